@@ -1,0 +1,29 @@
+"""Differentiable architecture search: searches, retraining, checkpoints. Knows no HTTP, no database, no Celery.
+
+`import darts_core`, its genotypes, configs and presets need no torch; what does is imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from darts_core.loading import load
+    from darts_core.training.evaluation import run_evaluation
+    from darts_core.training.search import run_search
+
+__all__ = ["load", "run_evaluation", "run_search"]
+
+_HOMES = {
+    "load": "darts_core.loading",
+    "run_evaluation": "darts_core.training.evaluation",
+    "run_search": "darts_core.training.search",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'darts_core' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,91 @@
+"""The spec of a search. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from darts_core.configs.common import (
+    EvenChannels,
+    NonNegative,
+    Rate,
+    TrainingConfig,
+    dataset_problems,
+    part_size,
+    split_problems,
+)
+from darts_core.data.catalogue import preset_of
+from darts_core.errors import ConfigError, Problem
+from darts_core.presets import SEARCH_PRESETS, preset_values
+from darts_core.primitives import CNN_SPACES, CnnPrimitive, CnnSpace
+
+BatchSize = Annotated[int, Field(ge=2, le=65_536)]
+
+
+class SearchConfig(TrainingConfig):
+    """A differentiable architecture search. DARTS (arXiv:1806.09055), sections 2 and A.1."""
+
+    space: CnnSpace | None = Field(None, description="a named set of primitives; `darts` unless primitives are given")
+    primitives: list[CnnPrimitive] | None = Field(None, min_length=1, description="the candidate operations, in order")
+    method: Literal["darts"] = "darts"
+    order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
+    unrolled: bool | None = Field(None, description="another way to say `order`: true is 2, false is 1")
+    epochs: int = Field(50, ge=1, le=100_000)
+    batch_size: BatchSize = 64
+    channels: EvenChannels = Field(16, description="of the first cells; doubled at each reduction")
+    layers: int = Field(8, ge=3, le=100, description="cells, two of which are reduction cells")
+    nodes: int = Field(4, ge=1, le=6, description="intermediate nodes of a cell")
+    alpha_lr: Rate = 3e-4
+    alpha_weight_decay: NonNegative = 1e-3
+    train_portion: float = Field(
+        0.5, gt=0, lt=1, description="share of the training images that trains weights; the rest moves alphas"
+    )
+
+    def resolved(self) -> SearchConfig:
+        """The same spec with every value filled in, from its preset where it says nothing itself.
+
+        Raises ConfigError with everything that is wrong, field by field.
+        """
+        problems = dataset_problems(self.dataset)
+        preset = self.preset or (preset_of(self.dataset) if not problems else "cifar10")
+        values = {**preset_values(SEARCH_PRESETS, preset), **self.given(), "preset": preset}
+        problems += _fill_primitives(values)
+        problems += _fill_order(values)
+        problems += split_problems(values, _parts(values["train_portion"]))
+        if problems:
+            raise ConfigError(problems)
+        return SearchConfig(**values)
+
+    def split_sizes(self, images: int) -> tuple[int, int]:
+        """Training images for the weights and for the alphas, out of `images`."""
+        weights = part_size(images, self.train_portion)
+        return weights, images - weights
+
+
+def _parts(train_portion: float) -> dict[str, float]:
+    return {"weight-training": train_portion, "alpha-training": 1 - train_portion}
+
+
+def _fill_primitives(values: dict[str, Any]) -> list[Problem]:
+    space, primitives = values.get("space"), values.get("primitives")
+    if primitives is None:
+        values["space"] = space or "darts"
+        values["primitives"] = list(CNN_SPACES[values["space"]])
+        return []
+    if space is not None and list(CNN_SPACES[space]) != primitives:
+        return [Problem(("primitives",), f"differ from those of space {space!r}: give one or the other")]
+    if len(set(primitives)) != len(primitives):
+        return [Problem(("primitives",), "each primitive can be named once")]
+    if primitives == ["none"]:
+        return [Problem(("primitives",), "at least one primitive other than 'none' is needed")]
+    return []
+
+
+def _fill_order(values: dict[str, Any]) -> list[Problem]:
+    unrolled, order = values.get("unrolled"), values.get("order")
+    if unrolled is not None and order is not None and unrolled != (order == 2):
+        return [Problem(("unrolled",), f"{str(unrolled).lower()} contradicts order {order}: give one of them")]
+    values["order"] = order or (2 if unrolled else 1)
+    values["unrolled"] = values["order"] == 2
+    return []

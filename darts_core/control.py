@@ -1,0 +1,37 @@
+"""How a training loop talks to whoever runs it: progress outwards, a wish to stop inwards. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands. `epoch` (from 1) is the one being trained; `step` of `steps` in it are done."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+
+
+class Control(Protocol):
+    """Asked and told once a step: both calls must be cheap and must not block."""
+
+    def should_stop(self) -> bool:
+        """Whether the loop shall raise `Stopped` before its next step."""
+
+    def progress(self, progress: Progress) -> None:
+        """Take note of a finished step."""
+
+
+class Uncontrolled:
+    """Runs to the end and reports to nobody."""
+
+    def should_stop(self) -> bool:
+        """Never."""
+        return False
+
+    def progress(self, progress: Progress) -> None:
+        """Forget it."""

@@ -1,0 +1,90 @@
+"""A genotype: which operations a cell keeps, and between which nodes. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from darts_core.errors import GenotypeError
+from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
+
+
+class Edge(NamedTuple):
+    """One kept edge: the operation and the state it reads (0 and 1 are the cell's inputs, 2.. its nodes)."""
+
+    op: str
+    source: int
+
+
+@dataclass(frozen=True)
+class Genotype:
+    """A convolutional architecture: two entries a node, and the nodes that a cell's output concatenates.
+
+    DARTS (arXiv:1806.09055), section 2.4. Raises GenotypeError on construction when an entry is not legal, so that
+    a Genotype in hand can always be built.
+    """
+
+    normal: tuple[Edge, ...]
+    normal_concat: tuple[int, ...]
+    reduce: tuple[Edge, ...]
+    reduce_concat: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_cell("normal", self.normal, self.normal_concat)
+        _check_cell("reduce", self.reduce, self.reduce_concat)
+
+    @classmethod
+    def of(
+        cls,
+        normal: Iterable[Sequence[Any]],
+        normal_concat: Iterable[int],
+        reduce: Iterable[Sequence[Any]],
+        reduce_concat: Iterable[int],
+    ) -> Genotype:
+        """Build from plain lists, as they come out of JSON or Python text. Raises GenotypeError."""
+        return cls(
+            _edges("normal", normal),
+            _nodes("normal_concat", normal_concat),
+            _edges("reduce", reduce),
+            _nodes("reduce_concat", reduce_concat),
+        )
+
+
+def _edges(cell: str, entries: Any) -> tuple[Edge, ...]:
+    if not isinstance(entries, (list, tuple)):
+        raise GenotypeError(f"{cell}: expected a list of [operation, node] pairs, got {entries!r}")
+    # Some ports nest the pairs of one node in a list of their own.
+    if entries and all(isinstance(e, (list, tuple)) and e and isinstance(e[0], (list, tuple)) for e in entries):
+        entries = [pair for node in entries for pair in node]
+    edges = []
+    for i, entry in enumerate(entries):
+        match entry:
+            case [str(op), int(source)] if not isinstance(source, bool):
+                edges.append(Edge(op, source))
+            case _:
+                raise GenotypeError(f"{cell}[{i}]: expected [operation, node], got {entry!r}")
+    return tuple(edges)
+
+
+def _nodes(field: str, nodes: Any) -> tuple[int, ...]:
+    if not isinstance(nodes, (list, tuple, range)) or not all(type(n) is int for n in nodes):
+        raise GenotypeError(f"{field}: expected a list of node numbers, got {nodes!r}")
+    return tuple(nodes)
+
+
+def _check_cell(cell: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> None:
+    if not edges or len(edges) % 2:
+        raise GenotypeError(f"{cell}: expected two entries a node, got {len(edges)} entries")
+    for i, (op, source) in enumerate(edges):
+        if op not in CNN_GENOTYPE_OPERATIONS:
+            allowed = ", ".join(sorted(CNN_GENOTYPE_OPERATIONS))
+            raise GenotypeError(f"{cell}[{i}]: unknown operation {op!r}; allowed: {allowed}")
+        node = 2 + i // 2
+        if not 0 <= source < node:
+            raise GenotypeError(
+                f"{cell}[{i}]: node {node} can only read states 0 to {node - 1}, not {source}: edges lead forward"
+            )
+    last = 1 + len(edges) // 2
+    if not concat or len(set(concat)) != len(concat) or not all(2 <= n <= last for n in concat):
+        raise GenotypeError(f"{cell}_concat: expected different nodes from 2 to {last}, got {list(concat)}")

@@ -1,0 +1,46 @@
+"""The candidate operations of a cell and the named spaces made of them. Imports no torch.
+
+DARTS (arXiv:1806.09055), section 3.1.1; the committee spaces are CoNAS's. The order of a space is the column order
+of its alphas.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+CnnPrimitive = Literal[
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+]
+CNN_PRIMITIVES: Final[tuple[CnnPrimitive, ...]] = get_args(CnnPrimitive)
+
+# Operations that published genotypes use, though no search offers them.
+CNN_GENOTYPE_OPERATIONS: Final[frozenset[str]] = frozenset(CNN_PRIMITIVES[1:]) | {
+    "sep_conv_7x7",
+    "conv_7x1_1x7",
+}
+
+CnnSpace = Literal["darts", "space1", "space2", "space3"]
+
+
+def _without(*left_out: str) -> tuple[CnnPrimitive, ...]:
+    return tuple(p for p in CNN_PRIMITIVES if p not in left_out)
+
+
+CNN_SPACES: Final[dict[CnnSpace, tuple[CnnPrimitive, ...]]] = {
+    "darts": CNN_PRIMITIVES,
+    "space1": CNN_PRIMITIVES,
+    "space2": _without("sep_conv_5x5", "dil_conv_5x5"),
+    "space3": _without("sep_conv_3x3", "dil_conv_3x3"),
+}
+
+
+def edges_of(nodes: int) -> int:
+    """How many edges a cell of `nodes` intermediate nodes has: node i sees 2 inputs and i earlier nodes."""
+    return sum(2 + i for i in range(nodes))
