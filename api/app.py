@@ -1,0 +1,85 @@
+"""The FastAPI app, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api import problems
+from api.artifacts import Artifacts
+from api.database import Database
+from api.events.hub import EventHub
+from api.jobs.attempts import AttemptService
+from api.jobs.claims import ClaimService
+from api.jobs.reading import Reader
+from api.jobs.service import JobService
+from api.jobs.sweeper import Sweeper
+from api.jobs.waker import Waker
+from api.jobs.workers import WorkerService
+from api.routes import checkpoints, evaluations, jobs, operation, searches, worker
+from api.security import CurlJson, LocalOnly
+from api.settings import Settings, get_settings
+from api.version import VERSION
+from api.wakeups import Wakeups
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """A new app; settings come from the environment unless given."""
+    app = FastAPI(
+        title="Dartboard",
+        version=VERSION,
+        summary="Differentiable architecture search as a service.",
+        lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.settings = settings or get_settings()
+    problems.install(app)
+    app.add_middleware(CurlJson)
+    app.add_middleware(LocalOnly)
+    for module in (searches, evaluations, jobs, checkpoints, operation, worker):
+        app.include_router(module.router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Make the services, keep the hub listening and the sweeper sweeping, and let go of everything at the end."""
+    settings: Settings = app.state.settings
+    database = Database(settings.database_url.get_secret_value())
+    wakeups = Wakeups(settings.redis_url.get_secret_value())
+    artifacts = Artifacts(settings.artifacts, settings.max_upload_bytes)
+    artifacts.prepare()
+    hub = EventHub(database)
+    waker = Waker(database, wakeups, pause_seconds=settings.sweep_seconds, presence_seconds=settings.presence_seconds)
+    sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
+    state = app.state
+    state.database, state.wakeups, state.artifacts, state.hub = database, wakeups, artifacts, hub
+    state.jobs = JobService(database, waker, artifacts)
+    state.reader = Reader(database)
+    state.claims = ClaimService(database, artifacts, waker, settings.lease_seconds)
+    state.workers = WorkerService(database, waker, settings.presence_seconds)
+    state.attempts = AttemptService(
+        database,
+        artifacts,
+        waker,
+        lease_seconds=settings.lease_seconds,
+        step_event_seconds=settings.step_event_seconds,
+    )
+    tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await wakeups.close()
+        await database.close()
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Operations are named by their functions, so that generated clients read well."""
+    return route.name

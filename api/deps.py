@@ -1,0 +1,45 @@
+"""What routes ask for: the services, made once at start and kept on the app's state under these names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Request
+
+from api.artifacts import Artifacts
+from api.database import Database
+from api.events.hub import EventHub
+from api.jobs.attempts import AttemptService
+from api.jobs.claims import ClaimService
+from api.jobs.reading import Reader
+from api.jobs.service import JobService
+from api.jobs.workers import WorkerService
+from api.problems import ProblemError
+from api.wakeups import Wakeups
+
+
+def _service(name: str) -> Any:
+    def get(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    getter: Callable[[Request], Any] = get
+    return Depends(getter)
+
+
+def _attempt_token(x_attempt_token: Annotated[str | None, Header(max_length=200)] = None) -> str:
+    if not x_attempt_token:
+        raise ProblemError(401, "send the attempt's token as `X-Attempt-Token`")
+    return x_attempt_token
+
+
+Jobs = Annotated[JobService, _service("jobs")]
+Reading = Annotated[Reader, _service("reader")]
+Claims = Annotated[ClaimService, _service("claims")]
+Attempts = Annotated[AttemptService, _service("attempts")]
+Workers = Annotated[WorkerService, _service("workers")]
+Hub = Annotated[EventHub, _service("hub")]
+Db = Annotated[Database, _service("database")]
+Broker = Annotated[Wakeups, _service("wakeups")]
+Store = Annotated[Artifacts, _service("artifacts")]
+AttemptToken = Annotated[str, Depends(_attempt_token)]

@@ -1,0 +1,1 @@
+"""The append-only event log of each job, and the streams that follow it."""

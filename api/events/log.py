@@ -1,0 +1,22 @@
+"""Writing to a job's event log. The sequence is taken under the job row's lock, so commit order is its order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.models import Event, Job
+
+CHANNEL = "dartboard_events"
+
+
+async def append(session: AsyncSession, job: Job, kind: str, data: dict[str, Any]) -> None:
+    """Add one event in the caller's transaction, which must hold the job row's lock.
+
+    The notification carries the id alone and leaves with the commit; Postgres folds equal ones into one.
+    """
+    job.last_sequence += 1
+    session.add(Event(job_id=job.id, sequence=job.last_sequence, kind=kind, data=data))
+    await session.execute(select(func.pg_notify(CHANNEL, str(job.id))))

@@ -1,0 +1,1 @@
+"""The job life: submitting, claiming, reporting, sweeping. One transition table, in life.py."""

@@ -1,0 +1,269 @@
+"""What a worker's reports do: each one transaction under the job row's lock, with the token checked inside it."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.artifacts import Artifacts, StoreFullError
+from api.database import Database
+from api.events.log import append
+from api.jobs.claims import checkpoints_of, hash_of
+from api.jobs.life import move
+from api.jobs.losses import lose
+from api.jobs.objectives import better, retained
+from api.jobs.service import end_attempt, lock_job
+from api.jobs.waker import Waker
+from api.models import Attempt, Checkpoint, Epoch, Job, JsonObject
+from api.problems import ProblemError, conflict
+from api.schemas.jobs import JobKind, Status
+from api.schemas.worker import Directive, EpochReport, Fail, Finish, Heartbeat, LogReport, Release, StoredFile
+
+_log = structlog.get_logger(__name__)
+
+
+class AttemptService:
+    """Takes reports. Whoever comes with a token that no longer holds is answered 409 and changes nothing."""
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        waker: Waker,
+        *,
+        lease_seconds: float,
+        step_event_seconds: float,
+    ) -> None:
+        self._database, self._artifacts, self._waker = database, artifacts, waker
+        self._lease = timedelta(seconds=lease_seconds)
+        self._step_events = timedelta(seconds=step_event_seconds)
+
+    async def heartbeat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> Directive:
+        """Renew the lease, note the progress, say what to do."""
+        async with self._fenced(attempt_id, token) as (session, job, attempt):
+            if beat.progress is not None:
+                await self._note_progress(session, job, attempt, beat.progress.model_dump(mode="json"))
+            return _directive(job)
+
+    async def _note_progress(self, session: AsyncSession, job: Job, attempt: Attempt, progress: JsonObject) -> None:
+        """Keep the newest progress on the job; put it into the log only now and then, and only when it moved."""
+        moved = job.progress is None or any(job.progress[k] != progress[k] for k in ("epoch", "step"))
+        job.progress = progress
+        now = await session.scalar(select(func.now()))
+        assert now is not None
+        if moved and (attempt.step_event_at is None or now - attempt.step_event_at >= self._step_events):
+            attempt.step_event_at = now
+            await append(session, job, "step", progress)
+
+    async def store_file(
+        self, attempt_id: UUID, token: str, name: str, chunks: AsyncIterator[bytes], declared: int | None
+    ) -> StoredFile:
+        """Take a file before the report that names it. 507 when there is no room: the job then pauses."""
+        async with self._fenced(attempt_id, token) as (_, job, attempt):
+            key = self._artifacts.key(job.id, attempt.number, name)
+        try:
+            stored = await self._artifacts.put(key, chunks, declared)
+        except StoreFullError as error:
+            reason = f"{error}; free some space there and resume the job"
+            async with self._fenced(attempt_id, token) as (session, job, _):
+                await end_attempt(session, job, "released", str(error))
+                await move(session, job, Status.PAUSED, reason)
+            raise ProblemError(507, reason) from error
+        return StoredFile(name=name, sha256=stored.sha256, size=stored.size)
+
+    async def checkpoint_path(self, attempt_id: UUID, token: str, name: str) -> Path:
+        """The file that the claim told the attempt to resume from. 404 for any other."""
+        async with self._fenced(attempt_id, token) as (session, job, _):
+            found = [c for c in await checkpoints_of(session, job) if f"{c.id}.pt" == name]
+        if not found:
+            raise ProblemError(404, f"this job has no file {name}")
+        return self._artifacts.path(found[0].key)
+
+    async def report_epoch(self, attempt_id: UUID, token: str, report: EpochReport) -> Directive:
+        """Store an epoch, its checkpoint's row and its events together, once."""
+        dropped: list[Checkpoint] = []
+        async with self._fenced(attempt_id, token) as (session, job, attempt):
+            key = self._artifacts.key(job.id, attempt.number, report.checkpoint)
+            if _is_new(attempt, report.n) and await self._insert_epoch(session, job, report):
+                size = await self._verified_size(key, report)
+                checkpoint = Checkpoint(
+                    id=uuid7(),
+                    job_id=job.id,
+                    epoch=report.epoch,
+                    attempt=attempt.number,
+                    key=key,
+                    sha256=report.sha256,
+                    size=size,
+                    metrics=report.metrics,
+                )
+                session.add(checkpoint)
+                await session.flush()
+                job.metrics, job.lost_attempts = report.metrics, 0
+                if better(report.metrics, job.best):
+                    job.best = {"epoch": report.epoch, **report.metrics}
+                if job.progress is None or job.progress["epoch"] <= report.epoch:
+                    job.progress = _after_epoch(job, report)
+                await self._append_epoch(session, job, report, checkpoint)
+                stored = await checkpoints_of(session, job)
+                kept = retained(JobKind(job.kind), [c.epoch for c in stored], job.best)
+                dropped = [c for c in stored if c.epoch not in kept]
+            directive = _directive(job)
+        await self._drop(dropped)
+        return directive
+
+    async def report_logs(self, attempt_id: UUID, token: str, report: LogReport) -> Directive:
+        """Append log lines to the event log, once."""
+        async with self._fenced(attempt_id, token) as (session, job, attempt):
+            if _is_new(attempt, report.n):
+                for line in report.lines:
+                    data = line.model_dump(mode="json")
+                    data["message"] = data["message"].replace("\x00", "\N{REPLACEMENT CHARACTER}")
+                    await append(session, job, "log", data)
+            return _directive(job)
+
+    async def finish(self, attempt_id: UUID, token: str, report: Finish) -> None:
+        """The job succeeded. 409 while an epoch is missing: a success says that everything is stored."""
+        async with self._fenced(attempt_id, token, repeatable=report.n) as (session, job, attempt):
+            if attempt.status != "running":
+                return
+            stored = await session.scalar(select(func.count()).where(Epoch.job_id == job.id))
+            if stored != job.spec["epochs"]:
+                raise conflict(f"{stored} of {job.spec['epochs']} epochs are stored: report the others first")
+            attempt.last_report = report.n
+            await end_attempt(session, job, "succeeded", None)
+            await move(session, job, Status.SUCCEEDED)
+
+    async def fail(self, attempt_id: UUID, token: str, report: Fail) -> None:
+        """The attempt ended badly: a failed job stays failed, a lost worker's job goes on elsewhere."""
+        async with self._fenced(attempt_id, token, repeatable=report.n) as (session, job, attempt):
+            if attempt.status != "running":
+                return
+            attempt.last_report = report.n or attempt.last_report
+            if report.outcome == "lost":
+                await lose(session, job, report.error.message)
+            else:
+                job.error = report.error.model_dump(mode="json")
+                await end_attempt(session, job, "failed", report.error.message)
+                await move(session, job, Status.FAILED, f"{report.error.type}: {report.error.message}"[:500])
+            requeued = job.status == Status.QUEUED
+        if requeued:
+            self._waker.nudge()
+
+    async def release(self, attempt_id: UUID, token: str, report: Release) -> None:
+        """The worker gives the job back; this is nobody's fault and does not count as a lost attempt."""
+        async with self._fenced(attempt_id, token, repeatable=report.n) as (session, job, attempt):
+            if attempt.status != "running":
+                return
+            attempt.last_report = report.n or attempt.last_report
+            await end_attempt(session, job, "released", report.reason)
+            if report.reason == "disk_full":
+                await move(session, job, Status.PAUSED, f"no room on the worker's disk: {report.detail}"[:500])
+            elif job.status == Status.PAUSING:
+                await move(session, job, Status.PAUSED, job.status_reason)
+            else:
+                await move(session, job, Status.QUEUED, f"given back by its worker ({report.reason})")
+            requeued = job.status == Status.QUEUED
+        if requeued:
+            self._waker.nudge()
+
+    @asynccontextmanager
+    async def _fenced(
+        self, attempt_id: UUID, token: str, *, repeatable: int | None = None
+    ) -> AsyncIterator[tuple[AsyncSession, Job, Attempt]]:
+        """The job row locked, and the token known to hold until the commit. Renews the lease.
+
+        repeatable: the number of a report that ends the attempt; sent again, it finds its own work done.
+        """
+        async with self._database.transaction() as session:
+            attempt = await session.get(Attempt, attempt_id)
+            if attempt is None or not hmac.compare_digest(attempt.token_hash, hash_of(token)):
+                raise ProblemError(403, "this attempt token is not this attempt's")
+            job = await lock_job(session, attempt.job_id)
+            if job is None:
+                raise conflict("the job was deleted: stop working on it")
+            await session.refresh(attempt)
+            if attempt.status != "running":
+                if repeatable is not None and attempt.last_report == repeatable:
+                    yield session, job, attempt
+                    return
+                raise conflict(f"attempt {attempt.number} is over ({attempt.status}): stop working on it")
+            attempt.lease_expires_at = func.now() + self._lease
+            yield session, job, attempt
+
+    @staticmethod
+    async def _insert_epoch(session: AsyncSession, job: Job, report: EpochReport) -> bool:
+        """Whether the epoch is new. 409 for one out of order: an epoch is stored only on top of those before."""
+        last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
+        if report.epoch > last + 1:
+            raise conflict(f"epoch {report.epoch} was reported after epoch {last}: report those between first")
+        row = {
+            "job_id": job.id,
+            "attempt": job.attempt,
+            **report.model_dump(include={"epoch", "metrics", "seconds", "genotype", "alphas"}),
+        }
+        done = await session.execute(insert(Epoch).values(row).on_conflict_do_nothing().returning(Epoch.epoch))
+        return done.scalar() is not None
+
+    async def _verified_size(self, key: str, report: EpochReport) -> int:
+        """The stored checkpoint's size. 409 unless its bytes are those that the report speaks of."""
+        try:
+            found = await self._artifacts.sha256(key)
+        except ProblemError:
+            raise conflict(f"{report.checkpoint} has not been uploaded: upload a checkpoint, then report it") from None
+        if found != report.sha256:
+            raise conflict(f"{report.checkpoint} is stored with another checksum ({found}): upload it again")
+        return self._artifacts.path(key).stat().st_size
+
+    @staticmethod
+    async def _append_epoch(session: AsyncSession, job: Job, report: EpochReport, checkpoint: Checkpoint) -> None:
+        fields = {"epoch", "metrics", "seconds", "genotype", "alphas"}
+        await append(session, job, "epoch", {"attempt": job.attempt, **report.model_dump(mode="json", include=fields)})
+        await append(
+            session,
+            job,
+            "checkpoint",
+            {
+                "id": str(checkpoint.id),
+                "epoch": checkpoint.epoch,
+                "sha256": checkpoint.sha256,
+                "size": checkpoint.size,
+            },
+        )
+
+    async def _drop(self, checkpoints: list[Checkpoint]) -> None:
+        """Files before rows: what a crash leaves in between is a row that the next epoch drops again."""
+        if not checkpoints:
+            return
+        await self._artifacts.delete([c.key for c in checkpoints])
+        async with self._database.transaction() as session:
+            for checkpoint in checkpoints:
+                await session.delete(checkpoint)
+
+
+def _is_new(attempt: Attempt, n: int) -> bool:
+    """Whether the report has not been taken before; notes it as taken."""
+    if n <= attempt.last_report:
+        return False
+    attempt.last_report = n
+    return True
+
+
+def _directive(job: Job) -> Directive:
+    return Directive(directive="pause" if job.status == Status.PAUSING else "continue")
+
+
+def _after_epoch(job: Job, report: EpochReport) -> dict[str, object]:
+    steps = job.progress["steps"] if job.progress else 0
+    epochs = job.spec["epochs"]
+    left = (epochs - report.epoch) * report.seconds
+    return {"epoch": report.epoch, "epochs": epochs, "step": steps, "steps": steps, "eta_seconds": left}

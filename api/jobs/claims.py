@@ -1,0 +1,92 @@
+"""A worker claims a job: the pool's most urgent, oldest row, an attempt number, a token and a lease."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.artifacts import Artifacts
+from api.database import Database
+from api.jobs.life import move
+from api.jobs.waker import Waker
+from api.models import Attempt, Checkpoint, Job
+from api.schemas.jobs import JobKind, Status
+from api.schemas.worker import Claim, Claimed, Resume
+
+
+class ClaimService:
+    """Hands jobs to workers."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, waker: Waker, lease_seconds: float) -> None:
+        self._database, self._artifacts, self._waker, self._lease = database, artifacts, waker, lease_seconds
+
+    async def claim(self, claim: Claim) -> Claimed | None:
+        """The job to do now, or None when no queued job fits this worker.
+
+        A locked row is somebody else's claim in progress: it is skipped, not waited for.
+        """
+        self._waker.claimed(claim.pool)
+        token = secrets.token_urlsafe(32)
+        async with self._database.transaction() as session:
+            job = await session.scalar(
+                select(Job)
+                .where(Job.status == Status.QUEUED, Job.pool == claim.pool, Job.gpus == claim.gpus)
+                .order_by(Job.priority.desc(), Job.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if job is None:
+                return None
+            job.attempt += 1
+            job.worker = claim.worker
+            # The first attempt's thread count holds for all: sums are only repeatable with equal threads.
+            job.threads = job.threads or claim.threads
+            attempt = Attempt(
+                id=uuid7(),
+                job_id=job.id,
+                number=job.attempt,
+                worker=claim.worker,
+                token_hash=hash_of(token),
+                status="running",
+                last_report=0,
+                lease_expires_at=func.now() + timedelta(seconds=self._lease),
+            )
+            session.add(attempt)
+            await move(session, job, Status.RUNNING, f"attempt {job.attempt} on {claim.worker}")
+            checkpoints = await checkpoints_of(session, job)
+        await self._artifacts.keep_only(job.id, [c.key for c in checkpoints])
+        return Claimed(
+            job_id=job.id,
+            kind=JobKind(job.kind),
+            name=job.name,
+            spec=job.spec,
+            attempt_id=attempt.id,
+            attempt=attempt.number,
+            token=token,
+            lease_seconds=self._lease,
+            threads=job.threads,
+            resume=_resume_from(checkpoints),
+        )
+
+
+async def checkpoints_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
+    """The job's stored checkpoints, latest epoch first."""
+    query = select(Checkpoint).where(Checkpoint.job_id == job.id).order_by(Checkpoint.epoch.desc())
+    return list(await session.scalars(query))
+
+
+def hash_of(token: str) -> str:
+    """What is stored of a secret: enough to recognise it, not to use it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _resume_from(checkpoints: list[Checkpoint]) -> Resume | None:
+    if not checkpoints:
+        return None
+    last = checkpoints[0]
+    return Resume(epoch=last.epoch, file=f"{last.id}.pt", sha256=last.sha256, size=last.size)

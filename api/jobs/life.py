@@ -1,0 +1,51 @@
+"""The job's life: the one table of transitions, and the one function that makes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.events.log import append
+from api.models import Job
+from api.problems import ProblemError, conflict
+from api.schemas.jobs import Status
+
+S = Status
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    S.QUEUED: frozenset({S.RUNNING, S.PAUSED, S.CANCELLED}),
+    # Back to queued: its lease ended, or its worker gave it back. Straight to paused: no room on a disk.
+    S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.PAUSING, S.PAUSED, S.QUEUED}),
+    S.PAUSING: frozenset({S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.PAUSED: frozenset({S.QUEUED, S.CANCELLED}),
+    S.SUCCEEDED: frozenset(),
+    S.FAILED: frozenset({S.QUEUED}),
+    S.CANCELLED: frozenset({S.QUEUED}),
+}
+
+
+def may(job: Job, to: Status) -> bool:
+    """Whether the table has this step."""
+    return to in TRANSITIONS[Status(job.status)]
+
+
+async def move(session: AsyncSession, job: Job, to: Status, reason: str | None = None) -> None:
+    """Take the job to another status and write the event. The caller holds the row's lock.
+
+    Raises ProblemError 409 when the table does not have the step.
+    """
+    if not may(job, to):
+        raise refused(job, to)
+    job.status, job.status_reason = to, reason
+    if to is S.RUNNING and job.started_at is None:
+        job.started_at = func.now()
+    job.finished_at = func.now() if to.ended else None
+    if to is not S.RUNNING and to is not S.PAUSING:
+        job.worker = None
+    await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})
+
+
+def refused(job: Job, to: Status) -> ProblemError:
+    """The 409 for a step that the table does not have, saying which it does."""
+    steps = ", ".join(sorted(TRANSITIONS[Status(job.status)])) or "nothing: it is final"
+    return conflict(f"the job is {job.status} and cannot become {to}; possible from here: {steps}")

@@ -1,0 +1,28 @@
+"""What makes an epoch the best one, and which checkpoints are worth keeping for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from api.schemas.jobs import JobKind
+
+OBJECTIVE = "validation_accuracy"
+
+
+def better(metrics: Mapping[str, float], best: Mapping[str, Any] | None) -> bool:
+    """Whether these metrics beat the best so far. Chosen on validation data, never on the test set.
+
+    Without validation data (an evaluation that trains on everything) the latest epoch counts as the best.
+    """
+    if best is None or OBJECTIVE not in metrics or OBJECTIVE not in best:
+        return True
+    return bool(metrics[OBJECTIVE] > best[OBJECTIVE])
+
+
+def retained(kind: JobKind, epochs: Collection[int], best: Mapping[str, Any] | None) -> set[int]:
+    """The epochs whose checkpoints stay: the last, to resume from, and an evaluation's best, to be used."""
+    kept = {max(epochs)} if epochs else set()
+    if kind is JobKind.EVALUATION and best is not None:
+        kept.add(int(best["epoch"]))
+    return kept

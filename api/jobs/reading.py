@@ -1,0 +1,71 @@
+"""Reading what jobs have produced: epochs, logs, checkpoints."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from api.database import Database
+from api.jobs.claims import checkpoints_of
+from api.models import Checkpoint, Epoch, Event, Job
+from api.problems import ProblemError, conflict, not_found
+
+
+class Reader:
+    """Queries only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def epochs(self, job_id: UUID, *, after: int, limit: int) -> list[Epoch]:
+        """Stored epochs above `after`, in order."""
+        query = select(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > after).order_by(Epoch.epoch).limit(limit)
+        async with self._database.transaction() as session:
+            return list(await session.scalars(query))
+
+    async def epoch(self, job: Job, epoch: int | None) -> Epoch:
+        """One epoch, the latest unless said. 409 while none has ended, 404 for one that does not exist."""
+        query = select(Epoch).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
+        if epoch is not None:
+            query = query.where(Epoch.epoch == epoch)
+        async with self._database.transaction() as session:
+            found = await session.scalar(query)
+        if found is not None:
+            return found
+        if epoch is None:
+            raise conflict(f"no epoch of this {job.kind} has ended yet (it is {job.status}): try again later")
+        raise not_found("epoch", epoch)
+
+    async def logs(self, job_id: UUID, tail: int) -> list[Event]:
+        """The last log lines, in order."""
+        query = select(Event).where(Event.job_id == job_id, Event.kind == "log").order_by(Event.sequence.desc())
+        async with self._database.transaction() as session:
+            return list(await session.scalars(query.limit(tail)))[::-1]
+
+    async def checkpoints(self, job: Job) -> list[Checkpoint]:
+        """What is stored, latest epoch first."""
+        async with self._database.transaction() as session:
+            return await checkpoints_of(session, job)
+
+    async def checkpoint(self, job: Job, which: str) -> Checkpoint:
+        """`best`, `last` or an epoch's number. 409 while there is none, 404 for one that is not kept."""
+        stored = await self.checkpoints(job)
+        if not stored:
+            raise conflict(f"this {job.kind} has no checkpoint yet (it is {job.status}): try again later")
+        if which == "last":
+            return stored[0]
+        wanted = int(job.best["epoch"]) if which == "best" and job.best else which
+        for checkpoint in stored:
+            if str(checkpoint.epoch) == str(wanted):
+                return checkpoint
+        kept = ", ".join(str(c.epoch) for c in stored)
+        raise ProblemError(404, f"no checkpoint of epoch {wanted} is kept; kept: {kept}")
+
+    async def checkpoint_by_id(self, checkpoint_id: UUID) -> Checkpoint:
+        """404 when there is none."""
+        async with self._database.transaction() as session:
+            found = await session.get(Checkpoint, checkpoint_id)
+        if found is None:
+            raise not_found("checkpoint", checkpoint_id)
+        return found

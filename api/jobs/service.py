@@ -1,0 +1,206 @@
+"""What people do to jobs: submit, read, list, cancel, pause, resume, retry, relabel, delete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.artifacts import Artifacts
+from api.database import Database
+from api.events.log import append
+from api.jobs.life import move, refused
+from api.jobs.waker import Waker
+from api.models import Attempt, IdempotencyKey, Job
+from api.problems import conflict, invalid, not_found
+from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A job, and whether this request made it or an earlier one with the same key did."""
+
+    job: Job
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which jobs to list. `label` reads `key=value` or `key`."""
+
+    kind: JobKind | None = None
+    status: Status | None = None
+    label: str | None = None
+
+
+class JobService:
+    """Each method is one transaction."""
+
+    def __init__(self, database: Database, waker: Waker, artifacts: Artifacts) -> None:
+        self._database, self._waker, self._artifacts = database, waker, artifacts
+
+    async def submit(
+        self,
+        kind: JobKind,
+        frame: JobFrame,
+        spec: BaseModel,
+        *,
+        source: UUID | None = None,
+        idempotency_key: str | None = None,
+    ) -> Submitted:
+        """Queue a job and wake a worker. 409 when the key was used with another body."""
+        job = Job(
+            id=uuid7(),
+            kind=kind,
+            **{f: getattr(frame, f) for f in JobFrame.model_fields},
+            spec=spec.model_dump(mode="json"),
+            source_id=source,
+            status=Status.QUEUED,
+            attempt=0,
+            lost_attempts=0,
+            last_sequence=0,
+        )
+        body_hash = _hash_of(kind, frame)
+        try:
+            async with self._database.transaction() as session:
+                if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
+                    return Submitted(earlier, replayed=True)
+                session.add(job)
+                await session.flush()
+                await _announce_queued(session, job)
+                if idempotency_key:
+                    session.add(IdempotencyKey(key=idempotency_key, body_hash=body_hash, job_id=job.id))
+        except IntegrityError:
+            # Two requests with one key at the same moment: the other one won.
+            async with self._database.transaction() as session:
+                if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
+                    return Submitted(earlier, replayed=True)
+            raise
+        self._waker.nudge()
+        return Submitted(await self.get(job.id, kind), replayed=False)
+
+    async def get(self, job_id: UUID, kind: JobKind | None = None) -> Job:
+        """404 when there is no such job of that kind."""
+        async with self._database.transaction() as session:
+            job = await session.get(Job, job_id)
+        if job is None or (kind is not None and job.kind != kind):
+            raise not_found(kind or "job", job_id)
+        return job
+
+    async def list(self, filters: Filters, *, limit: int, cursor: UUID | None) -> list[Job]:
+        """Newest first, below the cursor."""
+        query = select(Job).order_by(Job.id.desc()).limit(limit)
+        if cursor is not None:
+            query = query.where(Job.id < cursor)
+        if filters.kind is not None:
+            query = query.where(Job.kind == filters.kind)
+        if filters.status is not None:
+            query = query.where(Job.status == filters.status)
+        if filters.label is not None:
+            key, equals, value = filters.label.partition("=")
+            query = query.where(Job.labels.contains({key: value}) if equals else Job.labels.has_key(key))
+        async with self._database.transaction() as session:
+            return list(await session.scalars(query))
+
+    async def cancel(self, job_id: UUID, kind: JobKind) -> Job:
+        """End the job at once: its attempt's token is refused from now on."""
+        async with self._database.transaction() as session:
+            job = await self._lock(session, job_id, kind)
+            await move(session, job, Status.CANCELLED, "cancelled by request")
+            await end_attempt(session, job, "cancelled", "cancelled by request")
+        return await self.get(job_id)
+
+    async def pause(self, job_id: UUID, kind: JobKind) -> Job:
+        """A queued job pauses at once, a running one after the epoch it is in."""
+        async with self._database.transaction() as session:
+            job = await self._lock(session, job_id, kind)
+            to = Status.PAUSING if job.status == Status.RUNNING else Status.PAUSED
+            if job.status == Status.PAUSING:
+                raise refused(job, Status.PAUSING)
+            await move(session, job, to, "paused by request")
+        return await self.get(job_id)
+
+    async def resume(self, job_id: UUID, kind: JobKind) -> Job:
+        """Queue a paused job again; it goes on from its last stored epoch."""
+        return await self._requeue(job_id, kind, {Status.PAUSED}, "resumed by request")
+
+    async def retry(self, job_id: UUID, kind: JobKind) -> Job:
+        """Queue a failed or cancelled job again; it goes on from its last stored epoch."""
+        return await self._requeue(job_id, kind, {Status.FAILED, Status.CANCELLED}, "retried by request")
+
+    async def _requeue(self, job_id: UUID, kind: JobKind, allowed: set[Status], reason: str) -> Job:
+        async with self._database.transaction() as session:
+            job = await self._lock(session, job_id, kind)
+            if job.status not in allowed:
+                raise refused(job, Status.QUEUED)
+            job.error, job.lost_attempts = None, 0
+            await move(session, job, Status.QUEUED, reason)
+        self._waker.nudge()
+        return await self.get(job_id)
+
+    async def patch(self, job_id: UUID, kind: JobKind, patch: JobPatch) -> Job:
+        """Change name, labels or priority; what the body leaves out stays."""
+        if "priority" in patch.model_fields_set and patch.priority is None:
+            raise invalid("priority", "expected 0 to 9, not null")
+        async with self._database.transaction() as session:
+            job = await self._lock(session, job_id, kind)
+            for field in patch.model_fields_set:
+                value = getattr(patch, field)
+                setattr(job, field, {} if field == "labels" and value is None else value)
+        return await self.get(job_id)
+
+    async def delete(self, job_id: UUID, kind: JobKind) -> None:
+        """Forget an ended job. Its files go first: a crash in between leaves a row to delete again, no lost file."""
+        job = await self.get(job_id, kind)
+        if not Status(job.status).ended:
+            raise conflict(f"the job is {job.status}; only ended jobs can be deleted: cancel it first")
+        await self._artifacts.delete_job(job_id)
+        async with self._database.transaction() as session:
+            job = await self._lock(session, job_id, kind)
+            if not Status(job.status).ended:
+                raise conflict(f"the job is {job.status} again; only ended jobs can be deleted")
+            await session.delete(job)
+
+    async def _lock(self, session: AsyncSession, job_id: UUID, kind: JobKind) -> Job:
+        job = await lock_job(session, job_id)
+        if job is None or job.kind != kind:
+            raise not_found(kind, job_id)
+        return job
+
+
+async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
+    """The row, locked until the transaction ends. Everything that changes a job comes through here."""
+    return await session.get(Job, job_id, with_for_update=True, populate_existing=True)
+
+
+async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str | None) -> None:
+    """Close the job's open attempt, if it has one; its token is refused from the commit on."""
+    running = and_(Attempt.job_id == job.id, Attempt.status == "running")
+    ended = {"status": status, "end_reason": reason, "ended_at": func.now()}
+    await session.execute(update(Attempt).where(running).values(ended))
+
+
+async def _announce_queued(session: AsyncSession, job: Job) -> None:
+    await append(session, job, "status", {"status": Status.QUEUED, "reason": None, "attempt": 0})
+
+
+async def _submitted_with(session: AsyncSession, key: str, body_hash: str) -> Job | None:
+    known = await session.get(IdempotencyKey, key)
+    if known is None:
+        return None
+    if known.body_hash != body_hash:
+        raise conflict("this Idempotency-Key was used before with another body; use a new key for a new job")
+    return await session.get(Job, known.job_id)
+
+
+def _hash_of(kind: JobKind, frame: JobFrame) -> str:
+    body: dict[str, Any] = {"kind": kind, **frame.model_dump(mode="json", exclude_unset=True)}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

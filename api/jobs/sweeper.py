@@ -1,0 +1,72 @@
+"""The sweeper: ends leases that were not renewed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from sqlalchemy import func, select
+
+from api.database import Database
+from api.jobs.losses import lose
+from api.jobs.service import lock_job
+from api.jobs.waker import Waker
+from api.models import Attempt
+
+_log = structlog.get_logger(__name__)
+
+
+class Sweeper:
+    """Runs in every API process; the row locks keep two of them out of each other's way."""
+
+    def __init__(self, database: Database, waker: Waker, *, lease_seconds: float, sweep_seconds: float) -> None:
+        self._database, self._waker = database, waker
+        self._lease, self._pause = lease_seconds, sweep_seconds
+        # Workers could not renew anything while no API or no database was there to ask: they get a whole lease's
+        # time after an outage before any lease ends.
+        self._grace_until = time.monotonic() + lease_seconds
+        self._last_pass = time.monotonic()
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except Exception as error:  # the database is away: nothing to do but to come back
+                _log.warning("sweep_failed", error=f"{type(error).__name__}: {error}"[:300])
+            await asyncio.sleep(self._pause)
+
+    async def sweep(self) -> None:
+        """One pass."""
+        now = time.monotonic()
+        in_grace = now < self._grace_until
+        expired = await self._expired()
+        if now - self._last_pass > self._lease / 2:
+            self._grace_until, in_grace = now + self._lease, True
+        self._last_pass = time.monotonic()
+        if not in_grace:
+            for attempt in expired:
+                await self._end(attempt)
+
+    async def _expired(self) -> list[Attempt]:
+        query = select(Attempt).where(Attempt.status == "running", Attempt.lease_expires_at < func.now()).limit(100)
+        async with self._database.transaction() as session:
+            return list(await session.scalars(query))
+
+    async def _end(self, expired: Attempt) -> None:
+        async with self._database.transaction() as session:
+            job = await lock_job(session, expired.job_id)
+            if job is None:
+                return
+            # A heartbeat may have come between the look and the lock.
+            still = await session.scalar(
+                select(Attempt.id).where(
+                    Attempt.id == expired.id, Attempt.status == "running", Attempt.lease_expires_at < func.now()
+                )
+            )
+            if still is None:
+                return
+            await lose(session, job, f"no heartbeat from {expired.worker} for {self._lease:g} s")
+            self._waker.nudge()
+            _log.warning("lease_expired", job=str(job.id), attempt=expired.number, worker=expired.worker)

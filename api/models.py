@@ -1,0 +1,162 @@
+"""The tables. Only api/ reads or writes them (docs/architecture.md, contract 1)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, Text, UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+JsonObject = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    """Types and constraint names that all tables share."""
+
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own hook
+        JsonObject: JSONB,
+        datetime: DateTime(timezone=True),
+        str: Text,
+    }
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Job(Base):
+    """A search or an evaluation: what was asked, and where it stands. The row is the truth; messages only wake."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        # The claim's order: within a pool the highest priority, then the oldest (a UUIDv7 sorts by its time).
+        Index("ix_jobs_queue", "pool", text("priority desc"), "id", postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_kind", "kind", "id"),
+        Index("ix_jobs_labels", "labels", postgresql_using="gin"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    name: Mapped[str | None]
+    labels: Mapped[JsonObject]
+    priority: Mapped[int]
+    pool: Mapped[str]
+    gpus: Mapped[int]
+    max_attempts: Mapped[int]
+    spec: Mapped[JsonObject]
+    source_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+
+    status: Mapped[str]
+    status_reason: Mapped[str | None]
+    attempt: Mapped[int] = mapped_column(default=0)
+    lost_attempts: Mapped[int] = mapped_column(default=0)
+    threads: Mapped[int | None]
+    worker: Mapped[str | None]
+    progress: Mapped[JsonObject | None]
+    metrics: Mapped[JsonObject | None]
+    best: Mapped[JsonObject | None]
+    error: Mapped[JsonObject | None]
+    last_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """One worker's try at a job, fenced by its token and kept alive by its lease."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        UniqueConstraint("job_id", "number"),
+        Index("ix_attempts_lease", "lease_expires_at", postgresql_where=text("status = 'running'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    worker: Mapped[str]
+    token_hash: Mapped[str]
+    status: Mapped[str]
+    end_reason: Mapped[str | None]
+    last_report: Mapped[int] = mapped_column(BigInteger, default=0)
+    lease_expires_at: Mapped[datetime]
+    step_event_at: Mapped[datetime | None]
+    started_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    ended_at: Mapped[datetime | None]
+
+
+class Epoch(Base):
+    """What one finished epoch reported; keyed so that no repeated report can double it."""
+
+    __tablename__ = "epochs"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(primary_key=True)
+    attempt: Mapped[int]
+    metrics: Mapped[JsonObject]
+    seconds: Mapped[float]
+    genotype: Mapped[JsonObject | None]
+    alphas: Mapped[JsonObject | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Checkpoint(Base):
+    """A stored file and what it is; `key` is its place in the artifact store."""
+
+    __tablename__ = "checkpoints"
+    __table_args__ = (Index("ix_checkpoints_job", "job_id", "epoch"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    epoch: Mapped[int]
+    attempt: Mapped[int]
+    key: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    metrics: Mapped[JsonObject]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Event(Base):
+    """One entry of a job's append-only log; `sequence` has no gaps within a job."""
+
+    __tablename__ = "events"
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kind: Mapped[str]
+    data: Mapped[JsonObject]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Worker(Base):
+    """A worker process as it last showed itself."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    pool: Mapped[str]
+    gpus: Mapped[int]
+    device: Mapped[str]
+    version: Mapped[str]
+    first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_seen: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """A creating request that may come again: the same key and body get the first answer."""
+
+    __tablename__ = "idempotency_keys"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    body_hash: Mapped[str]
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

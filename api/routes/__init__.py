@@ -1,0 +1,1 @@
+"""HTTP: what comes in, what goes out, what can go wrong. The work is one call away."""

@@ -1,0 +1,124 @@
+"""The routes that every kind of job has, made once for each collection.
+
+Annotations are evaluated here, not postponed: FastAPI has to see the types that `job_router` makes for itself.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.deps import Hub, Jobs, Reading
+from api.events.stream import follow
+from api.jobs.service import Filters, JobService
+from api.models import Job
+from api.problems import documented
+from api.schemas.jobs import EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
+from api.views import epoch_out, job_out, log_line
+
+JobId = Annotated[UUID, Path(description="the job's id")]
+IdempotencyKeyHeader = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", min_length=1, max_length=200, description="makes a repeated request safe"),
+]
+# Sequences are 64-bit in the database.
+Sequence = Annotated[int, Query(ge=0, lt=2**63)]
+
+Label = Annotated[str | None, Query(max_length=401, pattern=r"^[^\x00]*$", description="`key=value` or `key`")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Cursor = Annotated[UUID | None, Query(description="`next_cursor` of the page before")]
+
+
+async def page_of(jobs: JobService, filters: Filters, limit: int, cursor: UUID | None) -> JobList:
+    """One page, and where the next one starts."""
+    page = await jobs.list(filters, limit=limit + 1, cursor=cursor)
+    more = str(page[limit - 1].id) if len(page) > limit else None
+    return JobList(items=[job_out(j) for j in page[:limit]], next_cursor=more)
+
+
+def job_router(kind: JobKind) -> APIRouter:
+    """The shared routes of one collection."""
+    router = APIRouter(prefix=f"/{kind.collection}", tags=[kind.collection], responses=documented(422, 503))
+
+    async def found(job_id: JobId, jobs: Jobs) -> Job:
+        return await jobs.get(job_id, kind)
+
+    Found = Annotated[Job, Depends(found)]  # noqa: N806 - a type
+
+    @router.get("", operation_id=f"list_{kind.collection}")
+    async def list_jobs(
+        jobs: Jobs, status: Status | None = None, label: Label = None, limit: Limit = 50, cursor: Cursor = None
+    ) -> JobList:
+        """Newest first."""
+        return await page_of(jobs, Filters(kind, status, label), limit, cursor)
+
+    @router.get("/{job_id}", operation_id=f"get_{kind}", responses=documented(404))
+    async def get_job(job: Found) -> JobOut:
+        """How it stands now."""
+        return job_out(job)
+
+    @router.patch("/{job_id}", operation_id=f"patch_{kind}", responses=documented(404))
+    async def patch_job(job_id: JobId, patch: JobPatch, jobs: Jobs) -> JobOut:
+        """Change name, labels or priority."""
+        return job_out(await jobs.patch(job_id, kind, patch))
+
+    @router.delete("/{job_id}", status_code=204, operation_id=f"delete_{kind}", responses=documented(404, 409))
+    async def delete_job(job_id: JobId, jobs: Jobs) -> None:
+        """Forget an ended job with its epochs, events and files. 409 while it has not ended."""
+        await jobs.delete(job_id, kind)
+
+    @router.post("/{job_id}/cancel", operation_id=f"cancel_{kind}", responses=documented(404, 409))
+    async def cancel_job(job_id: JobId, jobs: Jobs) -> JobOut:
+        """End it now, in the middle of an epoch too. 409 when it has ended."""
+        return job_out(await jobs.cancel(job_id, kind))
+
+    @router.post("/{job_id}/pause", operation_id=f"pause_{kind}", responses=documented(404, 409))
+    async def pause_job(job_id: JobId, jobs: Jobs) -> JobOut:
+        """Stop after the epoch in work. 409 when it is not queued or running."""
+        return job_out(await jobs.pause(job_id, kind))
+
+    @router.post("/{job_id}/resume", operation_id=f"resume_{kind}", responses=documented(404, 409))
+    async def resume_job(job_id: JobId, jobs: Jobs) -> JobOut:
+        """Go on after a pause, from the last stored epoch. 409 when it is not paused."""
+        return job_out(await jobs.resume(job_id, kind))
+
+    @router.post("/{job_id}/retry", operation_id=f"retry_{kind}", responses=documented(404, 409))
+    async def retry_job(job_id: JobId, jobs: Jobs) -> JobOut:
+        """Try a failed or cancelled job again, from its last stored epoch. 409 for any other."""
+        return job_out(await jobs.retry(job_id, kind))
+
+    @router.get("/{job_id}/epochs", operation_id=f"list_{kind}_epochs", responses=documented(404))
+    async def list_epochs(
+        job: Found,
+        reading: Reading,
+        after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    ) -> EpochList:
+        """Finished epochs above `after`, in order."""
+        return EpochList(items=[epoch_out(e) for e in await reading.epochs(job.id, after=after, limit=limit)])
+
+    @router.get("/{job_id}/logs", operation_id=f"list_{kind}_logs", responses=documented(404))
+    async def list_logs(job: Found, reading: Reading, tail: Annotated[int, Query(ge=1, le=10_000)] = 200) -> LogList:
+        """The last lines its workers logged."""
+        return LogList(items=[log_line(e) for e in await reading.logs(job.id, tail)])
+
+    @router.get(
+        "/{job_id}/events",
+        operation_id=f"stream_{kind}_events",
+        response_class=EventSourceResponse,
+        responses=documented(404),
+    )
+    async def stream_events(
+        response: Response,
+        job: Found,
+        hub: Hub,
+        after: Annotated[Sequence, Query(description="the last sequence already known")] = 0,
+        last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Its events, live: `status`, `epoch`, `step`, `log`, `checkpoint`, and `end` when it has ended."""
+        async for event in follow(hub, job.id, after if last_event_id is None else last_event_id):
+            yield event
+
+    return router

@@ -1,0 +1,78 @@
+"""Evaluations: train a found or a given cell from scratch, take its checkpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from api.deps import Jobs, Reading, Store
+from api.downloads import FILE_ANSWERS, file_answer
+from api.problems import documented, invalid
+from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
+from api.schemas.evaluations import EvaluationCreate
+from api.schemas.jobs import CheckpointList, JobKind, JobOut
+from api.views import checkpoint_out, job_out
+from darts_core.configs import EvaluationConfig
+
+router = job_router(JobKind.EVALUATION)
+
+
+@router.post("", status_code=201, responses=documented(404, 409))
+async def create_evaluation(
+    body: EvaluationCreate, jobs: Jobs, reading: Reading, response: Response, key: IdempotencyKeyHeader = None
+) -> JobOut:
+    """Queue a training from scratch. 409 when the search has no finished epoch yet; 422 when a value is not possible.
+
+    The cell is taken now: a search that goes on later does not change it.
+    """
+    config = await _resolve(body, jobs, reading)
+    submitted = await jobs.submit(JobKind.EVALUATION, body, config, source=body.search_id, idempotency_key=key)
+    response.headers["Location"] = f"/evaluations/{submitted.job.id}"
+    if submitted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return job_out(submitted.job)
+
+
+async def _resolve(body: EvaluationCreate, jobs: Jobs, reading: Reading) -> EvaluationConfig:
+    if (body.search_id is None) == (body.genotype is None):
+        raise invalid("genotype", "give either a search_id or a genotype")
+    dataset, genotype = body.dataset, body.genotype
+    if body.search_id is not None:
+        search = await jobs.get(body.search_id, JobKind.SEARCH)
+        genotype = (await reading.epoch(search, body.epoch)).genotype
+        dataset = dataset or search.spec["dataset"]
+    elif body.epoch is not None:
+        raise invalid("epoch", "names an epoch of a search: give a search_id, too")
+    if dataset is None:
+        raise invalid("dataset", "is needed with a genotype")
+    assert genotype is not None
+    try:
+        return body.config(dataset=dataset, genotype=genotype)
+    except ValidationError as error:
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
+
+
+@router.get("/{job_id}/checkpoints", responses=documented(404))
+async def list_checkpoints(job_id: JobId, jobs: Jobs, reading: Reading) -> CheckpointList:
+    """What is kept: the best epoch's and the last one's."""
+    job = await jobs.get(job_id, JobKind.EVALUATION)
+    return CheckpointList(items=[checkpoint_out(c) for c in await reading.checkpoints(job)])
+
+
+@router.head("/{job_id}/checkpoint", operation_id="head_evaluation_checkpoint", responses=FILE_ANSWERS)
+@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_ANSWERS)
+async def download_checkpoint(
+    request: Request,
+    job_id: JobId,
+    jobs: Jobs,
+    reading: Reading,
+    store: Store,
+    epoch: Annotated[str, Query(pattern=r"^(best|last|[1-9][0-9]{0,8})$")] = "best",
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """The trained network as a file for `torch.load(weights_only=True)`. 409 while there is none."""
+    job = await jobs.get(job_id, JobKind.EVALUATION)
+    return file_answer(request, store, await reading.checkpoint(job, epoch), job.name)

@@ -1,0 +1,35 @@
+"""All kinds of job together: for whoever has an id and does not know its kind."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.deps import Jobs
+from api.jobs.service import Filters
+from api.problems import documented
+from api.routes.collection import Cursor, JobId, Label, Limit, page_of
+from api.schemas.jobs import JobKind, JobList, JobOut, Status
+from api.views import job_out
+
+router = APIRouter(prefix="/jobs", tags=["jobs"], responses=documented(422, 503))
+
+
+@router.get("")
+async def list_all_jobs(
+    jobs: Jobs,
+    kind: Annotated[JobKind | None, Query()] = None,
+    status: Status | None = None,
+    label: Label = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> JobList:
+    """Newest first."""
+    return await page_of(jobs, Filters(kind, status, label), limit, cursor)
+
+
+@router.get("/{job_id}", responses=documented(404))
+async def get_any_job(job_id: JobId, jobs: Jobs) -> JobOut:
+    """How it stands now; `links.self` is its place in its own collection."""
+    return job_out(await jobs.get(job_id))

@@ -1,0 +1,80 @@
+"""The service about itself: alive, ready, which version, which workers, which data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from fastapi import APIRouter, Response
+
+from api.deps import Broker, Db, Workers
+from api.migrate import head_revision
+from api.problems import documented
+from api.schemas.operation import DatasetList, DatasetOut, Health, Readiness, Version, WorkerList
+from api.version import VERSION
+from darts_core.data.catalogue import BUILT_IN
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """The process answers."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "a part is missing"}})
+async def readyz(database: Db, broker: Broker, response: Response) -> Readiness:
+    """The database, the broker and the migrations are there. 503 names what is not."""
+    found: dict[str, str | None] = {}
+
+    async def migrations() -> None:
+        found["revision"] = await database.revision()
+
+    answers = {"database": await _check(migrations()), "broker": await _check(broker.ping())}
+    revision, head = found.get("revision"), head_revision()
+    if revision == head:
+        answers["migrations"] = "ok"
+    else:
+        answers["migrations"] = f"at {revision}, this version needs {head}: run `python -m api.migrate`"
+    ready = all(a == "ok" for a in answers.values())
+    response.status_code = 200 if ready else 503
+    return Readiness(ready=ready, **answers)
+
+
+async def _check(question: Awaitable[None]) -> str:
+    try:
+        await question
+    except Exception as error:  # whatever the driver raises is the answer
+        return f"{type(error).__name__}: cannot be reached"
+    return "ok"
+
+
+@router.get("/version")
+async def version() -> Version:
+    """What runs here."""
+    return Version(version=VERSION)
+
+
+@router.get("/workers", responses=documented(503))
+async def list_workers(workers: Workers) -> WorkerList:
+    """All workers ever seen, and what each runs now."""
+    return WorkerList(items=await workers.list())
+
+
+@router.get("/datasets")
+async def list_datasets() -> DatasetList:
+    """The built-in data sets; `folder:NAME` names any other under the workers' data root."""
+    return DatasetList(
+        items=[
+            DatasetOut(
+                name=d.name,
+                kind="images",
+                classes=d.classes,
+                image=d.image,
+                train=d.train,
+                test=d.test,
+                preset=d.preset,
+            )
+            for d in BUILT_IN.values()
+        ]
+    )

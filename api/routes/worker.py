@@ -1,0 +1,105 @@
+"""The workers' side: show up, claim, report. docs/architecture.md, contracts 2 to 4."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi.responses import FileResponse
+
+from api.deps import Attempts, AttemptToken, Claims, Workers
+from api.problems import documented
+from api.schemas.worker import (
+    Claim,
+    Claimed,
+    Directive,
+    EpochReport,
+    Fail,
+    FileName,
+    Finish,
+    Heartbeat,
+    LogReport,
+    Presence,
+    Release,
+    StoredFile,
+)
+from api.security import WorkerOnly
+
+router = APIRouter(
+    prefix="/worker", tags=["worker side"], dependencies=[WorkerOnly], responses=documented(401, 422, 503)
+)
+_FENCED = documented(403, 409)
+Name = Annotated[FileName, Path()]
+
+
+@router.post("/presence", status_code=204)
+async def note_presence(body: Presence, workers: Workers) -> None:
+    """Be counted as a worker that can be woken."""
+    await workers.note(body)
+
+
+@router.post("/claim", response_model=Claimed, responses={204: {"description": "no queued job fits this worker"}})
+async def claim_job(body: Claim, claims: Claims) -> Claimed | Response:
+    """Get the most urgent queued job that fits, with a lease on it."""
+    return await claims.claim(body) or Response(status_code=204)
+
+
+@router.post("/attempts/{attempt_id}/heartbeat", responses=_FENCED)
+async def beat(attempt_id: UUID, token: AttemptToken, body: Heartbeat, attempts: Attempts) -> Directive:
+    """Renew the lease. 409: the attempt is over, stop."""
+    return await attempts.heartbeat(attempt_id, token, body)
+
+
+@router.post("/attempts/{attempt_id}/epochs", responses=_FENCED)
+async def report_epoch(attempt_id: UUID, token: AttemptToken, body: EpochReport, attempts: Attempts) -> Directive:
+    """Report a finished epoch. 409 also when its checkpoint is not stored."""
+    return await attempts.report_epoch(attempt_id, token, body)
+
+
+@router.post("/attempts/{attempt_id}/logs", responses=_FENCED)
+async def report_logs(attempt_id: UUID, token: AttemptToken, body: LogReport, attempts: Attempts) -> Directive:
+    """Report log lines."""
+    return await attempts.report_logs(attempt_id, token, body)
+
+
+@router.post("/attempts/{attempt_id}/finish", status_code=204, responses=_FENCED)
+async def finish(attempt_id: UUID, token: AttemptToken, body: Finish, attempts: Attempts) -> None:
+    """The job is done. 409 while an epoch is missing."""
+    await attempts.finish(attempt_id, token, body)
+
+
+@router.post("/attempts/{attempt_id}/fail", status_code=204, responses=_FENCED)
+async def fail(attempt_id: UUID, token: AttemptToken, body: Fail, attempts: Attempts) -> None:
+    """The attempt ended without success."""
+    await attempts.fail(attempt_id, token, body)
+
+
+@router.post("/attempts/{attempt_id}/release", status_code=204, responses=_FENCED)
+async def release(attempt_id: UUID, token: AttemptToken, body: Release, attempts: Attempts) -> None:
+    """Give the job back unharmed."""
+    await attempts.release(attempt_id, token, body)
+
+
+@router.put(
+    "/attempts/{attempt_id}/files/{name}",
+    status_code=201,
+    responses=_FENCED | documented(413, 507),
+    openapi_extra={"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
+)
+async def upload(
+    attempt_id: UUID,
+    name: Name,
+    token: AttemptToken,
+    request: Request,
+    attempts: Attempts,
+    content_length: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
+) -> StoredFile:
+    """Store a file of this attempt, streamed. 507 when there is no room: the job then pauses."""
+    return await attempts.store_file(attempt_id, token, name, request.stream(), content_length)
+
+
+@router.get("/attempts/{attempt_id}/files/{name}", response_class=FileResponse, responses=_FENCED | documented(404))
+async def download(attempt_id: UUID, name: Name, token: AttemptToken, attempts: Attempts) -> FileResponse:
+    """The checkpoint to resume from, under the name that the claim gave."""
+    return FileResponse(await attempts.checkpoint_path(attempt_id, token, name))

@@ -1,0 +1,32 @@
+"""Evaluations on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from api.schemas.jobs import JobFrame
+from darts_core.configs import EvaluationConfig
+from darts_core.configs.evaluation import RetrainingConfig
+
+
+class EvaluationCreate(JobFrame, RetrainingConfig):
+    """Ask for a cell to be trained from scratch: that of a search, or a genotype of your own."""
+
+    # A search brings its data set along, so it may be left out here.
+    dataset: str | None = Field(  # type: ignore[assignment]
+        None, max_length=120, description="the search's own unless given"
+    )
+    search_id: UUID | None = Field(None, description="take the cell that this search found")
+    epoch: int | None = Field(None, ge=1, description="of the search; its latest unless given")
+    genotype: str | dict[str, Any] | None = Field(
+        None, description="instead of a search: a known name, Python text or JSON", examples=["DARTS_V2"]
+    )
+
+    def config(self, *, dataset: str, genotype: str | dict[str, Any]) -> EvaluationConfig:
+        """The spec alone, resolved, for this data set and cell. Raises ConfigError or pydantic's ValidationError."""
+        given = {k: v for k, v in self.given().items() if k in RetrainingConfig.model_fields}
+        given |= {"dataset": dataset, "genotype": genotype}
+        return EvaluationConfig(**given).resolved()

@@ -1,0 +1,175 @@
+"""What all kinds of job share on the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+
+class JobKind(StrEnum):
+    """What a job does. The collection's path is the plural."""
+
+    SEARCH = "search"
+    EVALUATION = "evaluation"
+
+    @property
+    def collection(self) -> str:
+        """The path of this kind's jobs, without slashes."""
+        return {"search": "searches", "evaluation": "evaluations"}[self.value]
+
+
+class Status(StrEnum):
+    """Where a job stands in its life; api/jobs/life.py has the transitions."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSING = "pausing"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens unless somebody retries the job."""
+        return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
+
+
+# A null byte is legal JSON, but Postgres cannot store it in text.
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Labels = Annotated[dict[Line, Line], Field(max_length=32)]
+
+
+class JobFrame(BaseModel):
+    """The part of a creating request that is the same for every kind."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Line | None = None
+    labels: Labels = Field(default_factory=dict, description="free key-value pairs to find jobs by")
+    priority: int = Field(5, ge=0, le=9, description="9 is served first")
+    pool: PoolName = Field("default", description="the workers that may take the job")
+    gpus: int = Field(1, ge=1, le=64)
+    max_attempts: int = Field(3, ge=1, le=100, description="lost workers in a row without a new epoch before it fails")
+
+
+class JobPatch(BaseModel):
+    """What may change after a job was made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Line | None = None
+    labels: Labels | None = None
+    priority: int | None = Field(None, ge=0, le=9)
+
+
+class Progress(BaseModel):
+    """Where a running job is. `epoch` counts from 1 and is the one in work; eta in seconds."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    eta_seconds: float | None = None
+
+
+class Failure(BaseModel):
+    """Why a job failed, as its worker saw it."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    log_tail: list[str] = Field(default_factory=list)
+
+
+class JobOut(BaseModel):
+    """A job as it stands now."""
+
+    id: UUID
+    kind: JobKind
+    name: str | None
+    labels: dict[str, str]
+    priority: int
+    pool: str
+    gpus: int
+    max_attempts: int
+    status: Status
+    status_reason: str | None
+    progress: Progress | None
+    spec: dict[str, Any]
+    attempt: int
+    worker: str | None
+    threads: int | None = Field(description="CPU threads that every attempt computes with; part of exact repetition")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    metrics: dict[str, float] | None = Field(description="of the latest epoch")
+    best: dict[str, float] | None = Field(description="the best epoch and its metrics")
+    error: Failure | None
+    links: dict[str, str]
+
+
+class JobList(BaseModel):
+    """One page, newest first; `next_cursor` leads to the next one, null at the end."""
+
+    items: list[JobOut]
+    next_cursor: str | None
+
+
+Table = list[list[float]]
+
+
+class EpochOut(BaseModel):
+    """One finished epoch. Accuracies in percent, losses in nats."""
+
+    epoch: int
+    attempt: int
+    metrics: dict[str, float]
+    seconds: float
+    genotype: dict[str, Any] | None = None
+    alphas: dict[str, Table] | None = Field(None, description="raw alphas, one row an edge, one column a primitive")
+
+
+class EpochList(BaseModel):
+    """Epochs in order."""
+
+    items: list[EpochOut]
+
+
+class LogLine(BaseModel):
+    """One line that a worker logged about the job."""
+
+    sequence: int
+    time: datetime
+    level: str
+    message: str
+
+
+class LogList(BaseModel):
+    """Log lines in order."""
+
+    items: list[LogLine]
+
+
+class CheckpointOut(BaseModel):
+    """A stored checkpoint; `download` is the path of its file."""
+
+    id: UUID
+    epoch: int
+    attempt: int
+    sha256: str
+    size: int
+    metrics: dict[str, float]
+    created_at: datetime
+    download: str
+
+
+class CheckpointList(BaseModel):
+    """Checkpoints, latest epoch first."""
+
+    items: list[CheckpointOut]

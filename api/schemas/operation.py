@@ -1,0 +1,67 @@
+"""The service about itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel
+
+
+class Health(BaseModel):
+    """The process is up."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """Each part the service needs, `ok` or what is wrong with it."""
+
+    ready: bool
+    database: str
+    broker: str
+    migrations: str
+
+
+class Version(BaseModel):
+    """What runs here."""
+
+    version: str
+
+
+class WorkerOut(BaseModel):
+    """A worker as it last showed itself; `job_id`: what it runs now."""
+
+    name: str
+    pool: str
+    gpus: int
+    device: str
+    version: str
+    first_seen: datetime
+    last_seen: datetime
+    alive: bool
+    job_id: UUID | None
+
+
+class WorkerList(BaseModel):
+    """All workers."""
+
+    items: list[WorkerOut]
+
+
+class DatasetOut(BaseModel):
+    """A data set that specs can name. Sizes are null where only a worker can know them."""
+
+    name: str
+    kind: str
+    classes: int | None
+    image: int | None
+    train: int | None
+    test: int | None
+    preset: str
+
+
+class DatasetList(BaseModel):
+    """The built-in data sets."""
+
+    items: list[DatasetOut]

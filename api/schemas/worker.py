@@ -1,0 +1,135 @@
+"""What workers and the API say to each other (docs/architecture.md, contracts 2 to 4)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.schemas.jobs import Failure, JobKind, Line, PoolName, Progress, Table
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+ReportNumber = Annotated[int, Field(ge=1, description="counts the attempt's reports; a repeated one changes nothing")]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Presence(_Message):
+    """A worker shows itself, busy or not."""
+
+    name: Line
+    pool: PoolName = "default"
+    gpus: int = Field(1, ge=1, le=64)
+    device: Line
+    version: Line
+
+
+class Claim(_Message):
+    """An idle worker asks for a job. `threads`: the CPU threads it would compute with."""
+
+    worker: Line
+    pool: PoolName = "default"
+    gpus: int = Field(1, ge=1, le=64)
+    threads: int = Field(ge=1, le=4096)
+
+
+class Resume(BaseModel):
+    """The last stored epoch and the file to go on from."""
+
+    epoch: int
+    file: str
+    sha256: str
+    size: int
+
+
+class Claimed(BaseModel):
+    """A job, and the right to report on it for as long as the lease is kept up."""
+
+    job_id: UUID
+    kind: JobKind
+    name: str | None
+    spec: dict[str, Any]
+    attempt_id: UUID
+    attempt: int
+    token: str
+    lease_seconds: float
+    threads: int
+    resume: Resume | None
+
+
+class Heartbeat(_Message):
+    """I am alive, and this is where I am."""
+
+    progress: Progress | None = None
+
+
+class Directive(BaseModel):
+    """What the worker shall do now. A cancelled or superseded attempt is answered 409 instead."""
+
+    directive: Literal["continue", "pause", "cancel"]
+
+
+class StoredFile(BaseModel):
+    """A file as it was stored."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class EpochReport(_Message):
+    """One finished epoch; its checkpoint has been uploaded before."""
+
+    n: ReportNumber
+    epoch: int = Field(ge=1)
+    metrics: dict[str, float]
+    seconds: float = Field(ge=0)
+    genotype: dict[str, Any] | None = None
+    alphas: dict[str, Table] | None = None
+    checkpoint: FileName
+    sha256: Sha256
+
+
+class LogEntry(_Message):
+    """One log line."""
+
+    time: datetime
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    message: str = Field(max_length=10_000)
+
+
+class LogReport(_Message):
+    """Log lines, in order."""
+
+    n: ReportNumber
+    lines: list[LogEntry] = Field(max_length=1000)
+
+
+class Finish(_Message):
+    """The job is done; all its epochs have been reported."""
+
+    n: ReportNumber
+
+
+class Fail(_Message):
+    """The attempt is over without success.
+
+    `failed`: the job cannot succeed (not retried). `lost`: the worker died (retried from the last epoch).
+    """
+
+    n: ReportNumber | None = None
+    outcome: Literal["failed", "lost"]
+    error: Failure
+
+
+class Release(_Message):
+    """The worker gives the job back unharmed: it stops, was asked to pause, or has no room to write."""
+
+    n: ReportNumber | None = None
+    reason: Literal["shutdown", "pause", "disk_full"]
+    detail: str = Field("", max_length=2000)

@@ -1,0 +1,36 @@
+"""What the API is told from outside, by environment variables. Secrets have no defaults."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read once at start. Times are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="DARTBOARD_", populate_by_name=True, extra="ignore")
+
+    database_url: SecretStr = Field(
+        SecretStr("postgresql+psycopg://dartboard@127.0.0.1:5432/dartboard"), validation_alias="DATABASE_URL"
+    )
+    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
+    artifacts: Path = Path(".dartboard/artifacts")
+    worker_key: SecretStr | None = None
+    # Heartbeats go out every second: a lease outlasts a long garbage collection or a short network cut.
+    lease_seconds: float = Field(20.0, gt=0)
+    sweep_seconds: float = Field(1.0, gt=0)
+    # A worker is idle, not gone, as long as it showed itself within this time.
+    presence_seconds: float = Field(15.0, gt=0)
+    # Step events are a view, not a record: one every so often is enough, and keeps the log small.
+    step_event_seconds: float = Field(5.0, gt=0)
+    max_upload_bytes: int = Field(20 * 2**30, gt=0)
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings."""
+    return Settings()

@@ -1,0 +1,59 @@
+"""The `dartboard` command: one module a command in client/commands, imported here, their work imported when run."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from client.commands import bench, demo, jobs, local, run, submit, testing, watch
+from client.commands.files import download, genotype
+
+app = typer.Typer(
+    name="dartboard",
+    help="Differentiable architecture search as a service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+app.command("up")(local.up)
+app.command("demo")(demo.demo)
+app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(testing.test)
+app.command("search")(submit.search)
+app.command("evaluate")(submit.evaluate)
+app.command("watch")(watch.watch_job)
+app.command("genotype")(genotype)
+app.command("download")(download)
+app.command("jobs")(jobs.list_jobs)
+app.command("workers")(jobs.list_workers)
+app.command("datasets")(jobs.list_datasets)
+app.command("logs")(jobs.show_logs)
+for verb in ("cancel", "pause", "resume", "retry"):
+    app.command(verb)(getattr(jobs, verb))
+app.command("run")(run.run)
+app.add_typer(bench.app, name="bench")
+
+
+def main() -> None:
+    """Run the command. Exit codes: 0 ok, 1 the job failed, 2 usage, 3 the service cannot be reached."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Say in words what went wrong, where it is something that a user can mend; else raise it."""
+    from client.errors import DartboardError, ProblemError, ServiceUnreachableError
+    from client.local.errors import StackError
+    from client.output import remarks
+
+    if not isinstance(error, (DartboardError, StackError)):
+        raise error
+    remarks.print(f"[red]error:[/red] {error}", soft_wrap=True)
+    if isinstance(error, ServiceUnreachableError):
+        return 3
+    return 2 if isinstance(error, ProblemError) else 1

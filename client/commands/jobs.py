@@ -1,0 +1,120 @@
+"""`dartboard jobs`, `workers`, `datasets`, `logs`, and what can be done to a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from client.options import DEFAULT_URL, Json, Key, Url
+
+JobId = Annotated[str, typer.Argument(metavar="ID")]
+
+
+def list_jobs(
+    status: Annotated[str | None, typer.Option(help="Only jobs that stand here.")] = None,
+    kind: Annotated[str | None, typer.Option(help="search or evaluation.")] = None,
+    label: Annotated[str | None, typer.Option(help="KEY=VALUE or KEY.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """List jobs, newest first."""
+    from itertools import islice
+
+    from rich.table import Table
+
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        jobs = list(islice(dartboard.jobs(status=status, kind=kind, label=label), limit))
+    if json:
+        print_json(list(jobs))
+        return
+    table = Table("id", "kind", "name", "data set", "status", "epoch", "validation", box=None)
+    for job in jobs:
+        epoch = f"{job.progress.epoch}/{job.progress.epochs}" if job.progress else f"-/{job.spec['epochs']}"
+        accuracy = (job.metrics or {}).get("validation_accuracy")
+        shown = "" if accuracy is None else f"{accuracy:.2f} %"
+        table.add_row(str(job.id), job.kind, job.name or "", job.spec["dataset"], job.status, epoch, shown)
+    console.print(table)
+
+
+def list_workers(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """List workers and what they run."""
+    from rich.table import Table
+
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        workers = dartboard.workers()
+    if json:
+        print_json(list(workers))
+        return
+    table = Table("name", "pool", "device", "alive", "runs", "last seen", box=None)
+    for worker in workers:
+        runs = str(worker.job_id) if worker.job_id else "-"
+        alive = "yes" if worker.alive else "no"
+        table.add_row(worker.name, worker.pool, worker.device, alive, runs, f"{worker.last_seen:%F %T}")
+    console.print(table)
+
+
+def list_datasets(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """List the built-in data sets."""
+    from rich.table import Table
+
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        datasets = dartboard.datasets()
+    if json:
+        print_json(list(datasets))
+        return
+    table = Table("name", "classes", "image", "train", "test", box=None)
+    for d in datasets:
+        table.add_row(d.name, str(d.classes), f"{d.image}x{d.image}", str(d.train), str(d.test))
+    console.print(table)
+
+
+def show_logs(
+    job_id: JobId,
+    tail: Annotated[int, typer.Option(help="How many lines.")] = 200,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Print what a job's workers logged."""
+    from client.output import print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        lines = dartboard.logs(job_id, tail)
+    if json:
+        print_json(list(lines))
+        return
+    for line in lines:
+        typer.echo(f"{line.time:%F %T} {line.level:7} {line.message}")
+
+
+def _verb(name: str, help_text: str) -> Callable[..., None]:
+    def act(job_id: JobId, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+        from client.output import console, print_json
+        from client.sdk import Dartboard
+
+        with Dartboard(url, key) as dartboard:
+            job = getattr(dartboard, name)(job_id)
+        print_json(job) if json else console.print(f"{job.kind} {job.id} {job.status}")
+
+    act.__doc__ = help_text
+    return act
+
+
+cancel = _verb("cancel", "End a job now.")
+pause = _verb("pause", "Stop a job after the epoch in work.")
+resume = _verb("resume", "Let a paused job go on.")
+retry = _verb("retry", "Let a failed or cancelled job go on from its last epoch.")

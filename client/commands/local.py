@@ -1,0 +1,30 @@
+"""`dartboard up`: the whole service on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[Path, typer.Option("--data", help="Where database, broker, checkpoints and logs live.")]
+
+
+def up(
+    port: Annotated[int, typer.Option("--port", help="Of the API on loopback; 0 takes a free one.")] = 8000,
+    data: Data = Path(".dartboard"),
+    workers: Annotated[int | None, typer.Option("--workers", help="One for each GPU, or one, unless given.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
+) -> None:
+    """Start API, Postgres, Valkey and workers here; Ctrl-C stops them all."""
+    from client.local.stack import LocalStack
+    from client.output import console, print_json, remarks
+
+    with LocalStack(data, port=port, workers=workers, report=lambda line: remarks.print(line, style="dim")) as stack:
+        if json:
+            print_json({"url": stack.url, "data": str(data.resolve())})
+        else:
+            console.print(f"Dartboard is up at [bold]{stack.url}[/bold] (API documentation: {stack.url}/docs)")
+            console.print(f"data and logs in {data.resolve()}; Ctrl-C stops everything", style="dim", soft_wrap=True)
+        stack.wait()
+        remarks.print("stopping; a running job is given back and goes on at the next start", style="dim")

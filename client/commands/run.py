@@ -1,0 +1,61 @@
+"""`dartboard run SPEC.json`: darts_core alone, without any service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client.options import Json
+
+
+def run(
+    spec: Annotated[
+        Path, typer.Argument(help='A spec as POSTed, with "kind": "search" or "evaluation"; - for standard input.')
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="Keep the last checkpoint as this file.")] = None,
+    data_root: Annotated[Path, typer.Option(help="Where data sets lie.")] = Path(".dartboard/datasets"),
+    json: Json = False,
+) -> None:
+    """Run one search or evaluation in this process."""
+    import json as json_module
+    import sys
+
+    from client.output import print_json, remarks
+    from client.watching import epoch_line
+    from darts_core import checkpoints, run_evaluation, run_search
+    from darts_core.configs import EvaluationConfig, SearchConfig
+    from darts_core.errors import DartsError
+    from darts_core.genotypes import to_json, to_python
+
+    try:
+        body = json_module.loads(sys.stdin.read() if str(spec) == "-" else spec.read_text())
+        kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
+        if kind not in ("search", "evaluation"):
+            raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")
+        config = (SearchConfig if kind == "search" else EvaluationConfig)(**body).resolved()
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise typer.BadParameter(f"{spec}: {error}") from error
+    try:
+        if isinstance(config, SearchConfig):
+            reports = run_search(config, data_root=data_root)
+        else:
+            reports = run_evaluation(config, data_root=data_root)
+        last = None
+        for report in reports:
+            data = {"epoch": report.epoch, "metrics": report.metrics, "seconds": report.seconds}
+            if json:
+                alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
+                genotype = None if report.genotype is None else to_json(report.genotype)
+                print_json({**data, "genotype": genotype, "alphas": alphas})
+            else:
+                remarks.print(epoch_line(data, config.epochs, []))
+            if out is not None:
+                checkpoints.save(report.checkpoint, out)
+            last = report
+    except DartsError as error:
+        remarks.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        raise typer.Exit(1) from error
+    if last is not None and last.genotype is not None and not json:
+        typer.echo(to_python(last.genotype))

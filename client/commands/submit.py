@@ -1,0 +1,123 @@
+"""`dartboard search` and `dartboard evaluate`: queue a job, and watch it unless told not to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
+
+Dataset = Annotated[str | None, typer.Option(help="digits, cifar10 or folder:NAME.")]
+Preset = Annotated[str | None, typer.Option(help="Where unset values come from.")]
+Epochs = Annotated[int | None, typer.Option()]
+BatchSize = Annotated[int | None, typer.Option()]
+Channels = Annotated[int | None, typer.Option(help="Of the first cells.")]
+Layers = Annotated[int | None, typer.Option(help="Number of cells.")]
+Seed = Annotated[int | None, typer.Option()]
+Name = Annotated[str | None, typer.Option(help="To find the job again.")]
+Priority = Annotated[int | None, typer.Option(help="0 to 9; 9 is served first.")]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Only queue it and print its id.")]
+
+
+def search(
+    dataset: Annotated[str, typer.Option(help="digits, cifar10 or folder:NAME.")] = "digits",
+    preset: Preset = None,
+    space: Annotated[str | None, typer.Option(help="darts, space1, space2 or space3.")] = None,
+    order: Annotated[int | None, typer.Option(help="1, or 2 for the unrolled gradient.")] = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    channels: Channels = None,
+    layers: Layers = None,
+    nodes: Annotated[int | None, typer.Option(help="Intermediate nodes of a cell.")] = None,
+    seed: Seed = None,
+    name: Name = None,
+    priority: Priority = None,
+    set_: Set = None,
+    detach: Detach = False,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Search for a cell."""
+    body = fields(
+        set_,
+        dataset=dataset,
+        preset=preset,
+        space=space,
+        order=order,
+        epochs=epochs,
+        batch_size=batch_size,
+        channels=channels,
+        layers=layers,
+        nodes=nodes,
+        seed=seed,
+        name=name,
+        priority=priority,
+    )
+    _submit("search", body, url, key, detach=detach, json=json)
+
+
+def evaluate(
+    source: Annotated[str, typer.Argument(help="A search's id, a genotype's name or text, or a file that holds one.")],
+    dataset: Dataset = None,
+    preset: Preset = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    channels: Channels = None,
+    layers: Layers = None,
+    seed: Seed = None,
+    name: Name = None,
+    priority: Priority = None,
+    set_: Set = None,
+    detach: Detach = False,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Train a cell from scratch: that of a search, or a genotype of your own."""
+    body = fields(
+        set_,
+        **_source(source),
+        dataset=dataset,
+        preset=preset,
+        epochs=epochs,
+        batch_size=batch_size,
+        channels=channels,
+        layers=layers,
+        seed=seed,
+        name=name,
+        priority=priority,
+    )
+    _submit("evaluation", body, url, key, detach=detach, json=json)
+
+
+def _source(text: str) -> dict[str, str]:
+    from uuid import UUID
+
+    try:
+        return {"search_id": str(UUID(text))}
+    except ValueError:
+        pass
+    is_path = len(text) < 1024 and Path(text).is_file()
+    return {"genotype": Path(text).read_text() if is_path else text}
+
+
+def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
+    from client.output import console, print_json, remarks
+    from client.sdk import Dartboard
+    from client.watching import finish, watch
+
+    with Dartboard(url, key) as dartboard:
+        job = dartboard.submit(kind, body)
+        if detach:
+            print_json(job) if json else console.print(str(job.id))
+            return
+        remarks.print(f"{kind} {job.id}")
+        job = watch(dartboard, job, json=json)
+        if kind == "search" and job.status == "succeeded" and not json:
+            console.print(dartboard.genotype(job.id).text, soft_wrap=True)
+        elif job.status == "succeeded" and not json:
+            console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(job.id)}", soft_wrap=True)
+        raise typer.Exit(finish(job, remarks.print))

@@ -1,0 +1,24 @@
+"""`dartboard test`: the project's own tests, unit tests first and in parallel, then end to end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import typer
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def test(context: typer.Context) -> None:
+    """Run the tests; what follows is handed to pytest in their stead (`dartboard test tests/api -k lease`)."""
+    if context.args:
+        raise typer.Exit(_pytest(*context.args))
+    # Training in two processes at once is slower with all threads each than with one.
+    code = _pytest("tests", "--ignore=tests/e2e", "-n", "2", "-q") or _pytest("tests/e2e", "-q")
+    raise typer.Exit(code)
+
+
+def _pytest(*arguments: str) -> int:
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=_ROOT, check=False).returncode

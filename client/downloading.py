@@ -1,0 +1,60 @@
+"""Fetching a file: continued where an earlier try broke off, verified, visible only when whole."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import httpx
+
+from client.connection import Connection
+from client.errors import DownloadError
+
+_BLOCK = 1 << 20
+
+
+def download(connection: Connection, path: str, to: Path) -> Path:
+    """Save the file at `path` into the folder `to`, under the service's name for it, or as the file `to`.
+
+    Raises DownloadError when its checksum is not the one that the service gave as its ETag.
+    """
+    with connection.stream(path, read_timeout=60) as answer:
+        sha256 = answer.headers.get("etag", "").strip('"')
+        target = to / _name_in(answer) if to.is_dir() else to
+        partial = target.with_name(f".{target.name}.{sha256[:12]}.part")
+        if not partial.exists():
+            _append(answer, partial)
+    if hashlib.file_digest(partial.open("rb"), "sha256").hexdigest() != sha256:
+        _continue(connection, path, partial, sha256)
+    with partial.open("rb") as file:
+        arrived = hashlib.file_digest(file, "sha256").hexdigest()
+    if arrived != sha256:
+        partial.unlink()
+        raise DownloadError(f"{target.name} arrived with checksum {arrived}, the service has {sha256}: try again")
+    partial.replace(target)
+    return target
+
+
+def _continue(connection: Connection, path: str, partial: Path, sha256: str) -> None:
+    have = partial.stat().st_size
+    # If-Range: should the file be another one by now, all of it comes.
+    headers = {"Range": f"bytes={have}-", "If-Range": f'"{sha256}"'}
+    with connection.stream(path, read_timeout=60, headers=headers) as answer:
+        if answer.status_code != httpx.codes.PARTIAL_CONTENT:
+            partial.unlink()
+        _append(answer, partial)
+
+
+def _append(answer: httpx.Response, partial: Path) -> None:
+    with partial.open("ab") as file:
+        for block in answer.iter_bytes(_BLOCK):
+            file.write(block)
+
+
+def _name_in(answer: httpx.Response) -> str:
+    """The name in Content-Disposition, if it is a plain one."""
+    found = re.search(r'filename="([A-Za-z0-9][A-Za-z0-9._-]*)"', answer.headers.get("content-disposition", ""))
+    if found is None:
+        raise DownloadError("the service gave no usable file name: name the file yourself")
+    return found[1]

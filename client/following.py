@@ -1,0 +1,56 @@
+"""Following a job's event stream across broken connections, by the id of the last event seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from httpx_sse import EventSource, SSEError
+
+from client.connection import Connection
+from client.errors import ServiceUnreachableError
+
+# The service sends a comment every 15 s: three missed ones mean that the connection is dead.
+_SILENCE_SECONDS = 50.0
+_GIVE_UP_SECONDS = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of a job's event log; `kind` is status, epoch, step, log, checkpoint or end."""
+
+    sequence: int
+    kind: str
+    data: dict[str, Any]
+
+
+def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
+    """Events behind sequence `after`, each once and in order, up to and including `end`.
+
+    A broken connection is made again. Raises ServiceUnreachableError after a minute without any answer, and at once
+    when there never was one; ProblemError when the service refuses.
+    """
+    last, connected, pause = after, False, _FIRST_PAUSE
+    silent_since = time.monotonic()
+    while True:
+        try:
+            headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Last-Event-ID": str(last)}
+            with connection.stream(path, headers=headers, read_timeout=_SILENCE_SECONDS) as answer:
+                connected, pause = True, _FIRST_PAUSE
+                for message in EventSource(answer).iter_sse():
+                    silent_since = time.monotonic()
+                    event = Event(int(message.id or last), message.event, message.json())
+                    if event.kind == "end":
+                        yield event
+                        return
+                    if event.sequence > last:
+                        last = event.sequence
+                        yield event
+        except (ServiceUnreachableError, SSEError):
+            if not connected or time.monotonic() - silent_since > _GIVE_UP_SECONDS:
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)

@@ -1,0 +1,165 @@
+"""The SDK: everything the service offers to its users, as methods.
+
+with Dartboard("http://127.0.0.1:8000") as dartboard:
+    search = dartboard.submit("search", {"dataset": "digits", "epochs": 3})
+    for event in dartboard.follow(search):
+        print(event.kind, event.data)
+    print(dartboard.genotype(search.id).text)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+import httpx
+
+from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
+from api.schemas.operation import DatasetList, DatasetOut, WorkerList, WorkerOut
+from api.schemas.searches import AlphasOut, GenotypeOut
+from client.connection import Connection
+from client.downloading import download
+from client.following import Event, follow
+
+Id = UUID | str
+
+
+class Dartboard:
+    """A connection to a service. Every method may raise ServiceUnreachableError and ProblemError."""
+
+    def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None) -> None:
+        self._connection = Connection(url, key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._connection.close()
+
+    @property
+    def url(self) -> str:
+        """Where the service is, without a slash at the end."""
+        return self._connection.url
+
+    def submit(self, kind: JobKind | str, body: dict[str, Any], *, idempotency_key: str | None = None) -> JobOut:
+        """Queue a job. With the same idempotency key the same job comes back, however often it is sent."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        answer = self._connection.send("POST", f"/{JobKind(kind).collection}", json=body, headers=headers)
+        return JobOut.model_validate_json(answer.content)
+
+    def job(self, job_id: Id) -> JobOut:
+        """A job of any kind."""
+        return JobOut.model_validate_json(self._get(f"/jobs/{_safe(job_id)}").content)
+
+    def jobs(self, **filters: Any) -> Iterator[JobOut]:
+        """All jobs, newest first; filters: kind, status, label."""
+        cursor: str | None = None
+        while True:
+            params = {k: v for k, v in {**filters, "cursor": cursor, "limit": 100}.items() if v is not None}
+            page = JobList.model_validate_json(self._get("/jobs", params=params).content)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def cancel(self, job_id: Id) -> JobOut:
+        """End a job now."""
+        return self._act(job_id, "cancel")
+
+    def pause(self, job_id: Id) -> JobOut:
+        """Stop a job after the epoch in work."""
+        return self._act(job_id, "pause")
+
+    def resume(self, job_id: Id) -> JobOut:
+        """Let a paused job go on."""
+        return self._act(job_id, "resume")
+
+    def retry(self, job_id: Id) -> JobOut:
+        """Let a failed or cancelled job go on."""
+        return self._act(job_id, "retry")
+
+    def delete(self, job_id: Id) -> None:
+        """Forget an ended job."""
+        self._connection.send("DELETE", self._path(job_id))
+
+    def epochs(self, job_id: Id, after: int = 0) -> list[EpochOut]:
+        """Finished epochs above `after`, in order."""
+        found: list[EpochOut] = []
+        while True:
+            answer = self._get(f"{self._path(job_id)}/epochs", params={"after": after})
+            page = EpochList.model_validate_json(answer.content).items
+            found += page
+            if not page:
+                return found
+            after = page[-1].epoch
+
+    def logs(self, job_id: Id, tail: int = 200) -> list[LogLine]:
+        """The last lines that the job's workers logged."""
+        return LogList.model_validate_json(self._get(f"{self._path(job_id)}/logs", params={"tail": tail}).content).items
+
+    def follow(self, job: JobOut | Id, after: int = 0) -> Iterator[Event]:
+        """The job's events from sequence `after` on, each once, until it has ended; reconnects by itself."""
+        path = job.links["self"] if isinstance(job, JobOut) else self._path(job)
+        return follow(self._connection, f"{path}/events", after)
+
+    def wait(self, job: JobOut | Id) -> JobOut:
+        """Block until the job has ended."""
+        for _ in self.follow(job):
+            pass
+        return self.job(job.id if isinstance(job, JobOut) else job)
+
+    def genotype(self, search_id: Id, epoch: int | None = None) -> GenotypeOut:
+        """The cell that a search stands at."""
+        params = {} if epoch is None else {"epoch": epoch}
+        return GenotypeOut.model_validate_json(
+            self._get(f"/searches/{_safe(search_id)}/genotype", params=params).content
+        )
+
+    def alphas(self, search_id: Id, epoch: int | None = None) -> AlphasOut:
+        """A search's alphas after an epoch, raw and softmaxed."""
+        params = {} if epoch is None else {"epoch": epoch}
+        return AlphasOut.model_validate_json(self._get(f"/searches/{_safe(search_id)}/alphas", params=params).content)
+
+    def checkpoint_path(self, evaluation_id: Id, epoch: str = "best") -> str:
+        """The path of an evaluation's checkpoint: with the URL before it, what curl wants."""
+        suffix = "" if epoch == "best" else f"?epoch={epoch}"
+        return f"/evaluations/{_safe(evaluation_id)}/checkpoint{suffix}"
+
+    def download_checkpoint(self, evaluation_id: Id, to: Path, epoch: str = "best") -> Path:
+        """Save an evaluation's checkpoint into a folder (under the service's name for it) or as a file.
+
+        What an earlier try left is continued; the checksum is verified. Raises DownloadError.
+        """
+        return download(self._connection, self.checkpoint_path(evaluation_id, epoch), to)
+
+    def workers(self) -> list[WorkerOut]:
+        """All workers ever seen."""
+        return WorkerList.model_validate_json(self._get("/workers").content).items
+
+    def datasets(self) -> list[DatasetOut]:
+        """The built-in data sets."""
+        return DatasetList.model_validate_json(self._get("/datasets").content).items
+
+    def _act(self, job_id: Id, verb: str) -> JobOut:
+        return JobOut.model_validate_json(self._connection.send("POST", f"{self._path(job_id)}/{verb}").content)
+
+    def _path(self, job_id: Id) -> str:
+        return self.job(job_id).links["self"]
+
+    def _get(self, path: str, **what: Any) -> httpx.Response:
+        return self._connection.send("GET", path, **what)
+
+
+def _safe(job_id: Id) -> str:
+    """An id as part of a path: nothing in it may lead elsewhere."""
+    text = str(job_id)
+    if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", text):
+        raise ValueError(f"{text[:80]!r} is not an id")
+    return text

@@ -1,0 +1,180 @@
+"""The worker's side of the API: show up, claim, report. Nothing here retries: the caller knows what may wait."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from api.schemas.worker import (
+    Claim,
+    Claimed,
+    Directive,
+    EpochReport,
+    Fail,
+    Finish,
+    Heartbeat,
+    LogReport,
+    Presence,
+    Release,
+    Resume,
+    StoredFile,
+)
+
+_BLOCK = 1 << 20
+
+
+class WorkerApiError(Exception):
+    """Base of what can go wrong between a worker and the API."""
+
+
+class UnreachableError(WorkerApiError):
+    """No answer, or none that means anything: the API or its database is away. Worth another try later."""
+
+
+class SupersededError(WorkerApiError):
+    """The attempt is over for the API: cancelled, lost, or taken up elsewhere. Stop working on it."""
+
+
+class StoreFullError(WorkerApiError):
+    """The API has no room for the file, and has paused the job."""
+
+
+class RefusedError(WorkerApiError):
+    """The API does not take the request; sending it again would not help."""
+
+
+class WorkerApi:
+    """Calls made with the worker key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=httpx.Timeout(10, connect=3),
+            # A worker talks to the address it was given, never to a proxy that the environment names.
+            trust_env=False,
+        )
+
+    def show(self, presence: Presence) -> None:
+        """Be counted as a worker. Raises WorkerApiError."""
+        self._send("POST", "/worker/presence", json=presence.model_dump())
+
+    def claim(self, claim: Claim) -> Claimed | None:
+        """The job to do now, None when none is queued that fits. Raises WorkerApiError."""
+        answer = self._send("POST", "/worker/claim", json=claim.model_dump())
+        return None if answer.status_code == 204 else Claimed.model_validate_json(answer.content)
+
+    def attempt(self, attempt_id: str, token: str) -> AttemptApi:
+        """Calls about one attempt."""
+        return AttemptApi(self, attempt_id, token)
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _send(self, method: str, path: str, **what: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **what)
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"{type(error).__name__}: {error}") from error
+        _raise_for(answer)
+        return answer
+
+    def _stream(self, path: str, headers: dict[str, str]) -> Iterator[bytes]:
+        try:
+            with self._http.stream("GET", path, headers=headers) as answer:
+                if answer.is_error:
+                    answer.read()
+                _raise_for(answer)
+                yield from answer.iter_bytes(_BLOCK)
+        except httpx.HTTPError as error:
+            raise UnreachableError(f"{type(error).__name__}: {error}") from error
+
+
+class AttemptApi:
+    """Calls made with an attempt's token, too. Each may raise WorkerApiError."""
+
+    def __init__(self, api: WorkerApi, attempt_id: str, token: str) -> None:
+        self._api = api
+        self._path = f"/worker/attempts/{attempt_id}"
+        self._headers = {"X-Attempt-Token": token}
+
+    def heartbeat(self, beat: Heartbeat) -> Directive:
+        """Renew the lease."""
+        return Directive.model_validate_json(self._post("heartbeat", beat).content)
+
+    def report_epoch(self, report: EpochReport) -> Directive:
+        """Report an epoch whose checkpoint has been uploaded."""
+        return Directive.model_validate_json(self._post("epochs", report).content)
+
+    def report_logs(self, report: LogReport) -> None:
+        """Report log lines."""
+        self._post("logs", report)
+
+    def finish(self, report: Finish) -> None:
+        """The job is done."""
+        self._post("finish", report)
+
+    def fail(self, report: Fail) -> None:
+        """The attempt ended without success."""
+        self._post("fail", report)
+
+    def release(self, report: Release) -> None:
+        """Give the job back."""
+        self._post("release", report)
+
+    def upload(self, path: Path) -> StoredFile:
+        """Store a file under its name, streamed."""
+        with path.open("rb") as file:
+            answer = self._api._send(
+                "PUT",
+                f"{self._path}/files/{path.name}",
+                headers={**self._headers, "Content-Length": str(path.stat().st_size)},
+                content=iter(lambda: file.read(_BLOCK), b""),
+                # The store syncs to its disk before it answers; a large file on a slow disk takes a while.
+                timeout=httpx.Timeout(120, connect=3),
+            )
+        return StoredFile.model_validate_json(answer.content)
+
+    def download(self, resume: Resume, to: Path) -> None:
+        """Fetch the checkpoint to resume from. Raises UnreachableError when it arrived damaged."""
+        digest = hashlib.sha256()
+        with to.open("wb") as file:
+            for block in self._api._stream(f"{self._path}/files/{resume.file}", self._headers):
+                digest.update(block)
+                file.write(block)
+        if digest.hexdigest() != resume.sha256:
+            raise UnreachableError(f"{resume.file} arrived with another checksum than it was stored with")
+
+    def _post(self, what: str, body: Heartbeat | EpochReport | LogReport | Finish | Fail | Release) -> httpx.Response:
+        content = body.model_dump_json()
+        headers = {**self._headers, "Content-Type": "application/json"}
+        return self._api._send("POST", f"{self._path}/{what}", headers=headers, content=content)
+
+
+def _raise_for(answer: httpx.Response) -> None:
+    if answer.is_success:
+        return
+    try:
+        detail = str(answer.json()["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = answer.text[:300]
+    message = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {detail}"
+    match answer.status_code:
+        case 409 | 403:
+            raise SupersededError(detail)
+        case 507:
+            raise StoreFullError(detail)
+        case 429 | 500 | 502 | 503 | 504:
+            raise UnreachableError(message)
+    raise RefusedError(message)

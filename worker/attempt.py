@@ -1,0 +1,187 @@
+"""One attempt, from the claim to its last report."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from api.schemas.worker import Claim, Claimed, EpochReport, Fail, Finish, Release
+from client.worker_api import AttemptApi, UnreachableError, WorkerApi
+from darts_core import checkpoints
+from darts_core.errors import Stopped
+from darts_core.genotypes import to_json
+from darts_core.training import reports as core
+from worker.attempt_log import AttemptLog
+from worker.control import AttemptControl, StopReason
+from worker.failures import failure_of, is_disk_full
+from worker.folder import AttemptFolder
+from worker.heartbeat import HeartbeatThread
+from worker.reporter import Reporter
+from worker.runners import runner_of
+from worker.settings import WorkerSettings
+
+_log = logging.getLogger("dartboard.worker")
+
+
+def claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
+    """Claim one job and see it through. False when no queued job fits. Raises WorkerApiError from the claim."""
+    claimed = api.claim(
+        Claim(worker=settings.worker_name, pool=settings.pool, gpus=settings.gpus, threads=torch.get_num_threads())
+    )
+    if claimed is None:
+        return False
+    Attempt(claimed, api.attempt(str(claimed.attempt_id), claimed.token), settings).run()
+    return True
+
+
+class Attempt:
+    """A claimed job being worked on: training in this thread, heartbeat and reports in two beside it."""
+
+    def __init__(self, claimed: Claimed, api: AttemptApi, settings: WorkerSettings) -> None:
+        self._claimed, self._api, self._settings = claimed, api, settings
+        self._folder = AttemptFolder(settings.worker_state)
+        self._control = AttemptControl()
+        self._reporter = Reporter(api, self._control)
+        self._heartbeat = HeartbeatThread(api, self._control, settings)
+        self._job_log = AttemptLog(self._reporter)
+
+    def run(self) -> None:
+        """Train to the end, or until told to stop; the outcome is reported, never raised."""
+        self._heartbeat.start()
+        self._reporter.start()
+        with self._logging():
+            try:
+                self._folder.open(self._claimed)
+                self._train()
+            except Stopped:
+                self._stopped()
+            except Exception as error:  # whatever it is, the job's owner must hear of it
+                self._failed(error)
+        # A stopping worker cannot wait for an API that is away: the lease will then tell.
+        draining = self._control.reason is StopReason.DRAIN
+        self._reporter.close(self._settings.drain_seconds if draining else None)
+        self._heartbeat.end()
+        self._folder.clear()
+
+    def _train(self) -> None:
+        claimed = self._claimed
+        torch.set_num_threads(claimed.threads)
+        resume_from = self._fetch_checkpoint()
+        start = f" from epoch {claimed.resume.epoch}" if claimed.resume else ""
+        _log.info("attempt %d on %s%s", claimed.attempt, self._settings.worker_name, start)
+        runner = runner_of(claimed.kind)
+        for report in runner(
+            claimed.spec, data_root=self._settings.data_root, resume_from=resume_from, control=self._control
+        ):
+            self._report_epoch(report)
+            if self._control.pause_after_epoch and report.epoch < claimed.spec["epochs"]:
+                self._release("pause")
+                return
+            if self._control.should_stop():
+                raise Stopped
+        self._ending()
+        self._reporter.send("finish", lambda api, n: api.finish(Finish(n=n)))
+
+    def _fetch_checkpoint(self) -> Path | None:
+        if self._claimed.resume is None:
+            return None
+        path, pause = self._folder.file("resume.pt"), 0.2
+        while True:
+            try:
+                self._api.download(self._claimed.resume, path)
+                return path
+            except UnreachableError as error:
+                _log.warning("the checkpoint to resume from cannot be fetched yet: %s", error)
+                if self._control.stopping.wait(pause):
+                    raise Stopped from error
+                pause = min(2 * pause, 5.0)
+
+    def _report_epoch(self, report: core.EpochReport) -> None:
+        """Save the checkpoint here, then let the reporter upload it and report the epoch, in this order."""
+        path = self._folder.file(f"epoch-{report.epoch}.pt")
+        checkpoints.save(report.checkpoint, path)
+        sha256 = _sha256(path)
+        genotype = None if report.genotype is None else to_json(report.genotype)
+        alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
+
+        def deliver(api: AttemptApi, n: int) -> None:
+            if path.exists():  # a repeated delivery may come after the file is gone: then it was stored
+                api.upload(path)
+            api.report_epoch(
+                EpochReport(
+                    n=n,
+                    epoch=report.epoch,
+                    metrics=report.metrics,
+                    seconds=report.seconds,
+                    genotype=genotype,
+                    alphas=alphas,
+                    checkpoint=path.name,
+                    sha256=sha256,
+                )
+            )
+            path.unlink(missing_ok=True)
+
+        _log.info("epoch %d: %s, %.1f s", report.epoch, _summary(report.metrics), report.seconds)
+        self._reporter.send(f"epoch {report.epoch}", deliver)
+
+    def _stopped(self) -> None:
+        match self._control.reason:
+            case StopReason.DRAIN:
+                self._release("shutdown")
+            case StopReason.UNDELIVERABLE:
+                self._undeliverable()
+
+    def _failed(self, error: Exception) -> None:
+        if self._control.reason is StopReason.SUPERSEDED:
+            return
+        if is_disk_full(error):
+            detail = f"{self._settings.worker_state} on {self._settings.worker_name}: free some space and resume"
+            self._release("disk_full", detail)
+            return
+        _log.error("%s: %s", type(error).__name__, error)
+        failure = failure_of(error, self._job_log.tail)
+        self._ending()
+        self._reporter.send("fail", lambda api, n: api.fail(Fail(n=n, outcome="failed", error=failure)))
+
+    def _release(self, reason: str, detail: str = "") -> None:
+        self._ending()
+        release = {"reason": reason, "detail": detail}
+        self._reporter.send("release", lambda api, n: api.release(Release.model_validate({"n": n, **release})))
+
+    def _undeliverable(self) -> None:
+        """The API refused a report for good: say so past the queue, which will not move any more."""
+        refusal = self._reporter.refusal
+        assert refusal is not None
+        self._ending()
+        self._api.fail(Fail(outcome="failed", error=failure_of(refusal, self._job_log.tail)))
+
+    def _ending(self) -> None:
+        self._heartbeat.expect_the_end()
+
+    @contextmanager
+    def _logging(self) -> Iterator[None]:
+        """Everything that darts_core and this worker log, and Python's warnings, go to the job's log."""
+        logging.captureWarnings(True)
+        loggers = [logging.getLogger(name) for name in ("dartboard", "darts_core", "py.warnings")]
+        for logger in loggers:
+            logger.setLevel(logging.INFO)
+            logger.addHandler(self._job_log)
+        try:
+            yield
+        finally:
+            for logger in loggers:
+                logger.removeHandler(self._job_log)
+
+
+def _summary(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

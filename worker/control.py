@@ -1,0 +1,66 @@
+"""What the training loop and the threads around it tell each other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from enum import StrEnum
+
+from api.schemas.jobs import Progress as ProgressOut
+from darts_core.control import Progress
+
+
+class StopReason(StrEnum):
+    """Why the loop shall stop between two steps."""
+
+    SUPERSEDED = "superseded"
+    DRAIN = "drain"
+    UNDELIVERABLE = "undeliverable"
+
+
+class AttemptControl:
+    """The loop's `Control`: plain attributes, so that asking costs nothing."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.reason: StopReason | None = None
+        self.pause_after_epoch = False
+        self._progress: Progress | None = None
+        self._first: tuple[float, int] | None = None
+
+    def stop(self, reason: StopReason) -> None:
+        """Ask the loop to stop. The first reason holds."""
+        if not self.stopping.is_set():
+            self.reason = reason
+            self.stopping.set()
+
+    def should_stop(self) -> bool:
+        """Asked by the loop before each step."""
+        return self.stopping.is_set()
+
+    def progress(self, progress: Progress) -> None:
+        """Told by the loop after each step."""
+        if self._first is None:
+            self._first = (time.monotonic(), _done(progress))
+        self._progress = progress
+
+    def snapshot(self) -> ProgressOut | None:
+        """Where the run stands, with the time left at the speed so far."""
+        progress, first = self._progress, self._first
+        if progress is None or first is None:
+            return None
+        began, at_first = first
+        done = _done(progress)
+        left = progress.epochs * progress.steps - done
+        eta = (time.monotonic() - began) / (done - at_first) * left if done > at_first else None
+        return ProgressOut(
+            epoch=progress.epoch,
+            epochs=progress.epochs,
+            step=progress.step,
+            steps=progress.steps,
+            eta_seconds=None if eta is None else round(eta, 1),
+        )
+
+
+def _done(progress: Progress) -> int:
+    return (progress.epoch - 1) * progress.steps + progress.step

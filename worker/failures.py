@@ -1,0 +1,48 @@
+"""From an exception to what the job's owner needs to know of it."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+from collections.abc import Iterable
+
+from api.schemas.jobs import Failure
+
+_LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4_000, 20_000
+
+
+def failure_of(error: BaseException, log_tail: Iterable[str]) -> Failure:
+    """Name, message, traceback and the last log lines. Out of memory gets the way out."""
+    message = str(error) or type(error).__name__
+    if is_out_of_memory(error):
+        message = f"out of memory: use a smaller batch_size, channels or layers, or a larger device ({message})"
+    trace = "".join(traceback.format_exception(error))
+    return Failure(
+        type=type(error).__name__,
+        message=message[:_LONGEST_MESSAGE],
+        traceback=trace[-_LONGEST_TRACEBACK:],
+        log_tail=list(log_tail),
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """On the GPU or on the host."""
+    import torch
+
+    host = isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return host or isinstance(error, (torch.OutOfMemoryError, MemoryError))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a write failed for want of room, here or in what caused it.
+
+    torch's writer says so only in words, and in some versions only that it could not write everything.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return True
+        if isinstance(seen, RuntimeError) and ("No space left" in str(seen) or "file write failed" in str(seen)):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

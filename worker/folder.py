@@ -1,0 +1,55 @@
+"""The running attempt's files on the worker's disk, and the trace by which a dead attempt is found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.schemas.worker import Claimed
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """An attempt whose process is gone."""
+
+    attempt_id: str
+    token: str
+
+
+class AttemptFolder:
+    """One directory a worker process: checkpoints on their way, and who is working on what."""
+
+    def __init__(self, state: Path) -> None:
+        self._path = state / "attempt"
+
+    @property
+    def _trace(self) -> Path:
+        return self._path / "attempt.json"
+
+    def open(self, claimed: Claimed) -> None:
+        """Start with an empty folder and leave the trace. Raises OSError."""
+        self.clear()
+        self._path.mkdir(mode=0o700, parents=True)
+        trace = {"attempt_id": str(claimed.attempt_id), "token": claimed.token}
+        temporary = self._trace.with_suffix(".new")
+        temporary.touch(mode=0o600)
+        temporary.write_text(json.dumps(trace))
+        temporary.replace(self._trace)
+
+    def file(self, name: str) -> Path:
+        """Where a file of the attempt lies."""
+        return self._path / name
+
+    def clear(self) -> None:
+        """Remove everything."""
+        shutil.rmtree(self._path, ignore_errors=True)
+
+    def leftover(self) -> Leftover | None:
+        """The attempt that was being worked on when its process died, if any."""
+        try:
+            trace = json.loads(self._trace.read_text())
+            return Leftover(str(trace["attempt_id"]), str(trace["token"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None

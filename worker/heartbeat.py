@@ -1,0 +1,76 @@
+"""The heartbeat: renews the lease every second, brings back what the job's owner wants."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from api.schemas.worker import Heartbeat
+from client.worker_api import AttemptApi, SupersededError, WorkerApiError
+from worker.control import AttemptControl, StopReason
+from worker.settings import WorkerSettings
+
+_log = structlog.get_logger(__name__)
+
+
+class HeartbeatThread(threading.Thread):
+    """Beats beside the training. Torch releases the interpreter's lock in its kernels, so training cannot starve it.
+
+    An API that does not answer changes nothing: training goes on and the lease gets grace when the API is back.
+    """
+
+    def __init__(
+        self,
+        api: AttemptApi,
+        control: AttemptControl,
+        settings: WorkerSettings,
+        give_up: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._api, self._control, self._settings = api, control, settings
+        self._give_up = give_up or _leave
+        self._over = threading.Event()
+        self._ending = False
+
+    def expect_the_end(self) -> None:
+        """The attempt's last report is on its way: a refusal from now on means that it has arrived."""
+        self._ending = True
+
+    def end(self) -> None:
+        """Stop beating."""
+        self._over.set()
+        self.join(timeout=5)
+
+    def run(self) -> None:
+        """Beat until ended."""
+        while not self._over.wait(self._settings.heartbeat_seconds):
+            if self._settings.drain_flag.exists():
+                self._control.stop(StopReason.DRAIN)
+            try:
+                answer = self._api.heartbeat(Heartbeat(progress=self._control.snapshot()))
+            except SupersededError as error:
+                if not self._ending:
+                    self._superseded(error)
+                return
+            except WorkerApiError as error:
+                _log.warning("heartbeat_failed", error=str(error))
+                continue
+            if answer.directive == "pause":
+                self._control.pause_after_epoch = True
+            elif answer.directive == "cancel":
+                self._superseded(SupersededError("cancelled"))
+                return
+
+    def _superseded(self, error: SupersededError) -> None:
+        _log.info("attempt_superseded", reason=str(error))
+        self._control.stop(StopReason.SUPERSEDED)
+        if not self._over.wait(self._settings.stop_grace_seconds):
+            # A step can take a minute on a CPU. There is nothing left to save, so the process need not wait for it.
+            self._give_up()
+
+
+def _leave() -> None:
+    os._exit(0)

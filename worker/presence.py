@@ -1,0 +1,48 @@
+"""Shows the worker to the API while it lives, so that it can be woken."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from api.schemas.worker import Presence
+from api.version import VERSION
+from client.worker_api import WorkerApi, WorkerApiError
+from worker.device import device_name
+from worker.settings import WorkerSettings
+
+_log = structlog.get_logger(__name__)
+
+
+class PresenceThread(threading.Thread):
+    """Runs in the main process, whatever its child is doing."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        super().__init__(name="presence", daemon=True)
+        self._settings = settings
+        self._over = threading.Event()
+
+    def end(self) -> None:
+        """Stop showing up."""
+        self._over.set()
+
+    def run(self) -> None:
+        """Show up every few seconds until ended."""
+        settings = self._settings
+        presence = Presence(
+            name=settings.worker_name,
+            pool=settings.pool,
+            gpus=settings.gpus,
+            device=device_name(),
+            version=VERSION,
+        )
+        with WorkerApi(settings.url, settings.worker_key.get_secret_value()) as api:
+            pause = 0.0
+            while not self._over.wait(pause):
+                pause = settings.presence_seconds
+                try:
+                    api.show(presence)
+                except WorkerApiError as error:
+                    _log.warning("presence_not_shown", error=str(error))
+                    pause = 1.0

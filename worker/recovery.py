@@ -1,0 +1,48 @@
+"""A worker's child died with its job: tell the API at once instead of letting the lease run out."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from api.schemas.jobs import Failure
+from api.schemas.worker import Fail
+from client.worker_api import UnreachableError, WorkerApi, WorkerApiError
+from worker.folder import AttemptFolder, Leftover
+from worker.settings import WorkerSettings
+
+_log = structlog.get_logger(__name__)
+_PATIENCE_SECONDS = 60.0
+
+
+def report_lost(settings: WorkerSettings, why: str) -> threading.Thread | None:
+    """Report the attempt whose trace still lies in the worker's folder as lost; None when there is none.
+
+    Call only while no child works on an attempt: at the main process's start, and when its child has died.
+    """
+    folder = AttemptFolder(settings.worker_state)
+    leftover = folder.leftover()
+    folder.clear()
+    if leftover is None:
+        return None
+    thread = threading.Thread(target=_tell, args=(settings, leftover, why), name="report-lost", daemon=True)
+    thread.start()
+    return thread
+
+
+def _tell(settings: WorkerSettings, leftover: Leftover, why: str) -> None:
+    report = Fail(outcome="lost", error=Failure(type="WorkerLost", message=why))
+    with WorkerApi(settings.url, settings.worker_key.get_secret_value()) as api:
+        waited, pause = 0.0, 0.2
+        while waited < _PATIENCE_SECONDS:
+            try:
+                api.attempt(leftover.attempt_id, leftover.token).fail(report)
+                _log.info("lost_attempt_reported", attempt=leftover.attempt_id)
+                return
+            except UnreachableError:
+                threading.Event().wait(pause)
+                waited, pause = waited + pause, min(2 * pause, 5.0)
+            except WorkerApiError as error:
+                _log.info("lost_attempt_already_over", attempt=leftover.attempt_id, answer=str(error))
+                return

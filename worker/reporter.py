@@ -1,0 +1,90 @@
+"""Delivers an attempt's reports in order, beside the training: an API that is away delays them and loses none."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from client.worker_api import AttemptApi, StoreFullError, SupersededError, UnreachableError, WorkerApiError
+from worker.control import AttemptControl, StopReason
+
+_log = structlog.get_logger(__name__)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+
+Delivery = Callable[[AttemptApi], None]
+
+
+@dataclass(frozen=True)
+class _Report:
+    what: str
+    deliver: Delivery
+
+
+class Reporter(threading.Thread):
+    """A queue with one delivering thread. The report's number makes a repeated delivery harmless."""
+
+    def __init__(self, api: AttemptApi, control: AttemptControl) -> None:
+        super().__init__(name="reporter", daemon=True)
+        self._api, self._control = api, control
+        self._queue: deque[_Report] = deque()
+        self._changed = threading.Condition()
+        self._number = 0
+        self._closing = False
+        self.refusal: WorkerApiError | None = None
+
+    def send(self, what: str, deliver: Callable[[AttemptApi, int], None]) -> None:
+        """Queue a report; `deliver` gets the API and the report's number."""
+        with self._changed:
+            self._number += 1
+            number = self._number
+            self._queue.append(_Report(what, lambda api: deliver(api, number)))
+            self._changed.notify_all()
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Wait until everything is delivered, or cannot be, or `timeout` seconds are over. Whether all was."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._queue or self.refusal is not None, timeout)
+            delivered = not self._queue and self.refusal is None
+            self._queue.clear()
+            self._changed.notify_all()
+        return delivered
+
+    def run(self) -> None:
+        """Deliver until closed and empty."""
+        pause = _FIRST_PAUSE
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._queue or self._closing)
+                if not self._queue:
+                    return
+                report = self._queue[0]
+            try:
+                report.deliver(self._api)
+            except UnreachableError as error:
+                _log.warning("report_waits", report=report.what, error=str(error))
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closing and not self._queue, pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+                continue
+            except WorkerApiError as error:
+                self._give_up(report, error)
+                return
+            pause = _FIRST_PAUSE
+            with self._changed:
+                if self._queue:
+                    self._queue.popleft()
+                self._changed.notify_all()
+
+    def _give_up(self, report: _Report, error: WorkerApiError) -> None:
+        _log.warning("report_refused", report=report.what, error=str(error))
+        over = isinstance(error, (SupersededError, StoreFullError))
+        self._control.stop(StopReason.SUPERSEDED if over else StopReason.UNDELIVERABLE)
+        with self._changed:
+            self.refusal = error
+            self._changed.notify_all()

@@ -1,0 +1,27 @@
+"""One runner a job kind: from the claimed spec to the reports of darts_core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from api.schemas.jobs import JobKind
+from darts_core.control import Control
+from darts_core.training.reports import EpochReport
+
+
+class Runner(Protocol):
+    """Runs a job from its start or from a checkpoint's file, an epoch at a time."""
+
+    def __call__(
+        self, spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control
+    ) -> Iterator[EpochReport]:
+        """Raises what darts_core raises."""
+
+
+def runner_of(kind: JobKind) -> Runner:
+    """The runner of this kind."""
+    from worker.runners import evaluation, search
+
+    return {JobKind.SEARCH: search.run, JobKind.EVALUATION: evaluation.run}[kind]

@@ -1,0 +1,19 @@
+"""Runs an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from darts_core import checkpoints
+from darts_core.configs import EvaluationConfig
+from darts_core.control import Control
+from darts_core.training.evaluation import run_evaluation
+from darts_core.training.reports import EpochReport
+
+
+def run(spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control) -> Iterator[EpochReport]:
+    """The epochs that are still to do."""
+    saved = None if resume_from is None else checkpoints.read(resume_from)
+    return run_evaluation(EvaluationConfig(**spec), data_root=data_root, resume_from=saved, control=control)

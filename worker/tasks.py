@@ -1,0 +1,37 @@
+"""The one task: wake up, and work for as long as there is a queued job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from celery.signals import worker_process_init
+
+from client.worker_api import WorkerApi, WorkerApiError
+from worker.app import app
+from worker.logs import configure
+from worker.settings import get_settings
+
+_log = structlog.get_logger(__name__)
+
+
+@app.task(name="dartboard.wake", ignore_result=True)  # type: ignore[untyped-decorator]  # celery has no types
+def wake() -> None:
+    """Claim and run jobs until none fits. Without an answer from the API the next wake-up tries again."""
+    # Imports torch: in the pool's child, never in the main process.
+    from worker.attempt import claim_and_run
+
+    settings = get_settings()
+    with WorkerApi(settings.url, settings.worker_key.get_secret_value()) as api:
+        try:
+            while not settings.drain_flag.exists() and claim_and_run(api, settings):
+                pass
+        except WorkerApiError as error:
+            _log.warning("claim_failed", error=str(error))
+
+
+@worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
+def _prepare_child(**_: Any) -> None:
+    """The child imports torch before the first wake-up, not after it."""
+    configure()
+    import worker.attempt  # noqa: F401
