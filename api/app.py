@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from api import problems
+from api import openapi, problems
 from api.artifacts import Artifacts
 from api.database import Database
 from api.events.hub import EventHub
@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(LocalOnly)
     for module in (searches, evaluations, jobs, checkpoints, operation, worker):
         app.include_router(module.router)
+    openapi.install(app)
     return app
 
 

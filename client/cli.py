@@ -57,3 +57,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, ServiceUnreachableError):
         return 3
     return 2 if isinstance(error, ProblemError) else 1
+
+
+if __name__ == "__main__":
+    main()

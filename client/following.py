@@ -42,6 +42,8 @@ def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
                 connected, pause = True, _FIRST_PAUSE
                 for message in EventSource(answer).iter_sse():
                     silent_since = time.monotonic()
+                    if not message.data:  # a heartbeat comment
+                        continue
                     event = Event(int(message.id or last), message.event, message.json())
                     if event.kind == "end":
                         yield event

@@ -43,3 +43,7 @@ class CheckpointError(DartsError):
 
 class Stopped(DartsError):
     """The control asked a training loop to stop between two steps; nothing of the open epoch is kept."""
+
+
+class Diverged(DartsError):
+    """Training left the finite numbers; the message names the epoch and the way out. Trying again would not help."""

@@ -100,6 +100,6 @@ async def upload(
 
 
 @router.get("/attempts/{attempt_id}/files/{name}", response_class=FileResponse, responses=_FENCED | documented(404))
-async def download(attempt_id: UUID, name: Name, token: AttemptToken, attempts: Attempts) -> FileResponse:
+async def download_resume_file(attempt_id: UUID, name: Name, token: AttemptToken, attempts: Attempts) -> FileResponse:
     """The checkpoint to resume from, under the name that the claim gave."""
     return FileResponse(await attempts.checkpoint_path(attempt_id, token, name))

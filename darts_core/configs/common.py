@@ -47,7 +47,7 @@ class TrainingConfig(BaseModel):
 
     def given(self) -> dict[str, Any]:
         """The fields somebody set, as opposed to those that fell to their default."""
-        return {name: getattr(self, name) for name in self.model_fields_set if name in type(self).model_fields}
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 def dataset_problems(dataset: str) -> list[Problem]:

@@ -21,12 +21,9 @@ from darts_core.genotypes import Genotype, parse, to_json
 from darts_core.presets import EVALUATION_PRESETS, preset_values
 
 
-class EvaluationConfig(TrainingConfig):
-    """Training of one genotype from scratch. DARTS (arXiv:1806.09055), sections 3.2 and A.2."""
+class RetrainingConfig(TrainingConfig):
+    """How to train a cell from scratch, whichever it is. DARTS (arXiv:1806.09055), sections 3.2 and A.2."""
 
-    genotype: dict[str, Any] = Field(
-        description="a known name, Python text or JSON; stored as JSON", examples=["DARTS_V2"]
-    )
     epochs: int = Field(600, ge=1, le=100_000)
     batch_size: BatchSize = 96
     channels: EvenChannels = Field(36, description="of the first cells; doubled at each reduction")
@@ -43,6 +40,14 @@ class EvaluationConfig(TrainingConfig):
         description="share of the training images to train on; the rest chooses the best epoch",
     )
     cutout: int = Field(16, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
+
+
+class EvaluationConfig(RetrainingConfig):
+    """Training of one genotype from scratch."""
+
+    genotype: dict[str, Any] = Field(
+        description="a known name, Python text or JSON; stored as JSON", examples=["DARTS_V2"]
+    )
 
     @field_validator("genotype", mode="before")
     @classmethod

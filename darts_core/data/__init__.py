@@ -1,1 +1,23 @@
-"""Data sets: what is known of them without opening them (catalogue), and their arrays."""
+"""Data sets: what is known of them without opening them (catalogue), and their arrays. Imports torch on `load` only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from darts_core.data.images import ImageData
+
+
+def load(dataset: str, data_root: Path) -> ImageData:
+    """Read a data set whole: `digits`, `cifar10` (downloaded into data_root when missing) or `folder:NAME` in it.
+
+    Raises DataError that names the cause and the way out: unknown name, missing or broken files, no network.
+    """
+    from darts_core.data import cifar, digits, folders
+    from darts_core.data.catalogue import folder_of
+
+    name = folder_of(dataset)
+    if name is not None:
+        return folders.read(name, data_root)
+    return digits.read() if dataset == "digits" else cifar.read(data_root)

@@ -1,0 +1,1 @@
+"""Measurements behind `dartboard bench`, each against a baseline in the same run."""

@@ -1,0 +1,127 @@
+"""The one directory that holds everything local: data, secrets, logs. One supervisor at a time."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from client.local.errors import StackError
+
+LOG_LIMIT = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Passwords of the local servers and the workers' key, made once for each directory."""
+
+    postgres_password: str = field(repr=False)
+    broker_password: str = field(repr=False)
+    worker_key: str = field(repr=False)
+
+    def redact(self, text: str) -> str:
+        """The text with every secret replaced, for messages that quote a log."""
+        for secret in asdict(self).values():
+            text = text.replace(secret, "***")
+        return text
+
+
+class DataDirectory:
+    """A locked data directory. Raises StackError when another supervisor holds it or it can't be written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.chmod(0o700)
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StackError(
+                f"Cannot use {self.path} for local data ({error.strerror}): choose another directory with --data."
+            ) from error
+        try:
+            self._take_lock()
+            self.logs = self.directory("logs")
+            self.secrets = self._secrets()
+        except OSError as error:
+            os.close(self._lock)
+            raise StackError(
+                f"Cannot write in {self.path} ({error.strerror}): make room or choose another directory with --data."
+            ) from error
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def directory(self, name: str) -> Path:
+        """A private directory in this one, made if missing."""
+        path = self.path / name
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path
+
+    def log(self, name: str) -> Path:
+        """A fresh log file; the one before is kept as NAME.log.1, so two runs are the most that is stored."""
+        path = self.logs / f"{name}.log"
+        with contextlib.suppress(FileNotFoundError):
+            path.replace(path.with_suffix(".log.1"))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        return path
+
+    def cap_logs(self, limit: int = LOG_LIMIT) -> None:
+        """Empty the logs that are longer than `limit` bytes. Their writers append, so they go on at the new end."""
+        for path in self.logs.glob("*.log"):
+            if path.stat().st_size > limit:
+                os.truncate(path, 0)
+
+    def announce(self, url: str) -> None:
+        """Tell the next one who finds this directory in use where we are."""
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
+
+    def release(self) -> None:
+        """Give the directory back. Safe to call again."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StackError(self._holder()) from None
+        self.announce("")
+
+    def _holder(self) -> str:
+        try:
+            holder = json.loads(os.pread(self._lock, 4096, 0))
+            pid, url = int(holder["pid"]), str(holder["url"])
+        except (ValueError, KeyError, TypeError):  # caught between lock and announcement
+            return f"{self.path} is in use by another `dartboard up`. Choose another directory with --data."
+        at = f", serving {url}" if url else ", still starting"
+        return (
+            f"{self.path} is in use by another `dartboard up` (pid {pid}{at}). Use that one, "
+            f"stop it with `kill {pid}`, or choose another directory with --data."
+        )
+
+    def _secrets(self) -> Secrets:
+        path = self.path / "secrets.json"
+        try:
+            return Secrets(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            pass
+        except (ValueError, TypeError):
+            raise StackError(
+                f"{path} cannot be read as secrets. Restore it from a copy, or choose another directory with --data: "
+                "the database in this one opens only with the password in that file."
+            ) from None
+        made = Secrets(*(secrets.token_hex(24) for _ in range(3)))
+        # Written aside and renamed: a kill in the middle leaves either no file or a whole one.
+        aside = path.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump(asdict(made), file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        return made

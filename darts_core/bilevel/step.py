@@ -1,0 +1,43 @@
+"""One step of a search: first the alphas, then the weights. DARTS (arXiv:1806.09055), algorithm 1."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darts_core.bilevel.architect import Architect
+from darts_core.data.feeding import Batch
+from darts_core.models.supernet import SearchNetwork
+
+
+def search_step(
+    network: SearchNetwork,
+    architect: Architect,
+    weight_optimizer: torch.optim.SGD,
+    training: Batch,
+    validation: Batch,
+    grad_clip: float,
+) -> tuple[Tensor, Tensor]:
+    """Move the alphas on a validation batch, then the weights on a training batch.
+
+    Gives the training batch's mean loss in nats and its logits (N, classes), both without a graph. The weight step
+    computes its gradient anew: the architect's, to second order, was taken at the old alphas.
+    """
+    architect.step(training, validation)
+    return weight_step(network, weight_optimizer, training, grad_clip)
+
+
+def weight_step(
+    network: SearchNetwork, weight_optimizer: torch.optim.SGD, training: Batch, grad_clip: float
+) -> tuple[Tensor, Tensor]:
+    """Move the weights once, their gradient clipped to the norm `grad_clip`; the alphas stay, bit for bit."""
+    weights = network.weights()
+    weight_optimizer.zero_grad()
+    logits = network(training.images)
+    loss = F.cross_entropy(logits, training.labels)
+    # For these inputs alone: a gradient of the alphas on training data must not even exist.
+    loss.backward(inputs=weights)  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(weights, grad_clip)
+    weight_optimizer.step()
+    return loss.detach(), logits.detach()

@@ -1,0 +1,154 @@
+"""The checkpoint file: one dictionary of tensors, numbers and text that `torch.load(weights_only=True)` reads."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any, Final, Literal, TypedDict, cast
+
+import torch
+from torch import Tensor
+
+from darts_core.errors import CheckpointError
+
+FORMAT: Final = "dartboard"
+VERSION: Final = 1
+
+Kind = Literal["search", "evaluation"]
+
+
+class Normalisation(TypedDict):
+    """One number a channel, for images scaled to 0..1: subtract `mean`, divide by `std`."""
+
+    mean: list[float]
+    std: list[float]
+
+
+class ImageShape(TypedDict):
+    """What the network takes: `size` is [height, width] in pixels."""
+
+    channels: int
+    size: list[int]
+
+
+class Environment(TypedDict):
+    """What the numbers depend on besides the spec: equal here and on the same hardware, equal bits."""
+
+    torch: str
+    device: str
+    threads: int
+    deterministic: bool
+
+
+class _Common(TypedDict):
+    format: str
+    version: int
+    kind: Kind
+    epoch: int
+    weights: dict[str, Tensor]
+    genotype: dict[str, Any]
+    spec: dict[str, Any]
+    classes: list[str]
+    normalisation: Normalisation
+    image: ImageShape
+    metrics: dict[str, float]
+    environment: Environment
+    resume: dict[str, Any]
+
+
+class Checkpoint(_Common, total=False):
+    """Everything about a run after one epoch (counted from 1). All tensors are on the CPU.
+
+    `weights` follows the DARTS authors' keys. `alphas` (searches only) holds the raw tables "normal" and "reduce";
+    `genotype` is JSON, in a search the one derived from them. `metrics` are those of this epoch. `resume` is what
+    the loop alone needs to go on: optimiser states, random generators, the best epoch so far.
+    """
+
+    alphas: dict[str, Tensor]
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write the file whole or not at all: next to its place, through to the disk, then renamed over it.
+
+    Raises OSError (a full disk, say) and leaves what was there before.
+    """
+    # Serialised in memory first: torch reports a full disk as an error of its own that names no cause.
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the renaming itself must survive a power cut, too
+    finally:
+        os.close(folder)
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a file that `save` wrote. Raises CheckpointError for anything else, FileNotFoundError when there is none.
+
+    Nothing in the file is ever executed: pickled objects are refused.
+    """
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} is no checkpoint, or holds pickled objects besides tensors, numbers and text: loading it could "
+            "run code. Open it where you trust it and save its state_dict() instead"
+        ) from error
+    # A damaged archive surfaces as whatever its reader trips over first.
+    except Exception as error:
+        raise CheckpointError(f"{path} is no readable checkpoint: {error}") from error
+    return _checked(value, path)
+
+
+def _checked(value: Any, path: Path) -> Checkpoint:
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is not a {FORMAT} checkpoint: it holds no entry format={FORMAT!r}")
+    if value.get("version") != VERSION:
+        raise CheckpointError(
+            f"{path} has format version {value.get('version')}, this program reads {VERSION}: update it"
+        )
+    if value.get("kind") not in ("search", "evaluation"):
+        raise CheckpointError(f"{path}: unknown kind {value.get('kind')!r}")
+    required = set(Checkpoint.__required_keys__) | ({"alphas"} if value["kind"] == "search" else set())
+    if missing := sorted(required - value.keys()):
+        raise CheckpointError(f"{path} is incomplete: {', '.join(missing)} missing")
+    return cast(Checkpoint, value)
+
+
+def check_resumable(checkpoint: Checkpoint, kind: Kind, spec: dict[str, Any]) -> None:
+    """Whether a run of this resolved spec can go on from here. Raises CheckpointError that names what differs."""
+    if checkpoint["kind"] != kind:
+        raise CheckpointError(f"this checkpoint is of a job of kind {checkpoint['kind']}, not {kind}")
+    theirs = checkpoint["spec"]
+    different = sorted(k for k in spec.keys() | theirs.keys() if spec.get(k) != theirs.get(k))
+    if different:
+        pairs = "; ".join(f"{k}: {theirs.get(k)!r} there, {spec.get(k)!r} here" for k in different)
+        raise CheckpointError(f"this checkpoint is of another spec ({pairs}); resume with the same one or start anew")
+
+
+def on_cpu(value: Any) -> Any:
+    """A copy of nested dictionaries and lists in which every tensor is a clone on the CPU."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+    if isinstance(value, dict):
+        return {k: on_cpu(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [on_cpu(v) for v in value]
+    return value

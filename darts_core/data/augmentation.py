@@ -1,0 +1,87 @@
+"""Random crop, mirror image and cutout (arXiv:1708.04552), batched on the device the images are on.
+
+What happens to an image depends on (seed, pass, index of the image) alone: all draws of a pass over the data are made
+at once on the CPU and then indexed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darts_core.data.order import generator
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """`crop_padding`: zero pixels on each side before the crop back to size. `cutout`: the side of the square in
+    pixels, 0 for none; the square's centre lies in the image, so parts of the square may fall outside.
+    """
+
+    crop_padding: int
+    flip: bool
+    cutout: int
+
+
+@dataclass(frozen=True)
+class Draws:
+    """One number an image, each (N,): the crop's offsets and the cutout's centre in pixels, whether to mirror."""
+
+    top: Tensor
+    left: Tensor
+    flip: Tensor
+    centre_y: Tensor
+    centre_x: Tensor
+
+    def of(self, indices: Tensor) -> Draws:
+        """Those of some images."""
+        return Draws(*(values[indices] for values in vars(self).values()))
+
+
+def draw(
+    augmentation: Augmentation, count: int, size: tuple[int, int], seed: int, *purpose: str | int, device: torch.device
+) -> Draws:
+    """The draws for all `count` images of one pass; always the same number of draws, whatever is switched on."""
+    source = generator(seed, "augmentation", *purpose)
+
+    def whole(below: int) -> Tensor:
+        return torch.randint(below, (count,), generator=source).to(device)
+
+    offsets = 2 * augmentation.crop_padding + 1
+    return Draws(whole(offsets), whole(offsets), whole(2).bool(), whole(size[0]), whole(size[1]))
+
+
+def cropped(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
+    """Shifted within their zero padding and perhaps mirrored: (N, C, H, W) in, the same shape and type out."""
+    padding = augmentation.crop_padding
+    if padding == 0 and not augmentation.flip:
+        return images
+    height, width = images.shape[-2:]
+    rows = draws.top[:, None] + torch.arange(height, device=images.device)
+    columns = torch.arange(width, device=images.device).expand(len(images), width)
+    if augmentation.flip:
+        columns = torch.where(draws.flip[:, None], width - 1 - columns, columns)
+    columns = draws.left[:, None] + columns
+    padded = F.pad(images, (padding, padding, padding, padding))
+    sample = torch.arange(len(images), device=images.device)[:, None, None]
+    # Indices around a slice put the slice last: (N, H, W, C).
+    return padded[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def cut_out(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
+    """Normalised images (N, C, H, W) with a square set to 0, which is their mean."""
+    side = augmentation.cutout
+    if side == 0:
+        return images
+    inside_y = _within(draws.centre_y, side, images.shape[2])
+    inside_x = _within(draws.centre_x, side, images.shape[3])
+    return images.masked_fill((inside_y[:, :, None] & inside_x[:, None, :])[:, None], 0.0)
+
+
+def _within(centre: Tensor, side: int, length: int) -> Tensor:
+    position = torch.arange(length, device=centre.device)
+    first = centre[:, None] - side // 2
+    return (position >= first) & (position < first + side)

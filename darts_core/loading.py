@@ -1,0 +1,84 @@
+"""A checkpoint file turned back into a network that can be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from darts_core.checkpoints import Checkpoint, read
+from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.data.feeding import Normaliser
+from darts_core.errors import CheckpointError
+from darts_core.genotypes import Genotype, parse
+from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.models.supernet import SearchNetwork
+
+
+class TrainedNetwork(nn.Module):
+    """A network out of a checkpoint, with what is needed to use it.
+
+    Called on *normalised* float images (N, channels, H, W) it gives logits (N, classes); normalisation is not inside,
+    so that the weights stay those of the checkpoint. `prepare` makes such images from bytes. `network` is the bare
+    network, whose `state_dict` has the DARTS authors' keys.
+    """
+
+    def __init__(self, network: EvaluationNetwork | SearchNetwork, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        self.network = network
+        self.checkpoint = checkpoint
+        self.classes: tuple[str, ...] = tuple(checkpoint["classes"])
+        self.normalisation = checkpoint["normalisation"]
+        self.image = checkpoint["image"]
+        self.genotype: Genotype = parse(checkpoint["genotype"])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised images (N, channels, H, W) to logits (N, classes)."""
+        return self.network(x)  # type: ignore[no-any-return]
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 images (N, channels, H, W) to what `forward` takes, on the images' device."""
+        return Normaliser(self.normalisation["mean"], self.normalisation["std"], images.device)(images)
+
+
+def load(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
+    """The network of a checkpoint file, in evaluation mode, on the device.
+
+    An evaluation gives the trained network of its cell, a search its search network with its alphas. Raises
+    CheckpointError for a file that is no checkpoint of ours or does not fit its own spec, FileNotFoundError.
+    """
+    checkpoint = read(Path(path))
+    try:
+        network = _built(checkpoint)
+        network.load_state_dict(checkpoint["weights"])
+        if isinstance(network, SearchNetwork):
+            network.load_alphas(checkpoint["alphas"])
+        trained = TrainedNetwork(network, checkpoint)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: the weights do not fit the checkpoint's own spec: {error}") from error
+    return trained.to(device).eval()
+
+
+def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
+    classes, image_channels = len(checkpoint["classes"]), checkpoint["image"]["channels"]
+    if checkpoint["kind"] == "evaluation":
+        evaluation = EvaluationConfig(**checkpoint["spec"])
+        return EvaluationNetwork(
+            evaluation.cell(),
+            channels=evaluation.channels,
+            layers=evaluation.layers,
+            classes=classes,
+            auxiliary=evaluation.auxiliary,
+            image_channels=image_channels,
+        )
+    search = SearchConfig(**checkpoint["spec"]).resolved()
+    assert search.primitives is not None  # a resolved spec names them
+    return SearchNetwork(
+        search.primitives,
+        channels=search.channels,
+        layers=search.layers,
+        nodes=search.nodes,
+        classes=classes,
+        image_channels=image_channels,
+    )

@@ -1,0 +1,1 @@
+"""The networks: candidate operations, the search network, the evaluation network."""

@@ -1,0 +1,39 @@
+"""Depthwise convolution with dilation 2, without the slow kernels that CPUs have for it.
+
+A filter of dilation 2 joins only pixels whose rows and columns have the same parity. So an image is four independent
+half-size images on which the filter is an ordinary dense one; and at stride 2 only the even rows and columns matter at
+all. The same products are summed, 3 to 10 times faster in oneDNN's backward pass on the small maps of a cell.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DilatedDepthwise(nn.Conv2d):
+    """Depthwise, kernel x kernel (odd) with dilation 2, padded to keep the size; one filter a channel, no bias."""
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__(
+            channels, channels, kernel, stride=stride, padding=kernel - 1, dilation=2, groups=channels, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride))."""
+        if x.device.type != "cpu":
+            return super().forward(x)
+        if self.stride[0] == 2:
+            return self._dense(x[:, :, ::2, ::2])
+        batch, channels, height, width = x.shape
+        rows, columns = -(-height // 2), -(-width // 2)
+        # An odd size gets a row or column of the zeros that the padding consists of anyway.
+        even = F.pad(x, (0, 2 * columns - width, 0, 2 * rows - height))
+        # Channels last throughout: no other order of the axes is copied as cheaply or convolved as fast.
+        parities = even.permute(0, 2, 3, 1).reshape(batch, rows, 2, columns, 2, channels).permute(0, 2, 4, 1, 3, 5)
+        dense = self._dense(parities.reshape(4 * batch, rows, columns, channels).permute(0, 3, 1, 2))
+        woven = dense.permute(0, 2, 3, 1).reshape(batch, 2, 2, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
+        return woven.reshape(batch, 2 * rows, 2 * columns, channels).permute(0, 3, 1, 2)[:, :, :height, :width]
+
+    def _dense(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, padding=self.kernel_size[0] // 2, groups=self.groups)

@@ -1,0 +1,149 @@
+"""The evaluation network: a stack of one found cell, trained from scratch. DARTS (arXiv:1806.09055), section 3.2."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from darts_core.genotypes import Edge, Genotype
+from darts_core.models.drop_path import DropPath
+from darts_core.models.operations import Identity, operation
+from darts_core.models.skeleton import STEM_MULTIPLIER, newer_input, older_input, reduction_layers, stem
+
+
+class Cell(nn.Module):
+    """One cell of a genotype: each node is the sum of its two edges; the output concatenates the genotype's choice."""
+
+    def __init__(
+        self,
+        edges: tuple[Edge, ...],
+        concat: tuple[int, ...],
+        older: int,
+        newer: int,
+        channels: int,
+        *,
+        reduction: bool,
+        after_reduction: bool,
+    ) -> None:
+        super().__init__()
+        self.sources = tuple(source for _, source in edges)
+        self.concat = concat
+        self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=True)
+        self.preprocess1 = newer_input(newer, channels, affine=True)
+        self._ops = nn.ModuleList(
+            operation(op, channels, 2 if reduction and source < 2 else 1, search=False) for op, source in edges
+        )
+        self.drop_path = DropPath()
+
+    def forward(self, older: Tensor, newer: Tensor) -> Tensor:
+        """The two preceding cells' outputs to (N, len(concat) * channels, H', W')."""
+        states = [self.preprocess0(older), self.preprocess1(newer)]
+        for first in range(0, len(self.sources), 2):
+            states.append(self._edge(first, states) + self._edge(first + 1, states))
+        return torch.cat([states[node] for node in self.concat], dim=1)
+
+    def _edge(self, edge: int, states: list[Tensor]) -> Tensor:
+        op = self._ops[edge]
+        out: Tensor = op(states[self.sources[edge]])
+        # An identity is never dropped: some path must always carry the sample through.
+        return out if isinstance(op, Identity) else self.drop_path(out)
+
+
+class AuxiliaryHead(nn.Module):
+    """A second classifier on an inner cell's output, to strengthen the gradient there. Training only.
+
+    Needs a map of at least 8x8. CIFAR's 8x8 leaves one position in front of the classifier; larger maps are averaged.
+    """
+
+    def __init__(self, inputs: int, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(5, stride=3, padding=0, count_include_pad=False),
+            nn.Conv2d(inputs, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            nn.BatchNorm2d(768),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to logits (N, classes)."""
+        return self.classifier(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+class EvaluationNetwork(nn.Module):
+    """A stack of one genotype's cells with the skeleton of the search network, for images of CIFAR's size and below."""
+
+    auxiliary_head: AuxiliaryHead | None
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        *,
+        channels: int,
+        layers: int,
+        classes: int,
+        auxiliary: bool = False,
+        image_channels: int = 3,
+    ) -> None:
+        super().__init__()
+        reductions = reduction_layers(layers)
+        self.auxiliary_layer = 2 * layers // 3
+        self.auxiliary_head = None
+        older, newer, after_reduction = self._build_stem(image_channels, channels)
+        self.cells = nn.ModuleList()
+        for layer in range(layers):
+            reduction = layer in reductions
+            if reduction:
+                channels *= 2
+            edges = genotype.reduce if reduction else genotype.normal
+            concat = genotype.reduce_concat if reduction else genotype.normal_concat
+            self.cells.append(
+                Cell(
+                    edges,
+                    concat,
+                    older,
+                    newer,
+                    channels,
+                    reduction=reduction,
+                    after_reduction=after_reduction,
+                )
+            )
+            older, newer, after_reduction = newer, len(concat) * channels, reduction
+            if auxiliary and layer == self.auxiliary_layer:
+                self.auxiliary_head = AuxiliaryHead(newer, classes)
+        self.global_pooling = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Linear(newer, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (N, channels, H, W) to logits (N, classes)."""
+        return self.with_auxiliary(x)[0]
+
+    def with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and those of the auxiliary head: None without one, or outside of training mode."""
+        auxiliary = None
+        older, newer = self._stem(x)
+        for layer, cell in enumerate(self.cells):
+            older, newer = newer, cell(older, newer)
+            if layer == self.auxiliary_layer and self.auxiliary_head is not None and self.training:
+                auxiliary = self.auxiliary_head(newer)
+        return self.classifier(self.global_pooling(newer).flatten(1)), auxiliary
+
+    def set_drop_path(self, probability: float, generator: torch.Generator | None = None) -> None:
+        """Drop each path with this probability from now on, drawing from `generator`."""
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.probability, module.generator = probability, generator
+
+    def _build_stem(self, image_channels: int, channels: int) -> tuple[int, int, bool]:
+        """Make the stem; gives the first cell's input channels (older, newer) and whether it follows a reduction."""
+        self.stem = stem(image_channels, channels)
+        return STEM_MULTIPLIER * channels, STEM_MULTIPLIER * channels, False
+
+    def _stem(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The first cell's two inputs, (older, newer)."""
+        out = self.stem(x)
+        return out, out

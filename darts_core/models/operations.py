@@ -1,0 +1,172 @@
+"""The candidate operations of a cell, by primitive name. DARTS (arXiv:1806.09055), section 3.1.1.
+
+Two flavours. In a *search* network BatchNorm has no affine part (the alphas must be comparable across operations, so
+none of them may rescale itself) and each pooling is followed by BatchNorm; in an *evaluation* network BatchNorm is
+affine and poolings stand alone. Attribute names are those of the DARTS authors' code, so that `state_dict` keys agree.
+All operations map (N, C, H, W) to (N, C', ceil(H / stride), ceil(W / stride)) and no convolution has a bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from darts_core.models.dilated import DilatedDepthwise
+
+
+class ReLUConvBN(nn.Module):
+    """ReLU, convolution, BatchNorm."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int, *, affine: bool) -> None:
+        super().__init__()
+        self.op = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=padding, bias=False),
+            nn.BatchNorm2d(outputs, affine=affine),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H', W')."""
+        return self.op(x)  # type: ignore[no-any-return]
+
+
+class DilatedConv(nn.Module):
+    """ReLU, depthwise convolution with dilation 2, pointwise convolution, BatchNorm; once."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, *, affine: bool) -> None:
+        super().__init__()
+        self.op = nn.Sequential(
+            nn.ReLU(),
+            DilatedDepthwise(channels, kernel, stride),
+            _pointwise(channels, channels),
+            nn.BatchNorm2d(channels, affine=affine),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H', W')."""
+        return self.op(x)  # type: ignore[no-any-return]
+
+
+class SeparableConv(nn.Module):
+    """ReLU, depthwise convolution, pointwise convolution, BatchNorm; twice, the stride in the first."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, *, affine: bool) -> None:
+        super().__init__()
+        self.op = nn.Sequential(
+            nn.ReLU(),
+            _depthwise(channels, kernel, stride),
+            _pointwise(channels, channels),
+            nn.BatchNorm2d(channels, affine=affine),
+            nn.ReLU(),
+            _depthwise(channels, kernel, 1),
+            _pointwise(channels, channels),
+            nn.BatchNorm2d(channels, affine=affine),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H', W')."""
+        return self.op(x)  # type: ignore[no-any-return]
+
+
+class FactorizedReduce(nn.Module):
+    """Halves height and width without losing every second pixel: two strided 1x1 convolutions, one of them shifted.
+
+    On an odd size the shifted input has one row (or column) too few for the halves to agree: it is padded with zeros
+    at the bottom (or right).
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, affine: bool) -> None:
+        super().__init__()
+        self.relu = nn.ReLU()
+        self.conv_1 = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
+        self.conv_2 = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
+        self.bn = nn.BatchNorm2d(outputs, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, ceil(H / 2), ceil(W / 2))."""
+        x = self.relu(x)
+        height, width = x.shape[-2:]
+        shifted = x[:, :, 1:, 1:]
+        if height % 2 or width % 2:
+            shifted = F.pad(shifted, (0, width % 2, 0, height % 2))
+        return self.bn(torch.cat([self.conv_1(x), self.conv_2(shifted)], dim=1))  # type: ignore[no-any-return]
+
+
+class Identity(nn.Module):
+    """The input itself. A class of our own, because drop-path leaves exactly this operation alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), unchanged."""
+        return x
+
+
+class Zero(nn.Module):
+    """No connection: zeros of the size that the edge's other operations give."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to zeros (N, C, H', W')."""
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+
+
+def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(channels, channels, kernel, stride=stride, padding=kernel // 2, groups=channels, bias=False)
+
+
+def _pointwise(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 1, bias=False)
+
+
+def _max_pool(channels: int, stride: int, search: bool) -> nn.Module:
+    return _pool(nn.MaxPool2d(3, stride=stride, padding=1), channels, search)
+
+
+def _average_pool(channels: int, stride: int, search: bool) -> nn.Module:
+    return _pool(nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False), channels, search)
+
+
+def _pool(pool: nn.Module, channels: int, search: bool) -> nn.Module:
+    return nn.Sequential(pool, nn.BatchNorm2d(channels, affine=False)) if search else pool
+
+
+def _skip(channels: int, stride: int, search: bool) -> nn.Module:
+    return Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=not search)
+
+
+def _factored_seven(channels: int, stride: int, search: bool) -> nn.Module:
+    # A bare Sequential, not a class with `.op`: so are the keys of the authors' checkpoints.
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
+        nn.Conv2d(channels, channels, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
+        nn.BatchNorm2d(channels, affine=not search),
+    )
+
+
+_MAKERS: Final[dict[str, Callable[[int, int, bool], nn.Module]]] = {
+    "none": lambda channels, stride, search: Zero(stride),
+    "max_pool_3x3": _max_pool,
+    "avg_pool_3x3": _average_pool,
+    "skip_connect": _skip,
+    "sep_conv_3x3": lambda channels, stride, search: SeparableConv(channels, 3, stride, affine=not search),
+    "sep_conv_5x5": lambda channels, stride, search: SeparableConv(channels, 5, stride, affine=not search),
+    "sep_conv_7x7": lambda channels, stride, search: SeparableConv(channels, 7, stride, affine=not search),
+    "dil_conv_3x3": lambda channels, stride, search: DilatedConv(channels, 3, stride, affine=not search),
+    "dil_conv_5x5": lambda channels, stride, search: DilatedConv(channels, 5, stride, affine=not search),
+    "conv_7x1_1x7": _factored_seven,
+}
+
+
+def operation(name: str, channels: int, stride: int, *, search: bool) -> nn.Module:
+    """The operation of that name on `channels` channels, in its search or its evaluation flavour.
+
+    Raises KeyError for a name outside the primitives: specs and genotypes have been checked before they come here.
+    """
+    return _MAKERS[name](channels, stride, search)

@@ -1,0 +1,1 @@
+"""The loops: one report an epoch, stoppable between steps, resumable to the bit."""

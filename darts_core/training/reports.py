@@ -1,0 +1,26 @@
+"""What a training loop says after each epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from darts_core.checkpoints import Checkpoint
+from darts_core.genotypes import Genotype
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch, counted from 1. A snapshot: it shares no memory with the run or with other reports.
+
+    metrics: losses in nats, accuracies in percent. genotype, alphas: of searches; alphas raw, on the CPU. checkpoint:
+    enough to go on from here.
+    """
+
+    epoch: int
+    metrics: dict[str, float]
+    seconds: float
+    genotype: Genotype | None
+    alphas: dict[str, Tensor] | None
+    checkpoint: Checkpoint

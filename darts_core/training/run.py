@@ -1,0 +1,123 @@
+"""What searches and evaluations share: data on the device, the frame of a loop that reports, stops and resumes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind
+from darts_core.configs.common import TrainingConfig
+from darts_core.control import Control, Progress, Uncontrolled
+from darts_core.data import load
+from darts_core.data.augmentation import Augmentation
+from darts_core.data.feeding import Feed, Normaliser
+from darts_core.data.images import ImageData
+from darts_core.errors import Diverged, Stopped
+from darts_core.training.determinism import is_deterministic
+
+DATA_ROOT: Final = Path("data")
+UNCONTROLLED: Final = Uncontrolled()
+
+
+def default_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True)
+class DeviceData:
+    """A data set on the device, as bytes, and what maps them to the network's numbers."""
+
+    source: ImageData
+    train_images: Tensor
+    train_labels: Tensor
+    normalise: Normaliser
+    device: torch.device
+
+    @classmethod
+    def read(cls, dataset: str, data_root: Path, device: torch.device) -> DeviceData:
+        """Raises DataError."""
+        source = load(dataset, data_root)
+        return cls(
+            source,
+            source.train_images.to(device),
+            source.train_labels.to(device),
+            Normaliser(source.mean, source.std, device),
+            device,
+        )
+
+    def feed(self, part: Tensor, name: str, config: TrainingConfig, batch_size: int) -> Feed:
+        """Augmented batches of a part of the training images. Raises DataError when it holds less than one."""
+        return Feed(
+            self.train_images,
+            self.train_labels,
+            part,
+            name=name,
+            batch_size=batch_size,
+            augmentation=Augmentation(config.crop_padding, config.flip, config.cutout),
+            normalise=self.normalise,
+            seed=config.seed,
+        )
+
+
+class Steps:
+    """The steps of one epoch: asks before each whether to go on, tells after each how far it has come."""
+
+    def __init__(self, control: Control, epoch: int, epochs: int, steps: int) -> None:
+        self._control, self._epoch, self._epochs, self._steps = control, epoch, epochs, steps
+
+    def before(self) -> None:
+        """Raises Stopped when the control asks for it."""
+        if self._control.should_stop():
+            raise Stopped(f"stopped in epoch {self._epoch}")
+
+    def after(self, step: int) -> None:
+        """Step `step` (from 0) is done."""
+        self._control.progress(Progress(self._epoch, self._epochs, step + 1, self._steps))
+
+
+def environment(config: TrainingConfig, device: torch.device) -> Environment:
+    """What the bits of a result depend on besides the spec."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "torch": str(torch.__version__),  # a class of its own, which weights_only refuses
+        "device": name,
+        "threads": torch.get_num_threads(),
+        "deterministic": is_deterministic(config.deterministic, device),
+    }
+
+
+def frame(kind: Kind, epoch: int, config: TrainingConfig, data: DeviceData, metrics: dict[str, float]) -> Checkpoint:
+    """A checkpoint with all that is common; weights, genotype, alphas and resume are still empty."""
+    source = data.source
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": kind,
+        "epoch": epoch,
+        "weights": {},
+        "genotype": {},
+        "spec": config.model_dump(mode="json"),
+        "classes": list(source.classes),
+        "normalisation": {"mean": list(source.mean), "std": list(source.std)},
+        "image": {"channels": source.channels, "size": list(source.size)},
+        "metrics": dict(metrics),
+        "environment": environment(config, data.device),
+        "resume": {},
+    }
+
+
+def check_finite(epoch: int, metrics: Mapping[str, float]) -> None:
+    """Raises Diverged when a metric is not a number any more: what follows could only be rubbish."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise Diverged(
+                f"epoch {epoch}: {name} is {value}: the training has diverged; lower weight_lr or grad_clip, or start "
+                "with another seed"
+            )

@@ -1,0 +1,164 @@
+"""Searching a cell: the loop around the bilevel step. DARTS (arXiv:1806.09055), algorithm 1 and section A.1."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from darts_core.bilevel.architect import Architect
+from darts_core.bilevel.step import search_step
+from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
+from darts_core.configs import SearchConfig
+from darts_core.control import Control
+from darts_core.data.splits import part_indices
+from darts_core.errors import Diverged, GenotypeError
+from darts_core.genotypes import to_json
+from darts_core.models.supernet import SearchNetwork
+from darts_core.training.determinism import deterministic_kernels, is_deterministic, seeded
+from darts_core.training.measuring import Measured, Tally, measure
+from darts_core.training.reports import EpochReport
+from darts_core.training.run import (
+    DATA_ROOT,
+    UNCONTROLLED,
+    DeviceData,
+    Steps,
+    check_finite,
+    default_device,
+    frame,
+)
+from darts_core.training.schedules import cosine
+
+
+def run_search(
+    config: SearchConfig,
+    *,
+    data_root: Path = DATA_ROOT,
+    device: torch.device | None = None,
+    resume_from: Checkpoint | None = None,
+    control: Control = UNCONTROLLED,
+) -> Iterator[EpochReport]:
+    """Search, and report after every epoch. The next epoch starts when the next report is asked for.
+
+    data_root: where data sets lie. device: a GPU if there is one, unless told. resume_from: go on behind that epoch,
+    to the same bits as an undisturbed run (same hardware and threads, `deterministic`); nothing is reported behind the
+    last epoch.
+
+    The training images are cut in two by the seed: one part trains the weights, the other the alphas. Metrics:
+    train_loss, train_accuracy (of the weight steps, in training mode), validation_loss, validation_accuracy (of the
+    alphas' part at the epoch's end, without augmentation), weight_lr.
+
+    Raises at once ConfigError, DataError, CheckpointError (resume_from is of another spec); while running Stopped
+    (when the control asks, between two steps) and Diverged.
+    """
+    config = config.resolved()
+    device = device or default_device()
+    if resume_from is not None:
+        check_resumable(resume_from, "search", config.model_dump(mode="json"))
+    run = _Search(config, DeviceData.read(config.dataset, data_root, device), control)
+    if resume_from is not None:
+        run.restore(resume_from)
+    return run.reports(after=resume_from["epoch"] if resume_from else 0)
+
+
+class _Search:
+    def __init__(self, config: SearchConfig, data: DeviceData, control: Control) -> None:
+        self.config, self.data, self.control = config, data, control
+        sizes = config.split_sizes(len(data.train_images))
+        weight_part, alpha_part = part_indices(len(data.train_images), sizes, config.seed)
+        self.weight_feed = data.feed(weight_part, "weight-training", config, config.batch_size)
+        self.alpha_feed = data.feed(alpha_part, "alpha-training", config, config.batch_size)
+        self.alpha_part = alpha_part.to(data.device)
+        assert config.primitives is not None  # a resolved spec names them
+        with seeded(config.seed, "network"):
+            # Drawn on the CPU, then moved: the same start on every device.
+            self.network = SearchNetwork(
+                config.primitives,
+                channels=config.channels,
+                layers=config.layers,
+                nodes=config.nodes,
+                classes=len(data.source.classes),
+                image_channels=data.source.channels,
+            )
+        # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
+        self.network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.weight_optimizer = torch.optim.SGD(
+            self.network.weights(),
+            lr=config.weight_lr,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            foreach=True,
+        )
+        self.architect = Architect(
+            self.network,
+            self.weight_optimizer,
+            order=config.order,
+            lr=config.alpha_lr,
+            weight_decay=config.alpha_weight_decay,
+        )
+
+    def reports(self, after: int) -> Iterator[EpochReport]:
+        deterministic = is_deterministic(self.config.deterministic, self.data.device)
+        for epoch in range(after + 1, self.config.epochs + 1):
+            # Not around the yield: whoever takes the report must not run under our settings.
+            with deterministic_kernels(deterministic, self.data.device):
+                report = self._epoch(epoch)
+            yield report
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        self.network.load_state_dict(checkpoint["weights"])
+        self.network.load_alphas(checkpoint["alphas"])
+        # load_state_dict of an optimiser keeps tensors that it need not move: the run must not write into the report.
+        state = on_cpu(checkpoint["resume"])
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
+
+    def _epoch(self, epoch: int) -> EpochReport:
+        started = time.perf_counter()
+        config = self.config
+        lr = cosine(epoch, config.epochs, config.weight_lr, config.weight_lr_min)
+        self.weight_optimizer.param_groups[0]["lr"] = lr
+        trained = self._train(epoch)
+        images, labels = self.data.train_images[self.alpha_part], self.data.train_labels[self.alpha_part]
+        validated = measure(self.network, images, labels, self.data.normalise, control=self.control)
+        metrics = {
+            "train_loss": trained.loss,
+            "train_accuracy": trained.accuracy,
+            "validation_loss": validated.loss,
+            "validation_accuracy": validated.accuracy,
+            "weight_lr": lr,
+        }
+        check_finite(epoch, metrics)
+        try:
+            genotype = self.network.genotype()
+        except GenotypeError as error:
+            raise Diverged(f"epoch {epoch}: the alphas are not finite any more; lower alpha_lr ({error})") from error
+        checkpoint = frame("search", epoch, config, self.data, metrics)
+        checkpoint["weights"] = on_cpu(self.network.state_dict())
+        checkpoint["alphas"] = on_cpu(self.network.alphas)
+        checkpoint["genotype"] = to_json(genotype)
+        checkpoint["resume"] = {
+            "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
+            "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
+            "step": epoch * self.weight_feed.steps,
+        }
+        seconds = time.perf_counter() - started
+        return EpochReport(epoch, metrics, seconds, genotype, on_cpu(self.network.alphas), checkpoint)
+
+    def _train(self, epoch: int) -> Measured:
+        self.network.train()
+        count = self.weight_feed.steps
+        steps = Steps(self.control, epoch, self.config.epochs, count)
+        tally = Tally(self.data.device)
+        for step in range(count):
+            steps.before()
+            number = (epoch - 1) * count + step
+            training, validation = self.weight_feed.batch(number), self.alpha_feed.batch(number)
+            loss, logits = search_step(
+                self.network, self.architect, self.weight_optimizer, training, validation, self.config.grad_clip
+            )
+            tally.add(loss, logits, training.labels)
+            steps.after(step)
+        return tally.result()

@@ -1,0 +1,242 @@
+"""The workers' side: claims, leases, fencing, idempotent reports."""
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from api.schemas.jobs import Failure, Progress
+from api.schemas.worker import Claim, Fail, Finish, Heartbeat, LogReport, Release
+from client.worker_api import RefusedError, SupersededError, WorkerApi
+
+
+def test_the_most_urgent_job_is_claimed_first_and_the_oldest_among_equals(bench: Any) -> None:
+    old, young, urgent = bench.submit(), bench.submit(), bench.submit(priority=9)
+    claimed = [bench.claim().claimed.job_id for _ in range(3)]
+    assert claimed == [urgent.id, old.id, young.id]
+    assert bench.nothing_to_claim()
+
+
+def test_a_worker_gets_only_jobs_of_its_pool_and_its_number_of_gpus(bench: Any) -> None:
+    bench.submit(gpus=2)
+    assert bench.nothing_to_claim()
+    assert bench.api.claim(Claim(worker="w", pool=bench.pool, gpus=2, threads=1)) is not None
+
+
+def test_a_whole_life_is_stored_and_told_in_order(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    for epoch in (1, 2, 3):
+        training.report(epoch)
+    training.finish()
+    events = list(bench.dartboard.follow(job))
+    assert [e.sequence for e in events[:-1]] == list(range(1, len(events)))
+    assert [e.kind for e in events] == ["status", "status", *["epoch", "checkpoint"] * 3, "status", "end"]
+    assert [e.data["status"] for e in events if e.kind == "status"] == ["queued", "running", "succeeded"]
+    assert [e.epoch for e in bench.dartboard.epochs(job.id)] == [1, 2, 3]
+    assert bench.dartboard.job(job.id).status == "succeeded"
+
+
+def test_an_epoch_that_is_reported_twice_is_stored_and_told_once(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    report = training.report(1, validation_accuracy=60.0)
+    training.attempt.report_epoch(report)
+    training.attempt.report_epoch(report.model_copy(update={"n": 99, "metrics": {"validation_accuracy": 1.0}}))
+    training.attempt.release(Release(reason="shutdown"))
+    stored = bench.dartboard.epochs(job.id)
+    assert [(e.epoch, e.metrics["validation_accuracy"]) for e in stored] == [(1, 60.0)]
+
+
+def test_log_lines_that_are_reported_twice_are_told_once(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    line = {"time": "2026-01-01T00:00:00Z", "message": "hello \x00 there"}
+    report = LogReport.model_validate({"n": training.number(), "lines": [line]})
+    training.attempt.report_logs(report)
+    training.attempt.report_logs(report)
+    assert [entry.message for entry in bench.dartboard.logs(job.id)] == ["hello \N{REPLACEMENT CHARACTER} there"]
+
+
+def test_an_epoch_is_refused_when_one_before_it_is_missing(bench: Any) -> None:
+    bench.submit()
+    with pytest.raises(SupersededError, match="after epoch 0"):
+        bench.claim().report(2)
+
+
+def test_an_epoch_is_refused_when_its_checkpoint_is_not_stored_or_another_one(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    report = training.report(1).model_copy(update={"n": 2, "epoch": 2})
+    missing = report.model_copy(update={"checkpoint": "epoch-2.pt"})
+    with pytest.raises(SupersededError, match="has not been uploaded"):
+        training.attempt.report_epoch(missing)
+    other = report.model_copy(update={"sha256": "0" * 64})
+    with pytest.raises(SupersededError, match="another checksum"):
+        training.attempt.report_epoch(other)
+    assert len(bench.dartboard.epochs(job.id)) == 1
+
+
+def test_a_job_does_not_succeed_with_an_epoch_missing(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    training.report(1)
+    with pytest.raises(SupersededError, match="1 of 3 epochs"):
+        training.finish()
+    assert bench.dartboard.job(job.id).status == "running"
+
+
+def test_a_finish_that_is_repeated_changes_nothing(bench: Any) -> None:
+    job = bench.submit(epochs=1)
+    training = bench.claim()
+    training.report(1)
+    training.attempt.finish(Finish(n=2))
+    training.attempt.finish(Finish(n=2))
+    assert [e.data["status"] for e in bench.dartboard.follow(job) if e.kind == "status"][-1] == "succeeded"
+    with pytest.raises(SupersededError):
+        training.attempt.finish(Finish(n=3))
+
+
+def test_a_lease_that_is_not_renewed_ends_and_the_old_token_is_refused_everywhere(bench: Any) -> None:
+    job = bench.submit()
+    late = bench.claim("worker-late")
+    late.report(1)
+    bench.wait_for_status(job, "queued")
+    events_before = bench.dartboard.job(job.id)
+    for call in (
+        lambda: late.attempt.heartbeat(Heartbeat()),
+        lambda: late.report(2),
+        lambda: late.finish(),
+        lambda: late.attempt.fail(Fail(outcome="failed", error=Failure(type="X", message="x"))),
+        lambda: late.attempt.release(Release(reason="shutdown")),
+    ):
+        with pytest.raises(SupersededError):
+            call()
+    assert bench.dartboard.job(job.id) == events_before
+    assert [e.epoch for e in bench.dartboard.epochs(job.id)] == [1]
+
+
+def test_the_next_attempt_gets_the_last_stored_checkpoint_and_the_first_ones_threads(bench: Any) -> None:
+    bench.submit()
+    first = bench.claim("worker-a", threads=3)
+    first.report(1, b"one")
+    first.report(2, b"two")
+    first.attempt.release(Release(reason="shutdown"))
+    second = bench.claim("worker-b", threads=8)
+    resume = second.claimed.resume
+    assert (second.claimed.attempt, resume.epoch, second.claimed.threads) == (2, 2, 3)
+    second.attempt.download(resume, second.folder / "resumed")
+    assert (second.folder / "resumed").read_bytes() == b"two"
+
+
+def test_a_heartbeat_keeps_the_lease_and_notes_the_progress(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    progress = Progress(epoch=1, epochs=3, step=4, steps=12, eta_seconds=9.5)
+    assert training.attempt.heartbeat(Heartbeat(progress=progress)).directive == "continue"
+    assert bench.dartboard.job(job.id).progress == progress
+
+
+def test_cancel_ends_a_running_job_at_once_and_its_token_is_refused(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    assert bench.dartboard.cancel(job.id).status == "cancelled"
+    with pytest.raises(SupersededError, match="cancelled"):
+        training.attempt.heartbeat(Heartbeat())
+
+
+def test_pause_asks_the_worker_and_resume_goes_on_from_the_last_epoch(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    assert bench.dartboard.pause(job.id).status == "pausing"
+    assert training.attempt.heartbeat(Heartbeat()).directive == "pause"
+    training.report(1)
+    training.attempt.release(Release(reason="pause"))
+    assert bench.dartboard.job(job.id).status == "paused"
+    assert bench.nothing_to_claim()
+    bench.dartboard.resume(job.id)
+    assert bench.claim().claimed.resume.epoch == 1
+
+
+def test_workers_lost_in_a_row_fail_the_job_and_a_stored_epoch_starts_the_count_again(bench: Any) -> None:
+    job = bench.submit(max_attempts=2)
+    lost = Fail(outcome="lost", error=Failure(type="WorkerLost", message="killed"))
+    bench.claim().attempt.fail(lost)
+    training = bench.claim()
+    training.report(1)
+    training.attempt.fail(lost)
+    bench.claim().attempt.fail(lost)
+    ended = bench.dartboard.job(job.id)
+    assert ended.status == "failed"
+    assert ended.attempt == 3
+    assert ended.error.type == "WorkerLost"
+    assert "killed" in ended.error.message
+
+
+def test_a_failure_keeps_its_account_and_is_not_retried_but_can_be(bench: Any) -> None:
+    job = bench.submit()
+    error = Failure(type="DataError", message="no such folder", traceback="Traceback ...", log_tail=["INFO a line"])
+    bench.claim().attempt.fail(Fail(n=1, outcome="failed", error=error))
+    failed = bench.dartboard.job(job.id)
+    assert (failed.status, failed.error) == ("failed", error)
+    assert bench.nothing_to_claim()
+    again = bench.dartboard.retry(job.id)
+    assert (again.status, again.error) == ("queued", None)
+
+
+def test_a_full_disk_on_the_worker_pauses_the_job_with_a_reason(bench: Any) -> None:
+    job = bench.submit()
+    bench.claim().attempt.release(Release(reason="disk_full", detail="/state on worker-a"))
+    paused = bench.dartboard.job(job.id)
+    assert paused.status == "paused"
+    assert "/state on worker-a" in paused.status_reason
+
+
+def test_a_token_opens_its_own_attempt_only(bench: Any) -> None:
+    bench.submit()
+    bench.submit()
+    one, two = bench.claim(), bench.claim()
+    crossed = bench.api.attempt(str(one.claimed.attempt_id), two.claimed.token)
+    with pytest.raises(SupersededError, match="not this attempt's"):
+        crossed.heartbeat(Heartbeat())
+
+
+def test_a_worker_without_the_key_gets_nothing(service: Any) -> None:
+    with WorkerApi(service.url, "wrong") as stranger, pytest.raises(RefusedError, match="401"):
+        stranger.claim(Claim(worker="w", threads=1))
+
+
+def test_a_file_name_cannot_lead_out_of_the_store(bench: Any, http: httpx.Client, service: Any) -> None:
+    bench.submit()
+    training = bench.claim()
+    headers = {"Authorization": f"Bearer {service.worker_key}", "X-Attempt-Token": training.claimed.token}
+    for name in ("..%2F..%2Fescaped", "a%2Fb", ".hidden", "%2e%2e", "x" * 200):
+        path = f"/worker/attempts/{training.claimed.attempt_id}/files/{name}"
+        assert http.put(path, content=b"x", headers=headers).status_code in (404, 422)
+    assert not list(service.data.rglob("*escaped*"))
+
+
+def test_a_file_without_its_attempt_is_refused(bench: Any, http: httpx.Client, service: Any) -> None:
+    headers = {"Authorization": f"Bearer {service.worker_key}", "X-Attempt-Token": "nothing"}
+    assert http.put(f"/worker/attempts/{uuid4()}/files/a.pt", content=b"x", headers=headers).status_code == 403
+
+
+def test_old_checkpoints_of_a_search_are_dropped_and_the_last_is_kept(bench: Any, service: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    for epoch in (1, 2, 3):
+        training.report(epoch)
+    kept = [p.name for p in (service.data / "artifacts" / str(job.id)).rglob("*.pt")]
+    assert kept == ["epoch-3.pt"]
+
+
+def test_a_worker_that_shows_itself_is_listed_with_what_it_runs(bench: Any, service: Any) -> None:
+    from api.schemas.worker import Presence
+
+    name = f"worker-{bench.pool}"
+    bench.api.show(Presence(name=name, pool=bench.pool, device="cpu", version="0"))
+    job = bench.submit()
+    bench.claim(name)
+    listed = {w.name: w for w in bench.dartboard.workers()}[name]
+    assert (listed.alive, listed.job_id) == (True, job.id)

@@ -1,0 +1,57 @@
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from darts_core.genotypes import KNOWN, to_json, to_python
+
+
+@pytest.mark.parametrize("form", ["name", "python", "json"])
+def test_a_genotype_is_taken_in_every_form_and_stored_as_json(http: httpx.Client, form: str) -> None:
+    genotype = KNOWN["DARTS_V2"]
+    given: Any = {"name": "DARTS_V2", "python": to_python(genotype), "json": to_json(genotype)}[form]
+    answer = http.post("/evaluations", json={"dataset": "digits", "genotype": given, "pool": "nobody"})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["spec"]["genotype"] == to_json(genotype)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"dataset": "digits"}, "search_id or a genotype"),
+        ({"dataset": "digits", "genotype": "DARTS_V9"}, "DARTS_V9"),
+        ({"genotype": "DARTS_V2"}, "dataset"),
+        ({"dataset": "digits", "genotype": "DARTS_V2", "epoch": 3}, "search_id"),
+        ({"dataset": "digits", "genotype": "DARTS_V2", "auxiliary": True}, "29x29"),
+        ({"dataset": "digits", "genotype": "DARTS_V2", "batch_size": 1400}, "batch_size"),
+        (
+            {
+                "dataset": "digits",
+                "genotype": "Genotype(normal=[('skip_connect', 0), ('skip_connect', 3)], normal_concat=[2], "
+                "reduce=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=[2])",
+            },
+            "normal[1]: node 2 can only read states 0 to 1, not 3",
+        ),
+        ({"dataset": "digits", "genotype": "Genotype(normal=__import__('os').system('true'))"}, "only lists"),
+    ],
+)
+def test_a_bad_evaluation_is_refused_by_name(http: httpx.Client, body: dict[str, Any], says: str) -> None:
+    answer = http.post("/evaluations", json=body)
+    assert answer.status_code == 422
+    assert says in answer.json()["detail"]
+
+
+def test_an_evaluation_of_an_unknown_search_is_404_and_of_a_young_one_409(http: httpx.Client) -> None:
+    assert http.post("/evaluations", json={"search_id": str(uuid4())}).status_code == 404
+    search = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    young = http.post("/evaluations", json={"search_id": search["id"]})
+    assert young.status_code == 409
+    assert "no epoch" in young.json()["detail"]
+
+
+def test_a_checkpoint_is_409_before_there_is_one(http: httpx.Client) -> None:
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "pool": "nobody"}
+    job = http.post("/evaluations", json=body).json()
+    assert http.get(f"/evaluations/{job['id']}/checkpoint").status_code == 409
+    assert http.get(f"/evaluations/{job['id']}/checkpoint?epoch=worst").status_code == 422

@@ -1,0 +1,154 @@
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from client.sdk import Dartboard
+
+
+def test_create_search_answers_201_with_its_location_and_a_fully_resolved_spec(http: httpx.Client) -> None:
+    answer = http.post("/searches", json={"dataset": "digits", "epochs": 3, "seed": 7})
+    job = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["Location"] == f"/searches/{job['id']}" == job["links"]["self"]
+    assert job["status"] == "queued"
+    assert job["spec"]["epochs"] == 3
+    assert job["spec"]["seed"] == 7
+    assert job["spec"]["preset"] == "digits"
+    assert len(job["spec"]["primitives"]) == 8
+    assert None not in [job["spec"][f] for f in ("batch_size", "channels", "layers", "nodes", "alpha_lr", "order")]
+
+
+def test_create_search_reads_the_body_that_curl_sends_by_default(http: httpx.Client) -> None:
+    answer = http.post(
+        "/searches",
+        content=b'{"family":"cnn","dataset":"digits","epochs":3}',
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ({"dataset": "mnist2"}, "dataset", "digits, cifar10"),
+        ({"dataset": "folder:../../etc"}, "dataset", "folder"),
+        ({}, "dataset", "required"),
+        ({"dataset": "digits", "epochs": 0}, "epochs", "greater than or equal to 1"),
+        ({"dataset": "digits", "preset": "cifra10"}, "preset", "known: cifar10, digits"),
+        ({"dataset": "digits", "primitives": ["skip_connect", "conv_9x9"]}, "primitives", "sep_conv_3x3"),
+        ({"dataset": "digits", "primitives": ["none"]}, "primitives", "other than 'none'"),
+        ({"dataset": "digits", "epoch": 3}, "epoch", "Extra inputs"),
+        ({"dataset": "digits", "batch_size": 2000}, "batch_size", "at most 718"),
+        ({"dataset": "digits", "channels": 7}, "channels", "multiple of 2"),
+        ({"dataset": "digits", "order": 1, "unrolled": True}, "unrolled", "contradicts"),
+        ({"dataset": "digits", "family": "transformer"}, "family", "cnn"),
+        ({"dataset": "digits", "priority": 10}, "priority", "less than or equal to 9"),
+        ({"dataset": "digits", "weight_lr": 1e999}, "weight_lr", "finite"),
+    ],
+)
+def test_create_search_refuses_and_says_which_field_and_what_is_allowed(
+    http: httpx.Client, body: dict[str, Any], field: str, says: str
+) -> None:
+    import json
+
+    answer = http.post("/searches", content=json.dumps(body), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    found = [e for e in answer.json()["errors"] if field in e["loc"]]
+    assert found, answer.json()
+    assert says in " ".join(e["msg"] for e in found)
+
+
+def test_a_body_that_is_not_json_is_a_422_problem(http: httpx.Client) -> None:
+    answer = http.post("/searches", content=b"{", headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["title"] == "Unprocessable Entity"
+
+
+def test_unknown_job_is_a_404_problem_in_every_route(http: httpx.Client) -> None:
+    missing = uuid4()
+    for path in ("", "/events", "/epochs", "/logs", "/genotype", "/alphas"):
+        answer = http.get(f"/searches/{missing}{path}")
+        assert answer.status_code == 404, path
+        assert str(missing) in answer.json()["detail"]
+
+
+def test_a_search_is_not_found_among_evaluations(http: httpx.Client) -> None:
+    job = http.post("/searches", json={"dataset": "digits"}).json()
+    assert http.get(f"/evaluations/{job['id']}").status_code == 404
+
+
+def test_genotype_is_409_while_no_epoch_has_ended(http: httpx.Client) -> None:
+    job = http.post("/searches", json={"dataset": "digits"}).json()
+    answer = http.get(f"/searches/{job['id']}/genotype")
+    assert answer.status_code == 409
+    assert "no epoch" in answer.json()["detail"]
+
+
+def test_list_pages_through_all_jobs_of_a_label_newest_first(http: httpx.Client) -> None:
+    team = uuid4().hex
+    made = [http.post("/searches", json={"dataset": "digits", "labels": {"team": team}}).json()["id"] for _ in range(5)]
+    http.post("/searches", json={"dataset": "digits"})
+    seen, cursor = [], None
+    while True:
+        params = {"label": f"team={team}", "limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = http.get("/searches", params=params).json()
+        seen += [j["id"] for j in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+
+
+def test_the_same_idempotency_key_and_body_answer_the_first_job(http: httpx.Client) -> None:
+    key = {"Idempotency-Key": uuid4().hex}
+    first = http.post("/searches", json={"dataset": "digits"}, headers=key)
+    again = http.post("/searches", json={"dataset": "digits"}, headers=key)
+    other = http.post("/searches", json={"dataset": "digits", "seed": 1}, headers=key)
+    assert first.json()["id"] == again.json()["id"]
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert other.status_code == 409
+
+
+def test_patch_changes_what_it_names_and_nothing_else(http: httpx.Client) -> None:
+    job = http.post("/searches", json={"dataset": "digits", "name": "a", "labels": {"x": "1"}}).json()
+    changed = http.patch(f"/searches/{job['id']}", json={"priority": 9}).json()
+    assert (changed["priority"], changed["name"], changed["labels"]) == (9, "a", {"x": "1"})
+    assert http.patch(f"/searches/{job['id']}", json={"status": "succeeded"}).status_code == 422
+
+
+def test_cancel_ends_a_queued_job_and_a_second_cancel_is_409(http: httpx.Client) -> None:
+    job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    cancelled = http.post(f"/searches/{job['id']}/cancel")
+    assert cancelled.json()["status"] == "cancelled"
+    assert cancelled.json()["finished_at"] is not None
+    again = http.post(f"/searches/{job['id']}/cancel")
+    assert again.status_code == 409
+    assert "queued" in again.json()["detail"]
+
+
+def test_delete_takes_only_ended_jobs(http: httpx.Client) -> None:
+    job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    assert http.delete(f"/searches/{job['id']}").status_code == 409
+    http.post(f"/searches/{job['id']}/cancel")
+    assert http.delete(f"/searches/{job['id']}").status_code == 204
+    assert http.get(f"/searches/{job['id']}").status_code == 404
+
+
+def test_pause_and_resume_a_queued_job(http: httpx.Client) -> None:
+    job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    assert http.post(f"/searches/{job['id']}/resume").status_code == 409
+    assert http.post(f"/searches/{job['id']}/pause").json()["status"] == "paused"
+    assert http.post(f"/searches/{job['id']}/resume").json()["status"] == "queued"
+
+
+def test_a_null_byte_is_refused_at_the_door(http: httpx.Client) -> None:
+    assert http.post("/searches", json={"dataset": "digits", "name": "a\x00b"}).status_code == 422
+    assert http.get("/searches", params={"label": "a\x00b"}).status_code == 422
+
+
+def test_the_sdk_lists_what_was_submitted(dartboard: Dartboard) -> None:
+    job = dartboard.submit("search", {"dataset": "digits", "labels": {"only": "this"}, "pool": "nobody"})
+    assert job.id in [j.id for j in dartboard.jobs(label="only=this")]

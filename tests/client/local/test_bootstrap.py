@@ -1,0 +1,383 @@
+"""./dartboard on a fresh machine: real virtual environments and real pip, on a project that needs no network."""
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from client.bootstrap import BootstrapError, Progress, check_disk, pip_failure
+
+CODE = Path(__file__).parents[3]
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+
+[project]
+name = "dartboard"
+version = "{version}"
+dependencies = [{dependencies}]
+optional-dependencies = {{ api = [], worker = [], local = [], dev = [] }}
+scripts = {{ dartboard = "program:main" }}
+"""
+# Builds the wheel by hand, so that pip has nothing to fetch. The program tells its arguments, folder and version.
+BACKEND = """
+import os, pathlib, time, tomllib, zipfile
+def build_editable(folder, settings=None, metadata=None):
+    if pathlib.Path("slow").exists():
+        with open("slow", "w") as pipe: pipe.write("building")
+        time.sleep(600)
+    project = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]
+    version = project["version"]
+    needs = "".join(f"Requires-Dist: {need}\\n" for need in project["dependencies"])
+    extras = "".join(f"Provides-Extra: {extra}\\n" for extra in project["optional-dependencies"])
+    info, name = f"dartboard-{version}.dist-info", f"dartboard-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        wheel.writestr("program.py", f"import os, sys\\ndef main(): print(sys.argv[1:], os.getcwd(), {version!r})\\n")
+        head = f"Metadata-Version: 2.1\\nName: dartboard\\nVersion: {version}\\n"
+        wheel.writestr(f"{info}/METADATA", head + needs + extras)
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/entry_points.txt", "[console_scripts]\\ndartboard = program:main\\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return name
+"""
+
+
+def make_project(root: Path) -> Path:
+    (root / "client").mkdir(parents=True)
+    shutil.copy(CODE / "dartboard", root)
+    shutil.copy(CODE / "client" / "bootstrap.py", root / "client")
+    (root / "backend.py").write_text(BACKEND)
+    (root / "constraints.txt").write_text("torch==2.14.1\n")
+    configure(root)
+    return root
+
+
+def configure(root: Path, version: str = "1", dependencies: str = "") -> None:
+    (root / "pyproject.toml").write_text(PROJECT.format(version=version, dependencies=dependencies))
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Without the machine's own pip settings; no index answers on the discard port of loopback."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_RETRIES": "1",
+        "DARTBOARD_PYTHON": sys.executable,
+        "DARTBOARD_INSTALL_GB": "0.1",
+        **extra,
+    }
+
+
+def call(command: Path, *arguments: str, cwd: Path | None = None, **extra: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [str(command), *arguments],
+        cwd=cwd,
+        env=environment(**extra),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the user is when calling for the first time."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture(scope="module")
+def first_call(tmp_path_factory: pytest.TempPathFactory, elsewhere: Path) -> "subprocess.CompletedProcess[str]":
+    """The first call in a project of its own."""
+    root = make_project(tmp_path_factory.mktemp("installed") / "with a space")
+    return call(root / "dartboard", "jobs", "--json", "a b", cwd=elsewhere)
+
+
+@pytest.fixture(scope="module")
+def installed(first_call: "subprocess.CompletedProcess[str]") -> Path:
+    """A project after its first call."""
+    assert first_call.returncode == 0, first_call.stderr
+    return Path(first_call.args[0]).parent
+
+
+@pytest.fixture
+def ready(fresh: Path, installed: Path) -> Path:
+    """A project with an environment that has pip and nothing else, which takes seconds to make."""
+    shutil.copytree(installed / ".venv", fresh / ".venv", symlinks=True)
+    for left in (fresh / ".venv").glob("install*"):
+        left.unlink()
+    return fresh
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    return make_project(tmp_path / "fresh")
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A folder for PATH with a shell's helpers, and no Python."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for tool in ("cat", "readlink", "sh"):
+        (folder / tool).symlink_to(shutil.which(tool))
+    return folder
+
+
+def fake_python(folder: Path, name: str, version: str, code: int) -> Path:
+    """An interpreter that answers the question for its version, and nothing else."""
+    path = folder / name
+    path.write_text(f"#!/bin/sh\necho {version}\nexit {code}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_first_call_installs_and_then_runs_the_command_where_the_user_is(
+    first_call: "subprocess.CompletedProcess[str]", installed: Path, elsewhere: Path
+) -> None:
+    assert first_call.stdout == f"['jobs', '--json', 'a b'] {elsewhere} 1\n"
+    assert str(installed / ".venv" / "install.log") in first_call.stderr
+
+
+def test_second_call_installs_nothing_and_says_nothing(installed: Path) -> None:
+    before = (installed / ".venv" / "install.log").stat().st_mtime_ns
+    second = call(installed / "dartboard", "--help")
+    assert (second.returncode, second.stderr) == (0, "")
+    assert (installed / ".venv" / "install.log").stat().st_mtime_ns == before
+
+
+def test_second_call_needs_no_python_of_the_machine(installed: Path, bare: Path) -> None:
+    assert call(installed / "dartboard", PATH=str(bare), DARTBOARD_PYTHON="").returncode == 0
+
+
+def test_command_works_through_symbolic_links(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "absolute").symlink_to(installed / "dartboard")
+    (tmp_path / "links" / "relative").symlink_to("../absolute")
+    assert call(tmp_path / "links" / "relative", "x", cwd=tmp_path).stdout == f"['x'] {tmp_path} 1\n"
+
+
+def test_command_is_found_on_the_path(installed: Path, tmp_path: Path) -> None:
+    found = subprocess.run(
+        ["dartboard", "x"],
+        cwd=tmp_path,
+        env=environment(PATH=f"{installed}:{os.environ['PATH']}"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout == f"['x'] {tmp_path} 1\n"
+
+
+@pytest.mark.parametrize("file", ["pyproject.toml", "constraints.txt"])
+def test_changed_requirements_are_installed_by_the_next_call(installed: Path, file: str) -> None:
+    with (installed / file).open("a") as text:
+        text.write("# changed\n")
+    assert "installing" in call(installed / "dartboard").stderr
+    assert call(installed / "dartboard").stderr == ""
+
+
+def test_moved_folder_is_installed_again_where_it_is_now(installed: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(installed, moved, symlinks=True)
+    (moved / "constraints.txt").write_text("")
+    assert call(moved / "dartboard", "x", cwd=tmp_path).stdout.startswith("['x']")
+    assert str(moved) in (moved / ".venv" / "bin" / "dartboard").read_text()
+
+
+def test_environment_left_half_installed_is_made_anew(fresh: Path) -> None:
+    packages = fresh / ".venv" / "lib" / "python3" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "torch.py").write_text("half a packa")
+    (fresh / ".venv" / "unfinished").touch()
+    assert call(fresh / "dartboard").returncode == 0
+    assert not (packages / "torch.py").exists()
+
+
+def test_environment_whose_python_is_gone_is_made_anew(fresh: Path) -> None:
+    (fresh / ".venv" / "bin").mkdir(parents=True)
+    (fresh / ".venv" / "bin" / "python").symlink_to("/no/such/python")
+    assert call(fresh / "dartboard").returncode == 0
+
+
+def test_environment_of_another_tool_without_pip_is_kept_and_completed(fresh: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", fresh / ".venv"], check=True)
+    (fresh / ".venv" / "mine").touch()
+    assert call(fresh / "dartboard").returncode == 0
+    assert (fresh / ".venv" / "mine").exists()
+
+
+def test_environment_may_be_a_link_to_a_larger_disk(fresh: Path, tmp_path: Path) -> None:
+    (tmp_path / "larger").mkdir()
+    (fresh / ".venv").symlink_to(tmp_path / "larger")
+    (tmp_path / "larger" / "unfinished").touch()
+    assert call(fresh / "dartboard").returncode == 0
+    assert (tmp_path / "larger" / "bin" / "dartboard").exists()
+
+
+def test_interrupted_installation_ends_pip_and_is_finished_by_the_next_call(ready: Path) -> None:
+    os.mkfifo(ready / "slow")
+    command = subprocess.Popen([ready / "dartboard"], env=environment(), stderr=subprocess.PIPE, text=True)
+    assert (ready / "slow").read_text() == "building"
+    command.send_signal(signal.SIGTERM)
+    _, said = command.communicate(timeout=30)
+    assert command.returncode == 130
+    assert "Run the same command again" in said
+    (ready / "slow").unlink()
+    assert call(ready / "dartboard").returncode == 0
+
+
+def test_two_first_calls_at_once_install_once_and_both_run(ready: Path) -> None:
+    with (ready / ".venv" / "install.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        both = [
+            subprocess.Popen([ready / "dartboard"], env=environment(), stdout=-1, stderr=-1, text=True)
+            for _ in range(2)
+        ]
+        waiting = [process.stderr.readline() for process in both]
+    said = [process.communicate(timeout=120) for process in both]
+    assert all("another call is installing" in line for line in waiting)
+    assert [out for out, _ in said] == [f"[] {os.getcwd()} 1\n"] * 2
+    assert sum("installing into" in errors for _, errors in said) == 1
+
+
+def test_unreachable_index_is_named_as_no_network_with_log_and_way_on(ready: Path) -> None:
+    configure(ready, dependencies='"a-package-from-the-index"')
+    failed = call(ready / "dartboard")
+    assert failed.returncode == 1
+    assert "no way to the package index" in failed.stderr
+    assert str(ready / ".venv" / "install.log") in failed.stderr
+    assert "PIP_INDEX_URL" in failed.stderr
+    assert "run the same command again" in failed.stderr
+
+
+def test_failed_download_does_not_undo_what_is_installed(ready: Path) -> None:
+    call(ready / "dartboard")
+    (ready / ".venv" / "mine").touch()
+    configure(ready, version="2", dependencies='"a-package-from-the-index"')
+    assert call(ready / "dartboard").returncode == 1
+    configure(ready, version="3")
+    assert call(ready / "dartboard").stdout.endswith(" 3\n")
+    assert (ready / ".venv" / "mine").exists()
+
+
+def test_little_disk_is_refused_before_anything_is_installed(fresh: Path) -> None:
+    refused = call(fresh / "dartboard", DARTBOARD_INSTALL_GB="1000000")
+    assert refused.returncode == 1
+    assert re.search(r"not enough disk space: \S+/\.venv needs about 1000000 GB .* GB are free", refused.stderr)
+    assert "ln -s" in refused.stderr
+    assert not (fresh / ".venv" / "bin").exists()
+
+
+def test_seven_gigabytes_are_asked_for_and_one_when_torch_is_there(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(8e9, 2e9, 6e9))
+    with pytest.raises(BootstrapError, match="about 7 GB"):
+        check_disk(tmp_path, {})
+    torch = tmp_path / "lib" / "python3.11" / "site-packages" / "torch"
+    torch.mkdir(parents=True)
+    (torch / "__init__.py").touch()
+    check_disk(tmp_path, {})
+
+
+def test_only_old_pythons_are_listed_with_what_to_do(fresh: Path, bare: Path) -> None:
+    fake_python(bare, "python3", "3.9.2", 10)
+    fake_python(bare, "python", "2.7.18", 10)
+    refused = call(fresh / "dartboard", PATH=str(bare), DARTBOARD_PYTHON="")
+    assert refused.returncode == 1
+    assert "Python 3.11 or newer is needed" in refused.stderr
+    assert "python3 is Python 3.9.2" in refused.stderr
+    assert "python is Python 2.7.18" in refused.stderr
+    assert "apt install python3" in refused.stderr
+
+
+def test_machine_without_python_is_told_so(fresh: Path, bare: Path) -> None:
+    refused = call(fresh / "dartboard", PATH=str(bare), DARTBOARD_PYTHON="")
+    assert refused.returncode == 1
+    assert "no Python at all" in refused.stderr
+
+
+def test_python_without_venv_is_told_how_to_get_it(fresh: Path, bare: Path) -> None:
+    fake_python(bare, "python3", "3.12.1", 1)
+    refused = call(fresh / "dartboard", PATH=str(bare), DARTBOARD_PYTHON="")
+    assert refused.returncode == 1
+    assert "Python 3.12.1 is here, but without its venv module" in refused.stderr
+    assert "apt install python3-venv   (or python3.12-venv)" in refused.stderr
+
+
+def test_newest_python_that_can_do_it_is_chosen(fresh: Path, bare: Path) -> None:
+    fake_python(bare, "python3.14", "3.14.0", 1)
+    fake_python(bare, "python3.10", "3.10.0", 10)
+    chosen = bare / "python3.12"
+    chosen.write_text('#!/bin/sh\n[ "$1" = -c ] && { echo 3.12.0; exit 0; }\necho "chosen: $*"\n')
+    chosen.chmod(0o755)
+    ran = call(fresh / "dartboard", "a", "b c", PATH=str(bare), DARTBOARD_PYTHON="")
+    assert ran.stdout == f"chosen: -I {fresh}/client/bootstrap.py a b c\n"
+
+
+def test_wrong_dartboard_python_is_named(fresh: Path) -> None:
+    refused = call(fresh / "dartboard", DARTBOARD_PYTHON="/no/such/python")
+    assert refused.returncode == 1
+    assert "DARTBOARD_PYTHON=/no/such/python" in refused.stderr
+
+
+def test_straight_way_costs_little_beside_the_command_itself(installed: Path) -> None:
+    def fastest(*command: str) -> float:
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            subprocess.run(command, env=environment(), capture_output=True, check=True)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    through, straight = fastest(str(installed / "dartboard")), fastest(str(installed / ".venv" / "bin" / "dartboard"))
+    assert through - straight < 0.1
+
+
+def test_progress_counts_what_pip_collects_and_what_it_has_installed(tmp_path: Path) -> None:
+    progress = Progress("torch==2.14.1\nNumPy==2.4.6\n", tmp_path, StringIO())
+    progress.read("Collecting numpy==2.4.6 (from torch)\n")
+    progress.read("  Downloading numpy-2.4.6-cp311-cp311-linux.whl (16.9 MB)\n")
+    assert progress.line() == "downloading 1/2 numpy 2.4.6 (16.9 MB) ... 0s"
+    assert not progress.changing
+    progress.read("Installing collected packages: numpy, torch\n")
+    (tmp_path / "lib" / "python3.11" / "site-packages" / "numpy-2.4.6.dist-info").mkdir(parents=True)
+    assert progress.line() == "installing 1/2 torch 2.14.1 ... 0s"
+    assert progress.changing
+
+
+def test_progress_without_a_terminal_is_a_line_for_each_phase(tmp_path: Path) -> None:
+    shown = StringIO()
+    progress = Progress("a==1\nb==1\n", tmp_path, shown)
+    for line in ("Collecting a\n", "Collecting b\n", "Installing collected packages: a, b\n", "more\n"):
+        progress.read(line)
+        progress.show()
+    assert [line.split()[0] for line in shown.getvalue().splitlines()] == ["downloading", "installing"]
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (
+            "WARNING: Retrying after NewConnectionError\nERROR: No matching distribution found for x\n",
+            "no way to the package",
+        ),
+        ("ERROR: Could not install: [Errno 28] No space left on device\n", "the disk is full"),
+        ("ERROR: No matching distribution found for torch==2.14.1\n", "torch==2.14.1"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES\n", "HASHES"),
+        ("", "pip said nothing"),
+    ],
+)
+def test_reason_of_a_pip_failure_is_found_in_its_log(log: str, reason: str) -> None:
+    assert reason in pip_failure(log, Path("/log"))

@@ -1,0 +1,90 @@
+"""What only the worker can find out is told as the job's error; what a full disk stops goes on afterwards."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from api.schemas.jobs import JobOut
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+
+from searching import SEARCH, until
+
+
+def _class_folders(root: Path, size: int = 8) -> Path:
+    for label in ("cats", "dogs"):
+        folder = root / label
+        folder.mkdir(parents=True)
+        for i in range(20):
+            Image.new("RGB", (size, size), (i * 10, 40, 200 if label == "cats" else 20)).save(folder / f"{i}.png")
+    return root
+
+
+def test_class_folders_can_be_searched_on(data: Path, dartboard: Dartboard, submit: Callable[..., JobOut]) -> None:
+    _class_folders(data / "datasets" / "pets")
+    job = dartboard.wait(submit(dataset="folder:pets", epochs=1, batch_size=8, crop_padding=1))
+    assert job.status == "succeeded", job.error
+
+
+def test_a_broken_image_is_named_in_the_jobs_error(
+    data: Path, dartboard: Dartboard, submit: Callable[..., JobOut]
+) -> None:
+    root = _class_folders(data / "datasets" / "broken")
+    (root / "dogs" / "7.png").write_bytes(b"not an image")
+    job = dartboard.wait(submit(dataset="folder:broken", epochs=1, batch_size=8))
+    assert job.status == "failed"
+    assert job.error is not None
+    assert job.error.type == "DataError"
+    assert "7.png" in job.error.message
+    assert job.attempt == 1
+
+
+def test_a_missing_folder_is_named_in_the_jobs_error(dartboard: Dartboard, submit: Callable[..., JobOut]) -> None:
+    job = dartboard.wait(submit(dataset="folder:nowhere", epochs=1))
+    assert job.error is not None
+    assert "nowhere" in job.error.message
+
+
+def test_a_batch_larger_than_a_folders_data_is_the_jobs_error(
+    data: Path, dartboard: Dartboard, submit: Callable[..., JobOut]
+) -> None:
+    _class_folders(data / "datasets" / "few")
+    job = dartboard.wait(submit(dataset="folder:few", epochs=1, batch_size=512))
+    assert job.error is not None
+    assert "512" in job.error.message
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for a few checkpoints."""
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], check=False).returncode
+    ):
+        pytest.skip("a small file system can only be mounted as root")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_full_store_pauses_the_job_which_goes_on_after_a_resume(
+    tiny_disk: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    filler = tiny_disk / "filler"
+    environment = {"DARTBOARD_ARTIFACTS": str(tiny_disk / "artifacts")}
+    with (
+        LocalStack(tmp_path_factory.mktemp("full"), port=0, workers=1, environment=environment) as stack,
+        Dartboard(stack.url) as dartboard,
+    ):
+        filler.write_bytes(b"\0" * 1_000_000)
+        job = dartboard.submit("search", {**SEARCH, "epochs": 2})
+        until(dartboard.follow(job), lambda e: e.kind == "status" and e.data["status"] == "paused")
+        assert "no room" in (dartboard.job(job.id).status_reason or "") or "bytes free" in (
+            dartboard.job(job.id).status_reason or ""
+        )
+        filler.unlink()
+        dartboard.resume(job.id)
+        assert dartboard.wait(job).status == "succeeded"

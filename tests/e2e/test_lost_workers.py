@@ -1,0 +1,118 @@
+"""Workers die; searches do not."""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from api.schemas.jobs import JobOut
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+
+from searching import SEARCH, until
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stack: LocalStack) -> list[Any]:
+    with Dartboard(stack.url) as dartboard:
+        job = dartboard.wait(dartboard.submit("search", {**SEARCH, "epochs": EPOCHS}))
+        assert (job.status, job.attempt) == ("succeeded", 1)
+        return [e.alphas for e in dartboard.epochs(job.id)]
+
+
+def _kill_in_epoch_2(dartboard: Dartboard, job: JobOut, kill: Callable[[], None]) -> JobOut:
+    until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["epoch"] == 2)
+    kill()
+    return dartboard.wait(job)
+
+
+def test_a_search_whose_working_process_is_killed_ends_with_the_same_alphas_bit_for_bit(
+    dartboard: Dartboard,
+    submit: Callable[..., JobOut],
+    worker_child: Callable[[], psutil.Process],
+    undisturbed: list[Any],
+) -> None:
+    ended = _kill_in_epoch_2(dartboard, submit(epochs=EPOCHS), lambda: worker_child().kill())
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    stored = dartboard.epochs(ended.id)
+    assert [(e.epoch, e.attempt) for e in stored] == [(1, 1), (2, 2), (3, 2), (4, 2)]
+    assert [e.alphas for e in stored] == undisturbed
+
+
+def test_a_search_whose_whole_worker_is_killed_ends_with_the_same_alphas_bit_for_bit(
+    stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut], undisturbed: list[Any]
+) -> None:
+    ended = _kill_in_epoch_2(dartboard, submit(epochs=EPOCHS), stack.processes["worker-1"].kill)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    assert [e.alphas for e in dartboard.epochs(ended.id)] == undisturbed
+
+
+def test_a_worker_that_is_told_to_stop_gives_its_job_back_without_a_lost_attempt(
+    stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut], undisturbed: list[Any]
+) -> None:
+    ended = _kill_in_epoch_2(
+        dartboard,
+        submit(epochs=EPOCHS, max_attempts=1),
+        lambda: stack.processes["worker-1"].signal(signal.SIGTERM),
+    )
+    assert ended.status == "succeeded", ended.error
+    assert [e.alphas for e in dartboard.epochs(ended.id)] == undisturbed
+    reasons = [e.data["reason"] for e in dartboard.follow(ended) if e.kind == "status"]
+    assert "given back by its worker (shutdown)" in reasons
+
+
+def test_a_frozen_worker_loses_its_lease_and_changes_nothing_when_it_comes_back(
+    dartboard: Dartboard,
+    submit: Callable[..., JobOut],
+    worker_child: Callable[[], psutil.Process],
+    undisturbed: list[Any],
+) -> None:
+    job = submit(epochs=EPOCHS)
+    until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["epoch"] == 2)
+    frozen = worker_child()
+    frozen.suspend()
+    try:
+        until(
+            dartboard.follow(job),
+            lambda e: e.kind == "status" and "no heartbeat" in (e.data["reason"] or ""),
+        )
+    finally:
+        frozen.resume()
+    ended = dartboard.wait(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    assert [e.alphas for e in dartboard.epochs(ended.id)] == undisturbed
+
+
+def test_a_search_survives_the_api_and_the_broker_being_killed(
+    stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut], undisturbed: list[Any]
+) -> None:
+    job = submit(epochs=EPOCHS)
+    events = dartboard.follow(job)
+    until(events, lambda e: e.kind == "step")
+    stack.processes["valkey"].kill()
+    stack.processes["api"].kill()
+    rest = list(events)
+    ended = dartboard.job(job.id)
+    assert (ended.status, ended.attempt) == ("succeeded", 1)
+    assert [e.alphas for e in dartboard.epochs(job.id)] == undisturbed
+    assert [e.data["epoch"] for e in rest if e.kind == "epoch"] == [1, 2, 3, 4]
+    sequences = [e.sequence for e in rest if e.kind != "end"]
+    assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+
+
+def test_a_search_survives_the_database_being_killed(
+    stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut], undisturbed: list[Any]
+) -> None:
+    job = submit(epochs=EPOCHS)
+    events = dartboard.follow(job)
+    until(events, lambda e: e.kind == "step")
+    stack.processes["postgres"].kill()
+    for _ in events:
+        pass
+    ended = dartboard.job(job.id)
+    assert ended.status == "succeeded"
+    assert [e.alphas for e in dartboard.epochs(job.id)] == undisturbed
