@@ -31,11 +31,13 @@ def run(
 
     try:
         body = json_module.loads(sys.stdin.read() if str(spec) == "-" else spec.read_text())
+        if not isinstance(body, dict):
+            raise ValueError("expected an object, as POSTed to the service")
         kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")
         config = (SearchConfig if kind == "search" else EvaluationConfig)(**body).resolved()
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{spec}: {error}") from error
     try:
         if isinstance(config, SearchConfig):

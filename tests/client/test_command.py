@@ -1,0 +1,89 @@
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def _dartboard(*arguments: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "client.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, input=stdin, cwd=cwd, check=False)
+
+
+@pytest.fixture
+def nobody() -> str:
+    """A URL at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def test_help_names_every_command_and_imports_no_torch() -> None:
+    answer = _dartboard("--help")
+    assert answer.returncode == 0
+    for command in (
+        "up",
+        "demo",
+        "test",
+        "search",
+        "evaluate",
+        "watch",
+        "genotype",
+        "download",
+        "jobs",
+        "cancel",
+        "run",
+    ):
+        assert f" {command} " in answer.stdout
+    code = "import client.cli, sys; assert not {'torch', 'sqlalchemy', 'celery'} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_service_that_is_not_there_ends_with_3_and_says_how_to_start_one(nobody: str) -> None:
+    answer = _dartboard("jobs", "--url", nobody)
+    assert answer.returncode == 3
+    assert nobody in answer.stderr
+    assert "dartboard up" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_url_that_is_none_ends_with_3() -> None:
+    assert _dartboard("jobs", "--url", "not a url").returncode == 3
+
+
+def test_unknown_options_and_commands_end_with_2() -> None:
+    assert _dartboard("jobs", "--colour").returncode == 2
+    assert _dartboard("paint").returncode == 2
+
+
+def test_run_refuses_a_bad_spec_by_name_with_2(tmp_path: Path) -> None:
+    for spec, says in (
+        ({"dataset": "digits", "epochs": 0}, "epochs"),
+        ({"dataset": "x"}, "unknown data set"),
+        ([], ""),
+    ):
+        answer = _dartboard("run", "-", stdin=json.dumps(spec), cwd=tmp_path)
+        assert answer.returncode == 2, answer.stderr
+        assert says in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_run_searches_without_any_service(tmp_path: Path) -> None:
+    spec = {
+        "kind": "search",
+        "dataset": "digits",
+        "epochs": 1,
+        "channels": 2,
+        "layers": 3,
+        "nodes": 1,
+        "batch_size": 512,
+    }
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    answer = _dartboard("run", "spec.json", "--json", "-o", "last.pt", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    [epoch] = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert epoch["epoch"] == 1
+    assert len(epoch["alphas"]["normal"]) == 2
+    assert (tmp_path / "last.pt").stat().st_size > 1000

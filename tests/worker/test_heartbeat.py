@@ -1,0 +1,89 @@
+"""What the heartbeat brings back, and what it does when told that all is over."""
+
+import threading
+from pathlib import Path
+from typing import cast
+
+import pytest
+from pydantic import SecretStr
+
+from api.schemas.worker import Directive, Heartbeat
+from client.worker_api import AttemptApi, SupersededError, UnreachableError
+from worker.control import AttemptControl, StopReason
+from worker.heartbeat import HeartbeatThread
+from worker.settings import WorkerSettings
+
+
+class Answers:
+    """An attempt's API that gives these answers, then the last one for ever."""
+
+    def __init__(self, *answers: Directive | Exception) -> None:
+        self._answers = list(answers)
+        self.asked = threading.Semaphore(0)
+
+    def heartbeat(self, _: Heartbeat) -> Directive:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        self.asked.release()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> WorkerSettings:
+    return WorkerSettings(
+        worker_key=SecretStr("k"), worker_state=tmp_path, heartbeat_seconds=0.01, stop_grace_seconds=0.05
+    )
+
+
+CONTINUE = Directive(directive="continue")
+
+
+def test_an_api_that_is_away_does_not_stop_the_training(settings: WorkerSettings) -> None:
+    control, answers = AttemptControl(), Answers(UnreachableError("away"), CONTINUE)
+    thread = HeartbeatThread(cast(AttemptApi, answers), control, settings)
+    thread.start()
+    for _ in range(5):
+        assert answers.asked.acquire(timeout=10)
+    assert not control.should_stop()
+    thread.end()
+
+
+def test_a_pause_is_passed_on(settings: WorkerSettings) -> None:
+    control, answers = AttemptControl(), Answers(Directive(directive="pause"))
+    thread = HeartbeatThread(cast(AttemptApi, answers), control, settings)
+    thread.start()
+    for _ in range(3):
+        assert answers.asked.acquire(timeout=10)
+    assert control.pause_after_epoch
+    assert not control.should_stop()
+    thread.end()
+
+
+def test_a_superseded_attempt_stops_and_a_step_that_does_not_end_is_left(settings: WorkerSettings) -> None:
+    control, left = AttemptControl(), threading.Event()
+    thread = HeartbeatThread(cast(AttemptApi, Answers(SupersededError("over"))), control, settings, left.set)
+    thread.start()
+    assert left.wait(10)
+    assert control.reason is StopReason.SUPERSEDED
+
+
+def test_a_refusal_after_the_last_report_is_expected(settings: WorkerSettings) -> None:
+    control, left = AttemptControl(), threading.Event()
+    thread = HeartbeatThread(cast(AttemptApi, Answers(SupersededError("over"))), control, settings, left.set)
+    thread.expect_the_end()
+    thread.start()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert not control.should_stop()
+    assert not left.is_set()
+
+
+def test_the_drain_flag_asks_the_training_to_stop(settings: WorkerSettings) -> None:
+    control = AttemptControl()
+    thread = HeartbeatThread(cast(AttemptApi, Answers(CONTINUE)), control, settings)
+    settings.drain_flag.touch()
+    thread.start()
+    assert control.stopping.wait(10)
+    assert control.reason is StopReason.DRAIN
+    thread.end()

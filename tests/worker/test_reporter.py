@@ -1,0 +1,99 @@
+"""Reports go out in order, each until it has arrived, whatever the API does meanwhile."""
+
+import threading
+from typing import Any, cast
+
+import pytest
+
+from client.worker_api import (
+    AttemptApi,
+    RefusedError,
+    StoreFullError,
+    SupersededError,
+    UnreachableError,
+    WorkerApiError,
+)
+from worker.control import AttemptControl, StopReason
+from worker.reporter import Reporter
+
+NO_API = cast(AttemptApi, None)  # the deliveries below do not call it
+
+
+@pytest.fixture
+def control() -> AttemptControl:
+    return AttemptControl()
+
+
+@pytest.fixture
+def reporter(control: AttemptControl) -> Reporter:
+    reporter = Reporter(NO_API, control)
+    reporter.start()
+    return reporter
+
+
+def test_reports_arrive_in_order_and_numbered_from_1(reporter: Reporter) -> None:
+    arrived: list[tuple[str, int]] = []
+    for name in "abc":
+        reporter.send(name, lambda _, n, name=name: arrived.append((name, n)))
+    assert reporter.close(timeout=10)
+    assert arrived == [("a", 1), ("b", 2), ("c", 3)]
+
+
+def test_a_report_is_repeated_with_its_number_until_the_api_is_back(reporter: Reporter) -> None:
+    tries: list[int] = []
+
+    def deliver(_: Any, n: int) -> None:
+        tries.append(n)
+        if len(tries) < 3:
+            raise UnreachableError("away")
+
+    arrived = threading.Event()
+    reporter.send("first", deliver)
+    reporter.send("second", lambda _, n: arrived.set())
+    assert reporter.close(timeout=20)
+    assert tries == [1, 1, 1]
+    assert arrived.is_set()
+
+
+def test_sending_never_waits_for_a_delivery(reporter: Reporter) -> None:
+    release = threading.Event()
+    reporter.send("slow", lambda *_: release.wait(10) and None)
+    for _ in range(100):
+        reporter.send("next", lambda *_: None)
+    release.set()
+    assert reporter.close(timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (SupersededError("over"), StopReason.SUPERSEDED),
+        (StoreFullError("full"), StopReason.SUPERSEDED),
+        (RefusedError("422"), StopReason.UNDELIVERABLE),
+    ],
+)
+def test_a_refusal_stops_the_training_and_everything_behind_it(
+    reporter: Reporter, control: AttemptControl, error: WorkerApiError, reason: StopReason
+) -> None:
+    later: list[int] = []
+
+    def refuse(*_: Any) -> None:
+        raise error
+
+    reporter.send("refused", refuse)
+    reporter.send("later", lambda _, n: later.append(n))
+    assert control.stopping.wait(10)
+    assert control.reason is reason
+    assert not reporter.close(timeout=10)
+    assert reporter.refusal is error
+    assert later == []
+
+
+def test_closing_gives_up_after_its_time(reporter: Reporter) -> None:
+    def away(*_: Any) -> None:
+        raise UnreachableError("away")
+
+    reporter.send("never", away)
+    assert not reporter.close(timeout=0.3)
+    reporter.join(timeout=10)
+    assert not reporter.is_alive()
