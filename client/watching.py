@@ -59,7 +59,7 @@ class _Screen:
 
     def status(self, data: dict[str, Any]) -> None:
         reason = f" ({data['reason']})" if data["reason"] else ""
-        self._bars.console.print(f"{self._kind} {data['status']}{reason}", style="dim")
+        self._bars.console.print(f"{self._kind} {data['status']}{reason}", style="dim", soft_wrap=True)
 
     def step(self, data: dict[str, Any]) -> None:
         if self._step_bar is None:
@@ -70,7 +70,7 @@ class _Screen:
 
     def epoch(self, data: dict[str, Any], strongest: Strongest) -> None:
         self._bars.update(self._epoch_bar, completed=data["epoch"])
-        self._bars.console.print(epoch_line(data, self._epochs, strongest))
+        self._bars.console.print(epoch_line(data, self._epochs, strongest), soft_wrap=True)
 
 
 def epoch_line(data: dict[str, Any], epochs: int, strongest: Strongest) -> str:

@@ -50,6 +50,8 @@ SEARCH_PRESETS: Final[dict[str, Values]] = {
         "crop_padding": 1,
         "flip": False,  # a mirrored 3 is no digit
         "cutout": 0,
+        # 8x8 images leave two threads little to share, and each waits whenever the other one is held up.
+        "threads": 1,
     },
 }
 
@@ -89,6 +91,7 @@ EVALUATION_PRESETS: Final[dict[str, Values]] = {
         "crop_padding": 1,
         "flip": False,
         "cutout": 0,
+        "threads": 1,
     },
 }
 

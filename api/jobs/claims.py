@@ -44,8 +44,8 @@ class ClaimService:
                 return None
             job.attempt += 1
             job.worker = claim.worker
-            # The first attempt's thread count holds for all: sums are only repeatable with equal threads.
-            job.threads = job.threads or claim.threads
+            # The spec's thread count, or the first attempt's, holds for all: sums depend on it.
+            job.threads = job.threads or job.spec.get("threads") or claim.threads
             attempt = Attempt(
                 id=uuid7(),
                 job_id=job.id,

@@ -30,7 +30,10 @@ async def readyz(database: Db, broker: Broker, response: Response) -> Readiness:
     async def migrations() -> None:
         found["revision"] = await database.revision()
 
-    answers = {"database": await _check(migrations()), "broker": await _check(broker.ping())}
+    answers = {
+        "database": await _check(migrations(), "DATABASE_URL"),
+        "broker": await _check(broker.ping(), "REDIS_URL"),
+    }
     revision, head = found.get("revision"), head_revision()
     if revision == head:
         answers["migrations"] = "ok"
@@ -41,11 +44,11 @@ async def readyz(database: Db, broker: Broker, response: Response) -> Readiness:
     return Readiness(ready=ready, **answers)
 
 
-async def _check(question: Awaitable[None]) -> str:
+async def _check(question: Awaitable[None], setting: str) -> str:
     try:
         await question
     except Exception as error:  # whatever the driver raises is the answer
-        return f"{type(error).__name__}: cannot be reached"
+        return f"cannot be reached ({type(error).__name__}): is it running, and does {setting} name it?"
     return "ok"
 
 

@@ -20,9 +20,8 @@ def _bench() -> None:
 @app.command()
 def overhead(
     pairs: Annotated[int, typer.Option(help="Alternating pairs of epochs.")] = 5,
-    batch_size: Annotated[int, typer.Option()] = 64,
-    channels: Annotated[int, typer.Option(help="Chosen so that an epoch takes 20 s or more.")] = 16,
-    layers: Annotated[int, typer.Option()] = 8,
+    channels: Annotated[int, typer.Option()] = 8,
+    layers: Annotated[int, typer.Option(help="Raise it until an epoch takes 20 s or more.")] = 6,
     data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
     json: Json = False,
 ) -> None:
@@ -30,7 +29,7 @@ def overhead(
     from client.benchmarks.overhead import measure
     from client.output import console, print_json, remarks
 
-    spec = {"dataset": "digits", "batch_size": batch_size, "channels": channels, "layers": layers}
+    spec = {"dataset": "digits", "channels": channels, "layers": layers}
     result = measure(spec, pairs, data, remarks.print)
     if json:
         print_json(result)

@@ -52,6 +52,7 @@ def _search_and_retrain(dartboard: Dartboard, seed: int) -> Path:
     console.print("\n[bold]4. download the checkpoint[/bold]")
     console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(evaluation.id)}", soft_wrap=True)
     path = dartboard.download_checkpoint(evaluation.id, Path())
+    console.print("(`dartboard up` brings this service back, with these jobs, when the demo has ended)", style="dim")
     console.print(f"saved as {path} ({path.stat().st_size / 1e6:.1f} MB, its sha256 is the ETag)")
     return path
 

@@ -41,6 +41,9 @@ class TrainingConfig(BaseModel):
     crop_padding: int = Field(4, ge=0, le=64, description="pixels of zero padding before the random crop")
     flip: bool = Field(True, description="mirror half of the training images")
     cutout: int = Field(0, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="CPU threads to compute with; unset: one a core of the first worker"
+    )
     deterministic: bool | None = Field(
         None, description="bit-for-bit repeatable on the same hardware; unset: on a CPU yes, on a GPU no"
     )

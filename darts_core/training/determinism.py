@@ -9,12 +9,23 @@ from typing import Any
 
 import torch
 
+from darts_core.configs.common import TrainingConfig
 from darts_core.data.order import generator
 
 
-def set_threads(threads: int) -> None:
-    """Use this many threads for torch's operations. Results are repeatable for an equal number of them only."""
-    torch.set_num_threads(threads)
+@contextlib.contextmanager
+def repeatable(config: TrainingConfig, device: torch.device) -> Iterator[None]:
+    """While it is open, torch computes with the spec's threads and determinism; then as it did before.
+
+    Sums depend on how many threads share them: results are repeatable for an equal number only.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.threads or before)
+    try:
+        with deterministic_kernels(is_deterministic(config.deterministic, device), device):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def is_deterministic(wanted: bool | None, device: torch.device) -> bool:

@@ -18,7 +18,7 @@ from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.errors import ConfigError, Problem
 from darts_core.models.evaluation_network import EvaluationNetwork
-from darts_core.training.determinism import captured, deterministic_kernels, is_deterministic, restored, seeded
+from darts_core.training.determinism import captured, repeatable, restored, seeded
 from darts_core.training.measuring import Measured, Tally, measure
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
@@ -91,10 +91,9 @@ class _Evaluation:
         self.best: dict[str, Any] = {}
 
     def reports(self, after: int) -> Iterator[EpochReport]:
-        deterministic = is_deterministic(self.config.deterministic, self.data.device)
         for epoch in range(after + 1, self.config.epochs + 1):
             # Not around the yield: whoever takes the report must not run under our settings.
-            with deterministic_kernels(deterministic, self.data.device):
+            with repeatable(self.config, self.data.device):
                 report = self._epoch(epoch)
             yield report
 

@@ -17,7 +17,7 @@ from darts_core.data.splits import part_indices
 from darts_core.errors import Diverged, GenotypeError
 from darts_core.genotypes import to_json
 from darts_core.models.supernet import SearchNetwork
-from darts_core.training.determinism import deterministic_kernels, is_deterministic, seeded
+from darts_core.training.determinism import repeatable, seeded
 from darts_core.training.measuring import Measured, Tally, measure
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
@@ -100,10 +100,9 @@ class _Search:
         )
 
     def reports(self, after: int) -> Iterator[EpochReport]:
-        deterministic = is_deterministic(self.config.deterministic, self.data.device)
         for epoch in range(after + 1, self.config.epochs + 1):
             # Not around the yield: whoever takes the report must not run under our settings.
-            with deterministic_kernels(deterministic, self.data.device):
+            with repeatable(self.config, self.data.device):
                 report = self._epoch(epoch)
             yield report
 

@@ -118,7 +118,7 @@ def test_a_lease_that_is_not_renewed_ends_and_the_old_token_is_refused_everywher
 
 
 def test_the_next_attempt_gets_the_last_stored_checkpoint_and_the_first_ones_threads(bench: Any) -> None:
-    bench.submit()
+    bench.submit(preset="cifar10", batch_size=64)
     first = bench.claim("worker-a", threads=3)
     first.report(1, b"one")
     first.report(2, b"two")
