@@ -20,6 +20,7 @@ from api.jobs.service import JobService
 from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
 from api.jobs.workers import WorkerService
+from api.limits import BodyLimit
 from api.routes import checkpoints, evaluations, jobs, operation, searches, worker
 from api.security import CurlJson, LocalOnly
 from api.settings import Settings, get_settings
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings or get_settings()
     problems.install(app)
     app.add_middleware(CurlJson)
+    app.add_middleware(BodyLimit)
     app.add_middleware(LocalOnly)
     for module in (searches, evaluations, jobs, checkpoints, operation, worker):
         app.include_router(module.router)

@@ -7,7 +7,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -102,9 +102,12 @@ class Artifacts:
     def _too_large(self, size: int) -> ProblemError:
         return ProblemError(413, f"the file has {size:,} bytes or more; at most {self._max_bytes:,} are taken")
 
-    async def sha256(self, key: str) -> str:
-        """The checksum of a stored file, read afresh."""
-        return await asyncio.to_thread(_sha256, self.path(key))
+    async def look(self, key: str) -> Stored | None:
+        """A stored file, its checksum read afresh; None when there is none."""
+        try:
+            return await asyncio.to_thread(_look, self._root, key)
+        except FileNotFoundError:
+            return None
 
     async def delete(self, keys: Collection[str]) -> None:
         """Remove files; one that is gone already is fine."""
@@ -115,13 +118,13 @@ class Artifacts:
         """Remove all files of a job."""
         await asyncio.to_thread(shutil.rmtree, self._root / str(job_id), ignore_errors=True)
 
-    async def keep_only(self, job_id: UUID, keys: Collection[str]) -> None:
-        """Remove a job's files that no row speaks of: uploads whose report never came."""
-        await asyncio.to_thread(self._keep_only, job_id, set(keys))
+    async def keep_only(self, job_id: UUID, keys: Collection[str], before_attempt: int) -> None:
+        """Remove what earlier attempts left without a row: uploads whose report never came."""
+        await asyncio.to_thread(self._keep_only, job_id, set(keys), before_attempt)
 
-    def _keep_only(self, job_id: UUID, keys: set[str]) -> None:
+    def _keep_only(self, job_id: UUID, keys: set[str], before_attempt: int) -> None:
         for path in (self._root / str(job_id)).glob("*/*"):
-            if path.relative_to(self._root).as_posix() not in keys:
+            if int(path.parent.name) < before_attempt and path.relative_to(self._root).as_posix() not in keys:
                 path.unlink(missing_ok=True)
 
 
@@ -137,8 +140,7 @@ async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield bytes(block)
 
 
-def _settle(descriptor: int, flush: object) -> None:
-    assert callable(flush)
+def _settle(descriptor: int, flush: Callable[[], None]) -> None:
     flush()
     os.fsync(descriptor)
 
@@ -154,6 +156,7 @@ def _publish(temporary: Path, final: Path) -> None:
         os.close(folder)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _look(root: Path, key: str) -> Stored:
+    with (root / key).open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return Stored(key, sha256, os.fstat(file.fileno()).st_size)

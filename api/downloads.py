@@ -11,15 +11,15 @@ from fastapi.responses import FileResponse
 
 from api.artifacts import Artifacts
 from api.models import Checkpoint
-from api.problems import documented
+from api.problems import ProblemError, documented
 
+_MOST_RANGES = 20
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "the whole file", "content": _BINARY},
     206: {"description": "the range asked for", "content": _BINARY},
     304: {"description": "the file is the one that the caller has"},
-    416: {"description": "the range lies outside the file"},
-    **documented(400, 404, 409),
+    **documented(404, 409, 416),
 }
 
 
@@ -38,10 +38,29 @@ def file_answer(request: Request, store: Artifacts, checkpoint: Checkpoint, name
     known = request.headers.get("if-none-match", "")
     if known == "*" or checkpoint.sha256 in re.findall(r'"([^"]*)"', known):
         return Response(status_code=304, headers=headers)
+    path = store.path(checkpoint.key)
+    _check_range(request, checkpoint.size)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-.") or str(checkpoint.job_id)
     return FileResponse(
-        store.path(checkpoint.key),
+        path,
         media_type="application/octet-stream",
         filename=f"{stem}-epoch-{checkpoint.epoch}.pt",
         headers=headers,
     )
+
+
+_RANGES = re.compile(r"bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*")
+
+
+def _check_range(request: Request, size: int) -> None:
+    """Drop a Range header that is none, as RFC 9110 asks; raise ProblemError 416 for one outside the file."""
+    wanted = request.headers.get("range")
+    if wanted is None:
+        return
+    ranges = [r.strip().partition("-") for r in wanted.removeprefix("bytes=").split(",")]
+    legal = _RANGES.fullmatch(wanted) and all(not a or not b or int(a) <= int(b) for a, _, b in ranges)
+    if not legal or len(ranges) > _MOST_RANGES:
+        request.scope["headers"] = [(k, v) for k, v in request.scope["headers"] if k != b"range"]
+    elif not any(int(a) < size if a else int(b) > 0 for a, _, b in ranges):
+        outside = {"Content-Range": f"bytes */{size}"}
+        raise ProblemError(416, f"the file has {size:,} bytes: {wanted} lies outside", headers=outside)

@@ -116,7 +116,10 @@ def install(app: FastAPI) -> None:
 
 async def _database_away(request: Request, error: Exception) -> JSONResponse:
     _log.warning("database_unreachable", path=request.url.path, error=type(error).__name__)
-    detail = "the database cannot be reached at the moment; nothing was changed, try again shortly"
+    detail = (
+        "the database cannot be reached at the moment: try again shortly, with an Idempotency-Key where a job is made, "
+        "since it is not known whether this request was done"
+    )
     return _answer(503, detail, headers={"Retry-After": "2"})
 
 

@@ -51,7 +51,9 @@ def _explain(error: Exception) -> int:
     from client.local.errors import StackError
     from client.output import remarks
 
-    if not isinstance(error, (DartboardError, StackError)):
+    # Of the operating system's errors, those that are about a file that the user named.
+    file_error = isinstance(error, OSError) and error.filename is not None
+    if not isinstance(error, (DartboardError, StackError)) and not file_error:
         raise error
     remarks.print(f"[red]error:[/red] {error}", soft_wrap=True)
     if isinstance(error, ServiceUnreachableError):

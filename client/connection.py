@@ -11,6 +11,11 @@ import httpx
 from client.errors import ProblemError, ServiceUnreachableError
 
 
+def _is_local(url: str) -> bool:
+    host = httpx.URL(url).host
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 class Connection:
     """Sends requests to one service."""
 
@@ -21,6 +26,8 @@ class Connection:
                 base_url=self.url,
                 headers={"Authorization": f"Bearer {key}"} if key else {},
                 timeout=httpx.Timeout(30, connect=5),
+                # A proxy that the environment names knows nothing of this machine's loopback.
+                trust_env=not _is_local(self.url),
             )
         except httpx.InvalidURL as error:
             raise ServiceUnreachableError(f"{url!r} is not a URL: {error}") from error

@@ -23,12 +23,14 @@ def download(connection: Connection, path: str, to: Path) -> Path:
         sha256 = answer.headers.get("etag", "").strip('"')
         target = to / _name_in(answer) if to.is_dir() else to
         partial = target.with_name(f".{target.name}.{sha256[:12]}.part")
-        if not partial.exists():
+        # A shorter part is continued; one of full length is right or useless.
+        begun = partial.exists() and 0 < partial.stat().st_size < int(answer.headers.get("content-length", 0))
+        if not begun and not (partial.exists() and _sha256(partial) == sha256):
+            partial.unlink(missing_ok=True)
             _append(answer, partial)
-    if hashlib.file_digest(partial.open("rb"), "sha256").hexdigest() != sha256:
+    if begun:
         _continue(connection, path, partial, sha256)
-    with partial.open("rb") as file:
-        arrived = hashlib.file_digest(file, "sha256").hexdigest()
+    arrived = _sha256(partial)
     if arrived != sha256:
         partial.unlink()
         raise DownloadError(f"{target.name} arrived with checksum {arrived}, the service has {sha256}: try again")
@@ -44,6 +46,11 @@ def _continue(connection: Connection, path: str, partial: Path, sha256: str) -> 
         if answer.status_code != httpx.codes.PARTIAL_CONTENT:
             partial.unlink()
         _append(answer, partial)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _append(answer: httpx.Response, partial: Path) -> None:

@@ -34,14 +34,13 @@ def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
     when there never was one; ProblemError when the service refuses.
     """
     last, connected, pause = after, False, _FIRST_PAUSE
-    silent_since = time.monotonic()
+    broken_since: float | None = None
     while True:
         try:
             headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Last-Event-ID": str(last)}
             with connection.stream(path, headers=headers, read_timeout=_SILENCE_SECONDS) as answer:
-                connected, pause = True, _FIRST_PAUSE
+                connected, broken_since, pause = True, None, _FIRST_PAUSE
                 for message in EventSource(answer).iter_sse():
-                    silent_since = time.monotonic()
                     if not message.data:  # a heartbeat comment
                         continue
                     event = Event(int(message.id or last), message.event, message.json())
@@ -52,7 +51,8 @@ def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
                         last = event.sequence
                         yield event
         except (ServiceUnreachableError, SSEError):
-            if not connected or time.monotonic() - silent_since > _GIVE_UP_SECONDS:
+            broken_since = broken_since or time.monotonic()
+            if not connected or time.monotonic() - broken_since > _GIVE_UP_SECONDS:
                 raise
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)

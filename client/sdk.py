@@ -22,6 +22,7 @@ from api.schemas.operation import DatasetList, DatasetOut, WorkerList, WorkerOut
 from api.schemas.searches import AlphasOut, GenotypeOut
 from client.connection import Connection
 from client.downloading import download
+from client.errors import ProblemError
 from client.following import Event, follow
 
 Id = UUID | str
@@ -161,5 +162,5 @@ def _safe(job_id: Id) -> str:
     """An id as part of a path: nothing in it may lead elsewhere."""
     text = str(job_id)
     if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", text):
-        raise ValueError(f"{text[:80]!r} is not an id")
+        raise ProblemError(422, f"{text[:80]!r} is not an id: `dartboard jobs` lists them")
     return text

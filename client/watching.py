@@ -8,6 +8,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from api.schemas.jobs import JobKind, JobOut
+from api.schemas.searches import AlphasOut
 from client.output import print_json, remarks
 from client.sdk import Dartboard
 
@@ -28,7 +29,7 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
                 case "step":
                     screen.step(event.data)
                 case "epoch":
-                    screen.epoch(event.data, _strongest(dartboard, job, event.data))
+                    screen.epoch(event.data, _strongest(job, event.data))
     return dartboard.job(job.id)
 
 
@@ -92,11 +93,11 @@ def epoch_line(data: dict[str, Any], epochs: int, strongest: Strongest) -> str:
     return line
 
 
-def _strongest(dartboard: Dartboard, job: JobOut, data: dict[str, Any]) -> Strongest:
+def _strongest(job: JobOut, data: dict[str, Any]) -> Strongest:
     """The heaviest operation of each kind of cell: where it stands and its weight among its edge's candidates."""
     if job.kind is not JobKind.SEARCH:
         return []
-    alphas = dartboard.alphas(job.id, data["epoch"])
+    alphas = AlphasOut.of(data["epoch"], job.spec["primitives"], data["alphas"])
     return [
         max(
             (weight, f"{cell} {source}->{node} {op}")

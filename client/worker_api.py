@@ -43,6 +43,10 @@ class StoreFullError(WorkerApiError):
     """The API has no room for the file, and has paused the job."""
 
 
+class DamagedError(WorkerApiError):
+    """A file arrived with another checksum than it was stored with."""
+
+
 class RefusedError(WorkerApiError):
     """The API does not take the request; sending it again would not help."""
 
@@ -147,14 +151,17 @@ class AttemptApi:
         return StoredFile.model_validate_json(answer.content)
 
     def download(self, resume: Resume, to: Path) -> None:
-        """Fetch the checkpoint to resume from. Raises UnreachableError when it arrived damaged."""
+        """Fetch the checkpoint to resume from. Raises DamagedError when its checksum is wrong."""
         digest = hashlib.sha256()
         with to.open("wb") as file:
             for block in self._api._stream(f"{self._path}/files/{resume.file}", self._headers):
                 digest.update(block)
                 file.write(block)
         if digest.hexdigest() != resume.sha256:
-            raise UnreachableError(f"{resume.file} arrived with another checksum than it was stored with")
+            raise DamagedError(
+                f"the stored checkpoint of epoch {resume.epoch} ({resume.file}) is damaged: its sha256 is "
+                f"{digest.hexdigest()}, not {resume.sha256}"
+            )
 
     def _post(self, what: str, body: Heartbeat | EpochReport | LogReport | Finish | Fail | Release) -> httpx.Response:
         content = body.model_dump_json()

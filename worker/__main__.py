@@ -9,6 +9,7 @@ import structlog
 from celery.signals import task_failure, worker_ready, worker_shutting_down
 from pydantic import ValidationError
 
+from worker.folder import lock_state
 from worker.logs import configure
 from worker.settings import WorkerSettings, get_settings
 
@@ -19,10 +20,20 @@ def main() -> int:
     try:
         settings = get_settings()
     except ValidationError as error:
-        missing = ", ".join(f"DARTBOARD_{e['loc'][0]}".upper() for e in error.errors())
-        print(f"a worker needs {missing}: the API's operator has the worker key", file=sys.stderr)
+        for problem in error.errors():
+            print(f"DARTBOARD_{problem['loc'][0]}".upper() + f": {problem['msg']}", file=sys.stderr)
+        print("a worker needs DARTBOARD_URL, REDIS_URL and DARTBOARD_WORKER_KEY of the service", file=sys.stderr)
         return 2
     settings.worker_state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        lock = lock_state(settings.worker_state)
+    except BlockingIOError:
+        print(
+            f"another worker works in {settings.worker_state}: give each its own DARTBOARD_WORKER_STATE and "
+            "DARTBOARD_WORKER_NAME",
+            file=sys.stderr,
+        )
+        return 2
     settings.drain_flag.unlink(missing_ok=True)
     _connect_signals(settings)
 
@@ -39,6 +50,7 @@ def main() -> int:
             "--without-heartbeat",
         ]
     )
+    lock.close()
     return 0
 
 
@@ -55,7 +67,7 @@ def _connect_signals(settings: WorkerSettings) -> None:
 
     @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def drain(**_: Any) -> None:
-        # Runs in a signal handler: no locks here. The child sees the flag with its next heartbeat, gives the job
+        # The child sees the flag with its next heartbeat, gives the job
         # back and returns, and Celery's warm shutdown goes on.
         presence.end()
         settings.drain_flag.touch()

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from api.schemas.worker import Claim, Claimed, EpochReport, Fail, Finish, Release
-from client.worker_api import AttemptApi, UnreachableError, WorkerApi
+from client.worker_api import AttemptApi, DamagedError, RefusedError, UnreachableError, WorkerApi, WorkerApiError
 from darts_core import checkpoints
 from darts_core.errors import Stopped
 from darts_core.genotypes import to_json
@@ -26,17 +26,24 @@ from worker.runners import runner_of
 from worker.settings import WorkerSettings
 
 _log = logging.getLogger("dartboard.worker")
+_DOWNLOADS = 3  # of a checkpoint that keeps arriving damaged
+
+
+# As this process found it: one job's thread count must not become the next one's.
+_THREADS = torch.get_num_threads()
 
 
 def claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
-    """Claim one job and see it through. False when no queued job fits. Raises WorkerApiError from the claim."""
-    claimed = api.claim(
-        Claim(worker=settings.worker_name, pool=settings.pool, gpus=settings.gpus, threads=torch.get_num_threads())
-    )
+    """Claim one job and see it through. Whether to claim another one now. Raises WorkerApiError from the claim.
+
+    False when no queued job fits, and when the disk is full: the next job would fare no better here.
+    """
+    claimed = api.claim(Claim(worker=settings.worker_name, pool=settings.pool, gpus=settings.gpus, threads=_THREADS))
     if claimed is None:
         return False
-    Attempt(claimed, api.attempt(str(claimed.attempt_id), claimed.token), settings).run()
-    return True
+    attempt = Attempt(claimed, api.attempt(str(claimed.attempt_id), claimed.token), settings)
+    attempt.run()
+    return not attempt.disk_full
 
 
 class Attempt:
@@ -49,24 +56,26 @@ class Attempt:
         self._reporter = Reporter(api, self._control)
         self._heartbeat = HeartbeatThread(api, self._control, settings)
         self._job_log = AttemptLog(self._reporter)
+        self.disk_full = False
 
     def run(self) -> None:
         """Train to the end, or until told to stop; the outcome is reported, never raised."""
         self._heartbeat.start()
         self._reporter.start()
-        with self._logging():
-            try:
-                self._folder.open(self._claimed)
-                self._train()
-            except Stopped:
-                self._stopped()
-            except Exception as error:  # whatever it is, the job's owner must hear of it
-                self._failed(error)
-        # A stopping worker cannot wait for an API that is away: the lease will then tell.
-        draining = self._control.reason is StopReason.DRAIN
-        self._reporter.close(self._settings.drain_seconds if draining else None)
-        self._heartbeat.end()
-        self._folder.clear()
+        try:
+            with self._logging():
+                try:
+                    self._folder.open(self._claimed)
+                    self._train()
+                except Stopped:
+                    self._stopped()
+                except Exception as error:  # whatever it is, the job's owner must hear of it
+                    self._failed(error)
+            if not self._reporter.close(self._settings.drain_seconds):
+                self._undeliverable()
+        finally:
+            self._heartbeat.end()
+            self._folder.clear(self._claimed)
 
     def _train(self) -> None:
         claimed = self._claimed
@@ -90,11 +99,15 @@ class Attempt:
     def _fetch_checkpoint(self) -> Path | None:
         if self._claimed.resume is None:
             return None
-        path, pause = self._folder.file("resume.pt"), 0.2
+        path, pause, damaged = self._folder.file("resume.pt"), 0.2, 0
         while True:
             try:
                 self._api.download(self._claimed.resume, path)
                 return path
+            except DamagedError:
+                damaged += 1
+                if damaged == _DOWNLOADS:
+                    raise
             except UnreachableError as error:
                 _log.warning("the checkpoint to resume from cannot be fetched yet: %s", error)
                 if self._control.stopping.wait(pause):
@@ -130,18 +143,16 @@ class Attempt:
         self._reporter.send(f"epoch {report.epoch}", deliver)
 
     def _stopped(self) -> None:
-        match self._control.reason:
-            case StopReason.DRAIN:
-                self._release("shutdown")
-            case StopReason.UNDELIVERABLE:
-                self._undeliverable()
+        if self._control.reason is StopReason.DRAIN:
+            self._release("shutdown")
 
     def _failed(self, error: Exception) -> None:
         if self._control.reason is StopReason.SUPERSEDED:
             return
         if is_disk_full(error):
-            detail = f"{self._settings.worker_state} on {self._settings.worker_name}: free some space and resume"
-            self._release("disk_full", detail)
+            self.disk_full = True
+            where = f"{self._settings.worker_state} or {self._settings.data_root} on {self._settings.worker_name}"
+            self._release("disk_full", f"{where}: free some space there and resume the job ({error})")
             return
         _log.error("%s: %s", type(error).__name__, error)
         failure = failure_of(error, self._job_log.tail)
@@ -150,15 +161,19 @@ class Attempt:
 
     def _release(self, reason: str, detail: str = "") -> None:
         self._ending()
-        release = {"reason": reason, "detail": detail}
+        release = {"reason": reason, "detail": detail[:2000]}
         self._reporter.send("release", lambda api, n: api.release(Release.model_validate({"n": n, **release})))
 
     def _undeliverable(self) -> None:
         """The API refused a report for good: say so past the queue, which will not move any more."""
         refusal = self._reporter.refusal
-        assert refusal is not None
+        if not isinstance(refusal, RefusedError):
+            return
         self._ending()
-        self._api.fail(Fail(outcome="failed", error=failure_of(refusal, self._job_log.tail)))
+        try:
+            self._api.fail(Fail(outcome="failed", error=failure_of(refusal, self._job_log.tail)))
+        except WorkerApiError as error:  # then the lease has to tell
+            _log.warning("the API takes no account of it either: %s", error)
 
     def _ending(self) -> None:
         self._heartbeat.expect_the_end()

@@ -14,7 +14,10 @@ def device_name() -> str:
     if tool is not None and os.environ.get("CUDA_VISIBLE_DEVICES") != "":
         wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
         query = [tool, "--query-gpu=name", "--format=csv,noheader", f"--id={wanted}"]
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
-        if answer.returncode == 0 and answer.stdout.strip():
+        try:
+            answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+        except (OSError, subprocess.SubprocessError):  # a driver that hangs or does not fit
+            return "gpu (its driver gives no name)"
+        if answer.stdout.strip():
             return ", ".join(line.strip() for line in answer.stdout.splitlines())[:200]
     return f"cpu ({platform.machine()}, {os.cpu_count()} cores)"

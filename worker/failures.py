@@ -40,7 +40,7 @@ def is_disk_full(error: BaseException) -> bool:
     """
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if isinstance(seen, OSError) and seen.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
             return True
         if isinstance(seen, RuntimeError) and ("No space left" in str(seen) or "file write failed" in str(seen)):
             return True

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from api.schemas.worker import Claimed
 
@@ -16,6 +18,20 @@ class Leftover:
 
     attempt_id: str
     token: str
+
+
+def lock_state(state: Path) -> IO[bytes]:
+    """Keep other workers out of the directory for as long as the file that comes back is open.
+
+    Raises BlockingIOError when one is there.
+    """
+    lock = (state / "lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise
+    return lock
 
 
 class AttemptFolder:
@@ -42,9 +58,11 @@ class AttemptFolder:
         """Where a file of the attempt lies."""
         return self._path / name
 
-    def clear(self) -> None:
-        """Remove everything."""
-        shutil.rmtree(self._path, ignore_errors=True)
+    def clear(self, only: Claimed | None = None) -> None:
+        """Remove everything; with `only`, unless another attempt has moved in since."""
+        found = self.leftover()
+        if only is None or found is None or found.attempt_id == str(only.attempt_id):
+            shutil.rmtree(self._path, ignore_errors=True)
 
     def leftover(self) -> Leftover | None:
         """The attempt that was being worked on when its process died, if any."""

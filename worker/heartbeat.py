@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from api.schemas.worker import Heartbeat
-from client.worker_api import AttemptApi, SupersededError, WorkerApiError
+from client.worker_api import AttemptApi, SupersededError
 from worker.control import AttemptControl, StopReason
 from worker.settings import WorkerSettings
 
@@ -55,8 +55,8 @@ class HeartbeatThread(threading.Thread):
                 if not self._ending:
                     self._superseded(error)
                 return
-            except WorkerApiError as error:
-                _log.warning("heartbeat_failed", error=str(error))
+            except Exception as error:  # whatever it is: without this thread lease and cancel would be lost
+                _log.warning("heartbeat_failed", error=f"{type(error).__name__}: {error}")
                 continue
             if answer.directive == "pause":
                 self._control.pause_after_epoch = True

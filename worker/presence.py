@@ -8,7 +8,7 @@ import structlog
 
 from api.schemas.worker import Presence
 from api.version import VERSION
-from client.worker_api import WorkerApi, WorkerApiError
+from client.worker_api import WorkerApi
 from worker.device import device_name
 from worker.settings import WorkerSettings
 
@@ -43,6 +43,6 @@ class PresenceThread(threading.Thread):
                 pause = settings.presence_seconds
                 try:
                     api.show(presence)
-                except WorkerApiError as error:
-                    _log.warning("presence_not_shown", error=str(error))
+                except Exception as error:  # whatever it is: a worker that does not show up is never woken
+                    _log.warning("presence_not_shown", error=f"{type(error).__name__}: {error}")
                     pause = 1.0

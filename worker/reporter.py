@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
-from client.worker_api import AttemptApi, StoreFullError, SupersededError, UnreachableError, WorkerApiError
+from client.worker_api import (
+    AttemptApi,
+    RefusedError,
+    StoreFullError,
+    SupersededError,
+    UnreachableError,
+    WorkerApiError,
+)
 from worker.control import AttemptControl, StopReason
 
 _log = structlog.get_logger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_LOOK_UP = 0.2  # seconds between two looks at whether the worker was told to stop
 
 Delivery = Callable[[AttemptApi], None]
 
@@ -44,16 +53,27 @@ class Reporter(threading.Thread):
             self._queue.append(_Report(what, lambda api: deliver(api, number)))
             self._changed.notify_all()
 
-    def close(self, timeout: float | None = None) -> bool:
-        """Wait until everything is delivered, or cannot be, or `timeout` seconds are over. Whether all was."""
+    def close(self, patience: float) -> bool:
+        """Wait until everything is delivered, or cannot be. Whether all was.
+
+        A worker that is told to stop, then or meanwhile, waits `patience` seconds at most: the lease will then tell.
+        """
+        deadline: float | None = None
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._queue or self.refusal is not None, timeout)
+            while not self._changed.wait_for(self._settled, _LOOK_UP):
+                if deadline is None and self._control.reason is StopReason.DRAIN:
+                    deadline = time.monotonic() + patience
+                if deadline is not None and time.monotonic() > deadline:
+                    break
             delivered = not self._queue and self.refusal is None
             self._queue.clear()
             self._changed.notify_all()
         return delivered
+
+    def _settled(self) -> bool:
+        return not self._queue or self.refusal is not None
 
     def run(self) -> None:
         """Deliver until closed and empty."""
@@ -74,6 +94,9 @@ class Reporter(threading.Thread):
                 continue
             except WorkerApiError as error:
                 self._give_up(report, error)
+                return
+            except Exception as error:  # whatever it is: a dead reporter would keep the lease for ever
+                self._give_up(report, RefusedError(f"{report.what} cannot be sent: {type(error).__name__}: {error}"))
                 return
             pause = _FIRST_PAUSE
             with self._changed:

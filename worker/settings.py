@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.schemas.jobs import PoolName
+
 
 class WorkerSettings(BaseSettings):
     """A worker needs the broker's and the API's address and the worker key, nothing else. Times in seconds."""
@@ -22,8 +24,8 @@ class WorkerSettings(BaseSettings):
     # Half-delivered work of the running attempt lies here: one directory a worker process, never shared.
     worker_state: Path = Path(".dartboard/worker")
     data_root: Path = Path(".dartboard/datasets")
-    pool: str = "default"
-    gpus: int = 1
+    pool: PoolName = "default"
+    gpus: int = Field(1, ge=1, le=64)
     heartbeat_seconds: float = Field(1.0, gt=0)
     presence_seconds: float = Field(5.0, gt=0)
     # After a cancel the loop may finish its step; a longer one is not waited for.

@@ -21,6 +21,7 @@ _log = structlog.get_logger(__name__)
 _BATCH = 500
 # A reader this many events behind is not reading: it is cut off and comes back by its last id.
 _LONGEST_QUEUE = 1000
+_SILENCE_SECONDS = 10.0
 
 
 class SlowReaderError(Exception):
@@ -31,18 +32,18 @@ class Subscription:
     """One reader's queue of a job's new events, oldest first."""
 
     def __init__(self) -> None:
-        self._events: asyncio.Queue[Event] = asyncio.Queue(_LONGEST_QUEUE)
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue(_LONGEST_QUEUE)
         self._dropped = False
 
-    def push(self, event: Event) -> None:
-        """Hand an event over; a full queue ends the subscription."""
+    def push(self, event: Event | None) -> None:
+        """Hand an event over, None when the job is gone; a full queue ends the subscription."""
         try:
             self._events.put_nowait(event)
         except asyncio.QueueFull:
             self._dropped = True
 
-    async def next(self) -> Event:
-        """Wait for the next event. Raises SlowReaderError when some were lost."""
+    async def next(self) -> Event | None:
+        """Wait for the next event; None when the job is gone. Raises SlowReaderError when some were lost."""
         if self._dropped:
             raise SlowReaderError
         return await self._events.get()
@@ -71,7 +72,7 @@ class EventHub:
 
         Subscribe first and read what is stored after: nothing falls in between.
         """
-        stored = await self._last_sequence(job_id)
+        stored = await self.last_sequence(job_id)
         channel = self._channels.setdefault(job_id, _Channel(stored))
         subscription = Subscription()
         channel.readers.add(subscription)
@@ -82,7 +83,8 @@ class EventHub:
             if not channel.readers:
                 self._channels.pop(job_id, None)
 
-    async def _last_sequence(self, job_id: UUID) -> int:
+    async def last_sequence(self, job_id: UUID) -> int:
+        """Of the job's log; 0 for a job that is gone."""
         async with self._database.transaction() as session:
             return await session.scalar(select(Job.last_sequence).where(Job.id == job_id)) or 0
 
@@ -108,34 +110,35 @@ class EventHub:
         while True:
             try:
                 await self._listen()
-            except (psycopg.Error, OSError) as error:
-                _log.warning("listen_lost", error=type(error).__name__)
+            except Exception as error:  # whatever it is: without this task no stream would move again
+                _log.warning("listen_lost", error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(0.5)
 
     async def _listen(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
-            # What was committed while nobody listened has no notification any more.
-            for job_id in list(self._channels):
-                await self._serve(job_id)
-            async for notification in connection.notifies():
-                await self._serve(UUID(notification.payload))
+            while True:
+                # What was committed while nobody listened has no notification any more. And a silent connection
+                # may be a dead one: asking finds out.
+                await connection.execute("select 1")
+                for job_id in list(self._channels):
+                    await self._serve(job_id)
+                async for notification in connection.notifies(timeout=_SILENCE_SECONDS):
+                    await self._serve(UUID(notification.payload))
 
     async def _serve(self, job_id: UUID) -> None:
         channel = self._channels.get(job_id)
         if channel is None:
             return
         while True:
-            events = await self._try_read(job_id, channel.cursor)
+            events = await self.read(job_id, channel.cursor)
             for event in events:
                 for reader in channel.readers:
                     reader.push(event)
                 channel.cursor = event.sequence
-            if len(events) < _BATCH:
-                return
-
-    async def _try_read(self, job_id: UUID, after: int) -> list[Event]:
-        try:
-            return await self.read(job_id, after)
-        except Exception as error:  # the connection that listens will notice too, and catch up afterwards
-            raise psycopg.OperationalError(str(error)) from error
+            if len(events) == _BATCH:
+                continue
+            if not events and not await self.last_sequence(job_id):
+                for reader in channel.readers:
+                    reader.push(None)
+            return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,4 +20,9 @@ async def append(session: AsyncSession, job: Job, kind: str, data: dict[str, Any
     """
     job.last_sequence += 1
     session.add(Event(job_id=job.id, sequence=job.last_sequence, kind=kind, data=data))
-    await session.execute(select(func.pg_notify(CHANNEL, str(job.id))))
+    await notify(session, job.id)
+
+
+async def notify(session: AsyncSession, job_id: UUID) -> None:
+    """Tell the hubs of all API processes, when the transaction commits, to look at this job."""
+    await session.execute(select(func.pg_notify(CHANNEL, str(job_id))))

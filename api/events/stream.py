@@ -17,8 +17,10 @@ async def follow(hub: EventHub, job_id: UUID, after: int) -> AsyncIterator[Serve
 
     Subscribing comes before replaying: what is stored in between arrives twice and is sent once, by its sequence.
     """
-    last, status = after, None
+    status: Status | None = None
     async with hub.subscribe(job_id) as subscription:
+        # A sequence that does not exist yet is another job's, or a mistake: nothing may be skipped for it.
+        last = min(after, await hub.last_sequence(job_id))
         while events := await hub.read(job_id, last):
             for event in events:
                 yield _sent(event)
@@ -28,13 +30,14 @@ async def follow(hub: EventHub, job_id: UUID, after: int) -> AsyncIterator[Serve
             status = Status(stored)
         while status is None or not status.ended:
             try:
-                event = await subscription.next()
+                new = await subscription.next()
             except SlowReaderError:
                 return
-            if event.sequence <= last:
-                continue
-            yield _sent(event)
-            last, status = event.sequence, _status_after(event, status)
+            if new is None:  # deleted
+                break
+            if new.sequence > last:
+                yield _sent(new)
+                last, status = new.sequence, _status_after(new, status)
     yield ServerSentEvent(event="end", id=str(last), data={"status": status})
 
 

@@ -15,14 +15,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from api.artifacts import Artifacts, StoreFullError
+from api.artifacts import Artifacts, Stored, StoreFullError
 from api.database import Database
 from api.events.log import append
-from api.jobs.claims import checkpoints_of, hash_of
+from api.jobs.claims import hash_of
 from api.jobs.life import move
 from api.jobs.losses import lose
 from api.jobs.objectives import better, retained
-from api.jobs.service import end_attempt, lock_job
+from api.jobs.rows import checkpoints_of, end_attempt, lock_job
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Epoch, Job, JsonObject
 from api.problems import ProblemError, conflict
@@ -79,6 +79,13 @@ class AttemptService:
                 await end_attempt(session, job, "released", str(error))
                 await move(session, job, Status.PAUSED, reason)
             raise ProblemError(507, reason) from error
+        try:
+            # The attempt may have ended, and its job been deleted, while the file was on its way.
+            async with self._fenced(attempt_id, token):
+                pass
+        except ProblemError:
+            await self._artifacts.delete([key])
+            raise
         return StoredFile(name=name, sha256=stored.sha256, size=stored.size)
 
     async def checkpoint_path(self, attempt_id: UUID, token: str, name: str) -> Path:
@@ -92,10 +99,13 @@ class AttemptService:
     async def report_epoch(self, attempt_id: UUID, token: str, report: EpochReport) -> Directive:
         """Store an epoch, its checkpoint's row and its events together, once."""
         dropped: list[Checkpoint] = []
-        async with self._fenced(attempt_id, token) as (session, job, attempt):
+        async with self._fenced(attempt_id, token) as (_, job, attempt):
             key = self._artifacts.key(job.id, attempt.number, report.checkpoint)
+        # Read outside of the lock: a large file must not hold up heartbeats and a cancel.
+        stored_file = await self._artifacts.look(key)
+        async with self._fenced(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n) and await self._insert_epoch(session, job, report):
-                size = await self._verified_size(key, report)
+                size = _verified(stored_file, report).size
                 checkpoint = Checkpoint(
                     id=uuid7(),
                     job_id=job.id,
@@ -126,9 +136,7 @@ class AttemptService:
         async with self._fenced(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n):
                 for line in report.lines:
-                    data = line.model_dump(mode="json")
-                    data["message"] = data["message"].replace("\x00", "\N{REPLACEMENT CHARACTER}")
-                    await append(session, job, "log", data)
+                    await append(session, job, "log", line.model_dump(mode="json"))
             return _directive(job)
 
     async def finish(self, attempt_id: UUID, token: str, report: Finish) -> None:
@@ -214,16 +222,6 @@ class AttemptService:
         done = await session.execute(insert(Epoch).values(row).on_conflict_do_nothing().returning(Epoch.epoch))
         return done.scalar() is not None
 
-    async def _verified_size(self, key: str, report: EpochReport) -> int:
-        """The stored checkpoint's size. 409 unless its bytes are those that the report speaks of."""
-        try:
-            found = await self._artifacts.sha256(key)
-        except ProblemError:
-            raise conflict(f"{report.checkpoint} has not been uploaded: upload a checkpoint, then report it") from None
-        if found != report.sha256:
-            raise conflict(f"{report.checkpoint} is stored with another checksum ({found}): upload it again")
-        return self._artifacts.path(key).stat().st_size
-
     @staticmethod
     async def _append_epoch(session: AsyncSession, job: Job, report: EpochReport, checkpoint: Checkpoint) -> None:
         fields = {"epoch", "metrics", "seconds", "genotype", "alphas"}
@@ -248,6 +246,15 @@ class AttemptService:
         async with self._database.transaction() as session:
             for checkpoint in checkpoints:
                 await session.delete(checkpoint)
+
+
+def _verified(stored: Stored | None, report: EpochReport) -> Stored:
+    """The checkpoint that the report speaks of. 409 when it is not there, or has other bytes."""
+    if stored is None:
+        raise conflict(f"{report.checkpoint} has not been uploaded: upload a checkpoint, then report it")
+    if stored.sha256 != report.sha256:
+        raise conflict(f"{report.checkpoint} is stored with another checksum ({stored.sha256}): upload it again")
+    return stored
 
 
 def _is_new(attempt: Attempt, n: int) -> bool:

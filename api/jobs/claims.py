@@ -6,17 +6,20 @@ import hashlib
 import secrets
 from datetime import timedelta
 
+import structlog
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts
 from api.database import Database
 from api.jobs.life import move
+from api.jobs.rows import checkpoints_of
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Job
 from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import Claim, Claimed, Resume
+
+_log = structlog.get_logger(__name__)
 
 
 class ClaimService:
@@ -59,7 +62,10 @@ class ClaimService:
             session.add(attempt)
             await move(session, job, Status.RUNNING, f"attempt {job.attempt} on {claim.worker}")
             checkpoints = await checkpoints_of(session, job)
-        await self._artifacts.keep_only(job.id, [c.key for c in checkpoints])
+        try:
+            await self._artifacts.keep_only(job.id, [c.key for c in checkpoints], before_attempt=attempt.number)
+        except OSError as error:  # the claim stands: tidying up can wait for the next one
+            _log.warning("leftovers_not_removed", job=str(job.id), error=str(error))
         return Claimed(
             job_id=job.id,
             kind=JobKind(job.kind),
@@ -72,12 +78,6 @@ class ClaimService:
             threads=job.threads,
             resume=_resume_from(checkpoints),
         )
-
-
-async def checkpoints_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
-    """The job's stored checkpoints, latest epoch first."""
-    query = select(Checkpoint).where(Checkpoint.job_id == job.id).order_by(Checkpoint.epoch.desc())
-    return list(await session.scalars(query))
 
 
 def hash_of(token: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs.life import move
-from api.jobs.service import end_attempt
+from api.jobs.rows import end_attempt
 from api.models import Job
 from api.schemas.jobs import Status
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from api.database import Database
-from api.jobs.claims import checkpoints_of
+from api.jobs.rows import checkpoints_of
 from api.models import Checkpoint, Epoch, Event, Job
 from api.problems import ProblemError, conflict, not_found
 

@@ -9,17 +9,18 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts
 from api.database import Database
-from api.events.log import append
+from api.events.log import append, notify
 from api.jobs.life import move, refused
+from api.jobs.rows import end_attempt, lock_job
 from api.jobs.waker import Waker
-from api.models import Attempt, IdempotencyKey, Job
+from api.models import IdempotencyKey, Job
 from api.problems import conflict, invalid, not_found
 from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
 
@@ -78,14 +79,15 @@ class JobService:
                 await _announce_queued(session, job)
                 if idempotency_key:
                     session.add(IdempotencyKey(key=idempotency_key, body_hash=body_hash, job_id=job.id))
-        except IntegrityError:
-            # Two requests with one key at the same moment: the other one won.
+                await _as_stored(session, job)
+        except IntegrityError as error:
+            # Two requests with one key at the same moment: the other one won. Else the search has just been deleted.
             async with self._database.transaction() as session:
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
                     return Submitted(earlier, replayed=True)
-            raise
+            raise not_found("search", source) from error
         self._waker.nudge()
-        return Submitted(await self.get(job.id, kind), replayed=False)
+        return Submitted(job, replayed=False)
 
     async def get(self, job_id: UUID, kind: JobKind | None = None) -> Job:
         """404 when there is no such job of that kind."""
@@ -116,7 +118,7 @@ class JobService:
             job = await self._lock(session, job_id, kind)
             await move(session, job, Status.CANCELLED, "cancelled by request")
             await end_attempt(session, job, "cancelled", "cancelled by request")
-        return await self.get(job_id)
+            return await _as_stored(session, job)
 
     async def pause(self, job_id: UUID, kind: JobKind) -> Job:
         """A queued job pauses at once, a running one after the epoch it is in."""
@@ -126,7 +128,7 @@ class JobService:
             if job.status == Status.PAUSING:
                 raise refused(job, Status.PAUSING)
             await move(session, job, to, "paused by request")
-        return await self.get(job_id)
+            return await _as_stored(session, job)
 
     async def resume(self, job_id: UUID, kind: JobKind) -> Job:
         """Queue a paused job again; it goes on from its last stored epoch."""
@@ -143,8 +145,9 @@ class JobService:
                 raise refused(job, Status.QUEUED)
             job.error, job.lost_attempts = None, 0
             await move(session, job, Status.QUEUED, reason)
+            await _as_stored(session, job)
         self._waker.nudge()
-        return await self.get(job_id)
+        return job
 
     async def patch(self, job_id: UUID, kind: JobKind, patch: JobPatch) -> Job:
         """Change name, labels or priority; what the body leaves out stays."""
@@ -155,19 +158,17 @@ class JobService:
             for field in patch.model_fields_set:
                 value = getattr(patch, field)
                 setattr(job, field, {} if field == "labels" and value is None else value)
-        return await self.get(job_id)
+            return await _as_stored(session, job)
 
     async def delete(self, job_id: UUID, kind: JobKind) -> None:
         """Forget an ended job. Its files go first: a crash in between leaves a row to delete again, no lost file."""
-        job = await self.get(job_id, kind)
-        if not Status(job.status).ended:
-            raise conflict(f"the job is {job.status}; only ended jobs can be deleted: cancel it first")
-        await self._artifacts.delete_job(job_id)
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
             if not Status(job.status).ended:
-                raise conflict(f"the job is {job.status} again; only ended jobs can be deleted")
+                raise conflict(f"the job is {job.status}; only ended jobs can be deleted: cancel it first")
+            await self._artifacts.delete_job(job_id)
             await session.delete(job)
+            await notify(session, job_id)
 
     async def _lock(self, session: AsyncSession, job_id: UUID, kind: JobKind) -> Job:
         job = await lock_job(session, job_id)
@@ -176,16 +177,11 @@ class JobService:
         return job
 
 
-async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
-    """The row, locked until the transaction ends. Everything that changes a job comes through here."""
-    return await session.get(Job, job_id, with_for_update=True, populate_existing=True)
-
-
-async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str | None) -> None:
-    """Close the job's open attempt, if it has one; its token is refused from the commit on."""
-    running = and_(Attempt.job_id == job.id, Attempt.status == "running")
-    ended = {"status": status, "end_reason": reason, "ended_at": func.now()}
-    await session.execute(update(Attempt).where(running).values(ended))
+async def _as_stored(session: AsyncSession, job: Job) -> Job:
+    """The job with what the database filled in, read in the transaction that wrote it: one answer, one commit."""
+    await session.flush()
+    await session.refresh(job)
+    return job
 
 
 async def _announce_queued(session: AsyncSession, job: Job) -> None:

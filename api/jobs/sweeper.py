@@ -10,11 +10,16 @@ from sqlalchemy import func, select
 
 from api.database import Database
 from api.jobs.losses import lose
-from api.jobs.service import lock_job
+from api.jobs.rows import lock_job
 from api.jobs.waker import Waker
 from api.models import Attempt
 
 _log = structlog.get_logger(__name__)
+
+
+def clock() -> float:
+    """Seconds that go on while the machine sleeps, as the database's do where it is another one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Sweeper:
@@ -25,8 +30,8 @@ class Sweeper:
         self._lease, self._pause = lease_seconds, sweep_seconds
         # Workers could not renew anything while no API or no database was there to ask: they get a whole lease's
         # time after an outage before any lease ends.
-        self._grace_until = time.monotonic() + lease_seconds
-        self._last_pass = time.monotonic()
+        self._last_pass = clock()
+        self._grace_until = self._last_pass + lease_seconds
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -39,15 +44,16 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """One pass."""
-        now = time.monotonic()
-        in_grace = now < self._grace_until
         expired = await self._expired()
+        # After the question, which may have hung for as long as the database was away.
+        now = clock()
         if now - self._last_pass > self._lease / 2:
-            self._grace_until, in_grace = now + self._lease, True
-        self._last_pass = time.monotonic()
-        if not in_grace:
-            for attempt in expired:
-                await self._end(attempt)
+            self._grace_until = now + self._lease
+        self._last_pass = now
+        if now < self._grace_until:
+            return
+        for attempt in expired:
+            await self._end(attempt)
 
     async def _expired(self) -> list[Attempt]:
         query = select(Attempt).where(Attempt.status == "running", Attempt.lease_expires_at < func.now()).limit(100)

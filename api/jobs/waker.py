@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, select, update
 
 from api.database import Database
 from api.models import Attempt, Job, Worker
@@ -18,6 +18,7 @@ from api.wakeups import Wakeups
 _log = structlog.get_logger(__name__)
 # How long a worker may take from a wake-up to its claim before another wake-up is sent in its stead.
 _PATIENCE_SECONDS = 5.0
+BROKER_AWAY = "the broker cannot be reached: start it, or set REDIS_URL; the job runs as soon as it is back"
 
 
 class Waker:
@@ -46,7 +47,7 @@ class Waker:
         while True:
             try:
                 await self.wake()
-            except Exception as error:  # database or broker are away: the next pass tries again
+            except Exception as error:  # the database is away: the next pass tries again
                 _log.warning("wakeups_not_sent", error=f"{type(error).__name__}: {error}"[:300])
             try:
                 await asyncio.wait_for(self._nudged.wait(), self._pause)
@@ -57,7 +58,24 @@ class Waker:
 
     async def wake(self) -> None:
         """One pass."""
-        for pool, wanted in (await self._wanted()).items():
+        wanted_by_pool = await self._wanted()
+        try:
+            await self._send(wanted_by_pool)
+        except Exception as error:  # whatever the broker's driver raises
+            _log.warning("broker_unreachable", error=f"{type(error).__name__}: {error}"[:300])
+            await self._tell_waiting_jobs(None, BROKER_AWAY)
+        else:
+            if wanted_by_pool:
+                await self._tell_waiting_jobs(BROKER_AWAY, None)
+
+    async def _tell_waiting_jobs(self, before: str | None, reason: str | None) -> None:
+        """Why they wait, on their rows: it is no transition, so there is no event."""
+        waiting = (Job.status == Status.QUEUED) & Job.status_reason.is_not_distinct_from(before)
+        async with self._database.transaction() as session:
+            await session.execute(update(Job).where(waiting).values(status_reason=reason))
+
+    async def _send(self, wanted_by_pool: Counter[str]) -> None:
+        for pool, wanted in wanted_by_pool.items():
             old = time.monotonic() - _PATIENCE_SECONDS
             underway = self._underway[pool] = [t for t in self._underway[pool] if t > old]
             if wanted <= len(underway):
@@ -66,13 +84,17 @@ class Waker:
                 await self._wakeups.send(pool)
                 underway.append(time.monotonic())
 
-    async def _wanted(self) -> dict[str, int]:
-        """For each pool, how many idle workers could take a queued job."""
+    async def _wanted(self) -> Counter[str]:
+        """For each pool, how many idle workers could take a queued job, by the GPUs that it needs and they have."""
         busy = exists().where(Attempt.worker == Worker.name, Attempt.status == "running")
         seen = Worker.last_seen > func.now() - self._presence
-        idle = select(Worker.pool, func.count()).where(seen, ~busy).group_by(Worker.pool)
-        queued = select(Job.pool, func.count()).where(Job.status == Status.QUEUED).group_by(Job.pool)
+        idle = select(Worker.pool, Worker.gpus, func.count()).where(seen, ~busy).group_by(Worker.pool, Worker.gpus)
+        queued = select(Job.pool, Job.gpus, func.count()).where(Job.status == Status.QUEUED)
         async with self._database.transaction() as session:
-            jobs = dict((await session.execute(queued)).tuples().all())
-            workers = dict((await session.execute(idle)).tuples().all()) if jobs else {}
-        return {pool: min(count, workers.get(pool, 0)) for pool, count in jobs.items()}
+            jobs = (await session.execute(queued.group_by(Job.pool, Job.gpus))).tuples().all()
+            workers = (await session.execute(idle)).tuples().all() if jobs else []
+        idle_workers = {(pool, gpus): count for pool, gpus, count in workers}
+        wanted: Counter[str] = Counter()
+        for pool, gpus, count in jobs:
+            wanted[pool] += min(count, idle_workers.get((pool, gpus), 0))
+        return wanted

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.deps import Hub, Jobs, Reading
@@ -111,7 +111,6 @@ def job_router(kind: JobKind) -> APIRouter:
         responses=documented(404),
     )
     async def stream_events(
-        response: Response,
         job: Found,
         hub: Hub,
         after: Annotated[Sequence, Query(description="the last sequence already known")] = 0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
@@ -71,7 +71,6 @@ async def download_checkpoint(
     reading: Reading,
     store: Store,
     epoch: Annotated[str, Query(pattern=r"^(best|last|[1-9][0-9]{0,8})$")] = "best",
-    if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """The trained network as a file for `torch.load(weights_only=True)`. 409 while there is none."""
     job = await jobs.get(job_id, JobKind.EVALUATION)

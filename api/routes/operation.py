@@ -35,7 +35,9 @@ async def readyz(database: Db, broker: Broker, response: Response) -> Readiness:
         "broker": await _check(broker.ping(), "REDIS_URL"),
     }
     revision, head = found.get("revision"), head_revision()
-    if revision == head:
+    if "revision" not in found:
+        answers["migrations"] = "not known while the database is away"
+    elif revision == head:
         answers["migrations"] = "ok"
     else:
         answers["migrations"] = f"at {revision}, this version needs {head}: run `python -m api.migrate`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import Query, Response
+from fastapi import Header, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from api.deps import Jobs, Reading
@@ -41,13 +41,14 @@ async def get_genotype(
     jobs: Jobs,
     reading: Reading,
     epoch: AtEpoch = None,
-    format: Annotated[Literal["json", "python"], Query(description="python: one line of text")] = "json",  # noqa: A002
+    format: Annotated[Literal["json", "python"] | None, Query(description="`Accept` works, too")] = None,  # noqa: A002
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response | GenotypeOut:
     """The cell that the alphas stand for. 409 while no epoch has ended."""
     job = await jobs.get(job_id, JobKind.SEARCH)
     found = await reading.epoch(job, epoch)
     assert found.genotype is not None
-    if format == "python":
+    if format == "python" or (format is None and "text/x-python" in accept):
         return PlainTextResponse(found.genotype["text"] + "\n", media_type="text/x-python")
     return GenotypeOut(**found.genotype, epoch=found.epoch, primitives=job.spec["primitives"])
 

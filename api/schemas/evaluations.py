@@ -20,7 +20,7 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
         None, max_length=120, description="the search's own unless given"
     )
     search_id: UUID | None = Field(None, description="take the cell that this search found")
-    epoch: int | None = Field(None, ge=1, description="of the search; its latest unless given")
+    epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; its latest unless given")
     genotype: str | dict[str, Any] | None = Field(
         None, description="instead of a search: a known name, Python text or JSON", examples=["DARTS_V2"]
     )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 
 class JobKind(StrEnum):
@@ -42,7 +42,15 @@ class Status(StrEnum):
 # A null byte is legal JSON, but Postgres cannot store it in text.
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+# What programs write may hold anything: what cannot be stored is replaced, not refused.
+Text = Annotated[str, BeforeValidator(lambda v: _storable(v) if isinstance(v, str) else v)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 Labels = Annotated[dict[Line, Line], Field(max_length=32)]
+
+
+def _storable(text: str) -> str:
+    """Without null bytes, and without the halves of surrogates that undecodable file names leave."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "backslashreplace").decode()
 
 
 class JobFrame(BaseModel):
@@ -71,20 +79,20 @@ class JobPatch(BaseModel):
 class Progress(BaseModel):
     """Where a running job is. `epoch` counts from 1 and is the one in work; eta in seconds."""
 
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    eta_seconds: float | None = None
+    epoch: int = Field(ge=0, lt=2**31)
+    epochs: int = Field(ge=0, lt=2**31)
+    step: int = Field(ge=0, lt=2**31)
+    steps: int = Field(ge=0, lt=2**31)
+    eta_seconds: Number | None = None
 
 
 class Failure(BaseModel):
     """Why a job failed, as its worker saw it."""
 
-    type: str
-    message: str
-    traceback: str = ""
-    log_tail: list[str] = Field(default_factory=list)
+    type: Text
+    message: Text
+    traceback: Text = ""
+    log_tail: list[Text] = Field(default_factory=list)
 
 
 class JobOut(BaseModel):
@@ -121,7 +129,7 @@ class JobList(BaseModel):
     next_cursor: str | None
 
 
-Table = list[list[float]]
+Table = list[list[Number]]
 
 
 class EpochOut(BaseModel):

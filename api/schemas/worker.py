@@ -6,13 +6,19 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.jobs import Failure, JobKind, Line, PoolName, Progress, Table
+from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Table, Text
+from darts_core.genotypes import parse, to_json
 
+MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
+# Refused unless it can be built: what is stored here is what evaluations train.
+StoredGenotype = Annotated[dict[str, Any], AfterValidator(lambda v: to_json(parse(v)))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-ReportNumber = Annotated[int, Field(ge=1, description="counts the attempt's reports; a repeated one changes nothing")]
+ReportNumber = Annotated[
+    int, Field(ge=1, lt=2**63, description="counts the attempt's reports; a repeated one changes nothing")
+]
 
 
 class _Message(BaseModel):
@@ -86,10 +92,10 @@ class EpochReport(_Message):
     """One finished epoch; its checkpoint has been uploaded before."""
 
     n: ReportNumber
-    epoch: int = Field(ge=1)
-    metrics: dict[str, float]
-    seconds: float = Field(ge=0)
-    genotype: dict[str, Any] | None = None
+    epoch: int = Field(ge=1, lt=2**31)
+    metrics: dict[MetricName, Number]
+    seconds: Number = Field(ge=0)
+    genotype: StoredGenotype | None = None
     alphas: dict[str, Table] | None = None
     checkpoint: FileName
     sha256: Sha256
@@ -100,7 +106,7 @@ class LogEntry(_Message):
 
     time: datetime
     level: Literal["debug", "info", "warning", "error"] = "info"
-    message: str = Field(max_length=10_000)
+    message: Text = Field(max_length=50_000)
 
 
 class LogReport(_Message):
@@ -132,4 +138,4 @@ class Release(_Message):
 
     n: ReportNumber | None = None
     reason: Literal["shutdown", "pause", "disk_full"]
-    detail: str = Field("", max_length=2000)
+    detail: Text = Field("", max_length=4000)

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from client.commands.local import Data
+from client.options import Json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from api.schemas.jobs import JobOut
     from client.sdk import Dartboard
 
@@ -24,40 +27,41 @@ def demo(
     url: Annotated[str | None, typer.Option("--url", help="Use a running service instead of a new one.")] = None,
     key: Annotated[str | None, typer.Option("--key", envvar="DARTBOARD_API_KEY")] = None,
     seed: Annotated[int, typer.Option()] = 0,
+    as_json: Json = False,
 ) -> None:
     """Search a cell on scikit-learn's digits through the service, retrain it, download it, test the download."""
     from client.local.stack import LocalStack
-    from client.output import console
+    from client.output import console, print_json, remarks
     from client.sdk import Dartboard
 
+    out = remarks if as_json else console
     with ExitStack() as stack:
         if url is None:
-            console.print("starting Postgres, Valkey, the API and a worker ...")
+            out.print("starting Postgres, Valkey, the API and a worker ...")
             url = stack.enter_context(LocalStack(data, port=port)).url
-        console.print(f"the service is at {url}")
+        out.print(f"the service is at {url}")
         dartboard = stack.enter_context(Dartboard(url, key))
-        path = _search_and_retrain(dartboard, seed)
-        _test_in_a_fresh_process(path, data)
+        search, evaluation = _search_and_retrain(dartboard, seed, out)
+        path = _download(dartboard, evaluation, out)
+        accuracy = _test_in_a_fresh_process(path, data, out)
+    if as_json:
+        ids = {"search_id": str(search.id), "evaluation_id": str(evaluation.id)}
+        print_json({**ids, "file": str(path), "test_accuracy": accuracy})
+    else:
+        out.print(f"test accuracy {accuracy:.2f} %")
 
 
-def _search_and_retrain(dartboard: Dartboard, seed: int) -> Path:
-    from client.output import console
-
-    console.print("\n[bold]1. search[/bold]  POST /searches")
+def _search_and_retrain(dartboard: Dartboard, seed: int, out: Console) -> tuple[JobOut, JobOut]:
+    out.print("\n[bold]1. search[/bold]  POST /searches")
     search = _run(dartboard, "search", {"dataset": "digits", "seed": seed, "name": "demo-search"})
-    console.print("\n[bold]2. the genotype[/bold]  GET /searches/<id>/genotype")
-    console.print(dartboard.genotype(search.id).text, soft_wrap=True)
-    console.print("\n[bold]3. retrain it from scratch[/bold]  POST /evaluations")
-    evaluation = _run(dartboard, "evaluation", {"search_id": str(search.id), "seed": seed, "name": "demo-evaluation"})
-    console.print("\n[bold]4. download the checkpoint[/bold]")
-    console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(evaluation.id)}", soft_wrap=True)
-    path = dartboard.download_checkpoint(evaluation.id, Path())
-    console.print("(`dartboard up` brings this service back, with these jobs, when the demo has ended)", style="dim")
-    console.print(f"saved as {path} ({path.stat().st_size / 1e6:.1f} MB, its sha256 is the ETag)")
-    return path
+    out.print("\n[bold]2. the genotype[/bold]  GET /searches/<id>/genotype")
+    out.print(dartboard.genotype(search.id).text, soft_wrap=True)
+    out.print("\n[bold]3. retrain it from scratch[/bold]  POST /evaluations")
+    found = {"search_id": str(search.id), "seed": seed, "name": "demo-evaluation"}
+    return search, _run(dartboard, "evaluation", found)
 
 
-def _run(dartboard: Dartboard, kind: str, body: dict[str, object]) -> JobOut:
+def _run(dartboard: Dartboard, kind: str, body: dict[str, Any]) -> JobOut:
     from client.output import remarks
     from client.watching import finish, watch
 
@@ -67,13 +71,20 @@ def _run(dartboard: Dartboard, kind: str, body: dict[str, object]) -> JobOut:
     return job
 
 
-def _test_in_a_fresh_process(path: Path, data: Path) -> None:
-    """Prove that the file alone is enough: another process loads it and measures it on the test images."""
-    from client.output import console
+def _download(dartboard: Dartboard, evaluation: JobOut, out: Console) -> Path:
+    out.print("\n[bold]4. download the checkpoint[/bold]")
+    out.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(evaluation.id)}", soft_wrap=True)
+    out.print("(`dartboard up` brings this service back, with these jobs, when the demo has ended)", style="dim")
+    path = dartboard.download_checkpoint(evaluation.id, Path())
+    out.print(f"saved as {path} ({path.stat().st_size / 1e6:.1f} MB, its sha256 is the ETag)")
+    return path
 
-    console.print("\n[bold]5. test the downloaded file in a fresh process[/bold]")
+
+def _test_in_a_fresh_process(path: Path, data: Path, out: Console) -> float:
+    """Prove that the file alone is enough: another process loads it and measures it on the test images."""
+    out.print("\n[bold]5. test the downloaded file in a fresh process[/bold]")
     command = [sys.executable, "-m", "darts_core.scoring", str(path), "--data-root", str(data / "datasets")]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if answer.returncode:
         raise typer.Exit(1)
-    console.print(f"test accuracy {json.loads(answer.stdout)['accuracy']:.2f} %")
+    return float(json.loads(answer.stdout)["accuracy"])

@@ -33,6 +33,8 @@ def run(
         body = json_module.loads(sys.stdin.read() if str(spec) == "-" else spec.read_text())
         if not isinstance(body, dict):
             raise ValueError("expected an object, as POSTed to the service")
+        for unused in ("name", "labels", "priority", "pool", "gpus", "max_attempts"):
+            body.pop(unused, None)  # what only a service has a use for
         kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")

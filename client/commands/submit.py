@@ -100,8 +100,12 @@ def _source(text: str) -> dict[str, str]:
         return {"search_id": str(UUID(text))}
     except ValueError:
         pass
-    is_path = len(text) < 1024 and Path(text).is_file()
-    return {"genotype": Path(text).read_text() if is_path else text}
+    if len(text) > 1024 or not Path(text).is_file():
+        return {"genotype": text}
+    try:
+        return {"genotype": Path(text).read_text()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{text} holds no text of a genotype: {error}") from error
 
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 from darts_core.errors import GenotypeError
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
+# Published cells have at most 5; twice as many and more is somebody's mistake, or worse.
+MOST_NODES = 12
+
 
 class Edge(NamedTuple):
     """One kept edge: the operation and the state it reads (0 and 1 are the cell's inputs, 2.. its nodes)."""
@@ -74,8 +77,10 @@ def _nodes(field: str, nodes: Any) -> tuple[int, ...]:
 
 
 def _check_cell(cell: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> None:
-    if not edges or len(edges) % 2:
-        raise GenotypeError(f"{cell}: expected two entries a node, got {len(edges)} entries")
+    if not 2 <= len(edges) <= 2 * MOST_NODES or len(edges) % 2:
+        raise GenotypeError(
+            f"{cell}: expected two entries for each of 1 to {MOST_NODES} nodes, got {len(edges)} entries"
+        )
     for i, (op, source) in enumerate(edges):
         if op not in CNN_GENOTYPE_OPERATIONS:
             allowed = ", ".join(sorted(CNN_GENOTYPE_OPERATIONS))

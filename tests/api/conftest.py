@@ -17,6 +17,7 @@ from api.schemas.worker import Claim, Claimed, EpochReport, Finish
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from client.worker_api import AttemptApi, WorkerApi
+from darts_core.genotypes import KNOWN, to_json
 
 LEASE_SECONDS = 1.0
 
@@ -94,7 +95,7 @@ class FakeTraining:
             epoch=epoch,
             metrics={"validation_accuracy": 50.0, **metrics},
             seconds=1.5,
-            genotype={"text": f"Genotype of {epoch}"},
+            genotype=to_json(KNOWN["DARTS_V2"]),
             alphas={"normal": [[0.5, 0.25]], "reduce": [[0.125, float(epoch)]]},
             checkpoint=path.name,
             sha256=stored.sha256,

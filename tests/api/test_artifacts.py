@@ -39,7 +39,8 @@ def test_a_stored_file_is_whole_under_its_key(store: Artifacts, tmp_path: Path) 
     stored = asyncio.run(store.put("job/1/a.pt", _stream(b"ab", b"cd"), None))
     assert store.path("job/1/a.pt").read_bytes() == b"abcd"
     assert stored.size == 4
-    assert asyncio.run(store.sha256("job/1/a.pt")) == stored.sha256
+    assert asyncio.run(store.look("job/1/a.pt")) == stored
+    assert asyncio.run(store.look("job/1/b.pt")) is None
 
 
 def test_a_file_that_is_too_large_is_refused_announced_or_not(store: Artifacts, tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_what_a_killed_process_left_half_written_is_cleared_at_start(store: Arti
 
 def test_uploads_without_a_row_are_removed_and_others_kept(store: Artifacts, tmp_path: Path) -> None:
     job = uuid4()
-    for name in ("a.pt", "b.pt"):
-        asyncio.run(store.put(Artifacts.key(job, 1, name), _stream(b"x"), None))
-    asyncio.run(store.keep_only(job, [Artifacts.key(job, 1, "b.pt")]))
-    assert _files(tmp_path) == [f"{job}/1/b.pt"]
+    for attempt, name in ((1, "a.pt"), (1, "b.pt"), (2, "c.pt")):
+        asyncio.run(store.put(Artifacts.key(job, attempt, name), _stream(b"x"), None))
+    asyncio.run(store.keep_only(job, [Artifacts.key(job, 1, "b.pt")], before_attempt=2))
+    assert _files(tmp_path) == [f"{job}/1/b.pt", f"{job}/2/c.pt"]

@@ -1,5 +1,6 @@
 """The workers' side: claims, leases, fencing, idempotent reports."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -240,3 +241,62 @@ def test_a_worker_that_shows_itself_is_listed_with_what_it_runs(bench: Any, serv
     bench.claim(name)
     listed = {w.name: w for w in bench.dartboard.workers()}[name]
     assert (listed.alive, listed.job_id) == (True, job.id)
+
+
+def _post(http: httpx.Client, service: Any, training: Any, what: str, body: Any) -> httpx.Response:
+    headers = {
+        "Authorization": f"Bearer {service.worker_key}",
+        "X-Attempt-Token": training.claimed.token,
+        "Content-Type": "application/json",
+    }
+    return http.post(
+        f"/worker/attempts/{training.claimed.attempt_id}/{what}", content=json.dumps(body), headers=headers
+    )
+
+
+_EPOCH = {"n": 1, "epoch": 1, "metrics": {}, "seconds": 1, "checkpoint": "a", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"metrics": {"train_loss": float("nan")}},
+        {"seconds": float("inf")},
+        {"metrics": {"a\x00": 1}},
+        {"n": 2**70},
+        {"epoch": 2**40},
+        {"alphas": {"normal": [[float("-inf")]]}},
+        {"genotype": {"text": "?"}},
+    ],
+)
+def test_a_report_that_cannot_be_stored_is_422_and_not_500(
+    bench: Any, http: httpx.Client, service: Any, wrong: dict[str, Any]
+) -> None:
+    bench.submit()
+    assert _post(http, service, bench.claim(), "epochs", {**_EPOCH, **wrong}).status_code == 422
+
+
+def test_a_failure_with_text_that_cannot_be_stored_is_stored_with_it_replaced(
+    bench: Any, http: httpx.Client, service: Any
+) -> None:
+    job = bench.submit()
+    error = {"type": "E", "message": "a\x00b \udce9.png", "log_tail": ["\x00"]}
+    body = {"n": 1, "outcome": "failed", "error": error}
+    assert _post(http, service, bench.claim(), "fail", body).status_code == 204
+    assert bench.dartboard.job(job.id).error.message == "a\N{REPLACEMENT CHARACTER}b \\udce9.png"
+
+
+def test_an_upload_that_ends_after_its_job_leaves_no_file(bench: Any, http: httpx.Client, service: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+
+    def content() -> Any:
+        yield b"first half"
+        bench.dartboard.cancel(job.id)
+        bench.dartboard.delete(job.id)
+        yield b"second half"
+
+    headers = {"Authorization": f"Bearer {service.worker_key}", "X-Attempt-Token": training.claimed.token}
+    path = f"/worker/attempts/{training.claimed.attempt_id}/files/late.pt"
+    assert http.put(path, content=content(), headers=headers).status_code in (403, 409)
+    assert not list((service.data / "artifacts").rglob("late.pt"))

@@ -51,7 +51,18 @@ def test_head_range_and_if_none_match_work(http: httpx.Client, evaluation: Any) 
     part = http.get(path, headers={"Range": "bytes=1000-"})
     assert (part.status_code, part.content) == (206, CONTENT[1000:])
     assert http.get(path, headers={"If-None-Match": head.headers["ETag"]}).status_code == 304
-    assert http.get(path, headers={"Range": "bytes=99999999-"}).status_code == 416
+
+
+def test_a_range_outside_the_file_is_a_416_problem_and_nonsense_is_no_range(
+    http: httpx.Client, evaluation: Any
+) -> None:
+    path = f"/evaluations/{evaluation.id}/checkpoint"
+    outside = http.get(path, headers={"Range": "bytes=99999999-"})
+    assert outside.status_code == 416
+    assert outside.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
+    assert outside.headers["Content-Type"] == "application/problem+json"
+    for nonsense in ("bytes=abc", "bytes=9-3", "lines=1-2", "bytes=-"):
+        assert http.get(path, headers={"Range": nonsense}).status_code == 200
 
 
 def test_the_sdk_continues_a_broken_download_and_verifies_it(bench: Any, evaluation: Any, tmp_path: Path) -> None:
@@ -62,6 +73,12 @@ def test_the_sdk_continues_a_broken_download_and_verifies_it(bench: Any, evaluat
     assert saved == tmp_path / name
     assert saved.read_bytes() == CONTENT
     assert not partial.exists()
+
+
+def test_the_sdk_replaces_a_damaged_part_of_full_length(bench: Any, evaluation: Any, tmp_path: Path) -> None:
+    partial = tmp_path / f".out.pt.{hashlib.sha256(CONTENT).hexdigest()[:12]}.part"
+    partial.write_bytes(CONTENT[::-1])
+    assert bench.dartboard.download_checkpoint(evaluation.id, tmp_path / "out.pt").read_bytes() == CONTENT
 
 
 def test_the_sdk_recovers_from_a_damaged_part(bench: Any, evaluation: Any, tmp_path: Path) -> None:

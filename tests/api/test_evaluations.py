@@ -55,3 +55,20 @@ def test_a_checkpoint_is_409_before_there_is_one(http: httpx.Client) -> None:
     job = http.post("/evaluations", json=body).json()
     assert http.get(f"/evaluations/{job['id']}/checkpoint").status_code == 409
     assert http.get(f"/evaluations/{job['id']}/checkpoint?epoch=worst").status_code == 422
+
+
+def test_an_epoch_beyond_what_the_database_can_hold_is_422(http: httpx.Client) -> None:
+    body = {"search_id": str(uuid4()), "epoch": 3_000_000_000}
+    assert http.post("/evaluations", json=body).status_code == 422
+
+
+def test_a_genotype_of_too_many_nodes_and_a_body_of_megabytes_are_refused(http: httpx.Client) -> None:
+    genotype = to_json(KNOWN["DARTS_V2"]) | {"normal": [["skip_connect", 0]] * 100}
+    many = http.post("/evaluations", json={"dataset": "digits", "genotype": genotype})
+    assert many.status_code == 422
+    assert "1 to 12 nodes" in many.json()["detail"]
+    huge = http.post("/evaluations", json={"dataset": "digits", "genotype": "x" * 5_000_000})
+    assert huge.status_code == 413
+    chunked = http.post("/evaluations", content=iter([b'{"genotype": "'] + [b"x" * 1_000_000] * 5))
+    assert chunked.status_code == 413
+    assert chunked.headers["Content-Type"] == "application/problem+json"

@@ -52,3 +52,21 @@ def test_epoch_events_carry_what_the_epochs_list_has(bench: Any) -> None:
     [told] = [e.data for e in bench.dartboard.follow(job) if e.kind == "epoch"]
     [listed] = bench.dartboard.epochs(job.id)
     assert told == listed.model_dump(mode="json")
+
+
+def test_a_sequence_that_does_not_exist_yet_skips_nothing(bench: Any) -> None:
+    job = bench.submit()
+    thread, seen = _follow(bench, job, after=1_000_000)
+    bench.dartboard.cancel(job.id)
+    thread.join(timeout=20)
+    assert [e.kind for e in seen][-1] == "end"
+
+
+def test_the_stream_of_a_deleted_job_ends(bench: Any) -> None:
+    job = bench.submit()
+    watchers = [_follow(bench, job) for _ in range(3)]
+    bench.dartboard.cancel(job.id)
+    bench.dartboard.delete(job.id)
+    for thread, _ in watchers:
+        thread.join(timeout=20)
+        assert not thread.is_alive()

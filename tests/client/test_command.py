@@ -87,3 +87,10 @@ def test_run_searches_without_any_service(tmp_path: Path) -> None:
     assert epoch["epoch"] == 1
     assert len(epoch["alphas"]["normal"]) == 2
     assert (tmp_path / "last.pt").stat().st_size > 1000
+
+
+def test_an_id_that_is_none_ends_with_2_and_a_word(nobody: str) -> None:
+    for arguments in (("watch", "a b"), ("cancel", "a/b"), ("evaluate", sys.executable)):
+        answer = _dartboard(*arguments, "--url", nobody)
+        assert answer.returncode == 2, answer.stderr
+        assert "Traceback" not in answer.stderr

@@ -35,7 +35,7 @@ def test_reports_arrive_in_order_and_numbered_from_1(reporter: Reporter) -> None
     arrived: list[tuple[str, int]] = []
     for name in "abc":
         reporter.send(name, lambda _, n, name=name: arrived.append((name, n)))
-    assert reporter.close(timeout=10)
+    assert reporter.close(patience=10)
     assert arrived == [("a", 1), ("b", 2), ("c", 3)]
 
 
@@ -50,7 +50,7 @@ def test_a_report_is_repeated_with_its_number_until_the_api_is_back(reporter: Re
     arrived = threading.Event()
     reporter.send("first", deliver)
     reporter.send("second", lambda _, n: arrived.set())
-    assert reporter.close(timeout=20)
+    assert reporter.close(patience=20)
     assert tries == [1, 1, 1]
     assert arrived.is_set()
 
@@ -61,7 +61,7 @@ def test_sending_never_waits_for_a_delivery(reporter: Reporter) -> None:
     for _ in range(100):
         reporter.send("next", lambda *_: None)
     release.set()
-    assert reporter.close(timeout=10)
+    assert reporter.close(patience=10)
 
 
 @pytest.mark.parametrize(
@@ -84,16 +84,33 @@ def test_a_refusal_stops_the_training_and_everything_behind_it(
     reporter.send("later", lambda _, n: later.append(n))
     assert control.stopping.wait(10)
     assert control.reason is reason
-    assert not reporter.close(timeout=10)
+    assert not reporter.close(patience=10)
     assert reporter.refusal is error
     assert later == []
 
 
-def test_closing_gives_up_after_its_time(reporter: Reporter) -> None:
+def test_an_unexpected_error_is_a_refusal_and_does_not_leave_the_job_hanging(
+    reporter: Reporter, control: AttemptControl
+) -> None:
+    reporter.send("odd", lambda *_: int("not a number") and None)
+    assert control.stopping.wait(10)
+    assert not reporter.close(patience=10)
+    assert isinstance(reporter.refusal, RefusedError)
+    assert "ValueError" in str(reporter.refusal)
+
+
+def test_a_stopping_worker_gives_up_after_its_patience_even_when_told_late(
+    reporter: Reporter, control: AttemptControl
+) -> None:
+    tried = threading.Event()
+
     def away(*_: Any) -> None:
+        tried.set()
         raise UnreachableError("away")
 
     reporter.send("never", away)
-    assert not reporter.close(timeout=0.3)
+    assert tried.wait(10)
+    threading.Timer(0.3, control.stop, [StopReason.DRAIN]).start()
+    assert not reporter.close(patience=0.2)
     reporter.join(timeout=10)
     assert not reporter.is_alive()

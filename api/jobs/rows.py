@@ -1,0 +1,28 @@
+"""The rows that every part of the job life needs: the locked job, its open attempt, its checkpoints."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.models import Attempt, Checkpoint, Job
+
+
+async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
+    """The row, locked until the transaction ends. Everything that changes a job comes through here."""
+    return await session.get(Job, job_id, with_for_update=True, populate_existing=True)
+
+
+async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str | None) -> None:
+    """Close the job's open attempt, if it has one; its token is refused from the commit on."""
+    running = and_(Attempt.job_id == job.id, Attempt.status == "running")
+    ended = {"status": status, "end_reason": reason, "ended_at": func.now()}
+    await session.execute(update(Attempt).where(running).values(ended))
+
+
+async def checkpoints_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
+    """The job's stored checkpoints, latest epoch first."""
+    query = select(Checkpoint).where(Checkpoint.job_id == job.id).order_by(Checkpoint.epoch.desc())
+    return list(await session.scalars(query))

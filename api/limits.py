@@ -1,0 +1,42 @@
+"""How large a request body may be. Files have a limit of their own, in the artifact store."""
+
+from __future__ import annotations
+
+from fastapi import HTTPException
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import MEDIA_TYPE, Problem
+
+# The largest honest body is an epoch's report: some tables of alphas, far below this.
+LARGEST_BODY = 4 * 2**20
+_DETAIL = f"the body is larger than the {LARGEST_BODY:,} bytes that are read"
+
+
+class BodyLimit:
+    """Answers 413 to a larger body, announced or not, before it is all in memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, its body counted."""
+        if scope["type"] != "http" or "/files/" in scope["path"]:
+            await self._app(scope, receive, send)
+            return
+        announced = dict(scope["headers"]).get(b"content-length", b"0")
+        if announced.isdigit() and int(announced) > LARGEST_BODY:
+            body = Problem(title="Content Too Large", status=413, detail=_DETAIL).model_dump(exclude_none=True)
+            await JSONResponse(body, 413, media_type=MEDIA_TYPE)(scope, receive, send)
+            return
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > LARGEST_BODY:
+                raise HTTPException(413, _DETAIL)
+            return message
+
+        await self._app(scope, counted, send)
