@@ -23,7 +23,7 @@ def held_out_indices(labels: Sequence[int], names: Sequence[str], size: int) -> 
     quotas = _apportion({label: len(indices) for label, indices in members.items()}, size)
     chosen: list[int] = []
     for label, indices in members.items():
-        chosen += sorted(indices, key=lambda i: hashlib.sha256(names[i].encode()).digest())[: quotas[label]]
+        chosen += sorted(indices, key=lambda i: _digest(names[i]))[: quotas[label]]
     return sorted(chosen)
 
 
@@ -42,3 +42,8 @@ def _apportion(counts: dict[int, int], size: int) -> dict[int, int]:
     for label in by_remainder[: size - sum(quotas.values())]:
         quotas[label] += 1
     return {label: min(quota, counts[label] - 1) for label, quota in quotas.items()}
+
+
+def _digest(name: str) -> bytes:
+    """A file's name may hold bytes that are no UTF-8; they come back as they were."""
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
