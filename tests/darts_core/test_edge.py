@@ -16,7 +16,15 @@ LEGAL = [["skip_connect", 0], ["sep_conv_3x3", 1]]
 
 
 @pytest.mark.parametrize(
-    "module", ["darts_core", "darts_core.genotypes", "darts_core.configs", "darts_core.presets", "darts_core.data"]
+    "module",
+    [
+        "darts_core",
+        "darts_core.genotypes",
+        "darts_core.profile",
+        "darts_core.configs",
+        "darts_core.presets",
+        "darts_core.data",
+    ],
 )
 def test_edge_imports_without_torch(module: str) -> None:
     code = f"import sys, {module}; assert not {{'torch', 'numpy', 'sklearn'}} & sys.modules.keys()"
