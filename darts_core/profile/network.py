@@ -32,9 +32,10 @@ class CellProfile:
 class Profile:
     """What a network costs in one forward pass of one image in evaluation mode, the auxiliary head aside.
 
-    parameters: trainable ones. multiply_adds: of convolutions and linear layers. activation_bytes: what all layers put
-    out together, as float32; an upper bound for inference, which frees most of it, and about what training keeps for
-    each image. `stem` and `classifier` are the parts outside of the cells.
+    parameters: trainable ones. multiply_adds: of convolutions and linear layers. activation_bytes: all that the layers
+    put out, as float32, an upper bound: inference frees most of it at once, and training keeps some 0.7 of it for each
+    image (DARTS_V2, both presets, by the tensors that autograd saved). `stem` and `classifier`: what is outside of the
+    cells.
     """
 
     parameters: int
