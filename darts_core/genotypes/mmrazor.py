@@ -60,7 +60,7 @@ def to_mmrazor(genotype: Genotype) -> str:
 def from_mmrazor(text: str) -> Genotype:
     """Read a subnet's YAML. Raises GenotypeError that names the bad key."""
     try:
-        subnet = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, only stricter
+        subnet = yaml.load(text, Loader=_Loader)  # noqa: S506 - safer than the safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise GenotypeError(f"this is not the YAML of a subnet: {error}") from error
     if not isinstance(subnet, dict):
@@ -131,8 +131,11 @@ def _chosen(key: str, subnet: Mapping[str, Any]) -> list[str]:
     return chosen
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which besides refuses a key that stands twice (it would take the last) and aliases."""
+class _Loader(yaml.BaseLoader):
+    """Makes strings, lists and dictionaries, whatever a tag asks for; the safe loader would make dates and more.
+
+    Refuses what PyYAML lets pass: a key that stands twice (it would take the last), and aliases.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):

@@ -10,7 +10,7 @@ import pytest
 
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import ConfigError, GenotypeError
-from darts_core.genotypes import KNOWN, Edge, Genotype, derive, parse, to_json, to_python
+from darts_core.genotypes import FORMATS, KNOWN, Edge, Genotype, derive, parse, to_json, to_python
 
 LEGAL = [["skip_connect", 0], ["sep_conv_3x3", 1]]
 
@@ -137,6 +137,12 @@ def test_search_spec_that_cannot_run_is_refused_by_its_field(changes: dict[str, 
     with pytest.raises(ConfigError) as refused:
         SearchConfig(**{"dataset": "digits", **changes}).resolved()
     assert {problem.loc for problem in refused.value.problems} == {(field,)}
+
+
+@pytest.mark.parametrize("form", ["python", "json", "mmrazor"])
+def test_evaluation_spec_takes_a_genotype_in_every_format(form: str) -> None:
+    spec = EvaluationConfig(dataset="cifar10", genotype=FORMATS[form](KNOWN["PC_DARTS"]))
+    assert spec.cell() == KNOWN["PC_DARTS"]
 
 
 @pytest.mark.parametrize(
