@@ -7,7 +7,9 @@ import sys
 import typer
 
 from client.commands import bench, demo, jobs, local, run, submit, testing, watch
-from client.commands.files import download, genotype
+from client.commands.files import download
+from client.commands.genotype import genotype
+from client.commands.profile import profile
 
 app = typer.Typer(
     name="dartboard",
@@ -24,6 +26,7 @@ app.command("search")(submit.search)
 app.command("evaluate")(submit.evaluate)
 app.command("watch")(watch.watch_job)
 app.command("genotype")(genotype)
+app.command("profile")(profile)
 app.command("download")(download)
 app.command("jobs")(jobs.list_jobs)
 app.command("workers")(jobs.list_workers)

@@ -22,7 +22,7 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
     search_id: UUID | None = Field(None, description="take the cell that this search found")
     epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; its latest unless given")
     genotype: str | dict[str, Any] | None = Field(
-        None, description="instead of a search: a known name, Python text or JSON", examples=["DARTS_V2"]
+        None, description="instead of a search: a known name, Python text, JSON or mmrazor YAML", examples=["DARTS_V2"]
     )
 
     def config(self, *, dataset: str, genotype: str | dict[str, Any]) -> EvaluationConfig:

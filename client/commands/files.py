@@ -1,4 +1,4 @@
-"""`dartboard genotype` and `dartboard download`: what a job found and made."""
+"""`dartboard download`: what a job made."""
 
 from __future__ import annotations
 
@@ -8,22 +8,6 @@ from typing import Annotated
 import typer
 
 from client.options import DEFAULT_URL, Json, Key, Url
-
-
-def genotype(
-    search_id: Annotated[str, typer.Argument(metavar="ID", help="Of a search.")],
-    epoch: Annotated[int | None, typer.Option(help="The latest unless given.")] = None,
-    json: Json = False,
-    url: Url = DEFAULT_URL,
-    key: Key = None,
-) -> None:
-    """Print the cell that a search stands at, as Python text."""
-    from client.output import print_json
-    from client.sdk import Dartboard
-
-    with Dartboard(url, key) as dartboard:
-        found = dartboard.genotype(search_id, epoch)
-    print_json(found) if json else typer.echo(found.text)
 
 
 def download(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -96,16 +95,14 @@ def evaluate(
 def _source(text: str) -> dict[str, str]:
     from uuid import UUID
 
+    from client.genotypes import text_of_file
+
     try:
         return {"search_id": str(UUID(text))}
     except ValueError:
         pass
-    if len(text) > 1024 or not Path(text).is_file():
-        return {"genotype": text}
-    try:
-        return {"genotype": Path(text).read_text()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{text} holds no text of a genotype: {error}") from error
+    in_file = text_of_file(text)
+    return {"genotype": text if in_file is None else in_file}
 
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:

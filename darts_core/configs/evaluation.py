@@ -46,14 +46,14 @@ class EvaluationConfig(RetrainingConfig):
     """Training of one genotype from scratch."""
 
     genotype: dict[str, Any] = Field(
-        description="a known name, Python text or JSON; stored as JSON", examples=["DARTS_V2"]
+        description="a known name, Python text, JSON or mmrazor YAML; stored as JSON", examples=["DARTS_V2"]
     )
 
     @field_validator("genotype", mode="before")
     @classmethod
     def _read_genotype(cls, value: Any) -> Any:
         if not isinstance(value, (str, dict)):
-            raise ValueError("expected a known name, Python text or a JSON object")
+            raise ValueError("expected a known name, Python text, mmrazor YAML or a JSON object")
         try:
             return to_json(parse(value))
         except GenotypeError as error:

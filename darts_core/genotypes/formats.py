@@ -1,17 +1,24 @@
-"""Genotypes in and out of JSON and of the Python text that DARTS code bases print. Imports no torch."""
+"""Every format that a genotype is read from or written in. Imports no torch.
+
+JSON is here; Python text, mmrazor's YAML and DOT have a module each.
+"""
 
 from __future__ import annotations
 
-import ast
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from darts_core.errors import GenotypeError
+from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.known import KNOWN
-from darts_core.genotypes.model import Genotype
+from darts_core.genotypes.mmrazor import from_mmrazor, from_mmrazor_mapping, is_mmrazor, is_mmrazor_mapping, to_mmrazor
+from darts_core.genotypes.model import FIELDS, Genotype
+from darts_core.genotypes.python_text import fields_of_python, to_python
 
-_FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
-# A genotype of six nodes is under 1 kB of text; what is far longer is not one, and not worth parsing.
+__all__ = ["FORMATS", "parse", "to_dot", "to_json", "to_mmrazor", "to_python"]
+
+# A genotype of six nodes is under 1 kB of text, 3 kB of YAML; what is far longer is not one, and not worth parsing.
 _LONGEST = 20_000
 
 
@@ -27,19 +34,17 @@ def to_json(genotype: Genotype) -> dict[str, Any]:
     }
 
 
-def to_python(genotype: Genotype) -> str:
-    """One line of Python, as the DARTS authors' code reads it."""
-
-    def cell(name: str, edges: tuple[tuple[str, int], ...], concat: tuple[int, ...]) -> str:
-        pairs = ", ".join(f"({op!r}, {source})" for op, source in edges)
-        return f"{name}=[{pairs}], {name}_concat={list(concat)}"
-
-    normal = cell("normal", genotype.normal, genotype.normal_concat)
-    return f"Genotype({normal}, {cell('reduce', genotype.reduce, genotype.reduce_concat)})"
+# Writers of text by the format's name.
+FORMATS: Final[dict[str, Callable[[Genotype], str]]] = {
+    "python": to_python,
+    "json": lambda genotype: json.dumps(to_json(genotype)),
+    "mmrazor": to_mmrazor,
+    "dot": to_dot,
+}
 
 
 def parse(value: str | dict[str, Any]) -> Genotype:
-    """Read a known name, JSON (text or already decoded) or Python text. Raises GenotypeError."""
+    """Read a known name, JSON (text or already decoded), Python text or mmrazor's YAML. Raises GenotypeError."""
     if isinstance(value, dict):
         return _from_mapping(value)
     text = value.strip()
@@ -52,50 +57,21 @@ def parse(value: str | dict[str, Any]) -> Genotype:
             return _from_mapping(json.loads(text))
         except (json.JSONDecodeError, RecursionError) as error:
             raise GenotypeError(f"this is not JSON: {error}") from error
+    if is_mmrazor(text):
+        return from_mmrazor(text)
     if "Genotype" in text:
-        return _from_python(text)
+        return _from_mapping(fields_of_python(text))
     raise GenotypeError(
-        f"{text[:60]!r} is neither a known name ({', '.join(KNOWN)}) nor JSON nor a text `Genotype(normal=...)`"
+        f"{text[:60]!r} is neither a known name ({', '.join(KNOWN)}) nor JSON nor a text `Genotype(normal=...)` "
+        "nor a subnet in mmrazor's YAML"
     )
 
 
 def _from_mapping(value: Any) -> Genotype:
     if not isinstance(value, dict):
-        raise GenotypeError(f"expected an object with {', '.join(_FIELDS)}, got {type(value).__name__}")
-    if missing := [f for f in _FIELDS if f not in value]:
+        raise GenotypeError(f"expected an object with {', '.join(FIELDS)}, got {type(value).__name__}")
+    if is_mmrazor_mapping(value):
+        return from_mmrazor_mapping(value)
+    if missing := [f for f in FIELDS if f not in value]:
         raise GenotypeError(f"missing: {', '.join(missing)}")
-    return Genotype.of(*(value[f] for f in _FIELDS))
-
-
-def _from_python(text: str) -> Genotype:
-    """Read the call expression by its syntax tree: literals and `range(a, b)` only, nothing is evaluated."""
-    # A line out of a log or a module often starts with `NAME = ` or a time stamp.
-    text = text[text.index("Genotype") :]
-    try:
-        call = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise GenotypeError(f"this is not Python text of a genotype: {error}") from error
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or len(call.args) > len(_FIELDS):
-        raise GenotypeError("expected one call, Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...)")
-    named: dict[str, Any] = {f: _literal(f, a) for f, a in zip(_FIELDS, call.args, strict=False)}
-    for keyword in call.keywords:
-        if keyword.arg not in _FIELDS:
-            raise GenotypeError(f"unknown field {keyword.arg!r}; allowed: {', '.join(_FIELDS)}")
-        named[keyword.arg] = _literal(keyword.arg, keyword.value)
-    return _from_mapping(named)
-
-
-def _literal(field: str, node: ast.expr) -> Any:
-    match node:
-        case ast.Call(func=ast.Name(id="range"), args=[ast.Constant(int(a)), ast.Constant(int(b))], keywords=[]):
-            if not 0 <= b - a <= 64:
-                raise GenotypeError(f"{field}: range({a}, {b}) is not a list of nodes")
-            return list(range(a, b))
-        case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
-            return _literal(field, inner)
-    try:
-        return ast.literal_eval(node)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise GenotypeError(
-            f"{field}: only lists, pairs, names and numbers are read, got {ast.unparse(node)}"
-        ) from error
+    return Genotype.of(*(value[f] for f in FIELDS))

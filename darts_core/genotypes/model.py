@@ -11,6 +11,8 @@ from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
 # Published cells have at most 5; twice as many and more is somebody's mistake, or worse.
 MOST_NODES = 12
+# The names of a genotype's parts in every format that spells them out, in the order of `Genotype`.
+FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 
 class Edge(NamedTuple):

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.genotypes import Edge, Genotype
+from darts_core.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, Stem, auxiliary_layer, reduction_layers
 from darts_core.models.drop_path import DropPath
 from darts_core.models.operations import Identity, operation
-from darts_core.models.skeleton import STEM_MULTIPLIER, newer_input, older_input, reduction_layers, stem
+from darts_core.models.skeleton import imagenet_stems, newer_input, older_input, stem
 
 
 class Cell(nn.Module):
@@ -52,22 +53,26 @@ class Cell(nn.Module):
 class AuxiliaryHead(nn.Module):
     """A second classifier on an inner cell's output, to strengthen the gradient there. Training only.
 
-    Needs a map of at least 8x8. CIFAR's 8x8 leaves one position in front of the classifier; larger maps are averaged.
+    Needs a map of at least 8x8, with the ImageNet stem 7x7. CIFAR's 8x8 and ImageNet's 7x7 leave one position in
+    front of the classifier; larger maps are averaged. For ImageNet the authors pool in steps of 2 and have no
+    BatchNorm behind the second convolution.
     """
 
-    def __init__(self, inputs: int, classes: int) -> None:
+    def __init__(self, inputs: int, classes: int, *, stem: Stem = "cifar") -> None:
         super().__init__()
+        narrow, wide = AUXILIARY_CHANNELS
+        last_norm = [nn.BatchNorm2d(wide)] if stem == "cifar" else []
         self.features = nn.Sequential(
             nn.ReLU(),
-            nn.AvgPool2d(5, stride=3, padding=0, count_include_pad=False),
-            nn.Conv2d(inputs, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
+            nn.AvgPool2d(5, stride=3 if stem == "cifar" else 2, padding=0, count_include_pad=False),
+            nn.Conv2d(inputs, narrow, 1, bias=False),
+            nn.BatchNorm2d(narrow),
             nn.ReLU(),
-            nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
+            nn.Conv2d(narrow, wide, 2, bias=False),
+            *last_norm,
             nn.ReLU(),
         )
-        self.classifier = nn.Linear(768, classes)
+        self.classifier = nn.Linear(wide, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to logits (N, classes)."""
@@ -75,7 +80,11 @@ class AuxiliaryHead(nn.Module):
 
 
 class EvaluationNetwork(nn.Module):
-    """A stack of one genotype's cells with the skeleton of the search network, for images of CIFAR's size and below."""
+    """A stack of one genotype's cells with the skeleton of the search network.
+
+    `stem`: "cifar" for small images; "imagenet" for those of which an eighth of the side is still a map to work on.
+    Attribute names are those of the authors' two networks, so that `state_dict` keys agree.
+    """
 
     auxiliary_head: AuxiliaryHead | None
 
@@ -88,12 +97,13 @@ class EvaluationNetwork(nn.Module):
         classes: int,
         auxiliary: bool = False,
         image_channels: int = 3,
+        stem: Stem = "cifar",
     ) -> None:
         super().__init__()
         reductions = reduction_layers(layers)
-        self.auxiliary_layer = 2 * layers // 3
+        self.auxiliary_layer = auxiliary_layer(layers)
         self.auxiliary_head = None
-        older, newer, after_reduction = self._build_stem(image_channels, channels)
+        older, newer, after_reduction = self._build_stem(stem, image_channels, channels)
         self.cells = nn.ModuleList()
         for layer in range(layers):
             reduction = layer in reductions
@@ -114,7 +124,7 @@ class EvaluationNetwork(nn.Module):
             )
             older, newer, after_reduction = newer, len(concat) * channels, reduction
             if auxiliary and layer == self.auxiliary_layer:
-                self.auxiliary_head = AuxiliaryHead(newer, classes)
+                self.auxiliary_head = AuxiliaryHead(newer, classes, stem=stem)
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
 
@@ -138,12 +148,19 @@ class EvaluationNetwork(nn.Module):
             if isinstance(module, DropPath):
                 module.probability, module.generator = probability, generator
 
-    def _build_stem(self, image_channels: int, channels: int) -> tuple[int, int, bool]:
+    def _build_stem(self, kind: Stem, image_channels: int, channels: int) -> tuple[int, int, bool]:
         """Make the stem; gives the first cell's input channels (older, newer) and whether it follows a reduction."""
+        self.stem_kind = kind
+        if kind == "imagenet":
+            self.stem0, self.stem1 = imagenet_stems(image_channels, channels)
+            return channels, channels, True
         self.stem = stem(image_channels, channels)
         return STEM_MULTIPLIER * channels, STEM_MULTIPLIER * channels, False
 
     def _stem(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The first cell's two inputs, (older, newer)."""
+        """The first cell's two inputs, (older, newer); with the ImageNet stem the older is twice as large."""
+        if self.stem_kind == "imagenet":
+            older = self.stem0(x)
+            return older, self.stem1(older)
         out = self.stem(x)
         return out, out

@@ -1,18 +1,11 @@
-"""What the search network and the evaluation network share: where cells reduce, and how a cell takes its inputs in."""
+"""What the search network and the evaluation network share: the stems, and how a cell takes its inputs in."""
 
 from __future__ import annotations
 
 from torch import nn
 
+from darts_core.layout import STEM_MULTIPLIER
 from darts_core.models.operations import FactorizedReduce, ReLUConvBN
-
-# The stem gives three times the channels of a cell's node: the authors' choice.
-STEM_MULTIPLIER = 3
-
-
-def reduction_layers(layers: int) -> frozenset[int]:
-    """Cells (from 0) that halve height and width and double the channels. DARTS (arXiv:1806.09055), section 3.1.1."""
-    return frozenset({layers // 3, 2 * layers // 3})
 
 
 def stem(image_channels: int, channels: int) -> nn.Sequential:
@@ -21,6 +14,25 @@ def stem(image_channels: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(image_channels, outputs, 3, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
+    )
+
+
+def imagenet_stems(image_channels: int, channels: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """The two first parts for images of ImageNet's size: to a quarter of the size, and from there to an eighth.
+
+    The second starts with a ReLU, the first ends without one: it is read by a cell, which starts with one itself.
+    """
+    half = channels // 2
+    return nn.Sequential(
+        nn.Conv2d(image_channels, half, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(half),
+        nn.ReLU(),
+        nn.Conv2d(half, channels, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+    ), nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
     )
 
 

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.genotypes import Genotype, derive
+from darts_core.layout import STEM_MULTIPLIER, reduction_layers
 from darts_core.models.operations import operation
-from darts_core.models.skeleton import STEM_MULTIPLIER, newer_input, older_input, reduction_layers, stem
+from darts_core.models.skeleton import newer_input, older_input, stem
 from darts_core.primitives import edges_of
 
 CELL_KINDS = ("normal", "reduce")

@@ -10,13 +10,21 @@ import pytest
 
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import ConfigError, GenotypeError
-from darts_core.genotypes import KNOWN, Edge, Genotype, derive, parse, to_json, to_python
+from darts_core.genotypes import FORMATS, KNOWN, Edge, Genotype, derive, parse, to_json, to_python
 
 LEGAL = [["skip_connect", 0], ["sep_conv_3x3", 1]]
 
 
 @pytest.mark.parametrize(
-    "module", ["darts_core", "darts_core.genotypes", "darts_core.configs", "darts_core.presets", "darts_core.data"]
+    "module",
+    [
+        "darts_core",
+        "darts_core.genotypes",
+        "darts_core.profile",
+        "darts_core.configs",
+        "darts_core.presets",
+        "darts_core.data",
+    ],
 )
 def test_edge_imports_without_torch(module: str) -> None:
     code = f"import sys, {module}; assert not {{'torch', 'numpy', 'sklearn'}} & sys.modules.keys()"
@@ -47,8 +55,8 @@ def test_nested_pairs_and_ranges_are_read() -> None:
         ([["skip_connect", -1], ["skip_connect", 1]], [2], r"normal\[0\]: node 2"),
         ([["sep_conv_9x9", 0], ["skip_connect", 1]], [2], r"normal\[0\]: unknown operation 'sep_conv_9x9'"),
         ([["none", 0], ["skip_connect", 1]], [2], r"normal\[0\]: unknown operation 'none'"),
-        ([["skip_connect", 0]], [2], "two entries for each of 1 to 12 nodes"),
-        ([], [2], "two entries for each of 1 to 12 nodes"),
+        ([["skip_connect", 0]], [2], "expected two entries for each of 1 to 12 nodes"),
+        ([], [2], "expected two entries for each of 1 to 12 nodes"),
         ([["skip_connect", True], ["skip_connect", 1]], [2], r"normal\[0\]: expected \[operation, node\]"),
         ([["skip_connect"], ["skip_connect", 1]], [2], r"normal\[0\]: expected"),
         (LEGAL, [3], "normal_concat: expected different nodes from 2 to 2"),
@@ -129,6 +137,12 @@ def test_search_spec_that_cannot_run_is_refused_by_its_field(changes: dict[str, 
     with pytest.raises(ConfigError) as refused:
         SearchConfig(**{"dataset": "digits", **changes}).resolved()
     assert {problem.loc for problem in refused.value.problems} == {(field,)}
+
+
+@pytest.mark.parametrize("form", ["python", "json", "mmrazor"])
+def test_evaluation_spec_takes_a_genotype_in_every_format(form: str) -> None:
+    spec = EvaluationConfig(dataset="cifar10", genotype=FORMATS[form](KNOWN["PC_DARTS"]))
+    assert spec.cell() == KNOWN["PC_DARTS"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,17 @@ PARAMETERS = {
     "AmoebaNet": (3_145_078, 3_603_072),
 }
 
+# The same with the ImageNet stem (48 channels, 14 cells, 1000 classes).
+IMAGENET_PARAMETERS = {
+    "DARTS_V1": (4_510_432, 5_771_208),
+    "DARTS_V2": (4_718_752, 5_979_528),
+    "MMRAZOR_97_32": (4_289_152, 5_549_928),
+    "PC_DARTS": (5_270_560, 6_531_336),
+    "PADDLESLIM_PC_DARTS": (5_186_944, 6_447_720),
+    "NASNet": (5_564_320, 6_800_520),
+    "AmoebaNet": (4_627_360, 5_863_560),
+}
+
 
 @pytest.mark.parametrize("name", PARAMETERS)
 @pytest.mark.parametrize("auxiliary", [False, True])
@@ -28,6 +39,48 @@ def test_known_genotype_has_exactly_the_published_number_of_parameters(name: str
     with torch.device("meta"):
         network = EvaluationNetwork(KNOWN[name], channels=36, layers=20, classes=10, auxiliary=auxiliary)
     assert sum(p.numel() for p in network.parameters()) == PARAMETERS[name][auxiliary]
+
+
+@pytest.mark.parametrize("name", IMAGENET_PARAMETERS)
+@pytest.mark.parametrize("auxiliary", [False, True])
+def test_known_genotype_has_the_published_parameters_with_the_imagenet_stem(name: str, auxiliary: bool) -> None:
+    with torch.device("meta"):
+        network = EvaluationNetwork(
+            KNOWN[name], channels=48, layers=14, classes=1000, auxiliary=auxiliary, stem="imagenet"
+        )
+    assert sum(p.numel() for p in network.parameters()) == IMAGENET_PARAMETERS[name][auxiliary]
+
+
+def test_imagenet_network_has_the_authors_keys() -> None:
+    network = EvaluationNetwork(KNOWN["DARTS_V2"], channels=4, layers=6, classes=10, auxiliary=True, stem="imagenet")
+    keys = network.state_dict().keys()
+    assert {key.rpartition(".")[0] for key in keys if key.startswith(("stem", "auxiliary_head", "cells.0.prep"))} == {
+        "stem0.0",
+        "stem0.1",
+        "stem0.3",
+        "stem0.4",
+        "stem1.1",
+        "stem1.2",
+        "cells.0.preprocess0.conv_1",
+        "cells.0.preprocess0.conv_2",
+        "cells.0.preprocess0.bn",
+        "cells.0.preprocess1.op.1",
+        "cells.0.preprocess1.op.2",
+        "auxiliary_head.features.2",
+        "auxiliary_head.features.3",
+        "auxiliary_head.features.5",
+        "auxiliary_head.classifier",
+    }
+
+
+@pytest.mark.parametrize("image", [224, 225])
+def test_imagenet_network_classifies_with_both_heads(image: int) -> None:
+    network = EvaluationNetwork(
+        KNOWN["DARTS_V2"], channels=4, layers=3, classes=5, auxiliary=True, image_channels=1, stem="imagenet"
+    )
+    logits, auxiliary = network.train().with_auxiliary(torch.randn(2, 1, image, image))
+    assert auxiliary is not None
+    assert logits.shape == auxiliary.shape == (2, 5)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -1,0 +1,48 @@
+"""Genotypes that the user names on the command line: by a known name, a file or in full. Needs no service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from darts_core.genotypes import Genotype
+
+_LIKE_A_NAME = re.compile(r"[\w./~-]*")
+# Far above any genotype: a file that is longer was named by mistake.
+_LARGEST_FILE = 1 << 20
+
+
+def read_genotype(source: str) -> Genotype:
+    """A known name, a file in any of the formats, or a genotype's text. Raises typer.BadParameter."""
+    from darts_core.errors import GenotypeError
+    from darts_core.genotypes import KNOWN, parse
+
+    if source in KNOWN:
+        return KNOWN[source]
+    text = text_of_file(source)
+    if text is None and _LIKE_A_NAME.fullmatch(source):
+        raise typer.BadParameter(f"{source!r} is neither a file nor a known genotype; known: {', '.join(KNOWN)}")
+    try:
+        return parse(source if text is None else text)
+    except GenotypeError as error:
+        raise typer.BadParameter(str(error) if text is None else f"{source}: {error}") from error
+
+
+def text_of_file(source: str) -> str | None:
+    """What the file of that name holds, None when there is none. Raises typer.BadParameter for one of no use."""
+    file = Path(source)
+    try:
+        if not file.is_file():
+            return None
+    except OSError:  # a genotype's text in full is too long for a file's name
+        return None
+    try:
+        if file.stat().st_size > _LARGEST_FILE:
+            raise typer.BadParameter(f"{file} is too large for a genotype")
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} holds no text of a genotype: {error}") from error

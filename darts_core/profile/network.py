@@ -1,0 +1,153 @@
+"""The cost of an evaluation network, cell by cell. Imports no torch.
+
+It follows darts_core/models/evaluation_network.py step by step; tests hold the two to the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from darts_core.genotypes import Edge, Genotype
+from darts_core.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, auxiliary_layer, reduction_layers
+from darts_core.profile.costs import Chain, Cost, Map, operation, relu_conv_norm
+from darts_core.profile.shapes import Shape
+
+
+@dataclass(frozen=True)
+class CellProfile:
+    """One cell. channels: that its output holds, all nodes together; height and width: of its output."""
+
+    index: int
+    kind: Literal["normal", "reduce"]
+    channels: int
+    height: int
+    width: int
+    parameters: int
+    multiply_adds: int
+    activation_bytes: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a network costs in one forward pass of one image in evaluation mode, the auxiliary head aside.
+
+    parameters: trainable ones. multiply_adds: of convolutions and linear layers. activation_bytes: all that the layers
+    put out, as float32, an upper bound: inference frees most of it at once, and training keeps some 0.7 of it for each
+    image (DARTS_V2, both presets, by the tensors that autograd saved). `stem` and `classifier`: what is outside of the
+    cells.
+    """
+
+    parameters: int
+    parameters_with_auxiliary: int
+    multiply_adds: int
+    activation_bytes: int
+    stem: Cost
+    cells: tuple[CellProfile, ...]
+    classifier: Cost
+
+    def totals(self) -> dict[str, int]:
+        """The three figures that published tables compare."""
+        return {
+            "parameters": self.parameters,
+            "parameters_with_auxiliary": self.parameters_with_auxiliary,
+            "multiply_adds": self.multiply_adds,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain numbers, lists and objects."""
+        return asdict(self)
+
+
+def profile(genotype: Genotype, shape: Shape) -> Profile:
+    """Reckon up the evaluation network of a genotype. Milliseconds, whatever the size."""
+    older, newer, stem, after_reduction = _stems(shape)
+    reductions = reduction_layers(shape.layers)
+    channels, auxiliary_inputs = shape.channels, 0
+    total, cells = stem, []
+    for layer in range(shape.layers):
+        reduction = layer in reductions
+        if reduction:
+            channels *= 2
+        edges = genotype.reduce if reduction else genotype.normal
+        concat = genotype.reduce_concat if reduction else genotype.normal_concat
+        out, cost = _cell(edges, concat, older, newer, channels, reduction=reduction, after_reduction=after_reduction)
+        cells.append(_cell_profile(layer, "reduce" if reduction else "normal", out, cost))
+        total += cost
+        older, newer, after_reduction = newer, out, reduction
+        if layer == auxiliary_layer(shape.layers):
+            auxiliary_inputs = out.channels
+    classifier = Chain(newer).global_pool().linear(shape.classes).cost
+    total += classifier
+    return Profile(
+        parameters=total.parameters,
+        parameters_with_auxiliary=total.parameters + _auxiliary_parameters(auxiliary_inputs, shape),
+        multiply_adds=total.multiply_adds,
+        activation_bytes=total.activation_bytes,
+        stem=stem,
+        cells=tuple(cells),
+        classifier=classifier,
+    )
+
+
+def _stems(shape: Shape) -> tuple[Map, Map, Cost, bool]:
+    """The first cell's two inputs (older, newer), what they cost, and whether the cell counts as after a reduction."""
+    images = Chain(Map(shape.image_channels, shape.image, shape.image))
+    if shape.stem == "cifar":
+        images.convolution(STEM_MULTIPLIER * shape.channels, (3, 3)).norm()
+        return images.map, images.map, images.cost, False
+    half, twice = shape.channels // 2, (2, 2)
+    images.convolution(half, (3, 3), twice).norm().relu().convolution(shape.channels, (3, 3), twice).norm()
+    second = Chain(images.map).relu().convolution(shape.channels, (3, 3), twice).norm()
+    return images.map, second.map, images.cost + second.cost, True
+
+
+def _cell(
+    edges: tuple[Edge, ...],
+    concat: tuple[int, ...],
+    older: Map,
+    newer: Map,
+    channels: int,
+    *,
+    reduction: bool,
+    after_reduction: bool,
+) -> tuple[Map, Cost]:
+    """The shape of a cell's output, and what the whole cell costs."""
+    inputs = [Chain(older), Chain(newer)]
+    if after_reduction:
+        inputs[0].factorized_reduce(channels)
+    else:
+        relu_conv_norm(inputs[0], channels)
+    relu_conv_norm(inputs[1], channels)
+    states = [chain.map for chain in inputs]
+    cost = inputs[0].cost + inputs[1].cost
+    for node in range(0, len(edges), 2):
+        for op, source in edges[node : node + 2]:
+            chain = Chain(states[source])
+            operation(op, chain, 2 if reduction and source < 2 else 1)
+            cost += chain.cost
+        states.append(chain.map)
+        cost += Cost(activations=chain.map.size)  # the sum of the two edges
+    node_map = states[-1]
+    out = Map(len(concat) * channels, node_map.height, node_map.width)
+    return out, cost + Cost(activations=out.size)
+
+
+def _cell_profile(index: int, kind: Literal["normal", "reduce"], out: Map, cost: Cost) -> CellProfile:
+    return CellProfile(
+        index,
+        kind,
+        out.channels,
+        out.height,
+        out.width,
+        cost.parameters,
+        cost.multiply_adds,
+        cost.activation_bytes,
+    )
+
+
+def _auxiliary_parameters(inputs: int, shape: Shape) -> int:
+    """Of the auxiliary head: 1x1 convolution, BatchNorm, 2x2 convolution, BatchNorm (not for ImageNet), linear."""
+    narrow, wide = AUXILIARY_CHANNELS
+    norms = 2 * narrow + (2 * wide if shape.stem == "cifar" else 0)
+    return inputs * narrow + narrow * wide * 4 + norms + wide * shape.classes + shape.classes

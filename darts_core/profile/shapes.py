@@ -1,0 +1,74 @@
+"""The sizes that, with a genotype, make an evaluation network. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final, get_args
+
+from darts_core.errors import ConfigError, Problem
+from darts_core.layout import Stem
+
+_RANGES: Final = {
+    "channels": (2, 1024),
+    "layers": (3, 100),
+    "classes": (1, 1_000_000),
+    "image": (1, 4096),
+    "image_channels": (1, 1024),
+}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An evaluation network's sizes. Raises ConfigError on construction, with every field that is out of range.
+
+    channels: of the first cells. layers: cells. image: height and width in pixels.
+    """
+
+    channels: int
+    layers: int
+    classes: int
+    image: int
+    image_channels: int = 3
+    stem: Stem = "cifar"
+
+    def __post_init__(self) -> None:
+        problems = [
+            Problem((field,), f"must be from {least:,} to {most:,}, not {getattr(self, field):,}")
+            for field, (least, most) in _RANGES.items()
+            if not least <= getattr(self, field) <= most
+        ]
+        if self.channels % 2:
+            problems.append(Problem(("channels",), f"must be even, not {self.channels}: some layers halve them"))
+        if self.stem not in get_args(Stem):
+            problems.append(Problem(("stem",), f"unknown stem {self.stem!r}; known: {', '.join(get_args(Stem))}"))
+        if problems:
+            raise ConfigError(problems)
+
+
+# The evaluation networks of the DARTS paper (arXiv:1806.09055), sections 3.2 and 3.3.
+PROFILE_PRESETS: Final[dict[str, Shape]] = {
+    "cifar10": Shape(channels=36, layers=20, classes=10, image=32),
+    "imagenet": Shape(channels=48, layers=14, classes=1000, image=224, stem="imagenet"),
+}
+
+
+def shape_of(
+    preset: str = "cifar10",
+    *,
+    channels: int | None = None,
+    layers: int | None = None,
+    classes: int | None = None,
+    image: int | None = None,
+) -> Shape:
+    """A preset's shape, with what is given instead. Raises ConfigError for an unknown preset or a size out of range."""
+    if preset not in PROFILE_PRESETS:
+        known = ", ".join(PROFILE_PRESETS)
+        raise ConfigError([Problem(("preset",), f"unknown preset {preset!r}; known: {known}")])
+    base = PROFILE_PRESETS[preset]
+    return replace(
+        base,
+        channels=base.channels if channels is None else channels,
+        layers=base.layers if layers is None else layers,
+        classes=base.classes if classes is None else classes,
+        image=base.image if image is None else image,
+    )

@@ -1,0 +1,140 @@
+"""`dartboard genotype` and `dartboard profile` of what needs no service."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from api.schemas.searches import GenotypeOut
+from client import sdk
+from client.cli import app
+from darts_core.genotypes import FORMATS, KNOWN, parse, to_dot, to_json
+
+FIGURES = {
+    ("DARTS_V2", "cifar10"): {
+        "parameters": 3_349_342,
+        "parameters_with_auxiliary": 3_825_768,
+        "multiply_adds": 528_359_040,
+    },
+    ("DARTS_V2", "imagenet"): {
+        "parameters": 4_718_752,
+        "parameters_with_auxiliary": 5_979_528,
+        "multiply_adds": 529_911_552,
+    },
+}
+
+
+def _dartboard(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def _said(answer: Result) -> str:
+    """What a refusal says, without the frame that it is set in."""
+    return " ".join(answer.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("name", "preset"), FIGURES)
+def test_profile_prints_three_plain_integers_as_json_and_nothing_else(name: str, preset: str) -> None:
+    answer = _dartboard("profile", name, "--preset", preset, "--json")
+    assert answer.exit_code == 0
+    assert json.loads(answer.stdout) == FIGURES[name, preset]
+    assert all(type(figure) is int for figure in json.loads(answer.stdout).values())
+
+
+def test_profile_shows_every_cell_and_the_totals() -> None:
+    answer = _dartboard("profile", "DARTS_V2", "--layers", "5")
+    assert answer.exit_code == 0
+    kinds = [line.split()[1] for line in answer.stdout.splitlines() if line.strip()[:1].isdigit()]
+    assert kinds[:5] == ["normal", "reduce", "normal", "reduce", "normal"]
+    assert "with the auxiliary head" in answer.stdout
+
+
+def test_profile_takes_other_sizes_than_the_preset() -> None:
+    arguments = ("--channels", "16", "--layers", "8", "--classes", "100", "--image", "64", "--json")
+    bigger, smaller = (json.loads(_dartboard("profile", "DARTS", *a).stdout) for a in (("--json",), arguments))
+    assert bigger["parameters"] > smaller["parameters"]
+
+
+@pytest.mark.parametrize("form", ["python", "json", "mmrazor"])
+def test_a_file_in_any_format_is_profiled_and_printed_in_any_other(tmp_path: Path, form: str) -> None:
+    genotype = KNOWN["MMRAZOR_97_32"]
+    (tmp_path / "cell").write_text(FORMATS[form](genotype) + "\n")
+    file = str(tmp_path / "cell")
+    assert json.loads(_dartboard("profile", file, "--json").stdout)["parameters"] == 2_946_286
+    for other in ("python", "json", "mmrazor"):
+        assert parse(_dartboard("genotype", file, "--format", other).stdout) == genotype
+    assert _dartboard("genotype", file, "--format", "dot").stdout == to_dot(genotype)
+
+
+def test_a_genotype_in_full_is_read_too() -> None:
+    text = FORMATS["python"](KNOWN["DARTS_V1"])
+    assert json.loads(_dartboard("genotype", text, "--json").stdout) == to_json(KNOWN["DARTS_V1"])
+
+
+@pytest.mark.parametrize("command", ["genotype", "profile"])
+@pytest.mark.parametrize("name", ["NO_SUCH", "no/such.yaml", "darts_v2"])
+def test_an_unknown_name_ends_with_2_and_the_known_ones(command: str, name: str) -> None:
+    answer = _dartboard(command, name)
+    assert answer.exit_code == 2
+    assert all(known in _said(answer) for known in KNOWN)
+
+
+def test_a_file_that_holds_no_genotype_ends_with_2_and_its_bad_entry(tmp_path: Path) -> None:
+    (tmp_path / "cell.yaml").write_text(FORMATS["mmrazor"](KNOWN["DARTS_V2"]).replace("dil_conv_3x3", "dil_conv_9x9"))
+    (tmp_path / "picture").write_bytes(b"\x89PNG\xff\xfe")
+    bad = _dartboard("profile", str(tmp_path / "cell.yaml"))
+    assert bad.exit_code == 2
+    assert "normal_n5_p2" in _said(bad)
+    assert "dil_conv_9x9" in _said(bad)
+    assert _dartboard("profile", str(tmp_path / "picture")).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("profile", "DARTS", "--channels", "7"), "channels: must be even"),
+        (("profile", "DARTS", "--layers", "0"), "layers: must be from 3 to 100"),
+        (("profile", "DARTS", "--preset", "mnist"), "'mnist' is not one of"),
+        (("profile", "DARTS", "--family", "rnn"), "'rnn' is not one of"),
+        (("genotype", "DARTS", "--format", "svg"), "'svg' is not one of"),
+        (("genotype", "DARTS", "--format", "dot", "--json"), "exclude each other"),
+        (("genotype", "DARTS", "--epoch", "3"), "goes with a search's id only"),
+        (("genotype", "NASNet", "--format", "mmrazor"), "node 3 reads state 0 twice"),
+    ],
+)
+def test_what_cannot_be_done_ends_with_2_and_the_reason(arguments: tuple[str, ...], says: str) -> None:
+    answer = _dartboard(*arguments)
+    assert answer.exit_code == 2
+    assert says in _said(answer)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_cell_of_a_search_comes_in_every_format(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    genotype = KNOWN["DARTS_V2"]
+
+    def found(self: sdk.Dartboard, search_id: UUID, epoch: int | None = None) -> GenotypeOut:
+        return GenotypeOut(**to_json(genotype), epoch=epoch)
+
+    monkeypatch.setattr(sdk.Dartboard, "genotype", found)
+    answer = _dartboard("genotype", str(UUID(int=7)), "--epoch", "3", "--format", form)
+    assert answer.exit_code == 0
+    if form == "json":
+        assert json.loads(answer.stdout)["epoch"] == 3
+    else:
+        assert answer.stdout.rstrip("\n") == FORMATS[form](genotype).rstrip("\n")
+
+
+def test_neither_command_imports_torch() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from client.cli import app\n"
+        "for command in ('genotype', 'profile'):\n"
+        "    assert CliRunner().invoke(app, [command, 'DARTS_V2', '--json']).exit_code == 0\n"
+        "assert not {'torch', 'numpy'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
