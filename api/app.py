@@ -21,7 +21,7 @@ from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
 from api.jobs.workers import WorkerService
 from api.limits import BodyLimit
-from api.routes import checkpoints, evaluations, jobs, operation, searches, worker
+from api.routes import checkpoints, evaluations, genotypes, jobs, operation, searches, worker
 from api.security import CurlJson, LocalOnly
 from api.settings import Settings, get_settings
 from api.version import VERSION
@@ -42,7 +42,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(CurlJson)
     app.add_middleware(BodyLimit)
     app.add_middleware(LocalOnly)
-    for module in (searches, evaluations, jobs, checkpoints, operation, worker):
+    for module in (searches, evaluations, jobs, genotypes, checkpoints, operation, worker):
         app.include_router(module.router)
     openapi.install(app)
     return app

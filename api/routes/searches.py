@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import Header, Query, Response
-from fastapi.responses import PlainTextResponse
+from fastapi import Query, Response
 
 from api.deps import Jobs, Reading
+from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.searches import AlphasOut, GenotypeOut, SearchCreate
 from api.views import job_out
+from darts_core.genotypes import parse
+from darts_core.profile import shape_for
 
 router = job_router(JobKind.SEARCH)
 AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest unless given")]
@@ -28,29 +30,24 @@ async def create_search(body: SearchCreate, jobs: Jobs, response: Response, key:
     return job_out(submitted.job)
 
 
-@router.get(
-    "/{job_id}/genotype",
-    response_model=GenotypeOut,
-    responses={
-        200: {"content": {"text/x-python": {"schema": {"type": "string"}}}},
-        **documented(404, 409),
-    },
-)
+@router.get("/{job_id}/genotype", response_model=GenotypeOut, responses=TEXT_ANSWERS | documented(404, 409))
 async def get_genotype(
-    job_id: JobId,
-    jobs: Jobs,
-    reading: Reading,
-    epoch: AtEpoch = None,
-    format: Annotated[Literal["json", "python"] | None, Query(description="`Accept` works, too")] = None,  # noqa: A002
-    accept: Annotated[str, Header(include_in_schema=False)] = "",
+    job_id: JobId, jobs: Jobs, reading: Reading, wanted: WantedFormat, epoch: AtEpoch = None
 ) -> Response | GenotypeOut:
-    """The cell that the alphas stand for. 409 while no epoch has ended."""
+    """The cell that the alphas stand for. 409 while no epoch has ended.
+
+    `parameters` and `multiply_adds` are those of the evaluation network that the data set's preset would train.
+    """
     job = await jobs.get(job_id, JobKind.SEARCH)
     found = await reading.epoch(job, epoch)
     assert found.genotype is not None
-    if format == "python" or (format is None and "text/x-python" in accept):
-        return PlainTextResponse(found.genotype["text"] + "\n", media_type="text/x-python")
-    return GenotypeOut(**found.genotype, epoch=found.epoch, primitives=job.spec["primitives"])
+    return genotype_answer(
+        parse(found.genotype),
+        wanted,
+        shape=shape_for(job.spec["dataset"]),
+        epoch=found.epoch,
+        primitives=job.spec["primitives"],
+    )
 
 
 @router.get("/{job_id}/alphas", responses=documented(404, 409))

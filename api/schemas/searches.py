@@ -30,6 +30,15 @@ class GenotypeOut(BaseModel):
     text: str
     epoch: int | None = None
     primitives: list[str] | None = None
+    parameters: int | None = Field(None, description="of the evaluation network; null where its size is not known")
+    parameters_with_auxiliary: int | None = None
+    multiply_adds: int | None = Field(None, description="of convolutions and linear layers, for one image")
+
+
+class GenotypeList(BaseModel):
+    """Names of genotypes."""
+
+    items: list[str]
 
 
 class AlphasOut(BaseModel):

@@ -17,11 +17,15 @@ _FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Sizes of a built-in data set. `image`: height and width in pixels. `train` and `test`: images in each split."""
+    """Sizes of a built-in data set.
+
+    image: height and width in pixels. channels: 1 for grey. train, test: images in each split.
+    """
 
     name: str
     classes: int
     image: int
+    channels: int
     train: int
     test: int
     preset: str
@@ -29,8 +33,8 @@ class DatasetInfo:
 
 BUILT_IN: Final[dict[str, DatasetInfo]] = {
     # scikit-learn's 8x8 scans of handwritten digits: 1,797 images, a fixed stratified fifth of them for testing.
-    "digits": DatasetInfo("digits", classes=10, image=8, train=1437, test=360, preset="digits"),
-    "cifar10": DatasetInfo("cifar10", classes=10, image=32, train=50_000, test=10_000, preset="cifar10"),
+    "digits": DatasetInfo("digits", classes=10, image=8, channels=1, train=1437, test=360, preset="digits"),
+    "cifar10": DatasetInfo("cifar10", classes=10, image=32, channels=3, train=50_000, test=10_000, preset="cifar10"),
 }
 FOLDER_PRESET: Final = "cifar10"
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
+from darts_core.data.catalogue import BUILT_IN
 from darts_core.errors import ConfigError, Problem
 from darts_core.layout import Stem
+from darts_core.presets import EVALUATION_PRESETS
 
 _RANGES: Final = {
     "channels": (2, 1024),
@@ -72,3 +74,12 @@ def shape_of(
         classes=base.classes if classes is None else classes,
         image=base.image if image is None else image,
     )
+
+
+def shape_for(dataset: str) -> Shape | None:
+    """The evaluation network that the data set's own preset trains; None for data whose size only a worker knows."""
+    info = BUILT_IN.get(dataset)
+    if info is None:
+        return None
+    values = EVALUATION_PRESETS[info.preset]
+    return Shape(values["channels"], values["layers"], info.classes, info.image, info.channels)

@@ -1,0 +1,58 @@
+"""A genotype as an HTTP answer, in whichever format was asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Depends, Header, Query, Response
+from fastapi.responses import PlainTextResponse
+
+from api.problems import ProblemError
+from api.schemas.searches import GenotypeOut
+from darts_core.errors import GenotypeError
+from darts_core.genotypes import FORMATS, Genotype, to_json
+from darts_core.profile import Shape, profile
+
+Format = Literal["json", "python", "mmrazor", "dot"]
+_MEDIA_TYPES: Final[dict[Format, str]] = {
+    "json": "application/json",
+    "python": "text/x-python",
+    "mmrazor": "application/yaml",
+    "dot": "text/vnd.graphviz",
+}
+TEXT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {media: {"schema": {"type": "string"}} for f, media in _MEDIA_TYPES.items() if f != "json"}}
+}
+
+
+def _wanted(
+    format: Annotated[Format | None, Query(description="`Accept` works, too")] = None,  # noqa: A002
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Format:
+    asked = [f for f, media in _MEDIA_TYPES.items() if media in accept]
+    return format or (asked[0] if asked else "json")
+
+
+WantedFormat = Annotated[Format, Depends(_wanted)]
+
+
+def genotype_answer(
+    genotype: Genotype,
+    wanted: Format,
+    *,
+    shape: Shape | None,
+    epoch: int | None = None,
+    primitives: list[str] | None = None,
+) -> Response | GenotypeOut:
+    """The genotype as JSON, with what its evaluation network of this shape costs, or as text.
+
+    Raises ProblemError 422 when the format cannot hold it.
+    """
+    if wanted == "json":
+        costs = {} if shape is None else profile(genotype, shape).totals()
+        return GenotypeOut(**to_json(genotype), epoch=epoch, primitives=primitives, **costs)
+    try:
+        text = FORMATS[wanted](genotype)
+    except GenotypeError as error:
+        raise ProblemError(422, f"{wanted}: {error}") from error
+    return PlainTextResponse(text.rstrip("\n") + "\n", media_type=_MEDIA_TYPES[wanted])
