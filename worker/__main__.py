@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -10,6 +11,7 @@ from celery.signals import task_failure, worker_ready, worker_shutting_down
 from pydantic import ValidationError
 
 from worker.folder import lock_state
+from worker.lifeline import PARENT_VARIABLE
 from worker.logs import configure
 from worker.settings import WorkerSettings, get_settings
 
@@ -36,6 +38,7 @@ def main() -> int:
         return 2
     settings.drain_flag.unlink(missing_ok=True)
     _connect_signals(settings)
+    os.environ[PARENT_VARIABLE] = str(os.getpid())
 
     from worker.app import app
 

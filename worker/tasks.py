@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ from celery.signals import worker_process_init
 
 from client.worker_api import WorkerApi, WorkerApiError
 from worker.app import app
+from worker.lifeline import is_orphan
 from worker.logs import configure
 from worker.settings import get_settings
 
@@ -33,5 +35,7 @@ def wake() -> None:
 @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
 def _prepare_child(**_: Any) -> None:
     """The child imports torch before the first wake-up, not after it."""
+    if is_orphan():
+        os._exit(1)
     configure()
     import worker.attempt  # noqa: F401
