@@ -75,7 +75,7 @@ async def list_datasets() -> DatasetList:
                 name=d.name,
                 kind="images",
                 classes=d.classes,
-                image=d.image,
+                image=d.side,
                 train=d.train,
                 test=d.test,
                 preset=d.preset,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from darts_core.data.catalogue import BUILT_IN, folder_of
+from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, folder_of, is_plain_name
 from darts_core.errors import DataError, Problem
 
 # JSON knows no infinity, and no hyper-parameter needs one.
@@ -26,8 +26,13 @@ class TrainingConfig(BaseModel):
     family: Literal["cnn"] = "cnn"
     dataset: str = Field(
         max_length=120,
-        description="`digits`, `cifar10`, or `folder:NAME` for class folders under the workers' data root",
+        description="a built-in set, an uploaded one, or `folder:NAME` for class folders under the workers' data root",
         examples=["digits"],
+    )
+    dataset_checksum: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="of an uploaded set's content; filled in when the job is made, so that it keeps its data",
     )
     preset: str | None = Field(
         None, max_length=60, description="where unset values come from; chosen by the data set unless given"
@@ -53,29 +58,47 @@ class TrainingConfig(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-def dataset_problems(dataset: str) -> list[Problem]:
-    """What is wrong with the data set's name, if anything."""
-    try:
-        folder_of(dataset)
-    except DataError as error:
-        return [Problem(("dataset",), str(error))]
+def known_info(config: Mapping[str, Any], info: DatasetInfo | None) -> DatasetInfo | None:
+    """What is known of the spec's data set: what the caller knows, else the catalogue's page.
+
+    None for a set that only a worker can open: then its sizes are checked there.
+    """
+    return info or BUILT_IN.get(config["dataset"])
+
+
+def dataset_problems(dataset: str, checksum: str | None, info: DatasetInfo | None) -> list[Problem]:
+    """What is wrong with the data set's name, if anything.
+
+    A name that neither the catalogue nor `info` knows stands for an uploaded set, and needs its checksum.
+    """
+    if info is None and checksum is None:
+        try:
+            folder_of(dataset)
+        except DataError as error:
+            return [Problem(("dataset",), str(error))]
+        return []
+    if info is None:
+        if dataset in BUILT_IN or dataset.startswith(FOLDER_PREFIX):
+            return [Problem(("dataset_checksum",), f"is for uploaded data sets; {dataset} is none")]
+        return [] if is_plain_name(dataset) else [Problem(("dataset",), f"{dataset!r} is no name of a data set")]
+    if checksum not in (None, info.checksum):
+        message = f"{dataset} is now {info.checksum or 'a built-in set'}, not {checksum}: leave it out to use that"
+        return [Problem(("dataset_checksum",), message)]
     return []
 
 
-def split_problems(config: Mapping[str, Any], parts: Mapping[str, float]) -> list[Problem]:
+def split_problems(batch_size: int, parts: Mapping[str, float], info: DatasetInfo | None) -> list[Problem]:
     """Whether a batch fits in each part (a share of the training images) of a data set whose size is known."""
-    info = BUILT_IN.get(config["dataset"])
     if info is None:
-        return []  # a folder's size is known to the worker alone: it checks again
+        return []  # the worker alone knows the size: it checks again
     problems = []
     for name, share in parts.items():
         size = part_size(info.train, share)
-        if config["batch_size"] > size:
+        if batch_size > size:
             problems.append(
                 Problem(
                     ("batch_size",),
-                    f"{config['batch_size']} is larger than the {size:,} {name} images of {info.name}; "
-                    f"give at most {size:,}",
+                    f"{batch_size} is larger than the {size:,} {name} images of {info.name}; give at most {size:,}",
                 )
             )
     return problems

@@ -11,11 +11,12 @@ from darts_core.configs.common import (
     NonNegative,
     TrainingConfig,
     dataset_problems,
+    known_info,
     part_size,
     split_problems,
 )
 from darts_core.configs.search import BatchSize
-from darts_core.data.catalogue import BUILT_IN, preset_of
+from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, GenotypeError, Problem
 from darts_core.genotypes import Genotype, parse, to_json
 from darts_core.presets import EVALUATION_PRESETS, preset_values
@@ -37,7 +38,8 @@ class RetrainingConfig(TrainingConfig):
         1.0,
         gt=0,
         le=1,
-        description="share of the training images to train on; the rest chooses the best epoch",
+        description="share of the training images to train on; the rest chooses the best epoch, unless the data set "
+        "has validation images of its own for that",
     )
     cutout: int = Field(16, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
 
@@ -63,22 +65,27 @@ class EvaluationConfig(RetrainingConfig):
         """The genotype to build."""
         return parse(self.genotype)
 
-    def resolved(self) -> EvaluationConfig:
+    def resolved(self, info: DatasetInfo | None = None) -> EvaluationConfig:
         """The same spec with every value filled in, from its preset where it says nothing itself.
 
-        Raises ConfigError with everything that is wrong, field by field.
+        info: of the data set, where the caller knows more than the catalogue: of an uploaded one. Raises ConfigError
+        with everything that is wrong, field by field.
         """
-        problems = dataset_problems(self.dataset)
-        preset = self.preset or (preset_of(self.dataset) if not problems else "cifar10")
+        problems = dataset_problems(self.dataset, self.dataset_checksum, info)
+        preset = self.preset or preset_of(self.dataset)
         values = {**preset_values(EVALUATION_PRESETS, preset), **self.given(), "preset": preset}
-        problems += split_problems(values, {"training": values["train_portion"]})
-        problems += _auxiliary_problems(values)
+        info = known_info(values, info)
+        values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
+        if info is not None:
+            values |= _fitting(info, self.model_fields_set)
+        problems += split_problems(values["batch_size"], {"training": values["train_portion"]}, info)
+        problems += _auxiliary_problems(values, info)
         if problems:
             raise ConfigError(problems)
         return EvaluationConfig(**values)
 
     def split_sizes(self, images: int) -> tuple[int, int]:
-        """Images to train on and images to choose the best epoch by, out of `images`; the second may be 0."""
+        """Images to train on and images held out of training, out of `images`; the second may be 0."""
         training = part_size(images, self.train_portion)
         return training, images - training
 
@@ -91,13 +98,22 @@ def auxiliary_fits(image: int) -> bool:
     return -(-image // 4) >= 8
 
 
-def _auxiliary_problems(values: dict[str, Any]) -> list[Problem]:
-    info = BUILT_IN.get(values["dataset"])
-    if not values["auxiliary"] or info is None or auxiliary_fits(info.image):
+def _fitting(info: DatasetInfo, given: set[str]) -> dict[str, Any]:
+    """What the data decides where the spec says nothing, whatever the preset has."""
+    values: dict[str, Any] = {}
+    if "auxiliary" not in given and not auxiliary_fits(info.side):
+        values["auxiliary"] = False
+    if "train_portion" not in given and info.valid:
+        values["train_portion"] = 1.0
+    return values
+
+
+def _auxiliary_problems(values: dict[str, Any], info: DatasetInfo | None) -> list[Problem]:
+    if not values["auxiliary"] or info is None or auxiliary_fits(info.side):
         return []
     return [
         Problem(
             ("auxiliary",),
-            f"needs images of at least 29x29 pixels, {info.name} has {info.image}x{info.image}",
+            f"needs images of at least 29x29 pixels, {info.name} has {info.width}x{info.height}",
         )
     ]

@@ -12,10 +12,11 @@ from darts_core.configs.common import (
     Rate,
     TrainingConfig,
     dataset_problems,
+    known_info,
     part_size,
     split_problems,
 )
-from darts_core.data.catalogue import preset_of
+from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets import SEARCH_PRESETS, preset_values
 from darts_core.primitives import CNN_SPACES, CnnPrimitive, CnnSpace
@@ -42,17 +43,20 @@ class SearchConfig(TrainingConfig):
         0.5, gt=0, lt=1, description="share of the training images that trains weights; the rest moves alphas"
     )
 
-    def resolved(self) -> SearchConfig:
+    def resolved(self, info: DatasetInfo | None = None) -> SearchConfig:
         """The same spec with every value filled in, from its preset where it says nothing itself.
 
-        Raises ConfigError with everything that is wrong, field by field.
+        info: of the data set, where the caller knows more than the catalogue: of an uploaded one. Raises ConfigError
+        with everything that is wrong, field by field.
         """
-        problems = dataset_problems(self.dataset)
-        preset = self.preset or (preset_of(self.dataset) if not problems else "cifar10")
+        problems = dataset_problems(self.dataset, self.dataset_checksum, info)
+        preset = self.preset or preset_of(self.dataset)
         values = {**preset_values(SEARCH_PRESETS, preset), **self.given(), "preset": preset}
+        info = known_info(values, info)
+        values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
         problems += _fill_primitives(values)
         problems += _fill_order(values)
-        problems += split_problems(values, _parts(values["train_portion"]))
+        problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
             raise ConfigError(problems)
         return SearchConfig(**values)

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def load(dataset: str, data_root: Path) -> ImageData:
-    """Read a data set whole: `digits`, `cifar10` (downloaded into data_root when missing) or `folder:NAME` in it.
+    """Read a data set whole: a built-in one (downloaded into data_root when missing) or `folder:NAME` in it.
 
     Raises DataError that names the cause and the way out: unknown name, missing or broken files, no network.
     """
-    from darts_core.data import cifar, digits, folders
+    from darts_core.data import digits, folders, torchvision_sets
     from darts_core.data.catalogue import folder_of
 
     name = folder_of(dataset)
     if name is not None:
         return folders.read(name, data_root)
-    return digits.read() if dataset == "digits" else cifar.read(data_root)
+    return digits.read() if dataset == "digits" else torchvision_sets.read(dataset, data_root)

@@ -12,31 +12,57 @@ from typing import Final
 from darts_core.errors import DataError
 
 FOLDER_PREFIX: Final = "folder:"
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+FOLDER_PRESET: Final = "cifar10"
+NAME_RULE: Final = "up to 100 letters, digits, '.', '_' or '-', the first one a letter or digit"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Sizes of a built-in data set.
+    """Sizes of a data set.
 
-    image: height and width in pixels. channels: 1 for grey. train, test: images in each split.
+    height, width: in pixels. channels: 1 for grey. train, valid, test: images in each part; `valid` is 0 where runs
+    hold out training images of their own. checksum: of an uploaded set's content, None for built-in ones.
     """
 
     name: str
     classes: int
-    image: int
+    height: int
+    width: int
     channels: int
     train: int
     test: int
-    preset: str
+    valid: int = 0
+    preset: str = FOLDER_PRESET
+    checksum: str | None = None
+
+    @property
+    def side(self) -> int:
+        """The shorter side in pixels."""
+        return min(self.height, self.width)
+
+
+def _square(
+    name: str, *, classes: int, side: int, channels: int, train: int, test: int, preset: str = FOLDER_PRESET
+) -> DatasetInfo:
+    return DatasetInfo(name, classes, side, side, channels, train, test, preset=preset)
 
 
 BUILT_IN: Final[dict[str, DatasetInfo]] = {
-    # scikit-learn's 8x8 scans of handwritten digits: 1,797 images, a fixed stratified fifth of them for testing.
-    "digits": DatasetInfo("digits", classes=10, image=8, channels=1, train=1437, test=360, preset="digits"),
-    "cifar10": DatasetInfo("cifar10", classes=10, image=32, channels=3, train=50_000, test=10_000, preset="cifar10"),
+    info.name: info
+    for info in (
+        # scikit-learn's 8x8 scans of handwritten digits: 1,797 images, a fixed stratified fifth of them for testing.
+        _square("digits", classes=10, side=8, channels=1, train=1437, test=360, preset="digits"),
+        _square("cifar10", classes=10, side=32, channels=3, train=50_000, test=10_000, preset="cifar10"),
+        _square("cifar100", classes=100, side=32, channels=3, train=50_000, test=10_000),
+        _square("fashion-mnist", classes=10, side=28, channels=1, train=60_000, test=10_000),
+    )
 }
-FOLDER_PRESET: Final = "cifar10"
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a folder or an uploaded set may be called so: nothing that could lead elsewhere as part of a path."""
+    return _NAME.fullmatch(name) is not None
 
 
 def folder_of(dataset: str) -> str | None:
@@ -49,11 +75,10 @@ def folder_of(dataset: str) -> str | None:
         return None
     if dataset.startswith(FOLDER_PREFIX):
         name = dataset.removeprefix(FOLDER_PREFIX)
-        if _FOLDER_NAME.fullmatch(name):
+        if is_plain_name(name):
             return name
         raise DataError(
-            f"{dataset!r}: a folder's name has up to 100 letters, digits, '.', '_' or '-' and starts with a letter "
-            "or digit; it names a folder directly under the workers' data root"
+            f"{dataset!r}: a folder's name has {NAME_RULE}; it names a folder directly under the workers' data root"
         )
     known = ", ".join(BUILT_IN)
     raise DataError(f"unknown data set {dataset!r}; known: {known}, or folder:NAME for a folder of class folders")

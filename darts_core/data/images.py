@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from darts_core.data.moments import moments
+
+_CHUNK = 4096
+
 
 @dataclass(frozen=True)
 class ImageData:
     """Images are uint8 (N, channels, H, W), labels int64 (N,) that index `classes`; all on the CPU.
 
-    `mean` and `std`: one number a channel, of the training images scaled to 0..1.
+    `mean` and `std`: one number a channel, of the training images scaled to 0..1. `valid_images` and `valid_labels`:
+    of a set that brings validation images of its own, to choose epochs and cells by; searches leave them alone.
     """
 
     train_images: Tensor
@@ -22,6 +27,8 @@ class ImageData:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    valid_images: Tensor | None = None
+    valid_labels: Tensor | None = None
 
     @property
     def channels(self) -> int:
@@ -35,16 +42,11 @@ class ImageData:
 
 
 def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 images (N, C, H, W), on the scale 0..1.
-
-    Exact integer sums, hence the same on every machine. A channel without any contrast gets the deviation 1.
-    """
-    count = images.numel() // images.shape[1]
-    mean, std = [], []
-    for channel in range(images.shape[1]):
-        histogram = torch.bincount(images[:, channel].flatten().to(torch.int64), minlength=256).tolist()
-        first = sum(value * n for value, n in enumerate(histogram)) / count
-        second = sum(value * value * n for value, n in enumerate(histogram)) / count
-        mean.append(first / 255)
-        std.append(max(second - first * first, 0.0) ** 0.5 / 255 or 1.0)
-    return tuple(mean), tuple(std)
+    """Mean and standard deviation of each channel of uint8 images (N, C, H, W), on the scale 0..1."""
+    histograms = torch.zeros(images.shape[1], 256, dtype=torch.int64)
+    # Counting takes eight bytes a pixel: not for all images at once.
+    for part in torch.split(images, _CHUNK):
+        for channel in range(images.shape[1]):
+            histograms[channel] += torch.bincount(part[:, channel].flatten().to(torch.int64), minlength=256)
+    pairs = [moments(histogram) for histogram in histograms.tolist()]
+    return tuple(mean for mean, _ in pairs), tuple(std for _, std in pairs)

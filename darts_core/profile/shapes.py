@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
-from darts_core.data.catalogue import BUILT_IN
+from darts_core.data.catalogue import BUILT_IN, DatasetInfo
 from darts_core.errors import ConfigError, Problem
 from darts_core.layout import Stem
 from darts_core.presets import EVALUATION_PRESETS
@@ -76,10 +76,13 @@ def shape_of(
     )
 
 
-def shape_for(dataset: str) -> Shape | None:
-    """The evaluation network that the data set's own preset trains; None for data whose size only a worker knows."""
-    info = BUILT_IN.get(dataset)
+def shape_for(dataset: str, info: DatasetInfo | None = None) -> Shape | None:
+    """The evaluation network that the data set's own preset trains; None for data whose size only a worker knows.
+
+    info: of an uploaded set, which the catalogue does not know.
+    """
+    info = info or BUILT_IN.get(dataset)
     if info is None:
         return None
     values = EVALUATION_PRESETS[info.preset]
-    return Shape(values["channels"], values["layers"], info.classes, info.image, info.channels)
+    return Shape(values["channels"], values["layers"], info.classes, info.side, info.channels)

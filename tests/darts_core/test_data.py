@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.datasets import CIFAR10
+from torchvision.datasets import CIFAR10, CIFAR100
 
 from darts_core.data import load
-from darts_core.data.cifar import MEAN
+from darts_core.data.images import statistics
+from darts_core.data.torchvision_sets import CIFAR10_MEAN
 from darts_core.errors import DataError
 
 DrawClasses = Callable[..., None]
@@ -168,7 +169,7 @@ def test_cifar10_is_read_from_torchvisions_files_without_a_network(
     assert data.train_images.shape == (10, 3, 32, 32)
     assert data.test_images.shape == (2, 3, 32, 32)
     assert data.train_labels.tolist() == [0, 1, 2, 3, 4] * 2
-    assert data.mean == MEAN
+    assert data.mean == CIFAR10_MEAN
     raw = pickle.loads((tmp_path / CIFAR10.base_folder / "test_batch").read_bytes())["data"][1]
     assert torch.equal(data.test_images[1].flatten(), torch.from_numpy(raw))
 
@@ -177,5 +178,52 @@ def test_cifar10_without_files_or_network_says_where_to_put_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
-    with pytest.raises(DataError, match=r"could not be downloaded \(.*put cifar-10-python\.tar\.gz"):
+    with pytest.raises(DataError, match=r"could not be downloaded \(.*put its folder cifar-10-batches-py there"):
         load("cifar10", tmp_path)
+
+
+def test_cifar100_is_read_by_its_fine_classes_with_the_statistics_of_its_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / CIFAR100.base_folder
+    folder.mkdir()
+    random = np.random.default_rng(0)
+
+    def write(name: str, content: object) -> list[str]:
+        (folder / name).write_bytes(pickle.dumps(content))
+        return [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
+
+    def batch(labels: list[int]) -> dict[str, object]:
+        pixels = random.integers(0, 256, (len(labels), 3072), dtype=np.uint8)
+        return {"data": pixels, "fine_labels": labels, "coarse_labels": [0] * len(labels)}
+
+    monkeypatch.setattr(CIFAR100, "train_list", [write("train", batch([0, 99, 5, 5]))])
+    monkeypatch.setattr(CIFAR100, "test_list", [write("test", batch([99, 0]))])
+    names = [f"class{i}" for i in range(100)]
+    _, checksum = write("meta", {"fine_label_names": names, "coarse_label_names": ["all"]})
+    monkeypatch.setattr(CIFAR100, "meta", {**CIFAR100.meta, "md5": checksum})
+    data = load("cifar100", tmp_path)
+    assert data.train_labels.tolist() == [0, 99, 5, 5]
+    assert data.classes == tuple(names)
+    assert data.test_images.shape == (2, 3, 32, 32)
+    assert (data.mean, data.std) == statistics(data.train_images)
+
+
+def test_fashion_mnist_is_read_from_its_published_file_format(tmp_path: Path) -> None:
+    folder = tmp_path / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    counts = {"train": 4, "t10k": 2}
+    pixels = {part: random.integers(0, 256, (count, 28, 28), dtype=np.uint8) for part, count in counts.items()}
+    for part, images in pixels.items():
+        head = bytes([0, 0, 8, 3]) + b"".join(size.to_bytes(4, "big") for size in images.shape)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        labels = np.arange(len(images), dtype=np.uint8)
+        head = bytes([0, 0, 8, 1]) + len(labels).to_bytes(4, "big")
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(head + labels.tobytes())
+    data = load("fashion-mnist", tmp_path)
+    assert torch.equal(data.train_images[:, 0], torch.from_numpy(pixels["train"]))
+    assert torch.equal(data.test_images[:, 0], torch.from_numpy(pixels["t10k"]))
+    assert data.train_labels.tolist() == [0, 1, 2, 3]
+    assert len(data.classes) == 10
+    assert data.mean[0] == pytest.approx(pixels["train"].mean() / 255)
