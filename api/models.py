@@ -160,3 +160,28 @@ class IdempotencyKey(Base):
     body_hash: Mapped[str]
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Dataset(Base):
+    """An uploaded data set. Its packed file lies in the store under its checksum, which two names may share.
+
+    `request`: how it was asked for. `info`: what is known of a ready one. `report`: what was skipped, and why.
+    """
+
+    __tablename__ = "datasets"
+    __table_args__ = (Index("ix_datasets_checksum", "checksum"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    request: Mapped[JsonObject]
+    state: Mapped[str]
+    error: Mapped[str | None]
+    checksum: Mapped[str | None]
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    info: Mapped[JsonObject | None]
+    report: Mapped[JsonObject | None]
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    body_hash: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    checked_at: Mapped[datetime | None]
