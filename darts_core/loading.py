@@ -12,6 +12,7 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.feeding import Normaliser
 from darts_core.errors import CheckpointError
 from darts_core.genotypes import Genotype, parse
+from darts_core.layout import stem_for
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
 
@@ -62,6 +63,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork
 
 def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
     classes, image_channels = len(checkpoint["classes"]), checkpoint["image"]["channels"]
+    image_side = min(checkpoint["image"]["size"])
     if checkpoint["kind"] == "evaluation":
         evaluation = EvaluationConfig(**checkpoint["spec"])
         return EvaluationNetwork(
@@ -71,6 +73,7 @@ def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
             classes=classes,
             auxiliary=evaluation.auxiliary,
             image_channels=image_channels,
+            stem=evaluation.stem or stem_for(image_side),
         )
     search = SearchConfig(**checkpoint["spec"]).resolved()
     assert search.primitives is not None  # a resolved spec names them
@@ -81,4 +84,5 @@ def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
         nodes=search.nodes,
         classes=classes,
         image_channels=image_channels,
+        stem=search.stem or stem_for(image_side),
     )

@@ -20,6 +20,9 @@ def profile(
     layers: Annotated[int | None, typer.Option(help="Number of cells.")] = None,
     classes: Annotated[int | None, typer.Option(help="To tell apart.")] = None,
     image: Annotated[int | None, typer.Option(help="Height and width in pixels.")] = None,
+    stem: Annotated[
+        Literal["cifar", "half", "imagenet"] | None, typer.Option(help="Chosen by the image's size unless given.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print parameters, multiply-adds and activation memory of a cell's evaluation network."""
@@ -30,7 +33,7 @@ def profile(
 
     genotype = read_genotype(source)
     try:
-        shape = profiling.shape_of(preset, channels=channels, layers=layers, classes=classes, image=image)
+        shape = profiling.shape_of(preset, channels=channels, layers=layers, classes=classes, image=image, stem=stem)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     found = profiling.profile(genotype, shape)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, folder_of, is_plain_name
 from darts_core.errors import DataError, Problem
+from darts_core.layout import Stem, stem_for
 
 # JSON knows no infinity, and no hyper-parameter needs one.
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -37,9 +38,18 @@ class TrainingConfig(BaseModel):
     preset: str | None = Field(
         None, max_length=60, description="where unset values come from; chosen by the data set unless given"
     )
+    preset_version: int | None = Field(None, ge=1, description="which edition of the preset; the latest unless given")
+    stem: Stem | None = Field(
+        None,
+        description="`cifar` keeps the image's size, `half` halves it, `imagenet` leaves an eighth; chosen by the data "
+        "set's image size unless given",
+    )
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, alphas, data order and augmentation")
     weight_lr: Rate = 0.025
-    weight_lr_min: NonNegative = Field(0.001, description="where the cosine schedule of `weight_lr` ends")
+    weight_lr_min: NonNegative = Field(0.001, description="what `weight_lr` never falls below; where cosine ends")
+    schedule: Literal["cosine", "step"] = Field("cosine", description="how `weight_lr` falls, epoch by epoch")
+    schedule_factor: float = Field(0.97, gt=0, le=1, description="of `step`: what `weight_lr` is multiplied by")
+    schedule_every: int = Field(1, ge=1, le=100_000, description="of `step`: after how many epochs, again and again")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: NonNegative = 3e-4
     grad_clip: Rate = Field(5.0, description="largest norm of the weights' gradient")
@@ -56,6 +66,17 @@ class TrainingConfig(BaseModel):
     def given(self) -> dict[str, Any]:
         """The fields somebody set, as opposed to those that fell to their default."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+    def given_values(self) -> dict[str, Any]:
+        """The fields that are not for the preset to say: those given, but for an open preset or version of it."""
+        open_fields = {name for name in ("preset", "preset_version") if getattr(self, name) is None}
+        return {name: value for name, value in self.given().items() if name not in open_fields}
+
+
+def fill_stem(values: dict[str, Any], info: DatasetInfo | None) -> None:
+    """Choose the stem where the spec leaves it open and the image size is known."""
+    if values.get("stem") is None and info is not None:
+        values["stem"] = stem_for(info.side)
 
 
 def known_info(config: Mapping[str, Any], info: DatasetInfo | None) -> DatasetInfo | None:

@@ -11,6 +11,7 @@ from darts_core.configs.common import (
     NonNegative,
     TrainingConfig,
     dataset_problems,
+    fill_stem,
     known_info,
     part_size,
     split_problems,
@@ -19,6 +20,7 @@ from darts_core.configs.search import BatchSize
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, GenotypeError, Problem
 from darts_core.genotypes import Genotype, parse, to_json
+from darts_core.layout import Stem, least_auxiliary_image
 from darts_core.presets import EVALUATION_PRESETS, preset_values
 
 
@@ -72,12 +74,13 @@ class EvaluationConfig(RetrainingConfig):
         with everything that is wrong, field by field.
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
-        preset = self.preset or preset_of(self.dataset)
-        values = {**preset_values(EVALUATION_PRESETS, preset), **self.given(), "preset": preset}
+        preset = self.preset or preset_of(self.dataset, EVALUATION_PRESETS)
+        values = {**preset_values(EVALUATION_PRESETS, preset, self.preset_version), **self.given_values()}
         info = known_info(values, info)
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
         if info is not None:
-            values |= _fitting(info, self.model_fields_set)
+            fill_stem(values, info)
+            values |= _fitting(values["stem"], info, self.model_fields_set)
         problems += split_problems(values["batch_size"], {"training": values["train_portion"]}, info)
         problems += _auxiliary_problems(values, info)
         if problems:
@@ -90,18 +93,10 @@ class EvaluationConfig(RetrainingConfig):
         return training, images - training
 
 
-def auxiliary_fits(image: int) -> bool:
-    """Whether an image of this side leaves the auxiliary tower the 8x8 map that its two unpadded layers need.
-
-    The tower stands behind both reductions, its pooling reads 5x5 (stride 3) and its second convolution 2x2.
-    """
-    return -(-image // 4) >= 8
-
-
-def _fitting(info: DatasetInfo, given: set[str]) -> dict[str, Any]:
+def _fitting(stem: Stem, info: DatasetInfo, given: set[str]) -> dict[str, Any]:
     """What the data decides where the spec says nothing, whatever the preset has."""
     values: dict[str, Any] = {}
-    if "auxiliary" not in given and not auxiliary_fits(info.side):
+    if "auxiliary" not in given and info.side < least_auxiliary_image(stem):
         values["auxiliary"] = False
     if "train_portion" not in given and info.valid:
         values["train_portion"] = 1.0
@@ -109,11 +104,16 @@ def _fitting(info: DatasetInfo, given: set[str]) -> dict[str, Any]:
 
 
 def _auxiliary_problems(values: dict[str, Any], info: DatasetInfo | None) -> list[Problem]:
-    if not values["auxiliary"] or info is None or auxiliary_fits(info.side):
+    if not values["auxiliary"] or info is None or info.side >= least_auxiliary_image(values["stem"]):
         return []
-    return [
-        Problem(
-            ("auxiliary",),
-            f"needs images of at least 29x29 pixels, {info.name} has {info.width}x{info.height}",
-        )
-    ]
+    return [auxiliary_problem(values["stem"], info.name, (info.height, info.width))]
+
+
+def auxiliary_problem(stem: Stem, dataset: str, size: tuple[int, int]) -> Problem:
+    """That images of this size (height, width) are too small for the auxiliary head behind this stem."""
+    least, (height, width) = least_auxiliary_image(stem), size
+    return Problem(
+        ("auxiliary",),
+        f"needs images of at least {least}x{least} pixels behind the stem {stem!r}, {dataset} has {width}x{height}; "
+        "give auxiliary=false",
+    )

@@ -12,6 +12,7 @@ from darts_core.configs.common import (
     Rate,
     TrainingConfig,
     dataset_problems,
+    fill_stem,
     known_info,
     part_size,
     split_problems,
@@ -50,10 +51,11 @@ class SearchConfig(TrainingConfig):
         with everything that is wrong, field by field.
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
-        preset = self.preset or preset_of(self.dataset)
-        values = {**preset_values(SEARCH_PRESETS, preset), **self.given(), "preset": preset}
+        preset = self.preset or preset_of(self.dataset, SEARCH_PRESETS)
+        values = {**preset_values(SEARCH_PRESETS, preset, self.preset_version), **self.given_values()}
         info = known_info(values, info)
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
+        fill_stem(values, info)
         problems += _fill_primitives(values)
         problems += _fill_order(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)

@@ -6,6 +6,7 @@ The API checks specs against this page; the arrays themselves are read by `darts
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -84,7 +85,7 @@ def folder_of(dataset: str) -> str | None:
     raise DataError(f"unknown data set {dataset!r}; known: {known}, or folder:NAME for a folder of class folders")
 
 
-def preset_of(dataset: str) -> str:
-    """The preset that a spec on this data set starts from unless it names another."""
+def preset_of(dataset: str, presets: Collection[str]) -> str:
+    """The one of these presets that a spec on this data set starts from unless it names another."""
     info = BUILT_IN.get(dataset)
-    return info.preset if info else FOLDER_PRESET
+    return info.preset if info and info.preset in presets else FOLDER_PRESET

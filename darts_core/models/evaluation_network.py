@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.genotypes import Edge, Genotype
-from darts_core.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, Stem, auxiliary_layer, reduction_layers
+from darts_core.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
 from darts_core.models.drop_path import DropPath
 from darts_core.models.operations import Identity, operation
-from darts_core.models.skeleton import imagenet_stems, newer_input, older_input, stem
+from darts_core.models.skeleton import Stemmed, newer_input, older_input
 
 
 class Cell(nn.Module):
@@ -61,10 +61,10 @@ class AuxiliaryHead(nn.Module):
     def __init__(self, inputs: int, classes: int, *, stem: Stem = "cifar") -> None:
         super().__init__()
         narrow, wide = AUXILIARY_CHANNELS
-        last_norm = [nn.BatchNorm2d(wide)] if stem == "cifar" else []
+        last_norm = [] if stem == "imagenet" else [nn.BatchNorm2d(wide)]
         self.features = nn.Sequential(
             nn.ReLU(),
-            nn.AvgPool2d(5, stride=3 if stem == "cifar" else 2, padding=0, count_include_pad=False),
+            nn.AvgPool2d(5, stride=auxiliary_stride(stem), padding=0, count_include_pad=False),
             nn.Conv2d(inputs, narrow, 1, bias=False),
             nn.BatchNorm2d(narrow),
             nn.ReLU(),
@@ -79,10 +79,10 @@ class AuxiliaryHead(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-class EvaluationNetwork(nn.Module):
+class EvaluationNetwork(Stemmed):
     """A stack of one genotype's cells with the skeleton of the search network.
 
-    `stem`: "cifar" for small images; "imagenet" for those of which an eighth of the side is still a map to work on.
+    `stem`: which one fits an image is said by `darts_core.layout.stem_for`; any of them takes images of any size.
     Attribute names are those of the authors' two networks, so that `state_dict` keys agree.
     """
 
@@ -99,11 +99,12 @@ class EvaluationNetwork(nn.Module):
         image_channels: int = 3,
         stem: Stem = "cifar",
     ) -> None:
-        super().__init__()
+        super().__init__(stem, image_channels, channels)
         reductions = reduction_layers(layers)
         self.auxiliary_layer = auxiliary_layer(layers)
         self.auxiliary_head = None
-        older, newer, after_reduction = self._build_stem(stem, image_channels, channels)
+        older = newer = self.stem_channels
+        after_reduction = self.starts_after_reduction
         self.cells = nn.ModuleList()
         for layer in range(layers):
             reduction = layer in reductions
@@ -135,7 +136,7 @@ class EvaluationNetwork(nn.Module):
     def with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Logits, and those of the auxiliary head: None without one, or outside of training mode."""
         auxiliary = None
-        older, newer = self._stem(x)
+        older, newer = self.first_inputs(x)
         for layer, cell in enumerate(self.cells):
             older, newer = newer, cell(older, newer)
             if layer == self.auxiliary_layer and self.auxiliary_head is not None and self.training:
@@ -147,20 +148,3 @@ class EvaluationNetwork(nn.Module):
         for module in self.modules():
             if isinstance(module, DropPath):
                 module.probability, module.generator = probability, generator
-
-    def _build_stem(self, kind: Stem, image_channels: int, channels: int) -> tuple[int, int, bool]:
-        """Make the stem; gives the first cell's input channels (older, newer) and whether it follows a reduction."""
-        self.stem_kind = kind
-        if kind == "imagenet":
-            self.stem0, self.stem1 = imagenet_stems(image_channels, channels)
-            return channels, channels, True
-        self.stem = stem(image_channels, channels)
-        return STEM_MULTIPLIER * channels, STEM_MULTIPLIER * channels, False
-
-    def _stem(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The first cell's two inputs, (older, newer); with the ImageNet stem the older is twice as large."""
-        if self.stem_kind == "imagenet":
-            older = self.stem0(x)
-            return older, self.stem1(older)
-        out = self.stem(x)
-        return out, out

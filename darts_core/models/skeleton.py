@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
-from darts_core.layout import STEM_MULTIPLIER
+from darts_core.layout import STEM_MULTIPLIER, Stem
 from darts_core.models.operations import FactorizedReduce, ReLUConvBN
 
 
-def stem(image_channels: int, channels: int) -> nn.Sequential:
-    """The first layer for images of CIFAR's size and below. Its BatchNorm is affine in both networks."""
+class Stemmed(nn.Module):
+    """A network that starts with one of the stems. Attribute names are those of the authors' two networks."""
+
+    def __init__(self, kind: Stem, image_channels: int, channels: int) -> None:
+        super().__init__()
+        self.stem_kind = kind
+        if kind == "imagenet":
+            self.stem0, self.stem1 = imagenet_stems(image_channels, channels)
+            self.stem_channels = channels
+        else:
+            self.stem = single_stem(image_channels, channels, stride=2 if kind == "half" else 1)
+            self.stem_channels = STEM_MULTIPLIER * channels
+        # The older of the first cell's inputs is then twice as large as the newer one.
+        self.starts_after_reduction = kind == "imagenet"
+
+    def first_inputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (N, channels, H, W) to the first cell's two inputs, (older, newer)."""
+        if self.stem_kind == "imagenet":
+            older = self.stem0(x)
+            return older, self.stem1(older)
+        out = self.stem(x)
+        return out, out
+
+
+def single_stem(image_channels: int, channels: int, *, stride: int) -> nn.Sequential:
+    """One convolution, for images of CIFAR's size and below, or with stride 2 for those of twice that size.
+
+    Its BatchNorm is affine in both networks.
+    """
     outputs = STEM_MULTIPLIER * channels
     return nn.Sequential(
-        nn.Conv2d(image_channels, outputs, 3, padding=1, bias=False),
+        nn.Conv2d(image_channels, outputs, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
     )
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.genotypes import Genotype, derive
-from darts_core.layout import STEM_MULTIPLIER, reduction_layers
+from darts_core.layout import Stem, reduction_layers
 from darts_core.models.operations import operation
-from darts_core.models.skeleton import newer_input, older_input, stem
+from darts_core.models.skeleton import Stemmed, newer_input, older_input
 from darts_core.primitives import edges_of
 
 CELL_KINDS = ("normal", "reduce")
@@ -71,7 +71,7 @@ class SearchCell(nn.Module):
         return torch.cat(states[2:], dim=1)
 
 
-class SearchNetwork(nn.Module):
+class SearchNetwork(Stemmed):
     """The network whose alphas a search optimises.
 
     The alphas are kept out of the module's parameters: `parameters()`, `state_dict()` and `weights()` hold the weights
@@ -88,16 +88,16 @@ class SearchNetwork(nn.Module):
         classes: int,
         nodes: int = 4,
         image_channels: int = 3,
+        stem: Stem = "cifar",
         reductions: Collection[int] | None = None,
     ) -> None:
         """`reductions`: which cells (from 0) reduce; a third and two thirds of the way unless given. May be empty."""
-        super().__init__()
+        super().__init__(stem, image_channels, channels)
         self.primitives = tuple(primitives)
         reductions = reduction_layers(layers) if reductions is None else frozenset(reductions)
-        self.stem = stem(image_channels, channels)
         self.cells = nn.ModuleList()
-        older = newer = STEM_MULTIPLIER * channels
-        after_reduction = False
+        older = newer = self.stem_channels
+        after_reduction = self.starts_after_reduction
         for layer in range(layers):
             reduction = layer in reductions
             if reduction:
@@ -124,7 +124,7 @@ class SearchNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images (N, channels, H, W) to logits (N, classes)."""
         weights = {kind: F.softmax(alpha, dim=-1) for kind, alpha in self.alphas.items()}
-        older = newer = self.stem(x)
+        older, newer = self.first_inputs(x)
         for cell in self.cells:
             older, newer = newer, cell(older, newer, weights["reduce" if cell.reduction else "normal"])
         return self.classifier(self.global_pooling(newer).flatten(1))  # type: ignore[no-any-return]

@@ -93,10 +93,11 @@ def profile(genotype: Genotype, shape: Shape) -> Profile:
 def _stems(shape: Shape) -> tuple[Map, Map, Cost, bool]:
     """The first cell's two inputs (older, newer), what they cost, and whether the cell counts as after a reduction."""
     images = Chain(Map(shape.image_channels, shape.image, shape.image))
-    if shape.stem == "cifar":
-        images.convolution(STEM_MULTIPLIER * shape.channels, (3, 3)).norm()
-        return images.map, images.map, images.cost, False
     half, twice = shape.channels // 2, (2, 2)
+    if shape.stem != "imagenet":
+        strides = twice if shape.stem == "half" else (1, 1)
+        images.convolution(STEM_MULTIPLIER * shape.channels, (3, 3), strides).norm()
+        return images.map, images.map, images.cost, False
     images.convolution(half, (3, 3), twice).norm().relu().convolution(shape.channels, (3, 3), twice).norm()
     second = Chain(images.map).relu().convolution(shape.channels, (3, 3), twice).norm()
     return images.map, second.map, images.cost + second.cost, True
@@ -149,5 +150,5 @@ def _cell_profile(index: int, kind: Literal["normal", "reduce"], out: Map, cost:
 def _auxiliary_parameters(inputs: int, shape: Shape) -> int:
     """Of the auxiliary head: 1x1 convolution, BatchNorm, 2x2 convolution, BatchNorm (not for ImageNet), linear."""
     narrow, wide = AUXILIARY_CHANNELS
-    norms = 2 * narrow + (2 * wide if shape.stem == "cifar" else 0)
+    norms = 2 * narrow + (0 if shape.stem == "imagenet" else 2 * wide)
     return inputs * narrow + narrow * wide * 4 + norms + wide * shape.classes + shape.classes

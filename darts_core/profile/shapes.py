@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
-from darts_core.data.catalogue import BUILT_IN, DatasetInfo
+from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
-from darts_core.layout import Stem
-from darts_core.presets import EVALUATION_PRESETS
+from darts_core.layout import Stem, stem_for
+from darts_core.presets import EVALUATION_PRESETS, preset_values
 
 _RANGES: Final = {
     "channels": (2, 1024),
@@ -61,18 +61,24 @@ def shape_of(
     layers: int | None = None,
     classes: int | None = None,
     image: int | None = None,
+    stem: Stem | None = None,
 ) -> Shape:
-    """A preset's shape, with what is given instead. Raises ConfigError for an unknown preset or a size out of range."""
+    """A preset's shape, with what is given instead; the stem is the one for the image's size unless given.
+
+    Raises ConfigError for an unknown preset or stem, or a size out of range.
+    """
     if preset not in PROFILE_PRESETS:
         known = ", ".join(PROFILE_PRESETS)
         raise ConfigError([Problem(("preset",), f"unknown preset {preset!r}; known: {known}")])
     base = PROFILE_PRESETS[preset]
+    image = base.image if image is None else image
     return replace(
         base,
+        image=image,
+        stem=stem_for(image) if stem is None else stem,
         channels=base.channels if channels is None else channels,
         layers=base.layers if layers is None else layers,
         classes=base.classes if classes is None else classes,
-        image=base.image if image is None else image,
     )
 
 
@@ -84,5 +90,5 @@ def shape_for(dataset: str, info: DatasetInfo | None = None) -> Shape | None:
     info = info or BUILT_IN.get(dataset)
     if info is None:
         return None
-    values = EVALUATION_PRESETS[info.preset]
-    return Shape(values["channels"], values["layers"], info.classes, info.side, info.channels)
+    values = preset_values(EVALUATION_PRESETS, preset_of(dataset, EVALUATION_PRESETS))
+    return Shape(values["channels"], values["layers"], info.classes, info.side, info.channels, stem=stem_for(info.side))

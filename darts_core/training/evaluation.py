@@ -12,11 +12,12 @@ import torch.nn.functional as F
 
 from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import EvaluationConfig
-from darts_core.configs.evaluation import auxiliary_fits
+from darts_core.configs.evaluation import auxiliary_problem
 from darts_core.control import Control
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
-from darts_core.errors import ConfigError, Problem
+from darts_core.errors import ConfigError
+from darts_core.layout import least_auxiliary_image
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.training.determinism import captured, repeatable, restored, seeded
 from darts_core.training.measuring import Measured, Tally, measure
@@ -29,8 +30,10 @@ from darts_core.training.run import (
     check_finite,
     default_device,
     frame,
+    stem_of,
+    with_stem,
 )
-from darts_core.training.schedules import cosine, linear
+from darts_core.training.schedules import linear, weight_lr
 
 
 def run_evaluation(
@@ -52,9 +55,11 @@ def run_evaluation(
     """
     config = config.resolved()
     device = device or default_device()
+    data = DeviceData.read(config.dataset, data_root, device)
+    config = with_stem(config, data)
     if resume_from is not None:
         check_resumable(resume_from, "evaluation", config.model_dump(mode="json"))
-    run = _Evaluation(config, DeviceData.read(config.dataset, data_root, device), control)
+    run = _Evaluation(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
     return run.reports(after=resume_from["epoch"] if resume_from else 0)
@@ -77,6 +82,7 @@ class _Evaluation:
                 classes=len(data.source.classes),
                 auxiliary=config.auxiliary,
                 image_channels=data.source.channels,
+                stem=stem_of(config, data),
             )
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
         self.network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -108,7 +114,7 @@ class _Evaluation:
     def _epoch(self, epoch: int) -> EpochReport:
         started = time.perf_counter()
         config = self.config
-        lr = cosine(epoch, config.epochs, config.weight_lr, config.weight_lr_min)
+        lr = weight_lr(config, epoch, config.epochs)
         self.optimizer.param_groups[0]["lr"] = lr
         drop_path = linear(epoch, config.epochs, config.drop_path)
         self.network.set_drop_path(drop_path, self.drop_path_source)
@@ -169,7 +175,6 @@ class _Evaluation:
 
 def _check_auxiliary(config: EvaluationConfig, data: DeviceData) -> None:
     """What a spec cannot know before its folder of images is opened."""
-    height, width = data.source.size
-    if config.auxiliary and not auxiliary_fits(min(height, width)):
-        message = f"needs images of at least 29x29 pixels, {config.dataset} has {width}x{height}; give auxiliary=false"
-        raise ConfigError([Problem(("auxiliary",), message)])
+    stem = stem_of(config, data)
+    if config.auxiliary and min(data.source.size) < least_auxiliary_image(stem):
+        raise ConfigError([auxiliary_problem(stem, config.dataset, data.source.size)])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,10 +19,13 @@ from darts_core.data.augmentation import Augmentation
 from darts_core.data.feeding import Feed, Normaliser
 from darts_core.data.images import ImageData
 from darts_core.errors import Diverged, Stopped
+from darts_core.layout import Stem, stem_for
 from darts_core.training.determinism import is_deterministic
 
 DATA_ROOT: Final = Path("data")
 UNCONTROLLED: Final = Uncontrolled()
+
+Config = TypeVar("Config", bound=TrainingConfig)
 
 
 def default_device() -> torch.device:
@@ -64,6 +67,16 @@ class DeviceData:
             normalise=self.normalise,
             seed=config.seed,
         )
+
+
+def stem_of(config: TrainingConfig, data: DeviceData) -> Stem:
+    """The spec's stem, or the one for the images' size where it leaves that open."""
+    return config.stem or stem_for(min(data.source.size))
+
+
+def with_stem(config: Config, data: DeviceData) -> Config:
+    """The spec with its stem filled in."""
+    return config.model_copy(update={"stem": stem_of(config, data)})
 
 
 class Steps:

@@ -28,8 +28,10 @@ from darts_core.training.run import (
     check_finite,
     default_device,
     frame,
+    stem_of,
+    with_stem,
 )
-from darts_core.training.schedules import cosine
+from darts_core.training.schedules import weight_lr
 
 
 def run_search(
@@ -55,9 +57,11 @@ def run_search(
     """
     config = config.resolved()
     device = device or default_device()
+    data = DeviceData.read(config.dataset, data_root, device)
+    config = with_stem(config, data)
     if resume_from is not None:
         check_resumable(resume_from, "search", config.model_dump(mode="json"))
-    run = _Search(config, DeviceData.read(config.dataset, data_root, device), control)
+    run = _Search(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
     return run.reports(after=resume_from["epoch"] if resume_from else 0)
@@ -81,6 +85,7 @@ class _Search:
                 nodes=config.nodes,
                 classes=len(data.source.classes),
                 image_channels=data.source.channels,
+                stem=stem_of(config, data),
             )
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
         self.network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -117,7 +122,7 @@ class _Search:
     def _epoch(self, epoch: int) -> EpochReport:
         started = time.perf_counter()
         config = self.config
-        lr = cosine(epoch, config.epochs, config.weight_lr, config.weight_lr_min)
+        lr = weight_lr(config, epoch, config.epochs)
         self.weight_optimizer.param_groups[0]["lr"] = lr
         trained = self._train(epoch)
         images, labels = self.data.train_images[self.alpha_part], self.data.train_labels[self.alpha_part]

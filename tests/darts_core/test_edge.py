@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import ConfigError, GenotypeError
 from darts_core.genotypes import FORMATS, KNOWN, Edge, Genotype, derive, parse, to_json, to_python
+from darts_core.presets import EVALUATION_PRESETS, SEARCH_PRESETS
 
 LEGAL = [["skip_connect", 0], ["sep_conv_3x3", 1]]
 
@@ -137,6 +140,52 @@ def test_search_spec_that_cannot_run_is_refused_by_its_field(changes: dict[str, 
     with pytest.raises(ConfigError) as refused:
         SearchConfig(**{"dataset": "digits", **changes}).resolved()
     assert {problem.loc for problem in refused.value.problems} == {(field,)}
+
+
+def test_resolved_spec_shows_the_stem_that_its_images_ask_for() -> None:
+    assert SearchConfig(dataset="digits").resolved().stem == "cifar"
+    assert EvaluationConfig(dataset="cifar10", genotype="DARTS", stem="half").resolved().stem == "half"
+    assert SearchConfig(dataset="folder:x").resolved().stem is None  # the worker will see the images
+
+
+def test_a_presets_auxiliary_head_is_left_out_where_it_does_not_fit() -> None:
+    small = EvaluationConfig(dataset="digits", preset="cifar10", genotype="DARTS").resolved()
+    assert not small.auxiliary
+    assert EvaluationConfig(dataset="cifar10", genotype="DARTS").resolved().auxiliary
+
+
+def test_resolved_spec_names_its_presets_version() -> None:
+    resolved = EvaluationConfig(dataset="cifar10", genotype="DARTS", preset="cifar10-short").resolved()
+    assert (resolved.preset, resolved.preset_version, resolved.epochs) == ("cifar10-short", 1, 100)
+    assert resolved.resolved() == resolved
+
+
+def test_an_unknown_version_of_a_preset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="preset_version: preset 'cifar10' has no version 7; known: 1"):
+        SearchConfig(dataset="cifar10", preset_version=7).resolved()
+
+
+# SHA-256 of each published preset's values: one that changes would make old results unrepeatable under their name.
+PUBLISHED = {
+    ("search", "cifar10", 1): "b24a511abc21e87c",
+    ("search", "digits", 1): "82ba71f8786368cc",
+    ("evaluation", "cifar10", 1): "54f5be43e4182693",
+    ("evaluation", "cifar10-short", 1): "707254bffc0aa88e",
+    ("evaluation", "imagenet", 1): "a66af3cba0d2afe7",
+    ("evaluation", "imagenet-short", 1): "56342a3463d305f8",
+    ("evaluation", "digits", 1): "33a71fab7767341a",
+}
+
+
+def test_published_presets_never_change() -> None:
+    presets = {"search": SEARCH_PRESETS, "evaluation": EVALUATION_PRESETS}
+    found = {
+        (kind, name, version): hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        for kind, named in presets.items()
+        for name, versions in named.items()
+        for version, values in versions.items()
+    }
+    assert found == PUBLISHED
 
 
 @pytest.mark.parametrize("form", ["python", "json", "mmrazor"])

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
 from darts_core.genotypes import KNOWN, Genotype
+from darts_core.layout import Stem, least_auxiliary_image, stem_for
 from darts_core.models.drop_path import DropPath
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
@@ -83,10 +86,35 @@ def test_imagenet_network_classifies_with_both_heads(image: int) -> None:
     assert logits.shape == auxiliary.shape == (2, 5)
 
 
+@pytest.mark.parametrize("stem", get_args(Stem))
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_known_genotype_classifies_images_of_odd_size(name: str) -> None:
-    network = EvaluationNetwork(KNOWN[name], channels=4, layers=3, classes=5, image_channels=1)
+def test_known_genotype_classifies_images_of_odd_size(name: str, stem: Stem) -> None:
+    network = EvaluationNetwork(KNOWN[name], channels=4, layers=3, classes=5, image_channels=1, stem=stem)
     assert network(torch.randn(2, 1, 9, 7)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (13, 8), (37, 50)])
+@pytest.mark.parametrize("stem", get_args(Stem))
+def test_search_network_classifies_images_of_any_size_behind_every_stem(size: tuple[int, int], stem: Stem) -> None:
+    network = SearchNetwork(CNN_PRIMITIVES, channels=2, layers=3, classes=5, nodes=2, stem=stem)
+    assert network(torch.randn(2, 3, *size)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("stem", get_args(Stem))
+def test_auxiliary_head_fits_from_the_least_image_on_and_no_earlier(stem: Stem) -> None:
+    network = EvaluationNetwork(KNOWN["DARTS_V2"], channels=2, layers=3, classes=2, auxiliary=True, stem=stem)
+    least = least_auxiliary_image(stem)
+    _, auxiliary = network.with_auxiliary(torch.randn(2, 3, least, least))
+    assert auxiliary is not None
+    with pytest.raises(RuntimeError):
+        network.with_auxiliary(torch.randn(2, 3, least - 1, least - 1))
+
+
+@pytest.mark.parametrize(
+    ("image", "stem"), [(8, "cifar"), (32, "cifar"), (56, "cifar"), (57, "half"), (64, "half"), (128, "imagenet")]
+)
+def test_stem_follows_the_image_size(image: int, stem: Stem) -> None:
+    assert stem_for(image) == stem
 
 
 def test_evaluation_network_has_the_authors_keys() -> None:

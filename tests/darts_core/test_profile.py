@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -50,7 +50,7 @@ def test_known_genotype_costs_what_is_published(preset: str, name: str) -> None:
 
 @st.composite
 def cells(draw: st.DrawFn) -> tuple[list[list[Any]], list[int]]:
-    nodes = draw(st.integers(1, 4))
+    nodes = draw(st.integers(1, 6))
     operations = st.sampled_from(sorted(CNN_GENOTYPE_OPERATIONS))
     edges = [[draw(operations), draw(st.integers(0, 1 + i // 2))] for i in range(2 * nodes)]
     return edges, draw(st.lists(st.integers(2, 1 + nodes), min_size=1, unique=True))
@@ -104,7 +104,7 @@ class _Measured:
                 self.activations += node * (len(module.sources) // 2) + out.numel()
 
 
-@given(GENOTYPES, SIZES, st.sampled_from(["cifar", "imagenet"]), st.integers(1, 40))
+@given(GENOTYPES, SIZES, st.sampled_from(get_args(Stem)), st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
 def test_any_network_costs_what_the_arithmetic_says(
     genotype: Genotype, sizes: dict[str, int], stem: Stem, image: int
@@ -120,7 +120,7 @@ def test_any_network_costs_what_the_arithmetic_says(
     assert found.activation_bytes == 4 * measured.activations
 
 
-@given(GENOTYPES, SIZES, st.sampled_from(["cifar", "imagenet"]))
+@given(GENOTYPES, SIZES, st.sampled_from(get_args(Stem)))
 @settings(max_examples=30, deadline=None)
 def test_any_auxiliary_head_has_the_parameters_the_arithmetic_says(
     genotype: Genotype, sizes: dict[str, int], stem: Stem
@@ -131,7 +131,7 @@ def test_any_auxiliary_head_has_the_parameters_the_arithmetic_says(
     assert profile(genotype, shape).parameters_with_auxiliary == sum(p.numel() for p in network.parameters())
 
 
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
+@pytest.mark.parametrize("stem", get_args(Stem))
 def test_each_cell_is_told_as_it_is_built(stem: Stem) -> None:
     shape = Shape(channels=4, layers=5, classes=3, image=37, stem=stem)
     network = _build(KNOWN["AmoebaNet"], shape).eval()
@@ -167,6 +167,12 @@ def test_the_parts_add_up_to_the_whole(preset: str) -> None:
 def test_a_size_out_of_range_is_refused_by_name(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         shape_of("cifar10", **sizes)
+
+
+@pytest.mark.parametrize(("image", "stem"), [(28, "cifar"), (64, "half"), (224, "imagenet")])
+def test_the_stem_is_that_of_the_image_size_unless_given(image: int, stem: Stem) -> None:
+    assert shape_of("cifar10", image=image).stem == stem
+    assert shape_of("cifar10", image=image, stem="cifar").stem == "cifar"
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:

@@ -14,6 +14,7 @@ from darts_core import checkpoints, run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.control import Progress
 from darts_core.errors import CheckpointError, ConfigError, DataError, Diverged, Stopped
+from darts_core.loading import load
 from darts_core.training.reports import EpochReport
 
 MakeSearch = Callable[..., SearchConfig]
@@ -209,6 +210,29 @@ def test_auxiliary_head_on_a_folder_of_small_images_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=r"auxiliary: needs images of at least 29x29 pixels.*8x8"):
         run_evaluation(evaluation_config(auxiliary=True), data_root=data_root)
+
+
+@pytest.mark.parametrize("stem", ["half", "imagenet"])
+def test_a_search_and_an_evaluation_run_behind_every_stem_and_load_again(
+    stem: str, search_config: MakeSearch, evaluation_config: MakeEvaluation, data_root: Path, tmp_path: Path
+) -> None:
+    for run, config in (
+        (run_search, search_config(epochs=1, dataset="folder:tiny32", stem=stem)),
+        (run_evaluation, evaluation_config(epochs=1, dataset="folder:tiny32", stem=stem)),
+    ):
+        (report,) = run(config, data_root=data_root)
+        checkpoints.save(report.checkpoint, tmp_path / "c.pt")
+        assert load(tmp_path / "c.pt").network.stem_kind == stem
+
+
+def test_checkpoint_of_a_folder_says_which_stem_its_images_got(search_config: MakeSearch, data_root: Path) -> None:
+    report = next(run_search(search_config(), data_root=data_root))
+    assert report.checkpoint["spec"]["stem"] == "cifar"
+
+
+def test_step_schedule_multiplies_the_rate_and_stops_at_its_least(search_config: MakeSearch, data_root: Path) -> None:
+    config = search_config(weight_lr=0.1, weight_lr_min=0.03, schedule="step", schedule_factor=0.5)
+    assert [r.metrics["weight_lr"] for r in run_search(config, data_root=data_root)] == [0.1, 0.05, 0.03]
 
 
 @pytest.mark.parametrize("space", ["space1", "space2", "space3"])
