@@ -26,7 +26,8 @@ def score(path: str | Path, data_root: Path = DATA_ROOT, device: torch.device | 
     """Loss in nats and accuracy in percent on the test split. Raises CheckpointError and DataError."""
     device = device or default_device()
     trained = load(path, device)
-    data = load_data(trained.checkpoint["spec"]["dataset"], data_root)
+    spec = trained.checkpoint["spec"]
+    data = load_data(spec["dataset"], data_root, spec.get("dataset_checksum"))
     if data.classes != trained.classes:
         raise CheckpointError(
             f"{path} was trained on the classes {', '.join(trained.classes)}; the data set now has "

@@ -9,14 +9,17 @@ if TYPE_CHECKING:
     from darts_core.data.images import ImageData
 
 
-def load(dataset: str, data_root: Path) -> ImageData:
+def load(dataset: str, data_root: Path, checksum: str | None = None) -> ImageData:
     """Read a data set whole: a built-in one (downloaded into data_root when missing) or `folder:NAME` in it.
 
-    Raises DataError that names the cause and the way out: unknown name, missing or broken files, no network.
+    checksum: of an uploaded set, which is read by it alone. Raises DataError that names the cause and the way out:
+    unknown name, missing or broken files, no network.
     """
-    from darts_core.data import digits, folders, torchvision_sets
+    from darts_core.data import digits, folders, torchvision_sets, uploads
     from darts_core.data.catalogue import folder_of
 
+    if checksum is not None:
+        return uploads.read(checksum, data_root)
     name = folder_of(dataset)
     if name is not None:
         return folders.read(name, data_root)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from darts_core.errors import DataError
@@ -83,6 +84,11 @@ def folder_of(dataset: str) -> str | None:
         )
     known = ", ".join(BUILT_IN)
     raise DataError(f"unknown data set {dataset!r}; known: {known}, or folder:NAME for a folder of class folders")
+
+
+def upload_path(data_root: Path, checksum: str) -> Path:
+    """Where the packed file of an uploaded set lies."""
+    return data_root / "uploads" / f"{checksum}.safetensors"
 
 
 def preset_of(dataset: str, presets: Collection[str]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from darts_core.data.catalogue import BUILT_IN
+from darts_core.data.held_out import held_out_indices
 from darts_core.data.images import ImageData, statistics
-from darts_core.data.splits import held_out_indices
 from darts_core.errors import DataError
 
 

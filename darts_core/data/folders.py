@@ -6,25 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
+from darts_core.data.decoding import SUFFIXES, Pixels, decode
+from darts_core.data.held_out import TEST_SHARE, held_out_indices
 from darts_core.data.images import ImageData, statistics
-from darts_core.data.splits import held_out_indices
 from darts_core.errors import DataError
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 # The arrays are held in memory whole, on the device too.
 LARGEST_BYTES = 8 * 2**30
-TEST_SHARE = 0.2
 # A given validation part joins the training images: each run holds out its own part of them, by its seed.
 _TRAINING_FOLDERS = ("train", "valid", "val")
-Pixels = npt.NDArray[np.uint8]
-
-_GREY_MODES = frozenset({"1", "L", "LA"})
-_COLOUR_MODES = frozenset({"RGB", "RGBA", "P", "CMYK", "YCbCr", "HSV", "LAB"})
 
 
 @dataclass(frozen=True)
@@ -167,16 +160,9 @@ class _Arrays:
 
 def _decode(path: Path) -> Pixels:
     try:
-        with Image.open(path) as image:
-            if image.mode not in _GREY_MODES | _COLOUR_MODES:
-                raise DataError(f"{path} has pixels of mode {image.mode}; save it with 8 bits a channel")
-            array = np.asarray(image.convert("L" if image.mode in _GREY_MODES else "RGB"))
-    # What a damaged file makes Pillow raise depends on the format: anything.
-    except DataError:
-        raise
-    except Exception as error:
-        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it") from error
-    return array[:, :, None] if array.ndim == 2 else array
+        return decode(path)
+    except DataError as error:
+        raise DataError(f"{path} {error}") from error
 
 
 def _size(array: Pixels) -> str:

@@ -48,14 +48,14 @@ def run_evaluation(
 
     Metrics: train_loss (what is minimised: with label smoothing and the auxiliary head's share), train_accuracy,
     weight_lr, drop_path; with train_portion < 1 also validation_loss and validation_accuracy on the training images
-    held out, which are what epochs and cells are to be chosen by. test_loss and test_accuracy come with the last epoch
-    alone and choose nothing.
+    held out, or on the validation images that the data set brings: by these epochs and cells are to be chosen.
+    test_loss and test_accuracy come with the last epoch alone and choose nothing.
 
     Raises at once ConfigError, DataError, CheckpointError; while running Stopped and Diverged.
     """
     config = config.resolved()
     device = device or default_device()
-    data = DeviceData.read(config.dataset, data_root, device)
+    data = DeviceData.read(config, data_root, device)
     config = with_stem(config, data)
     if resume_from is not None:
         check_resumable(resume_from, "evaluation", config.model_dump(mode="json"))
@@ -120,8 +120,8 @@ class _Evaluation:
         self.network.set_drop_path(drop_path, self.drop_path_source)
         trained = self._train(epoch)
         metrics = {"train_loss": trained.loss, "train_accuracy": trained.accuracy}
-        if len(self.held_out):
-            images, labels = self.data.train_images[self.held_out], self.data.train_labels[self.held_out]
+        images, labels = self.data.validation(self.held_out)
+        if len(images):
             validated = measure(self.network, images, labels, self.data.normalise, control=self.control)
             metrics |= {"validation_loss": validated.loss, "validation_accuracy": validated.accuracy}
             if validated.accuracy > self.best.get("validation_accuracy", -1.0):

@@ -44,9 +44,9 @@ class DeviceData:
     device: torch.device
 
     @classmethod
-    def read(cls, dataset: str, data_root: Path, device: torch.device) -> DeviceData:
-        """Raises DataError."""
-        source = load(dataset, data_root)
+    def read(cls, config: TrainingConfig, data_root: Path, device: torch.device) -> DeviceData:
+        """The data set of a spec. Raises DataError."""
+        source = load(config.dataset, data_root, config.dataset_checksum)
         return cls(
             source,
             source.train_images.to(device),
@@ -54,6 +54,13 @@ class DeviceData:
             Normaliser(source.mean, source.std, device),
             device,
         )
+
+    def validation(self, held_out: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels to choose epochs by: the set's own, or the training images of these indices."""
+        images, labels = self.source.valid_images, self.source.valid_labels
+        if images is None or labels is None:
+            return self.train_images[held_out], self.train_labels[held_out]
+        return images.to(self.device), labels.to(self.device)
 
     def feed(self, part: Tensor, name: str, config: TrainingConfig, batch_size: int) -> Feed:
         """Augmented batches of a part of the training images. Raises DataError when it holds less than one."""

@@ -48,7 +48,8 @@ def run_search(
     to the same bits as an undisturbed run (same hardware and threads, `deterministic`); nothing is reported behind the
     last epoch.
 
-    The training images are cut in two by the seed: one part trains the weights, the other the alphas. Metrics:
+    The training images are cut in two by the seed: one part trains the weights, the other the alphas; validation
+    images that the data set brings are left alone, so that cells can be chosen by them. Metrics:
     train_loss, train_accuracy (of the weight steps, in training mode), validation_loss, validation_accuracy (of the
     alphas' part at the epoch's end, without augmentation), weight_lr.
 
@@ -57,7 +58,7 @@ def run_search(
     """
     config = config.resolved()
     device = device or default_device()
-    data = DeviceData.read(config.dataset, data_root, device)
+    data = DeviceData.read(config, data_root, device)
     config = with_stem(config, data)
     if resume_from is not None:
         check_resumable(resume_from, "search", config.model_dump(mode="json"))

@@ -1,0 +1,218 @@
+"""The files in an upload, one after another. Nothing is ever written under a name that the archive gives.
+
+An archive that is made to do harm is refused whole (UnusableError); what merely is no image is an entry with a problem.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from io import RawIOBase
+from pathlib import Path
+from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]
+from typing import Any, BinaryIO, Final, Protocol, Self
+
+from api.datasets.limits import Limits, UnusableError
+from darts_core.errors import DataError
+
+
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+_COMPRESSED: Final[dict[bytes, Callable[[BinaryIO], _Readable]]] = {
+    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
+    b"BZh": bz2.BZ2File,
+}
+_TAR_MAGIC_AT: Final = 257
+_BLOCK: Final = 2**16
+HEAD_BYTES: Final = 512
+_CUT_SHORT: Final = "the archive is damaged or was cut short: pack and upload it again"
+# What the readers raise for damaged archives.
+_DAMAGE: Final = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file.
+
+    parts: its path, empty for a folder. problem: why it cannot be an image, if that is known. read: its bytes, to be
+    called before the next entry is asked for; raises DataError when this file is damaged, UnusableError when all is.
+    """
+
+    parts: tuple[str, ...]
+    problem: str | None
+    read: Callable[[], bytes]
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether a file that starts with these bytes (`HEAD_BYTES` of them) could be a tar, packed or not, or a zip."""
+    return head.startswith((*_ZIP, *_COMPRESSED)) or head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar"
+
+
+def entries(archive: Path, limits: Limits) -> Iterator[Entry]:
+    """The files of a tar (.gz, .xz, .bz2) or zip. Raises UnusableError."""
+    with archive.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        file.seek(0)
+        if not is_archive(head):
+            raise UnusableError("this is neither a tar (plain, .gz, .xz or .bz2) nor a zip")
+        found = _of_zip(file, limits) if head.startswith(_ZIP) else _of_tar(file, head, limits)
+        count = 0
+        try:
+            for entry in found:
+                count += 1
+                if count > limits.entries:
+                    raise UnusableError(f"the archive has more than {limits.entries:,} entries")
+                if not _is_hidden(entry.parts):
+                    yield entry
+        except _DAMAGE as error:
+            raise UnusableError(f"{_CUT_SHORT} ({error})") from error
+        except RuntimeError as error:  # zipfile's word for what it cannot decipher
+            raise UnusableError(f"the archive cannot be read: {error}") from error
+
+
+def folder_entries(folder: Path, limits: Limits) -> Iterator[Entry]:
+    """The files under a folder; links are not followed."""
+    count = 0
+    for place, folders, files in os.walk(folder, followlinks=False):
+        folders.sort()
+        for name in sorted(files):
+            count += 1
+            if count > limits.entries:
+                raise UnusableError(f"the folder has more than {limits.entries:,} files")
+            path = Path(place, name)
+            parts = path.relative_to(folder).parts
+            if not _is_hidden(parts):
+                state = path.lstat()
+                yield Entry(parts, _problem(state.st_mode, state.st_size, limits), partial(_file_content, path))
+
+
+def _file_content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror})") from error
+
+
+def _is_hidden(parts: tuple[str, ...]) -> bool:
+    """What file managers leave behind is no matter for a report."""
+    return not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _parts_of(name: str) -> tuple[str, ...]:
+    """Raises UnusableError for a path that leads out of the archive: nobody packs those by accident."""
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or "\0" in name or (len(name) > 1 and name[1] == ":"):
+        raise UnusableError(f"an entry's path leads out of the archive ({name[:200]!r}): it is refused whole")
+    return tuple(part for part in parts if part not in ("", "."))
+
+
+def _problem(mode: int, size: int, limits: Limits) -> str | None:
+    if stat.S_ISLNK(mode):
+        return "is a link; pack the image itself"
+    if not stat.S_ISREG(mode):
+        return "is no regular file"
+    if size > limits.file_bytes:
+        return f"has {size:,} bytes, more than the {limits.file_bytes:,} that one image may have"
+    return None
+
+
+def _of_zip(file: BinaryIO, limits: Limits) -> Iterator[Entry]:
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        # No member yields more than it declares: all can be reckoned with before the first is read.
+        packed = file.seek(0, 2)
+        _check_unpacked(sum(member.file_size for member in members), packed, limits)
+        for member in members:
+            if member.flag_bits & 0x1:
+                raise UnusableError("the archive is encrypted: pack it without a password")
+            parts = () if member.is_dir() else _parts_of(member.filename.replace("\\", "/"))
+            kind = stat.S_IFMT(member.external_attr >> 16) or stat.S_IFREG
+            yield Entry(parts, _problem(kind, member.file_size, limits), partial(_zip_content, archive, member))
+
+
+def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    try:
+        return archive.read(member)
+    except (*_DAMAGE, RuntimeError) as error:
+        raise DataError(f"is damaged in the archive, or packed in an unknown way ({error})") from error
+
+
+def _of_tar(file: BinaryIO, head: bytes, limits: Limits) -> Iterator[Entry]:
+    size = file.seek(0, 2)
+    file.seek(0)
+    plain: _Readable = next((unpack(file) for magic, unpack in _COMPRESSED.items() if head.startswith(magic)), file)
+    counted: Any = _Counted(plain, size, limits)
+    with tarfile.open(fileobj=counted, mode="r|", tarinfo=_StrictTarInfo, bufsize=_BLOCK) as archive:
+        while (member := archive.next()) is not None:
+            archive.members.clear()  # type: ignore[attr-defined]  # else it remembers them all
+            parts = () if member.isdir() else _parts_of(member.name)
+            yield Entry(parts, _tar_problem(member, limits), partial(_content, archive, member))
+
+
+def _tar_problem(member: tarfile.TarInfo, limits: Limits) -> str | None:
+    if member.issym() or member.islnk():
+        return "is a link; pack the image itself (tar --dereference --hard-dereference)"
+    if not member.isreg() or member.issparse():
+        return "is no regular file"
+    return _problem(stat.S_IFREG, member.size, limits)
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    try:
+        file = archive.extractfile(member)
+        assert file is not None  # a regular file
+        return file.read()
+    except _DAMAGE as error:
+        raise UnusableError(f"{_CUT_SHORT} ({error})") from error
+
+
+def _check_unpacked(unpacked: int, packed: int, limits: Limits) -> None:
+    if unpacked > limits.unpacked_bytes:
+        raise UnusableError(
+            f"the archive unpacks to more than {limits.unpacked_bytes:,} bytes: scale the images down, or split the set"
+        )
+    if unpacked > limits.ratio_from and unpacked > limits.ratio * packed:
+        raise UnusableError(
+            f"the archive unpacks to more than {limits.ratio} times its size, as no set of images does: pack the image "
+            "files as they are"
+        )
+
+
+class _Counted(RawIOBase):
+    """Reads on, and counts what the decompressor yields: headers and skipped members cost as much as images."""
+
+    def __init__(self, file: _Readable, packed: int, limits: Limits) -> None:
+        self._file, self._packed, self._limits = file, packed, limits
+        self._unpacked = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self._unpacked += len(data)
+        _check_unpacked(self._unpacked, self._packed, self._limits)
+        return data
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """An archive ends with its closing block: what ends without, or with a bad header, is not taken as complete."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:  # the closing block
+            raise
+        except HeaderError as error:
+            raise ReadError(str(error)) from error
