@@ -42,6 +42,8 @@ class Environment(TypedDict):
     device: str
     threads: int
     deterministic: bool
+    precision: str
+    tf32: bool
 
 
 class _Common(TypedDict):

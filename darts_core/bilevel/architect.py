@@ -49,6 +49,11 @@ class Architect:
         """The alpha gradient, one tensor an alpha table. Runs the network in the mode that it is in."""
         if self._order == 1:
             return gradients.first_order(lambda: self._loss(validation), self._alphas)
+        # The finite difference moves each weight by far less than bf16 can tell apart.
+        with torch.autocast(validation.images.device.type, enabled=False):
+            return self._second_order(training, validation)
+
+    def _second_order(self, training: Batch, validation: Batch) -> list[Tensor]:
         group = self._weight_optimizer.param_groups[0]
         state = self._weight_optimizer.state
         return gradients.second_order(

@@ -56,6 +56,12 @@ class TrainingConfig(BaseModel):
     crop_padding: int = Field(4, ge=0, le=64, description="pixels of zero padding before the random crop")
     flip: bool = Field(True, description="mirror half of the training images")
     cutout: int = Field(0, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
+    precision: Literal["float32", "bf16"] | None = Field(
+        None, description="of activations; weights stay float32. Unset: bf16 on a GPU that has it, else float32"
+    )
+    tf32: bool | None = Field(
+        None, description="whether a GPU may round float32 factors to 10 bits; unset: yes, unless deterministic"
+    )
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads to compute with; unset: one a core of the first worker"
     )

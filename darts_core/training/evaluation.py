@@ -21,6 +21,7 @@ from darts_core.layout import least_auxiliary_image
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.training.determinism import captured, repeatable, restored, seeded
 from darts_core.training.measuring import Measured, Tally, measure
+from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
@@ -99,7 +100,7 @@ class _Evaluation:
     def reports(self, after: int) -> Iterator[EpochReport]:
         for epoch in range(after + 1, self.config.epochs + 1):
             # Not around the yield: whoever takes the report must not run under our settings.
-            with repeatable(self.config, self.data.device):
+            with repeatable(self.config, self.data.device), computing(self.config, self.data.device):
                 report = self._epoch(epoch)
             yield report
 

@@ -21,6 +21,7 @@ from darts_core.data.images import ImageData
 from darts_core.errors import Diverged, Stopped
 from darts_core.layout import Stem, stem_for
 from darts_core.training.determinism import is_deterministic
+from darts_core.training.precision import precision_of, uses_tf32
 
 DATA_ROOT: Final = Path("data")
 UNCONTROLLED: Final = Uncontrolled()
@@ -110,6 +111,8 @@ def environment(config: TrainingConfig, device: torch.device) -> Environment:
         "device": name,
         "threads": torch.get_num_threads(),
         "deterministic": is_deterministic(config.deterministic, device),
+        "precision": precision_of(config, device),
+        "tf32": uses_tf32(config, device),
     }
 
 

@@ -19,6 +19,7 @@ from darts_core.genotypes import to_json
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.determinism import repeatable, seeded
 from darts_core.training.measuring import Measured, Tally, measure
+from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
@@ -108,7 +109,7 @@ class _Search:
     def reports(self, after: int) -> Iterator[EpochReport]:
         for epoch in range(after + 1, self.config.epochs + 1):
             # Not around the yield: whoever takes the report must not run under our settings.
-            with repeatable(self.config, self.data.device):
+            with repeatable(self.config, self.data.device), computing(self.config, self.data.device):
                 report = self._epoch(epoch)
             yield report
 

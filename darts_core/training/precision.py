@@ -1,0 +1,50 @@
+"""With how many bits a run computes: bf16 autocast, and TF32 on GPUs. The choice is made here and recorded."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+
+from darts_core.configs.common import TrainingConfig
+from darts_core.training.determinism import is_deterministic
+
+Precision = Literal["float32", "bf16"]
+
+
+def precision_of(config: TrainingConfig, device: torch.device) -> Precision:
+    """The spec's `precision`; left open, bf16 on a GPU that computes in it, else float32."""
+    if config.precision is not None:
+        return config.precision
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+
+
+def uses_tf32(config: TrainingConfig, device: torch.device) -> bool:
+    """The spec's `tf32`; left open, yes unless the run is to be deterministic. Never on a CPU, which has none."""
+    if device.type != "cuda":
+        return False
+    return not is_deterministic(config.deterministic, device) if config.tf32 is None else config.tf32
+
+
+@contextlib.contextmanager
+def computing(config: TrainingConfig, device: torch.device) -> Iterator[None]:
+    """While it is open, torch computes with the spec's precision on this device; then as it did before."""
+    with contextlib.ExitStack() as settings:
+        if device.type == "cuda":
+            settings.enter_context(_tf32(uses_tf32(config, device)))
+        if precision_of(config, device) == "bf16":
+            # Its cache of converted weights would outlive the optimiser's step.
+            settings.enter_context(torch.autocast(device.type, torch.bfloat16, cache_enabled=False))
+        yield
+
+
+@contextlib.contextmanager
+def _tf32(wanted: bool) -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before

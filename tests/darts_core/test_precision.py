@@ -1,0 +1,80 @@
+"""With how many bits a run computes, and that the choice is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from darts_core import run_evaluation, run_search
+from darts_core.bilevel.architect import Architect
+from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.data.feeding import Batch
+from darts_core.models.supernet import SearchNetwork
+from darts_core.training.precision import computing, precision_of, uses_tf32
+
+MakeSearch = Callable[..., SearchConfig]
+MakeEvaluation = Callable[..., EvaluationConfig]
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def test_a_cpu_computes_in_float32_unless_asked(search_config: MakeSearch) -> None:
+    assert precision_of(search_config(), CPU) == "float32"
+    assert precision_of(search_config(precision="bf16"), CPU) == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("changes", "device", "expected"),
+    [
+        ({}, GPU, True),
+        ({"deterministic": True}, GPU, False),
+        ({"deterministic": True, "tf32": True}, GPU, True),
+        ({"tf32": False}, GPU, False),
+        ({"tf32": True}, CPU, False),
+    ],
+)
+def test_tf32_is_the_specs_choice_and_left_open_that_of_speed_on_a_gpu(
+    changes: dict[str, bool], device: torch.device, expected: bool, search_config: MakeSearch
+) -> None:
+    assert uses_tf32(search_config(**changes), device) is expected
+
+
+def test_bf16_trains_evaluates_and_is_recorded(evaluation_config: MakeEvaluation, data_root: Path) -> None:
+    exact, rounded = (
+        next(run_evaluation(evaluation_config(precision=precision), data_root=data_root)).checkpoint
+        for precision in ("float32", "bf16")
+    )
+    assert (exact["environment"]["precision"], rounded["environment"]["precision"]) == ("float32", "bf16")
+    assert exact["environment"]["tf32"] is False
+    key = "stem.0.weight"
+    assert rounded["weights"][key].dtype == torch.float32
+    assert not torch.equal(exact["weights"][key], rounded["weights"][key])
+    torch.testing.assert_close(exact["weights"][key], rounded["weights"][key], atol=0.1, rtol=0.1)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_bf16_search_moves_its_alphas(order: int, search_config: MakeSearch, data_root: Path) -> None:
+    config = search_config(precision="bf16", order=order, epochs=2)
+    first, second = (r.alphas for r in run_search(config, data_root=data_root))
+    assert first is not None
+    assert second is not None
+    assert not torch.equal(first["normal"], second["normal"])
+
+
+def test_the_second_order_gradient_is_that_of_float32_under_autocast(search_config: MakeSearch) -> None:
+    torch.manual_seed(0)
+    network = SearchNetwork(["skip_connect", "sep_conv_3x3"], channels=2, layers=3, classes=3, nodes=1).eval()
+    sgd = torch.optim.SGD(network.weights(), lr=0.1)
+    architect = Architect(network, sgd, order=2, lr=0.1, weight_decay=0.0)
+    training, validation = (Batch(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])) for _ in range(2))
+    exact = architect.gradient(training, validation)
+    with computing(search_config(precision="bf16"), CPU):
+        under_autocast = architect.gradient(training, validation)
+    assert all(torch.equal(a, b) for a, b in zip(exact, under_autocast, strict=True))
+
+
+def test_training_leaves_autocast_off(search_config: MakeSearch, data_root: Path) -> None:
+    next(run_search(search_config(precision="bf16"), data_root=data_root))
+    assert not torch.is_autocast_enabled("cpu")
