@@ -12,6 +12,9 @@ from fastapi.routing import APIRoute
 from api import openapi, problems
 from api.artifacts import Artifacts
 from api.database import Database
+from api.datasets.checker import DatasetChecker
+from api.datasets.limits import Limits
+from api.datasets.service import DatasetService
 from api.events.hub import EventHub
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
@@ -21,7 +24,7 @@ from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
 from api.jobs.workers import WorkerService
 from api.limits import BodyLimit
-from api.routes import checkpoints, evaluations, genotypes, jobs, operation, searches, worker
+from api.routes import checkpoints, datasets, evaluations, genotypes, jobs, operation, searches, worker
 from api.security import CurlJson, LocalOnly
 from api.settings import Settings, get_settings
 from api.version import VERSION
@@ -42,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(CurlJson)
     app.add_middleware(BodyLimit)
     app.add_middleware(LocalOnly)
-    for module in (searches, evaluations, jobs, genotypes, checkpoints, operation, worker):
+    for module in (searches, evaluations, jobs, genotypes, checkpoints, datasets, operation, worker):
         app.include_router(module.router)
     openapi.install(app)
     return app
@@ -62,6 +65,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state = app.state
     state.database, state.wakeups, state.artifacts, state.hub = database, wakeups, artifacts, hub
     state.jobs = JobService(database, waker, artifacts)
+    limits = Limits(unpacked_bytes=settings.dataset_max_unpacked_bytes, entries=settings.dataset_max_entries)
+    checker = DatasetChecker(database, artifacts, settings.data_root, limits, settings.dataset_check_seconds)
+    state.datasets = DatasetService(database, artifacts, checker, settings.data_root)
     state.reader = Reader(database)
     state.claims = ClaimService(database, artifacts, waker, settings.lease_seconds)
     state.workers = WorkerService(database, waker, settings.presence_seconds)
@@ -72,7 +78,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         lease_seconds=settings.lease_seconds,
         step_event_seconds=settings.step_event_seconds,
     )
-    tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker)]
+    tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker)]
     try:
         yield
     finally:

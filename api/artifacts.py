@@ -1,4 +1,7 @@
-"""The artifact store: checkpoints as files in one directory. Nothing half-written is ever visible under its key."""
+"""The artifact store: checkpoints and data sets as files in one directory.
+
+Nothing half-written is ever visible under its key.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 from uuid import UUID
 
 from api.problems import ProblemError
@@ -43,7 +47,10 @@ class Artifacts:
         """Make the directories and clear away what a killed process left half-written."""
         self._incoming.mkdir(parents=True, exist_ok=True)
         for leftover in self._incoming.iterdir():
-            leftover.unlink(missing_ok=True)
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
     @property
     def _incoming(self) -> Path:
@@ -54,9 +61,13 @@ class Artifacts:
         """Where an attempt's file lies. `name` has been checked to be a plain file name."""
         return f"{job_id}/{attempt}/{name}"
 
+    def file(self, key: str) -> Path:
+        """Where a file lies, or would."""
+        return self._root / key
+
     def path(self, key: str) -> Path:
         """The file's path. Raises ProblemError 404 when it is gone."""
-        path = self._root / key
+        path = self.file(key)
         if not path.is_file():
             raise ProblemError(404, f"the file {key} is no longer in the store")
         return path
@@ -101,6 +112,24 @@ class Artifacts:
 
     def _too_large(self, size: int) -> ProblemError:
         return ProblemError(413, f"the file has {size:,} bytes or more; at most {self._max_bytes:,} are taken")
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A directory on the store's disk for files in the making, gone afterwards."""
+        with TemporaryDirectory(dir=self._incoming, ignore_cleanup_errors=True) as directory:
+            yield Path(directory)
+
+    def adopt(self, path: Path, key: str) -> None:
+        """Take a finished file out of a workspace into the store. Blocks until it is on the disk."""
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+        _publish(path, self.file(key))
+
+    def remove_older(self, folder: str, before: float) -> None:
+        """Remove files that were last written before a time (seconds since 1970)."""
+        for path in self.file(folder).glob("*"):
+            if path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
 
     async def look(self, key: str) -> Stored | None:
         """A stored file, its checksum read afresh; None when there is none."""

@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Request
 
 from api.artifacts import Artifacts
 from api.database import Database
+from api.datasets.service import DatasetService
 from api.events.hub import EventHub
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
@@ -38,6 +39,7 @@ Reading = Annotated[Reader, _service("reader")]
 Claims = Annotated[ClaimService, _service("claims")]
 Attempts = Annotated[AttemptService, _service("attempts")]
 Workers = Annotated[WorkerService, _service("workers")]
+Datasets = Annotated[DatasetService, _service("datasets")]
 Hub = Annotated[EventHub, _service("hub")]
 Db = Annotated[Database, _service("database")]
 Broker = Annotated[Wakeups, _service("wakeups")]

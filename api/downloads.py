@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
@@ -24,29 +26,33 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 def file_answer(request: Request, store: Artifacts, checkpoint: Checkpoint, name: str | None) -> Response:
-    """The checkpoint's file, or 304 when the caller has it. Its ETag is its sha256.
+    """The checkpoint's file, or 304 when the caller has it.
 
     Content-Disposition names it after the job, so that `curl -OJ` keeps two apart.
     """
-    digest = base64.b64encode(bytes.fromhex(checkpoint.sha256)).decode()
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-.") or str(checkpoint.job_id)
+    filename = f"{stem}-epoch-{checkpoint.epoch}.pt"
+    return stored_file(request, lambda: store.path(checkpoint.key), checkpoint.sha256, checkpoint.size, filename)
+
+
+def stored_file(request: Request, path: Callable[[], Path], sha256: str, size: int, filename: str) -> Response:
+    """A file of the store, or 304 when the caller has it. Its ETag is its sha256.
+
+    path: where it lies; asked only when it has to be sent.
+    """
+    digest = base64.b64encode(bytes.fromhex(sha256)).decode()
     headers = {
-        "ETag": f'"{checkpoint.sha256}"',
+        "ETag": f'"{sha256}"',
         "Repr-Digest": f"sha-256=:{digest}:",
         # The file behind "best" or "last" changes while a job runs: ask again, but do not send it again.
         "Cache-Control": "private, no-cache",
     }
     known = request.headers.get("if-none-match", "")
-    if known == "*" or checkpoint.sha256 in re.findall(r'"([^"]*)"', known):
+    if known == "*" or sha256 in re.findall(r'"([^"]*)"', known):
         return Response(status_code=304, headers=headers)
-    path = store.path(checkpoint.key)
-    _check_range(request, checkpoint.size)
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-.") or str(checkpoint.job_id)
-    return FileResponse(
-        path,
-        media_type="application/octet-stream",
-        filename=f"{stem}-epoch-{checkpoint.epoch}.pt",
-        headers=headers,
-    )
+    found = path()
+    _check_range(request, size)
+    return FileResponse(found, media_type="application/octet-stream", filename=filename, headers=headers)
 
 
 _RANGES = re.compile(r"bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*")

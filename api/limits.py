@@ -21,7 +21,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, its body counted."""
-        if scope["type"] != "http" or "/files/" in scope["path"]:
+        if scope["type"] != "http" or _brings_a_file(scope):
             await self._app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
@@ -40,3 +40,10 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+def _brings_a_file(scope: Scope) -> bool:
+    if "/files/" in scope["path"]:
+        return True
+    kind = dict(scope["headers"]).get(b"content-type", b"")
+    return scope["path"] == "/datasets" and bool(kind.startswith(b"multipart/form-data"))

@@ -80,7 +80,7 @@ def _suspicious(method: str, headers: dict[str, str]) -> str | None:
 class CurlJson:
     """Reads a body that curl sends with its default type as the JSON that it is: `curl -d '{...}'` just works.
 
-    No form is taken anywhere here, so nothing else can be meant; cross-site forms are stopped by `LocalOnly`.
+    No form of that type is taken anywhere, so nothing else can be meant; cross-site forms are stopped by `LocalOnly`.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -19,6 +19,8 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
     artifacts: Path = Path(".dartboard/artifacts")
+    # Where `{"path": ...}` of a new data set leads: the workers' data root, where the API shares their machine.
+    data_root: Path = Path(".dartboard/datasets")
     worker_key: SecretStr | None = None
     # Heartbeats go out every second: a lease outlasts a long garbage collection or a short network cut.
     lease_seconds: float = Field(20.0, gt=0)
@@ -28,6 +30,9 @@ class Settings(BaseSettings):
     # Step events are a view, not a record: one every so often is enough, and keeps the log small.
     step_event_seconds: float = Field(5.0, gt=0)
     max_upload_bytes: int = Field(20 * 2**30, gt=0)
+    dataset_max_unpacked_bytes: int = Field(64 * 2**30, gt=0)
+    dataset_max_entries: int = Field(2_000_000, gt=0)
+    dataset_check_seconds: float = Field(3600.0, gt=0)
 
 
 @lru_cache(maxsize=1)

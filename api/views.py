@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from api.models import Checkpoint, Epoch, Event, Job
+from typing import Any
+
+from api.models import Checkpoint, Dataset, Epoch, Event, Job
+from api.schemas.datasets import CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
 from api.schemas.jobs import CheckpointOut, EpochOut, JobKind, JobOut, LogLine
+from darts_core.data.catalogue import FOLDER_PRESET, DatasetInfo
 
 
 def job_out(job: Job) -> JobOut:
@@ -34,3 +38,52 @@ def checkpoint_out(checkpoint: Checkpoint) -> CheckpointOut:
     """One stored checkpoint and where to get it."""
     fields = {name: getattr(checkpoint, name) for name in CheckpointOut.model_fields if name != "download"}
     return CheckpointOut(**fields, download=f"/checkpoints/{checkpoint.id}")
+
+
+def built_in_out(info: DatasetInfo) -> DatasetOut:
+    """One of the catalogue."""
+    return DatasetOut(
+        name=info.name,
+        kind="images",
+        source="built-in",
+        state=DatasetState.READY,
+        classes=info.classes,
+        sizes=Sizes(train=info.train, valid=info.valid, test=info.test),
+        image=ImageSize(height=info.height, width=info.width, channels=info.channels),
+        preset=info.preset,
+    )
+
+
+def dataset_out(dataset: Dataset) -> DatasetOut:
+    """An uploaded one."""
+    return DatasetOut(**_dataset_fields(dataset))
+
+
+def dataset_detail(dataset: Dataset) -> DatasetDetail:
+    """An uploaded one, with the report of its check."""
+    report = None if dataset.report is None else CheckReport.model_validate(dataset.report)
+    return DatasetDetail(**_dataset_fields(dataset), report=report)
+
+
+def _dataset_fields(dataset: Dataset) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "source": "upload" if dataset.request.get("upload") else "path",
+        "state": dataset.state,
+        "checksum": dataset.checksum,
+        "bytes": dataset.size,
+        "preset": FOLDER_PRESET,
+        "error": dataset.error,
+        "created_at": dataset.created_at,
+        "checked_at": dataset.checked_at,
+    }
+    if info := dataset.info:
+        fields |= {
+            "classes": len(info["classes"]),
+            "class_names": info["classes"],
+            "sizes": {part: info[part] for part in Sizes.model_fields},
+            "image": {side: info[side] for side in ImageSize.model_fields},
+            **{name: info[name] for name in ("held_out", "mean", "std")},
+        }
+    return fields

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from client.commands import bench, demo, jobs, local, run, submit, testing, watch
+from client.commands import bench, datasets, demo, jobs, local, run, submit, testing, watch
 from client.commands.files import download
 from client.commands.genotype import genotype
 from client.commands.profile import profile
@@ -30,11 +30,11 @@ app.command("profile")(profile)
 app.command("download")(download)
 app.command("jobs")(jobs.list_jobs)
 app.command("workers")(jobs.list_workers)
-app.command("datasets")(jobs.list_datasets)
 app.command("logs")(jobs.show_logs)
 for verb in ("cancel", "pause", "resume", "retry"):
     app.command(verb)(getattr(jobs, verb))
 app.command("run")(run.run)
+app.add_typer(datasets.app, name="datasets")
 app.add_typer(bench.app, name="bench")
 
 

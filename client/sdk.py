@@ -10,20 +10,23 @@ with Dartboard("http://127.0.0.1:8000") as dartboard:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
 
 import httpx
 
+from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
 from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
-from api.schemas.operation import DatasetList, DatasetOut, WorkerList, WorkerOut
+from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AlphasOut, GenotypeOut
 from client.connection import Connection
 from client.downloading import download
 from client.errors import ProblemError
 from client.following import Event, follow
+from client.uploading import Upload
 
 Id = UUID | str
 
@@ -145,8 +148,50 @@ class Dartboard:
         return WorkerList.model_validate_json(self._get("/workers").content).items
 
     def datasets(self) -> list[DatasetOut]:
-        """The built-in data sets."""
+        """The built-in data sets, then the uploaded ones."""
         return DatasetList.model_validate_json(self._get("/datasets").content).items
+
+    def dataset(self, name: str) -> DatasetDetail:
+        """One data set, with the report of its check."""
+        return DatasetDetail.model_validate_json(self._get(f"/datasets/{_plain(name)}").content)
+
+    def add_dataset(
+        self,
+        name: str,
+        path: Path,
+        *,
+        size: int | None = None,
+        idempotency_key: str | None = None,
+        progress: Callable[[int], None] = lambda sent: None,
+    ) -> DatasetDetail:
+        """Upload an archive of class folders, or a folder of them, which is packed on the way.
+
+        size: scale every image to so many pixels a side. progress: told the bytes sent so far. The set is checked
+        afterwards: `wait_for_dataset`. Raises OSError for a file that cannot be read.
+        """
+        content = Upload(path, {"name": name, "size": size}, progress)
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        answer = self._connection.send(
+            "POST",
+            "/datasets",
+            content=content,
+            headers={**headers, "Content-Type": content.content_type},
+            # The store syncs a large file to its disk before it answers.
+            timeout=httpx.Timeout(120, connect=5),
+        )
+        return DatasetDetail.model_validate_json(answer.content)
+
+    def wait_for_dataset(self, name: str) -> DatasetDetail:
+        """Block until the set has been checked."""
+        pause = 0.05
+        while (dataset := self.dataset(name)).state == DatasetState.CHECKING:
+            time.sleep(pause)
+            pause = min(2 * pause, 2.0)
+        return dataset
+
+    def remove_dataset(self, name: str) -> None:
+        """Forget an uploaded data set."""
+        self._connection.send("DELETE", f"/datasets/{_plain(name)}")
 
     def _act(self, job_id: Id, verb: str) -> JobOut:
         return JobOut.model_validate_json(self._connection.send("POST", f"{self._path(job_id)}/{verb}").content)
@@ -164,3 +209,10 @@ def _safe(job_id: Id) -> str:
     if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", text):
         raise ProblemError(422, f"{text[:80]!r} is not an id: `dartboard jobs` lists them")
     return text
+
+
+def _plain(name: str) -> str:
+    """A data set's name as part of a path."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ProblemError(422, f"{name[:120]!r} is no name of a data set: `dartboard datasets` lists them")
+    return name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,6 +46,10 @@ class StoreFullError(WorkerApiError):
 
 class DamagedError(WorkerApiError):
     """A file arrived with another checksum than it was stored with."""
+
+
+class RangeError(WorkerApiError):
+    """The file has no such part."""
 
 
 class RefusedError(WorkerApiError):
@@ -94,13 +99,14 @@ class WorkerApi:
         _raise_for(answer)
         return answer
 
-    def _stream(self, path: str, headers: dict[str, str]) -> Iterator[bytes]:
+    @contextmanager
+    def _stream(self, path: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
         try:
             with self._http.stream("GET", path, headers=headers) as answer:
                 if answer.is_error:
                     answer.read()
                 _raise_for(answer)
-                yield from answer.iter_bytes(_BLOCK)
+                yield answer
         except httpx.HTTPError as error:
             raise UnreachableError(f"{type(error).__name__}: {error}") from error
 
@@ -153,8 +159,8 @@ class AttemptApi:
     def download(self, resume: Resume, to: Path) -> None:
         """Fetch the checkpoint to resume from. Raises DamagedError when its checksum is wrong."""
         digest = hashlib.sha256()
-        with to.open("wb") as file:
-            for block in self._api._stream(f"{self._path}/files/{resume.file}", self._headers):
+        with to.open("wb") as file, self._api._stream(f"{self._path}/files/{resume.file}", self._headers) as answer:
+            for block in answer.iter_bytes(_BLOCK):
                 digest.update(block)
                 file.write(block)
         if digest.hexdigest() != resume.sha256:
@@ -162,6 +168,19 @@ class AttemptApi:
                 f"the stored checkpoint of epoch {resume.epoch} ({resume.file}) is damaged: its sha256 is "
                 f"{digest.hexdigest()}, not {resume.sha256}"
             )
+
+    def download_dataset(self, checksum: str, to: Path) -> None:
+        """Fetch an uploaded data set, from where an earlier try left the file; its checksum is for the caller."""
+        have = to.stat().st_size if to.exists() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        try:
+            with self._api._stream(f"/worker/datasets/{checksum}", headers) as answer:
+                continued = answer.status_code == httpx.codes.PARTIAL_CONTENT
+                with to.open("ab" if continued else "wb") as file:
+                    for block in answer.iter_bytes(_BLOCK):
+                        file.write(block)
+        except RangeError:
+            return  # all of it is there
 
     def _post(self, what: str, body: Heartbeat | EpochReport | LogReport | Finish | Fail | Release) -> httpx.Response:
         content = body.model_dump_json()
@@ -180,6 +199,8 @@ def _raise_for(answer: httpx.Response) -> None:
     match answer.status_code:
         case 409 | 403:
             raise SupersededError(detail)
+        case 416:
+            raise RangeError(detail)
         case 507:
             raise StoreFullError(detail)
         case 429 | 500 | 502 | 503 | 504:

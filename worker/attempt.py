@@ -16,6 +16,7 @@ from darts_core import checkpoints
 from darts_core.errors import Stopped
 from darts_core.genotypes import to_json
 from darts_core.training import reports as core
+from worker import datasets
 from worker.attempt_log import AttemptLog
 from worker.control import AttemptControl, StopReason
 from worker.failures import failure_of, is_disk_full
@@ -81,6 +82,8 @@ class Attempt:
         claimed = self._claimed
         torch.set_num_threads(claimed.threads)
         resume_from = self._fetch_checkpoint()
+        if checksum := claimed.spec.get("dataset_checksum"):
+            datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
         start = f" from epoch {claimed.resume.epoch}" if claimed.resume else ""
         _log.info("attempt %d on %s%s", claimed.attempt, self._settings.worker_name, start)
         runner = runner_of(claimed.kind)

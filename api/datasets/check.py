@@ -6,6 +6,7 @@ as one line of JSON on standard input, the result goes as one line to standard o
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -35,6 +36,10 @@ def check(order: dict[str, Any]) -> dict[str, Any]:
             packed = pack(found, spool, work / "packed", size=order["size"], limits=limits, report=report)
     except UnusableError as error:
         return {"error": str(error), "report": report.to_json()}
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return {"error": f"the artifact store has no room left ({error.strerror}): free some space and upload again"}
     except MemoryError:
         return {"error": "checking it needs too much memory: scale the images down", "report": report.to_json()}
     return {**packed, "report": report.to_json()}
@@ -55,7 +60,8 @@ def main() -> int:
 
 def _leave_with_the_parent() -> None:
     """Its end of the pipe closes when it dies, however it dies."""
-    sys.stdin.read()
+    # Not through sys.stdin, whose lock the interpreter wants at its end.
+    os.read(0, 1)
     os._exit(1)
 
 

@@ -23,6 +23,7 @@ from darts_core.errors import DataError
 
 # Each of the two reduction cells halves an image, and something has to be left.
 SMALLEST_SIDE: Final = 4
+_SHARES: Final = {"test": TEST_SHARE, "valid": VALID_SHARE}
 _TEXT_PARTS: Final = frozenset({"train.txt", "valid.txt", "test.txt"})
 
 
@@ -56,7 +57,7 @@ def pack(
     """
     images = _placed(_decoded(entries, spool, size, limits, report), report)
     images = _of_one_size(images, report, scaled=size is not None)
-    classes, parts = _split(images)
+    classes, parts, held_out = _split(images)
     first = parts["train"].images[0]
     channels = max(image.channels for part in parts.values() for image in part.images)
     counts = {part: len(parts[part].images) for part in PARTS}
@@ -74,6 +75,7 @@ def pack(
             "width": first.width,
             "channels": channels,
             **counts,
+            "held_out": held_out,
             "mean": list(written.mean),
             "std": list(written.std),
         },
@@ -160,8 +162,8 @@ def _of_one_size(images: list[tuple[_Image, Place]], report: Report, *, scaled: 
     return kept
 
 
-def _split(images: list[tuple[_Image, Place]]) -> tuple[tuple[str, ...], dict[str, _Sorted]]:
-    """The classes, and the images of each part; what was not given is held out of the training images.
+def _split(images: list[tuple[_Image, Place]]) -> tuple[tuple[str, ...], dict[str, _Sorted], list[str]]:
+    """The classes, the images of each part, and the parts that were not given: held out of the training images.
 
     Everything goes by what the images show, not by their names or order: the same images give the same split.
     """
@@ -179,19 +181,18 @@ def _split(images: list[tuple[_Image, Place]]) -> tuple[tuple[str, ...], dict[st
         parts[place.part].append((numbers[place.label], image))
     for part in PARTS:
         parts[part].sort(key=lambda pair: (pair[0], pair[1].digest))
-    for part, share in (("test", TEST_SHARE), ("valid", VALID_SHARE)):
-        if not parts[part]:
-            parts["train"], parts[part] = _held_out(parts["train"], share, part)
+    missing = [part for part in ("test", "valid") if not parts[part]]
+    for part in missing:
+        parts["train"], parts[part] = _held_out(parts["train"], part)
     shown = tuple(map(printable, classes))
     if len(set(shown)) < len(shown):
         raise UnusableError("two classes have names that differ only in characters that cannot be shown: rename one")
-    return shown, {part: _Sorted([i for _, i in pairs], [n for n, _ in pairs]) for part, pairs in parts.items()}
+    chosen = {part: _Sorted([i for _, i in pairs], [n for n, _ in pairs]) for part, pairs in parts.items()}
+    return shown, chosen, missing
 
 
-def _held_out(
-    pairs: list[tuple[int, _Image]], share: float, part: str
-) -> tuple[list[tuple[int, _Image]], list[tuple[int, _Image]]]:
-    wanted = max(1, round(share * len(pairs)))
+def _held_out(pairs: list[tuple[int, _Image]], part: str) -> tuple[list[tuple[int, _Image]], list[tuple[int, _Image]]]:
+    wanted = max(1, round(_SHARES[part] * len(pairs)))
     chosen = set(held_out_indices([n for n, _ in pairs], [image.digest for _, image in pairs], wanted))
     if not chosen:
         raise UnusableError(f"there are too few images to hold any out for the {part} part: add some")

@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts
 from api.database import Database
+from api.datasets.use import hold
 from api.events.log import append, notify
 from api.jobs.life import move, refused
 from api.jobs.rows import end_attempt, lock_job
@@ -57,7 +58,7 @@ class JobService:
         source: UUID | None = None,
         idempotency_key: str | None = None,
     ) -> Submitted:
-        """Queue a job and wake a worker. 409 when the key was used with another body."""
+        """Queue a job and wake a worker. 409 when the key was used with another body, or the data set is gone."""
         job = Job(
             id=uuid7(),
             kind=kind,
@@ -74,6 +75,7 @@ class JobService:
             async with self._database.transaction() as session:
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
                     return Submitted(earlier, replayed=True)
+                await hold(session, job.spec)
                 session.add(job)
                 await session.flush()
                 await _announce_queued(session, job)
@@ -143,6 +145,7 @@ class JobService:
             job = await self._lock(session, job_id, kind)
             if job.status not in allowed:
                 raise refused(job, Status.QUEUED)
+            await hold(session, job.spec)
             job.error, job.lost_attempts = None, 0
             await move(session, job, Status.QUEUED, reason)
             await _as_stored(session, job)

@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from api.deps import Jobs, Reading, Store
+from api.deps import Datasets, Jobs, Reading, Store
 from api.downloads import FILE_ANSWERS, file_answer
 from api.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
@@ -22,13 +22,18 @@ router = job_router(JobKind.EVALUATION)
 
 @router.post("", status_code=201, responses=documented(404, 409))
 async def create_evaluation(
-    body: EvaluationCreate, jobs: Jobs, reading: Reading, response: Response, key: IdempotencyKeyHeader = None
+    body: EvaluationCreate,
+    jobs: Jobs,
+    reading: Reading,
+    datasets: Datasets,
+    response: Response,
+    key: IdempotencyKeyHeader = None,
 ) -> JobOut:
     """Queue a training from scratch. 409 when the search has no finished epoch yet; 422 when a value is not possible.
 
     The cell is taken now: a search that goes on later does not change it.
     """
-    config = await _resolve(body, jobs, reading)
+    config = await _resolve(body, jobs, reading, datasets)
     submitted = await jobs.submit(JobKind.EVALUATION, body, config, source=body.search_id, idempotency_key=key)
     response.headers["Location"] = f"/evaluations/{submitted.job.id}"
     if submitted.replayed:
@@ -36,21 +41,24 @@ async def create_evaluation(
     return job_out(submitted.job)
 
 
-async def _resolve(body: EvaluationCreate, jobs: Jobs, reading: Reading) -> EvaluationConfig:
+async def _resolve(body: EvaluationCreate, jobs: Jobs, reading: Reading, datasets: Datasets) -> EvaluationConfig:
     if (body.search_id is None) == (body.genotype is None):
         raise invalid("genotype", "give either a search_id or a genotype")
-    dataset, genotype = body.dataset, body.genotype
+    dataset, genotype, checksum = body.dataset, body.genotype, None
     if body.search_id is not None:
         search = await jobs.get(body.search_id, JobKind.SEARCH)
         genotype = (await reading.epoch(search, body.epoch)).genotype
-        dataset = dataset or search.spec["dataset"]
+        if dataset is None:
+            # The search's own data, not what its name has come to mean since.
+            dataset, checksum = search.spec["dataset"], search.spec.get("dataset_checksum")
     elif body.epoch is not None:
         raise invalid("epoch", "names an epoch of a search: give a search_id, too")
     if dataset is None:
         raise invalid("dataset", "is needed with a genotype")
     assert genotype is not None
     try:
-        return body.config(dataset=dataset, genotype=genotype)
+        info = await datasets.info(dataset)
+        return body.config(dataset=dataset, genotype=genotype, info=info, dataset_checksum=checksum)
     except ValidationError as error:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
 

@@ -1,4 +1,4 @@
-"""The service about itself: alive, ready, which version, which workers, which data sets."""
+"""The service about itself: alive, ready, which version, which workers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from fastapi import APIRouter, Response
 from api.deps import Broker, Db, Workers
 from api.migrate import head_revision
 from api.problems import documented
-from api.schemas.operation import DatasetList, DatasetOut, Health, Readiness, Version, WorkerList
+from api.schemas.operation import Health, Readiness, Version, WorkerList
 from api.version import VERSION
-from darts_core.data.catalogue import BUILT_IN
 
 router = APIRouter(tags=["operation"])
 
@@ -64,22 +63,3 @@ async def version() -> Version:
 async def list_workers(workers: Workers) -> WorkerList:
     """All workers ever seen, and what each runs now."""
     return WorkerList(items=await workers.list())
-
-
-@router.get("/datasets")
-async def list_datasets() -> DatasetList:
-    """The built-in data sets; `folder:NAME` names any other under the workers' data root."""
-    return DatasetList(
-        items=[
-            DatasetOut(
-                name=d.name,
-                kind="images",
-                classes=d.classes,
-                image=d.side,
-                train=d.train,
-                test=d.test,
-                preset=d.preset,
-            )
-            for d in BUILT_IN.values()
-        ]
-    )

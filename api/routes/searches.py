@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.deps import Jobs, Reading
+from api.deps import Datasets, Jobs, Reading
 from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
@@ -21,9 +21,12 @@ AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest un
 
 
 @router.post("", status_code=201, responses=documented(409))
-async def create_search(body: SearchCreate, jobs: Jobs, response: Response, key: IdempotencyKeyHeader = None) -> JobOut:
+async def create_search(
+    body: SearchCreate, jobs: Jobs, datasets: Datasets, response: Response, key: IdempotencyKeyHeader = None
+) -> JobOut:
     """Queue a search. 422 when the data set, a primitive or a value is not possible."""
-    submitted = await jobs.submit(JobKind.SEARCH, body, body.config(), idempotency_key=key)
+    config = body.config(await datasets.info(body.dataset))
+    submitted = await jobs.submit(JobKind.SEARCH, body, config, idempotency_key=key)
     response.headers["Location"] = f"/searches/{submitted.job.id}"
     if submitted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
@@ -32,7 +35,7 @@ async def create_search(body: SearchCreate, jobs: Jobs, response: Response, key:
 
 @router.get("/{job_id}/genotype", response_model=GenotypeOut, responses=TEXT_ANSWERS | documented(404, 409))
 async def get_genotype(
-    job_id: JobId, jobs: Jobs, reading: Reading, wanted: WantedFormat, epoch: AtEpoch = None
+    job_id: JobId, jobs: Jobs, reading: Reading, datasets: Datasets, wanted: WantedFormat, epoch: AtEpoch = None
 ) -> Response | GenotypeOut:
     """The cell that the alphas stand for. 409 while no epoch has ended.
 
@@ -44,7 +47,7 @@ async def get_genotype(
     return genotype_answer(
         parse(found.genotype),
         wanted,
-        shape=shape_for(job.spec["dataset"]),
+        shape=shape_for(job.spec["dataset"], await datasets.info_of_spec(job.spec)),
         epoch=found.epoch,
         primitives=job.spec["primitives"],
     )

@@ -8,7 +8,8 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import FileResponse
 
-from api.deps import Attempts, AttemptToken, Claims, Workers
+from api.deps import Attempts, AttemptToken, Claims, Datasets, Workers
+from api.downloads import FILE_ANSWERS, stored_file
 from api.problems import documented
 from api.schemas.worker import (
     Claim,
@@ -22,6 +23,7 @@ from api.schemas.worker import (
     LogReport,
     Presence,
     Release,
+    Sha256,
     StoredFile,
 )
 from api.security import WorkerOnly
@@ -103,3 +105,10 @@ async def upload(
 async def download_resume_file(attempt_id: UUID, name: Name, token: AttemptToken, attempts: Attempts) -> FileResponse:
     """The checkpoint to resume from, under the name that the claim gave."""
     return FileResponse(await attempts.checkpoint_path(attempt_id, token, name))
+
+
+@router.get("/datasets/{checksum}", response_class=Response, responses=FILE_ANSWERS)
+async def download_dataset(request: Request, checksum: Annotated[Sha256, Path()], datasets: Datasets) -> Response:
+    """An uploaded data set, packed, as jobs name it in `dataset_checksum`; `Range` continues a broken download."""
+    packed = await datasets.packed(checksum)
+    return stored_file(request, lambda: packed.path, checksum, packed.size, packed.path.name)

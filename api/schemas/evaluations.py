@@ -10,6 +10,7 @@ from pydantic import Field
 from api.schemas.jobs import JobFrame
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.evaluation import RetrainingConfig
+from darts_core.data.catalogue import DatasetInfo
 
 
 class EvaluationCreate(JobFrame, RetrainingConfig):
@@ -25,8 +26,18 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
         None, description="instead of a search: a known name, Python text, JSON or mmrazor YAML", examples=["DARTS_V2"]
     )
 
-    def config(self, *, dataset: str, genotype: str | dict[str, Any]) -> EvaluationConfig:
-        """The spec alone, resolved, for this data set and cell. Raises ConfigError or pydantic's ValidationError."""
+    def config(
+        self,
+        *,
+        dataset: str,
+        genotype: str | dict[str, Any],
+        info: DatasetInfo | None,
+        dataset_checksum: str | None = None,
+    ) -> EvaluationConfig:
+        """The spec alone, resolved, for this data set and cell. info: of an uploaded data set.
+
+        dataset_checksum: which the search used. Raises ConfigError or pydantic's ValidationError.
+        """
         given = {k: v for k, v in self.given().items() if k in RetrainingConfig.model_fields}
-        given |= {"dataset": dataset, "genotype": genotype}
-        return EvaluationConfig(**given).resolved()
+        given = {"dataset_checksum": dataset_checksum, **given, "dataset": dataset, "genotype": genotype}
+        return EvaluationConfig(**given).resolved(info)

@@ -47,21 +47,3 @@ class WorkerList(BaseModel):
     """All workers."""
 
     items: list[WorkerOut]
-
-
-class DatasetOut(BaseModel):
-    """A data set that specs can name. Sizes are null where only a worker can know them."""
-
-    name: str
-    kind: str
-    classes: int | None
-    image: int | None
-    train: int | None
-    test: int | None
-    preset: str
-
-
-class DatasetList(BaseModel):
-    """The built-in data sets."""
-
-    items: list[DatasetOut]

@@ -8,15 +8,16 @@ from pydantic import BaseModel, Field
 
 from api.schemas.jobs import JobFrame, Table
 from darts_core.configs import SearchConfig
+from darts_core.data.catalogue import DatasetInfo
 
 
 class SearchCreate(JobFrame, SearchConfig):
     """Ask for a search. Values left out come from the preset."""
 
-    def config(self) -> SearchConfig:
-        """The spec alone, resolved. Raises ConfigError."""
+    def config(self, info: DatasetInfo | None) -> SearchConfig:
+        """The spec alone, resolved. info: of an uploaded data set. Raises ConfigError."""
         given = {k: v for k, v in self.given().items() if k in SearchConfig.model_fields}
-        return SearchConfig(**given).resolved()
+        return SearchConfig(**given).resolved(info)
 
 
 class GenotypeOut(BaseModel):

@@ -63,24 +63,6 @@ def list_workers(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) ->
     console.print(table)
 
 
-def list_datasets(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """List the built-in data sets."""
-    from rich.table import Table
-
-    from client.output import console, print_json
-    from client.sdk import Dartboard
-
-    with Dartboard(url, key) as dartboard:
-        datasets = dartboard.datasets()
-    if json:
-        print_json(list(datasets))
-        return
-    table = Table("name", "classes", "image", "train", "test", box=None)
-    for d in datasets:
-        table.add_row(d.name, str(d.classes), f"{d.image}x{d.image}", str(d.train), str(d.test))
-    console.print(table)
-
-
 def show_logs(
     job_id: JobId,
     tail: Annotated[int, typer.Option(help="How many lines.")] = 200,

@@ -35,21 +35,21 @@ class Surroundings:
         """Worker `number` (from 1), pinned to a GPU when `device` names one as CUDA_VISIBLE_DEVICES does."""
         # A worker has one key and one address, and no way to the database: neither ours nor the user's.
         hidden = [name for name in self.base if name in ("DATABASE_URL", "DARTBOARD_API_KEY") or name.startswith("PG")]
-        root = self.base.get("DARTBOARD_DATA_ROOT")
         return self._shared(hidden) | {
             "DARTBOARD_URL": self.url,
             "DARTBOARD_WORKER_NAME": f"{socket.gethostname()}-{number}",
             "DARTBOARD_WORKER_STATE": str(self.data / "workers" / str(number)),
-            "DARTBOARD_DATA_ROOT": str(Path(root).absolute() if root else self.data / "datasets"),
             "DARTBOARD_POOL": self.base.get("DARTBOARD_POOL") or "default",
             **({"CUDA_VISIBLE_DEVICES": device} if device is not None else {}),
         }
 
     def _shared(self, hidden: Collection[str]) -> dict[str, str]:
         kept = {name: value for name, value in self.base.items() if name not in hidden}
+        root = self.base.get("DARTBOARD_DATA_ROOT")
         past_proxies = ",".join(filter(None, (self.base.get("NO_PROXY") or self.base.get("no_proxy"), _LOOPBACK)))
         return kept | {
             "REDIS_URL": self.broker_url,
+            "DARTBOARD_DATA_ROOT": str(Path(root).absolute() if root else self.data / "datasets"),
             "DARTBOARD_WORKER_KEY": self.worker_key,
             "NO_PROXY": past_proxies,
             "no_proxy": past_proxies,

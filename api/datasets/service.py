@@ -1,0 +1,201 @@
+"""What people do to data sets: bring, list, read, use, delete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.artifacts import Artifacts, Stored
+from api.database import Database
+from api.datasets.checker import DatasetChecker
+from api.datasets.storing import packed_key
+from api.datasets.use import unfinished_jobs
+from api.models import Dataset
+from api.problems import ProblemError, conflict, invalid, not_found
+from api.schemas.datasets import DatasetCreate, DatasetState
+from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo
+
+_NAMES_LISTED = 30
+
+
+@dataclass(frozen=True)
+class Brought:
+    """A data set, and whether this request made it or an earlier one with the same key did."""
+
+    dataset: Dataset
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """A ready set as workers get it. size: in bytes."""
+
+    path: Path
+    size: int
+
+
+class DatasetService:
+    """Each method is one transaction."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, checker: DatasetChecker, data_root: Path) -> None:
+        self._database, self._artifacts, self._checker = database, artifacts, checker
+        self._data_root = data_root
+
+    def check_new(self, body: DatasetCreate) -> None:
+        """Refuse at the door what needs no look at the data. Raises ProblemError."""
+        if body.kind == "text":
+            raise invalid("kind", "text data sets are not taken yet: only images can be uploaded")
+        if body.name in BUILT_IN:
+            raise conflict(f"{body.name} is a built-in data set: choose another name")
+        if body.path is not None:
+            self._check_path(body.path)
+
+    def _check_path(self, path: str) -> None:
+        root = self._data_root.resolve()
+        try:
+            folder = (root / path).resolve()
+            usable = folder.is_dir()
+        except (OSError, RuntimeError, ValueError):
+            folder, usable = root, False
+        if Path(path).is_absolute() or not folder.is_relative_to(root) or folder == root:
+            raise invalid("path", "expected the path of a folder below the data root, relative to it")
+        if not usable:
+            raise invalid("path", f"the service sees no folder {path!r} under its data root; upload an archive instead")
+
+    async def bring(
+        self, dataset_id: UUID, body: DatasetCreate, upload: Stored | None, idempotency_key: str | None
+    ) -> Brought:
+        """Enter a set to be checked. 409 for a name that is taken, or a key that came with another body."""
+        body_hash = _hash_of(body, upload)
+        dataset = Dataset(
+            id=dataset_id,
+            name=body.name,
+            kind=body.kind,
+            request={"upload": upload.key if upload else None, "path": body.path, "size": body.size},
+            state=DatasetState.CHECKING,
+            idempotency_key=idempotency_key,
+            body_hash=body_hash,
+        )
+        try:
+            async with self._database.transaction() as session:
+                if earlier := await _brought_with(session, idempotency_key, body_hash):
+                    return Brought(earlier, replayed=True)
+                session.add(dataset)
+                await session.flush()
+                await session.refresh(dataset)
+        except IntegrityError as error:
+            async with self._database.transaction() as session:
+                if earlier := await _brought_with(session, idempotency_key, body_hash):
+                    return Brought(earlier, replayed=True)
+            raise conflict(f"there is a data set {body.name} already: delete it, or choose another name") from error
+        self._checker.nudge()
+        return Brought(dataset, replayed=False)
+
+    async def list(self) -> list[Dataset]:
+        """The uploaded ones, newest first."""
+        async with self._database.transaction() as session:
+            return list(await session.scalars(select(Dataset).order_by(Dataset.id.desc())))
+
+    async def get(self, name: str) -> Dataset:
+        """An uploaded one. 404 when there is none."""
+        async with self._database.transaction() as session:
+            found = await session.scalar(select(Dataset).where(Dataset.name == name))
+        if found is None:
+            raise not_found("data set", f"{name!r}")
+        return found
+
+    async def delete(self, name: str) -> None:
+        """Forget an uploaded set. 409 while it is checked, or an unfinished job uses it."""
+        if name in BUILT_IN:
+            raise conflict(f"{name} is built in: it cannot be deleted")
+        dataset = await self.get(name)
+        async with self._database.transaction() as session:
+            this = select(Dataset).where(Dataset.id == dataset.id).with_for_update(skip_locked=True)
+            locked = await session.scalar(this.execution_options(populate_existing=True))
+            if locked is None:
+                raise conflict(f"{name} is being checked or taken up by a job at this moment: try again later")
+            if jobs := await unfinished_jobs(session, locked):
+                ids = ", ".join(str(job.id) for job in jobs)
+                raise conflict(f"unfinished jobs use {name} ({ids}): let them end, or cancel them")
+            await self._delete_files(session, locked)
+            await session.delete(locked)
+
+    async def _delete_files(self, session: AsyncSession, dataset: Dataset) -> None:
+        same = select(func.count()).where(Dataset.checksum == dataset.checksum, Dataset.id != dataset.id)
+        keys = [dataset.request["upload"]] if dataset.request.get("upload") else []
+        if dataset.checksum and not await session.scalar(same):
+            keys.append(packed_key(dataset.checksum))
+        await self._artifacts.delete(keys)
+
+    async def info(self, name: str) -> DatasetInfo | None:
+        """What is known of a set that a spec names, None for one that the catalogue or only a worker knows.
+
+        Raises ProblemError: 422 for an unknown or unusable one, 409 for one that is still being checked.
+        """
+        if name in BUILT_IN or name.startswith(FOLDER_PREFIX):
+            return None
+        async with self._database.transaction() as session:
+            found = await session.scalar(select(Dataset).where(Dataset.name == name))
+            if found is None:
+                ready = select(Dataset.name).where(Dataset.state == DatasetState.READY).order_by(Dataset.id.desc())
+                names = [*BUILT_IN, *await session.scalars(ready.limit(_NAMES_LISTED))]
+                known = ", ".join(names)
+                raise invalid("dataset", f"unknown data set {name[:200]!r}; known: {known}, or folder:NAME")
+        if found.state == DatasetState.CHECKING:
+            raise conflict(f"the data set {name} is still being checked: try again when it is ready")
+        if found.state == DatasetState.FAILED:
+            raise invalid("dataset", f"{name} cannot be used: {found.error}")
+        return info_of(found)
+
+    async def info_of_spec(self, spec: dict[str, Any]) -> DatasetInfo | None:
+        """The same for a job's spec; None, too, for a set that has been deleted since."""
+        checksum = spec.get("dataset_checksum")
+        if checksum is None:
+            return None
+        async with self._database.transaction() as session:
+            found = await session.scalar(select(Dataset).where(Dataset.checksum == checksum).limit(1))
+        return None if found is None else info_of(found)
+
+    async def packed(self, checksum: str) -> PackedFile:
+        """The file of a ready set. 404 when there is none."""
+        async with self._database.transaction() as session:
+            size = await session.scalar(select(Dataset.size).where(Dataset.checksum == checksum).limit(1))
+        if size is None:
+            raise ProblemError(404, f"no data set has the checksum {checksum}: it has been deleted")
+        return PackedFile(self._artifacts.path(packed_key(checksum)), size)
+
+
+def info_of(dataset: Dataset) -> DatasetInfo:
+    """What specs are resolved with, of a ready set."""
+    info = dataset.info or {}
+    sizes = {field: info[field] for field in ("height", "width", "channels", "train", "valid", "test")}
+    return DatasetInfo(dataset.name, len(info["classes"]), checksum=dataset.checksum, **sizes)
+
+
+async def _brought_with(session: AsyncSession, key: str | None, body_hash: str) -> Dataset | None:
+    if key is None:
+        return None
+    known = await session.scalar(select(Dataset).where(Dataset.idempotency_key == key))
+    if known is not None and known.body_hash != body_hash:
+        raise conflict("this Idempotency-Key was used before with another body; use a new key for a new data set")
+    return known
+
+
+def _hash_of(body: DatasetCreate, upload: Stored | None) -> str:
+    value: Sequence[Any] = (body.model_dump(mode="json"), upload.sha256 if upload else None)
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def new_id() -> UUID:
+    """Of a set to come."""
+    return uuid7()

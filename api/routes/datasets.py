@@ -1,0 +1,74 @@
+"""Data sets: the built-in ones, and those that users bring."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.datasets.intake import take
+from api.deps import Datasets, Store
+from api.problems import documented
+from api.routes.collection import IdempotencyKeyHeader
+from api.schemas.datasets import DatasetCreate, DatasetDetail, DatasetList
+from api.views import built_in_out, dataset_detail, dataset_out
+from darts_core.data.catalogue import BUILT_IN
+
+router = APIRouter(prefix="/datasets", tags=["datasets"], responses=documented(503))
+
+Name = Annotated[str, Path(max_length=120)]
+_SCHEMA: Final = DatasetCreate.model_json_schema()
+_FORM: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["name", "file"],
+    "properties": {
+        **{name: _SCHEMA["properties"][name] for name in ("name", "kind", "size")},
+        "file": {"type": "string", "format": "binary", "description": "tar, tar.gz, tar.xz, tar.bz2 or zip"},
+    },
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses=documented(400, 409, 413, 422, 507),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": _FORM}, "application/json": {"schema": _SCHEMA}},
+        }
+    },
+)
+async def create_dataset(
+    request: Request, datasets: Datasets, store: Store, response: Response, key: IdempotencyKeyHeader = None
+) -> DatasetDetail:
+    """Bring a data set: class folders in an archive, or a folder under the data root. It is checked afterwards.
+
+    Poll `GET /datasets/{name}` until its state is `ready` or `failed`.
+    """
+    brought = await take(request, datasets, store, key)
+    response.headers["Location"] = f"/datasets/{brought.dataset.name}"
+    if brought.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return dataset_detail(brought.dataset)
+
+
+@router.get("")
+async def list_datasets(datasets: Datasets) -> DatasetList:
+    """The built-in data sets, then the uploaded ones; `folder:NAME` names any other under the workers' data root."""
+    uploaded = [dataset_out(dataset) for dataset in await datasets.list()]
+    return DatasetList(items=[*map(built_in_out, BUILT_IN.values()), *uploaded])
+
+
+@router.get("/{name}", responses=documented(404))
+async def get_dataset(name: Name, datasets: Datasets) -> DatasetDetail:
+    """One of them: how its check stands, or went."""
+    if name in BUILT_IN:
+        return DatasetDetail(**dict(built_in_out(BUILT_IN[name])))
+    return dataset_detail(await datasets.get(name))
+
+
+@router.delete("/{name}", status_code=204, responses=documented(404, 409))
+async def delete_dataset(name: Name, datasets: Datasets) -> None:
+    """Forget an uploaded set. 409 while it is being checked or an unfinished job uses it."""
+    await datasets.delete(name)

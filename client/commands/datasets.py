@@ -1,0 +1,115 @@
+"""`dartboard datasets`: list, add, show and remove data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from client.options import DEFAULT_URL, Json, Key, Url
+
+if TYPE_CHECKING:
+    from api.schemas.datasets import DatasetDetail, DatasetOut
+
+app = typer.Typer(help="Data sets: list (the default), add, show, remove.", invoke_without_command=True)
+Name = Annotated[str, typer.Argument(help="Of a data set.")]
+_FILES_SHOWN = 10
+
+
+@app.callback()
+def _default(context: typer.Context, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    if context.invoked_subcommand is None:
+        list_datasets(json=json, url=url, key=key)
+
+
+@app.command("list")
+def list_datasets(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """List the built-in and the uploaded data sets."""
+    from rich.table import Table
+
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        datasets = dartboard.datasets()
+    if json:
+        print_json(list(datasets))
+        return
+    table = Table("name", "source", "state", "classes", "image", "train", "valid", "test", box=None)
+    for d in datasets:
+        counts = [str(n) for n in (d.sizes.train, d.sizes.valid, d.sizes.test)] if d.sizes else ["", "", ""]
+        table.add_row(d.name, d.source, d.state, str(d.classes or ""), _image(d), *counts)
+    console.print(table)
+
+
+@app.command("add")
+def add_dataset(
+    path: Annotated[Path, typer.Argument(help="A tar or zip of class folders, or a folder, which is packed.")],
+    name: Annotated[str | None, typer.Option("--name", help="The file's own unless given.")] = None,
+    size: Annotated[int | None, typer.Option(help="Scale every image to so many pixels a side.")] = None,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Upload a data set and wait until it has been checked. Ends with 1 when it cannot be used."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    from client.output import print_json, remarks
+    from client.sdk import Dartboard
+
+    name = name or path.resolve().name.split(".")[0]
+    total = path.stat().st_size if path.is_file() else None
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Dartboard(url, key) as dartboard, Progress(*columns, console=remarks, transient=True) as bar:
+        task = bar.add_task("uploading", total=total)
+        dartboard.add_dataset(name, path, size=size, progress=lambda sent: bar.update(task, completed=sent))
+        bar.update(task, description="checking", total=None)
+        dataset = dartboard.wait_for_dataset(name)
+    print_json(dataset) if json else _print(dataset)
+    if dataset.state != "ready":
+        raise typer.Exit(1)
+
+
+@app.command("show")
+def show_dataset(name: Name, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Show what is known of a data set, and what was left out of it."""
+    from client.output import print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        dataset = dartboard.dataset(name)
+    print_json(dataset) if json else _print(dataset)
+
+
+@app.command("remove")
+def remove_dataset(name: Name, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Forget an uploaded data set."""
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        dartboard.remove_dataset(name)
+    print_json({"removed": name}) if json else console.print(f"removed {name}")
+
+
+def _print(dataset: DatasetDetail) -> None:
+    from client.output import console
+
+    console.print(f"{dataset.name}: {dataset.state}" + (f", {dataset.error}" if dataset.error else ""), soft_wrap=True)
+    if dataset.sizes and dataset.image:
+        sizes = dataset.sizes
+        console.print(
+            f"  {dataset.classes} classes, {_image(dataset)} pixels, {dataset.image.channels} channels; "
+            f"{sizes.train:,} training, {sizes.valid:,} validation, {sizes.test:,} test images"
+        )
+    if dataset.checksum:
+        console.print(f"  checksum {dataset.checksum}", soft_wrap=True)
+    if dataset.report and dataset.report.skipped:
+        console.print(f"  {dataset.report.skipped:,} files were skipped:")
+        for file in dataset.report.files[:_FILES_SHOWN]:
+            console.print(f"    {file.file} {file.reason}", soft_wrap=True, markup=False)
+
+
+def _image(dataset: DatasetOut) -> str:
+    return f"{dataset.image.width}x{dataset.image.height}" if dataset.image else ""

@@ -1,0 +1,71 @@
+"""Uploaded data sets on the worker's disk: fetched once, shared by all workers of the machine."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from client.worker_api import AttemptApi, DamagedError, UnreachableError
+from darts_core.data.catalogue import upload_path
+from darts_core.errors import Stopped
+from worker.control import AttemptControl
+
+_log = logging.getLogger("dartboard.worker")
+_DOWNLOADS = 3  # of a file that keeps arriving damaged
+
+
+def fetch(api: AttemptApi, checksum: str, data_root: Path, control: AttemptControl) -> None:
+    """Have the packed set under the data root, whole and as its checksum says, or not at all.
+
+    A broken download is continued, by whichever worker comes next. Raises Stopped when the control asks for it,
+    DamagedError, WorkerApiError and OSError.
+    """
+    place = upload_path(data_root, checksum)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(place.with_suffix(".lock"), control):
+        if place.exists():
+            return
+        _log.info("fetching the data set %s", checksum)
+        partial = place.with_suffix(".part")
+        _download(api, checksum, partial, control)
+        partial.replace(place)
+
+
+def _download(api: AttemptApi, checksum: str, partial: Path, control: AttemptControl) -> None:
+    pause, damaged = 0.2, 0
+    while True:
+        if control.stopping.is_set():
+            raise Stopped
+        try:
+            api.download_dataset(checksum, partial)
+        except UnreachableError as error:
+            _log.warning("the data set cannot be fetched yet: %s", error)
+            control.stopping.wait(pause)
+            pause = min(2 * pause, 5.0)
+            continue
+        with partial.open("rb") as file:
+            arrived = hashlib.file_digest(file, "sha256").hexdigest()
+        if arrived == checksum:
+            return
+        partial.unlink()
+        damaged += 1
+        if damaged == _DOWNLOADS:
+            raise DamagedError(f"the data set {checksum} arrived {damaged} times with other content, lastly {arrived}")
+
+
+@contextmanager
+def _alone(lock: Path, control: AttemptControl) -> Iterator[None]:
+    """Without another worker of this machine; a wait for one ends when this one is to stop."""
+    with lock.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if control.stopping.wait(0.2):
+                    raise Stopped from None
+        yield
