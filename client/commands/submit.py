@@ -8,7 +8,7 @@ import typer
 
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
 
-Dataset = Annotated[str | None, typer.Option(help="Built in or uploaded (`dartboard datasets`), or folder:NAME.")]
+Dataset = Annotated[str | None, typer.Option(help="One of `dartboard datasets`, or folder:NAME.")]
 Preset = Annotated[str | None, typer.Option(help="Where unset values come from.")]
 Epochs = Annotated[int | None, typer.Option()]
 BatchSize = Annotated[int | None, typer.Option()]
@@ -21,7 +21,7 @@ Detach = Annotated[bool, typer.Option("--detach", "-d", help="Only queue it and 
 
 
 def search(
-    dataset: Annotated[str, typer.Option(help="Built in or uploaded (`dartboard datasets`), or folder:NAME.")] = "digits",
+    dataset: Annotated[str, typer.Option(help="One of `dartboard datasets`, or folder:NAME.")] = "digits",
     preset: Preset = None,
     space: Annotated[str | None, typer.Option(help="darts, space1, space2 or space3.")] = None,
     order: Annotated[int | None, typer.Option(help="1, or 2 for the unrolled gradient.")] = None,
