@@ -88,7 +88,8 @@ def folder_entries(folder: Path, limits: Limits) -> Iterator[Entry]:
     count = 0
     for place, folders, files in os.walk(folder, followlinks=False):
         folders.sort()
-        for name in sorted(files):
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        for name in [*links, *sorted(files)]:
             count += 1
             if count > limits.entries:
                 raise UnusableError(f"the folder has more than {limits.entries:,} files")

@@ -14,7 +14,7 @@ from api.artifacts import Artifacts
 from api.database import Database
 from api.datasets.child import run_check
 from api.datasets.limits import Limits
-from api.datasets.storing import UPLOADS, packed_key
+from api.datasets.storing import UPLOADS, folder_below, packed_key
 from api.models import Dataset
 from api.schemas.datasets import DatasetState
 
@@ -71,7 +71,7 @@ class DatasetChecker:
             dataset.error = found.get("error")
             dataset.state = DatasetState.FAILED if dataset.error else DatasetState.READY
             dataset.checksum, dataset.size, dataset.info = (found.get(k) for k in ("checksum", "size", "info"))
-            dataset.checked_at = func.now()
+            dataset.checked_at = func.clock_timestamp()  # now() is when the check began
             upload = dataset.request.get("upload")
         if upload:
             await self._artifacts.delete([upload])
@@ -79,7 +79,7 @@ class DatasetChecker:
 
     async def _check(self, request: dict[str, Any], work: Path) -> dict[str, Any]:
         upload = request.get("upload")
-        source = self._artifacts.file(upload) if upload else self._data_root / request["path"]
-        if not source.exists():
-            return {"error": f"{'the uploaded file' if upload else request['path']} is gone: upload the set again"}
+        source = self._artifacts.file(upload) if upload else folder_below(self._data_root, request["path"])
+        if source is None or not source.exists():
+            return {"error": f"{'the uploaded file' if upload else request['path']} is gone: bring the set again"}
         return await run_check(source, work, size=request["size"], limits=self._limits, within_seconds=self._within)

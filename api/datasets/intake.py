@@ -65,7 +65,7 @@ async def _from_form(
             elif upload is not None:
                 raise invalid(part.name, "is a second file: one archive makes a data set")
             else:
-                upload = await _store(part, store, dataset_id)
+                upload = await _store(part, store, dataset_id, request.headers.get("content-length", ""))
         if upload is None:
             raise invalid("file", "is missing: send the archive as a file of the form")
         body = _validated(fields)
@@ -79,9 +79,11 @@ async def _from_form(
     return body, upload
 
 
-async def _store(part: Part, store: Artifacts, dataset_id: UUID) -> Stored:
+async def _store(part: Part, store: Artifacts, dataset_id: UUID, length: str) -> Stored:
+    # The whole form's length: a little more than the file's.
+    declared = int(length) if length.isdecimal() else None
     try:
-        return await store.put(upload_key(dataset_id), _archive(part), None)
+        return await store.put(upload_key(dataset_id), _archive(part), declared)
     except StoreFullError as error:
         raise ProblemError(507, f"{error}: free some space and upload again") from error
 

@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 from api.artifacts import Artifacts, Stored
 from api.database import Database
 from api.datasets.checker import DatasetChecker
-from api.datasets.storing import packed_key
+from api.datasets.storing import folder_below, packed_key
 from api.datasets.use import unfinished_jobs
 from api.models import Dataset
 from api.problems import ProblemError, conflict, invalid, not_found
@@ -57,20 +57,9 @@ class DatasetService:
             raise invalid("kind", "text data sets are not taken yet: only images can be uploaded")
         if body.name in BUILT_IN:
             raise conflict(f"{body.name} is a built-in data set: choose another name")
-        if body.path is not None:
-            self._check_path(body.path)
-
-    def _check_path(self, path: str) -> None:
-        root = self._data_root.resolve()
-        try:
-            folder = (root / path).resolve()
-            usable = folder.is_dir()
-        except (OSError, RuntimeError, ValueError):
-            folder, usable = root, False
-        if Path(path).is_absolute() or not folder.is_relative_to(root) or folder == root:
-            raise invalid("path", "expected the path of a folder below the data root, relative to it")
-        if not usable:
-            raise invalid("path", f"the service sees no folder {path!r} under its data root; upload an archive instead")
+        if body.path is not None and folder_below(self._data_root, body.path) is None:
+            message = f"the service sees no folder {body.path!r} below its data root; upload an archive instead"
+            raise invalid("path", message)
 
     async def bring(
         self, dataset_id: UUID, body: DatasetCreate, upload: Stored | None, idempotency_key: str | None

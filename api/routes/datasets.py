@@ -14,7 +14,7 @@ from api.schemas.datasets import DatasetCreate, DatasetDetail, DatasetList
 from api.views import built_in_out, dataset_detail, dataset_out
 from darts_core.data.catalogue import BUILT_IN
 
-router = APIRouter(prefix="/datasets", tags=["datasets"], responses=documented(503))
+router = APIRouter(prefix="/datasets", tags=["datasets"], responses=documented(422, 503))
 
 Name = Annotated[str, Path(max_length=120)]
 _SCHEMA: Final = DatasetCreate.model_json_schema()
@@ -31,7 +31,7 @@ _FORM: Final[dict[str, Any]] = {
 @router.post(
     "",
     status_code=201,
-    responses=documented(400, 409, 413, 422, 507),
+    responses=documented(400, 409, 413, 507),
     openapi_extra={
         "requestBody": {
             "required": True,

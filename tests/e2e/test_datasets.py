@@ -7,13 +7,18 @@ import json
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 
+from client.errors import ServiceUnreachableError
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+
+from uploads import pets, tar_of
 
 
 def write_stripes(path: Path) -> None:
@@ -54,3 +59,24 @@ def test_uploaded_images_are_searched_on_retrained_on_and_scored(
     scored = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     assert scored["images"] == 12
     dartboard.remove_dataset("stripes")
+
+
+def test_check_that_the_death_of_the_api_interrupted_is_done_again(
+    stack: LocalStack, dartboard: Dartboard, tmp_path: Path
+) -> None:
+    (tmp_path / "pets.tar").write_bytes(tar_of(pets(each=300)))
+    dartboard.add_dataset("interrupted", tmp_path / "pets.tar")
+    api = psutil.Process(stack.processes["api"].pid)
+    children = api.children()
+    api.kill()
+    psutil.wait_procs(children, timeout=30)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            dataset = dartboard.wait_for_dataset("interrupted")
+            break
+        except ServiceUnreachableError:
+            time.sleep(0.2)
+    assert dataset.state == "ready", dataset.error
+    assert not any(child.is_running() for child in children)
+    dartboard.remove_dataset("interrupted")

@@ -20,32 +20,9 @@ from api.datasets.check import check
 from api.datasets.limits import Limits
 from darts_core.data.packed import read
 
-Files = dict[str, bytes]
+from uploads import Files, pets, picture, tar_of
+
 Check = Callable[..., dict[str, Any]]
-
-
-def picture(number: int, size: tuple[int, int] = (8, 8), *, colour: bool = False, form: str = "PNG") -> bytes:
-    """A different image for each number."""
-    shape = (size[1], size[0], 3) if colour else (size[1], size[0])
-    pixels = np.random.default_rng(number).integers(0, 256, shape, dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, form)
-    return buffer.getvalue()
-
-
-def two_classes(each: int = 10, **how: Any) -> Files:
-    names = [(c, i) for c in ("cat", "dog") for i in range(each)]
-    return {f"{c}/{i:02}.png": picture(100 * (c == "dog") + i, **how) for c, i in names}
-
-
-def tar_of(files: Mapping[str, bytes], mode: str = "w") -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def zip_of(files: Mapping[str, bytes]) -> bytes:
@@ -83,7 +60,7 @@ def skipped(result: dict[str, Any]) -> dict[str, str]:
 
 
 def test_class_folders_become_three_stratified_parts(checked: Check, tmp_path: Path) -> None:
-    result = checked(tar_of(two_classes(20)))
+    result = checked(tar_of(pets()))
     info = result["info"]
     assert (info["train"], info["valid"], info["test"]) == (29, 3, 8)
     packed = read(tmp_path / "packed", result["checksum"])
@@ -94,14 +71,14 @@ def test_class_folders_become_three_stratified_parts(checked: Check, tmp_path: P
 
 
 def test_mean_and_deviation_are_those_of_the_training_part(checked: Check, tmp_path: Path) -> None:
-    result = checked(tar_of(two_classes(20, colour=True)))
+    result = checked(tar_of(pets(colour=True)))
     pixels = read(tmp_path / "packed", result["checksum"]).images["train"] / 255
     assert result["info"]["mean"] == pytest.approx(pixels.mean(axis=(0, 2, 3)).tolist(), abs=1e-12)
     assert result["info"]["std"] == pytest.approx(pixels.std(axis=(0, 2, 3)).tolist(), abs=1e-12)
 
 
 def test_same_images_give_the_same_checksum_whatever_the_archive(checked: Check) -> None:
-    files = two_classes()
+    files = pets(each=10)
     backwards = dict(reversed(files.items()))
     archives = [
         tar_of(files),
@@ -115,9 +92,9 @@ def test_same_images_give_the_same_checksum_whatever_the_archive(checked: Check)
 
 
 def test_one_other_pixel_or_class_name_gives_another_checksum(checked: Check) -> None:
-    files = two_classes()
+    files = pets(each=10)
     renamed = {name.replace("cat", "cow"): content for name, content in files.items()}
-    changed = {**files, "cat/00.png": picture(999)}
+    changed = {**files, "cat/0000.png": picture(999)}
     assert len({checked(tar_of(f))["checksum"] for f in (files, renamed, changed)}) == 3
 
 
@@ -136,38 +113,38 @@ def test_given_parts_are_taken_as_they_are(checked: Check, tmp_path: Path, valid
 
 
 def test_missing_validation_part_is_held_out_of_train_and_a_given_test_part_stays(checked: Check) -> None:
-    files = {f"train/{name}": content for name, content in two_classes(20).items()}
+    files = {f"train/{name}": content for name, content in pets().items()}
     files |= {f"test/{c}/x.png": picture(1000 + len(c)) for c in ("cat", "dog")}
     info = checked(tar_of(files))["info"]
     assert (info["train"], info["valid"], info["test"]) == (36, 4, 2)
 
 
 def test_grey_images_among_coloured_ones_turn_to_colour(checked: Check) -> None:
-    files = {**two_classes(), "cat/red.png": picture(5, colour=True)}
+    files = {**pets(each=10), "cat/red.png": picture(5, colour=True)}
     assert checked(tar_of(files))["info"]["channels"] == 3
 
 
 def test_text_file_named_png_is_skipped_and_named(checked: Check) -> None:
-    result = checked(tar_of({**two_classes(), "cat/notes.png": b"no image at all"}))
+    result = checked(tar_of({**pets(each=10), "cat/notes.png": b"no image at all"}))
     assert "checksum" in result
     assert skipped(result)["cat/notes.png"].startswith("cannot be decoded as an image")
 
 
 def test_broken_image_and_nested_archive_are_skipped_and_named(checked: Check) -> None:
-    nested = zip_of(two_classes())
-    files = {**two_classes(), "cat/half.png": picture(1)[:60], "cat/more.zip": nested, "cat/more.png": nested}
+    nested = zip_of(pets(each=10))
+    files = {**pets(each=10), "cat/half.png": picture(1)[:60], "cat/more.zip": nested, "cat/more.png": nested}
     result = checked(zip_of(files))
     assert set(skipped(result)) == {"cat/half.png", "cat/more.zip", "cat/more.png"}
     assert causes(result) == {"no image that can be decoded": 2, "no image by its name": 1}
 
 
 def test_what_file_managers_leave_behind_is_passed_over_in_silence(checked: Check) -> None:
-    files = {**two_classes(), "__MACOSX/cat/._00.png": b"x", "cat/.DS_Store": b"x", ".hidden/a.png": b"x"}
+    files = {**pets(each=10), "__MACOSX/cat/._00.png": b"x", "cat/.DS_Store": b"x", ".hidden/a.png": b"x"}
     assert checked(zip_of(files))["report"]["skipped"] == 0
 
 
 def test_images_of_an_uncommon_size_are_skipped_with_both_sizes(checked: Check) -> None:
-    result = checked(tar_of({**two_classes(), "dog/odd.png": picture(7, (9, 7))}))
+    result = checked(tar_of({**pets(each=10), "dog/odd.png": picture(7, (9, 7))}))
     assert skipped(result) == {"dog/odd.png": "has 9x7 pixels, most have 8x8; name a size to scale all to"}
 
 
@@ -181,12 +158,12 @@ def test_images_of_many_sizes_are_refused_unless_a_size_is_named(checked: Check)
 @pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "cat/../../evil.png", "C:/evil.png"])
 @pytest.mark.parametrize("pack", [tar_of, zip_of])
 def test_path_escape_is_refused_whole(checked: Check, pack: Callable[[Files], bytes], name: str) -> None:
-    assert "leads out of the archive" in checked(pack({**two_classes(), name: picture(1)}))["error"]
+    assert "leads out of the archive" in checked(pack({**pets(each=10), name: picture(1)}))["error"]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
 def test_symlink_and_device_in_a_tar_are_skipped_never_followed(checked: Check, kind: bytes) -> None:
-    buffer = io.BytesIO(tar_of(two_classes()))
+    buffer = io.BytesIO(tar_of(pets(each=10)))
     with tarfile.open(fileobj=buffer, mode="a") as archive:
         member = tarfile.TarInfo("cat/passwd.png")
         member.type, member.linkname = kind, "/etc/passwd"
@@ -195,7 +172,7 @@ def test_symlink_and_device_in_a_tar_are_skipped_never_followed(checked: Check, 
 
 
 def test_symlink_in_a_zip_is_skipped(checked: Check) -> None:
-    buffer = io.BytesIO(zip_of(two_classes()))
+    buffer = io.BytesIO(zip_of(pets(each=10)))
     with zipfile.ZipFile(buffer, "a") as archive:
         link = zipfile.ZipInfo("cat/passwd.png")
         link.external_attr = 0o120777 << 16
@@ -205,13 +182,13 @@ def test_symlink_in_a_zip_is_skipped(checked: Check) -> None:
 
 @pytest.mark.parametrize("pack", [lambda files: tar_of(files, "w:gz"), zip_of])
 def test_bomb_by_ratio_is_refused(checked: Check, pack: Callable[[Files], bytes]) -> None:
-    bomb = pack({**two_classes(), "cat/zeros.bin": bytes(4 * 2**20)})
+    bomb = pack({**pets(each=10), "cat/zeros.bin": bytes(4 * 2**20)})
     assert "more than 200 times its size" in checked(bomb, ratio_from=2**20)["error"]
 
 
 @pytest.mark.parametrize("pack", [lambda files: tar_of(files, "w:gz"), zip_of])
 def test_bomb_by_bytes_is_refused(checked: Check, pack: Callable[[Files], bytes]) -> None:
-    bomb = pack({**two_classes(), "cat/zeros.bin": bytes(2**20)})
+    bomb = pack({**pets(each=10), "cat/zeros.bin": bytes(2**20)})
     assert "unpacks to more than" in checked(bomb, unpacked_bytes=2**19)["error"]
 
 
@@ -235,30 +212,30 @@ def test_image_with_a_huge_declared_size_is_skipped_before_it_is_decoded(checked
     size = side.to_bytes(4, "big")
     image = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size + size + bytes([8, 0, 0, 0, 0]))
     image += chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-    reason = skipped(checked(tar_of({**two_classes(), "cat/huge.png": image})))["cat/huge.png"]
+    reason = skipped(checked(tar_of({**pets(each=10), "cat/huge.png": image})))["cat/huge.png"]
     assert says in reason
 
 
 def test_file_larger_than_an_image_may_be_is_skipped_unread(checked: Check) -> None:
-    result = checked(tar_of({**two_classes(), "cat/large.png": bytes(5000)}), file_bytes=4000)
+    result = checked(tar_of({**pets(each=10), "cat/large.png": bytes(5000)}), file_bytes=4000)
     assert "has 5,000 bytes, more than the 4,000" in skipped(result)["cat/large.png"]
 
 
 @pytest.mark.parametrize("where", [5_000, 512 * 6, 700])
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_truncated_tar_is_refused(checked: Check, mode: str, where: int) -> None:
-    archive = tar_of(two_classes(), mode)
+    archive = tar_of(pets(each=10), mode)
     assert "was cut short" in checked(archive[:where] if where < len(archive) else archive[:-30])["error"]
 
 
 def test_tar_with_a_damaged_header_in_its_middle_is_refused(checked: Check) -> None:
-    archive = bytearray(tar_of(two_classes()))
+    archive = bytearray(tar_of(pets(each=10)))
     archive[1024 * 4 : 1024 * 4 + 100] = b"\xff" * 100
     assert "damaged" in checked(bytes(archive))["error"]
 
 
 def test_encrypted_zip_is_refused(checked: Check) -> None:
-    archive = bytearray(zip_of(two_classes()))
+    archive = bytearray(zip_of(pets(each=10)))
     central = archive.index(b"PK\x01\x02")
     archive[central + 8] |= 1
     assert "encrypted" in checked(bytes(archive))["error"]
@@ -273,7 +250,7 @@ def test_encrypted_zip_is_refused(checked: Check) -> None:
         ({f"{i}.png": picture(i) for i in range(5)}, "no image lies in a class folder"),
         ({"cat/0.png": picture(0), "dog/0.png": picture(1)}, "too few images"),
         ({f"{c}/{i}.png": picture(i, (2, 2)) for c in "ab" for i in range(5)}, "at least 4x4"),
-        ({**{f"train/{k}": v for k, v in two_classes().items()}, "test/cow/0.png": picture(0)}, "class 'cow'"),
+        ({**{f"train/{k}": v for k, v in pets(each=10).items()}, "test/cow/0.png": picture(0)}, "class 'cow'"),
     ],
 )
 def test_upload_that_is_no_data_set_is_refused_with_its_cause(checked: Check, files: Files, says: str) -> None:
@@ -281,7 +258,7 @@ def test_upload_that_is_no_data_set_is_refused_with_its_cause(checked: Check, fi
 
 
 def test_too_many_pixels_in_all_are_refused(checked: Check) -> None:
-    assert "held in memory whole" in checked(tar_of(two_classes()), packed_bytes=1000)["error"]
+    assert "held in memory whole" in checked(tar_of(pets(each=10)), packed_bytes=1000)["error"]
 
 
 def test_what_is_no_archive_is_refused(checked: Check) -> None:
@@ -289,7 +266,7 @@ def test_what_is_no_archive_is_refused(checked: Check) -> None:
 
 
 def test_class_names_that_cannot_be_shown_are_made_printable(checked: Check) -> None:
-    files = {name.replace("cat", "c\ta\x07t"): content for name, content in two_classes().items()}
+    files = {name.replace("cat", "c\ta\x07t"): content for name, content in pets(each=10).items()}
     assert checked(tar_of(files))["info"]["classes"][0] == "c\N{REPLACEMENT CHARACTER}a\N{REPLACEMENT CHARACTER}t"
 
 

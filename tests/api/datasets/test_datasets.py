@@ -6,45 +6,21 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
-import numpy as np
 import psutil
 import pytest
-from PIL import Image
 
 from api.schemas.datasets import DatasetDetail
 from client.sdk import Dartboard
 from darts_core.data.packed import read
 
 from ..conftest import Bench, Service
-
-Files = dict[str, bytes]
-
-
-def picture(number: int) -> bytes:
-    pixels = np.random.default_rng(number).integers(0, 256, (8, 8), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def pets(first: int = 0) -> Files:
-    return {f"{c}/{i:02}.png": picture(first + 100 * n + i) for n, c in enumerate(("cat", "dog")) for i in range(20)}
-
-
-def tar_of(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+from uploads import pets, picture, tar_of
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from darts_core.errors import Stopped
 from worker.control import AttemptControl, StopReason
 from worker.datasets import fetch
 
-from .test_datasets import pets, tar_of
+from uploads import pets, tar_of
 
 
 @pytest.fixture
