@@ -101,7 +101,8 @@ def _print(dataset: DatasetDetail) -> None:
         sizes = dataset.sizes
         console.print(
             f"  {dataset.classes} classes, {_image(dataset)} pixels, {dataset.image.channels} channels; "
-            f"{sizes.train:,} training, {sizes.valid:,} validation, {sizes.test:,} test images"
+            f"{sizes.train:,} training, {sizes.valid:,} validation, {sizes.test:,} test images",
+            soft_wrap=True,
         )
     if dataset.checksum:
         console.print(f"  checksum {dataset.checksum}", soft_wrap=True)
