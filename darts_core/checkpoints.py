@@ -44,6 +44,7 @@ class Environment(TypedDict):
     deterministic: bool
     precision: str
     tf32: bool
+    ranks: int
 
 
 class _Common(TypedDict):

@@ -47,3 +47,7 @@ class Stopped(DartsError):
 
 class Diverged(DartsError):
     """Training left the finite numbers; the message names the epoch and the way out. Trying again would not help."""
+
+
+class RankLost(DartsError):
+    """One of the processes of a run on several devices has died. Trying again may help."""

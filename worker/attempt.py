@@ -7,13 +7,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from api.schemas.worker import Claim, Claimed, EpochReport, Fail, Finish, Release
 from client.worker_api import AttemptApi, DamagedError, RefusedError, UnreachableError, WorkerApi, WorkerApiError
 from darts_core import checkpoints
-from darts_core.errors import Stopped
+from darts_core.errors import RankLost, Stopped
 from darts_core.genotypes import to_json
 from darts_core.training import reports as core
 from worker import datasets
@@ -88,7 +89,11 @@ class Attempt:
         _log.info("attempt %d on %s%s", claimed.attempt, self._settings.worker_name, start)
         runner = runner_of(claimed.kind)
         for report in runner(
-            claimed.spec, data_root=self._settings.data_root, resume_from=resume_from, control=self._control
+            claimed.spec,
+            data_root=self._settings.data_root,
+            resume_from=resume_from,
+            control=self._control,
+            gpus=self._settings.gpus,
         ):
             self._report_epoch(report)
             if self._control.pause_after_epoch and report.epoch < claimed.spec["epochs"]:
@@ -159,8 +164,10 @@ class Attempt:
             return
         _log.error("%s: %s", type(error).__name__, error)
         failure = failure_of(error, self._job_log.tail)
+        # As when this process dies: the job goes on from its last epoch, unless that keeps happening.
+        outcome: Literal["failed", "lost"] = "lost" if isinstance(error, RankLost) else "failed"
         self._ending()
-        self._reporter.send("fail", lambda api, n: api.fail(Fail(n=n, outcome="failed", error=failure)))
+        self._reporter.send("fail", lambda api, n: api.fail(Fail(n=n, outcome=outcome, error=failure)))
 
     def _release(self, reason: str, detail: str = "") -> None:
         self._ending()

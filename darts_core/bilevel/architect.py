@@ -11,6 +11,7 @@ from torch import Tensor
 
 from darts_core.bilevel import gradients
 from darts_core.data.feeding import Batch
+from darts_core.distributed.group import ALONE, Group
 from darts_core.models.supernet import SearchNetwork
 
 # The authors' choice for convolutional cells: a short memory, for the weights change under the alphas.
@@ -31,10 +32,12 @@ class Architect:
         order: Literal[1, 2],
         lr: float,
         weight_decay: float,
+        group: Group = ALONE,
     ) -> None:
         self._network = network
         self._weight_optimizer = weight_optimizer
         self._order = order
+        self._group = group
         self._alphas = list(network.alphas.values())
         self._weights = network.weights()
         self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=ALPHA_BETAS, weight_decay=weight_decay)
@@ -46,9 +49,12 @@ class Architect:
         self.optimizer.step()
 
     def gradient(self, training: Batch, validation: Batch) -> list[Tensor]:
-        """The alpha gradient, one tensor an alpha table. Runs the network in the mode that it is in."""
+        """The alpha gradient, one tensor an alpha table. Runs the network in the mode that it is in.
+
+        With several ranks each gives its share of the two batches, and every gradient is the mean over the ranks.
+        """
         if self._order == 1:
-            return gradients.first_order(lambda: self._loss(validation), self._alphas)
+            return gradients.first_order(lambda: self._loss(validation), self._alphas, mean=self._group.mean)
         # The finite difference moves each weight by far less than bf16 can tell apart.
         with torch.autocast(validation.images.device.type, enabled=False):
             return self._second_order(training, validation)
@@ -65,6 +71,7 @@ class Architect:
             eta=group["lr"],
             momentum=group["momentum"],
             weight_decay=group["weight_decay"],
+            mean=self._group.mean,
         )
 
     def _loss(self, batch: Batch) -> Tensor:

@@ -17,16 +17,19 @@ Loss = Callable[[], Tensor]
 LossAt = Callable[[Sequence[Tensor]], Tensor]
 """The same at weights that are handed in, in the order of the network's own; leaves the network untouched."""
 
+Mean = Callable[[Sequence[Tensor]], list[Tensor]]
+"""The means of gradients over all ranks that share a batch; the gradients themselves where there is one rank."""
+
 # Numerator of the finite difference's step: small against ||v||, large against float32 rounding.
 STEP_NUMERATOR = 1e-2
 
 
-def first_order(validation_loss: Loss, alphas: Sequence[Tensor]) -> list[Tensor]:
+def first_order(validation_loss: Loss, alphas: Sequence[Tensor], *, mean: Mean = list) -> list[Tensor]:
     """The alpha gradient at the current weights: equation 7 with an inner learning rate of 0.
 
     One tensor an alpha table, same shapes; zeros for a table that the loss does not depend on.
     """
-    return list(torch.autograd.grad(validation_loss(), alphas, allow_unused=True, materialize_grads=True))
+    return mean(torch.autograd.grad(validation_loss(), alphas, allow_unused=True, materialize_grads=True))
 
 
 def virtual_weights(
@@ -37,13 +40,14 @@ def virtual_weights(
     eta: float,
     momentum: float,
     weight_decay: float,
+    mean: Mean = list,
 ) -> list[Tensor]:
     """The weights after one step of SGD that is not taken: w' = w - eta * (momentum * buf + grad + decay * w).
 
     A missing buffer (before the first step) counts as zeros. The gradient is not clipped: the authors don't, either.
     Gives new leaf tensors that require gradients.
     """
-    gradients = torch.autograd.grad(train_loss(), weights, allow_unused=True, materialize_grads=True)
+    gradients = mean(torch.autograd.grad(train_loss(), weights, allow_unused=True, materialize_grads=True))
     virtual = []
     with torch.no_grad():
         for weight, gradient, buffer in zip(weights, gradients, momentum_buffers, strict=True):
@@ -61,10 +65,12 @@ def implicit_gradient(
     vector: Sequence[Tensor],
     *,
     numerator: float = STEP_NUMERATOR,
+    mean: Mean = list,
 ) -> list[Tensor]:
     """Finite-difference product of the mixed second derivative of the training loss with `vector`: equation 8.
 
-    vector: one tensor a weight, the validation gradient at the virtual weights. The step is numerator / ||vector||.
+    vector: one tensor a weight, the validation gradient at the virtual weights, the same on all ranks. The step is
+    numerator / ||vector||.
     Moves the weights in place for the two passes and puts the very same bits back, whatever happens in between. Both
     passes run on the real network, so in training mode its running statistics see the batch twice, as in the authors'
     code. Gives one tensor an alpha table; zeros when the vector is zero.
@@ -75,9 +81,9 @@ def implicit_gradient(
     kept = [weight.detach().clone() for weight in weights]
     try:
         _shift(weights, kept, vector, step)
-        ahead = first_order(train_loss, alphas)
+        ahead = first_order(train_loss, alphas, mean=mean)
         _shift(weights, kept, vector, -step)
-        behind = first_order(train_loss, alphas)
+        behind = first_order(train_loss, alphas, mean=mean)
     finally:
         # Adding the step back, as the authors do, would leave rounding errors in the weights.
         with torch.no_grad():
@@ -97,19 +103,20 @@ def second_order(
     momentum: float,
     weight_decay: float,
     numerator: float = STEP_NUMERATOR,
+    mean: Mean = list,
 ) -> list[Tensor]:
     """The alpha gradient of the validation loss at the virtual weights: equation 7.
 
     The part through the alphas themselves, minus eta times the implicit part through the virtual weights.
     """
     virtual = virtual_weights(
-        train_loss, weights, momentum_buffers, eta=eta, momentum=momentum, weight_decay=weight_decay
+        train_loss, weights, momentum_buffers, eta=eta, momentum=momentum, weight_decay=weight_decay, mean=mean
     )
-    both = torch.autograd.grad(
-        validation_loss_at(virtual), [*alphas, *virtual], allow_unused=True, materialize_grads=True
+    both = mean(
+        torch.autograd.grad(validation_loss_at(virtual), [*alphas, *virtual], allow_unused=True, materialize_grads=True)
     )
     direct, vector = both[: len(alphas)], both[len(alphas) :]
-    implicit = implicit_gradient(train_loss, weights, alphas, vector, numerator=numerator)
+    implicit = implicit_gradient(train_loss, weights, alphas, vector, numerator=numerator, mean=mean)
     return [d - eta * i for d, i in zip(direct, implicit, strict=True)]
 
 

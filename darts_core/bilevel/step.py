@@ -8,6 +8,8 @@ from torch import Tensor
 
 from darts_core.bilevel.architect import Architect
 from darts_core.data.feeding import Batch
+from darts_core.distributed.batch_norm import average_statistics
+from darts_core.distributed.group import ALONE, Group
 from darts_core.models.supernet import SearchNetwork
 
 
@@ -18,18 +20,24 @@ def search_step(
     training: Batch,
     validation: Batch,
     grad_clip: float,
+    group: Group = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """Move the alphas on a validation batch, then the weights on a training batch.
 
-    Gives the training batch's mean loss in nats and its logits (N, classes), both without a graph. The weight step
-    computes its gradient anew: the architect's, to second order, was taken at the old alphas.
+    Gives the training batch's mean loss in nats and its logits (N, classes), both without a graph. With several ranks
+    the batches are this rank's share. The weight step computes its gradient anew: the architect's, to second order,
+    was taken at the old alphas.
     """
     architect.step(training, validation)
-    return weight_step(network, weight_optimizer, training, grad_clip)
+    return weight_step(network, weight_optimizer, training, grad_clip, group)
 
 
 def weight_step(
-    network: SearchNetwork, weight_optimizer: torch.optim.SGD, training: Batch, grad_clip: float
+    network: SearchNetwork,
+    weight_optimizer: torch.optim.SGD,
+    training: Batch,
+    grad_clip: float,
+    group: Group = ALONE,
 ) -> tuple[Tensor, Tensor]:
     """Move the weights once, their gradient clipped to the norm `grad_clip`; the alphas stay, bit for bit."""
     weights = network.weights()
@@ -38,6 +46,8 @@ def weight_step(
     loss = F.cross_entropy(logits, training.labels)
     # For these inputs alone: a gradient of the alphas on training data must not even exist.
     loss.backward(inputs=weights)  # type: ignore[no-untyped-call]
+    group.average_gradients(weights)
     torch.nn.utils.clip_grad_norm_(weights, grad_clip)
     weight_optimizer.step()
+    average_statistics(network, group)
     return loss.detach(), logits.detach()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from darts_core.data.augmentation import Augmentation, Draws, cropped, cut_out, draw
 from darts_core.data.order import permutation
+from darts_core.distributed.group import ALONE, SMALLEST_SHARE, Group
 from darts_core.errors import DataError
 
 
@@ -37,7 +38,7 @@ class Feed:
 
     A step number (from 0) gives its batch whatever was asked before: pass and place in it follow from the number. A
     pass ends with a smaller batch when the sizes ask for it; only a last batch of a single image is left out, for
-    BatchNorm has no variance there.
+    BatchNorm has no variance there. With several ranks each gets its share of the same batches.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class Feed:
         augmentation: Augmentation,
         normalise: Normaliser,
         seed: int,
+        group: Group = ALONE,
     ) -> None:
         """images, labels: all training images, on the device. part: indices into them. name: of the part, for its
-        random streams and for messages. Raises DataError when the part holds less than one batch.
+        random streams and for messages. batch_size: of all ranks together. Raises DataError when
+        the part holds less than one batch.
         """
         if batch_size > len(part):
             raise DataError(
@@ -65,7 +68,8 @@ class Feed:
         self._batch_size = batch_size
         self._augmentation = augmentation
         self._normalise = normalise
-        self.steps = _batches(len(part), batch_size)
+        self._group = group
+        self.steps = _batches(len(part), batch_size, group.size)
         """Batches in a pass."""
         self._open: tuple[int, Tensor, Draws] | None = None
 
@@ -73,7 +77,7 @@ class Feed:
         """The batch of a step, counted from 0 over all passes."""
         number, place = divmod(step, self.steps)
         order, draws = self._pass(number)
-        indices = order[place * self._batch_size : (place + 1) * self._batch_size]
+        indices = self._group.share(order[place * self._batch_size : (place + 1) * self._batch_size])
         drawn = draws.of(indices)
         images = self._normalise(cropped(self._images[indices], drawn, self._augmentation))
         return Batch(cut_out(images, drawn, self._augmentation), self._labels[indices])
@@ -88,6 +92,6 @@ class Feed:
         return self._open[1], self._open[2]
 
 
-def _batches(images: int, batch_size: int) -> int:
+def _batches(images: int, batch_size: int, ranks: int) -> int:
     full, rest = divmod(images, batch_size)
-    return full + (rest > 1)
+    return full + (rest >= SMALLEST_SHARE * ranks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import Edge, Genotype
 from darts_core.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
 from darts_core.models.drop_path import DropPath
@@ -143,8 +144,8 @@ class EvaluationNetwork(Stemmed):
                 auxiliary = self.auxiliary_head(newer)
         return self.classifier(self.global_pooling(newer).flatten(1)), auxiliary
 
-    def set_drop_path(self, probability: float, generator: torch.Generator | None = None) -> None:
-        """Drop each path with this probability from now on, drawing from `generator`."""
+    def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
+        """Drop each path with this probability from now on, drawing from `generator` as `drop_path` does."""
         for module in self.modules():
             if isinstance(module, DropPath):
-                module.probability, module.generator = probability, generator
+                module.probability, module.generator, module.group = probability, generator, group

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import EvaluationConfig
@@ -16,6 +17,9 @@ from darts_core.configs.evaluation import auxiliary_problem
 from darts_core.control import Control
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
+from darts_core.distributed.batch_norm import average_statistics, synchronise
+from darts_core.distributed.control import shared
+from darts_core.distributed.group import ALONE, Group, check_shares
 from darts_core.errors import ConfigError
 from darts_core.layout import least_auxiliary_image
 from darts_core.models.evaluation_network import EvaluationNetwork
@@ -29,6 +33,7 @@ from darts_core.training.run import (
     DeviceData,
     Steps,
     check_finite,
+    check_ranks,
     default_device,
     frame,
     stem_of,
@@ -44,6 +49,8 @@ def run_evaluation(
     device: torch.device | None = None,
     resume_from: Checkpoint | None = None,
     control: Control = UNCONTROLLED,
+    gpus: int = 1,
+    group: Group = ALONE,
 ) -> Iterator[EpochReport]:
     """Train one genotype from scratch, and report after every epoch. The arguments are those of `run_search`.
 
@@ -56,10 +63,18 @@ def run_evaluation(
     """
     config = config.resolved()
     device = device or default_device()
-    data = DeviceData.read(config, data_root, device)
+    check_shares(config.batch_size, max(gpus, group.size))
+    if gpus > 1:
+        from darts_core.distributed.launch import launch  # which starts programs that import this file
+
+        return launch(
+            "evaluation", config, gpus, data_root=data_root, device=device, resume_from=resume_from, control=control
+        )
+    data = DeviceData.read(config, data_root, device, group)
     config = with_stem(config, data)
     if resume_from is not None:
         check_resumable(resume_from, "evaluation", config.model_dump(mode="json"))
+        check_ranks(resume_from, group.size)
     run = _Evaluation(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
@@ -68,7 +83,8 @@ def run_evaluation(
 
 class _Evaluation:
     def __init__(self, config: EvaluationConfig, data: DeviceData, control: Control) -> None:
-        self.config, self.data, self.control = config, data, control
+        self.config, self.data, self.group = config, data, data.group
+        self.control = shared(control, self.group)
         _check_auxiliary(config, data)
         sizes = config.split_sizes(len(data.train_images))
         training_part, held_out = part_indices(len(data.train_images), sizes, config.seed)
@@ -87,6 +103,7 @@ class _Evaluation:
             )
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
         self.network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        synchronise(self.network, self.group, data.device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             lr=config.weight_lr,
@@ -118,12 +135,14 @@ class _Evaluation:
         lr = weight_lr(config, epoch, config.epochs)
         self.optimizer.param_groups[0]["lr"] = lr
         drop_path = linear(epoch, config.epochs, config.drop_path)
-        self.network.set_drop_path(drop_path, self.drop_path_source)
+        self.network.set_drop_path(drop_path, self.drop_path_source, self.group)
         trained = self._train(epoch)
         metrics = {"train_loss": trained.loss, "train_accuracy": trained.accuracy}
         images, labels = self.data.validation(self.held_out)
         if len(images):
-            validated = measure(self.network, images, labels, self.data.normalise, control=self.control)
+            validated = measure(
+                self.network, images, labels, self.data.normalise, control=self.control, group=self.group
+            )
             metrics |= {"validation_loss": validated.loss, "validation_accuracy": validated.accuracy}
             if validated.accuracy > self.best.get("validation_accuracy", -1.0):
                 self.best = {"epoch": epoch, "validation_accuracy": validated.accuracy}
@@ -150,18 +169,26 @@ class _Evaluation:
         for step in range(self.feed.steps):
             steps.before()
             images, labels = self.feed.batch((epoch - 1) * self.feed.steps + step)
-            self.optimizer.zero_grad()
-            logits, auxiliary = self.network.with_auxiliary(images)
-            loss = F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-            if auxiliary is not None:
-                aside = F.cross_entropy(auxiliary, labels, label_smoothing=self.config.label_smoothing)
-                loss = loss + self.config.auxiliary_weight * aside
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip)
-            self.optimizer.step()
+            loss, logits = self._step(images, labels)
             tally.add(loss, logits, labels)
             steps.after(step)
-        return tally.result()
+        return tally.result(self.group)
+
+    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Move the weights once; gives the loss and the logits of this rank's share of the batch."""
+        self.optimizer.zero_grad()
+        logits, auxiliary = self.network.with_auxiliary(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        if auxiliary is not None:
+            aside = F.cross_entropy(auxiliary, labels, label_smoothing=self.config.label_smoothing)
+            loss = loss + self.config.auxiliary_weight * aside
+        loss.backward()  # type: ignore[no-untyped-call]
+        weights = list(self.network.parameters())
+        self.group.average_gradients(weights)
+        torch.nn.utils.clip_grad_norm_(weights, self.config.grad_clip)
+        self.optimizer.step()
+        average_statistics(self.network, self.group)
+        return loss, logits
 
     def _test(self) -> Measured:
         source, device = self.data.source, self.data.device
@@ -171,6 +198,7 @@ class _Evaluation:
             source.test_labels.to(device),
             self.data.normalise,
             control=self.control,
+            group=self.group,
         )
 
 

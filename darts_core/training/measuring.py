@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from darts_core.control import Control
 from darts_core.data.feeding import Normaliser
+from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
 
 MEASURING_BATCH = 256
@@ -34,14 +36,16 @@ class Tally:
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """loss: mean over the batch. logits: (N, classes). labels: (N,)."""
-        correct = (logits.argmax(dim=1) == labels).sum()
-        self._sums += torch.stack([loss.detach().double() * len(labels), correct.double()])
+        self._sums += _sums(loss, logits, labels)
         self._images += len(labels)
 
-    def result(self) -> Measured:
-        """The means so far; waits for the device. At least one batch must have been added."""
-        loss, correct = self._sums.tolist()
-        return Measured(loss / self._images, 100 * correct / self._images, self._images)
+    def result(self, group: Group = ALONE) -> Measured:
+        """The means so far, over all ranks; waits for the device. At least one batch must have been added to each,
+        as many images to one as to another.
+        """
+        loss, correct = group.sum(self._sums).tolist()
+        images = group.size * self._images
+        return Measured(loss / images, 100 * correct / images, images)
 
 
 @torch.no_grad()
@@ -53,21 +57,35 @@ def measure(
     *,
     control: Control,
     batch_size: int = MEASURING_BATCH,
+    group: Group = ALONE,
 ) -> Measured:
     """Run the network in evaluation mode over images (N, C, H, W), uint8, without augmentation.
 
-    Puts the network's mode back. Raises Stopped between two batches when the control asks for it.
+    Puts the network's mode back. Raises Stopped between two batches when the control asks for it. Several ranks take
+    turns at the batches; the sums are added up in the order of the batches, so the result is that of one rank alone.
     """
     training = network.training
     network.eval()
-    tally = Tally(images.device)
+    count = math.ceil(len(images) / batch_size)
+    sums = torch.zeros(count, 2, dtype=torch.float64, device=images.device)
     try:
-        for first in range(0, len(images), batch_size):
+        for number in range(count):
             if control.should_stop():
                 raise Stopped("stopped while measuring")
-            batch, truth = images[first : first + batch_size], labels[first : first + batch_size]
-            logits = network(normalise(batch))
-            tally.add(F.cross_entropy(logits, truth), logits, truth)
+            if number % group.size != group.rank:
+                continue
+            part = slice(number * batch_size, (number + 1) * batch_size)
+            truth = labels[part]
+            logits = network(normalise(images[part]))
+            sums[number] = _sums(F.cross_entropy(logits, truth), logits, truth)
     finally:
         network.train(training)
-    return tally.result()
+    batches = group.sum(sums).tolist()
+    loss, correct = sum(batch[0] for batch in batches), sum(batch[1] for batch in batches)
+    return Measured(loss / len(images), 100 * correct / len(images), len(images))
+
+
+def _sums(loss: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """Of a batch with this mean loss, float64, (2,): the sum of the losses, the number of right answers."""
+    correct = (logits.argmax(dim=1) == labels).sum()
+    return torch.stack([loss.detach().double() * len(labels), correct.double()])

@@ -18,7 +18,8 @@ from darts_core.data import load
 from darts_core.data.augmentation import Augmentation
 from darts_core.data.feeding import Feed, Normaliser
 from darts_core.data.images import ImageData
-from darts_core.errors import Diverged, Stopped
+from darts_core.distributed.group import ALONE, Group
+from darts_core.errors import CheckpointError, Diverged, Stopped
 from darts_core.layout import Stem, stem_for
 from darts_core.training.determinism import is_deterministic
 from darts_core.training.precision import precision_of, uses_tf32
@@ -43,17 +44,23 @@ class DeviceData:
     train_labels: Tensor
     normalise: Normaliser
     device: torch.device
+    group: Group
 
     @classmethod
-    def read(cls, config: TrainingConfig, data_root: Path, device: torch.device) -> DeviceData:
+    def read(cls, config: TrainingConfig, data_root: Path, device: torch.device, group: Group = ALONE) -> DeviceData:
         """The data set of a spec. Raises DataError."""
+        if not group.leads:
+            group.wait()  # rank 0 downloads what is not there yet
         source = load(config.dataset, data_root, config.dataset_checksum)
+        if group.leads:
+            group.wait()
         return cls(
             source,
             source.train_images.to(device),
             source.train_labels.to(device),
             Normaliser(source.mean, source.std, device),
             device,
+            group,
         )
 
     def validation(self, held_out: Tensor) -> tuple[Tensor, Tensor]:
@@ -74,6 +81,7 @@ class DeviceData:
             augmentation=Augmentation(config.crop_padding, config.flip, config.cutout),
             normalise=self.normalise,
             seed=config.seed,
+            group=self.group,
         )
 
 
@@ -103,7 +111,7 @@ class Steps:
         self._control.progress(Progress(self._epoch, self._epochs, step + 1, self._steps))
 
 
-def environment(config: TrainingConfig, device: torch.device) -> Environment:
+def environment(config: TrainingConfig, device: torch.device, ranks: int) -> Environment:
     """What the bits of a result depend on besides the spec."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
@@ -113,6 +121,7 @@ def environment(config: TrainingConfig, device: torch.device) -> Environment:
         "deterministic": is_deterministic(config.deterministic, device),
         "precision": precision_of(config, device),
         "tf32": uses_tf32(config, device),
+        "ranks": ranks,
     }
 
 
@@ -131,9 +140,23 @@ def frame(kind: Kind, epoch: int, config: TrainingConfig, data: DeviceData, metr
         "normalisation": {"mean": list(source.mean), "std": list(source.std)},
         "image": {"channels": source.channels, "size": list(source.size)},
         "metrics": dict(metrics),
-        "environment": environment(config, data.device),
+        "environment": environment(config, data.device, data.group.size),
         "resume": {},
     }
+
+
+def check_ranks(checkpoint: Checkpoint, ranks: int) -> None:
+    """Raises CheckpointError when a run that is to be repeatable would go on with another number of ranks.
+
+    The sums over a batch's shares would come out otherwise, and on CPUs BatchNorm would see other shares.
+    """
+    environment = checkpoint["environment"]
+    before = environment.get("ranks", 1)  # files from before there were several
+    if environment["deterministic"] and before != ranks:
+        raise CheckpointError(
+            f"this checkpoint is of a deterministic run with gpus={before}, not {ranks}: its numbers would not be the "
+            "same; resume with as many, or start anew"
+        )
 
 
 def check_finite(epoch: int, metrics: Mapping[str, float]) -> None:

@@ -14,6 +14,9 @@ from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import SearchConfig
 from darts_core.control import Control
 from darts_core.data.splits import part_indices
+from darts_core.distributed.batch_norm import synchronise
+from darts_core.distributed.control import shared
+from darts_core.distributed.group import ALONE, Group, check_shares
 from darts_core.errors import Diverged, GenotypeError
 from darts_core.genotypes import to_json
 from darts_core.models.supernet import SearchNetwork
@@ -27,6 +30,7 @@ from darts_core.training.run import (
     DeviceData,
     Steps,
     check_finite,
+    check_ranks,
     default_device,
     frame,
     stem_of,
@@ -42,12 +46,15 @@ def run_search(
     device: torch.device | None = None,
     resume_from: Checkpoint | None = None,
     control: Control = UNCONTROLLED,
+    gpus: int = 1,
+    group: Group = ALONE,
 ) -> Iterator[EpochReport]:
     """Search, and report after every epoch. The next epoch starts when the next report is asked for.
 
     data_root: where data sets lie. device: a GPU if there is one, unless told. resume_from: go on behind that epoch,
     to the same bits as an undisturbed run (same hardware and threads, `deterministic`); nothing is reported behind the
-    last epoch.
+    last epoch. gpus: compute on that many, a process each, which share every batch; on a CPU that many processes.
+    group: the processes that this one already computes with.
 
     The training images are cut in two by the seed: one part trains the weights, the other the alphas; validation
     images that the data set brings are left alone, so that cells can be chosen by them. Metrics:
@@ -59,10 +66,18 @@ def run_search(
     """
     config = config.resolved()
     device = device or default_device()
-    data = DeviceData.read(config, data_root, device)
+    check_shares(config.batch_size, max(gpus, group.size))
+    if gpus > 1:
+        from darts_core.distributed.launch import launch  # which starts programs that import this file
+
+        return launch(
+            "search", config, gpus, data_root=data_root, device=device, resume_from=resume_from, control=control
+        )
+    data = DeviceData.read(config, data_root, device, group)
     config = with_stem(config, data)
     if resume_from is not None:
         check_resumable(resume_from, "search", config.model_dump(mode="json"))
+        check_ranks(resume_from, group.size)
     run = _Search(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
@@ -71,7 +86,8 @@ def run_search(
 
 class _Search:
     def __init__(self, config: SearchConfig, data: DeviceData, control: Control) -> None:
-        self.config, self.data, self.control = config, data, control
+        self.config, self.data, self.group = config, data, data.group
+        self.control = shared(control, self.group)
         sizes = config.split_sizes(len(data.train_images))
         weight_part, alpha_part = part_indices(len(data.train_images), sizes, config.seed)
         self.weight_feed = data.feed(weight_part, "weight-training", config, config.batch_size)
@@ -91,6 +107,7 @@ class _Search:
             )
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
         self.network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        synchronise(self.network, self.group, data.device)
         self.weight_optimizer = torch.optim.SGD(
             self.network.weights(),
             lr=config.weight_lr,
@@ -104,6 +121,7 @@ class _Search:
             order=config.order,
             lr=config.alpha_lr,
             weight_decay=config.alpha_weight_decay,
+            group=self.group,
         )
 
     def reports(self, after: int) -> Iterator[EpochReport]:
@@ -128,7 +146,7 @@ class _Search:
         self.weight_optimizer.param_groups[0]["lr"] = lr
         trained = self._train(epoch)
         images, labels = self.data.train_images[self.alpha_part], self.data.train_labels[self.alpha_part]
-        validated = measure(self.network, images, labels, self.data.normalise, control=self.control)
+        validated = measure(self.network, images, labels, self.data.normalise, control=self.control, group=self.group)
         metrics = {
             "train_loss": trained.loss,
             "train_accuracy": trained.accuracy,
@@ -163,8 +181,14 @@ class _Search:
             number = (epoch - 1) * count + step
             training, validation = self.weight_feed.batch(number), self.alpha_feed.batch(number)
             loss, logits = search_step(
-                self.network, self.architect, self.weight_optimizer, training, validation, self.config.grad_clip
+                self.network,
+                self.architect,
+                self.weight_optimizer,
+                training,
+                validation,
+                self.config.grad_clip,
+                self.group,
             )
             tally.add(loss, logits, training.labels)
             steps.after(step)
-        return tally.result()
+        return tally.result(self.group)

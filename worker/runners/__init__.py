@@ -15,7 +15,7 @@ class Runner(Protocol):
     """Runs a job from its start or from a checkpoint's file, an epoch at a time."""
 
     def __call__(
-        self, spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control
+        self, spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control, gpus: int
     ) -> Iterator[EpochReport]:
         """Raises what darts_core raises."""
 

@@ -13,7 +13,9 @@ from darts_core.training.evaluation import run_evaluation
 from darts_core.training.reports import EpochReport
 
 
-def run(spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control) -> Iterator[EpochReport]:
+def run(
+    spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control, gpus: int = 1
+) -> Iterator[EpochReport]:
     """The epochs that are still to do."""
     saved = None if resume_from is None else checkpoints.read(resume_from)
-    return run_evaluation(EvaluationConfig(**spec), data_root=data_root, resume_from=saved, control=control)
+    return run_evaluation(EvaluationConfig(**spec), data_root=data_root, resume_from=saved, control=control, gpus=gpus)

@@ -1,0 +1,27 @@
+"""One control for all ranks."""
+
+from __future__ import annotations
+
+from darts_core.control import Control, Progress
+from darts_core.distributed.group import Group
+
+
+class SharedControl:
+    """Asks rank 0's control and tells every rank the answer, so that all stop between the same two steps."""
+
+    def __init__(self, control: Control, group: Group) -> None:
+        self._control, self._group = control, group
+
+    def should_stop(self) -> bool:
+        """Rank 0's answer; every rank must ask."""
+        return self._group.agree(self._group.leads and self._control.should_stop())
+
+    def progress(self, progress: Progress) -> None:
+        """Rank 0's alone: the others stand where it stands."""
+        if self._group.leads:
+            self._control.progress(progress)
+
+
+def shared(control: Control, group: Group) -> Control:
+    """The control for the loops of all ranks of a group."""
+    return control if group.size == 1 else SharedControl(control, group)

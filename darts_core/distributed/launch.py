@@ -1,0 +1,188 @@
+"""Starting a run's ranks, and being their one parent: orders go out, rank 0's reports come back.
+
+The parent computes nothing. A rank that fails or dies ends them all with the cause; a parent that dies closes the
+pipes, and the ranks leave.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from darts_core.checkpoints import Checkpoint, Kind
+from darts_core.configs.common import TrainingConfig
+from darts_core.control import Control, Progress
+from darts_core.distributed.messages import error_of, receive, report_of, send, send_tensors
+from darts_core.errors import ConfigError, DartsError, Problem, RankLost
+from darts_core.training.reports import EpochReport
+
+_POLL: Final = 0.05  # seconds between two looks at the control
+# How long the death of a rank may take to become visible after another has lost its connection to it.
+_DEATH_SHOWS: Final = 1.0
+_CODE: Final = Path(__file__).resolve().parents[2]
+
+
+def launch(
+    kind: Kind,
+    config: TrainingConfig,
+    gpus: int,
+    *,
+    data_root: Path,
+    device: torch.device,
+    resume_from: Checkpoint | None,
+    control: Control,
+) -> Iterator[EpochReport]:
+    """Run a resolved spec on `gpus` devices of this machine, or as many processes where `device` is a CPU.
+
+    Raises at once what a rank raises before its first epoch, later what the first one to fail raises, and RankLost
+    when a rank dies. The processes are gone when the iterator ends, is closed or is forgotten.
+    """
+    _check_devices(gpus, device)
+    order = {
+        "kind": kind,
+        "spec": config.model_dump(mode="json"),
+        "data_root": str(data_root.absolute()),
+        "device": device.type,
+        "size": gpus,
+        # Shared out, that a run takes no more of a CPU than it would alone.
+        "threads": max(1, torch.get_num_threads() // gpus),
+        "resume_from": resume_from,
+    }
+    ranks = _Ranks(order, gpus)
+    try:
+        ranks.await_ready()
+    except BaseException:
+        ranks.end()
+        raise
+    return _reports(ranks, control)
+
+
+def _check_devices(gpus: int, device: torch.device) -> None:
+    there = torch.cuda.device_count() if device.type == "cuda" else gpus
+    if gpus > there:
+        raise ConfigError([Problem(("gpus",), f"{gpus} wanted, this machine has {there}")])
+
+
+def _reports(ranks: _Ranks, control: Control) -> Iterator[EpochReport]:
+    try:
+        while (report := ranks.next_report(control)) is not None:
+            yield report
+    finally:
+        ranks.end()
+
+
+class _Ranks:
+    def __init__(self, order: dict[str, Any], size: int) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="dartboard-ranks-")
+        self._pipes: list[Connection] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._stopping = False
+        try:
+            for rank in range(size):
+                self._start()
+                send_tensors(self._pipes[rank], "order", {**order, "rank": rank, "store": f"{self._folder.name}/store"})
+        except BaseException:
+            self.end()
+            raise
+
+    def await_ready(self) -> None:
+        """Until every rank has its data and its network."""
+        waiting = set(range(len(self._pipes)))
+        while waiting:
+            rank, message = self._receive()
+            if message["kind"] == "ready":
+                waiting.discard(rank)
+
+    def next_report(self, control: Control) -> EpochReport | None:
+        """Train an epoch; None when there is none left."""
+        for pipe in self._pipes:
+            self._tell(pipe, "next")
+        ended = 0
+        while True:
+            _, message = self._receive(control)
+            match message["kind"]:
+                case "report":
+                    return report_of(message["value"])
+                case "progress":
+                    control.progress(Progress(*message["at"]))
+                case "end":
+                    ended += 1
+                    if ended == len(self._pipes):
+                        return None
+
+    def end(self) -> None:
+        """No rank is left afterwards. Safe to call again."""
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.wait()
+        for pipe in self._pipes:
+            pipe.close()
+        self._folder.cleanup()
+
+    def _start(self) -> None:
+        ours, theirs = Pipe()
+        self._pipes.append(ours)
+        path = os.pathsep.join([str(_CODE), *filter(None, [os.environ.get("PYTHONPATH")])])
+        with theirs:
+            self._processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "darts_core.distributed.rank", str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, "PYTHONPATH": path},
+                )
+            )
+
+    def _tell(self, pipe: Connection, kind: str) -> None:
+        with contextlib.suppress(OSError):  # it is dead: reading from it tells more
+            send(pipe, kind)
+
+    def _receive(self, control: Control | None = None) -> tuple[int, dict[str, Any]]:
+        """The next message of any rank, but for what it logs. Raises what a rank reports, RankLost for a dead one."""
+        while True:
+            if control is not None and not self._stopping and control.should_stop():
+                self._stopping = True
+                self._tell(self._pipes[0], "stop")
+            for pipe in wait(self._pipes, timeout=_POLL):
+                rank = self._pipes.index(pipe)  # type: ignore[arg-type]
+                try:
+                    message = receive(self._pipes[rank])
+                except (EOFError, OSError):
+                    raise self._lost(rank) from None
+                if message["kind"] == "error":
+                    raise self._cause(error_of(message))
+                if message["kind"] != "log":
+                    return rank, message
+                logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])
+
+    def _cause(self, error: Exception) -> Exception:
+        """The error itself, unless it is that of a rank whose neighbour has died."""
+        deadline = time.monotonic() + (0.0 if isinstance(error, DartsError) else _DEATH_SHOWS)
+        while True:
+            for rank, process in enumerate(self._processes):
+                if process.poll() is not None:
+                    return self._lost(rank)
+            if time.monotonic() >= deadline:
+                return error
+            time.sleep(_POLL)
+
+    def _lost(self, rank: int) -> RankLost:
+        try:
+            code = self._processes[rank].wait(_DEATH_SHOWS)
+        except subprocess.TimeoutExpired:
+            return RankLost(f"process {rank} of {len(self._processes)} has closed its connection")
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        why = "; the system kills what takes too much memory" if code == -9 else ""
+        return RankLost(f"process {rank} of {len(self._processes)} {how}{why}")

@@ -1,0 +1,107 @@
+"""What goes over the pipe between a run's parent and its ranks: JSON, and tensors as a checkpoint's bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import traceback
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+
+from darts_core import errors
+from darts_core.checkpoints import Checkpoint
+from darts_core.errors import ConfigError, DartsError, Problem
+from darts_core.genotypes import parse, to_json
+from darts_core.training.reports import EpochReport
+
+# A first byte that no JSON object begins with.
+_TENSORS = b"\x00"
+
+
+class RankTraceback(Exception):
+    """The cause of an error that a rank ran into: where it happened over there."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"\n{self.text}"
+
+
+def send(pipe: Connection, kind: str, **values: Any) -> None:
+    """Values are what JSON can say."""
+    pipe.send_bytes(json.dumps({"kind": kind, **values}).encode())
+
+
+def send_tensors(pipe: Connection, kind: str, value: dict[str, Any]) -> None:
+    """Values are what a checkpoint can hold."""
+    buffer = io.BytesIO()
+    torch.save({"kind": kind, "value": value}, buffer)
+    pipe.send_bytes(_TENSORS + buffer.getbuffer())
+
+
+def receive(pipe: Connection) -> dict[str, Any]:
+    """The next message; blocks. Raises EOFError or OSError when the other side is gone."""
+    data = pipe.recv_bytes()
+    if data[:1] == _TENSORS:
+        message = torch.load(io.BytesIO(memoryview(data)[1:]), weights_only=True)
+    else:
+        message = json.loads(data)
+    assert isinstance(message, dict)
+    return message
+
+
+def report_to_message(report: EpochReport) -> dict[str, Any]:
+    """For `send_tensors`."""
+    return {
+        "epoch": report.epoch,
+        "metrics": report.metrics,
+        "seconds": report.seconds,
+        "genotype": None if report.genotype is None else to_json(report.genotype),
+        "alphas": report.alphas,
+        "checkpoint": report.checkpoint,
+    }
+
+
+def report_of(message: dict[str, Any]) -> EpochReport:
+    """The report that `report_to_message` took apart."""
+    genotype = None if message["genotype"] is None else parse(message["genotype"])
+    checkpoint: Checkpoint = message["checkpoint"]
+    return EpochReport(
+        message["epoch"], message["metrics"], message["seconds"], genotype, message["alphas"], checkpoint
+    )
+
+
+def error_to_message(error: BaseException) -> dict[str, Any]:
+    """Type, message, traceback; what is wrong with which field, and the number of the system's error."""
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": "".join(traceback.format_exception(error)),
+        "problems": [asdict(p) for p in error.problems] if isinstance(error, ConfigError) else [],
+        "errno": error.errno if isinstance(error, OSError) else None,
+    }
+
+
+def error_of(message: dict[str, Any]) -> Exception:
+    """The same error again, its traceback as its cause; of an unknown type a RuntimeError that names it."""
+    name, text = message["type"], message["message"]
+    known = getattr(errors, name, None)
+    error: Exception
+    if message["problems"]:
+        error = ConfigError([Problem(tuple(p["loc"]), p["msg"]) for p in message["problems"]])
+    elif isinstance(known, type) and issubclass(known, DartsError):
+        error = known(text)
+    elif name == "OutOfMemoryError":
+        error = torch.OutOfMemoryError(text)
+    elif name == "MemoryError":
+        error = MemoryError(text)
+    elif message["errno"] is not None:
+        error = OSError(message["errno"], text)
+    else:
+        error = RuntimeError(f"{name}: {text}")
+    error.__cause__ = RankTraceback(message["traceback"])
+    return error
