@@ -24,6 +24,8 @@ from api.jobs.waker import Waker
 from api.models import IdempotencyKey, Job
 from api.problems import conflict, invalid, not_found
 from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
+from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.configs.common import check_shares
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,11 @@ class JobService:
         source: UUID | None = None,
         idempotency_key: str | None = None,
     ) -> Submitted:
-        """Queue a job and wake a worker. 409 when the key was used with another body, or the data set is gone."""
+        """Queue a job and wake a worker. 409 when the key was used with another body, or the data set is gone;
+        ConfigError when the GPUs asked for cannot share its batches.
+        """
+        if isinstance(spec, (SearchConfig, EvaluationConfig)):
+            check_shares(spec.batch_size, frame.gpus)
         job = Job(
             id=uuid7(),
             kind=kind,

@@ -62,7 +62,9 @@ class JobFrame(BaseModel):
     labels: Labels = Field(default_factory=dict, description="free key-value pairs to find jobs by")
     priority: int = Field(5, ge=0, le=9, description="9 is served first")
     pool: PoolName = Field("default", description="the workers that may take the job")
-    gpus: int = Field(1, ge=1, le=64)
+    gpus: int = Field(
+        1, ge=1, le=64, description="of one worker, which share every batch: `batch_size` is a multiple of it"
+    )
     max_attempts: int = Field(3, ge=1, le=100, description="lost workers in a row without a new epoch before it fails")
 
 

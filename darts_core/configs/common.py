@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, folder_of, is_plain_name
-from darts_core.errors import DataError, Problem
+from darts_core.errors import ConfigError, DataError, Problem
 from darts_core.layout import Stem, stem_for
 
 # JSON knows no infinity, and no hyper-parameter needs one.
@@ -17,6 +17,8 @@ Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 # FactorizedReduce splits the channels in two halves: odd counts cannot be built.
 EvenChannels = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
+# BatchNorm has no variance on a single image.
+SMALLEST_SHARE: Final = 2
 
 
 class TrainingConfig(BaseModel):
@@ -129,6 +131,14 @@ def split_problems(batch_size: int, parts: Mapping[str, float], info: DatasetInf
                 )
             )
     return problems
+
+
+def check_shares(batch_size: int, gpus: int) -> None:
+    """Raises ConfigError when a batch cannot be dealt out evenly to that many devices."""
+    least = SMALLEST_SHARE * gpus
+    if batch_size % gpus or batch_size < least:
+        message = f"{batch_size} images cannot be shared by {gpus} GPUs: give a multiple of {gpus}, at least {least}"
+        raise ConfigError([Problem(("batch_size",), message)])
 
 
 def part_size(images: int, share: float) -> int:

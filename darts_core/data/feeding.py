@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from darts_core.configs.common import SMALLEST_SHARE
 from darts_core.data.augmentation import Augmentation, Draws, cropped, cut_out, draw
 from darts_core.data.order import permutation
-from darts_core.distributed.group import ALONE, SMALLEST_SHARE, Group
+from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import DataError
 
 

@@ -20,12 +20,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from darts_core.errors import ConfigError, Problem
-
 # A backstop: the parent ends all ranks as soon as one of them dies. Long enough for rank 0 to download a data set.
 TIMEOUT: Final = timedelta(minutes=30)
-# BatchNorm has no variance on a single image.
-SMALLEST_SHARE: Final = 2
 
 
 @dataclass(frozen=True)
@@ -122,13 +118,3 @@ def join(rank: int, size: int, store: Path, device: torch.device) -> Group:
 def leave() -> None:
     """Say goodbye to the other ranks."""
     dist.destroy_process_group()
-
-
-def check_shares(batch_size: int, ranks: int) -> None:
-    """Raises ConfigError when a batch cannot be dealt out evenly."""
-    if batch_size % ranks or batch_size < SMALLEST_SHARE * ranks:
-        message = (
-            f"{batch_size} images cannot be shared by {ranks} GPUs; give a multiple of {ranks}, at least "
-            f"{SMALLEST_SHARE * ranks}"
-        )
-        raise ConfigError([Problem(("batch_size",), message)])

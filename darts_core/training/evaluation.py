@@ -13,13 +13,14 @@ from torch import Tensor
 
 from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import EvaluationConfig
+from darts_core.configs.common import check_shares
 from darts_core.configs.evaluation import auxiliary_problem
 from darts_core.control import Control
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import average_statistics, synchronise
 from darts_core.distributed.control import shared
-from darts_core.distributed.group import ALONE, Group, check_shares
+from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import ConfigError
 from darts_core.layout import least_auxiliary_image
 from darts_core.models.evaluation_network import EvaluationNetwork

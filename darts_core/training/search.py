@@ -12,11 +12,12 @@ from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.step import search_step
 from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import SearchConfig
+from darts_core.configs.common import check_shares
 from darts_core.control import Control
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
-from darts_core.distributed.group import ALONE, Group, check_shares
+from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Diverged, GenotypeError
 from darts_core.genotypes import to_json
 from darts_core.models.supernet import SearchNetwork

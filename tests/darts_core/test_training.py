@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from darts_core import checkpoints, run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
@@ -17,24 +15,10 @@ from darts_core.errors import CheckpointError, ConfigError, DataError, Diverged,
 from darts_core.loading import load
 from darts_core.training.reports import EpochReport
 
+from same_bits import assert_same_bits
+
 MakeSearch = Callable[..., SearchConfig]
 MakeEvaluation = Callable[..., EvaluationConfig]
-
-
-def assert_same_bits(a: Any, b: Any) -> None:
-    """Nested dictionaries and lists whose tensors are equal bit for bit."""
-    if isinstance(a, Tensor):
-        assert torch.equal(a, b)
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys()
-        for key in a:
-            assert_same_bits(a[key], b[key])
-    elif isinstance(a, (list, tuple)):
-        assert len(a) == len(b)
-        for x, y in zip(a, b, strict=True):
-            assert_same_bits(x, y)
-    else:
-        assert a == b
 
 
 def through_a_file(report: EpochReport, folder: Path) -> checkpoints.Checkpoint:
