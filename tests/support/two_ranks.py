@@ -46,7 +46,7 @@ def search(order: int, data_root: Path, group: Group = ALONE, *, frozen: bool) -
     Gives the alphas, weights and statistics after each step, and the first alpha gradient, averaged and this rank's.
     """
     config = SearchConfig(**SEARCH, order=order).resolved()
-    run = _Search(config, DeviceData.read(config.dataset, data_root, CPU, group), UNCONTROLLED)
+    run = _Search(config, DeviceData.read(config, data_root, CPU, group), UNCONTROLLED)
     run.network.double().train()
     _freeze(run.network, frozen)
     batches = [[_double(feed.batch(n)) for feed in (run.weight_feed, run.alpha_feed)] for n in range(STEPS)]
@@ -66,7 +66,7 @@ def search(order: int, data_root: Path, group: Group = ALONE, *, frozen: bool) -
 def evaluation(data_root: Path, group: Group = ALONE, *, frozen: bool) -> dict[str, Any]:
     """The same of a training from scratch, with drop-path; the first gradient before it is clipped."""
     config = EvaluationConfig(**EVALUATION).resolved()
-    run = _Evaluation(config, DeviceData.read(config.dataset, data_root, CPU, group), UNCONTROLLED)
+    run = _Evaluation(config, DeviceData.read(config, data_root, CPU, group), UNCONTROLLED)
     run.network.double().train()
     _freeze(run.network, frozen)
     run.network.set_drop_path(0.3, run.drop_path_source, group)
