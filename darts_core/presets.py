@@ -95,6 +95,8 @@ _IMAGENET: Final[Values] = {
     "auxiliary_weight": 0.4,
     "drop_path": 0.0,
     "train_portion": 1.0,
+    "resized_crop": True,
+    "colour_jitter": (0.4, 0.4, 0.4, 0.2),
     "crop_padding": 0,
     "flip": True,
     "cutout": 0,

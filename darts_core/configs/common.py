@@ -15,6 +15,8 @@ from darts_core.layout import Stem, stem_for
 # JSON knows no infinity, and no hyper-parameter needs one.
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Strength = Annotated[float, Field(ge=0, le=1)]
+Hue = Annotated[float, Field(ge=0, le=0.5)]
 # FactorizedReduce splits the channels in two halves: odd counts cannot be built.
 EvenChannels = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
 # BatchNorm has no variance on a single image.
@@ -57,6 +59,12 @@ class TrainingConfig(BaseModel):
     grad_clip: Rate = Field(5.0, description="largest norm of the weights' gradient")
     crop_padding: int = Field(4, ge=0, le=64, description="pixels of zero padding before the random crop")
     flip: bool = Field(True, description="mirror half of the training images")
+    resized_crop: bool = Field(
+        False, description="train on a random part of each image, scaled to full size (8 to 100 % of its area)"
+    )
+    colour_jitter: tuple[Strength, Strength, Strength, Hue] = Field(
+        (0.0, 0.0, 0.0, 0.0), description="how much brightness, contrast, saturation and hue change at random"
+    )
     cutout: int = Field(0, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
     precision: Literal["float32", "bf16"] | None = Field(
         None, description="of activations; weights stay float32. Unset: bf16 on a GPU that has it, else float32"

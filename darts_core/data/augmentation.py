@@ -18,12 +18,16 @@ from darts_core.data.order import generator
 @dataclass(frozen=True)
 class Augmentation:
     """`crop_padding`: zero pixels on each side before the crop back to size. `cutout`: the side of the square in
-    pixels, 0 for none; the square's centre lies in the image, so parts of the square may fall outside.
+    pixels, 0 for none; the square's centre lies in the image, so parts of the square may fall outside. `resized_crop`:
+    before all that, a random part of the image instead of the whole. `colour_jitter`: strength of brightness, contrast,
+    saturation and hue, all 0 for none.
     """
 
     crop_padding: int
     flip: bool
     cutout: int
+    resized_crop: bool = False
+    colour_jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ BUILT_IN: Final[dict[str, DatasetInfo]] = {
         _square("cifar10", classes=10, side=32, channels=3, train=50_000, test=10_000, preset="cifar10"),
         _square("cifar100", classes=100, side=32, channels=3, train=50_000, test=10_000),
         _square("fashion-mnist", classes=10, side=28, channels=1, train=60_000, test=10_000),
+        # Read from files, scaled to this size.
+        _square("imagenet", classes=1000, side=224, channels=3, train=1_281_167, test=50_000, preset="imagenet"),
     )
 }
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
 
 from darts_core.configs.common import SMALLEST_SHARE
 from darts_core.data.augmentation import Augmentation, Draws, cropped, cut_out, draw
-from darts_core.data.order import permutation
+from darts_core.data.colour import draw_jitter, jittered
+from darts_core.data.files import FileImages, Images, pixels
+from darts_core.data.order import numbers, permutation
+from darts_core.data.resized_crops import resized_crops
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import DataError
+
+# Batches whose files are decoded while the network works on the one before.
+_AHEAD: Final = 2
 
 
 class Batch(NamedTuple):
@@ -29,9 +36,9 @@ class Normaliser:
         self._mean = torch.tensor(mean, dtype=torch.float32, device=device)[:, None, None]
         self._std = torch.tensor(std, dtype=torch.float32, device=device)[:, None, None]
 
-    def __call__(self, images: Tensor) -> Tensor:
+    def __call__(self, images: Images) -> Tensor:
         """uint8 (N, C, H, W) to float32 of the same shape."""
-        return (images.to(torch.float32) / 255 - self._mean) / self._std
+        return (pixels(images).to(torch.float32) / 255 - self._mean) / self._std
 
 
 class Feed:
@@ -44,7 +51,7 @@ class Feed:
 
     def __init__(
         self,
-        images: Tensor,
+        images: Images,
         labels: Tensor,
         part: Tensor,
         *,
@@ -73,15 +80,52 @@ class Feed:
         self.steps = _batches(len(part), batch_size, group.size)
         """Batches in a pass."""
         self._open: tuple[int, Tensor, Draws] | None = None
+        self._ahead: dict[int, FileImages] = {}
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0 over all passes."""
-        number, place = divmod(step, self.steps)
-        order, draws = self._pass(number)
-        indices = self._group.share(order[place * self._batch_size : (place + 1) * self._batch_size])
+        number, indices = self._chosen(step)
+        draws = self._pass(number)[1]
         drawn = draws.of(indices)
-        images = self._normalise(cropped(self._images[indices], drawn, self._augmentation))
+        images = self._normalise(cropped(self._coloured(self._taken(step), number, indices), drawn, self._augmentation))
         return Batch(cut_out(images, drawn, self._augmentation), self._labels[indices])
+
+    def _chosen(self, step: int) -> tuple[int, Tensor]:
+        """The pass (from 0) that a step is in, and this rank's images of its batch."""
+        number, place = divmod(step, self.steps)
+        order, _ = self._pass(number)
+        return number, self._group.share(order[place * self._batch_size : (place + 1) * self._batch_size])
+
+    def _taken(self, step: int) -> Tensor:
+        """The bytes of a step's images; of files, those of the steps to come are asked for as well."""
+        if not isinstance(self._images, FileImages):
+            images, (number, indices) = self._images, self._chosen(step)
+            if not self._augmentation.resized_crop:
+                return images[indices]
+            return resized_crops(images[indices], self._numbers("resized-crop", number, indices))
+        last = (step // self.steps + 1) * self.steps
+        ahead = {at: self._ahead.get(at) or self._files(at).start() for at in range(step, min(step + _AHEAD + 1, last))}
+        files = ahead.pop(step)
+        self._ahead = ahead
+        return files.decoded()
+
+    def _files(self, step: int) -> FileImages:
+        assert isinstance(self._images, FileImages)
+        number, indices = self._chosen(step)
+        files = self._images[indices]
+        if not self._augmentation.resized_crop:
+            return files
+        return files.with_crops(self._numbers("resized-crop", number, indices))
+
+    def _coloured(self, images: Tensor, number: int, indices: Tensor) -> Tensor:
+        strength = self._augmentation.colour_jitter
+        if not any(strength):
+            return images
+        sources = self._numbers("colour", number, indices)
+        return jittered(images, [draw_jitter(source, strength) for source in sources])
+
+    def _numbers(self, purpose: str, number: int, indices: Tensor) -> list[random.Random]:
+        return [numbers(self._seed, purpose, self._name, number, index) for index in indices.tolist()]
 
     def _pass(self, number: int) -> tuple[Tensor, Draws]:
         if self._open is None or self._open[0] != number:

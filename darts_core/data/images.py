@@ -1,4 +1,4 @@
-"""A data set of images in memory."""
+"""A data set of images, in memory or in files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from darts_core.data.files import Images
 from darts_core.data.moments import moments
 
 _CHUNK = 4096
@@ -14,20 +15,20 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images are uint8 (N, channels, H, W), labels int64 (N,) that index `classes`; all on the CPU.
+    """Images are uint8 (N, channels, H, W), labels int64 (N,) that index `classes`; all on the CPU, or still in files.
 
     `mean` and `std`: one number a channel, of the training images scaled to 0..1. `valid_images` and `valid_labels`:
     of a set that brings validation images of its own, to choose epochs and cells by; searches leave them alone.
     """
 
-    train_images: Tensor
+    train_images: Images
     train_labels: Tensor
-    test_images: Tensor
+    test_images: Images
     test_labels: Tensor
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    valid_images: Tensor | None = None
+    valid_images: Images | None = None
     valid_labels: Tensor | None = None
 
     @property

@@ -6,6 +6,7 @@ So neither a loader's workers nor a run's interruptions can change the order of 
 from __future__ import annotations
 
 import hashlib
+import random
 
 import torch
 from torch import Tensor
@@ -13,10 +14,18 @@ from torch import Tensor
 
 def generator(seed: int, *purpose: str | int, device: torch.device | None = None) -> torch.Generator:
     """A generator (on the CPU unless told) whose stream depends on the seed and the purpose, and on nothing else."""
+    return torch.Generator(device or "cpu").manual_seed(_mixed(seed, *purpose))
+
+
+def numbers(seed: int, *purpose: str | int) -> random.Random:
+    """The same for a few numbers of one image: hundred times cheaper to make than torch's."""
+    return random.Random(_mixed(seed, *purpose))  # noqa: S311 - no secret is made of it
+
+
+def _mixed(seed: int, *purpose: str | int) -> int:
     text = "/".join(map(str, (seed, *purpose)))
     # Hashed, because neighbouring seeds of torch's generator are no independent streams by themselves.
-    mixed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-    return torch.Generator(device or "cpu").manual_seed(mixed)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def permutation(count: int, seed: int, *purpose: str | int) -> Tensor:

@@ -72,6 +72,24 @@ class SeparableConv(nn.Module):
         return self.op(x)  # type: ignore[no-any-return]
 
 
+# With fewer input channels oneDNN's weight gradient of a strided 1x1 convolution writes past its own memory, which
+# crashes, or gives wrong numbers without a word (uxlfoundation/oneDNN issue 6035, torch 2.14).
+_SAFE_INPUTS: Final = 16
+
+
+class StridedPointwise(nn.Conv2d):
+    """A 1x1 convolution of stride 2, without bias."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 1, stride=2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, ceil(H / 2), ceil(W / 2))."""
+        if x.device.type == "cpu" and self.in_channels < _SAFE_INPUTS:
+            return F.conv2d(x[:, :, ::2, ::2], self.weight)
+        return super().forward(x)
+
+
 class FactorizedReduce(nn.Module):
     """Halves height and width without losing every second pixel: two strided 1x1 convolutions, one of them shifted.
 
@@ -82,8 +100,8 @@ class FactorizedReduce(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, affine: bool) -> None:
         super().__init__()
         self.relu = nn.ReLU()
-        self.conv_1 = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
-        self.conv_2 = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
+        self.conv_1 = StridedPointwise(inputs, outputs // 2)
+        self.conv_2 = StridedPointwise(inputs, outputs // 2)
         self.bn = nn.BatchNorm2d(outputs, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from darts_core.control import Control
 from darts_core.data.feeding import Normaliser
+from darts_core.data.files import Images
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
 
@@ -51,7 +52,7 @@ class Tally:
 @torch.no_grad()
 def measure(
     network: nn.Module,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     normalise: Normaliser,
     *,

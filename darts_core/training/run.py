@@ -17,6 +17,7 @@ from darts_core.control import Control, Progress, Uncontrolled
 from darts_core.data import load
 from darts_core.data.augmentation import Augmentation
 from darts_core.data.feeding import Feed, Normaliser
+from darts_core.data.files import Images
 from darts_core.data.images import ImageData
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import CheckpointError, Diverged, Stopped
@@ -40,7 +41,7 @@ class DeviceData:
     """A data set on the device, as bytes, and what maps them to the network's numbers."""
 
     source: ImageData
-    train_images: Tensor
+    train_images: Images
     train_labels: Tensor
     normalise: Normaliser
     device: torch.device
@@ -63,7 +64,7 @@ class DeviceData:
             group,
         )
 
-    def validation(self, held_out: Tensor) -> tuple[Tensor, Tensor]:
+    def validation(self, held_out: Tensor) -> tuple[Images, Tensor]:
         """Images and labels to choose epochs by: the set's own, or the training images of these indices."""
         images, labels = self.source.valid_images, self.source.valid_labels
         if images is None or labels is None:
@@ -78,7 +79,9 @@ class DeviceData:
             part,
             name=name,
             batch_size=batch_size,
-            augmentation=Augmentation(config.crop_padding, config.flip, config.cutout),
+            augmentation=Augmentation(
+                config.crop_padding, config.flip, config.cutout, config.resized_crop, config.colour_jitter
+            ),
             normalise=self.normalise,
             seed=config.seed,
             group=self.group,

@@ -171,8 +171,8 @@ PUBLISHED = {
     ("search", "digits", 1): "82ba71f8786368cc",
     ("evaluation", "cifar10", 1): "54f5be43e4182693",
     ("evaluation", "cifar10-short", 1): "707254bffc0aa88e",
-    ("evaluation", "imagenet", 1): "a66af3cba0d2afe7",
-    ("evaluation", "imagenet-short", 1): "56342a3463d305f8",
+    ("evaluation", "imagenet", 1): "e75b7df673e59b8a",
+    ("evaluation", "imagenet-short", 1): "5d1f0c5357ee1506",
     ("evaluation", "digits", 1): "33a71fab7767341a",
 }
 

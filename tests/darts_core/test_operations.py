@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from darts_core.models.dilated import DilatedDepthwise
-from darts_core.models.operations import FactorizedReduce, Identity, operation
+from darts_core.models.operations import FactorizedReduce, Identity, StridedPointwise, operation
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
 OPERATIONS = sorted(CNN_GENOTYPE_OPERATIONS | {"none"})
@@ -78,3 +78,19 @@ def test_dilated_depthwise_equals_torchs_own_convolution_and_its_gradients(
         strict=True,
     ):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("inputs", [1, 4, 15, 16])
+def test_strided_pointwise_has_the_gradients_of_the_plain_convolution_with_few_channels(inputs: int) -> None:
+    """In the memory layout and the sizes at which oneDNN's own kernel writes past its memory."""
+    torch.manual_seed(0)
+    convolution = StridedPointwise(inputs, 4)
+    x = torch.randn(2, inputs, 65, 64)
+    expected = F.conv2d(x, convolution.weight, stride=2)
+    wanted = torch.autograd.grad(expected.square().sum(), convolution.weight)[0]
+    convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    out = convolution(x.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(out.square().sum(), convolution.weight)[0], wanted, rtol=1e-4, atol=1e-2
+    )

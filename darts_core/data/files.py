@@ -1,0 +1,118 @@
+"""Images that stay files until they are needed: for sets that are too large for memory.
+
+Decoding runs on threads, for Pillow lets go of the interpreter while it decodes and scales. What comes out depends on
+the file and on its own random numbers alone, never on which thread took it or on what was asked for ahead of time.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Final, Self
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from darts_core.data.resized_crops import resized_crop_box
+from darts_core.errors import DataError
+
+# The authors' test images: the shorter side scaled to 256 pixels, of which the middle 224 are taken.
+_SCALED: Final = 256 / 224
+_FORMATS: Final = ("BMP", "JPEG", "PNG", "WEBP")
+
+
+class FileImages:
+    """Stands where a tensor of uint8 images (N, 3, size, size) would: indexed, it is a smaller set of files still.
+
+    `decoded` gives the bytes: the middle of each image, or a random part of it after `with_crops`.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        size: int,
+        *,
+        device: torch.device | None = None,
+        crops: Sequence[random.Random] | None = None,
+    ) -> None:
+        """size: height and width in pixels. crops: one source of random numbers an image."""
+        self._paths, self._size, self._crops = paths, size, crops
+        self.device = device or torch.device("cpu")
+        self._started: list[Future[Tensor]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(N, 3, size, size)."""
+        return len(self), 3, self._size, self._size
+
+    def to(self, device: torch.device) -> Self:
+        """The same, with `decoded` on that device."""
+        return type(self)(self._paths, self._size, device=device, crops=self._crops)
+
+    def __getitem__(self, which: slice | Tensor) -> Self:
+        numbers = range(len(self))[which] if isinstance(which, slice) else which.tolist()
+        crops = None if self._crops is None else [self._crops[i] for i in numbers]
+        return type(self)([self._paths[i] for i in numbers], self._size, device=self.device, crops=crops)
+
+    def with_crops(self, crops: Sequence[random.Random]) -> Self:
+        """A random part of each image, scaled to size, drawn from one source of random numbers an image."""
+        return type(self)(self._paths, self._size, device=self.device, crops=crops)
+
+    def start(self) -> Self:
+        """Begin to decode; `decoded` will find it under way."""
+        if self._started is None:
+            crops = [None] * len(self) if self._crops is None else self._crops
+            pool = _threads()
+            self._started = [
+                pool.submit(_decode, path, self._size, crop) for path, crop in zip(self._paths, crops, strict=True)
+            ]
+        return self
+
+    def decoded(self) -> Tensor:
+        """uint8 (N, 3, size, size) on the device. Raises DataError that names the first file that cannot be decoded."""
+        pending = self.start()._started
+        assert pending is not None
+        on_gpu = self.device.type == "cuda"
+        # Pinned, so that the copy runs beside what the GPU computes.
+        out = torch.empty(self.shape, dtype=torch.uint8, pin_memory=on_gpu)
+        for place, future in zip(out, pending, strict=True):
+            place.copy_(future.result())
+        return out.to(self.device, non_blocking=on_gpu)
+
+
+Images = Tensor | FileImages
+"""uint8 (N, channels, height, width), in memory or still in files."""
+
+
+def pixels(images: Images) -> Tensor:
+    """The bytes, decoded where they are not yet."""
+    return images.decoded() if isinstance(images, FileImages) else images
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
+
+
+def _decode(path: Path, size: int, crop: random.Random | None) -> Tensor:
+    from torchvision.transforms import functional as transforms
+
+    try:
+        with Image.open(path, formats=_FORMATS) as file:
+            image = file.convert("RGB")
+    # What a damaged file makes Pillow raise depends on the format: anything.
+    except Exception as error:
+        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it") from error
+    if crop is None:
+        middle = transforms.center_crop(transforms.resize(image, round(size * _SCALED)), size)
+        return transforms.pil_to_tensor(middle)  # type: ignore[no-any-return]
+    box = resized_crop_box(crop, image.height, image.width)
+    return transforms.pil_to_tensor(transforms.resized_crop(image, *box, [size, size]))  # type: ignore[no-any-return]

@@ -1,0 +1,67 @@
+"""ImageNet as class folders: imagenet/{train,val}/CLASS/IMAGE under the data root, read file by file.
+
+Any other set laid out like that can stand there as well. Its published validation images are the test images here, as
+in every published table; a run holds out training images of its own to choose by.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from darts_core.data.catalogue import BUILT_IN
+from darts_core.data.files import FileImages
+from darts_core.data.images import ImageData
+from darts_core.errors import DataError
+
+# The published figures.
+MEAN: Final = (0.485, 0.456, 0.406)
+STD: Final = (0.229, 0.224, 0.225)
+_SUFFIXES: Final = (".jpeg", ".jpg", ".png")
+
+
+def read(data_root: Path) -> ImageData:
+    """The files of both parts, in the order of their names; no image is opened yet. Raises DataError."""
+    folder = data_root / "imagenet"
+    if not (folder / "train").is_dir() or not (folder / "val").is_dir():
+        raise DataError(f"imagenet needs the folders {folder}/train and {folder}/val, with a folder for each class")
+    classes = _names(folder / "train")
+    if len(classes) < 2:
+        raise DataError(f"{folder}/train holds {len(classes)} class folders: nothing to tell apart")
+    if unknown := sorted(set(_names(folder / "val")) - set(classes)):
+        raise DataError(f"{folder}/val has a class {unknown[0]!r} that {folder}/train lacks; add it there or remove it")
+    train_paths, train_labels = _files(folder / "train", classes)
+    test_paths, test_labels = _files(folder / "val", classes)
+    size = BUILT_IN["imagenet"].side
+    return ImageData(
+        train_images=FileImages(train_paths, size),
+        train_labels=torch.tensor(train_labels),
+        test_images=FileImages(test_paths, size),
+        test_labels=torch.tensor(test_labels),
+        classes=tuple(classes),
+        mean=MEAN,
+        std=STD,
+    )
+
+
+def _names(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _files(folder: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        if not (folder / name).is_dir():
+            continue  # a class may be missing from the test images
+        with os.scandir(folder / name) as entries:
+            found = sorted(e.name for e in entries if e.name.lower().endswith(_SUFFIXES) and not e.name.startswith("."))
+        paths += [folder / name / file for file in found]
+        labels += [label] * len(found)
+    if not paths:
+        raise DataError(f"{folder} holds no images in its class folders; known suffixes: {', '.join(_SUFFIXES)}")
+    return paths, labels

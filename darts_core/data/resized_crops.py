@@ -1,0 +1,58 @@
+"""A random part of an image, scaled to full size: how ImageNet is trained since Inception (arXiv:1409.4842)."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_AREAS: Final = (0.08, 1.0)
+_RATIOS: Final = (3 / 4, 4 / 3)
+_ATTEMPTS: Final = 10
+
+
+class Box(NamedTuple):
+    """In pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def resized_crop_box(source: random.Random, height: int, width: int) -> Box:
+    """A part of 8 to 100 % of the area and of a ratio from 3:4 to 4:3, both drawn anew until the image holds it.
+
+    After ten vain attempts the middle, as much of it as the ratios allow.
+    """
+    for _ in range(_ATTEMPTS):
+        area = height * width * source.uniform(*_AREAS)
+        ratio = math.exp(source.uniform(math.log(_RATIOS[0]), math.log(_RATIOS[1])))
+        across, down = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < across <= width and 0 < down <= height:
+            return Box(source.randint(0, height - down), source.randint(0, width - across), down, across)
+    across, down = width, height
+    if width / height < _RATIOS[0]:
+        down = min(height, round(width / _RATIOS[0]))
+    elif width / height > _RATIOS[1]:
+        across = min(width, round(height * _RATIOS[1]))
+    return Box((height - down) // 2, (width - across) // 2, down, across)
+
+
+def resized_crops(images: Tensor, sources: Sequence[random.Random]) -> Tensor:
+    """uint8 images (N, C, H, W) to a random part of each, bilinearly scaled to the same shape, on their device."""
+    count, _, height, width = images.shape
+    boxes = torch.tensor([resized_crop_box(source, height, width) for source in sources], dtype=torch.float32)
+    top, left, down, across = boxes.to(images.device).unbind(dim=1)
+    # The sampling grid runs from -1 to 1 over the whole image.
+    transform = torch.zeros(count, 2, 3, device=images.device)
+    transform[:, 0, 0], transform[:, 0, 2] = across / width, (2 * left + across) / width - 1
+    transform[:, 1, 1], transform[:, 1, 2] = down / height, (2 * top + down) / height - 1
+    grid = F.affine_grid(transform, list(images.shape), align_corners=False)
+    scaled = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return scaled.round().to(torch.uint8)
