@@ -1,6 +1,6 @@
 """The candidate operations of a cell and the named spaces made of them. Imports no torch.
 
-DARTS (arXiv:1806.09055), section 3.1.1; the committee spaces are CoNAS's. The order of a space is the column order
+DARTS (arXiv:1806.09055), sections 3.1.1 and 3.1.2; the committee spaces are CoNAS's. The order of a space is the column order
 of its alphas.
 """
 
@@ -44,3 +44,20 @@ CNN_SPACES: Final[dict[CnnSpace, tuple[CnnPrimitive, ...]]] = {
 def edges_of(nodes: int) -> int:
     """How many edges a cell of `nodes` intermediate nodes has: node i sees 2 inputs and i earlier nodes."""
     return sum(2 + i for i in range(nodes))
+
+
+Family = Literal["cnn", "rnn"]
+
+RnnPrimitive = Literal["none", "tanh", "relu", "sigmoid", "identity"]
+RNN_PRIMITIVES: Final[tuple[RnnPrimitive, ...]] = get_args(RnnPrimitive)
+
+RnnSpace = Literal["rnn", "rnn_space1"]
+RNN_SPACES: Final[dict[RnnSpace, tuple[RnnPrimitive, ...]]] = {
+    "rnn": RNN_PRIMITIVES,
+    "rnn_space1": tuple(p for p in RNN_PRIMITIVES if p != "tanh"),
+}
+
+
+def recurrent_edges_of(nodes: int) -> int:
+    """How many edges a recurrent cell of `nodes` nodes has: node i sees the initial state and i earlier nodes."""
+    return sum(1 + i for i in range(nodes))

@@ -1,4 +1,4 @@
-"""What the specs of all convolutional jobs share. Imports no torch."""
+"""What the specs of all training jobs share, and those of convolutional ones. Imports no torch."""
 
 from __future__ import annotations
 
@@ -23,49 +23,16 @@ EvenChannels = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
 SMALLEST_SHARE: Final = 2
 
 
-class TrainingConfig(BaseModel):
-    """Fields of every training job on images. Defaults are those of the `cifar10` presets."""
+class RunConfig(BaseModel):
+    """Fields of every training job, whatever it trains."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    family: Literal["cnn"] = "cnn"
-    dataset: str = Field(
-        max_length=120,
-        description="a built-in set, an uploaded one, or `folder:NAME` for class folders under the workers' data root",
-        examples=["digits"],
-    )
-    dataset_checksum: str | None = Field(
-        None,
-        pattern=r"^[0-9a-f]{64}$",
-        description="of an uploaded set's content; filled in when the job is made, so that it keeps its data",
-    )
     preset: str | None = Field(
         None, max_length=60, description="where unset values come from; chosen by the data set unless given"
     )
     preset_version: int | None = Field(None, ge=1, description="which edition of the preset; the latest unless given")
-    stem: Stem | None = Field(
-        None,
-        description="`cifar` keeps the image's size, `half` halves it, `imagenet` leaves an eighth; chosen by the data "
-        "set's image size unless given",
-    )
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, alphas, data order and augmentation")
-    weight_lr: Rate = 0.025
-    weight_lr_min: NonNegative = Field(0.001, description="what `weight_lr` never falls below; where cosine ends")
-    schedule: Literal["cosine", "step"] = Field("cosine", description="how `weight_lr` falls, epoch by epoch")
-    schedule_factor: float = Field(0.97, gt=0, le=1, description="of `step`: what `weight_lr` is multiplied by")
-    schedule_every: int = Field(1, ge=1, le=100_000, description="of `step`: after how many epochs, again and again")
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: NonNegative = 3e-4
-    grad_clip: Rate = Field(5.0, description="largest norm of the weights' gradient")
-    crop_padding: int = Field(4, ge=0, le=64, description="pixels of zero padding before the random crop")
-    flip: bool = Field(True, description="mirror half of the training images")
-    resized_crop: bool = Field(
-        False, description="train on a random part of each image, scaled to full size (8 to 100 % of its area)"
-    )
-    colour_jitter: tuple[Strength, Strength, Strength, Hue] = Field(
-        (0.0, 0.0, 0.0, 0.0), description="how much brightness, contrast, saturation and hue change at random"
-    )
-    cutout: int = Field(0, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
     precision: Literal["float32", "bf16"] | None = Field(
         None, description="of activations; weights stay float32. Unset: bf16 on a GPU that has it, else float32"
     )
@@ -87,6 +54,44 @@ class TrainingConfig(BaseModel):
         """The fields that are not for the preset to say: those given, but for an open preset or version of it."""
         open_fields = {name for name in ("preset", "preset_version") if getattr(self, name) is None}
         return {name: value for name, value in self.given().items() if name not in open_fields}
+
+
+class TrainingConfig(RunConfig):
+    """Fields of every training job on images. Defaults are those of the `cifar10` presets."""
+
+    family: Literal["cnn"] = "cnn"
+    dataset: str = Field(
+        max_length=120,
+        description="a built-in set, an uploaded one, or `folder:NAME` for class folders under the workers' data root",
+        examples=["digits"],
+    )
+    dataset_checksum: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="of an uploaded set's content; filled in when the job is made, so that it keeps its data",
+    )
+    stem: Stem | None = Field(
+        None,
+        description="`cifar` keeps the image's size, `half` halves it, `imagenet` leaves an eighth; chosen by the data "
+        "set's image size unless given",
+    )
+    weight_lr: Rate = 0.025
+    weight_lr_min: NonNegative = Field(0.001, description="what `weight_lr` never falls below; where cosine ends")
+    schedule: Literal["cosine", "step"] = Field("cosine", description="how `weight_lr` falls, epoch by epoch")
+    schedule_factor: float = Field(0.97, gt=0, le=1, description="of `step`: what `weight_lr` is multiplied by")
+    schedule_every: int = Field(1, ge=1, le=100_000, description="of `step`: after how many epochs, again and again")
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: NonNegative = 3e-4
+    grad_clip: Rate = Field(5.0, description="largest norm of the weights' gradient")
+    crop_padding: int = Field(4, ge=0, le=64, description="pixels of zero padding before the random crop")
+    flip: bool = Field(True, description="mirror half of the training images")
+    resized_crop: bool = Field(
+        False, description="train on a random part of each image, scaled to full size (8 to 100 % of its area)"
+    )
+    colour_jitter: tuple[Strength, Strength, Strength, Hue] = Field(
+        (0.0, 0.0, 0.0, 0.0), description="how much brightness, contrast, saturation and hue change at random"
+    )
+    cutout: int = Field(0, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
 
 
 def fill_stem(values: dict[str, Any], info: DatasetInfo | None) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from darts_core.configs.common import TrainingConfig
+from darts_core.configs.common import RunConfig
 from darts_core.data.order import generator
 
 
 @contextlib.contextmanager
-def repeatable(config: TrainingConfig, device: torch.device) -> Iterator[None]:
+def repeatable(config: RunConfig, device: torch.device) -> Iterator[None]:
     """While it is open, torch computes with the spec's threads and determinism; then as it did before.
 
     Sums depend on how many threads share them: results are repeatable for an equal number only.

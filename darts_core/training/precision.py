@@ -8,20 +8,20 @@ from typing import Literal
 
 import torch
 
-from darts_core.configs.common import TrainingConfig
+from darts_core.configs.common import RunConfig
 from darts_core.training.determinism import is_deterministic
 
 Precision = Literal["float32", "bf16"]
 
 
-def precision_of(config: TrainingConfig, device: torch.device) -> Precision:
+def precision_of(config: RunConfig, device: torch.device) -> Precision:
     """The spec's `precision`; left open, bf16 on a GPU that computes in it, else float32."""
     if config.precision is not None:
         return config.precision
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
 
 
-def uses_tf32(config: TrainingConfig, device: torch.device) -> bool:
+def uses_tf32(config: RunConfig, device: torch.device) -> bool:
     """The spec's `tf32`; left open, yes unless the run is to be deterministic. Never on a CPU, which has none."""
     if device.type != "cuda":
         return False
@@ -29,7 +29,7 @@ def uses_tf32(config: TrainingConfig, device: torch.device) -> bool:
 
 
 @contextlib.contextmanager
-def computing(config: TrainingConfig, device: torch.device) -> Iterator[None]:
+def computing(config: RunConfig, device: torch.device) -> Iterator[None]:
     """While it is open, torch computes with the spec's precision on this device; then as it did before."""
     with contextlib.ExitStack() as settings:
         if device.type == "cuda":

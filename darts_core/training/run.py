@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind
-from darts_core.configs.common import TrainingConfig
+from darts_core.configs.common import RunConfig, TrainingConfig
 from darts_core.control import Control, Progress, Uncontrolled
 from darts_core.data import load
 from darts_core.data.augmentation import Augmentation
@@ -114,7 +114,7 @@ class Steps:
         self._control.progress(Progress(self._epoch, self._epochs, step + 1, self._steps))
 
 
-def environment(config: TrainingConfig, device: torch.device, ranks: int) -> Environment:
+def environment(config: RunConfig, device: torch.device, ranks: int) -> Environment:
     """What the bits of a result depend on besides the spec."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
