@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 import typer
 
 if TYPE_CHECKING:
-    from darts_core.genotypes import Genotype
+    from darts_core.genotypes import AnyGenotype, Genotype, RecurrentGenotype
+    from darts_core.primitives import Family
 
 _LIKE_A_NAME = re.compile(r"[\w./~-]*")
 # Far above any genotype: a file that is longer was named by mistake.
 _LARGEST_FILE = 1 << 20
 
 
-def read_genotype(source: str) -> Genotype:
+@overload
+def read_genotype(source: str, family: Literal["cnn"] = "cnn") -> Genotype: ...
+@overload
+def read_genotype(source: str, family: Literal["rnn"]) -> RecurrentGenotype: ...
+@overload
+def read_genotype(source: str, family: Family) -> AnyGenotype: ...
+def read_genotype(source: str, family: Family = "cnn") -> AnyGenotype:
     """A known name, a file in any of the formats, or a genotype's text. Raises typer.BadParameter."""
     from darts_core.errors import GenotypeError
-    from darts_core.genotypes import KNOWN, parse
+    from darts_core.genotypes import known_genotypes, parse
 
-    if source in KNOWN:
-        return KNOWN[source]
+    known = known_genotypes(family)
+    if source in known:
+        return known[source]
     text = text_of_file(source)
     if text is None and _LIKE_A_NAME.fullmatch(source):
-        raise typer.BadParameter(f"{source!r} is neither a file nor a known genotype; known: {', '.join(KNOWN)}")
+        raise typer.BadParameter(f"{source!r} is neither a file nor a known genotype; known: {', '.join(known)}")
     try:
-        return parse(source if text is None else text)
+        return parse(source if text is None else text, family)
     except GenotypeError as error:
         raise typer.BadParameter(str(error) if text is None else f"{source}: {error}") from error
 

@@ -1,7 +1,7 @@
 """The candidate operations of a cell and the named spaces made of them. Imports no torch.
 
-DARTS (arXiv:1806.09055), sections 3.1.1 and 3.1.2; the committee spaces are CoNAS's. The order of a space is the column order
-of its alphas.
+DARTS (arXiv:1806.09055), sections 3.1.1 and 3.1.2; the committee spaces are CoNAS's. The order of a space is the column
+order of its alphas.
 """
 
 from __future__ import annotations

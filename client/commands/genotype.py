@@ -10,7 +10,7 @@ import typer
 from client.options import DEFAULT_URL, Json, Key, Url
 
 if TYPE_CHECKING:
-    from darts_core.genotypes import Genotype
+    from darts_core.genotypes import AnyGenotype
 
 Format = Literal["python", "json", "mmrazor", "dot"]
 
@@ -22,6 +22,7 @@ def genotype(
     ],
     format_: Annotated[Format | None, typer.Option("--format", help="python unless given.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
+    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="Of a known one, or of a file's.")] = "cnn",
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -37,7 +38,7 @@ def genotype(
     except ValueError:
         if epoch is not None:
             raise typer.BadParameter("goes with a search's id only", param_hint="--epoch") from None
-        _write(read_genotype(source), chosen)
+        _write(read_genotype(source, family), chosen)
     else:
         _write_of_search(search_id, epoch, chosen, url, key)
 
@@ -53,7 +54,7 @@ def _write_of_search(search_id: UUID, epoch: int | None, chosen: Format, url: st
     print_json(found) if chosen == "json" else _write(parse(found.text), chosen)
 
 
-def _write(genotype: Genotype, chosen: Format) -> None:
+def _write(genotype: AnyGenotype, chosen: Format) -> None:
     from darts_core.errors import GenotypeError
     from darts_core.genotypes import FORMATS
 

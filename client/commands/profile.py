@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -9,13 +10,16 @@ import typer
 from client.options import Json
 
 if TYPE_CHECKING:
-    from darts_core.profile import Profile, Shape
+    from darts_core.profile import LanguageProfile, LanguageShape, Profile, Shape
 
 
 def profile(
     source: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A known name, or a file in any format.")],
-    family: Annotated[Literal["cnn"], typer.Option(help="What kind of network.")] = "cnn",
-    preset: Annotated[Literal["cifar10", "imagenet"], typer.Option(help="The evaluation network's sizes.")] = "cifar10",
+    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="What kind of network.")] = "cnn",
+    preset: Annotated[
+        Literal["cifar10", "imagenet", "ptb", "wt2"] | None,
+        typer.Option(help="The evaluation network's sizes; cifar10, of recurrent cells ptb, unless given."),
+    ] = None,
     channels: Annotated[int | None, typer.Option(help="Of the first cells.")] = None,
     layers: Annotated[int | None, typer.Option(help="Number of cells.")] = None,
     classes: Annotated[int | None, typer.Option(help="To tell apart.")] = None,
@@ -23,21 +27,61 @@ def profile(
     stem: Annotated[
         Literal["cifar", "half", "imagenet"] | None, typer.Option(help="Chosen by the image's size unless given.")
     ] = None,
+    hidden_size: Annotated[int | None, typer.Option(help="Of a recurrent cell's state.")] = None,
+    words: Annotated[int | None, typer.Option(help="In a language model's vocabulary.")] = None,
     json: Json = False,
 ) -> None:
-    """Print parameters, multiply-adds and activation memory of a cell's evaluation network."""
+    """Print what a cell's evaluation network costs: parameters, multiply-adds, of images activation memory, too."""
     from client.genotypes import read_genotype
     from client.output import print_json
     from darts_core import profile as profiling
     from darts_core.errors import ConfigError
 
-    genotype = read_genotype(source)
+    of_images = {"channels": channels, "layers": layers, "classes": classes, "image": image, "stem": stem}
+    of_text = {"hidden_size": hidden_size, "words": words}
+    _refuse_of_other_family(of_text if family == "cnn" else of_images, family)
     try:
-        shape = profiling.shape_of(preset, channels=channels, layers=layers, classes=classes, image=image, stem=stem)
+        if family == "rnn":
+            language_shape = profiling.language_shape_of(preset or "ptb", hidden_size=hidden_size, words=words)
+            language = profiling.profile_language_model(read_genotype(source, "rnn"), language_shape)
+            print_json(language.totals()) if json else _show_language_model(language, language_shape)
+            return
+        genotype = read_genotype(source)
+        shape = profiling.shape_of(
+            preset or "cifar10", channels=channels, layers=layers, classes=classes, image=image, stem=stem
+        )
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     found = profiling.profile(genotype, shape)
     print_json(found.totals()) if json else _show(found, shape)
+
+
+def _refuse_of_other_family(options: Mapping[str, object], family: str) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is not of the family {family}")
+
+
+def _show_language_model(found: LanguageProfile, shape: LanguageShape) -> None:
+    from rich.table import Table
+
+    from client.output import console
+
+    table = Table("", "parameters", box=None)
+    table.columns[1].justify = "right"
+    for name, count in (
+        ("embedding, tied to the decoder", found.embedding),
+        ("initial state", found.initial_state),
+        ("nodes", found.nodes),
+        ("decoder bias", found.decoder_bias),
+        ("total", found.parameters),
+    ):
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+    console.print(
+        f"{found.multiply_adds / 1e6:.3f} M mult-adds a word; hidden size {shape.hidden_size}, {shape.words:,} words",
+        style="dim",
+    )
 
 
 def _show(found: Profile, shape: Shape) -> None:

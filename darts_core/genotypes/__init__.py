@@ -1,19 +1,24 @@
-"""Genotypes: the model, the published ones, their formats, and the rule that derives one from alphas."""
+"""Genotypes: the models, the published ones, their formats, and the rules that derive one from alphas."""
 
-from darts_core.genotypes.derive import derive, softmax
+from darts_core.genotypes.derive import derive, derive_recurrent, softmax
 from darts_core.genotypes.dot import to_dot
-from darts_core.genotypes.formats import FORMATS, parse, to_json
-from darts_core.genotypes.known import KNOWN
-from darts_core.genotypes.mmrazor import to_mmrazor
+from darts_core.genotypes.formats import FORMATS, AnyGenotype, known_genotypes, parse, to_json, to_mmrazor
+from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import Edge, Genotype
 from darts_core.genotypes.python_text import to_python
+from darts_core.genotypes.recurrent import RecurrentGenotype
 
 __all__ = [
     "FORMATS",
     "KNOWN",
+    "KNOWN_RECURRENT",
+    "AnyGenotype",
     "Edge",
     "Genotype",
+    "RecurrentGenotype",
     "derive",
+    "derive_recurrent",
+    "known_genotypes",
     "parse",
     "softmax",
     "to_dot",

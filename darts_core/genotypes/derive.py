@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.model import Edge, Genotype
-from darts_core.primitives import edges_of
+from darts_core.genotypes.model import MOST_NODES, Edge, Genotype
+from darts_core.genotypes.recurrent import RecurrentGenotype
+from darts_core.primitives import edges_of, recurrent_edges_of
 
 Table = Sequence[Sequence[float]]
 
@@ -23,6 +24,23 @@ def derive(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
     nodes = _nodes_of(len(normal))
     concat = tuple(range(2, 2 + nodes))
     return Genotype(_cell(normal, primitives, nodes), concat, _cell(reduce, primitives, _nodes_of(len(reduce))), concat)
+
+
+def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenotype:
+    """The discrete recurrent cell that a raw alpha table stands for.
+
+    table: one row an edge (edges into node i follow those into node i-1), one column a primitive. Each node keeps the
+    one earlier state and the one non-`none` operation of largest weight; ties go to the lowest index. The output is
+    the mean of all nodes. Raises GenotypeError as `derive` does.
+    """
+    nodes = next((n for n in range(1, MOST_NODES + 1) if recurrent_edges_of(n) == len(table)), None)
+    if nodes is None:
+        raise GenotypeError(f"no recurrent cell has {len(table)} edges; one of 8 nodes has {recurrent_edges_of(8)}")
+    edges: list[Edge] = []
+    for node in range(nodes):
+        first = recurrent_edges_of(node)
+        edges += _strongest(table[first : first + 1 + node], first, primitives)[:1]
+    return RecurrentGenotype(tuple(edges), tuple(range(1, nodes + 1)))
 
 
 def softmax(row: Sequence[float]) -> list[float]:
@@ -41,18 +59,23 @@ def _nodes_of(edges: int) -> int:
 
 
 def _cell(table: Table, primitives: Sequence[str], nodes: int) -> tuple[Edge, ...]:
-    allowed = [k for k, name in enumerate(primitives) if name != "none"]
     edges: list[Edge] = []
     first = 0
     for node in range(nodes):
-        best: list[tuple[float, int, int]] = []
-        for source, row in enumerate(table[first : first + 2 + node]):
-            if len(row) != len(primitives) or not all(map(math.isfinite, row)):
-                raise GenotypeError(f"edge {first + source}: expected {len(primitives)} finite alphas, got {list(row)}")
-            weights = softmax(row)
-            op = max(allowed, key=lambda k: (weights[k], -k))
-            best.append((-weights[op], source, op))
-        # Sorting by (-weight, source) puts the stronger edge first and breaks ties by the lowest source.
-        edges += [Edge(primitives[op], source) for _, source, op in sorted(best)[:2]]
+        edges += _strongest(table[first : first + 2 + node], first, primitives)[:2]
         first += 2 + node
     return tuple(edges)
+
+
+def _strongest(rows: Table, first: int, primitives: Sequence[str]) -> list[Edge]:
+    """All edges into one node, each with its best operation, the strongest first. first: the number of its first."""
+    allowed = [k for k, name in enumerate(primitives) if name != "none"]
+    best: list[tuple[float, int, int]] = []
+    for source, row in enumerate(rows):
+        if len(row) != len(primitives) or not all(map(math.isfinite, row)):
+            raise GenotypeError(f"edge {first + source}: expected {len(primitives)} finite alphas, got {list(row)}")
+        weights = softmax(row)
+        op = max(allowed, key=lambda k: (weights[k], -k))
+        best.append((-weights[op], source, op))
+    # Sorting by (-weight, source) puts the stronger edge first and breaks ties by the lowest source.
+    return [Edge(primitives[op], source) for _, source, op in sorted(best)]

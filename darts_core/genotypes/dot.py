@@ -5,25 +5,35 @@ from __future__ import annotations
 from typing import Literal
 
 from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.recurrent import RecurrentGenotype
 
 _INPUTS = ("c_{k-2}", "c_{k-1}")
 
 
-def to_dot(genotype: Genotype, cell: Literal["normal", "reduce"] | None = None) -> str:
-    """One digraph with both cells as clusters, or with one of them alone. Operations by their full names."""
+def to_dot(genotype: Genotype | RecurrentGenotype, cell: Literal["normal", "reduce", "recurrent"] | None = None) -> str:
+    """One digraph with all the genotype's cells as clusters, or with one of them alone.
+
+    Operations by their full names. Raises KeyError for a cell of the other family.
+    """
+    if isinstance(genotype, RecurrentGenotype):
+        return _digraph("recurrent", {"recurrent": _recurrent_body(genotype)}, cell)
     cells = {
         "normal": (genotype.normal, genotype.normal_concat),
         "reduce": (genotype.reduce, genotype.reduce_concat),
     }
-    shown = cells if cell is None else {cell: cells[cell]}
+    return _digraph("genotype", {name: _body(name, *parts) for name, parts in cells.items()}, cell)
+
+
+def _digraph(name: str, bodies: dict[str, list[str]], cell: str | None) -> str:
+    shown = bodies if cell is None else {cell: bodies[cell]}
     lines = [
-        f"digraph {cell or 'genotype'} {{",
+        f"digraph {cell or name} {{",
         "  rankdir=LR;",
         '  node [shape=box, style="rounded,filled", fillcolor="#eef2f7", fontname="Helvetica"];',
         '  edge [fontname="Helvetica", fontsize=10];',
     ]
-    for name, (edges, concat) in shown.items():
-        lines += [f"  subgraph cluster_{name} {{", f'    label="{name} cell";', *_body(name, edges, concat), "  }"]
+    for kind, body in shown.items():
+        lines += [f"  subgraph cluster_{kind} {{", f'    label="{kind} cell";', *body, "  }"]
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -35,4 +45,17 @@ def _body(cell: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> list[s
     lines += [f'    {cell}_{e.source} -> {cell}_{2 + i // 2} [label="{e.op}"];' for i, e in enumerate(edges)]
     # The concatenation is no operation: dashed, and without a label.
     lines += [f"    {cell}_{node} -> {cell}_out [style=dashed];" for node in concat]
+    return lines
+
+
+def _recurrent_body(genotype: RecurrentGenotype) -> list[str]:
+    lines = ['    recurrent_x [label="x_{t}"];', '    recurrent_h [label="h_{t-1}"];']
+    lines += [f'    recurrent_{state} [label="{state}"];' for state in range(1 + len(genotype.recurrent))]
+    lines.append('    recurrent_out [label="h_{t}"];')
+    lines += ["    recurrent_x -> recurrent_0;", "    recurrent_h -> recurrent_0;"]
+    lines += [
+        f'    recurrent_{e.source} -> recurrent_{1 + i} [label="{e.op}"];' for i, e in enumerate(genotype.recurrent)
+    ]
+    # The mean is no operation: dashed, and without a label.
+    lines += [f"    recurrent_{node} -> recurrent_out [style=dashed];" for node in genotype.concat]
     return lines

@@ -1,6 +1,7 @@
 """Published genotypes by name. Imports no torch.
 
-Sources: the DARTS paper and its authors' code (DARTS_V1, DARTS_V2, NASNet, AmoebaNet), mmrazor, PC-DARTS, PaddleSlim.
+Sources: the DARTS paper and its authors' code (DARTS_V1, DARTS_V2, NASNet, AmoebaNet, ENAS), mmrazor, PC-DARTS,
+PaddleSlim.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.recurrent import RecurrentGenotype
 
 
 def _edges(text: str) -> tuple[Edge, ...]:
@@ -72,5 +74,22 @@ KNOWN: dict[str, Genotype] = {
         "avg_pool_3x3 1, max_pool_3x3 0, max_pool_3x3 1, conv_7x1_1x7 0, sep_conv_3x3 5",
         normal_concat=(4, 5, 6),
         reduce_concat=(3, 4, 6),
+    ),
+}
+
+_RECURRENT_DARTS_V2 = RecurrentGenotype(
+    _edges("sigmoid 0, relu 1, relu 1, identity 1, tanh 2, sigmoid 5, tanh 3, relu 5"), tuple(range(1, 9))
+)
+
+# Some names stand for a cell of each family.
+KNOWN_RECURRENT: dict[str, RecurrentGenotype] = {
+    "DARTS_V1": RecurrentGenotype(
+        _edges("relu 0, relu 1, tanh 2, relu 3, relu 4, identity 1, relu 5, relu 1"), tuple(range(1, 9))
+    ),
+    "DARTS_V2": _RECURRENT_DARTS_V2,
+    "DARTS": _RECURRENT_DARTS_V2,
+    "ENAS": RecurrentGenotype(
+        _edges("tanh 0, tanh 1, relu 1, tanh 3, tanh 3, relu 3, relu 4, relu 7, relu 8, relu 8, relu 8"),
+        (2, 5, 6, 9, 10, 11),
     ),
 }

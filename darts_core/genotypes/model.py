@@ -49,14 +49,15 @@ class Genotype:
     ) -> Genotype:
         """Build from plain lists, as they come out of JSON or Python text. Raises GenotypeError."""
         return cls(
-            _edges("normal", normal),
-            _nodes("normal_concat", normal_concat),
-            _edges("reduce", reduce),
-            _nodes("reduce_concat", reduce_concat),
+            edges_from("normal", normal),
+            nodes_from("normal_concat", normal_concat),
+            edges_from("reduce", reduce),
+            nodes_from("reduce_concat", reduce_concat),
         )
 
 
-def _edges(cell: str, entries: Any) -> tuple[Edge, ...]:
+def edges_from(cell: str, entries: Any) -> tuple[Edge, ...]:
+    """The entries of one cell, read from plain lists. Raises GenotypeError that names the bad one."""
     if not isinstance(entries, (list, tuple)):
         raise GenotypeError(f"{cell}: expected a list of [operation, node] pairs, got {entries!r}")
     # Some ports nest the pairs of one node in a list of their own.
@@ -72,7 +73,8 @@ def _edges(cell: str, entries: Any) -> tuple[Edge, ...]:
     return tuple(edges)
 
 
-def _nodes(field: str, nodes: Any) -> tuple[int, ...]:
+def nodes_from(field: str, nodes: Any) -> tuple[int, ...]:
+    """A list of node numbers, read from plain lists. Raises GenotypeError."""
     if not isinstance(nodes, (list, tuple, range)) or not all(type(n) is int for n in nodes):
         raise GenotypeError(f"{field}: expected a list of node numbers, got {nodes!r}")
     return tuple(nodes)

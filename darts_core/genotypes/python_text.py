@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import Any
 
 from darts_core.errors import GenotypeError
 from darts_core.genotypes.model import FIELDS, Genotype
+from darts_core.genotypes.recurrent import RecurrentGenotype
 
 
-def to_python(genotype: Genotype) -> str:
+def to_python(genotype: Genotype | RecurrentGenotype) -> str:
     """One line of Python, as the DARTS authors' code reads it."""
-
-    def cell(name: str, edges: tuple[tuple[str, int], ...], concat: tuple[int, ...]) -> str:
-        pairs = ", ".join(f"({op!r}, {source})" for op, source in edges)
-        return f"{name}=[{pairs}], {name}_concat={list(concat)}"
-
-    normal = cell("normal", genotype.normal, genotype.normal_concat)
-    return f"Genotype({normal}, {cell('reduce', genotype.reduce, genotype.reduce_concat)})"
+    if isinstance(genotype, RecurrentGenotype):
+        return f"Genotype(recurrent={_pairs(genotype.recurrent)}, concat={list(genotype.concat)})"
+    normal = f"normal={_pairs(genotype.normal)}, normal_concat={list(genotype.normal_concat)}"
+    return f"Genotype({normal}, reduce={_pairs(genotype.reduce)}, reduce_concat={list(genotype.reduce_concat)})"
 
 
-def fields_of_python(text: str) -> dict[str, Any]:
-    """The fields of a text `Genotype(normal=..., ...)`, not yet checked. Raises GenotypeError.
+def _pairs(edges: tuple[tuple[str, int], ...]) -> str:
+    return f"[{', '.join(f'({op!r}, {source})' for op, source in edges)}]"
+
+
+def fields_of_python(text: str, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
+    """The fields of a text `Genotype(...)`, not yet checked: those named, in this order. Raises GenotypeError.
 
     Read by its syntax tree: literals, `list(...)` and `range(a, b)` only.
     """
@@ -31,12 +34,12 @@ def fields_of_python(text: str) -> dict[str, Any]:
         call = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise GenotypeError(f"this is not Python text of a genotype: {error}") from error
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or len(call.args) > len(FIELDS):
-        raise GenotypeError("expected one call, Genotype(normal=..., normal_concat=..., reduce=..., reduce_concat=...)")
-    named: dict[str, Any] = {f: _literal(f, a) for f, a in zip(FIELDS, call.args, strict=False)}
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or len(call.args) > len(fields):
+        raise GenotypeError(f"expected one call, Genotype({'=..., '.join(fields)}=...)")
+    named: dict[str, Any] = {f: _literal(f, a) for f, a in zip(fields, call.args, strict=False)}
     for keyword in call.keywords:
-        if keyword.arg not in FIELDS:
-            raise GenotypeError(f"unknown field {keyword.arg!r}; allowed: {', '.join(FIELDS)}")
+        if keyword.arg is None or keyword.arg not in fields:
+            raise GenotypeError(f"unknown field {keyword.arg!r}; allowed: {', '.join(fields)}")
         named[keyword.arg] = _literal(keyword.arg, keyword.value)
     return named
 

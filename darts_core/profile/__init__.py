@@ -1,7 +1,28 @@
 """What a genotype's evaluation network costs, by arithmetic on its shapes. Imports no torch."""
 
 from darts_core.profile.costs import Cost
+from darts_core.profile.language_model import (
+    LANGUAGE_PRESETS,
+    LanguageProfile,
+    LanguageShape,
+    language_shape_of,
+    profile_language_model,
+)
 from darts_core.profile.network import CellProfile, Profile, profile
 from darts_core.profile.shapes import PROFILE_PRESETS, Shape, shape_for, shape_of
 
-__all__ = ["PROFILE_PRESETS", "CellProfile", "Cost", "Profile", "Shape", "profile", "shape_for", "shape_of"]
+__all__ = [
+    "LANGUAGE_PRESETS",
+    "PROFILE_PRESETS",
+    "CellProfile",
+    "Cost",
+    "LanguageProfile",
+    "LanguageShape",
+    "Profile",
+    "Shape",
+    "language_shape_of",
+    "profile",
+    "profile_language_model",
+    "shape_for",
+    "shape_of",
+]

@@ -101,7 +101,11 @@ def test_a_file_that_holds_no_genotype_ends_with_2_and_its_bad_entry(tmp_path: P
         (("profile", "DARTS", "--channels", "7"), "channels: must be even"),
         (("profile", "DARTS", "--layers", "0"), "layers: must be from 3 to 100"),
         (("profile", "DARTS", "--preset", "mnist"), "'mnist' is not one of"),
-        (("profile", "DARTS", "--family", "rnn"), "'rnn' is not one of"),
+        (("profile", "DARTS", "--family", "gnn"), "'gnn' is not one of"),
+        (("profile", "DARTS", "--family", "rnn", "--layers", "5"), "--layers is not of the family rnn"),
+        (("profile", "DARTS", "--words", "50"), "--words is not of the family cnn"),
+        (("profile", "NASNet", "--family", "rnn"), "known: DARTS_V1, DARTS_V2, DARTS, ENAS"),
+        (("genotype", "ENAS", "--family", "rnn", "--format", "mmrazor"), "are of convolutional cells"),
         (("genotype", "DARTS", "--format", "svg"), "'svg' is not one of"),
         (("genotype", "DARTS", "--format", "dot", "--json"), "exclude each other"),
         (("genotype", "DARTS", "--epoch", "3"), "goes with a search's id only"),
@@ -138,3 +142,10 @@ def test_neither_command_imports_torch() -> None:
         "assert not {'torch', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("preset", "parameters"), [("ptb", 22_960_000), ("wt2", 33_127_878)])
+def test_profile_of_a_recurrent_cell_prints_the_published_parameters(preset: str, parameters: int) -> None:
+    answer = _dartboard("profile", "DARTS_V2", "--family", "rnn", "--preset", preset, "--json")
+    assert json.loads(answer.stdout)["parameters"] == parameters
+    assert f"{parameters:,}" in _dartboard("profile", "DARTS_V2", "--family", "rnn", "--preset", preset).stdout

@@ -1,0 +1,59 @@
+"""What is known of a text before anyone opens it. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from darts_core.data.catalogue import FOLDER_PREFIX, NAME_RULE, is_plain_name
+from darts_core.errors import DataError
+
+PYTHON_DOCS: Final = "python-docs"
+FOLDER_PRESET: Final = "ptb"
+
+
+@dataclass(frozen=True)
+class TextInfo:
+    """A published text. words: in its vocabulary, <eos> included. train, valid, test: words in each part."""
+
+    name: str
+    words: int
+    train: int
+    valid: int
+    test: int
+    preset: str
+
+
+# Penn Treebank as Mikolov prepared it; WikiText-2 (arXiv:1609.07843). Their files lie under the data root.
+TEXT_SETS: Final[dict[str, TextInfo]] = {
+    "ptb": TextInfo("ptb", words=10_000, train=929_589, valid=73_760, test=82_430, preset="ptb"),
+    "wikitext-2": TextInfo("wikitext-2", words=33_278, train=2_088_628, valid=217_646, test=245_569, preset="wt2"),
+}
+
+
+def text_folder_of(dataset: str) -> str | None:
+    """The folder's name under the data root, None for `python-docs`, which has none.
+
+    Raises DataError for a name that is unknown or could lead outside the data root.
+    """
+    if dataset == PYTHON_DOCS:
+        return None
+    if dataset in TEXT_SETS:
+        return dataset
+    if dataset.startswith(FOLDER_PREFIX):
+        name = dataset.removeprefix(FOLDER_PREFIX)
+        if is_plain_name(name):
+            return name
+        raise DataError(
+            f"{dataset!r}: a folder's name has {NAME_RULE}; it names a folder directly under the workers' data root"
+        )
+    known = ", ".join([PYTHON_DOCS, *TEXT_SETS])
+    raise DataError(f"unknown text {dataset!r}; known: {known}, or folder:NAME for a folder of train/valid/test.txt")
+
+
+def text_preset_of(dataset: str, presets: Collection[str]) -> str:
+    """The one of these presets that a spec on this text starts from unless it names another."""
+    info = TEXT_SETS.get(dataset)
+    wanted = info.preset if info else dataset
+    return wanted if wanted in presets else FOLDER_PRESET

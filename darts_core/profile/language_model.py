@@ -1,0 +1,97 @@
+"""What a recurrent genotype's language model costs. Imports no torch.
+
+It follows darts_core/models/recurrent/language_model.py; tests hold the two to the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from darts_core.data.text.catalogue import TEXT_SETS
+from darts_core.errors import ConfigError, Problem
+from darts_core.genotypes import RecurrentGenotype
+from darts_core.rnn_presets import RNN_EVALUATION_PRESETS
+
+_RANGES: Final = {"hidden_size": (1, 16_384), "words": (2, 10_000_000)}
+
+
+@dataclass(frozen=True)
+class LanguageShape:
+    """A language model's sizes. Raises ConfigError on construction, with every field that is out of range.
+
+    hidden_size: of embedding, state and output, which are one for their weights are tied. words: in the vocabulary.
+    """
+
+    hidden_size: int
+    words: int
+
+    def __post_init__(self) -> None:
+        problems = [
+            Problem((field,), f"must be from {least:,} to {most:,}, not {getattr(self, field):,}")
+            for field, (least, most) in _RANGES.items()
+            if not least <= getattr(self, field) <= most
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+
+# The language models of the DARTS paper (arXiv:1806.09055), section 3.2.
+LANGUAGE_PRESETS: Final[dict[str, LanguageShape]] = {
+    "ptb": LanguageShape(RNN_EVALUATION_PRESETS["ptb"][1]["hidden_size"], TEXT_SETS["ptb"].words),
+    "wt2": LanguageShape(RNN_EVALUATION_PRESETS["wt2"][1]["hidden_size"], TEXT_SETS["wikitext-2"].words),
+}
+
+
+def language_shape_of(
+    preset: str = "ptb", *, hidden_size: int | None = None, words: int | None = None
+) -> LanguageShape:
+    """A preset's shape, with what is given instead. Raises ConfigError for an unknown preset or a size out of range."""
+    if preset not in LANGUAGE_PRESETS:
+        known = ", ".join(LANGUAGE_PRESETS)
+        raise ConfigError([Problem(("preset",), f"unknown preset {preset!r}; known: {known}")])
+    base = LANGUAGE_PRESETS[preset]
+    return replace(base, hidden_size=hidden_size or base.hidden_size, words=words or base.words)
+
+
+@dataclass(frozen=True)
+class LanguageProfile:
+    """Trainable parameters, and multiply-adds of the matrix products for one word, part by part.
+
+    embedding: tied to the decoder, hence counted once. decoder_bias: one number a word.
+    """
+
+    parameters: int
+    multiply_adds: int
+    embedding: int
+    initial_state: int
+    nodes: int
+    decoder_bias: int
+
+    def totals(self) -> dict[str, int]:
+        """The figures that published tables compare, named as those of convolutional networks: no head is auxiliary."""
+        return {
+            "parameters": self.parameters,
+            "parameters_with_auxiliary": self.parameters,
+            "multiply_adds": self.multiply_adds,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain numbers."""
+        return asdict(self)
+
+
+def profile_language_model(genotype: RecurrentGenotype, shape: LanguageShape) -> LanguageProfile:
+    """Reckon up the language model of a recurrent genotype."""
+    size, words = shape.hidden_size, shape.words
+    embedding = words * size
+    initial_state = 2 * size * 2 * size  # word and last output to a gate and a candidate
+    nodes = len(genotype.recurrent) * size * 2 * size
+    return LanguageProfile(
+        parameters=embedding + initial_state + nodes + words,
+        multiply_adds=initial_state + nodes + embedding,
+        embedding=embedding,
+        initial_state=initial_state,
+        nodes=nodes,
+        decoder_bias=words,
+    )
