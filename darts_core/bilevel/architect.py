@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -33,11 +33,14 @@ class Architect:
         lr: float,
         weight_decay: float,
         group: Group = ALONE,
+        accumulate: int = 1,
     ) -> None:
+        """accumulate: parts that each batch is computed in."""
         self._network = network
         self._weight_optimizer = weight_optimizer
         self._order = order
         self._group = group
+        self._accumulate = accumulate
         self._alphas = list(network.alphas.values())
         self._weights = network.weights()
         self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=ALPHA_BETAS, weight_decay=weight_decay)
@@ -74,13 +77,16 @@ class Architect:
             mean=self._group.mean,
         )
 
-    def _loss(self, batch: Batch) -> Tensor:
-        return F.cross_entropy(self._network(batch.images), batch.labels)
+    def _loss(self, batch: Batch) -> Iterator[Tensor]:
+        for part, share in batch.parts(self._accumulate):
+            yield share * F.cross_entropy(self._network(part.images), part.labels)
 
-    def _loss_at(self, weights: Sequence[Tensor], batch: Batch) -> Tensor:
+    def _loss_at(self, weights: Sequence[Tensor], batch: Batch) -> Iterator[Tensor]:
         names = (name for name, _ in self._network.named_parameters())
         # Cloned buffers stand in for the authors' copy of the network: the virtual weights leave no trace in the real
         # network's running statistics.
         buffers = {name: buffer.clone() for name, buffer in self._network.named_buffers()}
         state = {**dict(zip(names, weights, strict=True)), **buffers}
-        return F.cross_entropy(torch.func.functional_call(self._network, state, (batch.images,)), batch.labels)
+        for part, share in batch.parts(self._accumulate):
+            logits = torch.func.functional_call(self._network, state, (part.images,))
+            yield share * F.cross_entropy(logits, part.labels)

@@ -6,15 +6,18 @@ of tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
-Loss = Callable[[], Tensor]
-"""The loss of a fixed batch at the weights and alphas as they are now; a scalar with a graph."""
+Parts = Tensor | Iterable[Tensor]
+"""A scalar with a graph, or several that add up to it: of these one graph at a time is held in memory."""
 
-LossAt = Callable[[Sequence[Tensor]], Tensor]
+Loss = Callable[[], Parts]
+"""The loss of a fixed batch at the weights and alphas as they are now."""
+
+LossAt = Callable[[Sequence[Tensor]], Parts]
 """The same at weights that are handed in, in the order of the network's own; leaves the network untouched."""
 
 Mean = Callable[[Sequence[Tensor]], list[Tensor]]
@@ -29,7 +32,7 @@ def first_order(validation_loss: Loss, alphas: Sequence[Tensor], *, mean: Mean =
 
     One tensor an alpha table, same shapes; zeros for a table that the loss does not depend on.
     """
-    return mean(torch.autograd.grad(validation_loss(), alphas, allow_unused=True, materialize_grads=True))
+    return mean(_gradient(validation_loss(), alphas))
 
 
 def virtual_weights(
@@ -47,7 +50,7 @@ def virtual_weights(
     A missing buffer (before the first step) counts as zeros. The gradient is not clipped: the authors don't, either.
     Gives new leaf tensors that require gradients.
     """
-    gradients = mean(torch.autograd.grad(train_loss(), weights, allow_unused=True, materialize_grads=True))
+    gradients = mean(_gradient(train_loss(), weights))
     virtual = []
     with torch.no_grad():
         for weight, gradient, buffer in zip(weights, gradients, momentum_buffers, strict=True):
@@ -112,12 +115,19 @@ def second_order(
     virtual = virtual_weights(
         train_loss, weights, momentum_buffers, eta=eta, momentum=momentum, weight_decay=weight_decay, mean=mean
     )
-    both = mean(
-        torch.autograd.grad(validation_loss_at(virtual), [*alphas, *virtual], allow_unused=True, materialize_grads=True)
-    )
+    both = mean(_gradient(validation_loss_at(virtual), [*alphas, *virtual]))
     direct, vector = both[: len(alphas)], both[len(alphas) :]
     implicit = implicit_gradient(train_loss, weights, alphas, vector, numerator=numerator, mean=mean)
     return [d - eta * i for d, i in zip(direct, implicit, strict=True)]
+
+
+def _gradient(loss: Parts, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Of the sum of the loss's parts; zeros for an input that it does not depend on."""
+    total: list[Tensor] = []
+    for part in [loss] if isinstance(loss, Tensor) else loss:
+        gradient = torch.autograd.grad(part, inputs, allow_unused=True, materialize_grads=True)
+        total = [a + b for a, b in zip(total, gradient, strict=True)] if total else list(gradient)
+    return total
 
 
 def _shift(weights: Sequence[Tensor], origin: Sequence[Tensor], vector: Sequence[Tensor], step: Tensor) -> None:

@@ -10,7 +10,7 @@ from darts_core.bilevel.architect import Architect
 from darts_core.data.feeding import Batch
 from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
-from darts_core.models.supernet import SearchNetwork
+from darts_core.models.supernet import SearchNetwork, sum_of
 
 
 def search_step(
@@ -21,6 +21,7 @@ def search_step(
     validation: Batch,
     grad_clip: float,
     group: Group = ALONE,
+    accumulate: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """Move the alphas on a validation batch, then the weights on a training batch.
 
@@ -29,7 +30,7 @@ def search_step(
     was taken at the old alphas.
     """
     architect.step(training, validation)
-    return weight_step(network, weight_optimizer, training, grad_clip, group)
+    return weight_step(network, weight_optimizer, training, grad_clip, group, accumulate)
 
 
 def weight_step(
@@ -38,16 +39,25 @@ def weight_step(
     training: Batch,
     grad_clip: float,
     group: Group = ALONE,
+    accumulate: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """Move the weights once, their gradient clipped to the norm `grad_clip`; the alphas stay, bit for bit."""
+    """Move the weights once, their gradient clipped to the norm `grad_clip`; the alphas stay, bit for bit.
+
+    accumulate: parts that the batch is computed in; their gradients add up to that of the batch, but for BatchNorm,
+    which sees each part by itself.
+    """
     weights = network.weights()
     weight_optimizer.zero_grad()
-    logits = network(training.images)
-    loss = F.cross_entropy(logits, training.labels)
-    # For these inputs alone: a gradient of the alphas on training data must not even exist.
-    loss.backward(inputs=weights)  # type: ignore[no-untyped-call]
+    losses, logits = [], []
+    for part, share in training.parts(accumulate):
+        answers = network(part.images)
+        loss = share * F.cross_entropy(answers, part.labels)
+        # For these inputs alone: a gradient of the alphas on training data must not even exist.
+        loss.backward(inputs=weights)  # type: ignore[no-untyped-call]
+        losses.append(loss.detach())
+        logits.append(answers.detach())
     group.average_gradients(weights)
     torch.nn.utils.clip_grad_norm_(weights, grad_clip)
     weight_optimizer.step()
     average_statistics(network, group)
-    return loss.detach(), logits.detach()
+    return sum_of(losses), torch.cat(logits)

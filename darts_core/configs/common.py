@@ -92,6 +92,19 @@ class TrainingConfig(RunConfig):
         (0.0, 0.0, 0.0, 0.0), description="how much brightness, contrast, saturation and hue change at random"
     )
     cutout: int = Field(0, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
+    accumulate: int = Field(
+        1, ge=1, le=1024, description="parts that a batch is computed in, one after the other, to save memory"
+    )
+
+
+def accumulation_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """Whether each part of a batch is left the images that BatchNorm needs."""
+    accumulate, batch_size = values.get("accumulate", 1), values["batch_size"]
+    if accumulate == 1 or SMALLEST_SHARE * accumulate <= batch_size:
+        return []
+    most = batch_size // SMALLEST_SHARE
+    message = f"{accumulate} parts leave less than {SMALLEST_SHARE} images of a batch of {batch_size}; at most {most}"
+    return [Problem(("accumulate",), message)]
 
 
 def fill_stem(values: dict[str, Any], info: DatasetInfo | None) -> None:

@@ -10,6 +10,7 @@ from darts_core.configs.common import (
     EvenChannels,
     NonNegative,
     TrainingConfig,
+    accumulation_problems,
     dataset_problems,
     fill_stem,
     known_info,
@@ -81,6 +82,7 @@ class EvaluationConfig(RetrainingConfig):
         if info is not None:
             fill_stem(values, info)
             values |= _fitting(values["stem"], info, self.model_fields_set)
+        problems += accumulation_problems(values)
         problems += split_problems(values["batch_size"], {"training": values["train_portion"]}, info)
         problems += _auxiliary_problems(values, info)
         if problems:

@@ -11,6 +11,7 @@ from darts_core.configs.common import (
     NonNegative,
     Rate,
     TrainingConfig,
+    accumulation_problems,
     dataset_problems,
     fill_stem,
     known_info,
@@ -56,6 +57,7 @@ class SearchConfig(TrainingConfig):
         info = known_info(values, info)
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
         fill_stem(values, info)
+        problems += accumulation_problems(values)
         problems += _fill_primitives(values)
         problems += _fill_order(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)

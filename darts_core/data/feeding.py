@@ -28,6 +28,16 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
 
+    def parts(self, count: int) -> list[tuple[Batch, float]]:
+        """The batch cut into `count` neighbouring parts, each with its share of the whole, which add up to 1.
+
+        Fewer parts where a batch at a pass's end would leave BatchNorm too few images in one.
+        """
+        size = len(self.labels)
+        count = max(1, min(count, size // SMALLEST_SHARE))
+        pairs = zip(self.images.tensor_split(count), self.labels.tensor_split(count), strict=True)
+        return [(Batch(images, labels), len(labels) / size) for images, labels in pairs]
+
 
 class Normaliser:
     """Maps uint8 images to float32 of mean 0 and deviation 1 over the training set, channel by channel."""

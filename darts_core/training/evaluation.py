@@ -16,6 +16,7 @@ from darts_core.configs import EvaluationConfig
 from darts_core.configs.common import check_shares
 from darts_core.configs.evaluation import auxiliary_problem
 from darts_core.control import Control
+from darts_core.data.feeding import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import average_statistics, synchronise
@@ -24,6 +25,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import ConfigError
 from darts_core.layout import least_auxiliary_image
 from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.models.supernet import sum_of
 from darts_core.training.determinism import captured, repeatable, restored, seeded
 from darts_core.training.measuring import Measured, Tally, measure
 from darts_core.training.precision import computing
@@ -169,26 +171,36 @@ class _Evaluation:
         tally = Tally(self.data.device)
         for step in range(self.feed.steps):
             steps.before()
-            images, labels = self.feed.batch((epoch - 1) * self.feed.steps + step)
-            loss, logits = self._step(images, labels)
-            tally.add(loss, logits, labels)
+            batch = self.feed.batch((epoch - 1) * self.feed.steps + step)
+            loss, logits = self._step(batch)
+            tally.add(loss, logits, batch.labels)
             steps.after(step)
         return tally.result(self.group)
 
-    def _step(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Move the weights once; gives the loss and the logits of this rank's share of the batch."""
         self.optimizer.zero_grad()
-        logits, auxiliary = self.network.with_auxiliary(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-        if auxiliary is not None:
-            aside = F.cross_entropy(auxiliary, labels, label_smoothing=self.config.label_smoothing)
-            loss = loss + self.config.auxiliary_weight * aside
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses, logits = [], []
+        for part, share in batch.parts(self.config.accumulate):
+            loss, answers = self._loss(part)
+            (share * loss).backward()  # type: ignore[no-untyped-call]
+            losses.append(share * loss.detach())
+            logits.append(answers.detach())
         weights = list(self.network.parameters())
         self.group.average_gradients(weights)
         torch.nn.utils.clip_grad_norm_(weights, self.config.grad_clip)
         self.optimizer.step()
         average_statistics(self.network, self.group)
+        return sum_of(losses), torch.cat(logits)
+
+    def _loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What is minimised, with its graph, and the logits of the network's main head."""
+        smoothing = self.config.label_smoothing
+        logits, auxiliary = self.network.with_auxiliary(batch.images)
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+        if auxiliary is not None:
+            aside = F.cross_entropy(auxiliary, batch.labels, label_smoothing=smoothing)
+            loss = loss + self.config.auxiliary_weight * aside
         return loss, logits
 
     def _test(self) -> Measured:

@@ -123,6 +123,7 @@ class _Search:
             lr=config.alpha_lr,
             weight_decay=config.alpha_weight_decay,
             group=self.group,
+            accumulate=config.accumulate,
         )
 
     def reports(self, after: int) -> Iterator[EpochReport]:
@@ -189,6 +190,7 @@ class _Search:
                 validation,
                 self.config.grad_clip,
                 self.group,
+                self.config.accumulate,
             )
             tally.add(loss, logits, training.labels)
             steps.after(step)
