@@ -60,7 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     artifacts = Artifacts(settings.artifacts, settings.max_upload_bytes)
     artifacts.prepare()
     hub = EventHub(database)
-    waker = Waker(database, wakeups, pause_seconds=settings.sweep_seconds, presence_seconds=settings.presence_seconds)
+    waker = Waker(database, wakeups, pause_seconds=settings.wake_seconds, presence_seconds=settings.presence_seconds)
     sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
     state = app.state
     state.database, state.wakeups, state.artifacts, state.hub = database, wakeups, artifacts, hub

@@ -24,7 +24,10 @@ class Settings(BaseSettings):
     worker_key: SecretStr | None = None
     # Heartbeats go out every second: a lease outlasts a long garbage collection or a short network cut.
     lease_seconds: float = Field(20.0, gt=0)
-    sweep_seconds: float = Field(1.0, gt=0)
+    # How often to look for leases that ran out: small beside a lease, for nothing else is waiting for it.
+    sweep_seconds: float = Field(4.0, gt=0)
+    # How often to send again while a queued job's worker does not come.
+    wake_seconds: float = Field(1.0, gt=0)
     # A worker is idle, not gone, as long as it showed itself within this time.
     presence_seconds: float = Field(15.0, gt=0)
     # Step events are a view, not a record: one every so often is enough, and keeps the log small.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 import pickle
@@ -74,10 +75,10 @@ class Checkpoint(_Common, total=False):
     alphas: dict[str, Tensor]
 
 
-def save(checkpoint: Checkpoint, path: Path) -> None:
+def save(checkpoint: Checkpoint, path: Path) -> str:
     """Write the file whole or not at all: next to its place, through to the disk, then renamed over it.
 
-    Raises OSError (a full disk, say) and leaves what was there before.
+    Gives the file's sha256. Raises OSError (a full disk, say) and leaves what was there before.
     """
     # Serialised in memory first: torch reports a full disk as an error of its own that names no cause.
     buffer = io.BytesIO()
@@ -98,6 +99,7 @@ def save(checkpoint: Checkpoint, path: Path) -> None:
         os.fsync(folder)  # the renaming itself must survive a power cut, too
     finally:
         os.close(folder)
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
 def read(path: Path) -> Checkpoint:

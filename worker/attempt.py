@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,6 @@ import torch
 
 from api.schemas.worker import Claim, Claimed, EpochReport, Fail, Finish, Release
 from client.worker_api import AttemptApi, DamagedError, RefusedError, UnreachableError, WorkerApi, WorkerApiError
-from darts_core import checkpoints
 from darts_core.errors import RankLost, Stopped
 from darts_core.genotypes import to_json
 from darts_core.training import reports as core
@@ -25,6 +24,7 @@ from worker.folder import AttemptFolder
 from worker.heartbeat import HeartbeatThread
 from worker.reporter import Reporter
 from worker.runners import runner_of
+from worker.saver import Saver
 from worker.settings import WorkerSettings
 
 _log = logging.getLogger("dartboard.worker")
@@ -49,13 +49,14 @@ def claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
 
 
 class Attempt:
-    """A claimed job being worked on: training in this thread, heartbeat and reports in two beside it."""
+    """A claimed job being worked on: training in this thread, heartbeat, saving and reports in three beside it."""
 
     def __init__(self, claimed: Claimed, api: AttemptApi, settings: WorkerSettings) -> None:
         self._claimed, self._api, self._settings = claimed, api, settings
         self._folder = AttemptFolder(settings.worker_state)
         self._control = AttemptControl()
         self._reporter = Reporter(api, self._control)
+        self._saver = Saver(self._control)
         self._heartbeat = HeartbeatThread(api, self._control, settings)
         self._job_log = AttemptLog(self._reporter)
         self.disk_full = False
@@ -68,15 +69,17 @@ class Attempt:
             with self._logging():
                 try:
                     self._folder.open(self._claimed)
-                    self._train()
-                except Stopped:
-                    self._stopped()
+                    try:
+                        self._train()
+                    except Stopped:
+                        self._stopped()
                 except Exception as error:  # whatever it is, the job's owner must hear of it
                     self._failed(error)
             if not self._reporter.close(self._settings.drain_seconds):
                 self._undeliverable()
         finally:
             self._heartbeat.end()
+            self._saver.close()
             self._folder.clear(self._claimed)
 
     def _train(self) -> None:
@@ -97,10 +100,12 @@ class Attempt:
         ):
             self._report_epoch(report)
             if self._control.pause_after_epoch and report.epoch < claimed.spec["epochs"]:
+                self._saver.settle()
                 self._release("pause")
                 return
             if self._control.should_stop():
                 raise Stopped
+        self._saver.settle()
         self._ending()
         self._reporter.send("finish", lambda api, n: api.finish(Finish(n=n)))
 
@@ -125,12 +130,10 @@ class Attempt:
     def _report_epoch(self, report: core.EpochReport) -> None:
         """Save the checkpoint here, then let the reporter upload it and report the epoch, in this order."""
         path = self._folder.file(f"epoch-{report.epoch}.pt")
-        checkpoints.save(report.checkpoint, path)
-        sha256 = _sha256(path)
         genotype = None if report.genotype is None else to_json(report.genotype)
         alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
 
-        def deliver(api: AttemptApi, n: int) -> None:
+        def deliver(sha256: str, api: AttemptApi, n: int) -> None:
             if path.exists():  # a repeated delivery may come after the file is gone: then it was stored
                 api.upload(path)
             api.report_epoch(
@@ -148,9 +151,14 @@ class Attempt:
             path.unlink(missing_ok=True)
 
         _log.info("epoch %d: %s, %.1f s", report.epoch, _summary(report.metrics), report.seconds)
-        self._reporter.send(f"epoch {report.epoch}", deliver)
+        self._saver.save(
+            report.checkpoint,
+            path,
+            lambda sha256: self._reporter.send(f"epoch {report.epoch}", partial(deliver, sha256)),
+        )
 
     def _stopped(self) -> None:
+        self._saver.settle()
         if self._control.reason is StopReason.DRAIN:
             self._release("shutdown")
 
@@ -205,8 +213,3 @@ class Attempt:
 
 def _summary(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in metrics.items())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

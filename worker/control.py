@@ -16,6 +16,7 @@ class StopReason(StrEnum):
     SUPERSEDED = "superseded"
     DRAIN = "drain"
     UNDELIVERABLE = "undeliverable"
+    UNSAVED = "unsaved"
 
 
 class AttemptControl:

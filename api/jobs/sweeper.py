@@ -27,7 +27,8 @@ class Sweeper:
 
     def __init__(self, database: Database, waker: Waker, *, lease_seconds: float, sweep_seconds: float) -> None:
         self._database, self._waker = database, waker
-        self._lease, self._pause = lease_seconds, sweep_seconds
+        # Passes must lie closer together than what counts as an outage.
+        self._lease, self._pause = lease_seconds, min(sweep_seconds, lease_seconds / 4)
         # Workers could not renew anything while no API or no database was there to ask: they get a whole lease's
         # time after an outage before any lease ends.
         self._last_pass = clock()

@@ -18,6 +18,7 @@ from api.wakeups import Wakeups
 _log = structlog.get_logger(__name__)
 # How long a worker may take from a wake-up to its claim before another wake-up is sent in its stead.
 _PATIENCE_SECONDS = 5.0
+_CALM = 10  # times longer between two looks while nobody waits
 BROKER_AWAY = "the broker cannot be reached: start it, or set REDIS_URL; the job runs as soon as it is back"
 
 
@@ -45,19 +46,21 @@ class Waker:
     async def run(self) -> None:
         """Wake until cancelled."""
         while True:
+            somebody_waits = True
             try:
-                await self.wake()
+                somebody_waits = await self.wake()
             except Exception as error:  # the database is away: the next pass tries again
                 _log.warning("wakeups_not_sent", error=f"{type(error).__name__}: {error}"[:300])
             try:
-                await asyncio.wait_for(self._nudged.wait(), self._pause)
+                # Whoever queues a job nudges: with none waiting, looking again is only for what went wrong there.
+                await asyncio.wait_for(self._nudged.wait(), self._pause * (1 if somebody_waits else _CALM))
             except TimeoutError:
                 continue
             finally:
                 self._nudged.clear()
 
-    async def wake(self) -> None:
-        """One pass."""
+    async def wake(self) -> bool:
+        """One pass. Whether any worker should come."""
         wanted_by_pool = await self._wanted()
         try:
             await self._send(wanted_by_pool)
@@ -67,6 +70,7 @@ class Waker:
         else:
             if wanted_by_pool:
                 await self._tell_waiting_jobs(BROKER_AWAY, None)
+        return bool(wanted_by_pool)
 
     async def _tell_waiting_jobs(self, before: str | None, reason: str | None) -> None:
         """Why they wait, on their rows: it is no transition, so there is no event."""

@@ -19,18 +19,38 @@ def _bench() -> None:
 
 @app.command()
 def overhead(
-    pairs: Annotated[int, typer.Option(help="Alternating pairs of epochs.")] = 5,
-    channels: Annotated[int, typer.Option()] = 8,
-    layers: Annotated[int, typer.Option(help="Raise it until an epoch takes 20 s or more.")] = 6,
+    pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of runs.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs that count in each run.")] = 2,
+    channels: Annotated[int, typer.Option(min=1)] = 8,
+    layers: Annotated[int, typer.Option(min=1, help="Raise it until an epoch takes 20 s or more.")] = 6,
+    side_by_side: Annotated[
+        bool | None,
+        typer.Option(
+            "--side-by-side/--in-turn",
+            help="Both runs at the same moment on one core each, or one after the other. "
+            "Side by side unless there is a GPU or one core only.",
+            show_default=False,
+        ),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
     json: Json = False,
 ) -> None:
     """Wall time of an epoch through the service against the same epoch of `dartboard run` alone."""
-    from client.benchmarks.overhead import measure
+    from client.benchmarks.overhead import can_run_side_by_side, measure
     from client.output import console, print_json, remarks
 
-    spec = {"dataset": "digits", "channels": channels, "layers": layers}
-    result = measure(spec, pairs, data, remarks.print)
+    if side_by_side is None:
+        side_by_side = can_run_side_by_side()
+    elif side_by_side and not can_run_side_by_side():
+        raise typer.BadParameter("side by side needs Linux, two cores and no GPU to share: use --in-turn")
+    result = measure(
+        {"dataset": "digits", "channels": channels, "layers": layers},
+        pairs=pairs,
+        epochs=epochs,
+        arrangement="side-by-side" if side_by_side else "in-turn",
+        data=data,
+        say=remarks.print,
+    )
     if json:
         print_json(result)
         return

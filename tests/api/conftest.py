@@ -38,7 +38,11 @@ class Service:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     data = tmp_path_factory.mktemp("service")
-    environment = {"DARTBOARD_LEASE_SECONDS": str(LEASE_SECONDS), "DARTBOARD_SWEEP_SECONDS": "0.1"}
+    environment = {
+        "DARTBOARD_LEASE_SECONDS": str(LEASE_SECONDS),
+        "DARTBOARD_SWEEP_SECONDS": "0.1",
+        "DARTBOARD_WAKE_SECONDS": "0.1",
+    }
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:
         key = json.loads((data / "secrets.json").read_text())["worker_key"]
         yield Service(stack.url, key, data)

@@ -1,0 +1,47 @@
+"""Writes checkpoints to the worker's disk beside the training, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from darts_core import checkpoints
+from darts_core.checkpoints import Checkpoint
+from worker.control import AttemptControl, StopReason
+
+
+class Saver:
+    """One thread that saves. A large checkpoint on a slow disk takes seconds that the next epoch need not wait for."""
+
+    def __init__(self, control: AttemptControl) -> None:
+        self._control = control
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="saver")
+        self._last: Future[None] | None = None
+
+    def save(self, checkpoint: Checkpoint, path: Path, then: Callable[[str], None]) -> None:
+        """Write the file, then call `then` with its sha256, in the saver's thread.
+
+        Waits for the one before, so that at most one checkpoint is held in memory. A failure stops the training and
+        is raised by the next call or by `settle`.
+        """
+        self.settle()
+        self._last = self._thread.submit(self._save, checkpoint, path, then)
+
+    def settle(self) -> None:
+        """Wait until everything is written. Raises OSError when something could not be: a full disk, say."""
+        last, self._last = self._last, None
+        if last is not None:
+            last.result()
+
+    def close(self) -> None:
+        """End the thread, with whatever it is writing written."""
+        self._thread.shutdown()
+
+    def _save(self, checkpoint: Checkpoint, path: Path, then: Callable[[str], None]) -> None:
+        try:
+            sha256 = checkpoints.save(checkpoint, path)
+        except BaseException:
+            self._control.stop(StopReason.UNSAVED)
+            raise
+        then(sha256)
