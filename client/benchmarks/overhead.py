@@ -15,6 +15,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from client.benchmarks.cores import can_trade, traded_with
 from client.local.gpus import visible_gpus
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
@@ -35,19 +36,23 @@ def measure(
 ) -> dict[str, Any]:
     """Seconds an epoch, both ways, `pairs` times; each pair counts `epochs` epochs after the first.
 
-    Side by side, both run at the same moment, each with one core to itself, and change cores from pair to pair: the
-    service's core carries all of its processes, and what else happens to the machine happens to both. In turn, one
-    runs after the other, who goes first changes, and each has the machine to itself.
+    Side by side, both run at the same moment, each on one core, and trade cores every second: the service's core
+    carries all of its processes, and what else happens to the machine happens to both. In turn, one runs after the
+    other and each has the machine to itself.
     The service runs only while it is measured, so that its idle cost counts as its own.
     Raises subprocess.CalledProcessError when the lone run fails.
     """
-    pair_of = _side_by_side if arrangement == "side-by-side" else _in_turn
     spec = {**spec, "epochs": _WARM_UP + epochs + _COVER}
     alone: list[float] = []
     served: list[float] = []
     with TemporaryDirectory() as temporary:
         for pair in range(pairs):
-            lone, through = pair_of(spec, data or Path(temporary), pair)
+            folder = data or Path(temporary)
+            if arrangement == "side-by-side":
+                lone, through = _side_by_side(spec, folder)
+            else:
+                # Who goes first changes: a machine that slows down or speeds up favours neither.
+                lone, through = _in_turn(spec, folder, alone_first=pair % 2 == 0)
             alone.append(_mean_epoch(lone))
             served.append(_mean_epoch(through))
             more = 100 * (served[-1] / alone[-1] - 1)
@@ -67,7 +72,7 @@ def measure(
 
 def can_run_side_by_side() -> bool:
     """Whether two runs would not want the same core or GPU."""
-    return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1 and not visible_gpus(os.environ)
+    return can_trade() and not visible_gpus(os.environ)
 
 
 def _mean_epoch(ends: list[float]) -> float:
@@ -75,43 +80,44 @@ def _mean_epoch(ends: list[float]) -> float:
     return (counted[-1] - counted[0]) / (len(counted) - 1)
 
 
-def _side_by_side(spec: dict[str, Any], folder: Path, pair: int) -> tuple[list[float], list[float]]:
-    everything = os.sched_getaffinity(0)
-    cores = sorted(everything)[:2]
-    mine, theirs = cores[pair % 2], cores[1 - pair % 2]
-    # A process starts on the cores of the thread that started it.
-    with ThreadPoolExecutor(1, initializer=lambda: os.sched_setaffinity(0, {theirs})) as beside:
-        os.sched_setaffinity(0, {mine})
-        try:
-            with _service(folder) as dartboard:
-                lone = beside.submit(_alone, spec)
-                through = _served(dartboard, spec)
-                return lone.result(), through
-        finally:
-            os.sched_setaffinity(0, everything)
+def _side_by_side(spec: dict[str, Any], folder: Path) -> tuple[list[float], list[float]]:
+    with (
+        _service(folder) as dartboard,
+        ThreadPoolExecutor(1) as beside,
+        _started_alone(spec) as process,
+        traded_with(process.pid),
+    ):
+        lone = beside.submit(_ends_of, process)
+        through = _served(dartboard, spec)
+        return lone.result(), through
 
 
-def _in_turn(spec: dict[str, Any], folder: Path, pair: int) -> tuple[list[float], list[float]]:
+def _in_turn(spec: dict[str, Any], folder: Path, *, alone_first: bool) -> tuple[list[float], list[float]]:
     ends: dict[str, list[float]] = {}
-    for side in ("alone", "served") if pair % 2 == 0 else ("served", "alone"):
+    for side in ("alone", "served") if alone_first else ("served", "alone"):
         if side == "alone":
-            ends[side] = _alone(spec)
+            with _started_alone(spec) as process:
+                ends[side] = _ends_of(process)
         else:
             with _service(folder) as dartboard:
                 ends[side] = _served(dartboard, spec)
     return ends["alone"], ends["served"]
 
 
-def _alone(spec: dict[str, Any]) -> list[float]:
+def _started_alone(spec: dict[str, Any]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "client.cli", "run", "-", "--json"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps({"kind": "search", **spec}))
-        process.stdin.close()
-        ends = [time.monotonic() for _ in process.stdout]
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"kind": "search", **spec}))
+    process.stdin.close()
+    return process
+
+
+def _ends_of(process: subprocess.Popen[str]) -> list[float]:
+    assert process.stdout is not None
+    ends = [time.monotonic() for _ in process.stdout]
+    if code := process.wait():
+        raise subprocess.CalledProcessError(code, process.args)
     return ends
 
 
