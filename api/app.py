@@ -16,6 +16,7 @@ from api.datasets.checker import DatasetChecker
 from api.datasets.limits import Limits
 from api.datasets.service import DatasetService
 from api.events.hub import EventHub
+from api.genotype_registry import GenotypeRegistry
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.reading import Reader
@@ -69,6 +70,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     checker = DatasetChecker(database, artifacts, settings.data_root, limits, settings.dataset_check_seconds)
     state.datasets = DatasetService(database, artifacts, checker, settings.data_root)
     state.reader = Reader(database)
+    state.genotypes = GenotypeRegistry(database)
     state.claims = ClaimService(database, artifacts, waker, settings.lease_seconds)
     state.workers = WorkerService(database, waker, settings.presence_seconds)
     state.attempts = AttemptService(

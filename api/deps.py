@@ -11,6 +11,7 @@ from api.artifacts import Artifacts
 from api.database import Database
 from api.datasets.service import DatasetService
 from api.events.hub import EventHub
+from api.genotype_registry import GenotypeRegistry
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.reading import Reader
@@ -40,6 +41,7 @@ Claims = Annotated[ClaimService, _service("claims")]
 Attempts = Annotated[AttemptService, _service("attempts")]
 Workers = Annotated[WorkerService, _service("workers")]
 Datasets = Annotated[DatasetService, _service("datasets")]
+Genotypes = Annotated[GenotypeRegistry, _service("genotypes")]
 Hub = Annotated[EventHub, _service("hub")]
 Db = Annotated[Database, _service("database")]
 Broker = Annotated[Wakeups, _service("wakeups")]

@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from api.problems import ProblemError
-from api.schemas.searches import GenotypeOut
+from api.schemas.genotypes import GenotypeOut
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import FORMATS, Genotype, to_json
 from darts_core.profile import Shape, profile

@@ -151,6 +151,17 @@ class Worker(Base):
     last_seen: Mapped[datetime]
 
 
+class RegisteredGenotype(Base):
+    """A name that a user gave a genotype."""
+
+    __tablename__ = "genotypes"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    family: Mapped[str]
+    genotype: Mapped[JsonObject]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
 class IdempotencyKey(Base):
     """A creating request that may come again: the same key and body get the first answer."""
 

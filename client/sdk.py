@@ -19,9 +19,10 @@ from uuid import UUID
 import httpx
 
 from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
+from api.schemas.genotypes import GenotypeList, GenotypeOut
 from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
 from api.schemas.operation import WorkerList, WorkerOut
-from api.schemas.searches import AlphasOut, GenotypeOut
+from api.schemas.searches import AlphasOut
 from client.connection import Connection
 from client.downloading import download
 from client.errors import ProblemError
@@ -126,6 +127,23 @@ class Dartboard:
             self._get(f"/searches/{_safe(search_id)}/genotype", params=params).content
         )
 
+    def genotypes(self) -> list[str]:
+        """The names of published and registered genotypes."""
+        return GenotypeList.model_validate_json(self._get("/genotypes").content).items
+
+    def known_genotype(self, name: str) -> GenotypeOut:
+        """A published or registered genotype."""
+        return GenotypeOut.model_validate_json(self._get(f"/genotypes/{_plain(name)}").content)
+
+    def register_genotype(self, name: str, genotype: str | dict[str, Any]) -> GenotypeOut:
+        """Give a genotype (Python text, JSON or mmrazor YAML) a name that evaluations take."""
+        body = {"name": name, "genotype": genotype}
+        return GenotypeOut.model_validate_json(self._connection.send("POST", "/genotypes", json=body).content)
+
+    def delete_genotype(self, name: str) -> None:
+        """Forget a registered name."""
+        self._connection.send("DELETE", f"/genotypes/{_plain(name)}")
+
     def alphas(self, search_id: Id, epoch: int | None = None) -> AlphasOut:
         """A search's alphas after an epoch, raw and softmaxed."""
         params = {} if epoch is None else {"epoch": epoch}
@@ -212,7 +230,7 @@ def _safe(job_id: Id) -> str:
 
 
 def _plain(name: str) -> str:
-    """A data set's name as part of a path."""
+    """A data set's or a genotype's name as part of a path."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise ProblemError(422, f"{name[:120]!r} is no name of a data set: `dartboard datasets` lists them")
+        raise ProblemError(422, f"{name[:120]!r} is no name: `dartboard datasets` and `dartboard genotypes` list them")
     return name

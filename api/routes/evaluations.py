@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from api.deps import Datasets, Jobs, Reading, Store
+from api.deps import Datasets, Genotypes, Jobs, Reading, Store
 from api.downloads import FILE_ANSWERS, file_answer
 from api.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router

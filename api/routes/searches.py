@@ -10,8 +10,9 @@ from api.deps import Datasets, Jobs, Reading
 from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
+from api.schemas.genotypes import GenotypeOut
 from api.schemas.jobs import JobKind, JobOut
-from api.schemas.searches import AlphasOut, GenotypeOut, SearchCreate
+from api.schemas.searches import AlphasOut, SearchCreate
 from api.views import job_out
 from darts_core.genotypes import parse
 from darts_core.profile import shape_for

@@ -20,28 +20,6 @@ class SearchCreate(JobFrame, SearchConfig):
         return SearchConfig(**given).resolved(info)
 
 
-class GenotypeOut(BaseModel):
-    """A derived genotype in JSON, with the epoch it stands at and the Python text."""
-
-    family: str
-    normal: list[tuple[str, int]]
-    normal_concat: list[int]
-    reduce: list[tuple[str, int]]
-    reduce_concat: list[int]
-    text: str
-    epoch: int | None = None
-    primitives: list[str] | None = None
-    parameters: int | None = Field(None, description="of the evaluation network; null where its size is not known")
-    parameters_with_auxiliary: int | None = None
-    multiply_adds: int | None = Field(None, description="of convolutions and linear layers, for one image")
-
-
-class GenotypeList(BaseModel):
-    """Names of genotypes."""
-
-    items: list[str]
-
-
 class AlphasOut(BaseModel):
     """The alphas after an epoch: one row an edge, one column a primitive."""
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.schemas.searches import GenotypeOut
+from api.schemas.genotypes import GenotypeOut
 from client import sdk
 from client.cli import app
 from darts_core.genotypes import FORMATS, KNOWN, parse, to_dot, to_json

@@ -1,0 +1,40 @@
+"""Genotypes on the wire."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+GenotypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$")]
+
+
+class GenotypeCreate(BaseModel):
+    """A name for a genotype of your own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: GenotypeName = Field(description="letters, digits, '_', '.' and '-'; starts with a letter")
+    genotype: str | dict[str, Any] = Field(description="Python text, JSON or mmrazor YAML")
+
+
+class GenotypeOut(BaseModel):
+    """A genotype in JSON and as Python text, with what its evaluation network costs."""
+
+    family: str
+    normal: list[tuple[str, int]]
+    normal_concat: list[int]
+    reduce: list[tuple[str, int]]
+    reduce_concat: list[int]
+    text: str
+    epoch: int | None = Field(None, description="of the search that it was derived in")
+    primitives: list[str] | None = None
+    parameters: int | None = Field(None, description="of the evaluation network; null where its size is not known")
+    parameters_with_auxiliary: int | None = None
+    multiply_adds: int | None = Field(None, description="of convolutions and linear layers, for one image")
+
+
+class GenotypeList(BaseModel):
+    """Names of genotypes."""
+
+    items: list[str]
