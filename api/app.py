@@ -77,6 +77,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         database,
         artifacts,
         waker,
+        hub,
         lease_seconds=settings.lease_seconds,
         step_event_seconds=settings.step_event_seconds,
     )

@@ -8,7 +8,7 @@ import typer
 
 from client.commands import bench, datasets, demo, jobs, local, run, submit, testing, watch
 from client.commands.files import download
-from client.commands.genotype import genotype
+from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.profile import profile
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.command("search")(submit.search)
 app.command("evaluate")(submit.evaluate)
 app.command("watch")(watch.watch_job)
 app.command("genotype")(genotype)
+app.command("genotypes")(list_genotypes)
+app.command("register")(register)
 app.command("profile")(profile)
 app.command("download")(download)
 app.command("jobs")(jobs.list_jobs)

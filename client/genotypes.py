@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from darts_core.primitives import Family
 
 _LIKE_A_NAME = re.compile(r"[\w./~-]*")
+_REGISTRABLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 # Far above any genotype: a file that is longer was named by mistake.
 _LARGEST_FILE = 1 << 20
 
@@ -38,6 +39,13 @@ def read_genotype(source: str, family: Family = "cnn") -> AnyGenotype:
         return parse(source if text is None else text, family)
     except GenotypeError as error:
         raise typer.BadParameter(str(error) if text is None else f"{source}: {error}") from error
+
+
+def is_unknown_name(source: str, family: Family = "cnn") -> bool:
+    """Whether this can only be a name that a service may know: none published, no file, no text."""
+    from darts_core.genotypes import known_genotypes
+
+    return source not in known_genotypes(family) and bool(_REGISTRABLE.fullmatch(source)) and text_of_file(source) is None
 
 
 def text_of_file(source: str) -> str | None:

@@ -19,6 +19,7 @@ from darts_core.training import reports as core
 from worker import datasets
 from worker.attempt_log import AttemptLog
 from worker.control import AttemptControl, StopReason
+from worker.drain import DrainWatch
 from worker.failures import failure_of, is_disk_full
 from worker.folder import AttemptFolder
 from worker.heartbeat import HeartbeatThread
@@ -57,13 +58,15 @@ class Attempt:
         self._control = AttemptControl()
         self._reporter = Reporter(api, self._control)
         self._saver = Saver(self._control)
-        self._heartbeat = HeartbeatThread(api, self._control, settings)
+        self._heartbeat = HeartbeatThread(api, self._control, settings, claimed.lease_seconds)
+        self._drain_watch = DrainWatch(self._control, settings)
         self._job_log = AttemptLog(self._reporter)
         self.disk_full = False
 
     def run(self) -> None:
         """Train to the end, or until told to stop; the outcome is reported, never raised."""
         self._heartbeat.start()
+        self._drain_watch.start()
         self._reporter.start()
         try:
             with self._logging():
@@ -78,6 +81,7 @@ class Attempt:
             if not self._reporter.close(self._settings.drain_seconds):
                 self._undeliverable()
         finally:
+            self._drain_watch.end()
             self._heartbeat.end()
             self._saver.close()
             self._folder.clear(self._claimed)

@@ -1,9 +1,10 @@
-"""The heartbeat: renews the lease every second, brings back what the job's owner wants."""
+"""The heartbeat: renews the lease, brings back what the job's owner wants."""
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -19,7 +20,9 @@ _log = structlog.get_logger(__name__)
 class HeartbeatThread(threading.Thread):
     """Beats beside the training. Torch releases the interpreter's lock in its kernels, so training cannot starve it.
 
-    An API that does not answer changes nothing: training goes on and the lease gets grace when the API is back.
+    The API holds its answer until there is something to say, a few seconds at most: a cancel comes at once, and a
+    training that goes its way is hardly disturbed. An API that does not answer changes nothing: training goes on and
+    the lease gets grace when the API is back.
     """
 
     def __init__(
@@ -27,10 +30,13 @@ class HeartbeatThread(threading.Thread):
         api: AttemptApi,
         control: AttemptControl,
         settings: WorkerSettings,
+        lease_seconds: float,
         give_up: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(name="heartbeat", daemon=True)
         self._api, self._control, self._settings = api, control, settings
+        # A beat that is lost must not cost the lease.
+        self._hold = min(settings.heartbeat_seconds, lease_seconds / 4)
         self._give_up = give_up or _leave
         self._over = threading.Event()
         self._ending = False
@@ -46,11 +52,13 @@ class HeartbeatThread(threading.Thread):
 
     def run(self) -> None:
         """Beat until ended."""
-        while not self._over.wait(self._settings.heartbeat_seconds):
-            if self._settings.drain_flag.exists():
-                self._control.stop(StopReason.DRAIN)
+        next_beat = 0.0
+        while not self._over.wait(max(0.0, next_beat - time.monotonic())):
+            next_beat = time.monotonic() + self._settings.heartbeat_pause_seconds
+            # A pause is not news a second time.
+            hold = 0.0 if self._control.pause_after_epoch else self._hold
             try:
-                answer = self._api.heartbeat(Heartbeat(progress=self._control.snapshot()))
+                answer = self._api.heartbeat(Heartbeat(progress=self._control.snapshot(), hold=hold))
             except SupersededError as error:
                 if not self._ending:
                     self._superseded(error)

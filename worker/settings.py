@@ -26,7 +26,11 @@ class WorkerSettings(BaseSettings):
     data_root: Path = Path(".dartboard/datasets")
     pool: PoolName = "default"
     gpus: int = Field(1, ge=1, le=64)
-    heartbeat_seconds: float = Field(1.0, gt=0)
+    # For how long the API may hold its answer to a heartbeat; a cancel is answered at once.
+    heartbeat_seconds: float = Field(5.0, gt=0, le=60)
+    # Between two heartbeats that are answered at once, because the API is away or has something to say.
+    heartbeat_pause_seconds: float = Field(1.0, gt=0)
+    drain_look_seconds: float = Field(1.0, gt=0)
     presence_seconds: float = Field(5.0, gt=0)
     # After a cancel the loop may finish its step; a longer one is not waited for.
     stop_grace_seconds: float = Field(0.7, gt=0)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -65,6 +65,20 @@ class EventHub:
         url = make_url(database.engine.url).set(drivername="postgresql")
         self._dsn = url.render_as_string(hide_password=False)
         self._channels: dict[UUID, _Channel] = {}
+        self._waiting: dict[UUID, set[asyncio.Event]] = {}
+
+    @contextmanager
+    def noticing(self, job_id: UUID) -> Iterator[asyncio.Event]:
+        """An event that is set whenever something was committed about the job: in doubt once too often."""
+        noticed = asyncio.Event()
+        self._waiting.setdefault(job_id, set()).add(noticed)
+        try:
+            yield noticed
+        finally:
+            waiting = self._waiting[job_id]
+            waiting.discard(noticed)
+            if not waiting:
+                del self._waiting[job_id]
 
     @asynccontextmanager
     async def subscribe(self, job_id: UUID) -> AsyncIterator[Subscription]:
@@ -121,12 +135,14 @@ class EventHub:
                 # What was committed while nobody listened has no notification any more. And a silent connection
                 # may be a dead one: asking finds out.
                 await connection.execute("select 1")
-                for job_id in list(self._channels):
+                for job_id in {*self._channels, *self._waiting}:
                     await self._serve(job_id)
                 async for notification in connection.notifies(timeout=_SILENCE_SECONDS):
                     await self._serve(UUID(notification.payload))
 
     async def _serve(self, job_id: UUID) -> None:
+        for noticed in self._waiting.get(job_id, ()):
+            noticed.set()
         channel = self._channels.get(job_id)
         if channel is None:
             return

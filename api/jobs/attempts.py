@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored, StoreFullError
 from api.database import Database
+from api.events.hub import EventHub
 from api.events.log import append
 from api.jobs.claims import hash_of
 from api.jobs.life import move
@@ -40,27 +42,60 @@ class AttemptService:
         database: Database,
         artifacts: Artifacts,
         waker: Waker,
+        hub: EventHub,
         *,
         lease_seconds: float,
         step_event_seconds: float,
     ) -> None:
-        self._database, self._artifacts, self._waker = database, artifacts, waker
+        self._database, self._artifacts, self._waker, self._hub = database, artifacts, waker, hub
         self._lease = timedelta(seconds=lease_seconds)
         self._step_events = timedelta(seconds=step_event_seconds)
 
     async def heartbeat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> Directive:
-        """Renew the lease, note the progress, say what to do."""
-        if (status := await self._renew(attempt_id, token, beat)) is not None:
+        """Renew the lease, note the progress, say what to do.
+
+        With nothing to do but to go on the answer waits up to `beat.hold` seconds for that to change: a cancel
+        reaches the worker at once, and a job that goes its way costs next to nothing.
+        """
+        deadline = asyncio.get_running_loop().time() + beat.hold
+        job_id, status = await self._beat(attempt_id, token, beat)
+        if not beat.hold or status != Status.RUNNING:
             return _directive(status)
+        with self._hub.noticing(job_id) as noticed:
+            # Once more, now that no change can be missed; then whenever something happened.
+            while (status := await self._status_of(attempt_id)) == Status.RUNNING:
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await noticed.wait()
+                except TimeoutError:
+                    break
+                noticed.clear()
+        return _directive(status)
+
+    async def _beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> tuple[UUID, str]:
+        if (renewed := await self._renew(attempt_id, token, beat)) is not None:
+            return renewed
         async with self._fenced(attempt_id, token) as (session, job, attempt):
             if beat.progress is not None:
                 await self._note_progress(session, job, attempt, beat.progress.model_dump(mode="json"))
-            return _directive(job.status)
+            return job.id, job.status
 
-    async def _renew(self, attempt_id: UUID, token: str, beat: Heartbeat) -> str | None:
-        """What most heartbeats need, in one statement; the job's status, or None where there is more to do or to say.
+    async def _status_of(self, attempt_id: UUID) -> str:
+        """The job's. 409 when the attempt is over."""
+        query = select(Job.status, Attempt.status, Attempt.number).join(Attempt, Attempt.job_id == Job.id)
+        async with self._database.transaction() as session:
+            found = (await session.execute(query.where(Attempt.id == attempt_id))).tuples().one_or_none()
+        if found is None:
+            raise _deleted()
+        status, attempt_status, number = found
+        if attempt_status != "running":
+            raise _over(number, attempt_status)
+        return status
 
-        Every running job sends one each second. The job's row is locked first, as everywhere; the attempt is looked
+    async def _renew(self, attempt_id: UUID, token: str, beat: Heartbeat) -> tuple[UUID, str] | None:
+        """What most heartbeats need, in one statement; the job's id and status, None where there is more to do or say.
+
+        The job's row is locked first, as everywhere; the attempt is looked
         at behind that lock, so that a beat never revives an attempt that has just been ended.
         """
         progress = None if beat.progress is None else beat.progress.model_dump(mode="json")
@@ -79,10 +114,14 @@ class AttemptService:
         noted = {} if progress is None else {"progress": progress}
         # Written even when nothing moved: it is what gives the status as it is behind the lock.
         query = (
-            update(Job).where(Job.id == renewed.c.job_id).values({"worker": Job.worker, **noted}).returning(Job.status)
+            update(Job)
+            .where(Job.id == renewed.c.job_id)
+            .values({"worker": Job.worker, **noted})
+            .returning(Job.id, Job.status)
         )
         async with self._database.transaction() as session:
-            return await session.scalar(query.execution_options(synchronize_session=False))
+            done = await session.execute(query.execution_options(synchronize_session=False))
+            return done.tuples().one_or_none()
 
     async def _note_progress(self, session: AsyncSession, job: Job, attempt: Attempt, progress: JsonObject) -> None:
         """Keep the newest progress on the job; put it into the log only now and then, and only when it moved."""
@@ -227,13 +266,13 @@ class AttemptService:
                 raise ProblemError(403, "this attempt token is not this attempt's")
             job = await lock_job(session, attempt.job_id)
             if job is None:
-                raise conflict("the job was deleted: stop working on it")
+                raise _deleted()
             await session.refresh(attempt)
             if attempt.status != "running":
                 if repeatable is not None and attempt.last_report == repeatable:
                     yield session, job, attempt
                     return
-                raise conflict(f"attempt {attempt.number} is over ({attempt.status}): stop working on it")
+                raise _over(attempt.number, attempt.status)
             attempt.lease_expires_at = func.now() + self._lease
             yield session, job, attempt
 
@@ -292,6 +331,14 @@ def _is_new(attempt: Attempt, n: int) -> bool:
         return False
     attempt.last_report = n
     return True
+
+
+def _deleted() -> ProblemError:
+    return conflict("the job was deleted: stop working on it")
+
+
+def _over(number: int, status: str) -> ProblemError:
+    return conflict(f"attempt {number} is over ({status}): stop working on it")
 
 
 def _directive(status: str) -> Directive:

@@ -26,6 +26,7 @@ async def create_evaluation(
     jobs: Jobs,
     reading: Reading,
     datasets: Datasets,
+    genotypes: Genotypes,
     response: Response,
     key: IdempotencyKeyHeader = None,
 ) -> JobOut:
@@ -33,7 +34,7 @@ async def create_evaluation(
 
     The cell is taken now: a search that goes on later does not change it.
     """
-    config = await _resolve(body, jobs, reading, datasets)
+    config = await _resolve(body, jobs, reading, datasets, genotypes)
     submitted = await jobs.submit(JobKind.EVALUATION, body, config, source=body.search_id, idempotency_key=key)
     response.headers["Location"] = f"/evaluations/{submitted.job.id}"
     if submitted.replayed:
@@ -41,7 +42,9 @@ async def create_evaluation(
     return job_out(submitted.job)
 
 
-async def _resolve(body: EvaluationCreate, jobs: Jobs, reading: Reading, datasets: Datasets) -> EvaluationConfig:
+async def _resolve(
+    body: EvaluationCreate, jobs: Jobs, reading: Reading, datasets: Datasets, genotypes: Genotypes
+) -> EvaluationConfig:
     if (body.search_id is None) == (body.genotype is None):
         raise invalid("genotype", "give either a search_id or a genotype")
     dataset, genotype, checksum = body.dataset, body.genotype, None
@@ -58,6 +61,7 @@ async def _resolve(body: EvaluationCreate, jobs: Jobs, reading: Reading, dataset
     assert genotype is not None
     try:
         info = await datasets.info(dataset)
+        genotype = await genotypes.resolve(genotype)
         return body.config(dataset=dataset, genotype=genotype, info=info, dataset_checksum=checksum)
     except ValidationError as error:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error

@@ -69,9 +69,13 @@ class Claimed(BaseModel):
 
 
 class Heartbeat(_Message):
-    """I am alive, and this is where I am."""
+    """I am alive, and this is where I am.
+
+    `hold`: seconds for which the answer may wait while there is nothing to say but "continue".
+    """
 
     progress: Progress | None = None
+    hold: float = Field(0.0, ge=0, le=60)
 
 
 class Directive(BaseModel):

@@ -1,6 +1,8 @@
 """The workers' side: claims, leases, fencing, idempotent reports."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -129,6 +131,33 @@ def test_the_next_attempt_gets_the_last_stored_checkpoint_and_the_first_ones_thr
     assert (second.claimed.attempt, resume.epoch, second.claimed.threads) == (2, 2, 3)
     second.attempt.download(resume, second.folder / "resumed")
     assert (second.folder / "resumed").read_bytes() == b"two"
+
+
+def test_a_held_heartbeat_is_answered_when_the_job_is_cancelled(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(training.attempt.heartbeat, Heartbeat(hold=60))
+        bench.dartboard.cancel(job.id)
+        with pytest.raises(SupersededError):
+            held.result(timeout=5)
+
+
+def test_a_held_heartbeat_is_answered_when_the_job_shall_pause(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(training.attempt.heartbeat, Heartbeat(hold=60))
+        bench.dartboard.pause(job.id)
+        assert held.result(timeout=5).directive == "pause"
+
+
+def test_a_heartbeat_is_held_no_longer_than_asked(bench: Any) -> None:
+    bench.submit()
+    training = bench.claim()
+    began = time.monotonic()
+    assert training.attempt.heartbeat(Heartbeat(hold=0.3)).directive == "continue"
+    assert time.monotonic() - began >= 0.3
 
 
 def test_a_heartbeat_keeps_the_lease_and_notes_the_progress(bench: Any) -> None:

@@ -1,13 +1,14 @@
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from darts_core.genotypes import KNOWN, parse
+from darts_core.genotypes import KNOWN, parse, to_python
 
 
 def test_every_published_genotype_is_served_and_parses_back(http: httpx.Client) -> None:
-    assert http.get("/genotypes").json()["items"] == list(KNOWN)
+    assert http.get("/genotypes").json()["items"][: len(KNOWN)] == list(KNOWN)
     for name, genotype in KNOWN.items():
         assert parse(http.get(f"/genotypes/{name}").json()) == genotype
         assert parse(http.get(f"/genotypes/{name}?format=python").text) == genotype
@@ -49,3 +50,60 @@ def test_a_searchs_genotype_has_the_counts_of_its_evaluation_network(bench: Any,
     assert served["parameters"] > 10_000
     assert served["multiply_adds"] > served["parameters"]
     assert served["epoch"] == 1
+
+
+MINE = to_python(KNOWN["DARTS_V1"])
+
+
+def _name() -> str:
+    return f"mine-{uuid4().hex[:8]}"
+
+
+def test_a_registered_genotype_is_served_and_trained_under_its_name(bench: Any, http: httpx.Client) -> None:
+    name = _name()
+    made = http.post("/genotypes", json={"name": name, "genotype": MINE})
+    assert made.status_code == 201
+    assert made.headers["Location"] == f"/genotypes/{name}"
+    assert made.json()["parameters"] == 3_169_414
+    assert name in http.get("/genotypes").json()["items"]
+    assert parse(http.get(f"/genotypes/{name}?format=python").text) == KNOWN["DARTS_V1"]
+    body = {"dataset": "digits", "genotype": name, "pool": bench.pool}
+    spec = http.post("/evaluations", json=body).json()["spec"]
+    assert parse(spec["genotype"]) == KNOWN["DARTS_V1"]
+
+
+def test_a_name_keeps_its_genotype(http: httpx.Client) -> None:
+    name = _name()
+    http.post("/genotypes", json={"name": name, "genotype": MINE})
+    assert http.post("/genotypes", json={"name": name, "genotype": MINE}).status_code == 200
+    assert http.post("/genotypes", json={"name": name, "genotype": "DARTS_V2"}).status_code == 409
+    assert http.post("/genotypes", json={"name": "DARTS_V2", "genotype": MINE}).status_code == 409
+
+
+def test_a_deleted_name_is_unknown_and_a_published_one_stays(http: httpx.Client) -> None:
+    name = _name()
+    http.post("/genotypes", json={"name": name, "genotype": MINE})
+    assert http.delete(f"/genotypes/{name}").status_code == 204
+    assert http.get(f"/genotypes/{name}").status_code == 404
+    assert http.delete(f"/genotypes/{name}").status_code == 404
+    assert http.delete("/genotypes/DARTS_V2").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"name": "../x", "genotype": MINE}, "name"),
+        ({"name": "", "genotype": MINE}, "name"),
+        ({"name": "fine", "genotype": "Genotype(normal=[('sep_conv_9x9', 0)])"}, "genotype"),
+        ({"name": "fine", "genotype": 7}, "genotype"),
+        ({"name": "fine", "genotype": MINE, "colour": "red"}, "colour"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused_by_field(http: httpx.Client, body: dict[str, Any], field: str) -> None:
+    refused = http.post("/genotypes", json=body)
+    assert refused.status_code == 422
+    assert any(field in map(str, error["loc"]) for error in refused.json()["errors"])
+
+
+def test_an_unknown_name_in_an_evaluation_is_422(http: httpx.Client) -> None:
+    assert http.post("/evaluations", json={"dataset": "digits", "genotype": "nobodys"}).status_code == 422

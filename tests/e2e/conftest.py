@@ -23,7 +23,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(data: Path) -> Iterator[LocalStack]:
-    environment = {"DARTBOARD_LEASE_SECONDS": "5", "DARTBOARD_STEP_EVENT_SECONDS": "0.2"}
+    environment = {
+        "DARTBOARD_LEASE_SECONDS": "5",
+        # Tests act on the first signs of progress.
+        "DARTBOARD_STEP_EVENT_SECONDS": "0.2",
+        "DARTBOARD_HEARTBEAT_SECONDS": "1",
+    }
     with LocalStack(data, port=0, workers=1, environment=environment) as stack:
         yield stack
 

@@ -1,4 +1,4 @@
-"""What the heartbeat brings back, and what it does when told that all is over."""
+"""What the heartbeat brings back, and what the worker does when told that all is over or to stop."""
 
 import threading
 from pathlib import Path
@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from api.schemas.worker import Directive, Heartbeat
 from client.worker_api import AttemptApi, SupersededError, UnreachableError
 from worker.control import AttemptControl, StopReason
+from worker.drain import DrainWatch
 from worker.heartbeat import HeartbeatThread
 from worker.settings import WorkerSettings
 
@@ -32,7 +33,11 @@ class Answers:
 @pytest.fixture
 def settings(tmp_path: Path) -> WorkerSettings:
     return WorkerSettings(
-        worker_key=SecretStr("k"), worker_state=tmp_path, heartbeat_seconds=0.01, stop_grace_seconds=0.05
+        worker_key=SecretStr("k"),
+        worker_state=tmp_path,
+        heartbeat_pause_seconds=0.01,
+        drain_look_seconds=0.01,
+        stop_grace_seconds=0.05,
     )
 
 
@@ -41,7 +46,7 @@ CONTINUE = Directive(directive="continue")
 
 def test_an_api_that_is_away_does_not_stop_the_training(settings: WorkerSettings) -> None:
     control, answers = AttemptControl(), Answers(UnreachableError("away"), CONTINUE)
-    thread = HeartbeatThread(cast(AttemptApi, answers), control, settings)
+    thread = HeartbeatThread(cast(AttemptApi, answers), control, settings, 20.0)
     thread.start()
     for _ in range(5):
         assert answers.asked.acquire(timeout=10)
@@ -51,7 +56,7 @@ def test_an_api_that_is_away_does_not_stop_the_training(settings: WorkerSettings
 
 def test_a_pause_is_passed_on(settings: WorkerSettings) -> None:
     control, answers = AttemptControl(), Answers(Directive(directive="pause"))
-    thread = HeartbeatThread(cast(AttemptApi, answers), control, settings)
+    thread = HeartbeatThread(cast(AttemptApi, answers), control, settings, 20.0)
     thread.start()
     for _ in range(3):
         assert answers.asked.acquire(timeout=10)
@@ -62,7 +67,7 @@ def test_a_pause_is_passed_on(settings: WorkerSettings) -> None:
 
 def test_a_superseded_attempt_stops_and_a_step_that_does_not_end_is_left(settings: WorkerSettings) -> None:
     control, left = AttemptControl(), threading.Event()
-    thread = HeartbeatThread(cast(AttemptApi, Answers(SupersededError("over"))), control, settings, left.set)
+    thread = HeartbeatThread(cast(AttemptApi, Answers(SupersededError("over"))), control, settings, 20.0, left.set)
     thread.start()
     assert left.wait(10)
     assert control.reason is StopReason.SUPERSEDED
@@ -70,7 +75,7 @@ def test_a_superseded_attempt_stops_and_a_step_that_does_not_end_is_left(setting
 
 def test_a_refusal_after_the_last_report_is_expected(settings: WorkerSettings) -> None:
     control, left = AttemptControl(), threading.Event()
-    thread = HeartbeatThread(cast(AttemptApi, Answers(SupersededError("over"))), control, settings, left.set)
+    thread = HeartbeatThread(cast(AttemptApi, Answers(SupersededError("over"))), control, settings, 20.0, left.set)
     thread.expect_the_end()
     thread.start()
     thread.join(timeout=10)
@@ -81,9 +86,26 @@ def test_a_refusal_after_the_last_report_is_expected(settings: WorkerSettings) -
 
 def test_the_drain_flag_asks_the_training_to_stop(settings: WorkerSettings) -> None:
     control = AttemptControl()
-    thread = HeartbeatThread(cast(AttemptApi, Answers(CONTINUE)), control, settings)
+    thread = DrainWatch(control, settings)
     settings.drain_flag.touch()
     thread.start()
     assert control.stopping.wait(10)
     assert control.reason is StopReason.DRAIN
     thread.end()
+
+
+def test_a_beat_is_held_for_less_than_the_lease(settings: WorkerSettings) -> None:
+    held: list[float] = []
+    enough = threading.Event()
+
+    class Recording(Answers):
+        def heartbeat(self, beat: Heartbeat) -> Directive:
+            held.append(beat.hold)
+            enough.set()
+            return super().heartbeat(beat)
+
+    thread = HeartbeatThread(cast(AttemptApi, Recording(CONTINUE)), AttemptControl(), settings, 2.0)
+    thread.start()
+    assert enough.wait(10)
+    thread.end()
+    assert held[0] == 0.5
