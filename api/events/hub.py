@@ -137,8 +137,12 @@ class EventHub:
                 await connection.execute("select 1")
                 for job_id in {*self._channels, *self._waiting}:
                     await self._serve(job_id)
-                async for notification in connection.notifies(timeout=_SILENCE_SECONDS):
-                    await self._serve(UUID(notification.payload))
+                while True:
+                    # Those that came along with another answer first: they make no more noise on the wire.
+                    async for notification in connection.notifies(timeout=0):
+                        await self._serve(UUID(notification.payload))
+                    if not await _readable(connection.fileno(), _SILENCE_SECONDS):
+                        break
 
     async def _serve(self, job_id: UUID) -> None:
         for noticed in self._waiting.get(job_id, ()):
@@ -158,3 +162,17 @@ class EventHub:
                 for reader in channel.readers:
                     reader.push(None)
             return
+
+
+async def _readable(descriptor: int, seconds: float) -> bool:
+    """Wait until there is something to read, False when the time is over. psycopg itself looks ten times a second."""
+    readable = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        async with asyncio.timeout(seconds):
+            return await readable.wait()
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(descriptor)

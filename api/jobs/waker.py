@@ -70,7 +70,7 @@ class Waker:
         else:
             if wanted_by_pool:
                 await self._tell_waiting_jobs(BROKER_AWAY, None)
-        return bool(wanted_by_pool)
+        return any(wanted_by_pool.values())
 
     async def _tell_waiting_jobs(self, before: str | None, reason: str | None) -> None:
         """Why they wait, on their rows: it is no transition, so there is no event."""

@@ -11,7 +11,7 @@ from itertools import cycle
 
 import psutil
 
-_TURN_SECONDS = 1.0
+_TURN_SECONDS = 4.0
 
 
 def can_trade() -> bool:
@@ -23,7 +23,7 @@ def can_trade() -> bool:
 def traded_with(pid: int) -> Iterator[None]:
     """While it is open, process `pid` has one core to itself, and this process with all its others has another.
 
-    Children count with their parents. The two cores change hands every second: on a shared machine one of them is
+    Children count with their parents. The two cores change hands every few seconds: on a shared machine one of them is
     slower than the other, and not for long the same one. Linux only.
     """
     before = os.sched_getaffinity(0)

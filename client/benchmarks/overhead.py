@@ -36,7 +36,7 @@ def measure(
 ) -> dict[str, Any]:
     """Seconds an epoch, both ways, `pairs` times; each pair counts `epochs` epochs after the first.
 
-    Side by side, both run at the same moment, each on one core, and trade cores every second: the service's core
+    Side by side, both run at the same moment, each on one core, and trade cores every few seconds: the service's core
     carries all of its processes, and what else happens to the machine happens to both. In turn, one runs after the
     other and each has the machine to itself.
     The service runs only while it is measured, so that its idle cost counts as its own.
