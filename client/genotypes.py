@@ -45,7 +45,9 @@ def is_unknown_name(source: str, family: Family = "cnn") -> bool:
     """Whether this can only be a name that a service may know: none published, no file, no text."""
     from darts_core.genotypes import known_genotypes
 
-    return source not in known_genotypes(family) and bool(_REGISTRABLE.fullmatch(source)) and text_of_file(source) is None
+    if source in known_genotypes(family) or not _REGISTRABLE.fullmatch(source):
+        return False
+    return text_of_file(source) is None
 
 
 def text_of_file(source: str) -> str | None:

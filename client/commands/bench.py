@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from client.options import Json
+from client.options import DEFAULT_URL, Json, Key, Url
 
 app = typer.Typer(help="Measure; every figure is a ratio against a baseline in the same run.", no_args_is_help=True)
 
@@ -56,3 +56,33 @@ def overhead(
         return
     for name, value in result.items():
         console.print(f"{name}: {value}")
+
+
+@app.command("random-cells")
+def random_cells(
+    dataset: Annotated[str, typer.Argument(help="As in a spec.")],
+    search: Annotated[str, typer.Option(help="The search's other fields, JSON.")] = "{}",
+    evaluation: Annotated[str, typer.Option(help="The retrains' other fields, JSON.")] = "{}",
+    seeds: Annotated[int, typer.Option(min=2, help="Retrains of the found cell, and random cells.")] = 3,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """A searched cell against random ones, retrained alike, through a running service."""
+    import json as json_module
+
+    from client.benchmarks.random_cells import compare
+    from client.output import console, print_json, remarks
+    from client.sdk import Dartboard
+
+    try:
+        specs = [{"dataset": dataset, **json_module.loads(text)} for text in (search, evaluation)]
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(f"--search and --evaluation take a JSON object: {error}") from error
+    with Dartboard(url, key) as dartboard:
+        result = compare(dartboard, specs[0], specs[1], seeds=range(seeds), say=remarks.print)
+    if json:
+        print_json(result)
+        return
+    for name in ("found", "random"):
+        console.print(f"{name}: {result[name]['mean']:.2f} +- {result[name]['deviation']:.2f} %")

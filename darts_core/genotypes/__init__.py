@@ -2,6 +2,7 @@
 
 from darts_core.genotypes.derive import derive, derive_recurrent, softmax
 from darts_core.genotypes.dot import to_dot
+from darts_core.genotypes.drawn import random_genotype
 from darts_core.genotypes.formats import FORMATS, AnyGenotype, known_genotypes, parse, to_json, to_mmrazor
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import Edge, Genotype
@@ -20,6 +21,7 @@ __all__ = [
     "derive_recurrent",
     "known_genotypes",
     "parse",
+    "random_genotype",
     "softmax",
     "to_dot",
     "to_json",
