@@ -12,7 +12,8 @@ from client.options import DEFAULT_URL, Json, Key, Url
 
 if TYPE_CHECKING:
     from api.schemas.genotypes import GenotypeOut
-    from darts_core.genotypes import AnyGenotype, Family
+    from darts_core.genotypes import AnyGenotype
+    from darts_core.primitives import Family
 
 Format = Literal["python", "json", "mmrazor", "dot"]
 
