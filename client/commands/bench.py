@@ -12,11 +12,6 @@ from client.options import DEFAULT_URL, Json, Key, Url
 app = typer.Typer(help="Measure; every figure is a ratio against a baseline in the same run.", no_args_is_help=True)
 
 
-@app.callback()
-def _bench() -> None:
-    """Keeps `bench` a group while it has one member."""
-
-
 @app.command()
 def overhead(
     pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of runs.")] = 5,
@@ -86,3 +81,30 @@ def random_cells(
         return
     for name in ("found", "random"):
         console.print(f"{name}: {result[name]['mean']:.2f} +- {result[name]['deviation']:.2f} %")
+
+
+@app.command()
+def second_order_error(
+    seeds: Annotated[int, typer.Option(min=1, help="Searches to look at.")] = 3,
+    steps: Annotated[int, typer.Option(min=0, help="Look at each at its start and after so many steps.")] = 50,
+    channels: Annotated[int, typer.Option(min=2)] = 8,
+    layers: Annotated[int, typer.Option(min=3)] = 5,
+    image: Annotated[int, typer.Option(min=8, help="Side in pixels; a multiple of 8.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=2)] = 16,
+    json: Json = False,
+) -> None:
+    """The second-order alpha gradient's finite difference against the exact derivative. No service needed."""
+    from client.benchmarks.second_order_error import measure
+    from client.output import console, print_json, remarks
+
+    sizes = {"channels": channels, "layers": layers, "image": image, "batch_size": batch_size}
+    result = measure(seeds=seeds, steps=steps, **sizes, data_root=Path(".dartboard/datasets"), say=remarks.print)
+    if json:
+        print_json(result)
+        return
+    for row in result["mean"]:
+        console.print(
+            f"after {row['steps']} steps, {row['precision']}, {row['numerator']:.0e}/||v||: product "
+            f"{row['implicit']:.2e} (at most {row['implicit_max']:.2e}), alpha gradient {row['gradient']:.2e} "
+            f"(at most {row['gradient_max']:.2e})"
+        )

@@ -14,13 +14,19 @@ def up(
     port: Annotated[int, typer.Option("--port", help="Of the API on loopback; 0 takes a free one.")] = 8000,
     data: Data = Path(".dartboard"),
     workers: Annotated[int | None, typer.Option("--workers", help="One for each GPU, or one, unless given.")] = None,
+    gpus_per_worker: Annotated[
+        int, typer.Option("--gpus-per-worker", min=1, max=64, help="For jobs that ask for as many.")
+    ] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
 ) -> None:
     """Start API, Postgres, Valkey and workers here; Ctrl-C stops them all."""
     from client.local.stack import LocalStack
     from client.output import console, print_json, remarks
 
-    with LocalStack(data, port=port, workers=workers, report=lambda line: remarks.print(line, style="dim")) as stack:
+    def tell(line: str) -> None:
+        remarks.print(line, style="dim")
+
+    with LocalStack(data, port=port, workers=workers, gpus_per_worker=gpus_per_worker, report=tell) as stack:
         if json:
             print_json({"url": stack.url, "data": str(data.resolve())})
         else:

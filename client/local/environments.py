@@ -31,8 +31,8 @@ class Surroundings:
             "DARTBOARD_ARTIFACTS": self.base.get("DARTBOARD_ARTIFACTS") or str(self.data / "artifacts"),
         }
 
-    def for_worker(self, number: int, device: str | None) -> dict[str, str]:
-        """Worker `number` (from 1), pinned to a GPU when `device` names one as CUDA_VISIBLE_DEVICES does."""
+    def for_worker(self, number: int, device: str | None, gpus: int = 1) -> dict[str, str]:
+        """Worker `number` (from 1) for jobs of that many GPUs: those in `device`, as in CUDA_VISIBLE_DEVICES."""
         # A worker has one key and one address, and no way to the database: neither ours nor the user's.
         hidden = [name for name in self.base if name in ("DATABASE_URL", "DARTBOARD_API_KEY") or name.startswith("PG")]
         return self._shared(hidden) | {
@@ -40,6 +40,7 @@ class Surroundings:
             "DARTBOARD_WORKER_NAME": f"{socket.gethostname()}-{number}",
             "DARTBOARD_WORKER_STATE": str(self.data / "workers" / str(number)),
             "DARTBOARD_POOL": self.base.get("DARTBOARD_POOL") or "default",
+            "DARTBOARD_GPUS": str(gpus),
             **({"CUDA_VISIBLE_DEVICES": device} if device is not None else {}),
         }
 

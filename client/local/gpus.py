@@ -5,6 +5,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from client.local.errors import StackError
+
 _UUID = re.compile(r"UUID: (GPU|MIG)-([0-9a-zA-Z-/]+)")
 
 
@@ -22,6 +24,16 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
     except (OSError, subprocess.SubprocessError):
         devices_known = Path("/proc/driver/nvidia/gpus")
         return [str(index) for index, _ in enumerate(devices_known.iterdir())] if devices_known.is_dir() else []
+
+
+def dealt(devices: list[str], each: int) -> list[str]:
+    """A CUDA_VISIBLE_DEVICES value for each worker of `each` GPUs; what is left over is not used.
+
+    None on a machine without GPUs. Raises StackError where there are some, but too few for one worker.
+    """
+    if devices and len(devices) < each:
+        raise StackError(f"a worker of {each} GPUs is asked for, this machine has {len(devices)}: {', '.join(devices)}")
+    return [",".join(devices[first : first + each]) for first in range(0, len(devices) - each + 1, each)]
 
 
 def listed_gpus(listing: str) -> list[str]:

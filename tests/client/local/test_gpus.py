@@ -2,7 +2,8 @@
 
 import pytest
 
-from client.local.gpus import listed_gpus, visible_gpus
+from client.local.errors import StackError
+from client.local.gpus import dealt, listed_gpus, visible_gpus
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,21 @@ def test_split_gpu_is_listed_by_its_slices() -> None:
         "GPU 1: NVIDIA A100 (UUID: GPU-22)\n"
     )
     assert listed_gpus(listing) == ["MIG-aa", "MIG-bb", "GPU-22"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "each", "workers"),
+    [
+        (["a", "b", "c"], 1, ["a", "b", "c"]),
+        (["a", "b", "c", "d", "e"], 2, ["a,b", "c,d"]),
+        (["a", "b"], 2, ["a,b"]),
+        ([], 2, []),
+    ],
+)
+def test_each_worker_gets_gpus_of_its_own(devices: list[str], each: int, workers: list[str]) -> None:
+    assert dealt(devices, each) == workers
+
+
+def test_worker_of_more_gpus_than_there_are_is_refused() -> None:
+    with pytest.raises(StackError, match="a worker of 4 GPUs is asked for, this machine has 2: a, b"):
+        dealt(["a", "b"], 4)

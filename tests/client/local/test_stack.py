@@ -46,7 +46,7 @@ def stop(*_):
 signal.signal(signal.SIGTERM, stop)
 wanted = ("DATABASE_URL", "DARTBOARD_API_KEY", "PGHOST", "REDIS_URL", "DARTBOARD_URL", "DARTBOARD_WORKER_KEY",
           "DARTBOARD_WORKER_NAME", "DARTBOARD_WORKER_STATE", "DARTBOARD_DATA_ROOT", "DARTBOARD_POOL",
-          "CUDA_VISIBLE_DEVICES")
+          "CUDA_VISIBLE_DEVICES", "DARTBOARD_GPUS")
 say(json.dumps({name: os.environ.get(name) for name in wanted}))
 while True: signal.pause()
 """
@@ -133,6 +133,12 @@ def test_servers_given_by_url_are_used_and_none_is_started(make) -> None:
     stack.start()
     assert set(stack.processes) == {"api", "worker-1"}
     assert json.loads(get(f"{stack.url}/environment"))["DATABASE_URL"] == ELSEWHERE["DATABASE_URL"]
+
+
+def test_workers_of_two_gpus_share_out_the_visible_ones(make, announcements) -> None:
+    make(environment={"CUDA_VISIBLE_DEVICES": "3,5,6"}, gpus_per_worker=2).start()
+    told = json.loads(announcements.next())
+    assert (told["CUDA_VISIBLE_DEVICES"], told["DARTBOARD_GPUS"]) == ("3,5", "2")
 
 
 def test_each_visible_gpu_gets_a_worker_of_its_own(make, announcements) -> None:
