@@ -3,6 +3,9 @@
 DARTS (arXiv:1806.09055), section 2.3, replaces a product with the mixed second derivative of the training loss by a
 finite difference with the step 1e-2 / ||v||. Here the product is also taken exactly, by differentiating twice in
 float64, at the same weights: at the start of a second-order search and after some of its steps.
+
+ReLU and max pooling have kinks, where the gradient jumps: a finite difference counts those within its step, the exact
+derivative none. How much of the difference they make is shown by the same network with smooth functions in their place.
 """
 
 from __future__ import annotations
@@ -13,10 +16,10 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from darts_core.bilevel.architect import Architect
-from darts_core.bilevel.gradients import STEP_NUMERATOR, implicit_gradient, second_order, virtual_weights
+from darts_core.bilevel.gradients import STEP_NUMERATOR, implicit_gradient, virtual_weights
 from darts_core.bilevel.step import search_step
 from darts_core.data import load
 from darts_core.data.feeding import Batch
@@ -29,9 +32,9 @@ ETA: Final = 0.025
 MOMENTUM: Final = 0.9
 WEIGHT_DECAY: Final = 3e-4
 GRAD_CLIP: Final = 5.0
-# The paper's, and smaller ones: what is left of the error there is not the step's.
-NUMERATORS: Final = (STEP_NUMERATOR, 1e-3, 1e-4, 1e-5)
-PRECISIONS: Final = (torch.float64, torch.float32)
+_KIND: Final = ("steps", "kinks", "precision", "numerator")
+# The paper's, and smaller ones for as long as the precision bears it.
+NUMERATORS: Final = {torch.float64: (STEP_NUMERATOR, 1e-4, 1e-6, 1e-8), torch.float32: (STEP_NUMERATOR, 1e-4)}
 
 
 def measure(
@@ -48,7 +51,8 @@ def measure(
     """Relative errors, in the Euclidean norm over both alpha tables, at the start and after `steps` search steps.
 
     `implicit`: of the product itself. `gradient`: of the whole alpha gradient, of which eta times the product is a
-    part. Both against float64, whatever they were computed in. The images are the digits, each pixel repeated.
+    part. `cosine`: between the two alpha gradients. All against float64, whatever they were computed in. The images
+    are the digits, each pixel repeated.
     """
     points: list[dict[str, Any]] = []
     images = _images(image, data_root)
@@ -58,7 +62,7 @@ def measure(
             while run.done < after:
                 run.step()
             points += [{"seed": seed, "steps": after, **point} for point in run.errors()]
-            say(f"seed {seed} after {after} steps: {points[-len(NUMERATORS) * len(PRECISIONS)]}")
+            say(f"seed {seed}: measured after {after} steps")
     return {
         "network": {"channels": channels, "layers": layers, "nodes": 4, "primitives": len(CNN_SPACES["darts"])},
         "images": {"dataset": "digits", "side": image, "batch_size": batch_size},
@@ -86,21 +90,31 @@ class _Run:
 
     def errors(self) -> list[dict[str, Any]]:
         """One point a precision and a step of the finite difference."""
-        exact = _Point(self._copy(torch.float64), self._buffers(torch.float64), *self._batches(torch.float64))
-        product, gradient = exact.exact()
         points = []
-        for dtype in PRECISIONS:
-            point = _Point(self._copy(dtype), self._buffers(dtype), *self._batches(dtype))
-            for numerator in NUMERATORS:
-                points.append(
-                    {
-                        "precision": str(dtype).removeprefix("torch."),
-                        "numerator": numerator,
-                        "implicit": _distance(point.implicit(numerator), product),
-                        "gradient": _distance(point.gradient(numerator), gradient),
-                    }
-                )
+        for smooth in (False, True):
+            product, exact = self._point(torch.float64, smooth).exact()
+            for dtype, numerators in NUMERATORS.items():
+                point = self._point(dtype, smooth)
+                for numerator in numerators:
+                    implicit = point.implicit(numerator)
+                    gradient = point.gradient(implicit)
+                    points.append(
+                        {
+                            "kinks": not smooth,
+                            "precision": str(dtype).removeprefix("torch."),
+                            "numerator": numerator,
+                            "implicit": _distance(implicit, product),
+                            "gradient": _distance(gradient, exact),
+                            "cosine": float(F.cosine_similarity(gradient, exact, dim=0)),
+                        }
+                    )
         return points
+
+    def _point(self, dtype: torch.dtype, smooth: bool) -> _Point:
+        network = self._copy(dtype)
+        if smooth:
+            _smoothen(network)
+        return _Point(network, self._buffers(dtype), *self._batches(dtype))
 
     def _batches(self, dtype: torch.dtype) -> tuple[Batch, Batch]:
         """Of the step to come: for the weights and for the alphas, disjoint."""
@@ -127,7 +141,7 @@ class _Point:
     def __init__(
         self, network: SearchNetwork, buffers: list[Tensor | None], training: Batch, validation: Batch
     ) -> None:
-        self._network, self._buffers, self._training, self._validation = network, buffers, training, validation
+        self._network, self._training, self._validation = network, training, validation
         self._weights, self._alphas = network.weights(), list(network.alphas.values())
         self._virtual = virtual_weights(
             self._train_loss, self._weights, buffers, eta=ETA, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
@@ -142,7 +156,7 @@ class _Point:
         gradient = torch.autograd.grad(self._train_loss(), self._weights, create_graph=True, materialize_grads=True)
         along = torch.stack([(g * v).sum() for g, v in zip(gradient, self._vector, strict=True)]).sum()
         product = _flat(torch.autograd.grad(along, self._alphas))
-        return product, _flat(self._direct) - ETA * product
+        return product, self.gradient(product)
 
     def implicit(self, numerator: float) -> Tensor:
         """The product by finite difference, flat."""
@@ -150,21 +164,9 @@ class _Point:
             implicit_gradient(self._train_loss, self._weights, self._alphas, self._vector, numerator=numerator)
         )
 
-    def gradient(self, numerator: float) -> Tensor:
-        """The alpha gradient as a search takes it, flat."""
-        return _flat(
-            second_order(
-                self._train_loss,
-                self._validation_loss_at,
-                self._weights,
-                self._alphas,
-                self._buffers,
-                eta=ETA,
-                momentum=MOMENTUM,
-                weight_decay=WEIGHT_DECAY,
-                numerator=numerator,
-            )
-        )
+    def gradient(self, implicit: Tensor) -> Tensor:
+        """The alpha gradient with this product in it, flat."""
+        return _flat(self._direct) - ETA * implicit
 
     def _train_loss(self) -> Tensor:
         return F.cross_entropy(self._network(self._training.images), self._training.labels)
@@ -174,6 +176,17 @@ class _Point:
         state = dict(zip(names, weights, strict=True)) | {n: b.clone() for n, b in self._network.named_buffers()}
         logits = torch.func.functional_call(self._network, state, (self._validation.images,))
         return F.cross_entropy(logits, self._validation.labels)
+
+
+def _smoothen(module: nn.Module) -> None:
+    """Put functions without kinks in the places of ReLU and max pooling."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.ReLU):
+            setattr(module, name, nn.Softplus(beta=4.0))
+        elif isinstance(child, nn.MaxPool2d):
+            setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
+        else:
+            _smoothen(child)
 
 
 def _images(side: int, data_root: Any) -> Batch:
@@ -194,13 +207,13 @@ def _distance(found: Tensor, exact: Tensor) -> float:
 
 def _means(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Over the seeds, with the largest beside it."""
-    kinds = list(dict.fromkeys((p["steps"], p["precision"], p["numerator"]) for p in points))
     rows = []
-    for kind in kinds:
-        same = [p for p in points if (p["steps"], p["precision"], p["numerator"]) == kind]
-        row: dict[str, Any] = dict(zip(("steps", "precision", "numerator"), kind, strict=True))
+    for kind in dict.fromkeys(tuple(p[name] for name in _KIND) for p in points):
+        same = [p for p in points if tuple(p[name] for name in _KIND) == kind]
+        row: dict[str, Any] = dict(zip(_KIND, kind, strict=True))
         for name in ("implicit", "gradient"):
             values = [p[name] for p in same]
             row |= {name: mean(values), f"{name}_max": max(values)}
+        row["cosine"] = mean(p["cosine"] for p in same)
         rows.append(row)
     return rows

@@ -86,7 +86,7 @@ def random_cells(
 @app.command()
 def second_order_error(
     seeds: Annotated[int, typer.Option(min=1, help="Searches to look at.")] = 3,
-    steps: Annotated[int, typer.Option(min=0, help="Look at each at its start and after so many steps.")] = 50,
+    steps: Annotated[int, typer.Option(min=0, help="Look at each at its start and after so many steps.")] = 20,
     channels: Annotated[int, typer.Option(min=2)] = 8,
     layers: Annotated[int, typer.Option(min=3)] = 5,
     image: Annotated[int, typer.Option(min=8, help="Side in pixels; a multiple of 8.")] = 16,
@@ -104,7 +104,8 @@ def second_order_error(
         return
     for row in result["mean"]:
         console.print(
-            f"after {row['steps']} steps, {row['precision']}, {row['numerator']:.0e}/||v||: product "
-            f"{row['implicit']:.2e} (at most {row['implicit_max']:.2e}), alpha gradient {row['gradient']:.2e} "
-            f"(at most {row['gradient_max']:.2e})"
+            f"after {row['steps']} steps, {'kinks' if row['kinks'] else 'smooth'}, {row['precision']}, "
+            f"{row['numerator']:.0e}/||v||: product {row['implicit']:.1e}, alpha gradient {row['gradient']:.1e}, "
+            f"cosine {row['cosine']:.4f}",
+            soft_wrap=True,
         )
