@@ -120,14 +120,14 @@ class _Run:
         """Of the step to come: for the weights and for the alphas, disjoint."""
         count = len(self._images.labels)
         order = torch.randperm(count, generator=generator(self._seed, "batches", self.done))
-        parts = order[: 2 * self._batch_size].split(self._batch_size)
+        parts = order[: self._batch_size], order[self._batch_size : 2 * self._batch_size]
         training, validation = (Batch(self._images.images[p].to(dtype), self._images.labels[p]) for p in parts)
         return training, validation
 
     def _copy(self, dtype: torch.dtype) -> SearchNetwork:
         copy = SearchNetwork(CNN_SPACES["darts"], **self._sizes)  # type: ignore[arg-type]
         copy.load_state_dict(self._network.state_dict())
-        copy.load_alphas(self._network.alphas)
+        copy.load_alphas(dict(self._network.alphas))
         return copy.to(dtype).train()
 
     def _buffers(self, dtype: torch.dtype) -> list[Tensor | None]:
@@ -192,6 +192,7 @@ def _smoothen(module: nn.Module) -> None:
 def _images(side: int, data_root: Any) -> Batch:
     """The training digits, each pixel repeated to give squares of this side, mean 0 and deviation 1; float64."""
     data = load("digits", data_root)
+    assert isinstance(data.train_images, Tensor)  # so few are held in memory
     times = side // data.size[0]
     images = data.train_images.double().repeat_interleave(times, 2).repeat_interleave(times, 3)
     return Batch((images - images.mean()) / images.std(), data.train_labels)

@@ -18,7 +18,7 @@ def run(
     data_root: Annotated[Path, typer.Option(help="Where data sets lie.")] = Path(".dartboard/datasets"),
     json: Json = False,
 ) -> None:
-    """Run one search or evaluation in this process."""
+    """Run one search or evaluation in this process; with `gpus` above 1 in as many of its own."""
     import json as json_module
     import sys
 
@@ -33,8 +33,11 @@ def run(
         body = json_module.loads(sys.stdin.read() if str(spec) == "-" else spec.read_text())
         if not isinstance(body, dict):
             raise ValueError("expected an object, as POSTed to the service")
-        for unused in ("name", "labels", "priority", "pool", "gpus", "max_attempts"):
+        for unused in ("name", "labels", "priority", "pool", "max_attempts"):
             body.pop(unused, None)  # what only a service has a use for
+        gpus = body.pop("gpus", 1)
+        if not isinstance(gpus, int) or gpus < 1:
+            raise ValueError(f"gpus: {gpus!r} is no number of GPUs")
         kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")
@@ -43,9 +46,9 @@ def run(
         raise typer.BadParameter(f"{spec}: {error}") from error
     try:
         if isinstance(config, SearchConfig):
-            reports = run_search(config, data_root=data_root)
+            reports = run_search(config, data_root=data_root, gpus=gpus)
         else:
-            reports = run_evaluation(config, data_root=data_root)
+            reports = run_evaluation(config, data_root=data_root, gpus=gpus)
         last = None
         for report in reports:
             data = {"epoch": report.epoch, "metrics": report.metrics, "seconds": report.seconds}

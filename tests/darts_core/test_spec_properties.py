@@ -57,6 +57,7 @@ def training() -> st.SearchStrategy[dict[str, Any]]:
             "flip": st.booleans(),
             "cutout": st.integers(0, 40),
             "schedule": st.sampled_from(["cosine", "step"]),
+            "accumulate": st.integers(1, BATCH // 2),
         },
     )
 
@@ -130,7 +131,7 @@ def check_profile(config: TrainingConfig, genotype: Genotype, side: int, channel
     assert profile(genotype, shape).parameters == sum(p.numel() for p in network.parameters())
 
 
-@settings(few, max_examples=15)
+@settings(few, max_examples=8)
 @given(spec=searches, height=sides, width=sides, channels=st.sampled_from([1, 3]))
 def test_any_legal_search_builds_trains_and_finds_a_cell_that_can_be_profiled(
     spec: dict[str, Any], height: int, width: int, channels: int, folder: Callable[[int, int, int], Path]
@@ -143,7 +144,7 @@ def test_any_legal_search_builds_trains_and_finds_a_cell_that_can_be_profiled(
     check_profile(config, report.genotype, min(height, width), channels)
 
 
-@settings(few, max_examples=30)
+@settings(few, max_examples=20)
 @given(spec=evaluations, height=sides, width=sides, channels=st.sampled_from([1, 3]))
 def test_any_legal_evaluation_builds_trains_and_can_be_profiled(
     spec: dict[str, Any], height: int, width: int, channels: int, folder: Callable[[int, int, int], Path]
@@ -226,7 +227,7 @@ def refused_fields(config: type[TrainingConfig], spec: dict[str, Any]) -> set[st
 
 
 @pytest.mark.parametrize("config", [SearchConfig, EvaluationConfig])
-@settings(few, max_examples=150)
+@settings(few, max_examples=80)
 @given(data=st.data())
 def test_any_illegal_value_is_refused_by_the_name_of_its_field(
     config: type[TrainingConfig], data: st.DataObject

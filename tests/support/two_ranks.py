@@ -72,7 +72,7 @@ def evaluation(data_root: Path, group: Group = ALONE, *, frozen: bool) -> dict[s
     run.network.set_drop_path(0.3, run.drop_path_source, group)
     seen: dict[str, Any] = {"steps": []}
     for number in range(STEPS):
-        run._step(*_double(run.feed.batch(number)))
+        run._step(_double(run.feed.batch(number)))
         seen["steps"].append(_copied(run.network.state_dict()))
     return seen
 
