@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
+from typing import IO
 from uuid import UUID
 
 from api.problems import ProblemError
@@ -38,7 +39,10 @@ class Stored:
 
 
 class Artifacts:
-    """Files under `root`, one folder a job, one below it an attempt: a late attempt can overwrite nothing."""
+    """Files under `root`, one folder a job, one below it an attempt: a late attempt can overwrite nothing.
+
+    What people upload lies under `uploads`.
+    """
 
     def __init__(self, root: Path, max_bytes: int) -> None:
         self._root, self._max_bytes = root, max_bytes
@@ -138,10 +142,47 @@ class Artifacts:
         except FileNotFoundError:
             return None
 
+    async def move(self, key: str, to: str) -> None:
+        """Rename a stored file, over another one if there is one."""
+        await asyncio.to_thread(_publish, self._root / key, self._root / to)
+
+    async def link(self, key: str, to: str) -> None:
+        """Store the file under a second key: neither goes with the other. 404 when it is gone."""
+        await asyncio.to_thread(_link, self.path(key), self._root / to)
+
+    async def derived(self, key: str, suffix: str, make: Callable[[Path, IO[bytes]], None]) -> Stored:
+        """The file made out of another one, beside it; made when it is asked for first. It goes with its original.
+
+        make: gets the original's path and the open file to write to.
+        """
+        path, made = self.path(key), f"{key}{suffix}"
+        if not (self._root / made).is_file():
+            await asyncio.to_thread(self._derive, path, self._root / made, make)
+        stored = await self.look(made)
+        if stored is None:
+            raise ProblemError(404, f"the file {key} is no longer in the store")
+        return stored
+
+    def _derive(self, path: Path, to: Path, make: Callable[[Path, IO[bytes]], None]) -> None:
+        temporary: Path | None = None
+        try:
+            with NamedTemporaryFile(dir=self._incoming, delete=False) as file:
+                temporary = Path(file.name)
+                make(path, file)
+                _settle(file.fileno(), file.flush)
+            _publish(temporary, to)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise ProblemError(507, f"the artifact store has no room left ({error.strerror})") from error
+            raise
+        finally:
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
+
     async def delete(self, keys: Collection[str]) -> None:
-        """Remove files; one that is gone already is fine."""
+        """Remove files and what was derived from them; one that is gone already is fine."""
         for key in keys:
-            await asyncio.to_thread((self._root / key).unlink, missing_ok=True)
+            await asyncio.to_thread(_remove, self._root / key)
 
     async def delete_job(self, job_id: UUID) -> None:
         """Remove all files of a job."""
@@ -183,6 +224,21 @@ def _publish(temporary: Path, final: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _link(path: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, to)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without hard links
+        shutil.copyfile(path, to)
+
+
+def _remove(path: Path) -> None:
+    for found in (*path.parent.glob(f"{path.name}.*"), path):
+        found.unlink(missing_ok=True)
 
 
 def _look(root: Path, key: str) -> Stored:

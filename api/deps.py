@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 
 from api.artifacts import Artifacts
+from api.checkpoints.uploads import UploadService
 from api.database import Database
 from api.datasets.service import DatasetService
 from api.events.hub import EventHub
@@ -39,6 +40,7 @@ Jobs = Annotated[JobService, _service("jobs")]
 Reading = Annotated[Reader, _service("reader")]
 Claims = Annotated[ClaimService, _service("claims")]
 Attempts = Annotated[AttemptService, _service("attempts")]
+Uploads = Annotated[UploadService, _service("uploads")]
 Workers = Annotated[WorkerService, _service("workers")]
 Datasets = Annotated[DatasetService, _service("datasets")]
 Genotypes = Annotated[GenotypeRegistry, _service("genotypes")]

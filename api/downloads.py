@@ -6,14 +6,21 @@ import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Request, Response
+from fastapi import Query, Request, Response
 from fastapi.responses import FileResponse
 
-from api.artifacts import Artifacts
+from api.artifacts import Artifacts, Stored
 from api.models import Checkpoint
-from api.problems import ProblemError, documented
+from api.problems import ProblemError, conflict, documented
+from darts_core.errors import CheckpointError
+from darts_core.safetensors import convert
+
+FileFormat = Literal["torch", "safetensors"]
+WantedFile = Annotated[
+    FileFormat, Query(alias="format", description="safetensors: the weights alone, made when they are asked for first")
+]
 
 _MOST_RANGES = 20
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -21,18 +28,40 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "the whole file", "content": _BINARY},
     206: {"description": "the range asked for", "content": _BINARY},
     304: {"description": "the file is the one that the caller has"},
-    **documented(404, 409, 416),
+    **documented(404, 409, 416, 507),
 }
 
 
-def file_answer(request: Request, store: Artifacts, checkpoint: Checkpoint, name: str | None) -> Response:
-    """The checkpoint's file, or 304 when the caller has it.
+async def checkpoint_answer(
+    request: Request, store: Artifacts, checkpoint: Checkpoint, name: str | None, wanted: FileFormat = "torch"
+) -> Response:
+    """A job's checkpoint, named after the job, so that `curl -OJ` keeps two apart."""
+    stored = Stored(checkpoint.key, checkpoint.sha256, checkpoint.size)
+    stem = f"{plain_name(name) or checkpoint.job_id}-epoch-{checkpoint.epoch}"
+    return await stored_answer(request, store, stored, stem, wanted)
 
-    Content-Disposition names it after the job, so that `curl -OJ` keeps two apart.
-    """
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-.") or str(checkpoint.job_id)
-    filename = f"{stem}-epoch-{checkpoint.epoch}.pt"
-    return stored_file(request, lambda: store.path(checkpoint.key), checkpoint.sha256, checkpoint.size, filename)
+
+async def stored_answer(
+    request: Request, store: Artifacts, stored: Stored, stem: str, wanted: FileFormat = "torch"
+) -> Response:
+    """A stored checkpoint in the wanted format. 409 for safetensors of a file that has no weights to give."""
+    if wanted == "torch":
+        return file_answer(request, store, stored, f"{stem}.pt")
+    try:
+        converted = await store.derived(stored.key, ".safetensors", convert)
+    except CheckpointError as error:
+        raise conflict(f"it cannot be had as safetensors: {error}") from error
+    return file_answer(request, store, converted, f"{stem}.safetensors")
+
+
+def file_answer(request: Request, store: Artifacts, stored: Stored, filename: str) -> Response:
+    """A file of the store, or 304 when the caller has it."""
+    return stored_file(request, lambda: store.path(stored.key), stored.sha256, stored.size, filename)
+
+
+def plain_name(name: str | None) -> str:
+    """A job's name as part of a file's; empty when nothing of it can be used."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-.")
 
 
 def stored_file(request: Request, path: Callable[[], Path], sha256: str, size: int, filename: str) -> Response:

@@ -10,6 +10,7 @@ from api.problems import MEDIA_TYPE, Problem
 
 # The largest honest body is an epoch's report: some tables of alphas, far below this.
 LARGEST_BODY = 4 * 2**20
+_UPLOADS = {"/checkpoints", "/datasets"}
 _DETAIL = f"the body is larger than the {LARGEST_BODY:,} bytes that are read"
 
 
@@ -46,4 +47,4 @@ def _brings_a_file(scope: Scope) -> bool:
     if "/files/" in scope["path"]:
         return True
     kind = dict(scope["headers"]).get(b"content-type", b"")
-    return scope["path"] == "/datasets" and bool(kind.startswith(b"multipart/form-data"))
+    return scope["path"] in _UPLOADS and bool(kind.startswith(b"multipart/form-data"))

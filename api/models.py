@@ -62,6 +62,7 @@ class Job(Base):
     progress: Mapped[JsonObject | None]
     metrics: Mapped[JsonObject | None]
     best: Mapped[JsonObject | None]
+    result: Mapped[JsonObject | None]
     error: Mapped[JsonObject | None]
     last_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
 
@@ -109,7 +110,11 @@ class Epoch(Base):
 
 
 class Checkpoint(Base):
-    """A stored file and what it is; `key` is its place in the artifact store."""
+    """A stored file and what it is; `key` is its place in the artifact store.
+
+    `step` is null for what was made at an epoch's end. A partial checkpoint, made in the middle of the epoch behind
+    `epoch`, has the steps done of it; a job has at most one, and none longer than until that epoch is stored.
+    """
 
     __tablename__ = "checkpoints"
     __table_args__ = (Index("ix_checkpoints_job", "job_id", "epoch"),)
@@ -117,11 +122,30 @@ class Checkpoint(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     epoch: Mapped[int]
+    step: Mapped[int | None]
     attempt: Mapped[int]
     key: Mapped[str]
     sha256: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
     metrics: Mapped[JsonObject]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Upload(Base):
+    """A checkpoint that somebody brought along. Its file is stored by its sha256, and may be shared.
+
+    `about` is what the file and its owner say: data set, classes, and for the authors' format the genotype.
+    """
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index("ix_uploads_sha256", "sha256"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    format: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    about: Mapped[JsonObject]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.models import Checkpoint, Dataset, Epoch, Event, Job
+from api.models import Checkpoint, Dataset, Epoch, Event, Job, Upload
+from api.schemas.checkpoints import UploadOut
 from api.schemas.datasets import CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
 from api.schemas.jobs import CheckpointOut, EpochOut, JobKind, JobOut, LogLine
 from darts_core.data.catalogue import FOLDER_PRESET, DatasetInfo
 
 
-def job_out(job: Job) -> JobOut:
-    """A job with its links."""
+def job_out(job: Job, *, whole: bool = True) -> JobOut:
+    """A job with its links; not `whole`, without what would make a list of jobs large."""
     base = f"/{JobKind(job.kind).collection}/{job.id}"
     links = {"self": base, "events": f"{base}/events", "epochs": f"{base}/epochs", "logs": f"{base}/logs"}
-    if job.kind == JobKind.SEARCH:
-        links |= {"genotype": f"{base}/genotype", "alphas": f"{base}/alphas"}
-    else:
-        links |= {"checkpoint": f"{base}/checkpoint", "checkpoints": f"{base}/checkpoints"}
+    match JobKind(job.kind):
+        case JobKind.SEARCH:
+            links |= {"genotype": f"{base}/genotype", "alphas": f"{base}/alphas"}
+        case JobKind.EVALUATION:
+            links |= {"checkpoint": f"{base}/checkpoint", "checkpoints": f"{base}/checkpoints"}
+        case JobKind.SCORE:
+            links |= {"logits": f"{base}/logits"}
     if job.source_id is not None:
-        links["search"] = f"/searches/{job.source_id}"
+        source = JobKind(job.spec["checkpoint"]["source"]) if job.kind == JobKind.SCORE else JobKind.SEARCH
+        links[source.value] = f"/{source.collection}/{job.source_id}"
     fields = {name: getattr(job, name) for name in JobOut.model_fields if name != "links"}
+    if not whole:
+        fields["result"] = None
     return JobOut(**fields, links=links)
+
+
+def upload_out(upload: Upload) -> UploadOut:
+    """An uploaded checkpoint and where to get it."""
+    fields = {name: getattr(upload, name) for name in ("id", "name", "format", "sha256", "size", "created_at")}
+    return UploadOut(**fields, **upload.about, download=f"/checkpoints/{upload.id}")
 
 
 def epoch_out(epoch: Epoch) -> EpochOut:

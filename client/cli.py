@@ -7,7 +7,7 @@ import sys
 import typer
 
 from client.commands import bench, datasets, demo, jobs, local, run, submit, testing, watch
-from client.commands.files import download
+from client.commands.files import download, export, import_
 from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.profile import profile
 
@@ -24,12 +24,15 @@ app.command("demo")(demo.demo)
 app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(testing.test)
 app.command("search")(submit.search)
 app.command("evaluate")(submit.evaluate)
+app.command("score")(submit.score)
 app.command("watch")(watch.watch_job)
 app.command("genotype")(genotype)
 app.command("genotypes")(list_genotypes)
 app.command("register")(register)
 app.command("profile")(profile)
 app.command("download")(download)
+app.command("export")(export)
+app.command("import")(import_)
 app.command("jobs")(jobs.list_jobs)
 app.command("workers")(jobs.list_workers)
 app.command("logs")(jobs.show_logs)

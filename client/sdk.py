@@ -18,6 +18,7 @@ from uuid import UUID
 
 import httpx
 
+from api.schemas.checkpoints import UploadList, UploadOut
 from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
 from api.schemas.genotypes import GenotypeList, GenotypeOut
 from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
@@ -154,12 +155,49 @@ class Dartboard:
         suffix = "" if epoch == "best" else f"?epoch={epoch}"
         return f"/evaluations/{_safe(evaluation_id)}/checkpoint{suffix}"
 
-    def download_checkpoint(self, evaluation_id: Id, to: Path, epoch: str = "best") -> Path:
+    def download_checkpoint(self, evaluation_id: Id, to: Path, epoch: str = "best", format_: str = "torch") -> Path:
         """Save an evaluation's checkpoint into a folder (under the service's name for it) or as a file.
 
-        What an earlier try left is continued; the checksum is verified. Raises DownloadError.
+        format_: "safetensors" for the weights alone. What an earlier try left is continued; the checksum is verified.
+        Raises DownloadError.
         """
-        return download(self._connection, self.checkpoint_path(evaluation_id, epoch), to)
+        path = self.checkpoint_path(evaluation_id, epoch)
+        if format_ != "torch":
+            path += f"{'&' if '?' in path else '?'}format={format_}"
+        return download(self._connection, path, to)
+
+    def download_logits(self, score_id: Id, to: Path) -> Path:
+        """Save a score's logits (safetensors: `logits` and `labels`) as `download_checkpoint` saves a checkpoint."""
+        return download(self._connection, f"/scores/{_safe(score_id)}/logits", to)
+
+    def upload_checkpoint(self, path: Path, genotype: str | None = None) -> UploadOut:
+        """Bring a checkpoint along: one of ours, or a state_dict of the DARTS authors with its genotype."""
+        fields = {} if genotype is None else {"genotype": genotype}
+        with path.open("rb") as file:
+            answer = self._connection.send(
+                "POST",
+                "/checkpoints",
+                data=fields,
+                files={"file": (path.name, file, "application/octet-stream")},
+                # The service reads the whole file once more before it answers.
+                timeout=600,
+            )
+        return UploadOut.model_validate_json(answer.content)
+
+    def uploaded_checkpoints(self) -> Iterator[UploadOut]:
+        """All uploaded checkpoints, newest first."""
+        cursor: str | None = None
+        while True:
+            params = {k: v for k, v in {"cursor": cursor, "limit": 100}.items() if v is not None}
+            page = UploadList.model_validate_json(self._get("/checkpoints", params=params).content)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def delete_checkpoint(self, checkpoint_id: Id) -> None:
+        """Forget an uploaded checkpoint."""
+        self._connection.send("DELETE", f"/checkpoints/{_safe(checkpoint_id)}")
 
     def workers(self) -> list[WorkerOut]:
         """All workers ever seen."""

@@ -84,6 +84,7 @@ def epoch_line(data: dict[str, Any], epochs: int, strongest: Strongest) -> str:
             ("train_accuracy", "train", ".2f"),
             ("validation_accuracy", "validation", ".2f"),
             ("test_accuracy", "test", ".2f"),
+            ("test_top5", "test top-5", ".2f"),
         )
         if name in metrics
     ]

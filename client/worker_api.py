@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
+from pydantic import BaseModel
 
 from api.schemas.worker import (
     Claim,
@@ -19,6 +20,7 @@ from api.schemas.worker import (
     Finish,
     Heartbeat,
     LogReport,
+    PartialReport,
     Presence,
     Release,
     Resume,
@@ -127,6 +129,10 @@ class AttemptApi:
         """Report an epoch whose checkpoint has been uploaded."""
         return Directive.model_validate_json(self._post("epochs", report).content)
 
+    def report_partial(self, report: PartialReport) -> Directive:
+        """Report a checkpoint made in the middle of an epoch, which has been uploaded."""
+        return Directive.model_validate_json(self._post("partials", report).content)
+
     def report_logs(self, report: LogReport) -> None:
         """Report log lines."""
         self._post("logs", report)
@@ -182,7 +188,7 @@ class AttemptApi:
         except RangeError:
             return  # all of it is there
 
-    def _post(self, what: str, body: Heartbeat | EpochReport | LogReport | Finish | Fail | Release) -> httpx.Response:
+    def _post(self, what: str, body: BaseModel) -> httpx.Response:
         content = body.model_dump_json()
         headers = {**self._headers, "Content-Type": "application/json"}
         return self._api._send("POST", f"{self._path}/{what}", headers=headers, content=content)

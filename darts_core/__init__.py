@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from darts_core.loading import load
+    from darts_core.scoring import run_score
     from darts_core.training.evaluation import run_evaluation
     from darts_core.training.search import run_search
 
-__all__ = ["load", "run_evaluation", "run_search"]
+__all__ = ["load", "run_evaluation", "run_score", "run_search"]
 
 _HOMES = {
     "load": "darts_core.loading",
     "run_evaluation": "darts_core.training.evaluation",
+    "run_score": "darts_core.scoring",
     "run_search": "darts_core.training.search",
 }
 

@@ -69,7 +69,11 @@ class Checkpoint(_Common, total=False):
 
     `weights` follows the DARTS authors' keys. `alphas` (searches only) holds the raw tables "normal" and "reduce";
     `genotype` is JSON, in a search the one derived from them. `metrics` are those of this epoch. `resume` is what
-    the loop alone needs to go on: optimiser states, random generators, the best epoch so far.
+    the loop alone needs to go on: optimiser states, random generators, the best epoch so far, `step`, the steps done
+    since the run began.
+
+    Made in the middle of an epoch, `epoch` is the last finished one (0 in the first), `metrics` is empty and
+    `resume` holds "open", the running sums of the epoch in work.
     """
 
     alphas: dict[str, Tensor]
@@ -107,19 +111,31 @@ def read(path: Path) -> Checkpoint:
 
     Nothing in the file is ever executed: pickled objects are refused.
     """
+    return _checked(_loaded(path), path)
+
+
+def plain_dictionary(path: Path) -> dict[str, Any]:
+    """What any file of torch.save holds, if it is a dictionary. Raises as `read` does."""
+    value = _loaded(path)
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds no dictionary")
+    return value
+
+
+def _loaded(path: Path) -> Any:
     try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} is no checkpoint, or holds pickled objects besides tensors, numbers and text: loading it could "
-            "run code. Open it where you trust it and save its state_dict() instead"
+            "run code. Where you trust it, and have the code of its classes, turn it into what is taken here: "
+            'torch.save(torch.load("FILE", weights_only=False).state_dict(), "state.pt")'
         ) from error
     # A damaged archive surfaces as whatever its reader trips over first.
     except Exception as error:
         raise CheckpointError(f"{path} is no readable checkpoint: {error}") from error
-    return _checked(value, path)
 
 
 def _checked(value: Any, path: Path) -> Checkpoint:
@@ -137,12 +153,19 @@ def _checked(value: Any, path: Path) -> Checkpoint:
     return cast(Checkpoint, value)
 
 
+# They say when to save and what to keep; no number depends on them.
+_BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds"}
+
+
 def check_resumable(checkpoint: Checkpoint, kind: Kind, spec: dict[str, Any]) -> None:
     """Whether a run of this resolved spec can go on from here. Raises CheckpointError that names what differs."""
     if checkpoint["kind"] != kind:
         raise CheckpointError(f"this checkpoint is of a job of kind {checkpoint['kind']}, not {kind}")
+    if not checkpoint["resume"]:
+        raise CheckpointError("this checkpoint was imported: it has weights, but no state of a training to go on with")
     theirs = checkpoint["spec"]
-    different = sorted(k for k in spec.keys() | theirs.keys() if spec.get(k) != theirs.get(k))
+    fields = (spec.keys() | theirs.keys()) - _BOOKKEEPING
+    different = sorted(k for k in fields if spec.get(k) != theirs.get(k))
     if different:
         pairs = "; ".join(f"{k}: {theirs.get(k)!r} there, {spec.get(k)!r} here" for k in different)
         raise CheckpointError(f"this checkpoint is of another spec ({pairs}); resume with the same one or start anew")

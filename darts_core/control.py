@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from darts_core.checkpoints import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Control(Protocol):
     def progress(self, progress: Progress) -> None:
         """Take note of a finished step."""
 
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Take a checkpoint made in the middle of a long epoch; it replaces the one taken before."""
+
 
 class Uncontrolled:
     """Runs to the end and reports to nobody."""
@@ -34,4 +40,7 @@ class Uncontrolled:
         return False
 
     def progress(self, progress: Progress) -> None:
+        """Forget it."""
+
+    def keep(self, checkpoint: Checkpoint) -> None:
         """Forget it."""

@@ -49,16 +49,19 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork
     An evaluation gives the trained network of its cell, a search its search network with its alphas. Raises
     CheckpointError for a file that is no checkpoint of ours or does not fit its own spec, FileNotFoundError.
     """
-    checkpoint = read(Path(path))
+    return trained(read(Path(path)), path).to(device)
+
+
+def trained(checkpoint: Checkpoint, path: str | Path) -> TrainedNetwork:
+    """The network of a checkpoint, in evaluation mode, on the CPU. path: for messages. Raises CheckpointError."""
     try:
         network = _built(checkpoint)
         network.load_state_dict(checkpoint["weights"])
         if isinstance(network, SearchNetwork):
             network.load_alphas(checkpoint["alphas"])
-        trained = TrainedNetwork(network, checkpoint)
+        return TrainedNetwork(network, checkpoint).eval()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: the weights do not fit the checkpoint's own spec: {error}") from error
-    return trained.to(device).eval()
 
 
 def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:

@@ -1,45 +1,182 @@
-"""How good a checkpoint file is on the test images of the data set it was trained on.
+"""How good a checkpoint file is on a data set's test images: one figure, or everything down to the logits.
 
 As a program, in a process of its own: `python -m darts_core.scoring FILE [--data-root DIR]` prints one line of JSON,
-`{"accuracy": percent, "loss": nats, "images": count, "dataset": name}`.
+`{"accuracy": percent, "loss": nats, "images": count, "dataset": name}`, for the data set it was trained on.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from darts_core.checkpoints import read
+from darts_core.configs import ScoreConfig
+from darts_core.control import Control, Progress
 from darts_core.data import load as load_data
 from darts_core.data.feeding import Normaliser
-from darts_core.errors import CheckpointError, DartsError
-from darts_core.loading import load
+from darts_core.data.files import Images
+from darts_core.data.images import ImageData
+from darts_core.errors import CheckpointError, DartsError, DataError, Stopped
+from darts_core.genotypes import parse
+from darts_core.imports import read_authors
+from darts_core.loading import TrainedNetwork, load, trained
+from darts_core.safetensors import write
+from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.measuring import Measured, measure
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
+# Beyond this many classes the confusion matrix is left out: the logits have it.
+MOST_CONFUSED: Final = 100
+_TOP: Final = 5
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """A finished score. metrics: test_loss in nats, test_accuracy and (with more than 5 classes) test_top5 in percent.
+
+    logits: float32 (N, classes), labels: int64 (N,), in the data set's own order. per_class: accuracy in percent of
+    each class, None for one without test images. confusion: rows are true classes, columns what was said; None with
+    more than 100 classes.
+    """
+
+    metrics: dict[str, float]
+    seconds: float
+    classes: tuple[str, ...]
+    per_class: list[float | None]
+    confusion: list[list[int]] | None
+    logits: Tensor
+    labels: Tensor
+
+    @property
+    def epoch(self) -> int:
+        """A score is one pass."""
+        return 1
+
+    def save(self, path: Path) -> str:
+        """Logits and labels as a safetensors file; gives its sha256. Raises OSError."""
+        write(
+            path,
+            {
+                "logits": ("F32", tuple(self.logits.shape), self.logits.numpy().tobytes()),
+                "labels": ("I64", tuple(self.labels.shape), self.labels.numpy().tobytes()),
+            },
+        )
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def run_score(
+    config: ScoreConfig,
+    file: Path,
+    *,
+    data_root: Path = DATA_ROOT,
+    device: torch.device | None = None,
+    control: Control = UNCONTROLLED,
+) -> Iterator[ScoreReport]:
+    """Measure the file; one report. Raises CheckpointError, DataError, Stopped (between two batches)."""
+    started = time.perf_counter()
+    device = device or default_device()
+    network = _network(config, file).to(device).eval()
+    data = load_data(config.dataset, data_root, config.dataset_checksum)
+    _check(network, data, config)
+    with deterministic_kernels(is_deterministic(config.deterministic, device), device):
+        logits = _logits(network, data.test_images, device, config.batch_size, control)
+    yield summarised(logits, data.test_labels, network.classes, time.perf_counter() - started)
+
+
+def summarised(logits: Tensor, labels: Tensor, classes: tuple[str, ...], seconds: float) -> ScoreReport:
+    """All figures from logits (N, classes), float32, and labels (N,); both on the CPU."""
+    count = len(classes)
+    said = logits.argmax(dim=1)
+    # Every pair of truth and answer has a number of its own: counting those counts all cells of the matrix at once.
+    confusion = torch.bincount(labels * count + said, minlength=count * count).view(count, count)
+    members, right = confusion.sum(dim=1).tolist(), confusion.diagonal().tolist()
+    loss = F.cross_entropy(logits.double(), labels).item()
+    metrics = {"test_loss": loss, "test_accuracy": 100 * sum(right) / len(labels)}
+    if count > _TOP:
+        top = (logits.topk(_TOP, dim=1).indices == labels[:, None]).any(dim=1)
+        metrics["test_top5"] = 100 * int(top.sum()) / len(labels)
+    return ScoreReport(
+        metrics=metrics,
+        seconds=seconds,
+        classes=classes,
+        per_class=[100 * r / m if m else None for r, m in zip(right, members, strict=True)],
+        confusion=confusion.tolist() if count <= MOST_CONFUSED else None,
+        logits=logits,
+        labels=labels,
+    )
+
+
+def _network(config: ScoreConfig, file: Path) -> TrainedNetwork:
+    if config.checkpoint.format == "dartboard":
+        return load(file)
+    assert config.checkpoint.genotype is not None  # the API takes no such file without
+    return trained(read_authors(file, parse(config.checkpoint.genotype)), file)
+
+
+def _check(network: TrainedNetwork, data: ImageData, config: ScoreConfig) -> None:
+    """Whether the test images are of the kind that the network knows. An imported one may know classes by number."""
+    ours, theirs = network.classes, tuple(data.classes)
+    numbered = ours == tuple(str(number) for number in range(len(ours)))
+    if len(ours) != len(theirs) or (ours != theirs and not numbered):
+        raise DataError(
+            f"the checkpoint tells {_listed(ours)} apart, {config.dataset} has {_listed(theirs)}: score it on a data "
+            "set with its own classes"
+        )
+    if network.image["channels"] != data.channels:
+        raise DataError(
+            f"the checkpoint takes images of {network.image['channels']} channels, {config.dataset} has {data.channels}"
+        )
+
+
+def _listed(classes: tuple[str, ...]) -> str:
+    shown = ", ".join(classes[:10])
+    return f"{len(classes)} classes ({shown}{', ...' if len(classes) > 10 else ''})"
+
+
+@torch.no_grad()
+def _logits(network: TrainedNetwork, images: Images, device: torch.device, batch_size: int, control: Control) -> Tensor:
+    batches = range(0, len(images), batch_size)
+    found, images = [], images.to(device)
+    normalise = Normaliser(network.normalisation["mean"], network.normalisation["std"], device)
+    for step, first in enumerate(batches):
+        if control.should_stop():
+            raise Stopped("stopped while scoring")
+        found.append(network(normalise(images[first : first + batch_size])).float().cpu())
+        control.progress(Progress(1, 1, step + 1, len(batches)))
+    return torch.cat(found)
+
 
 def score(path: str | Path, data_root: Path = DATA_ROOT, device: torch.device | None = None) -> Measured:
-    """Loss in nats and accuracy in percent on the test split. Raises CheckpointError and DataError."""
+    """Loss in nats and accuracy in percent on its own data set's test split. Raises CheckpointError and DataError."""
     device = device or default_device()
-    trained = load(path, device)
-    spec = trained.checkpoint["spec"]
+    network = load(path, device)
+    spec = network.checkpoint["spec"]
     data = load_data(spec["dataset"], data_root, spec.get("dataset_checksum"))
-    if data.classes != trained.classes:
+    if data.classes != network.classes:
         raise CheckpointError(
-            f"{path} was trained on the classes {', '.join(trained.classes)}; the data set now has "
+            f"{path} was trained on the classes {', '.join(network.classes)}; the data set now has "
             f"{', '.join(data.classes)}"
         )
     # Normalised as in training: the data may have been added to since.
-    normalise = Normaliser(trained.normalisation["mean"], trained.normalisation["std"], device)
-    return measure(trained, data.test_images.to(device), data.test_labels.to(device), normalise, control=UNCONTROLLED)
+    normalise = Normaliser(network.normalisation["mean"], network.normalisation["std"], device)
+    return measure(network, data.test_images.to(device), data.test_labels.to(device), normalise, control=UNCONTROLLED)
 
 
 def main() -> int:
     """The program; 1 and a message when the file or the data cannot be used."""
+    from darts_core.checkpoints import read
+
     parser = argparse.ArgumentParser(description="Measure a checkpoint on its data set's test images.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--data-root", type=Path, default=DATA_ROOT)

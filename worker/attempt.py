@@ -11,11 +11,10 @@ from typing import Literal
 
 import torch
 
-from api.schemas.worker import Claim, Claimed, EpochReport, Fail, Finish, Release
+from api.schemas.worker import Claim, Claimed, EpochReport, Fail, Finish, PartialReport, Release
 from client.worker_api import AttemptApi, DamagedError, RefusedError, UnreachableError, WorkerApi, WorkerApiError
+from darts_core import checkpoints
 from darts_core.errors import RankLost, Stopped
-from darts_core.genotypes import to_json
-from darts_core.training import reports as core
 from worker import datasets
 from worker.attempt_log import AttemptLog
 from worker.control import AttemptControl, StopReason
@@ -27,6 +26,7 @@ from worker.reporter import Reporter
 from worker.runners import runner_of
 from worker.saver import Saver
 from worker.settings import WorkerSettings
+from worker.wire import Report, fields_of, file_name
 
 _log = logging.getLogger("dartboard.worker")
 _DOWNLOADS = 3  # of a checkpoint that keeps arriving damaged
@@ -61,6 +61,7 @@ class Attempt:
         self._heartbeat = HeartbeatThread(api, self._control, settings, claimed.lease_seconds)
         self._drain_watch = DrainWatch(self._control, settings)
         self._job_log = AttemptLog(self._reporter)
+        self._newest_partial: Path | None = None
         self.disk_full = False
 
     def run(self) -> None:
@@ -93,7 +94,10 @@ class Attempt:
         if checksum := claimed.spec.get("dataset_checksum"):
             datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
         start = f" from epoch {claimed.resume.epoch}" if claimed.resume else ""
+        if claimed.resume and claimed.resume.step:
+            start += f" and {claimed.resume.step} steps"
         _log.info("attempt %d on %s%s", claimed.attempt, self._settings.worker_name, start)
+        self._control.on_checkpoint = self._report_partial
         runner = runner_of(claimed.kind)
         for report in runner(
             claimed.spec,
@@ -131,34 +135,40 @@ class Attempt:
                     raise Stopped from error
                 pause = min(2 * pause, 5.0)
 
-    def _report_epoch(self, report: core.EpochReport) -> None:
-        """Save the checkpoint here, then let the reporter upload it and report the epoch, in this order."""
-        path = self._folder.file(f"epoch-{report.epoch}.pt")
-        genotype = None if report.genotype is None else to_json(report.genotype)
-        alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
+    def _report_epoch(self, report: Report) -> None:
+        """Save the epoch's file here, then let the reporter upload it and report the epoch, in this order."""
+        path = self._folder.file(file_name(report))
+        fields = fields_of(report)
 
         def deliver(sha256: str, api: AttemptApi, n: int) -> None:
             if path.exists():  # a repeated delivery may come after the file is gone: then it was stored
                 api.upload(path)
-            api.report_epoch(
-                EpochReport(
-                    n=n,
-                    epoch=report.epoch,
-                    metrics=report.metrics,
-                    seconds=report.seconds,
-                    genotype=genotype,
-                    alphas=alphas,
-                    checkpoint=path.name,
-                    sha256=sha256,
-                )
-            )
+            api.report_epoch(EpochReport(n=n, **fields, checkpoint=path.name, sha256=sha256))
             path.unlink(missing_ok=True)
 
         _log.info("epoch %d: %s, %.1f s", report.epoch, _summary(report.metrics), report.seconds)
         self._saver.save(
-            report.checkpoint,
+            report.save,
             path,
             lambda sha256: self._reporter.send(f"epoch {report.epoch}", partial(deliver, sha256)),
+        )
+
+    def _report_partial(self, checkpoint: checkpoints.Checkpoint) -> None:
+        """The same for what was made in the middle of an epoch. While the API is away only the newest one waits."""
+        epoch, step = checkpoint["epoch"], checkpoint["resume"]["open"]["steps"]
+        path = self._newest_partial = self._folder.file(f"partial-{epoch}-{step}.pt")
+
+        def deliver(sha256: str, api: AttemptApi, n: int) -> None:
+            if path.exists() and path == self._newest_partial:
+                api.upload(path)
+                api.report_partial(PartialReport(n=n, epoch=epoch, step=step, checkpoint=path.name, sha256=sha256))
+                _log.info("saved in the middle of epoch %d, after %d steps", epoch + 1, step)
+            path.unlink(missing_ok=True)
+
+        self._saver.save(
+            lambda to: checkpoints.save(checkpoint, to),
+            path,
+            lambda sha256: self._reporter.send(f"step {step} of epoch {epoch + 1}", partial(deliver, sha256)),
         )
 
     def _stopped(self) -> None:

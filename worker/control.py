@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from api.schemas.jobs import Progress as ProgressOut
 from darts_core.control import Progress
+
+if TYPE_CHECKING:
+    from darts_core.checkpoints import Checkpoint
 
 
 class StopReason(StrEnum):
@@ -26,6 +31,7 @@ class AttemptControl:
         self.stopping = threading.Event()
         self.reason: StopReason | None = None
         self.pause_after_epoch = False
+        self.on_checkpoint: Callable[[Checkpoint], None] | None = None
         self._progress: Progress | None = None
         self._first: tuple[float, int] | None = None
 
@@ -44,6 +50,11 @@ class AttemptControl:
         if self._first is None:
             self._first = (time.monotonic(), _done(progress))
         self._progress = progress
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Handed over by the loop in the middle of a long epoch."""
+        if self.on_checkpoint is not None:
+            self.on_checkpoint(checkpoint)
 
     def snapshot(self) -> ProgressOut | None:
         """Where the run stands, with the time left at the speed so far."""

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from darts_core import checkpoints
-from darts_core.checkpoints import Checkpoint
 from worker.control import AttemptControl, StopReason
+
+Write = Callable[[Path], str]
+"""Writes a file; gives its sha256."""
 
 
 class Saver:
@@ -19,14 +20,14 @@ class Saver:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="saver")
         self._last: Future[None] | None = None
 
-    def save(self, checkpoint: Checkpoint, path: Path, then: Callable[[str], None]) -> None:
+    def save(self, write: Write, path: Path, then: Callable[[str], None]) -> None:
         """Write the file, then call `then` with its sha256, in the saver's thread.
 
         Waits for the one before, so that at most one checkpoint is held in memory. A failure stops the training and
         is raised by the next call or by `settle`.
         """
         self.settle()
-        self._last = self._thread.submit(self._save, checkpoint, path, then)
+        self._last = self._thread.submit(self._save, write, path, then)
 
     def settle(self) -> None:
         """Wait until everything is written. Raises OSError when something could not be: a full disk, say."""
@@ -38,9 +39,9 @@ class Saver:
         """End the thread, with whatever it is writing written."""
         self._thread.shutdown()
 
-    def _save(self, checkpoint: Checkpoint, path: Path, then: Callable[[str], None]) -> None:
+    def _save(self, write: Write, path: Path, then: Callable[[str], None]) -> None:
         try:
-            sha256 = checkpoints.save(checkpoint, path)
+            sha256 = write(path)
         except BaseException:
             self._control.stop(StopReason.UNSAVED)
             raise

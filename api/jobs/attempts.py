@@ -24,12 +24,22 @@ from api.jobs.claims import hash_of
 from api.jobs.life import move
 from api.jobs.losses import lose
 from api.jobs.objectives import better, retained
-from api.jobs.rows import checkpoints_of, end_attempt, lock_job
+from api.jobs.rows import checkpoints_of, end_attempt, lock_job, partials_of
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Epoch, Job, JsonObject
 from api.problems import ProblemError, conflict
 from api.schemas.jobs import JobKind, Status
-from api.schemas.worker import Directive, EpochReport, Fail, Finish, Heartbeat, LogReport, Release, StoredFile
+from api.schemas.worker import (
+    Directive,
+    EpochReport,
+    Fail,
+    Finish,
+    Heartbeat,
+    LogReport,
+    PartialReport,
+    Release,
+    StoredFile,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -159,7 +169,8 @@ class AttemptService:
     async def checkpoint_path(self, attempt_id: UUID, token: str, name: str) -> Path:
         """The file that the claim told the attempt to resume from. 404 for any other."""
         async with self._fenced(attempt_id, token) as (session, job, _):
-            found = [c for c in await checkpoints_of(session, job) if f"{c.id}.pt" == name]
+            stored = await checkpoints_of(session, job) + await partials_of(session, job)
+            found = [c for c in stored if f"{c.id}.pt" == name]
         if not found:
             raise ProblemError(404, f"this job has no file {name}")
         return self._artifacts.path(found[0].key)
@@ -187,14 +198,48 @@ class AttemptService:
                 session.add(checkpoint)
                 await session.flush()
                 job.metrics, job.lost_attempts = report.metrics, 0
+                if report.result is not None:
+                    job.result = report.result.model_dump(mode="json")
                 if better(report.metrics, job.best):
                     job.best = {"epoch": report.epoch, **report.metrics}
                 if job.progress is None or job.progress["epoch"] <= report.epoch:
                     job.progress = _after_epoch(job, report)
                 await self._append_epoch(session, job, report, checkpoint)
                 stored = await checkpoints_of(session, job)
-                kept = retained(JobKind(job.kind), [c.epoch for c in stored], job.best)
+                epochs, every = [c.epoch for c in stored], job.spec.get("checkpoint_every")
+                kept = retained(JobKind(job.kind), epochs, job.best, every)
                 dropped = [c for c in stored if c.epoch not in kept]
+                dropped += [c for c in await partials_of(session, job) if c.epoch < report.epoch]
+            directive = _directive(job.status)
+        await self._drop(dropped)
+        return directive
+
+    async def report_partial(self, attempt_id: UUID, token: str, report: PartialReport) -> Directive:
+        """Note the row of a checkpoint made in the middle of an epoch; it replaces the one before."""
+        dropped: list[Checkpoint] = []
+        async with self._fenced(attempt_id, token) as (_, job, attempt):
+            key = self._artifacts.key(job.id, attempt.number, report.checkpoint)
+        stored_file = await self._artifacts.look(key)
+        async with self._fenced(attempt_id, token) as (session, job, attempt):
+            if _is_new(attempt, report.n):
+                last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
+                if report.epoch != last:
+                    raise conflict(f"a checkpoint behind epoch {report.epoch} was reported, epoch {last} is the last")
+                size = _verified(stored_file, report).size
+                dropped = await partials_of(session, job)
+                session.add(
+                    Checkpoint(
+                        id=uuid7(),
+                        job_id=job.id,
+                        epoch=report.epoch,
+                        step=report.step,
+                        attempt=attempt.number,
+                        key=key,
+                        sha256=report.sha256,
+                        size=size,
+                        metrics={},
+                    )
+                )
             directive = _directive(job.status)
         await self._drop(dropped)
         return directive
@@ -294,6 +339,8 @@ class AttemptService:
     async def _append_epoch(session: AsyncSession, job: Job, report: EpochReport, checkpoint: Checkpoint) -> None:
         fields = {"epoch", "metrics", "seconds", "genotype", "alphas"}
         await append(session, job, "epoch", {"attempt": job.attempt, **report.model_dump(mode="json", include=fields)})
+        if job.kind == JobKind.SCORE:
+            return  # its file is no checkpoint
         await append(
             session,
             job,
@@ -316,7 +363,7 @@ class AttemptService:
                 await session.delete(checkpoint)
 
 
-def _verified(stored: Stored | None, report: EpochReport) -> Stored:
+def _verified(stored: Stored | None, report: EpochReport | PartialReport) -> Stored:
     """The checkpoint that the report speaks of. 409 when it is not there, or has other bytes."""
     if stored is None:
         raise conflict(f"{report.checkpoint} has not been uploaded: upload a checkpoint, then report it")

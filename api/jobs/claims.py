@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from api.artifacts import Artifacts
 from api.database import Database
 from api.jobs.life import move
-from api.jobs.rows import checkpoints_of
+from api.jobs.rows import checkpoints_of, partials_of
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Job
 from api.schemas.jobs import JobKind, Status
@@ -62,8 +62,11 @@ class ClaimService:
             session.add(attempt)
             await move(session, job, Status.RUNNING, f"attempt {job.attempt} on {claim.worker}")
             checkpoints = await checkpoints_of(session, job)
+            partials = await partials_of(session, job)
         try:
-            await self._artifacts.keep_only(job.id, [c.key for c in checkpoints], before_attempt=attempt.number)
+            await self._artifacts.keep_only(
+                job.id, [c.key for c in checkpoints + partials], before_attempt=attempt.number
+            )
         except OSError as error:  # the claim stands: tidying up can wait for the next one
             _log.warning("leftovers_not_removed", job=str(job.id), error=str(error))
         return Claimed(
@@ -76,7 +79,7 @@ class ClaimService:
             token=token,
             lease_seconds=self._lease,
             threads=job.threads,
-            resume=_resume_from(checkpoints),
+            resume=_resume_from(JobKind(job.kind), checkpoints, partials),
         )
 
 
@@ -85,8 +88,13 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _resume_from(checkpoints: list[Checkpoint]) -> Resume | None:
-    if not checkpoints:
+def _resume_from(kind: JobKind, checkpoints: list[Checkpoint], partials: list[Checkpoint]) -> Resume | None:
+    """The last whole epoch, or the middle of the one behind it; for a score always what it measures, its epoch 0."""
+    if kind is JobKind.SCORE:
+        checkpoints = checkpoints[-1:]
+    stored = checkpoints[0].epoch if checkpoints else 0
+    newest = [p for p in partials if p.epoch >= stored][:1] or checkpoints[:1]
+    if not newest:
         return None
-    last = checkpoints[0]
-    return Resume(epoch=last.epoch, file=f"{last.id}.pt", sha256=last.sha256, size=last.size)
+    [last] = newest
+    return Resume(epoch=last.epoch, step=last.step or 0, file=f"{last.id}.pt", sha256=last.sha256, size=last.size)

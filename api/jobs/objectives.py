@@ -20,9 +20,18 @@ def better(metrics: Mapping[str, float], best: Mapping[str, Any] | None) -> bool
     return bool(metrics[OBJECTIVE] > best[OBJECTIVE])
 
 
-def retained(kind: JobKind, epochs: Collection[int], best: Mapping[str, Any] | None) -> set[int]:
-    """The epochs whose checkpoints stay: the last, to resume from, and an evaluation's best, to be used."""
+def retained(
+    kind: JobKind, epochs: Collection[int], best: Mapping[str, Any] | None, every: int | None = None
+) -> set[int]:
+    """The epochs whose checkpoints stay: the last, to resume from, an evaluation's best, to be used, and each k-th.
+
+    every: the spec's `checkpoint_every`, None for no others.
+    """
+    if kind is JobKind.SCORE:
+        return set(epochs)  # 0 is what it measures, 1 the logits
     kept = {max(epochs)} if epochs else set()
     if kind is JobKind.EVALUATION and best is not None:
         kept.add(int(best["epoch"]))
+    if every is not None:
+        kept |= {epoch for epoch in epochs if epoch % every == 0}
     return kept

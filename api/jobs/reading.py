@@ -62,10 +62,17 @@ class Reader:
         kept = ", ".join(str(c.epoch) for c in stored)
         raise ProblemError(404, f"no checkpoint of epoch {wanted} is kept; kept: {kept}")
 
+    async def logits(self, job: Job) -> Checkpoint:
+        """The row of a score's logits. 409 while there are none."""
+        stored = [c for c in await self.checkpoints(job) if c.epoch > 0]
+        if not stored:
+            raise conflict(f"this score has no logits yet (it is {job.status}): try again later")
+        return stored[0]
+
     async def checkpoint_by_id(self, checkpoint_id: UUID) -> Checkpoint:
         """404 when there is none."""
         async with self._database.transaction() as session:
             found = await session.get(Checkpoint, checkpoint_id)
-        if found is None:
+        if found is None or found.step is not None:
             raise not_found("checkpoint", checkpoint_id)
         return found

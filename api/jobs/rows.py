@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.models import Attempt, Checkpoint, Job
@@ -23,6 +23,15 @@ async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str 
 
 
 async def checkpoints_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
-    """The job's stored checkpoints, latest epoch first."""
-    query = select(Checkpoint).where(Checkpoint.job_id == job.id).order_by(Checkpoint.epoch.desc())
-    return list(await session.scalars(query))
+    """The job's stored checkpoints of whole epochs, latest first."""
+    return await _checkpoints(session, job, Checkpoint.step.is_(None))
+
+
+async def partials_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
+    """Those made in the middle of an epoch, latest first: one, or two where a crash left its forerunner."""
+    return await _checkpoints(session, job, Checkpoint.step.is_not(None))
+
+
+async def _checkpoints(session: AsyncSession, job: Job, which: ColumnElement[bool]) -> list[Checkpoint]:
+    order = (Checkpoint.epoch.desc(), Checkpoint.step.desc())
+    return list(await session.scalars(select(Checkpoint).where(Checkpoint.job_id == job.id, which).order_by(*order)))

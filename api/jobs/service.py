@@ -14,14 +14,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from api.artifacts import Artifacts
+from api.artifacts import Artifacts, Stored
 from api.database import Database
 from api.datasets.use import hold
 from api.events.log import append, notify
 from api.jobs.life import move, refused
 from api.jobs.rows import end_attempt, lock_job
 from api.jobs.waker import Waker
-from api.models import IdempotencyKey, Job
+from api.models import Checkpoint, IdempotencyKey, Job
 from api.problems import conflict, invalid, not_found
 from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
 from darts_core.configs import EvaluationConfig, SearchConfig
@@ -59,9 +59,12 @@ class JobService:
         *,
         source: UUID | None = None,
         idempotency_key: str | None = None,
+        given: Stored | None = None,
     ) -> Submitted:
         """Queue a job and wake a worker. 409 when the key was used with another body, or the data set is gone;
         ConfigError when the GPUs asked for cannot share its batches.
+
+        given: a file that the job works on. It gets a copy of its own, as the checkpoint of its epoch 0.
         """
         if isinstance(spec, (SearchConfig, EvaluationConfig)):
             check_shares(spec.batch_size, frame.gpus)
@@ -77,25 +80,48 @@ class JobService:
             last_sequence=0,
         )
         body_hash = _hash_of(kind, frame)
+        own = None if given is None else await self._own_copy(job, given)
+        try:
+            return await self._enter(job, own, body_hash, source, idempotency_key)
+        except BaseException:
+            if own is not None:
+                await self._artifacts.delete_job(job.id)
+            raise
+
+    async def _enter(
+        self, job: Job, own: Checkpoint | None, body_hash: str, source: UUID | None, idempotency_key: str | None
+    ) -> Submitted:
+        """Write the rows. An earlier job of the same key is answered instead, and the copy taken away."""
         try:
             async with self._database.transaction() as session:
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
+                    await self._artifacts.delete_job(job.id)
                     return Submitted(earlier, replayed=True)
                 await hold(session, job.spec)
                 session.add(job)
                 await session.flush()
+                if own is not None:
+                    session.add(own)
                 await _announce_queued(session, job)
                 if idempotency_key:
                     session.add(IdempotencyKey(key=idempotency_key, body_hash=body_hash, job_id=job.id))
                 await _as_stored(session, job)
         except IntegrityError as error:
-            # Two requests with one key at the same moment: the other one won. Else the search has just been deleted.
+            # Two requests with one key at the same moment: the other one won. Else the source has just been deleted.
             async with self._database.transaction() as session:
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
+                    await self._artifacts.delete_job(job.id)
                     return Submitted(earlier, replayed=True)
-            raise not_found("search", source) from error
+            raise not_found("job", source) from error
         self._waker.nudge()
         return Submitted(job, replayed=False)
+
+    async def _own_copy(self, job: Job, given: Stored) -> Checkpoint:
+        key = self._artifacts.key(job.id, 0, "given.pt")
+        await self._artifacts.link(given.key, key)
+        return Checkpoint(
+            id=uuid7(), job_id=job.id, epoch=0, attempt=0, key=key, sha256=given.sha256, size=given.size, metrics={}
+        )
 
     async def get(self, job_id: UUID, kind: JobKind | None = None) -> Job:
         """404 when there is no such job of that kind."""

@@ -1,4 +1,4 @@
-"""Checkpoints by their own id."""
+"""Checkpoints by their own id, whichever job they are of; and those that people upload."""
 
 from __future__ import annotations
 
@@ -6,18 +6,80 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
 
-from api.deps import Jobs, Reading, Store
-from api.downloads import FILE_ANSWERS, file_answer
-from api.problems import documented
+from api.artifacts import Stored
+from api.checkpoints.intake import take
+from api.checkpoints.uploads import key_of
+from api.deps import Jobs, Reading, Store, Uploads
+from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer, stored_answer
+from api.problems import conflict, documented
+from api.routes.collection import Cursor, Limit
+from api.schemas.checkpoints import UploadList, UploadOut
+from api.views import upload_out
 
-router = APIRouter(tags=["checkpoints"], responses=documented(422, 503))
+router = APIRouter(prefix="/checkpoints", tags=["checkpoints"], responses=documented(422, 503))
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "genotype": {
+            "type": "string",
+            "description": "of a state_dict of the DARTS authors: a known name, Python text, JSON or mmrazor YAML",
+        },
+    },
+}
 
 
-@router.head("/checkpoints/{checkpoint_id}", operation_id="head_checkpoint", responses=FILE_ANSWERS)
-@router.get("/checkpoints/{checkpoint_id}", response_class=Response, responses=FILE_ANSWERS)
+@router.post(
+    "",
+    status_code=201,
+    responses=documented(400, 413, 415, 507) | {200: {"model": UploadOut, "description": "the file was there already"}},
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
+)
+async def upload_checkpoint(request: Request, response: Response, uploads: Uploads, store: Store) -> UploadOut:
+    """Bring a checkpoint along, to be scored: one of ours, or a state_dict of the DARTS authors with its genotype.
+
+    Streamed to disk. 422 for what is neither, pickled objects above all. The same file again answers the first one.
+    """
+    upload, new = await take(request, uploads, store)
+    response.headers["Location"] = f"/checkpoints/{upload.id}"
+    if not new:
+        response.status_code = 200
+    return upload_out(upload)
+
+
+@router.get("")
+async def list_uploaded_checkpoints(uploads: Uploads, limit: Limit = 50, cursor: Cursor = None) -> UploadList:
+    """The uploaded ones, newest first; `GET /evaluations/{id}/checkpoints` has an evaluation's."""
+    page = await uploads.list(limit=limit + 1, cursor=cursor)
+    more = str(page[limit - 1].id) if len(page) > limit else None
+    return UploadList(items=[upload_out(u) for u in page[:limit]], next_cursor=more)
+
+
+@router.delete("/{checkpoint_id}", status_code=204, responses=documented(404, 409))
+async def delete_uploaded_checkpoint(checkpoint_id: UUID, uploads: Uploads, reading: Reading) -> None:
+    """Forget an uploaded file; its scores stay. 409 for a job's checkpoint, which goes with its job."""
+    if await uploads.find(checkpoint_id) is None:
+        checkpoint = await reading.checkpoint_by_id(checkpoint_id)
+        raise conflict(f"this checkpoint belongs to the job {checkpoint.job_id}: it goes when the job is deleted")
+    await uploads.delete(checkpoint_id)
+
+
+@router.head("/{checkpoint_id}", operation_id="head_checkpoint", responses=FILE_ANSWERS)
+@router.get("/{checkpoint_id}", response_class=Response, responses=FILE_ANSWERS)
 async def download_checkpoint_by_id(
-    request: Request, checkpoint_id: UUID, reading: Reading, jobs: Jobs, store: Store
+    request: Request,
+    checkpoint_id: UUID,
+    reading: Reading,
+    uploads: Uploads,
+    jobs: Jobs,
+    store: Store,
+    wanted: WantedFile = "torch",
 ) -> Response:
     """The file of one checkpoint."""
+    if upload := await uploads.find(checkpoint_id):
+        stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
+        return await stored_answer(request, store, stored, str(upload.id), wanted)
     checkpoint = await reading.checkpoint_by_id(checkpoint_id)
-    return file_answer(request, store, checkpoint, (await jobs.get(checkpoint.job_id)).name)
+    job = await jobs.get(checkpoint.job_id)
+    return await checkpoint_answer(request, store, checkpoint, job.name, wanted)

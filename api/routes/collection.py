@@ -35,7 +35,7 @@ async def page_of(jobs: JobService, filters: Filters, limit: int, cursor: UUID |
     """One page, and where the next one starts."""
     page = await jobs.list(filters, limit=limit + 1, cursor=cursor)
     more = str(page[limit - 1].id) if len(page) > limit else None
-    return JobList(items=[job_out(j) for j in page[:limit]], next_cursor=more)
+    return JobList(items=[job_out(j, whole=False) for j in page[:limit]], next_cursor=more)
 
 
 def job_router(kind: JobKind) -> APIRouter:

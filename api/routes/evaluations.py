@@ -9,11 +9,12 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from api.deps import Datasets, Genotypes, Jobs, Reading, Store
-from api.downloads import FILE_ANSWERS, file_answer
+from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer
 from api.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.evaluations import EvaluationCreate
 from api.schemas.jobs import CheckpointList, JobKind, JobOut
+from api.schemas.scores import WhichEpoch
 from api.views import checkpoint_out, job_out
 from darts_core.configs import EvaluationConfig
 
@@ -82,8 +83,9 @@ async def download_checkpoint(
     jobs: Jobs,
     reading: Reading,
     store: Store,
-    epoch: Annotated[str, Query(pattern=r"^(best|last|[1-9][0-9]{0,8})$")] = "best",
+    epoch: Annotated[WhichEpoch, Query()] = "best",
+    wanted: WantedFile = "torch",
 ) -> Response:
     """The trained network as a file for `torch.load(weights_only=True)`. 409 while there is none."""
     job = await jobs.get(job_id, JobKind.EVALUATION)
-    return file_answer(request, store, await reading.checkpoint(job, epoch), job.name)
+    return await checkpoint_answer(request, store, await reading.checkpoint(job, epoch), job.name, wanted)

@@ -21,6 +21,7 @@ from api.schemas.worker import (
     Finish,
     Heartbeat,
     LogReport,
+    PartialReport,
     Presence,
     Release,
     Sha256,
@@ -57,6 +58,12 @@ async def beat(attempt_id: UUID, token: AttemptToken, body: Heartbeat, attempts:
 async def report_epoch(attempt_id: UUID, token: AttemptToken, body: EpochReport, attempts: Attempts) -> Directive:
     """Report a finished epoch. 409 also when its checkpoint is not stored."""
     return await attempts.report_epoch(attempt_id, token, body)
+
+
+@router.post("/attempts/{attempt_id}/partials", responses=_FENCED)
+async def report_partial(attempt_id: UUID, token: AttemptToken, body: PartialReport, attempts: Attempts) -> Directive:
+    """Report a checkpoint made in the middle of an epoch. 409 also when it is not stored, or of another epoch."""
+    return await attempts.report_partial(attempt_id, token, body)
 
 
 @router.post("/attempts/{attempt_id}/logs", responses=_FENCED)

@@ -15,11 +15,12 @@ class JobKind(StrEnum):
 
     SEARCH = "search"
     EVALUATION = "evaluation"
+    SCORE = "score"
 
     @property
     def collection(self) -> str:
         """The path of this kind's jobs, without slashes."""
-        return {"search": "searches", "evaluation": "evaluations"}[self.value]
+        return {"search": "searches", "evaluation": "evaluations", "score": "scores"}[self.value]
 
 
 class Status(StrEnum):
@@ -120,6 +121,7 @@ class JobOut(BaseModel):
     finished_at: datetime | None
     metrics: dict[str, float] | None = Field(description="of the latest epoch")
     best: dict[str, float] | None = Field(description="the best epoch and its metrics")
+    result: dict[str, Any] | None = Field(None, description="of a score: what is no flat metric; not in lists")
     error: Failure | None
     links: dict[str, str]
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Table, Text
+from api.schemas.scores import ScoreResult
 from darts_core.genotypes import parse, to_json
 
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
@@ -45,9 +46,10 @@ class Claim(_Message):
 
 
 class Resume(BaseModel):
-    """The last stored epoch and the file to go on from."""
+    """The last stored epoch and the file to go on from; `step` counts the steps done behind it."""
 
     epoch: int
+    step: int = 0
     file: str
     sha256: str
     size: int
@@ -101,6 +103,17 @@ class EpochReport(_Message):
     seconds: Number = Field(ge=0)
     genotype: StoredGenotype | None = None
     alphas: dict[str, Table] | None = None
+    result: ScoreResult | None = None
+    checkpoint: FileName = Field(description="the epoch's file: a checkpoint, of a score its logits")
+    sha256: Sha256
+
+
+class PartialReport(_Message):
+    """A checkpoint made in the middle of the epoch behind `epoch`; it has been uploaded before."""
+
+    n: ReportNumber
+    epoch: int = Field(ge=0, lt=2**31, description="the last finished one; 0 in the first")
+    step: int = Field(ge=1, lt=2**31, description="steps done of the open epoch")
     checkpoint: FileName
     sha256: Sha256
 

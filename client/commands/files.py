@@ -1,9 +1,9 @@
-"""`dartboard download`: what a job made."""
+"""`dartboard download`, `export` and `import`: what a job made, in the format that is wanted."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,17 +11,61 @@ from client.options import DEFAULT_URL, Json, Key, Url
 
 
 def download(
-    evaluation_id: Annotated[str, typer.Argument(metavar="ID", help="Of an evaluation.")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="Of an evaluation; of a score, for its logits.")],
     to: Annotated[Path, typer.Option("-o", "--output", help="A folder, or a file's name.")] = Path(),
     epoch: Annotated[str, typer.Option(help="best, last or a number.")] = "best",
+    format_: Annotated[
+        Literal["torch", "safetensors"], typer.Option("--format", help="safetensors: the weights alone.")
+    ] = "torch",
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Download a trained checkpoint; a broken download is continued."""
+    """Download a trained checkpoint, or a score's logits; a broken download is continued."""
     from client.output import print_json
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
-        path = dartboard.download_checkpoint(evaluation_id, to, epoch)
+        if dartboard.job(job_id).kind == "score":
+            path = dartboard.download_logits(job_id, to)
+        else:
+            path = dartboard.download_checkpoint(job_id, to, epoch, format_)
     print_json({"file": str(path)}) if json else typer.echo(path)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="A checkpoint.")],
+    to: Annotated[Path, typer.Option("-o", "--output", help="x.onnx or x.safetensors: the ending says the format.")],
+    json: Json = False,
+) -> None:
+    """Write a checkpoint's network as ONNX, or its weights as safetensors. Needs no service."""
+    from client.output import print_json
+    from darts_core.errors import CheckpointError
+    from darts_core.export import export as write
+
+    try:
+        write(file, to)
+    except CheckpointError as error:
+        raise typer.BadParameter(str(error)) from error
+    print_json({"file": str(to)}) if json else typer.echo(to)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="A state_dict of the DARTS authors' CNN.")],
+    genotype: Annotated[str, typer.Option(help="Its cell: a known name, a text, or a file that holds one.")],
+    to: Annotated[Path, typer.Option("-o", "--output", help="The checkpoint to write.")],
+    dataset: Annotated[str | None, typer.Option(help="What it was trained on; by its classes unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """Turn a state_dict of the DARTS authors into a checkpoint. Needs no service."""
+    from client.genotypes import read_genotype
+    from client.output import print_json
+    from darts_core import checkpoints
+    from darts_core.errors import CheckpointError
+    from darts_core.imports import read_authors
+
+    try:
+        checkpoints.save(read_authors(file, read_genotype(genotype), dataset=dataset), to)
+    except CheckpointError as error:
+        raise typer.BadParameter(str(error)) from error
+    print_json({"file": str(to)}) if json else typer.echo(to)

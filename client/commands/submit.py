@@ -1,4 +1,4 @@
-"""`dartboard search` and `dartboard evaluate`: queue a job, and watch it unless told not to."""
+"""`dartboard search`, `evaluate` and `score`: queue a job, and watch it unless told not to."""
 
 from __future__ import annotations
 
@@ -92,6 +92,53 @@ def evaluate(
     _submit("evaluation", body, url, key, detach=detach, json=json)
 
 
+def score(
+    source: Annotated[
+        str, typer.Argument(help="An evaluation's, a search's or a checkpoint's id, or a file, which is uploaded.")
+    ],
+    dataset: Annotated[str | None, typer.Option(help="Its test images are measured; the checkpoint's own.")] = None,
+    epoch: Annotated[str | None, typer.Option(help="Of an evaluation or a search: best, last or a number.")] = None,
+    genotype: Annotated[
+        str | None, typer.Option(help="Of a file that is a state_dict of the DARTS authors: a name or a text.")
+    ] = None,
+    batch_size: BatchSize = None,
+    name: Name = None,
+    priority: Priority = None,
+    set_: Set = None,
+    detach: Detach = False,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Measure a checkpoint on a data set's test images."""
+    given = fields(set_, dataset=dataset, epoch=epoch, batch_size=batch_size, name=name, priority=priority)
+    _submit("score", {**_scored(source, genotype, url, key), **given}, url, key, detach=detach, json=json)
+
+
+def _scored(source: str, genotype: str | None, url: str, key: str | None) -> dict[str, str]:
+    """The field that names what is measured; a file is uploaded for it."""
+    from pathlib import Path
+    from uuid import UUID
+
+    from client.errors import ProblemError
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        try:
+            wanted = UUID(source)
+        except ValueError:
+            return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source), genotype).id)}
+        if genotype is not None:
+            raise typer.BadParameter("goes with a file only", param_hint="--genotype")
+        try:
+            kind = dartboard.job(wanted).kind
+        except ProblemError as error:
+            if error.status != 404:
+                raise
+            return {"checkpoint_id": source}
+        return {f"{kind}_id": source}
+
+
 def _source(text: str) -> dict[str, str]:
     from uuid import UUID
 
@@ -119,6 +166,8 @@ def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detac
         job = watch(dartboard, job, json=json)
         if kind == "search" and job.status == "succeeded" and not json:
             console.print(dartboard.genotype(job.id).text, soft_wrap=True)
+        elif kind == "score" and job.status == "succeeded" and not json:
+            console.print(f"curl -OJ {dartboard.url}/scores/{job.id}/logits", soft_wrap=True)
         elif job.status == "succeeded" and not json:
             console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(job.id)}", soft_wrap=True)
         raise typer.Exit(finish(job, remarks.print))

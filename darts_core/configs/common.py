@@ -45,6 +45,16 @@ class RunConfig(BaseModel):
     deterministic: bool | None = Field(
         None, description="bit-for-bit repeatable on the same hardware; unset: on a CPU yes, on a GPU no"
     )
+    checkpoint_every: int | None = Field(
+        None, ge=1, le=100_000, description="keep each k-th epoch's checkpoint, besides the best and the last"
+    )
+    checkpoint_seconds: float = Field(
+        600.0,
+        gt=0,
+        le=1e9,
+        allow_inf_nan=False,
+        description="an epoch that takes longer is saved in its middle this often, to be resumed from there",
+    )
 
     def given(self) -> dict[str, Any]:
         """The fields somebody set, as opposed to those that fell to their default."""

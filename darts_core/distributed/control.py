@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from darts_core.checkpoints import Checkpoint
 from darts_core.control import Control, Progress
 from darts_core.distributed.group import Group
 
@@ -20,6 +21,11 @@ class SharedControl:
         """Rank 0's alone: the others stand where it stands."""
         if self._group.leads:
             self._control.progress(progress)
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Rank 0's alone: the others hold the same."""
+        if self._group.leads:
+            self._control.keep(checkpoint)
 
 
 def shared(control: Control, group: Group) -> Control:

@@ -116,6 +116,8 @@ class _Ranks:
                     return report_of(message["value"])
                 case "progress":
                     control.progress(Progress(*message["at"]))
+                case "checkpoint":
+                    control.keep(message["value"])
                 case "end":
                     ended += 1
                     if ended == len(self._pipes):

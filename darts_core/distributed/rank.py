@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from darts_core.checkpoints import Checkpoint
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.control import Progress
 from darts_core.distributed import group as groups
@@ -57,6 +58,10 @@ class _Parent:
 
     def progress(self, progress: Progress) -> None:
         self.say("progress", at=[progress.epoch, progress.epochs, progress.step, progress.steps])
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        with self._sending:
+            send_tensors(self._pipe, "checkpoint", {**checkpoint})
 
     def _listen(self) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from darts_core.training.run import (
     DATA_ROOT,
     UNCONTROLLED,
     DeviceData,
+    OpenEpoch,
     Steps,
     check_finite,
     check_ranks,
@@ -116,6 +116,7 @@ class _Evaluation:
         )
         self.drop_path_source = generator(config.seed, "drop-path", device=data.device)
         self.best: dict[str, Any] = {}
+        self.interrupted: OpenEpoch | None = None
 
     def reports(self, after: int) -> Iterator[EpochReport]:
         for epoch in range(after + 1, self.config.epochs + 1):
@@ -131,15 +132,16 @@ class _Evaluation:
         self.optimizer.load_state_dict(state["weight_optimizer"])
         restored(self.drop_path_source, state["drop_path"])
         self.best = state["best"]
+        self.interrupted = OpenEpoch.of(checkpoint)
 
     def _epoch(self, epoch: int) -> EpochReport:
-        started = time.perf_counter()
         config = self.config
         lr = weight_lr(config, epoch, config.epochs)
         self.optimizer.param_groups[0]["lr"] = lr
         drop_path = linear(epoch, config.epochs, config.drop_path)
         self.network.set_drop_path(drop_path, self.drop_path_source, self.group)
-        trained = self._train(epoch)
+        steps, tally = self._train(epoch)
+        trained = tally.result(self.group)
         metrics = {"train_loss": trained.loss, "train_accuracy": trained.accuracy}
         images, labels = self.data.validation(self.held_out)
         if len(images):
@@ -154,28 +156,46 @@ class _Evaluation:
             metrics |= {"test_loss": tested.loss, "test_accuracy": tested.accuracy}
         metrics |= {"weight_lr": lr, "drop_path": drop_path}
         check_finite(epoch, metrics)
-        checkpoint = frame("evaluation", epoch, config, self.data, metrics)
+        checkpoint = self._checkpoint(epoch, epoch * self.feed.steps, metrics)
+        return EpochReport(epoch, metrics, steps.seconds, None, None, checkpoint)
+
+    def _checkpoint(self, epoch: int, step: int, metrics: dict[str, float]) -> Checkpoint:
+        """epoch: the last finished one. step: steps done in all epochs."""
+        checkpoint = frame("evaluation", epoch, self.config, self.data, metrics)
         checkpoint["weights"] = on_cpu(self.network.state_dict())
-        checkpoint["genotype"] = dict(config.genotype)
+        checkpoint["genotype"] = dict(self.config.genotype)
         checkpoint["resume"] = {
             "weight_optimizer": on_cpu(self.optimizer.state_dict()),
             "drop_path": captured(self.drop_path_source),
-            "step": epoch * self.feed.steps,
+            "step": step,
             "best": dict(self.best),
         }
-        return EpochReport(epoch, metrics, time.perf_counter() - started, None, None, checkpoint)
+        return checkpoint
 
-    def _train(self, epoch: int) -> Measured:
+    def _train(self, epoch: int) -> tuple[Steps, Tally]:
         self.network.train()
-        steps = Steps(self.control, epoch, self.config.epochs, self.feed.steps)
         tally = Tally(self.data.device)
-        for step in range(self.feed.steps):
-            steps.before()
+
+        def in_the_middle(opened: OpenEpoch) -> Checkpoint:
+            return opened.into(self._checkpoint(epoch - 1, (epoch - 1) * self.feed.steps + opened.steps, {}))
+
+        steps = Steps(
+            self.control,
+            epoch=epoch,
+            epochs=self.config.epochs,
+            steps=self.feed.steps,
+            tally=tally,
+            group=self.group,
+            resumed=self.interrupted,
+            save_seconds=self.config.checkpoint_seconds,
+            checkpoint=in_the_middle,
+        )
+        self.interrupted = None
+        for step in steps:
             batch = self.feed.batch((epoch - 1) * self.feed.steps + step)
             loss, logits = self._step(batch)
             tally.add(loss, logits, batch.labels)
-            steps.after(step)
-        return tally.result(self.group)
+        return steps, tally
 
     def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Move the weights once; gives the loss and the logits of this rank's share of the batch."""

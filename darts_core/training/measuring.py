@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +40,21 @@ class Tally:
         """loss: mean over the batch. logits: (N, classes). labels: (N,)."""
         self._sums += _sums(loss, logits, labels)
         self._images += len(labels)
+
+    def state(self, group: Group = ALONE) -> dict[str, Any]:
+        """The sums so far, for a checkpoint: a row a rank, (ranks, 2), and the images of all. Every rank must ask."""
+        rows = torch.zeros(group.size, 2, dtype=torch.float64, device=self._sums.device)
+        rows[group.rank] = self._sums
+        return {"sums": group.sum(rows), "images": group.size * self._images}
+
+    def restore(self, state: dict[str, Any], group: Group = ALONE) -> None:
+        """Go on from sums put away with `state`; with another number of ranks, rank 0 takes them all."""
+        rows = state["sums"]
+        if len(rows) == group.size:
+            self._sums.copy_(rows[group.rank])
+        elif group.leads:
+            self._sums.copy_(rows.sum(dim=0))
+        self._images = state["images"] // group.size
 
     def result(self, group: Group = ALONE) -> Measured:
         """The means so far, over all ranks; waits for the device. At least one batch must have been added to each,

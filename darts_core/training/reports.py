@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
-from darts_core.checkpoints import Checkpoint
+from darts_core.checkpoints import Checkpoint, save
 from darts_core.genotypes import Genotype
 
 
@@ -24,3 +25,7 @@ class EpochReport:
     genotype: Genotype | None
     alphas: dict[str, Tensor] | None
     checkpoint: Checkpoint
+
+    def save(self, path: Path) -> str:
+        """Write the checkpoint, whole or not at all; gives the file's sha256. Raises OSError."""
+        return save(self.checkpoint, path)

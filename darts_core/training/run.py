@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from torch import Tensor
 
-from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind
+from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind, on_cpu
 from darts_core.configs.common import RunConfig, TrainingConfig
 from darts_core.control import Control, Progress, Uncontrolled
 from darts_core.data import load
@@ -23,6 +24,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import CheckpointError, Diverged, Stopped
 from darts_core.layout import Stem, stem_for
 from darts_core.training.determinism import is_deterministic
+from darts_core.training.measuring import Tally
 from darts_core.training.precision import precision_of, uses_tf32
 
 DATA_ROOT: Final = Path("data")
@@ -98,20 +100,73 @@ def with_stem(config: Config, data: DeviceData) -> Config:
     return config.model_copy(update={"stem": stem_of(config, data)})
 
 
+@dataclass(frozen=True)
+class OpenEpoch:
+    """What an interrupted run had done of the epoch it was in: `steps` of it, in `seconds`, with these sums."""
+
+    steps: int
+    tally: dict[str, Any]
+    seconds: float
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> OpenEpoch | None:
+        """The epoch that the checkpoint was made in the middle of; None for one made at an epoch's end."""
+        saved = checkpoint["resume"].get("open")
+        return None if saved is None else cls(**saved)
+
+    def into(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The same checkpoint, marked as made at this point."""
+        checkpoint["resume"]["open"] = asdict(self)
+        return checkpoint
+
+
 class Steps:
-    """The steps of one epoch: asks before each whether to go on, tells after each how far it has come."""
+    """The steps of one epoch: asks before each whether to go on, tells after each how far it has come.
 
-    def __init__(self, control: Control, epoch: int, epochs: int, steps: int) -> None:
+    In an epoch that takes longer than `save_seconds` it hands a checkpoint to the control between two steps, and does
+    so again whenever that time has passed.
+    """
+
+    def __init__(
+        self,
+        control: Control,
+        *,
+        epoch: int,
+        epochs: int,
+        steps: int,
+        tally: Tally,
+        group: Group,
+        resumed: OpenEpoch | None,
+        save_seconds: float,
+        checkpoint: Callable[[OpenEpoch], Checkpoint],
+    ) -> None:
+        """tally: the epoch's running sums; those of `resumed` are put back. checkpoint: makes one of this moment."""
         self._control, self._epoch, self._epochs, self._steps = control, epoch, epochs, steps
+        self._group = group
+        self._tally, self._save_seconds, self._checkpoint = tally, save_seconds, checkpoint
+        self._first, self._earlier = 0, 0.0
+        if resumed is not None:
+            self._first, self._earlier = resumed.steps, resumed.seconds
+            tally.restore(resumed.tally, group)
+        self._began = self._saved = time.perf_counter()
 
-    def before(self) -> None:
-        """Raises Stopped when the control asks for it."""
-        if self._control.should_stop():
-            raise Stopped(f"stopped in epoch {self._epoch}")
+    @property
+    def seconds(self) -> float:
+        """Spent on this epoch, by interrupted runs as well."""
+        return self._earlier + time.perf_counter() - self._began
 
-    def after(self, step: int) -> None:
-        """Step `step` (from 0) is done."""
-        self._control.progress(Progress(self._epoch, self._epochs, step + 1, self._steps))
+    def __iter__(self) -> Iterator[int]:
+        """The steps (from 0) still to do. Raises Stopped when the control asks for it."""
+        for step in range(self._first, self._steps):
+            if self._control.should_stop():
+                raise Stopped(f"stopped in epoch {self._epoch}")
+            yield step
+            self._control.progress(Progress(self._epoch, self._epochs, step + 1, self._steps))
+            if self._group.agree(time.perf_counter() - self._saved >= self._save_seconds):
+                opened = OpenEpoch(step + 1, on_cpu(self._tally.state(self._group)), self.seconds)
+                if self._group.leads:
+                    self._control.keep(self._checkpoint(opened))
+                self._saved = time.perf_counter()
 
 
 def environment(config: RunConfig, device: torch.device, ranks: int) -> Environment:

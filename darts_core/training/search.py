@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,16 +18,17 @@ from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Diverged, GenotypeError
-from darts_core.genotypes import to_json
+from darts_core.genotypes import Genotype, to_json
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.determinism import repeatable, seeded
-from darts_core.training.measuring import Measured, Tally, measure
+from darts_core.training.measuring import Tally, measure
 from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
     UNCONTROLLED,
     DeviceData,
+    OpenEpoch,
     Steps,
     check_finite,
     check_ranks,
@@ -52,10 +52,10 @@ def run_search(
 ) -> Iterator[EpochReport]:
     """Search, and report after every epoch. The next epoch starts when the next report is asked for.
 
-    data_root: where data sets lie. device: a GPU if there is one, unless told. resume_from: go on behind that epoch,
-    to the same bits as an undisturbed run (same hardware and threads, `deterministic`); nothing is reported behind the
-    last epoch. gpus: compute on that many, a process each, which share every batch; on a CPU that many processes.
-    group: the processes that this one already computes with.
+    data_root: where data sets lie. device: a GPU if there is one, unless told. resume_from: go on behind that epoch, or
+    in the middle of the next, to the same bits as an undisturbed run (same hardware and threads, `deterministic`);
+    nothing is reported behind the last epoch. gpus: compute on that many, a process each, which share every batch; on
+    a CPU that many processes. group: the processes that this one already computes with.
 
     The training images are cut in two by the seed: one part trains the weights, the other the alphas; validation
     images that the data set brings are left alone, so that cells can be chosen by them. Metrics:
@@ -125,6 +125,7 @@ class _Search:
             group=self.group,
             accumulate=config.accumulate,
         )
+        self.interrupted: OpenEpoch | None = None
 
     def reports(self, after: int) -> Iterator[EpochReport]:
         for epoch in range(after + 1, self.config.epochs + 1):
@@ -140,13 +141,14 @@ class _Search:
         state = on_cpu(checkpoint["resume"])
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
+        self.interrupted = OpenEpoch.of(checkpoint)
 
     def _epoch(self, epoch: int) -> EpochReport:
-        started = time.perf_counter()
         config = self.config
         lr = weight_lr(config, epoch, config.epochs)
         self.weight_optimizer.param_groups[0]["lr"] = lr
-        trained = self._train(epoch)
+        steps, tally = self._train(epoch)
+        trained = tally.result(self.group)
         images, labels = self.data.train_images[self.alpha_part], self.data.train_labels[self.alpha_part]
         validated = measure(self.network, images, labels, self.data.normalise, control=self.control, group=self.group)
         metrics = {
@@ -157,29 +159,52 @@ class _Search:
             "weight_lr": lr,
         }
         check_finite(epoch, metrics)
+        genotype = self._genotype(epoch)
+        checkpoint = self._checkpoint(epoch, epoch * self.weight_feed.steps, genotype, metrics)
+        return EpochReport(epoch, metrics, steps.seconds, genotype, on_cpu(self.network.alphas), checkpoint)
+
+    def _genotype(self, epoch: int) -> Genotype:
         try:
-            genotype = self.network.genotype()
+            return self.network.genotype()
         except GenotypeError as error:
             raise Diverged(f"epoch {epoch}: the alphas are not finite any more; lower alpha_lr ({error})") from error
-        checkpoint = frame("search", epoch, config, self.data, metrics)
+
+    def _checkpoint(self, epoch: int, step: int, genotype: Genotype, metrics: dict[str, float]) -> Checkpoint:
+        """epoch: the last finished one. step: steps done in all epochs."""
+        checkpoint = frame("search", epoch, self.config, self.data, metrics)
         checkpoint["weights"] = on_cpu(self.network.state_dict())
         checkpoint["alphas"] = on_cpu(self.network.alphas)
         checkpoint["genotype"] = to_json(genotype)
         checkpoint["resume"] = {
             "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
             "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
-            "step": epoch * self.weight_feed.steps,
+            "step": step,
         }
-        seconds = time.perf_counter() - started
-        return EpochReport(epoch, metrics, seconds, genotype, on_cpu(self.network.alphas), checkpoint)
+        return checkpoint
 
-    def _train(self, epoch: int) -> Measured:
+    def _train(self, epoch: int) -> tuple[Steps, Tally]:
         self.network.train()
         count = self.weight_feed.steps
-        steps = Steps(self.control, epoch, self.config.epochs, count)
         tally = Tally(self.data.device)
-        for step in range(count):
-            steps.before()
+
+        def in_the_middle(opened: OpenEpoch) -> Checkpoint:
+            return opened.into(
+                self._checkpoint(epoch - 1, (epoch - 1) * count + opened.steps, self._genotype(epoch), {})
+            )
+
+        steps = Steps(
+            self.control,
+            epoch=epoch,
+            epochs=self.config.epochs,
+            steps=count,
+            tally=tally,
+            group=self.group,
+            resumed=self.interrupted,
+            save_seconds=self.config.checkpoint_seconds,
+            checkpoint=in_the_middle,
+        )
+        self.interrupted = None
+        for step in steps:
             number = (epoch - 1) * count + step
             training, validation = self.weight_feed.batch(number), self.alpha_feed.batch(number)
             loss, logits = search_step(
@@ -193,5 +218,4 @@ class _Search:
                 self.config.accumulate,
             )
             tally.add(loss, logits, training.labels)
-            steps.after(step)
-        return tally.result(self.group)
+        return steps, tally

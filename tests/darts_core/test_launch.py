@@ -23,6 +23,8 @@ from darts_core.training.measuring import measure
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import UNCONTROLLED
 
+from same_bits import assert_same_bits
+
 MakeSearch = Callable[..., SearchConfig]
 MakeEvaluation = Callable[..., EvaluationConfig]
 
@@ -44,6 +46,7 @@ class Recorder:
 
     def __init__(self, stop_at: int = 10**9) -> None:
         self.told: list[Progress] = []
+        self.kept: list[checkpoints.Checkpoint] = []
         self.stop_at = stop_at
 
     def should_stop(self) -> bool:
@@ -51,6 +54,9 @@ class Recorder:
 
     def progress(self, progress: Progress) -> None:
         self.told.append(progress)
+
+    def keep(self, checkpoint: checkpoints.Checkpoint) -> None:
+        self.kept.append(checkpoint)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +103,23 @@ def test_validation_on_two_ranks_is_exactly_that_of_one(
     )
     assert report.metrics["validation_loss"] == measured.loss
     assert report.metrics["validation_accuracy"] == measured.accuracy
+
+
+def test_two_ranks_go_on_in_the_middle_of_an_epoch_to_the_same_bits(
+    undisturbed: list[EpochReport], config: SearchConfig, data_root: Path
+) -> None:
+    saving, control = config.model_copy(update={"checkpoint_seconds": 1e-9}), Recorder()
+    reports = run_search(saving, data_root=data_root, gpus=2, control=control)
+    next(reports)
+    control.stop_at = len(control.told) + 1
+    with pytest.raises(Stopped):
+        next(reports)
+    middle = next(c for c in control.kept if c["epoch"] == 1)
+    assert middle["resume"]["step"] == 4
+    [resumed] = run_search(saving, data_root=data_root, gpus=2, resume_from=middle)
+    assert resumed.metrics == undisturbed[1].metrics
+    assert_same_bits(resumed.alphas, undisturbed[1].alphas)
+    assert_same_bits(resumed.checkpoint["weights"], undisturbed[1].checkpoint["weights"])
 
 
 def test_a_checkpoint_goes_on_with_as_many_ranks_alone(

@@ -41,6 +41,9 @@ class Recorder:
     def progress(self, progress: Progress) -> None:
         self.told.append(progress)
 
+    def keep(self, checkpoint: checkpoints.Checkpoint) -> None:
+        pass
+
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_resumed_search_equals_the_undisturbed_one_bit_for_bit(

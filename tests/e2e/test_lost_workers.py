@@ -43,6 +43,22 @@ def test_a_search_whose_working_process_is_killed_ends_with_the_same_alphas_bit_
     assert [e.alphas for e in stored] == undisturbed
 
 
+def test_a_search_killed_in_a_long_epoch_goes_on_in_its_middle_with_the_same_alphas_bit_for_bit(
+    dartboard: Dartboard,
+    submit: Callable[..., JobOut],
+    worker_child: Callable[[], psutil.Process],
+    undisturbed: list[Any],
+) -> None:
+    job = submit(epochs=EPOCHS, checkpoint_seconds=0.1)
+    until(dartboard.follow(job), lambda e: e.kind == "log" and "in the middle of epoch 2" in e.data["message"])
+    worker_child().kill()
+    ended = dartboard.wait(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    assert [e.alphas for e in dartboard.epochs(ended.id)] == undisturbed
+    messages = [line.message for line in dartboard.logs(ended.id)]
+    assert any("from epoch 1 and" in message for message in messages)
+
+
 def test_a_search_whose_whole_worker_is_killed_ends_with_the_same_alphas_bit_for_bit(
     stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut], undisturbed: list[Any]
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from api.schemas.jobs import JobKind
 from darts_core.control import Control
+from darts_core.scoring import ScoreReport
 from darts_core.training.reports import EpochReport
 
 
@@ -16,12 +17,17 @@ class Runner(Protocol):
 
     def __call__(
         self, spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control, gpus: int
-    ) -> Iterator[EpochReport]:
+    ) -> Iterator[EpochReport] | Iterator[ScoreReport]:
         """Raises what darts_core raises."""
 
 
 def runner_of(kind: JobKind) -> Runner:
     """The runner of this kind."""
-    from worker.runners import evaluation, search
+    from worker.runners import evaluation, score, search
 
-    return {JobKind.SEARCH: search.run, JobKind.EVALUATION: evaluation.run}[kind]
+    runners: dict[JobKind, Runner] = {
+        JobKind.SEARCH: search.run,
+        JobKind.EVALUATION: evaluation.run,
+        JobKind.SCORE: score.run,
+    }
+    return runners[kind]

@@ -1,0 +1,1 @@
+"""Checkpoints that people bring along, and checkpoints in other formats. Without torch."""

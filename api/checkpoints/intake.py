@@ -1,0 +1,47 @@
+"""From a form to an uploaded checkpoint: its file goes straight to the disk."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from uuid_utils.compat import uuid7
+
+from api.artifacts import Artifacts, Stored, StoreFullError
+from api.checkpoints.uploads import UploadService
+from api.models import Upload
+from api.multipart import Part, parts
+from api.problems import ProblemError, invalid
+
+
+async def take(request: Request, uploads: UploadService, store: Artifacts) -> tuple[Upload, bool]:
+    """The upload, and whether it is new. Fields: `file`, and `genotype` before or behind it.
+
+    Raises ProblemError; nothing of a refused file stays.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise ProblemError(415, "send a form: curl -F file=@FILE (multipart/form-data)")
+    # Under `incoming`, whose leftovers are cleared away at the next start.
+    key = f"incoming/{uuid7()}"
+    try:
+        arrived: tuple[Stored, str] | None = None
+        fields: dict[str, str] = {}
+        async for part in parts(request):
+            if part.name == "file":
+                if arrived is not None:
+                    raise invalid("file", "one file at a time")
+                arrived = await _stored(part, store, key), part.filename or ""
+            elif part.name == "genotype":
+                fields[part.name] = await part.text()
+            else:
+                raise invalid(part.name or "form", "is unknown; a form has `file` and `genotype`")
+        if arrived is None:
+            raise invalid("file", "is missing: send the file under this name")
+        return await uploads.take(*arrived, fields.get("genotype"))
+    finally:
+        await store.delete([key])
+
+
+async def _stored(part: Part, store: Artifacts, key: str) -> Stored:
+    try:
+        return await store.put(key, part.content, None)
+    except StoreFullError as error:
+        raise ProblemError(507, f"{error}; free some space there and try again") from error

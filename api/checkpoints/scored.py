@@ -1,0 +1,84 @@
+"""From what a score's body names to the file that is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from api.artifacts import Stored
+from api.checkpoints.uploads import UploadService, key_of
+from api.datasets.service import DatasetService
+from api.jobs.reading import Reader
+from api.jobs.service import JobService
+from api.models import Checkpoint, Job, Upload
+from api.problems import conflict, invalid
+from api.schemas.jobs import JobKind
+from api.schemas.scores import ScoreCreate
+from darts_core.configs.score import ScoredCheckpoint
+from darts_core.data.catalogue import BUILT_IN
+
+
+@dataclass(frozen=True)
+class Found:
+    """job_id: of the evaluation or search that the file is of. dataset: what it was trained on, if that is known."""
+
+    checkpoint: ScoredCheckpoint
+    stored: Stored
+    job_id: UUID | None
+    dataset: str | None
+    dataset_checksum: str | None = None
+
+
+class Sources:
+    """Where checkpoints come from."""
+
+    def __init__(self, jobs: JobService, reading: Reader, uploads: UploadService, datasets: DatasetService) -> None:
+        self._jobs, self._reading, self._uploads, self._datasets = jobs, reading, uploads, datasets
+
+    async def find(self, body: ScoreCreate) -> Found:
+        """404 for an unknown id, 409 for a job without a checkpoint, 422 unless exactly one source is named."""
+        named = [n for n in ("checkpoint_id", "evaluation_id", "search_id") if getattr(body, n) is not None]
+        if len(named) != 1:
+            raise invalid("checkpoint_id", "give one of checkpoint_id, evaluation_id and search_id")
+        if body.checkpoint_id is not None:
+            if body.epoch is not None:
+                raise invalid("epoch", "names an epoch of an evaluation or a search: give its id, too")
+            return await self._by_id(body.checkpoint_id)
+        if body.evaluation_id is not None:
+            job = await self._jobs.get(body.evaluation_id, JobKind.EVALUATION)
+            return await self._of_job(job, await self._reading.checkpoint(job, body.epoch or "best"))
+        assert body.search_id is not None
+        job = await self._jobs.get(body.search_id, JobKind.SEARCH)
+        return await self._of_job(job, await self._reading.checkpoint(job, body.epoch or "last"))
+
+    async def _by_id(self, checkpoint_id: UUID) -> Found:
+        if upload := await self._uploads.find(checkpoint_id):
+            return _of_upload(upload)
+        checkpoint = await self._reading.checkpoint_by_id(checkpoint_id)
+        job = await self._jobs.get(checkpoint.job_id)
+        if job.kind == JobKind.SCORE:
+            raise conflict(f"{checkpoint_id} is a file of the score {job.id}: give the checkpoint that it measured")
+        return await self._of_job(job, checkpoint)
+
+    async def _of_job(self, job: Job, checkpoint: Checkpoint) -> Found:
+        info = BUILT_IN.get(job.spec["dataset"]) or await self._datasets.info_of_spec(job.spec)
+        scored = ScoredCheckpoint(
+            id=str(checkpoint.id),
+            source="evaluation" if job.kind == JobKind.EVALUATION else "search",
+            sha256=checkpoint.sha256,
+            classes=info.classes if info else None,
+        )
+        stored = Stored(checkpoint.key, checkpoint.sha256, checkpoint.size)
+        return Found(scored, stored, job.id, job.spec["dataset"], job.spec.get("dataset_checksum"))
+
+
+def _of_upload(upload: Upload) -> Found:
+    scored = ScoredCheckpoint(
+        id=str(upload.id),
+        source="upload",
+        sha256=upload.sha256,
+        format="authors" if upload.format == "authors" else "dartboard",
+        genotype=upload.about["genotype"] if upload.format == "authors" else None,
+        classes=upload.about["classes"],
+    )
+    return Found(scored, Stored(key_of(upload.sha256), upload.sha256, upload.size), None, upload.about["dataset"])

@@ -1,0 +1,92 @@
+"""Uploaded checkpoints: taken in, listed, deleted. A file is stored once, by its sha256."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.artifacts import Artifacts, Stored
+from api.checkpoints.examining import examine
+from api.database import Database
+from api.models import Upload
+from api.problems import not_found
+
+_LONGEST_NAME = 200
+
+
+class UploadService:
+    """Each change is one transaction; files come before rows and go after them."""
+
+    def __init__(self, database: Database, artifacts: Artifacts) -> None:
+        self._database, self._artifacts = database, artifacts
+
+    async def take(self, arrived: Stored, name: str, genotype: str | None) -> tuple[Upload, bool]:
+        """Keep a file that has arrived, and give it a row; whether it is new: the same file and genotype are one.
+
+        Raises ProblemError 422 for what is no checkpoint.
+        """
+        examined = await asyncio.to_thread(examine, self._artifacts.path(arrived.key), name, genotype)
+        about = {"dataset": examined.dataset, "classes": examined.classes, "genotype": examined.genotype}
+        async with self._database.transaction() as session:
+            await _lock(session, arrived.sha256)
+            for upload in await session.scalars(select(Upload).where(Upload.sha256 == arrived.sha256)):
+                if upload.about == about:
+                    return upload, False
+            await self._artifacts.move(arrived.key, key_of(arrived.sha256))
+            upload = Upload(
+                id=uuid7(),
+                name=_plain(name),
+                format=examined.format,
+                sha256=arrived.sha256,
+                size=arrived.size,
+                about=about,
+            )
+            session.add(upload)
+            await session.flush()
+            await session.refresh(upload)
+        return upload, True
+
+    async def find(self, upload_id: UUID) -> Upload | None:
+        """None when there is none with this id."""
+        async with self._database.transaction() as session:
+            return await session.get(Upload, upload_id)
+
+    async def list(self, *, limit: int, cursor: UUID | None) -> list[Upload]:
+        """Newest first, below the cursor."""
+        query = select(Upload).order_by(Upload.id.desc()).limit(limit)
+        if cursor is not None:
+            query = query.where(Upload.id < cursor)
+        async with self._database.transaction() as session:
+            return list(await session.scalars(query))
+
+    async def delete(self, upload_id: UUID) -> None:
+        """Forget it; the file goes with its last row. Scores of it keep a copy of their own. 404 when there is none."""
+        async with self._database.transaction() as session:
+            upload = await session.get(Upload, upload_id)
+            if upload is None:
+                raise not_found("uploaded checkpoint", upload_id)
+            await _lock(session, upload.sha256)
+            others = select(func.count()).where(Upload.sha256 == upload.sha256, Upload.id != upload_id)
+            if not await session.scalar(others):
+                await self._artifacts.delete([key_of(upload.sha256)])
+            await session.delete(upload)
+
+
+def key_of(sha256: str) -> str:
+    """Where an uploaded file lies in the store."""
+    return f"uploads/{sha256}.pt"
+
+
+async def _lock(session: AsyncSession, sha256: str) -> None:
+    """Who deletes the last row of a file and who adds another to it must not pass each other."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(sha256, 0))))
+
+
+def _plain(name: str) -> str:
+    """A file's name as it may be shown and stored: no folders, no control characters."""
+    last = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in last if c.isprintable())[:_LONGEST_NAME].strip() or "checkpoint.pt"

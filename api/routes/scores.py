@@ -1,0 +1,67 @@
+"""Scores: measure a checkpoint on a data set's test images, take its logits."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from api.artifacts import Stored
+from api.checkpoints.scored import Found, Sources
+from api.deps import Datasets, Jobs, Reading, Store, Uploads
+from api.downloads import FILE_ANSWERS, file_answer, plain_name
+from api.problems import documented, invalid
+from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
+from api.schemas.jobs import JobKind, JobOut
+from api.schemas.scores import ScoreCreate
+from api.views import job_out
+from darts_core.configs import ScoreConfig
+
+router = job_router(JobKind.SCORE)
+
+
+@router.post("", status_code=201, responses=documented(404, 409))
+async def create_score(
+    body: ScoreCreate,
+    jobs: Jobs,
+    reading: Reading,
+    uploads: Uploads,
+    datasets: Datasets,
+    response: Response,
+    key: IdempotencyKeyHeader = None,
+) -> JobOut:
+    """Queue a measurement. 404 for an unknown checkpoint, 409 when the job has none yet.
+
+    The checkpoint is taken now: whatever becomes of its job or its upload does not change it.
+    """
+    found = await Sources(jobs, reading, uploads, datasets).find(body)
+    config = await _config(body, found, datasets)
+    submitted = await jobs.submit(
+        JobKind.SCORE, body, config, source=found.job_id, idempotency_key=key, given=found.stored
+    )
+    response.headers["Location"] = f"/scores/{submitted.job.id}"
+    if submitted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return job_out(submitted.job)
+
+
+async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreConfig:
+    dataset = body.dataset or found.dataset
+    if dataset is None:
+        raise invalid("dataset", "is needed: this checkpoint does not say what it was trained on")
+    given = body.scoring(dataset).model_dump(exclude_unset=True)
+    if body.dataset is None and found.dataset_checksum is not None:
+        # The data that it was trained on, not what its name has come to mean since.
+        given.setdefault("dataset_checksum", found.dataset_checksum)
+    return ScoreConfig(**given, checkpoint=found.checkpoint).resolved(await datasets.info(dataset))
+
+
+@router.head("/{job_id}/logits", operation_id="head_logits", responses=FILE_ANSWERS)
+@router.get("/{job_id}/logits", response_class=Response, responses=FILE_ANSWERS)
+async def download_logits(request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store) -> Response:
+    """A safetensors file of `logits`, float32 (N, classes), and `labels`, int64 (N,), in the data set's own order.
+
+    409 while the score has not ended.
+    """
+    job = await jobs.get(job_id, JobKind.SCORE)
+    row = await reading.logits(job)
+    stem = plain_name(job.name) or str(job.id)
+    return file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}-logits.safetensors")

@@ -1,0 +1,204 @@
+"""Uploaded checkpoints, and checkpoints as safetensors."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import torch
+from safetensors.torch import load as load_safetensors
+
+from darts_core.genotypes import KNOWN, to_json
+
+from authors import AuthorsNetwork
+
+
+def saved(value: Any, *, old: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer, _use_new_zipfile_serialization=not old)
+    return buffer.getvalue()
+
+
+def ours(**changes: Any) -> bytes:
+    """A checkpoint as far as the service looks at it; different in each test, since equal files are one."""
+    checkpoint = {
+        "format": "dartboard",
+        "version": 1,
+        "kind": "evaluation",
+        "epoch": 1,
+        "weights": {"stem.weight": torch.randn(3, 2), "count": torch.tensor(7)},
+        "genotype": to_json(KNOWN["DARTS_V2"]),
+        "spec": {"dataset": "digits"},
+        "classes": [str(i) for i in range(10)],
+        **changes,
+    }
+    return saved(checkpoint)
+
+
+def authors_state() -> dict[str, Any]:
+    genotype = KNOWN["DARTS_V2"]
+    network = AuthorsNetwork(
+        [tuple(e) for e in genotype.normal],
+        list(genotype.normal_concat),
+        [tuple(e) for e in genotype.reduce],
+        list(genotype.reduce_concat),
+        c=2,
+        layers=3,
+        classes=10,
+    )
+    return network.state_dict()
+
+
+def upload(http: httpx.Client, content: bytes, name: str = "my.pt", **fields: str) -> httpx.Response:
+    return http.post("/checkpoints", files={"file": (name, content)}, data=fields)
+
+
+class Bomb:
+    def __init__(self, trap: Path) -> None:
+        self.trap = trap
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return open, (str(self.trap), "w")
+
+
+def test_an_uploaded_checkpoint_comes_back_byte_for_byte(http: httpx.Client) -> None:
+    content = ours()
+    answer = upload(http, content)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert answer.headers["Location"] == made["download"] == f"/checkpoints/{made['id']}"
+    assert (made["format"], made["dataset"], made["classes"], made["name"]) == ("dartboard", "digits", 10, "my.pt")
+    back = http.get(made["download"])
+    assert back.content == content
+    assert back.headers["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_state_dict_of_the_authors_is_taken_with_its_genotype(http: httpx.Client, old: bool) -> None:
+    answer = upload(http, saved(authors_state(), old=old), genotype="DARTS_V2")
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["format"] == "authors"
+    assert answer.json()["genotype"] == to_json(KNOWN["DARTS_V2"])
+
+
+def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) -> None:
+    content, ids = saved(authors_state()), []
+    for order in (("genotype", "file"), ("file", "genotype")):
+        parts = {"genotype": (None, "DARTS_V2"), "file": ("x.pt", content)}
+        ids.append(http.post("/checkpoints", files=[(name, parts[name]) for name in order]).json()["id"])
+    assert ids[0] == ids[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "says"),
+    [
+        (b"garbage", {"genotype": "DARTS_V2"}, "no file of torch.save"),
+        (b"", {}, "no file of torch.save"),
+        (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {}, "genotype: is needed"),
+        (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {"genotype": "DARTS_V2"}, "no key cells.0"),
+        (saved({"encoder.weight": torch.zeros(2, 2)}), {"genotype": "DARTS_V2"}, "recurrent"),
+        (saved(torch.nn.LSTM(2, 2)), {"genotype": "DARTS_V2"}, "state_dict()"),
+        (ours(), {"genotype": "DARTS_V2"}, "has its own"),
+        (ours(weights={}), {}, "incomplete"),
+        (ours(genotype={"normal": 3}), {}, "no usable genotype"),
+        (ours(), {"genotype": "NO_SUCH"}, "genotype"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_by_name(
+    http: httpx.Client, content: bytes, fields: dict[str, str], says: str
+) -> None:
+    answer = upload(http, content, **fields)
+    assert answer.status_code == 422, answer.text
+    assert says in answer.json()["detail"]
+
+
+def test_a_file_with_code_is_refused_never_run_and_not_kept(http: httpx.Client, service: Any, tmp_path: Path) -> None:
+    before = sorted((service.data / "artifacts" / "uploads").glob("*"))
+    answer = upload(http, saved({"format": "dartboard", "weights": Bomb(tmp_path / "exploded")}))
+    assert answer.status_code == 422
+    assert "could run code" in answer.json()["detail"]
+    assert not (tmp_path / "exploded").exists()
+    assert sorted((service.data / "artifacts" / "uploads").glob("*")) == before
+
+
+def test_a_body_that_is_no_form_or_has_no_file_says_how_to_send_one(http: httpx.Client) -> None:
+    assert http.post("/checkpoints", json={}).status_code == 415
+    answer = http.post("/checkpoints", files={"genotype": (None, "DARTS_V2")})
+    assert answer.status_code == 422
+    assert "file: is missing" in answer.json()["detail"]
+
+
+def test_the_same_file_is_stored_once_and_goes_with_its_last_row(http: httpx.Client, service: Any) -> None:
+    content = saved(authors_state())
+    first = upload(http, content, genotype="DARTS_V2")
+    again = upload(http, content, genotype="DARTS_V2")
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["id"] == again.json()["id"]
+    other = upload(http, content, genotype="DARTS_V1").json()
+    path = service.data / "artifacts" / "uploads" / f"{other['sha256']}.pt"
+    assert http.delete(f"/checkpoints/{other['id']}").status_code == 204
+    assert path.exists()
+    assert http.delete(f"/checkpoints/{first.json()['id']}").status_code == 204
+    assert not path.exists()
+    assert http.get(f"/checkpoints/{other['id']}").status_code == 404
+
+
+def test_uploads_are_listed_newest_first(http: httpx.Client) -> None:
+    ids = [upload(http, ours()).json()["id"] for _ in range(3)]
+    page = http.get("/checkpoints?limit=2").json()
+    assert [u["id"] for u in page["items"]] == ids[:0:-1]
+    assert http.get(f"/checkpoints?limit=1&cursor={page['next_cursor']}").json()["items"][0]["id"] == ids[0]
+
+
+def test_a_jobs_checkpoint_is_not_deleted_by_its_id(bench: Any, http: httpx.Client) -> None:
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 1, "pool": bench.pool}
+    job = bench.dartboard.submit("evaluation", body)
+    bench.claim().report(1)
+    [row] = http.get(f"/evaluations/{job.id}/checkpoints").json()["items"]
+    assert http.delete(row["download"]).status_code == 409
+    assert http.delete(f"/checkpoints/{uuid4()}").status_code == 404
+
+
+def test_the_weights_alone_come_as_safetensors_resumable_and_with_an_etag(http: httpx.Client) -> None:
+    value = torch.load(io.BytesIO(content := ours()), weights_only=True)
+    path = f"{upload(http, content).json()['download']}?format=safetensors"
+    whole = http.get(path)
+    found = load_safetensors(whole.content)
+    assert found.keys() == value["weights"].keys()
+    assert all(torch.equal(found[name], value["weights"][name]) for name in found)
+    assert whole.headers["ETag"] == f'"{hashlib.sha256(whole.content).hexdigest()}"'
+    assert whole.headers["Content-Disposition"].endswith('.safetensors"')
+    part = http.get(path, headers={"Range": "bytes=20-"})
+    assert (part.status_code, part.content) == (206, whole.content[20:])
+    assert http.get(path, headers={"If-None-Match": whole.headers["ETag"]}).status_code == 304
+    assert int(http.head(path).headers["Content-Length"]) == len(whole.content)
+
+
+def test_an_evaluations_checkpoint_comes_as_safetensors_and_goes_with_it(
+    bench: Any, http: httpx.Client, service: Any, tmp_path: Path
+) -> None:
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 2, "pool": bench.pool, "name": "n"}
+    job = bench.dartboard.submit("evaluation", body)
+    training = bench.claim()
+    training.report(1, ours(), validation_accuracy=1.0)
+    saved_as = bench.dartboard.download_checkpoint(job.id, tmp_path, format_="safetensors")
+    assert saved_as.name == "n-epoch-1.safetensors"
+    assert load_safetensors(saved_as.read_bytes())["count"] == 7
+    training.report(2, ours(), validation_accuracy=2.0)
+    left = [p.name for p in (service.data / "artifacts" / str(job.id)).rglob("*") if p.is_file()]
+    assert left == ["epoch-2.pt"]
+
+
+def test_a_file_without_weights_cannot_be_had_as_safetensors(bench: Any, http: httpx.Client) -> None:
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 1, "pool": bench.pool}
+    job = bench.dartboard.submit("evaluation", body)
+    bench.claim().report(1)
+    answer = http.get(f"/evaluations/{job.id}/checkpoint?format=safetensors")
+    assert answer.status_code == 409
+    assert "no file of torch.save" in answer.json()["detail"]
+    assert http.get(f"/evaluations/{job.id}/checkpoint?format=tflite").status_code == 422

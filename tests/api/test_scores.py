@@ -1,0 +1,170 @@
+"""Scores: what they measure is taken when they are made, and what they found is kept."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import torch
+
+from api.schemas.jobs import Failure
+from api.schemas.scores import ScoreResult
+from api.schemas.worker import EpochReport, Fail
+from darts_core.genotypes import KNOWN, to_json
+
+RESULT = ScoreResult(images=4, classes=["a", "b"], per_class_accuracy=[50.0, None], confusion=[[1, 1], [0, 2]])
+
+
+@pytest.fixture
+def evaluation(bench: Any) -> Any:
+    """With a best epoch 1 and a last one 2."""
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 2, "pool": bench.pool}
+    job = bench.dartboard.submit("evaluation", body)
+    training = bench.claim()
+    training.report(1, b"the best one", validation_accuracy=90.0)
+    training.report(2, b"the last one", validation_accuracy=80.0)
+    training.finish()
+    return job
+
+
+def report_score(training: Any) -> None:
+    path = training.folder / "logits.safetensors"
+    path.write_bytes(b"logits")
+    stored = training.attempt.upload(path)
+    training.attempt.report_epoch(
+        EpochReport(
+            n=training.number(),
+            epoch=1,
+            metrics={"test_accuracy": 75.0, "test_loss": 0.5},
+            seconds=2.0,
+            result=RESULT,
+            checkpoint=path.name,
+            sha256=stored.sha256,
+        )
+    )
+
+
+def given_to(training: Any) -> bytes:
+    training.attempt.download(training.claimed.resume, training.folder / "given.pt")
+    return (training.folder / "given.pt").read_bytes()
+
+
+def test_a_whole_score_is_stored_and_told(bench: Any, http: httpx.Client, evaluation: Any) -> None:
+    score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
+    assert score.spec["dataset"] == "digits"
+    assert score.links["evaluation"] == f"/evaluations/{evaluation.id}"
+    assert http.get(score.links["logits"]).status_code == 409
+    training = bench.claim()
+    report_score(training)
+    training.finish()
+    ended = bench.dartboard.wait(score)
+    assert (ended.status, ended.metrics) == ("succeeded", {"test_accuracy": 75.0, "test_loss": 0.5})
+    assert ended.result == RESULT.model_dump()
+    assert http.get(score.links["logits"]).content == b"logits"
+    kinds = [e.kind for e in bench.dartboard.follow(score)]
+    assert kinds == ["status", "status", "epoch", "status", "end"]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "content"), [(None, b"the best one"), ("last", b"the last one"), ("1", b"the best one")]
+)
+def test_the_epoch_that_is_measured_can_be_chosen(bench: Any, evaluation: Any, epoch: Any, content: bytes) -> None:
+    chosen = {} if epoch is None else {"epoch": epoch}
+    bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool, **chosen})
+    assert given_to(bench.claim()) == content
+
+
+def test_what_is_measured_stays_when_its_evaluation_is_deleted(bench: Any, evaluation: Any) -> None:
+    score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
+    bench.dartboard.delete(evaluation.id)
+    assert given_to(bench.claim()) == b"the best one"
+    assert "evaluation" not in bench.dartboard.job(score.id).links
+
+
+def test_a_lost_worker_and_a_retry_measure_the_same_file_again(bench: Any, evaluation: Any) -> None:
+    score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
+    bench.claim().attempt.fail(Fail(outcome="lost", error=Failure(type="WorkerLost", message="killed")))
+    second = bench.claim()
+    report_score(second)
+    second.attempt.fail(Fail(outcome="failed", error=Failure(type="X", message="after its report")))
+    bench.dartboard.retry(score.id)
+    third = bench.claim()
+    assert (third.claimed.attempt, given_to(third)) == (3, b"the best one")
+    report_score(third)
+    third.finish()
+    assert bench.dartboard.job(score.id).status == "succeeded"
+
+
+def test_a_score_can_be_cancelled_and_deleted_with_its_files(bench: Any, service: Any, evaluation: Any) -> None:
+    score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
+    assert bench.dartboard.cancel(score.id).status == "cancelled"
+    bench.dartboard.delete(score.id)
+    assert not (service.data / "artifacts" / str(score.id)).exists()
+    assert (service.data / "artifacts" / str(evaluation.id)).exists()
+
+
+def test_an_uploaded_file_and_its_genotype_reach_the_worker(bench: Any, http: httpx.Client) -> None:
+    buffer = io.BytesIO()
+    weights = {"cells.0.x": torch.zeros(1), "stem.0.weight": torch.randn(6, 3, 3, 3)}
+    torch.save({**weights, "classifier.weight": torch.zeros(10, 4)}, buffer)
+    made = http.post("/checkpoints", files={"file": ("x.pt", buffer.getvalue())}, data={"genotype": "DARTS_V2"}).json()
+    score = bench.dartboard.submit("score", {"checkpoint_id": made["id"], "pool": bench.pool})
+    assert score.spec["dataset"] == "cifar10"
+    training = bench.claim()
+    http.delete(f"/checkpoints/{made['id']}")
+    checkpoint = training.claimed.spec["checkpoint"]
+    assert (checkpoint["format"], checkpoint["genotype"]) == ("authors", to_json(KNOWN["DARTS_V2"]))
+    assert given_to(training) == buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        ({}, 422, "give one of"),
+        ({"evaluation_id": str(uuid4()), "checkpoint_id": str(uuid4())}, 422, "give one of"),
+        ({"evaluation_id": str(uuid4())}, 404, "no evaluation"),
+        ({"checkpoint_id": str(uuid4())}, 404, "no checkpoint"),
+        ({"checkpoint_id": str(uuid4()), "epoch": "best"}, 422, "epoch"),
+        ({"evaluation_id": str(uuid4()), "epoch": "worst"}, 422, "epoch"),
+        ({"evaluation_id": str(uuid4()), "colour": 1}, 422, "colour"),
+    ],
+)
+def test_a_bad_score_is_refused_by_name(http: httpx.Client, body: dict[str, Any], status: int, says: str) -> None:
+    answer = http.post("/scores", json=body)
+    assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
+
+
+def test_a_score_of_an_evaluation_without_a_checkpoint_is_409(bench: Any, http: httpx.Client) -> None:
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "pool": "nobody"}
+    job = bench.dartboard.submit("evaluation", body)
+    assert http.post("/scores", json={"evaluation_id": str(job.id)}).status_code == 409
+
+
+def test_a_data_set_of_another_number_of_classes_is_refused(http: httpx.Client, evaluation: Any) -> None:
+    answer = http.post("/scores", json={"evaluation_id": str(evaluation.id), "dataset": "cifar100"})
+    assert answer.status_code == 422
+    assert "100 classes" in answer.json()["detail"]
+
+
+def test_the_same_key_and_body_answer_the_first_score_and_leave_no_files(
+    bench: Any, service: Any, evaluation: Any
+) -> None:
+    body, key = {"evaluation_id": str(evaluation.id), "pool": bench.pool}, str(uuid4())
+    first = bench.dartboard.submit("score", body, idempotency_key=key)
+    before = {p.name for p in (service.data / "artifacts").iterdir()}
+    assert bench.dartboard.submit("score", body, idempotency_key=key).id == first.id
+    assert {p.name for p in (service.data / "artifacts").iterdir()} == before
+
+
+def test_lists_leave_the_result_out(bench: Any, http: httpx.Client, evaluation: Any) -> None:
+    score = bench.dartboard.submit(
+        "score", {"evaluation_id": str(evaluation.id), "pool": bench.pool, "labels": {"pool": bench.pool}}
+    )
+    training = bench.claim()
+    report_score(training)
+    training.finish()
+    [listed] = http.get(f"/scores?label=pool={bench.pool}").json()["items"]
+    assert (listed["id"], listed["result"]) == (str(score.id), None)

@@ -1,0 +1,21 @@
+"""Runs a score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from darts_core.configs import ScoreConfig
+from darts_core.control import Control
+from darts_core.errors import CheckpointError
+from darts_core.scoring import ScoreReport, run_score
+
+
+def run(
+    spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control, gpus: int = 1
+) -> Iterator[ScoreReport]:
+    """One report, made on one device. What it measures comes where other jobs have what they resume from."""
+    if resume_from is None:
+        raise CheckpointError("the checkpoint to measure is gone: queue a new score of another one")
+    return run_score(ScoreConfig(**spec), resume_from, data_root=data_root, control=control)
