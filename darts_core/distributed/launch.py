@@ -61,7 +61,7 @@ def launch(
     }
     ranks = _Ranks(order, gpus)
     try:
-        ranks.await_ready()
+        ranks.await_ready(control)
     except BaseException:
         ranks.end()
         raise
@@ -89,18 +89,23 @@ class _Ranks:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._stopping = False
         try:
-            for rank in range(size):
+            for _ in range(size):
                 self._start()
-                send_tensors(self._pipes[rank], "order", {**order, "rank": rank, "store": f"{self._folder.name}/store"})
+            # Not before all have been started: a checkpoint fills the pipe until its rank is up to read it.
+            for rank, pipe in enumerate(self._pipes):
+                try:
+                    send_tensors(pipe, "order", {**order, "rank": rank, "store": f"{self._folder.name}/store"})
+                except OSError:
+                    raise self._lost(rank) from None
         except BaseException:
             self.end()
             raise
 
-    def await_ready(self) -> None:
+    def await_ready(self, control: Control) -> None:
         """Until every rank has its data and its network."""
         waiting = set(range(len(self._pipes)))
         while waiting:
-            rank, message = self._receive()
+            rank, message = self._receive(control)
             if message["kind"] == "ready":
                 waiting.discard(rank)
 
@@ -151,10 +156,10 @@ class _Ranks:
         with contextlib.suppress(OSError):  # it is dead: reading from it tells more
             send(pipe, kind)
 
-    def _receive(self, control: Control | None = None) -> tuple[int, dict[str, Any]]:
+    def _receive(self, control: Control) -> tuple[int, dict[str, Any]]:
         """The next message of any rank, but for what it logs. Raises what a rank reports, RankLost for a dead one."""
         while True:
-            if control is not None and not self._stopping and control.should_stop():
+            if not self._stopping and control.should_stop():
                 self._stopping = True
                 self._tell(self._pipes[0], "stop")
             for pipe in wait(self._pipes, timeout=_POLL):
