@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from darts_core.loading import load
     from darts_core.scoring import run_score
     from darts_core.training.evaluation import run_evaluation
+    from darts_core.training.rnn_evaluation import run_rnn_evaluation
+    from darts_core.training.rnn_search import run_rnn_search
     from darts_core.training.search import run_search
 
-__all__ = ["load", "run_evaluation", "run_score", "run_search"]
+__all__ = ["load", "run_evaluation", "run_rnn_evaluation", "run_rnn_search", "run_score", "run_search"]
 
 _HOMES = {
     "load": "darts_core.loading",
     "run_evaluation": "darts_core.training.evaluation",
+    "run_rnn_evaluation": "darts_core.training.rnn_evaluation",
+    "run_rnn_search": "darts_core.training.rnn_search",
     "run_score": "darts_core.scoring",
     "run_search": "darts_core.training.search",
 }

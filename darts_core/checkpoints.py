@@ -8,6 +8,7 @@ import io
 import os
 import pickle
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, cast
 
@@ -56,9 +57,6 @@ class _Common(TypedDict):
     weights: dict[str, Tensor]
     genotype: dict[str, Any]
     spec: dict[str, Any]
-    classes: list[str]
-    normalisation: Normalisation
-    image: ImageShape
     metrics: dict[str, float]
     environment: Environment
     resume: dict[str, Any]
@@ -67,16 +65,25 @@ class _Common(TypedDict):
 class Checkpoint(_Common, total=False):
     """Everything about a run after one epoch (counted from 1). All tensors are on the CPU.
 
-    `weights` follows the DARTS authors' keys. `alphas` (searches only) holds the raw tables "normal" and "reduce";
-    `genotype` is JSON, in a search the one derived from them. `metrics` are those of this epoch. `resume` is what
-    the loop alone needs to go on: optimiser states, random generators, the best epoch so far, `step`, the steps done
-    since the run began.
+    `weights` follows the DARTS authors' keys. `alphas` (searches only) holds the raw tables "normal" and "reduce", or
+    "recurrent"; of the family cnn there are `classes`, `normalisation` and `image`, of rnn `vocabulary`, the words in
+    the order of their numbers. `genotype` is JSON, in a search the one derived from them. `metrics` are those of this
+    epoch. `resume` is what the loop alone needs to go on: optimiser states, random generators, the best epoch so far,
+    `step`, the steps done since the run began.
 
     Made in the middle of an epoch, `epoch` is the last finished one (0 in the first), `metrics` is empty and
     `resume` holds "open", the running sums of the epoch in work.
     """
 
     alphas: dict[str, Tensor]
+    classes: list[str]
+    normalisation: Normalisation
+    image: ImageShape
+    vocabulary: list[str]
+
+
+# What a file of each family holds besides that which all have.
+_OF_FAMILY: Final = {"cnn": {"classes", "normalisation", "image"}, "rnn": {"vocabulary"}}
 
 
 def save(checkpoint: Checkpoint, path: Path) -> str:
@@ -147,7 +154,9 @@ def _checked(value: Any, path: Path) -> Checkpoint:
         )
     if value.get("kind") not in ("search", "evaluation"):
         raise CheckpointError(f"{path}: unknown kind {value.get('kind')!r}")
-    required = set(Checkpoint.__required_keys__) | ({"alphas"} if value["kind"] == "search" else set())
+    required = set(Checkpoint.__required_keys__) | _OF_FAMILY["rnn" if family_of(value) == "rnn" else "cnn"]
+    if value["kind"] == "search":
+        required |= {"alphas"}
     if missing := sorted(required - value.keys()):
         raise CheckpointError(f"{path} is incomplete: {', '.join(missing)} missing")
     return cast(Checkpoint, value)
@@ -155,6 +164,12 @@ def _checked(value: Any, path: Path) -> Checkpoint:
 
 # They say when to save and what to keep; no number depends on them.
 _BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds"}
+
+
+def family_of(checkpoint: Mapping[str, Any]) -> Any:
+    """The family that the checkpoint's spec names; `cnn` where it names none."""
+    spec = checkpoint.get("spec")
+    return spec.get("family", "cnn") if isinstance(spec, dict) else "cnn"
 
 
 def check_resumable(checkpoint: Checkpoint, kind: Kind, spec: dict[str, Any]) -> None:

@@ -34,9 +34,9 @@ def export(checkpoint: Path, to: Path) -> None:
             with temporary.open("wb") as file:
                 safetensors.convert(checkpoint, file)
         else:
-            from darts_core.loading import load
+            from darts_core.loading import load_network
 
-            _onnx(load(checkpoint), temporary)
+            _onnx(load_network(checkpoint), temporary)
 
 
 def _onnx(trained: TrainedNetwork, to: Path) -> None:

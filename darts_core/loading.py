@@ -7,11 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from darts_core.checkpoints import Checkpoint, read
+from darts_core.checkpoints import Checkpoint, family_of, read
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.feeding import Normaliser
 from darts_core.errors import CheckpointError
 from darts_core.genotypes import Genotype, parse
+from darts_core.language_models import TrainedLanguageModel, built_language_model
 from darts_core.layout import stem_for
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
@@ -43,13 +44,28 @@ class TrainedNetwork(nn.Module):
         return Normaliser(self.normalisation["mean"], self.normalisation["std"], images.device)(images)
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
+def load(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork | TrainedLanguageModel:
     """The network of a checkpoint file, in evaluation mode, on the device.
 
-    An evaluation gives the trained network of its cell, a search its search network with its alphas. Raises
-    CheckpointError for a file that is no checkpoint of ours or does not fit its own spec, FileNotFoundError.
+    An evaluation gives the trained network of its cell, a search its search network with its alphas; of the family rnn
+    it is a language model. Raises CheckpointError for a file that is no checkpoint of ours or does not fit its own
+    spec, FileNotFoundError.
     """
-    return trained(read(Path(path)), path).to(device)
+    checkpoint = read(Path(path))
+    if family_of(checkpoint) != "rnn":
+        return trained(checkpoint, path).to(device)
+    try:
+        return TrainedLanguageModel(built_language_model(checkpoint), checkpoint).to(device).eval()
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: the weights do not fit the checkpoint's own spec: {error}") from error
+
+
+def load_network(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
+    """The same, of images alone: a language model is refused, with a CheckpointError, too."""
+    found = load(path, device)
+    if not isinstance(found, TrainedNetwork):
+        raise CheckpointError(f"{path} is a language model, which tells no images apart: it has a perplexity on a text")
+    return found
 
 
 def trained(checkpoint: Checkpoint, path: str | Path) -> TrainedNetwork:

@@ -29,7 +29,7 @@ from darts_core.data.images import ImageData
 from darts_core.errors import CheckpointError, DartsError, DataError, Stopped
 from darts_core.genotypes import parse
 from darts_core.imports import read_authors
-from darts_core.loading import TrainedNetwork, load, trained
+from darts_core.loading import TrainedNetwork, load_network, trained
 from darts_core.safetensors import write
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.measuring import Measured, measure
@@ -119,7 +119,7 @@ def summarised(logits: Tensor, labels: Tensor, classes: tuple[str, ...], seconds
 
 def _network(config: ScoreConfig, file: Path) -> TrainedNetwork:
     if config.checkpoint.format == "dartboard":
-        return load(file)
+        return load_network(file)
     assert config.checkpoint.genotype is not None  # the API takes no such file without
     return trained(read_authors(file, parse(config.checkpoint.genotype)), file)
 
@@ -160,7 +160,7 @@ def _logits(network: TrainedNetwork, images: Images, device: torch.device, batch
 def score(path: str | Path, data_root: Path = DATA_ROOT, device: torch.device | None = None) -> Measured:
     """Loss in nats and accuracy in percent on its own data set's test split. Raises CheckpointError and DataError."""
     device = device or default_device()
-    network = load(path, device)
+    network = load_network(path, device)
     spec = network.checkpoint["spec"]
     data = load_data(spec["dataset"], data_root, spec.get("dataset_checksum"))
     if data.classes != network.classes:

@@ -24,10 +24,11 @@ def run(
 
     from client.output import print_json, remarks
     from client.watching import epoch_line
-    from darts_core import checkpoints, run_evaluation, run_search
-    from darts_core.configs import EvaluationConfig, SearchConfig
+    from darts_core import checkpoints
+    from darts_core.configs import config_class
     from darts_core.errors import DartsError
     from darts_core.genotypes import to_json, to_python
+    from darts_core.training.run_config import run_config
 
     try:
         body = json_module.loads(sys.stdin.read() if str(spec) == "-" else spec.read_text())
@@ -41,16 +42,12 @@ def run(
         kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")
-        config = (SearchConfig if kind == "search" else EvaluationConfig)(**body).resolved()
+        config = config_class(kind, body)(**body).resolved()
     except (OSError, ValueError) as error:
         raise typer.BadParameter(f"{spec}: {error}") from error
     try:
-        if isinstance(config, SearchConfig):
-            reports = run_search(config, data_root=data_root, gpus=gpus)
-        else:
-            reports = run_evaluation(config, data_root=data_root, gpus=gpus)
         last = None
-        for report in reports:
+        for report in run_config(config, data_root=data_root, gpus=gpus):
             data = {"epoch": report.epoch, "metrics": report.metrics, "seconds": report.seconds}
             if json:
                 alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}

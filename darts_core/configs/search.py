@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -58,8 +59,8 @@ class SearchConfig(TrainingConfig):
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
         fill_stem(values, info)
         problems += accumulation_problems(values)
-        problems += _fill_primitives(values)
-        problems += _fill_order(values)
+        problems += fill_primitives(values, CNN_SPACES, "darts")
+        problems += fill_order(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
             raise ConfigError(problems)
@@ -75,13 +76,14 @@ def _parts(train_portion: float) -> dict[str, float]:
     return {"weight-training": train_portion, "alpha-training": 1 - train_portion}
 
 
-def _fill_primitives(values: dict[str, Any]) -> list[Problem]:
+def fill_primitives(values: dict[str, Any], spaces: Mapping[Any, Sequence[str]], default: str) -> list[Problem]:
+    """Name the primitives of a space, the default one where the spec says nothing; or what is wrong with them."""
     space, primitives = values.get("space"), values.get("primitives")
     if primitives is None:
-        values["space"] = space or "darts"
-        values["primitives"] = list(CNN_SPACES[values["space"]])
+        values["space"] = space or default
+        values["primitives"] = list(spaces[values["space"]])
         return []
-    if space is not None and list(CNN_SPACES[space]) != primitives:
+    if space is not None and list(spaces[space]) != primitives:
         return [Problem(("primitives",), f"differ from those of space {space!r}: give one or the other")]
     if len(set(primitives)) != len(primitives):
         return [Problem(("primitives",), "each primitive can be named once")]
@@ -90,7 +92,8 @@ def _fill_primitives(values: dict[str, Any]) -> list[Problem]:
     return []
 
 
-def _fill_order(values: dict[str, Any]) -> list[Problem]:
+def fill_order(values: dict[str, Any]) -> list[Problem]:
+    """Bring `order` and `unrolled` to agree, first order where the spec says nothing; or what is wrong with them."""
     unrolled, order = values.get("unrolled"), values.get("order")
     if unrolled is not None and order is not None and unrolled != (order == 2):
         return [Problem(("unrolled",), f"{str(unrolled).lower()} contradicts order {order}: give one of them")]

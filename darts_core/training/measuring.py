@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,16 @@ class Measured:
     loss: float
     accuracy: float
     images: int
+
+
+class RunningSums(Protocol):
+    """What an epoch adds up, step by step."""
+
+    def state(self, group: Group = ALONE) -> dict[str, Any]:
+        """The sums so far, for a checkpoint. Every rank must ask."""
+
+    def restore(self, state: dict[str, Any], group: Group = ALONE) -> None:
+        """Go on from sums put away with `state`."""
 
 
 class Tally:

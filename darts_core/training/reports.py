@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from darts_core.checkpoints import Checkpoint, save
-from darts_core.genotypes import Genotype
+from darts_core.genotypes import AnyGenotype
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class EpochReport:
     epoch: int
     metrics: dict[str, float]
     seconds: float
-    genotype: Genotype | None
+    genotype: AnyGenotype | None
     alphas: dict[str, Tensor] | None
     checkpoint: Checkpoint
 

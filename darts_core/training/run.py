@@ -24,7 +24,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import CheckpointError, Diverged, Stopped
 from darts_core.layout import Stem, stem_for
 from darts_core.training.determinism import is_deterministic
-from darts_core.training.measuring import Tally
+from darts_core.training.measuring import RunningSums
 from darts_core.training.precision import precision_of, uses_tf32
 
 DATA_ROOT: Final = Path("data")
@@ -134,7 +134,7 @@ class Steps:
         epoch: int,
         epochs: int,
         steps: int,
-        tally: Tally,
+        tally: RunningSums,
         group: Group,
         resumed: OpenEpoch | None,
         save_seconds: float,

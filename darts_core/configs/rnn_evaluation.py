@@ -1,0 +1,81 @@
+"""The spec of an evaluation of a recurrent cell: trained from scratch as a language model. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from darts_core.configs.common import NonNegative
+from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
+from darts_core.data.text.catalogue import text_preset_of
+from darts_core.errors import ConfigError, GenotypeError, Problem
+from darts_core.genotypes import RecurrentGenotype, parse, to_json
+from darts_core.presets import preset_values
+from darts_core.rnn_presets import RNN_EVALUATION_PRESETS
+
+
+class RnnRetrainingConfig(TextTrainingConfig):
+    """How to train a recurrent cell from scratch, whichever it is. DARTS (arXiv:1806.09055), sections 3.2 and A.2.2."""
+
+    epochs: int = Field(8000, ge=1, le=100_000)
+    batch_size: int = Field(64, ge=1, le=65_536, description="columns that the training text is cut into")
+    small_batch_size: int | None = Field(
+        None, ge=1, description="columns that are held in memory at once, gradients add up; unset: all"
+    )
+    hidden_size: int = Field(850, ge=1, le=16_384, description="of embedding, state and output, which are one")
+    weight_decay: NonNegative = 8e-7
+    dropout_word: float = Field(0.1, ge=0, lt=1, description="of whole words' embeddings")
+    averaging_patience: int = Field(
+        5,
+        ge=1,
+        le=100_000,
+        description="SGD becomes averaged SGD once validation is worse than its best of more than so many epochs ago",
+    )
+    test_batch_size: int = Field(1, ge=1, le=65_536, description="columns that the test text is cut into")
+
+    @property
+    def part_size(self) -> int:
+        """Columns that are computed at once."""
+        return self.small_batch_size or self.batch_size
+
+
+class RnnEvaluationConfig(RnnRetrainingConfig):
+    """Training of one recurrent genotype from scratch."""
+
+    genotype: dict[str, Any] = Field(
+        description="a known name, Python text or JSON; stored as JSON", examples=["DARTS_V2"]
+    )
+
+    @field_validator("genotype", mode="before")
+    @classmethod
+    def _read_genotype(cls, value: Any) -> Any:
+        if not isinstance(value, (str, dict)):
+            raise ValueError("expected a known name, Python text or a JSON object")
+        try:
+            return to_json(parse(value, "rnn"))
+        except GenotypeError as error:
+            raise ValueError(str(error)) from error
+
+    def cell(self) -> RecurrentGenotype:
+        """The genotype to build."""
+        return parse(self.genotype, "rnn")
+
+    def resolved(self) -> RnnEvaluationConfig:
+        """The same spec with every value filled in, from its preset where it says nothing itself.
+
+        Raises ConfigError with everything that is wrong, field by field.
+        """
+        problems = text_problems(self.dataset)
+        preset = self.preset or text_preset_of(self.dataset, RNN_EVALUATION_PRESETS)
+        values = {**preset_values(RNN_EVALUATION_PRESETS, preset, self.preset_version), **self.given_values()}
+        fill_text(values)
+        if values.get("small_batch_size") is None:
+            values["small_batch_size"] = values["batch_size"]
+        if values["batch_size"] % values["small_batch_size"]:
+            problems.append(Problem(("small_batch_size",), f"must divide the batch_size of {values['batch_size']}"))
+        batches = {name: values[name] for name in ("batch_size", "validation_batch_size", "test_batch_size")}
+        problems += columns_problems(batches, self.dataset)
+        if problems:
+            raise ConfigError(problems)
+        return RnnEvaluationConfig(**values)

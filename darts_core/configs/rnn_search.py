@@ -1,0 +1,49 @@
+"""The spec of a search for a recurrent cell. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from darts_core.configs.common import NonNegative, Rate
+from darts_core.configs.search import BatchSize, fill_order, fill_primitives
+from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
+from darts_core.data.text.catalogue import text_preset_of
+from darts_core.errors import ConfigError
+from darts_core.presets import preset_values
+from darts_core.primitives import RNN_SPACES, RnnPrimitive, RnnSpace
+from darts_core.rnn_presets import RNN_SEARCH_PRESETS
+
+
+class RnnSearchConfig(TextTrainingConfig):
+    """A differentiable search for a recurrent cell. DARTS (arXiv:1806.09055), sections 2 and A.1.2."""
+
+    space: RnnSpace | None = Field(None, description="a named set of primitives; `rnn` unless primitives are given")
+    primitives: list[RnnPrimitive] | None = Field(None, min_length=1, description="the candidate operations, in order")
+    method: Literal["darts"] = "darts"
+    order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
+    unrolled: bool | None = Field(None, description="another way to say `order`: true is 2, false is 1")
+    epochs: int = Field(50, ge=1, le=100_000)
+    batch_size: BatchSize = Field(256, description="columns that the training and the alphas' text are cut into")
+    hidden_size: int = Field(300, ge=1, le=16_384, description="of embedding, state and output, which are one")
+    nodes: int = Field(8, ge=1, le=12, description="of a cell, besides its initial state")
+    alpha_lr: Rate = 3e-3
+    alpha_weight_decay: NonNegative = 1e-3
+
+    def resolved(self) -> RnnSearchConfig:
+        """The same spec with every value filled in, from its preset where it says nothing itself.
+
+        Raises ConfigError with everything that is wrong, field by field.
+        """
+        problems = text_problems(self.dataset)
+        preset = self.preset or text_preset_of(self.dataset, RNN_SEARCH_PRESETS)
+        values = {**preset_values(RNN_SEARCH_PRESETS, preset, self.preset_version), **self.given_values()}
+        fill_text(values)
+        problems += fill_primitives(values, RNN_SPACES, "rnn")
+        problems += fill_order(values)
+        batches = {name: values[name] for name in ("batch_size", "validation_batch_size")}
+        problems += columns_problems(batches, self.dataset)
+        if problems:
+            raise ConfigError(problems)
+        return RnnSearchConfig(**values)

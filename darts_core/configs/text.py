@@ -1,0 +1,75 @@
+"""What the specs of jobs on text share. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from darts_core.configs.common import NonNegative, Rate, RunConfig
+from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, text_folder_of
+from darts_core.errors import DataError, Problem
+
+
+class TextTrainingConfig(RunConfig):
+    """Fields of every training job of a recurrent cell. Defaults are those of the `ptb` presets."""
+
+    family: Literal["rnn"] = "rnn"
+    dataset: str = Field(
+        max_length=120,
+        description="`python-docs`, a published text, or `folder:NAME` for train/valid/test.txt under the workers' "
+        "data root",
+        examples=["python-docs"],
+    )
+    dataset_checksum: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="of the text's content; a worker whose text differs refuses"
+    )
+    dataset_version: str | None = Field(
+        None, max_length=60, description="of `python-docs`: the Python whose text it is; filled in when the job is made"
+    )
+    hidden_size: int = Field(ge=1, le=16_384, description="of embedding, state and output, which are one")
+    bptt: int = Field(35, ge=4, le=1000, description="words that a training step reads of each column, as a rule")
+    weight_lr: Rate = Field(20.0, description="for steps of `bptt` words; scaled by each step's length")
+    weight_decay: NonNegative = 5e-7
+    grad_clip: Rate = Field(0.25, description="largest norm of the weights' gradient")
+    dropout_word: float = Field(0.0, ge=0, lt=1, description="of whole words' embeddings")
+    dropout_input: float = Field(0.2, ge=0, lt=1, description="of the embedded input, the same at all times")
+    dropout_cell_input: float = Field(0.75, ge=0, lt=1, description="of what the cell reads of its input")
+    dropout_hidden: float = Field(0.25, ge=0, lt=1, description="of states inside the cell")
+    dropout_output: float = Field(0.75, ge=0, lt=1, description="of the cell's output, the same at all times")
+    activation_penalty: NonNegative = Field(0.0, description="on the squares of the cell's outputs")
+    slowness_penalty: NonNegative = Field(1e-3, description="on the squares of their changes")
+    validation_batch_size: int = Field(10, ge=1, le=65_536, description="columns that the validation text is cut into")
+    # A learning rate of 20 leaves no room for the rounding of bf16.
+    precision: Literal["float32"] = "float32"
+
+
+def text_problems(dataset: str) -> list[Problem]:
+    """What is wrong with the text's name, if anything."""
+    try:
+        text_folder_of(dataset)
+    except DataError as error:
+        return [Problem(("dataset",), str(error))]
+    return []
+
+
+def fill_text(values: dict[str, Any]) -> None:
+    """Record which text `python-docs` is here, unless the spec says so already."""
+    if values["dataset"] == PYTHON_DOCS and values.get("dataset_checksum") is None:
+        from darts_core.data.text import python_docs
+
+        here = python_docs.read()
+        values |= {"dataset_checksum": here.checksum, "dataset_version": here.version}
+
+
+def columns_problems(batches: dict[str, int], dataset: str) -> list[Problem]:
+    """Whether each batch (by its field's name) leaves columns long enough, in a text whose size is known."""
+    info = TEXT_SETS.get(dataset)
+    if info is None:
+        return []  # the worker alone knows the size: it checks again
+    sizes = {"batch_size": info.train, "validation_batch_size": info.valid, "test_batch_size": info.test}
+    return [
+        Problem((field,), f"{batch} is too large for the {sizes[field]:,} words; give at most {sizes[field] // 3:,}")
+        for field, batch in batches.items()
+        if 3 * batch > sizes[field]
+    ]

@@ -1,0 +1,67 @@
+"""A text as numbers: each word is its place in the vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from darts_core.data.text import folders, python_docs
+from darts_core.data.text.catalogue import text_folder_of
+from darts_core.data.text.lines import PARTS, UNKNOWN, TextLines, vocabulary_of, words_of
+from darts_core.errors import DataError
+
+
+@dataclass(frozen=True)
+class TextData:
+    """A text in memory, on the CPU.
+
+    parts: words of `train`, `valid` and `test` in order, int64 (N,). unknown: how many of them the training text does
+    not know. checksum, version: as of `TextLines`.
+    """
+
+    parts: dict[str, Tensor]
+    unknown: dict[str, int]
+    vocabulary: tuple[str, ...]
+    checksum: str
+    version: str | None
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What a user wants to know first: words in the vocabulary and in each part, <eos> included."""
+        return {"vocabulary": len(self.vocabulary), **{part: len(words) for part, words in self.parts.items()}}
+
+
+def load_text(dataset: str, data_root: Path, checksum: str | None = None) -> TextData:
+    """Read a text whole: `python-docs`, a published one or `folder:NAME` under data_root.
+
+    The vocabulary is built of the training part alone. Raises DataError that names the cause and the way out, also
+    when the content is not what the checksum stands for.
+    """
+    name = text_folder_of(dataset)
+    lines = python_docs.read() if name is None else folders.read(name, data_root)
+    if checksum not in (None, lines.checksum):
+        here = f" ({lines.version})" if lines.version else ""
+        raise DataError(
+            f"{dataset} has the checksum {lines.checksum} here{here}, the spec was made for {checksum}: the texts "
+            "differ; run it where the text is the same, or make a new spec"
+        )
+    return numbered(lines)
+
+
+def numbered(lines: TextLines) -> TextData:
+    """Words to numbers. Raises DataError when the vocabulary is too large."""
+    vocabulary = vocabulary_of(lines.lines["train"])
+    parts = {part: encode(words_of(lines.lines[part]), vocabulary) for part in PARTS}
+    unknown_words = {part: int((words == vocabulary.index(UNKNOWN)).sum()) for part, words in parts.items()}
+    return TextData(parts, unknown_words, vocabulary, lines.checksum, lines.version)
+
+
+def encode(words: Iterable[str], vocabulary: Sequence[str]) -> Tensor:
+    """Words to their numbers, int64 (N,); a word that the vocabulary lacks is <unk>."""
+    places = {word: i for i, word in enumerate(vocabulary)}
+    unknown = places[UNKNOWN]
+    return torch.tensor([places.get(word, unknown) for word in words], dtype=torch.int64)

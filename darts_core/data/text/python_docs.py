@@ -1,0 +1,48 @@
+"""`python-docs`: the language reference that every CPython carries in `pydoc_data.topics`. Imports no torch.
+
+No download, but another text in each version of Python: its checksum and that version go with every figure.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from functools import cache
+from typing import Final
+
+from darts_core.data.text.lines import Lines, TextLines, checksum_of
+
+# Identifiers, numbers and single signs.
+_WORD: Final = re.compile(r"[^\W\d]\w*|\d+|[^\w\s]")
+# The line under a heading says nothing.
+_UNDERLINE: Final = re.compile(r"^[*=~^-]{3,}$", re.MULTILINE)
+# Of each ten neighbouring blocks the ninth is for validation, the tenth for testing.
+_BLOCK: Final = 10
+_PARTS: Final = ("train",) * 8 + ("valid", "test")
+
+
+@cache
+def read() -> TextLines:
+    """The text of the running Python: a paragraph a line, in lower case, numbers as N.
+
+    Paragraphs that several topics share are taken once, so that no test paragraph was seen in training. Blocks of ten
+    paragraphs stay together; four fifths of the blocks are for training, a tenth each for validation and testing.
+    """
+    lines: dict[str, list[list[str]]] = {"train": [], "valid": [], "test": []}
+    for i, paragraph in enumerate(_paragraphs()):
+        lines[_PARTS[i // _BLOCK % len(_PARTS)]].append(paragraph)
+    parts: dict[str, Lines] = {**lines}
+    checksum = checksum_of({part: "\n".join(map(" ".join, found)).encode() for part, found in lines.items()})
+    return TextLines(parts, checksum, f"{platform.python_implementation()} {platform.python_version()}")
+
+
+def _paragraphs() -> list[list[str]]:
+    from pydoc_data.topics import topics
+
+    found: dict[str, list[str]] = {}
+    for name in sorted(topics):
+        for paragraph in re.split(r"\n\s*\n", _UNDERLINE.sub("", topics[name])):
+            words = ["N" if word.isdigit() else word for word in _WORD.findall(paragraph.lower())]
+            if words:
+                found.setdefault(" ".join(words), words)
+    return list(found.values())

@@ -1,0 +1,141 @@
+"""What searches and evaluations of recurrent cells share: text on the device, the frame of their checkpoints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Kind
+from darts_core.configs.text import TextTrainingConfig
+from darts_core.control import Control
+from darts_core.data.order import generator
+from darts_core.data.text.corpus import TextData, load_text
+from darts_core.data.text.windows import columns, window
+from darts_core.distributed.group import ALONE, Group
+from darts_core.errors import Stopped
+from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
+from darts_core.models.recurrent.language_model import LanguageModel, cross_entropy
+from darts_core.training.run import environment
+
+Config = TypeVar("Config", bound=TextTrainingConfig)
+
+
+@dataclass(frozen=True)
+class DeviceText:
+    """A text, and where its columns are computed on."""
+
+    source: TextData
+    device: torch.device
+
+    @classmethod
+    def read(cls, config: TextTrainingConfig, data_root: Path, device: torch.device) -> DeviceText:
+        """The text of a spec. Raises DataError."""
+        return cls(load_text(config.dataset, data_root, config.dataset_checksum), device)
+
+    def columns(self, part: str, batch: int) -> Tensor:
+        """A part on the device, cut into columns (rows, batch). Raises DataError when it is too short."""
+        return columns(self.source.parts[part], batch, part).to(self.device)
+
+
+def with_checksum(config: Config, data: DeviceText) -> Config:
+    """The spec with the checksum of the text that was found: a run can only go on with the same one."""
+    found = {"dataset_checksum": data.source.checksum, "dataset_version": data.source.version}
+    return config.model_copy(update=found)
+
+
+def masks_of(config: TextTrainingConfig, network: LanguageModel, batch: int, *purpose: str | int) -> Masks:
+    """The dropout masks of one pass: a pure function of the seed and of what they are for."""
+    weight = network.encoder.weight
+    return draw_masks(
+        DropoutRates(
+            word=config.dropout_word,
+            input=config.dropout_input,
+            cell_input=config.dropout_cell_input,
+            hidden=config.dropout_hidden,
+            output=config.dropout_output,
+        ),
+        words=network.words,
+        size=network.size,
+        batch=batch,
+        source=generator(config.seed, "dropout", *purpose, device=weight.device),
+        dtype=weight.dtype,
+    )
+
+
+class TextTally:
+    """Running sums on the device: adding a window does not wait for the GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._words = 0
+
+    def add(self, loss: Tensor, words: int) -> None:
+        """loss: mean over that many words."""
+        self._loss += loss.detach().double() * words
+        self._words += words
+
+    def state(self, group: Group = ALONE) -> dict[str, Any]:
+        """The sums so far, for a checkpoint. Language models train on one device."""
+        return {"loss": self._loss, "words": self._words}
+
+    def restore(self, state: dict[str, Any], group: Group = ALONE) -> None:
+        """Go on from sums put away with `state`."""
+        self._loss.copy_(state["loss"])
+        self._words = state["words"]
+
+    def mean(self) -> float:
+        """In nats; waits for the device. At least one window must have been added."""
+        return float(self._loss) / self._words
+
+
+@torch.no_grad()
+def measure_text(network: LanguageModel, text: Tensor, bptt: int, *, control: Control) -> float:
+    """Mean cross-entropy in nats of each word behind the first of columns (rows, batch), without dropout.
+
+    The hidden state is carried through the whole text. Puts the network's mode back. Raises Stopped between two
+    windows when the control asks for it.
+    """
+    training = network.training
+    network.eval()
+    tally = TextTally(text.device)
+    try:
+        hidden = network.start(text.shape[1])
+        for start in range(0, len(text) - 1, bptt):
+            if control.should_stop():
+                raise Stopped("stopped while measuring")
+            batch = window(text, start, bptt)
+            passed = network(batch.tokens, hidden)
+            hidden = passed.hidden
+            tally.add(cross_entropy(passed.logits, batch.targets), batch.targets.numel())
+    finally:
+        network.train(training)
+    return tally.mean()
+
+
+def perplexity(loss: float) -> float:
+    """exp of a loss in nats; kept finite, for JSON knows no infinity."""
+    return math.exp(min(loss, 700.0))
+
+
+def text_frame(
+    kind: Kind, epoch: int, config: TextTrainingConfig, data: DeviceText, metrics: dict[str, float]
+) -> Checkpoint:
+    """A checkpoint with all that is common; weights, genotype, alphas and resume are still empty."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": kind,
+        "epoch": epoch,
+        "weights": {},
+        "genotype": {},
+        "spec": config.model_dump(mode="json"),
+        "vocabulary": list(data.source.vocabulary),
+        "metrics": dict(metrics),
+        "environment": environment(config, data.device, 1),
+        "resume": {},
+    }
