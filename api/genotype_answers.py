@@ -49,7 +49,8 @@ def genotype_answer(
     Raises ProblemError 422 when the format cannot hold it.
     """
     if wanted == "json":
-        costs = {} if shape is None else profile(genotype, shape).totals()
+        found = None if shape is None else profile(genotype, shape)
+        costs = {} if found is None else {**found.totals(), "training_bytes": found.training_bytes}
         return GenotypeOut(**to_json(genotype), epoch=epoch, primitives=primitives, **costs)
     try:
         text = FORMATS[wanted](genotype)

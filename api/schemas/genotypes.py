@@ -32,6 +32,9 @@ class GenotypeOut(BaseModel):
     parameters: int | None = Field(None, description="of the evaluation network; null where its size is not known")
     parameters_with_auxiliary: int | None = None
     multiply_adds: int | None = Field(None, description="of convolutions and linear layers, for one image")
+    training_bytes: int | None = Field(
+        None, description="activations that training keeps for the backward pass, for one image in float32"
+    )
 
 
 class GenotypeList(BaseModel):

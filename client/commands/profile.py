@@ -10,7 +10,7 @@ import typer
 from client.options import Json
 
 if TYPE_CHECKING:
-    from darts_core.profile import LanguageProfile, LanguageShape, Profile, Shape
+    from darts_core.profile import CellProfile, Cost, LanguageProfile, LanguageShape, Profile, Shape
 
 
 def profile(
@@ -89,22 +89,19 @@ def _show(found: Profile, shape: Shape) -> None:
 
     from client.output import console
 
-    table = Table("", "kind", "output", "parameters", "mult-adds", "activations", box=None)
+    table = Table("", "kind", "output", "parameters", "mult-adds", "activations", "kept in training", box=None)
     for column in table.columns[2:]:
         column.justify = "right"
 
-    def row(name: str, kind: str, output: str, parameters: int, multiply_adds: int, activations: int) -> None:
-        table.add_row(
-            name, kind, output, f"{parameters:,}", f"{multiply_adds / 1e6:.3f} M", f"{activations / 2**20:.2f} MiB"
-        )
+    def row(name: str, kind: str, output: str, part: Cost | CellProfile | Profile) -> None:
+        memory = (f"{size / 2**20:.2f} MiB" for size in (part.activation_bytes, part.training_bytes))
+        table.add_row(name, kind, output, f"{part.parameters:,}", f"{part.multiply_adds / 1e6:.3f} M", *memory)
 
-    row("stem", "", "", found.stem.parameters, found.stem.multiply_adds, found.stem.activation_bytes)
+    row("stem", "", "", found.stem)
     for cell in found.cells:
-        output = f"{cell.channels}x{cell.height}x{cell.width}"
-        row(str(cell.index), cell.kind, output, cell.parameters, cell.multiply_adds, cell.activation_bytes)
-    last = found.classifier
-    row("classifier", "", str(shape.classes), last.parameters, last.multiply_adds, last.activation_bytes)
-    row("total", "", "", found.parameters, found.multiply_adds, found.activation_bytes)
+        row(str(cell.index), cell.kind, f"{cell.channels}x{cell.height}x{cell.width}", cell)
+    row("classifier", "", str(shape.classes), found.classifier)
+    row("total", "", "", found)
     console.print(table)
     console.print(f"with the auxiliary head {found.parameters_with_auxiliary:,} parameters")
     console.print(

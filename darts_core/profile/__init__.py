@@ -1,4 +1,4 @@
-"""What a genotype's evaluation network costs, by arithmetic on its shapes. Imports no torch."""
+"""What networks cost, by arithmetic on their shapes. Imports no torch."""
 
 from darts_core.profile.costs import Cost
 from darts_core.profile.language_model import (
@@ -9,6 +9,7 @@ from darts_core.profile.language_model import (
     profile_language_model,
 )
 from darts_core.profile.network import CellProfile, Profile, profile
+from darts_core.profile.search import search_cost
 from darts_core.profile.shapes import PROFILE_PRESETS, Shape, shape_for, shape_of
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "language_shape_of",
     "profile",
     "profile_language_model",
+    "search_cost",
     "shape_for",
     "shape_of",
 ]

@@ -1,7 +1,7 @@
 """What layers cost, layer by layer. Imports no torch.
 
-The rules are those of darts_core/models: no convolution has a bias, BatchNorm is affine, every padding keeps the size,
-and a stride of 2 halves it, rounding up.
+The rules are those of darts_core/models: no convolution has a bias, every padding keeps the size, and a stride of 2
+halves it, rounding up. In an evaluation network BatchNorm is affine; in a search network only the stem's is.
 """
 
 from __future__ import annotations
@@ -15,25 +15,32 @@ from typing import Final, Self
 class Cost:
     """Trainable parameters, multiply-adds of convolutions and linear layers, and numbers that the layers put out.
 
-    All for one image, in evaluation mode. `activations` counts the output of every layer (ReLU, convolution, BatchNorm,
-    pooling, linear), every sum and every concatenation once.
+    All for one image. `activations` counts the output of every layer (ReLU, convolution, BatchNorm, pooling, linear),
+    every sum and every concatenation once. `kept` counts the numbers that training keeps of them for the backward pass.
     """
 
     parameters: int = 0
     multiply_adds: int = 0
     activations: int = 0
+    kept: int = 0
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
             self.parameters + other.parameters,
             self.multiply_adds + other.multiply_adds,
             self.activations + other.activations,
+            self.kept + other.kept,
         )
 
     @property
     def activation_bytes(self) -> int:
         """Memory of the activations as float32, were none of them freed."""
         return 4 * self.activations
+
+    @property
+    def training_bytes(self) -> int:
+        """Memory of what training keeps of them, as float32."""
+        return 4 * self.kept
 
 
 @dataclass(frozen=True)
@@ -51,23 +58,42 @@ class Map:
 
 
 class Chain:
-    """One map's way through layers: its shape now, and what the layers passed so far cost."""
+    """One map's way through layers: its shape now, and what the layers passed so far cost.
+
+    A layer whose gradient needs its input keeps it, once: `keeps_start` tells whether that is the map that the chain
+    began with, which several chains may share.
+    """
 
     def __init__(self, start: Map) -> None:
         self.map = start
         self.cost = Cost()
+        self.keeps_start = False
+        self._at_start, self._is_kept = True, False
 
     def relu(self) -> Self:
-        """A ReLU."""
-        return self._put_out(self.map)
+        """A ReLU; its gradient needs what it puts out."""
+        self._put_out(self.map)
+        return self.keep()
 
-    def norm(self) -> Self:
-        """A BatchNorm with scale and shift."""
-        return self._put_out(self.map, parameters=2 * self.map.channels)
+    def norm(self, *, affine: bool = True) -> Self:
+        """A BatchNorm, with scale and shift where it is affine."""
+        return self.keep()._put_out(self.map, parameters=2 * self.map.channels if affine else 0)
 
-    def pool(self, stride: int) -> Self:
-        """A 3x3 pooling."""
-        return self._put_out(_strided(self.map, self.map.channels, stride, stride))
+    def pool(self, stride: int, *, largest: bool = False) -> Self:
+        """A 3x3 pooling: the mean, or the largest, which remembers where it was."""
+        self.keep()._put_out(_strided(self.map, self.map.channels, stride, stride))
+        if largest:
+            self.cost += Cost(kept=2 * self.map.size)  # indices of eight bytes
+        return self
+
+    def keep(self) -> Self:
+        """What is here now is needed in the backward pass."""
+        if self._at_start:
+            self.keeps_start = True
+        elif not self._is_kept:
+            self.cost += Cost(kept=self.map.size)
+        self._is_kept = True
+        return self
 
     def convolution(
         self, outputs: int, kernel: tuple[int, int], strides: tuple[int, int] = (1, 1), *, groups: int = 1
@@ -75,7 +101,7 @@ class Chain:
         """A convolution without bias. kernel, strides: (vertical, horizontal)."""
         weights = outputs * (self.map.channels // groups) * kernel[0] * kernel[1]
         out = _strided(self.map, outputs, *strides)
-        return self._put_out(out, parameters=weights, multiply_adds=weights * out.height * out.width)
+        return self.keep()._put_out(out, parameters=weights, multiply_adds=weights * out.height * out.width)
 
     def depthwise(self, kernel: int, stride: int) -> Self:
         """One filter a channel; dilation changes nothing here."""
@@ -85,13 +111,19 @@ class Chain:
         """A 1x1 convolution."""
         return self.convolution(outputs, (1, 1))
 
-    def factorized_reduce(self, outputs: int) -> Self:
+    def factorized_reduce(self, outputs: int, *, affine: bool = True) -> Self:
         """ReLU, two strided 1x1 convolutions of half the channels each, their concatenation, BatchNorm."""
         self.relu()
         halves = [Chain(self.map).convolution(outputs // 2, (1, 1), (2, 2)) for _ in range(2)]
         for half in halves:
             self.cost += half.cost
-        return self._put_out(_strided(self.map, outputs, 2, 2)).norm()
+        if self.map.height % 2 or self.map.width % 2:
+            self.cost += Cost(kept=self.map.size)  # the shifted input is padded, thus copied
+        return self._put_out(_strided(self.map, outputs, 2, 2)).norm(affine=affine)
+
+    def zeros(self, stride: int) -> Self:
+        """No connection."""
+        return self._put_out(_strided(self.map, self.map.channels, stride, stride))
 
     def global_pool(self) -> Self:
         """The mean of each channel."""
@@ -100,11 +132,12 @@ class Chain:
     def linear(self, outputs: int) -> Self:
         """A linear layer with bias on all that the map holds."""
         weights = self.map.size * outputs
-        return self._put_out(Map(outputs, 1, 1), parameters=weights + outputs, multiply_adds=weights)
+        return self.keep()._put_out(Map(outputs, 1, 1), parameters=weights + outputs, multiply_adds=weights)
 
     def _put_out(self, out: Map, *, parameters: int = 0, multiply_adds: int = 0) -> Self:
         self.cost += Cost(parameters, multiply_adds, out.size)
         self.map = out
+        self._at_start = self._is_kept = False
         return self
 
 
@@ -112,48 +145,70 @@ def _strided(before: Map, channels: int, down: int, across: int) -> Map:
     return Map(channels, -(-before.height // down), -(-before.width // across))
 
 
-def relu_conv_norm(chain: Chain, outputs: int) -> None:
+def older_input(chain: Chain, outputs: int, *, after_reduction: bool, affine: bool = True) -> None:
+    """How a cell takes in the older of its inputs, which behind a reduction is twice as large."""
+    if after_reduction:
+        chain.factorized_reduce(outputs, affine=affine)
+    else:
+        newer_input(chain, outputs, affine=affine)
+
+
+def newer_input(chain: Chain, outputs: int, *, affine: bool = True) -> None:
     """How a cell takes in an input of its own size."""
-    chain.relu().pointwise(outputs).norm()
+    chain.relu().pointwise(outputs).norm(affine=affine)
 
 
-def operation(name: str, chain: Chain, stride: int) -> None:
-    """Send a chain through the operation of that name, in its evaluation flavour."""
-    _OPERATIONS[name](chain, stride)
+def operation(name: str, chain: Chain, stride: int, *, search: bool = False) -> None:
+    """Send a chain through the operation of that name, in its search or its evaluation flavour."""
+    _OPERATIONS[name](chain, stride, search)
 
 
-def _skip(chain: Chain, stride: int) -> None:
+_Operation = Callable[[Chain, int, bool], None]
+
+
+def _zero(chain: Chain, stride: int, search: bool) -> None:
+    chain.zeros(stride)
+
+
+def _skip(chain: Chain, stride: int, search: bool) -> None:
     if stride == 2:
-        chain.factorized_reduce(chain.map.channels)
+        chain.factorized_reduce(chain.map.channels, affine=not search)
 
 
-def _separable(kernel: int) -> Callable[[Chain, int], None]:
-    def twice(chain: Chain, stride: int) -> None:
+def _separable(kernel: int) -> _Operation:
+    def twice(chain: Chain, stride: int, search: bool) -> None:
         for step in (stride, 1):
-            chain.relu().depthwise(kernel, step).pointwise(chain.map.channels).norm()
+            chain.relu().depthwise(kernel, step).pointwise(chain.map.channels).norm(affine=not search)
 
     return twice
 
 
-def _dilated(kernel: int) -> Callable[[Chain, int], None]:
-    def once(chain: Chain, stride: int) -> None:
-        chain.relu().depthwise(kernel, stride).pointwise(chain.map.channels).norm()
+def _dilated(kernel: int) -> _Operation:
+    def once(chain: Chain, stride: int, search: bool) -> None:
+        chain.relu().depthwise(kernel, stride).pointwise(chain.map.channels).norm(affine=not search)
 
     return once
 
 
-def _factored_seven(chain: Chain, stride: int) -> None:
+def _factored_seven(chain: Chain, stride: int, search: bool) -> None:
     channels = chain.map.channels
-    chain.relu().convolution(channels, (1, 7), (1, stride)).convolution(channels, (7, 1), (stride, 1)).norm()
+    chain.relu().convolution(channels, (1, 7), (1, stride)).convolution(channels, (7, 1), (stride, 1))
+    chain.norm(affine=not search)
 
 
-def _pool(chain: Chain, stride: int) -> None:
-    chain.pool(stride)
+def _pool(*, largest: bool) -> _Operation:
+    def pool(chain: Chain, stride: int, search: bool) -> None:
+        chain.pool(stride, largest=largest)
+        if search:
+            chain.norm(affine=False)
+
+    return pool
 
 
-_OPERATIONS: Final[dict[str, Callable[[Chain, int], None]]] = {
-    "max_pool_3x3": _pool,
-    "avg_pool_3x3": _pool,
+_OPERATIONS: Final[dict[str, _Operation]] = {
+    "none": _zero,
+    "max_pool_3x3": _pool(largest=True),
+    "avg_pool_3x3": _pool(largest=False),
     "skip_connect": _skip,
     "sep_conv_3x3": _separable(3),
     "sep_conv_5x5": _separable(5),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from darts_core.genotypes import Edge, Genotype
 from darts_core.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, auxiliary_layer, reduction_layers
-from darts_core.profile.costs import Chain, Cost, Map, operation, relu_conv_norm
+from darts_core.profile.costs import Chain, Cost, Map, newer_input, older_input, operation
 from darts_core.profile.shapes import Shape
 
 
@@ -26,6 +26,7 @@ class CellProfile:
     parameters: int
     multiply_adds: int
     activation_bytes: int
+    training_bytes: int
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,15 @@ class Profile:
     """What a network costs in one forward pass of one image in evaluation mode, the auxiliary head aside.
 
     parameters: trainable ones. multiply_adds: of convolutions and linear layers. activation_bytes: all that the layers
-    put out, as float32, an upper bound: inference frees most of it at once, and training keeps some 0.7 of it for each
-    image (DARTS_V2, both presets, by the tensors that autograd saved). `stem` and `classifier`: what is outside of the
-    cells.
+    put out, as float32, an upper bound: inference frees most of it at once. training_bytes: what training keeps of it
+    for the backward pass. `stem` and `classifier`: what is outside of the cells.
     """
 
     parameters: int
     parameters_with_auxiliary: int
     multiply_adds: int
     activation_bytes: int
+    training_bytes: int
     stem: Cost
     cells: tuple[CellProfile, ...]
     classifier: Cost
@@ -61,7 +62,7 @@ class Profile:
 
 def profile(genotype: Genotype, shape: Shape) -> Profile:
     """Reckon up the evaluation network of a genotype. Milliseconds, whatever the size."""
-    older, newer, stem, after_reduction = _stems(shape)
+    older, newer, stem, after_reduction = stems(shape)
     reductions = reduction_layers(shape.layers)
     channels, auxiliary_inputs = shape.channels, 0
     total, cells = stem, []
@@ -84,23 +85,25 @@ def profile(genotype: Genotype, shape: Shape) -> Profile:
         parameters_with_auxiliary=total.parameters + _auxiliary_parameters(auxiliary_inputs, shape),
         multiply_adds=total.multiply_adds,
         activation_bytes=total.activation_bytes,
+        training_bytes=total.training_bytes,
         stem=stem,
         cells=tuple(cells),
         classifier=classifier,
     )
 
 
-def _stems(shape: Shape) -> tuple[Map, Map, Cost, bool]:
+def stems(shape: Shape) -> tuple[Map, Map, Cost, bool]:
     """The first cell's two inputs (older, newer), what they cost, and whether the cell counts as after a reduction."""
-    images = Chain(Map(shape.image_channels, shape.image, shape.image))
+    images = Chain(Map(shape.image_channels, shape.image, shape.width or shape.image))
+    batch = Cost(kept=images.map.size)  # the first convolution needs the images themselves
     half, twice = shape.channels // 2, (2, 2)
     if shape.stem != "imagenet":
         strides = twice if shape.stem == "half" else (1, 1)
         images.convolution(STEM_MULTIPLIER * shape.channels, (3, 3), strides).norm()
-        return images.map, images.map, images.cost, False
+        return images.map, images.map, images.cost + batch, False
     images.convolution(half, (3, 3), twice).norm().relu().convolution(shape.channels, (3, 3), twice).norm()
     second = Chain(images.map).relu().convolution(shape.channels, (3, 3), twice).norm()
-    return images.map, second.map, images.cost + second.cost, True
+    return images.map, second.map, images.cost + second.cost + batch, True
 
 
 def _cell(
@@ -115,23 +118,23 @@ def _cell(
 ) -> tuple[Map, Cost]:
     """The shape of a cell's output, and what the whole cell costs."""
     inputs = [Chain(older), Chain(newer)]
-    if after_reduction:
-        inputs[0].factorized_reduce(channels)
-    else:
-        relu_conv_norm(inputs[0], channels)
-    relu_conv_norm(inputs[1], channels)
+    older_input(inputs[0], channels, after_reduction=after_reduction)
+    newer_input(inputs[1], channels)
     states = [chain.map for chain in inputs]
     cost = inputs[0].cost + inputs[1].cost
+    kept_states = set()
     for node in range(0, len(edges), 2):
         for op, source in edges[node : node + 2]:
             chain = Chain(states[source])
             operation(op, chain, 2 if reduction and source < 2 else 1)
             cost += chain.cost
+            if chain.keeps_start:
+                kept_states.add(source)
         states.append(chain.map)
         cost += Cost(activations=chain.map.size)  # the sum of the two edges
     node_map = states[-1]
     out = Map(len(concat) * channels, node_map.height, node_map.width)
-    return out, cost + Cost(activations=out.size)
+    return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
 
 
 def _cell_profile(index: int, kind: Literal["normal", "reduce"], out: Map, cost: Cost) -> CellProfile:
@@ -144,6 +147,7 @@ def _cell_profile(index: int, kind: Literal["normal", "reduce"], out: Map, cost:
         cost.parameters,
         cost.multiply_adds,
         cost.activation_bytes,
+        cost.training_bytes,
     )
 
 

@@ -23,7 +23,7 @@ _RANGES: Final = {
 class Shape:
     """An evaluation network's sizes. Raises ConfigError on construction, with every field that is out of range.
 
-    channels: of the first cells. layers: cells. image: height and width in pixels.
+    channels: of the first cells. layers: cells. image: height in pixels, and width unless `width` is given.
     """
 
     channels: int
@@ -32,6 +32,7 @@ class Shape:
     image: int
     image_channels: int = 3
     stem: Stem = "cifar"
+    width: int | None = None
 
     def __post_init__(self) -> None:
         problems = [

@@ -15,8 +15,9 @@ from darts_core.genotypes import KNOWN, Genotype
 from darts_core.layout import Stem
 from darts_core.models.evaluation_network import Cell, EvaluationNetwork
 from darts_core.models.operations import FactorizedReduce
-from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
-from darts_core.profile import Shape, profile, shape_of
+from darts_core.models.supernet import SearchNetwork
+from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_SPACES, CnnSpace
+from darts_core.profile import Shape, profile, search_cost, shape_of
 
 # Parameters, parameters with the auxiliary head, and million multiply-adds to three digits.
 PUBLISHED = {
@@ -178,3 +179,63 @@ def test_the_stem_is_that_of_the_image_size_unless_given(image: int, stem: Stem)
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="unknown preset 'mnist'; known: cifar10, imagenet"):
         shape_of("mnist")
+
+
+class _Kept:
+    """Bytes of what autograd keeps for the backward pass, each tensor once, the network's own aside."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self._own = {t.untyped_storage()._cdata for t in (*network.parameters(), *network.buffers())}
+        self._seen: dict[int, Tensor] = {}
+
+    def __enter__(self) -> _Kept:
+        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._hooks.__exit__(*error)
+
+    def _pack(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()._cdata
+        if storage not in self._own:
+            self._seen[storage] = tensor
+        return tensor
+
+    @property
+    def bytes(self) -> int:
+        return sum(tensor.untyped_storage().nbytes() for tensor in self._seen.values())
+
+
+IMAGES = 64  # so many that what does not grow with them (BatchNorm's statistics) is next to nothing
+
+
+@pytest.mark.parametrize("stem", get_args(Stem))
+@pytest.mark.parametrize("name", ["DARTS_V2", "PC_DARTS", "PADDLESLIM_PC_DARTS"])
+@pytest.mark.parametrize("image", [32, 37])
+def test_training_keeps_what_the_arithmetic_says(name: str, stem: Stem, image: int) -> None:
+    shape = Shape(channels=8, layers=5, classes=10, image=image, stem=stem)
+    with torch.device("meta"):  # no memory is needed to count it
+        network = _build(KNOWN[name], shape)
+        images = torch.empty(IMAGES, 3, image, image)
+        with _Kept(network) as kept:
+            logits = network(images)
+    assert logits.requires_grad
+    assert kept.bytes / IMAGES == pytest.approx(profile(KNOWN[name], shape).training_bytes, rel=0.01)
+
+
+@pytest.mark.parametrize("stem", get_args(Stem))
+@pytest.mark.parametrize("space", ["darts", "space2", "space3"])
+@pytest.mark.parametrize("nodes", [1, 4, 6])
+def test_a_search_keeps_and_weighs_what_the_arithmetic_says(space: CnnSpace, nodes: int, stem: Stem) -> None:
+    shape = Shape(channels=4, layers=4, classes=10, image=33, stem=stem)
+    primitives = CNN_SPACES[space]
+    with torch.device("meta"):
+        network = SearchNetwork(primitives, channels=4, layers=4, nodes=nodes, classes=10, stem=stem)
+        images = torch.empty(IMAGES, 3, 33, 33)
+        with _Kept(network) as kept:
+            logits = network(images)
+    assert logits.requires_grad
+    found = search_cost(primitives, nodes, shape)
+    assert found.parameters == sum(p.numel() for p in network.parameters())
+    assert kept.bytes / IMAGES == pytest.approx(found.training_bytes, rel=0.01)

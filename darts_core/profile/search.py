@@ -1,0 +1,61 @@
+"""What a search network costs. Imports no torch.
+
+It follows darts_core/models/supernet.py step by step; tests hold the two to the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from darts_core.layout import reduction_layers
+from darts_core.profile.costs import Chain, Cost, Map, newer_input, older_input, operation
+from darts_core.profile.network import stems
+from darts_core.profile.shapes import Shape
+
+
+def search_cost(primitives: Sequence[str], nodes: int, shape: Shape) -> Cost:
+    """Of the network whose edges hold all these primitives: the alphas, which are few, aside."""
+    older, newer, total, after_reduction = stems(shape)
+    reductions = reduction_layers(shape.layers)
+    channels = shape.channels
+    for layer in range(shape.layers):
+        reduction = layer in reductions
+        if reduction:
+            channels *= 2
+        out, cost = _cell(
+            primitives, nodes, older, newer, channels, reduction=reduction, after_reduction=after_reduction
+        )
+        total += cost
+        older, newer, after_reduction = newer, out, reduction
+    return total + Chain(newer).global_pool().linear(shape.classes).cost
+
+
+def _cell(
+    primitives: Sequence[str],
+    nodes: int,
+    older: Map,
+    newer: Map,
+    channels: int,
+    *,
+    reduction: bool,
+    after_reduction: bool,
+) -> tuple[Map, Cost]:
+    inputs = [Chain(older), Chain(newer)]
+    older_input(inputs[0], channels, after_reduction=after_reduction, affine=False)
+    newer_input(inputs[1], channels, affine=False)
+    states = [chain.map for chain in inputs]
+    cost = inputs[0].cost + inputs[1].cost
+    kept_states = set()
+    for _ in range(nodes):
+        for source, state in enumerate(states):
+            for name in primitives:
+                chain = Chain(state)
+                operation(name, chain, 2 if reduction and source < 2 else 1, search=True)
+                chain.keep()  # the alpha's gradient needs what each operation puts out
+                # Weighted, then added to the others'.
+                cost += chain.cost + Cost(activations=2 * chain.map.size)
+                if chain.keeps_start:
+                    kept_states.add(source)
+        states = [*states, chain.map]
+    out = Map(nodes * channels, chain.map.height, chain.map.width)
+    return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
