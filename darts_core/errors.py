@@ -37,6 +37,10 @@ class DataError(DartsError):
     """The data cannot be used (missing, broken, too small). Trying again would not help."""
 
 
+class OutOfMemory(DartsError):
+    """The run needs more memory than its device has; the message says which batch would fit. Not to be tried again."""
+
+
 class CheckpointError(DartsError):
     """A checkpoint that cannot be used: wrong format, wrong spec, or not safe to load."""
 

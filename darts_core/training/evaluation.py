@@ -27,6 +27,7 @@ from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import sum_of
 from darts_core.training.determinism import captured, repeatable, restored, seeded
 from darts_core.training.measuring import Measured, Tally, measure
+from darts_core.training.memory import check_fits, explained
 from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
@@ -93,6 +94,15 @@ class _Evaluation:
         training_part, held_out = part_indices(len(data.train_images), sizes, config.seed)
         self.feed = data.feed(training_part, "training", config, config.batch_size)
         self.held_out = held_out.to(data.device)
+        check_fits(
+            config,
+            data.device,
+            size=data.source.size,
+            image_channels=data.source.channels,
+            classes=len(data.source.classes),
+            stem=stem_of(config, data),
+            ranks=self.group.size,
+        )
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
             self.network = EvaluationNetwork(
@@ -121,7 +131,11 @@ class _Evaluation:
     def reports(self, after: int) -> Iterator[EpochReport]:
         for epoch in range(after + 1, self.config.epochs + 1):
             # Not around the yield: whoever takes the report must not run under our settings.
-            with repeatable(self.config, self.data.device), computing(self.config, self.data.device):
+            with (
+                repeatable(self.config, self.data.device),
+                computing(self.config, self.data.device),
+                explained(self.config),
+            ):
                 report = self._epoch(epoch)
             yield report
 

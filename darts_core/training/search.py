@@ -22,6 +22,7 @@ from darts_core.genotypes import Genotype, to_json
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.determinism import repeatable, seeded
 from darts_core.training.measuring import Tally, measure
+from darts_core.training.memory import check_fits, explained
 from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
@@ -95,6 +96,15 @@ class _Search:
         self.alpha_feed = data.feed(alpha_part, "alpha-training", config, config.batch_size)
         self.alpha_part = alpha_part.to(data.device)
         assert config.primitives is not None  # a resolved spec names them
+        check_fits(
+            config,
+            data.device,
+            size=data.source.size,
+            image_channels=data.source.channels,
+            classes=len(data.source.classes),
+            stem=stem_of(config, data),
+            ranks=self.group.size,
+        )
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
             self.network = SearchNetwork(
@@ -130,7 +140,11 @@ class _Search:
     def reports(self, after: int) -> Iterator[EpochReport]:
         for epoch in range(after + 1, self.config.epochs + 1):
             # Not around the yield: whoever takes the report must not run under our settings.
-            with repeatable(self.config, self.data.device), computing(self.config, self.data.device):
+            with (
+                repeatable(self.config, self.data.device),
+                computing(self.config, self.data.device),
+                explained(self.config),
+            ):
                 report = self._epoch(epoch)
             yield report
 

@@ -12,7 +12,9 @@ from darts_core import checkpoints, run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.control import Progress
 from darts_core.errors import CheckpointError, ConfigError, DataError, Diverged, Stopped
+from darts_core.genotypes import to_json
 from darts_core.loading import load
+from darts_core.profile import Shape, profile
 from darts_core.training.reports import EpochReport
 
 from same_bits import assert_same_bits
@@ -222,7 +224,7 @@ def test_step_schedule_multiplies_the_rate_and_stops_at_its_least(search_config:
     assert [r.metrics["weight_lr"] for r in run_search(config, data_root=data_root)] == [0.1, 0.05, 0.03]
 
 
-@pytest.mark.parametrize("space", ["space1", "space2", "space3"])
+@pytest.mark.parametrize("space", ["darts", "space1", "space2", "space3"])
 def test_alphas_of_every_edge_move_within_an_epoch_of_every_space(
     space: str, search_config: MakeSearch, data_root: Path
 ) -> None:
@@ -232,3 +234,35 @@ def test_alphas_of_every_edge_move_within_an_epoch_of_every_space(
     assert second is not None
     for kind in ("normal", "reduce"):
         assert ((first[kind] - second[kind]).abs().amax(dim=1) > 1e-3).all()
+
+
+@pytest.mark.parametrize(
+    ("primitives", "nodes"),
+    [
+        (["skip_connect", "max_pool_3x3"], 6),
+        (["none", "dil_conv_5x5"], 5),
+        (["avg_pool_3x3", "sep_conv_5x5", "skip_connect"], 3),
+        (["sep_conv_3x3", "none"], 2),
+    ],
+)
+def test_any_primitives_and_node_count_move_their_alphas_and_derive_a_cell_that_trains(
+    primitives: list[str], nodes: int, search_config: MakeSearch, evaluation_config: MakeEvaluation, data_root: Path
+) -> None:
+    config = search_config(primitives=primitives, nodes=nodes, epochs=2)
+    first, second = run_search(config, data_root=data_root)
+    assert first.alphas is not None
+    assert second.alphas is not None
+    for kind in ("normal", "reduce"):
+        assert (first.alphas[kind] != second.alphas[kind]).any()
+    found = second.genotype
+    assert found is not None
+    assert len(found.normal) == len(found.reduce) == 2 * nodes
+    assert {op for op, _ in found.normal} <= set(primitives) - {"none"}
+    (trained,) = run_evaluation(evaluation_config(genotype=to_json(found), epochs=1), data_root=data_root)
+    parameters = sum(trained.checkpoint["weights"][name].numel() for name in _trained_names(trained))
+    assert parameters == profile(found, Shape(2, 3, 2, 8, 1)).parameters
+
+
+def _trained_names(report: EpochReport) -> list[str]:
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    return [name for name in report.checkpoint["weights"] if not name.endswith(buffers)]

@@ -1,0 +1,141 @@
+"""Whether a run fits into its device's memory: asked before it starts, and explained when it turns out not to."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.errors import OutOfMemory
+from darts_core.layout import Stem
+from darts_core.profile import Shape, profile, search_cost
+from darts_core.profile.memory import Kind, MemoryNeed, memory_need
+from darts_core.training.measuring import MEASURING_BATCH
+from darts_core.training.precision import precision_of
+
+_WAYS_OUT = "fewer channels or layers, or a larger device"
+
+
+def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch.device) -> MemoryNeed:
+    """What the run's network needs on this device. An estimate: see `darts_core.profile.memory`."""
+    if isinstance(config, SearchConfig):
+        assert config.primitives is not None  # a resolved spec names them
+        cost = search_cost(config.primitives, config.nodes, shape)
+        training_bytes, parameters, order = cost.training_bytes, cost.parameters, config.order
+        # To second order nothing is computed in bf16; the larger of both steps counts.
+        half = precision_of(config, device) == "bf16" and order == 1
+        nodes = config.nodes
+    else:
+        found = profile(config.cell(), shape)
+        training_bytes, parameters, order = found.training_bytes, found.parameters_with_auxiliary, 1
+        half = precision_of(config, device) == "bf16"
+        nodes = max(len(config.cell().normal_concat), len(config.cell().reduce_concat))
+    kind: Kind = "cuda" if device.type == "cuda" else "cpu"
+    return memory_need(
+        training_bytes=training_bytes,
+        largest_map=_largest_map(shape, nodes),
+        parameters=parameters,
+        measured_images=MEASURING_BATCH,
+        kind=kind,
+        order=order,
+        half=half,
+    )
+
+
+def check_fits(
+    config: SearchConfig | EvaluationConfig,
+    device: torch.device,
+    *,
+    size: tuple[int, int],
+    image_channels: int,
+    classes: int,
+    stem: Stem,
+    ranks: int = 1,
+    free: int | None = None,
+) -> None:
+    """Raises OutOfMemory, with the batch that would fit, when the run's estimated need is more than what is free.
+
+    size: height and width of the images. ranks: devices that share each batch. free: in bytes; asked of the device
+    unless given.
+    """
+    free = free_memory(device) if free is None else free
+    if free is None:
+        return
+    height, width = size
+    shape = Shape(config.channels, config.layers, classes, height, image_channels, stem, width)
+    need = need_of(config, shape, device)
+    part = -(-config.batch_size // (ranks * config.accumulate))
+    if need.of(part) <= free:
+        return
+    fitting = need.fitting(free)
+    if fitting == 0:
+        advice = f"no batch would fit: use {_WAYS_OUT}"
+    else:
+        batch = ranks * config.accumulate * fitting
+        parts = -(-config.batch_size // (ranks * fitting))
+        advice = f"batch_size={batch} would fit, or accumulate={parts}, or {_WAYS_OUT}"
+    raise OutOfMemory(
+        f"batch_size {config.batch_size}{_in_parts(config)} needs about {_gib(need.of(part))} on {device}, which has "
+        f"{_gib(free)} free; {advice}"
+    )
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that this process can still get there; None where nobody says."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    with contextlib.suppress(OSError, ValueError, IndexError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+        return min(available, _left_in_container(available))
+    return None
+
+
+@contextlib.contextmanager
+def explained(config: SearchConfig | EvaluationConfig) -> Iterator[None]:
+    """While it is open, a device that runs out of memory raises OutOfMemory with the batch size that was used."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _explanation(config, error) from error
+    except RuntimeError as error:
+        if "not enough memory" not in str(error):  # how torch says it of the CPU
+            raise
+        raise _explanation(config, error) from error
+
+
+def _explanation(config: SearchConfig | EvaluationConfig, error: Exception) -> OutOfMemory:
+    return OutOfMemory(
+        f"out of memory with batch_size {config.batch_size}{_in_parts(config)}: use a smaller one, accumulate="
+        f"{2 * config.accumulate}, or {_WAYS_OUT} ({error})"
+    )
+
+
+def _in_parts(config: SearchConfig | EvaluationConfig) -> str:
+    return f" in {config.accumulate} parts" if config.accumulate > 1 else ""
+
+
+def _largest_map(shape: Shape, nodes: int) -> int:
+    """Numbers in a first cell's output: those behind it halve the size and double the channels."""
+    halvings = {"cifar": 1, "half": 2, "imagenet": 8}[shape.stem]
+    height, width = -(-shape.image // halvings), -(-(shape.width or shape.image) // halvings)
+    return nodes * shape.channels * height * width
+
+
+def _left_in_container(otherwise: int) -> int:
+    """What its control group leaves this process, if there is a limit."""
+    group = Path("/sys/fs/cgroup")
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        used = int((group / "memory.current").read_text())
+        parts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        # What files left behind is given back on demand.
+        return int((group / "memory.max").read_text()) - used + int(parts["inactive_file"])
+    return otherwise
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

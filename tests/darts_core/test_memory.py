@@ -1,0 +1,104 @@
+"""The memory that a run needs: refused before it starts, explained when it was not foreseen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from darts_core import run_evaluation, run_search
+from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.errors import OutOfMemory
+from darts_core.profile import Shape
+from darts_core.training.memory import check_fits, explained, free_memory, need_of
+
+MakeEvaluation = Callable[..., EvaluationConfig]
+CPU = torch.device("cpu")
+GIB = 2**30
+
+
+def _check(config: SearchConfig | EvaluationConfig, free: int, *, ranks: int = 1) -> None:
+    check_fits(config, CPU, size=(32, 32), image_channels=3, classes=10, stem="cifar", ranks=ranks, free=free)
+
+
+def _evaluation(**changes: int) -> EvaluationConfig:
+    return EvaluationConfig(dataset="cifar10", genotype="DARTS_V2", **changes).resolved()  # type: ignore[arg-type]
+
+
+def _search(**changes: int) -> SearchConfig:
+    return SearchConfig(dataset="cifar10", **changes).resolved()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("make", [_evaluation, _search])
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_batch_that_a_refusal_offers_fits_and_so_do_the_parts(
+    make: Callable[..., EvaluationConfig | SearchConfig], ranks: int
+) -> None:
+    with pytest.raises(OutOfMemory) as refused:
+        _check(make(), 3 * GIB, ranks=ranks)
+    batch, parts = map(int, re.findall(r"(?:batch_size|accumulate)=(\d+)", str(refused.value)))
+    _check(make(batch_size=batch), 3 * GIB, ranks=ranks)
+    _check(make(accumulate=parts), 3 * GIB, ranks=ranks)
+    with pytest.raises(OutOfMemory):
+        _check(make(batch_size=batch + 4 * ranks), 3 * GIB, ranks=ranks)
+
+
+def test_a_refusal_names_the_need_and_what_is_free() -> None:
+    with pytest.raises(OutOfMemory, match=r"batch_size 96 needs about \d+\.\d GiB on cpu, which has 2\.0 GiB free"):
+        _check(_evaluation(), 2 * GIB)
+
+
+def test_a_network_that_no_batch_makes_fit_is_told_so() -> None:
+    with pytest.raises(OutOfMemory, match="no batch would fit: use fewer channels or layers"):
+        _check(_evaluation(), GIB // 8)
+
+
+def test_what_fits_is_not_refused() -> None:
+    _check(_evaluation(batch_size=8, channels=8, layers=5), 2 * GIB)
+
+
+def test_bf16_needs_less_and_the_second_order_more() -> None:
+    shape = Shape(16, 8, 10, 32)
+    first, second = (need_of(_search(order=order), shape, CPU) for order in (1, 2))
+    assert second.of(64) > first.of(64)
+    rounded = SearchConfig(dataset="cifar10", precision="bf16").resolved()
+    assert need_of(rounded, shape, CPU).of(64) < 0.6 * first.of(64)
+
+
+def test_a_run_is_refused_before_its_network_is_built(evaluation_config: MakeEvaluation, data_root: Path) -> None:
+    config = evaluation_config(dataset="folder:tiny32", channels=1024, layers=100, batch_size=4)
+    with pytest.raises(OutOfMemory, match="no batch would fit"):
+        run_evaluation(config, data_root=data_root, device=CPU)
+
+
+def test_a_search_too_large_is_refused_too(data_root: Path) -> None:
+    config = SearchConfig(dataset="folder:tiny32", channels=1024, layers=100, batch_size=4).resolved()
+    with pytest.raises(OutOfMemory, match="no batch would fit"):
+        run_search(config, data_root=data_root, device=CPU)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_running_out_after_all_is_told_with_the_batch_size_that_was_used(error: Exception) -> None:
+    message = r"out of memory with batch_size 96 in 2 parts: .*accumulate=4"
+    with pytest.raises(OutOfMemory, match=message), explained(_evaluation(accumulate=2)):
+        raise error
+
+
+def test_other_errors_pass_as_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), explained(_evaluation()):
+        raise RuntimeError("shapes differ")
+
+
+def test_the_machine_says_what_is_free() -> None:
+    free = free_memory(CPU)
+    assert free is None or free > 0
