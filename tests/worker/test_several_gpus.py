@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from darts_core import checkpoints
-from darts_core.training.run import UNCONTROLLED
-from worker.runners import evaluation, search
+from darts_core.control import Uncontrolled
+from worker.runners import Runner, evaluation, search
 
 from same_bits import assert_same_bits
 
-COMMON = {"dataset": "folder:tiny", "batch_size": 6, "channels": 2, "layers": 3, "crop_padding": 1, "epochs": 2}
+COMMON = {
+    "dataset": "folder:tiny",
+    "batch_size": 6,
+    "channels": 2,
+    "layers": 3,
+    "crop_padding": 1,
+    "epochs": 2,
+    "checkpoint_seconds": 1e-9,
+}
 SEARCH = {**COMMON, "nodes": 1, "primitives": ["none", "skip_connect", "dil_conv_3x3"], "unrolled": True}
 EVALUATION = {**COMMON, "genotype": "DARTS_V1", "auxiliary": False, "drop_path": 0.5}
 
@@ -30,15 +39,30 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize(("runner", "spec"), [(search.run, SEARCH), (evaluation.run, EVALUATION)], ids=str)
+class Keeper(Uncontrolled):
+    """Runs to the end and keeps the checkpoints from the middle of epochs."""
+
+    def __init__(self) -> None:
+        self.kept: list[checkpoints.Checkpoint] = []
+
+    def keep(self, checkpoint: checkpoints.Checkpoint) -> None:
+        self.kept.append(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("runner", "spec", "where"),
+    [(search.run, SEARCH, "in the middle of one"), (evaluation.run, EVALUATION, "between epochs")],
+    ids=["search", "evaluation"],
+)
 def test_resumed_job_on_two_processes_equals_the_undisturbed_one_bit_for_bit(
-    runner: object, spec: dict[str, object], data_root: Path, tmp_path: Path
+    runner: Runner, spec: dict[str, Any], where: str, data_root: Path, tmp_path: Path
 ) -> None:
-    assert callable(runner)
-    options = {"data_root": data_root, "control": UNCONTROLLED, "gpus": 2}
-    first, undisturbed = runner(spec, resume_from=None, **options)
-    checkpoints.save(first.checkpoint, tmp_path / "epoch-1.pt")
-    [resumed] = runner(spec, resume_from=tmp_path / "epoch-1.pt", **options)
+    control = Keeper()
+    first, undisturbed = runner(spec, data_root=data_root, resume_from=None, control=control, gpus=2)
+    middle = next(kept for kept in control.kept if kept["epoch"] == 1)  # the first step of epoch 2 is in it
+    file = tmp_path / "resume.pt"
+    checkpoints.save(first.checkpoint if where == "between epochs" else middle, file)
+    [resumed] = runner(spec, data_root=data_root, resume_from=file, control=Uncontrolled(), gpus=2)
     assert (resumed.epoch, resumed.metrics) == (2, undisturbed.metrics)
     assert resumed.checkpoint["environment"]["ranks"] == 2
     assert_same_bits(undisturbed.checkpoint, resumed.checkpoint)
