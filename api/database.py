@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+
+async def lock_content(session: AsyncSession, checksum: str) -> None:
+    """Until the transaction ends, nobody else adds or removes a row that shares the stored file of this checksum.
+
+    Else who deletes a file's last row and who adds another one could pass each other, and the new row lose its file.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(checksum, 0))))
 
 
 class Database:

@@ -32,7 +32,10 @@ class Base(DeclarativeBase):
 
 
 class Job(Base):
-    """A search or an evaluation: what was asked, and where it stands. The row is the truth; messages only wake."""
+    """A search, an evaluation or a score: what was asked, and where it stands.
+
+    The row is the truth; messages only wake.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (

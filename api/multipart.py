@@ -16,6 +16,7 @@ from api.problems import ProblemError, invalid
 
 _MOST_PARTS: Final = 20
 _LONGEST_FIELD: Final = 10_000
+_DRAINED_BYTES: Final = 64 * 2**20
 _Event = tuple[str, bytes]
 
 
@@ -66,6 +67,18 @@ async def parts(request: Request) -> AsyncIterator[Part]:
         raise ProblemError(400, f"the form cannot be read: {error}") from error
     except ClientDisconnect as error:
         raise ProblemError(400, "the upload broke off") from error
+
+
+async def drain(request: Request) -> None:
+    """Read on after a refusal, up to a bound, so that the sender hears of it before the connection closes."""
+    read = 0
+    try:
+        async for chunk in request.stream():
+            read += len(chunk)
+            if read > _DRAINED_BYTES:
+                return
+    except Exception:  # it has been read already, or nobody sends any more
+        return
 
 
 async def _content(events: AsyncIterator[_Event]) -> AsyncIterator[bytes]:

@@ -81,4 +81,6 @@ def _of_upload(upload: Upload) -> Found:
         genotype=upload.about["genotype"] if upload.format == "authors" else None,
         classes=upload.about["classes"],
     )
-    return Found(scored, Stored(key_of(upload.sha256), upload.sha256, upload.size), None, upload.about["dataset"])
+    stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
+    # Uploads from before it was kept have no checksum.
+    return Found(scored, stored, None, upload.about["dataset"], upload.about.get("dataset_checksum"))

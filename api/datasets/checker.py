@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import func, select
 
 from api.artifacts import Artifacts
-from api.database import Database
+from api.database import Database, lock_content
 from api.datasets.child import run_check
 from api.datasets.limits import Limits
 from api.datasets.storing import UPLOADS, folder_below, packed_key
@@ -66,6 +66,7 @@ class DatasetChecker:
             with self._artifacts.workspace() as work:
                 found = await self._check(dataset.request, work)
                 if "checksum" in found:
+                    await lock_content(session, found["checksum"])
                     await asyncio.to_thread(self._artifacts.adopt, work / "packed", packed_key(found["checksum"]))
             dataset.report = found.get("report")
             dataset.error = found.get("error")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from fastapi import Request
@@ -15,12 +15,9 @@ from api.artifacts import Artifacts, Stored, StoreFullError
 from api.datasets.archives import HEAD_BYTES, is_archive
 from api.datasets.service import Brought, DatasetService, new_id
 from api.datasets.storing import upload_key
-from api.multipart import Part, parts
+from api.multipart import Part, drain, parts
 from api.problems import ProblemError, invalid
 from api.schemas.datasets import DatasetCreate
-
-# What is read on after a refusal, so that the sender hears of it before the connection closes.
-_DRAINED_BYTES: Final = 64 * 2**20
 
 
 async def take(request: Request, service: DatasetService, store: Artifacts, key: str | None) -> Brought:
@@ -44,6 +41,8 @@ async def _from_json(request: Request, service: DatasetService) -> DatasetCreate
         value = json.loads(await request.body())
     except ValueError as error:
         raise ProblemError(400, f"the body is no JSON: {error}") from error
+    except RecursionError as error:
+        raise ProblemError(422, "the body's JSON is nested too deeply: give a flat object") from error
     if not isinstance(value, dict):
         raise ProblemError(400, "the body is no JSON object")
     body = _validated(value)
@@ -74,7 +73,7 @@ async def _from_form(
         service.check_new(body)
     except BaseException:
         await store.delete([upload_key(dataset_id)])
-        await _drain(request)
+        await drain(request)
         raise
     return body, upload
 
@@ -115,14 +114,3 @@ def _validated(fields: dict[str, Any]) -> DatasetCreate:
         return DatasetCreate.model_validate(fields)
     except ValidationError as error:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
-
-
-async def _drain(request: Request) -> None:
-    read = 0
-    try:
-        async for chunk in request.stream():
-            read += len(chunk)
-            if read > _DRAINED_BYTES:
-                return
-    except Exception:  # it has been read already, or nobody sends any more
-        return

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
-from api.database import Database
+from api.database import Database, lock_content
 from api.datasets.checker import DatasetChecker
 from api.datasets.storing import folder_below, packed_key
 from api.datasets.use import unfinished_jobs
@@ -120,10 +120,12 @@ class DatasetService:
             await session.delete(locked)
 
     async def _delete_files(self, session: AsyncSession, dataset: Dataset) -> None:
-        same = select(func.count()).where(Dataset.checksum == dataset.checksum, Dataset.id != dataset.id)
         keys = [dataset.request["upload"]] if dataset.request.get("upload") else []
-        if dataset.checksum and not await session.scalar(same):
-            keys.append(packed_key(dataset.checksum))
+        if dataset.checksum:
+            await lock_content(session, dataset.checksum)
+            same = select(func.count()).where(Dataset.checksum == dataset.checksum, Dataset.id != dataset.id)
+            if not await session.scalar(same):
+                keys.append(packed_key(dataset.checksum))
         await self._artifacts.delete(keys)
 
     async def info(self, name: str) -> DatasetInfo | None:

@@ -51,6 +51,16 @@ class JobService:
     def __init__(self, database: Database, waker: Waker, artifacts: Artifacts) -> None:
         self._database, self._waker, self._artifacts = database, waker, artifacts
 
+    async def submitted(self, kind: JobKind, frame: JobFrame, idempotency_key: str | None) -> Submitted | None:
+        """What an earlier request with this key made, if there was one: to be asked before anything that a job is made
+        of is looked up, since that may be gone by now. 409 when the key came with another body.
+        """
+        if idempotency_key is None:
+            return None
+        async with self._database.transaction() as session:
+            earlier = await _submitted_with(session, idempotency_key, _hash_of(kind, frame))
+        return None if earlier is None else Submitted(earlier, replayed=True)
+
     async def submit(
         self,
         kind: JobKind,

@@ -11,6 +11,7 @@ from api.checkpoints.intake import take
 from api.checkpoints.uploads import key_of
 from api.deps import Jobs, Reading, Store, Uploads
 from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer, stored_answer
+from api.multipart import drain
 from api.problems import conflict, documented
 from api.routes.collection import Cursor, Limit
 from api.schemas.checkpoints import UploadList, UploadOut
@@ -41,7 +42,11 @@ async def upload_checkpoint(request: Request, response: Response, uploads: Uploa
 
     Streamed to disk. 422 for what is neither, pickled objects above all. The same file again answers the first one.
     """
-    upload, new = await take(request, uploads, store)
+    try:
+        upload, new = await take(request, uploads, store)
+    except Exception:
+        await drain(request)
+        raise
     response.headers["Location"] = f"/checkpoints/{upload.id}"
     if not new:
         response.status_code = 200

@@ -35,8 +35,10 @@ async def create_evaluation(
 
     The cell is taken now: a search that goes on later does not change it.
     """
-    config = await _resolve(body, jobs, reading, datasets, genotypes)
-    submitted = await jobs.submit(JobKind.EVALUATION, body, config, source=body.search_id, idempotency_key=key)
+    submitted = await jobs.submitted(JobKind.EVALUATION, body, key)
+    if submitted is None:
+        config = await _resolve(body, jobs, reading, datasets, genotypes)
+        submitted = await jobs.submit(JobKind.EVALUATION, body, config, source=body.search_id, idempotency_key=key)
     response.headers["Location"] = f"/evaluations/{submitted.job.id}"
     if submitted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
@@ -70,7 +72,7 @@ async def _resolve(
 
 @router.get("/{job_id}/checkpoints", responses=documented(404))
 async def list_checkpoints(job_id: JobId, jobs: Jobs, reading: Reading) -> CheckpointList:
-    """What is kept: the best epoch's and the last one's."""
+    """What is kept: the best epoch's, the last one's and, with `checkpoint_every: k`, each k-th one's."""
     job = await jobs.get(job_id, JobKind.EVALUATION)
     return CheckpointList(items=[checkpoint_out(c) for c in await reading.checkpoints(job)])
 

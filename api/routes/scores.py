@@ -32,11 +32,13 @@ async def create_score(
 
     The checkpoint is taken now: whatever becomes of its job or its upload does not change it.
     """
-    found = await Sources(jobs, reading, uploads, datasets).find(body)
-    config = await _config(body, found, datasets)
-    submitted = await jobs.submit(
-        JobKind.SCORE, body, config, source=found.job_id, idempotency_key=key, given=found.stored
-    )
+    submitted = await jobs.submitted(JobKind.SCORE, body, key)
+    if submitted is None:
+        found = await Sources(jobs, reading, uploads, datasets).find(body)
+        config = await _config(body, found, datasets)
+        submitted = await jobs.submit(
+            JobKind.SCORE, body, config, source=found.job_id, idempotency_key=key, given=found.stored
+        )
     response.headers["Location"] = f"/scores/{submitted.job.id}"
     if submitted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
@@ -48,10 +50,15 @@ async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreC
     if dataset is None:
         raise invalid("dataset", "is needed: this checkpoint does not say what it was trained on")
     given = body.scoring(dataset).model_dump(exclude_unset=True)
-    if body.dataset is None and found.dataset_checksum is not None:
+    info = await datasets.info(dataset)
+    if body.dataset is None and body.dataset_checksum is None and found.dataset_checksum is not None:
         # The data that it was trained on, not what its name has come to mean since.
-        given.setdefault("dataset_checksum", found.dataset_checksum)
-    return ScoreConfig(**given, checkpoint=found.checkpoint).resolved(await datasets.info(dataset))
+        if info is None or info.checksum != found.dataset_checksum:
+            raise invalid(
+                "dataset", f"is needed: the data that this checkpoint was trained on is gone, {dataset} is another now"
+            )
+        given["dataset_checksum"] = found.dataset_checksum
+    return ScoreConfig(**given, checkpoint=found.checkpoint).resolved(info)
 
 
 @router.head("/{job_id}/logits", operation_id="head_logits", responses=FILE_ANSWERS)

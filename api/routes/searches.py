@@ -26,8 +26,10 @@ async def create_search(
     body: SearchCreate, jobs: Jobs, datasets: Datasets, response: Response, key: IdempotencyKeyHeader = None
 ) -> JobOut:
     """Queue a search. 422 when the data set, a primitive or a value is not possible."""
-    config = body.config(await datasets.info(body.dataset))
-    submitted = await jobs.submit(JobKind.SEARCH, body, config, idempotency_key=key)
+    submitted = await jobs.submitted(JobKind.SEARCH, body, key)
+    if submitted is None:
+        config = body.config(await datasets.info(body.dataset))
+        submitted = await jobs.submit(JobKind.SEARCH, body, config, idempotency_key=key)
     response.headers["Location"] = f"/searches/{submitted.job.id}"
     if submitted.replayed:
         response.headers["Idempotent-Replayed"] = "true"

@@ -16,8 +16,7 @@ from darts_core.errors import DataError
 
 # The arrays are held in memory whole, on the device too.
 LARGEST_BYTES = 8 * 2**30
-# A given validation part joins the training images: each run holds out its own part of them, by its seed.
-_TRAINING_FOLDERS = ("train", "valid", "val")
+_VALIDATION_FOLDERS = ("valid", "val")
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,10 @@ class _File:
 def read(name: str, data_root: Path) -> ImageData:
     """The folder NAME directly under data_root.
 
-    A `valid` (or `val`) folder is added to `train`. Without a `test` folder a fifth of each class is held out, chosen
-    by the files' names, without a seed. Classes are numbered in alphabetical order. Files that start with a dot or
-    are no images by their suffix are passed over. Images are grey when all of them are, else colour.
+    A `valid` (or `val`) folder beside `train` gives the validation images. Without a `test` folder a fifth of each
+    class is held out of the training images, chosen by the files' names, without a seed. Classes are numbered in
+    alphabetical order. Files that start with a dot or are no images by their suffix are passed over. Images are grey
+    when all of them are, else colour.
 
     Raises DataError, naming the file, for anything that cannot be used: a missing or empty folder, a path that leads
     out of data_root (links are followed first), a broken image, images of different sizes.
@@ -41,32 +41,37 @@ def read(name: str, data_root: Path) -> ImageData:
     folder = _inside(data_root / name, root)
     if not folder.is_dir():
         raise DataError(f"there is no folder {name!r} under {data_root}; put class folders with images there")
-    training = [folder / part for part in _TRAINING_FOLDERS if _subfolders(folder / part, root)]
-    if not training or folder / "train" not in training:
+    classes = [c.name for c in _subfolders(folder / "train", root)]
+    if not classes:
         return _split_by_us(folder, root)
-    classes = sorted({c.name for part in training for c in _subfolders(part, root)})
-    train = [file for part in training for file in _files(part, classes, root)]
-    if _subfolders(folder / "test", root):
-        unknown = sorted({c.name for c in _subfolders(folder / "test", root)} - set(classes))
-        if unknown:
-            raise DataError(
-                f"{name}/test has a class {unknown[0]!r} that {name}/train lacks; add it there or remove it"
-            )
-        return _decoded(train, _files(folder / "test", classes, root), classes)
-    return _held_out(train, classes)
+    train = _files(folder / "train", classes, root)
+    valid = [file for part in _VALIDATION_FOLDERS for file in _part(folder / part, classes, root)]
+    test = _part(folder / "test", classes, root)
+    return _decoded(train, valid, test, classes) if test else _held_out(train, valid, classes)
+
+
+def _part(folder: Path, classes: list[str], root: Path) -> list[_File]:
+    """The files of a part that may be missing."""
+    unknown = sorted({c.name for c in _subfolders(folder, root)} - set(classes))
+    if unknown:
+        part = f"{folder.parent.name}/{folder.name}"
+        raise DataError(
+            f"{part} has a class {unknown[0]!r} that {folder.parent.name}/train lacks; add it there or remove it"
+        )
+    return _files(folder, classes, root)
 
 
 def _split_by_us(folder: Path, root: Path) -> ImageData:
     classes = [c.name for c in _subfolders(folder, root)]
     if not classes:
         raise DataError(f"{folder.name} holds no class folders; expected {folder.name}/CLASS/IMAGE")
-    return _held_out(_files(folder, classes, root), classes)
+    return _held_out(_files(folder, classes, root), [], classes)
 
 
-def _held_out(files: list[_File], classes: list[str]) -> ImageData:
+def _held_out(files: list[_File], valid: list[_File], classes: list[str]) -> ImageData:
     chosen = set(held_out_indices([f.label for f in files], [f.name for f in files], round(TEST_SHARE * len(files))))
     train = [file for i, file in enumerate(files) if i not in chosen]
-    return _decoded(train, [files[i] for i in sorted(chosen)], classes)
+    return _decoded(train, valid, [files[i] for i in sorted(chosen)], classes)
 
 
 def _subfolders(folder: Path, root: Path) -> list[Path]:
@@ -102,21 +107,26 @@ def _inside(path: Path, root: Path) -> Path:
     return resolved
 
 
-def _decoded(train: list[_File], test: list[_File], classes: list[str]) -> ImageData:
+def _decoded(train: list[_File], valid: list[_File], test: list[_File], classes: list[str]) -> ImageData:
     if len(classes) < 2:
         raise DataError(f"only one class, {classes[0]!r}: nothing to tell apart; add a second class folder")
     if not test:
         raise DataError("too few images to hold any out for testing; add images, or a test folder")
-    arrays = _Arrays(len(train) + len(test))
-    for file in (*train, *test):
+    files = [*train, *valid, *test]
+    arrays = _Arrays(len(files))
+    for file in files:
         arrays.add(file.path)
-    images = arrays.stacked()
-    mean, std = statistics(images[: len(train)])
+    sizes = [len(train), len(valid), len(test)]
+    train_images, valid_images, test_images = torch.split(arrays.stacked(), sizes)
+    train_labels, valid_labels, test_labels = torch.split(torch.tensor([f.label for f in files]), sizes)
+    mean, std = statistics(train_images)
     return ImageData(
-        train_images=images[: len(train)],
-        train_labels=torch.tensor([f.label for f in train]),
-        test_images=images[len(train) :],
-        test_labels=torch.tensor([f.label for f in test]),
+        train_images=train_images,
+        train_labels=train_labels,
+        valid_images=valid_images if valid else None,
+        valid_labels=valid_labels if valid else None,
+        test_images=test_images,
+        test_labels=test_labels,
         classes=tuple(classes),
         mean=mean,
         std=std,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import socket
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -131,6 +132,19 @@ def test_a_body_that_is_no_form_or_has_no_file_says_how_to_send_one(http: httpx.
     answer = http.post("/checkpoints", files={"genotype": (None, "DARTS_V2")})
     assert answer.status_code == 422
     assert "file: is missing" in answer.json()["detail"]
+
+
+def test_a_refused_upload_is_read_to_its_end(service: Any) -> None:
+    form = b'--x\r\nContent-Disposition: form-data; name="colour"\r\n\r\n'
+    url, size = httpx.URL(service.url), 16 * 2**20
+    head = (
+        f"POST /checkpoints HTTP/1.1\r\nHost: {url.host}:{url.port}\r\nConnection: close\r\n"
+        f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {len(form) + size}\r\n\r\n"
+    )
+    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
+        connection.sendall(head.encode() + form)
+        connection.sendall(bytes(size))
+        assert connection.recv(100).startswith(b"HTTP/1.1 422")
 
 
 def test_the_same_file_is_stored_once_and_goes_with_its_last_row(http: httpx.Client, service: Any) -> None:

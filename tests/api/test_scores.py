@@ -15,6 +15,8 @@ from api.schemas.scores import ScoreResult
 from api.schemas.worker import EpochReport, Fail
 from darts_core.genotypes import KNOWN, to_json
 
+from uploads import pets, tar_of
+
 RESULT = ScoreResult(images=4, classes=["a", "b"], per_class_accuracy=[50.0, None], confusion=[[1, 1], [0, 2]])
 
 
@@ -157,6 +159,36 @@ def test_the_same_key_and_body_answer_the_first_score_and_leave_no_files(
     before = {p.name for p in (service.data / "artifacts").iterdir()}
     assert bench.dartboard.submit("score", body, idempotency_key=key).id == first.id
     assert {p.name for p in (service.data / "artifacts").iterdir()} == before
+
+
+def test_the_same_key_answers_the_first_score_when_its_evaluation_is_gone(bench: Any, evaluation: Any) -> None:
+    body, key = {"evaluation_id": str(evaluation.id), "pool": bench.pool}, str(uuid4())
+    first = bench.dartboard.submit("score", body, idempotency_key=key)
+    bench.dartboard.delete(evaluation.id)
+    assert bench.dartboard.submit("score", body, idempotency_key=key).id == first.id
+
+
+def test_a_data_set_whose_name_was_used_anew_has_to_be_named(bench: Any, http: httpx.Client) -> None:
+    name = f"pets-{uuid4().hex[:8]}"
+
+    def bring(first: int) -> Any:
+        http.post("/datasets", data={"name": name}, files={"file": ("pets.tar", tar_of(pets(first)))})
+        return bench.dartboard.wait_for_dataset(name)
+
+    bring(0)
+    body = {"dataset": name, "genotype": "DARTS_V2", "epochs": 1, "batch_size": 8, "pool": bench.pool}
+    job = bench.dartboard.submit("evaluation", body)
+    training = bench.claim()
+    training.report(1)
+    training.finish()
+    bench.dartboard.remove_dataset(name)
+    second = bring(900)
+    answer = http.post("/scores", json={"evaluation_id": str(job.id), "pool": bench.pool})
+    assert answer.status_code == 422
+    assert [error["loc"] for error in answer.json()["errors"]] == [["body", "dataset"]]
+    assert "was trained on is gone" in answer.json()["detail"]
+    named = http.post("/scores", json={"evaluation_id": str(job.id), "pool": bench.pool, "dataset": name})
+    assert named.json()["spec"]["dataset_checksum"] == second.checksum
 
 
 def test_lists_leave_the_result_out(bench: Any, http: httpx.Client, evaluation: Any) -> None:

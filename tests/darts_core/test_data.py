@@ -60,17 +60,28 @@ def test_flat_class_folders_get_a_fixed_stratified_test_part(tmp_path: Path, dra
     assert torch.equal(data.test_images, again.test_images)
 
 
-def test_given_test_folder_is_kept_and_valid_is_added_to_train(tmp_path: Path, draw_classes: DrawClasses) -> None:
-    for part, count in (("train", 6), ("valid", 2), ("test", 3)):
+@pytest.mark.parametrize("valid", ["valid", "val"])
+def test_given_parts_of_a_folder_are_kept_apart(valid: str, tmp_path: Path, draw_classes: DrawClasses) -> None:
+    for part, count in (("train", 6), (valid, 2), ("test", 3)):
         draw_classes(tmp_path / "pets" / part, {"cat": count, "dog": count})
     data = load("folder:pets", tmp_path)
-    assert len(data.train_images) == 16
-    assert len(data.test_images) == 6
+    assert data.valid_images is not None
+    assert data.valid_labels is not None
+    assert [len(images) for images in (data.train_images, data.valid_images, data.test_images)] == [12, 4, 6]
+    assert data.valid_labels.tolist() == [0, 0, 1, 1]
+    assert (data.mean, data.std) == statistics(data.train_images)
 
 
-def test_class_unknown_to_train_is_refused(tmp_path: Path, draw_classes: DrawClasses) -> None:
+def test_folder_without_a_validation_part_has_no_validation_images(tmp_path: Path, draw_classes: DrawClasses) -> None:
+    draw_classes(tmp_path / "pets" / "train", {"cat": 10, "dog": 10})
+    data = load("folder:pets", tmp_path)
+    assert (data.valid_images, data.valid_labels) == (None, None)
+
+
+@pytest.mark.parametrize("part", ["test", "valid"])
+def test_class_unknown_to_train_is_refused(part: str, tmp_path: Path, draw_classes: DrawClasses) -> None:
     draw_classes(tmp_path / "pets" / "train", {"cat": 2, "dog": 2})
-    draw_classes(tmp_path / "pets" / "test", {"cow": 2})
+    draw_classes(tmp_path / "pets" / part, {"cow": 2})
     with pytest.raises(DataError, match="'cow'"):
         load("folder:pets", tmp_path)
 

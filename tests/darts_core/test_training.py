@@ -141,6 +141,16 @@ def test_evaluation_on_all_training_images_has_no_validation(
     assert not any(name.startswith("validation") for name in report.metrics)
 
 
+def test_epochs_on_a_folder_are_chosen_by_its_own_validation_images(
+    evaluation_config: MakeEvaluation, draw_classes: Callable[..., None], tmp_path: Path
+) -> None:
+    for part in ("train", "valid", "test"):
+        draw_classes(tmp_path / "pets" / part, {"cat": 5, "dog": 5})
+    config = evaluation_config(dataset="folder:pets", epochs=1, train_portion=1.0)
+    [report] = run_evaluation(config, data_root=tmp_path)
+    assert "validation_accuracy" in report.metrics
+
+
 def test_checkpoint_remembers_the_best_validated_epoch(evaluation_config: MakeEvaluation, data_root: Path) -> None:
     reports = list(run_evaluation(evaluation_config(), data_root=data_root))
     accuracies = [r.metrics["validation_accuracy"] for r in reports]

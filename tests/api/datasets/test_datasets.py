@@ -6,13 +6,16 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from api.schemas.datasets import DatasetDetail
@@ -134,6 +137,12 @@ def test_form_without_a_file_and_broken_bodies_are_refused(http: httpx.Client, n
     assert http.post("/datasets", json={"name": name}).status_code == 422
 
 
+def test_deeply_nested_json_is_refused(http: httpx.Client) -> None:
+    answer = http.post("/datasets", content=b"[" * 200_000, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422, answer.text
+    assert "nested too deeply" in answer.json()["detail"]
+
+
 def test_refused_upload_leaves_nothing_behind(
     post: Callable[..., httpx.Response], ready: Callable[..., DatasetDetail], name: str, service: Service
 ) -> None:
@@ -164,6 +173,37 @@ def test_folder_under_the_data_root_is_taken_by_its_path(
     assert answer.status_code == 201, answer.text
     dataset = dartboard.wait_for_dataset(name)
     assert (dataset.state, dataset.source) == ("ready", "path")
+
+
+def test_deletion_and_a_check_of_the_same_content_wait_for_each_other(
+    ready: Callable[..., DatasetDetail],
+    post: Callable[..., httpx.Response],
+    dartboard: Dartboard,
+    service: Service,
+    name: str,
+) -> None:
+    checksum = ready(name).checksum
+    assert checksum is not None
+
+    def delete() -> int:
+        with service.http as client:
+            return client.delete(f"/datasets/{name}").status_code
+
+    database = _api_process(service).environ()["DATABASE_URL"].replace("+psycopg", "")
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with ThreadPoolExecutor() as threads, psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [checksum])
+        assert post(f"{name}-again").status_code == 201
+        deleted = threads.submit(delete)
+        within = time.monotonic() + 15
+        while connection.execute(waiting).fetchone() != (2,):
+            assert time.monotonic() < within, "the check and the deletion do not both wait for the content's lock"
+            time.sleep(0.02)
+        connection.execute("select pg_advisory_unlock_all()")
+        assert deleted.result() == 204
+    again = dartboard.wait_for_dataset(f"{name}-again")
+    assert (again.state, again.checksum) == ("ready", checksum)
+    assert (service.data / "artifacts" / "datasets" / f"{checksum}.safetensors").is_file()
 
 
 @pytest.mark.parametrize("path", ["..", "../secrets", "/etc", ".", "no/such", "a\0b"])
