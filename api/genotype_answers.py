@@ -33,6 +33,14 @@ def _wanted(
     return format or (asked[0] if asked else "json")
 
 
+_COSTS: Final = (
+    "parameters",
+    "parameters_with_auxiliary",
+    "multiply_adds",
+    "activation_bytes",
+    "training_bytes",
+    "cells",
+)
 WantedFormat = Annotated[Format, Depends(_wanted)]
 
 
@@ -50,7 +58,7 @@ def genotype_answer(
     """
     if wanted == "json":
         found = None if shape is None else profile(genotype, shape)
-        costs = {} if found is None else {**found.totals(), "training_bytes": found.training_bytes}
+        costs = {} if found is None else {name: getattr(found, name) for name in _COSTS}
         return GenotypeOut(**to_json(genotype), epoch=epoch, primitives=primitives, **costs)
     try:
         text = FORMATS[wanted](genotype)

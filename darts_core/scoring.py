@@ -33,6 +33,7 @@ from darts_core.loading import TrainedNetwork, load_network, trained
 from darts_core.safetensors import write
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.measuring import Measured, measure
+from darts_core.training.precision import tf32
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 # Beyond this many classes the confusion matrix is left out: the logits have it.
@@ -89,7 +90,8 @@ def run_score(
     network = _network(config, file).to(device).eval()
     data = load_data(config.dataset, data_root, config.dataset_checksum)
     _check(network, data, config)
-    with deterministic_kernels(is_deterministic(config.deterministic, device), device):
+    # In full float32, whatever the training used: a score must not depend on the kind of GPU.
+    with deterministic_kernels(is_deterministic(config.deterministic, device), device), tf32(wanted=False):
         logits = _logits(network, data.test_images, device, config.batch_size, control)
     yield summarised(logits, data.test_labels, network.classes, time.perf_counter() - started)
 

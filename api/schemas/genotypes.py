@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from darts_core.profile import CellProfile
+
 GenotypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$")]
 
 
@@ -35,6 +37,8 @@ class GenotypeOut(BaseModel):
     training_bytes: int | None = Field(
         None, description="activations that training keeps for the backward pass, for one image in float32"
     )
+    activation_bytes: int | None = Field(None, description="all that the layers put out, for one image in float32")
+    cells: list[CellProfile] | None = Field(None, description="the same, cell by cell")
 
 
 class GenotypeList(BaseModel):

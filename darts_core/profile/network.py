@@ -5,8 +5,8 @@ It follows darts_core/models/evaluation_network.py step by step; tests hold the 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from darts_core.genotypes import Edge, Genotype
 from darts_core.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, auxiliary_layer, reduction_layers
@@ -54,10 +54,6 @@ class Profile:
             "parameters_with_auxiliary": self.parameters_with_auxiliary,
             "multiply_adds": self.multiply_adds,
         }
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything, as plain numbers, lists and objects."""
-        return asdict(self)
 
 
 def profile(genotype: Genotype, shape: Shape) -> Profile:

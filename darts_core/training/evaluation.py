@@ -27,7 +27,7 @@ from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import sum_of
 from darts_core.training.determinism import captured, repeatable, restored, seeded
 from darts_core.training.measuring import Measured, Tally, measure
-from darts_core.training.memory import check_fits, explained
+from darts_core.training.memory import explained
 from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
@@ -37,6 +37,7 @@ from darts_core.training.run import (
     OpenEpoch,
     Steps,
     check_finite,
+    check_memory,
     check_ranks,
     default_device,
     frame,
@@ -79,6 +80,9 @@ def run_evaluation(
     if resume_from is not None:
         check_resumable(resume_from, "evaluation", config.model_dump(mode="json"))
         check_ranks(resume_from, group.size)
+    else:
+        # Not of a run that goes on: it fitted before, and what its dead worker held may not be free again yet.
+        check_memory(config, data)
     run = _Evaluation(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
@@ -94,15 +98,6 @@ class _Evaluation:
         training_part, held_out = part_indices(len(data.train_images), sizes, config.seed)
         self.feed = data.feed(training_part, "training", config, config.batch_size)
         self.held_out = held_out.to(data.device)
-        check_fits(
-            config,
-            data.device,
-            size=data.source.size,
-            image_channels=data.source.channels,
-            classes=len(data.source.classes),
-            stem=stem_of(config, data),
-            ranks=self.group.size,
-        )
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
             self.network = EvaluationNetwork(

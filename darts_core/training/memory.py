@@ -58,12 +58,15 @@ def check_fits(
 ) -> None:
     """Raises OutOfMemory, with the batch that would fit, when the run's estimated need is more than what is free.
 
-    size: height and width of the images. ranks: devices that share each batch. free: in bytes; asked of the device
-    unless given.
+    size: height and width of the images. ranks: devices that share each batch. free: in bytes, for this process;
+    asked of the device unless given.
     """
-    free = free_memory(device) if free is None else free
     if free is None:
-        return
+        free = free_memory(device)
+        if free is None:
+            return
+        if device.type == "cpu":
+            free //= ranks  # they share one machine's memory
     height, width = size
     shape = Shape(config.channels, config.layers, classes, height, image_channels, stem, width)
     need = need_of(config, shape, device)

@@ -32,8 +32,7 @@ def uses_tf32(config: RunConfig, device: torch.device) -> bool:
 def computing(config: RunConfig, device: torch.device) -> Iterator[None]:
     """While it is open, torch computes with the spec's precision on this device; then as it did before."""
     with contextlib.ExitStack() as settings:
-        if device.type == "cuda":
-            settings.enter_context(_tf32(uses_tf32(config, device)))
+        settings.enter_context(tf32(uses_tf32(config, device)))
         if precision_of(config, device) == "bf16":
             # Its cache of converted weights would outlive the optimiser's step.
             settings.enter_context(torch.autocast(device.type, torch.bfloat16, cache_enabled=False))
@@ -41,7 +40,8 @@ def computing(config: RunConfig, device: torch.device) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tf32(wanted: bool) -> Iterator[None]:
+def tf32(wanted: bool) -> Iterator[None]:
+    """While it is open, GPUs may multiply with 10 bits of mantissa, or may not; then as it was before."""
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
     try:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind, on_cpu
+from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.configs.common import RunConfig, TrainingConfig
 from darts_core.control import Control, Progress, Uncontrolled
 from darts_core.data import load
@@ -25,6 +26,7 @@ from darts_core.errors import CheckpointError, Diverged, Stopped
 from darts_core.layout import Stem, stem_for
 from darts_core.training.determinism import is_deterministic
 from darts_core.training.measuring import RunningSums
+from darts_core.training.memory import check_fits
 from darts_core.training.precision import precision_of, uses_tf32
 
 DATA_ROOT: Final = Path("data")
@@ -215,6 +217,19 @@ def check_ranks(checkpoint: Checkpoint, ranks: int) -> None:
             f"this checkpoint is of a deterministic run with gpus={before}, not {ranks}: its numbers would not be the "
             "same; resume with as many, or start anew"
         )
+
+
+def check_memory(config: SearchConfig | EvaluationConfig, data: DeviceData) -> None:
+    """Raises OutOfMemory when training on this data would not fit into what is free now."""
+    check_fits(
+        config,
+        data.device,
+        size=data.source.size,
+        image_channels=data.source.channels,
+        classes=len(data.source.classes),
+        stem=stem_of(config, data),
+        ranks=data.group.size,
+    )
 
 
 def check_finite(epoch: int, metrics: Mapping[str, float]) -> None:

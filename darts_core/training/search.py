@@ -22,7 +22,7 @@ from darts_core.genotypes import Genotype, to_json
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.determinism import repeatable, seeded
 from darts_core.training.measuring import Tally, measure
-from darts_core.training.memory import check_fits, explained
+from darts_core.training.memory import explained
 from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
@@ -32,6 +32,7 @@ from darts_core.training.run import (
     OpenEpoch,
     Steps,
     check_finite,
+    check_memory,
     check_ranks,
     default_device,
     frame,
@@ -80,6 +81,9 @@ def run_search(
     if resume_from is not None:
         check_resumable(resume_from, "search", config.model_dump(mode="json"))
         check_ranks(resume_from, group.size)
+    else:
+        # Not of a run that goes on: it fitted before, and what its dead worker held may not be free again yet.
+        check_memory(config, data)
     run = _Search(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
@@ -96,15 +100,6 @@ class _Search:
         self.alpha_feed = data.feed(alpha_part, "alpha-training", config, config.batch_size)
         self.alpha_part = alpha_part.to(data.device)
         assert config.primitives is not None  # a resolved spec names them
-        check_fits(
-            config,
-            data.device,
-            size=data.source.size,
-            image_channels=data.source.channels,
-            classes=len(data.source.classes),
-            stem=stem_of(config, data),
-            ranks=self.group.size,
-        )
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
             self.network = SearchNetwork(

@@ -26,6 +26,15 @@ def test_the_served_counts_are_the_published_ones(
     assert round(served["multiply_adds"] / 1e6, 3) == millions
 
 
+def test_the_served_cells_add_up_to_less_than_the_network(http: httpx.Client) -> None:
+    served = http.get("/genotypes/DARTS_V2").json()
+    assert [cell["kind"] for cell in served["cells"]].count("reduce") == 2
+    assert len(served["cells"]) == 20
+    for figure in ("parameters", "multiply_adds", "activation_bytes", "training_bytes"):
+        inside = sum(cell[figure] for cell in served["cells"])
+        assert 0.9 * served[figure] < inside < served[figure]
+
+
 def test_the_format_is_chosen_by_query_or_accept(http: httpx.Client) -> None:
     yaml = http.get("/genotypes/DARTS_V2?format=mmrazor")
     assert yaml.headers["Content-Type"].startswith("application/yaml")
