@@ -7,9 +7,11 @@ the program wants to import is compared with the few that tensors need, and neve
 
 from __future__ import annotations
 
+import io
 import pickletools
+import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -35,7 +37,11 @@ _PARAMETER: Final = "torch._utils._rebuild_parameter"
 _ORDERED: Final = "collections.OrderedDict"
 _KNOWN: Final = {_TENSOR, _OLD_TENSOR, _PARAMETER, _ORDERED} | {f"torch.{name}" for name in _DTYPES}
 # Thousands of tensors need some megabytes of instructions: more is not a checkpoint but a try to keep us busy.
-_LARGEST_PICKLE: Final = 64 * 2**20
+_LARGEST_PICKLE: Final = 16 * 2**20
+_MOST_MEMBERS: Final = 200_000
+_LARGEST_BYTEORDER: Final = 16
+_MOST_AXES: Final = 64
+_LARGEST_NUMBER: Final = 2**63
 _BLOCK: Final = 1 << 20
 _LEGACY_MAGIC: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
@@ -92,7 +98,11 @@ class TorchFile:
         try:
             with zipfile.ZipFile(path) as archive:
                 self._prefix, program = _program(archive, path)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+        except (
+            # What zipfile lets through of a damaged directory; RecursionError is a RuntimeError.
+            *(zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError),
+            *(EOFError, ValueError, struct.error, MemoryError),
+        ) as error:
             if isinstance(error, FileNotFoundError):
                 raise
             raise CheckpointError(f"{path.name} is no file of torch.save: {error}") from error
@@ -112,7 +122,21 @@ def is_legacy(path: Path) -> bool:
         return file.read(len(_LEGACY_MAGIC)) == _LEGACY_MAGIC
 
 
+def read_legacy(path: Path) -> Any:
+    """What a file of a PyTorch before 1.6 holds, read like TorchFile's value. Raises CheckpointError.
+
+    It begins with four pickles: the magic number, the version, the machine it was written on, and the value.
+    """
+    with path.open("rb") as file:
+        pickles = io.BytesIO(file.read(_LARGEST_PICKLE))
+    for _ in range(3):
+        evaluated(pickles, path.name)
+    return evaluated(pickles, path.name)
+
+
 def _program(archive: zipfile.ZipFile, path: Path) -> tuple[str, bytes]:
+    if len(archive.infolist()) > _MOST_MEMBERS:
+        raise CheckpointError(f"{path.name} has {len(archive.infolist()):,} members, more than a checkpoint needs")
     programs = [info for info in archive.infolist() if info.filename.rpartition("/")[2] == "data.pkl"]
     if len(programs) != 1:
         raise CheckpointError(f"{path.name} is a zip without a data.pkl: no file of torch.save")
@@ -120,10 +144,11 @@ def _program(archive: zipfile.ZipFile, path: Path) -> tuple[str, bytes]:
     if info.file_size > _LARGEST_PICKLE:
         raise CheckpointError(f"{path.name}: its data.pkl has {info.file_size:,} bytes, more than a checkpoint needs")
     # torch compresses nothing, and what is not compressed cannot grow.
-    if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+    if any(m.compress_type != zipfile.ZIP_STORED or m.compress_size != m.file_size for m in archive.infolist()):
         raise CheckpointError(f"{path.name} has compressed members: no file of torch.save")
     prefix = info.filename.removesuffix("data.pkl")
-    if f"{prefix}byteorder" in archive.namelist() and archive.read(f"{prefix}byteorder") != b"little":
+    order = next((m for m in archive.infolist() if m.filename == f"{prefix}byteorder"), None)
+    if order is not None and (order.file_size > _LARGEST_BYTEORDER or archive.read(order) != b"little"):
         raise CheckpointError(f"{path.name} was written on a big-endian machine: save it anew on another")
     return prefix, archive.read(info)
 
@@ -152,7 +177,10 @@ def evaluated(program: bytes | IO[bytes], name: str) -> Any:
             if opcode.name == "STOP":
                 return machine.result()
             machine.step(opcode.name, argument)
-    except (IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        *(IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError),
+        *(EOFError, OverflowError, MemoryError, struct.error),
+    ) as error:
         raise CheckpointError(f"{name} is damaged: its pickle makes no sense ({error})") from error
     raise CheckpointError(f"{name} is damaged: its pickle has no end")
 
@@ -233,9 +261,11 @@ class _Machine:
         target = self.stack[-1]
         if not isinstance(target, dict):
             raise TypeError("items are set on what is no dictionary")
-        target.update(zip(pairs[::2], pairs[1::2], strict=True))
+        target.update(_keyed(zip(pairs[::2], pairs[1::2], strict=True)))
 
-    def _named(self, module: str, name: str) -> _Name:
+    def _named(self, module: Any, name: Any) -> _Name:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise TypeError("a name that is no text")
         path = f"{module}.{name}"
         if path not in _KNOWN:
             raise self._refused(path)
@@ -249,14 +279,17 @@ class _Machine:
 
     def _reduced(self, function: _Name, arguments: tuple[Any, ...]) -> Any:
         if function.path == _ORDERED:
-            return dict(arguments[0]) if arguments else {}
+            pairs = arguments[0] if arguments else ()
+            # A dictionary's keys have been looked at already.
+            return dict(pairs) if isinstance(pairs, dict) else _keyed(pairs)
         if function.path == _PARAMETER:
             return arguments[0]
         if function.path not in (_TENSOR, _OLD_TENSOR):
             raise self._refused(function.path)
         storage, offset, shape, strides = arguments[:4]
         numbers = (offset, *shape, *strides)
-        if len(shape) != len(strides) or any(not isinstance(n, int) or n < 0 for n in numbers):
+        whole = all(isinstance(n, int) and 0 <= n < _LARGEST_NUMBER for n in numbers)
+        if len(shape) != len(strides) or len(shape) > _MOST_AXES or not whole:
             raise ValueError("a tensor without a shape")
         return StoredTensor(storage.dtype, storage.itemsize, tuple(shape), tuple(strides), storage.key, offset)
 
@@ -271,3 +304,13 @@ class _Machine:
             "run code. Where you trust it, and have the code of its classes, turn it into what is taken here: "
             'torch.save(torch.load("FILE", weights_only=False).state_dict(), "state.pt")'
         )
+
+
+def _keyed(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A dictionary with plain keys: tuples that share parts would be hashed without end."""
+    made = {}
+    for key, value in pairs:
+        if not isinstance(key, str | int | float | bool | None):
+            raise TypeError("a key that is neither text nor a number")
+        made[key] = value
+    return made

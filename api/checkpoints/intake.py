@@ -7,12 +7,15 @@ from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored, StoreFullError
 from api.checkpoints.uploads import UploadService
+from api.genotype_registry import GenotypeRegistry
 from api.models import Upload
 from api.multipart import Part, parts
 from api.problems import ProblemError, invalid
 
 
-async def take(request: Request, uploads: UploadService, store: Artifacts) -> tuple[Upload, bool]:
+async def take(
+    request: Request, uploads: UploadService, store: Artifacts, genotypes: GenotypeRegistry
+) -> tuple[Upload, bool]:
     """The upload, and whether it is new. Fields: `file`, and `genotype` before or behind it.
 
     Raises ProblemError; nothing of a refused file stays.
@@ -35,7 +38,7 @@ async def take(request: Request, uploads: UploadService, store: Artifacts) -> tu
                 raise invalid(part.name or "form", "is unknown; a form has `file` and `genotype`")
         if arrived is None:
             raise invalid("file", "is missing: send the file under this name")
-        return await uploads.take(*arrived, fields.get("genotype"))
+        return await uploads.take(*arrived, await genotypes.resolve(fields.get("genotype", "")))
     finally:
         await store.delete([key])
 

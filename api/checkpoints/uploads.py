@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
-from api.checkpoints.examining import examine
+from api.checkpoints.examiner import Examiner
 from api.database import Database
 from api.models import Upload
 from api.problems import not_found
@@ -23,23 +23,24 @@ class UploadService:
 
     def __init__(self, database: Database, artifacts: Artifacts) -> None:
         self._database, self._artifacts = database, artifacts
+        self._examiner = Examiner(artifacts)
 
-    async def take(self, arrived: Stored, name: str, genotype: str | None) -> tuple[Upload, bool]:
+    async def take(self, arrived: Stored, name: str, genotype: str | dict[str, Any] | None) -> tuple[Upload, bool]:
         """Keep a file that has arrived, and give it a row; whether it is new: the same file and genotype are one.
 
         Raises ProblemError 422 for what is no checkpoint.
         """
-        examined = await asyncio.to_thread(examine, self._artifacts.path(arrived.key), name, genotype)
+        name = _plain(name)
+        examined = await self._examiner.examine(self._artifacts.path(arrived.key), name, genotype)
         about = {"dataset": examined.dataset, "classes": examined.classes, "genotype": examined.genotype}
         async with self._database.transaction() as session:
             await _lock(session, arrived.sha256)
             for upload in await session.scalars(select(Upload).where(Upload.sha256 == arrived.sha256)):
                 if upload.about == about:
                     return upload, False
-            await self._artifacts.move(arrived.key, key_of(arrived.sha256))
             upload = Upload(
                 id=uuid7(),
-                name=_plain(name),
+                name=name,
                 format=examined.format,
                 sha256=arrived.sha256,
                 size=arrived.size,
@@ -48,6 +49,9 @@ class UploadService:
             session.add(upload)
             await session.flush()
             await session.refresh(upload)
+            # Behind the insert, or its failure would leave a file that nobody deletes; before the commit, which
+            # must not show a row without a file.
+            await self._artifacts.move(arrived.key, key_of(arrived.sha256))
         return upload, True
 
     async def find(self, upload_id: UUID) -> Upload | None:

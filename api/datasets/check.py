@@ -1,19 +1,16 @@
 """`python -m api.datasets.check`: check one upload and pack it, in a process of its own.
 
-Images come from anybody and their decoders are large: neither time nor memory of theirs is the API's. The order comes
-as one line of JSON on standard input, the result goes as one line to standard output.
+Images come from anybody and their decoders are large: neither time nor memory of theirs is the API's.
 """
 
 from __future__ import annotations
 
 import errno
-import json
-import os
-import resource
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Final
+
+from api.child import serve
 
 _MOST_MEMORY: Final = 4 * 2**30
 
@@ -46,23 +43,8 @@ def check(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Limit this process, do the one check, say what came of it."""
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
-    os.nice(5)
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    most = _MOST_MEMORY if hard == resource.RLIM_INFINITY else min(_MOST_MEMORY, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-    sys.stdout.write(json.dumps(check(order)) + "\n")
-    sys.stdout.flush()
-    return 0
-
-
-def _leave_with_the_parent() -> None:
-    """Its end of the pipe closes when it dies, however it dies."""
-    # Not through sys.stdin, whose lock the interpreter wants at its end.
-    os.read(0, 1)
-    os._exit(1)
+    """Do the one check that standard input orders."""
+    return serve(check, _MOST_MEMORY)
 
 
 if __name__ == "__main__":

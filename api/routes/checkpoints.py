@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from api.artifacts import Stored
 from api.checkpoints.intake import take
 from api.checkpoints.uploads import key_of
-from api.deps import Jobs, Reading, Store, Uploads
+from api.deps import Genotypes, Jobs, Reading, Store, Uploads
 from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer, stored_answer
 from api.multipart import drain
 from api.problems import conflict, documented
@@ -25,7 +25,7 @@ _FORM = {
         "file": {"type": "string", "format": "binary"},
         "genotype": {
             "type": "string",
-            "description": "of a state_dict of the DARTS authors: a known name, Python text, JSON or mmrazor YAML",
+            "description": "of the authors' state_dict: a known or registered name, Python text, JSON, mmrazor YAML",
         },
     },
 }
@@ -37,13 +37,15 @@ _FORM = {
     responses=documented(400, 413, 415, 507) | {200: {"model": UploadOut, "description": "the file was there already"}},
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
 )
-async def upload_checkpoint(request: Request, response: Response, uploads: Uploads, store: Store) -> UploadOut:
+async def upload_checkpoint(
+    request: Request, response: Response, uploads: Uploads, store: Store, genotypes: Genotypes
+) -> UploadOut:
     """Bring a checkpoint along, to be scored: one of ours, or a state_dict of the DARTS authors with its genotype.
 
     Streamed to disk. 422 for what is neither, pickled objects above all. The same file again answers the first one.
     """
     try:
-        upload, new = await take(request, uploads, store)
+        upload, new = await take(request, uploads, store, genotypes)
     except Exception:
         await drain(request)
         raise

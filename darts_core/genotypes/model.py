@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,6 +14,9 @@ from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 MOST_NODES = 12
 # The names of a genotype's parts in every format that spells them out, in the order of `Genotype`.
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple = 3, 2 * MOST_NODES, 2 * MOST_NODES
 
 
 class Edge(NamedTuple):
@@ -56,10 +60,18 @@ class Genotype:
         )
 
 
+def _shown(value: Any) -> str:
+    """For a message: of what came from outside only the beginning, for lists that share parts unfold without end."""
+    try:
+        return _SHORT.repr(value)
+    except ValueError:  # a number of more digits than Python writes out
+        return f"a huge {type(value).__name__}"
+
+
 def edges_from(cell: str, entries: Any) -> tuple[Edge, ...]:
     """The entries of one cell, read from plain lists. Raises GenotypeError that names the bad one."""
     if not isinstance(entries, (list, tuple)):
-        raise GenotypeError(f"{cell}: expected a list of [operation, node] pairs, got {entries!r}")
+        raise GenotypeError(f"{cell}: expected a list of [operation, node] pairs, got {_shown(entries)}")
     # Some ports nest the pairs of one node in a list of their own.
     if entries and all(isinstance(e, (list, tuple)) and e and isinstance(e[0], (list, tuple)) for e in entries):
         entries = [pair for node in entries for pair in node]
@@ -69,14 +81,14 @@ def edges_from(cell: str, entries: Any) -> tuple[Edge, ...]:
             case [str(op), int(source)] if not isinstance(source, bool):
                 edges.append(Edge(op, source))
             case _:
-                raise GenotypeError(f"{cell}[{i}]: expected [operation, node], got {entry!r}")
+                raise GenotypeError(f"{cell}[{i}]: expected [operation, node], got {_shown(entry)}")
     return tuple(edges)
 
 
 def nodes_from(field: str, nodes: Any) -> tuple[int, ...]:
     """A list of node numbers, read from plain lists. Raises GenotypeError."""
     if not isinstance(nodes, (list, tuple, range)) or not all(type(n) is int for n in nodes):
-        raise GenotypeError(f"{field}: expected a list of node numbers, got {nodes!r}")
+        raise GenotypeError(f"{field}: expected a list of node numbers, got {_shown(nodes)}")
     return tuple(nodes)
 
 
@@ -88,12 +100,13 @@ def _check_cell(cell: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> 
     for i, (op, source) in enumerate(edges):
         if op not in CNN_GENOTYPE_OPERATIONS:
             allowed = ", ".join(sorted(CNN_GENOTYPE_OPERATIONS))
-            raise GenotypeError(f"{cell}[{i}]: unknown operation {op!r}; allowed: {allowed}")
+            raise GenotypeError(f"{cell}[{i}]: unknown operation {_shown(op)}; allowed: {allowed}")
         node = 2 + i // 2
         if not 0 <= source < node:
             raise GenotypeError(
-                f"{cell}[{i}]: node {node} can only read states 0 to {node - 1}, not {source}: edges lead forward"
+                f"{cell}[{i}]: node {node} can only read states 0 to {node - 1}, not {_shown(source)}: "
+                "edges lead forward"
             )
     last = 1 + len(edges) // 2
     if not concat or len(set(concat)) != len(concat) or not all(2 <= n <= last for n in concat):
-        raise GenotypeError(f"{cell}_concat: expected different nodes from 2 to {last}, got {list(concat)}")
+        raise GenotypeError(f"{cell}_concat: expected different nodes from 2 to {last}, got {_shown(list(concat))}")

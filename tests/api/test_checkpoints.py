@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import socket
+import zipfile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +16,9 @@ import pytest
 import torch
 from safetensors.torch import load as load_safetensors
 
+from api.artifacts import Artifacts
+from api.checkpoints.examiner import Examiner
+from api.problems import ProblemError
 from darts_core.genotypes import KNOWN, to_json
 
 from authors import AuthorsNetwork
@@ -108,6 +113,13 @@ def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) 
         (ours(weights={}), {}, "incomplete"),
         (ours(genotype={"normal": 3}), {}, "no usable genotype"),
         (ours(), {"genotype": "NO_SUCH"}, "genotype"),
+        (ours(genotype=3), {}, "no usable genotype"),
+        (ours(classes=[]), {}, "no usable classes"),
+        (ours(classes=["a", 1]), {}, "no usable classes"),
+        (ours(weights={"a": 1}), {}, "no tensors"),
+        (saved(torch.nn.LSTM(2, 2), old=True), {"genotype": "DARTS_V2"}, "state_dict()"),
+        (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}, old=True), {"genotype": "DARTS_V2"}, "no key cells.0"),
+        (saved({}, old=True)[:40], {"genotype": "DARTS_V2"}, "damaged"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused_by_name(
@@ -216,3 +228,91 @@ def test_a_file_without_weights_cannot_be_had_as_safetensors(bench: Any, http: h
     assert answer.status_code == 409
     assert "no file of torch.save" in answer.json()["detail"]
     assert http.get(f"/evaluations/{job.id}/checkpoint?format=tflite").status_code == 422
+
+
+def packed(program: bytes) -> bytes:
+    """A file of torch.save with this pickle."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", program)
+    return buffer.getvalue()
+
+
+def text(value: str) -> bytes:
+    encoded = value.encode("utf-8", "surrogatepass")
+    return b"X" + len(encoded).to_bytes(4, "little") + encoded
+
+
+def shared_lists(depth: int) -> bytes:
+    """Instructions for a list that holds one list twice, which holds one list twice, and so on."""
+    return b"]q\x00" + b"".join(b"](h%ch%ceq%c" % (i, i, i + 1) for i in range(depth))
+
+
+def pickled(genotype: bytes = b"}", spec: bytes = b"}") -> bytes:
+    """A checkpoint of ours, two of its parts built by these instructions."""
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x01tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00K\x01\x85K\x01\x85tR"
+    parts = {
+        "format": text("dartboard"),
+        "kind": text("search"),
+        "spec": spec,
+        "classes": b"](" + text("a") + b"e",
+        "weights": b"}" + text("w") + tensor + b"s",
+        "genotype": genotype,
+    }
+    return packed(b"\x80\x02}(" + b"".join(text(name) + part for name, part in parts.items()) + b"u.")
+
+
+def test_lists_that_share_their_parts_are_refused_in_a_short_message(http: httpx.Client) -> None:
+    parts = {"normal": b"](" + shared_lists(60) + b"e", "normal_concat": b"]", "reduce": b"]", "reduce_concat": b"]"}
+    genotype = b"}(" + b"".join(text(name) + part for name, part in parts.items()) + b"u"
+    answer = upload(http, pickled(genotype))
+    assert answer.status_code == 422, answer.text
+    assert "no usable genotype: normal[0]" in answer.json()["detail"]
+    assert len(answer.json()["detail"]) < 1200
+
+
+def test_a_pickle_that_wants_gigabytes_is_refused_and_the_service_lives(http: httpx.Client) -> None:
+    entries = b"".join(b"J" + i.to_bytes(4, "little") + b"N" for i in range(20_000))
+    copies = b"ccollections\nOrderedDict\nq\x01" + b"}(" + entries + b"uq\x00\x85q\x02" + b"h\x01h\x02R" * 20_000
+    answer = upload(http, packed(b"\x80\x02(" + copies + b"t."), genotype="DARTS_V2")
+    assert answer.status_code == 422, answer.text
+    assert http.get("/checkpoints").status_code == 200
+
+
+def test_an_examination_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    store = Artifacts(tmp_path, 2**30)
+    store.prepare()
+    (tmp_path / "x.pt").write_bytes(ours())
+    with pytest.raises(ProblemError, match=r"longer than 0\.01 s"):
+        asyncio.run(Examiner(store, within_seconds=0.01).examine(tmp_path / "x.pt", "x.pt", None))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "kept"),
+    [("a\0b", None), ("\ud800", None), ("pets", "pets"), ("folder:pets/small", "folder:pets/small")],
+)
+def test_only_a_plain_name_of_a_data_set_is_kept(http: httpx.Client, dataset: str, kept: str | None) -> None:
+    genotype = b"}(" + b"".join(_part(name, value) for name, value in to_json(KNOWN["DARTS_V2"]).items()) + b"u"
+    answer = upload(http, pickled(genotype, b"}" + text("dataset") + text(dataset) + b"s"))
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["dataset"] == kept
+
+
+def _part(name: str, value: Any) -> bytes:
+    return text(name) + _built(value)
+
+
+def _built(value: Any) -> bytes:
+    if isinstance(value, str):
+        return text(value)
+    return b"K%c" % value if isinstance(value, int) else b"](" + b"".join(map(_built, value)) + b"e"
+
+
+def test_a_registered_name_stands_for_its_genotype(http: httpx.Client) -> None:
+    name = f"mine-{uuid4().hex[:8]}"
+    registered = http.post("/genotypes", json={"name": name, "genotype": to_json(KNOWN["PC_DARTS"])})
+    assert registered.is_success, registered.text
+    answer = upload(http, saved(authors_state()), genotype=name)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["genotype"] == to_json(KNOWN["PC_DARTS"])

@@ -133,6 +133,29 @@ def test_a_damaged_pickle_is_refused(program: bytes, tmp_path: Path) -> None:
         TorchFile(tmp_path / "x.pt")
 
 
+def doubled_key(times: int) -> bytes:
+    """A dictionary whose key is a pair of one pair twice, and so on: its hash would take for ever."""
+    pairs = b"".join(b"h%ch%c\x86q%c" % (i, i, i + 1) for i in range(times))
+    return b"\x80\x02(K\x01q\x00" + pairs + b"t}h%cNs\x86." % times
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({"data.pkl": doubled_key(60)}, "makes no sense"),
+        ({"data.pkl": b"X\x01\x00\x00\x00\xff."}, "makes no sense"),
+        ({"data.pkl": b"N" * (16 * 2**20 + 1)}, "more than a checkpoint needs"),
+        ({"data.pkl": b"N.", "byteorder": b"little" * 100}, "big-endian"),
+    ],
+)
+def test_a_file_made_to_keep_its_reader_busy_is_refused(members: dict[str, bytes], says: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.pt", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(f"archive/{name}", content)
+    with pytest.raises(CheckpointError, match=says):
+        TorchFile(tmp_path / "x.pt")
+
+
 def test_a_compressed_file_is_refused(file: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(file) as source, zipfile.ZipFile(tmp_path / "x.pt", "w", zipfile.ZIP_DEFLATED) as target:
         for name in source.namelist():
