@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,4 +22,7 @@ def test(context: typer.Context) -> None:
 
 
 def _pytest(*arguments: str) -> int:
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=_ROOT, check=False).returncode
+    # Two processes of two threads each on two cores wait for each other more than they compute.
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=_ROOT, env=environment, check=False).returncode

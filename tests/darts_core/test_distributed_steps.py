@@ -31,7 +31,7 @@ def ranks(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Se
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     both = [subprocess.Popen([*program, str(rank), str(folder), str(data_root)], env=environment) for rank in (0, 1)]
     try:
-        assert [process.wait(120) for process in both] == [0, 0]
+        assert [process.wait(280) for process in both] == [0, 0]
     finally:
         for process in both:
             process.kill()

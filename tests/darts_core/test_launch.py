@@ -31,7 +31,15 @@ MakeEvaluation = Callable[..., EvaluationConfig]
 
 def ranks_of(parent: int) -> list[psutil.Process]:
     """The processes that compute for this one."""
-    return [p for p in psutil.Process(parent).children() if "darts_core.distributed.rank" in " ".join(p.cmdline())]
+    return [p for p in psutil.Process(parent).children() if "darts_core.distributed.rank" in " ".join(_command(p))]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Empty for one that has ended, whether it has been waited for or not."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 @pytest.fixture(autouse=True)
