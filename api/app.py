@@ -20,6 +20,8 @@ from api.events.hub import EventHub
 from api.genotype_registry import GenotypeRegistry
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
+from api.jobs.fencing import Fence
+from api.jobs.heartbeats import HeartbeatService
 from api.jobs.reading import Reader
 from api.jobs.service import JobService
 from api.jobs.sweeper import Sweeper
@@ -75,14 +77,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.uploads = UploadService(database, artifacts)
     state.claims = ClaimService(database, artifacts, waker, settings.lease_seconds)
     state.workers = WorkerService(database, waker, settings.presence_seconds)
-    state.attempts = AttemptService(
-        database,
-        artifacts,
-        waker,
-        hub,
-        lease_seconds=settings.lease_seconds,
-        step_event_seconds=settings.step_event_seconds,
-    )
+    fence = Fence(database, settings.lease_seconds)
+    state.heartbeats = HeartbeatService(database, fence, hub, settings.step_event_seconds)
+    state.attempts = AttemptService(database, artifacts, waker, fence)
     tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker)]
     try:
         yield

@@ -15,6 +15,7 @@ from api.events.hub import EventHub
 from api.genotype_registry import GenotypeRegistry
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
+from api.jobs.heartbeats import HeartbeatService
 from api.jobs.reading import Reader
 from api.jobs.service import JobService
 from api.jobs.workers import WorkerService
@@ -39,6 +40,7 @@ def _attempt_token(x_attempt_token: Annotated[str | None, Header(max_length=200)
 Jobs = Annotated[JobService, _service("jobs")]
 Reading = Annotated[Reader, _service("reader")]
 Claims = Annotated[ClaimService, _service("claims")]
+Heartbeats = Annotated[HeartbeatService, _service("heartbeats")]
 Attempts = Annotated[AttemptService, _service("attempts")]
 Uploads = Annotated[UploadService, _service("uploads")]
 Workers = Annotated[WorkerService, _service("workers")]

@@ -24,14 +24,19 @@ _MOST_MEMORY: Final = 2**30
 _LONGEST_MESSAGE: Final = 1000
 # A data set's name, or a folder below the workers' data root.
 _DATASET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}|folder:[A-Za-z0-9._/ -]{1,200}")
+_CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Examined:
-    """dataset and classes (how many): None where the file does not say. genotype: JSON."""
+    """dataset, dataset_checksum (of an uploaded set) and classes (how many): None where the file does not say.
+
+    genotype: JSON.
+    """
 
     format: CheckpointFormat
     dataset: str | None
+    dataset_checksum: str | None
     classes: int | None
     genotype: dict[str, Any] | None
 
@@ -97,9 +102,12 @@ def _ours(value: dict[str, Any], cell: dict[str, Any] | None, name: str) -> Exam
     if not classes or not all(isinstance(c, str) and c for c in classes):
         raise CheckpointError(f"{name} has no usable classes: expected their names")
     _check_tensors(weights, name)
-    dataset = spec.get("dataset")
-    known = dataset if isinstance(dataset, str) and _DATASET.fullmatch(dataset) else None
-    return Examined("dartboard", known, len(classes), _own_genotype(value.get("genotype"), name))
+    dataset, checksum = _if(_DATASET, spec.get("dataset")), _if(_CHECKSUM, spec.get("dataset_checksum"))
+    return Examined("dartboard", dataset, checksum, len(classes), _own_genotype(value.get("genotype"), name))
+
+
+def _if(pattern: re.Pattern[str], value: Any) -> str | None:
+    return value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
 def _own_genotype(value: Any, name: str) -> dict[str, Any]:
@@ -122,7 +130,7 @@ def _authors(tensors: dict[str, Any], cell: dict[str, Any] | None, name: str) ->
         raise UnfitError("genotype", f"is needed: {why}")
     _check_tensors(tensors, name)
     sizes = inferred({key: tensor.shape for key, tensor in tensors.items()}, name)
-    return Examined("authors", sizes.dataset, sizes.classes, cell)
+    return Examined("authors", sizes.dataset, None, sizes.classes, cell)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,16 @@ from darts_core.data.catalogue import BUILT_IN
 
 @dataclass(frozen=True)
 class Found:
-    """job_id: of the evaluation or search that the file is of. dataset: what it was trained on, if that is known."""
+    """job_id: of the evaluation or search that the file is of.
+
+    dataset, dataset_checksum: what it was trained on, as far as that is known.
+    """
 
     checkpoint: ScoredCheckpoint
     stored: Stored
     job_id: UUID | None
     dataset: str | None
-    dataset_checksum: str | None = None
+    dataset_checksum: str | None
 
 
 class Sources:
@@ -82,5 +85,4 @@ def _of_upload(upload: Upload) -> Found:
         classes=upload.about["classes"],
     )
     stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
-    # Uploads from before it was kept have no checksum.
-    return Found(scored, stored, None, upload.about["dataset"], upload.about.get("dataset_checksum"))
+    return Found(scored, stored, None, upload.about["dataset"], upload.about["dataset_checksum"])

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
 from api.checkpoints.examiner import Examiner
-from api.database import Database
+from api.database import Database, lock_content
 from api.models import Upload
 from api.problems import not_found
 
@@ -32,9 +32,9 @@ class UploadService:
         """
         name = _plain(name)
         examined = await self._examiner.examine(self._artifacts.path(arrived.key), name, genotype)
-        about = {"dataset": examined.dataset, "classes": examined.classes, "genotype": examined.genotype}
+        about = {k: v for k, v in asdict(examined).items() if k != "format"}
         async with self._database.transaction() as session:
-            await _lock(session, arrived.sha256)
+            await lock_content(session, arrived.sha256)
             for upload in await session.scalars(select(Upload).where(Upload.sha256 == arrived.sha256)):
                 if upload.about == about:
                     return upload, False
@@ -73,7 +73,7 @@ class UploadService:
             upload = await session.get(Upload, upload_id)
             if upload is None:
                 raise not_found("uploaded checkpoint", upload_id)
-            await _lock(session, upload.sha256)
+            await lock_content(session, upload.sha256)
             others = select(func.count()).where(Upload.sha256 == upload.sha256, Upload.id != upload_id)
             if not await session.scalar(others):
                 await self._artifacts.delete([key_of(upload.sha256)])
@@ -83,11 +83,6 @@ class UploadService:
 def key_of(sha256: str) -> str:
     """Where an uploaded file lies in the store."""
     return f"uploads/{sha256}.pt"
-
-
-async def _lock(session: AsyncSession, sha256: str) -> None:
-    """Who deletes the last row of a file and who adds another to it must not pass each other."""
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(sha256, 0))))
 
 
 def _plain(name: str) -> str:

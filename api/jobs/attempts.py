@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-import structlog
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored, StoreFullError
 from api.database import Database
-from api.events.hub import EventHub
 from api.events.log import append
-from api.jobs.claims import hash_of
+from api.jobs.fencing import Fence
 from api.jobs.life import move
 from api.jobs.losses import lose
 from api.jobs.objectives import better, retained
-from api.jobs.rows import checkpoints_of, end_attempt, lock_job, partials_of
+from api.jobs.rows import checkpoints_of, end_attempt, partials_of
 from api.jobs.waker import Waker
-from api.models import Attempt, Checkpoint, Epoch, Job, JsonObject
+from api.models import Attempt, Checkpoint, Epoch, Job
 from api.problems import ProblemError, conflict
 from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import (
@@ -34,14 +28,11 @@ from api.schemas.worker import (
     EpochReport,
     Fail,
     Finish,
-    Heartbeat,
     LogReport,
     PartialReport,
     Release,
     StoredFile,
 )
-
-_log = structlog.get_logger(__name__)
 
 
 class AttemptService:
@@ -52,114 +43,27 @@ class AttemptService:
         database: Database,
         artifacts: Artifacts,
         waker: Waker,
-        hub: EventHub,
-        *,
-        lease_seconds: float,
-        step_event_seconds: float,
+        fence: Fence,
     ) -> None:
-        self._database, self._artifacts, self._waker, self._hub = database, artifacts, waker, hub
-        self._lease = timedelta(seconds=lease_seconds)
-        self._step_events = timedelta(seconds=step_event_seconds)
-
-    async def heartbeat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> Directive:
-        """Renew the lease, note the progress, say what to do.
-
-        With nothing to do but to go on the answer waits up to `beat.hold` seconds for that to change: a cancel
-        reaches the worker at once, and a job that goes its way costs next to nothing.
-        """
-        deadline = asyncio.get_running_loop().time() + beat.hold
-        job_id, status = await self._beat(attempt_id, token, beat)
-        if not beat.hold or status != Status.RUNNING:
-            return _directive(status)
-        with self._hub.noticing(job_id) as noticed:
-            # Once more, now that no change can be missed; then whenever something happened.
-            while (status := await self._status_of(attempt_id)) == Status.RUNNING:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await noticed.wait()
-                except TimeoutError:
-                    break
-                noticed.clear()
-        return _directive(status)
-
-    async def _beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> tuple[UUID, str]:
-        if (renewed := await self._renew(attempt_id, token, beat)) is not None:
-            return renewed
-        async with self._fenced(attempt_id, token) as (session, job, attempt):
-            if beat.progress is not None:
-                await self._note_progress(session, job, attempt, beat.progress.model_dump(mode="json"))
-            return job.id, job.status
-
-    async def _status_of(self, attempt_id: UUID) -> str:
-        """The job's. 409 when the attempt is over."""
-        query = select(Job.status, Attempt.status, Attempt.number).join(Attempt, Attempt.job_id == Job.id)
-        async with self._database.transaction() as session:
-            found = (await session.execute(query.where(Attempt.id == attempt_id))).tuples().one_or_none()
-        if found is None:
-            raise _deleted()
-        status, attempt_status, number = found
-        if attempt_status != "running":
-            raise _over(number, attempt_status)
-        return status
-
-    async def _renew(self, attempt_id: UUID, token: str, beat: Heartbeat) -> tuple[UUID, str] | None:
-        """What most heartbeats need, in one statement; the job's id and status, None where there is more to do or say.
-
-        The job's row is locked first, as everywhere; the attempt is looked
-        at behind that lock, so that a beat never revives an attempt that has just been ended.
-        """
-        progress = None if beat.progress is None else beat.progress.model_dump(mode="json")
-        mine = select(Attempt.job_id).where(Attempt.id == attempt_id, Attempt.token_hash == hash_of(token))
-        job = select(Job.id).where(Job.id == mine.scalar_subquery()).with_for_update().cte("job")
-        # With progress to note a step event may be due, too.
-        calm = [] if progress is None else [Attempt.step_event_at > func.now() - self._step_events]
-        renewed = (
-            update(Attempt)
-            .where(Attempt.id == attempt_id, Attempt.job_id == job.c.id, Attempt.status == "running")
-            .where(*calm)
-            .values(lease_expires_at=func.now() + self._lease)
-            .returning(Attempt.job_id)
-            .cte("renewed")
-        )
-        noted = {} if progress is None else {"progress": progress}
-        # Written even when nothing moved: it is what gives the status as it is behind the lock.
-        query = (
-            update(Job)
-            .where(Job.id == renewed.c.job_id)
-            .values({"worker": Job.worker, **noted})
-            .returning(Job.id, Job.status)
-        )
-        async with self._database.transaction() as session:
-            done = await session.execute(query.execution_options(synchronize_session=False))
-            return done.tuples().one_or_none()
-
-    async def _note_progress(self, session: AsyncSession, job: Job, attempt: Attempt, progress: JsonObject) -> None:
-        """Keep the newest progress on the job; put it into the log only now and then, and only when it moved."""
-        moved = job.progress is None or any(job.progress[k] != progress[k] for k in ("epoch", "step"))
-        job.progress = progress
-        now = await session.scalar(select(func.now()))
-        assert now is not None
-        if moved and (attempt.step_event_at is None or now - attempt.step_event_at >= self._step_events):
-            attempt.step_event_at = now
-            await append(session, job, "step", progress)
+        self._database, self._artifacts, self._waker, self._fence = database, artifacts, waker, fence
 
     async def store_file(
         self, attempt_id: UUID, token: str, name: str, chunks: AsyncIterator[bytes], declared: int | None
     ) -> StoredFile:
         """Take a file before the report that names it. 507 when there is no room: the job then pauses."""
-        async with self._fenced(attempt_id, token) as (_, job, attempt):
+        async with self._fence.passed(attempt_id, token) as (_, job, attempt):
             key = self._artifacts.key(job.id, attempt.number, name)
         try:
             stored = await self._artifacts.put(key, chunks, declared)
         except StoreFullError as error:
             reason = f"{error}; free some space there and resume the job"
-            async with self._fenced(attempt_id, token) as (session, job, _):
+            async with self._fence.passed(attempt_id, token) as (session, job, _):
                 await end_attempt(session, job, "released", str(error))
                 await move(session, job, Status.PAUSED, reason)
             raise ProblemError(507, reason) from error
         try:
             # The attempt may have ended, and its job been deleted, while the file was on its way.
-            async with self._fenced(attempt_id, token):
+            async with self._fence.passed(attempt_id, token):
                 pass
         except ProblemError:
             await self._artifacts.delete([key])
@@ -168,7 +72,7 @@ class AttemptService:
 
     async def checkpoint_path(self, attempt_id: UUID, token: str, name: str) -> Path:
         """The file that the claim told the attempt to resume from. 404 for any other."""
-        async with self._fenced(attempt_id, token) as (session, job, _):
+        async with self._fence.passed(attempt_id, token) as (session, job, _):
             stored = await checkpoints_of(session, job) + await partials_of(session, job)
             found = [c for c in stored if f"{c.id}.pt" == name]
         if not found:
@@ -178,23 +82,10 @@ class AttemptService:
     async def report_epoch(self, attempt_id: UUID, token: str, report: EpochReport) -> Directive:
         """Store an epoch, its checkpoint's row and its events together, once."""
         dropped: list[Checkpoint] = []
-        async with self._fenced(attempt_id, token) as (_, job, attempt):
-            key = self._artifacts.key(job.id, attempt.number, report.checkpoint)
-        # Read outside of the lock: a large file must not hold up heartbeats and a cancel.
-        stored_file = await self._artifacts.look(key)
-        async with self._fenced(attempt_id, token) as (session, job, attempt):
+        stored_file = await self._look(attempt_id, token, report.checkpoint)
+        async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n) and await self._insert_epoch(session, job, report):
-                size = _verified(stored_file, report).size
-                checkpoint = Checkpoint(
-                    id=uuid7(),
-                    job_id=job.id,
-                    epoch=report.epoch,
-                    attempt=attempt.number,
-                    key=key,
-                    sha256=report.sha256,
-                    size=size,
-                    metrics=report.metrics,
-                )
+                checkpoint = _row(attempt, report, _verified(stored_file, report), metrics=report.metrics)
                 session.add(checkpoint)
                 await session.flush()
                 job.metrics, job.lost_attempts = report.metrics, 0
@@ -210,51 +101,37 @@ class AttemptService:
                 kept = retained(JobKind(job.kind), epochs, job.best, every)
                 dropped = [c for c in stored if c.epoch not in kept]
                 dropped += [c for c in await partials_of(session, job) if c.epoch < report.epoch]
-            directive = _directive(job.status)
+            directive = Directive.at(job.status)
         await self._drop(dropped)
         return directive
 
     async def report_partial(self, attempt_id: UUID, token: str, report: PartialReport) -> Directive:
         """Note the row of a checkpoint made in the middle of an epoch; it replaces the one before."""
         dropped: list[Checkpoint] = []
-        async with self._fenced(attempt_id, token) as (_, job, attempt):
-            key = self._artifacts.key(job.id, attempt.number, report.checkpoint)
-        stored_file = await self._artifacts.look(key)
-        async with self._fenced(attempt_id, token) as (session, job, attempt):
+        stored_file = await self._look(attempt_id, token, report.checkpoint)
+        async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n):
                 last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
                 if report.epoch != last:
                     raise conflict(f"a checkpoint behind epoch {report.epoch} was reported, epoch {last} is the last")
-                size = _verified(stored_file, report).size
+                row = _row(attempt, report, _verified(stored_file, report), step=report.step)
                 dropped = await partials_of(session, job)
-                session.add(
-                    Checkpoint(
-                        id=uuid7(),
-                        job_id=job.id,
-                        epoch=report.epoch,
-                        step=report.step,
-                        attempt=attempt.number,
-                        key=key,
-                        sha256=report.sha256,
-                        size=size,
-                        metrics={},
-                    )
-                )
-            directive = _directive(job.status)
+                session.add(row)
+            directive = Directive.at(job.status)
         await self._drop(dropped)
         return directive
 
     async def report_logs(self, attempt_id: UUID, token: str, report: LogReport) -> Directive:
         """Append log lines to the event log, once."""
-        async with self._fenced(attempt_id, token) as (session, job, attempt):
+        async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n):
                 for line in report.lines:
                     await append(session, job, "log", line.model_dump(mode="json"))
-            return _directive(job.status)
+            return Directive.at(job.status)
 
     async def finish(self, attempt_id: UUID, token: str, report: Finish) -> None:
         """The job succeeded. 409 while an epoch is missing: a success says that everything is stored."""
-        async with self._fenced(attempt_id, token, repeatable=report.n) as (session, job, attempt):
+        async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
             if attempt.status != "running":
                 return
             stored = await session.scalar(select(func.count()).where(Epoch.job_id == job.id))
@@ -266,7 +143,7 @@ class AttemptService:
 
     async def fail(self, attempt_id: UUID, token: str, report: Fail) -> None:
         """The attempt ended badly: a failed job stays failed, a lost worker's job goes on elsewhere."""
-        async with self._fenced(attempt_id, token, repeatable=report.n) as (session, job, attempt):
+        async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
             if attempt.status != "running":
                 return
             attempt.last_report = report.n or attempt.last_report
@@ -282,7 +159,7 @@ class AttemptService:
 
     async def release(self, attempt_id: UUID, token: str, report: Release) -> None:
         """The worker gives the job back; this is nobody's fault and does not count as a lost attempt."""
-        async with self._fenced(attempt_id, token, repeatable=report.n) as (session, job, attempt):
+        async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
             if attempt.status != "running":
                 return
             attempt.last_report = report.n or attempt.last_report
@@ -297,29 +174,11 @@ class AttemptService:
         if requeued:
             self._waker.nudge()
 
-    @asynccontextmanager
-    async def _fenced(
-        self, attempt_id: UUID, token: str, *, repeatable: int | None = None
-    ) -> AsyncIterator[tuple[AsyncSession, Job, Attempt]]:
-        """The job row locked, and the token known to hold until the commit. Renews the lease.
-
-        repeatable: the number of a report that ends the attempt; sent again, it finds its own work done.
-        """
-        async with self._database.transaction() as session:
-            attempt = await session.get(Attempt, attempt_id)
-            if attempt is None or not hmac.compare_digest(attempt.token_hash, hash_of(token)):
-                raise ProblemError(403, "this attempt token is not this attempt's")
-            job = await lock_job(session, attempt.job_id)
-            if job is None:
-                raise _deleted()
-            await session.refresh(attempt)
-            if attempt.status != "running":
-                if repeatable is not None and attempt.last_report == repeatable:
-                    yield session, job, attempt
-                    return
-                raise _over(attempt.number, attempt.status)
-            attempt.lease_expires_at = func.now() + self._lease
-            yield session, job, attempt
+    async def _look(self, attempt_id: UUID, token: str, name: str) -> Stored | None:
+        """The attempt's file, read outside of the lock: a large one must not hold up heartbeats and a cancel."""
+        async with self._fence.passed(attempt_id, token) as (_, job, attempt):
+            key = self._artifacts.key(job.id, attempt.number, name)
+        return await self._artifacts.look(key)
 
     @staticmethod
     async def _insert_epoch(session: AsyncSession, job: Job, report: EpochReport) -> bool:
@@ -372,24 +231,33 @@ def _verified(stored: Stored | None, report: EpochReport | PartialReport) -> Sto
     return stored
 
 
+def _row(
+    attempt: Attempt,
+    report: EpochReport | PartialReport,
+    stored: Stored,
+    *,
+    step: int | None = None,
+    metrics: dict[str, float] | None = None,
+) -> Checkpoint:
+    return Checkpoint(
+        id=uuid7(),
+        job_id=attempt.job_id,
+        epoch=report.epoch,
+        step=step,
+        attempt=attempt.number,
+        key=stored.key,
+        sha256=stored.sha256,
+        size=stored.size,
+        metrics=metrics or {},
+    )
+
+
 def _is_new(attempt: Attempt, n: int) -> bool:
     """Whether the report has not been taken before; notes it as taken."""
     if n <= attempt.last_report:
         return False
     attempt.last_report = n
     return True
-
-
-def _deleted() -> ProblemError:
-    return conflict("the job was deleted: stop working on it")
-
-
-def _over(number: int, status: str) -> ProblemError:
-    return conflict(f"attempt {number} is over ({status}): stop working on it")
-
-
-def _directive(status: str) -> Directive:
-    return Directive(directive="pause" if status == Status.PAUSING else "continue")
 
 
 def _after_epoch(job: Job, report: EpochReport) -> dict[str, object]:

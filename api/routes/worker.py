@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import FileResponse
 
-from api.deps import Attempts, AttemptToken, Claims, Datasets, Workers
+from api.deps import Attempts, AttemptToken, Claims, Datasets, Heartbeats, Workers
 from api.downloads import FILE_ANSWERS, stored_file
 from api.problems import documented
 from api.schemas.worker import (
@@ -49,9 +49,9 @@ async def claim_job(body: Claim, claims: Claims) -> Claimed | Response:
 
 
 @router.post("/attempts/{attempt_id}/heartbeat", responses=_FENCED)
-async def beat(attempt_id: UUID, token: AttemptToken, body: Heartbeat, attempts: Attempts) -> Directive:
+async def beat(attempt_id: UUID, token: AttemptToken, body: Heartbeat, heartbeats: Heartbeats) -> Directive:
     """Renew the lease. 409: the attempt is over, stop."""
-    return await attempts.heartbeat(attempt_id, token, body)
+    return await heartbeats.beat(attempt_id, token, body)
 
 
 @router.post("/attempts/{attempt_id}/epochs", responses=_FENCED)

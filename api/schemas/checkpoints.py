@@ -20,6 +20,7 @@ class UploadOut(BaseModel):
     sha256: str
     size: int
     dataset: str | None = Field(description="what it was trained on, as far as the file says")
+    dataset_checksum: str | None = Field(description="of that data, where it was an uploaded set")
     classes: int | None
     genotype: dict[str, Any] | None
     created_at: datetime

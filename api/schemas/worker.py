@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Table, Text
+from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Table, Text
 from api.schemas.scores import ScoreResult
 from darts_core.genotypes import parse, to_json
 
@@ -84,6 +84,11 @@ class Directive(BaseModel):
     """What the worker shall do now. A cancelled or superseded attempt is answered 409 instead."""
 
     directive: Literal["continue", "pause", "cancel"]
+
+    @classmethod
+    def at(cls, status: str) -> Directive:
+        """To the worker of a job in this status."""
+        return cls(directive="pause" if status == Status.PAUSING else "continue")
 
 
 class StoredFile(BaseModel):

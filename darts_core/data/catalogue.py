@@ -78,14 +78,19 @@ def folder_of(dataset: str) -> str | None:
     if dataset in BUILT_IN:
         return None
     if dataset.startswith(FOLDER_PREFIX):
-        name = dataset.removeprefix(FOLDER_PREFIX)
-        if is_plain_name(name):
-            return name
+        return folder_named_by(dataset)
+    known = ", ".join(BUILT_IN)
+    raise DataError(f"unknown data set {dataset!r}; known: {known}, or folder:NAME for a folder of class folders")
+
+
+def folder_named_by(dataset: str) -> str:
+    """NAME of `folder:NAME`. Raises DataError when it could lead outside the data root."""
+    name = dataset.removeprefix(FOLDER_PREFIX)
+    if not is_plain_name(name):
         raise DataError(
             f"{dataset!r}: a folder's name has {NAME_RULE}; it names a folder directly under the workers' data root"
         )
-    known = ", ".join(BUILT_IN)
-    raise DataError(f"unknown data set {dataset!r}; known: {known}, or folder:NAME for a folder of class folders")
+    return name
 
 
 def upload_path(data_root: Path, checksum: str) -> Path:

@@ -25,10 +25,9 @@ from darts_core.errors import ConfigError
 from darts_core.layout import least_auxiliary_image
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import sum_of
-from darts_core.training.determinism import captured, repeatable, restored, seeded
+from darts_core.training.determinism import captured, restored, seeded
+from darts_core.training.epochs import reports
 from darts_core.training.measuring import Measured, Tally, measure
-from darts_core.training.memory import explained
-from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
@@ -86,7 +85,7 @@ def run_evaluation(
     run = _Evaluation(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
-    return run.reports(after=resume_from["epoch"] if resume_from else 0)
+    return reports(config, device, run.epoch, after=resume_from["epoch"] if resume_from else 0)
 
 
 class _Evaluation:
@@ -123,17 +122,6 @@ class _Evaluation:
         self.best: dict[str, Any] = {}
         self.interrupted: OpenEpoch | None = None
 
-    def reports(self, after: int) -> Iterator[EpochReport]:
-        for epoch in range(after + 1, self.config.epochs + 1):
-            # Not around the yield: whoever takes the report must not run under our settings.
-            with (
-                repeatable(self.config, self.data.device),
-                computing(self.config, self.data.device),
-                explained(self.config),
-            ):
-                report = self._epoch(epoch)
-            yield report
-
     def restore(self, checkpoint: Checkpoint) -> None:
         self.network.load_state_dict(checkpoint["weights"])
         # load_state_dict of an optimiser keeps tensors that it need not move: the run must not write into the report.
@@ -143,7 +131,7 @@ class _Evaluation:
         self.best = state["best"]
         self.interrupted = OpenEpoch.of(checkpoint)
 
-    def _epoch(self, epoch: int) -> EpochReport:
+    def epoch(self, epoch: int) -> EpochReport:
         config = self.config
         lr = weight_lr(config, epoch, config.epochs)
         self.optimizer.param_groups[0]["lr"] = lr

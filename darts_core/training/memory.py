@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.configs import AnyConfig, EvaluationConfig, SearchConfig
 from darts_core.errors import OutOfMemory
 from darts_core.layout import Stem
 from darts_core.profile import Shape, profile, search_cost
@@ -99,7 +99,7 @@ def free_memory(device: torch.device) -> int | None:
 
 
 @contextlib.contextmanager
-def explained(config: SearchConfig | EvaluationConfig) -> Iterator[None]:
+def explained(config: AnyConfig) -> Iterator[None]:
     """While it is open, a device that runs out of memory raises OutOfMemory with the batch size that was used."""
     try:
         yield
@@ -111,11 +111,15 @@ def explained(config: SearchConfig | EvaluationConfig) -> Iterator[None]:
         raise _explanation(config, error) from error
 
 
-def _explanation(config: SearchConfig | EvaluationConfig, error: Exception) -> OutOfMemory:
-    return OutOfMemory(
-        f"out of memory with batch_size {config.batch_size}{_in_parts(config)}: use a smaller one, accumulate="
-        f"{2 * config.accumulate}, or {_WAYS_OUT} ({error})"
-    )
+def _explanation(config: AnyConfig, error: Exception) -> OutOfMemory:
+    if isinstance(config, SearchConfig | EvaluationConfig):
+        batch, ways_out = (
+            f"{config.batch_size}{_in_parts(config)}",
+            f"accumulate={2 * config.accumulate}, or {_WAYS_OUT}",
+        )
+    else:
+        batch, ways_out = str(config.batch_size), "a smaller hidden_size or bptt, or a larger device"
+    return OutOfMemory(f"out of memory with batch_size {batch}: use a smaller one, {ways_out} ({error})")
 
 
 def _in_parts(config: SearchConfig | EvaluationConfig) -> str:

@@ -23,8 +23,8 @@ from darts_core.data.text.windows import evaluation_spans, window
 from darts_core.distributed.group import ALONE
 from darts_core.models.recurrent.language_model import RecurrentNetwork, cross_entropy
 from darts_core.training.averaging import OptimizerName, averaged, optimizer_of, should_average, validated_weights
-from darts_core.training.determinism import repeatable, seeded
-from darts_core.training.precision import computing
+from darts_core.training.determinism import seeded
+from darts_core.training.epochs import reports
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_run import (
     DeviceText,
@@ -70,7 +70,7 @@ def run_rnn_evaluation(
     run = _Evaluation(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
-    return run.reports(after=resume_from["epoch"] if resume_from else 0)
+    return reports(config, device, run.epoch, after=resume_from["epoch"] if resume_from else 0)
 
 
 class _Evaluation:
@@ -94,13 +94,6 @@ class _Evaluation:
         self.steps_done = 0
         self.interrupted: OpenEpoch | None = None
 
-    def reports(self, after: int) -> Iterator[EpochReport]:
-        for epoch in range(after + 1, self.config.epochs + 1):
-            # Not around the yield: whoever takes the report must not run under our settings.
-            with repeatable(self.config, self.data.device), computing(self.config, self.data.device):
-                report = self._epoch(epoch)
-            yield report
-
     def restore(self, checkpoint: Checkpoint) -> None:
         # Copied: the run must not write into the report.
         state = on_cpu(checkpoint["resume"])
@@ -110,7 +103,7 @@ class _Evaluation:
         if self.interrupted is not None:
             self.hidden = [hidden.to(self.data.device) for hidden in state["hidden"]]
 
-    def _epoch(self, epoch: int) -> EpochReport:
+    def epoch(self, epoch: int) -> EpochReport:
         steps, train_loss = self._train(epoch)
         validation_loss = self._measure(self.validation_text)
         metrics = {

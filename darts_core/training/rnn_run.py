@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Kind
+from darts_core.checkpoints import Checkpoint, Kind
 from darts_core.configs.text import TextTrainingConfig
 from darts_core.control import Control
 from darts_core.data.order import generator
@@ -20,7 +20,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.language_model import LanguageModel, cross_entropy
-from darts_core.training.run import environment
+from darts_core.training.run import common_frame
 
 Config = TypeVar("Config", bound=TextTrainingConfig)
 
@@ -125,17 +125,7 @@ def perplexity(loss: float) -> float:
 def text_frame(
     kind: Kind, epoch: int, config: TextTrainingConfig, data: DeviceText, metrics: dict[str, float]
 ) -> Checkpoint:
-    """A checkpoint with all that is common; weights, genotype, alphas and resume are still empty."""
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "kind": kind,
-        "epoch": epoch,
-        "weights": {},
-        "genotype": {},
-        "spec": config.model_dump(mode="json"),
-        "vocabulary": list(data.source.vocabulary),
-        "metrics": dict(metrics),
-        "environment": environment(config, data.device, 1),
-        "resume": {},
-    }
+    """A checkpoint with the vocabulary; weights, genotype, alphas and resume are still empty."""
+    checkpoint = common_frame(kind, epoch, config, metrics, data.device, 1)
+    checkpoint["vocabulary"] = list(data.source.vocabulary)
+    return checkpoint

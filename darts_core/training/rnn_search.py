@@ -16,12 +16,11 @@ from darts_core.configs import RnnSearchConfig
 from darts_core.control import Control
 from darts_core.data.text.windows import search_spans, window
 from darts_core.distributed.group import ALONE
-from darts_core.errors import Diverged, GenotypeError
 from darts_core.genotypes import RecurrentGenotype, to_json
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
-from darts_core.training.determinism import repeatable, seeded
-from darts_core.training.precision import computing
+from darts_core.training.determinism import seeded
+from darts_core.training.epochs import derived, reports
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_run import (
     DeviceText,
@@ -58,7 +57,7 @@ def run_rnn_search(
     run = _Search(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
-    return run.reports(after=resume_from["epoch"] if resume_from else 0)
+    return reports(config, device, run.epoch, after=resume_from["epoch"] if resume_from else 0)
 
 
 class _Hidden(NamedTuple):
@@ -98,13 +97,6 @@ class _Search:
         self.steps_done = 0
         self.interrupted: OpenEpoch | None = None
 
-    def reports(self, after: int) -> Iterator[EpochReport]:
-        for epoch in range(after + 1, self.config.epochs + 1):
-            # Not around the yield: whoever takes the report must not run under our settings.
-            with repeatable(self.config, self.data.device), computing(self.config, self.data.device):
-                report = self._epoch(epoch)
-            yield report
-
     def restore(self, checkpoint: Checkpoint) -> None:
         self.network.load_state_dict(checkpoint["weights"])
         self.network.load_alphas(checkpoint["alphas"])
@@ -117,7 +109,7 @@ class _Search:
         if self.interrupted is not None:
             self.hidden = _Hidden(*(h.to(self.data.device) for h in state["hidden"]))
 
-    def _epoch(self, epoch: int) -> EpochReport:
+    def epoch(self, epoch: int) -> EpochReport:
         config = self.config
         steps, train_loss = self._train(epoch)
         validation_loss = measure_text(self.network, self.validation_text, config.bptt, control=self.control)
@@ -129,15 +121,9 @@ class _Search:
             "weight_lr": config.weight_lr,
         }
         check_finite(epoch, metrics)
-        genotype = self._genotype(epoch)
+        genotype = derived(epoch, self.network.genotype)
         checkpoint = self._checkpoint(epoch, genotype, metrics)
         return EpochReport(epoch, metrics, steps.seconds, genotype, on_cpu(self.network.alphas), checkpoint)
-
-    def _genotype(self, epoch: int) -> RecurrentGenotype:
-        try:
-            return self.network.genotype()
-        except GenotypeError as error:
-            raise Diverged(f"epoch {epoch}: the alphas are not finite any more; lower alpha_lr ({error})") from error
 
     def _checkpoint(self, epoch: int, genotype: RecurrentGenotype, metrics: dict[str, float]) -> Checkpoint:
         """epoch: the last finished one."""
@@ -199,7 +185,7 @@ class _Search:
         return steps, tally.mean()
 
     def _in_the_middle(self, epoch: int, opened: OpenEpoch) -> Checkpoint:
-        checkpoint = self._checkpoint(epoch - 1, self._genotype(epoch), {})
+        checkpoint = self._checkpoint(epoch - 1, derived(epoch, self.network.genotype), {})
         checkpoint["resume"]["hidden"] = on_cpu(self.hidden)
         return opened.into(checkpoint)
 

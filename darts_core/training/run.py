@@ -185,9 +185,10 @@ def environment(config: RunConfig, device: torch.device, ranks: int) -> Environm
     }
 
 
-def frame(kind: Kind, epoch: int, config: TrainingConfig, data: DeviceData, metrics: dict[str, float]) -> Checkpoint:
-    """A checkpoint with all that is common; weights, genotype, alphas and resume are still empty."""
-    source = data.source
+def common_frame(
+    kind: Kind, epoch: int, config: RunConfig, metrics: dict[str, float], device: torch.device, ranks: int
+) -> Checkpoint:
+    """A checkpoint with what all families have; weights, genotype, alphas and resume are still empty."""
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -196,13 +197,19 @@ def frame(kind: Kind, epoch: int, config: TrainingConfig, data: DeviceData, metr
         "weights": {},
         "genotype": {},
         "spec": config.model_dump(mode="json"),
-        "classes": list(source.classes),
-        "normalisation": {"mean": list(source.mean), "std": list(source.std)},
-        "image": {"channels": source.channels, "size": list(source.size)},
         "metrics": dict(metrics),
-        "environment": environment(config, data.device, data.group.size),
+        "environment": environment(config, device, ranks),
         "resume": {},
     }
+
+
+def frame(kind: Kind, epoch: int, config: TrainingConfig, data: DeviceData, metrics: dict[str, float]) -> Checkpoint:
+    """The same with what goes with images."""
+    source, checkpoint = data.source, common_frame(kind, epoch, config, metrics, data.device, data.group.size)
+    checkpoint["classes"] = list(source.classes)
+    checkpoint["normalisation"] = {"mean": list(source.mean), "std": list(source.std)}
+    checkpoint["image"] = {"channels": source.channels, "size": list(source.size)}
+    return checkpoint
 
 
 def check_ranks(checkpoint: Checkpoint, ranks: int) -> None:

@@ -17,13 +17,11 @@ from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
-from darts_core.errors import Diverged, GenotypeError
 from darts_core.genotypes import Genotype, to_json
 from darts_core.models.supernet import SearchNetwork
-from darts_core.training.determinism import repeatable, seeded
+from darts_core.training.determinism import seeded
+from darts_core.training.epochs import derived, reports
 from darts_core.training.measuring import Tally, measure
-from darts_core.training.memory import explained
-from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
@@ -87,7 +85,7 @@ def run_search(
     run = _Search(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
-    return run.reports(after=resume_from["epoch"] if resume_from else 0)
+    return reports(config, device, run.epoch, after=resume_from["epoch"] if resume_from else 0)
 
 
 class _Search:
@@ -132,17 +130,6 @@ class _Search:
         )
         self.interrupted: OpenEpoch | None = None
 
-    def reports(self, after: int) -> Iterator[EpochReport]:
-        for epoch in range(after + 1, self.config.epochs + 1):
-            # Not around the yield: whoever takes the report must not run under our settings.
-            with (
-                repeatable(self.config, self.data.device),
-                computing(self.config, self.data.device),
-                explained(self.config),
-            ):
-                report = self._epoch(epoch)
-            yield report
-
     def restore(self, checkpoint: Checkpoint) -> None:
         self.network.load_state_dict(checkpoint["weights"])
         self.network.load_alphas(checkpoint["alphas"])
@@ -152,7 +139,7 @@ class _Search:
         self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
         self.interrupted = OpenEpoch.of(checkpoint)
 
-    def _epoch(self, epoch: int) -> EpochReport:
+    def epoch(self, epoch: int) -> EpochReport:
         config = self.config
         lr = weight_lr(config, epoch, config.epochs)
         self.weight_optimizer.param_groups[0]["lr"] = lr
@@ -168,15 +155,9 @@ class _Search:
             "weight_lr": lr,
         }
         check_finite(epoch, metrics)
-        genotype = self._genotype(epoch)
+        genotype = derived(epoch, self.network.genotype)
         checkpoint = self._checkpoint(epoch, epoch * self.weight_feed.steps, genotype, metrics)
         return EpochReport(epoch, metrics, steps.seconds, genotype, on_cpu(self.network.alphas), checkpoint)
-
-    def _genotype(self, epoch: int) -> Genotype:
-        try:
-            return self.network.genotype()
-        except GenotypeError as error:
-            raise Diverged(f"epoch {epoch}: the alphas are not finite any more; lower alpha_lr ({error})") from error
 
     def _checkpoint(self, epoch: int, step: int, genotype: Genotype, metrics: dict[str, float]) -> Checkpoint:
         """epoch: the last finished one. step: steps done in all epochs."""
@@ -198,7 +179,9 @@ class _Search:
 
         def in_the_middle(opened: OpenEpoch) -> Checkpoint:
             return opened.into(
-                self._checkpoint(epoch - 1, (epoch - 1) * count + opened.steps, self._genotype(epoch), {})
+                self._checkpoint(
+                    epoch - 1, (epoch - 1) * count + opened.steps, derived(epoch, self.network.genotype), {}
+                )
             )
 
         steps = Steps(

@@ -152,7 +152,7 @@ def test_a_held_heartbeat_is_answered_when_the_job_shall_pause(bench: Any) -> No
         assert held.result(timeout=5).directive == "pause"
 
 
-def test_a_heartbeat_is_held_no_longer_than_asked(bench: Any) -> None:
+def test_a_heartbeat_is_held_as_long_as_asked_while_nothing_happens(bench: Any) -> None:
     bench.submit()
     training = bench.claim()
     began = time.monotonic()

@@ -22,28 +22,7 @@ from api.problems import ProblemError
 from darts_core.genotypes import KNOWN, to_json
 
 from authors import AuthorsNetwork
-
-
-def saved(value: Any, *, old: bool = False) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(value, buffer, _use_new_zipfile_serialization=not old)
-    return buffer.getvalue()
-
-
-def ours(**changes: Any) -> bytes:
-    """A checkpoint as far as the service looks at it; different in each test, since equal files are one."""
-    checkpoint = {
-        "format": "dartboard",
-        "version": 1,
-        "kind": "evaluation",
-        "epoch": 1,
-        "weights": {"stem.weight": torch.randn(3, 2), "count": torch.tensor(7)},
-        "genotype": to_json(KNOWN["DARTS_V2"]),
-        "spec": {"dataset": "digits"},
-        "classes": [str(i) for i in range(10)],
-        **changes,
-    }
-    return saved(checkpoint)
+from checkpoint_files import ours, saved
 
 
 def authors_state() -> dict[str, Any]:

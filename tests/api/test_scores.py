@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +14,7 @@ from api.schemas.scores import ScoreResult
 from api.schemas.worker import EpochReport, Fail
 from darts_core.genotypes import KNOWN, to_json
 
+from checkpoint_files import ours, saved
 from uploads import pets, tar_of
 
 RESULT = ScoreResult(images=4, classes=["a", "b"], per_class_accuracy=[50.0, None], confusion=[[1, 1], [0, 2]])
@@ -109,17 +109,16 @@ def test_a_score_can_be_cancelled_and_deleted_with_its_files(bench: Any, service
 
 
 def test_an_uploaded_file_and_its_genotype_reach_the_worker(bench: Any, http: httpx.Client) -> None:
-    buffer = io.BytesIO()
     weights = {"cells.0.x": torch.zeros(1), "stem.0.weight": torch.randn(6, 3, 3, 3)}
-    torch.save({**weights, "classifier.weight": torch.zeros(10, 4)}, buffer)
-    made = http.post("/checkpoints", files={"file": ("x.pt", buffer.getvalue())}, data={"genotype": "DARTS_V2"}).json()
+    file = saved({**weights, "classifier.weight": torch.zeros(10, 4)})
+    made = http.post("/checkpoints", files={"file": ("x.pt", file)}, data={"genotype": "DARTS_V2"}).json()
     score = bench.dartboard.submit("score", {"checkpoint_id": made["id"], "pool": bench.pool})
     assert score.spec["dataset"] == "cifar10"
     training = bench.claim()
     http.delete(f"/checkpoints/{made['id']}")
     checkpoint = training.claimed.spec["checkpoint"]
     assert (checkpoint["format"], checkpoint["genotype"]) == ("authors", to_json(KNOWN["DARTS_V2"]))
-    assert given_to(training) == buffer.getvalue()
+    assert given_to(training) == file
 
 
 @pytest.mark.parametrize(
@@ -189,6 +188,23 @@ def test_a_data_set_whose_name_was_used_anew_has_to_be_named(bench: Any, http: h
     assert "was trained on is gone" in answer.json()["detail"]
     named = http.post("/scores", json={"evaluation_id": str(job.id), "pool": bench.pool, "dataset": name})
     assert named.json()["spec"]["dataset_checksum"] == second.checksum
+
+
+def test_an_uploaded_checkpoint_is_scored_on_the_data_it_was_trained_on(bench: Any, http: httpx.Client) -> None:
+    name = f"pets-{uuid4().hex[:8]}"
+    http.post("/datasets", data={"name": name}, files={"file": ("pets.tar", tar_of(pets(0)))})
+    known = bench.dartboard.wait_for_dataset(name)
+
+    def score_of(checksum: str) -> httpx.Response:
+        file = ours(spec={"dataset": name, "dataset_checksum": checksum}, classes=list(known.class_names))
+        uploaded = http.post("/checkpoints", files={"file": ("my.pt", file)}).json()
+        assert uploaded["dataset_checksum"] == checksum
+        return http.post("/scores", json={"checkpoint_id": uploaded["id"], "pool": bench.pool})
+
+    assert score_of(known.checksum).json()["spec"]["dataset_checksum"] == known.checksum
+    gone = score_of("0" * 64)
+    assert gone.status_code == 422
+    assert "was trained on is gone" in gone.json()["detail"]
 
 
 def test_lists_leave_the_result_out(bench: Any, http: httpx.Client, evaluation: Any) -> None:

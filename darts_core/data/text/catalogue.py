@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from darts_core.data.catalogue import FOLDER_PREFIX, NAME_RULE, is_plain_name
+from darts_core.data.catalogue import FOLDER_PREFIX, folder_named_by
 from darts_core.errors import DataError
 
 PYTHON_DOCS: Final = "python-docs"
@@ -42,12 +42,7 @@ def text_folder_of(dataset: str) -> str | None:
     if dataset in TEXT_SETS:
         return dataset
     if dataset.startswith(FOLDER_PREFIX):
-        name = dataset.removeprefix(FOLDER_PREFIX)
-        if is_plain_name(name):
-            return name
-        raise DataError(
-            f"{dataset!r}: a folder's name has {NAME_RULE}; it names a folder directly under the workers' data root"
-        )
+        return folder_named_by(dataset)
     known = ", ".join([PYTHON_DOCS, *TEXT_SETS])
     raise DataError(f"unknown text {dataset!r}; known: {known}, or folder:NAME for a folder of train/valid/test.txt")
 
