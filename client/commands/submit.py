@@ -99,7 +99,7 @@ def score(
     dataset: Annotated[str | None, typer.Option(help="Its test images are measured; the checkpoint's own.")] = None,
     epoch: Annotated[str | None, typer.Option(help="Of an evaluation or a search: best, last or a number.")] = None,
     genotype: Annotated[
-        str | None, typer.Option(help="Of a file that is a state_dict of the DARTS authors: a name or a text.")
+        str | None, typer.Option(help="Of a file that is a state_dict of the DARTS authors: a name, a file or a text.")
     ] = None,
     batch_size: BatchSize = None,
     name: Name = None,
@@ -121,13 +121,15 @@ def _scored(source: str, genotype: str | None, url: str, key: str | None) -> dic
     from uuid import UUID
 
     from client.errors import ProblemError
+    from client.genotypes import text_of_file
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
         try:
             wanted = UUID(source)
         except ValueError:
-            return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source), genotype).id)}
+            cell = genotype and (text_of_file(genotype) or genotype)
+            return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source), cell).id)}
         if genotype is not None:
             raise typer.BadParameter("goes with a file only", param_hint="--genotype")
         try:

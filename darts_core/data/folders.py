@@ -150,7 +150,8 @@ class _Arrays:
             if needed > LARGEST_BYTES:
                 raise DataError(
                     f"{self._count:,} images of {_size(array)} need {needed / 2**30:.1f} GiB in memory, more than "
-                    f"{LARGEST_BYTES / 2**30:.0f}; scale them down"
+                    f"{LARGEST_BYTES / 2**30:.0f}; scale them down, or lay them out as the data set imagenet, which is "
+                    "read file by file"
                 )
         elif array.shape[:2] != self._arrays[0].shape[:2]:
             raise DataError(

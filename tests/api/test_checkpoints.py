@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,9 @@ from safetensors.torch import load as load_safetensors
 from api.artifacts import Artifacts
 from api.checkpoints.examiner import Examiner
 from api.problems import ProblemError
-from darts_core.genotypes import KNOWN, to_json
+from darts_core.genotypes import FORMATS, KNOWN, to_json
 
+from .conftest import Service
 from authors import AuthorsNetwork
 from checkpoint_files import ours, saved
 
@@ -295,3 +299,20 @@ def test_a_registered_name_stands_for_its_genotype(http: httpx.Client) -> None:
     answer = upload(http, saved(authors_state()), genotype=name)
     assert answer.status_code == 201, answer.text
     assert answer.json()["genotype"] == to_json(KNOWN["PC_DARTS"])
+
+
+def test_command_adds_lists_and_removes(service: Service, tmp_path: Path) -> None:
+    def checkpoints(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "client.cli", "checkpoints", *arguments, "--json", "--url", service.url]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    torch.save(authors_state(), tmp_path / "authors.pt")
+    (tmp_path / "cell.txt").write_text(FORMATS["python"](KNOWN["DARTS_V2"]))
+    added = checkpoints("add", str(tmp_path / "authors.pt"), "--genotype", str(tmp_path / "cell.txt"))
+    assert added.returncode == 0, added.stderr
+    upload = json.loads(added.stdout)
+    assert upload["genotype"] == to_json(KNOWN["DARTS_V2"])
+    assert upload["id"] in [u["id"] for u in json.loads(checkpoints("list").stdout)]
+    assert checkpoints("remove", upload["id"]).returncode == 0
+    assert upload["id"] not in [u["id"] for u in json.loads(checkpoints("list").stdout)]
+    assert checkpoints("remove", upload["id"]).returncode == 2

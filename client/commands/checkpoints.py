@@ -1,0 +1,74 @@
+"""`dartboard checkpoints`: list, add and remove uploaded checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from client.options import DEFAULT_URL, Json, Key, Url
+
+app = typer.Typer(help="Uploaded checkpoints: list (the default), add, remove.", invoke_without_command=True)
+
+
+@app.callback()
+def _default(context: typer.Context, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    if context.invoked_subcommand is None:
+        list_checkpoints(json=json, url=url, key=key)
+
+
+@app.command("list")
+def list_checkpoints(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """List the uploaded checkpoints, newest first; those of jobs go with their jobs."""
+    from rich.table import Table
+
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        uploads = list(dartboard.uploaded_checkpoints())
+    if json:
+        print_json(uploads)
+        return
+    table = Table("id", "name", "format", "data set", "bytes", box=None)
+    for upload in uploads:
+        table.add_row(str(upload.id), upload.name, upload.format, upload.dataset or "", f"{upload.size:,}")
+    console.print(table)
+
+
+@app.command("add")
+def add_checkpoint(
+    file: Annotated[Path, typer.Argument(help="Ours, or a state_dict of the DARTS authors.")],
+    genotype: Annotated[
+        str | None, typer.Option(help="The cell of a state_dict: a known name, a text, or a file that holds one.")
+    ] = None,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Upload a checkpoint, to be scored. The same file and genotype again give the first upload."""
+    from client.genotypes import text_of_file
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    cell = genotype and (text_of_file(genotype) or genotype)
+    with Dartboard(url, key) as dartboard:
+        upload = dartboard.upload_checkpoint(file, cell)
+    print_json(upload) if json else console.print(f"{upload.id} {upload.name}", soft_wrap=True)
+
+
+@app.command("remove")
+def remove_checkpoint(
+    checkpoint_id: Annotated[str, typer.Argument(metavar="ID", help="Of an uploaded checkpoint.")],
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Forget an uploaded checkpoint; scores of it stay."""
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        dartboard.delete_checkpoint(checkpoint_id)
+    print_json({"removed": checkpoint_id}) if json else console.print(f"removed {checkpoint_id}")
