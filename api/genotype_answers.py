@@ -8,10 +8,10 @@ from fastapi import Depends, Header, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from api.problems import ProblemError
-from api.schemas.genotypes import GenotypeOut
+from api.schemas.genotypes import AnyGenotypeOut, GenotypeOut, RecurrentGenotypeOut
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import FORMATS, Genotype, to_json
-from darts_core.profile import Shape, profile
+from darts_core.genotypes import FORMATS, AnyGenotype, Genotype, RecurrentGenotype, to_json
+from darts_core.profile import LanguageShape, Shape, profile, profile_language_model
 
 Format = Literal["json", "python", "mmrazor", "dot"]
 _MEDIA_TYPES: Final[dict[Format, str]] = {
@@ -33,6 +33,7 @@ def _wanted(
     return format or (asked[0] if asked else "json")
 
 
+WantedFormat = Annotated[Format, Depends(_wanted)]
 _COSTS: Final = (
     "parameters",
     "parameters_with_auxiliary",
@@ -41,27 +42,35 @@ _COSTS: Final = (
     "training_bytes",
     "cells",
 )
-WantedFormat = Annotated[Format, Depends(_wanted)]
 
 
 def genotype_answer(
-    genotype: Genotype,
+    genotype: AnyGenotype,
     wanted: Format,
     *,
-    shape: Shape | None,
+    shape: Shape | LanguageShape | None,
     epoch: int | None = None,
     primitives: list[str] | None = None,
-) -> Response | GenotypeOut:
+) -> Response | AnyGenotypeOut:
     """The genotype as JSON, with what its evaluation network of this shape costs, or as text.
 
     Raises ProblemError 422 when the format cannot hold it.
     """
     if wanted == "json":
-        found = None if shape is None else profile(genotype, shape)
-        costs = {} if found is None else {name: getattr(found, name) for name in _COSTS}
-        return GenotypeOut(**to_json(genotype), epoch=epoch, primitives=primitives, **costs)
+        out = RecurrentGenotypeOut if isinstance(genotype, RecurrentGenotype) else GenotypeOut
+        return out(**to_json(genotype), epoch=epoch, primitives=primitives, **_costs(genotype, shape))
     try:
         text = FORMATS[wanted](genotype)
     except GenotypeError as error:
         raise ProblemError(422, f"{wanted}: {error}") from error
     return PlainTextResponse(text.rstrip("\n") + "\n", media_type=_MEDIA_TYPES[wanted])
+
+
+def _costs(genotype: AnyGenotype, shape: Shape | LanguageShape | None) -> dict[str, Any]:
+    match genotype, shape:
+        case Genotype(), Shape():
+            found = profile(genotype, shape)
+            return {name: getattr(found, name) for name in _COSTS}
+        case RecurrentGenotype(), LanguageShape():
+            return {**profile_language_model(genotype, shape).totals()}
+    return {}

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from api.schemas.families import without_family
 from darts_core.errors import ConfigError
 
 MEDIA_TYPE = "application/problem+json"
@@ -97,7 +98,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
-        fields = [FieldProblem(loc=list(e["loc"]), msg=e["msg"]) for e in error.errors()]
+        fields = [FieldProblem(loc=without_family(e["loc"]), msg=e["msg"]) for e in error.errors()]
         detail = "; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in fields)
         return _answer(422, detail, fields)
 

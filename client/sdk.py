@@ -13,17 +13,18 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 from uuid import UUID
 
 import httpx
+from pydantic import TypeAdapter
 
 from api.schemas.checkpoints import UploadList, UploadOut
 from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
-from api.schemas.genotypes import GenotypeList, GenotypeOut
+from api.schemas.genotypes import AnyGenotypeOut, GenotypeList
 from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
 from api.schemas.operation import WorkerList, WorkerOut
-from api.schemas.searches import AlphasOut
+from api.schemas.searches import AnyAlphasOut
 from client.connection import Connection
 from client.downloading import download
 from client.errors import ProblemError
@@ -31,6 +32,8 @@ from client.following import Event, follow
 from client.uploading import Upload
 
 Id = UUID | str
+_GENOTYPE: Final[TypeAdapter[AnyGenotypeOut]] = TypeAdapter(AnyGenotypeOut)
+_ALPHAS: Final[TypeAdapter[AnyAlphasOut]] = TypeAdapter(AnyAlphasOut)
 
 
 class Dartboard:
@@ -121,34 +124,32 @@ class Dartboard:
             pass
         return self.job(job.id if isinstance(job, JobOut) else job)
 
-    def genotype(self, search_id: Id, epoch: int | None = None) -> GenotypeOut:
+    def genotype(self, search_id: Id, epoch: int | None = None) -> AnyGenotypeOut:
         """The cell that a search stands at."""
         params = {} if epoch is None else {"epoch": epoch}
-        return GenotypeOut.model_validate_json(
-            self._get(f"/searches/{_safe(search_id)}/genotype", params=params).content
-        )
+        return _GENOTYPE.validate_json(self._get(f"/searches/{_safe(search_id)}/genotype", params=params).content)
 
     def genotypes(self) -> list[str]:
         """The names of published and registered genotypes."""
         return GenotypeList.model_validate_json(self._get("/genotypes").content).items
 
-    def known_genotype(self, name: str) -> GenotypeOut:
+    def known_genotype(self, name: str) -> AnyGenotypeOut:
         """A published or registered genotype."""
-        return GenotypeOut.model_validate_json(self._get(f"/genotypes/{_plain(name)}").content)
+        return _GENOTYPE.validate_json(self._get(f"/genotypes/{_plain(name)}").content)
 
-    def register_genotype(self, name: str, genotype: str | dict[str, Any]) -> GenotypeOut:
+    def register_genotype(self, name: str, genotype: str | dict[str, Any]) -> AnyGenotypeOut:
         """Give a genotype (Python text, JSON or mmrazor YAML) a name that evaluations take."""
         body = {"name": name, "genotype": genotype}
-        return GenotypeOut.model_validate_json(self._connection.send("POST", "/genotypes", json=body).content)
+        return _GENOTYPE.validate_json(self._connection.send("POST", "/genotypes", json=body).content)
 
     def delete_genotype(self, name: str) -> None:
         """Forget a registered name."""
         self._connection.send("DELETE", f"/genotypes/{_plain(name)}")
 
-    def alphas(self, search_id: Id, epoch: int | None = None) -> AlphasOut:
+    def alphas(self, search_id: Id, epoch: int | None = None) -> AnyAlphasOut:
         """A search's alphas after an epoch, raw and softmaxed."""
         params = {} if epoch is None else {"epoch": epoch}
-        return AlphasOut.model_validate_json(self._get(f"/searches/{_safe(search_id)}/alphas", params=params).content)
+        return _ALPHAS.validate_json(self._get(f"/searches/{_safe(search_id)}/alphas", params=params).content)
 
     def checkpoint_path(self, evaluation_id: Id, epoch: str = "best") -> str:
         """The path of an evaluation's checkpoint: with the URL before it, what curl wants."""

@@ -8,7 +8,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from api.schemas.jobs import JobKind, JobOut
-from api.schemas.searches import AlphasOut
+from api.schemas.searches import alphas_out
 from client.output import print_json, remarks
 from client.sdk import Dartboard
 
@@ -82,8 +82,12 @@ def epoch_line(data: dict[str, Any], epochs: int, strongest: Strongest) -> str:
         for name, label, form in (
             ("train_loss", "train loss", ".3f"),
             ("train_accuracy", "train", ".2f"),
+            ("train_perplexity", "train perplexity", ".2f"),
             ("validation_accuracy", "validation", ".2f"),
+            ("validation_perplexity", "validation", ".2f"),
+            ("rolled_back_to", "rolled back to epoch", ".0f"),
             ("test_accuracy", "test", ".2f"),
+            ("test_perplexity", "test", ".2f"),
             ("test_top5", "test top-5", ".2f"),
         )
         if name in metrics
@@ -98,11 +102,12 @@ def _strongest(job: JobOut, data: dict[str, Any]) -> Strongest:
     """The heaviest operation of each kind of cell: where it stands and its weight among its edge's candidates."""
     if job.kind is not JobKind.SEARCH:
         return []
-    alphas = AlphasOut.of(data["epoch"], job.spec["primitives"], data["alphas"])
+    alphas = alphas_out(data["epoch"], job.spec["primitives"], data["alphas"])
+    inputs = 1 if job.spec["family"] == "rnn" else 2
     return [
         max(
             (weight, f"{cell} {source}->{node} {op}")
-            for (node, source), row in zip(_edges(len(table)), table, strict=True)
+            for (node, source), row in zip(_edges(len(table), inputs), table, strict=True)
             for op, weight in zip(alphas.primitives, row, strict=True)
             if op != "none"
         )
@@ -110,10 +115,10 @@ def _strongest(job: JobOut, data: dict[str, Any]) -> Strongest:
     ]
 
 
-def _edges(count: int) -> list[tuple[int, int]]:
-    """Node and source of each row of an alpha table."""
+def _edges(count: int, inputs: int) -> list[tuple[int, int]]:
+    """Node and source of each row of an alpha table. inputs: states before the first node."""
     rows: list[tuple[int, int]] = []
-    node = 2
+    node = inputs
     while len(rows) < count:
         rows += [(node, source) for source in range(node)]
         node += 1

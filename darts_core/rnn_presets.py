@@ -34,10 +34,10 @@ _PTB_SEARCH: Final[Values] = {
 
 _PYTHON_DOCS_SEARCH: Final[Values] = {
     **_PTB_SEARCH,
-    "epochs": 3,
+    "epochs": 2,
     "batch_size": 64,
     "bptt": 20,
-    "hidden_size": 64,
+    "hidden_size": 48,
     "dropout_input": 0.1,
     "dropout_cell_input": 0.2,
     "dropout_hidden": 0.1,
@@ -73,10 +73,10 @@ _WT2: Final[Values] = {**_PTB, "hidden_size": 700, "dropout_hidden": 0.15, "weig
 
 _PYTHON_DOCS: Final[Values] = {
     **_PTB,
-    "epochs": 12,
-    "batch_size": 32,
+    "epochs": 10,
+    "batch_size": 20,
     "bptt": 20,
-    "hidden_size": 128,
+    "hidden_size": 96,
     "dropout_word": 0.05,
     "dropout_input": 0.2,
     "dropout_cell_input": 0.3,

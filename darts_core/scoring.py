@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -177,21 +177,30 @@ def score(path: str | Path, data_root: Path = DATA_ROOT, device: torch.device | 
 
 def main() -> int:
     """The program; 1 and a message when the file or the data cannot be used."""
-    from darts_core.checkpoints import read
-
-    parser = argparse.ArgumentParser(description="Measure a checkpoint on its data set's test images.")
+    parser = argparse.ArgumentParser(description="Measure a checkpoint on its data set's test images, or test text.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--data-root", type=Path, default=DATA_ROOT)
     arguments = parser.parse_args()
     try:
-        measured = score(arguments.file, arguments.data_root)
-        dataset = read(arguments.file)["spec"]["dataset"]
+        result = _scored(arguments.file, arguments.data_root)
     except (DartsError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    result = {"accuracy": measured.accuracy, "loss": measured.loss, "images": measured.images, "dataset": dataset}
     sys.stdout.write(json.dumps(result) + "\n")
     return 0
+
+
+def _scored(file: Path, data_root: Path) -> dict[str, Any]:
+    from darts_core.checkpoints import family_of, read
+    from darts_core.text_scoring import score_text
+
+    checkpoint = read(file)
+    dataset = checkpoint["spec"]["dataset"]
+    if family_of(checkpoint) == "rnn":
+        text = score_text(file, data_root)
+        return {"perplexity": text.perplexity, "loss": text.loss, "words": text.words, "dataset": dataset}
+    measured = score(file, data_root)
+    return {"accuracy": measured.accuracy, "loss": measured.loss, "images": measured.images, "dataset": dataset}
 
 
 if __name__ == "__main__":

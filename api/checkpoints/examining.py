@@ -92,6 +92,8 @@ def _ours(value: dict[str, Any], cell: dict[str, Any] | None, name: str) -> Exam
     if cell is not None:
         raise UnfitError("genotype", "is for files in the authors' format: this checkpoint has its own")
     spec, classes = value.get("spec"), value.get("classes")
+    if isinstance(spec, dict) and spec.get("family") == "rnn":
+        raise CheckpointError(f"{name} is a language model: uploads are for networks of images")
     weights = value.get("weights")
     complete = isinstance(spec, dict) and isinstance(classes, list) and isinstance(weights, dict) and weights
     if not complete or value.get("kind") not in ("search", "evaluation"):

@@ -64,6 +64,11 @@ class Sources:
         return await self._of_job(job, checkpoint)
 
     async def _of_job(self, job: Job, checkpoint: Checkpoint) -> Found:
+        if job.spec["family"] == "rnn":
+            raise invalid(
+                f"{job.kind}_id",
+                "is of a language model, which scores do not measure: see its metrics' test_perplexity",
+            )
         info = BUILT_IN.get(job.spec["dataset"]) or await self._datasets.info_of_spec(job.spec)
         scored = ScoredCheckpoint(
             id=str(checkpoint.id),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 from api.schemas.jobs import JobKind
 
-OBJECTIVE = "validation_accuracy"
+# What the best epoch is best in, and whether more of it is better: of images and of language models.
+_OBJECTIVES: Final = {"validation_accuracy": True, "validation_perplexity": False}
 
 
 def better(metrics: Mapping[str, float], best: Mapping[str, Any] | None) -> bool:
@@ -15,9 +16,10 @@ def better(metrics: Mapping[str, float], best: Mapping[str, Any] | None) -> bool
 
     Without validation data (an evaluation that trains on everything) the latest epoch counts as the best.
     """
-    if best is None or OBJECTIVE not in metrics or OBJECTIVE not in best:
-        return True
-    return bool(metrics[OBJECTIVE] > best[OBJECTIVE])
+    for name, more in _OBJECTIVES.items():
+        if best is not None and name in metrics and name in best:
+            return bool(metrics[name] > best[name] if more else metrics[name] < best[name])
+    return True
 
 
 def retained(

@@ -24,8 +24,8 @@ from api.jobs.waker import Waker
 from api.models import Checkpoint, IdempotencyKey, Job
 from api.problems import conflict, invalid, not_found
 from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
-from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.configs.common import check_shares
+from darts_core.configs import EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig, SearchConfig
+from darts_core.configs.common import check_shares, check_single
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ class JobService:
         """
         if isinstance(spec, (SearchConfig, EvaluationConfig)):
             check_shares(spec.batch_size, frame.gpus)
+        if isinstance(spec, (RnnSearchConfig, RnnEvaluationConfig)):
+            check_single(frame.gpus)
         job = Job(
             id=uuid7(),
             kind=kind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -12,18 +12,18 @@ from api.deps import Datasets, Genotypes, Jobs, Reading, Store
 from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer
 from api.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
-from api.schemas.evaluations import EvaluationCreate
+from api.schemas.evaluations import AnyEvaluationCreate, EvaluationCreate, RnnEvaluationCreate
 from api.schemas.jobs import CheckpointList, JobKind, JobOut
 from api.schemas.scores import WhichEpoch
 from api.views import checkpoint_out, job_out
-from darts_core.configs import EvaluationConfig
+from darts_core.configs import EvaluationConfig, RnnEvaluationConfig
 
 router = job_router(JobKind.EVALUATION)
 
 
 @router.post("", status_code=201, responses=documented(404, 409))
 async def create_evaluation(
-    body: EvaluationCreate,
+    body: AnyEvaluationCreate,
     jobs: Jobs,
     reading: Reading,
     datasets: Datasets,
@@ -46,23 +46,34 @@ async def create_evaluation(
 
 
 async def _resolve(
-    body: EvaluationCreate, jobs: Jobs, reading: Reading, datasets: Datasets, genotypes: Genotypes
-) -> EvaluationConfig:
+    body: EvaluationCreate | RnnEvaluationCreate,
+    jobs: Jobs,
+    reading: Reading,
+    datasets: Datasets,
+    genotypes: Genotypes,
+) -> EvaluationConfig | RnnEvaluationConfig:
     if (body.search_id is None) == (body.genotype is None):
         raise invalid("genotype", "give either a search_id or a genotype")
-    dataset, genotype, checksum = body.dataset, body.genotype, None
+    dataset, genotype = body.dataset, body.genotype
+    of_search: dict[str, Any] = {}
     if body.search_id is not None:
         search = await jobs.get(body.search_id, JobKind.SEARCH)
+        if search.spec["family"] != body.family:
+            raise invalid("family", f"the search is of family {search.spec['family']!r}: say so here, too")
         genotype = (await reading.epoch(search, body.epoch)).genotype
         if dataset is None:
             # The search's own data, not what its name has come to mean since.
-            dataset, checksum = search.spec["dataset"], search.spec.get("dataset_checksum")
+            dataset, of_search = search.spec["dataset"], search.spec
     elif body.epoch is not None:
         raise invalid("epoch", "names an epoch of a search: give a search_id, too")
     if dataset is None:
         raise invalid("dataset", "is needed with a genotype")
     assert genotype is not None
     try:
+        if isinstance(body, RnnEvaluationCreate):
+            text = {name: value for name, value in of_search.items() if name in ("text_checksum", "text_version")}
+            return body.config(dataset=dataset, genotype=genotype, text=text)
+        checksum = of_search.get("dataset_checksum")
         info = await datasets.info(dataset)
         genotype = await genotypes.resolve(genotype)
         return body.config(dataset=dataset, genotype=genotype, info=info, dataset_checksum=checksum)

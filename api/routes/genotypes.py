@@ -8,11 +8,12 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.deps import Genotypes
 from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
-from api.problems import documented, invalid
-from api.schemas.genotypes import GenotypeCreate, GenotypeList, GenotypeOut
+from api.problems import documented, invalid, not_found
+from api.schemas.genotypes import AnyGenotypeOut, GenotypeCreate, GenotypeList
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import parse
-from darts_core.profile import shape_of
+from darts_core.genotypes import KNOWN_RECURRENT, parse
+from darts_core.primitives import Family
+from darts_core.profile import language_shape_of, shape_of
 
 router = APIRouter(prefix="/genotypes", tags=["genotypes"], responses=documented(422, 503))
 Name = Annotated[str, Path(max_length=100)]
@@ -24,8 +25,10 @@ async def list_genotypes(genotypes: Genotypes) -> GenotypeList:
     return GenotypeList(items=await genotypes.names())
 
 
-@router.post("", status_code=201, response_model=GenotypeOut, responses=documented(409))
-async def register_genotype(body: GenotypeCreate, genotypes: Genotypes, response: Response) -> Response | GenotypeOut:
+@router.post("", status_code=201, response_model=AnyGenotypeOut, responses=documented(409))
+async def register_genotype(
+    body: GenotypeCreate, genotypes: Genotypes, response: Response
+) -> Response | AnyGenotypeOut:
     """Give a genotype of your own a name. 200 when it has that name already; 409 when another one has."""
     try:
         genotype = parse(body.genotype)
@@ -37,15 +40,23 @@ async def register_genotype(body: GenotypeCreate, genotypes: Genotypes, response
     return genotype_answer(genotype, "json", shape=shape_of("cifar10"))
 
 
-@router.get("/{name}", response_model=GenotypeOut, responses=TEXT_ANSWERS | documented(404))
+@router.get("/{name}", response_model=AnyGenotypeOut, responses=TEXT_ANSWERS | documented(404))
 async def get_known_genotype(
     name: Name,
     wanted: WantedFormat,
     genotypes: Genotypes,
-    preset: Annotated[Literal["cifar10", "imagenet"], Query(description="of the network that is counted")] = "cifar10",
-) -> Response | GenotypeOut:
+    family: Annotated[Family, Query(description="some names stand for a cell of each")] = "cnn",
+    preset: Annotated[
+        Literal["cifar10", "imagenet", "ptb", "wt2"] | None,
+        Query(description="of the network that is counted: cifar10, of recurrent cells ptb, unless given"),
+    ] = None,
+) -> Response | AnyGenotypeOut:
     """One of them, with the parameters and multiply-adds of its evaluation network."""
-    return genotype_answer(await genotypes.get(name), wanted, shape=shape_of(preset))
+    if family == "cnn":
+        return genotype_answer(await genotypes.get(name), wanted, shape=shape_of(preset or "cifar10"))
+    if name not in KNOWN_RECURRENT:
+        raise not_found("genotype", f"{name!r}; known of family 'rnn': {', '.join(KNOWN_RECURRENT)}")
+    return genotype_answer(KNOWN_RECURRENT[name], wanted, shape=language_shape_of(preset or "ptb"))
 
 
 @router.delete("/{name}", status_code=204, responses=documented(404, 409))

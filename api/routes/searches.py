@@ -10,12 +10,13 @@ from api.deps import Datasets, Jobs, Reading
 from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
-from api.schemas.genotypes import GenotypeOut
+from api.schemas.genotypes import AnyGenotypeOut
 from api.schemas.jobs import JobKind, JobOut
-from api.schemas.searches import AlphasOut, SearchCreate
+from api.schemas.searches import AnyAlphasOut, AnySearchCreate, RnnSearchCreate, alphas_out
 from api.views import job_out
-from darts_core.genotypes import parse
-from darts_core.profile import shape_for
+from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.genotypes import family_of, parse
+from darts_core.profile import LanguageShape, Shape, language_shape_for, shape_for
 
 router = job_router(JobKind.SEARCH)
 AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest unless given")]
@@ -23,12 +24,15 @@ AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest un
 
 @router.post("", status_code=201, responses=documented(409))
 async def create_search(
-    body: SearchCreate, jobs: Jobs, datasets: Datasets, response: Response, key: IdempotencyKeyHeader = None
+    body: AnySearchCreate, jobs: Jobs, datasets: Datasets, response: Response, key: IdempotencyKeyHeader = None
 ) -> JobOut:
     """Queue a search. 422 when the data set, a primitive or a value is not possible."""
     submitted = await jobs.submitted(JobKind.SEARCH, body, key)
     if submitted is None:
-        config = body.config(await datasets.info(body.dataset))
+        if isinstance(body, RnnSearchCreate):
+            config: SearchConfig | RnnSearchConfig = body.config()
+        else:
+            config = body.config(await datasets.info(body.dataset))
         submitted = await jobs.submit(JobKind.SEARCH, body, config, idempotency_key=key)
     response.headers["Location"] = f"/searches/{submitted.job.id}"
     if submitted.replayed:
@@ -36,10 +40,10 @@ async def create_search(
     return job_out(submitted.job)
 
 
-@router.get("/{job_id}/genotype", response_model=GenotypeOut, responses=TEXT_ANSWERS | documented(404, 409))
+@router.get("/{job_id}/genotype", response_model=AnyGenotypeOut, responses=TEXT_ANSWERS | documented(404, 409))
 async def get_genotype(
     job_id: JobId, jobs: Jobs, reading: Reading, datasets: Datasets, wanted: WantedFormat, epoch: AtEpoch = None
-) -> Response | GenotypeOut:
+) -> Response | AnyGenotypeOut:
     """The cell that the alphas stand for. 409 while no epoch has ended.
 
     `parameters` and `multiply_adds` are those of the evaluation network that the data set's preset would train.
@@ -47,19 +51,24 @@ async def get_genotype(
     job = await jobs.get(job_id, JobKind.SEARCH)
     found = await reading.epoch(job, epoch)
     assert found.genotype is not None
+    family = family_of(job.spec)
+    if family == "rnn":
+        shape: Shape | LanguageShape | None = language_shape_for(job.spec["dataset"])
+    else:
+        shape = shape_for(job.spec["dataset"], await datasets.info_of_spec(job.spec))
     return genotype_answer(
-        parse(found.genotype),
+        parse(found.genotype, family),
         wanted,
-        shape=shape_for(job.spec["dataset"], await datasets.info_of_spec(job.spec)),
+        shape=shape,
         epoch=found.epoch,
         primitives=job.spec["primitives"],
     )
 
 
 @router.get("/{job_id}/alphas", responses=documented(404, 409))
-async def get_alphas(job_id: JobId, jobs: Jobs, reading: Reading, epoch: AtEpoch = None) -> AlphasOut:
+async def get_alphas(job_id: JobId, jobs: Jobs, reading: Reading, epoch: AtEpoch = None) -> AnyAlphasOut:
     """Raw and softmaxed alphas after an epoch. 409 while none has ended."""
     job = await jobs.get(job_id, JobKind.SEARCH)
     found = await reading.epoch(job, epoch)
     assert found.alphas is not None
-    return AlphasOut.of(found.epoch, job.spec["primitives"], found.alphas)
+    return alphas_out(found.epoch, job.spec["primitives"], found.alphas)

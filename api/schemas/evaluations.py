@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
+from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame
-from darts_core.configs import EvaluationConfig
+from darts_core.configs import EvaluationConfig, RnnEvaluationConfig
 from darts_core.configs.evaluation import RetrainingConfig
+from darts_core.configs.rnn_evaluation import RnnRetrainingConfig
 from darts_core.data.catalogue import DatasetInfo
 
 
@@ -41,3 +44,32 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
         given = {k: v for k, v in self.given().items() if k in RetrainingConfig.model_fields}
         given = {"dataset_checksum": dataset_checksum, **given, "dataset": dataset, "genotype": genotype}
         return EvaluationConfig(**given).resolved(info)
+
+
+class RnnEvaluationCreate(JobFrame, RnnRetrainingConfig):
+    """Ask for a recurrent cell to be trained from scratch: that of a search, or a genotype of your own."""
+
+    # A search brings its text along, so it may be left out here.
+    dataset: str | None = Field(  # type: ignore[assignment]
+        None, max_length=120, description="the search's own unless given"
+    )
+    search_id: UUID | None = Field(None, description="take the cell that this search found")
+    epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; its latest unless given")
+    genotype: str | dict[str, Any] | None = Field(
+        None, description="instead of a search: a known name, Python text or JSON", examples=["DARTS_V2"]
+    )
+
+    def config(
+        self, *, dataset: str, genotype: str | dict[str, Any], text: Mapping[str, Any] | None = None
+    ) -> RnnEvaluationConfig:
+        """The spec alone, resolved, for this text and cell.
+
+        text: which one the search used (checksum and version). Raises ConfigError or pydantic's ValidationError.
+        """
+        given = {k: v for k, v in self.given().items() if k in RnnRetrainingConfig.model_fields}
+        return RnnEvaluationConfig(**{**(text or {}), **given, "dataset": dataset, "genotype": genotype}).resolved()
+
+
+AnyEvaluationCreate = Annotated[
+    Annotated[EvaluationCreate, Tag("cnn")] | Annotated[RnnEvaluationCreate, Tag("rnn")], Discriminator(family_of_body)
+]

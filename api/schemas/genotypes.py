@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -20,25 +20,40 @@ class GenotypeCreate(BaseModel):
     genotype: str | dict[str, Any] = Field(description="Python text, JSON or mmrazor YAML")
 
 
-class GenotypeOut(BaseModel):
-    """A genotype in JSON and as Python text, with what its evaluation network costs."""
-
-    family: str
-    normal: list[tuple[str, int]]
-    normal_concat: list[int]
-    reduce: list[tuple[str, int]]
-    reduce_concat: list[int]
-    text: str
+class _Answer(BaseModel):
+    text: str = Field(description="`Genotype(...)`, as Python")
     epoch: int | None = Field(None, description="of the search that it was derived in")
     primitives: list[str] | None = None
     parameters: int | None = Field(None, description="of the evaluation network; null where its size is not known")
     parameters_with_auxiliary: int | None = None
+
+
+class GenotypeOut(_Answer):
+    """A genotype in JSON and as Python text, with what its evaluation network costs."""
+
+    family: Literal["cnn"] = "cnn"
+    normal: list[tuple[str, int]]
+    normal_concat: list[int]
+    reduce: list[tuple[str, int]]
+    reduce_concat: list[int]
     multiply_adds: int | None = Field(None, description="of convolutions and linear layers, for one image")
     training_bytes: int | None = Field(
         None, description="activations that training keeps for the backward pass, for one image in float32"
     )
     activation_bytes: int | None = Field(None, description="all that the layers put out, for one image in float32")
     cells: list[CellProfile] | None = Field(None, description="the same, cell by cell")
+
+
+class RecurrentGenotypeOut(_Answer):
+    """A recurrent genotype in JSON and as Python text, with what its language model costs."""
+
+    family: Literal["rnn"]
+    recurrent: list[tuple[str, int]]
+    concat: list[int]
+    multiply_adds: int | None = Field(None, description="of matrix products, for one word")
+
+
+AnyGenotypeOut = Annotated[GenotypeOut | RecurrentGenotypeOut, Field(discriminator="family")]
 
 
 class GenotypeList(BaseModel):

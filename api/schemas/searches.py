@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, Field, Tag
 
+from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame, Table
-from darts_core.configs import SearchConfig
+from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.data.catalogue import DatasetInfo
 
 
@@ -20,19 +21,49 @@ class SearchCreate(JobFrame, SearchConfig):
         return SearchConfig(**given).resolved(info)
 
 
-class AlphasOut(BaseModel):
-    """The alphas after an epoch: one row an edge, one column a primitive."""
+class RnnSearchCreate(JobFrame, RnnSearchConfig):
+    """Ask for a search of a recurrent cell. Values left out come from the preset."""
 
+    def config(self) -> RnnSearchConfig:
+        """The spec alone, resolved. Raises ConfigError."""
+        given = {k: v for k, v in self.given().items() if k in RnnSearchConfig.model_fields}
+        return RnnSearchConfig(**given).resolved()
+
+
+AnySearchCreate = Annotated[
+    Annotated[SearchCreate, Tag("cnn")] | Annotated[RnnSearchCreate, Tag("rnn")], Discriminator(family_of_body)
+]
+
+
+class _Alphas(BaseModel):
     epoch: int
     primitives: list[str]
-    normal: Table
-    reduce: Table
     weights: dict[str, Table] = Field(description="softmax of each row")
 
-    @classmethod
-    def of(cls, epoch: int, primitives: list[str], alphas: dict[str, Any]) -> AlphasOut:
-        """Add the softmaxed weights to raw alphas."""
-        from darts_core.genotypes import softmax
 
-        weights = {cell: [softmax(row) for row in table] for cell, table in alphas.items()}
-        return cls(epoch=epoch, primitives=primitives, weights=weights, **alphas)
+class AlphasOut(_Alphas):
+    """The alphas after an epoch: one row an edge, one column a primitive."""
+
+    family: Literal["cnn"] = "cnn"
+    normal: Table
+    reduce: Table
+
+
+class RecurrentAlphasOut(_Alphas):
+    """The alphas of a recurrent cell after an epoch: one row an edge, one column a primitive."""
+
+    family: Literal["rnn"]
+    recurrent: Table
+
+
+AnyAlphasOut = Annotated[AlphasOut | RecurrentAlphasOut, Field(discriminator="family")]
+
+
+def alphas_out(epoch: int, primitives: list[str], alphas: dict[str, Any]) -> AnyAlphasOut:
+    """Add the softmaxed weights to raw alphas, whose tables tell the family."""
+    from darts_core.genotypes import softmax
+
+    weights = {cell: [softmax(row) for row in table] for cell, table in alphas.items()}
+    if "recurrent" in alphas:
+        return RecurrentAlphasOut(family="rnn", epoch=epoch, primitives=primitives, weights=weights, **alphas)
+    return AlphasOut(epoch=epoch, primitives=primitives, weights=weights, **alphas)

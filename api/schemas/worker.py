@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Table, Text
 from api.schemas.scores import ScoreResult
-from darts_core.genotypes import parse, to_json
+from darts_core.genotypes import family_of, parse, to_json
 
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
 # Refused unless it can be built: what is stored here is what evaluations train.
-StoredGenotype = Annotated[dict[str, Any], AfterValidator(lambda v: to_json(parse(v)))]
+StoredGenotype = Annotated[dict[str, Any], AfterValidator(lambda v: to_json(parse(v, family_of(v))))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 ReportNumber = Annotated[

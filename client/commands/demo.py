@@ -1,4 +1,4 @@
-"""`dartboard demo`: the main job, end to end, on real images."""
+"""`dartboard demo`: the main job, end to end, on real images or a real text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -21,15 +22,30 @@ if TYPE_CHECKING:
     from client.sdk import Dartboard
 
 
+@dataclass(frozen=True)
+class _Task:
+    """What is searched on, and what the found cell's network is measured by."""
+
+    fields: dict[str, str]
+    measure: str
+    unit: str
+
+
+_IMAGES: Final = _Task({"dataset": "digits"}, "accuracy", " %")
+_TEXT: Final = _Task({"family": "rnn", "dataset": "python-docs"}, "perplexity", "")
+
+
 def demo(
     data: Data = Path(".dartboard"),
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 0,
     url: Annotated[str | None, typer.Option("--url", help="Use a running service instead of a new one.")] = None,
     key: Annotated[str | None, typer.Option("--key", envvar="DARTBOARD_API_KEY")] = None,
     seed: Annotated[int, typer.Option()] = 0,
+    rnn: Annotated[bool, typer.Option("--rnn", help="A recurrent cell, on the text of Python's reference.")] = False,
     as_json: Json = False,
 ) -> None:
     """Search a cell on scikit-learn's digits through the service, retrain it, download it, test the download."""
+    task = _TEXT if rnn else _IMAGES
     from client.local.stack import LocalStack
     from client.output import console, print_json, remarks
     from client.sdk import Dartboard
@@ -41,23 +57,23 @@ def demo(
             url = stack.enter_context(LocalStack(data, port=port)).url
         out.print(f"the service is at {url}")
         dartboard = stack.enter_context(Dartboard(url, key))
-        search, evaluation = _search_and_retrain(dartboard, seed, out)
+        search, evaluation = _search_and_retrain(dartboard, task, seed, out)
         path = _download(dartboard, evaluation, out)
-        accuracy = _test_in_a_fresh_process(path, data, out)
+        measured = _test_in_a_fresh_process(path, data, task, out)
     if as_json:
         ids = {"search_id": str(search.id), "evaluation_id": str(evaluation.id)}
-        print_json({**ids, "file": str(path), "test_accuracy": accuracy})
+        print_json({**ids, "file": str(path), f"test_{task.measure}": measured})
     else:
-        out.print(f"test accuracy {accuracy:.2f} %")
+        out.print(f"test {task.measure} {measured:.2f}{task.unit}")
 
 
-def _search_and_retrain(dartboard: Dartboard, seed: int, out: Console) -> tuple[JobOut, JobOut]:
+def _search_and_retrain(dartboard: Dartboard, task: _Task, seed: int, out: Console) -> tuple[JobOut, JobOut]:
     out.print("\n[bold]1. search[/bold]  POST /searches")
-    search = _run(dartboard, "search", {"dataset": "digits", "seed": seed, "name": "demo-search"})
+    search = _run(dartboard, "search", {**task.fields, "seed": seed, "name": "demo-search"})
     out.print("\n[bold]2. the genotype[/bold]  GET /searches/<id>/genotype")
     out.print(dartboard.genotype(search.id).text, soft_wrap=True)
     out.print("\n[bold]3. retrain it from scratch[/bold]  POST /evaluations")
-    found = {"search_id": str(search.id), "seed": seed, "name": "demo-evaluation"}
+    found = {"family": search.spec["family"], "search_id": str(search.id), "seed": seed, "name": "demo-evaluation"}
     return search, _run(dartboard, "evaluation", found)
 
 
@@ -80,11 +96,11 @@ def _download(dartboard: Dartboard, evaluation: JobOut, out: Console) -> Path:
     return path
 
 
-def _test_in_a_fresh_process(path: Path, data: Path, out: Console) -> float:
-    """Prove that the file alone is enough: another process loads it and measures it on the test images."""
+def _test_in_a_fresh_process(path: Path, data: Path, task: _Task, out: Console) -> float:
+    """Prove that the file alone is enough: another process loads it and measures it on the test part."""
     out.print("\n[bold]5. test the downloaded file in a fresh process[/bold]")
     command = [sys.executable, "-m", "darts_core.scoring", str(path), "--data-root", str(data / "datasets")]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if answer.returncode:
         raise typer.Exit(1)
-    return float(json.loads(answer.stdout)["accuracy"])
+    return float(json.loads(answer.stdout)[task.measure])

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from client.options import DEFAULT_URL, Json, Key, Url
 
 if TYPE_CHECKING:
-    from api.schemas.genotypes import GenotypeOut
+    from api.schemas.genotypes import AnyGenotypeOut
     from darts_core.genotypes import AnyGenotype
     from darts_core.primitives import Family
 
@@ -77,7 +77,7 @@ def list_genotypes(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) 
         typer.echo(name)
 
 
-def _find(source: str, epoch: int | None, family: Family, url: str, key: str | None) -> AnyGenotype | GenotypeOut:
+def _find(source: str, epoch: int | None, family: Family, url: str, key: str | None) -> AnyGenotype | AnyGenotypeOut:
     """From here where it can be, else from the service. Raises typer.BadParameter for what neither knows."""
     from client.errors import ServiceUnreachableError
     from client.genotypes import is_unknown_name, read_genotype
@@ -97,10 +97,10 @@ def _find(source: str, epoch: int | None, family: Family, url: str, key: str | N
             return read_genotype(source, family)  # which says that it is not known here
 
 
-def _cell(found: AnyGenotype | GenotypeOut) -> AnyGenotype:
+def _cell(found: AnyGenotype | AnyGenotypeOut) -> AnyGenotype:
     from darts_core.genotypes import parse
 
-    return parse(found.text) if isinstance(found, BaseModel) else found
+    return parse(found.text, found.family) if isinstance(found, BaseModel) else found
 
 
 def _id_of(source: str) -> UUID | None:

@@ -177,6 +177,12 @@ def check_shares(batch_size: int, gpus: int) -> None:
         raise ConfigError([Problem(("batch_size",), message)])
 
 
+def check_single(gpus: int) -> None:
+    """Raises ConfigError for more than one: recurrent cells train on a single device."""
+    if gpus != 1:
+        raise ConfigError([Problem(("gpus",), f"recurrent cells train on one GPU, not on {gpus}")])
+
+
 def part_size(images: int, share: float) -> int:
     """Images in a leading part: `share` of them, rounded down."""
     return math.floor(images * share)

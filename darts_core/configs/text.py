@@ -21,10 +21,10 @@ class TextTrainingConfig(RunConfig):
         "data root",
         examples=["python-docs"],
     )
-    dataset_checksum: str | None = Field(
+    text_checksum: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="of the text's content; a worker whose text differs refuses"
     )
-    dataset_version: str | None = Field(
+    text_version: str | None = Field(
         None, max_length=60, description="of `python-docs`: the Python whose text it is; filled in when the job is made"
     )
     hidden_size: int = Field(ge=1, le=16_384, description="of embedding, state and output, which are one")
@@ -55,11 +55,11 @@ def text_problems(dataset: str) -> list[Problem]:
 
 def fill_text(values: dict[str, Any]) -> None:
     """Record which text `python-docs` is here, unless the spec says so already."""
-    if values["dataset"] == PYTHON_DOCS and values.get("dataset_checksum") is None:
+    if values["dataset"] == PYTHON_DOCS and values.get("text_checksum") is None:
         from darts_core.data.text import python_docs
 
         here = python_docs.read()
-        values |= {"dataset_checksum": here.checksum, "dataset_version": here.version}
+        values |= {"text_checksum": here.checksum, "text_version": here.version}
 
 
 def columns_problems(batches: dict[str, int], dataset: str) -> list[Problem]:

@@ -3,7 +3,7 @@
 from darts_core.genotypes.derive import derive, derive_recurrent, softmax
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.drawn import random_genotype
-from darts_core.genotypes.formats import FORMATS, AnyGenotype, known_genotypes, parse, to_json, to_mmrazor
+from darts_core.genotypes.formats import FORMATS, AnyGenotype, family_of, known_genotypes, parse, to_json, to_mmrazor
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import Edge, Genotype
 from darts_core.genotypes.python_text import to_python
@@ -19,6 +19,7 @@ __all__ = [
     "RecurrentGenotype",
     "derive",
     "derive_recurrent",
+    "family_of",
     "known_genotypes",
     "parse",
     "random_genotype",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, overload
 
 from darts_core.errors import GenotypeError
@@ -19,7 +19,17 @@ from darts_core.genotypes.python_text import fields_of_python, to_python
 from darts_core.genotypes.recurrent import RECURRENT_FIELDS, RecurrentGenotype
 from darts_core.primitives import Family
 
-__all__ = ["FORMATS", "AnyGenotype", "known_genotypes", "parse", "to_dot", "to_json", "to_mmrazor", "to_python"]
+__all__ = [
+    "FORMATS",
+    "AnyGenotype",
+    "family_of",
+    "known_genotypes",
+    "parse",
+    "to_dot",
+    "to_json",
+    "to_mmrazor",
+    "to_python",
+]
 
 AnyGenotype = Genotype | RecurrentGenotype
 
@@ -69,6 +79,11 @@ FORMATS: Final[dict[str, Callable[[AnyGenotype], str]]] = {
     "mmrazor": to_mmrazor,
     "dot": to_dot,
 }
+
+
+def family_of(genotype: Mapping[str, Any]) -> Family:
+    """The family that a genotype's JSON form names; `cnn` where it names none."""
+    return "rnn" if genotype.get("family") == "rnn" else "cnn"
 
 
 @overload

@@ -5,6 +5,7 @@ from darts_core.profile.language_model import (
     LANGUAGE_PRESETS,
     LanguageProfile,
     LanguageShape,
+    language_shape_for,
     language_shape_of,
     profile_language_model,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "LanguageShape",
     "Profile",
     "Shape",
+    "language_shape_for",
     "language_shape_of",
     "profile",
     "profile_language_model",

@@ -8,9 +8,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from darts_core.data.text.catalogue import TEXT_SETS
+from darts_core.data.text import python_docs
+from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, text_preset_of
+from darts_core.data.text.lines import vocabulary_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.genotypes import RecurrentGenotype
+from darts_core.presets import preset_values
 from darts_core.rnn_presets import RNN_EVALUATION_PRESETS
 
 _RANGES: Final = {"hidden_size": (1, 16_384), "words": (2, 10_000_000)}
@@ -52,6 +55,15 @@ def language_shape_of(
         raise ConfigError([Problem(("preset",), f"unknown preset {preset!r}; known: {known}")])
     base = LANGUAGE_PRESETS[preset]
     return replace(base, hidden_size=hidden_size or base.hidden_size, words=words or base.words)
+
+
+def language_shape_for(dataset: str) -> LanguageShape | None:
+    """The language model that the text's own preset trains; None for a text whose words only a worker knows."""
+    values = preset_values(RNN_EVALUATION_PRESETS, text_preset_of(dataset, RNN_EVALUATION_PRESETS))
+    if dataset == PYTHON_DOCS:
+        return LanguageShape(values["hidden_size"], len(vocabulary_of(python_docs.read().lines["train"])))
+    info = TEXT_SETS.get(dataset)
+    return None if info is None else LanguageShape(values["hidden_size"], info.words)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class DeviceText:
     @classmethod
     def read(cls, config: TextTrainingConfig, data_root: Path, device: torch.device) -> DeviceText:
         """The text of a spec. Raises DataError."""
-        return cls(load_text(config.dataset, data_root, config.dataset_checksum), device)
+        return cls(load_text(config.dataset, data_root, config.text_checksum), device)
 
     def columns(self, part: str, batch: int) -> Tensor:
         """A part on the device, cut into columns (rows, batch). Raises DataError when it is too short."""
@@ -44,7 +44,7 @@ class DeviceText:
 
 def with_checksum(config: Config, data: DeviceText) -> Config:
     """The spec with the checksum of the text that was found: a run can only go on with the same one."""
-    found = {"dataset_checksum": data.source.checksum, "dataset_version": data.source.version}
+    found = {"text_checksum": data.source.checksum, "text_version": data.source.version}
     return config.model_copy(update=found)
 
 

@@ -10,8 +10,8 @@ import torch
 
 from darts_core.checkpoints import Checkpoint
 from darts_core.configs import AnyConfig, EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig
+from darts_core.configs.common import check_single
 from darts_core.control import Control
-from darts_core.errors import ConfigError, Problem
 from darts_core.training.evaluation import run_evaluation
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_evaluation import run_rnn_evaluation
@@ -33,8 +33,8 @@ def run_config(
 
     Recurrent cells train on one GPU: ConfigError for more.
     """
-    if isinstance(config, RnnSearchConfig | RnnEvaluationConfig) and gpus != 1:
-        raise ConfigError([Problem(("gpus",), f"recurrent cells train on one GPU, not on {gpus}")])
+    if isinstance(config, RnnSearchConfig | RnnEvaluationConfig):
+        check_single(gpus)
     if isinstance(config, RnnSearchConfig):
         return run_rnn_search(config, data_root=data_root, device=device, resume_from=resume_from, control=control)
     if isinstance(config, RnnEvaluationConfig):

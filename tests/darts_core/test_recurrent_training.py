@@ -18,6 +18,8 @@ from darts_core.errors import CheckpointError, DataError, Diverged, Stopped
 from darts_core.genotypes import parse
 from darts_core.language_models import TrainedLanguageModel
 from darts_core.models.recurrent.language_model import cross_entropy
+from darts_core.scoring import score
+from darts_core.text_scoring import score_text
 from darts_core.training import rnn_evaluation
 from darts_core.training.averaging import optimizer_of, should_average
 from darts_core.training.reports import EpochReport
@@ -379,7 +381,7 @@ def test_resume_on_a_changed_text_is_refused(evaluation_config: MakeEvaluation, 
     saved = next(run_rnn_evaluation(evaluation_config(), data_root=data_root)).checkpoint
     with (data_root / "tiny/train.txt").open("a") as file:
         file.write("the cat\n")
-    with pytest.raises(CheckpointError, match="dataset_checksum"):
+    with pytest.raises(CheckpointError, match="text_checksum"):
         run_rnn_evaluation(evaluation_config(), data_root=data_root, resume_from=saved)
 
 
@@ -395,3 +397,14 @@ def test_run_leaves_the_process_as_it_found_it(search_config: MakeSearch, data_r
     next(run_rnn_search(search_config(), data_root=data_root))
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_file_is_scored_as_the_run_tested_it(
+    evaluation_config: MakeEvaluation, data_root: Path, tmp_path: Path
+) -> None:
+    (report,) = run_rnn_evaluation(evaluation_config(epochs=1), data_root=data_root)
+    report.save(tmp_path / "c.pt")
+    measured = score_text(tmp_path / "c.pt", data_root)
+    assert measured.perplexity == pytest.approx(report.metrics["test_perplexity"])
+    with pytest.raises(CheckpointError, match="is a language model"):
+        score(tmp_path / "c.pt", data_root)

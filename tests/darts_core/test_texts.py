@@ -51,7 +51,7 @@ def test_python_docs_says_its_checksum_and_the_pythons_version() -> None:
     assert here.version is not None
     assert here.version.startswith("CPython 3.")
     config = RnnSearchConfig(dataset="python-docs").resolved()
-    assert (config.dataset_checksum, config.dataset_version) == (here.checksum, here.version)
+    assert (config.text_checksum, config.text_version) == (here.checksum, here.version)
 
 
 def test_another_pythons_text_is_refused(tmp_path: Path) -> None:

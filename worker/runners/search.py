@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from darts_core import checkpoints
-from darts_core.configs import SearchConfig
+from darts_core.configs import config_class
 from darts_core.control import Control
 from darts_core.training.reports import EpochReport
-from darts_core.training.search import run_search
+from darts_core.training.run_config import run_config
 
 
 def run(
@@ -18,4 +18,5 @@ def run(
 ) -> Iterator[EpochReport]:
     """The epochs that are still to do."""
     saved = None if resume_from is None else checkpoints.read(resume_from)
-    return run_search(SearchConfig(**spec), data_root=data_root, resume_from=saved, control=control, gpus=gpus)
+    config = config_class("search", spec)(**spec)
+    return run_config(config, data_root=data_root, resume_from=saved, control=control, gpus=gpus)

@@ -12,10 +12,10 @@ from typing import Final
 
 from darts_core.data.text.lines import Lines, TextLines, checksum_of
 
-# Identifiers, numbers and single signs.
-_WORD: Final = re.compile(r"[^\W\d]\w*|\d+|[^\w\s]")
-# The line under a heading says nothing.
-_UNDERLINE: Final = re.compile(r"^[*=~^-]{3,}$", re.MULTILINE)
+# Identifiers, numbers, and signs, of which a run of the same is one: `==`, `...`.
+_WORD: Final = re.compile(r"(?P<sign>[^\w\s])(?P=sign)*|[^\W\d]\w*|\d+")
+# The lines under headings and between the rows of tables say nothing, but would be half of all signs.
+_RULE: Final = re.compile(r"^[ \t]*[-+=*~^|][-+=*~^| \t]{2,}$", re.MULTILINE)
 # Of each ten neighbouring blocks the ninth is for validation, the tenth for testing.
 _BLOCK: Final = 10
 _PARTS: Final = ("train",) * 8 + ("valid", "test")
@@ -41,8 +41,9 @@ def _paragraphs() -> list[list[str]]:
 
     found: dict[str, list[str]] = {}
     for name in sorted(topics):
-        for paragraph in re.split(r"\n\s*\n", _UNDERLINE.sub("", topics[name])):
-            words = ["N" if word.isdigit() else word for word in _WORD.findall(paragraph.lower())]
+        for paragraph in re.split(r"\n\s*\n", _RULE.sub("", topics[name])):
+            words = [match[0] for match in _WORD.finditer(paragraph.lower())]
+            words = ["N" if word.isdigit() else word for word in words]
             if words:
                 found.setdefault(" ".join(words), words)
     return list(found.values())
