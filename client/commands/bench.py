@@ -109,3 +109,42 @@ def second_order_error(
             f"cosine {row['cosine']:.4f}",
             soft_wrap=True,
         )
+
+
+@app.command("language-models")
+def language_models(
+    dataset: Annotated[str, typer.Argument(help="As in a spec.")] = "python-docs",
+    search: Annotated[str, typer.Option(help="The search's other fields, JSON.")] = "{}",
+    evaluation: Annotated[str, typer.Option(help="The trainings' other fields, JSON; the LSTM's as well.")] = "{}",
+    genotype: Annotated[str | None, typer.Option(help="Train this cell: no search.")] = None,
+    rate: Annotated[list[float] | None, typer.Option(help="A learning rate to try; may be repeated.")] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Trainings of the cell and of the LSTM.")] = 3,
+    data_root: Annotated[Path, typer.Option(help="Where texts lie.")] = Path(".dartboard/datasets"),
+    json: Json = False,
+) -> None:
+    """A searched recurrent cell against an LSTM of as many parameters, and a bigram model. No service needed."""
+    import json as json_module
+
+    from client.benchmarks.language_models import RATES, compare, searched
+    from client.output import console, print_json, remarks
+    from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
+
+    try:
+        search_spec = RnnSearchConfig(**{"dataset": dataset, **json_module.loads(search)}).resolved()
+        fields = {"dataset": dataset, "genotype": genotype or "DARTS_V2", **json_module.loads(evaluation)}
+        # Before the search: a mistake should not come to light after it.
+        spec = RnnEvaluationConfig(**fields).resolved()
+    except (ValueError, TypeError) as error:
+        raise typer.BadParameter(f"--search and --evaluation take a spec's fields as JSON: {error}") from error
+    result = {}
+    if genotype is None:
+        result["search"] = searched(search_spec, data_root=data_root, say=remarks.print)
+        spec = RnnEvaluationConfig(**{**fields, "genotype": result["search"]["genotype"]}).resolved()
+    result |= compare(spec, rates=rate or RATES, seeds=range(seeds), data_root=data_root, say=remarks.print)
+    if json:
+        print_json(result)
+        return
+    for name in ("cell", "lstm"):
+        row = result[name]
+        console.print(f"{name}: {row['parameters']:,} parameters, {row['mean']:.2f} +- {row['deviation']:.2f}")
+    console.print(f"bigram: {result['bigram']['test_perplexity']:.2f}")

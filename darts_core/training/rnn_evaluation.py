@@ -7,7 +7,7 @@ averaged SGD, and the averaged weights are what is validated, tested and kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ from darts_core.configs import RnnEvaluationConfig
 from darts_core.control import Control
 from darts_core.data.text.windows import evaluation_spans, window
 from darts_core.distributed.group import ALONE
-from darts_core.models.recurrent.language_model import RecurrentNetwork, cross_entropy
+from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork, cross_entropy
 from darts_core.training.averaging import OptimizerName, averaged, optimizer_of, should_average, validated_weights
 from darts_core.training.determinism import seeded
 from darts_core.training.epochs import reports
@@ -37,8 +37,16 @@ from darts_core.training.rnn_run import (
 )
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, OpenEpoch, Steps, check_finite, default_device
 
+BuildNetwork = Callable[[RnnEvaluationConfig, int], LanguageModel]
+"""The network that a spec trains, over a vocabulary of that many words."""
+
 # After so many in a row the best epoch itself leads to no finite numbers.
 MOST_ROLLBACKS: Final = 3
+
+
+def genotype_network(config: RnnEvaluationConfig, words: int) -> LanguageModel:
+    """The language model of the spec's genotype."""
+    return RecurrentNetwork(config.cell(), words=words, size=config.hidden_size)
 
 
 def run_rnn_evaluation(
@@ -48,8 +56,12 @@ def run_rnn_evaluation(
     device: torch.device | None = None,
     resume_from: Checkpoint | None = None,
     control: Control = UNCONTROLLED,
+    build: BuildNetwork = genotype_network,
 ) -> Iterator[EpochReport]:
     """Train one recurrent genotype from scratch, and report after every epoch. Arguments and errors as of `run_search`.
+
+    build: what is trained instead of the genotype's network, to compare the two. Such checkpoints resume with the same
+    `build` only, and `load` cannot read them.
 
     Metrics: train_loss, train_perplexity (penalties aside), validation_loss, validation_perplexity, averaged (1 once
     averaged SGD has taken over: then validation and test are of the averaged weights), weight_lr. test_loss and
@@ -67,21 +79,21 @@ def run_rnn_evaluation(
     config = with_checksum(config, data)
     if resume_from is not None:
         check_resumable(resume_from, "evaluation", config.model_dump(mode="json"))
-    run = _Evaluation(config, data, control)
+    run = _Evaluation(config, data, control, build)
     if resume_from is not None:
         run.restore(resume_from)
     return reports(config, device, run.epoch, after=resume_from["epoch"] if resume_from else 0)
 
 
 class _Evaluation:
-    def __init__(self, config: RnnEvaluationConfig, data: DeviceText, control: Control) -> None:
+    def __init__(self, config: RnnEvaluationConfig, data: DeviceText, control: Control, build: BuildNetwork) -> None:
         self.config, self.data, self.control = config, data, control
         self.training_text = data.columns("train", config.batch_size)
         self.validation_text = data.columns("valid", config.validation_batch_size)
         self.test_text = data.columns("test", config.test_batch_size)
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
-            self.network = RecurrentNetwork(config.cell(), words=len(data.source.vocabulary), size=config.hidden_size)
+            self.network = build(config, len(data.source.vocabulary))
         self.network.to(data.device)
         self._use_optimizer("sgd")
         self.penalties = Penalties(config.activation_penalty, config.slowness_penalty)
