@@ -5,7 +5,8 @@ Hidden states are carried from step to step, those of the training and of the va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from darts_core.bilevel.clipped import clipped_second_order
 from darts_core.bilevel.gradients import first_order
 from darts_core.data.text.windows import TextBatch
 from darts_core.models.recurrent.dropout import Masks
-from darts_core.models.recurrent.language_model import Pass, RecurrentSearchNetwork, cross_entropy
+from darts_core.models.recurrent.language_model import Pass, RecurrentSearchNetwork
 
 # The authors' choice for recurrent cells: Adam's usual one.
 RECURRENT_ALPHA_BETAS: Final = (0.9, 0.999)
@@ -89,17 +90,19 @@ class RecurrentArchitect:
 
         def validated(passed: Pass) -> Tensor:
             after.append(passed.hidden.detach())
-            return cross_entropy(passed.logits, validation.batch.targets)
+            return passed.cross_entropy(validation.batch.targets)
+
+        def of_alphas() -> Tensor:
+            with _held(self._weights):
+                return validated(self._network(*_inputs(validation), masks("validation")))
 
         if self._order == 1:
-            gradients = first_order(
-                lambda: validated(self._network(*_inputs(validation), masks("validation"))), self._alphas
-            )
+            gradients = first_order(of_alphas, self._alphas)
         else:
             group = self._weight_optimizer.param_groups[0]
             gradients = clipped_second_order(
-                lambda: self._training_loss(training, masks("virtual")),
-                lambda: self._training_loss(training, masks("pair")),
+                lambda: self._training_loss(training, masks("virtual"), held=self._alphas),
+                lambda: self._training_loss(training, masks("pair"), held=self._weights),
                 lambda weights: validated(self._at(weights, validation, masks("validation"))),
                 self._weights,
                 self._alphas,
@@ -109,8 +112,10 @@ class RecurrentArchitect:
             )
         return gradients, after[-1]
 
-    def _training_loss(self, training: Stretch, masks: Masks | None) -> Tensor:
-        return cross_entropy(self._network(*_inputs(training), masks).logits, training.batch.targets)
+    def _training_loss(self, training: Stretch, masks: Masks | None, *, held: Sequence[Tensor]) -> Tensor:
+        with _held(held):
+            passed: Pass = self._network(*_inputs(training), masks)
+            return passed.cross_entropy(training.batch.targets)
 
     def _at(self, weights: Sequence[Tensor], stretch: Stretch, masks: Masks | None) -> Pass:
         names = (name for name, _ in self._network.named_parameters())
@@ -170,13 +175,27 @@ def recurrent_weight_step(
     """
     weights = network.weights()
     weight_optimizer.zero_grad()
-    passed = network(*_inputs(training), masks)
-    loss = cross_entropy(passed.logits, training.batch.targets)
-    # For these inputs alone: a gradient of the alphas on training data must not even exist.
+    # A gradient of the alphas on training data must not even exist.
+    with _held(list(network.alphas.values())):
+        passed: Pass = network(*_inputs(training), masks)
+        loss = passed.cross_entropy(training.batch.targets)
     penalised(loss, passed, penalties).backward(inputs=weights)  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(weights, grad_clip)
     weight_optimizer.step()
     return loss.detach(), passed.hidden.detach()
+
+
+@contextlib.contextmanager
+def _held(tensors: Sequence[Tensor]) -> Iterator[None]:
+    """What is computed while it is open is no function of these leaves: nothing is kept or done for their gradients."""
+    before = [tensor.requires_grad for tensor in tensors]
+    try:
+        for tensor in tensors:
+            tensor.requires_grad_(False)
+        yield
+    finally:
+        for tensor, required in zip(tensors, before, strict=True):
+            tensor.requires_grad_(required)
 
 
 def _inputs(stretch: Stretch) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from darts_core.configs import RnnEvaluationConfig
 from darts_core.control import Control
 from darts_core.data.text.windows import evaluation_spans, window
 from darts_core.distributed.group import ALONE
-from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork, cross_entropy
+from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork
 from darts_core.training.averaging import OptimizerName, averaged, optimizer_of, should_average, validated_weights
 from darts_core.training.determinism import seeded
 from darts_core.training.epochs import reports
@@ -230,7 +230,7 @@ class _Evaluation:
                 masks = masks_of(config, network, config.part_size, epoch, step, part)
                 passed = network(tokens, self.hidden[part], masks)
                 self.hidden[part] = passed.hidden.detach()
-                loss = cross_entropy(passed.logits, targets)
+                loss = passed.cross_entropy(targets)
                 share = config.part_size / config.batch_size
                 (share * penalised(loss, passed, self.penalties)).backward()  # type: ignore[no-untyped-call]
                 tally.add(loss, targets.numel())

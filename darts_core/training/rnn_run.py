@@ -19,7 +19,7 @@ from darts_core.data.text.windows import columns, window
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
-from darts_core.models.recurrent.language_model import LanguageModel, cross_entropy
+from darts_core.models.recurrent.language_model import LanguageModel
 from darts_core.training.run import common_frame
 
 Config = TypeVar("Config", bound=TextTrainingConfig)
@@ -111,7 +111,7 @@ def measure_text(network: LanguageModel, text: Tensor, bptt: int, *, control: Co
             batch = window(text, start, bptt)
             passed = network(batch.tokens, hidden)
             hidden = passed.hidden
-            tally.add(cross_entropy(passed.logits, batch.targets), batch.targets.numel())
+            tally.add(passed.cross_entropy(batch.targets), batch.targets.numel())
     finally:
         network.train(training)
     return tally.mean()

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from darts_core.genotypes import KNOWN_RECURRENT, RecurrentGenotype
-from darts_core.models.recurrent.cell import ACTIVATIONS
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.language_model import RecurrentNetwork, RecurrentSearchNetwork
+from darts_core.models.recurrent.plain import ACTIVATIONS
 from darts_core.primitives import RNN_PRIMITIVES
 from darts_core.profile import LanguageShape, profile_language_model
 

@@ -17,38 +17,54 @@ from torch import Tensor, nn
 from darts_core.genotypes import RecurrentGenotype, derive_recurrent
 from darts_core.models.recurrent.cell import INITIAL_RANGE, GenotypeCell, RecurrentCell, SearchCell
 from darts_core.models.recurrent.dropout import Masks
+from darts_core.models.recurrent.plain import PlainGenotypeCell, PlainSearchCell
+from darts_core.models.recurrent.tied_loss import tied_cross_entropy
 from darts_core.primitives import recurrent_edges_of
 
 
 class Pass(NamedTuple):
-    """What came of a window of text. logits: (T, B, words). hidden: (B, size), with its graph: detach it to carry on.
+    """What came of a window of text. hidden: (B, size), with its graph: detach it to carry on.
 
     outputs: (T, B, size), of the cell; dropped: the same behind output dropout. Both are for penalties.
+    embedding: (words, size) and bias: (words,) decode the dropped outputs. plain: whether by one big table of logits.
     """
 
-    logits: Tensor
     hidden: Tensor
     outputs: Tensor
     dropped: Tensor
+    embedding: Tensor
+    bias: Tensor
+    plain: bool = False
+
+    @property
+    def logits(self) -> Tensor:
+        """(T, B, words): computed when asked for, and large. For the loss alone ask for `cross_entropy`."""
+        return F.linear(self.dropped, self.embedding, self.bias)
+
+    def cross_entropy(self, targets: Tensor) -> Tensor:
+        """Mean over all places, in nats. targets: (T, B). Can be differentiated once, unless plain."""
+        if self.plain:
+            return cross_entropy(self.logits, targets)
+        return tied_cross_entropy(self.dropped.flatten(0, 1), self.embedding, self.bias, targets.flatten())
 
 
 class TiedDecoder(nn.Module):
-    """From the cell's output to logits by the embedding's own weights, and a bias."""
+    """The bias of the decoder, whose weights are the embedding's own."""
 
     def __init__(self, words: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(words))
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """x: (..., size). embedding: (words, size). Gives (..., words)."""
-        return F.linear(x, embedding, self.bias)
-
 
 class LanguageModel(nn.Module):
-    """Embedding, one recurrent cell, decoder."""
+    """Embedding, one recurrent cell, decoder.
 
-    def __init__(self, cell: RecurrentCell, words: int) -> None:
+    plain: computed step by step, as the equations have it: several times slower, but differentiable twice.
+    """
+
+    def __init__(self, cell: RecurrentCell, words: int, *, plain: bool = False) -> None:
         super().__init__()
+        self.plain = plain
         self.words, self.size = words, cell.size
         self.encoder = nn.Embedding(words, cell.size)
         nn.init.uniform_(self.encoder.weight, -INITIAL_RANGE, INITIAL_RANGE)
@@ -58,29 +74,35 @@ class LanguageModel(nn.Module):
     def forward(self, tokens: Tensor, hidden: Tensor, masks: Masks | None = None) -> Pass:
         """tokens: (T, B), int64. hidden: (B, size), what the window before ended with. masks: None for no dropout.
 
-        Logits of place t are for the word behind token t.
+        What is decoded at place t is for the word behind token t.
         """
         embedding = self.encoder.weight
-        embedded = F.embedding(tokens, embedding if masks is None else embedding * masks.word)
-        if masks is not None:
-            embedded = embedded * masks.input
-        outputs = self._outputs(embedded, hidden, masks)
-        dropped = outputs if masks is None else outputs * masks.output
-        return Pass(self.decoder(dropped, embedding), outputs[-1], outputs, dropped)
+        embedded = F.embedding(tokens, embedding)
+        if masks is None:
+            outputs, carried = self._run(embedded, hidden, None)
+            dropped = outputs
+        else:
+            # On the words that are there, not on the whole vocabulary.
+            embedded = embedded * F.embedding(tokens, masks.word) * (masks.input * masks.cell_input)
+            outputs, carried = self._run(embedded, hidden, masks.hidden)
+            dropped = outputs * masks.output
+        return Pass(carried, outputs, dropped, embedding, self.decoder.bias, self.plain)
 
     def start(self, batch: int) -> Tensor:
         """The hidden state at the beginning of a text: zeros (batch, size)."""
         return self.encoder.weight.new_zeros(batch, self.size)
 
-    def _outputs(self, embedded: Tensor, hidden: Tensor, masks: Masks | None) -> Tensor:
-        return self.rnns[0](embedded, hidden, *_cell_masks(masks))  # type: ignore[no-any-return]
+    def _run(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The cell over the masked input x (T, B, size): its outputs (T, B, size), and the hidden state to carry on."""
+        outputs = self.rnns[0](x, hidden, h_mask)
+        return outputs, outputs[-1]
 
 
 class RecurrentNetwork(LanguageModel):
     """The language model of one genotype."""
 
-    def __init__(self, genotype: RecurrentGenotype, *, words: int, size: int) -> None:
-        super().__init__(GenotypeCell(genotype, size), words)
+    def __init__(self, genotype: RecurrentGenotype, *, words: int, size: int, plain: bool = False) -> None:
+        super().__init__((PlainGenotypeCell if plain else GenotypeCell)(genotype, size), words, plain=plain)
 
 
 class RecurrentSearchNetwork(LanguageModel):
@@ -90,8 +112,10 @@ class RecurrentSearchNetwork(LanguageModel):
     `state_dict()` and `weights()` hold the weights alone. `alphas` maps "recurrent" to (edges, primitives).
     """
 
-    def __init__(self, primitives: Sequence[str], *, words: int, size: int, nodes: int = 8) -> None:
-        super().__init__(SearchCell(primitives, size, nodes), words)
+    def __init__(
+        self, primitives: Sequence[str], *, words: int, size: int, nodes: int = 8, plain: bool = False
+    ) -> None:
+        super().__init__((PlainSearchCell if plain else SearchCell)(primitives, size, nodes), words, plain=plain)
         self.primitives = tuple(primitives)
         self.alphas = {"recurrent": nn.Parameter(1e-3 * torch.randn(recurrent_edges_of(nodes), len(self.primitives)))}
 
@@ -108,9 +132,9 @@ class RecurrentSearchNetwork(LanguageModel):
         with torch.no_grad():
             self.alphas["recurrent"].copy_(alphas["recurrent"])
 
-    def _outputs(self, embedded: Tensor, hidden: Tensor, masks: Masks | None) -> Tensor:
-        weights = F.softmax(self.alphas["recurrent"], dim=-1)
-        return self.rnns[0](embedded, hidden, *_cell_masks(masks), weights)  # type: ignore[no-any-return]
+    def _run(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        outputs = self.rnns[0](x, hidden, h_mask, F.softmax(self.alphas["recurrent"], dim=-1))
+        return outputs, outputs[-1]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **options: Any) -> Self:
         # What `to`, `double`, `cuda` and their like go through: the unregistered alphas must come along.
@@ -118,10 +142,6 @@ class RecurrentSearchNetwork(LanguageModel):
         for alpha in self.alphas.values():
             alpha.data = fn(alpha.data)
         return self
-
-
-def _cell_masks(masks: Masks | None) -> tuple[Tensor | None, Tensor | None]:
-    return (None, None) if masks is None else (masks.cell_input, masks.hidden)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

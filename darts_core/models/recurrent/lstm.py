@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from darts_core.models.recurrent.dropout import Masks
-from darts_core.models.recurrent.language_model import LanguageModel, Pass
+from darts_core.models.recurrent.language_model import LanguageModel
 
 
 class LstmCell(nn.Module):
@@ -53,16 +51,8 @@ class LstmNetwork(LanguageModel):
         """The state at the beginning of a text: zeros (batch, 2 * size)."""
         return self.encoder.weight.new_zeros(batch, 2 * self.size)
 
-    def forward(self, tokens: Tensor, hidden: Tensor, masks: Masks | None = None) -> Pass:
-        """As of every language model, but for the hidden state's shape."""
-        embedding = self.encoder.weight
-        if masks is None:
-            outputs, carried = self.rnns[0](F.embedding(tokens, embedding), hidden, None)
-            return Pass(self.decoder(outputs, embedding), carried, outputs, outputs)
-        x = F.embedding(tokens, embedding * masks.word) * masks.input * masks.cell_input
-        outputs, carried = self.rnns[0](x, hidden, masks.hidden)
-        dropped = outputs * masks.output
-        return Pass(self.decoder(dropped, embedding), carried, outputs, dropped)
+    def _run(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.rnns[0](x, hidden, h_mask)  # type: ignore[no-any-return]
 
 
 def lstm_parameters(size: int, words: int) -> int:

@@ -1,0 +1,64 @@
+"""BatchNorm without scale and shift of the states of a window of text, with the derivative out of its own output."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class StateNorm:
+    """Normalises batches of states one after the other, as one BatchNorm module does.
+
+    inverse: (batches, size), 1 over each batch's deviation.
+    """
+
+    def __init__(self, module: nn.BatchNorm1d, batches: int, batch: int) -> None:
+        """Raises ValueError in training mode for a batch of 1: it has no variance."""
+        if module.training and batch == 1:
+            raise ValueError("BatchNorm in training mode needs a batch of at least 2, got 1")
+        assert module.running_mean is not None
+        assert module.running_var is not None
+        self._module, self._batch = module, batch
+        self._mean, self._variance = (
+            running.expand(batches, -1) if not module.training else running.new_empty(batches, module.num_features)
+            for running in (module.running_mean, module.running_var)
+        )
+        self.inverse = torch.rsqrt(self._variance + module.eps) if not module.training else self._variance.clone()
+
+    def forward(self, k: int, x: Tensor, out: Tensor) -> None:
+        """Batch k: (B, size)."""
+        if self._module.training:
+            torch.mean(x, dim=0, out=self._mean[k])
+            centred = x - self._mean[k]
+            torch.mean(centred.square(), dim=0, out=self._variance[k])
+            torch.rsqrt(self._variance[k] + self._module.eps, out=self.inverse[k])
+        else:
+            centred = x - self._mean[k]
+        torch.mul(centred, self.inverse[k], out=out)
+
+    def finish(self) -> None:
+        """After the last batch: bring the running statistics up to date, as if after each one."""
+        module = self._module
+        if not module.training:
+            return
+        assert module.momentum is not None
+        assert module.num_batches_tracked is not None
+        module.num_batches_tracked.add_(len(self._mean))
+        left = 1 - module.momentum
+        ages = torch.arange(len(self._mean) - 1, -1, -1, dtype=torch.float64, device=self._mean.device)
+        weights = (module.momentum * left**ages).to(self._mean.dtype)
+        unbiased = self._batch / (self._batch - 1)
+        for running, seen, factor in (
+            (module.running_mean, self._mean, 1.0),
+            (module.running_var, self._variance, unbiased),
+        ):
+            assert running is not None
+            running.mul_(left ** len(seen)).add_(weights @ seen, alpha=factor)
+
+
+def norm_backward(gradient: Tensor, normalised: Tensor, inverse: Tensor, training: bool, out: Tensor) -> None:
+    """From the gradient of the output to that of the input. All (B, size) but inverse, (size,)."""
+    if training:
+        slope = (gradient * normalised).mean(dim=0)
+        gradient = (gradient - gradient.mean(dim=0)).addcmul_(normalised, slope, value=-1)
+    torch.mul(gradient, inverse, out=out)
