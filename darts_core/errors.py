@@ -55,3 +55,7 @@ class Diverged(DartsError):
 
 class RankLost(DartsError):
     """One of the processes of a run on several devices has died. Trying again may help."""
+
+
+class DrawingError(DartsError):
+    """A picture that cannot be drawn: its layout program is missing, or its alphas are of another cell."""

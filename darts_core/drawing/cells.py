@@ -1,0 +1,112 @@
+"""What a picture shows of a genotype: its cells, each node's operations, and how strong the alphas make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from darts_core.errors import DrawingError
+from darts_core.genotypes import AnyGenotype, Edge, RecurrentGenotype, softmax
+from darts_core.genotypes.derive import Table
+from darts_core.primitives import edges_of, recurrent_edges_of
+
+CellKind = Literal["normal", "reduce", "recurrent"]
+HEADINGS: Final[dict[CellKind, str]] = {
+    "normal": "Normal cell",
+    "reduce": "Reduction cell",
+    "recurrent": "Recurrent cell",
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One kept edge. weight: its operation's share of the edge, from 0 to 1; None where no alphas are known."""
+
+    name: str
+    source: int
+    weight: float | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell. nodes: the operations into each node, by their source; `output` joins the nodes of `concat`.
+
+    States are numbered as in the genotype: in a convolutional cell 0 and 1 are its two inputs; in a recurrent one
+    both inputs make state 0.
+    """
+
+    kind: CellKind
+    nodes: tuple[tuple[Operation, ...], ...]
+    concat: tuple[int, ...]
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether both inputs make one state 0."""
+        return self.kind == "recurrent"
+
+    @property
+    def first(self) -> int:
+        """The number of the first node."""
+        return 1 if self.recurrent else 2
+
+    @property
+    def inputs(self) -> tuple[str, str]:
+        """The labels of the two inputs."""
+        return ("x_{t}", "h_{t-1}") if self.recurrent else ("c_{k-2}", "c_{k-1}")
+
+    @property
+    def output(self) -> str:
+        """The label of the output."""
+        return "h_{t}" if self.recurrent else "c_{k}"
+
+    def state(self, number: int) -> str:
+        """What to call a state in words."""
+        if number < self.first:
+            return "state 0" if self.recurrent else self.inputs[number]
+        return f"node {number}"
+
+
+def cells_of(
+    genotype: AnyGenotype, alphas: Mapping[str, Table] | None = None, primitives: Sequence[str] | None = None
+) -> tuple[Cell, ...]:
+    """Normal and reduction cell, or the recurrent one.
+
+    alphas: raw, by cell, with the primitives that their columns stand for. Raises DrawingError where they do not fit.
+    """
+    if isinstance(genotype, RecurrentGenotype):
+        parts: tuple[tuple[CellKind, tuple[Edge, ...], tuple[int, ...]], ...] = (
+            ("recurrent", genotype.recurrent, genotype.concat),
+        )
+    else:
+        parts = (
+            ("normal", genotype.normal, genotype.normal_concat),
+            ("reduce", genotype.reduce, genotype.reduce_concat),
+        )
+    return tuple(
+        Cell(kind, _nodes(kind, edges, None if alphas is None else alphas.get(kind), primitives or ()), concat)
+        for kind, edges, concat in parts
+    )
+
+
+def _nodes(
+    kind: CellKind, edges: tuple[Edge, ...], table: Table | None, primitives: Sequence[str]
+) -> tuple[tuple[Operation, ...], ...]:
+    width, rows_before = (1, recurrent_edges_of) if kind == "recurrent" else (2, edges_of)
+    nodes = []
+    for node in range(len(edges) // width):
+        kept = [
+            Operation(e.op, e.source, _weight(kind, table, rows_before(node) + e.source, e.op, primitives))
+            for e in edges[width * node : width * (node + 1)]
+        ]
+        # By source, not by strength as in the genotype: so an operation keeps its place while strengths change.
+        nodes.append(tuple(sorted(kept, key=lambda operation: operation.source)))
+    return tuple(nodes)
+
+
+def _weight(kind: CellKind, table: Table | None, row: int, op: str, primitives: Sequence[str]) -> float | None:
+    if table is None:
+        return None
+    if op not in primitives or row >= len(table) or len(table[row]) != len(primitives):
+        raise DrawingError(f"the alphas of the {kind} cell do not fit its genotype: no weight of {op} on edge {row}")
+    return softmax(table[row])[list(primitives).index(op)]

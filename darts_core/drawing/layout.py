@@ -1,0 +1,150 @@
+"""Where everything in a cell's picture stands, by Graphviz.
+
+All boxes hang on one straight spine, the inputs on top: each node's operations side by side, the node below them. So
+their places follow from the number of nodes alone, and from epoch to epoch only the lines move that do change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from darts_core.drawing.cells import Cell
+from darts_core.drawing.curves import Point, rounded, sharpest
+from darts_core.drawing.graphviz import laid_out
+from darts_core.drawing.wiring import CLEARANCE, GAP, HEIGHT, OUTPUT_WIDTH, Wiring
+from darts_core.errors import DrawingError
+
+_ROUNDING: Final = 26.0
+# Radians of turning within a few pixels that look like a fault.
+_SHARP: Final = 1.2
+# Pixels from one line to the next beside it.
+_LANE: Final = 30.0
+_MARGIN: Final = 8.0
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle by its centre."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Cubic Bezier pieces: a start, then two control points and an end for each. tip: of the arrow, if there is one."""
+
+    points: tuple[Point, ...]
+    tip: Point | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Boxes and curves by their keys, in pixels from the top of the spine; x is 0 on the spine, y grows downwards.
+
+    Boxes: ("input", i), ("operation", node, i), ("state", number), ("output",). Curves: ("feed", i) from an input to
+    state 0, ("read", node, i) from a state to an operation, ("join", node, i) from there to its node, ("concat",
+    number) to the output. half_width: how far anything reaches to either side.
+    """
+
+    boxes: dict[tuple[Any, ...], Box]
+    curves: dict[tuple[Any, ...], Curve]
+    half_width: float
+    height: float
+
+
+def layout_of(cell: Cell) -> Layout:
+    """The cell's layout. Raises DrawingError when Graphviz is not there."""
+    return _layout(Wiring.of(cell))
+
+
+@lru_cache(maxsize=256)
+def _layout(wiring: Wiring) -> Layout:
+    try:
+        found = _placed(wiring, "spline")
+    except DrawingError:  # at times one of its splines fits nowhere, and Graphviz gives the whole graph up
+        found = _placed(wiring, "polyline")
+    if any(_swings(curve, wiring) for curve in found.curves.values()):
+        # Its splines are the more beautiful lines, but at times one swings out or ties a knot. A polyline never does.
+        straight = _placed(wiring, "polyline").curves
+        curves = {key: straight[key] if _swings(line, wiring) else line for key, line in found.curves.items()}
+        found = replace(found, curves=curves)
+    reach = [abs(x) for curve in found.curves.values() for x, _ in curve.points]
+    return replace(found, half_width=max(found.half_width, *reach) + _MARGIN)
+
+
+def _placed(wiring: Wiring, splines: Literal["spline", "polyline"]) -> Layout:
+    graph = laid_out(wiring.dot(splines))
+    centres = {node["name"]: _points(node["pos"])[0] for node in graph["objects"]}
+    spine, top = centres["inputs"][0], centres["inputs"][1] + HEIGHT / 2
+
+    def placed(point: Point) -> Point:
+        return round(point[0] - spine, 1), round(top - point[1], 1)
+
+    boxes = dict(_boxes(wiring, {name: placed(centre) for name, centre in centres.items()}))
+    curves = {}
+    for edge in graph["edges"]:
+        if "id" in edge:
+            kind, *numbers = edge["id"].split()
+            points, tip = _line(edge["pos"], placed, wiring.row_width(len(wiring.sources[0])))
+            curves[kind, *map(int, numbers)] = Curve(
+                tuple(rounded(points[::3], _ROUNDING) if splines == "polyline" else points), tip
+            )
+    output = boxes["output",]
+    return Layout(boxes, curves, max(abs(b.x) + b.width / 2 for b in boxes.values()), output.y + output.height / 2)
+
+
+def _swings(curve: Curve, wiring: Wiring) -> bool:
+    """Whether a line turns sharply, or goes further out than all lines beside each other would need."""
+    lines = sum(map(len, wiring.sources)) + len(wiring.concat)
+    furthest = max(abs(x) for x, _ in curve.points)
+    # The last piece may be the short one that leads into a box.
+    return furthest > wiring.row_width(2) / 2 + _LANE * lines or sharpest(curve.points[:-3]) > _SHARP
+
+
+def _boxes(wiring: Wiring, centres: dict[str, Point]) -> Iterator[tuple[tuple[Any, ...], Box]]:
+    for name, (x, y) in centres.items():
+        if name == "output":
+            yield ("output",), Box(x, y, OUTPUT_WIDTH, HEIGHT)
+        elif name.startswith("state"):
+            yield ("state", int(name.removeprefix("state"))), Box(x, y, HEIGHT, HEIGHT)
+        else:
+            key: tuple[Any, ...] = ("input",)
+            count = 2
+            if name != "inputs":
+                number = int(name.removeprefix("operations"))
+                key, count = ("operation", number), len(wiring.sources[number - wiring.first])
+            width = wiring.operation_width
+            for i in range(count):
+                yield (*key, i), Box(x + (i - (count - 1) / 2) * (width + GAP), y, width, HEIGHT)
+
+
+def _line(pos: str, placed: Callable[[Point], Point], row: float) -> tuple[list[Point], Point | None]:
+    # `e,x,y` in front is the arrow's tip, where the line itself would go on.
+    tip = None
+    if pos.startswith("e,"):
+        first, pos = pos[2:].split(" ", 1)
+        tip = placed(_points(first)[0])
+    points = [placed(point) for point in _points(pos)]
+    # To Graphviz a row is longer than its boxes are, so that no line comes too near: over that gap it goes level.
+    if _at_side(points[0], row):
+        begin = (math.copysign(row / 2, points[0][0]), points[0][1])
+        points = [begin, begin, points[0], *points]
+    if tip is not None and _at_side(tip, row):
+        points += [points[-1], tip, tip]
+        tip = (math.copysign(row / 2, tip[0]), tip[1])
+    return points, tip
+
+
+def _at_side(point: Point, row: float) -> bool:
+    return abs(abs(point[0]) - row / 2 - CLEARANCE) < 4
+
+
+def _points(text: str) -> list[Point]:
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in text.split())]

@@ -1,0 +1,73 @@
+"""Colours by the kind of operation, for light and for dark pages. Text on each fill, and lines on the page, are AA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ThemeName = Literal["light", "dark"]
+
+
+@dataclass(frozen=True)
+class Colours:
+    """Of one role: what it is filled with, its outline and lines, the text on it."""
+
+    fill: str
+    line: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Of one picture: its page and the roles on it."""
+
+    page: str
+    roles: dict[str, Colours]
+
+
+# An operation's role; the names are those of the legend.
+PARAMETER_FREE, SEPARABLE, DILATED, FACTORISED = "parameter-free", "separable", "dilated", "factorised"
+_BY_PREFIX: Final = {
+    "max_pool_": PARAMETER_FREE,
+    "avg_pool_": PARAMETER_FREE,
+    "skip_connect": PARAMETER_FREE,
+    "sep_conv_": SEPARABLE,
+    "dil_conv_": DILATED,
+    "conv_": FACTORISED,
+}
+ACTIVATIONS: Final = ("tanh", "relu", "sigmoid", "identity")
+# What any search may choose; the factorised convolution is of published cells only.
+LEGEND: Final = (PARAMETER_FREE, SEPARABLE, DILATED)
+
+_AMBER = Colours("#ffe6bf", "#a86200", "#3d2600"), Colours("#4d3408", "#e3a33c", "#ffe9c7")
+_BLUE = Colours("#d8e7ff", "#2b68c8", "#0b2a5b"), Colours("#163a70", "#74a9f7", "#deebff")
+_PURPLE = Colours("#e9deff", "#7446c6", "#321468"), Colours("#43277d", "#b797f5", "#efe6ff")
+_TEAL = Colours("#d0f1e8", "#0b7763", "#04382e"), Colours("#0c4a3e", "#4fc3aa", "#d3f7ee")
+_COLOURS: Final = {
+    PARAMETER_FREE: _AMBER,
+    SEPARABLE: _BLUE,
+    DILATED: _PURPLE,
+    FACTORISED: _TEAL,
+    "tanh": _BLUE,
+    "relu": _AMBER,
+    "sigmoid": _PURPLE,
+    "identity": _TEAL,
+    # What is no operation: the inputs and the output, the nodes, lines to the output, and text on the page.
+    "end": (Colours("#e8edf3", "#5b6b7e", "#1b2530"), Colours("#273444", "#8fa1b5", "#e8eef5")),
+    "node": (Colours("#3c4a5a", "#3c4a5a", "#ffffff"), Colours("#c3cfdc", "#c3cfdc", "#101820")),
+    "concat": (Colours("none", "#76869a", "#76869a"), Colours("none", "#8394a8", "#8394a8")),
+    "heading": (Colours("none", "none", "#1b2530"), Colours("none", "none", "#e8eef5")),
+    "remark": (Colours("none", "none", "#4c5b6c"), Colours("none", "none", "#a9b8c8")),
+}
+
+THEMES: Final[dict[ThemeName, Theme]] = {
+    "light": Theme("#ffffff", {role: light for role, (light, _) in _COLOURS.items()}),
+    "dark": Theme("#121a24", {role: dark for role, (_, dark) in _COLOURS.items()}),
+}
+
+
+def role_of(operation: str) -> str:
+    """The role of an operation by its full name."""
+    if operation in ACTIVATIONS:
+        return operation
+    return next(role for prefix, role in _BY_PREFIX.items() if operation.startswith(prefix))

@@ -1,0 +1,225 @@
+"""A picture as a list of boxes, lines and texts with their places: what both renderers draw from."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from darts_core.drawing.cells import HEADINGS, Cell, Operation
+from darts_core.drawing.curves import Point
+from darts_core.drawing.layout import Box, Curve, Layout, layout_of
+from darts_core.drawing.palette import FACTORISED, LEGEND, role_of
+
+# Lines in pixels: without alphas, and by an operation's weight from 0 to 1 with them.
+PLAIN_WIDTH: Final = 2.0
+_THINNEST, _THICKEST = 1.0, 8.0
+
+_EDGE: Final = 20.0  # between the outermost line and the picture's rim
+_TITLE: Final = 34.0
+_HEADING: Final = 32.0
+_LEGEND: Final = 34.0
+
+
+@dataclass(frozen=True)
+class Words:
+    """Text centred at x on the baseline y; `_{...}` in it is set lower. size in pixels."""
+
+    text: str
+    x: float
+    y: float
+    size: float
+    role: str
+    bold: bool = False
+
+    def runs(self) -> Iterator[tuple[str, bool]]:
+        """The text's parts, each with whether it stands lower: `c_{k-1}` is `c` and, lower, `k-1`."""
+        for plain, lower in re.findall(r"((?:(?!_\{)[\s\S])+)|_\{([^}]*)\}", self.text):
+            yield (plain, False) if plain else (lower, True)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A box with round corners and its label."""
+
+    box: Box
+    role: str
+    label: str = ""
+    radius: float = 7.0
+
+    def words(self) -> Words:
+        """The label, in the middle."""
+        return Words(self.label, self.box.x, self.box.y + 4.5, 13, self.role)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve, with an arrow where it has a tip."""
+
+    curve: Curve
+    role: str
+    width: float
+    dashed: bool = False
+
+    def arrow_head(self) -> tuple[Point, Point, Point] | None:
+        """The triangle at its end, the wider the line the wider; None where the curve has no tip."""
+        tip, base = self.curve.tip, self.curve.points[-1]
+        if tip is None:
+            return None
+        along = (tip[0] - base[0], tip[1] - base[1])
+        half = max(3.6, self.width / 2 + 2.2) / (math.hypot(*along) or 1.0)
+        across = (-along[1] * half, along[0] * half)
+        return tip, (base[0] + across[0], base[1] + across[1]), (base[0] - across[0], base[1] - across[1])
+
+
+@dataclass(frozen=True)
+class Group:
+    """What belongs together. title: in words, what a mouse pointer over it is told; empty for none."""
+
+    items: tuple[Words | Shape | Line, ...]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A whole picture. title and description: for those who cannot see it."""
+
+    width: float
+    height: float
+    title: str
+    description: str
+    groups: tuple[Group, ...]
+
+
+def line_width(weight: float | None) -> float:
+    """In pixels, growing with the weight by equal steps."""
+    return PLAIN_WIDTH if weight is None else round(_THINNEST + (_THICKEST - _THINNEST) * weight, 2)
+
+
+def half_widths(cells: Sequence[Cell]) -> tuple[float, ...]:
+    """How far each cell reaches from its middle: at least what most cells of as many nodes need."""
+    return tuple(max(layout_of(cell).half_width, _usual_half_width(cell)) for cell in cells)
+
+
+def scene_of(cells: Sequence[Cell], title: str = "", reach: Sequence[float] | None = None) -> Scene:
+    """The cells side by side. reach: at least the `half_widths` of all pictures that shall be of one size."""
+    layouts = [layout_of(cell) for cell in cells]
+    reach = half_widths(cells) if reach is None else reach
+    height = max(layout.height for layout in layouts)
+    width = 2 * sum(reach) + 2 * _EDGE
+    top = _EDGE / 2 + (_TITLE if title else 0) + _HEADING
+    groups: list[Group] = []
+    if title:
+        groups.append(Group((Words(title, width / 2, _EDGE / 2 + 22, 16, "heading", bold=True),)))
+    left = _EDGE
+    for cell, layout, half in zip(cells, layouts, reach, strict=True):
+        groups += _cell_groups(cell, _Place(layout, left + half, top))
+        left += 2 * half
+    bottom = top + height
+    legend = _legend(cells, width / 2, bottom + _LEGEND)
+    groups += legend
+    told = " ".join(filter(None, map(describe, cells)))
+    named = title or " and ".join(HEADINGS[cell.kind] for cell in cells)
+    return Scene(width, bottom + (_LEGEND if legend else 0) + _EDGE, named, told, tuple(groups))
+
+
+def describe(cell: Cell) -> str:
+    """The cell in sentences."""
+    parts = [f"{HEADINGS[cell.kind]}."]
+    if cell.recurrent:
+        parts.append("State 0 is made of the inputs x_t and h_{t-1}.")
+    for number, operations in enumerate(cell.nodes, cell.first):
+        parts.append(f"Node {number} is {' plus '.join(_said(cell, o) for o in operations)}.")
+    joined = "mean" if cell.recurrent else "concatenation"
+    nodes = "node" if len(cell.concat) == 1 else "nodes"
+    parts.append(f"The output is the {joined} of {nodes} {', '.join(map(str, cell.concat))}.")
+    return " ".join(parts)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A layout moved to its place in the picture."""
+
+    layout: Layout
+    x: float
+    y: float
+
+    def box(self, *key: str | int) -> Box:
+        found = self.layout.boxes[key]
+        return Box(found.x + self.x, found.y + self.y, found.width, found.height)
+
+    def curve(self, *key: str | int) -> Curve:
+        found = self.layout.curves[key]
+        moved = tuple((x + self.x, y + self.y) for x, y in found.points)
+        return Curve(moved, None if found.tip is None else (found.tip[0] + self.x, found.tip[1] + self.y))
+
+
+def _cell_groups(cell: Cell, place: _Place) -> Iterator[Group]:
+    """Lines to the output lie below all others, nodes above all."""
+    yield Group((Words(HEADINGS[cell.kind], place.x, place.y - 14, 14, "heading", bold=True),))
+    for number in cell.concat:
+        title = f"node {number} to the output"
+        yield Group((Line(place.curve("concat", number), "concat", 1.5, dashed=True),), title)
+    if cell.recurrent:
+        yield Group(tuple(Line(place.curve("feed", i), "end", PLAIN_WIDTH) for i in (0, 1)))
+    for number, operations in enumerate(cell.nodes, cell.first):
+        for i, operation in enumerate(operations):
+            yield _operation(cell, place, number, i, operation)
+    for i, label in enumerate(cell.inputs):
+        yield Group((Shape(place.box("input", i), "end", label),))
+    if cell.recurrent:
+        yield _node(place, 0)
+    yield from (_node(place, number) for number in range(cell.first, cell.first + len(cell.nodes)))
+    yield Group((Shape(place.box("output"), "end", cell.output),), "mean" if cell.recurrent else "concatenation")
+
+
+def _operation(cell: Cell, place: _Place, node: int, i: int, operation: Operation) -> Group:
+    role, width = role_of(operation.name), line_width(operation.weight)
+    parts = (
+        Line(place.curve("read", node, i), role, width),
+        Line(place.curve("join", node, i), role, width),
+        Shape(place.box("operation", node, i), role, operation.name),
+    )
+    return Group(parts, f"node {node}: {_said(cell, operation)}")
+
+
+def _node(place: _Place, number: int) -> Group:
+    box = place.box("state", number)
+    return Group((Shape(box, "node", str(number), radius=box.height / 2),))
+
+
+def _said(cell: Cell, operation: Operation) -> str:
+    weight = "" if operation.weight is None else f" (weight {operation.weight:.2f})"
+    return f"{operation.name} of {cell.state(operation.source)}{weight}"
+
+
+def _usual_half_width(cell: Cell) -> float:
+    # Measured over random cells: few of as many nodes need more.
+    return 60.0 + 24.0 * len(cell.nodes) if cell.recurrent else 124.0 + 28.0 * len(cell.nodes)
+
+
+def _legend(cells: Sequence[Cell], middle: float, y: float) -> list[Group]:
+    """What the colours mean. Activations need none: every one has its own, and its name stands on it."""
+    operations = [o for cell in cells for node in cell.nodes for o in node]
+    if any(cell.recurrent for cell in cells):
+        entries: list[str] = []
+    else:
+        entries = [*LEGEND, *([FACTORISED] if any(role_of(o.name) == FACTORISED for o in operations) else [])]
+    remark = "the wider the line, the larger the weight" if any(o.weight is not None for o in operations) else ""
+    widths = [_text_width(entry, 12) + 38 for entry in entries] + ([_text_width(remark, 12)] if remark else [])
+    left = middle - sum(widths) / 2
+    groups = []
+    for entry, width in zip(entries, widths, strict=False):
+        swatch = Shape(Box(left + 8, y - 4, 16, 12), entry, radius=3)
+        groups.append(Group((swatch, Words(entry, left + 22 + (width - 38) / 2, y, 12, "remark"))))
+        left += width
+    if remark:
+        groups.append(Group((Words(remark, left + widths[-1] / 2, y, 12, "remark"),)))
+    return groups
+
+
+def _text_width(text: str, size: float) -> float:
+    # An estimate for any sans-serif: the renderers' fonts differ.
+    return 0.54 * size * len(text)
