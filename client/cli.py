@@ -7,6 +7,7 @@ import sys
 import typer
 
 from client.commands import bench, checkpoints, datasets, demo, jobs, local, run, submit, testing, watch
+from client.commands.draw import draw
 from client.commands.files import download, export, import_
 from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.profile import profile
@@ -27,6 +28,7 @@ app.command("evaluate")(submit.evaluate)
 app.command("score")(submit.score)
 app.command("watch")(watch.watch_job)
 app.command("genotype")(genotype)
+app.command("draw")(draw)
 app.command("genotypes")(list_genotypes)
 app.command("register")(register)
 app.command("profile")(profile)

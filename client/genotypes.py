@@ -1,14 +1,17 @@
-"""Genotypes that the user names on the command line: by a known name, a file or in full. Needs no service."""
+"""Genotypes that the user names on the command line: by a name, a file, in full, or by a search's id."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
+from uuid import UUID
 
 import typer
+from pydantic import BaseModel
 
 if TYPE_CHECKING:
+    from api.schemas.genotypes import AnyGenotypeOut
     from darts_core.genotypes import AnyGenotype, Genotype, RecurrentGenotype
     from darts_core.primitives import Family
 
@@ -48,6 +51,45 @@ def is_unknown_name(source: str, family: Family = "cnn") -> bool:
     if source in known_genotypes(family) or not _REGISTRABLE.fullmatch(source):
         return False
     return text_of_file(source) is None
+
+
+def find_genotype(
+    source: str, epoch: int | None, family: Family, url: str, key: str | None
+) -> AnyGenotype | AnyGenotypeOut:
+    """From here where it can be, else from the service: of a search's id, or a registered name.
+
+    Raises typer.BadParameter for what neither knows.
+    """
+    from client.errors import ServiceUnreachableError
+    from client.sdk import Dartboard
+
+    search_id = id_of(source)
+    if search_id is None and epoch is not None:
+        raise typer.BadParameter("goes with a search's id only", param_hint="--epoch")
+    if search_id is None and not is_unknown_name(source, family):
+        return read_genotype(source, family)
+    with Dartboard(url, key) as dartboard:
+        if search_id is not None:
+            return dartboard.genotype(search_id, epoch)
+        try:
+            return dartboard.known_genotype(source)
+        except ServiceUnreachableError:
+            return read_genotype(source, family)  # which says that it is not known here
+
+
+def cell_of(found: AnyGenotype | AnyGenotypeOut) -> AnyGenotype:
+    """What `find_genotype` found, as a genotype."""
+    from darts_core.genotypes import parse
+
+    return parse(found.text, found.family) if isinstance(found, BaseModel) else found
+
+
+def id_of(source: str) -> UUID | None:
+    """The id that this is, None when it is none."""
+    try:
+        return UUID(source)
+    except ValueError:
+        return None
 
 
 def text_of_file(source: str) -> str | None:

@@ -1,4 +1,4 @@
-"""`dartboard genotype` and `dartboard profile` of what needs no service."""
+"""`dartboard genotype`, `profile` and `draw` of what needs no service."""
 
 from __future__ import annotations
 
@@ -149,3 +149,48 @@ def test_profile_of_a_recurrent_cell_prints_the_published_parameters(preset: str
     answer = _dartboard("profile", "DARTS_V2", "--family", "rnn", "--preset", preset, "--json")
     assert json.loads(answer.stdout)["parameters"] == parameters
     assert f"{parameters:,}" in _dartboard("profile", "DARTS_V2", "--family", "rnn", "--preset", preset).stdout
+
+
+@pytest.mark.parametrize(("suffix", "begin"), [(".svg", b"<svg"), (".png", b"\x89PNG"), (".gif", b"GIF8")])
+def test_a_known_cell_is_drawn_into_a_file_of_each_kind(tmp_path: Path, suffix: str, begin: bytes) -> None:
+    file = tmp_path / f"cell{suffix}"
+    answer = _dartboard("draw", "DARTS_V2", "-o", str(file))
+    assert (answer.exit_code, answer.stdout) == (0, f"{file}\n")
+    assert file.read_bytes().startswith(begin)
+
+
+def test_normal_and_reduction_cell_are_drawn_into_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "cell.svg"
+    _dartboard("draw", "NASNet", "-o", str(file))
+    assert ">Normal cell<" in file.read_text()
+    assert ">Reduction cell<" in file.read_text()
+    assert "sep_conv_7x7" in file.read_text()
+
+
+def test_a_recurrent_cell_is_drawn_where_its_family_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "cell.svg"
+    assert _dartboard("draw", "DARTS_V2", "--family", "rnn", "-o", str(file)).exit_code == 0
+    assert ">sigmoid<" in file.read_text()
+
+
+def test_a_files_cell_is_drawn_under_the_files_name(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text(FORMATS["python"](KNOWN["DARTS_V1"]))
+    _dartboard("draw", str(tmp_path / "mine.txt"), "-o", str(tmp_path / "cell.svg"))
+    assert "<title>mine</title>" in (tmp_path / "cell.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("DARTS_V2", "-o", "cell.bmp"), "does not end in .svg, .png, .gif"),
+        (("DARTS_V2", "-o", "cell"), "does not end in .svg, .png, .gif"),
+        (("DARTS_V2", "-o", "cell.svg", "--epoch", "2"), "goes with a search's id only"),
+        ((str(UUID(int=7)), "-o", "cell.gif", "--epoch", "2"), "a GIF shows all epochs"),
+        (("DARTS_V9", "-o", "cell.svg"), "known: DARTS_V1"),
+        (("ENAS", "-o", "cell.svg"), "known: DARTS_V1"),
+    ],
+)
+def test_what_cannot_be_drawn_ends_with_2_and_the_reason(arguments: tuple[str, ...], says: str) -> None:
+    answer = _dartboard("draw", *arguments)
+    assert answer.exit_code == 2
+    assert says in _said(answer)

@@ -1,0 +1,111 @@
+"""`dartboard draw`: a picture of a cell, a known one, a file's or a job's; of a search also how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+from uuid import UUID
+
+import typer
+
+from client.options import DEFAULT_URL, Json, Key, Url
+
+if TYPE_CHECKING:
+    from client.sdk import Dartboard
+    from darts_core.drawing.animation import Frame
+    from darts_core.primitives import Family
+
+_SUFFIXES = (".svg", ".png", ".gif")
+
+
+def draw(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="NAME|ID|FILE", help="A known genotype; a search or an evaluation; or in any format."),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|png|gif")],
+    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="Of a known one, or of a file's.")] = "cnn",
+    epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
+    dark: Annotated[
+        bool, typer.Option("--dark", help="PNG and GIF on dark; SVG follows the page it stands in.")
+    ] = False,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Draw a cell: normal and reduction cell, or the recurrent one, with the full names of the operations.
+
+    A GIF of a search shows its epochs one after the other.
+    """
+    from client.output import print_json
+
+    if output.suffix.lower() not in _SUFFIXES:
+        raise typer.BadParameter(f"{output.name} does not end in {', '.join(_SUFFIXES)}", param_hint="--output")
+    if output.suffix.lower() == ".gif" and epoch is not None:
+        raise typer.BadParameter("a GIF shows all epochs", param_hint="--epoch")
+    frames = list(_frames(source, family, epoch, url, key, every=output.suffix.lower() == ".gif"))
+    picture = _drawn(frames, output.suffix.lower(), dark=dark)
+    output.write_bytes(picture)
+    if json:
+        print_json({"file": str(output), "bytes": len(picture), "frames": len(frames)})
+    else:
+        typer.echo(str(output))
+
+
+def _drawn(frames: list[Frame], suffix: str, *, dark: bool) -> bytes:
+    from client.errors import DartboardError
+    from darts_core.drawing import ThemeName, scene_of, to_svg
+    from darts_core.drawing.animation import to_gif
+    from darts_core.drawing.raster import to_png
+    from darts_core.errors import DrawingError
+
+    theme: ThemeName = "dark" if dark else "light"
+    try:
+        if suffix == ".gif":
+            return to_gif(frames, theme)
+        scene = scene_of(frames[-1].cells, frames[-1].title)
+        return to_svg(scene).encode() if suffix == ".svg" else to_png(scene, theme)
+    except DrawingError as error:
+        raise DartboardError(str(error)) from error
+
+
+def _frames(
+    source: str, family: Family, epoch: int | None, url: str, key: str | None, *, every: bool
+) -> Iterator[Frame]:
+    from client.genotypes import cell_of, find_genotype, id_of
+    from client.sdk import Dartboard
+    from darts_core.drawing import cells_of
+    from darts_core.drawing.animation import Frame
+
+    job_id = id_of(source)
+    if job_id is not None:
+        with Dartboard(url, key) as dartboard:
+            yield from _frames_of_job(dartboard, job_id, epoch, every=every)
+        return
+    genotype = cell_of(find_genotype(source, epoch, family, url, key))
+    # A genotype in full would be no title.
+    title = Path(source).stem if len(source) <= 100 and "(" not in source and "{" not in source else ""
+    yield Frame(title, cells_of(genotype))
+
+
+def _frames_of_job(dartboard: Dartboard, job_id: UUID, epoch: int | None, *, every: bool) -> Iterator[Frame]:
+    from darts_core.drawing import cells_of, epoch_title
+    from darts_core.drawing.animation import Frame
+    from darts_core.genotypes import family_of, parse
+
+    job = dartboard.job(job_id)
+    if job.kind != "search":
+        if "genotype" not in job.spec:
+            raise typer.BadParameter(f"a {job.kind} has no cell of its own: draw its checkpoint's search or evaluation")
+        yield Frame(job.name or "", cells_of(parse(job.spec["genotype"], family_of(job.spec))))
+        return
+    epochs = dartboard.epochs(job.id)
+    chosen = [e for e in epochs if every or e.epoch == (epoch or epochs[-1].epoch)]
+    if not chosen:
+        ended = f"its epochs so far: {epochs[-1].epoch}" if epochs else "none has ended yet"
+        raise typer.BadParameter(f"there is no such epoch of this search; {ended}", param_hint="ID")
+    for found in chosen:
+        assert found.genotype is not None
+        cells = cells_of(parse(found.genotype, family_of(job.spec)), found.alphas, job.spec["primitives"])
+        yield Frame(epoch_title(found.epoch, job.spec["epochs"], found.metrics), cells)
