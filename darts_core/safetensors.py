@@ -6,6 +6,7 @@ data without holes).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,12 +29,17 @@ def write_header(to: IO[bytes], tensors: Mapping[str, tuple[str, tuple[int, ...]
     to.write(len(text).to_bytes(8, "little") + text)
 
 
-def write(path: Path, tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]]) -> None:
-    """A file of tensors given as (dtype as safetensors names it, shape, little-endian bytes). Raises OSError."""
+def write(path: Path, tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]]) -> str:
+    """A file of tensors given as (dtype as safetensors names it, shape, little-endian bytes); gives its sha256.
+
+    Raises OSError.
+    """
     with path.open("wb") as file:
         write_header(file, {name: (dtype, shape, len(data)) for name, (dtype, shape, data) in tensors.items()})
         for _, _, data in tensors.values():
             file.write(data)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weights_of(file: TorchFile) -> dict[str, StoredTensor]:

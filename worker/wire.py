@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.schemas.scores import ScoreResult
+from api.schemas.scores import ScoreResult, TextScoreResult
 from darts_core.genotypes import to_json
 from darts_core.scoring import ScoreReport
+from darts_core.text_scoring import TextScoreReport
 from darts_core.training.reports import EpochReport
 
-Report = EpochReport | ScoreReport
+Report = EpochReport | ScoreReport | TextScoreReport
 
 
 def file_name(report: Report) -> str:
     """What the report's file is called in the store."""
-    return "logits.safetensors" if isinstance(report, ScoreReport) else f"epoch-{report.epoch}.pt"
+    return "logits.safetensors" if isinstance(report, ScoreReport | TextScoreReport) else f"epoch-{report.epoch}.pt"
 
 
 def fields_of(report: Report) -> dict[str, Any]:
@@ -28,6 +29,11 @@ def fields_of(report: Report) -> dict[str, Any]:
             confusion=report.confusion,
         )
         return {**common, "result": result}
+    if isinstance(report, TextScoreReport):
+        text = TextScoreResult(
+            words=len(report.targets), vocabulary=report.words, unknown=report.unknown, columns=report.columns
+        )
+        return {**common, "result": text}
     genotype = None if report.genotype is None else to_json(report.genotype)
     alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
     return {**common, "genotype": genotype, "alphas": alphas}

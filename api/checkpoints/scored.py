@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
 from api.artifacts import Stored
@@ -16,20 +17,24 @@ from api.schemas.jobs import JobKind
 from api.schemas.scores import ScoreCreate
 from darts_core.configs.score import ScoredCheckpoint
 from darts_core.data.catalogue import BUILT_IN
+from darts_core.genotypes import family_of
+from darts_core.primitives import Family
 
 
 @dataclass(frozen=True)
 class Found:
     """job_id: of the evaluation or search that the file is of.
 
-    dataset, dataset_checksum: what it was trained on, as far as that is known.
+    dataset, checksum: what it was trained on, as far as that is known. columns: that a language model was tested in.
     """
 
     checkpoint: ScoredCheckpoint
     stored: Stored
     job_id: UUID | None
+    family: Family
     dataset: str | None
-    dataset_checksum: str | None
+    checksum: str | None
+    columns: int | None = None
 
 
 class Sources:
@@ -64,20 +69,24 @@ class Sources:
         return await self._of_job(job, checkpoint)
 
     async def _of_job(self, job: Job, checkpoint: Checkpoint) -> Found:
-        if job.spec["family"] == "rnn":
-            raise invalid(
-                f"{job.kind}_id",
-                "is of a language model, which scores do not measure: see its metrics' test_perplexity",
-            )
+        stored = Stored(checkpoint.key, checkpoint.sha256, checkpoint.size)
+        family = family_of(job.spec)
+        if family == "rnn":
+            scored = ScoredCheckpoint(id=str(checkpoint.id), source=_source(job), sha256=checkpoint.sha256)
+            columns = job.spec.get("test_batch_size", job.spec["validation_batch_size"])
+            return Found(scored, stored, job.id, family, job.spec["dataset"], job.spec.get("text_checksum"), columns)
         info = BUILT_IN.get(job.spec["dataset"]) or await self._datasets.info_of_spec(job.spec)
         scored = ScoredCheckpoint(
             id=str(checkpoint.id),
-            source="evaluation" if job.kind == JobKind.EVALUATION else "search",
+            source=_source(job),
             sha256=checkpoint.sha256,
             classes=info.classes if info else None,
         )
-        stored = Stored(checkpoint.key, checkpoint.sha256, checkpoint.size)
-        return Found(scored, stored, job.id, job.spec["dataset"], job.spec.get("dataset_checksum"))
+        return Found(scored, stored, job.id, family, job.spec["dataset"], job.spec.get("dataset_checksum"))
+
+
+def _source(job: Job) -> Literal["evaluation", "search"]:
+    return "evaluation" if job.kind == JobKind.EVALUATION else "search"
 
 
 def _of_upload(upload: Upload) -> Found:
@@ -90,4 +99,4 @@ def _of_upload(upload: Upload) -> Found:
         classes=upload.about["classes"],
     )
     stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
-    return Found(scored, stored, None, upload.about["dataset"], upload.about["dataset_checksum"])
+    return Found(scored, stored, None, "cnn", upload.about["dataset"], upload.about["dataset_checksum"])

@@ -1,4 +1,4 @@
-"""Scores: measure a checkpoint on a data set's test images, take its logits."""
+"""Scores: measure a checkpoint on a data set's test images or test text, take its logits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.scores import ScoreCreate
 from api.views import job_out
-from darts_core.configs import ScoreConfig
+from darts_core.configs import RnnScoreConfig, ScoreConfig
 
 router = job_router(JobKind.SCORE)
 
@@ -45,19 +45,25 @@ async def create_score(
     return job_out(submitted.job)
 
 
-async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreConfig:
+async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreConfig | RnnScoreConfig:
+    if body.family not in (None, found.family):
+        raise invalid("family", f"the checkpoint is of family {found.family!r}")
     dataset = body.dataset or found.dataset
     if dataset is None:
         raise invalid("dataset", "is needed: this checkpoint does not say what it was trained on")
-    given = body.scoring(dataset).model_dump(exclude_unset=True)
+    given = body.scoring(dataset, found.family)
+    if found.family == "rnn":
+        if body.dataset is None and body.text_checksum is None:
+            given["text_checksum"] = found.checksum
+        return RnnScoreConfig(**{"batch_size": found.columns, **given}, checkpoint=found.checkpoint).resolved()
     info = await datasets.info(dataset)
-    if body.dataset is None and body.dataset_checksum is None and found.dataset_checksum is not None:
+    if body.dataset is None and body.dataset_checksum is None and found.checksum is not None:
         # The data that it was trained on, not what its name has come to mean since.
-        if info is None or info.checksum != found.dataset_checksum:
+        if info is None or info.checksum != found.checksum:
             raise invalid(
                 "dataset", f"is needed: the data that this checkpoint was trained on is gone, {dataset} is another now"
             )
-        given["dataset_checksum"] = found.dataset_checksum
+        given["dataset_checksum"] = found.checksum
     return ScoreConfig(**given, checkpoint=found.checkpoint).resolved(info)
 
 
@@ -65,6 +71,10 @@ async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreC
 @router.get("/{job_id}/logits", response_class=Response, responses=FILE_ANSWERS)
 async def download_logits(request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store) -> Response:
     """A safetensors file of `logits`, float32 (N, classes), and `labels`, int64 (N,), in the data set's own order.
+
+    Of a language model, whose logits would be a number for each word of the vocabulary, it holds what perplexities and
+    ensembles need of them: `log_probabilities`, float32 (N,), of the words that came, and `targets`, int64 (N,), their
+    numbers in the vocabulary, in the text's order.
 
     409 while the score has not ended.
     """

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Table, Text
-from api.schemas.scores import ScoreResult
+from api.schemas.scores import ScoreResult, TextScoreResult
 from darts_core.genotypes import family_of, parse, to_json
 
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
@@ -108,7 +108,7 @@ class EpochReport(_Message):
     seconds: Number = Field(ge=0)
     genotype: StoredGenotype | None = None
     alphas: dict[str, Table] | None = None
-    result: ScoreResult | None = None
+    result: ScoreResult | TextScoreResult | None = None
     checkpoint: FileName = Field(description="the epoch's file: a checkpoint, of a score its logits")
     sha256: Sha256
 

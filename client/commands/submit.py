@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
 
+Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Of the cell; cnn unless given.")]
 Dataset = Annotated[str | None, typer.Option(help="One of `dartboard datasets`, or folder:NAME.")]
 Preset = Annotated[str | None, typer.Option(help="Where unset values come from.")]
 Epochs = Annotated[int | None, typer.Option()]
@@ -21,9 +22,12 @@ Detach = Annotated[bool, typer.Option("--detach", "-d", help="Only queue it and 
 
 
 def search(
-    dataset: Annotated[str, typer.Option(help="One of `dartboard datasets`, or folder:NAME.")] = "digits",
+    dataset: Annotated[
+        str | None, typer.Option(help="One of `dartboard datasets`, or folder:NAME; digits, of rnn python-docs.")
+    ] = None,
+    family: Family = None,
     preset: Preset = None,
-    space: Annotated[str | None, typer.Option(help="darts, space1, space2 or space3.")] = None,
+    space: Annotated[str | None, typer.Option(help="darts, space1 to space3; of rnn rnn or rnn_space1.")] = None,
     order: Annotated[int | None, typer.Option(help="1, or 2 for the unrolled gradient.")] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -42,7 +46,8 @@ def search(
     """Search for a cell."""
     body = fields(
         set_,
-        dataset=dataset,
+        family=family,
+        dataset=dataset or ("python-docs" if family == "rnn" else "digits"),
         preset=preset,
         space=space,
         order=order,
@@ -61,6 +66,7 @@ def search(
 def evaluate(
     source: Annotated[str, typer.Argument(help="A search's id, a genotype's name or text, or a file that holds one.")],
     dataset: Dataset = None,
+    family: Family = None,
     preset: Preset = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -79,6 +85,7 @@ def evaluate(
     body = fields(
         set_,
         **_source(source),
+        family=family,
         dataset=dataset,
         preset=preset,
         epochs=epochs,
@@ -96,7 +103,7 @@ def score(
     source: Annotated[
         str, typer.Argument(help="An evaluation's, a search's or a checkpoint's id, or a file, which is uploaded.")
     ],
-    dataset: Annotated[str | None, typer.Option(help="Its test images are measured; the checkpoint's own.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Its test part is measured; the checkpoint's own.")] = None,
     epoch: Annotated[str | None, typer.Option(help="Of an evaluation or a search: best, last or a number.")] = None,
     genotype: Annotated[
         str | None, typer.Option(help="Of a file that is a state_dict of the DARTS authors: a name, a file or a text.")
@@ -110,7 +117,7 @@ def score(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Measure a checkpoint on a data set's test images."""
+    """Measure a checkpoint on a data set's test images, or test text."""
     given = fields(set_, dataset=dataset, epoch=epoch, batch_size=batch_size, name=name, priority=priority)
     _submit("score", {**_scored(source, genotype, url, key), **given}, url, key, detach=detach, json=json)
 

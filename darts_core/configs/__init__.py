@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 from darts_core.configs.evaluation import EvaluationConfig
 from darts_core.configs.rnn_evaluation import RnnEvaluationConfig
+from darts_core.configs.rnn_score import RnnScoreConfig
 from darts_core.configs.rnn_search import RnnSearchConfig
 from darts_core.configs.score import ScoreConfig
 from darts_core.configs.search import SearchConfig
@@ -15,6 +16,7 @@ __all__ = [
     "AnyConfig",
     "EvaluationConfig",
     "RnnEvaluationConfig",
+    "RnnScoreConfig",
     "RnnSearchConfig",
     "ScoreConfig",
     "SearchConfig",

@@ -129,12 +129,6 @@ def test_known_recurrent_genotypes_are_found_by_family(http: httpx.Client) -> No
     assert http.get("/genotypes/NASNet", params={"family": "rnn"}).status_code == 404
 
 
-def test_scores_of_language_models_are_refused_clearly(http: httpx.Client, searched: str) -> None:
-    answer = http.post("/scores", json={"search_id": searched})
-    assert answer.status_code == 422
-    assert "is of a language model" in answer.json()["detail"]
-
-
 @pytest.mark.parametrize(
     ("path", "models"),
     [

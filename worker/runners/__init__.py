@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from api.schemas.jobs import JobKind
 from darts_core.control import Control
 from darts_core.scoring import ScoreReport
+from darts_core.text_scoring import TextScoreReport
 from darts_core.training.reports import EpochReport
 
 
@@ -17,7 +18,7 @@ class Runner(Protocol):
 
     def __call__(
         self, spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control, gpus: int
-    ) -> Iterator[EpochReport] | Iterator[ScoreReport]:
+    ) -> Iterator[EpochReport] | Iterator[ScoreReport] | Iterator[TextScoreReport]:
         """Raises what darts_core raises."""
 
 

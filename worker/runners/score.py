@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from darts_core.configs import ScoreConfig
+from darts_core.configs import RnnScoreConfig, ScoreConfig
 from darts_core.control import Control
 from darts_core.errors import CheckpointError
 from darts_core.scoring import ScoreReport, run_score
+from darts_core.text_scoring import TextScoreReport, run_text_score
 
 
 def run(
     spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control, gpus: int = 1
-) -> Iterator[ScoreReport]:
+) -> Iterator[ScoreReport] | Iterator[TextScoreReport]:
     """One report, made on one device. What it measures comes where other jobs have what they resume from."""
     if resume_from is None:
         raise CheckpointError("the checkpoint to measure is gone: queue a new score of another one")
+    if spec["family"] == "rnn":
+        return run_text_score(RnnScoreConfig(**spec), resume_from, data_root=data_root, control=control)
     return run_score(ScoreConfig(**spec), resume_from, data_root=data_root, control=control)

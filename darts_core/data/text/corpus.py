@@ -41,6 +41,11 @@ def load_text(dataset: str, data_root: Path, checksum: str | None = None) -> Tex
     The vocabulary is built of the training part alone. Raises DataError that names the cause and the way out, also
     when the content is not what the checksum stands for.
     """
+    return numbered(load_lines(dataset, data_root, checksum))
+
+
+def load_lines(dataset: str, data_root: Path, checksum: str | None = None) -> TextLines:
+    """The same before words become numbers."""
     name = text_folder_of(dataset)
     lines = python_docs.read() if name is None else folders.read(name, data_root)
     if checksum not in (None, lines.checksum):
@@ -49,7 +54,7 @@ def load_text(dataset: str, data_root: Path, checksum: str | None = None) -> Tex
             f"{dataset} has the checksum {lines.checksum} here{here}, the spec was made for {checksum}: the texts "
             "differ; run it where the text is the same, or make a new spec"
         )
-    return numbered(lines)
+    return lines
 
 
 def numbered(lines: TextLines) -> TextData:

@@ -1,0 +1,55 @@
+"""The spec of a language model's score: a checkpoint, measured on a test text. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from darts_core.configs.score import ScoredCheckpoint
+from darts_core.configs.text import columns_problems, fill_text, text_problems
+from darts_core.errors import ConfigError
+
+
+class RnnScoringConfig(BaseModel):
+    """How to measure a language model, whichever it is. Its own vocabulary holds, not the text's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    family: Literal["rnn"] = "rnn"
+    dataset: str = Field(max_length=120, description="its test text is measured", examples=["python-docs"])
+    text_checksum: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="of the text's content; a worker whose text differs refuses"
+    )
+    text_version: str | None = Field(
+        None, max_length=60, description="of `python-docs`: the Python whose text it is; filled in when the job is made"
+    )
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=65_536,
+        description="columns that the text is cut into, each of which starts without context; unset: as many as the "
+        "checkpoint's own training tests with",
+    )
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; unset: one a core of the first worker")
+    deterministic: bool | None = Field(
+        None, description="bit-for-bit repeatable on the same hardware; unset: on a CPU yes, on a GPU no"
+    )
+
+
+class RnnScoreConfig(RnnScoringConfig):
+    """A score, with the checkpoint known."""
+
+    checkpoint: ScoredCheckpoint
+    epochs: Literal[1] = Field(1, description="one pass over the test text")
+
+    def resolved(self) -> RnnScoreConfig:
+        """The same spec with every value filled in that can be known without the text. Raises ConfigError."""
+        problems = text_problems(self.dataset)
+        values = self.model_dump()
+        fill_text(values)
+        if self.batch_size is not None:
+            problems += columns_problems({"test_batch_size": self.batch_size}, self.dataset)
+        if problems:
+            raise ConfigError(problems)
+        return RnnScoreConfig(**values)
