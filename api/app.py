@@ -28,7 +28,19 @@ from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
 from api.jobs.workers import WorkerService
 from api.limits import BodyLimit
-from api.routes import checkpoints, datasets, evaluations, genotypes, jobs, operation, scores, searches, worker
+from api.pictures.drawer import Drawer
+from api.routes import (
+    checkpoints,
+    datasets,
+    evaluations,
+    genotypes,
+    jobs,
+    operation,
+    pictures,
+    scores,
+    searches,
+    worker,
+)
 from api.security import CurlJson, LocalOnly
 from api.settings import Settings, get_settings
 from api.version import VERSION
@@ -49,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(CurlJson)
     app.add_middleware(BodyLimit)
     app.add_middleware(LocalOnly)
-    for module in (searches, evaluations, scores, jobs, genotypes, checkpoints, datasets, operation, worker):
+    for module in (searches, pictures, evaluations, scores, jobs, genotypes, checkpoints, datasets, operation, worker):
         app.include_router(module.router)
     openapi.install(app)
     return app
@@ -74,6 +86,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.datasets = DatasetService(database, artifacts, checker, settings.data_root)
     state.reader = Reader(database)
     state.genotypes = GenotypeRegistry(database)
+    state.drawer = Drawer(artifacts)
     state.uploads = UploadService(database, artifacts)
     state.claims = ClaimService(database, artifacts, waker, settings.lease_seconds)
     state.workers = WorkerService(database, waker, settings.presence_seconds)

@@ -7,18 +7,21 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import Depends, Header, Query, Response
 from fastapi.responses import PlainTextResponse
 
+from api.pictures.answers import SVG
 from api.problems import ProblemError
 from api.schemas.genotypes import AnyGenotypeOut, GenotypeOut, RecurrentGenotypeOut
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import FORMATS, AnyGenotype, Genotype, RecurrentGenotype, to_json
 from darts_core.profile import LanguageShape, Shape, profile, profile_language_model
 
-Format = Literal["json", "python", "mmrazor", "dot"]
+TextFormat = Literal["json", "python", "mmrazor", "dot"]
+Format = TextFormat | Literal["svg"]
 _MEDIA_TYPES: Final[dict[Format, str]] = {
     "json": "application/json",
     "python": "text/x-python",
     "mmrazor": "application/yaml",
     "dot": "text/vnd.graphviz",
+    "svg": SVG,
 }
 TEXT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"content": {media: {"schema": {"type": "string"}} for f, media in _MEDIA_TYPES.items() if f != "json"}}
@@ -46,7 +49,7 @@ _COSTS: Final = (
 
 def genotype_answer(
     genotype: AnyGenotype,
-    wanted: Format,
+    wanted: TextFormat,
     *,
     shape: Shape | LanguageShape | None,
     epoch: int | None = None,

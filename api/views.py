@@ -17,7 +17,7 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
     links = {"self": base, "events": f"{base}/events", "epochs": f"{base}/epochs", "logs": f"{base}/logs"}
     match JobKind(job.kind):
         case JobKind.SEARCH:
-            links |= {"genotype": f"{base}/genotype", "alphas": f"{base}/alphas"}
+            links |= {"genotype": f"{base}/genotype", "alphas": f"{base}/alphas", "progress": f"{base}/progress.gif"}
         case JobKind.EVALUATION:
             links |= {"checkpoint": f"{base}/checkpoint", "checkpoints": f"{base}/checkpoints"}
         case JobKind.SCORE:

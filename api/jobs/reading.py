@@ -10,6 +10,7 @@ from api.database import Database
 from api.jobs.rows import checkpoints_of
 from api.models import Checkpoint, Epoch, Event, Job
 from api.problems import ProblemError, conflict, not_found
+from darts_core.drawing.frames import evenly
 
 
 class Reader:
@@ -36,6 +37,13 @@ class Reader:
         if epoch is None:
             raise conflict(f"no epoch of this {job.kind} has ended yet (it is {job.status}): try again later")
         raise not_found("epoch", epoch)
+
+    async def evenly(self, job: Job, latest: int, most: int) -> list[Epoch]:
+        """At most so many epochs up to `latest`, in order, the first and `latest` among them."""
+        wanted = evenly(range(1, latest + 1), most)
+        query = select(Epoch).where(Epoch.job_id == job.id, Epoch.epoch.in_(wanted)).order_by(Epoch.epoch)
+        async with self._database.transaction() as session:
+            return list(await session.scalars(query))
 
     async def logs(self, job_id: UUID, tail: int) -> list[Event]:
         """The last log lines, in order."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.deps import Genotypes
 from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
+from api.pictures.answers import Pictures
 from api.problems import documented, invalid, not_found
 from api.schemas.genotypes import AnyGenotypeOut, GenotypeCreate, GenotypeList
 from darts_core.errors import GenotypeError
@@ -45,6 +46,7 @@ async def get_known_genotype(
     name: Name,
     wanted: WantedFormat,
     genotypes: Genotypes,
+    pictures: Pictures,
     family: Annotated[Family, Query(description="some names stand for a cell of each")] = "cnn",
     preset: Annotated[
         Literal["cifar10", "imagenet", "ptb", "wt2"] | None,
@@ -52,11 +54,13 @@ async def get_known_genotype(
     ] = None,
 ) -> Response | AnyGenotypeOut:
     """One of them, with the parameters and multiply-adds of its evaluation network."""
-    if family == "cnn":
-        return genotype_answer(await genotypes.get(name), wanted, shape=shape_of(preset or "cifar10"))
-    if name not in KNOWN_RECURRENT:
+    if family == "rnn" and name not in KNOWN_RECURRENT:
         raise not_found("genotype", f"{name!r}; known of family 'rnn': {', '.join(KNOWN_RECURRENT)}")
-    return genotype_answer(KNOWN_RECURRENT[name], wanted, shape=language_shape_of(preset or "ptb"))
+    genotype = KNOWN_RECURRENT[name] if family == "rnn" else await genotypes.get(name)
+    if wanted == "svg":
+        return await pictures.genotype(genotype, name)
+    shape = language_shape_of(preset or "ptb") if family == "rnn" else shape_of(preset or "cifar10")
+    return genotype_answer(genotype, wanted, shape=shape)
 
 
 @router.delete("/{name}", status_code=204, responses=documented(404, 409))

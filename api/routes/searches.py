@@ -8,6 +8,7 @@ from fastapi import Query, Response
 
 from api.deps import Datasets, Jobs, Reading
 from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
+from api.pictures.answers import Pictures
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.genotypes import AnyGenotypeOut
@@ -42,7 +43,13 @@ async def create_search(
 
 @router.get("/{job_id}/genotype", response_model=AnyGenotypeOut, responses=TEXT_ANSWERS | documented(404, 409))
 async def get_genotype(
-    job_id: JobId, jobs: Jobs, reading: Reading, datasets: Datasets, wanted: WantedFormat, epoch: AtEpoch = None
+    job_id: JobId,
+    jobs: Jobs,
+    reading: Reading,
+    datasets: Datasets,
+    pictures: Pictures,
+    wanted: WantedFormat,
+    epoch: AtEpoch = None,
 ) -> Response | AnyGenotypeOut:
     """The cell that the alphas stand for. 409 while no epoch has ended.
 
@@ -50,6 +57,8 @@ async def get_genotype(
     """
     job = await jobs.get(job_id, JobKind.SEARCH)
     found = await reading.epoch(job, epoch)
+    if wanted == "svg":
+        return await pictures.epoch(job, found)
     assert found.genotype is not None
     family = family_of(job.spec)
     if family == "rnn":

@@ -13,7 +13,7 @@ from client.options import DEFAULT_URL, Json, Key, Url
 
 if TYPE_CHECKING:
     from client.sdk import Dartboard
-    from darts_core.drawing.animation import Frame
+    from darts_core.drawing import Frame
     from darts_core.primitives import Family
 
 _SUFFIXES = (".svg", ".png", ".gif")
@@ -75,8 +75,7 @@ def _frames(
 ) -> Iterator[Frame]:
     from client.genotypes import cell_of, find_genotype, id_of
     from client.sdk import Dartboard
-    from darts_core.drawing import cells_of
-    from darts_core.drawing.animation import Frame
+    from darts_core.drawing import Frame, cells_of
 
     job_id = id_of(source)
     if job_id is not None:
@@ -90,8 +89,7 @@ def _frames(
 
 
 def _frames_of_job(dartboard: Dartboard, job_id: UUID, epoch: int | None, *, every: bool) -> Iterator[Frame]:
-    from darts_core.drawing import cells_of, epoch_title
-    from darts_core.drawing.animation import Frame
+    from darts_core.drawing import Frame, cells_of, epoch_title
     from darts_core.genotypes import family_of, parse
 
     job = dartboard.job(job_id)

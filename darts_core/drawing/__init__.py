@@ -3,9 +3,10 @@
 `darts_core.drawing.raster` and `darts_core.drawing.animation` need Pillow; nothing else here does.
 """
 
-from darts_core.drawing.cells import CellKind, cells_of, epoch_title
+from darts_core.drawing.cells import CellKind, cells_of
+from darts_core.drawing.frames import Frame, epoch_title
 from darts_core.drawing.palette import ThemeName
 from darts_core.drawing.scene import scene_of
 from darts_core.drawing.svg import to_svg
 
-__all__ = ["CellKind", "ThemeName", "cells_of", "epoch_title", "scene_of", "to_svg"]
+__all__ = ["CellKind", "Frame", "ThemeName", "cells_of", "epoch_title", "scene_of", "to_svg"]

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar
 
 from PIL import Image, ImageColor
 
-from darts_core.drawing.cells import Cell
+from darts_core.drawing.frames import MOST_FRAMES, Frame, evenly
 from darts_core.drawing.palette import THEMES, ThemeName
 from darts_core.drawing.raster import to_image
 from darts_core.drawing.scene import half_widths, scene_of
 
-MEDIA_TYPE: Final = "image/gif"
-MOST_FRAMES: Final = 100
-
 _WHOLE_MS, _SHORTEST_MS, _LONGEST_MS, _LAST_MS = 12_000, 120, 800, 2_500
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One epoch's cells under a title."""
-
-    title: str
-    cells: tuple[Cell, ...]
 
 
 def to_gif(frames: Sequence[Frame], theme: ThemeName = "light") -> bytes:
@@ -54,13 +40,6 @@ def to_gif(frames: Sequence[Frame], theme: ThemeName = "light") -> bytes:
         disposal=1,
     )
     return file.getvalue()
-
-
-def evenly(items: Sequence[T], most: int) -> Sequence[T]:
-    """At most so many of them, the first and the last among them."""
-    if len(items) <= most:
-        return items
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
 def _palette(theme: ThemeName) -> Image.Image:

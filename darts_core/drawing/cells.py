@@ -89,16 +89,6 @@ def cells_of(
     )
 
 
-def epoch_title(epoch: int, epochs: int, metrics: Mapping[str, float]) -> str:
-    """What stands above the cells of a search after an epoch: how far it is, and how good on validation data."""
-    title = f"Epoch {epoch} of {epochs}"
-    if (accuracy := metrics.get("validation_accuracy")) is not None:
-        return f"{title}: validation accuracy {accuracy:.2f} %"
-    if (perplexity := metrics.get("validation_perplexity")) is not None:
-        return f"{title}: validation perplexity {perplexity:.2f}"
-    return title
-
-
 def _nodes(
     kind: CellKind, edges: tuple[Edge, ...], table: Table | None, primitives: Sequence[str]
 ) -> tuple[tuple[Operation, ...], ...]:

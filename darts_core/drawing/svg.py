@@ -8,7 +8,6 @@ from html import escape
 from darts_core.drawing.palette import THEMES, ThemeName
 from darts_core.drawing.scene import Group, Line, Scene, Shape, Words
 
-MEDIA_TYPE = "image/svg+xml"
 _FONTS = "ui-sans-serif, system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 

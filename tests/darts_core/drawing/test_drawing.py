@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image, ImageChops
 
-from darts_core.drawing import cells_of, epoch_title, scene_of, to_svg
-from darts_core.drawing.animation import MOST_FRAMES, Frame, evenly, to_gif
+from darts_core.drawing import Frame, cells_of, epoch_title, scene_of, to_svg
+from darts_core.drawing.animation import to_gif
 from darts_core.drawing.curves import sharpest
+from darts_core.drawing.frames import MOST_FRAMES, evenly
 from darts_core.drawing.layout import layout_of
 from darts_core.drawing.palette import THEMES, Colours, role_of
 from darts_core.drawing.raster import to_image, to_png

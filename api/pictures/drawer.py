@@ -1,0 +1,91 @@
+"""Draws cells without holding anybody else up: SVG on a thread, GIF in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from api.artifacts import Artifacts
+from api.child import ChildDiedError, ask
+from api.problems import ProblemError
+from darts_core.drawing import CellKind, ThemeName, cells_of, epoch_title, scene_of, to_svg
+from darts_core.errors import DrawingError
+from darts_core.genotypes import AnyGenotype, family_of
+from darts_core.genotypes.derive import Table
+
+# A hundred frames take seconds.
+_WITHIN_SECONDS: Final = 120.0
+# Graphviz is a process for each layout that is not known yet.
+_SVGS_AT_ONCE: Final = 4
+_log = structlog.get_logger(__name__)
+
+
+class Drawer:
+    """Few at a time, so that no crowd of readers takes the machine from the workers beside it."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._threads = asyncio.Semaphore(_SVGS_AT_ONCE)
+        self._process = asyncio.Semaphore(1)
+
+    async def svg(
+        self,
+        genotype: AnyGenotype,
+        title: str,
+        cell: CellKind | None = None,
+        alphas: Mapping[str, Table] | None = None,
+        primitives: Sequence[str] = (),
+    ) -> str:
+        """All the genotype's cells, or one of them. Raises ProblemError 500 where nothing can be drawn."""
+
+        def drawn() -> str:
+            cells = cells_of(genotype, alphas, primitives)
+            return to_svg(scene_of([c for c in cells if cell in (None, c.kind)], title))
+
+        async with self._threads:
+            try:
+                return await asyncio.to_thread(drawn)
+            except DrawingError as error:
+                raise _broken(str(error)) from error
+
+    async def gif(self, spec: Mapping[str, Any], epochs: Sequence[Any], theme: ThemeName) -> bytes:
+        """Of these epochs of a search. Raises ProblemError 500 where it cannot be drawn, 503 when it takes too long."""
+        order = {
+            "family": family_of(spec),
+            "primitives": spec["primitives"],
+            "theme": theme,
+            "epochs": [
+                {
+                    "title": epoch_title(epoch.epoch, spec["epochs"], epoch.metrics),
+                    "genotype": epoch.genotype,
+                    "alphas": epoch.alphas,
+                }
+                for epoch in epochs
+            ],
+        }
+        async with self._process:
+            with self._artifacts.workspace() as work:
+                file = (work / "progress.gif").absolute()
+                try:
+                    said = await ask(
+                        "api.pictures.animating",
+                        order | {"to": str(file)},
+                        stderr=work / "stderr",
+                        within_seconds=_WITHIN_SECONDS,
+                    )
+                except TimeoutError as error:
+                    detail = f"drawing took longer than {_WITHIN_SECONDS:g} s: try again when the machine is less busy"
+                    raise ProblemError(503, detail, headers={"Retry-After": "60"}) from error
+                except ChildDiedError as error:
+                    _log.error("animation_died", code=error.code, stderr=error.trace)
+                    raise _broken(f"exit code {error.code}; the service's log has the details") from error
+                if "error" in said:
+                    raise _broken(said["error"])
+                return await asyncio.to_thread(file.read_bytes)
+
+
+def _broken(why: str) -> ProblemError:
+    return ProblemError(500, f"the picture cannot be drawn: {why}")

@@ -1,0 +1,49 @@
+"""What a search stands at, and how it came there, as pictures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api.deps import Jobs, Reading
+from api.pictures.answers import GIF_ANSWERS, SVG_ANSWERS, Pictures
+from api.problems import ProblemError, documented
+from api.routes.collection import JobId
+from api.routes.searches import AtEpoch
+from api.schemas.jobs import JobKind
+from darts_core.drawing import CellKind, ThemeName
+from darts_core.drawing.frames import MOST_FRAMES
+from darts_core.genotypes import family_of
+
+router = APIRouter(prefix="/searches", tags=["searches"], responses=documented(404, 409, 422, 503))
+_CELLS = {"cnn": ("normal", "reduce"), "rnn": ("recurrent",)}
+
+
+@router.get("/{job_id}/cells/{cell}.svg", response_class=Response, responses=SVG_ANSWERS)
+async def get_cell_picture(
+    job_id: JobId, cell: CellKind, jobs: Jobs, reading: Reading, pictures: Pictures, epoch: AtEpoch = None
+) -> Response:
+    """One cell, its lines as wide as the alphas make them. 409 while no epoch has ended, 404 for the other family's."""
+    job = await jobs.get(job_id, JobKind.SEARCH)
+    family = family_of(job.spec)
+    if cell not in _CELLS[family]:
+        there = " and ".join(f"{name}.svg" for name in _CELLS[family])
+        raise ProblemError(404, f"a search of family {family!r} has no {cell} cell; it has {there}")
+    return await pictures.epoch(job, await reading.epoch(job, epoch), cell)
+
+
+@router.get("/{job_id}/progress.gif", response_class=Response, responses=GIF_ANSWERS)
+async def get_progress_picture(
+    job_id: JobId,
+    jobs: Jobs,
+    reading: Reading,
+    pictures: Pictures,
+    theme: Annotated[ThemeName, Query(description="of the page around it")] = "light",
+) -> Response:
+    """All cells, epoch after epoch: at most 100 frames, evenly chosen. 409 while no epoch has ended."""
+    job = await jobs.get(job_id, JobKind.SEARCH)
+    latest = await reading.epoch(job, None)
+    if known := pictures.known_progress(job, latest, theme):
+        return known
+    return await pictures.progress(job, await reading.evenly(job, latest.epoch, MOST_FRAMES), theme)
