@@ -15,7 +15,7 @@ from darts_core.drawing.palette import FACTORISED, LEGEND, role_of
 
 # Lines in pixels: without alphas, and by an operation's weight from 0 to 1 with them.
 PLAIN_WIDTH: Final = 2.0
-_THINNEST, _THICKEST = 1.0, 8.0
+_THINNEST, _THICKEST = 1.0, 7.0
 
 _EDGE: Final = 20.0  # between the outermost line and the picture's rim
 _TITLE: Final = 34.0
@@ -69,7 +69,7 @@ class Line:
         if tip is None:
             return None
         along = (tip[0] - base[0], tip[1] - base[1])
-        half = max(3.6, self.width / 2 + 2.2) / (math.hypot(*along) or 1.0)
+        half = max(3.6, self.width / 2 + 2.8) / (math.hypot(*along) or 1.0)
         across = (-along[1] * half, along[0] * half)
         return tip, (base[0] + across[0], base[1] + across[1]), (base[0] - across[0], base[1] - across[1])
 
@@ -197,7 +197,7 @@ def _said(cell: Cell, operation: Operation) -> str:
 
 def _usual_half_width(cell: Cell) -> float:
     # Measured over random cells: few of as many nodes need more.
-    return 60.0 + 24.0 * len(cell.nodes) if cell.recurrent else 124.0 + 28.0 * len(cell.nodes)
+    return 60.0 + 24.0 * len(cell.nodes) if cell.recurrent else 130.0 + 30.0 * len(cell.nodes)
 
 
 def _legend(cells: Sequence[Cell], middle: float, y: float) -> list[Group]:

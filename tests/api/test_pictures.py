@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 from xml.etree import ElementTree
@@ -145,6 +146,16 @@ def test_progress_is_a_gif_with_a_frame_an_epoch(request: pytest.FixtureRequest,
     assert answer.headers["Content-Type"] == "image/gif"
     with Image.open(io.BytesIO(answer.content)) as gif:
         assert gif.n_frames == 2  # type: ignore[attr-defined]
+
+
+def test_others_are_answered_while_a_progress_is_drawn(search: str, service: Any, http: httpx.Client) -> None:
+    with service.http as other, ThreadPoolExecutor(1) as pool:
+        drawing = pool.submit(other.get, f"/searches/{search}/progress.gif")
+        answered = 0
+        while not drawing.done():
+            answered += http.get("/healthz").status_code == 200
+    assert drawing.result().status_code == 200
+    assert answered >= 5
 
 
 def test_progress_comes_in_dark_too(search: str, http: httpx.Client) -> None:
