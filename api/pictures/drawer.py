@@ -16,8 +16,8 @@ from darts_core.errors import DrawingError
 from darts_core.genotypes import AnyGenotype, family_of
 from darts_core.genotypes.derive import Table
 
-# A hundred frames take seconds.
-_WITHIN_SECONDS: Final = 120.0
+# A hundred frames take seconds, on a machine that is busy with searches a minute.
+_WITHIN_SECONDS: Final = 300.0
 # Graphviz is a process for each layout that is not known yet.
 _SVGS_AT_ONCE: Final = 4
 _log = structlog.get_logger(__name__)
