@@ -32,14 +32,14 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
 
 
 def gated(state: Tensor, product: Tensor, activation: Activation, out: Tensor | None = None) -> Tensor:
-    """The new state. state: (B, size). product: (B, 2, size), [c, h], which becomes [sigmoid(c), f(h)]."""
-    gate, candidate = product.unbind(1)
+    """The new state. state: (size, B). product: (2, size, B), [c, h], which becomes [sigmoid(c), f(h)]."""
+    gate, candidate = product.unbind()
     return torch.lerp(state, activation.apply(candidate), gate.sigmoid_(), out=out)
 
 
 def gated_backward(gradient: Tensor, state: Tensor, product: Tensor, activation: Activation) -> Tensor:
     """The gradient of `state` past the product; `product`, as `gated` left it, becomes its own gradient."""
-    gate, value = product.unbind(1)
+    gate, value = product.unbind()
     through = gradient * gate
     difference = (value - state).mul_(gradient)
     value.copy_(activation.backward(through, value))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 class StateNorm:
     """Normalises batches of states one after the other, as one BatchNorm module does.
 
-    inverse: (batches, size), 1 over each batch's deviation.
+    inverse: (batches, size, 1), 1 over each batch's deviation.
     """
 
     def __init__(self, module: nn.BatchNorm1d, batches: int, batch: int) -> None:
@@ -19,18 +19,19 @@ class StateNorm:
         assert module.running_mean is not None
         assert module.running_var is not None
         self._module, self._batch = module, batch
-        self._mean, self._variance = (
-            running.expand(batches, -1) if not module.training else running.new_empty(batches, module.num_features)
-            for running in (module.running_mean, module.running_var)
-        )
-        self.inverse = torch.rsqrt(self._variance + module.eps) if not module.training else self._variance.clone()
+        shape = (batches, module.num_features, 1)
+        if module.training:
+            self._mean, self._variance, self.inverse = module.running_mean.new_empty(3, *shape)
+        else:
+            self._mean = module.running_mean[:, None].expand(shape)
+            self.inverse = torch.rsqrt(module.running_var + module.eps)[:, None].expand(shape)
 
     def forward(self, k: int, x: Tensor, out: Tensor) -> None:
-        """Batch k: (B, size)."""
+        """Batch k: (size, B)."""
         if self._module.training:
-            torch.mean(x, dim=0, out=self._mean[k])
+            torch.mean(x, dim=1, keepdim=True, out=self._mean[k])
             centred = x - self._mean[k]
-            torch.mean(centred.square(), dim=0, out=self._variance[k])
+            torch.mean(centred.square(), dim=1, keepdim=True, out=self._variance[k])
             torch.rsqrt(self._variance[k] + self._module.eps, out=self.inverse[k])
         else:
             centred = x - self._mean[k]
@@ -53,12 +54,12 @@ class StateNorm:
             (module.running_var, self._variance, unbiased),
         ):
             assert running is not None
-            running.mul_(left ** len(seen)).add_(weights @ seen, alpha=factor)
+            running.mul_(left ** len(seen)).add_(weights @ seen[..., 0], alpha=factor)
 
 
 def norm_backward(gradient: Tensor, normalised: Tensor, inverse: Tensor, training: bool, out: Tensor) -> None:
-    """From the gradient of the output to that of the input. All (B, size) but inverse, (size,)."""
+    """From the gradient of the output to that of the input. All (size, B) but inverse, (size, 1)."""
     if training:
-        slope = (gradient * normalised).mean(dim=0)
-        gradient = (gradient - gradient.mean(dim=0)).addcmul_(normalised, slope, value=-1)
+        slope = (gradient * normalised).mean(dim=1, keepdim=True)
+        gradient = (gradient - gradient.mean(dim=1, keepdim=True)).addcmul_(normalised, slope, value=-1)
     torch.mul(gradient, inverse, out=out)
