@@ -9,6 +9,11 @@ from api.schemas.checkpoints import UploadOut
 from api.schemas.datasets import CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
 from api.schemas.jobs import CheckpointOut, EpochOut, JobKind, JobOut, LogLine
 from darts_core.data.catalogue import FOLDER_PRESET, DatasetInfo
+from darts_core.data.text import python_docs
+from darts_core.data.text.catalogue import FOLDER_PRESET as TEXT_FOLDER_PRESET
+from darts_core.data.text.catalogue import TEXT_SETS, text_preset_of
+from darts_core.data.text.lines import vocabulary_of
+from darts_core.rnn_presets import RNN_SEARCH_PRESETS
 
 
 def job_out(job: Job, *, whole: bool = True) -> JobOut:
@@ -67,6 +72,27 @@ def built_in_out(info: DatasetInfo) -> DatasetOut:
     )
 
 
+def built_in_text(name: str) -> DatasetOut:
+    """A text that needs no upload."""
+    return DatasetOut(
+        name=name,
+        kind="text",
+        source="built-in",
+        state=DatasetState.READY,
+        **_text_fields(name),
+        preset=text_preset_of(name, RNN_SEARCH_PRESETS),
+    )
+
+
+def _text_fields(name: str) -> dict[str, Any]:
+    if name in TEXT_SETS:
+        info = TEXT_SETS[name]
+        return {"words": info.words, "sizes": Sizes(train=info.train, valid=info.valid, test=info.test)}
+    here = python_docs.read()
+    counts = {part: sum(len(line) + 1 for line in lines) for part, lines in here.lines.items()}
+    return {"words": len(vocabulary_of(here.lines["train"])), "sizes": Sizes(**counts), "checksum": here.checksum}
+
+
 def dataset_out(dataset: Dataset) -> DatasetOut:
     """An uploaded one."""
     return DatasetOut(**_dataset_fields(dataset))
@@ -91,7 +117,12 @@ def _dataset_fields(dataset: Dataset) -> dict[str, Any]:
         "created_at": dataset.created_at,
         "checked_at": dataset.checked_at,
     }
-    if info := dataset.info:
+    if dataset.kind == "text":
+        fields["preset"] = TEXT_FOLDER_PRESET
+        if info := dataset.info:
+            counts = {part: info[part] for part in Sizes.model_fields}
+            fields |= {"sizes": counts, "words": info["words"], "unknown": info["unknown"]}
+    elif info := dataset.info:
         fields |= {
             "classes": len(info["classes"]),
             "class_names": info["classes"],

@@ -14,6 +14,7 @@ import torch
 from api.schemas.worker import Claim, Claimed, EpochReport, Fail, Finish, PartialReport, Release
 from client.worker_api import AttemptApi, DamagedError, RefusedError, UnreachableError, WorkerApi, WorkerApiError
 from darts_core import checkpoints
+from darts_core.data.uploaded import uploaded_checksum
 from darts_core.errors import RankLost, Stopped
 from worker import datasets
 from worker.attempt_log import AttemptLog
@@ -91,7 +92,7 @@ class Attempt:
         claimed = self._claimed
         torch.set_num_threads(claimed.threads)
         resume_from = self._fetch_checkpoint()
-        if checksum := claimed.spec.get("dataset_checksum"):
+        if checksum := uploaded_checksum(claimed.spec):
             datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
         start = f" from epoch {claimed.resume.epoch}" if claimed.resume else ""
         if claimed.resume and claimed.resume.step:

@@ -126,7 +126,7 @@ def _problem(mode: int, size: int, limits: Limits) -> str | None:
     if not stat.S_ISREG(mode):
         return "is no regular file"
     if size > limits.file_bytes:
-        return f"has {size:,} bytes, more than the {limits.file_bytes:,} that one image may have"
+        return f"has {size:,} bytes, more than the {limits.file_bytes:,} that one file may have"
     return None
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,21 +17,35 @@ _MOST_MEMORY: Final = 4 * 2**30
 
 
 def check(order: dict[str, Any]) -> dict[str, Any]:
-    """order: `source`, `folder` (whether it is one), `work` (a directory for the result), `size`, `limits`.
+    """order: `source`, `folder` (whether it is one), `work` (a directory for the result), `size`, `kind`, `limits`.
 
-    The result has the `report`, and either the `error` or what `packing.pack` says of the file `work`/packed.
+    The result has the `report`, and either the `error` or the `kind` and what `packing.pack` or `texts.pack_text` says
+    of the file `work`/packed. Without a kind, files called like a text's are one where there is no image.
     """
-    from api.datasets.archives import entries, folder_entries
-    from api.datasets.limits import Limits, UnusableError
+    from api.datasets.archives import Entry, entries, folder_entries
+    from api.datasets.limits import Limits, OnlyTextError, UnusableError
     from api.datasets.packing import pack
     from api.datasets.report import Report
+    from api.datasets.texts import pack_text
 
     limits, report, work = Limits(**order["limits"]), Report(), Path(order["work"])
-    source = Path(order["source"])
-    found = folder_entries(source, limits) if order["folder"] else entries(source, limits)
+    source, kind = Path(order["source"]), order.get("kind")
+
+    def found() -> Iterator[Entry]:
+        return folder_entries(source, limits) if order["folder"] else entries(source, limits)
+
     try:
-        with (work / "spool").open("w+b") as spool:
-            packed = pack(found, spool, work / "packed", size=order["size"], limits=limits, report=report)
+        packed: dict[str, Any] = {}
+        if kind != "text":
+            try:
+                with (work / "spool").open("w+b") as spool:
+                    packed = pack(found(), spool, work / "packed", size=order["size"], limits=limits, report=report)
+            except OnlyTextError:
+                if kind is not None or order["size"] is not None:
+                    raise
+                report = Report()
+        if not packed:
+            packed = pack_text(found(), work / "packed", report=report)
     except UnusableError as error:
         return {"error": str(error), "report": report.to_json()}
     except OSError as error:
@@ -38,7 +53,10 @@ def check(order: dict[str, Any]) -> dict[str, Any]:
             raise
         return {"error": f"the artifact store has no room left ({error.strerror}): free some space and upload again"}
     except MemoryError:
-        return {"error": "checking it needs too much memory: scale the images down", "report": report.to_json()}
+        return {
+            "error": "checking it needs too much memory: bring less at once, images scaled down",
+            "report": report.to_json(),
+        }
     return {**packed, "report": report.to_json()}
 
 

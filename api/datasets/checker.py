@@ -70,6 +70,7 @@ class DatasetChecker:
                     await asyncio.to_thread(self._artifacts.adopt, work / "packed", packed_key(found["checksum"]))
             dataset.report = found.get("report")
             dataset.error = found.get("error")
+            dataset.kind = found.get("kind", dataset.kind)
             dataset.state = DatasetState.FAILED if dataset.error else DatasetState.READY
             dataset.checksum, dataset.size, dataset.info = (found.get(k) for k in ("checksum", "size", "info"))
             dataset.checked_at = func.clock_timestamp()  # now() is when the check began
@@ -83,4 +84,5 @@ class DatasetChecker:
         source = self._artifacts.file(upload) if upload else folder_below(self._data_root, request["path"])
         if source is None or not source.exists():
             return {"error": f"{'the uploaded file' if upload else request['path']} is gone: bring the set again"}
-        return await run_check(source, work, size=request["size"], limits=self._limits, within_seconds=self._within)
+        wanted = {"size": request["size"], "kind": request.get("kind")}
+        return await run_check(source, work, wanted, limits=self._limits, within_seconds=self._within)

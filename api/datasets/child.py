@@ -15,10 +15,13 @@ _log = structlog.get_logger(__name__)
 
 
 async def run_check(
-    source: Path, work: Path, *, size: int | None, limits: Limits, within_seconds: float
+    source: Path, work: Path, wanted: dict[str, Any], *, limits: Limits, within_seconds: float
 ) -> dict[str, Any]:
-    """What `check` found; an `error` also when it died or took too long. The packed file is work/packed."""
-    order = _order(source, work, size, limits)
+    """What `check` found; an `error` also when it died or took too long. The packed file is work/packed.
+
+    wanted: the `size` and `kind` that were asked for, each None for none.
+    """
+    order = _order(source, work, limits) | wanted
     try:
         return await ask("api.datasets.check", order, stderr=work / "stderr", within_seconds=within_seconds)
     except TimeoutError:
@@ -28,12 +31,11 @@ async def run_check(
         return {"error": f"the check broke down (exit code {error.code}); the service's log has the details"}
 
 
-def _order(source: Path, work: Path, size: int | None, limits: Limits) -> dict[str, Any]:
+def _order(source: Path, work: Path, limits: Limits) -> dict[str, Any]:
     return {
         # The child works elsewhere.
         "source": str(source.absolute()),
         "folder": source.is_dir(),
         "work": str(work.absolute()),
-        "size": size,
         "limits": asdict(limits),
     }

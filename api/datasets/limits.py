@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Limits:
     """unpacked_bytes: of the whole archive. entries: in it. ratio: unpacked bytes for each byte of the archive, which
-    counts from `ratio_from` bytes on. file_bytes, pixels: of one image. packed_bytes: of all decoded images.
+    counts from `ratio_from` bytes on. file_bytes: of one file. pixels: of one image. packed_bytes: of all decoded
+    images.
     """
 
     unpacked_bytes: int = 64 * 2**30
@@ -23,3 +24,7 @@ class Limits:
 
 class UnusableError(Exception):
     """Nothing can be made of the upload; the message says why, and the way out."""
+
+
+class OnlyTextError(UnusableError):
+    """There is no image in it, but a file called like a text's part."""

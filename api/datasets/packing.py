@@ -14,8 +14,9 @@ import numpy as np
 
 from api.datasets.archives import Entry
 from api.datasets.layout import Place, arrange
-from api.datasets.limits import Limits, UnusableError
+from api.datasets.limits import Limits, OnlyTextError, UnusableError
 from api.datasets.report import Report, printable
+from api.datasets.texts import FILES
 from darts_core.data.decoding import SUFFIXES, Pixels, decode
 from darts_core.data.held_out import TEST_SHARE, VALID_SHARE, held_out_indices
 from darts_core.data.packed import PARTS, Layout, write
@@ -24,7 +25,6 @@ from darts_core.errors import DataError
 # Each of the two reduction cells halves an image, and something has to be left.
 SMALLEST_SIDE: Final = 4
 _SHARES: Final = {"test": TEST_SHARE, "valid": VALID_SHARE}
-_TEXT_PARTS: Final = frozenset({"train.txt", "valid.txt", "test.txt"})
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def pack(
     labels = {part: parts[part].labels for part in PARTS}
     written = write(out, layout, labels, {part: _pixels(spool, parts[part].images, channels) for part in PARTS})
     return {
+        "kind": "images",
         "checksum": written.checksum,
         "size": written.size,
         "info": {
@@ -89,7 +90,7 @@ def _decoded(
     offset, texts = 0, False
     for entry in entries:
         name = entry.parts[-1]
-        texts = texts or name in _TEXT_PARTS
+        texts = texts or name in FILES
         if entry.problem is not None:
             report.skip(entry.parts, "no file that can be taken", entry.problem)
         elif not any(name.lower().endswith(suffix) for suffix in SUFFIXES):
@@ -109,7 +110,7 @@ def _decoded(
             if offset > limits.packed_bytes:
                 raise _too_much(limits)
     if not images and texts:
-        raise UnusableError("this is a text data set: only images can be uploaded so far")
+        raise OnlyTextError("there is no image in it, but a text: leave kind and size out, or say kind=text")
     if not images:
         raise UnusableError(f"there is no usable image in it{report.most_common}")
     return images

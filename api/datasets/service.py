@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from api.models import Dataset
 from api.problems import ProblemError, conflict, invalid, not_found
 from api.schemas.datasets import DatasetCreate, DatasetState
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo
+from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, is_uploaded_text
+from darts_core.data.uploaded import uploaded_checksum
 
 _NAMES_LISTED = 30
 
@@ -53,9 +55,9 @@ class DatasetService:
 
     def check_new(self, body: DatasetCreate) -> None:
         """Refuse at the door what needs no look at the data. Raises ProblemError."""
-        if body.kind == "text":
-            raise invalid("kind", "text data sets are not taken yet: only images can be uploaded")
-        if body.name in BUILT_IN:
+        if body.kind == "text" and body.size is not None:
+            raise invalid("size", "is of images: a text has none")
+        if body.name in BUILT_IN or not is_uploaded_text(body.name):
             raise conflict(f"{body.name} is a built-in data set: choose another name")
         if body.path is not None and folder_below(self._data_root, body.path) is None:
             message = f"the service sees no folder {body.path!r} below its data root; upload an archive instead"
@@ -69,8 +71,13 @@ class DatasetService:
         dataset = Dataset(
             id=dataset_id,
             name=body.name,
-            kind=body.kind,
-            request={"upload": upload.key if upload else None, "path": body.path, "size": body.size},
+            kind=body.kind or "unknown",
+            request={
+                "upload": upload.key if upload else None,
+                "path": body.path,
+                "size": body.size,
+                "kind": body.kind,
+            },
             state=DatasetState.CHECKING,
             idempotency_key=idempotency_key,
             body_hash=body_hash,
@@ -105,7 +112,7 @@ class DatasetService:
 
     async def delete(self, name: str) -> None:
         """Forget an uploaded set. 409 while it is checked, or an unfinished job uses it."""
-        if name in BUILT_IN:
+        if name in BUILT_IN or not is_uploaded_text(name):
             raise conflict(f"{name} is built in: it cannot be deleted")
         dataset = await self.get(name)
         async with self._database.transaction() as session:
@@ -135,27 +142,53 @@ class DatasetService:
         """
         if name in BUILT_IN or name.startswith(FOLDER_PREFIX):
             return None
+        if name == PYTHON_DOCS or name in TEXT_SETS:
+            raise invalid("dataset", f"{name} is a text: it goes with family rnn")
+        return info_of(await self._usable(name, "images", BUILT_IN))
+
+    async def text_info(self, name: str) -> TextInfo | None:
+        """The same of a text."""
+        if name in BUILT_IN:
+            known = ", ".join([PYTHON_DOCS, *TEXT_SETS])
+            raise invalid("dataset", f"{name} is a set of images, which goes with family cnn; known: {known}")
+        if not is_uploaded_text(name):
+            return None
+        return text_info_of(await self._usable(name, "text", [PYTHON_DOCS, *TEXT_SETS]))
+
+    async def _usable(self, name: str, kind: str, built_in: Iterable[str]) -> Dataset:
         async with self._database.transaction() as session:
             found = await session.scalar(select(Dataset).where(Dataset.name == name))
             if found is None:
-                ready = select(Dataset.name).where(Dataset.state == DatasetState.READY).order_by(Dataset.id.desc())
-                names = [*BUILT_IN, *await session.scalars(ready.limit(_NAMES_LISTED))]
+                ready = select(Dataset.name).where(Dataset.state == DatasetState.READY, Dataset.kind == kind)
+                names = [*built_in, *await session.scalars(ready.order_by(Dataset.id.desc()).limit(_NAMES_LISTED))]
                 known = ", ".join(names)
-                raise invalid("dataset", f"unknown data set {name[:200]!r}; known: {known}, or folder:NAME")
+                what = "text" if kind == "text" else "data set"
+                raise invalid("dataset", f"unknown {what} {name[:200]!r}; known: {known}, or folder:NAME")
         if found.state == DatasetState.CHECKING:
             raise conflict(f"the data set {name} is still being checked: try again when it is ready")
         if found.state == DatasetState.FAILED:
             raise invalid("dataset", f"{name} cannot be used: {found.error}")
-        return info_of(found)
+        if found.kind != kind:
+            goes = "a text: it goes with family rnn" if found.kind == "text" else "of images: it goes with family cnn"
+            raise invalid("dataset", f"{name} is {goes}")
+        return found
 
     async def info_of_spec(self, spec: dict[str, Any]) -> DatasetInfo | None:
         """The same for a job's spec; None, too, for a set that has been deleted since."""
-        checksum = spec.get("dataset_checksum")
+        found = await self._of_spec(spec)
+        return None if found is None else info_of(found)
+
+    async def text_info_of_spec(self, spec: dict[str, Any]) -> TextInfo | None:
+        """The same of a text."""
+        found = await self._of_spec(spec)
+        return None if found is None else text_info_of(found)
+
+    async def _of_spec(self, spec: dict[str, Any]) -> Dataset | None:
+        checksum = uploaded_checksum(spec)
         if checksum is None:
             return None
         async with self._database.transaction() as session:
-            found = await session.scalar(select(Dataset).where(Dataset.checksum == checksum).limit(1))
-        return None if found is None else info_of(found)
+            return await session.scalar(select(Dataset).where(Dataset.checksum == checksum).limit(1))
 
     async def packed(self, checksum: str) -> PackedFile:
         """The file of a ready set. 404 when there is none."""
@@ -171,6 +204,13 @@ def info_of(dataset: Dataset) -> DatasetInfo:
     info = dataset.info or {}
     sizes = {field: info[field] for field in ("height", "width", "channels", "train", "valid", "test")}
     return DatasetInfo(dataset.name, len(info["classes"]), checksum=dataset.checksum, **sizes)
+
+
+def text_info_of(dataset: Dataset) -> TextInfo:
+    """The same of a ready text."""
+    info = dataset.info or {}
+    sizes = {field: info[field] for field in ("words", "train", "valid", "test")}
+    return TextInfo(dataset.name, checksum=dataset.checksum, **sizes)
 
 
 async def _brought_with(session: AsyncSession, key: str | None, body_hash: str) -> Dataset | None:

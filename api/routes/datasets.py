@@ -11,8 +11,9 @@ from api.deps import Datasets, Store
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader
 from api.schemas.datasets import DatasetCreate, DatasetDetail, DatasetList
-from api.views import built_in_out, dataset_detail, dataset_out
+from api.views import built_in_out, built_in_text, dataset_detail, dataset_out
 from darts_core.data.catalogue import BUILT_IN
+from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS
 
 router = APIRouter(prefix="/datasets", tags=["datasets"], responses=documented(422, 503))
 
@@ -42,7 +43,8 @@ _FORM: Final[dict[str, Any]] = {
 async def create_dataset(
     request: Request, datasets: Datasets, store: Store, response: Response, key: IdempotencyKeyHeader = None
 ) -> DatasetDetail:
-    """Bring a data set: class folders in an archive, or a folder under the data root. It is checked afterwards.
+    """Bring a data set: class folders or a text's parts in an archive, or a folder under the data root. It is checked
+    afterwards.
 
     Poll `GET /datasets/{name}` until its state is `ready` or `failed`.
     """
@@ -57,7 +59,8 @@ async def create_dataset(
 async def list_datasets(datasets: Datasets) -> DatasetList:
     """The built-in data sets, then the uploaded ones; `folder:NAME` names any other under the workers' data root."""
     uploaded = [dataset_out(dataset) for dataset in await datasets.list()]
-    return DatasetList(items=[*map(built_in_out, BUILT_IN.values()), *uploaded])
+    texts = map(built_in_text, (PYTHON_DOCS, *TEXT_SETS))
+    return DatasetList(items=[*map(built_in_out, BUILT_IN.values()), *texts, *uploaded])
 
 
 @router.get("/{name}", responses=documented(404))
@@ -65,6 +68,8 @@ async def get_dataset(name: Name, datasets: Datasets) -> DatasetDetail:
     """One of them: how its check stands, or went."""
     if name in BUILT_IN:
         return DatasetDetail(**dict(built_in_out(BUILT_IN[name])))
+    if name == PYTHON_DOCS or name in TEXT_SETS:
+        return DatasetDetail(**dict(built_in_text(name)))
     return dataset_detail(await datasets.get(name))
 
 

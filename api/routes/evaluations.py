@@ -72,7 +72,8 @@ async def _resolve(
     try:
         if isinstance(body, RnnEvaluationCreate):
             text = {name: value for name, value in of_search.items() if name in ("text_checksum", "text_version")}
-            return body.config(dataset=dataset, genotype=genotype, text=text)
+            text_info = await datasets.text_info(dataset)
+            return body.config(dataset=dataset, genotype=genotype, info=text_info, text=text)
         checksum = of_search.get("dataset_checksum")
         info = await datasets.info(dataset)
         genotype = await genotypes.resolve(genotype)

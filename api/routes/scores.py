@@ -55,7 +55,9 @@ async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreC
     if found.family == "rnn":
         if body.dataset is None and body.text_checksum is None:
             given["text_checksum"] = found.checksum
-        return RnnScoreConfig(**{"batch_size": found.columns, **given}, checkpoint=found.checkpoint).resolved()
+        return RnnScoreConfig(**{"batch_size": found.columns, **given}, checkpoint=found.checkpoint).resolved(
+            await datasets.text_info(dataset)
+        )
     info = await datasets.info(dataset)
     if body.dataset is None and body.dataset_checksum is None and found.checksum is not None:
         # The data that it was trained on, not what its name has come to mean since.

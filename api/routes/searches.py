@@ -31,7 +31,7 @@ async def create_search(
     submitted = await jobs.submitted(JobKind.SEARCH, body, key)
     if submitted is None:
         if isinstance(body, RnnSearchCreate):
-            config: SearchConfig | RnnSearchConfig = body.config()
+            config: SearchConfig | RnnSearchConfig = body.config(await datasets.text_info(body.dataset))
         else:
             config = body.config(await datasets.info(body.dataset))
         submitted = await jobs.submit(JobKind.SEARCH, body, config, idempotency_key=key)
@@ -62,7 +62,9 @@ async def get_genotype(
     assert found.genotype is not None
     family = family_of(job.spec)
     if family == "rnn":
-        shape: Shape | LanguageShape | None = language_shape_for(job.spec["dataset"])
+        shape: Shape | LanguageShape | None = language_shape_for(
+            job.spec["dataset"], await datasets.text_info_of_spec(job.spec)
+        )
     else:
         shape = shape_for(job.spec["dataset"], await datasets.info_of_spec(job.spec))
     return genotype_answer(

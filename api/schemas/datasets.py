@@ -25,7 +25,7 @@ class DatasetCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description=NAME_RULE)
-    kind: Literal["images", "text"] = Field("images", description="`text` comes with recurrent cells: refused so far")
+    kind: Literal["images", "text"] | None = Field(None, description="told by the files unless given")
     size: int | None = Field(
         None, ge=4, le=1024, description="scale every image to so many pixels a side, cut to a square around its middle"
     )
@@ -35,7 +35,7 @@ class DatasetCreate(BaseModel):
 
 
 class Sizes(BaseModel):
-    """Images in each part. `valid` is 0 where every run holds out training images of its own."""
+    """Images in each part, or words. `valid` is 0 where every run holds out training images of its own."""
 
     train: int
     valid: int
@@ -69,7 +69,7 @@ class DatasetOut(BaseModel):
     """A data set that specs can name. What is not known yet, or of a failed one, is null."""
 
     name: str
-    kind: str
+    kind: Literal["images", "text", "unknown"] = Field(description="`unknown` until the check has told it")
     source: Literal["built-in", "upload", "path"]
     state: DatasetState
     classes: int | None = None
@@ -81,7 +81,9 @@ class DatasetOut(BaseModel):
     )
     mean: list[float] | None = Field(None, description="of each channel of the training images, scaled to 0..1")
     std: list[float] | None = None
-    checksum: str | None = Field(None, description="sha256 of the packed set: the same images give the same")
+    words: int | None = Field(None, description="of a text: in its vocabulary, which is of the training part alone")
+    unknown: Sizes | None = Field(None, description="of a text: words of each part that the vocabulary lacks")
+    checksum: str | None = Field(None, description="sha256 of the packed set: the same images or words give the same")
     bytes: int | None = Field(None, description="of the packed set")
     preset: str
     error: str | None = Field(None, description="why a failed one cannot be used, and the way out")

@@ -14,6 +14,7 @@ from darts_core.configs import EvaluationConfig, RnnEvaluationConfig
 from darts_core.configs.evaluation import RetrainingConfig
 from darts_core.configs.rnn_evaluation import RnnRetrainingConfig
 from darts_core.data.catalogue import DatasetInfo
+from darts_core.data.text.catalogue import TextInfo
 
 
 class EvaluationCreate(JobFrame, RetrainingConfig):
@@ -60,14 +61,20 @@ class RnnEvaluationCreate(JobFrame, RnnRetrainingConfig):
     )
 
     def config(
-        self, *, dataset: str, genotype: str | dict[str, Any], text: Mapping[str, Any] | None = None
+        self,
+        *,
+        dataset: str,
+        genotype: str | dict[str, Any],
+        info: TextInfo | None,
+        text: Mapping[str, Any] | None = None,
     ) -> RnnEvaluationConfig:
-        """The spec alone, resolved, for this text and cell.
+        """The spec alone, resolved, for this text and cell. info: of an uploaded text.
 
         text: which one the search used (checksum and version). Raises ConfigError or pydantic's ValidationError.
         """
         given = {k: v for k, v in self.given().items() if k in RnnRetrainingConfig.model_fields}
-        return RnnEvaluationConfig(**{**(text or {}), **given, "dataset": dataset, "genotype": genotype}).resolved()
+        given = {**(text or {}), **given, "dataset": dataset, "genotype": genotype}
+        return RnnEvaluationConfig(**given).resolved(info)
 
 
 AnyEvaluationCreate = Annotated[

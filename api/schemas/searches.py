@@ -10,6 +10,7 @@ from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame, Table
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.data.catalogue import DatasetInfo
+from darts_core.data.text.catalogue import TextInfo
 
 
 class SearchCreate(JobFrame, SearchConfig):
@@ -24,10 +25,10 @@ class SearchCreate(JobFrame, SearchConfig):
 class RnnSearchCreate(JobFrame, RnnSearchConfig):
     """Ask for a search of a recurrent cell. Values left out come from the preset."""
 
-    def config(self) -> RnnSearchConfig:
-        """The spec alone, resolved. Raises ConfigError."""
+    def config(self, info: TextInfo | None) -> RnnSearchConfig:
+        """The spec alone, resolved. info: of an uploaded text. Raises ConfigError."""
         given = {k: v for k, v in self.given().items() if k in RnnSearchConfig.model_fields}
-        return RnnSearchConfig(**given).resolved()
+        return RnnSearchConfig(**given).resolved(info)
 
 
 AnySearchCreate = Annotated[

@@ -36,16 +36,16 @@ def list_datasets(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -
     if json:
         print_json(list(datasets))
         return
-    table = Table("name", "source", "state", "classes", "image", "train", "valid", "test", box=None)
+    table = Table("name", "kind", "source", "state", "classes", "image", "words", "train", "valid", "test", box=None)
     for d in datasets:
         counts = [str(n) for n in (d.sizes.train, d.sizes.valid, d.sizes.test)] if d.sizes else ["", "", ""]
-        table.add_row(d.name, d.source, d.state, str(d.classes or ""), _image(d), *counts)
+        table.add_row(d.name, d.kind, d.source, d.state, str(d.classes or ""), _image(d), str(d.words or ""), *counts)
     console.print(table)
 
 
 @app.command("add")
 def add_dataset(
-    path: Annotated[Path, typer.Argument(help="A tar or zip of class folders, or a folder, which is packed.")],
+    path: Annotated[Path, typer.Argument(help="A tar or zip of class folders or a text's parts, or a folder.")],
     name: Annotated[str | None, typer.Option("--name", help="The file's own unless given.")] = None,
     size: Annotated[int | None, typer.Option(help="Scale every image to so many pixels a side.")] = None,
     json: Json = False,
@@ -102,6 +102,13 @@ def _print(dataset: DatasetDetail) -> None:
         console.print(
             f"  {dataset.classes} classes, {_image(dataset)} pixels, {dataset.image.channels} channels; "
             f"{sizes.train:,} training, {sizes.valid:,} validation, {sizes.test:,} test images",
+            soft_wrap=True,
+        )
+    if dataset.sizes and dataset.words:
+        sizes = dataset.sizes
+        console.print(
+            f"  {dataset.words:,} words in the vocabulary; {sizes.train:,} words for training, {sizes.valid:,} for "
+            f"validation, {sizes.test:,} for testing",
             soft_wrap=True,
         )
     if dataset.checksum:

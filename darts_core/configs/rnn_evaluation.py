@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from darts_core.configs.common import NonNegative
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
-from darts_core.data.text.catalogue import text_preset_of
+from darts_core.data.text.catalogue import TextInfo, text_preset_of
 from darts_core.errors import ConfigError, GenotypeError, Problem
 from darts_core.genotypes import RecurrentGenotype, parse, to_json
 from darts_core.presets import preset_values
@@ -61,21 +61,21 @@ class RnnEvaluationConfig(RnnRetrainingConfig):
         """The genotype to build."""
         return parse(self.genotype, "rnn")
 
-    def resolved(self) -> RnnEvaluationConfig:
+    def resolved(self, info: TextInfo | None = None) -> RnnEvaluationConfig:
         """The same spec with every value filled in, from its preset where it says nothing itself.
 
-        Raises ConfigError with everything that is wrong, field by field.
+        info: of an uploaded text. Raises ConfigError with everything that is wrong, field by field.
         """
-        problems = text_problems(self.dataset)
+        problems = text_problems(self.dataset, self.text_checksum, info)
         preset = self.preset or text_preset_of(self.dataset, RNN_EVALUATION_PRESETS)
         values = {**preset_values(RNN_EVALUATION_PRESETS, preset, self.preset_version), **self.given_values()}
-        fill_text(values)
+        fill_text(values, info)
         if values.get("small_batch_size") is None:
             values["small_batch_size"] = values["batch_size"]
         if values["batch_size"] % values["small_batch_size"]:
             problems.append(Problem(("small_batch_size",), f"must divide the batch_size of {values['batch_size']}"))
         batches = {name: values[name] for name in ("batch_size", "validation_batch_size", "test_batch_size")}
-        problems += columns_problems(batches, self.dataset)
+        problems += columns_problems(batches, self.dataset, info)
         if problems:
             raise ConfigError(problems)
         return RnnEvaluationConfig(**values)

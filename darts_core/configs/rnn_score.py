@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.configs.score import ScoredCheckpoint
 from darts_core.configs.text import columns_problems, fill_text, text_problems
+from darts_core.data.text.catalogue import TextInfo
 from darts_core.errors import ConfigError
 
 
@@ -43,13 +44,16 @@ class RnnScoreConfig(RnnScoringConfig):
     checkpoint: ScoredCheckpoint
     epochs: Literal[1] = Field(1, description="one pass over the test text")
 
-    def resolved(self) -> RnnScoreConfig:
-        """The same spec with every value filled in that can be known without the text. Raises ConfigError."""
-        problems = text_problems(self.dataset)
+    def resolved(self, info: TextInfo | None = None) -> RnnScoreConfig:
+        """The same spec with every value filled in that can be known without the text.
+
+        info: of an uploaded one. Raises ConfigError.
+        """
+        problems = text_problems(self.dataset, self.text_checksum, info)
         values = self.model_dump()
-        fill_text(values)
+        fill_text(values, info)
         if self.batch_size is not None:
-            problems += columns_problems({"test_batch_size": self.batch_size}, self.dataset)
+            problems += columns_problems({"test_batch_size": self.batch_size}, self.dataset, info)
         if problems:
             raise ConfigError(problems)
         return RnnScoreConfig(**values)

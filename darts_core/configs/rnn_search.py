@@ -9,7 +9,7 @@ from pydantic import Field
 from darts_core.configs.common import NonNegative, Rate
 from darts_core.configs.search import BatchSize, fill_order, fill_primitives
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
-from darts_core.data.text.catalogue import text_preset_of
+from darts_core.data.text.catalogue import TextInfo, text_preset_of
 from darts_core.errors import ConfigError
 from darts_core.presets import preset_values
 from darts_core.primitives import RNN_SPACES, RnnPrimitive, RnnSpace
@@ -31,19 +31,19 @@ class RnnSearchConfig(TextTrainingConfig):
     alpha_lr: Rate = 3e-3
     alpha_weight_decay: NonNegative = 1e-3
 
-    def resolved(self) -> RnnSearchConfig:
+    def resolved(self, info: TextInfo | None = None) -> RnnSearchConfig:
         """The same spec with every value filled in, from its preset where it says nothing itself.
 
-        Raises ConfigError with everything that is wrong, field by field.
+        info: of an uploaded text. Raises ConfigError with everything that is wrong, field by field.
         """
-        problems = text_problems(self.dataset)
+        problems = text_problems(self.dataset, self.text_checksum, info)
         preset = self.preset or text_preset_of(self.dataset, RNN_SEARCH_PRESETS)
         values = {**preset_values(RNN_SEARCH_PRESETS, preset, self.preset_version), **self.given_values()}
-        fill_text(values)
+        fill_text(values, info)
         problems += fill_primitives(values, RNN_SPACES, "rnn")
         problems += fill_order(values)
         batches = {name: values[name] for name in ("batch_size", "validation_batch_size")}
-        problems += columns_problems(batches, self.dataset)
+        problems += columns_problems(batches, self.dataset, info)
         if problems:
             raise ConfigError(problems)
         return RnnSearchConfig(**values)

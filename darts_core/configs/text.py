@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from darts_core.configs.common import NonNegative, Rate, RunConfig
-from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, text_folder_of
+from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, is_uploaded_text, text_folder_of
 from darts_core.errors import DataError, Problem
 
 
@@ -17,8 +17,8 @@ class TextTrainingConfig(RunConfig):
     family: Literal["rnn"] = "rnn"
     dataset: str = Field(
         max_length=120,
-        description="`python-docs`, a published text, or `folder:NAME` for train/valid/test.txt under the workers' "
-        "data root",
+        description="`python-docs`, a published or an uploaded text, or `folder:NAME` for train/valid/test.txt under "
+        "the workers' data root",
         examples=["python-docs"],
     )
     text_checksum: str | None = Field(
@@ -44,8 +44,18 @@ class TextTrainingConfig(RunConfig):
     precision: Literal["float32"] = "float32"
 
 
-def text_problems(dataset: str) -> list[Problem]:
-    """What is wrong with the text's name, if anything."""
+def text_problems(dataset: str, checksum: str | None, info: TextInfo | None) -> list[Problem]:
+    """What is wrong with the text's name, if anything. info: of an uploaded one, where the caller knows it.
+
+    A name that neither the catalogue nor `info` knows stands for an uploaded text, and needs its checksum.
+    """
+    if info is not None:
+        if checksum in (None, info.checksum):
+            return []
+        message = f"{dataset} is now {info.checksum}, not {checksum}: leave it out to use that"
+        return [Problem(("text_checksum",), message)]
+    if checksum is not None and is_uploaded_text(dataset):
+        return []
     try:
         text_folder_of(dataset)
     except DataError as error:
@@ -53,8 +63,10 @@ def text_problems(dataset: str) -> list[Problem]:
     return []
 
 
-def fill_text(values: dict[str, Any]) -> None:
-    """Record which text `python-docs` is here, unless the spec says so already."""
+def fill_text(values: dict[str, Any], info: TextInfo | None) -> None:
+    """Record which text an uploaded one is, or `python-docs` is here, unless the spec says so already."""
+    if info is not None:
+        values["text_checksum"] = info.checksum
     if values["dataset"] == PYTHON_DOCS:
         from darts_core.data.text import python_docs
 
@@ -63,9 +75,9 @@ def fill_text(values: dict[str, Any]) -> None:
             values |= {"text_checksum": here.checksum, "text_version": here.version}
 
 
-def columns_problems(batches: dict[str, int], dataset: str) -> list[Problem]:
+def columns_problems(batches: dict[str, int], dataset: str, info: TextInfo | None) -> list[Problem]:
     """Whether each batch (by its field's name) leaves columns long enough, in a text whose size is known."""
-    info = TEXT_SETS.get(dataset)
+    info = info or TEXT_SETS.get(dataset)
     if info is None:
         return []  # the worker alone knows the size: it checks again
     sizes = {"batch_size": info.train, "validation_batch_size": info.valid, "test_batch_size": info.test}

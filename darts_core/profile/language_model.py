@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from darts_core.data.text import python_docs
-from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, text_preset_of
+from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, text_preset_of
 from darts_core.data.text.lines import vocabulary_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.genotypes import RecurrentGenotype
@@ -57,12 +57,15 @@ def language_shape_of(
     return replace(base, hidden_size=hidden_size or base.hidden_size, words=words or base.words)
 
 
-def language_shape_for(dataset: str) -> LanguageShape | None:
-    """The language model that the text's own preset trains; None for a text whose words only a worker knows."""
+def language_shape_for(dataset: str, info: TextInfo | None = None) -> LanguageShape | None:
+    """The language model that the text's own preset trains; None for a text whose words only a worker knows.
+
+    info: of an uploaded one.
+    """
     values = preset_values(RNN_EVALUATION_PRESETS, text_preset_of(dataset, RNN_EVALUATION_PRESETS))
     if dataset == PYTHON_DOCS:
         return LanguageShape(values["hidden_size"], len(vocabulary_of(python_docs.read().lines["train"])))
-    info = TEXT_SETS.get(dataset)
+    info = info or TEXT_SETS.get(dataset)
     return None if info is None else LanguageShape(values["hidden_size"], info.words)
 
 

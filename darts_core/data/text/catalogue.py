@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from darts_core.data.catalogue import FOLDER_PREFIX, folder_named_by
+from darts_core.data.catalogue import FOLDER_PREFIX, folder_named_by, is_plain_name
 from darts_core.errors import DataError
 
 PYTHON_DOCS: Final = "python-docs"
@@ -15,14 +15,18 @@ FOLDER_PRESET: Final = "ptb"
 
 @dataclass(frozen=True)
 class TextInfo:
-    """A published text. words: in its vocabulary, <eos> included. train, valid, test: words in each part."""
+    """Sizes of a text. words: in its vocabulary, <eos> included. train, valid, test: words in each part.
+
+    checksum: of an uploaded one's content, None for published ones.
+    """
 
     name: str
     words: int
     train: int
     valid: int
     test: int
-    preset: str
+    preset: str = FOLDER_PRESET
+    checksum: str | None = None
 
 
 # Penn Treebank as Mikolov prepared it; WikiText-2 (arXiv:1609.07843). Their files lie under the data root.
@@ -45,6 +49,11 @@ def text_folder_of(dataset: str) -> str | None:
         return folder_named_by(dataset)
     known = ", ".join([PYTHON_DOCS, *TEXT_SETS])
     raise DataError(f"unknown text {dataset!r}; known: {known}, or folder:NAME for a folder of train/valid/test.txt")
+
+
+def is_uploaded_text(dataset: str) -> bool:
+    """Whether a spec's text can only be an uploaded one: it is called like none that is found by its name."""
+    return dataset != PYTHON_DOCS and dataset not in TEXT_SETS and is_plain_name(dataset)
 
 
 def text_preset_of(dataset: str, presets: Collection[str]) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from darts_core.data.text import folders, python_docs
-from darts_core.data.text.catalogue import text_folder_of
+from darts_core.data.catalogue import upload_path
+from darts_core.data.text import folders, packed, python_docs
+from darts_core.data.text.catalogue import is_uploaded_text, text_folder_of
 from darts_core.data.text.lines import PARTS, UNKNOWN, TextLines, vocabulary_of, words_of
 from darts_core.errors import DataError
 
@@ -36,7 +37,7 @@ class TextData:
 
 
 def load_text(dataset: str, data_root: Path, checksum: str | None = None) -> TextData:
-    """Read a text whole: `python-docs`, a published one or `folder:NAME` under data_root.
+    """Read a text whole: `python-docs`, a published one or `folder:NAME` under data_root, an uploaded one.
 
     The vocabulary is built of the training part alone. Raises DataError that names the cause and the way out, also
     when the content is not what the checksum stands for.
@@ -46,6 +47,8 @@ def load_text(dataset: str, data_root: Path, checksum: str | None = None) -> Tex
 
 def load_lines(dataset: str, data_root: Path, checksum: str | None = None) -> TextLines:
     """The same before words become numbers."""
+    if checksum is not None and is_uploaded_text(dataset):
+        return packed.read(upload_path(data_root, checksum), checksum)
     name = text_folder_of(dataset)
     lines = python_docs.read() if name is None else folders.read(name, data_root)
     if checksum not in (None, lines.checksum):

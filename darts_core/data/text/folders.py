@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from darts_core.data.text.lines import PARTS, TextLines, checksum_of
+from darts_core.data.text.lines import PARTS, TextLines, checksum_of, lines_of
 from darts_core.errors import DataError
 
 LARGEST_BYTES: Final = 2**30
-LONGEST_WORD: Final = 1000
 
 
 def read(name: str, data_root: Path) -> TextLines:
@@ -26,7 +25,7 @@ def read(name: str, data_root: Path) -> TextLines:
     if not folder.is_relative_to(root):
         raise DataError(f"{name} leads out of {root}: put the folder itself there")
     raw = {part: _bytes(folder / f"{part}.txt", root) for part in PARTS}
-    lines = {part: _lines(content, folder / f"{part}.txt") for part, content in raw.items()}
+    lines = {part: lines_of(content, str(folder / f"{part}.txt")) for part, content in raw.items()}
     return TextLines(dict(lines), checksum_of(raw))
 
 
@@ -42,26 +41,3 @@ def _bytes(file: Path, root: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error}") from error
-
-
-def _lines(content: bytes, file: Path) -> list[list[str]]:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file}: line {line} is no UTF-8 (byte {error.start:,} is 0x{content[error.start]:02x}): convert the file"
-        ) from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{file}: line {line} holds a zero byte: this is no text")
-    lines = [line.split() for line in text.removesuffix("\n").split("\n")]
-    for number, words in enumerate(lines, start=1):
-        if (longest := max(map(len, words), default=0)) > LONGEST_WORD:
-            raise DataError(
-                f"{file}: line {number} has a word of {longest:,} characters, more than {LONGEST_WORD:,}: words are "
-                "split by spaces"
-            )
-    if not any(lines):
-        raise DataError(f"{file} holds no word")
-    return lines

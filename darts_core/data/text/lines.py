@@ -16,6 +16,7 @@ PARTS: Final = ("train", "valid", "test")
 
 # Every checkpoint carries the vocabulary, and every step computes a probability for each of its words.
 MOST_WORDS: Final = 500_000
+LONGEST_WORD: Final = 1000
 
 Lines = Sequence[Sequence[str]]
 
@@ -45,6 +46,30 @@ def vocabulary_of(train: Lines) -> tuple[str, ...]:
             f"{UNKNOWN}"
         )
     return tuple(words)
+
+
+def lines_of(content: bytes, file: str) -> list[list[str]]:
+    """The words of each line. Raises DataError, naming the file and the place, for what is no text of words."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{file}: line {line} is no UTF-8 (byte {error.start:,} is 0x{content[error.start]:02x}): convert the file"
+        ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{file}: line {line} holds a zero byte: this is no text")
+    lines = [line.split() for line in text.removesuffix("\n").split("\n")]
+    for number, words in enumerate(lines, start=1):
+        if (longest := max(map(len, words), default=0)) > LONGEST_WORD:
+            raise DataError(
+                f"{file}: line {number} has a word of {longest:,} characters, more than {LONGEST_WORD:,}: words are "
+                "split by spaces"
+            )
+    if not any(lines):
+        raise DataError(f"{file} holds no word")
+    return lines
 
 
 def words_of(lines: Lines) -> Iterable[str]:

@@ -37,13 +37,14 @@ def zip_of(files: Mapping[str, bytes]) -> bytes:
 def checked(tmp_path: Path) -> Check:
     """(archive, size, limits) to the check's result; the packed file is tmp_path/packed."""
 
-    def run(archive: bytes, size: int | None = None, **limits: int) -> dict[str, Any]:
+    def run(archive: bytes, size: int | None = None, kind: str | None = None, **limits: int) -> dict[str, Any]:
         (tmp_path / "upload").write_bytes(archive)
         order = {
             "source": str(tmp_path / "upload"),
             "folder": False,
             "work": str(tmp_path),
             "size": size,
+            "kind": kind,
             "limits": asdict(Limits(**limits)),
         }
         return check(order)
@@ -245,7 +246,6 @@ def test_encrypted_zip_is_refused(checked: Check) -> None:
     ("files", "says"),
     [
         ({"readme.txt": b"x"}, "there is no usable image"),
-        ({"train.txt": b"a b", "valid.txt": b"a", "test.txt": b"a"}, "text data set"),
         ({f"cat/{i}.png": picture(i) for i in range(5)}, "only one class, 'cat'"),
         ({f"{i}.png": picture(i) for i in range(5)}, "no image lies in a class folder"),
         ({"cat/0.png": picture(0), "dog/0.png": picture(1)}, "too few images"),

@@ -106,7 +106,7 @@ def test_unusable_set_is_failed_with_cause_and_cannot_be_searched_on(
     [
         ({"name": "../x"}, 422, "name"),
         ({"name": "digits"}, 409, "built-in"),
-        ({"kind": "text"}, 422, "text data sets are not taken yet"),
+        ({"kind": "text", "size": "8"}, 422, "is of images"),
         ({"size": "2"}, 422, "size"),
         ({"colour": "x"}, 422, "colour"),
         ({"path": "pets"}, 422, "path"),

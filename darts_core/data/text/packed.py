@@ -1,0 +1,50 @@
+"""A checked text as one file: each part's UTF-8 behind a JSON header, in the layout of safetensors.
+
+The same words in the same lines always give the same file, so its SHA-256 stands for the text. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from darts_core.data.text.lines import PARTS, Lines, TextLines, lines_of
+from darts_core.errors import DataError
+from darts_core.safetensors import write as write_safetensors
+
+_LONGEST_HEADER: Final = 2**16
+
+
+def to_bytes(lines: Lines) -> bytes:
+    """Words with one space between them, a line each."""
+    return "".join(f"{' '.join(words)}\n" for words in lines).encode()
+
+
+def write(path: Path, parts: Mapping[str, bytes]) -> str:
+    """Write each of `PARTS`, as `to_bytes` made it; gives the file's sha256. Raises OSError."""
+    return write_safetensors(path, {part: ("U8", (len(parts[part]),), parts[part]) for part in PARTS})
+
+
+def read(path: Path, checksum: str) -> TextLines:
+    """Read a file that `write` made. Raises DataError when its content is not what the checksum stands for."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"the text of checksum {checksum} is not here: {path} is missing") from None
+    found = sha256(content).hexdigest()
+    if found != checksum:
+        raise DataError(f"{path} has the checksum {found}, not {checksum}: remove it, then it is fetched again")
+    try:
+        length = int.from_bytes(content[:8], "little")
+        if length > _LONGEST_HEADER:
+            raise ValueError("its header is too long")
+        header = json.loads(content[8 : 8 + length])
+        places = {part: header[part]["data_offsets"] for part in PARTS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is no packed text of this version: {error}") from error
+    data = memoryview(content)[8 + length :]
+    lines = {part: lines_of(bytes(data[start:end]), f"{path}, {part}") for part, (start, end) in places.items()}
+    return TextLines(dict(lines), checksum)

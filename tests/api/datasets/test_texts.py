@@ -1,0 +1,107 @@
+"""Checking and packing a text, without the service: what an archive's files become, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.datasets.check import check
+from api.datasets.limits import Limits
+from darts_core.data.catalogue import upload_path
+from darts_core.data.text.corpus import load_text
+from darts_core.errors import DataError
+
+from uploads import picture, tar_of
+
+Check = Callable[..., dict[str, Any]]
+TEXT = {"train.txt": b"a b a b\nc  c\n", "valid.txt": b"a c\n", "test.txt": b"b z\n"}
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Check:
+    """(files or archive, kind, limits) to the check's result; the packed file is tmp_path/packed."""
+
+    def run(files: dict[str, bytes] | bytes, kind: str | None = None, **limits: int) -> dict[str, Any]:
+        (tmp_path / "upload").write_bytes(files if isinstance(files, bytes) else tar_of(files))
+        order = {"source": str(tmp_path / "upload"), "folder": False, "work": str(tmp_path)}
+        return check({**order, "size": None, "kind": kind, "limits": asdict(Limits(**limits))})
+
+    return run
+
+
+def placed(tmp_path: Path, checksum: str) -> Path:
+    """The packed file where a worker has it."""
+    place = upload_path(tmp_path / "data", checksum)
+    place.parent.mkdir(parents=True)
+    (tmp_path / "packed").rename(place)
+    return place
+
+
+def test_three_files_become_a_text_with_the_training_parts_vocabulary(checked: Check, tmp_path: Path) -> None:
+    result = checked({f"mine/{name}": content for name, content in TEXT.items()})
+    assert result["kind"] == "text"
+    unknown = {"train": 0, "valid": 0, "test": 1}
+    assert result["info"] == {"words": 5, "train": 8, "valid": 3, "test": 3, "unknown": unknown}
+    placed(tmp_path, result["checksum"])
+    text = load_text("mine", tmp_path / "data", result["checksum"])
+    assert [text.vocabulary[i] for i in text.parts["train"]] == ["a", "b", "a", "b", "<eos>", "c", "c", "<eos>"]
+    assert [text.vocabulary[i] for i in text.parts["test"]] == ["b", "<unk>", "<eos>"]
+    assert text.sizes == {"vocabulary": 5, "train": 8, "valid": 3, "test": 3}
+
+
+def test_same_words_give_the_same_checksum_whatever_the_spaces_and_the_archive(checked: Check) -> None:
+    first = checked(TEXT)
+    spaced = {"x/test.txt": b"\xef\xbb\xbfb\tz \n", "x/train.txt": b"a b a b\r\nc c", "x/val.txt": b" a c\n"}
+    assert checked(spaced)["checksum"] == first["checksum"]
+    assert checked({**TEXT, "test.txt": b"b\nz\n"})["checksum"] != first["checksum"]
+
+
+def test_changed_content_is_refused_by_its_checksum(checked: Check, tmp_path: Path) -> None:
+    place = placed(tmp_path, checksum := checked(TEXT)["checksum"])
+    place.write_bytes(place.read_bytes().replace(b"b z", b"b y"))
+    with pytest.raises(DataError, match="has the checksum"):
+        load_text("mine", tmp_path / "data", checksum)
+
+
+def test_other_files_are_left_out_and_listed(checked: Check) -> None:
+    result = checked({**TEXT, "README": b"hello"})
+    assert result["report"]["causes"] == {"no part of the text": 1}
+    assert result["report"]["files"][0]["file"] == "README"
+
+
+def test_images_beside_a_text_are_images_unless_said_otherwise(checked: Check) -> None:
+    files = {**TEXT, **{f"{label}/{i}.png": picture(10 * i + j) for i in range(9) for j, label in enumerate("ab")}}
+    assert checked(files)["kind"] == "images"
+    assert checked(files, kind="text")["kind"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"train.txt": b"a a", "test.txt": b"a"}, "valid.txt missing"),
+        ({**TEXT, "val.txt": b"a"}, "second file for the valid part"),
+        ({**TEXT, "test.txt": b"a\nb \xff\n"}, "test.txt: line 2 is no UTF-8 (byte 4 is 0xff)"),
+        ({**TEXT, "test.txt": b"a\0b"}, "zero byte"),
+        ({**TEXT, "valid.txt": b" \n\n"}, "valid.txt holds no word"),
+        ({"train.txt": b"a", "x/valid.txt": b"a", "test.txt": b"a"}, "does not lie where the other parts do"),
+        ({**TEXT, "../../etc/train.txt": b"a"}, "leads out of the archive"),
+        ({**TEXT, "train.txt": b"x" * 2000}, "a word of 2,000 characters"),
+    ],
+)
+def test_what_is_no_text_is_refused_with_its_place(checked: Check, files: dict[str, bytes], says: str) -> None:
+    assert says in checked(files, kind="text")["error"]
+
+
+def test_a_text_is_refused_where_images_are_wanted(checked: Check) -> None:
+    assert "no image in it, but a text" in checked(TEXT, kind="images")["error"]
+
+
+def test_the_limits_of_archives_hold_for_texts(checked: Check) -> None:
+    assert "more than the 5 that one file may have" in checked(TEXT, kind="text", file_bytes=5)["error"]
+    assert "more than 2 entries" in checked(TEXT, kind="text", entries=2)["error"]
+    bomb = tar_of({**TEXT, "train.txt": b"a a\n" * 500_000}, "w:gz")
+    assert "times its size" in checked(bomb, kind="text", ratio_from=2**10)["error"]
