@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 
 import uvicorn
+from sqlalchemy.exc import SQLAlchemyError
 
+from api.app import create_app
+from api.database import Database
+from api.keys.service import KeyService
 from api.logs import configure
 from api.security import is_loopback
+from api.settings import Settings, get_settings
 
 
 def main() -> int:
@@ -17,17 +23,15 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
+    settings = get_settings()
     if not is_loopback(arguments.host):
-        print(
-            f"refusing to listen on {arguments.host}: this version has no user keys, so it serves loopback only "
-            "(--host 127.0.0.1); reach it from elsewhere through an SSH tunnel",
-            file=sys.stderr,
-        )
-        return 2
+        settings = settings.model_copy(update={"require_keys": True})
+        if problem := asyncio.run(_why_not_beyond_loopback(settings)):
+            print(f"refusing to listen on {arguments.host}: {problem}", file=sys.stderr)
+            return 2
     configure()
     uvicorn.run(
-        "api.app:create_app",
-        factory=True,
+        create_app(settings),
         host=arguments.host,
         port=arguments.port,
         log_level="warning",
@@ -35,6 +39,25 @@ def main() -> int:
         timeout_graceful_shutdown=2,
     )
     return 0
+
+
+async def _why_not_beyond_loopback(settings: Settings) -> str | None:
+    """None when there is a key to get in with."""
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        if await KeyService(database).has_admin():
+            return None
+    except SQLAlchemyError as error:
+        return (
+            f"the database cannot tell whether there are keys ({type(error).__name__}); check DATABASE_URL, "
+            "run `python -m api.migrate`, then `python -m api.keys create --role admin`"
+        )
+    finally:
+        await database.close()
+    return (
+        "there is no admin's key, so anybody or nobody would get in; make one with `python -m api.keys create --role "
+        "admin`, or serve loopback only (--host 127.0.0.1)"
+    )
 
 
 if __name__ == "__main__":

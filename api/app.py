@@ -27,6 +27,10 @@ from api.jobs.service import JobService
 from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
 from api.jobs.workers import WorkerService
+from api.keys.audit import AuditLog
+from api.keys.guard import Guard
+from api.keys.service import KeyService
+from api.keys.sessions import SessionService
 from api.limits import BodyLimit
 from api.pictures.drawer import Drawer
 from api.routes import (
@@ -35,10 +39,12 @@ from api.routes import (
     evaluations,
     genotypes,
     jobs,
+    keys,
     operation,
     pictures,
     scores,
     searches,
+    session,
     worker,
 )
 from api.security import CurlJson, LocalOnly
@@ -56,12 +62,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
     )
-    app.state.settings = settings or get_settings()
+    settings = app.state.settings = settings or get_settings()
     problems.install(app)
     app.add_middleware(CurlJson)
     app.add_middleware(BodyLimit)
-    app.add_middleware(LocalOnly)
-    for module in (searches, pictures, evaluations, scores, jobs, genotypes, checkpoints, datasets, operation, worker):
+    app.add_middleware(Guard, settings)
+    if not settings.require_keys:
+        app.add_middleware(LocalOnly)
+    people = (searches, pictures, evaluations, scores, jobs, genotypes, checkpoints, datasets)
+    for module in (*people, operation, session, keys, worker):
         app.include_router(module.router)
     openapi.install(app)
     return app
@@ -92,6 +101,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.workers = WorkerService(database, waker, settings.presence_seconds)
     fence = Fence(database, settings.lease_seconds)
     state.heartbeats = HeartbeatService(database, fence, hub, settings.step_event_seconds)
+    state.keys, state.audit = KeyService(database), AuditLog(database)
+    state.sessions = SessionService(database, settings.session_seconds)
     state.attempts = AttemptService(database, artifacts, waker, fence)
     tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker)]
     try:

@@ -19,7 +19,12 @@ from api.jobs.heartbeats import HeartbeatService
 from api.jobs.reading import Reader
 from api.jobs.service import JobService
 from api.jobs.workers import WorkerService
+from api.keys.audit import AuditLog
+from api.keys.principal import LOCAL, Principal, current
+from api.keys.service import KeyService
+from api.keys.sessions import SessionService
 from api.problems import ProblemError
+from api.settings import Settings
 from api.wakeups import Wakeups
 
 
@@ -37,6 +42,10 @@ def _attempt_token(x_attempt_token: Annotated[str | None, Header(max_length=200)
     return x_attempt_token
 
 
+def _caller() -> Principal:
+    return current() or LOCAL
+
+
 Jobs = Annotated[JobService, _service("jobs")]
 Reading = Annotated[Reader, _service("reader")]
 Claims = Annotated[ClaimService, _service("claims")]
@@ -50,4 +59,9 @@ Hub = Annotated[EventHub, _service("hub")]
 Db = Annotated[Database, _service("database")]
 Broker = Annotated[Wakeups, _service("wakeups")]
 Store = Annotated[Artifacts, _service("artifacts")]
+Keys = Annotated[KeyService, _service("keys")]
+Sessions = Annotated[SessionService, _service("sessions")]
+Audit = Annotated[AuditLog, _service("audit")]
+Config = Annotated[Settings, _service("settings")]
+Caller = Annotated[Principal, Depends(_caller)]
 AttemptToken = Annotated[str, Depends(_attempt_token)]

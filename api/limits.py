@@ -22,7 +22,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, its body counted."""
-        if scope["type"] != "http" or _brings_a_file(scope):
+        if scope["type"] != "http" or brings_a_file(scope):
             await self._app(scope, receive, send)
             return
         announced = dict(scope["headers"]).get(b"content-length", b"0")
@@ -43,7 +43,8 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-def _brings_a_file(scope: Scope) -> bool:
+def brings_a_file(scope: Scope) -> bool:
+    """Whether the body is a file, which goes straight to the disk."""
     if "/files/" in scope["path"]:
         return True
     kind = dict(scope["headers"]).get(b"content-type", b"")

@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, Text, 
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from api.keys.principal import current_owner
+
 JsonObject = dict[str, Any]
 
 
@@ -43,10 +45,12 @@ class Job(Base):
         Index("ix_jobs_queue", "pool", text("priority desc"), "id", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_kind", "kind", "id"),
         Index("ix_jobs_labels", "labels", postgresql_using="gin"),
+        Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str]
+    owner: Mapped[str | None] = mapped_column(default=current_owner)
     name: Mapped[str | None]
     labels: Mapped[JsonObject]
     priority: Mapped[int]
@@ -145,6 +149,7 @@ class Upload(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str]
+    owner: Mapped[str | None] = mapped_column(default=current_owner)
     format: Mapped[str]
     sha256: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
@@ -184,6 +189,7 @@ class RegisteredGenotype(Base):
     __tablename__ = "genotypes"
 
     name: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str | None] = mapped_column(default=current_owner)
     family: Mapped[str]
     genotype: Mapped[JsonObject]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -211,6 +217,7 @@ class Dataset(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    owner: Mapped[str | None] = mapped_column(default=current_owner)
     kind: Mapped[str]
     request: Mapped[JsonObject]
     state: Mapped[str]
@@ -223,3 +230,54 @@ class Dataset(Base):
     body_hash: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     checked_at: Mapped[datetime | None]
+
+
+class Key(Base):
+    """An API key, by which requests are known: found by `lookup`, recognised by the hash of the whole.
+
+    What is made with it belongs to `owner`. Limits that are null are the service's. A revoked key keeps its row.
+    """
+
+    __tablename__ = "keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    role: Mapped[str]
+    owner: Mapped[str]
+    lookup: Mapped[str] = mapped_column(unique=True)
+    secret_hash: Mapped[str]
+    queued_jobs: Mapped[int | None]
+    upload_bytes_per_day: Mapped[int | None] = mapped_column(BigInteger)
+    requests_per_second: Mapped[float | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class BrowserSession(Base):
+    """A browser that has shown a key. Only the hash of its cookie is kept."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("ix_sessions_expires", "expires_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("keys.id", ondelete="CASCADE"))
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime]
+
+
+class Audit(Base):
+    """One request that could change something. Refers to rows that may be gone, and outlives them."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_key", "key_id", "id"), Index("ix_audit_job", "job_id", "id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=func.now())
+    method: Mapped[str]
+    path: Mapped[str]
+    status: Mapped[int]
+    key_id: Mapped[UUID | None]
+    owner: Mapped[str | None]
+    role: Mapped[str]
+    job_id: Mapped[UUID | None]

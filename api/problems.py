@@ -80,12 +80,23 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def answer_to(error: Exception, path: str) -> JSONResponse | None:
+    """The answer to what can go wrong before a route is reached; None for what nobody expected."""
+    if isinstance(error, ProblemError):
+        return _answer(error.status, error.detail, error.errors, error.headers)
+    if isinstance(error, _UNREACHABLE) or (isinstance(error, DBAPIError) and _is_shutting_down(error)):
+        return _database_away(error, path)
+    return None
+
+
 def install(app: FastAPI) -> None:
     """Give every error that can leave the app its problem document."""
 
-    @app.exception_handler(ProblemError)
-    async def _own(_: Request, error: ProblemError) -> JSONResponse:
-        return _answer(error.status, error.detail, error.errors, error.headers)
+    async def _answered(request: Request, error: Exception) -> JSONResponse:
+        return answer_to(error, request.url.path) or await _unexpected(request, error)
+
+    for cause in (ProblemError, DBAPIError, *_UNREACHABLE):
+        app.add_exception_handler(cause, _answered)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
@@ -102,21 +113,19 @@ def install(app: FastAPI) -> None:
         detail = "; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in fields)
         return _answer(422, detail, fields)
 
-    for cause in (OperationalError, InterfaceError, PoolTimeout, DriverError, ConnectionError):
-        app.add_exception_handler(cause, _database_away)
-
-    @app.exception_handler(DBAPIError)
-    async def _database(request: Request, error: DBAPIError) -> JSONResponse:
-        # A server that is shutting down ends statements with errors of many classes.
-        if error.connection_invalidated or getattr(error.orig, "sqlstate", "") in {"57P01", "57P02", "57P03"}:
-            return await _database_away(request, error)
-        return await _unexpected(request, error)
-
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _database_away(request: Request, error: Exception) -> JSONResponse:
-    _log.warning("database_unreachable", path=request.url.path, error=type(error).__name__)
+_UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, DriverError, ConnectionError)
+
+
+def _is_shutting_down(error: DBAPIError) -> bool:
+    # A server that is shutting down ends statements with errors of many classes.
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", "") in {"57P01", "57P02", "57P03"}
+
+
+def _database_away(error: Exception, path: str) -> JSONResponse:
+    _log.warning("database_unreachable", path=path, error=type(error).__name__)
     detail = (
         "the database cannot be reached at the moment: try again shortly, with an Idempotency-Key where a job is made, "
         "since it is not known whether this request was done"

@@ -1,36 +1,19 @@
-"""Who may call what. Without keys the service trusts its loopback interface, but no web page that a browser shows.
-
-User keys and roles are not built yet: until then the API refuses to listen anywhere but on loopback.
+"""What browsers can be made to send. Without keys the service trusts its loopback interface, but no web page that a
+browser shows; who may do what with a key is api/keys/'s matter.
 """
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
-from typing import Annotated
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.problems import MEDIA_TYPE, Problem, ProblemError
-
-_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
-
-
-def require_worker(request: Request, authorization: Annotated[str | None, Header()] = None) -> None:
-    """Let workers in, by the key that they share with this service."""
-    key = request.app.state.settings.worker_key
-    if key is None:
-        raise ProblemError(401, "this service has no worker key: set DARTBOARD_WORKER_KEY for it and its workers")
-    scheme, _, given = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.encode(), key.get_secret_value().encode()):
-        raise ProblemError(401, "send the worker key as `Authorization: Bearer <key>`", headers=_CHALLENGE)
-
-
-_CHALLENGE = {"WWW-Authenticate": "Bearer"}
-WorkerOnly = Depends(require_worker)
+from api.keys.rules import SAFE_METHODS
+from api.problems import MEDIA_TYPE, Problem
 
 
 def is_loopback(host: str) -> bool:
@@ -54,16 +37,20 @@ class LocalOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403 or pass the request on."""
-        if scope["type"] == "http":
-            headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
-            if problem := _suspicious(scope["method"], headers):
-                body = Problem(title="Forbidden", status=403, detail=problem).model_dump(exclude_none=True)
-                await JSONResponse(body, 403, media_type=MEDIA_TYPE)(scope, receive, send)
-                return
+        if scope["type"] == "http" and (problem := _suspicious(scope["method"], Headers(scope=scope))):
+            body = Problem(title="Forbidden", status=403, detail=problem).model_dump(exclude_none=True)
+            await JSONResponse(body, 403, media_type=MEDIA_TYPE)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 
-def _suspicious(method: str, headers: dict[str, str]) -> str | None:
+def has_own_origin(headers: Mapping[str, str]) -> bool:
+    """Whether a browser sent this from a page of the service itself."""
+    host = headers.get("host", "")
+    return headers.get("origin") in {f"http://{host}", f"https://{host}"}
+
+
+def _suspicious(method: str, headers: Mapping[str, str]) -> str | None:
     host = headers.get("host", "")
     try:
         name = urlsplit(f"//{host}").hostname or ""
@@ -71,9 +58,8 @@ def _suspicious(method: str, headers: dict[str, str]) -> str | None:
         name = ""
     if not is_loopback(name):
         return f"this service answers on loopback only, not as {host!r}"
-    origin = headers.get("origin")
-    if origin is not None and method not in _SAFE_METHODS and origin not in {f"http://{host}", f"https://{host}"}:
-        return f"requests from the web page {origin!r} are refused"
+    if "origin" in headers and method not in SAFE_METHODS and not has_own_origin(headers):
+        return f"requests from the web page {headers['origin']!r} are refused"
     return None
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.schemas.keys import KeyLimits
+
 
 class Settings(BaseSettings):
     """Read once at start. Times are in seconds."""
@@ -22,6 +24,13 @@ class Settings(BaseSettings):
     # Where `{"path": ...}` of a new data set leads: the workers' data root, where the API shares their machine.
     data_root: Path = Path(".dartboard/datasets")
     worker_key: SecretStr | None = None
+    # Always so where the service listens beyond loopback; on loopback for whoever puts a proxy in front of it.
+    require_keys: bool = False
+    session_seconds: float = Field(12 * 3600.0, gt=0)
+    # What a key may use that has no limits of its own.
+    limit_queued_jobs: int = Field(1000, ge=0, lt=2**31)
+    limit_upload_bytes_per_day: int = Field(200 * 2**30, ge=0, lt=2**63)
+    limit_requests_per_second: float = Field(100.0, gt=0)
     # Heartbeats go out every second: a lease outlasts a long garbage collection or a short network cut.
     lease_seconds: float = Field(20.0, gt=0)
     # How often to look for leases that ran out: small beside a lease, for nothing else is waiting for it.
@@ -36,6 +45,15 @@ class Settings(BaseSettings):
     dataset_max_unpacked_bytes: int = Field(64 * 2**30, gt=0)
     dataset_max_entries: int = Field(2_000_000, gt=0)
     dataset_check_seconds: float = Field(3600.0, gt=0)
+
+    @property
+    def key_limits(self) -> KeyLimits:
+        """The limits of a key that has none of its own."""
+        return KeyLimits(
+            queued_jobs=self.limit_queued_jobs,
+            upload_bytes_per_day=self.limit_upload_bytes_per_day,
+            requests_per_second=self.limit_requests_per_second,
+        )
 
 
 @lru_cache(maxsize=1)

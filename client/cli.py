@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from client.commands import bench, checkpoints, datasets, demo, jobs, local, run, submit, testing, watch
+from client.commands import bench, checkpoints, datasets, demo, jobs, keys, local, run, submit, testing, watch
 from client.commands.draw import draw
 from client.commands.files import download, export, import_
 from client.commands.genotype import genotype, list_genotypes, register
@@ -43,6 +43,7 @@ for verb in ("cancel", "pause", "resume", "retry"):
 app.command("run")(run.run)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(checkpoints.app, name="checkpoints")
+app.add_typer(keys.app, name="keys")
 app.add_typer(bench.app, name="bench")
 
 

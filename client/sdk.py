@@ -23,6 +23,7 @@ from api.schemas.checkpoints import UploadList, UploadOut
 from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
 from api.schemas.genotypes import AnyGenotypeOut, GenotypeList
 from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
+from api.schemas.keys import KeyCreated, KeyLimits, KeyList, KeyOut, Role
 from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from client.connection import Connection
@@ -249,6 +250,26 @@ class Dartboard:
     def remove_dataset(self, name: str) -> None:
         """Forget an uploaded data set."""
         self._connection.send("DELETE", f"/datasets/{_plain(name)}")
+
+    def create_key(self, role: Role | str, owner: str, limits: KeyLimits | None = None) -> KeyCreated:
+        """Make a key, as an admin. Its text is in this answer and nowhere else."""
+        body = {"role": role, "owner": owner, "limits": (limits or KeyLimits()).model_dump(exclude_none=True)}
+        return KeyCreated.model_validate_json(self._connection.send("POST", "/keys", json=body).content)
+
+    def keys(self) -> Iterator[KeyOut]:
+        """All keys, newest first, revoked ones, too."""
+        cursor: str | None = None
+        while True:
+            params = {k: v for k, v in {"cursor": cursor, "limit": 100}.items() if v is not None}
+            page = KeyList.model_validate_json(self._get("/keys", params=params).content)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def revoke_key(self, key_id: Id) -> None:
+        """Refuse a key from now on."""
+        self._connection.send("DELETE", f"/keys/{_safe(key_id)}")
 
     def _act(self, job_id: Id, verb: str) -> JobOut:
         return JobOut.model_validate_json(self._connection.send("POST", f"{self._path(job_id)}/{verb}").content)

@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 from api.artifacts import Artifacts, Stored
 from api.checkpoints.examiner import Examiner
 from api.database import Database, lock_content
+from api.keys.principal import current_owner
 from api.models import Upload
 from api.problems import not_found
 
@@ -26,7 +27,8 @@ class UploadService:
         self._examiner = Examiner(artifacts)
 
     async def take(self, arrived: Stored, name: str, genotype: str | dict[str, Any] | None) -> tuple[Upload, bool]:
-        """Keep a file that has arrived, and give it a row; whether it is new: the same file and genotype are one.
+        """Keep a file that has arrived, and give it a row; whether it is new: of one owner the same file and
+        genotype are one.
 
         Raises ProblemError 422 for what is no checkpoint.
         """
@@ -36,7 +38,7 @@ class UploadService:
         async with self._database.transaction() as session:
             await lock_content(session, arrived.sha256)
             for upload in await session.scalars(select(Upload).where(Upload.sha256 == arrived.sha256)):
-                if upload.about == about:
+                if upload.about == about and upload.owner == current_owner():
                     return upload, False
             upload = Upload(
                 id=uuid7(),

@@ -21,6 +21,7 @@ from api.events.log import append, notify
 from api.jobs.life import move, refused
 from api.jobs.rows import end_attempt, lock_job
 from api.jobs.waker import Waker
+from api.keys.limits import check_queue
 from api.models import Checkpoint, IdempotencyKey, Job
 from api.problems import conflict, invalid, not_found
 from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
@@ -72,7 +73,8 @@ class JobService:
         given: Stored | None = None,
     ) -> Submitted:
         """Queue a job and wake a worker. 409 when the key was used with another body, or the data set is gone;
-        ConfigError when the GPUs asked for cannot share its batches.
+        429 when its owner has as many queued jobs as the API key allows; ConfigError when the GPUs asked for cannot
+        share its batches.
 
         given: a file that the job works on. It gets a copy of its own, as the checkpoint of its epoch 0.
         """
@@ -109,6 +111,7 @@ class JobService:
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
                     await self._artifacts.delete_job(job.id)
                     return Submitted(earlier, replayed=True)
+                await check_queue(session)
                 await hold(session, job.spec)
                 session.add(job)
                 await session.flush()
@@ -186,6 +189,7 @@ class JobService:
 
     async def _requeue(self, job_id: UUID, kind: JobKind, allowed: set[Status], reason: str) -> Job:
         async with self._database.transaction() as session:
+            await check_queue(session)
             job = await self._lock(session, job_id, kind)
             if job.status not in allowed:
                 raise refused(job, Status.QUEUED)

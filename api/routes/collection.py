@@ -13,16 +13,24 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.deps import Hub, Jobs, Reading
 from api.events.stream import follow
 from api.jobs.service import Filters, JobService
+from api.keys.principal import scoped
 from api.models import Job
 from api.problems import documented
 from api.schemas.jobs import EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
 from api.views import epoch_out, job_out, log_line
 
 JobId = Annotated[UUID, Path(description="the job's id")]
-IdempotencyKeyHeader = Annotated[
+_IdempotencyKey = Annotated[
     str | None,
     Header(alias="Idempotency-Key", min_length=1, max_length=200, description="makes a repeated request safe"),
 ]
+
+
+def _scoped_key(key: _IdempotencyKey = None) -> str | None:
+    return scoped(key)
+
+
+IdempotencyKeyHeader = Annotated[str | None, Depends(_scoped_key)]
 # Sequences are 64-bit in the database.
 Sequence = Annotated[int, Query(ge=0, lt=2**63)]
 

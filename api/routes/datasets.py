@@ -17,7 +17,7 @@ from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS
 
 router = APIRouter(prefix="/datasets", tags=["datasets"], responses=documented(422, 503))
 
-Name = Annotated[str, Path(max_length=120)]
+Name = Annotated[str, Path(max_length=120, pattern=r"^[^\x00]*$")]
 _SCHEMA: Final = DatasetCreate.model_json_schema()
 _FORM: Final[dict[str, Any]] = {
     "type": "object",

@@ -17,7 +17,7 @@ from darts_core.primitives import Family
 from darts_core.profile import language_shape_of, shape_of
 
 router = APIRouter(prefix="/genotypes", tags=["genotypes"], responses=documented(422, 503))
-Name = Annotated[str, Path(max_length=100)]
+Name = Annotated[str, Path(max_length=100, pattern=r"^[^\x00]*$")]
 
 
 @router.get("")

@@ -27,12 +27,9 @@ from api.schemas.worker import (
     Sha256,
     StoredFile,
 )
-from api.security import WorkerOnly
 
-router = APIRouter(
-    prefix="/worker", tags=["worker side"], dependencies=[WorkerOnly], responses=documented(401, 422, 503)
-)
-_FENCED = documented(403, 409)
+router = APIRouter(prefix="/worker", tags=["worker side"], responses=documented(422, 503))
+_FENCED = documented(409)
 Name = Annotated[FileName, Path()]
 
 

@@ -103,6 +103,7 @@ class JobOut(BaseModel):
 
     id: UUID
     kind: JobKind
+    owner: str | None = Field(description="who made it; null without keys")
     name: str | None
     labels: dict[str, str]
     priority: int

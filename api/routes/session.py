@@ -1,0 +1,59 @@
+"""Browser sessions: EventSource and links cannot send headers, so a browser trades its key for a cookie."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from api.deps import Caller, Config, Sessions
+from api.keys.principal import Principal
+from api.keys.sessions import COOKIE
+from api.problems import ProblemError
+from api.schemas.keys import SessionOut
+from api.settings import Settings
+
+router = APIRouter(prefix="/session", tags=["session"])
+
+
+@router.post("", status_code=201)
+async def open_session(
+    caller: Caller, settings: Config, sessions: Sessions, request: Request, response: Response
+) -> SessionOut:
+    """Exchange the key in the request's header for an HttpOnly cookie."""
+    if caller.key_id is None or caller.session_id is not None:
+        raise ProblemError(401, "send the key itself, as `Authorization: Bearer <key>` or `X-API-Key: <key>`")
+    opened = await sessions.open(caller.key_id)
+    response.set_cookie(
+        COOKIE,
+        opened.token,
+        max_age=int(settings.session_seconds),
+        httponly=True,
+        samesite="strict",
+        # Without TLS, as on loopback, a browser would not send a secure cookie back.
+        secure=request.url.scheme == "https",
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return _session_out(caller, settings).model_copy(update={"expires_at": opened.expires_at})
+
+
+@router.get("")
+async def get_session(caller: Caller, settings: Config) -> SessionOut:
+    """Who the caller is: a page asks this to know whether it needs a key."""
+    return _session_out(caller, settings)
+
+
+@router.delete("", status_code=204)
+async def close_session(caller: Caller, sessions: Sessions, response: Response) -> None:
+    """Log out."""
+    if caller.session_id is not None:
+        await sessions.close(caller.session_id)
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+
+
+def _session_out(caller: Principal, settings: Settings) -> SessionOut:
+    return SessionOut(
+        role=caller.role,
+        owner=caller.owner,
+        key_id=caller.key_id,
+        expires_at=caller.expires_at,
+        keys_required=settings.require_keys,
+    )

@@ -1,0 +1,83 @@
+"""`dartboard keys`: list, create and revoke API keys, as an admin."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from api.schemas.keys import Role
+from client.options import DEFAULT_URL, Json, Key, Url
+
+app = typer.Typer(help="API keys: list (the default), create, revoke.", invoke_without_command=True)
+
+
+@app.callback()
+def _default(context: typer.Context, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    if context.invoked_subcommand is None:
+        list_keys(json=json, url=url, key=key)
+
+
+@app.command("list")
+def list_keys(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """List all keys, newest first."""
+    from rich.table import Table
+
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        keys = list(dartboard.keys())
+    if json:
+        print_json(keys)
+        return
+    table = Table("id", "role", "owner", "made", "last used", "revoked", box=None)
+    for each in keys:
+        times = (f"{t:%Y-%m-%d %H:%M}" if t else "" for t in (each.created_at, each.last_used_at, each.revoked_at))
+        table.add_row(str(each.id), each.role, each.owner, *times)
+    console.print(table)
+
+
+@app.command("create")
+def create_key(
+    role: Annotated[Role, typer.Option(help="What the key is for.")],
+    owner: Annotated[str, typer.Option(help="Whose the things are that are made with it.")],
+    queued_jobs: Annotated[int | None, typer.Option(min=0, help="That may wait at one time.")] = None,
+    upload_bytes_per_day: Annotated[int | None, typer.Option(min=0)] = None,
+    requests_per_second: Annotated[float | None, typer.Option(min=0.001)] = None,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Make a key and print it, this once. Limits that are not given are the service's."""
+    from api.schemas.keys import KeyLimits
+    from client.output import print_json, remarks
+    from client.sdk import Dartboard
+
+    limits = KeyLimits(
+        queued_jobs=queued_jobs, upload_bytes_per_day=upload_bytes_per_day, requests_per_second=requests_per_second
+    )
+    with Dartboard(url, key) as dartboard:
+        created = dartboard.create_key(role, owner, limits)
+    if json:
+        print_json(created)
+        return
+    # Alone on standard output, so that KEY=$(dartboard keys create ...) is the key.
+    print(created.key)
+    remarks.print(f"{created.id}: {created.role} of {created.owner}; the key is shown this once", style="dim")
+
+
+@app.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Of a key, as `dartboard keys` lists it.")],
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Refuse a key from now on; what was made with it stays its owner's."""
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        dartboard.revoke_key(key_id)
+    print_json({"revoked": key_id}) if json else console.print(f"revoked {key_id}")

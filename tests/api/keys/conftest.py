@@ -1,0 +1,97 @@
+"""A service that wants keys, and keys of every kind for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from api.schemas.jobs import JobOut
+from api.schemas.keys import KeyCreated
+from client.local.stack import LocalStack
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A running service, its first admin's key, and what only its operator knows."""
+
+    url: str
+    admin: str
+    worker_key: str
+    database_url: str
+    log: Path
+
+    def http(self, key: str | None = None, **options: Any) -> httpx.Client:
+        """A client that sends this key, if any."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20, **options)
+
+    def make(self, role: str, owner: str | None = None, **limits: float) -> KeyCreated:
+        """A new key, of an owner of its own unless said."""
+        body = {"role": role, "owner": owner or f"{role}-{uuid4().hex[:8]}", "limits": limits}
+        with self.http(self.admin) as http:
+            answer = http.post("/keys", json=body)
+        assert answer.status_code == 201, answer.text
+        return KeyCreated.model_validate_json(answer.content)
+
+
+def made_on_the_server(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DATABASE_URL": database_url}
+    command = [sys.executable, "-m", "api.keys", "create", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    data = tmp_path_factory.mktemp("guarded")
+    environment = {"DARTBOARD_REQUIRE_KEYS": "true", "DARTBOARD_SWEEP_SECONDS": "0.5"}
+    with LocalStack(data, port=0, workers=0, environment=environment) as stack:
+        api = stack.processes["api"]
+        told = api.command.environment
+        made = made_on_the_server(told["DATABASE_URL"], "--role", "admin", "--owner", "root")
+        assert made.returncode == 0, made.stderr
+        yield Guarded(stack.url, made.stdout.strip(), told["DARTBOARD_WORKER_KEY"], told["DATABASE_URL"], api.log)
+
+
+Person = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def person(guarded: Guarded) -> Iterator[Person]:
+    """A client with a new key of this role."""
+    opened: list[httpx.Client] = []
+
+    def new(role: str, owner: str | None = None, **limits: float) -> httpx.Client:
+        opened.append(guarded.http(guarded.make(role, owner, **limits).key))
+        return opened[-1]
+
+    yield new
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture
+def anonymous(guarded: Guarded) -> Iterator[httpx.Client]:
+    with guarded.http() as http:
+        yield http
+
+
+@pytest.fixture
+def admin(guarded: Guarded) -> Iterator[httpx.Client]:
+    with guarded.http(guarded.admin) as http:
+        yield http
+
+
+def submitted(http: httpx.Client, **fields: Any) -> JobOut:
+    """A search that nobody will run."""
+    answer = http.post("/searches", json={"dataset": "digits", "pool": "nobody", **fields})
+    assert answer.status_code == 201, answer.text
+    return JobOut.model_validate_json(answer.content)

@@ -1,0 +1,128 @@
+"""What is made with a key belongs to its owner."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from ..conftest import Service
+from .conftest import Guarded, Person, submitted
+from checkpoint_files import ours
+from uploads import pets, tar_of
+
+ACTIONS = ("cancel", "pause", "resume", "retry")
+
+
+@pytest.mark.parametrize("action", [*ACTIONS, "patch", "delete"])
+def test_another_users_job_is_read_but_not_changed(person: Person, action: str) -> None:
+    ada, bob = person("user"), person("user")
+    job = submitted(ada)
+    path = f"/searches/{job.id}"
+    if action == "patch":
+        refused = bob.patch(path, json={"priority": 9})
+    elif action == "delete":
+        refused = bob.delete(path)
+    else:
+        refused = bob.post(f"{path}/{action}")
+    assert refused.status_code == 403
+    assert str(job.owner) in refused.json()["detail"]
+    assert bob.get(path).json() == ada.get(path).json()
+
+
+@pytest.mark.parametrize("spelling", ["{0.hex}", "urn:uuid:{0}", "%7B{0}%7D"])
+def test_another_spelling_of_an_id_is_no_way_around_the_owner(person: Person, spelling: str) -> None:
+    ada, bob = person("user"), person("user")
+    job = submitted(ada)
+    assert bob.post(f"/searches/{spelling.format(job.id)}/cancel").status_code in (403, 422)
+    assert ada.get(f"/searches/{job.id}").json()["status"] == "queued"
+
+
+def test_another_collection_is_no_way_around_the_owner(person: Person) -> None:
+    job = submitted(person("user"))
+    assert person("user").post(f"/evaluations/{job.id}/cancel").status_code == 403
+
+
+def test_a_job_shows_its_owner(person: Person) -> None:
+    owner = f"ada-{uuid4().hex[:8]}"
+    ada = person("user", owner)
+    assert submitted(ada).owner == owner
+    assert ada.get("/jobs").json()["items"][0]["owner"] == owner
+
+
+def test_a_new_key_of_the_same_owner_keeps_what_the_old_one_made(guarded: Guarded, admin: httpx.Client) -> None:
+    owner = f"ada-{uuid4().hex[:8]}"
+    old = guarded.make("user", owner)
+    with guarded.http(old.key) as http:
+        job = submitted(http)
+    new = guarded.make("user", owner)
+    admin.delete(f"/keys/{old.id}")
+    with guarded.http(new.key) as http:
+        assert http.post(f"/searches/{job.id}/cancel").status_code == 200
+
+
+def test_an_admin_changes_everybodys_jobs(person: Person, admin: httpx.Client) -> None:
+    job = submitted(person("user"))
+    assert admin.post(f"/searches/{job.id}/cancel").json()["status"] == "cancelled"
+
+
+def test_what_was_made_without_a_key_is_changed_by_admins_only(service: Service, http: httpx.Client) -> None:
+    job = submitted(http)
+    made = http.post("/keys", json={"role": "user", "owner": "ada"}).json()
+    refused = http.post(f"/searches/{job.id}/cancel", headers={"X-API-Key": made["key"]})
+    assert refused.status_code == 403
+    assert http.post(f"/searches/{job.id}/cancel").status_code == 200
+
+
+def test_a_job_that_is_not_there_is_404_for_any_user(person: Person) -> None:
+    assert person("user").post(f"/searches/{uuid4()}/cancel").status_code == 404
+
+
+def test_another_users_data_set_stays(person: Person) -> None:
+    ada, bob, name = person("user"), person("user"), f"pets-{uuid4().hex[:8]}"
+    ada.post("/datasets", data={"name": name}, files={"file": ("pets.tar", tar_of(pets()))})
+    assert bob.delete(f"/datasets/{name}").status_code == 403
+    assert bob.get(f"/datasets/{name}").status_code == 200
+
+
+def test_another_users_genotype_stays(person: Person) -> None:
+    ada, bob, name = person("user"), person("user"), f"cell-{uuid4().hex[:8]}"
+    text = ada.get("/genotypes/DARTS_V2?format=python").text
+    ada.post("/genotypes", json={"name": name, "genotype": text})
+    assert bob.delete(f"/genotypes/{name}").status_code == 403
+    assert ada.delete(f"/genotypes/{name}").status_code == 204
+
+
+def test_a_file_that_two_users_upload_goes_with_neither_alone(person: Person) -> None:
+    ada, bob, content = person("user"), person("user"), ours()
+
+    def upload(http: httpx.Client) -> dict[str, Any]:
+        return dict(http.post("/checkpoints", files={"file": ("my.pt", content)}).json())
+
+    of_ada, of_bob = upload(ada), upload(bob)
+    assert of_ada["id"] != of_bob["id"]
+    assert bob.delete(f"/checkpoints/{of_ada['id']}").status_code == 403
+    assert ada.delete(f"/checkpoints/{of_ada['id']}").status_code == 204
+    assert bob.get(f"/checkpoints/{of_bob['id']}").content == content
+
+
+def test_two_users_who_choose_the_same_idempotency_key_do_not_meet(person: Person) -> None:
+    ada, bob = person("user"), person("user")
+    headers, body = {"Idempotency-Key": uuid4().hex}, {"dataset": "digits", "pool": "nobody"}
+    first, again, of_bob = (h.post("/searches", json=body, headers=headers).json()["id"] for h in (ada, ada, bob))
+    assert first == again != of_bob
+
+
+def test_an_attempts_token_opens_no_other_attempt(guarded: Guarded, person: Person) -> None:
+    pool, claims = f"test-{uuid4().hex[:12]}", []
+    ada, worker = person("user"), person("worker")
+    for _ in range(2):
+        submitted(ada, pool=pool)
+        claims.append(worker.post("/worker/claim", json={"worker": "w", "pool": pool, "threads": 1}).json())
+    first, second = claims
+    path = f"/worker/attempts/{second['attempt_id']}/release"
+    stolen = worker.post(path, headers={"X-Attempt-Token": first["token"]}, json={"n": 1, "reason": "shutdown"})
+    assert stolen.status_code == 403
+    assert ada.get(f"/jobs/{second['job_id']}").json()["status"] == "running"
