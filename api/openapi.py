@@ -57,7 +57,7 @@ def _add_access(operation: dict[str, Any], method: str, path: str, required: boo
         operation["security"] = [*({name: []} for name in _SCHEMES), *([] if required else [{}])]
         answers.add(429)
     if "requestBody" in operation and method not in SAFE_METHODS:
-        answers.add(413)
+        answers |= {400, 413}
     for status, answer in documented(*sorted(answers)).items():
         operation["responses"].setdefault(str(status), answer)
     if role is not None:

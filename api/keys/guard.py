@@ -122,13 +122,21 @@ class Guard:
             return receive
 
         read = 0
+        refusal: ProblemError | None = None
 
         async def counted() -> Message:
-            nonlocal read
+            nonlocal read, refusal
+            if refusal is not None:
+                # Who reads on to let the sender finish must not wait for what may have been the last piece.
+                raise refusal
             message = await receive()
             size = len(message.get("body", b""))
             read += size
-            self._meters.upload(principal, size, total=read)
+            try:
+                self._meters.upload(principal, size, total=read)
+            except ProblemError as error:
+                refusal = error
+                raise
             return message
 
         return counted
