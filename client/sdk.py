@@ -172,9 +172,12 @@ class Dartboard:
         """Save a score's logits (safetensors: `logits` and `labels`) as `download_checkpoint` saves a checkpoint."""
         return download(self._connection, f"/scores/{_safe(score_id)}/logits", to)
 
-    def upload_checkpoint(self, path: Path, genotype: str | None = None) -> UploadOut:
-        """Bring a checkpoint along: one of ours, or a state_dict of the DARTS authors with its genotype."""
-        fields = {} if genotype is None else {"genotype": genotype}
+    def upload_checkpoint(self, path: Path, genotype: str | None = None, dataset: str | None = None) -> UploadOut:
+        """Bring a checkpoint along: one of ours, or a state_dict of the DARTS authors with its genotype.
+
+        dataset: of their language models, the text whose vocabulary theirs is.
+        """
+        fields = {k: v for k, v in {"genotype": genotype, "dataset": dataset}.items() if v is not None}
         with path.open("rb") as file:
             answer = self._connection.send(
                 "POST",

@@ -12,7 +12,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Normalisation, plain_dictionary
+from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Normalisation, plain_dictionary
 from darts_core.configs import EvaluationConfig
 from darts_core.errors import CheckpointError
 from darts_core.genotypes import Genotype, to_json
@@ -27,6 +27,15 @@ _IMAGENET: Final[Normalisation] = {"mean": [0.485, 0.456, 0.406], "std": [0.229,
 _CIFAR10_CLASSES: Final = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
 )  # fmt: skip
+UNKNOWN_ENVIRONMENT: Final[Environment] = {
+    "torch": "unknown",
+    "device": "unknown",
+    "threads": 0,
+    "deterministic": False,
+    "precision": "unknown",
+    "tf32": False,
+    "ranks": 1,
+}
 _COUNTER: Final = ".num_batches_tracked"
 
 
@@ -61,15 +70,7 @@ def read_authors(path: Path, genotype: Genotype, *, dataset: str | None = None) 
         "normalisation": _IMAGENET if imagenet else _CIFAR,
         "image": {"channels": sizes.image_channels, "size": [224, 224] if imagenet else [32, 32]},
         "metrics": {},
-        "environment": {
-            "torch": "unknown",
-            "device": "unknown",
-            "threads": 0,
-            "deterministic": False,
-            "precision": "unknown",
-            "tf32": False,
-            "ranks": 1,
-        },
+        "environment": UNKNOWN_ENVIRONMENT,
         "resume": {},
     }
 

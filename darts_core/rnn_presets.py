@@ -92,7 +92,7 @@ _PYTHON_DOCS: Final[Values] = {
 _PYTHON_DOCS_SEARCH_2: Final[Values] = {**_PYTHON_DOCS_SEARCH, "batch_size": 128}
 _PYTHON_DOCS_2: Final[Values] = {
     **_PYTHON_DOCS,
-    "epochs": 12,
+    "epochs": 10,
     "batch_size": 40,
     "dropout_word": 0.0,
     "dropout_input": 0.1,

@@ -1,14 +1,17 @@
-"""What the keys and shapes of a DARTS evaluation network's `state_dict` say of it. Imports no torch."""
+"""What the keys and shapes of a DARTS network's `state_dict` say of it. Imports no torch."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from darts_core.errors import CheckpointError
+from darts_core.errors import CheckpointError, Problem
 from darts_core.layout import STEM_MULTIPLIER, Stem
+
+# Of their language models: the encoder's weights once more.
+DECODER: Final = "decoder.weight"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def unwrapped(value: Any, file: str) -> dict[str, Any]:
 
 def inferred(shapes: Mapping[str, tuple[int, ...]], file: str) -> Sizes:
     """The network's sizes by its keys and their shapes. Raises CheckpointError that names what is missing."""
-    if any(name.startswith(("encoder.", "rnns.")) for name in shapes):
+    if is_recurrent(shapes):
         raise CheckpointError(f"{file} is a recurrent model's state_dict: a CNN's genotype does not fit it")
 
     def shape(name: str, dimensions: int) -> tuple[int, ...]:
@@ -69,3 +72,58 @@ def inferred(shapes: Mapping[str, tuple[int, ...]], file: str) -> Sizes:
         stem="imagenet" if imagenet else "cifar",
         image_channels=image_channels,
     )
+
+
+@dataclass(frozen=True)
+class RecurrentSizes:
+    """What a language model's shapes say of it. words: in its vocabulary."""
+
+    hidden_size: int
+    words: int
+    nodes: int
+
+
+def is_recurrent(names: Iterable[str]) -> bool:
+    """Whether these are keys of a language model."""
+    return any(name.startswith(("encoder.", "rnns.")) for name in names)
+
+
+def inferred_recurrent(shapes: Mapping[str, tuple[int, ...]], file: str) -> RecurrentSizes:
+    """A language model's sizes by its keys and their shapes. Raises CheckpointError that names what does not fit."""
+    words, size = shapes.get("encoder.weight", (0, 0))[:2] if len(shapes.get("encoder.weight", ())) == 2 else (0, 0)
+    if not words or not size:
+        raise CheckpointError(f"{file} is no state_dict of a DARTS language model: it has no table encoder.weight")
+    nodes = sum(name.startswith("rnns.0._Ws.") for name in shapes)
+    expected: dict[str, tuple[int, ...]] = {
+        "encoder.weight": (words, size),
+        "rnns.0._W0": (2 * size, 2 * size),
+        **{f"rnns.0._Ws.{node}": (size, 2 * size) for node in range(nodes)},
+        "decoder.bias": (words,),
+    }
+    for name, shape in expected.items():
+        if name not in shapes:
+            raise CheckpointError(f"{file} is no state_dict of a DARTS language model: {name} is missing")
+        if shapes[name] != shape:
+            raise CheckpointError(
+                f"{file} is no state_dict of a DARTS language model: {name} is {list(shapes[name])}, expected "
+                f"{list(shape)} with words of {size} numbers; embedding, state and output have to be of one size"
+            )
+    expected[DECODER] = (words, size)
+    unknown = next((name for name in shapes if name not in expected), None)
+    if unknown is not None or shapes.get(DECODER, expected[DECODER]) != expected[DECODER]:
+        raise CheckpointError(f"{file} is no state_dict of a DARTS language model: no place for {unknown or DECODER}")
+    return RecurrentSizes(size, words, nodes)
+
+
+def recurrent_misfit(sizes: RecurrentSizes, nodes: int, dataset: str, words: int | None) -> Problem | None:
+    """Why a language model is not of a genotype of so many nodes, or not of the text's vocabulary; None when it is.
+
+    words: in that vocabulary, None where it is not known.
+    """
+    if sizes.nodes != nodes:
+        message = f"the weights are of {sizes.nodes} nodes, the genotype has {nodes}"
+        return Problem(("genotype",), message)
+    if words is not None and sizes.words != words:
+        message = f"the weights are of {sizes.words:,} words, the vocabulary of {dataset} has {words:,}"
+        return Problem(("dataset",), f"{message}: name the text that it was trained on")
+    return None

@@ -17,7 +17,9 @@ from darts_core.data.text.corpus import encode, load_lines, load_text
 from darts_core.data.text.lines import UNKNOWN, words_of
 from darts_core.data.text.windows import columns, window
 from darts_core.errors import CheckpointError, Stopped
-from darts_core.language_models import TrainedLanguageModel
+from darts_core.genotypes import parse
+from darts_core.language_imports import read_authors_recurrent
+from darts_core.language_models import TrainedLanguageModel, built_language_model
 from darts_core.loading import load
 from darts_core.safetensors import write
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
@@ -92,6 +94,16 @@ def run_text_score(
 
 
 def _model(config: RnnScoreConfig, file: Path, data_root: Path) -> TrainedLanguageModel:
+    if config.checkpoint.format == "authors":
+        assert config.checkpoint.genotype is not None  # the API takes no such file without
+        checkpoint = read_authors_recurrent(
+            file,
+            parse(config.checkpoint.genotype, "rnn"),
+            dataset=config.dataset,
+            data_root=data_root,
+            checksum=config.text_checksum,
+        )
+        return TrainedLanguageModel(built_language_model(checkpoint), checkpoint)
     found = load(file)
     if not isinstance(found, TrainedLanguageModel):
         raise CheckpointError(f"{file} tells images apart: score it with family cnn")

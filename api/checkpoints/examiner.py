@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from api.artifacts import Artifacts
-from api.checkpoints.examining import Examined
+from api.checkpoints.examining import Examined, Text
 from api.child import ChildDiedError, ask
 from api.problems import invalid
 
@@ -26,9 +27,11 @@ class Examiner:
         self._artifacts, self._within = artifacts, within_seconds
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def examine(self, path: Path, name: str, genotype: str | dict[str, Any] | None) -> Examined:
+    async def examine(
+        self, path: Path, name: str, genotype: str | dict[str, Any] | None, text: Text | None
+    ) -> Examined:
         """Raises ProblemError 422 for what cannot be a checkpoint, and for what is not examined in time."""
-        order = {"path": _absolute(path), "name": name, "genotype": genotype}
+        order = {"path": _absolute(path), "name": name, "genotype": genotype, "text": text and asdict(text)}
         try:
             async with self._turns:
                 with self._artifacts.workspace() as work:

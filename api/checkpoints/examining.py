@@ -16,8 +16,9 @@ from typing import Any, Final
 from api.child import serve
 from darts_core.configs.score import CheckpointFormat
 from darts_core.errors import CheckpointError, GenotypeError
-from darts_core.genotypes import parse, to_json
-from darts_core.state_dicts import inferred, unwrapped
+from darts_core.genotypes import AnyGenotype, RecurrentGenotype, family_of, parse, to_json
+from darts_core.primitives import Family
+from darts_core.state_dicts import inferred, inferred_recurrent, is_recurrent, recurrent_misfit, unwrapped
 from darts_core.torch_files import StoredTensor, TorchFile, is_legacy, read_legacy
 
 _MOST_MEMORY: Final = 2**30
@@ -29,16 +30,27 @@ _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Examined:
-    """dataset, dataset_checksum (of an uploaded set) and classes (how many): None where the file does not say.
+    """dataset, dataset_checksum (of its content) and classes (how many): None where the file does not say.
 
-    genotype: JSON.
+    genotype: JSON. words: in a language model's vocabulary.
     """
 
     format: CheckpointFormat
+    family: Family
     dataset: str | None
     dataset_checksum: str | None
     classes: int | None
+    words: int | None
     genotype: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Text:
+    """Whose vocabulary a language model's state_dict has. checksum, words: None where only a worker knows them."""
+
+    dataset: str
+    checksum: str | None
+    words: int | None
 
 
 class UnfitError(Exception):
@@ -49,20 +61,25 @@ class UnfitError(Exception):
         self.field = field
 
 
-def examine(path: Path, name: str, genotype: str | dict[str, Any] | None) -> Examined:
+def examine(path: Path, name: str, genotype: str | dict[str, Any] | None, text: Text | None = None) -> Examined:
     """Raises UnfitError for what cannot be a checkpoint. genotype: in any format, for the authors' files.
+
+    text: for their language models.
 
     Reads the file's index and its instructions, not its tensors; still, some seconds for a large one.
     """
-    cell = _genotype(genotype)
     try:
         if is_legacy(path):
             # The authors' own files are such; ours never were.
-            return _authors(unwrapped(read_legacy(path), name), cell, name)
+            return _authors(unwrapped(read_legacy(path), name), genotype, text, name)
         value = TorchFile(path).value
         if isinstance(value, dict) and value.get("format") == "dartboard":
-            return _ours(value, cell, name)
-        return _authors(unwrapped(value, name), cell, name)
+            if genotype:
+                raise UnfitError("genotype", "is for files in the authors' format: this checkpoint has its own")
+            if text is not None:
+                raise UnfitError("dataset", "is for files in the authors' format: this checkpoint names its own")
+            return _ours(value, name)
+        return _authors(unwrapped(value, name), genotype, text, name)
     except CheckpointError as error:
         raise UnfitError("file", str(error).replace(path.name, name)) from error
     except MemoryError as error:
@@ -72,51 +89,58 @@ def examine(path: Path, name: str, genotype: str | dict[str, Any] | None) -> Exa
 def answer(order: dict[str, Any]) -> dict[str, Any]:
     """order: `examine`'s arguments by name. The fields of Examined, or the `error` and the `field` it is in."""
     try:
-        return asdict(examine(Path(order["path"]), order["name"], order["genotype"]))
+        text = Text(**order["text"]) if order["text"] else None
+        return asdict(examine(Path(order["path"]), order["name"], order["genotype"], text))
     except UnfitError as error:
         # Text out of a pickle may be long, and hold halves of characters, which no answer can.
         said = str(error)[:_LONGEST_MESSAGE].encode(errors="backslashreplace").decode()
         return {"field": error.field, "error": said}
 
 
-def _genotype(text: str | dict[str, Any] | None) -> dict[str, Any] | None:
+def _genotype(text: str | dict[str, Any] | None, family: Family, name: str) -> AnyGenotype:
     if not text:
-        return None
+        why = f"{name} is no checkpoint of ours, and a state_dict does not say its cell"
+        raise UnfitError("genotype", f"is needed: {why}")
     try:
-        return to_json(parse(text))
+        return parse(text, family)
     except GenotypeError as error:
         raise UnfitError("genotype", str(error)) from error
 
 
-def _ours(value: dict[str, Any], cell: dict[str, Any] | None, name: str) -> Examined:
-    if cell is not None:
-        raise UnfitError("genotype", "is for files in the authors' format: this checkpoint has its own")
-    spec, classes = value.get("spec"), value.get("classes")
-    if isinstance(spec, dict) and spec.get("family") == "rnn":
-        raise CheckpointError(f"{name} is a language model: uploads are for networks of images")
-    weights = value.get("weights")
-    complete = isinstance(spec, dict) and isinstance(classes, list) and isinstance(weights, dict) and weights
+def _ours(value: dict[str, Any], name: str) -> Examined:
+    spec, weights = value.get("spec"), value.get("weights")
+    family: Family = family_of(spec) if isinstance(spec, dict) else "cnn"
+    told = "vocabulary" if family == "rnn" else "classes"
+    names = value.get(told)
+    complete = isinstance(spec, dict) and isinstance(names, list) and isinstance(weights, dict) and weights
     if not complete or value.get("kind") not in ("search", "evaluation"):
-        raise CheckpointError(f"{name} is incomplete: a checkpoint has kind, spec, classes and weights")
+        raise CheckpointError(f"{name} is incomplete: a checkpoint has kind, spec, {told} and weights")
     assert isinstance(spec, dict)
-    assert isinstance(classes, list)
+    assert isinstance(names, list)
     assert isinstance(weights, dict)
-    if not classes or not all(isinstance(c, str) and c for c in classes):
-        raise CheckpointError(f"{name} has no usable classes: expected their names")
+    if not names or not all(isinstance(n, str) and n for n in names):
+        raise CheckpointError(f"{name} has no usable {told}: expected their names")
     _check_tensors(weights, name)
-    dataset, checksum = _if(_DATASET, spec.get("dataset")), _if(_CHECKSUM, spec.get("dataset_checksum"))
-    return Examined("dartboard", dataset, checksum, len(classes), _own_genotype(value.get("genotype"), name))
+    return Examined(
+        format="dartboard",
+        family=family,
+        dataset=_if(_DATASET, spec.get("dataset")),
+        dataset_checksum=_if(_CHECKSUM, spec.get("text_checksum" if family == "rnn" else "dataset_checksum")),
+        classes=None if family == "rnn" else len(names),
+        words=len(names) if family == "rnn" else None,
+        genotype=_own_genotype(value.get("genotype"), family, name),
+    )
 
 
 def _if(pattern: re.Pattern[str], value: Any) -> str | None:
     return value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
-def _own_genotype(value: Any, name: str) -> dict[str, Any]:
+def _own_genotype(value: Any, family: Family, name: str) -> dict[str, Any]:
     if not isinstance(value, str | dict):
         raise CheckpointError(f"{name} has no usable genotype: expected text or an object")
     try:
-        return to_json(parse(value))
+        return to_json(parse(value, family))
     except (GenotypeError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{name} has no usable genotype: {error}") from error
 
@@ -126,13 +150,28 @@ def _check_tensors(weights: dict[str, Any], name: str) -> None:
         raise CheckpointError(f"{name} has weights that are no tensors: expected tensors by name")
 
 
-def _authors(tensors: dict[str, Any], cell: dict[str, Any] | None, name: str) -> Examined:
-    if cell is None:
-        why = f"{name} is no checkpoint of ours, and a state_dict does not say its cell"
-        raise UnfitError("genotype", f"is needed: {why}")
+def _authors(tensors: dict[str, Any], genotype: str | dict[str, Any] | None, text: Text | None, name: str) -> Examined:
+    family: Family = "rnn" if is_recurrent(tensors) else "cnn"
+    cell = _genotype(genotype, family, name)
     _check_tensors(tensors, name)
-    sizes = inferred({key: tensor.shape for key, tensor in tensors.items()}, name)
-    return Examined("authors", sizes.dataset, None, sizes.classes, cell)
+    shapes = {key: tensor.shape for key, tensor in tensors.items()}
+    if isinstance(cell, RecurrentGenotype):
+        return _authors_recurrent(shapes, cell, text, name)
+    if text is not None:
+        raise UnfitError("dataset", "is for the state_dict of a language model: this one is of images")
+    sizes = inferred(shapes, name)
+    return Examined("authors", "cnn", sizes.dataset, None, sizes.classes, None, to_json(cell))
+
+
+def _authors_recurrent(
+    shapes: dict[str, tuple[int, ...]], cell: RecurrentGenotype, text: Text | None, name: str
+) -> Examined:
+    if text is None:
+        raise UnfitError("dataset", "is needed: a state_dict does not say which word each of its numbers is of")
+    sizes = inferred_recurrent(shapes, name)
+    if misfit := recurrent_misfit(sizes, len(cell.recurrent), text.dataset, text.words):
+        raise UnfitError(str(misfit.loc[0]), misfit.msg)
+    return Examined("authors", "rnn", text.dataset, text.checksum, None, sizes.words, to_json(cell))
 
 
 if __name__ == "__main__":

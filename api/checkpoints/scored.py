@@ -99,4 +99,6 @@ def _of_upload(upload: Upload) -> Found:
         classes=upload.about["classes"],
     )
     stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
-    return Found(scored, stored, None, "cnn", upload.about["dataset"], upload.about["dataset_checksum"])
+    return Found(
+        scored, stored, None, family_of(upload.about), upload.about["dataset"], upload.about["dataset_checksum"]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -11,12 +11,15 @@ from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
 from api.checkpoints.examiner import Examiner
+from api.checkpoints.examining import Text
 from api.database import Database, lock_content
 from api.keys.principal import current_owner
 from api.models import Upload
 from api.problems import not_found
 
 _LONGEST_NAME = 200
+# What rows say that were made before there were language models.
+_OF_IMAGES: Final = {"family": "cnn", "words": None}
 
 
 class UploadService:
@@ -26,19 +29,21 @@ class UploadService:
         self._database, self._artifacts = database, artifacts
         self._examiner = Examiner(artifacts)
 
-    async def take(self, arrived: Stored, name: str, genotype: str | dict[str, Any] | None) -> tuple[Upload, bool]:
+    async def take(
+        self, arrived: Stored, name: str, genotype: str | dict[str, Any] | None, text: Text | None
+    ) -> tuple[Upload, bool]:
         """Keep a file that has arrived, and give it a row; whether it is new: of one owner the same file and
         genotype are one.
 
-        Raises ProblemError 422 for what is no checkpoint.
+        text: whose vocabulary a language model's state_dict has. Raises ProblemError 422 for what is no checkpoint.
         """
         name = _plain(name)
-        examined = await self._examiner.examine(self._artifacts.path(arrived.key), name, genotype)
+        examined = await self._examiner.examine(self._artifacts.path(arrived.key), name, genotype, text)
         about = {k: v for k, v in asdict(examined).items() if k != "format"}
         async with self._database.transaction() as session:
             await lock_content(session, arrived.sha256)
             for upload in await session.scalars(select(Upload).where(Upload.sha256 == arrived.sha256)):
-                if upload.about == about and upload.owner == current_owner():
+                if {**_OF_IMAGES, **upload.about} == about and upload.owner == current_owner():
                     return upload, False
             upload = Upload(
                 id=uuid7(),

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from api.artifacts import Stored
 from api.checkpoints.intake import take
 from api.checkpoints.uploads import key_of
-from api.deps import Genotypes, Jobs, Reading, Store, Uploads
+from api.deps import Datasets, Genotypes, Jobs, Reading, Store, Uploads
 from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer, stored_answer
 from api.multipart import drain
 from api.problems import conflict, documented
@@ -27,6 +27,10 @@ _FORM = {
             "type": "string",
             "description": "of the authors' state_dict: a known or registered name, Python text, JSON, mmrazor YAML",
         },
+        "dataset": {
+            "type": "string",
+            "description": "of the authors' language models: the text whose vocabulary theirs is",
+        },
     },
 }
 
@@ -38,14 +42,14 @@ _FORM = {
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
 )
 async def upload_checkpoint(
-    request: Request, response: Response, uploads: Uploads, store: Store, genotypes: Genotypes
+    request: Request, response: Response, uploads: Uploads, store: Store, genotypes: Genotypes, datasets: Datasets
 ) -> UploadOut:
     """Bring a checkpoint along, to be scored: one of ours, or a state_dict of the DARTS authors with its genotype.
 
     Streamed to disk. 422 for what is neither, pickled objects above all. The same file again answers the first one.
     """
     try:
-        upload, new = await take(request, uploads, store, genotypes)
+        upload, new = await take(request, uploads, store, genotypes, datasets)
     except Exception:
         await drain(request)
         raise

@@ -53,6 +53,12 @@ async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreC
         raise invalid("dataset", "is needed: this checkpoint does not say what it was trained on")
     given = body.scoring(dataset, found.family)
     if found.family == "rnn":
+        if found.checkpoint.format == "authors" and dataset != found.dataset:
+            raise invalid(
+                "dataset",
+                f"a state_dict's words have numbers by {found.dataset} alone: make a checkpoint of it (dartboard "
+                "import) to measure it on another text",
+            )
         if body.dataset is None and body.text_checksum is None:
             given["text_checksum"] = found.checksum
         return RnnScoreConfig(**{"batch_size": found.columns, **given}, checkpoint=found.checkpoint).resolved(

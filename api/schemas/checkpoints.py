@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from darts_core.configs.score import CheckpointFormat
+from darts_core.primitives import Family
 
 
 class UploadOut(BaseModel):
@@ -17,11 +18,13 @@ class UploadOut(BaseModel):
     id: UUID
     name: str
     format: CheckpointFormat
+    family: Family = "cnn"
     sha256: str
     size: int
     dataset: str | None = Field(description="what it was trained on, as far as the file says")
-    dataset_checksum: str | None = Field(description="of that data, where it was an uploaded set")
+    dataset_checksum: str | None = Field(description="of that data: of an uploaded set, or a text")
     classes: int | None
+    words: int | None = Field(None, description="in a language model's vocabulary")
     genotype: dict[str, Any] | None
     created_at: datetime
     download: str

@@ -43,6 +43,9 @@ def add_checkpoint(
     genotype: Annotated[
         str | None, typer.Option(help="The cell of a state_dict: a known name, a text, or a file that holds one.")
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Of a language model's state_dict: the text whose vocabulary it has.")
+    ] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -54,7 +57,7 @@ def add_checkpoint(
 
     cell = genotype and (text_of_file(genotype) or genotype)
     with Dartboard(url, key) as dartboard:
-        upload = dartboard.upload_checkpoint(file, cell)
+        upload = dartboard.upload_checkpoint(file, cell, dataset)
     print_json(upload) if json else console.print(f"{upload.id} {upload.name}", soft_wrap=True)
 
 

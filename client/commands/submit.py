@@ -108,6 +108,10 @@ def score(
     genotype: Annotated[
         str | None, typer.Option(help="Of a file that is a state_dict of the DARTS authors: a name, a file or a text.")
     ] = None,
+    family: Annotated[
+        Literal["cnn", "rnn"] | None,
+        typer.Option(help="rnn for a file of that kind: it has the vocabulary of --dataset."),
+    ] = None,
     batch_size: BatchSize = None,
     name: Name = None,
     priority: Priority = None,
@@ -118,11 +122,14 @@ def score(
     key: Key = None,
 ) -> None:
     """Measure a checkpoint on a data set's test images, or test text."""
-    given = fields(set_, dataset=dataset, epoch=epoch, batch_size=batch_size, name=name, priority=priority)
-    _submit("score", {**_scored(source, genotype, url, key), **given}, url, key, detach=detach, json=json)
+    given = fields(
+        set_, family=family, dataset=dataset, epoch=epoch, batch_size=batch_size, name=name, priority=priority
+    )
+    text = dataset if family == "rnn" and genotype is not None else None
+    _submit("score", {**_scored(source, genotype, text, url, key), **given}, url, key, detach=detach, json=json)
 
 
-def _scored(source: str, genotype: str | None, url: str, key: str | None) -> dict[str, str]:
+def _scored(source: str, genotype: str | None, text: str | None, url: str, key: str | None) -> dict[str, str]:
     """The field that names what is measured; a file is uploaded for it."""
     from pathlib import Path
     from uuid import UUID
@@ -136,7 +143,7 @@ def _scored(source: str, genotype: str | None, url: str, key: str | None) -> dic
             wanted = UUID(source)
         except ValueError:
             cell = genotype and (text_of_file(genotype) or genotype)
-            return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source), cell).id)}
+            return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source), cell, text).id)}
         if genotype is not None:
             raise typer.BadParameter("goes with a file only", param_hint="--genotype")
         try:

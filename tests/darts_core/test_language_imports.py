@@ -1,0 +1,90 @@
+"""The DARTS authors' language models: weights go both ways, and what does not fit is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from darts_core import checkpoints, load
+from darts_core.errors import CheckpointError
+from darts_core.genotypes import KNOWN_RECURRENT
+from darts_core.language_imports import read_authors_recurrent
+from darts_core.language_models import TrainedLanguageModel
+from darts_core.models.recurrent.language_model import RecurrentNetwork
+
+from authors_rnn import AuthorsModel
+
+CELLS = pytest.mark.parametrize("name", ["DARTS_V1", "DARTS_V2", "ENAS"])
+# Four words, <eos> and <unk>.
+WORDS, SIZE = 6, 8
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(5)
+
+
+@pytest.fixture
+def data_root(tmp_path: Path) -> Path:
+    folder = tmp_path / "data" / "tiny"
+    folder.mkdir(parents=True)
+    for part in ("train", "valid", "test"):
+        (folder / f"{part}.txt").write_text("the cat sees it\n" * 12)
+    return tmp_path / "data"
+
+
+def authors(name: str, words: int = WORDS, size: int = SIZE) -> AuthorsModel:
+    genotype = KNOWN_RECURRENT[name]
+    return AuthorsModel([tuple(e) for e in genotype.recurrent], list(genotype.concat), words=words, size=size)
+
+
+@CELLS
+def test_ours_with_the_authors_weights_gives_their_logits(name: str, data_root: Path, tmp_path: Path) -> None:
+    theirs = authors(name)
+    torch.save(theirs.state_dict(), tmp_path / "theirs.pt")
+    found = read_authors_recurrent(
+        tmp_path / "theirs.pt", KNOWN_RECURRENT[name], dataset="folder:tiny", data_root=data_root
+    )
+    checkpoints.save(found, tmp_path / "ours.pt")
+    ours = load(tmp_path / "ours.pt")
+    assert isinstance(ours, TrainedLanguageModel)
+    tokens = torch.randint(0, WORDS, (9, 3))
+    with torch.no_grad():
+        expected = theirs(tokens, torch.zeros(3, SIZE))
+        torch.testing.assert_close(ours(tokens).logits, expected, rtol=0, atol=1e-6)
+
+
+@CELLS
+def test_the_authors_with_our_weights_gives_our_logits(name: str) -> None:
+    ours, theirs = RecurrentNetwork(KNOWN_RECURRENT[name], words=WORDS, size=SIZE), authors(name)
+    weights = ours.state_dict()
+    theirs.load_state_dict({**weights, "decoder.weight": weights["encoder.weight"]})
+    tokens, hidden = torch.randint(0, WORDS, (9, 3)), torch.randn(3, SIZE)
+    with torch.no_grad():
+        torch.testing.assert_close(theirs(tokens, hidden), ours(tokens, hidden).logits, rtol=0, atol=1e-6)
+
+
+def test_what_does_not_fit_is_named(data_root: Path, tmp_path: Path) -> None:
+    def refused(state: object, name: str = "DARTS_V2") -> str:
+        torch.save(state, tmp_path / "x.pt")
+        with pytest.raises(CheckpointError) as error:
+            read_authors_recurrent(tmp_path / "x.pt", KNOWN_RECURRENT[name], dataset="folder:tiny", data_root=data_root)
+        return str(error.value)
+
+    state = authors("DARTS_V2").state_dict()
+    assert "the weights are of 8 nodes, the genotype has 11" in refused(state, "ENAS")
+    assert "7 words, the vocabulary of folder:tiny has 6" in refused(authors("DARTS_V2", words=7).state_dict())
+    assert "decoder.bias is missing" in refused({k: v for k, v in state.items() if k != "decoder.bias"})
+    assert "no place for rnns.1._W0" in refused({**state, "rnns.1._W0": state["rnns.0._W0"]})
+    assert "decoder.weight is not encoder.weight" in refused({**state, "decoder.weight": torch.randn(WORDS, SIZE)})
+    assert "rnns.0._W0 is [8, 16], expected [16, 16]" in refused({**state, "rnns.0._W0": torch.zeros(8, 16)})
+
+
+def test_their_pickled_module_is_refused_with_the_way_out(data_root: Path, tmp_path: Path) -> None:
+    torch.save(authors("DARTS_V2"), tmp_path / "module.pt")
+    with pytest.raises(CheckpointError, match=r"state_dict\(\), \"state.pt\""):
+        read_authors_recurrent(
+            tmp_path / "module.pt", KNOWN_RECURRENT["DARTS_V2"], dataset="folder:tiny", data_root=data_root
+        )
