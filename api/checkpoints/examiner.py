@@ -28,7 +28,7 @@ class Examiner:
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def examine(
-        self, path: Path, name: str, genotype: str | dict[str, Any] | None, text: Text | None
+        self, path: Path, name: str, genotype: str | dict[str, Any] | None, text: Text | None = None
     ) -> Examined:
         """Raises ProblemError 422 for what cannot be a checkpoint, and for what is not examined in time."""
         order = {"path": _absolute(path), "name": name, "genotype": genotype, "text": text and asdict(text)}
