@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from darts_core import checkpoints, load
+from darts_core.configs import RnnScoreConfig
+from darts_core.configs.score import ScoredCheckpoint
 from darts_core.errors import CheckpointError
-from darts_core.genotypes import KNOWN_RECURRENT
+from darts_core.genotypes import KNOWN_RECURRENT, to_json
 from darts_core.language_imports import read_authors_recurrent
 from darts_core.language_models import TrainedLanguageModel
 from darts_core.models.recurrent.language_model import RecurrentNetwork
+from darts_core.text_scoring import run_text_score
 
 from authors_rnn import AuthorsModel
 
@@ -64,6 +67,21 @@ def test_the_authors_with_our_weights_gives_our_logits(name: str) -> None:
     tokens, hidden = torch.randint(0, WORDS, (9, 3)), torch.randn(3, SIZE)
     with torch.no_grad():
         torch.testing.assert_close(theirs(tokens, hidden), ours(tokens, hidden).logits, rtol=0, atol=1e-6)
+
+
+def test_a_state_dict_is_scored_as_the_checkpoint_made_of_it(data_root: Path, tmp_path: Path) -> None:
+    torch.save(authors("DARTS_V2").state_dict(), tmp_path / "theirs.pt")
+    cell = KNOWN_RECURRENT["DARTS_V2"]
+    made = read_authors_recurrent(tmp_path / "theirs.pt", cell, dataset="folder:tiny", data_root=data_root)
+    checkpoints.save(made, tmp_path / "ours.pt")
+    of_ours = ScoredCheckpoint(id="x", source="upload", sha256="0" * 64)
+    of_theirs = of_ours.model_copy(update={"format": "authors", "genotype": to_json(cell)})
+    reports = [
+        next(run_text_score(RnnScoreConfig(dataset="folder:tiny", checkpoint=given), file, data_root=data_root))
+        for given, file in ((of_ours, tmp_path / "ours.pt"), (of_theirs, tmp_path / "theirs.pt"))
+    ]
+    assert reports[0].metrics == reports[1].metrics
+    assert reports[0].columns == 1
 
 
 def test_what_does_not_fit_is_named(data_root: Path, tmp_path: Path) -> None:

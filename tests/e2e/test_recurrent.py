@@ -21,6 +21,7 @@ from darts_core.genotypes import parse
 
 from same_bits import assert_same_bits
 from searching import until
+from uploads import tar_of
 
 SMALL: Final[dict[str, Any]] = {"family": "rnn", "epochs": 2, "hidden_size": 8}
 SEARCH: Final[dict[str, Any]] = {**SMALL, "dataset": "python-docs", "nodes": 3, "batch_size": 256}
@@ -77,6 +78,24 @@ def test_a_score_has_the_perplexity_that_was_reported_and_each_words_share_of_it
     assert score.metrics["test_loss"] == pytest.approx(-found["log_probabilities"].double().mean().item())
     assert score.result is not None
     assert score.result["words"] == len(found["targets"])
+
+
+def test_an_uploaded_text_is_trained_on_and_scored(dartboard: Dartboard, data: Path, tmp_path: Path) -> None:
+    line = b"the cat sees the dog and the dog sees the cat\n"
+    (tmp_path / "pets.tar").write_bytes(tar_of({f"{part}.txt": line * 60 for part in ("train", "valid", "test")}))
+    dartboard.add_dataset("pets-text", tmp_path / "pets.tar")
+    text = dartboard.wait_for_dataset("pets-text")
+    assert text.state == "ready", text.error
+    batches = {"batch_size": 8, "validation_batch_size": 8, "test_batch_size": 8}
+    body = {**SMALL, **batches, "epochs": 1, "dataset": "pets-text", "genotype": "DARTS_V1"}
+    evaluation = dartboard.wait(dartboard.submit("evaluation", body))
+    assert evaluation.status == "succeeded", evaluation.error
+    assert (data / "datasets" / "uploads" / f"{text.checksum}.safetensors").exists()
+    score = dartboard.wait(dartboard.submit("score", {"evaluation_id": str(evaluation.id)}))
+    assert score.status == "succeeded", score.error
+    assert score.metrics is not None
+    assert evaluation.metrics is not None
+    assert score.metrics["test_perplexity"] == pytest.approx(evaluation.metrics["test_perplexity"], rel=1e-5)
 
 
 def test_an_evaluation_whose_process_is_killed_ends_with_the_same_bits(
