@@ -89,7 +89,13 @@ class FakeTraining:
         self.sent += 1
         return self.sent
 
-    def report(self, epoch: int, content: bytes | None = None, **metrics: float) -> EpochReport:
+    def report(
+        self,
+        epoch: int,
+        content: bytes | None = None,
+        alphas: dict[str, list[list[float]]] | None = None,
+        **metrics: float,
+    ) -> EpochReport:
         """Upload a checkpoint and report its epoch; the report, to send it again."""
         path = self.folder / f"epoch-{epoch}.pt"
         path.write_bytes(content or f"checkpoint of epoch {epoch}".encode())
@@ -100,7 +106,7 @@ class FakeTraining:
             metrics={"validation_accuracy": 50.0, **metrics},
             seconds=1.5,
             genotype=to_json(KNOWN["DARTS_V2"]),
-            alphas={"normal": [[0.5, 0.25]], "reduce": [[0.125, float(epoch)]]},
+            alphas=alphas or {"normal": [[0.5, 0.25]], "reduce": [[0.125, float(epoch)]]},
             checkpoint=path.name,
             sha256=stored.sha256,
         )
