@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from client.options import DEFAULT_URL, Json, Key, Url
+
+
+class RnnNetwork(StrEnum):
+    """Networks that `rnn-step` knows."""
+
+    SEARCH = "search"
+    RETRAIN = "retrain"
+
 
 app = typer.Typer(help="Measure; every figure is a ratio against a baseline in the same run.", no_args_is_help=True)
 
@@ -148,3 +157,55 @@ def language_models(
         row = result[name]
         console.print(f"{name}: {row['parameters']:,} parameters, {row['mean']:.2f} +- {row['deviation']:.2f}")
     console.print(f"bigram: {result['bigram']['test_perplexity']:.2f}")
+
+
+@app.command("rnn-step")
+def rnn_step(
+    network: Annotated[RnnNetwork, typer.Option(help="What is trained: a search's network, or a found cell's.")] = (
+        RnnNetwork.SEARCH
+    ),
+    batch: Annotated[int | None, typer.Option(min=2, help="256 of a search, 64 of a retrain unless given.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Of the state; 300 or 850 unless given.")] = None,
+    bptt: Annotated[int, typer.Option(min=1, help="Words in a row.")] = 35,
+    words: Annotated[int, typer.Option(min=2, help="Of the vocabulary.")] = 10_000,
+    order: Annotated[int, typer.Option(min=0, max=2, help="Of a search's alpha gradient; 0: weights alone.")] = 1,
+    genotype: Annotated[str, typer.Option(help="A known cell, to retrain.")] = "DARTS_V2",
+    pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")] = 5,
+    plain: Annotated[bool, typer.Option("--plain", help="The plain version alone.")] = False,
+    fused: Annotated[bool, typer.Option("--fused", help="The fast version alone.")] = False,
+    json: Json = False,
+) -> None:
+    """A training step of recurrent cells: the fast arrangement against the plain loop. No service needed."""
+    from client.benchmarks.rnn_step import VERSIONS, Shape, measure
+    from client.output import console, print_json, remarks
+    from darts_core.genotypes import KNOWN_RECURRENT
+
+    if genotype not in KNOWN_RECURRENT:
+        raise typer.BadParameter(f"{genotype!r} is no known recurrent cell: {', '.join(KNOWN_RECURRENT)}")
+    searching = network is RnnNetwork.SEARCH
+    shape = Shape(
+        network=network.value,
+        batch=batch or (256 if searching else 64),
+        size=size or (300 if searching else 850),
+        bptt=bptt,
+        words=words,
+        order=order if searching else 0,  # type: ignore[arg-type]
+        genotype=genotype,
+    )
+    versions = [v for v, wanted in zip(VERSIONS, (plain, fused), strict=True) if wanted] or VERSIONS
+    result = measure(shape, pairs=pairs, versions=versions, say=remarks.print)
+    if json:
+        print_json(result)
+        return
+    for version in versions:
+        console.print(
+            f"{version}: {result[f'{version}_seconds']:.3f} s a step, "
+            f"{result[f'{version}_tokens_per_second']:,.0f} words/s, {result[f'{version}_memory'] / 2**20:,.0f} MiB, "
+            f"{result[f'{version}_ops']:,} operations, {result[f'{version}_gemm_share']:.0%} of the matrix-product "
+            f"speed, loss {result[f'{version}_loss']:.6f}",
+            soft_wrap=True,
+        )
+    if len(versions) == 2:
+        console.print(
+            f"{result['speedup']:.2f}x, memory {result['memory_ratio']:.2f}x, operations {result['ops_ratio']:.2f}x"
+        )
