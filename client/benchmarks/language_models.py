@@ -6,6 +6,7 @@ rule for averaging. Each of the two gets its learning rate out of the same few, 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from darts_core.baselines.bigram import fitted_bigram
 from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
 from darts_core.data.text.corpus import TextData, load_text
 from darts_core.data.text.windows import TextBatch, columns, window
+from darts_core.errors import Diverged
 from darts_core.genotypes import to_python
 from darts_core.models.recurrent.language_model import LanguageModel
 from darts_core.models.recurrent.lstm import LstmNetwork, lstm_parameters, size_of_equal_lstm
@@ -87,9 +89,11 @@ class _Runs:
         self._rates, self._seeds, self._data_root, self._say = rates, seeds, data_root, say
 
     def of(self, name: str, config: RnnEvaluationConfig, build: BuildNetwork) -> dict[str, Any]:
-        """From each seed, with the rate of the best validation."""
-        tried = [self._run(name, config, build, rate, self._seeds[0]) for rate in self._rates]
-        best = min(tried, key=lambda run: float(run["validation_perplexity"]))
+        """From each seed, with the rate of the best validation. Raises Diverged when there is none."""
+        tried = [self._tried(name, config, build, rate) for rate in self._rates]
+        best = min(tried, key=lambda run: float(run["validation_perplexity"] or math.inf))
+        if best["validation_perplexity"] is None:
+            raise Diverged(f"{name}: at each of the rates {self._rates}: give lower ones")
         runs = [best] + [self._run(name, config, build, best["weight_lr"], seed) for seed in self._seeds[1:]]
         tests = [run["test_perplexity"] for run in runs]
         return {
@@ -101,6 +105,14 @@ class _Runs:
             "mean": mean(tests),
             "deviation": stdev(tests),
         }
+
+    def _tried(self, name: str, config: RnnEvaluationConfig, build: BuildNetwork, rate: float) -> dict[str, Any]:
+        """A run with the first seed; without perplexity where it leaves the finite numbers."""
+        try:
+            return self._run(name, config, build, rate, self._seeds[0])
+        except Diverged as error:
+            self._say(f"{name}: {error}")
+            return {"weight_lr": rate, "validation_perplexity": None}
 
     def _run(
         self, name: str, config: RnnEvaluationConfig, build: BuildNetwork, rate: float, seed: int

@@ -126,7 +126,9 @@ def language_models(
     search: Annotated[str, typer.Option(help="The search's other fields, JSON.")] = "{}",
     evaluation: Annotated[str, typer.Option(help="The trainings' other fields, JSON; the LSTM's as well.")] = "{}",
     genotype: Annotated[str | None, typer.Option(help="Train this cell: no search.")] = None,
-    rate: Annotated[list[float] | None, typer.Option(help="A learning rate to try; may be repeated.")] = None,
+    rate: Annotated[
+        list[float] | None, typer.Option(min=0, max=1000, help="A learning rate to try; may be repeated.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of the cell and of the LSTM.")] = 3,
     data_root: Annotated[Path, typer.Option(help="Where texts lie.")] = Path(".dartboard/datasets"),
     json: Json = False,
@@ -137,6 +139,7 @@ def language_models(
     from client.benchmarks.language_models import RATES, compare, searched
     from client.output import console, print_json, remarks
     from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
+    from darts_core.errors import DartsError
 
     try:
         search_spec = RnnSearchConfig(**{"dataset": dataset, **json_module.loads(search)}).resolved()
@@ -145,11 +148,15 @@ def language_models(
         spec = RnnEvaluationConfig(**fields).resolved()
     except (ValueError, TypeError) as error:
         raise typer.BadParameter(f"--search and --evaluation take a spec's fields as JSON: {error}") from error
-    result = {}
-    if genotype is None:
-        result["search"] = searched(search_spec, data_root=data_root, say=remarks.print)
-        spec = RnnEvaluationConfig(**{**fields, "genotype": result["search"]["genotype"]}).resolved()
-    result |= compare(spec, rates=rate or RATES, seeds=range(seeds), data_root=data_root, say=remarks.print)
+    try:
+        result = {}
+        if genotype is None:
+            result["search"] = searched(search_spec, data_root=data_root, say=remarks.print)
+            spec = RnnEvaluationConfig(**{**fields, "genotype": result["search"]["genotype"]}).resolved()
+        result |= compare(spec, rates=rate or RATES, seeds=range(seeds), data_root=data_root, say=remarks.print)
+    except DartsError as error:
+        remarks.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        raise typer.Exit(1) from error
     if json:
         print_json(result)
         return
