@@ -127,7 +127,7 @@ def language_models(
     evaluation: Annotated[str, typer.Option(help="The trainings' other fields, JSON; the LSTM's as well.")] = "{}",
     genotype: Annotated[str | None, typer.Option(help="Train this cell: no search.")] = None,
     rate: Annotated[
-        list[float] | None, typer.Option(min=0, max=1000, help="A learning rate to try; may be repeated.")
+        list[float] | None, typer.Option(min=1e-6, max=1000, help="A learning rate to try; may be repeated.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=2, help="Trainings of the cell and of the LSTM.")] = 3,
     data_root: Annotated[Path, typer.Option(help="Where texts lie.")] = Path(".dartboard/datasets"),
