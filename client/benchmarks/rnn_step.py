@@ -16,16 +16,17 @@ from statistics import median
 from typing import Any, Final, Literal
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from client.benchmarks.machine import dispatched_operations, matrix_product_speed
 from client.benchmarks.memory import Peak
 from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, Stretch, penalised, recurrent_search_step
 from darts_core.data.order import generator
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
+from darts_core.models.recurrent.kernel_passes import has_kernels
 from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork, RecurrentSearchNetwork
 from darts_core.primitives import RNN_PRIMITIVES
 
@@ -40,9 +41,6 @@ _RATES: Final = {
     "search": DropoutRates(word=0.0, input=0.2, cell_input=0.75, hidden=0.25, output=0.75),
     "retrain": DropoutRates(word=0.1, input=0.2, cell_input=0.75, hidden=0.25, output=0.75),
 }
-
-# Side of the square matrices whose product is the measure of what the machine can do.
-_PEAK_SIDE: Final = 2048
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,15 @@ def measure(
     runs = {version: _Run(shape, plain=version == "plain") for version in versions}
     losses = {version: run.step() for version, run in runs.items()}  # also the first, slow one
     seconds: dict[str, list[float]] = {version: [] for version in versions}
-    gemm = [_gemm_flops_a_second()]
+    gemm = [matrix_product_speed()]
     for pair in range(pairs):
         for version, run in runs.items():
             start = time.perf_counter()
             run.step()
             seconds[version].append(time.perf_counter() - start)
-        gemm.append(_gemm_flops_a_second())
+        gemm.append(matrix_product_speed())
         say(f"pair {pair + 1}: " + ", ".join(f"{v} {seconds[v][-1]:.3f} s" for v in versions))
-    ops = {version: run.ops() for version, run in runs.items()}
+    ops = {version: dispatched_operations(run.step) for version, run in runs.items()}
     flops = (runs.get("plain") or _Run(shape, plain=True)).flops()
     del runs  # the processes that measure memory need it
     memory = {version: _memory(shape, version) for version in versions}
@@ -86,6 +84,7 @@ def measure(
     result: dict[str, Any] = {
         "shape": asdict(shape),
         "threads": torch.get_num_threads(),
+        "kernels": has_kernels(torch.zeros(1)),
         "gemm_gflops": peak / 1e9,
         "step_gflop": flops / 1e9,
         "seconds": seconds,
@@ -151,12 +150,6 @@ class _Run:
             loss = stepped.loss
         return float(loss)
 
-    def ops(self) -> int:
-        """How many operations torch dispatches in a step, those inside of others and views included."""
-        with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            self.step()
-        return sum(e.count for e in profiler.key_averages() if e.key.startswith("aten::"))
-
     def flops(self) -> int:
         """Floating-point operations of a step's matrix products."""
         with _Products() as products:
@@ -213,15 +206,6 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=result)
         return result
-
-
-def _gemm_flops_a_second() -> float:
-    a, b = torch.ones(2, _PEAK_SIDE, _PEAK_SIDE)
-    out = torch.empty_like(a)
-    torch.mm(a, b, out=out)
-    start = time.perf_counter()
-    torch.mm(a, b, out=out)
-    return float(2 * _PEAK_SIDE**3 / (time.perf_counter() - start))
 
 
 def _memory(shape: Shape, version: Version) -> int:

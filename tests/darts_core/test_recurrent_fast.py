@@ -14,9 +14,12 @@ from torch import Tensor
 from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, Stretch, penalised, recurrent_search_step
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT, RecurrentGenotype
-from darts_core.models.recurrent import tied_loss
+from darts_core.kernels import building
+from darts_core.models.recurrent import search_sequence, state_norm, tied_loss
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
+from darts_core.models.recurrent.kernel_passes import KernelMixture
 from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork, RecurrentSearchNetwork
+from darts_core.models.recurrent.mixture import Mixture
 from darts_core.models.recurrent.tied_loss import tied_cross_entropy
 from darts_core.primitives import RNN_PRIMITIVES, RNN_SPACES
 
@@ -82,18 +85,48 @@ def assert_equal(plain: Sequence[Tensor | None], fast: Sequence[Tensor | None], 
             assert (a - b).abs().max() <= within * a.abs().max()
 
 
+@pytest.fixture(params=[True, False], ids=["kernels", "torch"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """With the CPU kernels, and in torch's own operations."""
+    if request.param and not building.available():
+        pytest.skip("no compiler, no kernels")
+    for module in (search_sequence, state_norm):
+        monkeypatch.setattr(module, "has_kernels", lambda x: request.param)
+    return bool(request.param)
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("primitives", SPACES)
-def test_search_network_equals_the_plain_one_in_every_space(primitives: Sequence[str], training: bool) -> None:
+def test_search_network_equals_the_plain_one_in_every_space(
+    primitives: Sequence[str], training: bool, kernels: bool
+) -> None:
     for (steps, batch), dropped in itertools.product([(1, 5), (4, 6)], [True, False]):
         plain, fast = (n.train(training) for n in searches(primitives, nodes=4))
         assert_equal(*(results(n, steps=steps, batch=batch, dropped=dropped) for n in (plain, fast)))
 
 
-@pytest.mark.parametrize("nodes", range(1, 13))
-def test_search_network_equals_the_plain_one_with_any_count_of_nodes(nodes: int) -> None:
+@pytest.mark.parametrize("nodes", [1, 2, 3, 5, 8, 12])
+def test_search_network_equals_the_plain_one_with_any_count_of_nodes(nodes: int, kernels: bool) -> None:
     plain, fast = (n.train() for n in searches(RNN_PRIMITIVES, nodes))
     assert_equal(*(results(n, steps=3, batch=11, dropped=True) for n in (plain, fast)))
+
+
+@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_kernels_compute_large_small_and_odd_numbers_as_torch_does(dtype: torch.dtype) -> None:
+    numbers = torch.tensor([0, 1e-30, -1e-7, 1e-4, -0.3, 17, -17, 44, -44, 90, -90, 400, -400, 1e4, -1e4], dtype=dtype)
+    candidates = torch.cat([numbers, numbers.new_tensor([torch.nan])])[:, None].expand(-1, 15)
+    gates = numbers.expand(16, 15)
+    state = torch.linspace(-2, 2, gates.numel(), dtype=dtype).view_as(gates)
+    shares = torch.tensor([[0.1, 0.2, 0.3, 0.15, 0.25]], dtype=dtype)
+    seen = []
+    for kind in (Mixture, KernelMixture):
+        product, sums = torch.stack([gates, candidates])[None], torch.zeros_like(state)[None]
+        mixture = kind(RNN_PRIMITIVES, shares)
+        mixture.forward(state, product, sums)
+        seen.append([sums, mixture.backward(torch.ones_like(sums), state, product, None), product])
+    tolerance = 20 * torch.finfo(dtype).eps
+    torch.testing.assert_close(*seen, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 @pytest.mark.parametrize(

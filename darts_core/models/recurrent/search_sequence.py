@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from darts_core.models.recurrent.columns import add_products, flipped
 from darts_core.models.recurrent.gates import masked
 from darts_core.models.recurrent.initial_states import InitialStates, hidden_before
+from darts_core.models.recurrent.kernel_passes import KernelMixture, has_kernels
 from darts_core.models.recurrent.mixture import Mixture
 from darts_core.models.recurrent.once import check_once
 from darts_core.models.recurrent.state_norm import StateNorm, norm_backward
@@ -130,8 +131,9 @@ class _SearchSequence(torch.autograd.Function):
         )
 
 
-def _mixtures(plan: _Plan, shares: Tensor, nodes: int) -> list[Mixture]:
-    return [Mixture(plan.primitives, rows) for rows in _leaving(shares, nodes)]
+def _mixtures(plan: _Plan, shares: Tensor, nodes: int) -> Sequence[Mixture | KernelMixture]:
+    kind = KernelMixture if has_kernels(shares) else Mixture
+    return [kind(plan.primitives, rows) for rows in _leaving(shares, nodes)]
 
 
 def _rows(nodes: int) -> list[list[int]]:

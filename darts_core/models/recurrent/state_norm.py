@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from darts_core.models.recurrent.kernel_passes import has_kernels
+
+_kernels: Any = torch.ops.dartboard
 
 
 class StateNorm:
@@ -28,6 +34,9 @@ class StateNorm:
 
     def forward(self, k: int, x: Tensor, out: Tensor) -> None:
         """Batch k: (size, B)."""
+        if self._module.training and has_kernels(x):
+            _kernels.normalise(x, self._module.eps, self._mean[k], self._variance[k], self.inverse[k], out)
+            return
         if self._module.training:
             torch.mean(x, dim=1, keepdim=True, out=self._mean[k])
             centred = x - self._mean[k]
@@ -59,6 +68,9 @@ class StateNorm:
 
 def norm_backward(gradient: Tensor, normalised: Tensor, inverse: Tensor, training: bool, out: Tensor) -> None:
     """From the gradient of the output to that of the input. All (size, B) but inverse, (size, 1)."""
+    if training and has_kernels(gradient):
+        _kernels.normalise_backward(gradient, normalised, inverse, out)
+        return
     if training:
         slope = (gradient * normalised).mean(dim=1, keepdim=True)
         gradient = (gradient - gradient.mean(dim=1, keepdim=True)).addcmul_(normalised, slope, value=-1)

@@ -1,0 +1,1 @@
+"""Kernels for CPUs, compiled on the machine that they run on; without a compiler everything works without them."""

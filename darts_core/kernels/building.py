@@ -1,0 +1,107 @@
+"""Compiling the kernels once for each machine and version, and loading them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import platform
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+_SOURCES: Final = Path(__file__).with_name("cpu")
+_FLAGS: Final = (
+    "-O3",
+    "-march=native",
+    "-std=c++20",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-DAT_PER_OPERATOR_HEADERS",
+)
+SWITCH: Final = "DARTBOARD_KERNELS"
+"""Environment: `off` does without; a path is where they are kept instead of the user's cache."""
+
+
+@cache
+def available() -> bool:
+    """Whether the kernels are there, `torch.ops.dartboard`: compiles them at first, which takes a minute.
+
+    Says once in the log why not, if not.
+    """
+    if os.environ.get(SWITCH) == "off":
+        return False
+    try:
+        torch.ops.load_library(_built())  # type: ignore[no-untyped-call]
+    except Exception as error:
+        logger.warning("no CPU kernels, going on in torch's own operations: %s", _reason(error))
+        return False
+    return True
+
+
+def _built() -> Path:
+    """The compiled library, from the cache where it is there already."""
+    sources = sorted(_SOURCES.iterdir())
+    name = f"dartboard_{_key(sources)}"
+    folder = _cache() / name
+    library, done = folder / f"{name}.so", folder / "done"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else")
+    with _alone(folder / "building"):
+        if not done.exists():
+            from torch.utils.cpp_extension import load  # which looks for compilers as soon as it is imported
+
+            logger.info("compiling the CPU kernels, once for this machine")
+            # Left by a process that was killed while it compiled: others would wait for it for ever.
+            (folder / "lock").unlink(missing_ok=True)
+            load(
+                name,
+                [str(source) for source in sources if source.suffix == ".cpp"],
+                extra_cflags=list(_FLAGS),
+                build_directory=str(folder),
+                is_python_module=False,
+            )
+            done.touch()
+    return library
+
+
+def _key(sources: list[Path]) -> str:
+    """Of everything that the compiled code depends on."""
+    digest = hashlib.sha256(" ".join((torch.__version__, platform.machine(), _processor(), *_FLAGS)).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _processor() -> str:
+    # What -march=native looks at: a cache on a shared disk must not give one machine's code to another.
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return "".join(next((line for line in lines if line.startswith(name)), "") for name in ("model name", "flags"))
+    return platform.processor()
+
+
+def _cache() -> Path:
+    chosen = os.environ.get(SWITCH)
+    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dartboard"
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time; the lock goes with the process that holds it, however that ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,65 @@
+// How the images of a batch are shared among threads, and their sums added up: alike for any number of threads.
+#pragma once
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/library.h>
+#include <algorithm>
+#include <vector>
+
+using at::Tensor;
+using Tensors = std::vector<Tensor>;
+using MaybeTensor = std::optional<Tensor>;
+
+constexpr long most_shares = 16;
+
+inline long shares_of(long images) { return std::min(images, most_shares); }
+
+// f(share, first image, one behind the last)
+template <class F>
+void for_each_share(long images, F f) {
+  const long shares = shares_of(images);
+  at::parallel_for(0, shares, 1, [&](long begin, long end) {
+    for (long s = begin; s < end; s++) f(s, images * s / shares, images * (s + 1) / shares);
+  });
+}
+
+// Sums of which each share has its own; they are added in the order of the shares.
+class Sums {
+ public:
+  Sums(long images, long size) : shares_(shares_of(images)), size_(size), values_(shares_ * size, 0.0) {}
+  double* of(long share) { return values_.data() + share * size_; }
+  double* total() {
+    for (long s = 1; s < shares_; s++)
+      for (long i = 0; i < size_; i++) values_[i] += values_[s * size_ + i];
+    return values_.data();
+  }
+  Tensor tensor(at::IntArrayRef shape) {
+    Tensor result = at::empty(shape, at::kDouble);
+    std::copy_n(total(), size_, result.data_ptr<double>());
+    return result;
+  }
+  template <class T>
+  void put(Tensor& into) {
+    const double* from = total();
+    T* to = into.data_ptr<T>();
+    for (long i = 0; i < size_; i++) to[i] = T(from[i]);
+  }
+
+ private:
+  long shares_, size_;
+  std::vector<double> values_;
+};
+
+// A tensor (N, ...) whose images are dense, wherever they lie.
+template <class T>
+struct Images {
+  T* data;
+  long stride;
+  Images(const Tensor& t) : data(t.data_ptr<T>()), stride(t.stride(0)) {
+    TORCH_CHECK(t[0].is_contiguous(), "each image must be dense");
+  }
+  T* operator[](long image) const { return data + image * stride; }
+};

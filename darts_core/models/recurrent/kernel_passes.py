@@ -1,0 +1,46 @@
+"""Mixture and normalisation by the CPU kernels: one pass over memory each, where torch makes some twenty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from darts_core.kernels.building import available
+
+# The kernels' columns of shares; the last is what all of them weigh together.
+_COLUMNS: Final = ("tanh", "relu", "sigmoid", "identity")
+
+_kernels: Any = torch.ops.dartboard
+
+
+def has_kernels(x: Tensor) -> bool:
+    """Whether there are kernels for such a tensor."""
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and available()
+
+
+class KernelMixture:
+    """As `mixture.Mixture`, but that `forward` leaves the products as they are."""
+
+    def __init__(self, primitives: Sequence[str], shares: Tensor) -> None:
+        """shares: (n, primitives)."""
+        self._columns = [(k, _COLUMNS.index(op)) for k, op in enumerate(primitives) if op != "none"]
+        self._table = shares.new_zeros(len(shares), len(_COLUMNS) + 1)
+        for k, column in self._columns:
+            self._table[:, column] = shares[:, k]
+        self._table[:, -1] = self._table[:, :-1].sum(dim=1)
+
+    def forward(self, state: Tensor, product: Tensor, sums: Tensor) -> None:
+        """As of `Mixture`."""
+        _kernels.mixture(state, product, self._table, sums)
+
+    def backward(self, gradient: Tensor, state: Tensor, product: Tensor, of_shares: Tensor | None) -> Tensor:
+        """As of `Mixture`."""
+        past: Tensor
+        past, found = _kernels.mixture_backward(gradient, state, product, self._table, of_shares is not None)
+        if of_shares is not None:
+            for k, column in self._columns:
+                of_shares[:, k] += found[:, column] + found[:, -1]
+        return past
