@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     limit_queued_jobs: int = Field(1000, ge=0, lt=2**31)
     limit_upload_bytes_per_day: int = Field(200 * 2**30, ge=0, lt=2**63)
     limit_requests_per_second: float = Field(100.0, gt=0)
-    # Heartbeats go out every second: a lease outlasts a long garbage collection or a short network cut.
+    # A heartbeat's answer is held for up to 5 s: a lease outlasts several of them, and a short network cut.
     lease_seconds: float = Field(20.0, gt=0)
     # How often to look for leases that ran out: small beside a lease, for nothing else is waiting for it.
     sweep_seconds: float = Field(4.0, gt=0)

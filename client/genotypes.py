@@ -92,6 +92,12 @@ def id_of(source: str) -> UUID | None:
         return None
 
 
+def genotype_text(source: str) -> str:
+    """What the file of that name holds, or the name or text itself, for a service to read."""
+    in_file = text_of_file(source)
+    return source if in_file is None else in_file
+
+
 def text_of_file(source: str) -> str | None:
     """What the file of that name holds, None when there is none. Raises typer.BadParameter for one of no use."""
     file = Path(source)

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
 import httpx
@@ -33,6 +33,7 @@ from client.following import Event, follow
 from client.uploading import Upload
 
 Id = UUID | str
+Page = TypeVar("Page", JobList, UploadList, KeyList)
 _GENOTYPE: Final[TypeAdapter[AnyGenotypeOut]] = TypeAdapter(AnyGenotypeOut)
 _ALPHAS: Final[TypeAdapter[AnyAlphasOut]] = TypeAdapter(AnyAlphasOut)
 
@@ -70,14 +71,8 @@ class Dartboard:
 
     def jobs(self, **filters: Any) -> Iterator[JobOut]:
         """All jobs, newest first; filters: kind, status, label."""
-        cursor: str | None = None
-        while True:
-            params = {k: v for k, v in {**filters, "cursor": cursor, "limit": 100}.items() if v is not None}
-            page = JobList.model_validate_json(self._get("/jobs", params=params).content)
+        for page in self._pages("/jobs", JobList, **filters):
             yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
     def cancel(self, job_id: Id) -> JobOut:
         """End a job now."""
@@ -191,14 +186,8 @@ class Dartboard:
 
     def uploaded_checkpoints(self) -> Iterator[UploadOut]:
         """All uploaded checkpoints, newest first."""
-        cursor: str | None = None
-        while True:
-            params = {k: v for k, v in {"cursor": cursor, "limit": 100}.items() if v is not None}
-            page = UploadList.model_validate_json(self._get("/checkpoints", params=params).content)
+        for page in self._pages("/checkpoints", UploadList):
             yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
     def delete_checkpoint(self, checkpoint_id: Id) -> None:
         """Forget an uploaded checkpoint."""
@@ -261,14 +250,8 @@ class Dartboard:
 
     def keys(self) -> Iterator[KeyOut]:
         """All keys, newest first, revoked ones, too."""
-        cursor: str | None = None
-        while True:
-            params = {k: v for k, v in {"cursor": cursor, "limit": 100}.items() if v is not None}
-            page = KeyList.model_validate_json(self._get("/keys", params=params).content)
+        for page in self._pages("/keys", KeyList):
             yield from page.items
-            cursor = page.next_cursor
-            if cursor is None:
-                return
 
     def revoke_key(self, key_id: Id) -> None:
         """Refuse a key from now on."""
@@ -279,6 +262,17 @@ class Dartboard:
 
     def _path(self, job_id: Id) -> str:
         return self.job(job_id).links["self"]
+
+    def _pages(self, path: str, kind: type[Page], /, **filters: Any) -> Iterator[Page]:
+        """Every page of a list, from the first to the last."""
+        cursor: str | None = None
+        while True:
+            params = {k: v for k, v in {**filters, "cursor": cursor, "limit": 100}.items() if v is not None}
+            page = kind.model_validate_json(self._get(path, params=params).content)
+            yield page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
 
     def _get(self, path: str, **what: Any) -> httpx.Response:
         return self._connection.send("GET", path, **what)

@@ -61,7 +61,7 @@ class Sources:
 
     async def _by_id(self, checkpoint_id: UUID) -> Found:
         if upload := await self._uploads.find(checkpoint_id):
-            return _of_upload(upload)
+            return of_upload(upload)
         checkpoint = await self._reading.checkpoint_by_id(checkpoint_id)
         job = await self._jobs.get(checkpoint.job_id)
         if job.kind == JobKind.SCORE:
@@ -89,7 +89,8 @@ def _source(job: Job) -> Literal["evaluation", "search"]:
     return "evaluation" if job.kind == JobKind.EVALUATION else "search"
 
 
-def _of_upload(upload: Upload) -> Found:
+def of_upload(upload: Upload) -> Found:
+    """What was uploaded, to be scored."""
     scored = ScoredCheckpoint(
         id=str(upload.id),
         source="upload",

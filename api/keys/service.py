@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select, update
 from uuid_utils.compat import uuid7
 
 from api.database import Database
@@ -51,11 +51,11 @@ class KeyService:
             if key is None or not same(key.secret_hash, text):
                 return None
             if key.revoked_at is None:
-                due = or_(Key.last_used_at.is_(None), Key.last_used_at < func.now() - _USE_NOTED)
-                if key.last_used_at is None or key.last_used_at < datetime.now(key.created_at.tzinfo) - _USE_NOTED:
+                now = datetime.now(key.created_at.tzinfo)
+                if key.last_used_at is None or key.last_used_at < now - _USE_NOTED:
                     await session.execute(
                         update(Key)
-                        .where(Key.id == key.id, due)
+                        .where(Key.id == key.id)
                         .values(last_used_at=func.now())
                         .execution_options(synchronize_session=False)
                     )

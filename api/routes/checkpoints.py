@@ -13,7 +13,7 @@ from api.deps import Datasets, Genotypes, Jobs, Reading, Store, Uploads
 from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer, stored_answer
 from api.multipart import drain
 from api.problems import conflict, documented
-from api.routes.collection import Cursor, Limit
+from api.routes.collection import Cursor, Limit, cut
 from api.schemas.checkpoints import UploadList, UploadOut
 from api.views import upload_out
 
@@ -62,9 +62,8 @@ async def upload_checkpoint(
 @router.get("")
 async def list_uploaded_checkpoints(uploads: Uploads, limit: Limit = 50, cursor: Cursor = None) -> UploadList:
     """The uploaded ones, newest first; `GET /evaluations/{id}/checkpoints` has an evaluation's."""
-    page = await uploads.list(limit=limit + 1, cursor=cursor)
-    more = str(page[limit - 1].id) if len(page) > limit else None
-    return UploadList(items=[upload_out(u) for u in page[:limit]], next_cursor=more)
+    page, more = cut(await uploads.list(limit=limit + 1, cursor=cursor), limit)
+    return UploadList(items=[upload_out(u) for u in page], next_cursor=more)
 
 
 @router.delete("/{checkpoint_id}", status_code=204, responses=documented(404, 409))

@@ -4,7 +4,7 @@ Annotations are evaluated here, not postponed: FastAPI has to see the types that
 """
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query
@@ -14,11 +14,12 @@ from api.deps import Hub, Jobs, Reading
 from api.events.stream import follow
 from api.jobs.service import Filters, JobService
 from api.keys.principal import scoped
-from api.models import Job
+from api.models import Audit, Job, Key, Upload
 from api.problems import documented
 from api.schemas.jobs import EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
 from api.views import epoch_out, job_out, log_line
 
+Row = TypeVar("Row", Job, Upload, Key, Audit)
 JobId = Annotated[UUID, Path(description="the job's id")]
 _IdempotencyKey = Annotated[
     str | None,
@@ -39,11 +40,15 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[UUID | None, Query(description="`next_cursor` of the page before")]
 
 
+def cut(found: list[Row], limit: int) -> tuple[list[Row], str | None]:
+    """A page and its `next_cursor`, out of rows of which one more than the limit was asked for."""
+    return found[:limit], str(found[limit - 1].id) if len(found) > limit else None
+
+
 async def page_of(jobs: JobService, filters: Filters, limit: int, cursor: UUID | None) -> JobList:
     """One page, and where the next one starts."""
-    page = await jobs.list(filters, limit=limit + 1, cursor=cursor)
-    more = str(page[limit - 1].id) if len(page) > limit else None
-    return JobList(items=[job_out(j, whole=False) for j in page[:limit]], next_cursor=more)
+    page, more = cut(await jobs.list(filters, limit=limit + 1, cursor=cursor), limit)
+    return JobList(items=[job_out(j, whole=False) for j in page], next_cursor=more)
 
 
 def job_router(kind: JobKind) -> APIRouter:

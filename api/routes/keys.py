@@ -11,7 +11,7 @@ from api.deps import Audit, Keys
 from api.keys.audit import AuditFilters, entry_out
 from api.keys.service import key_out
 from api.problems import documented
-from api.routes.collection import Cursor, Limit
+from api.routes.collection import Cursor, Limit, cut
 from api.schemas.keys import AuditList, KeyCreate, KeyCreated, KeyList, KeyOut, OwnerName
 
 router = APIRouter(tags=["keys"], responses=documented(422))
@@ -30,9 +30,8 @@ async def create_key(body: KeyCreate, keys: Keys, response: Response) -> KeyCrea
 @router.get("/keys")
 async def list_keys(keys: Keys, limit: Limit = 50, cursor: Cursor = None) -> KeyList:
     """Newest first, revoked ones, too."""
-    page = await keys.list(limit=limit + 1, cursor=cursor)
-    more = str(page[limit - 1].id) if len(page) > limit else None
-    return KeyList(items=[key_out(k) for k in page[:limit]], next_cursor=more)
+    page, more = cut(await keys.list(limit=limit + 1, cursor=cursor), limit)
+    return KeyList(items=[key_out(k) for k in page], next_cursor=more)
 
 
 @router.get("/keys/{key_id}", responses=documented(404))
@@ -57,6 +56,5 @@ async def list_audit(
     cursor: Cursor = None,
 ) -> AuditList:
     """Who did what: every request of a known caller that could change something, newest first."""
-    page = await audit.list(AuditFilters(key, job, owner), limit=limit + 1, cursor=cursor)
-    more = str(page[limit - 1].id) if len(page) > limit else None
-    return AuditList(items=[entry_out(e) for e in page[:limit]], next_cursor=more)
+    page, more = cut(await audit.list(AuditFilters(key, job, owner), limit=limit + 1, cursor=cursor), limit)
+    return AuditList(items=[entry_out(e) for e in page], next_cursor=more)

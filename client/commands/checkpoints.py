@@ -51,11 +51,11 @@ def add_checkpoint(
     key: Key = None,
 ) -> None:
     """Upload a checkpoint, to be scored. The same file and genotype again give the first upload."""
-    from client.genotypes import text_of_file
+    from client.genotypes import genotype_text
     from client.output import console, print_json
     from client.sdk import Dartboard
 
-    cell = genotype and (text_of_file(genotype) or genotype)
+    cell = genotype and genotype_text(genotype)
     with Dartboard(url, key) as dartboard:
         upload = dartboard.upload_checkpoint(file, cell, dataset)
     print_json(upload) if json else console.print(f"{upload.id} {upload.name}", soft_wrap=True)

@@ -132,17 +132,15 @@ def score(
 def _scored(source: str, genotype: str | None, text: str | None, url: str, key: str | None) -> dict[str, str]:
     """The field that names what is measured; a file is uploaded for it."""
     from pathlib import Path
-    from uuid import UUID
 
     from client.errors import ProblemError
-    from client.genotypes import text_of_file
+    from client.genotypes import genotype_text, id_of
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
-        try:
-            wanted = UUID(source)
-        except ValueError:
-            cell = genotype and (text_of_file(genotype) or genotype)
+        wanted = id_of(source)
+        if wanted is None:
+            cell = genotype and genotype_text(genotype)
             return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source), cell, text).id)}
         if genotype is not None:
             raise typer.BadParameter("goes with a file only", param_hint="--genotype")
@@ -156,16 +154,10 @@ def _scored(source: str, genotype: str | None, text: str | None, url: str, key: 
 
 
 def _source(text: str) -> dict[str, str]:
-    from uuid import UUID
+    from client.genotypes import genotype_text, id_of
 
-    from client.genotypes import text_of_file
-
-    try:
-        return {"search_id": str(UUID(text))}
-    except ValueError:
-        pass
-    in_file = text_of_file(text)
-    return {"genotype": text if in_file is None else in_file}
+    search_id = id_of(text)
+    return {"genotype": genotype_text(text)} if search_id is None else {"search_id": str(search_id)}
 
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:

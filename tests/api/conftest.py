@@ -29,6 +29,7 @@ class Service:
     url: str
     worker_key: str
     data: Path
+    database_url: str
 
     @property
     def http(self) -> httpx.Client:
@@ -45,7 +46,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     }
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:
         key = json.loads((data / "secrets.json").read_text())["worker_key"]
-        yield Service(stack.url, key, data)
+        yield Service(stack.url, key, data, stack.processes["api"].command.environment["DATABASE_URL"])
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""Rows of earlier versions, behind the migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+from sqlalchemy import select
+
+from api.checkpoints.scored import of_upload
+from api.database import Database
+from api.models import Upload
+from api.views import upload_out
+
+from .conftest import Service
+
+_UPGRADE = "import sys; from alembic import command; from api.migrate import alembic_config; "
+_UPGRADE += "command.upgrade(alembic_config(), sys.argv[1])"
+_UPLOAD = UUID("019335d9-7f00-7000-8000-000000000001")
+
+
+def upgrade(database_url: str, revision: str) -> None:
+    environment = {**os.environ, "DATABASE_URL": database_url}
+    subprocess.run([sys.executable, "-c", _UPGRADE, revision], env=environment, check=True)
+
+
+async def the_upload(database_url: str) -> Upload:
+    database = Database(database_url)
+    try:
+        async with database.transaction() as session:
+            return (await session.scalars(select(Upload))).one()
+    finally:
+        await database.close()
+
+
+def test_a_checkpoint_that_an_earlier_version_took_is_listed_and_can_be_scored(service: Service) -> None:
+    server, older = service.database_url.rpartition("/")[0], f"older_{os.getpid()}"
+    with psycopg.connect(service.database_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"create database {older}")
+    url = f"{server}/{older}"
+    upgrade(url, "0004")
+    about = {"dataset": "digits", "classes": 10, "genotype": None}
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            "insert into uploads (id, name, format, sha256, size, about) values (%s, 'my.pt', 'dartboard', %s, 1, %s)",
+            (_UPLOAD, "0" * 64, Jsonb(about)),
+        )
+    upgrade(url, "head")
+    upload = asyncio.run(the_upload(url))
+    out = upload_out(upload)
+    assert (out.id, out.family, out.dataset, out.dataset_checksum, out.classes) == (_UPLOAD, "cnn", "digits", None, 10)
+    assert of_upload(upload).dataset == "digits"
