@@ -15,6 +15,9 @@ from torch import Tensor, nn
 class DilatedDepthwise(nn.Conv2d):
     """Depthwise, kernel x kernel (odd) with dilation 2, padded to keep the size; one filter a channel, no bias."""
 
+    phased = True
+    """Whether CPUs convolve phase by phase; for a comparison with torch's own kernel, which gives the same."""
+
     def __init__(self, channels: int, kernel: int, stride: int) -> None:
         super().__init__(
             channels, channels, kernel, stride=stride, padding=kernel - 1, dilation=2, groups=channels, bias=False
@@ -23,19 +26,30 @@ class DilatedDepthwise(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride))."""
         # An exported network runs elsewhere, by kernels of its own.
-        if x.device.type != "cpu" or torch.compiler.is_exporting():
+        if not self.phased or x.device.type != "cpu" or torch.compiler.is_exporting():
             return super().forward(x)
         if self.stride[0] == 2:
             return self._dense(x[:, :, ::2, ::2])
-        batch, channels, height, width = x.shape
-        rows, columns = -(-height // 2), -(-width // 2)
-        # An odd size gets a row or column of the zeros that the padding consists of anyway.
-        even = F.pad(x, (0, 2 * columns - width, 0, 2 * rows - height))
-        # Channels last throughout: no other order of the axes is copied as cheaply or convolved as fast.
-        parities = even.permute(0, 2, 3, 1).reshape(batch, rows, 2, columns, 2, channels).permute(0, 2, 4, 1, 3, 5)
-        dense = self._dense(parities.reshape(4 * batch, rows, columns, channels).permute(0, 3, 1, 2))
-        woven = dense.permute(0, 2, 3, 1).reshape(batch, 2, 2, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
-        return woven.reshape(batch, 2 * rows, 2 * columns, channels).permute(0, 3, 1, 2)[:, :, :height, :width]
+        return woven_from_phases(self._dense(split_into_phases(x)), *x.shape[-2:])
 
     def _dense(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, padding=self.kernel_size[0] // 2, groups=self.groups)
+
+
+def split_into_phases(x: Tensor) -> Tensor:
+    """(N, C, H, W) to (4N, C, ceil(H / 2), ceil(W / 2)), channels last: each image's even and odd rows and columns."""
+    batch, channels, height, width = x.shape
+    rows, columns = -(-height // 2), -(-width // 2)
+    # An odd size gets a row or column of the zeros that the padding consists of anyway.
+    even = F.pad(x, (0, 2 * columns - width, 0, 2 * rows - height))
+    # Channels last throughout: no other order of the axes is copied as cheaply or convolved as fast.
+    parities = even.permute(0, 2, 3, 1).reshape(batch, rows, 2, columns, 2, channels).permute(0, 2, 4, 1, 3, 5)
+    return parities.reshape(4 * batch, rows, columns, channels).permute(0, 3, 1, 2)
+
+
+def woven_from_phases(phases: Tensor, height: int, width: int) -> Tensor:
+    """The inverse: (4N, C, rows, columns) to (N, C, height, width)."""
+    channels, rows, columns = phases.shape[1:]
+    batch = len(phases) // 4
+    woven = phases.permute(0, 2, 3, 1).reshape(batch, 2, 2, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
+    return woven.reshape(batch, 2 * rows, 2 * columns, channels).permute(0, 3, 1, 2)[:, :, :height, :width]

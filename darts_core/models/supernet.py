@@ -1,7 +1,7 @@
 """The search network: every edge holds every candidate operation, mixed by the softmax of its alphas.
 
-DARTS (arXiv:1806.09055), sections 2.1 and 2.2. This is the plain version, one module an operation: the reference that
-any faster one is checked against.
+DARTS (arXiv:1806.09055), sections 2.1 and 2.2. The plain version calls one module an operation: the reference that the
+fused one (`darts_core.models.fused`) is checked against. Both have the same modules, parameters and `state_dict`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from darts_core.genotypes import Genotype, derive
 from darts_core.layout import Stem, reduction_layers
+from darts_core.models.fused.arrangement import Arrangement
 from darts_core.models.operations import operation
 from darts_core.models.skeleton import Stemmed, newer_input, older_input
 from darts_core.primitives import edges_of
@@ -47,9 +48,11 @@ class SearchCell(nn.Module):
         *,
         reduction: bool,
         after_reduction: bool,
+        fused: bool,
     ) -> None:
         super().__init__()
         self.nodes = nodes
+        self.fused = Arrangement(primitives) if fused else None
         self.reduction = reduction
         self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=False)
         self.preprocess1 = newer_input(newer, channels, affine=False)
@@ -63,6 +66,8 @@ class SearchCell(nn.Module):
     def forward(self, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
         """The two preceding cells' outputs to (N, nodes * channels, H', W'). `weights`: (edges, primitives)."""
         states = [self.preprocess0(older), self.preprocess1(newer)]
+        if self.fused is not None and self.fused.suits(self, states[0]):
+            return self.fused(self, states[0], states[1], weights)
         first = 0
         for _ in range(self.nodes):
             edges = range(first, first + len(states))
@@ -90,8 +95,12 @@ class SearchNetwork(Stemmed):
         image_channels: int = 3,
         stem: Stem = "cifar",
         reductions: Collection[int] | None = None,
+        fused: bool = False,
     ) -> None:
-        """`reductions`: which cells (from 0) reduce; a third and two thirds of the way unless given. May be empty."""
+        """`reductions`: which cells (from 0) reduce; a third and two thirds of the way unless given. May be empty.
+
+        `fused`: compute all edges that leave a state together; the same numbers up to rounding, several times faster.
+        """
         super().__init__(stem, image_channels, channels)
         self.primitives = tuple(primitives)
         reductions = reduction_layers(layers) if reductions is None else frozenset(reductions)
@@ -111,6 +120,7 @@ class SearchNetwork(Stemmed):
                     channels,
                     reduction=reduction,
                     after_reduction=after_reduction,
+                    fused=fused,
                 )
             )
             older, newer, after_reduction = newer, nodes * channels, reduction

@@ -1,0 +1,102 @@
+"""A pointwise convolution, its BatchNorm and a factor as one matrix product, forwards and backwards.
+
+With u the input (C_in numbers a pixel, M pixels) of y = W u, without bias, and BatchNorm without affine part:
+
+- mean(y) = W mean(u), and var(y) = diag(W K W^T) with K the covariance of u: the statistics of y need the sum and the
+  matrix of products of u alone, never y itself. With r = 1 / sqrt(var + eps),
+  alpha * BatchNorm(y) = (alpha r W) u - alpha r mean(y): one matrix and one bias.
+- Backwards, with g the gradient of alpha * BatchNorm(y), S the sum of g u^T over the pixels and s that of g:
+  d = r (sum over inputs of W * S - s mean(y)), the sum of g * BatchNorm(y), so d alpha = sum of d over channels;
+  dW = alpha r (S - s mean(u)^T - d r W K);
+  du = (alpha r W)^T g + B u + c with B = -W^T diag(alpha r^2 d / M) W and c = W^T (alpha r (r d mean(y) - s) / M).
+- With BatchNorm in evaluation mode mean(y) and r are constants: the terms of K, mean(u), B and c fall away.
+
+All of it is computed in float64: the matrices are tiny, and K is a difference. E edges with K operations each.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Moments(NamedTuple):
+    """Of maps u: their sums (E, K, C) and sums of products (E, K, C, C) over all pixels, float64."""
+
+    total: Tensor
+    products: Tensor
+
+
+class Folded(NamedTuple):
+    """What is known of y = W u: all float64."""
+
+    weight: Tensor  # (E, K, C, C)
+    mean: Tensor  # (E, K, C), of y
+    inverse: Tensor  # (E, K, C), r
+    variance: Tensor  # (E, K, C), biased
+    # Of u; empty with BatchNorm in evaluation mode.
+    input_mean: Tensor  # (E, K, C)
+    spread: Tensor  # (E, K, C, C), W K
+
+
+def folded(weight: Tensor, moments: Moments, pixels: int, eps: float) -> Folded:
+    """With the statistics of the batch."""
+    weight = weight.double()
+    input_mean = moments.total / pixels
+    covariance = torch.addcmul(moments.products / pixels, input_mean.unsqueeze(-1), input_mean.unsqueeze(-2), value=-1)
+    spread = weight @ covariance
+    # A channel that is the same everywhere can come out a rounding error below zero.
+    variance = (spread * weight).sum(-1).clamp_min_(0)
+    mean = (weight @ input_mean.unsqueeze(-1)).squeeze(-1)
+    return Folded(weight, mean, (variance + eps).rsqrt_(), variance, input_mean, spread)
+
+
+def folded_with(weight: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Folded:
+    """With running statistics, (E, K, C)."""
+    nothing = weight.new_empty(0, dtype=torch.float64)
+    variance = variance.double()
+    return Folded(weight.double(), mean.double(), (variance + eps).rsqrt_(), variance, nothing, nothing)
+
+
+class Inputs(NamedTuple):
+    """The gradient of u as (forward^T g + feedback u + constant), in the network's own type."""
+
+    direct: Tensor  # (E, K, C_in, C_out)
+    feedback: Tensor | None  # (E, K, C_in, C_in); None with BatchNorm in evaluation mode, and so is the constant
+    constant: Tensor | None  # (E, K, C_in)
+
+
+class Gradient(NamedTuple):
+    """What comes back through alpha * BatchNorm(W u)."""
+
+    factor: Tensor  # (E, K), of alpha, float64
+    weight: Tensor | None  # (E, K, C, C), in the network's own type
+    inputs: Inputs
+
+
+def gradient_of(
+    of: Folded, factor: Tensor | None, outer: Moments, pixels: int, *, weights: bool, dtype: torch.dtype
+) -> Gradient:
+    """factor: alpha, (E, K), float64; 1 unless given. outer: its total is s, its products S. weights: give dW."""
+    batch = of.spread.numel() > 0
+    r = of.inverse
+    d = r * ((of.weight * outer.products).sum(-1) - outer.total * of.mean)
+    scale = r if factor is None else factor.unsqueeze(-1) * r
+    transposed = of.weight.transpose(-1, -2)
+    direct = (transposed * scale.unsqueeze(-2)).to(dtype)
+    products = outer.products
+    feedback = constant = None
+    if batch:
+        lost = scale * r * d / pixels
+        feedback = ((transposed * -lost.unsqueeze(-2)) @ of.weight).to(dtype)
+        offset = lost * of.mean - scale * outer.total / pixels
+        constant = (transposed @ offset.unsqueeze(-1)).squeeze(-1).to(dtype)
+    gradient = None
+    if weights:
+        if batch:
+            products = torch.addcmul(products, outer.total.unsqueeze(-1), of.input_mean.unsqueeze(-2), value=-1)
+            products = torch.addcmul(products, (d * r).unsqueeze(-1), of.spread, value=-1)
+        gradient = (scale.unsqueeze(-1) * products).to(dtype)
+    return Gradient(d.sum(-1), gradient, Inputs(direct, feedback, constant))

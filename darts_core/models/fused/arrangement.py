@@ -1,0 +1,69 @@
+"""When a cell can be computed in the fused arrangement, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from darts_core.models.fused.branches import Setting
+from darts_core.models.fused.cell import Plan, compute
+from darts_core.models.fused.columns import Columns
+from darts_core.models.fused.parameters import SourceModules, sources_of
+from darts_core.models.fused.passes import Passes
+from darts_core.models.fused.torch_passes import TorchPasses
+
+if TYPE_CHECKING:
+    from darts_core.models.supernet import SearchCell
+
+
+class Arrangement:
+    """How one search cell is computed. Holds no tensor: the cell's modules do."""
+
+    def __init__(self, primitives: Sequence[str]) -> None:
+        self._columns = Columns.of(primitives)
+        self._sources: list[SourceModules] | None = None
+
+    def suits(self, cell: SearchCell, x: Tensor) -> bool:
+        """Whether the cell can be computed so now; if not, the plain way gives the same.
+
+        Not under autocast, whose bf16 is too coarse for statistics out of products of maps; not in an export, whose
+        network runs elsewhere; not with statistics shared by several GPUs.
+        """
+        if self._columns is None or torch.compiler.is_exporting() or torch.is_autocast_enabled(x.device.type):
+            return False
+        return x.dtype in (torch.float32, torch.float64) and not any(
+            isinstance(norm, nn.SyncBatchNorm) for norm in self._norms(cell)
+        )
+
+    def __call__(self, cell: SearchCell, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
+        """What `SearchCell.forward` makes of its two preprocessed inputs."""
+        assert self._columns is not None
+        norms = self._norms(cell)
+        # One answer for all: whoever freezes BatchNorm freezes it everywhere.
+        batch = norms[0].training if norms else cell.training
+        plan = Plan(
+            cell.nodes,
+            [
+                Setting(source, self._columns, _passes(older), batch, norms[0].eps if norms else 0.0)
+                for source in self._modules(cell)
+            ],
+            [],
+            torch.is_grad_enabled(),
+        )
+        return compute(plan, older, newer, weights, track=batch and bool(norms) and norms[0].track_running_stats)
+
+    def _modules(self, cell: SearchCell) -> list[SourceModules]:
+        if self._sources is None:
+            assert self._columns is not None
+            self._sources = sources_of(list(cell._ops), cell.nodes, self._columns, reduction=cell.reduction)
+        return self._sources
+
+    def _norms(self, cell: SearchCell) -> list[nn.BatchNorm2d]:
+        return next((group for source in self._modules(cell) for group in source.norm_groups()), [])
+
+
+def _passes(x: Tensor) -> Passes:
+    return TorchPasses()

@@ -1,0 +1,243 @@
+"""What one source state gives to its edges, in three branches: convolutions, poolings with the identity, reduces.
+
+Each branch first adds its maps to the nodes and later takes their gradient g apart. A constant per edge and channel
+that all of its maps carry (the means that BatchNorm takes off) is given back as a bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from darts_core.models.fused import grids
+from darts_core.models.fused.algebra import Folded, Gradient, Moments, folded, folded_with, gradient_of
+from darts_core.models.fused.columns import Columns
+from darts_core.models.fused.parameters import Norms, SourceModules, statistics
+from darts_core.models.fused.passes import Filters, Passes
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a source is computed."""
+
+    modules: SourceModules
+    columns: Columns
+    passes: Passes
+    batch_statistics: bool
+    eps: float
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of one source, stacked by group. Matrices: (E, K, C, C), of the reduces (E, 2, C / 2, C)."""
+
+    filters: Filters
+    inner: Tensor | None
+    last: Tensor | None
+    reduce: Tensor | None
+
+
+class Statistics(NamedTuple):
+    """Of the batch, for the BatchNorms of one group: (E, K, C), biased variance."""
+
+    norms: Norms
+    mean: Tensor
+    variance: Tensor
+
+
+class ConvolutionBranch:
+    """All separable and dilated convolutions."""
+
+    def __init__(self, setting: Setting, weights: Weights, s: Tensor, w: Tensor, out: Tensor) -> None:
+        """Adds to out (N, E, C, H, W). w: of the edges, (E, primitives), float64."""
+        self._setting, self._weights, self._s = setting, weights, s
+        passes, batch, modules = setting.passes, setting.batch_statistics, setting.modules
+        separable = len(weights.filters.first)
+        self.columns = list(setting.columns.pointwise)
+        self._factor = w[:, self.columns]
+        self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
+        self._u, self._v, moments = passes.source(s, weights.filters, moments=batch)
+        self._inner: Folded | None = None
+        inner_moments = None
+        if weights.inner is not None:
+            self._inner = self._folded(weights.inner, modules.inner_norms, _part(moments, slice(0, separable)))
+            a = (self._inner.inverse.unsqueeze(-1) * self._inner.weight).to(s.dtype)
+            self._b = (-self._inner.inverse * self._inner.mean).to(s.dtype)
+            self._y, inner_moments = passes.inner(self._u, a, self._b, weights.filters, self._v, moments=batch)
+        assert weights.last is not None
+        joined = _joined(inner_moments, _part(moments, slice(separable, None)))
+        self._last = self._folded(weights.last, modules.last_norms, joined)
+        scale = self._factor.unsqueeze(-1) * self._last.inverse
+        a = (scale.unsqueeze(-1) * self._last.weight).to(s.dtype)
+        passes.gather(self._v, a.transpose(1, 2).flatten(2), out)
+        self.bias = -(scale * self._last.mean).sum(1)
+
+    def statistics(self) -> list[Statistics]:
+        """Of the batch."""
+        found = [Statistics(self._setting.modules.last_norms, self._last.mean, self._last.variance)]
+        if self._inner is not None:
+            found.append(Statistics(self._setting.modules.inner_norms, self._inner.mean, self._inner.variance))
+        return found
+
+    def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The gradients of s, of w's columns, and of the weights in the order of the groups, where they want one.
+
+        total: of g over all pixels, (E, C), float64.
+        """
+        passes, filters = self._setting.passes, self._weights.filters
+        outer = Moments(total.unsqueeze(1), passes.products(g, self._v))
+        last = self._gradient(self._last, self._factor, outer, weights)
+        of_first: Gradient | None = None
+        outer_filters = None
+        y = self._v  # stands in where there is none
+        if self._inner is not None:
+            y, moments, outer_filters = passes.inner_backward(
+                g, self._v, last.inputs, self._y, self._b, self._u, filters, weights=weights
+            )
+            of_first = self._gradient(self._inner, None, moments, weights)
+        towards_s, source_filters = passes.source_backward(
+            y,
+            self._u,
+            of_first.inputs if of_first else None,
+            g,
+            self._v,
+            last.inputs,
+            self._s,
+            filters,
+            weights=weights,
+        )
+        if not weights:
+            return towards_s, last.factor, []
+        assert source_filters is not None
+        assert last.weight is not None
+        separable = len(filters.first)
+        inner = [of_first.weight] if of_first and of_first.weight is not None else []
+        gradients = [
+            *source_filters[:separable],
+            *inner,
+            *(outer_filters or []),
+            *source_filters[separable:],
+            last.weight,
+        ]
+        return towards_s, last.factor, gradients
+
+    def _folded(self, weight: Tensor, norms: Norms, moments: Moments | None) -> Folded:
+        if moments is not None:
+            return folded(weight, moments, self._pixels, self._setting.eps)
+        return folded_with(weight, *statistics(norms, len(weight)), self._setting.eps)
+
+    def _gradient(self, of: Folded, factor: Tensor | None, outer: Moments, weights: bool) -> Gradient:
+        return gradient_of(of, factor, outer, self._pixels, weights=weights, dtype=self._s.dtype)
+
+
+class PoolBranch:
+    """The poolings with their BatchNorms, and the identity of a stride-1 edge.
+
+    Every edge pools the same map and normalises it by the same statistics: it is done once, and scaled for each edge.
+    """
+
+    def __init__(self, setting: Setting, s: Tensor, w: Tensor, out: Tensor) -> None:
+        """Adds to out (N, E, C, H, W). w: of the edges, (E, primitives), float64."""
+        self._setting, self._s = setting, s
+        columns, self._names = setting.columns, setting.columns.pool_names
+        identity = columns.skip is not None and setting.modules.stride == 1
+        self.columns = [*columns.pools, *([columns.skip] if identity and columns.skip is not None else [])]
+        factor = w[:, self.columns].unsqueeze(-1)
+        self._pooled, mean, self._variance = setting.passes.pool(
+            s, self._names, setting.modules.stride, identity=identity
+        )
+        edges, channels = out.shape[1:3]
+        if setting.batch_statistics or not self._names:
+            self._mean, variance = (x.expand(edges, -1, -1) for x in (mean, self._variance))
+        else:
+            self._mean, variance = (x.double() for x in statistics(setting.modules.pool_norms, edges))
+        self._inverse = (variance + setting.eps).rsqrt_()
+        if identity:  # which nobody normalises
+            self._mean = torch.cat([self._mean, self._mean.new_zeros(edges, 1, channels)], 1)
+            self._inverse = torch.cat([self._inverse, self._mean.new_ones(edges, 1, channels)], 1)
+        self._scale = factor * self._inverse
+        setting.passes.mix(self._pooled, self._scale.to(s.dtype), out)
+        self.bias = -(self._scale * self._mean).sum(1)
+
+    def statistics(self) -> list[Statistics]:
+        """Of the batch."""
+        count = len(self._names)
+        if not count:
+            return []
+        mean = self._mean[:, :count]
+        return [Statistics(self._setting.modules.pool_norms, mean, self._variance.expand_as(mean))]
+
+    def backward(self, g: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of s and of w's columns. total: of g over all pixels, (E, C), float64."""
+        pixels = g.shape[0] * g.shape[3] * g.shape[4]
+        products = self._setting.passes.mix_products(g, self._pooled)
+        d = self._inverse * (products - total.unsqueeze(1) * self._mean)
+        feedback = torch.zeros_like(d[0])
+        constant = torch.zeros_like(d[0])
+        count = len(self._names)
+        if self._setting.batch_statistics and count:
+            lost = (self._scale * self._inverse * d)[:, :count] / pixels
+            feedback[:count] = -lost.sum(0)
+            constant[:count] = (
+                lost * self._mean[:, :count] - self._scale[:, :count] * total.unsqueeze(1) / pixels
+            ).sum(0)
+        dtype = self._s.dtype
+        towards_s = self._setting.passes.pool_backward(
+            g,
+            self._pooled,
+            self._scale.to(dtype),
+            feedback.to(dtype),
+            constant.to(dtype),
+            self._s,
+            self._names,
+            self._setting.modules.stride,
+        )
+        return towards_s, d.sum(-1)
+
+
+class ReduceBranch:
+    """The factorized reduces, which are what the identity becomes on an edge that halves."""
+
+    def __init__(self, setting: Setting, weight: Tensor, s: Tensor, w: Tensor, out: Tensor) -> None:
+        """Adds to out (N, E, C, H, W). weight: (E, 2, C / 2, C). w: of the edges, (E, primitives), float64."""
+        assert setting.columns.skip is not None
+        self._setting, self._s = setting, s
+        self.columns = [setting.columns.skip]
+        self._factor = w[:, self.columns].expand(-1, 2)
+        self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
+        self._x = grids.grids(s)
+        if setting.batch_statistics:
+            self._of = folded(weight, grids.moments_of(self._x, len(weight)), self._pixels, setting.eps)
+        else:
+            mean, variance = statistics(setting.modules.reduce_norms, len(weight))
+            shape = weight.shape[:3]
+            self._of = folded_with(weight, mean.reshape(shape), variance.reshape(shape), setting.eps)
+        scale = self._factor.unsqueeze(-1) * self._of.inverse
+        grids.add(self._x, (scale.unsqueeze(-1) * self._of.weight).to(s.dtype), out)
+        self.bias = -(scale * self._of.mean).flatten(1)
+
+    def statistics(self) -> list[Statistics]:
+        """Of the batch."""
+        mean, variance = (x.flatten(1).unsqueeze(1) for x in (self._of.mean, self._of.variance))
+        return [Statistics(self._setting.modules.reduce_norms, mean, variance)]
+
+    def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The gradients of s, of w's column, and of the weights if wanted. total: of g over all pixels, (E, C)."""
+        outer = Moments(total.view(self._factor.shape[0], 2, -1), grids.products(g, self._x))
+        found = gradient_of(self._of, self._factor, outer, self._pixels, weights=weights, dtype=self._s.dtype)
+        towards_s = grids.backward(g, self._x, found.inputs, self._s)
+        gradients = [] if found.weight is None else [found.weight]
+        return towards_s, found.factor.sum(1, keepdim=True), gradients
+
+
+def _part(moments: Moments | None, part: slice) -> Moments | None:
+    return None if moments is None else Moments(moments.total[:, part], moments.products[:, part])
+
+
+def _joined(first: Moments | None, second: Moments | None) -> Moments | None:
+    if first is None or second is None:
+        return first or second
+    return Moments(torch.cat([first.total, second.total], 1), torch.cat([first.products, second.products], 1))

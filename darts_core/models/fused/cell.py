@@ -1,0 +1,188 @@
+"""A cell of the search network with everything that leaves a state computed together.
+
+Every edge that leaves a state reads the same map. So a cell has as many sources as states, not as many as edges times
+operations; `branches` computes all that leaves one, and adds it to the nodes that it reaches. Each thing is computed
+once: ReLU, poolings and their BatchNorms, the depthwise inputs, and no map between a pointwise convolution, its
+BatchNorm and its alpha is ever stored (`algebra`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from darts_core.models.fused.branches import (
+    ConvolutionBranch,
+    PoolBranch,
+    ReduceBranch,
+    Setting,
+    Statistics,
+    Weights,
+)
+from darts_core.models.fused.parameters import update_statistics, weights_of
+from darts_core.models.fused.passes import Filters
+from darts_core.models.fused.stacking import stacked
+
+
+@dataclass
+class Plan:
+    """One pass through a cell: its sources' settings, and the statistics of the batch that it found on its way."""
+
+    nodes: int
+    settings: list[Setting]
+    found: list[Statistics]
+    keep: bool  # whether there will be a way back
+
+    def parameters(self) -> list[Tensor]:
+        """Of all sources, group by group."""
+        return [p for setting in self.settings for group in setting.modules.groups() for p in weights_of(group)]
+
+
+def compute(plan: Plan, older: Tensor, newer: Tensor, w: Tensor, *, track: bool) -> Tensor:
+    """The cell's output (N, nodes * C, H', W') from its two preprocessed inputs (N, C, H, W), with a graph.
+
+    w: (edges, primitives). track: whether the BatchNorms' running statistics take note of the batch, where they use
+    its statistics.
+    """
+    out: Tensor = _Cell.apply(plan, older, newer, w, *plan.parameters())
+    if track:
+        pixels = len(out) * out.shape[2] * out.shape[3]
+        for statistics in plan.found:
+            update_statistics(*statistics, pixels)
+    return out
+
+
+class _Cell(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, plan: Plan, older: Tensor, newer: Tensor, w: Tensor, *parameters: Tensor) -> Tensor:
+        stride = plan.settings[0].modules.stride
+        batch, channels, height, width = older.shape
+        rows, columns = -(-height // stride), -(-width // stride)
+        pixels = batch * rows * columns
+        if plan.settings[0].batch_statistics and pixels < 2:
+            raise ValueError(
+                f"BatchNorm needs more than 1 value a channel in training, and gets images of {tuple(older.shape)}"
+            )
+        nodes = older.new_zeros(batch, plan.nodes, channels, rows, columns)
+        states = [older.detach().contiguous(), newer.detach().contiguous(), *nodes.unbind(1)]
+        exact = w.detach().double()
+        sources, rest = [], list(parameters)
+        for setting, s in zip(plan.settings, states[: plan.nodes + 1], strict=True):
+            source = _Source(setting, rest, s, exact[setting.modules.edges], nodes[:, setting.modules.first_node :])
+            plan.found += source.statistics()
+            sources.append(source if plan.keep else None)
+        ctx.sources, ctx.edges, ctx.type = sources, w.shape, w.dtype
+        # Detached: what the context keeps must not lead back to the output, which leads to the context.
+        return nodes.flatten(1, 2).detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if ctx.sources is None:
+            raise RuntimeError("a fused cell can be gone back through once: retain_graph is not for it")
+        sources: list[_Source | None] = ctx.sources
+        ctx.sources = None
+        nodes = len(sources) - 1
+        g = gradient.reshape(len(gradient), nodes, -1, *gradient.shape[2:]).clone(memory_format=torch.contiguous_format)
+        towards_w = torch.zeros(ctx.edges, dtype=torch.float64, device=g.device)
+        wanted = ctx.needs_input_grad
+        weights = any(wanted[4:])
+        inputs: list[Tensor | None] = [None, None]
+        by_source: list[list[Tensor]] = []
+        while sources:
+            # Gone once it is used: the next one needs the room.
+            source = sources.pop()
+            assert source is not None
+            place = len(sources)
+            towards_s, gradients = source.backward(g[:, source.first_node :], towards_w, weights=weights)
+            by_source.insert(0, gradients)
+            if place >= 2:
+                g[:, place - 2] += towards_s
+            elif wanted[1 + place]:
+                inputs[place] = towards_s
+        flat = [gradient for gradients in by_source for gradient in gradients]
+        none: Sequence[Tensor | None] = [None] * (len(wanted) - 4)
+        return None, *inputs, towards_w.to(ctx.type), *(flat if weights else none)
+
+
+class _Source:
+    """All branches of one source, and the way back through them."""
+
+    def __init__(self, setting: Setting, parameters: list[Tensor], s: Tensor, w: Tensor, out: Tensor) -> None:
+        """Adds to out (N, E, C, H, W). Takes its parameters off the front of the list."""
+        self._shapes = []
+        groups = []
+        for group in setting.modules.groups():
+            taken = parameters[: len(group)]
+            del parameters[: len(group)]
+            self._shapes.append(taken[0].shape)
+            groups.append(stacked(taken))
+        self._edges, self.first_node = setting.modules.edges, setting.modules.first_node
+        weights = _weights(setting, groups, len(self._edges), out.shape[2])
+        self._convolutions = ConvolutionBranch(setting, weights, s, w, out) if setting.columns.pointwise else None
+        has_maps = setting.columns.pools or (setting.columns.skip is not None and setting.modules.stride == 1)
+        self._pools = PoolBranch(setting, s, w, out) if has_maps else None
+        self._reduces = ReduceBranch(setting, weights.reduce, s, w, out) if weights.reduce is not None else None
+        branches = [b for b in (self._convolutions, self._pools, self._reduces) if b is not None]
+        self._found = (
+            [found for branch in branches for found in branch.statistics()] if setting.batch_statistics else []
+        )
+        out += torch.stack([branch.bias for branch in branches]).sum(0).to(s.dtype)[..., None, None]
+        self._like = s
+
+    def statistics(self) -> list[Statistics]:
+        """Of the batch; none with running statistics."""
+        return self._found
+
+    def backward(self, g: Tensor, towards_w: Tensor, *, weights: bool) -> tuple[Tensor, list[Tensor]]:
+        """The gradients of s, and of the parameters one by one if wanted; that of w is added to `towards_w`."""
+        total = g.sum((0, 3, 4), dtype=torch.float64)
+        towards_s = torch.zeros_like(self._like)
+        stacks: list[Tensor] = []
+        rows = torch.tensor(self._edges, device=g.device).unsqueeze(1)
+        if self._convolutions is not None:
+            through, factor, found = self._convolutions.backward(g, total, weights=weights)
+            towards_s += through
+            stacks += found
+            towards_w[rows, self._convolutions.columns] = factor
+        if self._pools is not None:
+            through, factor = self._pools.backward(g, total)
+            towards_s += through
+            towards_w[rows, self._pools.columns] = factor
+        if self._reduces is not None:
+            through, factor, found = self._reduces.backward(g, total, weights=weights)
+            towards_s += through
+            stacks += found
+            towards_w[rows, self._reduces.columns] = factor
+        gradients = [
+            gradient
+            for stack, shape in zip(stacks, self._shapes if weights else [], strict=True)
+            for gradient in stack.reshape(-1, *shape).unbind()
+        ]
+        return towards_s, gradients
+
+
+def _weights(setting: Setting, groups: list[Tensor], edges: int, channels: int) -> Weights:
+    """The groups, (parameters, numbers each), in the shapes of their use."""
+    rest = iter(groups)
+    modules = setting.modules
+
+    def filters(count: int) -> list[Tensor]:
+        stacks = [next(rest) for _ in range(count)]
+        return [stack.view(edges, channels, *[round((stack.shape[1] / channels) ** 0.5)] * 2) for stack in stacks]
+
+    def matrices(some: Sequence[Any], rows: int) -> Tensor | None:
+        return next(rest).view(edges, -1, rows, channels) if some else None
+
+    first = filters(len(modules.first))
+    inner = matrices(modules.inner, channels)
+    outer = filters(len(modules.outer))
+    dilated = filters(len(modules.dilated))
+    last = matrices(modules.last, channels)
+    reduce = matrices(modules.reduce, channels // 2)
+    return Weights(Filters(first, outer, dilated, modules.stride), inner, last, reduce)

@@ -1,0 +1,47 @@
+"""Which columns of the alphas belong to which kind of operation: what a cell computes together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_SEPARABLE: Final = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "sep_conv_7x7": 7}
+_DILATED: Final = {"dil_conv_3x3": 3, "dil_conv_5x5": 5}
+_POOLS: Final = ("max_pool_3x3", "avg_pool_3x3")
+_OTHERS: Final = ("none", "skip_connect")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Places of a space's primitives, by kind; each kind in the order of the space."""
+
+    count: int
+    separable: tuple[int, ...]
+    dilated: tuple[int, ...]
+    pools: tuple[int, ...]
+    skip: int | None
+    pool_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, primitives: Sequence[str]) -> Columns | None:
+        """None when one of the primitives is of no kind that is computed together."""
+        if not set(primitives) <= {*_SEPARABLE, *_DILATED, *_POOLS, *_OTHERS}:
+            return None
+
+        def places(names: Sequence[str]) -> tuple[int, ...]:
+            return tuple(i for i, name in enumerate(primitives) if name in names)
+
+        return cls(
+            len(primitives),
+            places(tuple(_SEPARABLE)),
+            places(tuple(_DILATED)),
+            places(_POOLS),
+            next(iter(places(("skip_connect",))), None),
+            tuple(name for name in primitives if name in _POOLS),
+        )
+
+    @property
+    def pointwise(self) -> tuple[int, ...]:
+        """Of the operations that end with a pointwise convolution, in the order in which their maps are kept."""
+        return self.separable + self.dilated

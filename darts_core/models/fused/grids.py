@@ -1,0 +1,64 @@
+"""The factorized reduces of all edges that leave a state: two pointwise products on the two shifted grids.
+
+Half of the output channels read the even pixels, the other half the odd ones. The grids are the same for all edges, so
+are their moments; matrices and gradients follow `algebra` with (E, 2, ...) in place of (E, K, ...), each matrix
+(C / 2, C).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darts_core.models.fused.algebra import Inputs, Moments
+
+
+def grids(s: Tensor) -> Tensor:
+    """relu(s) (N, C, H, W) to (N, 2, C, ceil(H / 2), ceil(W / 2)); what an odd size lacks of odd pixels is zero."""
+    x = s.relu()
+    height, width = x.shape[-2:]
+    shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]
+    return torch.stack([x[:, :, ::2, ::2], shifted], 1)
+
+
+def moments_of(x: Tensor, edges: int) -> Moments:
+    """Of the grids, for each edge the same."""
+    flat = x.flatten(3)
+    total = flat.sum((0, 3), dtype=torch.float64)
+    products = torch.matmul(flat, flat.transpose(-1, -2)).sum(0, dtype=torch.float64)
+    return Moments(total.expand(edges, *total.shape), products.expand(edges, *products.shape))
+
+
+def add(x: Tensor, a: Tensor, out: Tensor) -> None:
+    """Add a x to out (N, E, C, H, W). a: (E, 2, C / 2, C)."""
+    edges, halves, channels = a.shape[:3]
+    flat = torch.matmul(a.transpose(0, 1).flatten(1, 2), x.flatten(3))  # (N, 2, E * C / 2, H * W)
+    added = flat.view(len(x), halves, edges, channels, *x.shape[3:]).transpose(1, 2)
+    out.view(*out.shape[:2], halves, channels, *out.shape[3:]).add_(added)
+
+
+def products(g: Tensor, x: Tensor) -> Tensor:
+    """Sums over all pixels of g x^T, (E, 2, C / 2, C), float64. g: (N, E, C, H, W)."""
+    halved = _halved(g)
+    outer = torch.matmul(halved.flatten(4), x.flatten(3).unsqueeze(1).transpose(-1, -2))
+    return outer.sum(0, dtype=torch.float64)
+
+
+def backward(g: Tensor, x: Tensor, inputs: Inputs, s: Tensor) -> Tensor:
+    """The gradient of s through its grids; `inputs` are those of (E, 2, ...) matrices."""
+    halved = _halved(g).transpose(1, 2).flatten(2, 3).flatten(3)  # (N, 2, E * C / 2, H * W)
+    towards = torch.matmul(inputs.direct.permute(1, 2, 0, 3).flatten(2), halved)
+    if inputs.feedback is not None and inputs.constant is not None:
+        towards += torch.matmul(inputs.feedback.sum(0), x.flatten(3))
+        towards += inputs.constant.sum(0).unsqueeze(-1)
+    towards = towards.view_as(x)
+    result = torch.zeros_like(s)
+    height, width = s.shape[-2:]
+    result[:, :, ::2, ::2] = towards[:, 0]
+    result[:, :, 1::2, 1::2] = towards[:, 1, :, : height // 2, : width // 2]
+    return result.mul_(s > 0)
+
+
+def _halved(g: Tensor) -> Tensor:
+    return g.view(*g.shape[:2], 2, -1, *g.shape[3:])

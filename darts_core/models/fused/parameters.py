@@ -1,0 +1,128 @@
+"""What the fused arrangement of a cell reads out of its modules: filters, matrices and statistics, by source state.
+
+The modules stay those of the plain cell, and so do parameters, buffers and the keys of the `state_dict`: the same
+tensors are only taken together otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from darts_core.models.fused.columns import Columns
+from darts_core.models.fused.stacking import side_by_side, stacked
+
+Convolutions = list[nn.Conv2d]
+Norms = list[nn.BatchNorm2d]
+
+
+@dataclass
+class SourceModules:
+    """One source state of a cell: the edges that leave it, and their parameters in groups that are used together.
+
+    Each group is ordered edge by edge; where an edge has several of a group, in the order of `Columns`.
+    """
+
+    edges: list[int]
+    first_node: int
+    stride: int
+    first: list[Convolutions] = field(default_factory=list)
+    inner: Convolutions = field(default_factory=list)
+    outer: list[Convolutions] = field(default_factory=list)
+    dilated: list[Convolutions] = field(default_factory=list)
+    last: Convolutions = field(default_factory=list)
+    reduce: Convolutions = field(default_factory=list)
+    inner_norms: Norms = field(default_factory=list)
+    last_norms: Norms = field(default_factory=list)
+    pool_norms: Norms = field(default_factory=list)
+    reduce_norms: Norms = field(default_factory=list)
+
+    def groups(self) -> list[Convolutions]:
+        """All of them, none of which is empty."""
+        return [g for g in (*self.first, self.inner, *self.outer, *self.dilated, self.last, self.reduce) if g]
+
+    def norm_groups(self) -> list[Norms]:
+        """Those that there are."""
+        return [g for g in (self.inner_norms, self.last_norms, self.pool_norms, self.reduce_norms) if g]
+
+
+def sources_of(edges: Sequence[Any], nodes: int, columns: Columns, *, reduction: bool) -> list[SourceModules]:
+    """The two inputs and all nodes but the last. edges: node by node, each with its operations in `_ops`."""
+    return [_source(edges, nodes, columns, place, reduction=reduction) for place in range(nodes + 1)]
+
+
+def _source(edges: Sequence[Any], nodes: int, columns: Columns, place: int, *, reduction: bool) -> SourceModules:
+    first_node = max(0, place - 1)
+    # Node i has 2 + i edges, so the first of them is number i * (i + 3) / 2.
+    numbers = [node * (node + 3) // 2 + place for node in range(first_node, nodes)]
+    operations = [edges[number]._ops for number in numbers]
+
+    def parts(column: int, index: int) -> list[Any]:
+        return [ops[column].op[index] for ops in operations]
+
+    separable, dilated = columns.separable, columns.dilated
+    source = SourceModules(
+        numbers,
+        first_node,
+        2 if reduction and place < 2 else 1,
+        first=[parts(c, 1) for c in separable],
+        inner=_by_edge([parts(c, 2) for c in separable]),
+        outer=[parts(c, 5) for c in separable],
+        dilated=[parts(c, 1) for c in dilated],
+        last=_by_edge([parts(c, 6) for c in separable] + [parts(c, 2) for c in dilated]),
+        inner_norms=_by_edge([parts(c, 3) for c in separable]),
+        last_norms=_by_edge([parts(c, 7) for c in separable] + [parts(c, 3) for c in dilated]),
+        pool_norms=_by_edge([[ops[c][1] for ops in operations] for c in columns.pools]),
+    )
+    if columns.skip is not None and source.stride == 2:
+        skips = [ops[columns.skip] for ops in operations]
+        source.reduce = [half for skip in skips for half in (skip.conv_1, skip.conv_2)]
+        source.reduce_norms = [skip.bn for skip in skips]
+    return source
+
+
+def _by_edge(of_columns: list[list[Any]]) -> list[Any]:
+    return [of_column[edge] for edge in range(len(of_columns[0])) for of_column in of_columns] if of_columns else []
+
+
+def weights_of(convolutions: Convolutions) -> list[Tensor]:
+    """As the modules have them now."""
+    # Not by attribute: a step reads thousands of them, and `nn.Module` is slow to answer.
+    return [convolution._parameters["weight"] for convolution in convolutions]  # type: ignore[misc]
+
+
+def statistics(norms: Norms, edges: int) -> tuple[Tensor, Tensor]:
+    """Running means and variances, (E, K, C)."""
+    means, variances = (stacked(_buffers(norms, name)) for name in ("running_mean", "running_var"))
+    return means.view(edges, -1, means.shape[-1]), variances.view(edges, -1, variances.shape[-1])
+
+
+@torch.no_grad()
+def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int) -> None:
+    """What each BatchNorm does in training. mean, variance (biased): (E, K, C)."""
+    momentum, rows = norms[0].momentum, (len(norms), -1)
+    assert momentum is not None
+    _move(_buffers(norms, "running_mean"), mean.reshape(rows), momentum)
+    _move(_buffers(norms, "running_var"), (variance * (pixels / (pixels - 1))).reshape(rows), momentum)
+    counts = _buffers(norms, "num_batches_tracked")
+    together = side_by_side(counts)
+    if together is not None:
+        together += 1
+    else:
+        torch._foreach_add_(counts, 1)
+
+
+def _buffers(norms: Norms, name: str) -> list[Tensor]:
+    return [norm._buffers[name] for norm in norms]  # type: ignore[misc]
+
+
+def _move(running: list[Tensor], towards: Tensor, momentum: float) -> None:
+    together = side_by_side(running)
+    if together is not None:
+        together.lerp_(towards.to(together.dtype), momentum)
+    else:
+        torch._foreach_lerp_(running, list(towards.to(running[0].dtype).unbind()), momentum)

@@ -1,0 +1,108 @@
+"""The passes over the maps of one source state: what is asked of whoever computes them.
+
+A state s feeds E edges. Of each edge, K_s separable convolutions start with maps U = first(relu(s)), go on with
+Y = A U, and end with maps V = outer(relu(Y + b)); K_d dilated ones have maps V = dilated(relu(s)) at once. What the
+edge adds to its node is one product of a matrix with all its maps V. A, b and the last matrix come out of `algebra`.
+
+`torch_passes` does them in torch's own operations on every device, `darts_core.kernels` on CPUs in a kernel. All maps
+are (N, E, K, C, H, W) of the output's size, dense; g and `out`, (N, E, C, H, W), are dense within an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from darts_core.models.fused.algebra import Inputs, Moments
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The depthwise filters of all edges that leave a state, each (E, C, k, k)."""
+
+    first: Sequence[Tensor]
+    outer: Sequence[Tensor]
+    dilated: Sequence[Tensor]
+    stride: int
+
+    @property
+    def of_source(self) -> list[tuple[Tensor, int]]:
+        """Filter and dilation of those that read the state itself."""
+        return [*((f, 1) for f in self.first), *((f, 2) for f in self.dilated)]
+
+
+FilterGradients = list[Tensor] | None
+"""In the order of the filters; None where weights want no gradient."""
+
+
+class Pooled(NamedTuple):
+    """(N, P, C, H, W): the pooled maps, and behind them the state itself where an identity leaves it."""
+
+    maps: Tensor
+    places: Tensor  # of the maxima, (N, C, H, W); empty without max pooling
+
+
+class Passes(Protocol):
+    """Forwards first, then backwards."""
+
+    def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
+        """U, V with its dilated part filled in, and the moments (E, K_s + K_d, ...) of U and of that part."""
+
+    def inner(
+        self, u: Tensor, a: Tensor, b: Tensor, filters: Filters, v: Tensor, *, moments: bool
+    ) -> tuple[Tensor, Moments | None]:
+        """Y, and V's separable part from it, and the moments of that part. a: (E, K_s, C, C). b: (E, K_s, C)."""
+
+    def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
+        """Add a V to `out`. a: (E, C, K * C)."""
+
+    def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
+        """The maps, and the means and biased variances (P without the identity, C) of the pooled ones, float64."""
+
+    def mix(self, pooled: Pooled, coefficients: Tensor, out: Tensor) -> None:
+        """Add the scaled maps to `out`. coefficients: (E, P, C)."""
+
+    def products(self, g: Tensor, v: Tensor) -> Tensor:
+        """Sums over all pixels of g V^T, (E, K, C, C), float64."""
+
+    def inner_backward(
+        self, g: Tensor, v: Tensor, inputs: Inputs, y: Tensor, b: Tensor, u: Tensor, filters: Filters, *, weights: bool
+    ) -> tuple[Tensor, Moments, FilterGradients]:
+        """The gradient of Y; its sums alone and with U^T; the gradients of the outer filters."""
+
+    def source_backward(
+        self,
+        towards_y: Tensor,
+        u: Tensor,
+        of_first: Inputs | None,
+        g: Tensor,
+        v: Tensor,
+        of_last: Inputs,
+        s: Tensor,
+        filters: Filters,
+        *,
+        weights: bool,
+    ) -> tuple[Tensor, FilterGradients]:
+        """The gradient of s through all its filters, and theirs. of_first: None without separable convolutions."""
+
+    def mix_products(self, g: Tensor, pooled: Pooled) -> Tensor:
+        """Sums over all pixels of g times each map, (E, P, C), float64."""
+
+    def pool_backward(
+        self,
+        g: Tensor,
+        pooled: Pooled,
+        coefficients: Tensor,
+        feedback: Tensor,
+        constant: Tensor,
+        s: Tensor,
+        names: Sequence[str],
+        stride: int,
+    ) -> Tensor:
+        """The gradient of s. That of pooled map p is sum over e of coefficient * g, + feedback * map + constant.
+
+        feedback, constant: (P, C), zero for the identity.
+        """

@@ -1,0 +1,69 @@
+"""The passes over pooled maps in torch's own operations."""
+
+# ruff: noqa: D102 - what each pass does is said where `Passes` declares it.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darts_core.models.fused.passes import Pooled
+
+
+class TorchPools:
+    """What each pass does is said in `Passes`."""
+
+    def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
+        maps, places = [], s.new_empty(0, dtype=torch.int64)
+        for name in names:
+            if name == "max_pool_3x3":
+                map_, places = F.max_pool2d(s, 3, stride, 1, return_indices=True)
+            else:
+                map_ = F.avg_pool2d(s, 3, stride, 1, count_include_pad=False)
+            maps.append(map_)
+        pooled = torch.stack([*maps, s] if identity else maps, 1)
+        if not names:
+            nothing = s.new_empty(0, s.shape[1], dtype=torch.float64)
+            return Pooled(pooled, places), nothing, nothing
+        variance, mean = torch.var_mean(pooled[:, : len(names)].double(), (0, 3, 4), correction=0)
+        return Pooled(pooled, places), mean, variance
+
+    def mix(self, pooled: Pooled, coefficients: Tensor, out: Tensor) -> None:
+        for place, map_ in enumerate(pooled.maps.unbind(1)):
+            out.addcmul_(map_.unsqueeze(1), coefficients[:, place, :, None, None])
+
+    def mix_products(self, g: Tensor, pooled: Pooled) -> Tensor:
+        products = torch.einsum("nechw,npchw->nepc", g, pooled.maps)
+        return products.sum(0, dtype=torch.float64)
+
+    def pool_backward(
+        self,
+        g: Tensor,
+        pooled: Pooled,
+        coefficients: Tensor,
+        feedback: Tensor,
+        constant: Tensor,
+        s: Tensor,
+        names: Sequence[str],
+        stride: int,
+    ) -> Tensor:
+        result = torch.zeros_like(s)
+        for place, map_ in enumerate(pooled.maps.unbind(1)):
+            towards = torch.einsum("nechw,ec->nchw", g, coefficients[:, place])
+            if place == len(names):
+                result += towards
+                continue
+            towards = towards.addcmul_(map_, feedback[place, :, None, None]).add_(constant[place, :, None, None])
+            towards = towards.contiguous()
+            if names[place] == "max_pool_3x3":
+                result += torch.ops.aten.max_pool2d_with_indices_backward(
+                    towards, s, [3, 3], [stride] * 2, [1, 1], [1, 1], False, pooled.places
+                )
+            else:
+                result += torch.ops.aten.avg_pool2d_backward(
+                    towards, s, [3, 3], [stride] * 2, [1, 1], False, False, None
+                )
+        return result

@@ -1,0 +1,191 @@
+"""The fused search network against the plain one: same weights, same batch, same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from darts_core.bilevel.architect import Architect
+from darts_core.bilevel.step import search_step
+from darts_core.data.feeding import Batch
+from darts_core.models.supernet import SearchNetwork
+from darts_core.primitives import CNN_SPACES
+
+ONE_STEP, TWENTY_STEPS = 1e-12, 1e-9
+SPACES: dict[str, Sequence[str]] = {
+    **CNN_SPACES,
+    "separable": ("sep_conv_5x5", "sep_conv_3x3", "none"),
+    "wide": ("sep_conv_7x7", "skip_connect"),
+    "dilated": ("dil_conv_5x5", "dil_conv_3x3"),
+    "pools": ("avg_pool_3x3", "none", "max_pool_3x3"),
+    "identity": ("none", "skip_connect"),
+    "shuffled": ("dil_conv_3x3", "skip_connect", "max_pool_3x3", "sep_conv_5x5", "none"),
+}
+
+
+def twins(primitives: Sequence[str] = CNN_SPACES["darts"], **options: Any) -> tuple[SearchNetwork, SearchNetwork]:
+    """A plain and a fused network with the same weights and alphas, in float64 and training mode."""
+    sizes = {"channels": 4, "layers": 3, "nodes": 2, "classes": 3, "image_channels": 2, **options}
+    torch.manual_seed(0)
+    plain = SearchNetwork(primitives, **sizes).double()
+    fused = SearchNetwork(primitives, **sizes, fused=True).double()
+    fused.load_state_dict(plain.state_dict())
+    for alpha in plain.alphas.values():
+        alpha.data = torch.randn_like(alpha)  # far from equal: a confused column would show
+    fused.load_alphas(plain.alphas)
+    return plain, fused
+
+
+def batch_of(size: tuple[int, int] = (8, 8), count: int = 4, seed: int = 1) -> Batch:
+    source = torch.Generator().manual_seed(seed)
+    images = torch.randn(count, 2, *size, generator=source, dtype=torch.float64)
+    return Batch(images, torch.randint(3, (count,), generator=source))
+
+
+def seen(network: SearchNetwork, batch: Batch) -> dict[str, Tensor]:
+    """Logits, gradients, and what the pass left in the running statistics."""
+    logits = network(batch.images.to(network.classifier.weight.dtype))
+    tensors = {**network.alphas, **dict(network.named_parameters())}
+    gradients = torch.autograd.grad(
+        F.cross_entropy(logits, batch.labels), list(tensors.values()), allow_unused=True, materialize_grads=True
+    )
+    found = {f"gradient of {name}": g for name, g in zip(tensors, gradients, strict=True)}
+    return {"logits": logits.detach(), **found, **statistics_of(network)}
+
+
+def statistics_of(network: SearchNetwork) -> dict[str, Tensor]:
+    return {name: buffer.clone() for name, buffer in network.named_buffers()}
+
+
+def assert_close(ours: dict[str, Tensor], truth: dict[str, Tensor], tolerance: float) -> None:
+    """Within `tolerance` of each tensor's largest magnitude."""
+    assert ours.keys() == truth.keys()
+    for name in truth:
+        error, scale = (ours[name] - truth[name]).abs().max(), truth[name].abs().max()
+        assert error <= tolerance * _scale(name, scale, truth), f"{name}: {error:.2e} of {scale:.2e}"
+
+
+def _scale(name: str, largest: Tensor, among: dict[str, Tensor]) -> Tensor:
+    """The mean of a normalised map is nothing but rounding: it is small beside the map's deviation."""
+    if name.endswith("running_mean"):
+        return torch.maximum(largest, among[name.replace("running_mean", "running_var")].max().sqrt())
+    return largest
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("training", [True, False])
+def test_one_pass_gives_the_plain_networks_numbers_in_every_space(space: str, training: bool) -> None:
+    plain, fused = twins(SPACES[space])
+    for network in (plain, fused):
+        statistics_drawn(network)
+        network.train(training)
+    assert_close(seen(fused, batch_of()), seen(plain, batch_of()), ONE_STEP)
+
+
+def statistics_drawn(network: SearchNetwork) -> None:
+    """Other ones for each BatchNorm, as an imported network may have them."""
+    source = torch.Generator().manual_seed(7)
+    for buffer in network.buffers():
+        if buffer.is_floating_point():
+            buffer.copy_(0.5 + torch.rand(buffer.shape, generator=source))
+
+
+@pytest.mark.parametrize("nodes", [1, 4, 6])
+def test_any_number_of_nodes_gives_the_plain_networks_numbers(nodes: int) -> None:
+    plain, fused = twins(nodes=nodes, channels=2)
+    assert_close(seen(fused, batch_of()), seen(plain, batch_of()), ONE_STEP)
+
+
+@pytest.mark.parametrize(("size", "count"), [((7, 5), 3), ((13, 9), 2), ((6, 17), 3), ((33, 3), 2), ((2, 3), 4)])
+@pytest.mark.parametrize("stem", ["cifar", "half"])
+def test_odd_images_and_batches_give_the_plain_networks_numbers(
+    size: tuple[int, int], count: int, stem: Literal["cifar", "half"]
+) -> None:
+    plain, fused = twins(stem=stem)
+    batch = batch_of(size, count)
+    if stem == "half" and count * size[0] * size[1] < 64:
+        plain.eval()
+        fused.eval()  # a single pixel is left, which has no variance
+    assert_close(seen(fused, batch), seen(plain, batch), ONE_STEP)
+
+
+@pytest.mark.parametrize("channels", [2, 6, 10, 18])
+def test_channels_that_fill_no_vector_give_the_plain_networks_numbers(channels: int) -> None:
+    plain, fused = twins(channels=channels)
+    assert_close(seen(fused, batch_of((9, 8))), seen(plain, batch_of((9, 8))), ONE_STEP)
+
+
+@pytest.mark.parametrize("reductions", [(), (0,), (0, 1, 2)])
+def test_cells_that_reduce_anywhere_give_the_plain_networks_numbers(reductions: tuple[int, ...]) -> None:
+    plain, fused = twins(reductions=reductions)
+    assert_close(seen(fused, batch_of((16, 15))), seen(plain, batch_of((16, 15))), ONE_STEP)
+
+
+def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int) -> dict[str, Tensor]:
+    optimizer = torch.optim.SGD(network.weights(), lr=0.025, momentum=0.9, weight_decay=3e-4)
+    architect = Architect(network, optimizer, order=order, lr=3e-4, weight_decay=1e-3)
+    for step in range(count):
+        search_step(network, architect, optimizer, batch_of(seed=2 * step), batch_of(seed=2 * step + 1), 5.0)
+    return {**network.state_dict(), **{kind: alpha.detach().clone() for kind, alpha in network.alphas.items()}}
+
+
+@pytest.mark.parametrize(("count", "tolerance"), [(1, ONE_STEP), (20, TWENTY_STEPS)])
+@pytest.mark.parametrize("order", [1, 2])
+def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], count: int, tolerance: float) -> None:
+    plain, fused = twins()
+    assert_close(after_steps(fused, order, count), after_steps(plain, order, count), tolerance)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_float32_is_no_farther_from_the_truth_than_twice_the_plain_network(training: bool) -> None:
+    plain, fused = twins(channels=8)
+    truth = seen(plain.train(training), batch_of((16, 16), 8))
+    for network in (plain, fused):
+        network.load_state_dict(twins(channels=8)[0].state_dict())
+    errors = []
+    for network in (plain, fused):
+        found = seen(network.float().train(training), batch_of((16, 16), 8))
+        errors.append({name: float((found[name] - truth[name]).double().norm()) for name in truth})
+    plain_errors, fused_errors = errors
+    for part in ("logits", "gradient of normal", "gradient of reduce"):
+        assert fused_errors[part] <= 2 * plain_errors[part], part
+    for part in ("gradient of cells", "running_mean", "running_var"):
+        names = [name for name in truth if part in name]
+        relative = [sum((found[name] / float(truth[name].norm() or 1)) ** 2 for name in names) for found in errors]
+        assert relative[1] <= 2**2 * relative[0], part
+
+
+def test_frozen_batchnorm_in_a_network_in_training_uses_its_running_statistics() -> None:
+    plain, fused = twins()
+    for network in (plain, fused):
+        statistics_drawn(network.train())
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+    before = statistics_of(fused)
+    assert_close(seen(fused, batch_of()), seen(plain, batch_of()), ONE_STEP)
+    assert all(torch.equal(before[name], now) for name, now in statistics_of(fused).items())
+
+
+def test_fused_network_has_the_plain_networks_state_dict() -> None:
+    plain, fused = twins()
+    assert list(fused.state_dict()) == list(plain.state_dict())
+    assert [p.shape for p in fused.weights()] == [p.shape for p in plain.weights()]
+
+
+def test_same_batch_gives_the_same_bits_twice() -> None:
+    _, fused = twins()
+    fused.float()
+    first, second = (seen(fused, batch_of()) for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first if "running" not in name and "num" not in name)
+
+
+def test_single_value_a_channel_is_refused_in_training_as_by_batchnorm() -> None:
+    _, fused = twins(reductions=())
+    with pytest.raises(ValueError, match="more than 1 value"):
+        fused(batch_of((1, 1), 1).images)
