@@ -162,8 +162,8 @@ def _checked(value: Any, path: Path) -> Checkpoint:
     return cast(Checkpoint, value)
 
 
-# They say when to save and what to keep; no number depends on them.
-_BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds"}
+# They say when to save, what to keep, and in which way to compute the same numbers.
+_BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds", "fused"}
 
 
 def family_of(checkpoint: Mapping[str, Any]) -> Any:

@@ -104,4 +104,5 @@ def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
         classes=classes,
         image_channels=image_channels,
         stem=search.stem or stem_for(image_side),
+        fused=search.fused,
     )

@@ -216,3 +216,44 @@ def rnn_step(
         console.print(
             f"{result['speedup']:.2f}x, memory {result['memory_ratio']:.2f}x, operations {result['ops_ratio']:.2f}x"
         )
+
+
+@app.command("search-step")
+def search_step(
+    batch: Annotated[int, typer.Option(min=2)] = 64,
+    channels: Annotated[int, typer.Option(min=2, help="Of the first cells; an even number.")] = 16,
+    layers: Annotated[int, typer.Option(min=3, help="Cells.")] = 8,
+    order: Annotated[int, typer.Option(min=1, max=2, help="Of the alpha gradient.")] = 1,
+    image: Annotated[int, typer.Option(min=4, help="Side of the images, in pixels.")] = 32,
+    pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")] = 3,
+    plain: Annotated[bool, typer.Option("--plain", help="The plain version alone.")] = False,
+    fused: Annotated[bool, typer.Option("--fused", help="The fused version alone.")] = False,
+    tuned: Annotated[
+        bool, typer.Option("--tuned", help="The plain one with channels last and dilated convolutions in phases.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """A search step of convolutional cells: the fused arrangement against the plain one. No service needed."""
+    from client.benchmarks.search_step import VERSIONS, Shape, measure
+    from client.output import console, print_json, remarks
+
+    if channels % 2:
+        raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
+    shape = Shape(batch, channels, layers, order, image, tuned)  # type: ignore[arg-type]
+    versions = [v for v, wanted in zip(VERSIONS, (plain, fused), strict=True) if wanted] or VERSIONS
+    result = measure(shape, pairs=pairs, versions=versions, say=remarks.print)
+    if json:
+        print_json(result)
+        return
+    for version in versions:
+        console.print(
+            f"{version}: {result[f'{version}_seconds']:.3f} s a step, {result[f'{version}_memory'] / 2**20:,.0f} MiB, "
+            f"{result[f'{version}_ops']:,} operations, {result[f'{version}_gemm_share']:.0%} of the matrix-product "
+            f"speed, loss {result[f'{version}_loss']:.6f}",
+            soft_wrap=True,
+        )
+    if len(versions) == 2:
+        console.print(
+            f"{result['speedup']:.2f} times as fast, {result['memory_ratio']:.2f} of the memory, "
+            f"{result['ops_ratio']:.2f} of the operations"
+        )

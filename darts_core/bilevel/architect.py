@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_core.bilevel import gradients
+from darts_core.bilevel import flat_gradients, gradients
+from darts_core.bilevel.flat import FlatSGD
 from darts_core.data.feeding import Batch
 from darts_core.distributed.group import ALONE, Group
 from darts_core.models.supernet import SearchNetwork
@@ -22,6 +23,7 @@ class Architect:
     """Steps the alphas of a network by Adam on the validation loss, to first or second order.
 
     The weights are only read: the second order takes learning rate, momentum and weight decay from their optimiser.
+    Where that is a `FlatSGD`, everything is done to all weights at once; the plain way is the reference for it.
     """
 
     def __init__(
@@ -57,6 +59,9 @@ class Architect:
         With several ranks each gives its share of the two batches, and every gradient is the mean over the ranks.
         """
         if self._order == 1:
+            if isinstance(self._weight_optimizer, FlatSGD):
+                with self._weight_optimizer.weights.frozen():
+                    return gradients.first_order(lambda: self._loss(validation), self._alphas, mean=self._group.mean)
             return gradients.first_order(lambda: self._loss(validation), self._alphas, mean=self._group.mean)
         # The finite difference moves each weight by far less than bf16 can tell apart.
         with torch.autocast(validation.images.device.type, enabled=False):
@@ -64,6 +69,19 @@ class Architect:
 
     def _second_order(self, training: Batch, validation: Batch) -> list[Tensor]:
         group = self._weight_optimizer.param_groups[0]
+        if isinstance(self._weight_optimizer, FlatSGD):
+            return flat_gradients.second_order(
+                self._network,
+                lambda: self._loss(training),
+                lambda: self._loss(validation),
+                self._weight_optimizer.weights,
+                self._alphas,
+                self._weight_optimizer.momentum_buffer,
+                eta=group["lr"],
+                momentum=group["momentum"],
+                weight_decay=group["weight_decay"],
+                mean=self._group.mean,
+            )
         state = self._weight_optimizer.state
         return gradients.second_order(
             lambda: self._loss(training),

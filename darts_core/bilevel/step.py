@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from darts_core.bilevel.architect import Architect
+from darts_core.bilevel.flat import FlatSGD
+from darts_core.bilevel.flat_gradients import weight_gradient
 from darts_core.data.feeding import Batch
 from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
@@ -46,6 +50,8 @@ def weight_step(
     accumulate: parts that the batch is computed in; their gradients add up to that of the batch, but for BatchNorm,
     which sees each part by itself.
     """
+    if isinstance(weight_optimizer, FlatSGD):
+        return _flat_weight_step(network, weight_optimizer, training, grad_clip, group, accumulate)
     weights = network.weights()
     weight_optimizer.zero_grad()
     losses, logits = [], []
@@ -59,5 +65,33 @@ def weight_step(
     group.average_gradients(weights)
     torch.nn.utils.clip_grad_norm_(weights, grad_clip)
     weight_optimizer.step()
+    average_statistics(network, group)
+    return sum_of(losses), torch.cat(logits)
+
+
+def _flat_weight_step(
+    network: SearchNetwork, optimizer: FlatSGD, training: Batch, grad_clip: float, group: Group, accumulate: int
+) -> tuple[Tensor, Tensor]:
+    losses, logits = [], []
+
+    def parts() -> Iterator[Tensor]:
+        for part, share in training.parts(accumulate):
+            answers = network(part.images)
+            loss = share * F.cross_entropy(answers, part.labels)
+            losses.append(loss.detach())
+            logits.append(answers.detach())
+            yield loss
+
+    alphas = list(network.alphas.values())
+    for alpha in alphas:
+        alpha.requires_grad_(False)  # a gradient of the alphas on training data must not even exist
+    try:
+        (gradient,) = group.mean(weight_gradient(parts(), optimizer.weights))
+    finally:
+        for alpha in alphas:
+            alpha.requires_grad_(True)
+    # As `clip_grad_norm_` does, without asking the device for the number.
+    gradient.mul_(torch.clamp(grad_clip / (torch.linalg.vector_norm(gradient) + 1e-6), max=1.0))
+    optimizer.step_by(gradient)
     average_statistics(network, group)
     return sum_of(losses), torch.cat(logits)

@@ -40,6 +40,11 @@ class SearchConfig(TrainingConfig):
     channels: EvenChannels = Field(16, description="of the first cells; doubled at each reduction")
     layers: int = Field(8, ge=3, le=100, description="cells, two of which are reduction cells")
     nodes: int = Field(4, ge=1, le=6, description="intermediate nodes of a cell")
+    fused: bool = Field(
+        True,
+        description="compute all edges that leave a state together: the same numbers up to rounding, several times "
+        "faster; false: edge by edge, operation by operation, as a reference",
+    )
     alpha_lr: Rate = 3e-4
     alpha_weight_decay: NonNegative = 1e-3
     train_portion: float = Field(

@@ -58,18 +58,20 @@ def _built() -> Path:
         raise PermissionError(f"{folder} belongs to somebody else")
     with _alone(folder / "building"):
         if not done.exists():
-            from torch.utils.cpp_extension import load  # which looks for compilers as soon as it is imported
+            with _quiet(logging.getLogger("torch.utils.cpp_extension")):
+                from torch.utils.cpp_extension import load  # which looks for CUDA as soon as it is imported
 
             logger.info("compiling the CPU kernels, once for this machine")
             # Left by a process that was killed while it compiled: others would wait for it for ever.
             (folder / "lock").unlink(missing_ok=True)
-            load(
-                name,
-                [str(source) for source in sources if source.suffix == ".cpp"],
-                extra_cflags=list(_FLAGS),
-                build_directory=str(folder),
-                is_python_module=False,
-            )
+            with _quiet(logging.getLogger("torch.utils.cpp_extension")):
+                load(
+                    name,
+                    [str(source) for source in sources if source.suffix == ".cpp"],
+                    extra_cflags=list(_FLAGS),
+                    build_directory=str(folder),
+                    is_python_module=False,
+                )
             done.touch()
     return library
 
@@ -103,5 +105,19 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _quiet(other: logging.Logger) -> Iterator[None]:
+    """Its warnings are of compilers and GPUs that do not matter here; whether it worked out is for us to say."""
+    before = other.level
+    other.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        other.setLevel(before)
+
+
 def _reason(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # A failed compilation starts with the command; what it failed of comes further down.
+    telling = next((line for line in lines if "error" in line.lower() and "building extension" not in line), None)
+    return (telling or (lines[0] if lines else type(error).__name__))[:300]

@@ -6,7 +6,7 @@ fused one (`darts_core.models.fused`) is checked against. Both have the same mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Self
 
 import torch
@@ -142,6 +142,21 @@ class SearchNetwork(Stemmed):
     def weights(self) -> list[nn.Parameter]:
         """Everything that is trained except the alphas."""
         return list(self.parameters())
+
+    def used_together(self) -> Iterator[Tensor]:
+        """The weights that a fused cell reads as one, neighbour by neighbour: none in a plain network."""
+        for cell in self._fused_cells():
+            assert cell.fused is not None
+            yield from cell.fused.parameters(cell)
+
+    def lay_statistics_together(self) -> None:
+        """Let the running statistics that a fused cell updates as one share their memory; nothing else changes."""
+        for cell in self._fused_cells():
+            assert cell.fused is not None
+            cell.fused.lay_statistics_together(cell)
+
+    def _fused_cells(self) -> list[SearchCell]:
+        return [cell for cell in self.cells if isinstance(cell, SearchCell) and cell.fused is not None]
 
     def genotype(self) -> Genotype:
         """The cell that the alphas stand for now. Raises GenotypeError when an alpha is not finite."""

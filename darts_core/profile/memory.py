@@ -21,6 +21,8 @@ _LIBRARIES: Final[dict[Kind, int]] = {"cpu": 128 * 2**20, "cuda": 256 * 2**20}
 _COPIES: Final = {1: 4, 2: 8}
 # A pass without gradients holds about so many maps as large as the largest cell's output.
 _MEASURED_MAPS: Final = 4
+# In the fused arrangement of a search's cell all maps of four edges exist at the same time.
+_FUSED_MEASURED_MAPS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -51,15 +53,17 @@ def memory_need(
     kind: Kind = "cpu",
     order: Literal[1, 2] = 1,
     half: bool = False,
+    fused: bool = False,
 ) -> MemoryNeed:
     """training_bytes, parameters: of the profile. largest_map: numbers in the largest output of a cell.
 
     measured_images: batch of the passes that measure. order: of the alpha gradient. half: activations in bf16.
+    fused: a search network in the fused arrangement.
     """
     bytes_each = 2 if half else 4
     per_image = training_bytes * bytes_each / 4 * _OVERHEAD[kind]
     return MemoryNeed(
         fixed=_LIBRARIES[kind] + 4 * parameters * _COPIES[order],
         per_image=max(1, round(per_image)),
-        measuring=_MEASURED_MAPS * bytes_each * largest_map * measured_images,
+        measuring=(_FUSED_MEASURED_MAPS if fused else _MEASURED_MAPS) * bytes_each * largest_map * measured_images,
     )

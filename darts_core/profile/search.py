@@ -6,6 +6,7 @@ It follows darts_core/models/supernet.py step by step; tests hold the two to the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from darts_core.layout import reduction_layers
 from darts_core.profile.costs import Chain, Cost, Map, newer_input, older_input, operation
@@ -13,8 +14,11 @@ from darts_core.profile.network import stems
 from darts_core.profile.shapes import Shape
 
 
-def search_cost(primitives: Sequence[str], nodes: int, shape: Shape) -> Cost:
-    """Of the network whose edges hold all these primitives: the alphas, which are few, aside."""
+def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: bool = False) -> Cost:
+    """Of the network whose edges hold all these primitives: the alphas, which are few, aside.
+
+    fused: what is kept for the backward pass is what the fused arrangement keeps (`darts_core.models.fused`).
+    """
     older, newer, total, after_reduction = stems(shape)
     reductions = reduction_layers(shape.layers)
     channels = shape.channels
@@ -23,7 +27,14 @@ def search_cost(primitives: Sequence[str], nodes: int, shape: Shape) -> Cost:
         if reduction:
             channels *= 2
         out, cost = _cell(
-            primitives, nodes, older, newer, channels, reduction=reduction, after_reduction=after_reduction
+            primitives,
+            nodes,
+            older,
+            newer,
+            channels,
+            reduction=reduction,
+            after_reduction=after_reduction,
+            fused=fused,
         )
         total += cost
         older, newer, after_reduction = newer, out, reduction
@@ -39,12 +50,13 @@ def _cell(
     *,
     reduction: bool,
     after_reduction: bool,
+    fused: bool,
 ) -> tuple[Map, Cost]:
     inputs = [Chain(older), Chain(newer)]
     older_input(inputs[0], channels, after_reduction=after_reduction, affine=False)
     newer_input(inputs[1], channels, affine=False)
     states = [chain.map for chain in inputs]
-    cost = inputs[0].cost + inputs[1].cost
+    taken_in = cost = inputs[0].cost + inputs[1].cost
     kept_states = set()
     for _ in range(nodes):
         for source, state in enumerate(states):
@@ -58,4 +70,24 @@ def _cell(
                     kept_states.add(source)
         states = [*states, chain.map]
     out = Map(nodes * channels, chain.map.height, chain.map.width)
+    if fused:
+        kept = (
+            taken_in.kept + sum(state.size for state in states) + _fused_kept(primitives, nodes, chain.map, reduction)
+        )
+        return out, replace(cost + Cost(activations=out.size), kept=kept)
     return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
+
+
+def _fused_kept(primitives: Sequence[str], nodes: int, node: Map, reduction: bool) -> int:
+    """Numbers beside the states themselves. node: the map of one."""
+    separable = sum(name.startswith("sep_conv") for name in primitives)
+    dilated = sum(name.startswith("dil_conv") for name in primitives)
+    pools = sum("pool" in name for name in primitives)
+    total = 0
+    for source in range(nodes + 1):
+        edges = nodes - max(0, source - 1)
+        skips = 0
+        if "skip_connect" in primitives:
+            skips = 2 if reduction and source < 2 else 1  # two grids of a reduction, or the state once more
+        total += edges * (3 * separable + dilated) + pools + skips
+    return total * node.size

@@ -23,15 +23,18 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
     """What the run's network needs on this device. An estimate: see `darts_core.profile.memory`."""
     if isinstance(config, SearchConfig):
         assert config.primitives is not None  # a resolved spec names them
-        cost = search_cost(config.primitives, config.nodes, shape)
+        half = precision_of(config, device) == "bf16"
+        # In bf16 the network is computed the plain way.
+        fused = config.fused and not half
+        cost = search_cost(config.primitives, config.nodes, shape, fused=fused)
         training_bytes, parameters, order = cost.training_bytes, cost.parameters, config.order
         # To second order nothing is computed in bf16; the larger of both steps counts.
-        half = precision_of(config, device) == "bf16" and order == 1
+        half = half and order == 1
         nodes = config.nodes
     else:
         found = profile(config.cell(), shape)
         training_bytes, parameters, order = found.training_bytes, found.parameters_with_auxiliary, 1
-        half = precision_of(config, device) == "bf16"
+        half, fused = precision_of(config, device) == "bf16", False
         nodes = max(len(config.cell().normal_concat), len(config.cell().reduce_concat))
     kind: Kind = "cuda" if device.type == "cuda" else "cpu"
     return memory_need(
@@ -42,6 +45,7 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         kind=kind,
         order=order,
         half=half,
+        fused=fused,
     )
 
 

@@ -11,8 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.bilevel.architect import Architect
+from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.step import search_step
 from darts_core.data.feeding import Batch
+from darts_core.kernels import building
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 
@@ -26,6 +28,15 @@ SPACES: dict[str, Sequence[str]] = {
     "identity": ("none", "skip_connect"),
     "shuffled": ("dil_conv_3x3", "skip_connect", "max_pool_3x3", "sep_conv_5x5", "none"),
 }
+
+
+@pytest.fixture(params=["torch", "kernels"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In torch's own operations, and with the kernels where there are any."""
+    if request.param == "torch":
+        monkeypatch.setattr(building, "available", lambda: False)
+    elif not building.available():
+        pytest.skip("no compiler, no kernels")
 
 
 def twins(primitives: Sequence[str] = CNN_SPACES["darts"], **options: Any) -> tuple[SearchNetwork, SearchNetwork]:
@@ -77,6 +88,7 @@ def _scale(name: str, largest: Tensor, among: dict[str, Tensor]) -> Tensor:
     return largest
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("training", [True, False])
 def test_one_pass_gives_the_plain_networks_numbers_in_every_space(space: str, training: bool) -> None:
@@ -95,12 +107,14 @@ def statistics_drawn(network: SearchNetwork) -> None:
             buffer.copy_(0.5 + torch.rand(buffer.shape, generator=source))
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("nodes", [1, 4, 6])
 def test_any_number_of_nodes_gives_the_plain_networks_numbers(nodes: int) -> None:
     plain, fused = twins(nodes=nodes, channels=2)
     assert_close(seen(fused, batch_of()), seen(plain, batch_of()), ONE_STEP)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(("size", "count"), [((7, 5), 3), ((13, 9), 2), ((6, 17), 3), ((33, 3), 2), ((2, 3), 4)])
 @pytest.mark.parametrize("stem", ["cifar", "half"])
 def test_odd_images_and_batches_give_the_plain_networks_numbers(
@@ -114,33 +128,46 @@ def test_odd_images_and_batches_give_the_plain_networks_numbers(
     assert_close(seen(fused, batch), seen(plain, batch), ONE_STEP)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("channels", [2, 6, 10, 18])
 def test_channels_that_fill_no_vector_give_the_plain_networks_numbers(channels: int) -> None:
     plain, fused = twins(channels=channels)
     assert_close(seen(fused, batch_of((9, 8))), seen(plain, batch_of((9, 8))), ONE_STEP)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("reductions", [(), (0,), (0, 1, 2)])
 def test_cells_that_reduce_anywhere_give_the_plain_networks_numbers(reductions: tuple[int, ...]) -> None:
     plain, fused = twins(reductions=reductions)
     assert_close(seen(fused, batch_of((16, 15))), seen(plain, batch_of((16, 15))), ONE_STEP)
 
 
-def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int) -> dict[str, Tensor]:
-    optimizer = torch.optim.SGD(network.weights(), lr=0.025, momentum=0.9, weight_decay=3e-4)
+def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int, *, flat: bool) -> dict[str, Tensor]:
+    options = {"lr": 0.025, "momentum": 0.9, "weight_decay": 3e-4}
+    if flat:
+        network.lay_statistics_together()
+        optimizer: torch.optim.SGD = FlatSGD(FlatWeights(network), **options)
+    else:
+        optimizer = torch.optim.SGD(network.weights(), **options)
     architect = Architect(network, optimizer, order=order, lr=3e-4, weight_decay=1e-3)
     for step in range(count):
-        search_step(network, architect, optimizer, batch_of(seed=2 * step), batch_of(seed=2 * step + 1), 5.0)
-    return {**network.state_dict(), **{kind: alpha.detach().clone() for kind, alpha in network.alphas.items()}}
+        training, validation = batch_of(seed=2 * step), batch_of(seed=2 * step + 1)
+        search_step(network, architect, optimizer, training, validation, 0.5, accumulate=1 + step % 2)
+    buffers = {
+        f"momentum {i}": optimizer.state[weight]["momentum_buffer"] for i, weight in enumerate(network.weights())
+    }
+    return {**network.state_dict(), **network.alphas, **buffers}
 
 
 @pytest.mark.parametrize(("count", "tolerance"), [(1, ONE_STEP), (20, TWENTY_STEPS)])
 @pytest.mark.parametrize("order", [1, 2])
 def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], count: int, tolerance: float) -> None:
-    plain, fused = twins()
-    assert_close(after_steps(fused, order, count), after_steps(plain, order, count), tolerance)
+    plain, fused = twins(SPACES["shuffled"], channels=2)
+    truth = after_steps(plain, order, count, flat=False)
+    assert_close(after_steps(fused, order, count, flat=True), truth, tolerance)
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("training", [True, False])
 def test_float32_is_no_farther_from_the_truth_than_twice_the_plain_network(training: bool) -> None:
     plain, fused = twins(channels=8)

@@ -38,12 +38,12 @@ def test_the_batch_that_a_refusal_offers_fits_and_so_do_the_parts(
     make: Callable[..., EvaluationConfig | SearchConfig], ranks: int
 ) -> None:
     with pytest.raises(OutOfMemory) as refused:
-        _check(make(), 3 * GIB, ranks=ranks)
+        _check(make(), 3 * GIB // 2, ranks=ranks)
     batch, parts = map(int, re.findall(r"(?:batch_size|accumulate)=(\d+)", str(refused.value)))
-    _check(make(batch_size=batch), 3 * GIB, ranks=ranks)
-    _check(make(accumulate=parts), 3 * GIB, ranks=ranks)
+    _check(make(batch_size=batch), 3 * GIB // 2, ranks=ranks)
+    _check(make(accumulate=parts), 3 * GIB // 2, ranks=ranks)
     with pytest.raises(OutOfMemory):
-        _check(make(batch_size=batch + 4 * ranks), 3 * GIB, ranks=ranks)
+        _check(make(batch_size=batch + 4 * ranks), 3 * GIB // 2, ranks=ranks)
 
 
 def test_a_refusal_names_the_need_and_what_is_free() -> None:
@@ -62,10 +62,16 @@ def test_what_fits_is_not_refused() -> None:
 
 def test_bf16_needs_less_and_the_second_order_more() -> None:
     shape = Shape(16, 8, 10, 32)
-    first, second = (need_of(_search(order=order), shape, CPU) for order in (1, 2))
+    first, second = (need_of(_search(order=order, fused=False), shape, CPU) for order in (1, 2))
     assert second.of(64) > first.of(64)
     rounded = SearchConfig(dataset="cifar10", precision="bf16").resolved()
     assert need_of(rounded, shape, CPU).of(64) < 0.6 * first.of(64)
+
+
+def test_the_fused_arrangement_of_a_search_needs_less_than_half() -> None:
+    shape = Shape(16, 8, 10, 32)
+    plain, fused = (need_of(_search(fused=fused), shape, CPU) for fused in (False, True))
+    assert fused.of(64) < 0.5 * plain.of(64)
 
 
 def test_a_run_is_refused_before_its_network_is_built(evaluation_config: MakeEvaluation, data_root: Path) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from darts_core.kernels import building
+from darts_core.kernels.passes import KernelPasses
 from darts_core.models.fused.branches import Setting
 from darts_core.models.fused.cell import Plan, compute
 from darts_core.models.fused.columns import Columns
-from darts_core.models.fused.parameters import SourceModules, sources_of
+from darts_core.models.fused.parameters import SourceModules, lay_together, sources_of
 from darts_core.models.fused.passes import Passes
 from darts_core.models.fused.torch_passes import TorchPasses
 
@@ -55,6 +57,20 @@ class Arrangement:
         )
         return compute(plan, older, newer, weights, track=batch and bool(norms) and norms[0].track_running_stats)
 
+    def parameters(self, cell: SearchCell) -> Iterator[Tensor]:
+        """Of the cell's edges, those that are used together next to each other."""
+        if self._columns is not None:
+            for source in self._modules(cell):
+                for group in source.groups():
+                    yield from (convolution.weight for convolution in group)
+
+    def lay_statistics_together(self, cell: SearchCell) -> None:
+        """Each group of running statistics into memory of its own, where it is updated as one."""
+        if self._columns is not None:
+            for source in self._modules(cell):
+                for norms in source.norm_groups():
+                    lay_together(norms)
+
     def _modules(self, cell: SearchCell) -> list[SourceModules]:
         if self._sources is None:
             assert self._columns is not None
@@ -66,4 +82,6 @@ class Arrangement:
 
 
 def _passes(x: Tensor) -> Passes:
+    if x.device.type == "cpu" and building.available():
+        return KernelPasses()
     return TorchPasses()

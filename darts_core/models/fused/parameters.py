@@ -116,6 +116,13 @@ def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int)
         torch._foreach_add_(counts, 1)
 
 
+def lay_together(norms: Norms) -> None:
+    """Give the running statistics a storage that they share, group by group."""
+    for name in ("running_mean", "running_var", "num_batches_tracked"):
+        for norm, view in zip(norms, torch.stack(_buffers(norms, name)).unbind(), strict=True):
+            norm._buffers[name] = view
+
+
 def _buffers(norms: Norms, name: str) -> list[Tensor]:
     return [norm._buffers[name] for norm in norms]  # type: ignore[misc]
 

@@ -1,0 +1,143 @@
+"""All weights of a network in one run of memory: what a step does to each of them takes one call instead of a thousand.
+
+The parameters stay what and where they are in the network; only their storage is shared. So a `state_dict`, of the
+network or of the optimiser, is the same as without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from darts_core.models.supernet import SearchNetwork
+
+
+class FlatWeights:
+    """The weights of a search network, side by side. What a fused cell uses together lies together."""
+
+    def __init__(self, network: SearchNetwork) -> None:
+        self.parameters = network.weights()
+        # Stable: what is not used together with others stays behind, in the network's own order.
+        places = {id(parameter): place for place, parameter in enumerate(network.used_together())}
+        self._order = sorted(self.parameters, key=lambda parameter: places.get(id(parameter), len(places)))
+        self._values = torch.empty(0)
+
+    @property
+    def values(self) -> Tensor:
+        """(numbers,), without a graph: writing into it moves the weights."""
+        if not self._holds_all():
+            self._values = self.gathered([parameter.detach() for parameter in self._order])
+            for parameter, view in zip(self._order, self.views_of(self._values), strict=True):
+                parameter.data = view
+        return self._values
+
+    def gathered(self, tensors: Sequence[Tensor]) -> Tensor:
+        """One tensor for each parameter, in the order of the run, copied into a run of their own."""
+        return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+    def views_of(self, run: Tensor) -> list[Tensor]:
+        """The part of a run that stands for each parameter, in the order of the run."""
+        parts = torch.split(run, [parameter.numel() for parameter in self._order])
+        return [part.view(parameter.shape) for part, parameter in zip(parts, self._order, strict=True)]
+
+    def gradient(self, loss: Tensor, alphas: Sequence[Tensor] = ()) -> list[Tensor]:
+        """Of the alphas, and of the weights in one run; zeros where the loss does not depend on them."""
+        found = torch.autograd.grad(loss, [*alphas, *self._order], allow_unused=True, materialize_grads=True)
+        return [*found[: len(alphas)], self.gathered(found[len(alphas) :])]
+
+    @property
+    def order(self) -> list[nn.Parameter]:
+        """The parameters, in the order of the run."""
+        return list(self._order)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[Tensor]:
+        """A copy of the values; at the end they are put back, the very same bits, whatever happened in between."""
+        before = self.values.clone()
+        try:
+            yield before
+        finally:
+            self.values.copy_(before)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """While it is open no gradient of the weights is computed on the way to that of the alphas."""
+        for parameter in self._order:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in self._order:
+                parameter.requires_grad_(True)
+
+    def _holds_all(self) -> bool:
+        # Whoever converts or moves the network gives its parameters a storage of their own again.
+        run, first = self._values, self._order[0]
+        if run.dtype != first.dtype or run.device != first.device:
+            return False
+        address, size = run.data_ptr(), run.element_size()
+        for parameter in self._order:
+            if parameter.data_ptr() != address:
+                return False
+            address += parameter.numel() * size
+        return True
+
+
+class FlatSGD(torch.optim.SGD):
+    """`torch.optim.SGD` with one learning rate for all weights, which are moved as one; its state is the same."""
+
+    def __init__(self, weights: FlatWeights, *, lr: float, momentum: float, weight_decay: float) -> None:
+        super().__init__(weights.parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        self.weights = weights
+        self._momentum: Tensor | None = None
+
+    @property
+    def momentum_buffer(self) -> Tensor | None:
+        """Of all weights in one run; None before the first step."""
+        values = self.weights.values
+        if self._momentum is not None and self._momentum.dtype != values.dtype:
+            self._keep(self._momentum.to(values.dtype))  # the network was converted
+        return self._momentum
+
+    @torch.no_grad()
+    def step_by(self, gradient: Tensor) -> None:
+        """One step, from the gradient of all weights in one run."""
+        group, values = self.param_groups[0], self.weights.values
+        direction = torch.add(gradient, values, alpha=group["weight_decay"])
+        if group["momentum"]:
+            buffer = self.momentum_buffer
+            if buffer is None:
+                self._keep(direction)
+            else:
+                direction = buffer.mul_(group["momentum"]).add_(direction)
+        values.sub_(direction, alpha=group["lr"])
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """As `torch.optim.SGD` does."""
+        super().load_state_dict(state_dict)
+        buffers = [self.state[p].get("momentum_buffer") for p in self.weights.order if p in self.state]
+        self._momentum = None
+        if buffers and all(buffer is not None for buffer in buffers):
+            self._keep(self.weights.gathered([buffer for buffer in buffers if buffer is not None]))
+
+    def _keep(self, run: Tensor) -> None:
+        self._momentum = run
+        for parameter, view in zip(self.weights.order, self.weights.views_of(run), strict=True):
+            self.state[parameter]["momentum_buffer"] = view
+
+
+@contextlib.contextmanager
+def untracked(network: nn.Module) -> Iterator[None]:
+    """While it is open, no BatchNorm's running statistics take note of a batch."""
+    norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for norm in norms:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track_running_stats = True

@@ -1,0 +1,349 @@
+// The passes over the maps of separable and dilated convolutions; what each does is said in models/fused/passes.py.
+#include "planes.h"
+#include "products.h"
+#include "shares.h"
+
+namespace {
+
+using planes::Grid;
+using planes::Taps;
+
+template <class T>
+T relu(T x) {
+  return x < 0 ? T(0) : x;  // not the maximum: NaN stays
+}
+
+long reach_of(const Tensors& filters, const std::vector<int64_t>& dilations) {
+  long reach = 0;
+  for (size_t f = 0; f < filters.size(); f++) reach = std::max<long>(reach, filters[f].size(-1) / 2 * dilations[f]);
+  return reach;
+}
+
+std::vector<Taps> taps_of(const Grid& grid, const Tensors& filters, const std::vector<int64_t>& dilations) {
+  std::vector<Taps> taps;
+  for (size_t f = 0; f < filters.size(); f++) taps.emplace_back(grid, filters[f].size(-1), dilations[f]);
+  return taps;
+}
+
+// Sums and products of the maps of all edges and kinds, (E, K, C) and (E, K, C, C).
+struct MomentSums {
+  long edges, kinds, channels;
+  Sums total, products;
+  MomentSums(long images, long edges_, long kinds_, long channels_)
+      : edges(edges_), kinds(kinds_), channels(channels_), total(images, edges_ * kinds_ * channels_),
+        products(images, edges_ * kinds_ * channels_ * channels_) {}
+  // x and y: the map of the first of some images; the others follow at their distances.
+  template <class T>
+  void add(long share, long map, const T* x, long image_x, const T* y, long image_y, long images, long pixels) {
+    const int count = channels;
+    for (long n = 0; n < images; n++)
+      for (long c = 0; c < channels; c++)
+        total.of(share)[map * channels + c] += sum(x + n * image_x + c * pixels, pixels);
+    products::outer<T>({x, count, pixels, image_x}, {y, count, pixels, image_y}, images, pixels,
+                       products.of(share) + map * channels * channels, count, x == y);
+  }
+  std::tuple<Tensor, Tensor> tensors(bool symmetric) {
+    Tensor sums = total.tensor({edges, kinds, channels});
+    Tensor all = products.tensor({edges, kinds, channels, channels});
+    if (symmetric) {  // blocks above the diagonal were computed, and the diagonal
+      double* p = all.data_ptr<double>();
+      for (long map = 0; map < edges * kinds; map++, p += channels * channels)
+        for (long i = 0; i < channels; i++)
+          for (long j = 0; j < i; j++) p[i * channels + j] = p[j * channels + i];
+    }
+    return {sums, all};
+  }
+};
+
+// Small maps of a share's images are multiplied together, which saves additions across a vector; large ones while they
+// are still in the cache.
+inline long together(long pixels, long images) { return pixels >= 512 ? 1 : images; }
+
+template <class T>
+void filtered(const Grid& grid, const T* plane, const Taps& taps, const T* weights, T* run, T* out) {
+  if (planes::fits<T>(grid, taps))
+    return planes::filter_that_fits<T, false>(grid, plane, taps, weights, out, grid.columns);
+  planes::filter(grid, plane, taps, weights, run);
+  planes::take(grid, run, out);
+}
+
+std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filters, std::vector<int64_t> dilations,
+                                                  int64_t separable, int64_t stride, bool moments) {
+  const long images = s.size(0), channels = s.size(1), edges = filters[0].size(0), kinds = filters.size();
+  const Grid grid(s.size(2), s.size(3), stride, reach_of(filters, dilations));
+  const auto taps = taps_of(grid, filters, dilations);
+  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
+  Tensor u = at::empty({images, edges, separable, channels, grid.rows, grid.columns}, s.options());
+  Tensor v = at::empty({images, edges, kinds, channels, grid.rows, grid.columns}, s.options());
+  MomentSums found(moments ? images : 0, edges, kinds, channels);
+  AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source", [&] {
+    using T = scalar_t;
+    const Images<T> in(s), to_u(u), to_v(v);
+    for_each_share(images, [&](long share, long first, long last) {
+      std::vector<T> inputs(grid.size() * channels), run(grid.padded_length());
+      for (long n = first; n < last; n++) {
+        for (long c = 0; c < channels; c++)
+          planes::fill(grid, in[n] + c * grid.height * grid.width, &inputs[c * grid.size()], relu<T>);
+        for (long e = 0; e < edges; e++)
+          for (long f = 0; f < kinds; f++) {
+            T* out = f < separable ? to_u[n] + (e * separable + f) * map : to_v[n] + (e * kinds + f) * map;
+            for (long c = 0; c < channels; c++)
+              filtered(grid, &inputs[c * grid.size()], taps[f],
+                       filters[f].data_ptr<T>() + (e * channels + c) * taps[f].count(), run.data(), out + c * pixels);
+            const long before = together(pixels, last - first);
+            if (moments && (before == 1 || n + 1 == last)) {
+              const long image = f < separable ? to_u.stride : to_v.stride;
+              const T* from = out - (before - 1) * image;
+              found.add(share, e * kinds + f, from, image, from, image, before, pixels);
+            }
+          }
+      }
+    });
+  });
+  if (!moments) return {u, v, Tensor(), Tensor()};
+  auto [total, products] = found.tensors(true);
+  return {u, v, total, products};
+}
+
+std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const Tensor& b, Tensors filters, Tensor v,
+                                         bool moments) {
+  const long images = u.size(0), edges = u.size(1), kinds = u.size(2), channels = u.size(3), all = v.size(2);
+  const Grid grid(u.size(4), u.size(5), 1, reach_of(filters, std::vector<int64_t>(kinds, 1)));
+  const auto taps = taps_of(grid, filters, std::vector<int64_t>(kinds, 1));
+  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
+  Tensor y = at::empty_like(u);
+  MomentSums found(moments ? images : 0, edges, kinds, channels);
+  AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner", [&] {
+    using T = scalar_t;
+    const Images<T> from(u), to_y(y), to_v(v);
+    for_each_share(images, [&](long share, long first, long last) {
+      std::vector<T> plane(grid.size()), run(grid.padded_length());
+      for (long n = first; n < last; n++)
+        for (long e = 0; e < edges; e++)
+          for (long f = 0; f < kinds; f++) {
+            const long k = e * kinds + f;
+            T *middle = to_y[n] + k * map, *out = to_v[n] + (e * all + f) * map;
+            products::multiply(a.data_ptr<T>() + k * channels * channels, channels, channels, channels,
+                               from[n] + k * map, pixels, middle, pixels, pixels, static_cast<const T*>(nullptr), false);
+            for (long c = 0; c < channels; c++) {
+              const T shift = b.data_ptr<T>()[k * channels + c];
+              planes::fill(grid, middle + c * pixels, plane.data(), [=](T x) { return relu(x + shift); });
+              filtered(grid, plane.data(), taps[f],
+                       filters[f].data_ptr<T>() + (e * channels + c) * taps[f].count(), run.data(), out + c * pixels);
+            }
+            const long before = together(pixels, last - first);
+            if (moments && (before == 1 || n + 1 == last)) {
+              const T* start = out - (before - 1) * to_v.stride;
+              found.add(share, k, start, to_v.stride, start, to_v.stride, before, pixels);
+            }
+          }
+    });
+  });
+  if (!moments) return {y, Tensor(), Tensor()};
+  auto [total, products] = found.tensors(true);
+  return {y, total, products};
+}
+
+void gather(const Tensor& v, const Tensor& a, Tensor out) {
+  const long images = v.size(0), edges = v.size(1), rows = out.size(2), inner = v.size(2) * v.size(3);
+  const long pixels = v.size(4) * v.size(5);
+  AT_DISPATCH_FLOATING_TYPES(v.scalar_type(), "gather", [&] {
+    using T = scalar_t;
+    const Images<T> from(v), to(out);
+    for_each_share(images, [&](long, long first, long last) {
+      for (long n = first; n < last; n++)
+        for (long e = 0; e < edges; e++)
+          products::multiply(a.data_ptr<T>() + e * rows * inner, inner, rows, inner, from[n] + e * inner * pixels,
+                             pixels, to[n] + e * rows * pixels, pixels, pixels, static_cast<const T*>(nullptr), true);
+    });
+  });
+}
+
+Tensor products_of(const Tensor& g, const Tensor& v) {
+  const long images = v.size(0), edges = v.size(1), kinds = v.size(2), channels = v.size(3);
+  const long pixels = v.size(4) * v.size(5), map = channels * pixels, matrix = channels * channels;
+  Sums found(images, edges * kinds * matrix);
+  AT_DISPATCH_FLOATING_TYPES(v.scalar_type(), "products", [&] {
+    using T = scalar_t;
+    const Images<T> from(v), by(g);
+    for_each_share(images, [&](long share, long first, long last) {
+      const int count = channels;
+      const long step = together(pixels, last - first);
+      for (long n = first; n < last; n += step)
+        for (long e = 0; e < edges; e++)
+          for (long f = 0; f < kinds; f++)
+            products::outer<T>({by[n] + e * map, count, pixels, by.stride},
+                               {from[n] + (e * kinds + f) * map, count, pixels, from.stride}, step, pixels,
+                               found.of(share) + (e * kinds + f) * matrix, count, false);
+    });
+  });
+  return found.tensor({edges, kinds, channels, channels});
+}
+
+// The gradient of a map u of y = W u: direct g + feedback u + constant. With BatchNorm's running statistics, direct g.
+struct Inputs {
+  Tensor direct;
+  MaybeTensor feedback, constant;
+  long channels;
+  Inputs(Tensor direct_, MaybeTensor feedback_, MaybeTensor constant_)
+      : direct(direct_), feedback(feedback_), constant(constant_), channels(direct_.size(-1)) {}
+  template <class T>
+  void towards(long k, const T* g, const T* u, long pixels, T* out) const {
+    const long matrix = k * channels * channels;
+    const T* none = nullptr;
+    products::multiply(direct.data_ptr<T>() + matrix, channels, channels, channels, g, pixels, out, pixels, pixels,
+                       constant ? constant->data_ptr<T>() + k * channels : none, false);
+    if (feedback)
+      products::multiply(feedback->data_ptr<T>() + matrix, channels, channels, channels, u, pixels, out, pixels,
+                         pixels, none, true);
+  }
+};
+
+struct FilterSums {
+  Tensors like;
+  std::vector<Sums> sums;
+  FilterSums(const Tensors& filters, long images, bool wanted) : like(wanted ? filters : Tensors()) {
+    for (const auto& filter : like) sums.emplace_back(images, filter.numel());
+  }
+  template <class T>
+  Tensors tensors() {
+    Tensors result;
+    for (size_t f = 0; f < like.size(); f++) {
+      result.push_back(at::empty_like(like[f]));
+      sums[f].template put<T>(result.back());
+    }
+    return result;
+  }
+};
+
+std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, const Tensor& v, const Tensor& direct,
+                                                           MaybeTensor feedback, MaybeTensor constant, const Tensor& y,
+                                                           const Tensor& b, const Tensor& u, Tensors filters,
+                                                           bool weights) {
+  const long images = u.size(0), edges = u.size(1), kinds = u.size(2), channels = u.size(3), all = v.size(2);
+  const Grid grid(u.size(4), u.size(5), 1, reach_of(filters, std::vector<int64_t>(kinds, 1)));
+  const auto taps = taps_of(grid, filters, std::vector<int64_t>(kinds, 1));
+  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
+  const Inputs inputs(direct, feedback, constant);
+  Tensor towards_y = at::empty_like(y);
+  MomentSums found(images, edges, kinds, channels);
+  FilterSums gradients(filters, images, weights);
+  Tensors towards_filters;
+  AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner_backward", [&] {
+    using T = scalar_t;
+    const Images<T> by(g), of_v(v), of_y(y), of_u(u), to(towards_y);
+    for_each_share(images, [&](long share, long first, long last) {
+      std::vector<T> plane(grid.size()), back(grid.size()), run(grid.padded_length()), scratch(map);
+      for (long n = first; n < last; n++)
+        for (long e = 0; e < edges; e++)
+          for (long f = 0; f < kinds; f++) {
+            const long k = e * kinds + f;
+            const int count = taps[f].count();
+            inputs.towards(e * all + f, by[n] + e * map, of_v[n] + (e * all + f) * map, pixels, scratch.data());
+            for (long c = 0; c < channels; c++) {
+              const T shift = b.data_ptr<T>()[k * channels + c];
+              const T *before = of_y[n] + k * map + c * pixels,
+                      *filter = filters[f].data_ptr<T>() + (e * channels + c) * count;
+              T* out = to[n] + k * map + c * pixels;
+              planes::fill_output(grid, &scratch[c * pixels], back.data());
+              if (weights) {
+                planes::fill(grid, before, plane.data(), [=](T x) { return relu(x + shift); });
+                planes::weight_gradient(plane.data() + grid.start, taps[f], back.data() + grid.start, grid.length,
+                                        gradients.sums[f].of(share) + (e * channels + c) * count);
+              }
+              T turned[49];
+              for (int i = 0; i < count; i++) turned[i] = filter[count - 1 - i];
+              planes::filter(grid, back.data(), taps[f], turned, run.data());
+              planes::take_where_positive(grid, run.data(), before, shift, out);
+            }
+            const long before = together(pixels, last - first);
+            if (before == 1 || n + 1 == last) {
+              const long start = n + 1 - before;
+              found.add(share, k, to[start] + k * map, to.stride, of_u[start] + k * map, of_u.stride, before, pixels);
+            }
+          }
+    });
+    towards_filters = gradients.tensors<T>();
+  });
+  auto [total, products] = found.tensors(false);
+  return {towards_y, total, products, towards_filters};
+}
+
+std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tensor& u, MaybeTensor first_direct,
+                                            MaybeTensor first_feedback, MaybeTensor first_constant, const Tensor& g,
+                                            const Tensor& v, const Tensor& direct, MaybeTensor feedback,
+                                            MaybeTensor constant, const Tensor& s, Tensors filters,
+                                            std::vector<int64_t> dilations, int64_t separable, int64_t stride,
+                                            bool weights) {
+  const long images = s.size(0), channels = s.size(1), edges = v.size(1), kinds = filters.size();
+  const Grid grid(s.size(2), s.size(3), stride, reach_of(filters, dilations));
+  const auto taps = taps_of(grid, filters, dilations);
+  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels, runs_size = grid.phases * grid.padded_length();
+  const Inputs last(direct, feedback, constant);
+  const Inputs first(first_direct.value_or(direct), first_feedback, first_constant);
+  Tensor towards_s = at::empty(s.sizes(), s.options());
+  FilterSums gradients(filters, images, weights);
+  Tensors towards_filters;
+  AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source_backward", [&] {
+    using T = scalar_t;
+    const Images<T> by(g), of_v(v), of_y(towards_y), of_u(u), in(s), to(towards_s);
+    for_each_share(images, [&](long share, long begin, long end) {
+      std::vector<T> inputs(grid.size() * channels), back(grid.plane), runs(runs_size * channels), spare(grid.padded_length()), scratch(map);
+      for (long n = begin; n < end; n++) {
+        if (weights)
+          for (long c = 0; c < channels; c++)
+            planes::fill(grid, in[n] + c * grid.height * grid.width, &inputs[c * grid.size()], relu<T>);
+        std::fill(runs.begin(), runs.end(), T(0));
+        for (long e = 0; e < edges; e++)
+          for (long f = 0; f < kinds; f++) {
+            const int count = taps[f].count();
+            if (f < separable)
+              first.towards(e * separable + f, of_y[n] + (e * separable + f) * map,
+                            of_u[n] + (e * separable + f) * map, pixels, scratch.data());
+            else
+              last.towards(e * kinds + f, by[n] + e * map, of_v[n] + (e * kinds + f) * map, pixels, scratch.data());
+            for (long c = 0; c < channels; c++) {
+              planes::fill_output(grid, &scratch[c * pixels], back.data());
+              if (weights)
+                planes::weight_gradient(&inputs[c * grid.size()] + grid.start, taps[f], back.data() + grid.start,
+                                        grid.length, gradients.sums[f].of(share) + (e * channels + c) * count);
+              planes::input_gradient(grid, taps[f], filters[f].data_ptr<T>() + (e * channels + c) * count,
+                                     back.data(), &runs[c * runs_size], spare.data());
+            }
+          }
+        for (long c = 0; c < channels; c++) {
+          const long at = c * grid.height * grid.width;
+          planes::take_input_where_positive(grid, &runs[c * runs_size], in[n] + at, to[n] + at);
+        }
+      }
+    });
+    towards_filters = gradients.tensors<T>();
+  });
+  return {towards_s, towards_filters};
+}
+
+}  // namespace
+
+TORCH_LIBRARY(dartboard, library) {
+  library.def("source(Tensor s, Tensor[] filters, int[] dilations, int separable, int stride, bool moments) "
+              "-> (Tensor, Tensor, Tensor, Tensor)");
+  library.def("inner(Tensor u, Tensor a, Tensor b, Tensor[] filters, Tensor(a!) v, bool moments) "
+              "-> (Tensor, Tensor, Tensor)");
+  library.def("gather(Tensor v, Tensor a, Tensor(a!) out) -> ()");
+  library.def("products(Tensor g, Tensor v) -> Tensor");
+  library.def("inner_backward(Tensor g, Tensor v, Tensor direct, Tensor? feedback, Tensor? constant, Tensor y, "
+              "Tensor b, Tensor u, Tensor[] filters, bool weights) -> (Tensor, Tensor, Tensor, Tensor[])");
+  library.def("source_backward(Tensor towards_y, Tensor u, Tensor? first_direct, Tensor? first_feedback, "
+              "Tensor? first_constant, Tensor g, Tensor v, Tensor direct, Tensor? feedback, Tensor? constant, "
+              "Tensor s, Tensor[] filters, int[] dilations, int separable, int stride, bool weights) "
+              "-> (Tensor, Tensor[])");
+}
+
+TORCH_LIBRARY_IMPL(dartboard, CPU, library) {
+  library.impl("source", source);
+  library.impl("inner", inner);
+  library.impl("gather", gather);
+  library.impl("products", products_of);
+  library.impl("inner_backward", inner_backward);
+  library.impl("source_backward", source_backward);
+}

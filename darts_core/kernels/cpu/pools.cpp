@@ -1,0 +1,202 @@
+// The passes over pooled maps; what each does is said in models/fused/passes.py.
+#include <limits>
+#include "planes.h"
+#include "shares.h"
+
+namespace {
+
+using planes::Grid;
+using planes::Taps;
+
+// Of each output pixel, how many pixels of the input its window covers: 1 / count, in a run.
+template <class T>
+std::vector<T> shares_of_window(const Grid& g) {
+  std::vector<T> result(g.padded_length(), T(0));
+  auto covered = [](int at, int stride, int size) { return std::min(at * stride + 2, size) - std::max(at * stride - 1, 0); };
+  for (int h = 0; h < g.rows; h++)
+    for (int w = 0; w < g.columns; w++)
+      result[long(h) * g.pitch + w] = T(1) / (covered(h, g.stride, g.height) * covered(w, g.stride, g.width));
+  return result;
+}
+
+// kinds: 0 for the maximum, 1 for the average.
+std::tuple<Tensor, Tensor, Tensor, Tensor> pool(const Tensor& s, std::vector<int64_t> kinds, int64_t stride,
+                                                bool identity) {
+  const long images = s.size(0), channels = s.size(1), count = kinds.size(), all = count + identity;
+  const Grid grid(s.size(2), s.size(3), stride, 1);
+  const Taps taps(grid, 3, 1);
+  const long pixels = long(grid.rows) * grid.columns, input = long(grid.height) * grid.width;
+  const bool has_max = std::find(kinds.begin(), kinds.end(), 0) != kinds.end();
+  Tensor maps = at::empty({images, all, channels, grid.rows, grid.columns}, s.options());
+  Tensor places = at::empty({has_max ? images : 0, channels, pixels}, s.options().dtype(at::kByte));
+  Sums totals(images, count * channels), squares(images, count * channels);
+  AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "pool", [&] {
+    using T = scalar_t;
+    const Images<T> in(s), to(maps);
+    const auto window = shares_of_window<T>(grid);
+    for_each_share(images, [&](long share, long first, long last) {
+      std::vector<T> zeros(grid.size()), lows(grid.size(), -std::numeric_limits<T>::infinity());
+      std::vector<T> best(grid.padded_length()), place(grid.padded_length());
+      for (long n = first; n < last; n++)
+        for (long c = 0; c < channels; c++) {
+          const T* x = in[n] + c * input;
+          for (long k = 0; k < count; k++) {
+            T* out = to[n] + (k * channels + c) * pixels;
+            if (kinds[k] == 0) {
+              planes::fill(grid, x, lows.data(), [](T value) { return value; });
+              for (long i = 0; i < grid.length; i += lanes<T>) {
+                Vec<T> most = load(lows.data() + grid.start + i), at = Vec<T>{} + T(4);
+                for (int t = 0; t < 9; t++) {
+                  const Vec<T> value = load(lows.data() + grid.start + taps.offsets[t] + i);
+                  // The first of equal ones, as torch has it; NaN stays.
+                  const auto better = (value > most) | ((value == most) & (Vec<T>{} + T(t) < at)) | (value != value);
+                  most = better ? value : most;
+                  at = better ? Vec<T>{} + T(t) : at;
+                }
+                store(best.data() + i, most);
+                store(place.data() + i, at);
+              }
+              uint8_t* where = places.data_ptr<uint8_t>() + (n * channels + c) * pixels;
+              for (long h = 0; h < grid.rows; h++)
+                for (long w = 0; w < grid.columns; w++) where[h * grid.columns + w] = place[h * grid.pitch + w];
+            } else {
+              planes::fill(grid, x, zeros.data(), [](T value) { return value; });
+              const T ones[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+              planes::filter(grid, zeros.data(), taps, ones, best.data());
+              for (long i = 0; i < grid.length; i++) best[i] *= window[i];
+            }
+            planes::take(grid, best.data(), out);
+            totals.of(share)[k * channels + c] += sum(out, pixels);
+            squares.of(share)[k * channels + c] += dot(out, out, pixels);
+          }
+          if (identity) std::copy_n(x, input, to[n] + (count * channels + c) * pixels);
+        }
+    });
+  });
+  return {maps, places, totals.tensor({count, channels}), squares.tensor({count, channels})};
+}
+
+void mix(const Tensor& maps, const Tensor& coefficients, Tensor out) {
+  const long images = maps.size(0), count = maps.size(1), channels = maps.size(2), edges = out.size(1);
+  const long pixels = maps.size(3) * maps.size(4);
+  AT_DISPATCH_FLOATING_TYPES(maps.scalar_type(), "mix", [&] {
+    using T = scalar_t;
+    const Images<T> from(maps), to(out);
+    for_each_share(images, [&](long, long first, long last) {
+      for (long n = first; n < last; n++)
+        for (long c = 0; c < channels; c++)
+          for (long e = 0; e < edges; e++) {
+            T* at = to[n] + (e * channels + c) * pixels;
+            for (long k = 0; k < count; k++) {
+              const T factor = coefficients.data_ptr<T>()[(e * count + k) * channels + c];
+              const T* x = from[n] + (k * channels + c) * pixels;
+              for (long i = 0; i < pixels; i++) at[i] += factor * x[i];
+            }
+          }
+    });
+  });
+}
+
+Tensor mix_products(const Tensor& g, const Tensor& maps) {
+  const long images = maps.size(0), count = maps.size(1), channels = maps.size(2), edges = g.size(1);
+  const long pixels = maps.size(3) * maps.size(4);
+  Sums found(images, edges * count * channels);
+  AT_DISPATCH_FLOATING_TYPES(maps.scalar_type(), "mix_products", [&] {
+    using T = scalar_t;
+    const Images<T> by(g), from(maps);
+    for_each_share(images, [&](long share, long first, long last) {
+      for (long n = first; n < last; n++)
+        for (long c = 0; c < channels; c++)
+          for (long e = 0; e < edges; e++)
+            for (long k = 0; k < count; k++)
+              found.of(share)[(e * count + k) * channels + c] +=
+                  dot(by[n] + (e * channels + c) * pixels, from[n] + (k * channels + c) * pixels, pixels);
+    });
+  });
+  return found.tensor({edges, count, channels});
+}
+
+Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, const Tensor& coefficients,
+                     const Tensor& feedback, const Tensor& constant, const Tensor& s, std::vector<int64_t> kinds,
+                     int64_t stride) {
+  const long images = s.size(0), channels = s.size(1), count = maps.size(1), edges = g.size(1);
+  const Grid grid(s.size(2), s.size(3), stride, 1);
+  const Taps taps(grid, 3, 1);
+  const long pixels = long(grid.rows) * grid.columns, input = long(grid.height) * grid.width;
+  Tensor towards_s = at::empty(s.sizes(), s.options());
+  AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "pool_backward", [&] {
+    using T = scalar_t;
+    const Images<T> by(g), of(maps), to(towards_s);
+    const auto window = shares_of_window<T>(grid);
+    for_each_share(images, [&](long, long first, long last) {
+      std::vector<T> back(grid.size()), run(grid.padded_length()), place(grid.padded_length()), dense(pixels), rest(pixels);
+      for (long n = first; n < last; n++)
+        for (long c = 0; c < channels; c++) {
+          std::fill(back.begin(), back.end(), T(0));
+          std::fill(rest.begin(), rest.end(), T(0));
+          for (long k = 0; k < count; k++) {
+            const bool pooled = k < long(kinds.size());
+            T* towards = pooled ? dense.data() : rest.data();
+            const T* x = of[n] + (k * channels + c) * pixels;
+            const T by_map = feedback.data_ptr<T>()[k * channels + c], start = constant.data_ptr<T>()[k * channels + c];
+            if (pooled)
+              for (long i = 0; i < pixels; i++) towards[i] = by_map * x[i] + start;
+            for (long e = 0; e < edges; e++) {
+              const T factor = coefficients.data_ptr<T>()[(e * count + k) * channels + c];
+              const T* from = by[n] + (e * channels + c) * pixels;
+              for (long i = 0; i < pixels; i++) towards[i] += factor * from[i];
+            }
+            if (!pooled) continue;
+            // Zero in the gaps: each tap adds the whole run to where it read.
+            for (long h = 0; h < grid.rows; h++)
+              std::copy_n(&dense[h * grid.columns], grid.columns, &run[h * grid.pitch]);
+            if (kinds[k] == 0) {
+              const uint8_t* where = places.data_ptr<uint8_t>() + (n * channels + c) * pixels;
+              for (long h = 0; h < grid.rows; h++)
+                for (long w = 0; w < grid.columns; w++) place[h * grid.pitch + w] = where[h * grid.columns + w];
+              for (int t = 0; t < 9; t++) {
+                T* at = back.data() + grid.start + taps.offsets[t];
+                for (long i = 0; i < grid.length; i += lanes<T>) {
+                  const Vec<T> mine = load(place.data() + i) == Vec<T>{} + T(t) ? load(run.data() + i) : Vec<T>{};
+                  store(at + i, load(at + i) + mine);
+                }
+              }
+            } else {
+              for (long i = 0; i < grid.length; i++) run[i] *= window[i];
+              for (int t = 0; t < 9; t++) {
+                T* at = back.data() + grid.start + taps.offsets[t];
+                for (long i = 0; i < grid.length; i += lanes<T>)
+                  store(at + i, load(at + i) + load(run.data() + i));
+              }
+            }
+          }
+          T* out = to[n] + c * input;
+          for (long h = 0; h < grid.height; h++) {
+            const T* from = back.data() + (h % stride * stride) * grid.plane + grid.start + h / stride * grid.pitch;
+            for (long w = 0; w < grid.width; w++)
+              out[h * grid.width + w] = from[w % stride * grid.plane + w / stride];
+          }
+          if (count > long(kinds.size()))
+            for (long i = 0; i < pixels; i++) out[i] += rest[i];
+        }
+    });
+  });
+  return towards_s;
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(dartboard, library) {
+  library.def("pool(Tensor s, int[] kinds, int stride, bool identity) -> (Tensor, Tensor, Tensor, Tensor)");
+  library.def("mix(Tensor maps, Tensor coefficients, Tensor(a!) out) -> ()");
+  library.def("mix_products(Tensor g, Tensor maps) -> Tensor");
+  library.def("pool_backward(Tensor g, Tensor maps, Tensor places, Tensor coefficients, Tensor feedback, "
+              "Tensor constant, Tensor s, int[] kinds, int stride) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(dartboard, CPU, library) {
+  library.impl("pool", pool);
+  library.impl("mix", mix);
+  library.impl("mix_products", mix_products);
+  library.impl("pool_backward", pool_backward);
+}

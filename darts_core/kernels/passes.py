@@ -1,0 +1,120 @@
+"""The passes of a fused cell on a CPU, each in a kernel: nothing is stored between the steps of a pass."""
+
+# ruff: noqa: D102 - what each pass does is said where `Passes` declares it.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from darts_core.models.fused.algebra import Inputs, Moments
+from darts_core.models.fused.passes import FilterGradients, Filters, Pooled
+
+_POOLS: Final = {"max_pool_3x3": 0, "avg_pool_3x3": 1}
+
+
+class KernelPasses:
+    """Gives the same bits for any number of threads."""
+
+    def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
+        weights, dilations = _split(filters)
+        u, v, *found = torch.ops.dartboard.source(s, weights, dilations, len(filters.first), filters.stride, moments)
+        return u, v, Moments(*found) if moments else None
+
+    def inner(
+        self, u: Tensor, a: Tensor, b: Tensor, filters: Filters, v: Tensor, *, moments: bool
+    ) -> tuple[Tensor, Moments | None]:
+        y, *found = torch.ops.dartboard.inner(u, a.contiguous(), b.contiguous(), filters.outer, v, moments)
+        return y, Moments(*found) if moments else None
+
+    def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
+        torch.ops.dartboard.gather(v, a.contiguous(), out)
+
+    def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
+        maps, places, total, squares = torch.ops.dartboard.pool(s, [_POOLS[name] for name in names], stride, identity)
+        pixels = maps.shape[0] * maps.shape[3] * maps.shape[4]
+        mean = total / pixels
+        return Pooled(maps, places), mean, (squares / pixels - mean * mean).clamp_min_(0)
+
+    def mix(self, pooled: Pooled, coefficients: Tensor, out: Tensor) -> None:
+        torch.ops.dartboard.mix(pooled.maps, coefficients.contiguous(), out)
+
+    def products(self, g: Tensor, v: Tensor) -> Tensor:
+        return torch.ops.dartboard.products(g, v)  # type: ignore[no-any-return]
+
+    def inner_backward(
+        self, g: Tensor, v: Tensor, inputs: Inputs, y: Tensor, b: Tensor, u: Tensor, filters: Filters, *, weights: bool
+    ) -> tuple[Tensor, Moments, FilterGradients]:
+        towards_y, total, products, gradients = torch.ops.dartboard.inner_backward(
+            g, v, *_dense(inputs), y, b, u, filters.outer, weights
+        )
+        return towards_y, Moments(total, products), gradients if weights else None
+
+    def source_backward(
+        self,
+        towards_y: Tensor,
+        u: Tensor,
+        of_first: Inputs | None,
+        g: Tensor,
+        v: Tensor,
+        of_last: Inputs,
+        s: Tensor,
+        filters: Filters,
+        *,
+        weights: bool,
+    ) -> tuple[Tensor, FilterGradients]:
+        all_filters, dilations = _split(filters)
+        first = _dense(of_first) if of_first is not None else (None, None, None)
+        towards_s, gradients = torch.ops.dartboard.source_backward(
+            towards_y,
+            u,
+            *first,
+            g,
+            v,
+            *_dense(of_last),
+            s,
+            all_filters,
+            dilations,
+            len(filters.first),
+            filters.stride,
+            weights,
+        )
+        return towards_s, gradients if weights else None
+
+    def mix_products(self, g: Tensor, pooled: Pooled) -> Tensor:
+        return torch.ops.dartboard.mix_products(g, pooled.maps)  # type: ignore[no-any-return]
+
+    def pool_backward(
+        self,
+        g: Tensor,
+        pooled: Pooled,
+        coefficients: Tensor,
+        feedback: Tensor,
+        constant: Tensor,
+        s: Tensor,
+        names: Sequence[str],
+        stride: int,
+    ) -> Tensor:
+        return torch.ops.dartboard.pool_backward(  # type: ignore[no-any-return]
+            g,
+            pooled.maps,
+            pooled.places,
+            coefficients.contiguous(),
+            feedback.contiguous(),
+            constant.contiguous(),
+            s,
+            [_POOLS[name] for name in names],
+            stride,
+        )
+
+
+def _split(filters: Filters) -> tuple[list[Tensor], list[int]]:
+    both = filters.of_source
+    return [weight for weight, _ in both], [dilation for _, dilation in both]
+
+
+def _dense(inputs: Inputs) -> tuple[Tensor | None, ...]:
+    return tuple(None if tensor is None else tensor.contiguous() for tensor in inputs)
