@@ -48,6 +48,23 @@ class Recorder:
 
 
 @pytest.mark.parametrize("order", [1, 2])
+def test_fused_and_plain_search_find_the_same_cell_and_go_on_from_each_others_checkpoints(
+    order: int, search_config: MakeSearch, data_root: Path, tmp_path: Path
+) -> None:
+    fused, plain = (search_config(order=order, fused=fused) for fused in (True, False))
+    of_fused, of_plain = (list(run_search(config, data_root=data_root)) for config in (fused, plain))
+    assert of_fused[-1].genotype == of_plain[-1].genotype
+    crossed = [
+        list(run_search(config, data_root=data_root, resume_from=through_a_file(reports[0], tmp_path)))
+        for config, reports in ((plain, of_fused), (fused, of_plain))
+    ]
+    for other in crossed:
+        assert [r.epoch for r in other] == [2, 3]
+        for kind, alpha in of_plain[-1].alphas.items():
+            torch.testing.assert_close(other[-1].alphas[kind], alpha, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [1, 2])
 def test_resumed_search_equals_the_undisturbed_one_bit_for_bit(
     order: int, search_config: MakeSearch, data_root: Path, tmp_path: Path
 ) -> None:
