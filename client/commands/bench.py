@@ -166,6 +166,49 @@ def language_models(
     console.print(f"bigram: {result['bigram']['test_perplexity']:.2f}")
 
 
+@app.command()
+def chaos(
+    minutes: Annotated[float, typer.Option(min=0, help="Repeat for so long; once at least.")] = 0.0,
+    searches: Annotated[int, typer.Option(min=1)] = 12,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each search.")] = 6,
+    workers: Annotated[int, typer.Option(min=1)] = 2,
+    shortest: Annotated[float, typer.Option(min=0, help="Seconds between two kills, at least.")] = 1.5,
+    longest: Annotated[float, typer.Option(min=0, help="And at most.")] = 4.5,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the kills; drawn and printed unless given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The service's data, kept with its logs; else temporary.")] = None,
+    json: Json = False,
+) -> None:
+    """SIGKILL to workers, API, Valkey and Postgres while searches run: is anything lost? Exit code 1 if so.
+
+    Starts a service of its own.
+    """
+    import secrets
+
+    from client.benchmarks.chaos import run
+    from client.output import console, print_json, remarks
+
+    if shortest > longest:
+        raise typer.BadParameter(f"--shortest {shortest:g} is longer than --longest {longest:g}")
+    outcome = run(
+        seed=secrets.randbelow(1_000_000) if seed is None else seed,
+        searches=searches,
+        epochs=epochs,
+        workers=workers,
+        minutes=minutes,
+        shortest=shortest,
+        longest=longest,
+        data=data,
+        say=remarks.print,
+    )
+    if json:
+        print_json(outcome.as_json())
+    else:
+        for name, value in outcome.as_json().items():
+            console.print(f"{name}: {value}")
+    if not outcome.nothing_lost:
+        raise typer.Exit(1)
+
+
 @app.command("rnn-step")
 def rnn_step(
     network: Annotated[RnnNetwork, typer.Option(help="What is trained: a search's network, or a found cell's.")] = (

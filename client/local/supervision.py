@@ -7,7 +7,7 @@ from client.local.errors import StackError
 from client.local.process import Process
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds
-STABLE = 30.0  # seconds; a child that ran this long counts as healthy again
+STABLE = 10.0  # seconds; a child that ran this long counts as healthy again
 
 
 def keep_running(process: Process, stopping: threading.Event, report: Callable[[str], None]) -> threading.Thread:

@@ -1,0 +1,199 @@
+"""The run: the same searches undisturbed, then under kills, and the counts that tell whether anything was lost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, TypeVar
+from uuid import UUID, uuid4
+
+from client.benchmarks.chaos.killing import KINDS, Killer, sequence
+from client.benchmarks.chaos.ledger import Alphas, Ledger, Watched, read
+from client.benchmarks.chaos.watching import Watcher
+from client.errors import ServiceUnreachableError
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+
+T = TypeVar("T")
+_ENVIRONMENT: Final = {
+    "DARTBOARD_LEASE_SECONDS": "4",
+    "DARTBOARD_STEP_EVENT_SECONDS": "0.2",
+    "OMP_NUM_THREADS": "1",
+}
+# Small, and still a search of two cells with every primitive. A kill is nobody's fault here, however many hit one job.
+_SPEC: Final[dict[str, Any]] = {
+    "dataset": "digits",
+    "channels": 2,
+    "layers": 3,
+    "nodes": 1,
+    "batch_size": 128,
+    "max_attempts": 100,
+}
+
+
+@dataclass
+class Outcome:
+    """What happened and what was lost."""
+
+    seed: int
+    seconds: float = 0.0
+    jobs: int = 0
+    succeeded: int = 0
+    kills: dict[str, int] = field(default_factory=dict)
+    found_dead: dict[str, int] = field(default_factory=dict)
+    lost_attempts: int = 0
+    epochs_expected: int = 0
+    epochs_stored: int = 0
+    duplicates: int = 0
+    alpha_mismatches: int = 0
+    events_stored: int = 0
+    events_missed: int = 0
+    events_doubled: int = 0
+    events_out_of_order: int = 0
+    events_unknown: int = 0
+    watchers_connected: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def nothing_lost(self) -> bool:
+        """Whether every promise was kept."""
+        wrong = (self.duplicates, self.alpha_mismatches, self.events_missed, self.events_doubled)
+        return (
+            (self.succeeded, self.epochs_stored) == (self.jobs, self.epochs_expected)
+            and not any(wrong)
+            and not self.events_out_of_order
+            and not self.events_unknown
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """For printing."""
+        return asdict(self)
+
+
+def run(
+    *,
+    seed: int,
+    searches: int = 12,
+    epochs: int = 6,
+    workers: int = 2,
+    minutes: float = 0.0,
+    kinds: Sequence[str] = KINDS,
+    shortest: float = 1.5,
+    longest: float = 4.5,
+    patience: float = 900.0,
+    data: Path | None = None,
+    say: Callable[[str], None],
+) -> Outcome:
+    """The searches undisturbed, then under kills: once, and again and again until `minutes` are over.
+
+    seed: decides what is killed when; the searches' own seeds are 0, 1, 2, ... shortest, longest:
+    seconds between two kills. patience: seconds for one round before what is not done counts as lost.
+    data: kept afterwards, for looking into its logs.
+    """
+    outcome = Outcome(seed)
+    with ExitStack() as open_things:
+        folder = data or Path(open_things.enter_context(TemporaryDirectory()))
+        stack = open_things.enter_context(LocalStack(folder, port=0, workers=workers, environment=_ENVIRONMENT))
+        dartboard = open_things.enter_context(Dartboard(stack.url))
+        specs = [{**_SPEC, "epochs": epochs, "seed": i} for i in range(searches)]
+        say(f"{searches} searches of {epochs} epochs, undisturbed")
+        undisturbed = _undisturbed(stack, dartboard, specs)
+        say(f"the same under kills, drawn from seed {seed}")
+        began = time.monotonic()
+        kills = sequence(seed, kinds, shortest=shortest, longest=longest)
+        jobs: dict[UUID, int] = {}
+        watchers: list[Watcher] = []
+        with Killer(stack, kills, lambda what: say(f"{time.monotonic() - began:6.1f} s {what}")) as killer:
+            for number in count(1):
+                batch = _round(dartboard, specs, patience)
+                jobs |= {watcher.job_id: i for i, watcher in enumerate(batch)}
+                watchers += batch
+                say(f"{time.monotonic() - began:6.1f} s round {number} is over")
+                if time.monotonic() - began >= 60 * minutes or not all(w.ended for w in batch):
+                    break
+        outcome.seconds = round(time.monotonic() - began, 1)
+        outcome.kills = {kind: killer.killed[kind] for kind in kinds}
+        outcome.found_dead = {kind: killer.found_dead[kind] for kind in kinds}
+        _until_answered(dartboard.workers)  # killed last may have been the database
+        _count(outcome, read(_database(stack), jobs), jobs, undisturbed, epochs, watchers)
+    return outcome
+
+
+def _undisturbed(stack: LocalStack, dartboard: Dartboard, specs: list[dict[str, Any]]) -> list[Alphas]:
+    jobs = [dartboard.submit("search", spec) for spec in specs]
+    for job in jobs:
+        ended = dartboard.wait(job)
+        if (ended.status, ended.attempt) != ("succeeded", 1):
+            raise RuntimeError(f"an undisturbed search is {ended.status} after attempt {ended.attempt}: {ended.error}")
+    ledger = read(_database(stack), [job.id for job in jobs])
+    for job in jobs:
+        dartboard.delete(job.id)
+    return [ledger.alphas(job.id) for job in jobs]
+
+
+def _round(dartboard: Dartboard, specs: list[dict[str, Any]], patience: float) -> list[Watcher]:
+    """Submit all, watch each to its end."""
+    watchers = []
+    for spec in specs:
+        key = str(uuid4())
+        job = _until_answered(lambda spec=spec, key=key: dartboard.submit("search", spec, idempotency_key=key))  # type: ignore[misc]
+        watchers.append(Watcher(dartboard.url, job.id))
+        watchers[-1].start()
+    deadline = time.monotonic() + patience
+    for watcher in watchers:
+        watcher.join(max(0.0, deadline - time.monotonic()))
+    for watcher in watchers:
+        watcher.give_up()
+    return watchers
+
+
+def _until_answered(ask: Callable[[], T]) -> T:
+    """As any user's script does while the service is away. Raises ServiceUnreachableError after two minutes."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return ask()
+        except ServiceUnreachableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+
+
+def _database(stack: LocalStack) -> str:
+    return stack.processes["api"].command.environment["DATABASE_URL"]
+
+
+def _count(
+    outcome: Outcome,
+    ledger: Ledger,
+    jobs: dict[UUID, int],
+    undisturbed: list[Alphas],
+    epochs: int,
+    watchers: list[Watcher],
+) -> None:
+    outcome.jobs = len(jobs)
+    outcome.statuses = dict(Counter(ledger.statuses.values()))
+    outcome.succeeded = outcome.statuses.get("succeeded", 0)
+    outcome.lost_attempts = ledger.lost_attempts
+    outcome.epochs_expected = len(jobs) * epochs
+    # A job that was made twice has been doubled, too; so has an epoch that was told twice.
+    outcome.duplicates = ledger.all_jobs - len(jobs)
+    watched = Watched()
+    for job_id, number in jobs.items():
+        stored = ledger.epochs[job_id]
+        outcome.epochs_stored += len(stored)
+        outcome.duplicates += len(stored) - len(ledger.alphas(job_id))
+        outcome.duplicates += sum(times - 1 for times in ledger.epoch_events(job_id).values())
+        outcome.alpha_mismatches += sum(alphas != undisturbed[number].get(epoch) for epoch, alphas in stored)
+        outcome.events_stored += len(ledger.events[job_id])
+    for watcher in watchers:
+        watched.add(watcher.seen, ledger.events[watcher.job_id])
+    outcome.events_missed, outcome.events_doubled = watched.missed, watched.doubled
+    outcome.events_out_of_order, outcome.events_unknown = watched.out_of_order, watched.unknown
+    outcome.watchers_connected = sum(watcher.connections for watcher in watchers)
