@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -278,7 +279,7 @@ def search_step(
 ) -> None:
     """A search step of convolutional cells: the fused arrangement against the plain one. No service needed."""
     from client.benchmarks.search_step import VERSIONS, Shape, measure
-    from client.output import console, print_json, remarks
+    from client.output import print_json, remarks
 
     if channels % 2:
         raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
@@ -288,6 +289,43 @@ def search_step(
     if json:
         print_json(result)
         return
+    _print_steps(result, versions)
+
+
+@app.command("evaluation-step")
+def evaluation_step(
+    batch: Annotated[int, typer.Option(min=2)] = 64,
+    channels: Annotated[int, typer.Option(min=2, help="Of the first cells; an even number.")] = 16,
+    layers: Annotated[int, typer.Option(min=3, help="Cells.")] = 8,
+    image: Annotated[int, typer.Option(min=4, help="Side of the images, in pixels.")] = 32,
+    genotype: Annotated[str, typer.Option(help="A known one, by its name.")] = "DARTS_V2",
+    auxiliary: Annotated[bool, typer.Option(help="With the auxiliary head.")] = True,
+    pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")] = 5,
+    plain: Annotated[bool, typer.Option("--plain", help="The plain version alone.")] = False,
+    fused: Annotated[bool, typer.Option("--fused", help="The fast version alone.")] = False,
+    json: Json = False,
+) -> None:
+    """A step of training a found cell from scratch: a job's own against the plain loop. No service needed."""
+    from client.benchmarks.evaluation_step import VERSIONS, Shape, measure
+    from client.output import print_json, remarks
+    from darts_core.layout import least_auxiliary_image
+
+    if channels % 2:
+        raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
+    if auxiliary and image < least_auxiliary_image("cifar"):
+        raise typer.BadParameter(f"{image} pixels are too few for the auxiliary head: give more, or --no-auxiliary")
+    shape = Shape(batch, channels, layers, image, genotype, auxiliary)
+    versions = [v for v, wanted in zip(VERSIONS, (plain, fused), strict=True) if wanted] or VERSIONS
+    result = measure(shape, pairs=pairs, versions=versions, say=remarks.print)
+    if json:
+        print_json(result)
+        return
+    _print_steps(result, versions)
+
+
+def _print_steps(result: dict[str, Any], versions: Sequence[str]) -> None:
+    from client.output import console
+
     for version in versions:
         console.print(
             f"{version}: {result[f'{version}_seconds']:.3f} s a step, {result[f'{version}_memory'] / 2**20:,.0f} MiB, "

@@ -89,30 +89,30 @@ class Feed:
         self._group = group
         self.steps = _batches(len(part), batch_size, group.size)
         """Batches in a pass."""
-        self._open: tuple[int, Tensor, Draws] | None = None
+        self._open: tuple[int, Tensor, Tensor, Draws] | None = None
         self._ahead: dict[int, FileImages] = {}
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0 over all passes."""
-        number, indices = self._chosen(step)
-        draws = self._pass(number)[1]
-        drawn = draws.of(indices)
-        images = self._normalise(cropped(self._coloured(self._taken(step), number, indices), drawn, self._augmentation))
+        _, indices = self._chosen(step)
+        drawn = self._pass(step // self.steps)[2].of(indices)
+        images = self._normalise(cropped(self._coloured(self._taken(step), step), drawn, self._augmentation))
         return Batch(cut_out(images, drawn, self._augmentation), self._labels[indices])
 
-    def _chosen(self, step: int) -> tuple[int, Tensor]:
-        """The pass (from 0) that a step is in, and this rank's images of its batch."""
+    def _chosen(self, step: int) -> tuple[Tensor, Tensor]:
+        """This rank's images of a step's batch: indices on the CPU, and the same on the device."""
         number, place = divmod(step, self.steps)
-        order, _ = self._pass(number)
-        return number, self._group.share(order[place * self._batch_size : (place + 1) * self._batch_size])
+        batch = slice(place * self._batch_size, (place + 1) * self._batch_size)
+        on_cpu, on_device, _ = self._pass(number)
+        return self._group.share(on_cpu[batch]), self._group.share(on_device[batch])
 
     def _taken(self, step: int) -> Tensor:
         """The bytes of a step's images; of files, those of the steps to come are asked for as well."""
         if not isinstance(self._images, FileImages):
-            images, (number, indices) = self._images, self._chosen(step)
+            images = self._images[self._chosen(step)[1]]
             if not self._augmentation.resized_crop:
-                return images[indices]
-            return resized_crops(images[indices], self._numbers("resized-crop", number, indices))
+                return images
+            return resized_crops(images, self._numbers("resized-crop", step))
         last = (step // self.steps + 1) * self.steps
         ahead = {at: self._ahead.get(at) or self._files(at).start() for at in range(step, min(step + _AHEAD + 1, last))}
         files = ahead.pop(step)
@@ -121,30 +121,31 @@ class Feed:
 
     def _files(self, step: int) -> FileImages:
         assert isinstance(self._images, FileImages)
-        number, indices = self._chosen(step)
-        files = self._images[indices]
+        files = self._images[self._chosen(step)[0]]
         if not self._augmentation.resized_crop:
             return files
-        return files.with_crops(self._numbers("resized-crop", number, indices))
+        return files.with_crops(self._numbers("resized-crop", step))
 
-    def _coloured(self, images: Tensor, number: int, indices: Tensor) -> Tensor:
+    def _coloured(self, images: Tensor, step: int) -> Tensor:
         strength = self._augmentation.colour_jitter
         if not any(strength):
             return images
-        sources = self._numbers("colour", number, indices)
+        sources = self._numbers("colour", step)
         return jittered(images, [draw_jitter(source, strength) for source in sources])
 
-    def _numbers(self, purpose: str, number: int, indices: Tensor) -> list[random.Random]:
-        return [numbers(self._seed, purpose, self._name, number, index) for index in indices.tolist()]
+    def _numbers(self, purpose: str, step: int) -> list[random.Random]:
+        # From the indices on the CPU: those on the device would have to be waited for.
+        indices, number = self._chosen(step)[0].tolist(), step // self.steps
+        return [numbers(self._seed, purpose, self._name, number, index) for index in indices]
 
-    def _pass(self, number: int) -> tuple[Tensor, Draws]:
+    def _pass(self, number: int) -> tuple[Tensor, Tensor, Draws]:
         if self._open is None or self._open[0] != number:
             device = self._images.device
-            order = self._part[permutation(len(self._part), self._seed, self._name, number)].to(device)
+            order = self._part[permutation(len(self._part), self._seed, self._name, number)]
             size = (self._images.shape[2], self._images.shape[3])
             draws = draw(self._augmentation, len(self._images), size, self._seed, self._name, number, device=device)
-            self._open = (number, order, draws)
-        return self._open[1], self._open[2]
+            self._open = (number, order, order.to(device), draws)
+        return self._open[1:]
 
 
 def _batches(images: int, batch_size: int, ranks: int) -> int:

@@ -7,26 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.common import check_shares
 from darts_core.configs.evaluation import auxiliary_problem
 from darts_core.control import Control
-from darts_core.data.feeding import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
-from darts_core.distributed.batch_norm import average_statistics, synchronise
+from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import ConfigError
 from darts_core.layout import least_auxiliary_image
 from darts_core.models.evaluation_network import EvaluationNetwork
-from darts_core.models.supernet import sum_of
 from darts_core.training.determinism import captured, restored, seeded
 from darts_core.training.epochs import reports
+from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
 from darts_core.training.measuring import Measured, Tally, measure
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
@@ -111,13 +108,7 @@ class _Evaluation:
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
         self.network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         synchronise(self.network, self.group, data.device)
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=config.weight_lr,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            foreach=True,
-        )
+        self.optimizer = weight_optimizer(self.network.parameters(), config, data.device)
         self.drop_path_source = generator(config.seed, "drop-path", device=data.device)
         self.best: dict[str, Any] = {}
         self.interrupted: OpenEpoch | None = None
@@ -126,7 +117,7 @@ class _Evaluation:
         self.network.load_state_dict(checkpoint["weights"])
         # load_state_dict of an optimiser keeps tensors that it need not move: the run must not write into the report.
         state = on_cpu(checkpoint["resume"])
-        self.optimizer.load_state_dict(state["weight_optimizer"])
+        restore_optimizer(self.optimizer, state["weight_optimizer"])
         restored(self.drop_path_source, state["drop_path"])
         self.best = state["best"]
         self.interrupted = OpenEpoch.of(checkpoint)
@@ -190,35 +181,9 @@ class _Evaluation:
         self.interrupted = None
         for step in steps:
             batch = self.feed.batch((epoch - 1) * self.feed.steps + step)
-            loss, logits = self._step(batch)
+            loss, logits = evaluation_step(self.network, self.optimizer, batch, self.config, self.group)
             tally.add(loss, logits, batch.labels)
         return steps, tally
-
-    def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Move the weights once; gives the loss and the logits of this rank's share of the batch."""
-        self.optimizer.zero_grad()
-        losses, logits = [], []
-        for part, share in batch.parts(self.config.accumulate):
-            loss, answers = self._loss(part)
-            (share * loss).backward()  # type: ignore[no-untyped-call]
-            losses.append(share * loss.detach())
-            logits.append(answers.detach())
-        weights = list(self.network.parameters())
-        self.group.average_gradients(weights)
-        torch.nn.utils.clip_grad_norm_(weights, self.config.grad_clip)
-        self.optimizer.step()
-        average_statistics(self.network, self.group)
-        return sum_of(losses), torch.cat(logits)
-
-    def _loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """What is minimised, with its graph, and the logits of the network's main head."""
-        smoothing = self.config.label_smoothing
-        logits, auxiliary = self.network.with_auxiliary(batch.images)
-        loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
-        if auxiliary is not None:
-            aside = F.cross_entropy(auxiliary, batch.labels, label_smoothing=smoothing)
-            loss = loss + self.config.auxiliary_weight * aside
-        return loss, logits
 
     def _test(self) -> Measured:
         source, device = self.data.source, self.data.device

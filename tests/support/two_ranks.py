@@ -17,6 +17,7 @@ from darts_core.data.feeding import Batch
 from darts_core.distributed import group as groups
 from darts_core.distributed.group import ALONE, Group
 from darts_core.training.evaluation import _Evaluation
+from darts_core.training.evaluation_step import evaluation_step
 from darts_core.training.run import UNCONTROLLED, DeviceData
 from darts_core.training.search import _Search
 
@@ -72,7 +73,7 @@ def evaluation(data_root: Path, group: Group = ALONE, *, frozen: bool) -> dict[s
     run.network.set_drop_path(0.3, run.drop_path_source, group)
     seen: dict[str, Any] = {"steps": []}
     for number in range(STEPS):
-        run._step(_double(run.feed.batch(number)))
+        evaluation_step(run.network, run.optimizer, _double(run.feed.batch(number)), config, group)
         seen["steps"].append(_copied(run.network.state_dict()))
     return seen
 

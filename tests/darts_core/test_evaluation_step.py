@@ -1,0 +1,200 @@
+"""The fast evaluation step against the plain loop: same weights and images, same numbers; and nothing is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from client.benchmarks.plain_evaluation import plain_batch, plain_optimizer, plain_step
+from darts_core.configs import EvaluationConfig
+from darts_core.data.feeding import Batch
+from darts_core.data.order import generator
+from darts_core.distributed.group import ALONE
+from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.training.evaluation import _Evaluation
+from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
+from darts_core.training.run import UNCONTROLLED, DeviceData
+
+from same_bits import assert_same_bits
+
+ONE_STEP, TWENTY_STEPS = 1e-12, 1e-9
+CPU = torch.device("cpu")
+MakeEvaluation = Callable[..., EvaluationConfig]
+
+# Of each family of presets what the other one lacks. ImageNet's stem leaves too little of 32 pixels for its head.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "cifar10": {"auxiliary": True, "drop_path": 0.3},
+    "imagenet": {"auxiliary": False, "drop_path": 0.0, "label_smoothing": 0.1, "stem": "imagenet", "channels": 8},
+}
+
+
+class Run:
+    """One side of a comparison, in float64."""
+
+    def __init__(self, config: EvaluationConfig, *, plain: bool) -> None:
+        self.config, self.plain = config, plain
+        torch.manual_seed(0)
+        network = EvaluationNetwork(
+            config.cell(),
+            channels=config.channels,
+            layers=config.layers,
+            classes=3,
+            auxiliary=config.auxiliary,
+            stem=config.stem or "cifar",
+        )
+        network.double().train()
+        network.set_drop_path(config.drop_path, generator(0, "drop-path"))
+        if not plain:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = network
+        weights = network.parameters()
+        self.optimizer = plain_optimizer(network, config) if plain else weight_optimizer(weights, config, CPU)
+
+    def step(self, number: int) -> None:
+        batch = batch_of(number)
+        if self.plain:
+            plain_step(self.network, self.optimizer, batch, self.config)
+        else:
+            evaluation_step(self.network, self.optimizer, batch, self.config)
+
+    def tensors(self) -> dict[str, Tensor]:
+        momentum = {
+            f"momentum of {name}": self.optimizer.state[weight]["momentum_buffer"]
+            for name, weight in self.network.named_parameters()
+        }
+        return {**self.network.state_dict(), **momentum}
+
+
+def batch_of(number: int) -> Batch:
+    source = torch.Generator().manual_seed(number)
+    images = torch.randn(4, 3, 32, 32, generator=source, dtype=torch.float64)
+    return Batch(images, torch.randint(3, (4,), generator=source))
+
+
+def assert_close(ours: dict[str, Tensor], truth: dict[str, Tensor], tolerance: float) -> None:
+    """Within `tolerance` of each tensor's largest magnitude."""
+    assert ours.keys() == truth.keys()
+    for name in truth:
+        error, scale = (ours[name] - truth[name]).abs().max(), truth[name].abs().max()
+        assert error <= tolerance * scale, f"{name}: {error:.2e} of {scale:.2e}"
+
+
+@pytest.fixture(params=FAMILIES)
+def config(request: pytest.FixtureRequest, evaluation_config: MakeEvaluation) -> EvaluationConfig:
+    """Of either family."""
+    family = FAMILIES[request.param]
+    return evaluation_config(**{"preset": request.param, "channels": 2, "grad_clip": 0.5, **family})
+
+
+@pytest.mark.parametrize(("count", "tolerance"), [(1, ONE_STEP), (20, TWENTY_STEPS)])
+def test_steps_give_the_plain_loops_numbers(config: EvaluationConfig, count: int, tolerance: float) -> None:
+    plain, fast = Run(config, plain=True), Run(config, plain=False)
+    for number in range(count):
+        for run in (plain, fast):
+            run.step(number)
+    assert_close(fast.tensors(), plain.tensors(), tolerance)
+
+
+@pytest.mark.parametrize("plain_first", [True, False])
+def test_either_loop_goes_on_from_the_others_state(plain_first: bool, config: EvaluationConfig) -> None:
+    truth, first, then = (Run(config, plain=plain) for plain in (True, plain_first, not plain_first))
+    for number in range(4):
+        truth.step(number)
+    first.step(0)
+    first.step(1)
+    then.network.load_state_dict(first.network.state_dict())
+    restore_optimizer(then.optimizer, first.optimizer.state_dict())
+    then.network.set_drop_path(config.drop_path, first.network.cells[0].drop_path.generator)
+    for number in (2, 3):
+        then.step(number)
+    assert_close(then.tensors(), truth.tensors(), TWENTY_STEPS)
+
+
+def test_steps_from_contiguous_saved_momentum_are_those_of_an_undisturbed_run(config: EvaluationConfig) -> None:
+    """The fused step reads memory as it lies: a buffer laid out otherwise would move the wrong weights."""
+    undisturbed, resumed = Run(config, plain=False), Run(config, plain=False)
+    undisturbed.step(0)
+    state = undisturbed.optimizer.state_dict()
+    contiguous = {"memory_format": torch.contiguous_format}
+    buffers = {i: {"momentum_buffer": s["momentum_buffer"].clone(**contiguous)} for i, s in state["state"].items()}
+    resumed.network.load_state_dict(undisturbed.network.state_dict())
+    restore_optimizer(resumed.optimizer, {**state, "state": buffers})
+    resumed.network.set_drop_path(config.drop_path, undisturbed.network.cells[0].drop_path.generator)
+    drawn = undisturbed.network.cells[0].drop_path.generator.get_state()
+    undisturbed.step(1)
+    undisturbed.network.cells[0].drop_path.generator.set_state(drawn)
+    resumed.step(1)
+    assert_same_bits(resumed.tensors(), undisturbed.tensors())
+
+
+def test_batches_are_those_of_augmenting_image_by_image(evaluation_config: MakeEvaluation, data_root: Path) -> None:
+    config = evaluation_config(dataset="folder:tiny32", batch_size=4, crop_padding=3, flip=True, cutout=8)
+    run = _Evaluation(config, DeviceData.read(config, data_root, CPU), UNCONTROLLED)
+    for step in range(2 * run.feed.steps):
+        ours = run.feed.batch(step)
+        truth = plain_batch(run.data.source, run.feed._part, "training", config, step, run.feed.steps)
+        assert torch.equal(ours.labels, truth.labels)
+        assert torch.equal(ours.images, truth.images)
+
+
+class Asking(TorchDispatchMode):
+    """Counts the operations that hand a number of the device to Python, or whose result's size it must be asked for."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "item")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket.__name__ in self.WAITING:
+            self.asked.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+class Fetching(TorchFunctionMode):
+    """Counts the methods that fetch a whole tensor, which on a CPU dispatch nothing."""
+
+    FETCHING = ("tolist", "item", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in self.FETCHING:
+            self.asked.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("auxiliary", [True, False])
+def test_steps_ask_the_device_for_nothing(auxiliary: bool, evaluation_config: MakeEvaluation, data_root: Path) -> None:
+    config = evaluation_config(
+        dataset="folder:tiny32", auxiliary=auxiliary, batch_size=4, flip=True, label_smoothing=0.1
+    )
+    run = _Evaluation(config, DeviceData.read(config, data_root, CPU), UNCONTROLLED)
+    run.network.set_drop_path(0.3, run.drop_path_source)
+    run.feed.batch(0)  # a pass begins with draws of its own
+    dispatched, fetched = Asking(), Fetching()
+    with dispatched, fetched:
+        _, tally = run._train(1)
+    assert run.feed.steps > 1
+    assert dispatched.asked == fetched.asked == []
+    assert tally.result(ALONE).images == len(run.feed._part)
+
+
+def test_counting_notices_who_asks() -> None:
+    """Else the test above could not fail."""
+    dispatched, fetched = Asking(), Fetching()
+    with dispatched, fetched:
+        torch.ones(1).item()
+        torch.ones(2).tolist()
+    assert dispatched.asked
+    assert fetched.asked == ["item", "tolist"]
