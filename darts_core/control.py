@@ -29,7 +29,7 @@ class Control(Protocol):
         """Take note of a finished step."""
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Take a checkpoint made in the middle of a long epoch; it replaces the one taken before."""
+        """Take a checkpoint made in the middle of an epoch that is long or stopped; it replaces the one before."""
 
 
 class Uncontrolled:

@@ -52,8 +52,9 @@ class AttemptControl:
         self._progress = progress
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Handed over by the loop in the middle of a long epoch."""
-        if self.on_checkpoint is not None:
+        """Handed over by the loop in the middle of a long epoch, and when it stops in the middle of any."""
+        # Of an attempt that is over, or has no room to save, nothing more is wanted.
+        if self.on_checkpoint is not None and self.reason in (None, StopReason.DRAIN):
             self.on_checkpoint(checkpoint)
 
     def snapshot(self) -> ProgressOut | None:

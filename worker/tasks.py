@@ -3,33 +3,50 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import structlog
 from celery.signals import worker_process_init
 
-from client.worker_api import WorkerApi, WorkerApiError
+from client.worker_api import UnreachableError, WorkerApi, WorkerApiError
 from worker.app import app
 from worker.lifeline import is_orphan
 from worker.logs import configure
-from worker.settings import get_settings
+from worker.settings import WorkerSettings, get_settings
 
 _log = structlog.get_logger(__name__)
+_PATIENCE_SECONDS = 60.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 
 
 @app.task(name="dartboard.wake", ignore_result=True)  # type: ignore[untyped-decorator]  # celery has no types
 def wake() -> None:
-    """Claim and run jobs until none fits. Without an answer from the API the next wake-up tries again."""
-    # Imports torch: in the pool's child, never in the main process.
-    from worker.attempt import claim_and_run
-
+    """Claim and run jobs until none fits. Without an answer from the API for a while the next wake-up tries again."""
     settings = get_settings()
     with WorkerApi(settings.url, settings.worker_key.get_secret_value()) as api:
         try:
-            while not settings.drain_flag.exists() and claim_and_run(api, settings):
+            while not settings.drain_flag.exists() and _claim_and_run(api, settings):
                 pass
         except WorkerApiError as error:
             _log.warning("claim_failed", error=str(error))
+
+
+def _claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
+    """One job. While the API is away it is asked again: the next child would have to import torch first."""
+    # Imports torch: in the pool's child, never in the main process.
+    from worker.attempt import claim_and_run
+
+    pause, deadline = _FIRST_PAUSE, time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return claim_and_run(api, settings)
+        except UnreachableError as error:
+            if time.monotonic() > deadline or settings.drain_flag.exists():
+                raise
+            _log.info("claim_waits", error=str(error))
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]

@@ -126,7 +126,7 @@ class Steps:
     """The steps of one epoch: asks before each whether to go on, tells after each how far it has come.
 
     In an epoch that takes longer than `save_seconds` it hands a checkpoint to the control between two steps, and does
-    so again whenever that time has passed.
+    so again whenever that time has passed, and when it is stopped.
     """
 
     def __init__(
@@ -150,7 +150,8 @@ class Steps:
         if resumed is not None:
             self._first, self._earlier = resumed.steps, resumed.seconds
             tally.restore(resumed.tally, group)
-        self._began = self._saved = time.perf_counter()
+        self._kept, self._began = self._first, time.perf_counter()
+        self._saved = self._began
 
     @property
     def seconds(self) -> float:
@@ -161,14 +162,19 @@ class Steps:
         """The steps (from 0) still to do. Raises Stopped when the control asks for it."""
         for step in range(self._first, self._steps):
             if self._control.should_stop():
+                if step > self._kept:
+                    self._keep(step)
                 raise Stopped(f"stopped in epoch {self._epoch}")
             yield step
             self._control.progress(Progress(self._epoch, self._epochs, step + 1, self._steps))
             if self._group.agree(time.perf_counter() - self._saved >= self._save_seconds):
-                opened = OpenEpoch(step + 1, on_cpu(self._tally.state(self._group)), self.seconds)
-                if self._group.leads:
-                    self._control.keep(self._checkpoint(opened))
-                self._saved = time.perf_counter()
+                self._keep(step + 1)
+
+    def _keep(self, steps: int) -> None:
+        opened = OpenEpoch(steps, on_cpu(self._tally.state(self._group)), self.seconds)
+        if self._group.leads:
+            self._control.keep(self._checkpoint(opened))
+        self._kept, self._saved = steps, time.perf_counter()
 
 
 def environment(config: RunConfig, device: torch.device, ranks: int) -> Environment:

@@ -6,7 +6,7 @@ import pytest
 
 from client.benchmarks.chaos import Outcome, run
 
-SEARCHES, EPOCHS = 4, 6
+SEARCHES, EPOCHS = 12, 6
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,20 @@ def test_a_run_killed_in_its_first_epoch_resumes_there(
     assert_same_bits(undisturbed.checkpoint, resumed.checkpoint)
 
 
+def test_a_run_that_is_stopped_hands_over_where_it_stands(
+    evaluation_config: Callable[..., EvaluationConfig], data_root: Path
+) -> None:
+    config = evaluation_config(epochs=1)
+    control = Killer(1)
+    with pytest.raises(Stopped):
+        list(run_evaluation(config, data_root=data_root, control=control))
+    [middle] = control.kept
+    assert middle["resume"]["open"]["steps"] == 1
+    [undisturbed] = run_evaluation(config, data_root=data_root)
+    [resumed] = run_evaluation(config, data_root=data_root, resume_from=middle)
+    assert_same_bits(undisturbed.checkpoint, resumed.checkpoint)
+
+
 def test_seconds_of_the_interrupted_run_count(
     evaluation_config: Callable[..., EvaluationConfig], data_root: Path
 ) -> None:

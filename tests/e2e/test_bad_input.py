@@ -1,16 +1,19 @@
 """What only the worker can find out is told as the job's error; what a full disk stops goes on afterwards."""
 
+import hashlib
 import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from api.schemas.jobs import JobOut
+from client.following import Event
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 
@@ -118,6 +121,42 @@ def test_a_full_store_pauses_the_job_which_goes_on_after_a_resume(
         filler.unlink()
         dartboard.resume(job.id)
         assert dartboard.wait(job).status == "succeeded"
+
+
+def test_a_store_that_fills_up_keeps_the_last_good_checkpoint_and_shows_nothing_half_written(
+    tiny_disk: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    store, filler = tiny_disk / "artifacts", tiny_disk / "filler"
+    environment = {"DARTBOARD_ARTIFACTS": str(store)}
+    with (
+        LocalStack(tmp_path_factory.mktemp("filling"), port=0, workers=1, environment=environment) as stack,
+        Dartboard(stack.url) as dartboard,
+    ):
+        undisturbed = dartboard.wait(dartboard.submit("search", {**SEARCH, "epochs": 3}))
+        job = dartboard.submit("search", {**SEARCH, "epochs": 3})
+        until(dartboard.follow(job), lambda e: e.kind == "checkpoint")
+        with filler.open("wb", buffering=0) as file, suppress(OSError):  # when it is full
+            while True:
+                file.write(b"\0" * 4096)
+        until(dartboard.follow(job), lambda e: e.kind == "status" and e.data["status"] == "paused")
+        told = [e.data for e in _so_far(dartboard, job) if e.kind == "checkpoint"]
+        assert 1 <= len(told) < 3
+        [kept] = [path for path in store.rglob("*") if path.is_file() and str(job.id) in str(path)]
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == told[-1]["sha256"]
+        assert list((store / "incoming").iterdir()) == []
+        filler.unlink()
+        dartboard.resume(job.id)
+        assert dartboard.wait(job).status == "succeeded"
+        ends = [[e.alphas for e in dartboard.epochs(j.id)] for j in (job, undisturbed)]
+        assert ends[0] == ends[1]
+
+
+def _so_far(dartboard: Dartboard, job: JobOut) -> Iterator[Event]:
+    """What is told of a job up to its pause."""
+    for event in dartboard.follow(job):
+        yield event
+        if event.kind == "status" and event.data["status"] == "paused":
+            return
 
 
 def test_a_job_that_waits_for_the_broker_says_so_and_runs_when_it_is_back(

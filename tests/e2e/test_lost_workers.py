@@ -1,5 +1,6 @@
 """Workers die; searches do not."""
 
+import re
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +80,19 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back_without_a_lost_attempt
     assert [e.alphas for e in dartboard.epochs(ended.id)] == undisturbed
     reasons = [e.data["reason"] for e in dartboard.follow(ended) if e.kind == "status"]
     assert "given back by its worker (shutdown)" in reasons
+
+
+def test_a_worker_that_is_told_to_stop_is_gone_within_30_seconds_and_its_job_goes_on_from_the_step_it_stopped_at(
+    stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut]
+) -> None:
+    worker = stack.processes["worker-1"]
+    job = submit(epochs=1, batch_size=8)  # long enough to be met in its middle
+    until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["step"] >= 1)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(30)
+    assert dartboard.wait(job).status == "succeeded"
+    messages = [line.message for line in dartboard.logs(job.id)]
+    assert any(re.search(r"attempt 2 on .* from epoch 0 and [1-9]\d* steps", m) for m in messages), messages
 
 
 def test_a_frozen_worker_loses_its_lease_and_changes_nothing_when_it_comes_back(

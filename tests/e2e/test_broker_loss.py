@@ -1,0 +1,80 @@
+"""The broker loses everything, or is away: queued jobs still run, and nothing runs twice."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from api.schemas.jobs import JobOut
+from client.local.data_directory import DataDirectory
+from client.local.process import Spawner
+from client.local.stack import LocalStack
+from client.local.valkey import Valkey
+from client.sdk import Dartboard
+
+from searching import SEARCH, until
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Valkey]:
+    """One that nobody starts again but the test."""
+    directory, spawner = DataDirectory(tmp_path), Spawner()
+    valkey = Valkey(directory, spawner)
+    valkey.start()
+    yield valkey
+    valkey.stop()
+    spawner.close()
+    directory.release()
+
+
+def _empty(url: str) -> None:
+    with Redis.from_url(url) as redis:
+        redis.flushall()
+
+
+def _assert_each_ran_once(dartboard: Dartboard, jobs: list[JobOut]) -> None:
+    ended = [dartboard.wait(job) for job in jobs]
+    assert [(job.status, job.attempt) for job in ended] == [("succeeded", 1)] * len(jobs)
+    for job in jobs:
+        told = [e.data["epoch"] for e in dartboard.follow(job) if e.kind == "epoch"]
+        assert told == [e.epoch for e in dartboard.epochs(job.id)] == [1, 2]
+
+
+def test_jobs_run_once_while_and_after_the_broker_is_emptied(
+    stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut]
+) -> None:
+    url = stack.processes["api"].command.environment["REDIS_URL"]
+    jobs = []
+    for _ in range(3):
+        _empty(url)
+        jobs.append(submit(epochs=2))
+    until(dartboard.follow(jobs[0]), lambda e: e.kind == "step")
+    _empty(url)
+    _assert_each_ran_once(dartboard, jobs)
+    # Also what is queued for a worker that has long been idle.
+    _empty(url)
+    _assert_each_ran_once(dartboard, [submit(epochs=2)])
+
+
+def test_jobs_run_once_when_the_broker_was_away_for_longer_than_a_job_takes(
+    broker: Valkey, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = tmp_path_factory.mktemp("stack")
+    with (
+        LocalStack(data, port=0, workers=1, environment={"REDIS_URL": broker.url}) as stack,
+        Dartboard(stack.url) as dartboard,
+    ):
+        running = dartboard.submit("search", {**SEARCH, "epochs": 2})
+        until(dartboard.follow(running), lambda e: e.kind == "status" and e.data["status"] == "running")
+        broker.process.kill()
+        broker.process.wait()
+        # It goes on without a broker; its worker is idle afterwards.
+        assert dartboard.wait(running).status == "succeeded"
+        waiting = [dartboard.submit("search", {**SEARCH, "epochs": 2}) for _ in range(2)]
+        while not (reason := dartboard.job(waiting[0].id).status_reason):
+            threading.Event().wait(0.2)  # a row's reason has no event to wait for
+        assert "REDIS_URL" in reason
+        broker.start()
+        _assert_each_ran_once(dartboard, [running, *waiting])
