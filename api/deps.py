@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Request
 
 from api.artifacts import Artifacts
 from api.checkpoints.uploads import UploadService
+from api.dashboard.assets import Assets
 from api.database import Database
 from api.datasets.service import DatasetService
 from api.events.hub import EventHub
@@ -62,6 +63,7 @@ Store = Annotated[Artifacts, _service("artifacts")]
 Keys = Annotated[KeyService, _service("keys")]
 Sessions = Annotated[SessionService, _service("sessions")]
 Audit = Annotated[AuditLog, _service("audit")]
+DashboardFiles = Annotated[Assets, _service("assets")]
 Config = Annotated[Settings, _service("settings")]
 Caller = Annotated[Principal, Depends(_caller)]
 AttemptToken = Annotated[str, Depends(_attempt_token)]

@@ -69,6 +69,11 @@ def invalid(field: str, msg: str) -> ProblemError:
     return ProblemError(422, f"{field}: {msg}", errors=[FieldProblem(loc=["body", field], msg=msg)])
 
 
+def invalid_query(name: str, msg: str) -> ProblemError:
+    """422 for one parameter of the URL."""
+    return ProblemError(422, f"{name}: {msg}", errors=[FieldProblem(loc=["query", name], msg=msg)])
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries for the problems a route may answer with."""
     return {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.models import Checkpoint, Dataset, Epoch, Event, Job, Upload
+from api.models import Attempt, Checkpoint, Dataset, Epoch, Event, Job, Upload
 from api.schemas.checkpoints import UploadOut
 from api.schemas.datasets import CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
-from api.schemas.jobs import CheckpointOut, EpochOut, JobKind, JobOut, LogLine
+from api.schemas.jobs import AttemptOut, CheckpointOut, EpochOut, JobKind, JobOut, LogLine
 from darts_core.data.catalogue import FOLDER_PRESET, DatasetInfo
 from darts_core.data.text import python_docs
 from darts_core.data.text.catalogue import FOLDER_PRESET as TEXT_FOLDER_PRESET
@@ -45,6 +45,11 @@ def upload_out(upload: Upload) -> UploadOut:
 def epoch_out(epoch: Epoch) -> EpochOut:
     """One stored epoch."""
     return EpochOut(**{name: getattr(epoch, name) for name in EpochOut.model_fields})
+
+
+def attempt_out(attempt: Attempt) -> AttemptOut:
+    """One worker's try."""
+    return AttemptOut(**{name: getattr(attempt, name) for name in AttemptOut.model_fields})
 
 
 def log_line(event: Event) -> LogLine:

@@ -16,7 +16,9 @@ from sqlalchemy.engine import make_url
 from api.database import Database
 from api.events.log import CHANNEL
 from api.models import Event, Job
+from api.schemas.jobs import Status
 
+_ACTIVE = [status for status in Status if not status.ended]
 _log = structlog.get_logger(__name__)
 _BATCH = 500
 # A reader this many events behind is not reading: it is cut off and comes back by its last id.
@@ -28,25 +30,54 @@ class SlowReaderError(Exception):
     """The reader fell too far behind; it must reconnect with the last id it saw."""
 
 
+@dataclass(frozen=True)
+class Gone:
+    """A followed job was deleted."""
+
+    job_id: UUID
+
+
+@dataclass(frozen=True)
+class Stirred:
+    """Something was committed about a job that is not followed; None: about any, nobody was listening for a while."""
+
+    job_id: UUID | None
+
+
+News = Event | Gone | Stirred
+
+
 class Subscription:
-    """One reader's queue of a job's new events, oldest first."""
+    """One reader's queue of what is new about the jobs it follows, oldest first."""
 
     def __init__(self) -> None:
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue(_LONGEST_QUEUE)
+        self.jobs: set[UUID] = set()
+        self._news: asyncio.Queue[News] = asyncio.Queue(_LONGEST_QUEUE)
+        self._stirred: set[Stirred] = set()
         self._dropped = False
 
-    def push(self, event: Event | None) -> None:
-        """Hand an event over, None when the job is gone; a full queue ends the subscription."""
+    def push(self, news: News) -> None:
+        """Hand it over; a full queue ends the subscription."""
         try:
-            self._events.put_nowait(event)
+            self._news.put_nowait(news)
         except asyncio.QueueFull:
             self._dropped = True
 
-    async def next(self) -> Event | None:
-        """Wait for the next event; None when the job is gone. Raises SlowReaderError when some were lost."""
+    def stir(self, job_id: UUID | None) -> None:
+        """Tell of a job that is not followed, once until that is read."""
+        stirred = Stirred(job_id)
+        if job_id not in self.jobs and stirred not in self._stirred:
+            self._stirred.add(stirred)
+            self.push(stirred)
+
+    async def next(self) -> News:
+        """Wait for the next. Raises SlowReaderError when some were lost."""
         if self._dropped:
             raise SlowReaderError
-        return await self._events.get()
+        news = await self._news.get()
+        if isinstance(news, Stirred):
+            self._stirred.discard(news)
+        return news
 
 
 @dataclass
@@ -66,6 +97,7 @@ class EventHub:
         self._dsn = url.render_as_string(hide_password=False)
         self._channels: dict[UUID, _Channel] = {}
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self._overhearing: set[Subscription] = set()
 
     @contextmanager
     def noticing(self, job_id: UUID) -> Iterator[asyncio.Event]:
@@ -81,21 +113,36 @@ class EventHub:
                 del self._waiting[job_id]
 
     @asynccontextmanager
-    async def subscribe(self, job_id: UUID) -> AsyncIterator[Subscription]:
-        """Events of the job that are stored from now on, and perhaps some that were stored just before.
+    async def subscribe(self, *job_ids: UUID, overhear: bool = False) -> AsyncIterator[Subscription]:
+        """Events of these jobs that are stored from now on, and perhaps some that were stored just before.
 
-        Subscribe first and read what is stored after: nothing falls in between.
+        Subscribe first and read what is stored after: nothing falls in between. overhear: be told when other jobs stir.
         """
-        stored = await self.last_sequence(job_id)
-        channel = self._channels.setdefault(job_id, _Channel(stored))
         subscription = Subscription()
-        channel.readers.add(subscription)
         try:
+            if overhear:
+                self._overhearing.add(subscription)
+            for job_id in job_ids:
+                await self.join(subscription, job_id)
             yield subscription
         finally:
+            self._overhearing.discard(subscription)
+            for job_id in list(subscription.jobs):
+                self.leave(subscription, job_id)
+
+    async def join(self, subscription: Subscription, job_id: UUID) -> None:
+        """Follow one more job."""
+        stored = await self.last_sequence(job_id)
+        subscription.jobs.add(job_id)
+        self._channels.setdefault(job_id, _Channel(stored)).readers.add(subscription)
+
+    def leave(self, subscription: Subscription, job_id: UUID) -> None:
+        """Follow a job no more."""
+        subscription.jobs.discard(job_id)
+        if channel := self._channels.get(job_id):
             channel.readers.discard(subscription)
             if not channel.readers:
-                self._channels.pop(job_id, None)
+                del self._channels[job_id]
 
     async def last_sequence(self, job_id: UUID) -> int:
         """Of the job's log; 0 for a job that is gone."""
@@ -113,6 +160,25 @@ class EventHub:
         query = (
             select(Event.data["status"].astext)
             .where(Event.job_id == job_id, Event.kind == "status", Event.sequence <= sequence)
+            .order_by(Event.sequence.desc())
+            .limit(1)
+        )
+        async with self._database.transaction() as session:
+            return await session.scalar(query)
+
+    async def active(self, most: int) -> list[UUID]:
+        """The jobs that have not ended, newest first."""
+        query = select(Job.id).where(Job.status.in_(_ACTIVE)).order_by(Job.id.desc()).limit(most)
+        async with self._database.transaction() as session:
+            return list(await session.scalars(query))
+
+    async def queued_at(self, job_id: UUID) -> int | None:
+        """The sequence with which an unfinished job was last queued: where its present life begins."""
+        queued = Event.data["status"].astext == Status.QUEUED
+        query = (
+            select(Event.sequence)
+            .join(Job, Job.id == Event.job_id)
+            .where(Event.job_id == job_id, Event.kind == "status", queued, Job.status.in_(_ACTIVE))
             .order_by(Event.sequence.desc())
             .limit(1)
         )
@@ -137,6 +203,8 @@ class EventHub:
                 await connection.execute("select 1")
                 for job_id in {*self._channels, *self._waiting}:
                     await self._serve(job_id)
+                for listener in self._overhearing:
+                    listener.stir(None)
                 while True:
                     # Those that came along with another answer first: they make no more noise on the wire.
                     async for notification in connection.notifies(timeout=0):
@@ -147,6 +215,8 @@ class EventHub:
     async def _serve(self, job_id: UUID) -> None:
         for noticed in self._waiting.get(job_id, ()):
             noticed.set()
+        for listener in self._overhearing:
+            listener.stir(job_id)
         channel = self._channels.get(job_id)
         if channel is None:
             return
@@ -160,7 +230,7 @@ class EventHub:
                 continue
             if not events and not await self.last_sequence(job_id):
                 for reader in channel.readers:
-                    reader.push(None)
+                    reader.push(Gone(job_id))
             return
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi.sse import ServerSentEvent
 
-from api.events.hub import EventHub, SlowReaderError
+from api.events.hub import EventHub, Gone, SlowReaderError, Stirred
 from api.models import Event
 from api.schemas.jobs import Status
 
@@ -33,9 +33,9 @@ async def follow(hub: EventHub, job_id: UUID, after: int) -> AsyncIterator[Serve
                 new = await subscription.next()
             except SlowReaderError:
                 return
-            if new is None:  # deleted
+            if isinstance(new, Gone):
                 break
-            if new.sequence > last:
+            if not isinstance(new, Stirred) and new.sequence > last:
                 yield _sent(new)
                 last, status = new.sequence, _status_after(new, status)
     yield ServerSentEvent(event="end", id=str(last), data={"status": status})

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from api.database import Database
 from api.jobs.rows import checkpoints_of
-from api.models import Checkpoint, Epoch, Event, Job
+from api.models import Attempt, Checkpoint, Epoch, Event, Job
 from api.problems import ProblemError, conflict, not_found
 from darts_core.drawing.frames import evenly
 
@@ -42,6 +42,12 @@ class Reader:
         """At most so many epochs up to `latest`, in order, the first and `latest` among them."""
         wanted = evenly(range(1, latest + 1), most)
         query = select(Epoch).where(Epoch.job_id == job.id, Epoch.epoch.in_(wanted)).order_by(Epoch.epoch)
+        async with self._database.transaction() as session:
+            return list(await session.scalars(query))
+
+    async def attempts(self, job_id: UUID) -> list[Attempt]:
+        """Every worker's try at the job, latest first."""
+        query = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number.desc())
         async with self._database.transaction() as session:
             return list(await session.scalars(query))
 

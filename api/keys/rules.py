@@ -48,7 +48,7 @@ class Rule:
 def rule_for(method: str, path: str) -> Rule:
     """The rule for a request, or for a route whose path has parameters in it."""
     _, collection, *rest = (*path.split("/"), "")
-    if path in PUBLIC and method in SAFE_METHODS:
+    if method in SAFE_METHODS and (path in PUBLIC or collection == "static"):
         return Rule(None)
     if collection == "worker":
         return Rule(Role.WORKER)

@@ -16,8 +16,8 @@ from api.jobs.service import Filters, JobService
 from api.keys.principal import scoped
 from api.models import Audit, Job, Key, Upload
 from api.problems import documented
-from api.schemas.jobs import EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
-from api.views import epoch_out, job_out, log_line
+from api.schemas.jobs import AttemptList, EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
+from api.views import attempt_out, epoch_out, job_out, log_line
 
 Row = TypeVar("Row", Job, Upload, Key, Audit)
 JobId = Annotated[UUID, Path(description="the job's id")]
@@ -111,6 +111,11 @@ def job_router(kind: JobKind) -> APIRouter:
     ) -> EpochList:
         """Finished epochs above `after`, in order."""
         return EpochList(items=[epoch_out(e) for e in await reading.epochs(job.id, after=after, limit=limit)])
+
+    @router.get("/{job_id}/attempts", operation_id=f"list_{kind}_attempts", responses=documented(404))
+    async def list_attempts(job: Found, reading: Reading) -> AttemptList:
+        """Which workers tried it, and what ended each try; latest first."""
+        return AttemptList(items=[attempt_out(a) for a in await reading.attempts(job.id)])
 
     @router.get("/{job_id}/logs", operation_id=f"list_{kind}_logs", responses=documented(404))
     async def list_logs(job: Found, reading: Reading, tail: Annotated[int, Query(ge=1, le=10_000)] = 200) -> LogList:

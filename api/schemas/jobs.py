@@ -124,6 +124,7 @@ class JobOut(BaseModel):
     best: dict[str, float] | None = Field(description="the best epoch and its metrics")
     result: dict[str, Any] | None = Field(None, description="of a score: what is no flat metric; not in lists")
     error: Failure | None
+    last_sequence: int = Field(0, description="of its latest event: a stream with `after` this goes on from here")
     links: dict[str, str]
 
 
@@ -152,6 +153,23 @@ class EpochList(BaseModel):
     """Epochs in order."""
 
     items: list[EpochOut]
+
+
+class AttemptOut(BaseModel):
+    """One worker's try at a job. status: running, or how it ended, and `end_reason` why."""
+
+    number: int
+    worker: str
+    status: str
+    end_reason: str | None
+    started_at: datetime
+    ended_at: datetime | None
+
+
+class AttemptList(BaseModel):
+    """Attempts, latest first."""
+
+    items: list[AttemptOut]
 
 
 class LogLine(BaseModel):

@@ -21,6 +21,8 @@ _EDGE: Final = 20.0  # between the outermost line and the picture's rim
 _TITLE: Final = 34.0
 _HEADING: Final = 32.0
 _LEGEND: Final = 34.0
+_ROW: Final = 20.0
+_REMARK: Final = "the wider the line, the larger the weight"
 
 
 @dataclass(frozen=True)
@@ -118,11 +120,12 @@ def scene_of(cells: Sequence[Cell], title: str = "", reach: Sequence[float] | No
         groups += _cell_groups(cell, _Place(layout, left + half, top))
         left += 2 * half
     bottom = top + height
-    legend = _legend(cells, width / 2, bottom + _LEGEND)
-    groups += legend
+    for row, y in zip(_legend(cells, width - 2 * _EDGE), (bottom + _LEGEND, bottom + _LEGEND + _ROW), strict=False):
+        groups += _legend_row(row, width / 2, y)
+        bottom = y
     told = " ".join(filter(None, map(describe, cells)))
     named = title or " and ".join(HEADINGS[cell.kind] for cell in cells)
-    return Scene(width, bottom + (_LEGEND if legend else 0) + _EDGE, named, told, tuple(groups))
+    return Scene(width, bottom + _EDGE, named, told, tuple(groups))
 
 
 def describe(cell: Cell) -> str:
@@ -200,26 +203,37 @@ def _usual_half_width(cell: Cell) -> float:
     return 60.0 + 24.0 * len(cell.nodes) if cell.recurrent else 130.0 + 30.0 * len(cell.nodes)
 
 
-def _legend(cells: Sequence[Cell], middle: float, y: float) -> list[Group]:
-    """What the colours mean. Activations need none: every one has its own, and its name stands on it."""
+def _legend(cells: Sequence[Cell], room: float) -> list[list[str]]:
+    """What the colours and widths mean, in one row, or in two where there is no room for that.
+
+    Activations need no colours explained: every one has its own, and its name stands on it.
+    """
     operations = [o for cell in cells for node in cell.nodes for o in node]
-    if any(cell.recurrent for cell in cells):
-        entries: list[str] = []
-    else:
+    entries: list[str] = []
+    if not any(cell.recurrent for cell in cells):
         entries = [*LEGEND, *([FACTORISED] if any(role_of(o.name) == FACTORISED for o in operations) else [])]
-    remark = "the wider the line, the larger the weight" if any(o.weight is not None for o in operations) else ""
-    widths = [_text_width(entry, 12) + 38 for entry in entries] + ([_text_width(remark, 12)] if remark else [])
-    left = middle - sum(widths) / 2
-    groups = []
-    for entry, width in zip(entries, widths, strict=False):
-        swatch = Shape(Box(left + 8, y - 4, 16, 12), entry, radius=3)
-        groups.append(Group((swatch, Words(entry, left + 22 + (width - 38) / 2, y, 12, "remark"))))
+    remark = [_REMARK] if any(o.weight is not None for o in operations) else []
+    if sum(map(_entry_width, entries + remark)) <= room:
+        return [row for row in [entries + remark] if row]
+    return [row for row in (entries, remark) if row]
+
+
+def _legend_row(entries: list[str], middle: float, y: float) -> Iterator[Group]:
+    left = middle - sum(map(_entry_width, entries)) / 2
+    for entry in entries:
+        width = _entry_width(entry)
+        if entry == _REMARK:
+            yield Group((Words(entry, left + width / 2, y, 12, "remark"),))
+        else:
+            swatch = Shape(Box(left + 8, y - 4, 16, 12), entry, radius=3)
+            yield Group((swatch, Words(entry, left + 22 + (width - 38) / 2, y, 12, "remark")))
         left += width
-    if remark:
-        groups.append(Group((Words(remark, left + widths[-1] / 2, y, 12, "remark"),)))
-    return groups
+
+
+def _entry_width(entry: str) -> float:
+    return _text_width(entry, 12) + (0 if entry == _REMARK else 38)
 
 
 def _text_width(text: str, size: float) -> float:
     # An estimate for any sans-serif: the renderers' fonts differ.
-    return 0.54 * size * len(text)
+    return 0.6 * size * len(text)

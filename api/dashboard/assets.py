@@ -1,0 +1,79 @@
+"""The dashboard's files, under URLs that name their content: browsers keep them for good, and a new version is new."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import importlib.util
+import mimetypes
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_HERE: Final = Path(__file__).parent / "static"
+_TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
+_LEVEL: Final = 9
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file as it is sent; `packed` with gzip."""
+
+    content: bytes
+    packed: bytes
+    media_type: str
+
+    @classmethod
+    def of(cls, content: bytes, media_type: str) -> Asset:
+        """Compress it."""
+        return cls(content, gzip.compress(content, _LEVEL, mtime=0), media_type)
+
+
+class Assets:
+    """All files by their URL. Modules import each other by relative paths, so one digest stands for all of them."""
+
+    def __init__(self) -> None:
+        files = {path.relative_to(_HERE).as_posix(): path.read_bytes() for path in sorted(_HERE.rglob("*.*"))}
+        page = files.pop("index.html").decode()
+        digest = hashlib.sha256(b"\0".join(part for item in files.items() for part in (item[0].encode(), item[1])))
+        base = f"/static/{digest.hexdigest()[:16]}"
+        self._files = {f"{base}/{name}": Asset.of(content, _type(name)) for name, content in files.items()}
+        self._charts, self._packing = Charts(), asyncio.Lock()
+        modules = [f"{base}/{name}" for name in files if name.endswith(".js")]
+        preloads = "\n".join(f'    <link rel="modulepreload" href="{url}">' for url in modules)
+        page = page.replace("{{base}}", base).replace("{{charts}}", self._charts.url).replace("{{preloads}}", preloads)
+        self.page = Asset.of(page.encode(), "text/html; charset=utf-8")
+        self.page_tag = f'"{hashlib.sha256(page.encode()).hexdigest()}"'
+
+    async def find(self, url: str) -> Asset | None:
+        """The file at this path, None when there is none."""
+        if url != self._charts.url:
+            return self._files.get(url)
+        async with self._packing:
+            if url not in self._files:
+                # Megabytes, and not wanted by every process: packed when the first page asks, beside the loop.
+                self._files[url] = await asyncio.to_thread(self._charts.read)
+        return self._files[url]
+
+
+class Charts:
+    """plotly's bundle, out of its wheel."""
+
+    def __init__(self) -> None:
+        found = importlib.util.find_spec("plotly")
+        if found is None or not found.submodule_search_locations:
+            raise RuntimeError("plotly is not installed: the dashboard's charts come out of its wheel")
+        self._path = Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
+        with self._path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256")
+        self.url = f"/static/{digest.hexdigest()[:16]}/plotly.min.js"
+
+    def read(self) -> Asset:
+        """The bundle, compressed: a second's work."""
+        return Asset.of(self._path.read_bytes(), _type(self._path.name))
+
+
+def _type(name: str) -> str:
+    guessed = _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return f"{guessed}; charset=utf-8"

@@ -1,0 +1,172 @@
+import { cellsOf, entropy, inWords, skips } from "../lib/cells.js";
+import { Chart, lines } from "../lib/charts.js";
+import { batched, el, fill, text } from "../lib/dom.js";
+import { capital, duration, metric, value, whole, words } from "../lib/format.js";
+import { get, page } from "../lib/http.js";
+import { apply, bestOf, title } from "../lib/jobs.js";
+import { follow } from "../lib/live.js";
+import { remember } from "../lib/router.js";
+
+const METRICS = ["validation_accuracy", "validation_perplexity", "train_loss", "validation_loss"];
+const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
+const MOST = 6;
+
+/** Two to six jobs beside each other, live. */
+export async function compareView(main, { query }, signal) {
+  const ids = [...new Set((query.get("ids") ?? "").split(",").filter(Boolean))].slice(0, MOST);
+  if (ids.length < 2) return choose(main, ids, signal);
+  const sides = await Promise.all(ids.map((id) => side(id, signal)));
+  const grid = el("div", { class: "columns" });
+  const charts = new Map();
+  const figures = el("table", { class: "small" });
+  const specs = el("table", { class: "small" });
+  const pictures = el("div", { class: "columns" });
+  const paint = batched(show, signal);
+  fill(
+    main,
+    el(
+      "div",
+      { class: "head" },
+      el("div", {}, el("h1", {}, `Compare ${sides.length} jobs`), el("p", { class: "muted" }, "Lines and columns stand in the same order.")),
+      el("a", { class: "button", href: "#/jobs" }, "Choose others"),
+    ),
+    el(
+      "div",
+      { class: "stack" },
+      el("section", { class: "panel flush", "aria-label": "Figures" }, figures),
+      grid,
+      pictures,
+      el("section", { class: "panel flush", "aria-label": "Where the specs differ" }, specs),
+    ),
+  );
+  const places = sides.map(({ job }) => `job=${job.id}@${job.last_sequence}`);
+  follow(`/events?${places.join("&")}`, { onEvent: take, signal });
+  paint();
+
+  function take(kind, { job_id: id, data }) {
+    const one = sides.find(({ job }) => job.id === id);
+    if (!one) return true;
+    if (kind === "end") {
+      one.ended = true;
+      return sides.some(({ ended }) => !ended);
+    }
+    if (kind === "epoch" && !one.epochs.some(({ epoch }) => epoch === data.epoch)) one.epochs.push(data);
+    apply(one.job, kind, data);
+    paint();
+    return true;
+  }
+
+  function show() {
+    tabulate(figures, sides, rowsOf(sides));
+    tabulate(specs, sides, differences(sides), "The specs are the same.");
+    const last = Math.max(1, ...sides.flatMap(({ epochs }) => epochs.map(({ epoch }) => epoch)));
+    for (const name of METRICS) curve(words(name), name, last, ({ metrics }) => metrics[name]);
+    curve("alpha entropy", "nats", last, ({ alphas }) => alphas && mean(Object.values(alphas).map(entropy)));
+    draw();
+  }
+
+  function curve(heading, y, last, of) {
+    const series = sides.map(({ job, epochs }, index) => {
+      const there = epochs.filter((epoch) => of(epoch) !== undefined && of(epoch) !== null);
+      return { name: title(job), x: there.map(({ epoch }) => epoch), y: there.map(of), colour: index + 1, dash: DASHES[index] };
+    });
+    if (!series.some(({ x }) => x.length)) return;
+    if (!charts.has(heading)) {
+      const node = el("div", { class: "chart", role: "img", "aria-label": `${heading} of each job over the epochs; the table above has the latest` });
+      grid.append(el("div", { class: "panel" }, el("h2", {}, capital(heading)), node));
+      charts.set(heading, new Chart(node, signal));
+    }
+    charts.get(heading).draw(() => lines({ series, y: words(y), last }));
+  }
+
+  /** The latest cell of each search. */
+  function draw() {
+    for (const one of sides) {
+      const latest = one.epochs.at(-1);
+      if (one.job.kind !== "search" || !latest || one.drawn === latest.epoch) continue;
+      one.drawn = latest.epoch;
+      one.picture ??= pictures.appendChild(el("section", { class: "panel cell" }));
+      const { family } = one.job.spec;
+      const images = cellsOf(family).map((cell) => {
+        const described = `${cell} cell of ${title(one.job)} after epoch ${latest.epoch}: ${inWords(latest.genotype, cell, family)}`;
+        return el("img", { src: `${one.job.links.self}/cells/${cell}.svg?epoch=${latest.epoch}`, alt: described });
+      });
+      fill(one.picture, el("h2", {}, title(one.job)), ...images);
+    }
+  }
+}
+
+async function side(id, signal) {
+  const job = await get(`/jobs/${encodeURIComponent(id)}`, { signal });
+  const [{ items: epochs }, genotype] = await Promise.all([
+    get(`${job.links.self}/epochs`, { signal }),
+    job.kind === "search" && job.metrics ? get(`${job.links.self}/genotype`, { signal }) : null,
+  ]);
+  return { job, epochs, genotype, ended: false };
+}
+
+function rowsOf(sides) {
+  const rows = [
+    ["status", ({ job }) => el("span", { class: `status ${job.status}` }, job.status)],
+    ["epochs", ({ job, epochs }) => `${epochs.length} of ${job.spec.epochs ?? 1}`],
+    ["best", ({ job }) => (bestOf(job) ? `${metric(bestOf(job).name, bestOf(job).value)} (epoch ${bestOf(job).epoch})` : "–")],
+    ["computing time", ({ epochs }) => duration(epochs.reduce((sum, { seconds }) => sum + seconds, 0))],
+    ["parameters", ({ genotype }) => whole(genotype?.parameters)],
+    ["multiply-adds", ({ genotype }) => whole(genotype?.multiply_adds)],
+    ["skip connections", ({ job, epochs }) => counted(job, epochs.at(-1))],
+  ];
+  const names = new Set(sides.flatMap(({ job }) => Object.keys(job.metrics ?? {})));
+  return [...rows, ...[...names].map((name) => [words(name), ({ job }) => metric(name, job.metrics?.[name])])];
+}
+
+function counted(job, epoch) {
+  if (!epoch?.genotype) return "–";
+  return cellsOf(job.spec.family).map((cell) => `${skips(epoch.genotype, cell, job.spec.family)} ${cell}`).join(", ");
+}
+
+/** The names in the specs whose values are not the same everywhere. */
+function differences(sides) {
+  const names = [...new Set(sides.flatMap(({ job }) => Object.keys(job.spec)))];
+  const differs = names.filter((name) => new Set(sides.map(({ job }) => value(job.spec[name]))).size > 1);
+  return differs.map((name) => [name, ({ job }) => value(job.spec[name])]);
+}
+
+function tabulate(table, sides, rows, otherwise = "") {
+  const heads = sides.map(({ job }) => el("th", { scope: "col" }, el("a", { href: `#/jobs/${job.id}` }, title(job))));
+  fill(
+    table,
+    el("thead", {}, el("tr", {}, el("td"), ...heads)),
+    el("tbody", {}, ...rows.map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), ...sides.map((one) => el("td", {}, of(one)))))),
+  );
+  if (!rows.length && otherwise) fill(table, el("tbody", {}, el("tr", {}, el("td", {}, otherwise))));
+}
+
+function mean(values) {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+/** Without jobs to compare: a list to take them from. */
+async function choose(main, ids, signal) {
+  const { items } = await page("/jobs", {}, { limit: 50, signal });
+  const chosen = new Set(ids);
+  const go = el("button", { type: "button", class: "primary", disabled: true }, "Compare");
+  const boxes = items.map((job) => {
+    const box = el("input", { type: "checkbox", checked: chosen.has(job.id) });
+    box.addEventListener("change", () => {
+      if (box.checked) chosen.add(job.id);
+      else chosen.delete(job.id);
+      go.disabled = chosen.size < 2 || chosen.size > MOST;
+      text(go, chosen.size > MOST ? `At most ${MOST}` : `Compare ${chosen.size}`);
+    });
+    return el("label", {}, box, `${title(job)} (${job.status})`);
+  });
+  go.addEventListener("click", () => {
+    remember(new URLSearchParams({ ids: [...chosen].join(",") }));
+    dispatchEvent(new HashChangeEvent("hashchange"));
+  });
+  fill(
+    main,
+    el("div", { class: "head" }, el("div", {}, el("h1", {}, "Compare"), el("p", { class: "muted" }, "Choose two to six jobs.")), go),
+    el("fieldset", { class: "panel" }, el("legend", { class: "unseen" }, "Jobs"), el("div", { class: "stack options" }, ...boxes)),
+  );
+}

@@ -1,0 +1,136 @@
+import { el, field, fill, notice } from "./lib/dom.js";
+import { bytes, whole } from "./lib/format.js";
+import { get, problemOf, send, wordsFor } from "./lib/http.js";
+
+const FIRST_LOOK_MS = 300;
+const SLOWEST_LOOK_MS = 4000;
+
+/** The data sets that there are, and a way to bring one. */
+export function datasetsView(main, at, signal) {
+  const body = el("tbody");
+  const heads = ["Name", "State", "Kind", "Train / valid / test", "Classes or words", "Size", ""];
+  fill(
+    main,
+    el("div", { class: "head" }, el("h1", {}, "Data sets")),
+    el(
+      "div",
+      { class: "stack" },
+      upload(load, signal),
+      el(
+        "div",
+        { class: "panel flush" },
+        el("table", { class: "cards" }, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head || el("span", { class: "unseen" }, "Actions"))))), body),
+      ),
+    ),
+  );
+  let timer = null;
+  let pause = FIRST_LOOK_MS;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  load();
+
+  /** Looks again while a set is being checked, and only then. */
+  async function load() {
+    clearTimeout(timer);
+    try {
+      const { items } = await get("/datasets", { signal });
+      fill(body, ...items.map((each) => row(each, load)));
+      if (items.some(({ state }) => state === "checking")) {
+        timer = setTimeout(load, pause);
+        pause = Math.min(2 * pause, SLOWEST_LOOK_MS);
+      } else pause = FIRST_LOOK_MS;
+    } catch (error) {
+      if (!signal.aborted) notice(wordsFor(error));
+    }
+  }
+}
+
+function row(set, changed) {
+  const { name, state, kind, sizes, classes, words, bytes: size, source, error, image } = set;
+  const mark = { ready: "succeeded", failed: "failed", checking: "running" }[state];
+  const parts = sizes ? [sizes.train, sizes.valid, sizes.test].map(whole).join(" / ") : "–";
+  const shape = image ? ` ${image.width}×${image.height}${image.channels === 1 ? " grey" : ""}` : "";
+  const remove = el("button", { type: "button", class: "danger" }, "Delete", el("span", { class: "unseen" }, ` ${name}`));
+  remove.addEventListener("click", async () => {
+    if (!confirm(`Delete ${name}?`)) return;
+    try {
+      await send("DELETE", `/datasets/${encodeURIComponent(name)}`);
+    } catch (problem) {
+      notice(wordsFor(problem));
+    }
+    changed();
+  });
+  const cells = [
+    [null, el("div", {}, el("strong", {}, name), error ? el("div", { class: "problem" }, error) : null)],
+    [null, el("span", { class: `status ${mark}` }, state)],
+    ["Kind", `${kind}${shape}`],
+    ["Train / valid / test", parts],
+    ["Classes or words", classes ? `${whole(classes)} classes` : words ? `${whole(words)} words` : "–"],
+    ["Size", bytes(size)],
+    [null, source === "built-in" ? el("span", { class: "muted" }, "built in") : remove],
+  ];
+  return el("tr", {}, ...cells.map(([label, content]) => el("td", { "data-label": label }, content)));
+}
+
+function upload(changed, signal) {
+  const name = el("input", { type: "text", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,99}", autocomplete: "off" });
+  const file = el("input", { type: "file", required: true, accept: ".zip,.tar,.gz,.tgz,.xz,.bz2" });
+  const size = el("input", { type: "number", min: 4, max: 1024, placeholder: "as they are" });
+  const problem = el("p", { class: "problem", role: "alert" });
+  const bar = el("progress", { max: 1, value: 0, "aria-label": "Upload" });
+  const told = el("output", { class: "small" });
+  const sending = el("div", { class: "wide", hidden: true }, el("div", { class: "bar-text" }, told), bar);
+  const button = el("button", { class: "primary" }, "Upload");
+  const form = el(
+    "form",
+    { class: "panel stack" },
+    el("h2", {}, "Bring your own"),
+    el("p", { class: "hint" }, "An archive of class folders with images, or of train.txt, valid.txt and test.txt."),
+    el("div", { class: "form-grid" }, field("Name", name), field("Archive", file), field("Scale to pixels", size), sending),
+    problem,
+    el("div", { class: "row" }, button),
+  );
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    problem.textContent = "";
+    button.disabled = true;
+    sending.hidden = false;
+    try {
+      await put(contents(), (done) => {
+        bar.value = done;
+        told.textContent = done < 1 ? `${Math.round(100 * done)} % sent` : "sent; it is being stored";
+      }, signal);
+      form.reset();
+      notice("The data set is there; it is being checked.", { good: true });
+      changed();
+    } catch (error) {
+      problem.textContent = wordsFor(error);
+    } finally {
+      button.disabled = false;
+      sending.hidden = true;
+    }
+  });
+  return form;
+
+  /** The file last: whoever reads the form in order knows the rest by then. */
+  function contents() {
+    const data = new FormData();
+    data.append("name", name.value.trim());
+    if (size.value) data.append("size", size.value);
+    data.append("file", file.files[0]);
+    return data;
+  }
+}
+
+/** An upload that tells how far it is: fetch cannot. */
+function put(data, progress, signal) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "/datasets");
+    request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
+    request.onload = () => (request.status < 300 ? resolve() : reject(problemOf(request.status, request.responseText)));
+    request.onerror = () => reject(new TypeError("no answer"));
+    request.onabort = () => reject(new DOMException("left", "AbortError"));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(data);
+  });
+}

@@ -1,0 +1,136 @@
+import { cellsOf, edges, softmax, stateName } from "../lib/cells.js";
+import { axis, Chart, epochAxis, marker, token } from "../lib/charts.js";
+import { el, fill } from "../lib/dom.js";
+
+/** The softmaxed alphas of all edges over the epochs, as a heat map: edges from top to bottom, operations within. */
+export class Alphas {
+  constructor({ job }, signal, look) {
+    this.family = job.spec.family;
+    this.primitives = job.spec.primitives;
+    this.cell = cellsOf(this.family)[0];
+    this.op = "";
+    this.map = el("div", { class: "chart tall", role: "img", "aria-label": "Weights of all edges over the epochs; the table below has those of one epoch" });
+    this.table = el("table", { class: "small" });
+    this.details = el("details", {}, el("summary", {}, "One epoch as a table"), el("div", { class: "panel flush" }, this.table));
+    this.details.addEventListener("toggle", () => this.tabulate());
+    this.chart = new Chart(this.map, signal, { onClick: look });
+    this.node = el(
+      "section",
+      { class: "panel", hidden: true },
+      el("header", {}, el("h2", {}, "Alphas"), el("div", { class: "row" }, this.cells(), this.ops())),
+      el("p", { class: "hint" }, "Weight of each operation among its edge's candidates. Click an epoch to see its cell."),
+      this.map,
+      this.details,
+    );
+  }
+
+  cells() {
+    const names = cellsOf(this.family);
+    if (names.length === 1) return null;
+    return this.select("Cell", names, (name) => (this.cell = name));
+  }
+
+  ops() {
+    return this.select("Operation", ["", ...this.primitives], (name) => (this.op = name), "all operations");
+  }
+
+  select(label, values, set, blank = "") {
+    const options = values.map((value) => el("option", { value }, value || blank));
+    const node = el("select", { "aria-label": label }, ...options);
+    node.addEventListener("change", () => {
+      set(node.value);
+      this.drawn = null;
+      this.update(this.state);
+    });
+    return el("div", {}, node);
+  }
+
+  update(state) {
+    this.state = state;
+    const epochs = state.epochs.filter(({ alphas }) => alphas);
+    this.node.hidden = !epochs.length;
+    const drawn = `${epochs.length} ${state.at}`;
+    if (!epochs.length || this.drawn === drawn) return;
+    this.drawn = drawn;
+    this.epochs = epochs;
+    this.chart.draw(() => this.figure(epochs, state.at));
+    this.tabulate();
+  }
+
+  figure(epochs, at) {
+    const rows = edges(epochs[0].alphas[this.cell].length, this.family);
+    const ops = this.op ? [this.op] : this.primitives;
+    const columns = ops.map((op) => this.primitives.indexOf(op));
+    const weights = epochs.map(({ alphas }) => alphas[this.cell].map(softmax));
+    const z = rows.flatMap((_, row) => columns.map((column) => weights.map((table) => table[row][column])));
+    const text = rows.flatMap(([node, source]) => ops.map((op) => `${this.edge(node, source)}: ${op}`));
+    const middle = (ops.length - 1) / 2;
+    return {
+      traces: [
+        {
+          type: "heatmap",
+          x: epochs.map(({ epoch }) => epoch),
+          y: z.map((_, index) => index),
+          z,
+          text: text.map((each) => epochs.map(() => each)),
+          hovertemplate: "%{text}<br>epoch %{x}: %{z:.3f}<extra></extra>",
+          zmin: 0,
+          colorscale: [
+            [0, token("surface")],
+            [0.25, token("accent-soft")],
+            [1, token("accent")],
+          ],
+          colorbar: { thickness: 10, len: 0.5, y: 1, yanchor: "top", outlinewidth: 0, tickformat: ".1f" },
+        },
+      ],
+      layout: {
+        hovermode: "closest",
+        margin: { l: 110, r: 8, t: 8, b: 40 },
+        xaxis: { ...epochAxis(epochs.at(-1).epoch), showgrid: false },
+        yaxis: axis("", {
+          autorange: "reversed",
+          showgrid: false,
+          tickvals: rows.map((_, index) => index * ops.length + middle),
+          ticktext: rows.map(([node, source]) => this.edge(node, source)),
+        }),
+        shapes: [...separators(rows, ops.length), ...(at === null ? [] : [marker(at)])],
+      },
+    };
+  }
+
+  edge(node, source) {
+    return `${stateName(source, this.family)} → ${node}`;
+  }
+
+  tabulate() {
+    if (!this.details.open || !this.epochs) return;
+    const epoch = this.epochs.find((each) => each.epoch === this.state.at) ?? this.epochs.at(-1);
+    const table = epoch.alphas[this.cell].map(softmax);
+    const heads = [`${this.cell}, epoch ${epoch.epoch}`, ...this.primitives];
+    fill(
+      this.table,
+      el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
+      el(
+        "tbody",
+        {},
+        ...edges(table.length, this.family).map(([node, source], row) =>
+          el("tr", {}, el("th", { scope: "row" }, this.edge(node, source)), ...table[row].map((w) => el("td", {}, w.toFixed(3)))),
+        ),
+      ),
+    );
+  }
+}
+
+/** A line between one edge's operations and the next one's. */
+function separators(rows, each) {
+  if (each === 1) return [];
+  return rows.slice(1).map((_, index) => ({
+    type: "line",
+    xref: "paper",
+    x0: 0,
+    x1: 1,
+    y0: (index + 1) * each - 0.5,
+    y1: (index + 1) * each - 0.5,
+    line: { color: token("line"), width: 1 },
+  }));
+}

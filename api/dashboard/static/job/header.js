@@ -1,0 +1,116 @@
+import { el, fill, notice, text } from "../lib/dom.js";
+import { capital, clock, duration, metric, shortId, words } from "../lib/format.js";
+import { post, send, wordsFor } from "../lib/http.js";
+import { allowed, bestOf, ENDED, share, title } from "../lib/jobs.js";
+
+const VERBS = { pause: "Pause", resume: "Resume", retry: "Retry", cancel: "Cancel" };
+
+/** Name, status, progress, what can be done, and the figures that one looks for first. */
+export class Header {
+  constructor(state, signal, { changed, follow }) {
+    this.changed = changed;
+    this.follow = follow;
+    this.job = state.job;
+    this.title = el("h1", { tabindex: "-1" });
+    this.status = el("span");
+    this.reason = el("span", { class: "muted" });
+    this.bar = el("progress", { max: 1, "aria-label": "progress" });
+    this.figures = el("dl", { class: "figures" });
+    this.error = el("section", { class: "panel error-panel stack", hidden: true });
+    this.buttons = Object.entries(VERBS).map(([verb, label]) =>
+      el("button", { type: "button", class: verb === "cancel" ? "danger" : null, on: { click: () => this.act(verb) } }, label),
+    );
+    this.remove = el("button", { type: "button", class: "danger", on: { click: () => this.delete() } }, "Delete");
+    const { id, kind, spec } = state.job;
+    const family = spec.family === "rnn" ? "&family=rnn" : "";
+    this.train = el("a", { class: "button", href: `#/new?kind=evaluation&search_id=${id}${family}` }, "Train this cell");
+    this.node = el(
+      "section",
+      { class: "stack" },
+      el(
+        "div",
+        { class: "head" },
+        el("div", {}, this.title, el("p", { class: "row" }, this.status, this.reason)),
+        el(
+          "div",
+          { class: "row" },
+          ...this.buttons,
+          kind === "search" ? this.train : null,
+          el("a", { class: "button", href: `#/new?from=${id}` }, "Clone and edit"),
+          this.remove,
+        ),
+      ),
+      el("div", { class: "panel stack" }, this.bar, this.figures),
+      this.error,
+    );
+  }
+
+  update({ job }) {
+    this.job = job;
+    text(this.title, title(job));
+    text(this.status, job.status);
+    this.status.className = `status ${job.status}`;
+    const about = [job.kind, job.spec.family, job.spec.dataset, shortId(job.id)];
+    text(this.reason, [...about, job.status_reason].filter(Boolean).join(" · "));
+    this.bar.value = share(job);
+    Object.keys(VERBS).forEach((verb, at) => (this.buttons[at].hidden = !allowed(verb, job)));
+    this.remove.hidden = !ENDED.has(job.status);
+    this.train.hidden = !job.metrics;
+    fill(this.figures, ...this.facts(job).flatMap(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    this.fail(job.error);
+  }
+
+  facts(job) {
+    const at = job.progress;
+    const epochs = job.spec.epochs ?? 1;
+    const facts = [["Epoch", at ? `${at.epoch} of ${at.epochs}` : `– of ${epochs}`]];
+    if (at?.steps && job.status === "running") facts.push(["Step", `${at.step} of ${at.steps}`]);
+    if (job.status === "running") facts.push(["Left", duration(at?.eta_seconds)]);
+    const best = bestOf(job);
+    if (best) facts.push([`Best ${words(best.name)}`, `${metric(best.name, best.value)} (${best.epoch})`]);
+    for (const name of ["train_loss", "test_loss"]) {
+      if (job.metrics && name in job.metrics) facts.push([capital(words(name)), metric(name, job.metrics[name])]);
+    }
+    if (job.started_at) {
+      const end = job.finished_at ? Date.parse(job.finished_at) : Date.now();
+      facts.push([job.finished_at ? "Took" : "Since", duration((end - Date.parse(job.started_at)) / 1000)]);
+    }
+    if (job.worker) facts.push(["Worker", el("span", { class: "mono" }, job.worker)]);
+    facts.push(["Made", el("span", { class: "small" }, clock(job.created_at))]);
+    if (job.owner) facts.push(["Owner", job.owner]);
+    return facts;
+  }
+
+  fail(error) {
+    this.error.hidden = error === null;
+    if (error === null || this.error.dataset.shown === error.message) return;
+    this.error.dataset.shown = error.message;
+    const rest = [error.traceback, ...error.log_tail].filter(Boolean).join("\n");
+    fill(
+      this.error,
+      el("h2", {}, error.type),
+      el("p", {}, error.message),
+      rest ? el("details", {}, el("summary", {}, "Traceback and last lines"), el("pre", {}, rest)) : null,
+    );
+  }
+
+  async act(verb) {
+    if (verb === "cancel" && !confirm(`Cancel ${title(this.job)}? It can be retried from its last epoch.`)) return;
+    try {
+      this.changed(await post(`${this.job.links.self}/${verb}`));
+      this.follow();
+    } catch (error) {
+      notice(wordsFor(error));
+    }
+  }
+
+  async delete() {
+    if (!confirm(`Delete ${title(this.job)} with its epochs and files? This cannot be undone.`)) return;
+    try {
+      await send("DELETE", this.job.links.self);
+      location.hash = "#/jobs";
+    } catch (error) {
+      notice(wordsFor(error));
+    }
+  }
+}

@@ -1,0 +1,19 @@
+import { el, fill } from "../lib/dom.js";
+import { value } from "../lib/format.js";
+
+/** Everything that the job was told, defaults filled in. */
+export class Spec {
+  constructor() {
+    this.list = el("dl", { class: "pairs small" });
+    this.node = el("section", { class: "panel" }, el("details", {}, el("summary", {}, "Spec"), this.list));
+  }
+
+  update({ job }) {
+    const frame = { id: job.id, priority: job.priority, pool: job.pool, gpus: job.gpus, labels: job.labels, threads: job.threads };
+    const shown = JSON.stringify([frame, job.spec]);
+    if (this.shown === shown) return;
+    this.shown = shown;
+    const pairs = [...Object.entries(frame), ...Object.entries(job.spec)];
+    fill(this.list, ...pairs.flatMap(([name, of]) => [el("dt", {}, name), el("dd", { class: "mono" }, value(of))]));
+  }
+}

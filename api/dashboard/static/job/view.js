@@ -1,0 +1,109 @@
+import { batched, el, fill, say } from "../lib/dom.js";
+import { get } from "../lib/http.js";
+import { apply, title } from "../lib/jobs.js";
+import { follow } from "../lib/live.js";
+import { Alphas } from "./alphas.js";
+import { Attempts } from "./attempts.js";
+import { Cell } from "./cell.js";
+import { Checkpoints } from "./checkpoints.js";
+import { Curves } from "./curves.js";
+import { Decided } from "./decided.js";
+import { Header } from "./header.js";
+import { Logs } from "./logs.js";
+import { Result } from "./result.js";
+import { Spec } from "./spec.js";
+
+/**
+ * One job, live. What is stored is read once; from there on events alone change it, each behind the last one seen.
+ * state: the job, its epochs in order, its log lines, the epoch that is looked at (null: the latest).
+ */
+export async function jobView(main, { parts: [, id] }, signal) {
+  const job = await get(`/jobs/${encodeURIComponent(id)}`, { signal });
+  const base = job.links.self;
+  const state = { job, epochs: [], logs: [], at: null };
+  const known = new Set();
+  const sections = [];
+  let streaming = false;
+  const paint = batched(() => {
+    document.title = `${title(state.job)} · Dartboard`;
+    for (const section of sections) section.update(state);
+  }, signal);
+  const look = (epoch) => {
+    state.at = epoch === state.epochs.at(-1)?.epoch ? null : epoch;
+    paint();
+  };
+
+  const search = job.kind === "search";
+  const header = new Header(state, signal, { changed: replaced, follow: live });
+  const cell = search ? new Cell(state, signal, look) : null;
+  const curves = job.kind === "score" ? null : new Curves(signal, look);
+  const decided = search ? new Decided(signal, look) : null;
+  const alphas = search ? new Alphas(state, signal, look) : null;
+  const result = job.kind === "score" ? new Result() : null;
+  const checkpoints = job.kind === "evaluation" ? new Checkpoints(state, signal) : null;
+  const attempts = new Attempts(state, signal);
+  sections.push(...[header, cell, curves, decided, alphas, result, checkpoints, attempts, new Logs(), new Spec()].filter(Boolean));
+  fill(main, el("div", { class: "stack" }, ...sections.map(({ node }) => node)));
+  paint();
+
+  const [{ items: epochs }, { items: logs }] = await Promise.all([
+    get(`${base}/epochs`, { signal }),
+    get(`${base}/logs?tail=500`, { signal }),
+  ]);
+  epochs.forEach(add);
+  state.logs = logs;
+  paint();
+  live();
+
+  function live() {
+    if (streaming) return;
+    streaming = true;
+    follow(`${base}/events`, { after: state.job.last_sequence, onEvent: take, signal });
+  }
+
+  function take(kind, data, sequence) {
+    state.job.last_sequence = Math.max(state.job.last_sequence, Number(sequence));
+    if (kind === "end") {
+      streaming = false;
+      return false;
+    }
+    if (kind === "epoch") add(data);
+    if (kind === "log" && (state.logs.at(-1)?.sequence ?? 0) < Number(sequence)) {
+      state.logs.push({ sequence: Number(sequence), ...data });
+      // The page shows the end of the log; the whole of it is at /logs.
+      if (state.logs.length > 1000) state.logs.splice(0, 500);
+    }
+    if (apply(state.job, kind, data)) {
+      say(`${title(state.job)} is ${data.status}`);
+      refresh();
+    }
+    if (kind === "checkpoint") checkpoints?.refresh();
+    paint();
+    return true;
+  }
+
+  function add(epoch) {
+    if (known.has(epoch.epoch)) return;
+    known.add(epoch.epoch);
+    state.epochs.push(epoch);
+    state.epochs.sort((a, b) => a.epoch - b.epoch);
+  }
+
+  /** After a change of status: times, worker, error and attempts are not in the event. */
+  async function refresh() {
+    try {
+      replaced(await get(base, { signal }));
+      attempts.refresh();
+      checkpoints?.refresh();
+    } catch {
+      // Away: the stream comes back, and its next event asks again.
+    }
+  }
+
+  function replaced(newer) {
+    // The stream goes on behind what it has brought itself, not behind what this answer knows.
+    const { last_sequence } = state.job;
+    if (newer.last_sequence >= last_sequence) state.job = { ...newer, last_sequence };
+    paint();
+  }
+}

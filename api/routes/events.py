@@ -1,0 +1,62 @@
+"""The events of many jobs in one stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.deps import Hub
+from api.events.many import Places, follow_active, follow_jobs
+from api.problems import documented, invalid_query
+
+router = APIRouter(prefix="/events", tags=["jobs"], responses=documented(422, 503))
+_JOB = r"^[0-9a-fA-F-]{32,36}(@[0-9]{1,18})?$"
+
+
+class Wanted:
+    """Which jobs a stream is of, and where it begins."""
+
+    def __init__(
+        self,
+        job: Annotated[
+            list[Annotated[str, Query(pattern=_JOB)]] | None,
+            Query(max_length=50, description="a job's id, or `id@sequence` to begin behind that event"),
+        ] = None,
+        active: Annotated[bool, Query(description="instead: every job that has not ended, new ones too")] = False,
+        after: Annotated[str | None, Query(max_length=8000, description="an event's id: what came behind it")] = None,
+        last_event_id: Annotated[str | None, Header(max_length=8000)] = None,
+    ) -> None:
+        self.active, text = active, last_event_id or after
+        self.places = Places.parse(text) if text else None
+        if active == bool(job):
+            raise invalid_query("job", "name jobs with `job=ID`, or say `active=true`: one of them")
+        if not active and self.places is None:
+            self.places = Places(dict(map(_place, job or [])))
+
+
+def _place(text: str) -> tuple[UUID, int]:
+    id_, _, sequence = text.partition("@")
+    try:
+        return UUID(id_), int(sequence or 0)
+    except ValueError as error:
+        raise invalid_query("job", f"{id_!r} is no id") from error
+
+
+@router.get("", response_class=EventSourceResponse)
+async def stream_many_events(wanted: Annotated[Wanted, Depends()], hub: Hub) -> AsyncIterator[ServerSentEvent]:
+    """Live events of several jobs: `{job_id, sequence, data}` each, under the names that one job's stream has.
+
+    An event's id names the place in each job: `Last-Event-ID` resumes without a gap or a double. `end` comes once for
+    each job; with `active=true` the stream goes on.
+    """
+    if wanted.active:
+        events = follow_active(hub, wanted.places)
+    else:
+        assert wanted.places is not None
+        events = follow_jobs(hub, wanted.places)
+    async for event in events:
+        yield event

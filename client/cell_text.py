@@ -1,0 +1,53 @@
+"""The cell that a search stands at, in words: the operations that it chose for each node, with their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from darts_core.genotypes import softmax
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One operation of a derived cell. weight: its share among its edge's candidates, from 0 to 1."""
+
+    node: str
+    operation: str
+    source: str
+    weight: float
+
+
+def choices(genotype: Mapping[str, Any], alphas: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, list[Choice]]:
+    """Of each kind of cell, node by node. alphas: raw, as epochs report them."""
+    recurrent = spec["family"] == "rnn"
+    return {cell: _of_cell(genotype[cell], table, spec["primitives"], recurrent) for cell, table in alphas.items()}
+
+
+def edges(count: int, inputs: int) -> list[tuple[int, int]]:
+    """Node and source of each row of an alpha table. inputs: states before the first node."""
+    rows: list[tuple[int, int]] = []
+    node = inputs
+    while len(rows) < count:
+        rows += [(node, source) for source in range(node)]
+        node += 1
+    return rows
+
+
+def _of_cell(chosen: list[Any], table: list[list[float]], primitives: list[str], recurrent: bool) -> list[Choice]:
+    inputs, each = (1, 1) if recurrent else (2, 2)
+    row_of = {edge: row for row, edge in enumerate(edges(len(table), inputs))}
+    found = []
+    for place, (operation, source) in enumerate(chosen):
+        node = inputs + place // each
+        weights = softmax(table[row_of[node, source]])
+        weight = weights[primitives.index(operation)]
+        found.append(Choice(f"{node}", operation, _state(source, recurrent), weight))
+    return found
+
+
+def _state(index: int, recurrent: bool) -> str:
+    if recurrent:
+        return "h(0)" if index == 0 else f"node {index}"
+    return ("c(k-2)", "c(k-1)")[index] if index < 2 else f"node {index}"

@@ -1,0 +1,116 @@
+"""A job on a terminal while it runs: bars, its metrics' curves, and the cell that it stands at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from api.schemas.jobs import JobOut
+from client.cell_text import Choice, choices
+
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_CURVE_WIDTH: Final = 40
+_BAR_WIDTH: Final = 10
+# What is worth a curve, in this order.
+_CURVES: Final = (
+    ("train_loss", ".3f"),
+    ("validation_loss", ".3f"),
+    ("train_accuracy", ".2f"),
+    ("validation_accuracy", ".2f"),
+    ("train_perplexity", ".2f"),
+    ("validation_perplexity", ".2f"),
+)
+
+
+class Screen:
+    """Redrawn in place until it is left; its last state stays."""
+
+    def __init__(self, job: JobOut, console: Console) -> None:
+        self._job, self._console = job, console
+        self._metrics: list[dict[str, float]] = []
+        self._cells: dict[str, list[Choice]] = {}
+        self._status = Text(f"{job.kind} {job.id}")
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=_CURVE_WIDTH),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[left]}", style="dim"),
+        )
+        self._epochs = self._bars.add_task("epochs", total=int(job.spec["epochs"]), left="")
+        self._steps: TaskID | None = None
+        self._live = Live(console=console, get_renderable=self._drawn, refresh_per_second=4)
+
+    def __enter__(self) -> Screen:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def status(self, data: dict[str, Any]) -> None:
+        """A status event."""
+        reason = f" ({data['reason']})" if data["reason"] else ""
+        self._status = Text.assemble(f"{self._job.kind} {self._job.id} ", (data["status"], "bold"), (reason, "dim"))
+
+    def step(self, data: dict[str, Any]) -> None:
+        """A step event."""
+        if self._steps is None:
+            self._steps = self._bars.add_task("steps", total=data["steps"], left="")
+        self._bars.update(
+            self._steps, total=data["steps"], completed=data["step"], description=f"epoch {data['epoch']}"
+        )
+        if (left := data.get("eta_seconds")) is not None:
+            self._bars.update(self._epochs, left=f"{_duration(left)} left")
+
+    def epoch(self, data: dict[str, Any]) -> None:
+        """An epoch event."""
+        self._metrics.append(data["metrics"])
+        self._bars.update(self._epochs, completed=data["epoch"])
+        if data.get("genotype") and data.get("alphas"):
+            self._cells = choices(data["genotype"], data["alphas"], self._job.spec)
+
+    def _drawn(self) -> RenderableType:
+        return Group(self._status, self._bars, *self._curves(), *self._drawn_cells())
+
+    def _curves(self) -> Iterator[Table]:
+        if not self._metrics:
+            return
+        table = Table.grid(padding=(0, 2))
+        for name, form in _CURVES:
+            values = [metrics[name] for metrics in self._metrics if name in metrics]
+            if values:
+                table.add_row(name.replace("_", " "), Text(sparkline(values), style="cyan"), f"{values[-1]:{form}}")
+        yield table
+
+    def _drawn_cells(self) -> Iterator[Table]:
+        for cell, found in self._cells.items():
+            table = Table("node", "operation", "of", "weight", title=f"{cell} cell", title_justify="left", box=None)
+            before = None
+            for choice in found:
+                bar = "━" * max(1, round(choice.weight * _BAR_WIDTH))
+                node = "" if choice.node == before else choice.node
+                table.add_row(node, choice.operation, choice.source, f"{choice.weight:.2f} {bar}")
+                before = choice.node
+            yield table
+
+
+def sparkline(values: Sequence[float], width: int = _CURVE_WIDTH) -> str:
+    """The last `width` values as blocks, from their lowest to their highest."""
+    shown = values[-width:]
+    low, high = min(shown), max(shown)
+    steps = len(_BLOCKS) - 1
+    if high == low:
+        return _BLOCKS[steps // 2] * len(shown)
+    return "".join(_BLOCKS[round((value - low) / (high - low) * steps)] for value in shown)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

@@ -1,0 +1,87 @@
+"""A job on a terminal, drawn onto one that is only remembered."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from rich.console import Console
+
+from api.schemas.jobs import JobKind, JobOut, Status
+from client.cell_text import choices
+from client.screen import Screen, sparkline
+
+# Two nodes, three candidates: the second is the strongest on every edge, and ever stronger from row to row.
+PRIMITIVES = ["none", "sep_conv_3x3", "skip_connect"]
+TABLE = [[0.0, float(row), 0.0] for row in range(1, 6)]
+CNN = {"family": "cnn", "primitives": PRIMITIVES, "epochs": 4}
+GENOTYPE = {"normal": [["sep_conv_3x3", 1], ["sep_conv_3x3", 0], ["sep_conv_3x3", 2], ["sep_conv_3x3", 1]]}
+
+
+def job(spec: dict[str, Any]) -> JobOut:
+    fields: dict[str, Any] = dict.fromkeys(JobOut.model_fields)
+    fields |= {"id": UUID(int=7), "kind": JobKind.SEARCH, "status": Status.RUNNING, "spec": spec}
+    fields |= {"labels": {}, "priority": 5, "pool": "default", "gpus": 1, "max_attempts": 3, "attempt": 1}
+    fields |= {"created_at": datetime.now(UTC), "last_sequence": 1, "links": {}}
+    return JobOut(**fields)
+
+
+def drawn(*events: tuple[str, dict[str, Any]]) -> str:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    with Screen(job(CNN), console) as screen:
+        for kind, data in events:
+            getattr(screen, kind)(data)
+    assert isinstance(console.file, io.StringIO)
+    # What was drawn before is wiped by cursor moves: the last drawing is what stays.
+    return console.file.getvalue().rpartition("search 0000")[2]
+
+
+def epoch(number: int, **metrics: float) -> tuple[str, dict[str, Any]]:
+    return "epoch", {"epoch": number, "metrics": metrics, "genotype": GENOTYPE, "alphas": {"normal": TABLE}}
+
+
+def test_the_bars_stand_where_the_events_left_them() -> None:
+    step = {"epoch": 3, "epochs": 4, "step": 5, "steps": 20, "eta_seconds": 3725.0}
+    shown = drawn(epoch(1), epoch(2), ("step", step))
+    assert "2/4" in shown
+    assert "epoch 3" in shown
+    assert "5/20" in shown
+    assert "1:02:05 left" in shown
+
+
+def test_each_metric_has_its_curve_and_its_latest_value() -> None:
+    shown = drawn(epoch(1, validation_accuracy=50.0), epoch(2, validation_accuracy=91.5))
+    assert "validation accuracy  ▁█  91.50" in shown
+
+
+def test_the_cell_stands_there_node_by_node_with_the_weights_of_what_it_chose() -> None:
+    lines = [line.split() for line in drawn(epoch(1)).splitlines() if "sep_conv_3x3" in line]
+    assert [line[:3] for line in lines if line[0] in "23"] == [
+        ["2", "sep_conv_3x3", "c(k-1)"],
+        ["3", "sep_conv_3x3", "node"],
+    ]
+    assert len(lines) == 4
+
+
+def test_a_weight_is_the_operation_s_share_of_its_edge() -> None:
+    [first, *_] = choices(GENOTYPE, {"normal": TABLE}, CNN)["normal"]
+    # The second edge into the first node: exp(2) among exp(2) and two exp(0).
+    assert first.weight == pytest.approx(7.389 / (7.389 + 2), abs=1e-3)
+
+
+def test_a_recurrent_node_has_one_operation() -> None:
+    spec = {"family": "rnn", "primitives": ["none", "tanh"]}
+    found = choices({"recurrent": [["tanh", 0], ["tanh", 1]]}, {"recurrent": [[0, 1], [0, 0], [0, 2]]}, spec)
+    assert [(c.node, c.source) for c in found["recurrent"]] == [("1", "h(0)"), ("2", "node 1")]
+
+
+def test_a_curve_goes_from_the_lowest_block_to_the_highest() -> None:
+    assert sparkline([4, 1, 2]) == "█▁▃"
+
+
+def test_a_curve_without_a_change_is_flat_and_a_long_one_is_its_end() -> None:
+    assert sparkline([2.0, 2.0]) == "▄▄"
+    assert sparkline([*range(100)], width=3) == "▁▅█"
