@@ -25,6 +25,8 @@ _FLAGS: Final = (
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fno-trapping-math",
+    # For the compiler alone: linked, it would bring a runtime of its own, which knows nothing of torch's threads.
+    "-fopenmp",
     "-DAT_PER_OPERATOR_HEADERS",
 )
 SWITCH: Final = "DARTBOARD_KERNELS"

@@ -1,6 +1,7 @@
 // The passes over the maps of separable and dilated convolutions; what each does is said in models/fused/passes.py.
 #include "planes.h"
 #include "products.h"
+#include "recycled.h"
 #include "shares.h"
 
 namespace {
@@ -73,8 +74,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filte
   const Grid grid(s.size(2), s.size(3), stride, reach_of(filters, dilations));
   const auto taps = taps_of(grid, filters, dilations);
   const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
-  Tensor u = at::empty({images, edges, separable, channels, grid.rows, grid.columns}, s.options());
-  Tensor v = at::empty({images, edges, kinds, channels, grid.rows, grid.columns}, s.options());
+  Tensor u = recycled({images, edges, separable, channels, grid.rows, grid.columns}, s.options());
+  Tensor v = recycled({images, edges, kinds, channels, grid.rows, grid.columns}, s.options());
   MomentSums found(moments ? images : 0, edges, kinds, channels);
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source", [&] {
     using T = scalar_t;
@@ -111,7 +112,7 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
   const Grid grid(u.size(4), u.size(5), 1, reach_of(filters, std::vector<int64_t>(kinds, 1)));
   const auto taps = taps_of(grid, filters, std::vector<int64_t>(kinds, 1));
   const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
-  Tensor y = at::empty_like(u);
+  Tensor y = recycled(u.sizes(), u.options());
   MomentSums found(moments ? images : 0, edges, kinds, channels);
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner", [&] {
     using T = scalar_t;
@@ -122,9 +123,10 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
         for (long e = 0; e < edges; e++)
           for (long f = 0; f < kinds; f++) {
             const long k = e * kinds + f;
+            const int count = channels;
             T *middle = to_y[n] + k * map, *out = to_v[n] + (e * all + f) * map;
-            products::multiply(a.data_ptr<T>() + k * channels * channels, channels, channels, channels,
-                               from[n] + k * map, pixels, middle, pixels, pixels, static_cast<const T*>(nullptr), false);
+            products::multiply<T>({{a.data_ptr<T>() + k * channels * channels, count, count, from[n] + k * map, pixels}},
+                                  count, middle, pixels, pixels, nullptr, false);
             for (long c = 0; c < channels; c++) {
               const T shift = b.data_ptr<T>()[k * channels + c];
               planes::fill(grid, middle + c * pixels, plane.data(), [=](T x) { return relu(x + shift); });
@@ -145,16 +147,16 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
 }
 
 void gather(const Tensor& v, const Tensor& a, Tensor out) {
-  const long images = v.size(0), edges = v.size(1), rows = out.size(2), inner = v.size(2) * v.size(3);
-  const long pixels = v.size(4) * v.size(5);
+  const long images = v.size(0), edges = v.size(1), pixels = v.size(4) * v.size(5);
+  const int rows = out.size(2), inner = v.size(2) * v.size(3);
   AT_DISPATCH_FLOATING_TYPES(v.scalar_type(), "gather", [&] {
     using T = scalar_t;
     const Images<T> from(v), to(out);
     for_each_share(images, [&](long, long first, long last) {
       for (long n = first; n < last; n++)
         for (long e = 0; e < edges; e++)
-          products::multiply(a.data_ptr<T>() + e * rows * inner, inner, rows, inner, from[n] + e * inner * pixels,
-                             pixels, to[n] + e * rows * pixels, pixels, pixels, static_cast<const T*>(nullptr), true);
+          products::multiply<T>({{a.data_ptr<T>() + e * rows * inner, inner, inner, from[n] + e * inner * pixels, pixels}},
+                                rows, to[n] + e * rows * pixels, pixels, pixels, nullptr, true);
     });
   });
 }
@@ -190,12 +192,11 @@ struct Inputs {
   template <class T>
   void towards(long k, const T* g, const T* u, long pixels, T* out) const {
     const long matrix = k * channels * channels;
-    const T* none = nullptr;
-    products::multiply(direct.data_ptr<T>() + matrix, channels, channels, channels, g, pixels, out, pixels, pixels,
-                       constant ? constant->data_ptr<T>() + k * channels : none, false);
-    if (feedback)
-      products::multiply(feedback->data_ptr<T>() + matrix, channels, channels, channels, u, pixels, out, pixels,
-                         pixels, none, true);
+    const int count = channels;
+    const products::Term<T> of_g{direct.data_ptr<T>() + matrix, count, count, g, pixels};
+    if (!feedback) return products::multiply<T>({of_g}, count, out, pixels, pixels, nullptr, false);
+    products::multiply<T>({of_g, {feedback->data_ptr<T>() + matrix, count, count, u, pixels}}, count, out, pixels, pixels,
+                          constant->data_ptr<T>() + k * channels, false);
   }
 };
 
@@ -225,7 +226,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
   const auto taps = taps_of(grid, filters, std::vector<int64_t>(kinds, 1));
   const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
   const Inputs inputs(direct, feedback, constant);
-  Tensor towards_y = at::empty_like(y);
+  Tensor towards_y = recycled(y.sizes(), y.options());
   MomentSums found(images, edges, kinds, channels);
   FilterSums gradients(filters, images, weights);
   Tensors towards_filters;
@@ -281,7 +282,7 @@ std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tenso
   const long pixels = long(grid.rows) * grid.columns, map = channels * pixels, runs_size = grid.phases * grid.padded_length();
   const Inputs last(direct, feedback, constant);
   const Inputs first(first_direct.value_or(direct), first_feedback, first_constant);
-  Tensor towards_s = at::empty(s.sizes(), s.options());
+  Tensor towards_s = recycled(s.sizes(), s.options());
   FilterSums gradients(filters, images, weights);
   Tensors towards_filters;
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source_backward", [&] {

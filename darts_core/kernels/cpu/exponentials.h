@@ -34,7 +34,7 @@ constexpr T one_over_factorial(int n) {
 template <class T>
 inline Vec<T> minus_one(Vec<T> x) {
   using C = Constants<T>;
-  typedef typename C::Integer Integers __attribute__((vector_size(64)));
+  typedef typename C::Integer Integers __attribute__((vector_size(vector_bytes)));
   const Vec<T> halvings = (x * T(1.4426950408889634) + C::rounding) - C::rounding;
   const Vec<T> rest = (x - halvings * C::ln2_high) - halvings * C::ln2_low;
   Vec<T> series = rest * one_over_factorial<T>(C::degree) + one_over_factorial<T>(C::degree - 1);

@@ -1,6 +1,7 @@
 // The passes over pooled maps; what each does is said in models/fused/passes.py.
 #include <limits>
 #include "planes.h"
+#include "recycled.h"
 #include "shares.h"
 
 namespace {
@@ -27,7 +28,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> pool(const Tensor& s, std::vector<int
   const Taps taps(grid, 3, 1);
   const long pixels = long(grid.rows) * grid.columns, input = long(grid.height) * grid.width;
   const bool has_max = std::find(kinds.begin(), kinds.end(), 0) != kinds.end();
-  Tensor maps = at::empty({images, all, channels, grid.rows, grid.columns}, s.options());
+  Tensor maps = recycled({images, all, channels, grid.rows, grid.columns}, s.options());
   Tensor places = at::empty({has_max ? images : 0, channels, pixels}, s.options().dtype(at::kByte));
   Sums totals(images, count * channels), squares(images, count * channels);
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "pool", [&] {
@@ -123,7 +124,7 @@ Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, 
   const Grid grid(s.size(2), s.size(3), stride, 1);
   const Taps taps(grid, 3, 1);
   const long pixels = long(grid.rows) * grid.columns, input = long(grid.height) * grid.width;
-  Tensor towards_s = at::empty(s.sizes(), s.options());
+  Tensor towards_s = recycled(s.sizes(), s.options());
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "pool_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of(maps), to(towards_s);

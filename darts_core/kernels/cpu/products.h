@@ -1,74 +1,127 @@
 // Products of a small matrix with wide ones, whose rows are the maps of an image: some rows, many pixels.
 #pragma once
+#include <initializer_list>
+#include <memory>
 #include <type_traits>
 #include "vectors.h"
 
 namespace products {
 
-template <class T, int R, int B>
-inline void rows_times(const T* a, int lda, int inner, const T* x, long ldx, T* out, long ldo, const T* bias, bool add,
-                       int part) {
+// A term of a sum of products: a (rows, inner) x (inner, length).
+template <class T>
+struct Term {
+  const T* a;
+  int lda, inner;
+  const T* x;
+  long ldx;
+};
+
+// Room for the strip at hand, which every thread has of its own.
+template <class T>
+T* room(long size) {
+  thread_local std::unique_ptr<T[]> numbers;
+  thread_local long has = 0;
+  if (has < size + lanes<T>) numbers.reset(new T[has = size + lanes<T>]);
+  const auto place = reinterpret_cast<uintptr_t>(numbers.get());
+  return reinterpret_cast<T*>((place + 63) / 64 * 64);
+}
+
+// A strip of all x, B vectors wide, laid together: rows of images lie whole pages apart, which caches do not like.
+template <class T, int B>
+void pack(std::initializer_list<Term<T>> terms, long at, int part, T* strip) {
+  for (const auto& term : terms)
+    for (int k = 0; k < term.inner; k++, strip += B * lanes<T>) {
+      const T* from = term.x + k * term.ldx + at;
+#pragma GCC unroll 3
+      for (int b = 0; b < B; b++)
+        store(strip + b * lanes<T>, part && b == B - 1 ? load_some(from + b * lanes<T>, part) : load(from + b * lanes<T>));
+    }
+}
+
+// FIRST: fetches a part of what lies behind x meanwhile, which is what is needed next. In the order of memory, line by
+// line: strips of rows that lie pages apart come from there several times slower.
+template <class T, int R, int B, bool FIRST>
+void rows_times(std::initializer_list<Term<T>> terms, int row, const T* strip, T* out, long ldo, const T* bias, bool add,
+                long at, int part) {
+  out += at;
+  constexpr int L = lanes<T>;
   Vec<T> total[R][B];
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
     for (int b = 0; b < B; b++) {
-      const T start = bias ? bias[r] : T(0);
-      const T* at = out + r * ldo + b * lanes<T>;
-      total[r][b] = add ? (part ? load_some(at, part) : load(at)) + start : Vec<T>{} + start;
+      const T start = bias ? bias[row + r] : T(0);
+      const T* to = out + r * ldo + b * L;
+      total[r][b] = Vec<T>{} + start;
+      if (add) total[r][b] += part && b == B - 1 ? load_some(to, part) : load(to);
     }
-  for (int k = 0; k < inner; k++) {
-    Vec<T> row[B];
-#pragma GCC unroll 2
-    for (int b = 0; b < B; b++) {
-      const T* at = x + k * ldx + b * lanes<T>;
-      row[b] = part ? load_some(at, part) : load(at);
-    }
+  for (const auto& term : terms) {
+    const T *a = term.a + long(row) * term.lda, *next = term.x + term.inner * (term.ldx + at);
+    for (int k = 0; k < term.inner; k++, strip += B * L, next += B * L) {
+      if (FIRST)
+        for (int b = 0; b < B; b++) __builtin_prefetch(next + b * L, 0, 2);
+      Vec<T> from[B];
+#pragma GCC unroll 3
+      for (int b = 0; b < B; b++) from[b] = load(strip + b * L);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; r++) {
-      const T factor = a[r * lda + k];
-#pragma GCC unroll 2
-      for (int b = 0; b < B; b++) total[r][b] += factor * row[b];
+      for (int r = 0; r < R; r++) {
+        const T factor = a[r * term.lda + k];
+#pragma GCC unroll 3
+        for (int b = 0; b < B; b++) total[r][b] += factor * from[b];
+      }
     }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; r++)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
     for (int b = 0; b < B; b++) {
-      T* at = out + r * ldo + b * lanes<T>;
-      if (part)
-        store_some(at, total[r][b], part);
+      T* to = out + r * ldo + b * L;
+      if (part && b == B - 1)
+        store_some(to, total[r][b], part);
       else
-        store(at, total[r][b]);
+        store(to, total[r][b]);
     }
 }
 
-template <class T, int R>
-void block_times(const T* a, int lda, int inner, const T* x, long ldx, T* out, long ldo, long length, const T* bias,
-                 bool add) {
-  constexpr int L = lanes<T>;
-  long i = 0;
-  for (; i + 2 * L <= length; i += 2 * L) rows_times<T, R, 2>(a, lda, inner, x + i, ldx, out + i, ldo, bias, add, 0);
-  if (i + L <= length) {
-    rows_times<T, R, 1>(a, lda, inner, x + i, ldx, out + i, ldo, bias, add, 0);
-    i += L;
-  }
-  if (i < length) rows_times<T, R, 1>(a, lda, inner, x + i, ldx, out + i, ldo, bias, add, length - i);
-}
-
-// out (rows, length) = or += a (rows, inner) x (inner, length) + bias (rows), which may be null.
-template <class T>
-void multiply(const T* a, int lda, int rows, int inner, const T* x, long ldx, T* out, long ldo, long length,
-              const T* bias, bool add) {
+template <class T, int B>
+void strip_times(std::initializer_list<Term<T>> terms, int rows, T* out, long ldo, long at, int part, const T* bias,
+                 bool add, T* strip) {
+  pack<T, B>(terms, at, part, strip);
   int r = 0;
   auto next = [&](auto block) {
     constexpr int R = decltype(block)::value;
     for (; r + R <= rows; r += R)
-      block_times<T, R>(a + r * lda, lda, inner, x, ldx, out + r * ldo, ldo, length, bias ? bias + r : nullptr, add);
+      if (r == 0)
+        rows_times<T, R, B, true>(terms, r, strip, out, ldo, bias, add, at, part);
+      else
+        rows_times<T, R, B, false>(terms, r, strip, out + r * ldo, ldo, bias, add, at, part);
   };
-  next(std::integral_constant<int, 8>());
+  if (registers >= 32) next(std::integral_constant<int, 8>());
   next(std::integral_constant<int, 4>());
   next(std::integral_constant<int, 1>());
+}
+
+// out (rows, length) = or += the sum of the terms + bias (rows), which may be null.
+template <class T>
+void multiply(std::initializer_list<Term<T>> terms, int rows, T* out, long ldo, long length, const T* bias, bool add) {
+  constexpr int L = lanes<T>;
+  long inner = 0;
+  for (const auto& term : terms) inner += term.inner;
+  T* strip = room<T>(inner * 3 * L);
+  for (long i = 0; i < length;) {
+    const long vectors = (length - i + L - 1) / L;
+    const int part = vectors <= 3 && vectors != 0 ? (length - i) % L : 0;
+    if (vectors == 3 || vectors > 4) {
+      strip_times<T, 3>(terms, rows, out, ldo, i, part, bias, add, strip);
+      i += 3 * L;
+    } else if (vectors == 1) {
+      strip_times<T, 1>(terms, rows, out, ldo, i, part, bias, add, strip);
+      i += L;
+    } else {
+      strip_times<T, 2>(terms, rows, out, ldo, i, vectors == 2 ? part : 0, bias, add, strip);
+      i += 2 * L;
+    }
+  }
 }
 
 // Some rows of each of several images: `row` numbers from a row to the next, `image` from an image to the next.
@@ -79,13 +132,16 @@ struct Rows {
   long row, image;
 };
 
+// Pixels at a time, for which the rows of both sides stay in the nearest cache.
+constexpr long tile = 512;
+
 template <class T, int A, int B>
-inline void block_outer(const Rows<T>& x, const Rows<T>& y, int a0, int b0, long images, long length, double* out,
-                        int ldo) {
+inline void block_outer(const Rows<T>& x, const Rows<T>& y, int a0, int b0, long images, long begin, long end,
+                        double* out, int ldo) {
   constexpr int L = lanes<T>;
-  Vec<T> total[A][B] = {};
+  Vec<T> total[A * B] = {};
   for (long n = 0; n < images; n++) {
-    const T *from_x = x.data + n * x.image + a0 * x.row, *from_y = y.data + n * y.image + b0 * y.row;
+    const T *from_x = x.data + n * x.image + a0 * x.row + begin, *from_y = y.data + n * y.image + b0 * y.row + begin;
     auto add = [&](auto get) {
       Vec<T> row[B];
 #pragma GCC unroll 4
@@ -94,38 +150,42 @@ inline void block_outer(const Rows<T>& x, const Rows<T>& y, int a0, int b0, long
       for (int a = 0; a < A; a++) {
         const Vec<T> factor = get(from_x + a * x.row);
 #pragma GCC unroll 4
-        for (int b = 0; b < B; b++) total[a][b] += factor * row[b];
+        for (int b = 0; b < B; b++) total[a * B + b] += factor * row[b];
       }
     };
-    long i = 0;
-    for (; i + L <= length; i += L, from_x += L, from_y += L) add([](const T* at) { return load(at); });
-    if (i < length) add([&](const T* at) { return load_some(at, length - i); });
+    long i = begin;
+    for (; i + L <= end; i += L, from_x += L, from_y += L) add([](const T* at) { return load(at); });
+    if (i < end) add([&](const T* at) { return load_some(at, end - i); });
   }
+  T sums[A * B];
+  sums_of<T, A * B>(total, sums);
   for (int a = 0; a < A; a++)
-    for (int b = 0; b < B; b++) out[(a0 + a) * ldo + b0 + b] += sum_of<T>(total[a][b]);
+    for (int b = 0; b < B; b++) out[(a0 + a) * ldo + b0 + b] += sums[a * B + b];
 }
 
 // out (x.count, y.count) += x y^T over the pixels of all images. `symmetric`: x is y, of which half is computed.
 template <class T>
 void outer(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
   auto size_at = [](int at, int rows) { return rows - at >= 4 ? 4 : rows - at >= 2 ? 2 : 1; };
-  for (int a = 0, m; a < x.count; a += m) {
-    m = size_at(a, x.count);
-    for (int b = symmetric ? a : 0, k; b < y.count; b += k) {
-      k = size_at(b, y.count);
-      auto with = [&](auto count_x, auto count_y) {
-        block_outer<T, decltype(count_x)::value, decltype(count_y)::value>(x, y, a, b, images, length, out, ldo);
-      };
-      auto by_y = [&](auto count_x) {
-        if (k == 4) with(count_x, std::integral_constant<int, 4>());
-        else if (k == 2) with(count_x, std::integral_constant<int, 2>());
-        else with(count_x, std::integral_constant<int, 1>());
-      };
-      if (m == 4) by_y(std::integral_constant<int, 4>());
-      else if (m == 2) by_y(std::integral_constant<int, 2>());
-      else by_y(std::integral_constant<int, 1>());
+  for (long begin = 0; begin < length; begin += tile)
+    for (int a = 0, m; a < x.count; a += m) {
+      m = size_at(a, x.count);
+      for (int b = symmetric ? a : 0, k; b < y.count; b += k) {
+        k = size_at(b, y.count);
+        auto with = [&](auto count_x, auto count_y) {
+          block_outer<T, decltype(count_x)::value, decltype(count_y)::value>(
+              x, y, a, b, images, begin, begin + tile < length ? begin + tile : length, out, ldo);
+        };
+        auto by_y = [&](auto count_x) {
+          if (k == 4) with(count_x, std::integral_constant<int, 4>());
+          else if (k == 2) with(count_x, std::integral_constant<int, 2>());
+          else with(count_x, std::integral_constant<int, 1>());
+        };
+        if (m == 4) by_y(std::integral_constant<int, 4>());
+        else if (m == 2) by_y(std::integral_constant<int, 2>());
+        else by_y(std::integral_constant<int, 1>());
+      }
     }
-  }
 }
 
 }  // namespace products

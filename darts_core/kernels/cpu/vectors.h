@@ -1,11 +1,22 @@
 // Short vectors for the compiler to put into registers, whatever the machine's are called.
 #pragma once
+#include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
+
+#if defined(__AVX512F__)
+constexpr int vector_bytes = 64, registers = 32;
+#elif defined(__AVX__)
+constexpr int vector_bytes = 32, registers = 16;
+#else
+constexpr int vector_bytes = 16, registers = 32;
+#endif
 
 template <class T>
 struct Vectors {
-  static constexpr int lanes = 64 / sizeof(T);
-  typedef T type __attribute__((vector_size(64), aligned(alignof(T)), may_alias));
+  static constexpr int lanes = vector_bytes / sizeof(T);
+  typedef T type __attribute__((vector_size(vector_bytes), aligned(alignof(T)), may_alias));
 };
 template <class T>
 using Vec = typename Vectors<T>::type;
@@ -63,6 +74,45 @@ inline T sum_of_lanes(const T* numbers) {
 template <class T>
 inline T sum_of(Vec<T> value) {
   return sum_of_lanes<T, lanes<T>>(reinterpret_cast<const T*>(&value));
+}
+
+// Both halves of each group of 2 * HALF lanes added: the groups of a, then those of b, half as wide.
+template <class T, int HALF, int... I>
+inline Vec<T> folded(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
+  constexpr auto from = [](int lane, int half) { return lane / HALF * 2 * HALF + lane % HALF + half * HALF; };
+#ifdef __clang__
+  return __builtin_shufflevector(a, b, from(I, 0)...) + __builtin_shufflevector(a, b, from(I, 1)...);
+#else
+  typedef std::conditional_t<sizeof(T) == 4, int32_t, int64_t> Place __attribute__((vector_size(vector_bytes)));
+  return __builtin_shuffle(a, b, Place{from(I, 0)...}) + __builtin_shuffle(a, b, Place{from(I, 1)...});
+#endif
+}
+
+// totals[i], for i below COUNT, from COUNT vectors whose lanes are to be added up: all in one tree.
+template <class T, int COUNT>
+inline void sums_of(Vec<T>* vectors, T* totals) {
+  constexpr int L = lanes<T>;
+  if constexpr (COUNT % L != 0) {
+    for (int i = 0; i < COUNT; i++) totals[i] = sum_of<T>(vectors[i]);
+  } else {
+    for (int start = 0; start < COUNT; start += L) {
+      Vec<T>* v = vectors + start;
+      auto fold = [&](auto half) {
+        constexpr int H = decltype(half)::value;
+#pragma GCC unroll 8
+        for (int i = 0; i < H; i++) v[i] = folded<T, H>(v[i], v[i + H], std::make_integer_sequence<int, L>());
+      };
+      if constexpr (L >= 16) fold(std::integral_constant<int, 8>());
+      if constexpr (L >= 8) fold(std::integral_constant<int, 4>());
+      if constexpr (L >= 4) fold(std::integral_constant<int, 2>());
+      fold(std::integral_constant<int, 1>());
+      for (int lane = 0; lane < L; lane++) {
+        int place = 0;  // the lane's bits turned around
+        for (int bit = 1; bit < L; bit *= 2) place = place * 2 + (lane & bit ? 1 : 0);
+        totals[start + place] = v[0][lane];
+      }
+    }
+  }
 }
 
 template <class T>
