@@ -1,13 +1,13 @@
 // The passes over the maps of separable and dilated convolutions; what each does is said in models/fused/passes.py.
-#include "planes.h"
 #include "products.h"
 #include "recycled.h"
 #include "shares.h"
+#include "windows.h"
 
 namespace {
 
 using planes::Grid;
-using planes::Taps;
+using windows::Window;
 
 template <class T>
 T relu(T x) {
@@ -20,11 +20,35 @@ long reach_of(const Tensors& filters, const std::vector<int64_t>& dilations) {
   return reach;
 }
 
-std::vector<Taps> taps_of(const Grid& grid, const Tensors& filters, const std::vector<int64_t>& dilations) {
-  std::vector<Taps> taps;
-  for (size_t f = 0; f < filters.size(); f++) taps.emplace_back(grid, filters[f].size(-1), dilations[f]);
-  return taps;
+// Of each filter.
+std::vector<std::vector<Window>> all_windows(const Grid& grid, const Tensors& filters,
+                                             const std::vector<int64_t>& dilations) {
+  std::vector<std::vector<Window>> result;
+  for (size_t f = 0; f < filters.size(); f++)
+    result.push_back(windows::windows_of(grid, filters[f].size(-1), dilations[f]));
+  return result;
 }
+
+std::vector<std::vector<Window>> turned(std::vector<std::vector<Window>> all) {
+  for (auto& some : all)
+    for (auto& window : some) window = window.turned();
+  return all;
+}
+
+// The filters of all edges and channels, their weights in the order of the windows' taps.
+template <class T>
+struct Arranged {
+  std::vector<std::vector<T>> weights;
+  std::vector<long> sizes;
+  Arranged(const std::vector<std::vector<Window>>& shapes, const Tensors& filters) {
+    for (size_t f = 0; f < filters.size(); f++) {
+      sizes.push_back(filters[f].size(-1) * filters[f].size(-1));
+      weights.push_back(windows::arranged(shapes[f], filters[f].data_ptr<T>(), filters[f].numel() / sizes[f]));
+    }
+  }
+  // of: edge and channel
+  const T* operator()(long f, long of) const { return &weights[f][of * sizes[f]]; }
+};
 
 // Sums and products of the maps of all edges and kinds, (E, K, C) and (E, K, C, C).
 struct MomentSums {
@@ -60,19 +84,11 @@ struct MomentSums {
 // are still in the cache.
 inline long together(long pixels, long images) { return pixels >= 512 ? 1 : images; }
 
-template <class T>
-void filtered(const Grid& grid, const T* plane, const Taps& taps, const T* weights, T* run, T* out) {
-  if (planes::fits<T>(grid, taps))
-    return planes::filter_that_fits<T, false>(grid, plane, taps, weights, out, grid.columns);
-  planes::filter(grid, plane, taps, weights, run);
-  planes::take(grid, run, out);
-}
-
 std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filters, std::vector<int64_t> dilations,
                                                   int64_t separable, int64_t stride, bool moments) {
   const long images = s.size(0), channels = s.size(1), edges = filters[0].size(0), kinds = filters.size();
   const Grid grid(s.size(2), s.size(3), stride, reach_of(filters, dilations));
-  const auto taps = taps_of(grid, filters, dilations);
+  const auto shapes = all_windows(grid, filters, dilations);
   const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
   Tensor u = recycled({images, edges, separable, channels, grid.rows, grid.columns}, s.options());
   Tensor v = recycled({images, edges, kinds, channels, grid.rows, grid.columns}, s.options());
@@ -80,8 +96,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filte
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source", [&] {
     using T = scalar_t;
     const Images<T> in(s), to_u(u), to_v(v);
+    const Arranged<T> weights_of(shapes, filters);
     for_each_share(images, [&](long share, long first, long last) {
-      std::vector<T> inputs(grid.size() * channels), run(grid.padded_length());
+      std::vector<T> inputs(grid.size() * channels);
       for (long n = first; n < last; n++) {
         for (long c = 0; c < channels; c++)
           planes::fill(grid, in[n] + c * grid.height * grid.width, &inputs[c * grid.size()], relu<T>);
@@ -89,8 +106,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filte
           for (long f = 0; f < kinds; f++) {
             T* out = f < separable ? to_u[n] + (e * separable + f) * map : to_v[n] + (e * kinds + f) * map;
             for (long c = 0; c < channels; c++)
-              filtered(grid, &inputs[c * grid.size()], taps[f],
-                       filters[f].data_ptr<T>() + (e * channels + c) * taps[f].count(), run.data(), out + c * pixels);
+              windows::filter(grid, shapes[f], &inputs[c * grid.size()], weights_of(f, e * channels + c), out + c * pixels);
             const long before = together(pixels, last - first);
             if (moments && (before == 1 || n + 1 == last)) {
               const long image = f < separable ? to_u.stride : to_v.stride;
@@ -110,15 +126,16 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
                                          bool moments) {
   const long images = u.size(0), edges = u.size(1), kinds = u.size(2), channels = u.size(3), all = v.size(2);
   const Grid grid(u.size(4), u.size(5), 1, reach_of(filters, std::vector<int64_t>(kinds, 1)));
-  const auto taps = taps_of(grid, filters, std::vector<int64_t>(kinds, 1));
+  const auto shapes = all_windows(grid, filters, std::vector<int64_t>(kinds, 1));
   const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
   Tensor y = recycled(u.sizes(), u.options());
   MomentSums found(moments ? images : 0, edges, kinds, channels);
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner", [&] {
     using T = scalar_t;
     const Images<T> from(u), to_y(y), to_v(v);
+    const Arranged<T> weights_of(shapes, filters);
     for_each_share(images, [&](long share, long first, long last) {
-      std::vector<T> plane(grid.size()), run(grid.padded_length());
+      std::vector<T> plane(grid.size());
       for (long n = first; n < last; n++)
         for (long e = 0; e < edges; e++)
           for (long f = 0; f < kinds; f++) {
@@ -130,8 +147,7 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
             for (long c = 0; c < channels; c++) {
               const T shift = b.data_ptr<T>()[k * channels + c];
               planes::fill(grid, middle + c * pixels, plane.data(), [=](T x) { return relu(x + shift); });
-              filtered(grid, plane.data(), taps[f],
-                       filters[f].data_ptr<T>() + (e * channels + c) * taps[f].count(), run.data(), out + c * pixels);
+              windows::filter(grid, shapes[f], plane.data(), weights_of(f, e * channels + c), out + c * pixels);
             }
             const long before = together(pixels, last - first);
             if (moments && (before == 1 || n + 1 == last)) {
@@ -206,6 +222,10 @@ struct FilterSums {
   FilterSums(const Tensors& filters, long images, bool wanted) : like(wanted ? filters : Tensors()) {
     for (const auto& filter : like) sums.emplace_back(images, filter.numel());
   }
+  // filter: of edge and channel
+  double* of(long share, long f, long filter) {
+    return sums[f].of(share) + filter * like[f].size(-1) * like[f].size(-1);
+  }
   template <class T>
   Tensors tensors() {
     Tensors result;
@@ -223,8 +243,9 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
                                                            bool weights) {
   const long images = u.size(0), edges = u.size(1), kinds = u.size(2), channels = u.size(3), all = v.size(2);
   const Grid grid(u.size(4), u.size(5), 1, reach_of(filters, std::vector<int64_t>(kinds, 1)));
-  const auto taps = taps_of(grid, filters, std::vector<int64_t>(kinds, 1));
+  const auto shapes = all_windows(grid, filters, std::vector<int64_t>(kinds, 1));
   const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
+  const auto backwards = turned(shapes);
   const Inputs inputs(direct, feedback, constant);
   Tensor towards_y = recycled(y.sizes(), y.options());
   MomentSums found(images, edges, kinds, channels);
@@ -233,29 +254,25 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of_v(v), of_y(y), of_u(u), to(towards_y);
+    const Arranged<T> weights_of(backwards, filters);
     for_each_share(images, [&](long share, long first, long last) {
-      std::vector<T> plane(grid.size()), back(grid.size()), run(grid.padded_length()), scratch(map);
+      std::vector<T> plane(grid.size()), back(grid.plane), scratch(map);
       for (long n = first; n < last; n++)
         for (long e = 0; e < edges; e++)
           for (long f = 0; f < kinds; f++) {
             const long k = e * kinds + f;
-            const int count = taps[f].count();
             inputs.towards(e * all + f, by[n] + e * map, of_v[n] + (e * all + f) * map, pixels, scratch.data());
             for (long c = 0; c < channels; c++) {
-              const T shift = b.data_ptr<T>()[k * channels + c];
-              const T *before = of_y[n] + k * map + c * pixels,
-                      *filter = filters[f].data_ptr<T>() + (e * channels + c) * count;
+              const T shift = b.data_ptr<T>()[k * channels + c], *before = of_y[n] + k * map + c * pixels;
               T* out = to[n] + k * map + c * pixels;
               planes::fill_output(grid, &scratch[c * pixels], back.data());
               if (weights) {
                 planes::fill(grid, before, plane.data(), [=](T x) { return relu(x + shift); });
-                planes::weight_gradient(plane.data() + grid.start, taps[f], back.data() + grid.start, grid.length,
-                                        gradients.sums[f].of(share) + (e * channels + c) * count);
+                windows::filter_gradient(grid, shapes[f], plane.data(), back.data(),
+                                         gradients.of(share, f, e * channels + c));
               }
-              T turned[49];
-              for (int i = 0; i < count; i++) turned[i] = filter[count - 1 - i];
-              planes::filter(grid, back.data(), taps[f], turned, run.data());
-              planes::take_where_positive(grid, run.data(), before, shift, out);
+              windows::filter(grid, backwards[f], back.data(), weights_of(f, e * channels + c), out);
+              for (long i = 0; i < pixels; i++) out[i] = before[i] + shift > 0 ? out[i] : T(0);
             }
             const long before = together(pixels, last - first);
             if (before == 1 || n + 1 == last) {
@@ -278,8 +295,9 @@ std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tenso
                                             bool weights) {
   const long images = s.size(0), channels = s.size(1), edges = v.size(1), kinds = filters.size();
   const Grid grid(s.size(2), s.size(3), stride, reach_of(filters, dilations));
-  const auto taps = taps_of(grid, filters, dilations);
-  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels, runs_size = grid.phases * grid.padded_length();
+  const auto shapes = all_windows(grid, filters, dilations);
+  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
+  const auto backwards = turned(shapes);
   const Inputs last(direct, feedback, constant);
   const Inputs first(first_direct.value_or(direct), first_feedback, first_constant);
   Tensor towards_s = recycled(s.sizes(), s.options());
@@ -288,16 +306,16 @@ std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tenso
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of_v(v), of_y(towards_y), of_u(u), in(s), to(towards_s);
+    const Arranged<T> weights_of(backwards, filters);
     for_each_share(images, [&](long share, long begin, long end) {
-      std::vector<T> inputs(grid.size() * channels), back(grid.plane), runs(runs_size * channels), spare(grid.padded_length()), scratch(map);
+      std::vector<T> inputs(grid.size() * channels), back(grid.plane), phases(grid.phases * map), scratch(map);
       for (long n = begin; n < end; n++) {
         if (weights)
           for (long c = 0; c < channels; c++)
             planes::fill(grid, in[n] + c * grid.height * grid.width, &inputs[c * grid.size()], relu<T>);
-        std::fill(runs.begin(), runs.end(), T(0));
+        std::fill(phases.begin(), phases.end(), T(0));
         for (long e = 0; e < edges; e++)
           for (long f = 0; f < kinds; f++) {
-            const int count = taps[f].count();
             if (f < separable)
               first.towards(e * separable + f, of_y[n] + (e * separable + f) * map,
                             of_u[n] + (e * separable + f) * map, pixels, scratch.data());
@@ -306,15 +324,17 @@ std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tenso
             for (long c = 0; c < channels; c++) {
               planes::fill_output(grid, &scratch[c * pixels], back.data());
               if (weights)
-                planes::weight_gradient(&inputs[c * grid.size()] + grid.start, taps[f], back.data() + grid.start,
-                                        grid.length, gradients.sums[f].of(share) + (e * channels + c) * count);
-              planes::input_gradient(grid, taps[f], filters[f].data_ptr<T>() + (e * channels + c) * count,
-                                     back.data(), &runs[c * runs_size], spare.data());
+                windows::filter_gradient(grid, shapes[f], &inputs[c * grid.size()], back.data(),
+                                         gradients.of(share, f, e * channels + c));
+              windows::input_gradient(grid, backwards[f], weights_of(f, e * channels + c), back.data(),
+                                      &phases[c * grid.phases * pixels]);
             }
           }
         for (long c = 0; c < channels; c++) {
           const long at = c * grid.height * grid.width;
-          planes::take_input_where_positive(grid, &runs[c * runs_size], in[n] + at, to[n] + at);
+          const T* x = in[n] + at;
+          planes::weave(grid, &phases[c * grid.phases * pixels], to[n] + at,
+                        [=](long i, T value) { return x[i] > 0 ? value : T(0); });
         }
       }
     });

@@ -1,23 +1,54 @@
 // The passes over pooled maps; what each does is said in models/fused/passes.py.
 #include <limits>
-#include "planes.h"
 #include "recycled.h"
 #include "shares.h"
+#include "windows.h"
 
 namespace {
 
 using planes::Grid;
-using planes::Taps;
+using windows::Window;
 
-// Of each output pixel, how many pixels of the input its window covers: 1 / count, in a run.
+// Of each output pixel, how many pixels of the input its window covers: 1 / count.
 template <class T>
 std::vector<T> shares_of_window(const Grid& g) {
-  std::vector<T> result(g.padded_length(), T(0));
+  std::vector<T> result(g.pixels());
   auto covered = [](int at, int stride, int size) { return std::min(at * stride + 2, size) - std::max(at * stride - 1, 0); };
   for (int h = 0; h < g.rows; h++)
     for (int w = 0; w < g.columns; w++)
-      result[long(h) * g.pitch + w] = T(1) / (covered(h, g.stride, g.height) * covered(w, g.stride, g.width));
+      result[long(h) * g.columns + w] = T(1) / (covered(h, g.stride, g.height) * covered(w, g.stride, g.width));
   return result;
+}
+
+// Of the nine pixels that a window covers, from the start of the planes.
+std::vector<long> offsets_of(const Grid& g, const std::vector<Window>& windows) {
+  std::vector<long> result(9);
+  for (const auto& w : windows)
+    for (int i = 0; i < w.rows; i++)
+      for (int j = 0; j < w.columns; j++)
+        result[w.taps[i * w.columns + j]] =
+            w.phase * g.plane + g.start + w.first_row + w.first_column + i * w.down + j * w.right;
+  return result;
+}
+
+// The largest of each window, and which of the nine it is.
+template <class T>
+void largest(const Grid& g, const T* planes, const std::vector<long>& offsets, T* out, uint8_t* where) {
+  for (int h = 0; h < g.rows; h++)
+    for (int w = 0; w < g.columns; w += lanes<T>) {
+      const T* from = planes + long(h) * g.pitch + w;
+      Vec<T> most = load(from + offsets[4]), at = Vec<T>{} + T(4);
+      for (int t = 0; t < 9; t++) {
+        const Vec<T> value = load(from + offsets[t]);
+        // The first of equal ones, as torch has it; NaN stays.
+        const auto better = (value > most) | ((value == most) & (Vec<T>{} + T(t) < at)) | (value != value);
+        most = better ? value : most;
+        at = better ? Vec<T>{} + T(t) : at;
+      }
+      const int count = std::min(lanes<T>, g.columns - w);
+      copy_some(out + long(h) * g.columns + w, reinterpret_cast<const T*>(&most), count);
+      for (int i = 0; i < count; i++) where[long(h) * g.columns + w + i] = at[i];
+    }
 }
 
 // kinds: 0 for the maximum, 1 for the average.
@@ -25,7 +56,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> pool(const Tensor& s, std::vector<int
                                                 bool identity) {
   const long images = s.size(0), channels = s.size(1), count = kinds.size(), all = count + identity;
   const Grid grid(s.size(2), s.size(3), stride, 1);
-  const Taps taps(grid, 3, 1);
+  const auto shape = windows::windows_of(grid, 3, 1);
+  const auto offsets = offsets_of(grid, shape);
   const long pixels = long(grid.rows) * grid.columns, input = long(grid.height) * grid.width;
   const bool has_max = std::find(kinds.begin(), kinds.end(), 0) != kinds.end();
   Tensor maps = recycled({images, all, channels, grid.rows, grid.columns}, s.options());
@@ -37,7 +69,6 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> pool(const Tensor& s, std::vector<int
     const auto window = shares_of_window<T>(grid);
     for_each_share(images, [&](long share, long first, long last) {
       std::vector<T> zeros(grid.size()), lows(grid.size(), -std::numeric_limits<T>::infinity());
-      std::vector<T> best(grid.padded_length()), place(grid.padded_length());
       for (long n = first; n < last; n++)
         for (long c = 0; c < channels; c++) {
           const T* x = in[n] + c * input;
@@ -45,28 +76,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> pool(const Tensor& s, std::vector<int
             T* out = to[n] + (k * channels + c) * pixels;
             if (kinds[k] == 0) {
               planes::fill(grid, x, lows.data(), [](T value) { return value; });
-              for (long i = 0; i < grid.length; i += lanes<T>) {
-                Vec<T> most = load(lows.data() + grid.start + i), at = Vec<T>{} + T(4);
-                for (int t = 0; t < 9; t++) {
-                  const Vec<T> value = load(lows.data() + grid.start + taps.offsets[t] + i);
-                  // The first of equal ones, as torch has it; NaN stays.
-                  const auto better = (value > most) | ((value == most) & (Vec<T>{} + T(t) < at)) | (value != value);
-                  most = better ? value : most;
-                  at = better ? Vec<T>{} + T(t) : at;
-                }
-                store(best.data() + i, most);
-                store(place.data() + i, at);
-              }
-              uint8_t* where = places.data_ptr<uint8_t>() + (n * channels + c) * pixels;
-              for (long h = 0; h < grid.rows; h++)
-                for (long w = 0; w < grid.columns; w++) where[h * grid.columns + w] = place[h * grid.pitch + w];
+              largest(grid, lows.data(), offsets, out, places.data_ptr<uint8_t>() + (n * channels + c) * pixels);
             } else {
               planes::fill(grid, x, zeros.data(), [](T value) { return value; });
               const T ones[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
-              planes::filter(grid, zeros.data(), taps, ones, best.data());
-              for (long i = 0; i < grid.length; i++) best[i] *= window[i];
+              windows::filter(grid, shape, zeros.data(), ones, out);
+              for (long i = 0; i < pixels; i++) out[i] *= window[i];
             }
-            planes::take(grid, best.data(), out);
             totals.of(share)[k * channels + c] += sum(out, pixels);
             squares.of(share)[k * channels + c] += dot(out, out, pixels);
           }
@@ -122,7 +138,8 @@ Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, 
                      int64_t stride) {
   const long images = s.size(0), channels = s.size(1), count = maps.size(1), edges = g.size(1);
   const Grid grid(s.size(2), s.size(3), stride, 1);
-  const Taps taps(grid, 3, 1);
+  const auto shape = windows::windows_of(grid, 3, 1);
+  const auto offsets = offsets_of(grid, shape);
   const long pixels = long(grid.rows) * grid.columns, input = long(grid.height) * grid.width;
   Tensor towards_s = recycled(s.sizes(), s.options());
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "pool_backward", [&] {
@@ -148,7 +165,9 @@ Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, 
               for (long i = 0; i < pixels; i++) towards[i] += factor * from[i];
             }
             if (!pooled) continue;
-            // Zero in the gaps: each tap adds the whole run to where it read.
+            if (kinds[k] == 1)
+              for (long i = 0; i < pixels; i++) dense[i] *= window[i];
+            // Zero in the gaps: each tap adds all rows to where it read.
             for (long h = 0; h < grid.rows; h++)
               std::copy_n(&dense[h * grid.columns], grid.columns, &run[h * grid.pitch]);
             if (kinds[k] == 0) {
@@ -156,16 +175,15 @@ Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, 
               for (long h = 0; h < grid.rows; h++)
                 for (long w = 0; w < grid.columns; w++) place[h * grid.pitch + w] = where[h * grid.columns + w];
               for (int t = 0; t < 9; t++) {
-                T* at = back.data() + grid.start + taps.offsets[t];
+                T* at = back.data() + offsets[t];
                 for (long i = 0; i < grid.length; i += lanes<T>) {
                   const Vec<T> mine = load(place.data() + i) == Vec<T>{} + T(t) ? load(run.data() + i) : Vec<T>{};
                   store(at + i, load(at + i) + mine);
                 }
               }
             } else {
-              for (long i = 0; i < grid.length; i++) run[i] *= window[i];
               for (int t = 0; t < 9; t++) {
-                T* at = back.data() + grid.start + taps.offsets[t];
+                T* at = back.data() + offsets[t];
                 for (long i = 0; i < grid.length; i += lanes<T>)
                   store(at + i, load(at + i) + load(run.data() + i));
               }
@@ -174,8 +192,10 @@ Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, 
           T* out = to[n] + c * input;
           for (long h = 0; h < grid.height; h++) {
             const T* from = back.data() + (h % stride * stride) * grid.plane + grid.start + h / stride * grid.pitch;
-            for (long w = 0; w < grid.width; w++)
-              out[h * grid.width + w] = from[w % stride * grid.plane + w / stride];
+            if (stride == 1)
+              copy_some(out + h * grid.width, from, grid.width);
+            else
+              for (long w = 0; w < grid.width; w++) out[h * grid.width + w] = from[w % 2 * grid.plane + w / 2];
           }
           if (count > long(kinds.size()))
             for (long i = 0; i < pixels; i++) out[i] += rest[i];

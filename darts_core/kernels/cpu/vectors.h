@@ -13,15 +13,14 @@ constexpr int vector_bytes = 32, registers = 16;
 constexpr int vector_bytes = 16, registers = 32;
 #endif
 
-template <class T>
+template <class T, int BYTES>
 struct Vectors {
-  static constexpr int lanes = vector_bytes / sizeof(T);
-  typedef T type __attribute__((vector_size(vector_bytes), aligned(alignof(T)), may_alias));
+  typedef T type __attribute__((vector_size(BYTES), aligned(alignof(T)), may_alias));
 };
+template <class T, int BYTES = vector_bytes>
+using Vec = typename Vectors<T, BYTES>::type;
 template <class T>
-using Vec = typename Vectors<T>::type;
-template <class T>
-constexpr int lanes = Vectors<T>::lanes;
+constexpr int lanes = vector_bytes / sizeof(T);
 
 template <class T>
 inline Vec<T> load(const T* from) {
@@ -33,20 +32,12 @@ inline void store(T* to, Vec<T> value) {
   *reinterpret_cast<Vec<T>*>(to) = value;
 }
 
-// The first `count` numbers, and zeros behind them.
-template <class T>
-inline Vec<T> load_some(const T* from, int count) {
-  Vec<T> value = {};
-  std::memcpy(&value, from, count * sizeof(T));
-  return value;
-}
-
 // In pieces of fixed sizes: for a few numbers a call of memcpy takes longer than the copy.
 template <class T>
 inline void copy_some(T* to, const T* from, long count) {
   for (; count >= lanes<T>; count -= lanes<T>, to += lanes<T>, from += lanes<T>) store(to, load(from));
   if (count >= lanes<T> / 2) {
-    std::memcpy(to, from, 32);
+    std::memcpy(to, from, vector_bytes / 2);
     count -= lanes<T> / 2, to += lanes<T> / 2, from += lanes<T> / 2;
   }
   for (long i = 0; i < count; i++) to[i] = from[i];
@@ -54,7 +45,15 @@ inline void copy_some(T* to, const T* from, long count) {
 
 template <class T>
 inline void store_some(T* to, Vec<T> value, int count) {
-  std::memcpy(to, &value, count * sizeof(T));
+  copy_some(to, reinterpret_cast<const T*>(&value), count);
+}
+
+// The first `count` numbers, and zeros behind them.
+template <class T>
+inline Vec<T> load_some(const T* from, int count) {
+  Vec<T> value = {};
+  copy_some(reinterpret_cast<T*>(&value), from, count);
+  return value;
 }
 
 // By halves: the same order for every caller, and a short chain of additions.
