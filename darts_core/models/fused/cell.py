@@ -88,7 +88,9 @@ class _Cell(torch.autograd.Function):
         sources: list[_Source | None] = ctx.sources
         ctx.sources = None
         nodes = len(sources) - 1
-        g = gradient.reshape(len(gradient), nodes, -1, *gradient.shape[2:]).clone(memory_format=torch.contiguous_format)
+        # A copy of its own, to which the later states' gradients are added.
+        own = gradient.clone() if gradient.is_contiguous() else gradient.contiguous()
+        g = own.view(len(gradient), nodes, -1, *gradient.shape[2:])
         towards_w = torch.zeros(ctx.edges, dtype=torch.float64, device=g.device)
         wanted = ctx.needs_input_grad
         weights = any(wanted[4:])
@@ -141,22 +143,22 @@ class _Source:
 
     def backward(self, g: Tensor, towards_w: Tensor, *, weights: bool) -> tuple[Tensor, list[Tensor]]:
         """The gradients of s, and of the parameters one by one if wanted; that of w is added to `towards_w`."""
-        total = g.sum((0, 3, 4), dtype=torch.float64)
-        towards_s = torch.zeros_like(self._like)
+        total = g.sum((3, 4)).sum(0, dtype=torch.float64)
+        towards_s: Tensor | None = None
         stacks: list[Tensor] = []
         rows = torch.tensor(self._edges, device=g.device).unsqueeze(1)
         if self._convolutions is not None:
             through, factor, found = self._convolutions.backward(g, total, weights=weights)
-            towards_s += through
+            towards_s = through
             stacks += found
             towards_w[rows, self._convolutions.columns] = factor
         if self._pools is not None:
             through, factor = self._pools.backward(g, total)
-            towards_s += through
+            towards_s = through if towards_s is None else towards_s.add_(through)
             towards_w[rows, self._pools.columns] = factor
         if self._reduces is not None:
             through, factor, found = self._reduces.backward(g, total, weights=weights)
-            towards_s += through
+            towards_s = through if towards_s is None else towards_s.add_(through)
             stacks += found
             towards_w[rows, self._reduces.columns] = factor
         gradients = [
@@ -164,7 +166,7 @@ class _Source:
             for stack, shape in zip(stacks, self._shapes if weights else [], strict=True)
             for gradient in stack.reshape(-1, *shape).unbind()
         ]
-        return towards_s, gradients
+        return torch.zeros_like(self._like) if towards_s is None else towards_s, gradients
 
 
 def _weights(setting: Setting, groups: list[Tensor], edges: int, channels: int) -> Weights:
