@@ -57,6 +57,7 @@ class Job(Base):
     pool: Mapped[str]
     gpus: Mapped[int]
     max_attempts: Mapped[int]
+    max_runtime: Mapped[int | None]
     spec: Mapped[JsonObject]
     source_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
 

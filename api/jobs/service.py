@@ -20,6 +20,7 @@ from api.datasets.use import hold
 from api.events.log import append, notify
 from api.jobs.life import move, refused
 from api.jobs.rows import end_attempt, lock_job
+from api.jobs.runtime import check_runtime
 from api.jobs.waker import Waker
 from api.keys.limits import check_queue
 from api.models import Checkpoint, IdempotencyKey, Job
@@ -193,6 +194,7 @@ class JobService:
             job = await self._lock(session, job_id, kind)
             if job.status not in allowed:
                 raise refused(job, Status.QUEUED)
+            await check_runtime(session, job)
             await hold(session, job.spec)
             job.error, job.lost_attempts = None, 0
             await move(session, job, Status.QUEUED, reason)

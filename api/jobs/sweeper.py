@@ -1,4 +1,4 @@
-"""The sweeper: ends leases that were not renewed."""
+"""The sweeper: ends leases that were not renewed, and jobs that have run for too long."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from api.database import Database
 from api.jobs.losses import lose
 from api.jobs.rows import lock_job
+from api.jobs.runtime import RuntimeLimits
 from api.jobs.waker import Waker
 from api.models import Attempt
 
@@ -27,6 +28,7 @@ class Sweeper:
 
     def __init__(self, database: Database, waker: Waker, *, lease_seconds: float, sweep_seconds: float) -> None:
         self._database, self._waker = database, waker
+        self._runtime = RuntimeLimits(database)
         # Passes must lie closer together than what counts as an outage.
         self._lease, self._pause = lease_seconds, min(sweep_seconds, lease_seconds / 4)
         # Workers could not renew anything while no API or no database was there to ask: they get a whole lease's
@@ -39,6 +41,7 @@ class Sweeper:
         while True:
             try:
                 await self.sweep()
+                await self._runtime.enforce()
             except Exception as error:  # the database is away: nothing to do but to come back
                 _log.warning("sweep_failed", error=f"{type(error).__name__}: {error}"[:300])
             await asyncio.sleep(self._pause)

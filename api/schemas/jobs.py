@@ -46,6 +46,9 @@ PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$
 # What programs write may hold anything: what cannot be stored is replaced, not refused.
 Text = Annotated[str, BeforeValidator(lambda v: _storable(v) if isinstance(v, str) else v)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+RunSeconds = Annotated[
+    int, Field(ge=1, lt=2**31, description="seconds of running, all attempts together, after which the job fails")
+]
 Labels = Annotated[dict[Line, Line], Field(max_length=32)]
 
 
@@ -67,6 +70,7 @@ class JobFrame(BaseModel):
         1, ge=1, le=64, description="of one worker, which share every batch: `batch_size` is a multiple of it"
     )
     max_attempts: int = Field(3, ge=1, le=100, description="lost workers in a row without a new epoch before it fails")
+    max_runtime: RunSeconds | None = None
 
 
 class JobPatch(BaseModel):
@@ -77,6 +81,7 @@ class JobPatch(BaseModel):
     name: Line | None = None
     labels: Labels | None = None
     priority: int | None = Field(None, ge=0, le=9)
+    max_runtime: RunSeconds | None = None
 
 
 class Progress(BaseModel):
@@ -110,6 +115,7 @@ class JobOut(BaseModel):
     pool: str
     gpus: int
     max_attempts: int
+    max_runtime: int | None
     status: Status
     status_reason: str | None
     progress: Progress | None

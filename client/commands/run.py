@@ -34,7 +34,7 @@ def run(
         body = json_module.loads(sys.stdin.read() if str(spec) == "-" else spec.read_text())
         if not isinstance(body, dict):
             raise ValueError("expected an object, as POSTed to the service")
-        for unused in ("name", "labels", "priority", "pool", "max_attempts"):
+        for unused in ("name", "labels", "priority", "pool", "max_attempts", "max_runtime"):
             body.pop(unused, None)  # what only a service has a use for
         gpus = body.pop("gpus", 1)
         if not isinstance(gpus, int) or gpus < 1:

@@ -1,0 +1,17 @@
+"""A job may have a limit on how long it runs."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("max_runtime", sa.Integer(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("jobs", "max_runtime")
