@@ -1,6 +1,6 @@
 /** What a service fills in by itself, so that a copy leaves it to be filled in again. */
 const RESOLVED = new Set(["dataset_checksum", "text_checksum", "text_version", "unrolled", "stem", "method"]);
-const FRAME = ["name", "labels", "priority", "pool", "gpus", "max_attempts"];
+const FRAME = ["name", "labels", "priority", "pool", "gpus", "max_attempts", "max_runtime"];
 const USUAL = { priority: 5, pool: "default", gpus: 1, max_attempts: 3 };
 
 /** What to say for the same job once more: the values that its preset would not give. */
