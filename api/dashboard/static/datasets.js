@@ -1,4 +1,4 @@
-import { el, field, fill, notice } from "./lib/dom.js";
+import { el, field, fill, notice, scrolling } from "./lib/dom.js";
 import { bytes, whole } from "./lib/format.js";
 import { get, problemOf, send, wordsFor } from "./lib/http.js";
 
@@ -16,9 +16,8 @@ export function datasetsView(main, at, signal) {
       "div",
       { class: "stack" },
       upload(load, signal),
-      el(
-        "div",
-        { class: "panel flush" },
+      scrolling(
+        "All data sets",
         el("table", { class: "cards" }, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head || el("span", { class: "unseen" }, "Actions"))))), body),
       ),
     ),

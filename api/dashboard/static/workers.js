@@ -1,4 +1,4 @@
-import { el, fill } from "./lib/dom.js";
+import { el, fill, scrolling } from "./lib/dom.js";
 import { ago, clock } from "./lib/format.js";
 import { get, wordsFor } from "./lib/http.js";
 
@@ -12,9 +12,8 @@ export function workersView(main, at, signal) {
   fill(
     main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, "Workers"), about)),
-    el(
-      "div",
-      { class: "panel flush" },
+    scrolling(
+      "All workers",
       el("table", { class: "cards" }, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))), body),
     ),
   );

@@ -1,6 +1,6 @@
 import { cellsOf, entropy, inWords, skips } from "../lib/cells.js";
 import { Chart, lines } from "../lib/charts.js";
-import { batched, el, fill, text } from "../lib/dom.js";
+import { batched, el, fill, scrolling, text } from "../lib/dom.js";
 import { capital, duration, metric, value, whole, words } from "../lib/format.js";
 import { get, page } from "../lib/http.js";
 import { apply, bestOf, title } from "../lib/jobs.js";
@@ -33,10 +33,10 @@ export async function compareView(main, { query }, signal) {
     el(
       "div",
       { class: "stack" },
-      el("section", { class: "panel flush", "aria-label": "Figures" }, figures),
+      scrolling("Figures", figures),
       grid,
       pictures,
-      el("section", { class: "panel flush", "aria-label": "Where the specs differ" }, specs),
+      scrolling("Where the specs differ", specs),
     ),
   );
   const places = sides.map(({ job }) => `job=${job.id}@${job.last_sequence}`);

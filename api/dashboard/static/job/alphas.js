@@ -1,6 +1,6 @@
 import { cellsOf, edges, softmax, stateName } from "../lib/cells.js";
 import { axis, Chart, epochAxis, marker, token } from "../lib/charts.js";
-import { el, fill } from "../lib/dom.js";
+import { el, fill, scrolling } from "../lib/dom.js";
 
 /** The softmaxed alphas of all edges over the epochs, as a heat map: edges from top to bottom, operations within. */
 export class Alphas {
@@ -11,7 +11,7 @@ export class Alphas {
     this.op = "";
     this.map = el("div", { class: "chart tall", role: "img", "aria-label": "Weights of all edges over the epochs; the table below has those of one epoch" });
     this.table = el("table", { class: "small" });
-    this.details = el("details", {}, el("summary", {}, "One epoch as a table"), el("div", { class: "panel flush" }, this.table));
+    this.details = el("details", {}, el("summary", {}, "One epoch as a table"), scrolling("Weights of one epoch", this.table));
     this.details.addEventListener("toggle", () => this.tabulate());
     this.chart = new Chart(this.map, signal, { onClick: look });
     this.node = el(

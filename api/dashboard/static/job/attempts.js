@@ -1,4 +1,4 @@
-import { el, fill } from "../lib/dom.js";
+import { el, fill, scrolling } from "../lib/dom.js";
 import { clock, duration } from "../lib/format.js";
 import { get } from "../lib/http.js";
 
@@ -16,7 +16,7 @@ export class Attempts {
       { class: "panel" },
       el("header", {}, el("h2", {}, "Attempts")),
       this.empty,
-      el("div", { class: "panel flush" }, this.table),
+      scrolling("Attempts", this.table),
     );
     this.refresh();
   }

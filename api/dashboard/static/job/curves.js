@@ -1,5 +1,5 @@
 import { Chart, lines } from "../lib/charts.js";
-import { el, fill } from "../lib/dom.js";
+import { el, fill, scrolling } from "../lib/dom.js";
 import { capital, metric, words } from "../lib/format.js";
 
 const GROUPS = { loss: "loss in nats", accuracy: "accuracy in %", perplexity: "perplexity" };
@@ -12,7 +12,7 @@ export class Curves {
     this.charts = new Map();
     this.grid = el("div", { class: "columns" });
     this.table = el("table", { class: "small" });
-    this.details = el("details", {}, el("summary", {}, "As a table"), el("div", { class: "panel flush" }, this.table));
+    this.details = el("details", {}, el("summary", {}, "As a table"), scrolling("All metrics", this.table));
     this.details.addEventListener("toggle", () => this.tabulate());
     this.details.hidden = true;
     this.empty = el("p", { class: "muted" }, "Curves appear when the first epoch has ended.");

@@ -1,4 +1,4 @@
-import { batched, el, fill, text } from "../lib/dom.js";
+import { batched, el, fill, scrolling, text } from "../lib/dom.js";
 import { get, page, wordsFor } from "../lib/http.js";
 import { apply } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
@@ -42,7 +42,7 @@ export function jobsView(main, { query }, signal) {
       el("a", { class: "button primary", href: "#/new" }, "New job"),
     ),
     filters(query, change),
-    el("div", { class: "panel flush" }, table),
+    scrolling("All jobs", table),
     el("div", { class: "row" }, more),
     bar,
   );

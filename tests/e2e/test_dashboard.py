@@ -1,0 +1,276 @@
+"""The dashboard as somebody uses it, in a browser, on the whole stack."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from api.schemas.jobs import JobOut
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+
+from browsing import go, launched, needs_chromium, opened, violations
+from searching import SEARCH, until
+from uploads import pets, tar_of
+
+pytestmark = [needs_chromium, pytest.mark.timeout(900)]
+SMALL = {name: value for name, value in SEARCH.items() if name != "dataset"}
+HOURS: dict[str, Any] = {**SEARCH, "epochs": 1000, "channels": 32, "layers": 8, "nodes": 4, "batch_size": 512}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
+    with opened(browser, stack.url) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def search(stack: LocalStack) -> JobOut:
+    """A finished one of three epochs."""
+    with Dartboard(stack.url) as dartboard:
+        job = dartboard.submit("search", {**SEARCH, "epochs": 3, "name": "finished"})
+        return dartboard.wait(job)
+
+
+@pytest.fixture(scope="module")
+def evaluation(stack: LocalStack) -> JobOut:
+    """A finished one, with a checkpoint."""
+    with Dartboard(stack.url) as dartboard:
+        body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 1, "channels": 4, "layers": 3, "name": "trained"}
+        return dartboard.wait(dartboard.submit("evaluation", body))
+
+
+def shown_epoch(page: Page, epoch: int) -> Any:
+    return page.locator(f".pictures[data-epoch='{epoch}']")
+
+
+def test_a_search_made_in_the_form_brings_its_epochs_without_a_reload(page: Page) -> None:
+    go(page, "new", "form")
+    page.get_by_label("name", exact=True).fill("from the form")
+    page.get_by_label("dataset", exact=True).fill("digits")
+    page.get_by_label("epochs", exact=True).fill("3")
+    page.get_by_text("All settings").click()
+    for name, value in SMALL.items():
+        page.get_by_label(name, exact=True).fill(str(value))
+    # What is noted on the window is gone after a reload.
+    page.evaluate(
+        """window.seen = new Set(); new MutationObserver(() => {
+            const shown = document.querySelector(".pictures")?.dataset.epoch;
+            if (shown) window.seen.add(Number(shown));
+        }).observe(document.body, { subtree: true, childList: true, attributes: true })"""
+    )
+    page.get_by_role("button", name="Search a cell").click()
+    page.wait_for_url("**/#/jobs/*")
+    expect(page.get_by_role("heading", level=1)).to_have_text("from the form")
+    expect(shown_epoch(page, 3)).to_be_visible()
+    expect(page.locator(".head .status")).to_have_text("succeeded")
+    seen = page.evaluate("[...window.seen]")
+    assert seen == sorted(seen)
+    assert len(seen) > 1
+
+
+def test_the_slider_goes_back_to_the_cell_of_an_earlier_epoch(page: Page, search: JobOut, dartboard: Dartboard) -> None:
+    go(page, f"jobs/{search.id}", ".pictures[data-epoch='3']")
+    page.get_by_role("slider").press("Home")
+    expect(shown_epoch(page, 1)).to_be_visible()
+    image = page.locator(".pictures img").first
+    source = image.get_attribute("src") or ""
+    assert "epoch=1" in source
+    drawn = page.request.get(source).text()
+    assert "Epoch 1 of 3" in drawn
+    operations = {op for op, _ in dartboard.genotype(search.id, epoch=1).normal}  # type: ignore[union-attr]
+    assert all(op in drawn and op in (image.get_attribute("alt") or "") for op in operations)
+
+
+def test_play_goes_through_the_epochs_to_the_last(page: Page, search: JobOut) -> None:
+    go(page, f"jobs/{search.id}", ".pictures[data-epoch='3']")
+    page.get_by_role("button", name="Play").press("Enter")
+    expect(shown_epoch(page, 1)).to_be_visible()
+    expect(shown_epoch(page, 3)).to_be_visible()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+
+
+def test_curves_and_alphas_are_drawn_and_stand_in_tables_too(page: Page, search: JobOut, dartboard: Dartboard) -> None:
+    go(page, f"jobs/{search.id}", ".heatmaplayer")
+    page.get_by_text("As a table", exact=True).click()
+    rows = page.locator("section[aria-label=Curves] tbody tr")
+    expect(rows).to_have_count(3)
+    last = dartboard.epochs(search.id)[-1]
+    expect(rows.last).to_contain_text(f"{last.metrics['validation_accuracy']:.2f} %")
+    page.get_by_text("One epoch as a table").click()
+    weights = dartboard.alphas(search.id).weights["normal"]
+    expect(page.get_by_role("row", name="c(k−2) → 2")).to_contain_text(f"{weights[0][0]:.3f}")
+
+
+def test_a_page_that_outlives_the_api_catches_up_without_a_gap(
+    page: Page, stack: LocalStack, dartboard: Dartboard
+) -> None:
+    job = dartboard.submit("search", {**SEARCH, "epochs": 5, "name": "cut off"})
+    go(page, f"jobs/{job.id}", ".pictures[data-epoch='1']")
+    page.get_by_text("As a table", exact=True).click()
+    stack.processes["api"].kill()
+    expect(page.locator("#connection")).to_have_text("Reconnecting…")
+    expect(page.locator(".head .status")).to_have_text("succeeded", timeout=120_000)
+    numbers = page.locator("section[aria-label=Curves] tbody td:first-child")
+    expect(numbers).to_have_text(["1", "2", "3", "4", "5"])
+    lines = page.locator(".logs div")
+    expect(lines).to_have_count(len(dartboard.logs(job.id, 500)))
+    # The browser itself says that nobody answered.
+    troubles: list[str] = page.troubles  # type: ignore[attr-defined]
+    troubles[:] = [trouble for trouble in troubles if "net::ERR" not in trouble]
+
+
+def test_a_job_is_cancelled_and_the_attempt_says_so(page: Page, dartboard: Dartboard) -> None:
+    job = dartboard.submit("search", HOURS)
+    go(page, f"jobs/{job.id}")
+    expect(page.locator(".head .status")).to_have_text("running")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".head .status")).to_have_text("cancelled")
+    expect(page.get_by_role("row", name="cancelled by request")).to_be_visible()
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    assert dartboard.job(job.id).status == "cancelled"
+
+
+def test_a_new_job_comes_into_the_list_and_moves_there(page: Page, dartboard: Dartboard) -> None:
+    go(page, "jobs", "#connection[data-state=live]")
+    job = dartboard.submit("search", {**SEARCH, "epochs": 2, "name": "newcomer", "labels": {"by": "sdk"}})
+    row = page.get_by_role("row", name="newcomer")
+    expect(row).to_contain_text("by=sdk")
+    expect(row).to_contain_text("running")
+    expect(row).to_contain_text("1 / 2")
+    dartboard.cancel(job.id)
+    expect(row).to_contain_text("cancelled")
+
+
+def test_the_list_is_searched_sorted_and_filtered(page: Page, search: JobOut, evaluation: JobOut) -> None:
+    go(page, "jobs", "table.jobs tbody tr")
+    rows = page.locator("table.jobs tbody tr")
+    page.get_by_label("Kind").select_option("evaluation")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("trained")
+    page.get_by_label("Kind").select_option("")
+    page.get_by_label("Search", exact=True).fill("finished")
+    expect(rows).to_have_count(1)
+    page.get_by_label("Search", exact=True).fill("")
+    page.get_by_role("button", name="Job").click()
+    expect(page.get_by_role("columnheader", name="Job")).to_have_attribute("aria-sort", "ascending")
+    names = [name.lower() for name in page.locator("table.jobs td.name a").all_text_contents()]
+    assert names == sorted(names)
+
+
+def test_two_jobs_are_compared(page: Page, search: JobOut, evaluation: JobOut) -> None:
+    go(page, "jobs", "table.jobs tbody tr")
+    page.get_by_label("Compare finished").check()
+    page.get_by_label("Compare trained").check()
+    page.get_by_role("link", name="Compare 2 jobs").click()
+    figures = page.get_by_role("region", name="Figures")
+    expect(figures.get_by_role("link")).to_have_text(["finished", "trained"])
+    expect(figures.get_by_role("row", name="epochs")).to_contain_text("3 of 3")
+    expect(page.locator(".main-svg").first).to_be_visible()
+    specs = page.get_by_role("region", name="Where the specs differ")
+    expect(specs.get_by_role("row", name="batch_size")).to_contain_text("128")
+
+
+def test_a_checkpoint_is_downloaded_bit_for_bit(
+    page: Page, evaluation: JobOut, dartboard: Dartboard, tmp_path: Path
+) -> None:
+    go(page, f"jobs/{evaluation.id}")
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Download epoch 1").click()
+    downloading.value.save_as(tmp_path / "page.pt")
+    other = dartboard.download_checkpoint(evaluation.id, tmp_path / "sdk.pt")
+    digest = hashlib.sha256((tmp_path / "page.pt").read_bytes()).hexdigest()
+    assert digest == hashlib.sha256(other.read_bytes()).hexdigest()
+    expect(page.get_by_text(f"sha256 {digest}")).to_be_visible()
+    expect(page.locator(".command pre")).to_contain_text("curl -OJ")
+
+
+def test_a_value_that_is_not_possible_is_refused_at_its_field(page: Page) -> None:
+    go(page, "new", "form")
+    page.get_by_label("dataset", exact=True).fill("digits")
+    page.get_by_text("All settings").click()
+    page.get_by_label("batch_size", exact=True).fill("5000")
+    page.get_by_text("All settings").click()
+    page.get_by_role("button", name="Search a cell").click()
+    bad = page.get_by_label("batch_size", exact=True)
+    expect(bad).to_be_focused()
+    expect(bad).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_text("give at most 718").first).to_be_visible()
+    # The browser itself says that the answer was a refusal.
+    page.troubles.clear()  # type: ignore[attr-defined]
+
+
+def test_a_clone_asks_for_what_the_preset_would_not_give(page: Page, search: JobOut, dartboard: Dartboard) -> None:
+    go(page, f"jobs/{search.id}")
+    page.get_by_role("link", name="Clone and edit").click()
+    page.wait_for_selector("form")
+    expect(page.get_by_label("batch_size", exact=True)).to_have_value("128")
+    expect(page.get_by_label("alpha_lr", exact=True)).to_have_value("")
+    expect(page.get_by_label("alpha_lr", exact=True)).to_have_attribute("placeholder", "0.02")
+    page.get_by_label("name", exact=True).fill("its clone")
+    page.get_by_label("seed", exact=True).fill("7")
+    page.get_by_label("pool", exact=True).fill("nobody")
+    page.get_by_role("button", name="Search a cell").click()
+    page.wait_for_url("**/#/jobs/*")
+    clone = dartboard.job(page.url.rpartition("/")[2])
+    assert clone.spec == {**search.spec, "seed": 7}
+    dartboard.cancel(clone.id)
+
+
+def test_a_data_set_is_uploaded_and_checked(page: Page, tmp_path: Path) -> None:
+    archive = tmp_path / "pets.tar"
+    archive.write_bytes(tar_of(pets()))
+    go(page, "datasets", "form")
+    page.get_by_label("Name").fill("pets")
+    page.get_by_label("Archive").set_input_files(archive)
+    page.get_by_role("button", name="Upload").click()
+    row = page.get_by_role("row", name="pets")
+    expect(row).to_contain_text("ready")
+    expect(row).to_contain_text("2 classes")
+
+
+def test_workers_stand_there_with_what_they_run(page: Page, dartboard: Dartboard) -> None:
+    job = dartboard.submit("search", HOURS)
+    until(dartboard.follow(job), lambda e: e.kind == "status" and e.data["status"] == "running")
+    go(page, "workers", "tbody tr")
+    row = page.locator("tbody tr").first
+    expect(row).to_contain_text("running")
+    row.get_by_role("link").click()
+    page.wait_for_url(f"**/#/jobs/{job.id}")
+    dartboard.cancel(job.id)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_no_view_keeps_anybody_out_and_none_is_wider_than_the_screen(
+    browser: Browser, stack: LocalStack, search: JobOut, evaluation: JobOut, scheme: str, width: int
+) -> None:
+    both = f"{search.id},{evaluation.id}"
+    views = {
+        "jobs": "tbody tr",
+        f"jobs/{search.id}": ".heatmaplayer",
+        f"jobs/{evaluation.id}": ".main-svg",
+        "new": "form",
+        f"compare?ids={both}": ".main-svg",
+        "compare": "fieldset",
+        "workers": "tbody tr",
+        "datasets": "tbody tr",
+    }
+    with opened(browser, stack.url, color_scheme=scheme) as page:
+        page.set_viewport_size({"width": width, "height": 800})
+        for place, seen in views.items():
+            go(page, place, seen)
+            assert violations(page) == [], place
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, place

@@ -1,0 +1,123 @@
+"""How fast the dashboard is there, and that a page which stays open does not grow.
+
+`DARTBOARD_WATCH_MINUTES=10 pytest tests/e2e/test_dashboard_load.py -s` watches for longer, and says what it measured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, CDPSession, Page
+
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+from client.worker_api import WorkerApi
+
+from browsing import go, launched, needs_chromium, opened
+from pretending import PretendedSearch
+
+pytestmark = [needs_chromium, pytest.mark.timeout(1800)]
+MINUTES = float(os.environ.get("DARTBOARD_WATCH_MINUTES", "0.3"))
+RUNNING = 20
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalStack, Dartboard, WorkerApi]]:
+    """A stack whose searches are only pretended."""
+    data = tmp_path_factory.mktemp("quiet")
+    environment = {"DARTBOARD_LEASE_SECONDS": "600", "DARTBOARD_STEP_EVENT_SECONDS": "0.5"}
+    with LocalStack(data, port=0, workers=0, environment=environment) as stack:
+        key = json.loads((data / "secrets.json").read_text())["worker_key"]
+        with Dartboard(stack.url) as dartboard, WorkerApi(stack.url, key) as api:
+            yield stack, dartboard, api
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+def test_the_first_view_of_fifty_epochs_is_there_at_once(
+    quiet: tuple[LocalStack, Dartboard, WorkerApi], browser: Browser, tmp_path: Path
+) -> None:
+    stack, dartboard, api = quiet
+    search = PretendedSearch(dartboard, api, 1000, tmp_path, epochs=50)
+    for _ in range(50):
+        search.end_epoch()
+    search.finish()
+    cell, charts, busy, sent = [], [], [], 0
+    for _ in range(3):
+        # A context of its own: nothing is in the cache.
+        with opened(browser, stack.url) as page:
+            session = page.context.new_cdp_session(page)
+            sizes: list[int] = []
+            session.on("Network.loadingFinished", lambda told, sizes=sizes: sizes.append(told["encodedDataLength"]))
+            session.send("Network.enable")
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})
+            began = time.perf_counter()
+            page.goto(f"/#/jobs/{search.job.id}", wait_until="commit")
+            page.wait_for_selector(".pictures[data-epoch='50']")
+            cell.append(time.perf_counter() - began)
+            page.wait_for_selector(".heatmaplayer")
+            charts.append(time.perf_counter() - began)
+            busy.append(_metrics(session)["TaskDuration"])
+            sent = sum(sizes)
+    shown = {"cell": cell, "all charts": charts, "the page's own CPU seconds": busy}
+    print("\nfirst view of 50 epochs:", {name: [round(each, 2) for each in values] for name, values in shown.items()})
+    print(f"{len(sizes)} answers, {sent:,} bytes")
+    # Wall time is the machine's matter, and printed; these are the page's.
+    assert sent < 2_000_000
+    assert len(sizes) < 60
+    assert all(first < last for first, last in zip(cell, charts, strict=True))
+
+
+def test_a_page_that_stays_open_with_twenty_running_jobs_grows_in_nothing(
+    quiet: tuple[LocalStack, Dartboard, WorkerApi], browser: Browser, tmp_path: Path
+) -> None:
+    stack, dartboard, api = quiet
+    searches = [PretendedSearch(dartboard, api, n, tmp_path, epochs=1000) for n in range(RUNNING)]
+    with opened(browser, stack.url) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        session = page.context.new_cdp_session(page)
+        session.send("Performance.enable")
+        go(page, "jobs", "#connection[data-state=live]")
+        page.get_by_role("row", name="running").nth(RUNNING - 1).wait_for()
+        _move(page, searches, 10.0)
+        before, requests = _size(session), len(asked)
+        steps = _move(page, searches, 60 * MINUTES)
+        after = _size(session)
+        print(f"\n{steps} rounds of {RUNNING} jobs: {before} -> {after}, requests {asked[requests:]}")
+        assert asked[requests:] == []
+        assert after["Nodes"] <= before["Nodes"] + 50
+        assert after["JSEventListeners"] <= before["JSEventListeners"] + 5
+        assert after["JSHeapUsedSize"] < before["JSHeapUsedSize"] + 1_000_000
+
+
+def _move(page: Page, searches: list[PretendedSearch], seconds: float) -> int:
+    """Every search does a step about once a second, and each in its turn ends an epoch. How often they did."""
+    rounds, until = 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        for search in searches:
+            search.step(rounds + 1)
+        searches[rounds % len(searches)].end_epoch()
+        rounds += 1
+        # The browser's events are taken in only while it is waited for.
+        page.wait_for_timeout(1000)
+    return rounds
+
+
+def _size(session: CDPSession) -> dict[str, int]:
+    session.send("HeapProfiler.collectGarbage")
+    metrics = _metrics(session)
+    return {name: int(metrics[name]) for name in ("JSHeapUsedSize", "Nodes", "JSEventListeners")}
+
+
+def _metrics(session: CDPSession) -> dict[str, float]:
+    return {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
