@@ -7,13 +7,16 @@ import pytest
 from client.benchmarks.chaos import Outcome, run
 
 SEARCHES, EPOCHS = 12, 6
+MINUTES = 0.6  # a fast machine does it twice: time for a kill of each kind, 6 s apart at most
 
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
     seed = random.randrange(1_000_000)
     # Shown with a failure: `dartboard bench chaos --seed` draws the same kills again.
-    outcome = run(seed=seed, searches=SEARCHES, epochs=EPOCHS, say=lambda line: print(line, flush=True))
+    outcome = run(
+        seed=seed, searches=SEARCHES, epochs=EPOCHS, minutes=MINUTES, say=lambda line: print(line, flush=True)
+    )
     print(outcome.as_json())
     return outcome
 
@@ -22,16 +25,15 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 def test_every_part_of_the_service_was_killed(outcome: Outcome) -> None:
-    assert sum(outcome.kills.values()) >= 5
     assert all(outcome.kills.values()), outcome
 
 
 def test_every_search_succeeds(outcome: Outcome) -> None:
-    assert (outcome.jobs, outcome.succeeded) == (SEARCHES, SEARCHES), outcome
+    assert outcome.succeeded == outcome.jobs >= SEARCHES, outcome
 
 
 def test_every_epoch_is_stored_once(outcome: Outcome) -> None:
-    assert outcome.epochs_stored == outcome.epochs_expected == SEARCHES * EPOCHS
+    assert outcome.epochs_stored == outcome.epochs_expected == outcome.jobs * EPOCHS
     assert outcome.duplicates == 0, outcome
 
 
@@ -42,4 +44,4 @@ def test_alphas_are_those_of_undisturbed_runs_bit_for_bit(outcome: Outcome) -> N
 def test_watchers_that_come_back_by_id_saw_every_event_once_and_in_order(outcome: Outcome) -> None:
     lost = (outcome.events_missed, outcome.events_doubled, outcome.events_out_of_order, outcome.events_unknown)
     assert lost == (0, 0, 0, 0), outcome
-    assert outcome.watchers_connected > SEARCHES, "no watcher ever had to come back"
+    assert outcome.watchers_connected > outcome.jobs, "no watcher ever had to come back"

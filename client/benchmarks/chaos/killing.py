@@ -27,10 +27,11 @@ class Kill:
 
 
 def sequence(seed: int, kinds: Sequence[str], *, shortest: float, longest: float) -> Iterator[Kill]:
-    """The kills that the seed stands for, without end. Pauses in seconds."""
+    """The kills that the seed stands for, without end: each kind once in a round of all. Pauses in seconds."""
     draw = random.Random(seed)  # noqa: S311 - no secret is drawn
     while True:
-        yield Kill(draw.uniform(shortest, longest), draw.choice(kinds), draw.random())
+        for kind in draw.sample(kinds, len(kinds)):
+            yield Kill(draw.uniform(shortest, longest), kind, draw.random())
 
 
 class Killer:
