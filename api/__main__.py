@@ -10,6 +10,7 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.app import create_app
+from api.connections import Connection, allow_many
 from api.database import Database
 from api.keys.service import KeyService
 from api.logs import configure
@@ -30,10 +31,12 @@ def main() -> int:
             print(f"refusing to listen on {arguments.host}: {problem}", file=sys.stderr)
             return 2
     configure()
+    allow_many()
     uvicorn.run(
         create_app(settings),
         host=arguments.host,
         port=arguments.port,
+        http=Connection,
         log_level="warning",
         # Open event streams must not hold up a stop: their readers come back by the last id.
         timeout_graceful_shutdown=2,

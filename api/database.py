@@ -23,8 +23,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = create_async_engine(
             url,
-            pool_size=10,
-            max_overflow=20,
+            # None beyond: those would be made anew, with a login, for every use in a rush.
+            pool_size=20,
+            max_overflow=0,
             pool_timeout=10,
             # A connection that a restarted server has closed is replaced, not handed out.
             pool_pre_ping=True,

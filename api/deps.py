@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
@@ -30,20 +30,21 @@ from api.wakeups import Wakeups
 
 
 def _service(name: str) -> Any:
-    def get(request: Request) -> Any:
+    # Asynchronous, like all here: FastAPI would send plain functions to a thread, each of them in every request.
+    async def get(request: Request) -> Any:
         return getattr(request.app.state, name)
 
-    getter: Callable[[Request], Any] = get
+    getter: Callable[[Request], Awaitable[Any]] = get
     return Depends(getter)
 
 
-def _attempt_token(x_attempt_token: Annotated[str | None, Header(max_length=200)] = None) -> str:
+async def _attempt_token(x_attempt_token: Annotated[str | None, Header(max_length=200)] = None) -> str:
     if not x_attempt_token:
         raise ProblemError(401, "send the attempt's token as `X-Attempt-Token`")
     return x_attempt_token
 
 
-def _caller() -> Principal:
+async def _caller() -> Principal:
     return current() or LOCAL
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 
 from api.database import Database
-from api.events.log import CHANNEL
-from api.models import Event, Job
+from api.events.log import CHANNEL, ENDED_CHANNEL
+from api.keys.principal import Principal, current
+from api.models import BrowserSession, Event, Job, Key
 from api.schemas.jobs import Status
 
 _ACTIVE = [status for status in Status if not status.ended]
@@ -24,10 +26,11 @@ _BATCH = 500
 # A reader this many events behind is not reading: it is cut off and comes back by its last id.
 _LONGEST_QUEUE = 1000
 _SILENCE_SECONDS = 10.0
+_LONGEST_SECONDS = 86_400.0
 
 
 class SlowReaderError(Exception):
-    """The reader fell too far behind; it must reconnect with the last id it saw."""
+    """The reader fell too far behind, has gone, or may not read any more; it must reconnect with the last id it saw."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,12 @@ News = Event | Gone | Stirred
 class Subscription:
     """One reader's queue of what is new about the jobs it follows, oldest first."""
 
-    def __init__(self) -> None:
+    def __init__(self, holder: Principal | None, cut: Callable[[], None]) -> None:
+        """holder: by whose key or session it was opened. cut: breaks the connection, also while it is written to."""
         self.jobs: set[UUID] = set()
+        names = () if holder is None else (holder.key_id, holder.session_id)
+        self.holders = {name for name in names if name is not None}
+        self._cut = cut
         self._news: asyncio.Queue[News] = asyncio.Queue(_LONGEST_QUEUE)
         self._stirred: set[Stirred] = set()
         self._dropped = False
@@ -61,7 +68,15 @@ class Subscription:
         try:
             self._news.put_nowait(news)
         except asyncio.QueueFull:
+            self.close()
+
+    def close(self) -> None:
+        """End it now: who is stuck in sending is torn away, who waits is woken."""
+        if not self._dropped:
             self._dropped = True
+            if not self._news.full():
+                self._news.put_nowait(Stirred(None))
+            self._cut()
 
     def stir(self, job_id: UUID | None) -> None:
         """Tell of a job that is not followed, once until that is read."""
@@ -72,12 +87,28 @@ class Subscription:
 
     async def next(self) -> News:
         """Wait for the next. Raises SlowReaderError when some were lost."""
-        if self._dropped:
-            raise SlowReaderError
+        self.check()
         news = await self._news.get()
+        self.check()
         if isinstance(news, Stirred):
             self._stirred.discard(news)
         return news
+
+    async def all(self, seconds: float) -> list[News]:
+        """Wait for the next, and take all that is there by then; none when the time is over."""
+        try:
+            async with asyncio.timeout(seconds):
+                found = [await self.next()]
+        except TimeoutError:
+            return []
+        while not self._news.empty():
+            found.append(await self.next())
+        return found
+
+    def check(self) -> None:
+        """Raises SlowReaderError when there is no use in going on."""
+        if self._dropped:
+            raise SlowReaderError
 
 
 @dataclass
@@ -97,6 +128,7 @@ class EventHub:
         self._dsn = url.render_as_string(hide_password=False)
         self._channels: dict[UUID, _Channel] = {}
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
+        self._open: set[Subscription] = set()
         self._overhearing: set[Subscription] = set()
 
     @contextmanager
@@ -113,12 +145,18 @@ class EventHub:
                 del self._waiting[job_id]
 
     @asynccontextmanager
-    async def subscribe(self, *job_ids: UUID, overhear: bool = False) -> AsyncIterator[Subscription]:
+    async def subscribe(
+        self, *job_ids: UUID, overhear: bool = False, cut: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[Subscription]:
         """Events of these jobs that are stored from now on, and perhaps some that were stored just before.
 
         Subscribe first and read what is stored after: nothing falls in between. overhear: be told when other jobs stir.
+        It is closed when the key or the browser session ends with which the request in work came.
         """
-        subscription = Subscription()
+        holder = current()
+        subscription = Subscription(holder, cut)
+        over = asyncio.get_running_loop().call_later(_seconds_left(holder), subscription.close)
+        self._open.add(subscription)
         try:
             if overhear:
                 self._overhearing.add(subscription)
@@ -126,6 +164,8 @@ class EventHub:
                 await self.join(subscription, job_id)
             yield subscription
         finally:
+            over.cancel()
+            self._open.discard(subscription)
             self._overhearing.discard(subscription)
             for job_id in list(subscription.jobs):
                 self.leave(subscription, job_id)
@@ -197,20 +237,43 @@ class EventHub:
     async def _listen(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
+            await connection.execute(f"LISTEN {ENDED_CHANNEL}")
+            loop = asyncio.get_running_loop()
             while True:
-                # What was committed while nobody listened has no notification any more. And a silent connection
-                # may be a dead one: asking finds out.
+                # What was committed while nobody listened has no notification any more, nor has a key that was revoked
+                # before its stream was there. And a silent connection may be a dead one: asking finds out.
                 await connection.execute("select 1")
                 for job_id in {*self._channels, *self._waiting}:
                     await self._serve(job_id)
                 for listener in self._overhearing:
                     listener.stir(None)
-                while True:
+                await self._end_without_access()
+                checked = loop.time()
+                while loop.time() - checked < _SILENCE_SECONDS:
                     # Those that came along with another answer first: they make no more noise on the wire.
                     async for notification in connection.notifies(timeout=0):
-                        await self._serve(UUID(notification.payload))
+                        if notification.channel == ENDED_CHANNEL:
+                            self._end({UUID(notification.payload)})
+                        else:
+                            await self._serve(UUID(notification.payload))
                     if not await _readable(connection.fileno(), _SILENCE_SECONDS):
                         break
+
+    async def _end_without_access(self) -> None:
+        """End the streams of keys and sessions that have ended while nobody listened."""
+        held = {holder for reader in self._open for holder in reader.holders}
+        if not held:
+            return
+        keys = select(Key.id).where(Key.id.in_(held), Key.revoked_at.is_(None))
+        sessions = select(BrowserSession.id).where(BrowserSession.id.in_(held), BrowserSession.expires_at > func.now())
+        async with self._database.transaction() as session:
+            good = {*await session.scalars(keys), *await session.scalars(sessions)}
+        self._end(held - good)
+
+    def _end(self, holders: set[UUID]) -> None:
+        for reader in tuple(self._open):
+            if reader.holders & holders:
+                reader.close()
 
     async def _serve(self, job_id: UUID) -> None:
         for noticed in self._waiting.get(job_id, ()):
@@ -232,6 +295,13 @@ class EventHub:
                 for reader in channel.readers:
                     reader.push(Gone(job_id))
             return
+
+
+def _seconds_left(holder: Principal | None) -> float:
+    """Until the browser's session ends that a stream was opened with; without one, until the reader comes back."""
+    if holder is None or holder.expires_at is None:
+        return _LONGEST_SECONDS
+    return max(0.0, (holder.expires_at - datetime.now(UTC)).total_seconds())
 
 
 async def _readable(descriptor: int, seconds: float) -> bool:

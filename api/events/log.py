@@ -11,18 +11,29 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.models import Event, Job
 
 CHANNEL = "dartboard_events"
+# Ids of keys and browser sessions that are good no longer.
+ENDED_CHANNEL = "dartboard_access_ended"
 
 
 async def append(session: AsyncSession, job: Job, kind: str, data: dict[str, Any]) -> None:
     """Add one event in the caller's transaction, which must hold the job row's lock.
 
-    The notification carries the id alone and leaves with the commit; Postgres folds equal ones into one.
+    The notification carries the id alone and leaves with the commit.
     """
     job.last_sequence += 1
     session.add(Event(job_id=job.id, sequence=job.last_sequence, kind=kind, data=data))
-    await notify(session, job.id)
+    # Once is enough, and lets the rows of many events go in together.
+    told: set[UUID] = session.info.setdefault("told", set())
+    if job.id not in told:
+        told.add(job.id)
+        await notify(session, job.id)
 
 
 async def notify(session: AsyncSession, job_id: UUID) -> None:
     """Tell the hubs of all API processes, when the transaction commits, to look at this job."""
     await session.execute(select(func.pg_notify(CHANNEL, str(job_id))))
+
+
+async def notify_ended(session: AsyncSession, holder_id: UUID) -> None:
+    """Tell them to end the streams that were opened by this key or browser session."""
+    await session.execute(select(func.pg_notify(ENDED_CHANNEL, str(holder_id))))

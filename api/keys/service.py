@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 from uuid_utils.compat import uuid7
 
 from api.database import Database
+from api.events.log import notify_ended
 from api.keys.secret import lookup_of, new_secret, same
 from api.models import Key
 from api.problems import not_found
@@ -85,6 +86,7 @@ class KeyService:
                 raise not_found("key", key_id)
             if key.revoked_at is None:
                 key.revoked_at = func.now()
+                await notify_ended(session, key_id)
 
     async def has_admin(self) -> bool:
         """Whether anybody could manage the service."""

@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select
 from uuid_utils.compat import uuid7
 
 from api.database import Database
+from api.events.log import notify_ended
 from api.keys.secret import hash_of
 from api.models import BrowserSession, Key
 
@@ -60,3 +61,4 @@ class SessionService:
         """End it."""
         async with self._database.transaction() as session:
             await session.execute(delete(BrowserSession).where(BrowserSession.id == session_id))
+            await notify_ended(session, session_id)

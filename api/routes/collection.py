@@ -3,15 +3,13 @@
 Annotations are evaluated here, not postponed: FastAPI has to see the types that `job_router` makes for itself.
 """
 
-from collections.abc import AsyncIterator
 from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.deps import Hub, Jobs, Reading
-from api.events.stream import follow
+from api.events.stream import STREAM_ANSWERS, EventStream
 from api.jobs.service import Filters, JobService
 from api.keys.principal import scoped
 from api.models import Audit, Job, Key, Upload
@@ -27,7 +25,7 @@ _IdempotencyKey = Annotated[
 ]
 
 
-def _scoped_key(key: _IdempotencyKey = None) -> str | None:
+async def _scoped_key(key: _IdempotencyKey = None) -> str | None:
     return scoped(key)
 
 
@@ -125,17 +123,17 @@ def job_router(kind: JobKind) -> APIRouter:
     @router.get(
         "/{job_id}/events",
         operation_id=f"stream_{kind}_events",
-        response_class=EventSourceResponse,
-        responses=documented(404),
+        status_code=200,
+        response_class=EventStream,
+        responses=STREAM_ANSWERS | documented(404),
     )
     async def stream_events(
         job: Found,
         hub: Hub,
         after: Annotated[Sequence, Query(description="the last sequence already known")] = 0,
         last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
-    ) -> AsyncIterator[ServerSentEvent]:
+    ) -> EventStream:
         """Its events, live: `status`, `epoch`, `step`, `log`, `checkpoint`, and `end` when it has ended."""
-        async for event in follow(hub, job.id, after if last_event_id is None else last_event_id):
-            yield event
+        return EventStream(hub, job, after if last_event_id is None else last_event_id)
 
     return router

@@ -338,3 +338,23 @@ def _print_steps(result: dict[str, Any], versions: Sequence[str]) -> None:
             f"{result['speedup']:.2f} times as fast, {result['memory_ratio']:.2f} of the memory, "
             f"{result['ops_ratio']:.2f} of the operations"
         )
+
+
+@app.command()
+def watchers(
+    streams: Annotated[int, typer.Option(min=1, help="Event streams of one job, all open at the same time.")] = 1000,
+    events: Annotated[int, typer.Option(min=1, help="Epochs that are reported.")] = 20,
+    pause: Annotated[float, typer.Option(min=0, help="Seconds before each.")] = 1.0,
+    data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """How long a new event takes to all the streams that one API process serves. Starts a service of its own."""
+    from client.benchmarks.watchers import measure
+    from client.output import console, print_json, remarks
+
+    result = measure(streams=streams, events=events, pause=pause, data=data, say=remarks.print)
+    if json:
+        print_json(result)
+        return
+    for name, value in result.items():
+        console.print(f"{name}: {value}")

@@ -1,7 +1,14 @@
+import asyncio
+import re
+import socket
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
+from api.schemas.worker import LogReport, Release
+from client.benchmarks.stream_readers import read
 from client.following import Event
+from client.worker_api import SupersededError
 
 
 def _follow(bench: Any, job: Any, after: int = 0) -> tuple[threading.Thread, list[Event]]:
@@ -70,3 +77,67 @@ def test_the_stream_of_a_deleted_job_ends(bench: Any) -> None:
     for thread, _ in watchers:
         thread.join(timeout=20)
         assert not thread.is_alive()
+
+
+def test_fifty_watchers_of_one_job_get_every_event_once_and_in_order(bench: Any, service: Any) -> None:
+    place, results = urlsplit(service.url), []
+    job = bench.submit()
+
+    def watch() -> None:
+        results.append(asyncio.run(read(str(place.hostname), place.port or 0, job.links["events"], 50)))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    training = bench.claim()
+    for epoch in (1, 2, 3):
+        training.report(epoch)
+    training.finish()
+    watching.join(timeout=30)
+    told = results[0]
+    assert (told["refused"], told["incomplete"], told["events"]) == (0, 0, 9)
+
+
+def _reported(bench: Any, lines: int, length: int) -> None:
+    """Log lines in one report of an attempt of their own; again where a busy machine lets its lease run out."""
+    line = {"time": "2026-01-01T00:00:00Z", "message": "x" * length}
+    while True:
+        attempt = bench.claim().attempt
+        try:
+            attempt.report_logs(LogReport.model_validate({"n": 1, "lines": [line] * lines}))
+            attempt.release(Release(n=2, reason="shutdown"))
+            return
+        except SupersededError:
+            continue
+
+
+def test_a_watcher_that_does_not_read_is_cut_off_and_misses_nothing_when_it_comes_back(
+    bench: Any, service: Any
+) -> None:
+    job = bench.submit(max_attempts=100)
+    place = urlsplit(service.url)
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(20)
+        slow.connect((place.hostname, place.port))
+        slow.sendall(f"GET {job.links['events']} HTTP/1.1\r\nHost: {place.hostname}\r\n\r\n".encode())
+        first = slow.recv(200)
+        for lines, length in [(70, 50_000)] * 4 + [(1000, 1)] * 2:
+            # More than the buffers of both ends take, then more than may wait for a reader.
+            _reported(bench, lines, length)
+        kept = first + _read_to_its_end(slow)
+    assert b"event: end" not in kept
+    last = int(re.findall(rb"\nid: (\d+)\n\n", kept)[-1])
+    bench.dartboard.cancel(job.id)
+    rest = [event.sequence for event in bench.dartboard.follow(job, after=last)]
+    assert rest == [*range(last + 1, rest[-1] + 1), rest[-1]]
+    assert rest[-1] - last > 2000
+
+
+def _read_to_its_end(connection: socket.socket) -> bytes:
+    kept = b""
+    try:
+        while block := connection.recv(1 << 20):
+            kept += block
+    except ConnectionResetError:
+        pass
+    return kept

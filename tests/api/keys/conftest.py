@@ -95,3 +95,14 @@ def submitted(http: httpx.Client, **fields: Any) -> JobOut:
     answer = http.post("/searches", json={"dataset": "digits", "pool": "nobody", **fields})
     assert answer.status_code == 201, answer.text
     return JobOut.model_validate_json(answer.content)
+
+
+def read_to_its_end(pieces: Iterator[str]) -> str:
+    """All that still comes of an event stream, ended or broken off by the service."""
+    text = ""
+    try:
+        for piece in pieces:
+            text += piece
+    except (httpx.RemoteProtocolError, httpx.ReadError):
+        pass
+    return text

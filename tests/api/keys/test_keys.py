@@ -19,7 +19,7 @@ from client.sdk import Dartboard
 from client.worker_api import RefusedError, WorkerApi
 
 from ..conftest import Service
-from .conftest import Guarded, Person, made_on_the_server, submitted
+from .conftest import Guarded, Person, made_on_the_server, read_to_its_end, submitted
 
 
 def plain(database_url: str) -> str:
@@ -99,6 +99,19 @@ def test_a_revoked_key_is_refused_at_once(guarded: Guarded, admin: httpx.Client)
     assert "revoked" in refused.json()["detail"]
     assert admin.get(f"/keys/{made.id}").json()["revoked_at"]
     assert admin.delete(f"/keys/{made.id}").status_code == 204
+
+
+def test_a_revoked_keys_event_streams_end(guarded: Guarded, admin: httpx.Client, person: Person) -> None:
+    job, made, other = submitted(person("user")), guarded.make("viewer"), person("viewer")
+    path = f"/searches/{job.id}/events"
+    with guarded.http(made.key) as http, http.stream("GET", path) as stream, other.stream("GET", path) as kept:
+        pieces, others = stream.iter_text(), kept.iter_text()
+        assert "queued" in next(pieces) and "queued" in next(others)  # noqa: PT018 - both are open
+        admin.delete(f"/keys/{made.id}")
+        assert "event: end" not in read_to_its_end(pieces)
+        assert http.get(path).status_code == 401
+        admin.post(f"/searches/{job.id}/cancel")
+        assert "event: end" in read_to_its_end(others)
 
 
 def test_revoking_a_key_that_is_not_there_is_404(admin: httpx.Client) -> None:

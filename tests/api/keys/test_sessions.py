@@ -6,7 +6,7 @@ import httpx
 import psycopg
 import pytest
 
-from .conftest import Guarded, Person, submitted
+from .conftest import Guarded, Person, read_to_its_end, submitted
 from .test_keys import plain
 
 COOKIE = "dartboard_session"
@@ -74,6 +74,15 @@ def test_revoking_the_key_ends_its_sessions(guarded: Guarded, admin: httpx.Clien
         assert http.get("/jobs").status_code == 200
         admin.delete(f"/keys/{made.id}")
         assert http.get("/jobs").status_code == 401
+
+
+def test_logging_out_ends_the_sessions_streams(guarded: Guarded, person: Person) -> None:
+    job = submitted(person("user"))
+    with logged_in(guarded) as http, http.stream("GET", f"/searches/{job.id}/events") as stream:
+        pieces = stream.iter_text()
+        assert "queued" in next(pieces)
+        assert http.delete("/session", headers={"Origin": guarded.url}).status_code == 204
+        assert "event: end" not in read_to_its_end(pieces)
 
 
 def test_a_session_that_has_run_out_is_refused(guarded: Guarded) -> None:
