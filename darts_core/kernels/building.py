@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import platform
+import uuid
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -52,14 +53,13 @@ def available() -> bool:
 def _built() -> Path:
     """The compiled library, from the cache where it is there already."""
     sources = sorted(_SOURCES.iterdir())
-    name = f"dartboard_{_key(sources)}"
-    folder = _cache() / name
-    library, done = folder / f"{name}.so", folder / "done"
+    folder = _cache() / f"dartboard_{_key(sources)}"
+    library = folder / "kernels.so"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else")
     with _alone(folder / "building"):
-        if not done.exists():
+        if not library.exists():
             with _quiet(logging.getLogger("torch.utils.cpp_extension")):
                 from torch.utils.cpp_extension import load  # which looks for CUDA as soon as it is imported
 
@@ -68,13 +68,13 @@ def _built() -> Path:
             (folder / "lock").unlink(missing_ok=True)
             with _quiet(logging.getLogger("torch.utils.cpp_extension")):
                 load(
-                    name,
+                    name := f"kernels_{uuid.uuid4().hex}",  # a name that failed before is not found again
                     [str(source) for source in sources if source.suffix == ".cpp"],
                     extra_cflags=list(_FLAGS),
                     build_directory=str(folder),
                     is_python_module=False,
                 )
-            done.touch()
+            (folder / f"{name}.so").rename(library)
     return library
 
 

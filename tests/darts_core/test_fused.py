@@ -169,14 +169,17 @@ def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], coun
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("training", [True, False])
-def test_float32_is_no_farther_from_the_truth_than_twice_the_plain_network(training: bool) -> None:
+@pytest.mark.parametrize("size", [(16, 16), (32, 32), (24, 40)])  # every way in which rows fill vectors
+def test_float32_is_no_farther_from_the_truth_than_twice_the_plain_network(
+    training: bool, size: tuple[int, int]
+) -> None:
     plain, fused = twins(channels=8)
-    truth = seen(plain.train(training), batch_of((16, 16), 8))
+    truth = seen(plain.train(training), batch_of(size, 8))
     for network in (plain, fused):
         network.load_state_dict(twins(channels=8)[0].state_dict())
     errors = []
     for network in (plain, fused):
-        found = seen(network.float().train(training), batch_of((16, 16), 8))
+        found = seen(network.float().train(training), batch_of(size, 8))
         errors.append({name: float((found[name] - truth[name]).double().norm()) for name in truth})
     plain_errors, fused_errors = errors
     for part in ("logits", "gradient of normal", "gradient of reduce"):

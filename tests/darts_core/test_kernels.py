@@ -23,6 +23,19 @@ def test_without_a_compiler_torch_goes_on_alone_and_the_log_says_why_once(
     assert "torch's own operations" in caplog.text
 
 
+@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+def test_compiler_that_comes_later_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "sources" / "empty.cpp"
+    source.parent.mkdir()
+    source.write_text('extern "C" int nothing() { return 0; }')
+    monkeypatch.setattr(building, "_SOURCES", source.parent)
+    monkeypatch.setenv(building.SWITCH, str(tmp_path / "cache"))
+    with monkeypatch.context() as without:
+        without.setenv("CXX", "/nowhere/c++")
+        assert not building.available.__wrapped__()
+    assert building.available.__wrapped__()
+
+
 def test_kernels_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(building.SWITCH, "off")
     assert not building.available.__wrapped__()
