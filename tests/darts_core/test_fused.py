@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -169,25 +170,28 @@ def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], coun
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("size", [(16, 16), (32, 32), (24, 40)])  # every way in which rows fill vectors
+@pytest.mark.parametrize("size", [(32, 32), (24, 40)])  # halved twice: every way in which rows fill vectors
 def test_float32_is_no_farther_from_the_truth_than_twice_the_plain_network(
     training: bool, size: tuple[int, int]
 ) -> None:
-    plain, fused = twins(channels=8)
-    truth = seen(plain.train(training), batch_of(size, 8))
-    for network in (plain, fused):
-        network.load_state_dict(twins(channels=8)[0].state_dict())
-    errors = []
-    for network in (plain, fused):
-        found = seen(network.float().train(training), batch_of(size, 8))
-        errors.append({name: float((found[name] - truth[name]).double().norm()) for name in truth})
-    plain_errors, fused_errors = errors
-    for part in ("logits", "gradient of normal", "gradient of reduce"):
-        assert fused_errors[part] <= 2 * plain_errors[part], part
-    for part in ("gradient of cells", "running_mean", "running_var"):
-        names = [name for name in truth if part in name]
-        relative = [sum((found[name] / float(truth[name].norm() or 1)) ** 2 for name in names) for found in errors]
-        assert relative[1] <= 2**2 * relative[0], part
+    squares: list[dict[str, float]] = [defaultdict(float), defaultdict(float)]  # a single batch's errors are luck
+    for seed in range(3):
+        twin, *networks = twins(channels=8)[0], *twins(channels=8)
+        batch = batch_of(size, 4, seed)
+        truth = seen(twin.train(training), batch)
+        for network, found in zip(networks, squares, strict=True):
+            ours = seen(network.float().train(training), batch)
+            for name in (name for name in truth if "num_batches" not in name):
+                scale = float(truth[name].norm()) if "cells" in name else 1.0
+                found[part_of(name)] += (float((ours[name] - truth[name]).double().norm()) / (scale or 1.0)) ** 2
+    plain, fused = squares
+    assert plain.keys() == fused.keys()
+    assert {part: fused[part] / plain[part] for part in plain if fused[part] > 2**2 * plain[part]} == {}
+
+
+def part_of(name: str) -> str:
+    """What is compared together, of tensors that are too many to be compared one by one."""
+    return name if "cells" not in name else "gradient of cells" if "gradient" in name else name.rsplit(".")[-1]
 
 
 def test_frozen_batchnorm_in_a_network_in_training_uses_its_running_statistics() -> None:

@@ -21,7 +21,7 @@ template <class T>
 T* room(long size) {
   thread_local std::unique_ptr<T[]> numbers;
   thread_local long has = 0;
-  if (has < size + lanes<T>) numbers.reset(new T[has = size + lanes<T>]);
+  if (has < size) numbers.reset(new T[(has = size) + 64 / sizeof(T)]);
   const auto place = reinterpret_cast<uintptr_t>(numbers.get());
   return reinterpret_cast<T*>((place + 63) / 64 * 64);
 }

@@ -36,8 +36,9 @@ class TorchPools:
             out.addcmul_(map_.unsqueeze(1), coefficients[:, place, :, None, None])
 
     def mix_products(self, g: Tensor, pooled: Pooled) -> Tensor:
-        products = torch.einsum("nechw,npchw->nepc", g, pooled.maps)
-        return products.sum(0, dtype=torch.float64)
+        # Not as matrix products, which add so many numbers of both signs one after the other.
+        products = [(g * pooled.maps[:, p : p + 1]).sum((-1, -2)) for p in range(pooled.maps.shape[1])]
+        return torch.stack(products, 2).sum(0, dtype=torch.float64)
 
     def pool_backward(
         self,
