@@ -25,7 +25,7 @@ _SENT = re.compile(rb'"sent_at": ?([0-9.]+)')
 
 
 class Reader(asyncio.Protocol):
-    """One stream. `seen` are the sequences in the order of their arrival."""
+    """One stream. `seen` are the sequences in the order of their arrival; `whole`: its end came, too."""
 
     def __init__(self, request: bytes, delays: dict[int, list[float]]) -> None:
         self._request, self._delays = request, delays
@@ -34,6 +34,7 @@ class Reader(asyncio.Protocol):
         self.ended: asyncio.Future[None] = loop.create_future()
         self.status = 0
         self.seen: list[int] = []
+        self.whole = False
         self._rest = b""
         self._parser = httptools.HttpResponseParser(self)
 
@@ -55,8 +56,11 @@ class Reader(asyncio.Protocol):
         *events, self._rest = (self._rest + body).split(b"\n\n")
         for event in events:
             found = _ID.search(event)
-            if found is None or event.startswith(b"event: end"):
-                continue  # a comment, or the end, which repeats the last id
+            if event.startswith(b"event: end"):
+                self.whole = True
+                continue  # it repeats the last id
+            if found is None:
+                continue  # a comment
             sequence = int(found.group(1))
             self.seen.append(sequence)
             if sent := _SENT.search(event):
@@ -93,6 +97,9 @@ async def read(host: str, port: int, path: str, streams: int) -> dict[str, Any]:
     return {
         "opening_seconds": opening,
         "refused": sum(reader.status != 200 for reader in readers),
+        # A client comes back by its last id; these readers do not.
+        "broken_off": sum(not reader.whole for reader in readers),
+        "with_gaps": sum(reader.seen != whole[: len(reader.seen)] for reader in readers),
         "incomplete": sum(reader.seen != whole for reader in readers),
         "events": longest,
         "delays": delays,

@@ -51,7 +51,8 @@ def measure(
             cpu = api.cpu_times()
         told = _answer(readers)
     if told["refused"] or told["incomplete"]:
-        raise RuntimeError(f"{told['refused']} streams were refused, {told['incomplete']} are not what was reported")
+        counts = {name: told[name] for name in ("refused", "broken_off", "with_gaps", "incomplete")}
+        raise RuntimeError(f"not every stream had every event once and in order: {counts}")
     delays = list(told["delays"].values())
     each = sorted(delay for event in delays for delay in event)
     return {
