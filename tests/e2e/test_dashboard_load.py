@@ -74,7 +74,7 @@ def test_the_first_view_of_fifty_epochs_is_there_at_once(
     # Wall time is the machine's matter, and printed; these are the page's.
     assert sent < 2_000_000
     assert len(sizes) < 60
-    assert all(first < last for first, last in zip(cell, charts, strict=True))
+    assert min(cell) < min(charts)
 
 
 def test_a_page_that_stays_open_with_twenty_running_jobs_grows_in_nothing(

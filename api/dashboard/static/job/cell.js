@@ -16,6 +16,7 @@ export class Cell {
     this.pictures = new Map();
     this.asked = null;
     this.timer = null;
+    this.shown = new Promise((resolve) => (this.tellShown = resolve));
     this.picture = el("div", { class: "pictures" }, el("p", { class: "muted" }, "The cell appears when the first epoch has ended."));
     this.slider = el("input", { type: "range", min: 1, max: 1, value: 1, disabled: true, "aria-label": "Epoch" });
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
@@ -72,6 +73,8 @@ export class Cell {
       images.forEach((image, index) => (image.alt = told[index]));
       this.picture.dataset.epoch = epoch;
       fill(this.picture, ...images);
+      // Two frames later they are on the screen.
+      requestAnimationFrame(() => requestAnimationFrame(this.tellShown));
       fill(this.words, ...told.map((each) => el("p", {}, each)));
       this.link(epoch);
       this.ahead(epoch + 1);

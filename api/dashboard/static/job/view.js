@@ -1,3 +1,4 @@
+import { startAfter } from "../lib/charts.js";
 import { batched, el, fill, say } from "../lib/dom.js";
 import { get } from "../lib/http.js";
 import { apply, title } from "../lib/jobs.js";
@@ -36,6 +37,7 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const search = job.kind === "search";
   const header = new Header(state, signal, { changed: replaced, follow: live });
   const cell = search ? new Cell(state, signal, look) : null;
+  if (cell && job.metrics) startAfter(cell.shown);
   const curves = job.kind === "score" ? null : new Curves(signal, look);
   const decided = search ? new Decided(signal, look) : null;
   const alphas = search ? new Alphas(state, signal, look) : null;

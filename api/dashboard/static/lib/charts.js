@@ -1,11 +1,24 @@
 /** plotly, fetched when the first chart wants it, and the few kinds of chart that the views need. */
 
 let loading = null;
+let before = Promise.resolve();
 
-function plotly() {
+/** Start plotly, which holds the page up for a moment, only when this is there, or has taken too long. */
+export function startAfter(shown, patience = 1500) {
+  before = Promise.race([shown, new Promise((resolve) => setTimeout(resolve, patience))]);
+}
+
+async function plotly() {
+  const source = document.querySelector("meta[name=charts]").content;
+  if (loading === null && !document.querySelector("link[as=script]")) {
+    const fetched = document.createElement("link");
+    Object.assign(fetched, { rel: "preload", as: "script", href: source });
+    document.head.append(fetched);
+  }
+  await before;
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = document.querySelector("meta[name=charts]").content;
+    script.src = source;
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => {
       loading = null;
