@@ -26,7 +26,18 @@ _HEARTBEAT_SECONDS: Final = 15.0
 # Whoever takes nothing for so long while something is there to be taken is not reading.
 _SENDING_SECONDS: Final = 30.0
 STREAM_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    200: {
+        "description": "events",
+        "content": {
+            "text/event-stream": {
+                "itemSchema": {
+                    "type": "object",
+                    "required": ["data"],
+                    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+                }
+            }
+        },
+    }
 }
 
 
