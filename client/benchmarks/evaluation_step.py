@@ -6,35 +6,25 @@ augmentation, both passes, clipping, SGD, and the sums that an epoch's loss and 
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from statistics import median
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Any, Final
 
 import torch
 
-from client.benchmarks.machine import dispatched_operations, matrix_product_speed
-from client.benchmarks.memory import Peak
+from client.benchmarks.pairs import VERSIONS, Version, compare, tell_memory
 from client.benchmarks.plain_evaluation import plain_batch, plain_optimizer, plain_step
 from darts_core.configs import EvaluationConfig
 from darts_core.data.feeding import Normaliser
 from darts_core.data.images import ImageData
 from darts_core.data.order import generator
 from darts_core.distributed.group import ALONE
-from darts_core.kernels import building
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import profile
 from darts_core.training.evaluation_step import evaluation_step, weight_optimizer
 from darts_core.training.measuring import Tally
 from darts_core.training.run import DeviceData
-
-Version = Literal["plain", "fused"]
-VERSIONS: Final[tuple[Version, ...]] = ("plain", "fused")
 
 _CLASSES: Final = 10
 _CPU: Final = torch.device("cpu")
@@ -60,54 +50,8 @@ class Shape:
 def measure(
     shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Medians of alternating steps; the peak memory of each version in a process of its own; losses from equal weights.
-
-    gemm_share: what part of the speed of a large matrix product, measured in the same run, the step reaches, if the
-    cells' convolutions and the classifier are what has to be computed, three times.
-    """
-    runs = {version: _Run(shape, version) for version in versions}
-    losses = {version: run.step() or 0.0 for version, run in runs.items()}  # also the first, slow one
-    seconds: dict[str, list[float]] = {version: [] for version in versions}
-    speeds = [matrix_product_speed()]
-    for pair in range(pairs):
-        for version, run in runs.items():
-            start = time.perf_counter()
-            run.step()
-            seconds[version].append(time.perf_counter() - start)
-        speeds.append(matrix_product_speed())
-        say(f"pair {pair + 1}/{pairs}: " + ", ".join(f"{v} {seconds[v][-1]:.3f} s" for v in versions))
-    operations = {version: dispatched_operations(run.step) for version, run in runs.items()}
-    del runs  # the processes that measure memory need theirs
-    memory = {version: _memory(shape, version) for version in versions}
-
-    speed, flops = median(speeds), _flops(shape)
-    result: dict[str, Any] = {
-        "shape": asdict(shape),
-        "threads": torch.get_num_threads(),
-        "kernels": building.available(),
-        "gemm_gflops": speed / 1e9,
-        "step_gflop": flops / 1e9,
-        "seconds": seconds,
-    }
-    for version in versions:
-        middle = median(seconds[version])
-        result |= {
-            f"{version}_seconds": middle,
-            f"{version}_memory": memory[version],
-            f"{version}_ops": operations[version],
-            f"{version}_loss": losses[version],
-            f"{version}_gemm_share": flops / middle / speed,
-        }
-    if set(versions) == set(VERSIONS):
-        ratios = [plain / fused for plain, fused in zip(seconds["plain"], seconds["fused"], strict=True)]
-        result |= {
-            "speedup": median(ratios),
-            "memory_ratio": memory["fused"] / memory["plain"],
-            "ops_ratio": operations["fused"] / operations["plain"],
-            "gemm_share": result["fused_gemm_share"],
-            "loss_difference": abs(losses["fused"] - losses["plain"]),
-        }
-    return result
+    """What `compare` says, if the cells' convolutions and the classifier are what has to be computed, three times."""
+    return compare(_Run, shape, module=__name__, flops=_flops(shape), pairs=pairs, versions=versions, say=say)
 
 
 class _Run:
@@ -184,22 +128,5 @@ def _flops(shape: Shape) -> int:
     return 2 * _PASSES * shape.batch * profile(_config(shape).cell(), network).multiply_adds
 
 
-def _memory(shape: Shape, version: Version) -> int:
-    """Bytes of resident memory that the network and two steps need at most, in a process of their own."""
-    command = [sys.executable, "-m", "client.benchmarks.evaluation_step", version, json.dumps(asdict(shape))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return int(done.stdout.splitlines()[-1])
-
-
-def _measure_memory(version: Version, shape: Shape) -> int:
-    # What torch sets up at its first products and derivatives is none of the network's.
-    _Run(replace(shape, batch=2, channels=2, layers=3), version).step()
-    peak = Peak()
-    run = _Run(shape, version)
-    for _ in range(2):
-        run.step()
-    return peak.bytes()
-
-
 if __name__ == "__main__":
-    sys.stdout.write(f"{_measure_memory(sys.argv[1], Shape(**json.loads(sys.argv[2])))}\n")  # type: ignore[arg-type]
+    tell_memory(_Run, Shape, batch=2, channels=2, layers=3)

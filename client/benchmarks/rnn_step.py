@@ -6,32 +6,22 @@ of retraining with penalties, clipping and SGD.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from statistics import median
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from client.benchmarks.machine import dispatched_operations, matrix_product_speed
-from client.benchmarks.memory import Peak
+from client.benchmarks.pairs import VERSIONS, Version, compare, tell_memory
 from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, Stretch, penalised, recurrent_search_step
 from darts_core.data.order import generator
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
-from darts_core.models.recurrent.kernel_passes import has_kernels
 from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork, RecurrentSearchNetwork
 from darts_core.primitives import RNN_PRIMITIVES
-
-Version = Literal["plain", "fused"]
-VERSIONS: Final[tuple[Version, ...]] = ("plain", "fused")
 
 # Of the presets `ptb`.
 _LR: Final = 20.0
@@ -59,65 +49,20 @@ class Shape:
 def measure(
     shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Medians of alternating steps; memory of each version in a process of its own; losses from the same weights.
-
-    gemm_share: what part of the speed of a large square matrix product, measured in the same run, the whole step
-    reaches, counting the plain step's matrix products for both. ops: operations that torch dispatched, views included.
-    """
-    runs = {version: _Run(shape, plain=version == "plain") for version in versions}
-    losses = {version: run.step() for version, run in runs.items()}  # also the first, slow one
-    seconds: dict[str, list[float]] = {version: [] for version in versions}
-    gemm = [matrix_product_speed()]
-    for pair in range(pairs):
-        for version, run in runs.items():
-            start = time.perf_counter()
-            run.step()
-            seconds[version].append(time.perf_counter() - start)
-        gemm.append(matrix_product_speed())
-        say(f"pair {pair + 1}: " + ", ".join(f"{v} {seconds[v][-1]:.3f} s" for v in versions))
-    ops = {version: dispatched_operations(run.step) for version, run in runs.items()}
-    flops = (runs.get("plain") or _Run(shape, plain=True)).flops()
-    del runs  # the processes that measure memory need it
-    memory = {version: _memory(shape, version) for version in versions}
-
-    peak = median(gemm)
-    result: dict[str, Any] = {
-        "shape": asdict(shape),
-        "threads": torch.get_num_threads(),
-        "kernels": has_kernels(torch.zeros(1)),
-        "gemm_gflops": peak / 1e9,
-        "step_gflop": flops / 1e9,
-        "seconds": seconds,
-    }
-    for version in versions:
-        middle = median(seconds[version])
-        result |= {
-            f"{version}_seconds": middle,
-            f"{version}_tokens_per_second": shape.batch * shape.bptt / middle,
-            f"{version}_memory": memory[version],
-            f"{version}_ops": ops[version],
-            f"{version}_loss": losses[version],
-            f"{version}_gemm_share": flops / middle / peak,
-        }
-    if set(versions) == set(VERSIONS):
-        ratios = [plain / fused for plain, fused in zip(seconds["plain"], seconds["fused"], strict=True)]
-        result |= {
-            "speedup": median(ratios),
-            "memory_ratio": memory["fused"] / memory["plain"],
-            "ops_ratio": ops["fused"] / ops["plain"],
-            "gemm_share": result["fused_gemm_share"],
-            "loss_difference": abs(losses["fused"] - losses["plain"]),
-        }
-    return result
+    """What `compare` says, counting the plain step's matrix products for both; and words a second."""
+    flops = _Run(shape, "plain").flops()
+    found = compare(_Run, shape, module=__name__, flops=flops, pairs=pairs, versions=versions, say=say)
+    speeds = {f"{v}_tokens_per_second": shape.batch * shape.bptt / found[f"{v}_seconds"] for v in versions}
+    return {**found, **speeds}
 
 
 class _Run:
     """A network with its optimiser and a text of random words, which goes on from step to step."""
 
-    def __init__(self, shape: Shape, *, plain: bool) -> None:
+    def __init__(self, shape: Shape, version: Version) -> None:
         self._shape = shape
         torch.manual_seed(0)
-        self._network = self._build(plain).train()
+        self._network = self._build(version == "plain").train()
         weights = list(self._network.parameters())
         self._optimizer = torch.optim.SGD(weights, lr=_LR, weight_decay=5e-7, foreach=True)
         self._architect = None
@@ -208,23 +153,5 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-def _memory(shape: Shape, version: Version) -> int:
-    """Bytes of resident memory that building the network and two steps need, at most at one time."""
-    command = [sys.executable, "-m", "client.benchmarks.rnn_step", version, json.dumps(asdict(shape))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return int(done.stdout.splitlines()[-1])
-
-
-def _measure_memory(version: str, shape: Shape) -> int:
-    # What torch sets up at its first products and derivatives is none of the network's.
-    small = Shape(**{**asdict(shape), "batch": 2, "size": 4, "bptt": 2, "words": 5})
-    _Run(small, plain=version == "plain").step()
-    peak = Peak()
-    run = _Run(shape, plain=version == "plain")
-    for _ in range(2):
-        run.step()
-    return peak.bytes()
-
-
 if __name__ == "__main__":
-    sys.stdout.write(f"{_measure_memory(sys.argv[1], Shape(**json.loads(sys.argv[2])))}\n")
+    tell_memory(_Run, Shape, batch=2, size=4, bptt=2, words=5)

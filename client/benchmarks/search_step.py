@@ -6,32 +6,22 @@ Both have the same weights and see the same batches. What is timed is a whole st
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from statistics import median
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import torch
 
-from client.benchmarks.machine import dispatched_operations, matrix_product_speed
-from client.benchmarks.memory import Peak
+from client.benchmarks.pairs import VERSIONS, Version, compare, tell_memory
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.step import search_step
 from darts_core.data.feeding import Batch
-from darts_core.kernels import building
 from darts_core.models.dilated import DilatedDepthwise
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import search_cost
-
-Version = Literal["plain", "fused"]
-VERSIONS: Final[tuple[Version, ...]] = ("plain", "fused")
 
 _NODES: Final = 4
 _CLASSES: Final = 10
@@ -58,54 +48,8 @@ class Shape:
 def measure(
     shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Medians of alternating steps; the peak memory of each version in a process of its own; losses from equal weights.
-
-    gemm_share: what part of the speed of a large matrix product, measured in the same run, the step reaches, if the
-    plain network's convolutions and linear layers are what has to be computed.
-    """
-    runs = {version: _Run(shape, version) for version in versions}
-    losses = {version: run.step() for version, run in runs.items()}  # also the first, slow one
-    seconds: dict[str, list[float]] = {version: [] for version in versions}
-    speeds = [matrix_product_speed()]
-    for pair in range(pairs):
-        for version, run in runs.items():
-            start = time.perf_counter()
-            run.step()
-            seconds[version].append(time.perf_counter() - start)
-        speeds.append(matrix_product_speed())
-        say(f"pair {pair + 1}/{pairs}: " + ", ".join(f"{v} {seconds[v][-1]:.3f} s" for v in versions))
-    operations = {version: dispatched_operations(run.step) for version, run in runs.items()}
-    del runs  # the processes that measure memory need theirs
-    memory = {version: _memory(shape, version) for version in versions}
-
-    speed, flops = median(speeds), _flops(shape)
-    result: dict[str, Any] = {
-        "shape": asdict(shape),
-        "threads": torch.get_num_threads(),
-        "kernels": building.available(),
-        "gemm_gflops": speed / 1e9,
-        "step_gflop": flops / 1e9,
-        "seconds": seconds,
-    }
-    for version in versions:
-        middle = median(seconds[version])
-        result |= {
-            f"{version}_seconds": middle,
-            f"{version}_memory": memory[version],
-            f"{version}_ops": operations[version],
-            f"{version}_loss": losses[version],
-            f"{version}_gemm_share": flops / middle / speed,
-        }
-    if set(versions) == set(VERSIONS):
-        ratios = [plain / fused for plain, fused in zip(seconds["plain"], seconds["fused"], strict=True)]
-        result |= {
-            "speedup": median(ratios),
-            "memory_ratio": memory["fused"] / memory["plain"],
-            "ops_ratio": operations["fused"] / operations["plain"],
-            "gemm_share": result["fused_gemm_share"],
-            "loss_difference": abs(losses["fused"] - losses["plain"]),
-        }
-    return result
+    """What `compare` says, if the plain network's convolutions and linear layers are what has to be computed."""
+    return compare(_Run, shape, module=__name__, flops=_flops(shape), pairs=pairs, versions=versions, say=say)
 
 
 class _Run:
@@ -159,23 +103,5 @@ def _flops(shape: Shape) -> int:
     return 2 * search_cost(_SPACE, _NODES, network).multiply_adds * shape.batch * _PASSES[shape.order]
 
 
-def _memory(shape: Shape, version: Version) -> int:
-    """Bytes of resident memory that the network and two steps need at most, in a process of their own."""
-    command = [sys.executable, "-m", "client.benchmarks.search_step", version, json.dumps(asdict(shape))]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return int(done.stdout.splitlines()[-1])
-
-
-def _measure_memory(version: Version, shape: Shape) -> int:
-    # What torch sets up at its first products and derivatives is none of the network's.
-    small = Shape(**{**asdict(shape), "batch": 2, "channels": 2, "layers": 3, "image": 8})
-    _Run(small, version).step()
-    peak = Peak()
-    run = _Run(shape, version)
-    for _ in range(2):
-        run.step()
-    return peak.bytes()
-
-
 if __name__ == "__main__":
-    sys.stdout.write(f"{_measure_memory(sys.argv[1], Shape(**json.loads(sys.argv[2])))}\n")  # type: ignore[arg-type]
+    tell_memory(_Run, Shape, batch=2, channels=2, layers=3, image=8)

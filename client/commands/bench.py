@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -227,8 +227,7 @@ def rnn_step(
     json: Json = False,
 ) -> None:
     """A training step of recurrent cells: the fast arrangement against the plain loop. No service needed."""
-    from client.benchmarks.rnn_step import VERSIONS, Shape, measure
-    from client.output import console, print_json, remarks
+    from client.benchmarks.rnn_step import Shape, measure
     from darts_core.genotypes import KNOWN_RECURRENT
 
     if genotype not in KNOWN_RECURRENT:
@@ -243,23 +242,7 @@ def rnn_step(
         order=order if searching else 0,  # type: ignore[arg-type]
         genotype=genotype,
     )
-    versions = [v for v, wanted in zip(VERSIONS, (plain, fused), strict=True) if wanted] or VERSIONS
-    result = measure(shape, pairs=pairs, versions=versions, say=remarks.print)
-    if json:
-        print_json(result)
-        return
-    for version in versions:
-        console.print(
-            f"{version}: {result[f'{version}_seconds']:.3f} s a step, "
-            f"{result[f'{version}_tokens_per_second']:,.0f} words/s, {result[f'{version}_memory'] / 2**20:,.0f} MiB, "
-            f"{result[f'{version}_ops']:,} operations, {result[f'{version}_gemm_share']:.0%} of the matrix-product "
-            f"speed, loss {result[f'{version}_loss']:.6f}",
-            soft_wrap=True,
-        )
-    if len(versions) == 2:
-        console.print(
-            f"{result['speedup']:.2f}x, memory {result['memory_ratio']:.2f}x, operations {result['ops_ratio']:.2f}x"
-        )
+    _steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json)
 
 
 @app.command("search-step")
@@ -278,18 +261,12 @@ def search_step(
     json: Json = False,
 ) -> None:
     """A search step of convolutional cells: the fused arrangement against the plain one. No service needed."""
-    from client.benchmarks.search_step import VERSIONS, Shape, measure
-    from client.output import print_json, remarks
+    from client.benchmarks.search_step import Shape, measure
 
     if channels % 2:
         raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
     shape = Shape(batch, channels, layers, order, image, tuned)  # type: ignore[arg-type]
-    versions = [v for v, wanted in zip(VERSIONS, (plain, fused), strict=True) if wanted] or VERSIONS
-    result = measure(shape, pairs=pairs, versions=versions, say=remarks.print)
-    if json:
-        print_json(result)
-        return
-    _print_steps(result, versions)
+    _steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json)
 
 
 @app.command("evaluation-step")
@@ -306,8 +283,7 @@ def evaluation_step(
     json: Json = False,
 ) -> None:
     """A step of training a found cell from scratch: a job's own against the plain loop. No service needed."""
-    from client.benchmarks.evaluation_step import VERSIONS, Shape, measure
-    from client.output import print_json, remarks
+    from client.benchmarks.evaluation_step import Shape, measure
     from darts_core.layout import least_auxiliary_image
 
     if channels % 2:
@@ -315,22 +291,29 @@ def evaluation_step(
     if auxiliary and image < least_auxiliary_image("cifar"):
         raise typer.BadParameter(f"{image} pixels are too few for the auxiliary head: give more, or --no-auxiliary")
     shape = Shape(batch, channels, layers, image, genotype, auxiliary)
+    _steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json)
+
+
+def _steps(
+    measure: Callable[..., dict[str, Any]], shape: object, *, pairs: int, plain: bool, fused: bool, json: bool
+) -> None:
+    """Measure a step's versions, both unless one is named, and tell."""
+    from client.benchmarks.pairs import VERSIONS
+    from client.output import console, print_json, remarks
+
     versions = [v for v, wanted in zip(VERSIONS, (plain, fused), strict=True) if wanted] or VERSIONS
     result = measure(shape, pairs=pairs, versions=versions, say=remarks.print)
     if json:
         print_json(result)
         return
-    _print_steps(result, versions)
-
-
-def _print_steps(result: dict[str, Any], versions: Sequence[str]) -> None:
-    from client.output import console
-
     for version in versions:
+        words = result.get(f"{version}_tokens_per_second")
         console.print(
-            f"{version}: {result[f'{version}_seconds']:.3f} s a step, {result[f'{version}_memory'] / 2**20:,.0f} MiB, "
-            f"{result[f'{version}_ops']:,} operations, {result[f'{version}_gemm_share']:.0%} of the matrix-product "
-            f"speed, loss {result[f'{version}_loss']:.6f}",
+            f"{version}: {result[f'{version}_seconds']:.3f} s a step, "
+            + (f"{words:,.0f} words/s, " if words is not None else "")
+            + f"{result[f'{version}_memory'] / 2**20:,.0f} MiB, {result[f'{version}_ops']:,} operations, "
+            f"{result[f'{version}_gemm_share']:.0%} of the matrix-product speed, "
+            f"loss {result[f'{version}_loss']:.6f}",
             soft_wrap=True,
         )
     if len(versions) == 2:

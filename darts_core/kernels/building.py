@@ -36,7 +36,7 @@ SWITCH: Final = "DARTBOARD_KERNELS"
 
 @cache
 def available() -> bool:
-    """Whether the kernels are there, `torch.ops.dartboard`: compiles them at first, which takes a minute.
+    """Whether the kernels are there, `torch.ops.dartboard`: compiles them at first, which takes a minute or two.
 
     Says once in the log why not, if not.
     """

@@ -8,25 +8,19 @@ import pytest
 from redis import Redis
 
 from api.schemas.jobs import JobOut
-from client.local.data_directory import DataDirectory
-from client.local.process import Spawner
 from client.local.stack import LocalStack
 from client.local.valkey import Valkey
 from client.sdk import Dartboard
 
+from alone import alone
 from searching import SEARCH, until
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Valkey]:
     """One that nobody starts again but the test."""
-    directory, spawner = DataDirectory(tmp_path), Spawner()
-    valkey = Valkey(directory, spawner)
-    valkey.start()
-    yield valkey
-    valkey.stop()
-    spawner.close()
-    directory.release()
+    with alone(Valkey, tmp_path) as valkey:
+        yield valkey
 
 
 def _empty(url: str) -> None:

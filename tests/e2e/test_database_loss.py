@@ -6,25 +6,19 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from client.local.data_directory import DataDirectory
 from client.local.postgres import Postgres
-from client.local.process import Spawner
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 
+from alone import alone
 from searching import SEARCH, until
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """One that nobody starts again but the test."""
-    directory, spawner = DataDirectory(tmp_path_factory.mktemp("database")), Spawner()
-    postgres = Postgres(directory, spawner)
-    postgres.start()
-    yield postgres
-    postgres.stop()
-    spawner.close()
-    directory.release()
+    with alone(Postgres, tmp_path_factory.mktemp("database")) as postgres:
+        yield postgres
 
 
 @pytest.fixture(scope="module")

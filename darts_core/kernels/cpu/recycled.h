@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <new>

@@ -1,0 +1,115 @@
+"""Steps of two versions of the same thing in one run: what every `dartboard bench ...-step` measures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+
+import torch
+
+from client.benchmarks.machine import dispatched_operations, matrix_product_speed
+from client.benchmarks.memory import Peak
+from darts_core.kernels import building
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Version = Literal["plain", "fused"]
+VERSIONS: Final[tuple[Version, ...]] = ("plain", "fused")
+
+
+class Run(Protocol):
+    """What goes on from step to step."""
+
+    def step(self) -> float | None:
+        """The next step; its loss in nats, of the first one at least."""
+
+
+Shape = TypeVar("Shape", bound="DataclassInstance")
+Maker = Callable[[Shape, Version], Run]
+
+
+def compare(
+    make: Maker[Shape],
+    shape: Shape,
+    *,
+    module: str,
+    flops: int,
+    pairs: int,
+    versions: Sequence[Version],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Medians of alternating steps; the peak memory of each version in a process of its own; losses from equal weights.
+
+    module: the one whose `tell_memory` that process runs. flops: of one step, for both versions. gemm_share: what part
+    of the speed of a large matrix product, measured in the same run, the step reaches.
+    """
+    runs = {version: make(shape, version) for version in versions}
+    losses = {version: run.step() or 0.0 for version, run in runs.items()}  # also the first, slow one
+    seconds: dict[str, list[float]] = {version: [] for version in versions}
+    speeds = [matrix_product_speed()]
+    for pair in range(pairs):
+        for version, run in runs.items():
+            start = time.perf_counter()
+            run.step()
+            seconds[version].append(time.perf_counter() - start)
+        speeds.append(matrix_product_speed())
+        say(f"pair {pair + 1}/{pairs}: " + ", ".join(f"{v} {seconds[v][-1]:.3f} s" for v in versions))
+    operations = {version: dispatched_operations(run.step) for version, run in runs.items()}
+    del runs  # the processes that measure memory need theirs
+    memory = {version: _memory(module, shape, version) for version in versions}
+
+    speed = median(speeds)
+    result: dict[str, Any] = {
+        "shape": asdict(shape),
+        "threads": torch.get_num_threads(),
+        "kernels": building.available(),
+        "gemm_gflops": speed / 1e9,
+        "step_gflop": flops / 1e9,
+        "seconds": seconds,
+    }
+    for version in versions:
+        middle = median(seconds[version])
+        result |= {
+            f"{version}_seconds": middle,
+            f"{version}_memory": memory[version],
+            f"{version}_ops": operations[version],
+            f"{version}_loss": losses[version],
+            f"{version}_gemm_share": flops / middle / speed,
+        }
+    if set(versions) == set(VERSIONS):
+        ratios = [plain / fused for plain, fused in zip(seconds["plain"], seconds["fused"], strict=True)]
+        result |= {
+            "speedup": median(ratios),
+            "memory_ratio": memory["fused"] / memory["plain"],
+            "ops_ratio": operations["fused"] / operations["plain"],
+            "gemm_share": result["fused_gemm_share"],
+            "loss_difference": abs(losses["fused"] - losses["plain"]),
+        }
+    return result
+
+
+def _memory(module: str, shape: DataclassInstance, version: Version) -> int:
+    """Bytes of resident memory that the network and two steps need at most, in a process of their own."""
+    command = [sys.executable, "-m", module, version, json.dumps(asdict(shape))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return int(done.stdout.splitlines()[-1])
+
+
+def tell_memory(make: Maker[Shape], of: type[Shape], **small: int) -> None:
+    """That process: version and shape are its arguments, and the last line it prints is the number."""
+    version: Version = "plain" if sys.argv[1] == "plain" else "fused"
+    shape = of(**json.loads(sys.argv[2]))
+    # What torch sets up at its first products and derivatives is none of the network's.
+    make(replace(shape, **small), version).step()
+    peak = Peak()
+    run = make(shape, version)
+    for _ in range(2):
+        run.step()
+    sys.stdout.write(f"{peak.bytes()}\n")
