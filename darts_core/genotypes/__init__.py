@@ -1,5 +1,6 @@
 """Genotypes: the models, the published ones, their formats, and the rules that derive one from alphas."""
 
+from darts_core.genotypes.collapse import signs
 from darts_core.genotypes.derive import derive, derive_recurrent, softmax
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.drawn import random_genotype
@@ -23,6 +24,7 @@ __all__ = [
     "known_genotypes",
     "parse",
     "random_genotype",
+    "signs",
     "softmax",
     "to_dot",
     "to_json",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from darts_core.configs import AnyConfig
 from darts_core.errors import Diverged, GenotypeError
@@ -34,3 +35,8 @@ def derived(epoch: int, derive: Callable[[], Cell]) -> Cell:
         return derive()
     except GenotypeError as error:
         raise Diverged(f"epoch {epoch}: the alphas are not finite any more; lower alpha_lr ({error})") from error
+
+
+def tables(alphas: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
+    """The same numbers as plain lists, for what knows no torch."""
+    return {kind: table.tolist() for kind, table in alphas.items()}

@@ -16,11 +16,11 @@ from darts_core.configs import RnnSearchConfig
 from darts_core.control import Control
 from darts_core.data.text.windows import search_spans, window
 from darts_core.distributed.group import ALONE
-from darts_core.genotypes import RecurrentGenotype, to_json
+from darts_core.genotypes import RecurrentGenotype, signs, to_json
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.training.determinism import seeded
-from darts_core.training.epochs import derived, reports
+from darts_core.training.epochs import derived, reports, tables
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_run import (
     DeviceText,
@@ -46,7 +46,7 @@ def run_rnn_search(
 
     The training text trains the weights, the validation text the alphas. Metrics: train_loss, train_perplexity (of the
     weight steps, in training mode, penalties aside), validation_loss, validation_perplexity (at the epoch's end,
-    without dropout), weight_lr.
+    without dropout), weight_lr, and what `darts_core.genotypes.signs` tells of the cell and the alphas.
     """
     config = config.resolved()
     device = device or default_device()
@@ -121,9 +121,10 @@ class _Search:
             "weight_lr": config.weight_lr,
         }
         check_finite(epoch, metrics)
-        genotype = derived(epoch, self.network.genotype)
+        genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
+        metrics |= signs(genotype, tables(alphas))
         checkpoint = self._checkpoint(epoch, genotype, metrics)
-        return EpochReport(epoch, metrics, steps.seconds, genotype, on_cpu(self.network.alphas), checkpoint)
+        return EpochReport(epoch, metrics, steps.seconds, genotype, alphas, checkpoint)
 
     def _checkpoint(self, epoch: int, genotype: RecurrentGenotype, metrics: dict[str, float]) -> Checkpoint:
         """epoch: the last finished one."""

@@ -19,10 +19,10 @@ from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
-from darts_core.genotypes import Genotype, to_json
+from darts_core.genotypes import Genotype, signs, to_json
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.determinism import seeded
-from darts_core.training.epochs import derived, reports
+from darts_core.training.epochs import derived, reports, tables
 from darts_core.training.measuring import Tally, measure
 from darts_core.training.precision import precision_of
 from darts_core.training.reports import EpochReport
@@ -63,7 +63,8 @@ def run_search(
     The training images are cut in two by the seed: one part trains the weights, the other the alphas; validation
     images that the data set brings are left alone, so that cells can be chosen by them. Metrics:
     train_loss, train_accuracy (of the weight steps, in training mode), validation_loss, validation_accuracy (of the
-    alphas' part at the epoch's end, without augmentation), weight_lr.
+    alphas' part at the epoch's end, without augmentation), weight_lr, and what
+    `darts_core.genotypes.signs` tells of the cell and the alphas.
 
     Raises at once ConfigError, DataError, CheckpointError (resume_from is of another spec); while running Stopped
     (when the control asks, between two steps) and Diverged.
@@ -172,9 +173,10 @@ class _Search:
             "weight_lr": lr,
         }
         check_finite(epoch, metrics)
-        genotype = derived(epoch, self.network.genotype)
+        genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
+        metrics |= signs(genotype, tables(alphas))
         checkpoint = self._checkpoint(epoch, epoch * self.weight_feed.steps, genotype, metrics)
-        return EpochReport(epoch, metrics, steps.seconds, genotype, on_cpu(self.network.alphas), checkpoint)
+        return EpochReport(epoch, metrics, steps.seconds, genotype, alphas, checkpoint)
 
     def _checkpoint(self, epoch: int, step: int, genotype: Genotype, metrics: dict[str, float]) -> Checkpoint:
         """epoch: the last finished one. step: steps done in all epochs."""

@@ -310,7 +310,8 @@ def test_search_reports_one_alpha_table_that_moves(search_config: MakeSearch, da
     assert reports[-1].genotype is not None
     assert parse(reports[-1].checkpoint["genotype"], "rnn") == reports[-1].genotype
     assert reports[0].metrics.keys() == {
-        *("train_loss", "train_perplexity", "validation_loss", "validation_perplexity", "weight_lr")
+        *("train_loss", "train_perplexity", "validation_loss", "validation_perplexity", "weight_lr"),
+        *("identities", "alpha_entropy"),
     }
     assert reports[0].metrics["validation_perplexity"] == pytest.approx(math.exp(reports[0].metrics["validation_loss"]))
 

@@ -139,7 +139,8 @@ def test_reports_are_distinct_snapshots(search_config: MakeSearch, data_root: Pa
 def test_search_metrics(search_config: MakeSearch, data_root: Path) -> None:
     first, *_ = run_search(search_config(), data_root=data_root)
     names = {"train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "weight_lr"}
-    assert first.metrics.keys() == names
+    signs = {"skip_connects", "parameter_free", "alpha_entropy"}
+    assert first.metrics.keys() == names | signs | {f"reduce_{name}" for name in signs}
     assert first.metrics["weight_lr"] == 0.05
     assert 0 <= first.metrics["validation_accuracy"] <= 100
 
