@@ -49,10 +49,12 @@ from api.routes import (
     scores,
     searches,
     session,
+    studies,
     worker,
 )
 from api.security import CurlJson, LocalOnly
 from api.settings import Settings, get_settings
+from api.trees.driver import TreeDriver
 from api.version import VERSION
 from api.wakeups import Wakeups
 
@@ -73,7 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Guard, settings)
     if not settings.require_keys:
         app.add_middleware(LocalOnly)
-    people = (searches, pictures, evaluations, scores, jobs, events, genotypes, checkpoints, datasets, presets)
+    people = (searches, pictures, evaluations, scores, studies, jobs, events, genotypes, checkpoints, datasets, presets)
     for module in (*people, operation, session, keys, worker, dashboard):
         app.include_router(module.router)
     openapi.install(app)
@@ -93,7 +95,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
     state = app.state
     state.database, state.wakeups, state.artifacts, state.hub = database, wakeups, artifacts, hub
-    state.jobs = JobService(database, waker, artifacts)
+    trees = TreeDriver(database, hub, waker, settings.sweep_seconds)
+    state.jobs = JobService(database, waker, artifacts, trees)
     limits = Limits(unpacked_bytes=settings.dataset_max_unpacked_bytes, entries=settings.dataset_max_entries)
     checker = DatasetChecker(database, artifacts, settings.data_root, limits, settings.dataset_check_seconds)
     state.datasets = DatasetService(database, artifacts, checker, settings.data_root)
@@ -109,7 +112,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.keys, state.audit = KeyService(database), AuditLog(database)
     state.sessions = SessionService(database, settings.session_seconds)
     state.attempts = AttemptService(database, artifacts, waker, fence)
-    tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker)]
+    tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker, trees)]
     try:
         yield
     finally:

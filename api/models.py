@@ -34,9 +34,9 @@ class Base(DeclarativeBase):
 
 
 class Job(Base):
-    """A search, an evaluation or a score: what was asked, and where it stands.
+    """What was asked, and where it stands. The row is the truth; messages only wake.
 
-    The row is the truth; messages only wake.
+    A child of a tree (a study, a committee) has its parent, and a stage that names it there.
     """
 
     __tablename__ = "jobs"
@@ -44,6 +44,7 @@ class Job(Base):
         # The claim's order: within a pool the highest priority, then the oldest (a UUIDv7 sorts by its time).
         Index("ix_jobs_queue", "pool", text("priority desc"), "id", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_kind", "kind", "id"),
+        UniqueConstraint("parent_id", "stage"),
         Index("ix_jobs_labels", "labels", postgresql_using="gin"),
         Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
     )
@@ -60,6 +61,8 @@ class Job(Base):
     max_runtime: Mapped[int | None]
     spec: Mapped[JsonObject]
     source_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    stage: Mapped[str | None]
 
     status: Mapped[str]
     status_reason: Mapped[str | None]

@@ -27,13 +27,17 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
             links |= {"checkpoint": f"{base}/checkpoint", "checkpoints": f"{base}/checkpoints"}
         case JobKind.SCORE:
             links |= {"logits": f"{base}/logits"}
+        case JobKind.STUDY:
+            links |= {"children": f"{base}/children"}
     if job.source_id is not None:
         source = JobKind(job.spec["checkpoint"]["source"]) if job.kind == JobKind.SCORE else JobKind.SEARCH
         links[source.value] = f"/{source.collection}/{job.source_id}"
-    fields = {name: getattr(job, name) for name in JobOut.model_fields if name != "links"}
+    if job.parent_id is not None:
+        links["parent"] = f"/jobs/{job.parent_id}"
+    fields = {name: getattr(job, name) for name in JobOut.model_fields if name not in ("links", "parent")}
     if not whole:
         fields["result"] = None
-    return JobOut(**fields, links=links)
+    return JobOut(**fields, parent=job.parent_id, links=links)
 
 
 def upload_out(upload: Upload) -> UploadOut:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import cast, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.models import Dataset, Job
@@ -16,8 +18,22 @@ from darts_core.data.uploaded import uploaded_checksum
 async def hold(session: AsyncSession, spec: dict[str, Any]) -> None:
     """Keep the spec's uploaded set from being deleted until this transaction has queued its job.
 
-    Raises ProblemError 409 when it is gone already.
+    Of a tree's spec: those of all children to come. Raises ProblemError 409 when one is gone already.
     """
+    for part in _parts(spec):
+        await _hold(session, part)
+
+
+def _parts(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The specs that are about one data set."""
+    if "points" not in spec:
+        yield spec
+        return
+    for point in spec["points"]:
+        yield from (part for name, part in point.items() if name != "values")
+
+
+async def _hold(session: AsyncSession, spec: dict[str, Any]) -> None:
     checksum = uploaded_checksum(spec)
     if checksum is None:
         return
@@ -32,6 +48,11 @@ async def hold(session: AsyncSession, spec: dict[str, Any]) -> None:
 async def unfinished_jobs(session: AsyncSession, dataset: Dataset) -> list[Job]:
     """Some of those that use the set; the caller holds its row's lock."""
     ended = [status for status in Status if status.ended]
-    named = Job.spec["text_checksum" if dataset.kind == "text" else "dataset_checksum"]
-    using = (named.astext == dataset.checksum) & (Job.spec["dataset"].astext == dataset.name)
-    return list(await session.scalars(select(Job).where(using, Job.status.not_in(ended)).limit(3)))
+    field = "text_checksum" if dataset.kind == "text" else "dataset_checksum"
+    using = (Job.spec[field].astext == dataset.checksum) & (Job.spec["dataset"].astext == dataset.name)
+    # A tree's spec holds those of its children to come.
+    wanted = {"dataset": dataset.name, "checksum": dataset.checksum}
+    path = cast(literal(f"$.points[*].* ? (@.dataset == $dataset && @.{field} == $checksum)"), JSONPATH)
+    to_be_used = func.jsonb_path_exists(Job.spec, path, cast(wanted, JSONB))
+    found = select(Job).where(using | to_be_used, Job.status.not_in(ended)).limit(3)
+    return list(await session.scalars(found))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.events.log import append
+from api.events.log import append, notify
 from api.models import Job
 from api.problems import ProblemError, conflict
 from api.schemas.jobs import Status
@@ -43,6 +43,8 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     if to is not S.RUNNING and to is not S.PAUSING:
         job.worker = None
     await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})
+    if job.parent_id is not None:
+        await notify(session, job.parent_id)  # api/trees/driver.py looks what that changes for the tree
 
 
 def refused(job: Job, to: Status) -> ProblemError:

@@ -10,6 +10,7 @@ from api.database import Database
 from api.jobs.rows import checkpoints_of
 from api.models import Attempt, Checkpoint, Epoch, Event, Job
 from api.problems import ProblemError, conflict, not_found
+from api.trees.rows import children_of
 from darts_core.drawing.frames import evenly
 
 
@@ -50,6 +51,11 @@ class Reader:
         query = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number.desc())
         async with self._database.transaction() as session:
             return list(await session.scalars(query))
+
+    async def children(self, tree: Job) -> list[Job]:
+        """What a tree is made of, in the order in which it was made."""
+        async with self._database.transaction() as session:
+            return await children_of(session, tree.id)
 
     async def logs(self, job_id: UUID, tail: int) -> list[Event]:
         """The last log lines, in order."""

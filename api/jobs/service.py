@@ -17,8 +17,9 @@ from uuid_utils.compat import uuid7
 from api.artifacts import Artifacts, Stored
 from api.database import Database
 from api.datasets.use import hold
-from api.events.log import append, notify
+from api.events.log import notify
 from api.jobs.life import move, refused
+from api.jobs.making import announce_queued, new_job
 from api.jobs.rows import end_attempt, lock_job
 from api.jobs.runtime import check_runtime
 from api.jobs.waker import Waker
@@ -26,6 +27,9 @@ from api.keys.limits import check_queue
 from api.models import Checkpoint, IdempotencyKey, Job
 from api.problems import conflict, invalid, not_found
 from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
+from api.trees import control
+from api.trees.driver import TreeDriver
+from api.trees.protocols import PROTOCOLS
 from darts_core.configs import EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig, SearchConfig
 from darts_core.configs.common import check_shares, check_single
 
@@ -45,13 +49,14 @@ class Filters:
     kind: JobKind | None = None
     status: Status | None = None
     label: str | None = None
+    parent: UUID | None = None
 
 
 class JobService:
     """Each method is one transaction."""
 
-    def __init__(self, database: Database, waker: Waker, artifacts: Artifacts) -> None:
-        self._database, self._waker, self._artifacts = database, waker, artifacts
+    def __init__(self, database: Database, waker: Waker, artifacts: Artifacts, trees: TreeDriver) -> None:
+        self._database, self._waker, self._artifacts, self._trees = database, waker, artifacts, trees
 
     async def submitted(self, kind: JobKind, frame: JobFrame, idempotency_key: str | None) -> Submitted | None:
         """What an earlier request with this key made, if there was one: to be asked before anything that a job is made
@@ -83,17 +88,7 @@ class JobService:
             check_shares(spec.batch_size, frame.gpus)
         if isinstance(spec, (RnnSearchConfig, RnnEvaluationConfig)):
             check_single(frame.gpus)
-        job = Job(
-            id=uuid7(),
-            kind=kind,
-            **{f: getattr(frame, f) for f in JobFrame.model_fields},
-            spec=spec.model_dump(mode="json"),
-            source_id=source,
-            status=Status.QUEUED,
-            attempt=0,
-            lost_attempts=0,
-            last_sequence=0,
-        )
+        job = new_job(kind, frame, spec.model_dump(mode="json"), source)
         body_hash = _hash_of(kind, frame)
         own = None if given is None else await self._own_copy(job, given)
         try:
@@ -112,13 +107,15 @@ class JobService:
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
                     await self._artifacts.delete_job(job.id)
                     return Submitted(earlier, replayed=True)
-                await check_queue(session)
+                await check_queue(session, _queued_by(job))
                 await hold(session, job.spec)
                 session.add(job)
                 await session.flush()
                 if own is not None:
                     session.add(own)
-                await _announce_queued(session, job)
+                await announce_queued(session, job)
+                if JobKind(job.kind).is_tree:
+                    await move(session, job, Status.RUNNING)
                 if idempotency_key:
                     session.add(IdempotencyKey(key=idempotency_key, body_hash=body_hash, job_id=job.id))
                 await _as_stored(session, job)
@@ -129,7 +126,7 @@ class JobService:
                     await self._artifacts.delete_job(job.id)
                     return Submitted(earlier, replayed=True)
             raise not_found("job", source) from error
-        self._waker.nudge()
+        self._nudge(job)
         return Submitted(job, replayed=False)
 
     async def _own_copy(self, job: Job, given: Stored) -> Checkpoint:
@@ -159,6 +156,8 @@ class JobService:
         if filters.label is not None:
             key, equals, value = filters.label.partition("=")
             query = query.where(Job.labels.contains({key: value}) if equals else Job.labels.has_key(key))
+        if filters.parent is not None:
+            query = query.where(Job.parent_id == filters.parent)
         async with self._database.transaction() as session:
             return list(await session.scalars(query))
 
@@ -168,15 +167,19 @@ class JobService:
             job = await self._lock(session, job_id, kind)
             await move(session, job, Status.CANCELLED, "cancelled by request")
             await end_attempt(session, job, "cancelled", "cancelled by request")
+            if JobKind(job.kind).is_tree:
+                await control.cancel_children(session, job)
             return await _as_stored(session, job)
 
     async def pause(self, job_id: UUID, kind: JobKind) -> Job:
-        """A queued job pauses at once, a running one after the epoch it is in."""
+        """A queued job pauses at once, a running one after the epoch it is in, a tree when its last child does."""
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
             to = Status.PAUSING if job.status == Status.RUNNING else Status.PAUSED
             if job.status == Status.PAUSING:
                 raise refused(job, Status.PAUSING)
+            if JobKind(job.kind).is_tree and to is Status.PAUSING and await control.pause_children(session, job):
+                to = Status.PAUSED
             await move(session, job, to, "paused by request")
             return await _as_stored(session, job)
 
@@ -194,12 +197,17 @@ class JobService:
             job = await self._lock(session, job_id, kind)
             if job.status not in allowed:
                 raise refused(job, Status.QUEUED)
+            before = job.status
             await check_runtime(session, job)
             await hold(session, job.spec)
             job.error, job.lost_attempts = None, 0
             await move(session, job, Status.QUEUED, reason)
+            if JobKind(job.kind).is_tree:
+                await move(session, job, Status.RUNNING, reason)
+                again = control.resume_children if before == Status.PAUSED else control.retry_children
+                await again(session, job)
             await _as_stored(session, job)
-        self._waker.nudge()
+        self._nudge(job)
         return job
 
     async def patch(self, job_id: UUID, kind: JobKind, patch: JobPatch) -> Job:
@@ -211,17 +219,30 @@ class JobService:
             for field in patch.model_fields_set:
                 value = getattr(patch, field)
                 setattr(job, field, {} if field == "labels" and value is None else value)
+            if JobKind(job.kind).is_tree:
+                await control.patch_children(session, job, patch)
             return await _as_stored(session, job)
 
     async def delete(self, job_id: UUID, kind: JobKind) -> None:
-        """Forget an ended job. Its files go first: a crash in between leaves a row to delete again, no lost file."""
+        """Forget an ended job, and its children with it. Files go first: a crash in between leaves rows to delete
+        again, no lost file.
+        """
         async with self._database.transaction() as session:
+            await _lock_parent(session, job_id)
             job = await self._lock(session, job_id, kind)
             if not Status(job.status).ended:
                 raise conflict(f"the job is {job.status}; only ended jobs can be deleted: cancel it first")
-            await self._artifacts.delete_job(job_id)
-            await session.delete(job)
-            await notify(session, job_id)
+            children = await control.ended_children(session, job) if JobKind(job.kind).is_tree else []
+            for each in (*children, job):
+                await self._artifacts.delete_job(each.id)
+                await session.delete(each)
+                await notify(session, each.id)
+
+    def _nudge(self, job: Job) -> None:
+        """Let those look who move the job on."""
+        self._waker.nudge()
+        if JobKind(job.kind).is_tree:
+            self._trees.nudge(job.id)
 
     async def _lock(self, session: AsyncSession, job_id: UUID, kind: JobKind) -> Job:
         job = await lock_job(session, job_id)
@@ -237,8 +258,18 @@ async def _as_stored(session: AsyncSession, job: Job) -> Job:
     return job
 
 
-async def _announce_queued(session: AsyncSession, job: Job) -> None:
-    await append(session, job, "status", {"status": Status.QUEUED, "reason": None, "attempt": 0})
+async def _lock_parent(session: AsyncSession, job_id: UUID) -> None:
+    """Lock the tree that a job is a child of, as always before the child. 409 while the tree still needs it."""
+    parent_id = await session.scalar(select(Job.parent_id).where(Job.id == job_id))
+    parent = None if parent_id is None else await lock_job(session, parent_id)
+    if parent is not None and not Status(parent.status).ended:
+        raise conflict(f"the {parent.kind} {parent.id} that it belongs to is {parent.status}: cancel that one first")
+
+
+def _queued_by(job: Job) -> int:
+    """How many jobs are queued at most by submitting this one: a tree's children come by and by."""
+    kind = JobKind(job.kind)
+    return PROTOCOLS[kind].at_once(job.spec) if kind.is_tree else 1
 
 
 async def _submitted_with(session: AsyncSession, key: str, body_hash: str) -> Job | None:

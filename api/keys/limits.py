@@ -76,8 +76,8 @@ class Meters:
         return bucket
 
 
-async def check_queue(session: AsyncSession) -> None:
-    """429 when the request's owner has as many queued jobs as the key allows.
+async def check_queue(session: AsyncSession, adding: int = 1) -> None:
+    """429 when so many more would be more queued jobs than the key of the request's owner allows.
 
     To be called before anything else of the transaction: requests of one owner pass here one after another.
     """
@@ -87,8 +87,9 @@ async def check_queue(session: AsyncSession) -> None:
     owner, most = principal.owner, principal.limits.queued_jobs
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"queue of {owner}", 0))))
     queued = await session.scalar(select(func.count()).where(Job.owner == owner, Job.status == Status.QUEUED))
-    if (queued or 0) >= most:
-        raise too_many(f"{owner} has {queued} queued jobs, and this key allows {most}", _QUEUE_RETRY_SECONDS)
+    if (queued or 0) + adding > most:
+        more = f", this would queue {adding} more" if adding > 1 else ""
+        raise too_many(f"{owner} has {queued} queued jobs{more}, and this key allows {most}", _QUEUE_RETRY_SECONDS)
 
 
 def with_defaults(limits: KeyLimits, defaults: KeyLimits) -> KeyLimits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query
 
@@ -22,11 +23,12 @@ async def list_all_jobs(
     kind: Annotated[JobKind | None, Query()] = None,
     status: Status | None = None,
     label: Label = None,
+    parent: Annotated[UUID | None, Query(description="only children of this job")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JobList:
     """Newest first."""
-    return await page_of(jobs, Filters(kind, status, label), limit, cursor)
+    return await page_of(jobs, Filters(kind, status, label, parent), limit, cursor)
 
 
 @router.get("/{job_id}", responses=documented(404))

@@ -16,11 +16,18 @@ class JobKind(StrEnum):
     SEARCH = "search"
     EVALUATION = "evaluation"
     SCORE = "score"
+    STUDY = "study"
 
     @property
     def collection(self) -> str:
         """The path of this kind's jobs, without slashes."""
-        return {"search": "searches", "evaluation": "evaluations", "score": "scores"}[self.value]
+        irregular = {"search": "searches", "study": "studies"}
+        return irregular.get(self.value, f"{self.value}s")
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether it is made of other jobs, its children: no worker takes it."""
+        return self is JobKind.STUDY
 
 
 class Status(StrEnum):
@@ -85,7 +92,10 @@ class JobPatch(BaseModel):
 
 
 class Progress(BaseModel):
-    """Where a running job is. `epoch` counts from 1 and is the one in work; eta in seconds."""
+    """Where a running job is. `epoch` counts from 1 and is the one in work; eta in seconds.
+
+    Of a study: `epoch` children have ended, of `epochs` that are planned.
+    """
 
     epoch: int = Field(ge=0, lt=2**31)
     epochs: int = Field(ge=0, lt=2**31)
@@ -109,6 +119,8 @@ class JobOut(BaseModel):
     id: UUID
     kind: JobKind
     owner: str | None = Field(description="who made it; null without keys")
+    parent: UUID | None = Field(None, description="the study that it is a child of")
+    stage: str | None = Field(None, description="which of its parent's children it is")
     name: str | None
     labels: dict[str, str]
     priority: int
@@ -128,7 +140,9 @@ class JobOut(BaseModel):
     finished_at: datetime | None
     metrics: dict[str, float] | None = Field(description="of the latest epoch")
     best: dict[str, float] | None = Field(description="the best epoch and its metrics")
-    result: dict[str, Any] | None = Field(None, description="of a score: what is no flat metric; not in lists")
+    result: dict[str, Any] | None = Field(
+        None, description="of a score or a study: what is no flat metric; not in lists"
+    )
     error: Failure | None
     last_sequence: int = Field(0, description="of its latest event: a stream with `after` this goes on from here")
     links: dict[str, str]

@@ -70,6 +70,7 @@ class Things:
             "jobs": self._search,
             "evaluations": self._evaluation,
             "scores": self._score,
+            "studies": self._study,
             "checkpoints": self._checkpoint,
             "datasets": self._dataset,
             "genotypes": self._genotype,
@@ -88,6 +89,10 @@ class Things:
 
     def _score(self) -> str:
         return self._made("/scores", {"checkpoint_id": self._checkpoint(), "pool": "nobody"})
+
+    def _study(self) -> str:
+        body = {"search": {"dataset": "digits"}, "seeds": [0], "pool": "nobody"}
+        return self._made("/studies", body)
 
     def _checkpoint(self) -> str:
         answer = self._http.post("/checkpoints", files={"file": ("my.pt", ours())})

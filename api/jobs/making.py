@@ -1,0 +1,34 @@
+"""How a job begins: its row, and the first event of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.events.log import append
+from api.models import Job
+from api.schemas.jobs import JobFrame, JobKind, Status
+
+
+def new_job(kind: JobKind, frame: JobFrame, spec: Mapping[str, Any], source: UUID | None = None) -> Job:
+    """A queued job that is not stored yet. It belongs to whoever the work in hand is done for."""
+    return Job(
+        id=uuid7(),
+        kind=kind,
+        **{f: getattr(frame, f) for f in JobFrame.model_fields},
+        spec=dict(spec),
+        source_id=source,
+        status=Status.QUEUED,
+        attempt=0,
+        lost_attempts=0,
+        last_sequence=0,
+    )
+
+
+async def announce_queued(session: AsyncSession, job: Job) -> None:
+    """The first event, once the row is there."""
+    await append(session, job, "status", {"status": Status.QUEUED, "reason": None, "attempt": 0})

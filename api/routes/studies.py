@@ -1,0 +1,59 @@
+"""Studies: the whole protocol from searches to test figures as one job with children."""
+
+from __future__ import annotations
+
+from fastapi import Response
+
+from api.deps import Datasets, Jobs, Reading
+from api.problems import documented, invalid
+from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
+from api.schemas.jobs import JobKind, JobList, JobOut
+from api.schemas.studies import MOST_SEARCHES, AnyStudyCreate, RnnStudyCreate, StudyCreate, StudyPoint, StudySpec
+from api.trees.door import Door
+from api.views import job_out
+
+router = job_router(JobKind.STUDY)
+
+
+@router.post("", status_code=201, responses=documented(409))
+async def create_study(
+    body: AnyStudyCreate, jobs: Jobs, datasets: Datasets, response: Response, key: IdempotencyKeyHeader = None
+) -> JobOut:
+    """Search with several seeds, retrain shortly, choose on validation data, retrain the chosen cell, report on the
+    test data. 422 names the field of the child that is not possible: `search.epochs`.
+    """
+    submitted = await jobs.submitted(JobKind.STUDY, body, key)
+    if submitted is None:
+        spec = await _resolve(body, datasets)
+        submitted = await jobs.submit(JobKind.STUDY, body, spec, idempotency_key=key)
+    response.headers["Location"] = f"/studies/{submitted.job.id}"
+    if submitted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return job_out(submitted.job)
+
+
+async def _resolve(body: StudyCreate | RnnStudyCreate, datasets: Datasets) -> StudySpec:
+    grid = list(body.grid.points())
+    if (searches := len(grid) * len(body.seeds)) > MOST_SEARCHES:
+        raise invalid("seeds", f"{searches} searches in all, and at most {MOST_SEARCHES} are possible: make it several")
+    door, points = Door(datasets, body.family, body.gpus), []
+    for values in grid:
+        search = await door.search(body.search, values, axes="grid")
+        short = await door.short_training("short_retrain", body.short_retrain, search)
+        final = await door.training("final", body.final, search, runs=body.final_runs)
+        points.append(StudyPoint(values=values, search=search, short_retrain=short, final=final))
+    return StudySpec(
+        family=body.family,
+        seeds=body.seeds,
+        final_runs=body.final_runs,
+        enough=body.enough or -(-len(body.seeds) // 2),
+        enough_final=body.enough_final or -(-body.final_runs // 2),
+        points=points,
+    )
+
+
+@router.get("/{job_id}/children", responses=documented(404))
+async def list_study_children(job_id: JobId, jobs: Jobs, reading: Reading) -> JobList:
+    """All jobs that it is made of, in the order in which they were made."""
+    study = await jobs.get(job_id, JobKind.STUDY)
+    return JobList(items=[job_out(child, whole=False) for child in await reading.children(study)], next_cursor=None)

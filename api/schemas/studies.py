@@ -1,0 +1,167 @@
+"""Studies on the wire: the protocol of DARTS (arXiv:1806.09055), section 3, as one job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from api.schemas.families import family_of_body
+from api.schemas.jobs import JobFrame
+from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.configs.evaluation import RetrainingConfig
+from darts_core.configs.rnn_evaluation import RnnRetrainingConfig
+from darts_core.primitives import CnnSpace, Family, RnnSpace
+
+MOST_SEARCHES = 256
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=64)]
+_Optional = Annotated[str | None, Field(max_length=120)]
+
+
+class PartialSearch(SearchConfig):
+    """A search without its seed, which the study gives it; the data set may be the grid's."""
+
+    dataset: _Optional = None  # type: ignore[assignment]
+
+
+class RnnPartialSearch(RnnSearchConfig):
+    """The same of recurrent cells."""
+
+    dataset: _Optional = None  # type: ignore[assignment]
+
+
+class PartialRetraining(RetrainingConfig):
+    """A training of whichever cell is found, on the search's own data unless another set is named."""
+
+    dataset: _Optional = None  # type: ignore[assignment]
+
+
+class RnnPartialRetraining(RnnRetrainingConfig):
+    """The same of recurrent cells."""
+
+    dataset: _Optional = None  # type: ignore[assignment]
+
+
+class _Grid(BaseModel):
+    """Values to go through, each with each. What is left out is as the search says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    order: list[Literal[1, 2]] | None = Field(None, min_length=1)
+    method: list[str] | None = Field(None, min_length=1, max_length=16)
+    dataset: list[str] | None = Field(None, min_length=1, max_length=16)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for name, values in self._axes().items():
+            if len(set(values)) != len(values):
+                raise ValueError(f"{name}: each value can be named once")
+        return self
+
+    def _axes(self) -> dict[str, list[Any]]:
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: values for name, values in given.items() if values is not None}
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Every combination; one without values for an empty grid."""
+        axes = self._axes()
+        for values in product(*axes.values()):
+            yield dict(zip(axes, values, strict=True))
+
+
+class Grid(_Grid):
+    """Of convolutional cells."""
+
+    space: list[CnnSpace] | None = Field(None, min_length=1)
+
+
+class RnnGrid(_Grid):
+    """Of recurrent cells."""
+
+    space: list[RnnSpace] | None = Field(None, min_length=1)
+
+
+class _Study(JobFrame):
+    """What both families' studies say. The frame is handed on to every child."""
+
+    seeds: Seeds = Field([0, 1, 2, 3], description="of the searches")
+    final_runs: int = Field(
+        3, ge=1, le=100, description="trainings of the chosen cell, with the seeds that follow `final.seed`"
+    )
+    enough: int | None = Field(
+        None, ge=1, description="candidates that have to come through, of each point; half of them unless given"
+    )
+    enough_final: int | None = Field(
+        None, ge=1, description="final runs that have to succeed, of each point; half of them unless given"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds: each seed can be named once")
+        for name, most in (("enough", len(self.seeds)), ("enough_final", self.final_runs)):
+            if (value := getattr(self, name)) is not None and value > most:
+                raise ValueError(f"{name}: {value} cannot succeed, there are {most}")
+        return self
+
+
+class StudyCreate(_Study):
+    """Ask for a study of convolutional cells."""
+
+    family: Literal["cnn"] = "cnn"
+    search: PartialSearch
+    short_retrain: PartialRetraining = Field(
+        default_factory=PartialRetraining,
+        description="what candidates are chosen by, on validation data; the data set's `-short` preset unless given",
+    )
+    final: PartialRetraining = Field(default_factory=PartialRetraining, description="what is reported")
+    grid: Grid = Field(default_factory=Grid)
+
+
+class RnnStudyCreate(_Study):
+    """Ask for a study of recurrent cells."""
+
+    family: Literal["rnn"]
+    search: RnnPartialSearch
+    short_retrain: RnnPartialRetraining = Field(
+        default_factory=RnnPartialRetraining,
+        description="what candidates are chosen by, on validation text; the text's `-short` preset unless given",
+    )
+    final: RnnPartialRetraining = Field(default_factory=RnnPartialRetraining, description="what is reported")
+    grid: RnnGrid = Field(default_factory=RnnGrid)
+
+
+def _family_of_study(body: Any) -> Family:
+    """The body's own word, else that of its search."""
+    search = body.get("search") if isinstance(body, dict) else None
+    if isinstance(body, dict) and "family" not in body and isinstance(search, dict):
+        return family_of_body(search)
+    return family_of_body(body)
+
+
+AnyStudyCreate = Annotated[
+    Annotated[StudyCreate, Tag("cnn")] | Annotated[RnnStudyCreate, Tag("rnn")], Discriminator(_family_of_study)
+]
+
+
+class StudyPoint(BaseModel):
+    """One point of the grid. search: without its seed. short_retrain, final: without their genotype."""
+
+    values: dict[str, Any]
+    search: dict[str, Any]
+    short_retrain: dict[str, Any]
+    final: dict[str, Any]
+
+
+class StudySpec(BaseModel):
+    """A study with every value of every child filled in."""
+
+    family: Family
+    seeds: list[int]
+    final_runs: int
+    enough: int
+    enough_final: int
+    points: list[StudyPoint]
