@@ -163,7 +163,7 @@ def _checked(value: Any, path: Path) -> Checkpoint:
 
 
 # They say when to save, what to keep, and in which way to compute the same numbers.
-_BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds", "fused"}
+_BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds", "fused", "cuda_graph"}
 
 
 def family_of(checkpoint: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,24 @@ class Peak:
     def bytes(self) -> int:
         """The most that was held at one time since then, less what was held then."""
         return _status("VmHWM") - self._before
+
+
+class GpuPeak:
+    """The same of the GPU's memory that torch gave out."""
+
+    def __init__(self) -> None:
+        import torch
+
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        self._before = torch.cuda.memory_allocated()
+
+    def bytes(self) -> int:
+        """The most that was held at one time since then, less what was held then."""
+        import torch
+
+        return int(torch.cuda.max_memory_allocated() - self._before)
 
 
 def _status(name: str) -> int:

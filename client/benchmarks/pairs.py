@@ -12,23 +12,25 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 
 import torch
+from torch import Tensor
 
-from client.benchmarks.machine import dispatched_operations, matrix_product_speed
-from client.benchmarks.memory import Peak
-from darts_core.kernels import building
+from client.benchmarks.machine import Machine, dispatched_operations
+from darts_core.bilevel.graphed import WARM_UP
+from darts_core.kernels import building, gpu
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Version = Literal["plain", "fused"]
+Version = Literal["plain", "fused", "graphed"]
 VERSIONS: Final[tuple[Version, ...]] = ("plain", "fused")
+ON_GPUS: Final[tuple[Version, ...]] = (*VERSIONS, "graphed")
 
 
 class Run(Protocol):
     """What goes on from step to step."""
 
-    def step(self) -> float | None:
-        """The next step; its loss in nats, of the first one at least."""
+    def step(self) -> Tensor | float | None:
+        """The next step; its loss in nats, of the first one at least, perhaps still to be computed."""
 
 
 Shape = TypeVar("Shape", bound="DataclassInstance")
@@ -44,6 +46,7 @@ def compare(
     pairs: int,
     versions: Sequence[Version],
     say: Callable[[str], None],
+    machine: Machine = Machine(),  # noqa: B008 - it never changes
 ) -> dict[str, Any]:
     """Medians of alternating steps; the peak memory of each version in a process of its own; losses from equal weights.
 
@@ -51,16 +54,17 @@ def compare(
     of the speed of a large matrix product, measured in the same run, the step reaches.
     """
     runs = {version: make(shape, version) for version in versions}
-    losses = {version: run.step() or 0.0 for version, run in runs.items()}  # also the first, slow one
+    losses = {version: float(run.step() or 0.0) for version, run in runs.items()}  # also the first, slow one
+    if machine.device == "cuda":
+        for run in runs.values():
+            _seconds(run, WARM_UP + 1, machine)
     seconds: dict[str, list[float]] = {version: [] for version in versions}
-    speeds = [matrix_product_speed()]
+    speeds = [machine.product_speed()]
     for pair in range(pairs):
         for version, run in runs.items():
-            start = time.perf_counter()
-            run.step()
-            seconds[version].append(time.perf_counter() - start)
-        speeds.append(matrix_product_speed())
-        say(f"pair {pair + 1}/{pairs}: " + ", ".join(f"{v} {seconds[v][-1]:.3f} s" for v in versions))
+            seconds[version].append(_seconds(run, machine.steps, machine) / machine.steps)
+        speeds.append(machine.product_speed())
+        say(f"pair {pair + 1}/{pairs}: " + ", ".join(f"{v} {seconds[v][-1]:.4f} s" for v in versions))
     operations = {version: dispatched_operations(run.step) for version, run in runs.items()}
     del runs  # the processes that measure memory need theirs
     memory = {version: _memory(module, shape, version) for version in versions}
@@ -69,7 +73,7 @@ def compare(
     result: dict[str, Any] = {
         "shape": asdict(shape),
         "threads": torch.get_num_threads(),
-        "kernels": building.available(),
+        "kernels": building.available() if machine.device == "cpu" else gpu.available(),
         "gemm_gflops": speed / 1e9,
         "step_gflop": flops / 1e9,
         "seconds": seconds,
@@ -83,7 +87,7 @@ def compare(
             f"{version}_loss": losses[version],
             f"{version}_gemm_share": flops / middle / speed,
         }
-    if set(versions) == set(VERSIONS):
+    if set(versions) >= set(VERSIONS):
         ratios = [plain / fused for plain, fused in zip(seconds["plain"], seconds["fused"], strict=True)]
         result |= {
             "speedup": median(ratios),
@@ -92,24 +96,41 @@ def compare(
             "gemm_share": result["fused_gemm_share"],
             "loss_difference": abs(losses["fused"] - losses["plain"]),
         }
+    if {"plain", "graphed"} <= set(versions):
+        ratios = [plain / graphed for plain, graphed in zip(seconds["plain"], seconds["graphed"], strict=True)]
+        result |= {"graphed_speedup": median(ratios)}
     return result
 
 
+def _seconds(run: Run, steps: int, machine: Machine) -> float:
+    """What so many steps take, until the last is done."""
+    machine.wait()
+    start = time.perf_counter()
+    for _ in range(steps):
+        run.step()
+    machine.wait()
+    return time.perf_counter() - start
+
+
 def _memory(module: str, shape: DataclassInstance, version: Version) -> int:
-    """Bytes of resident memory that the network and two steps need at most, in a process of their own."""
+    """Bytes that the network and its steps need at most, in a process of their own: of resident memory, or of the GPU's
+    what torch gave out.
+    """
     command = [sys.executable, "-m", module, version, json.dumps(asdict(shape))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return int(done.stdout.splitlines()[-1])
 
 
-def tell_memory(make: Maker[Shape], of: type[Shape], **small: int) -> None:
+def tell_memory(
+    make: Maker[Shape], of: type[Shape], machine: Callable[[Shape], Machine] | None = None, **small: int
+) -> None:
     """That process: version and shape are its arguments, and the last line it prints is the number."""
-    version: Version = "plain" if sys.argv[1] == "plain" else "fused"
+    [version] = [v for v in ON_GPUS if v == sys.argv[1]]
     shape = of(**json.loads(sys.argv[2]))
     # What torch sets up at its first products and derivatives is none of the network's.
     make(replace(shape, **small), version).step()
-    peak = Peak()
+    peak = (Machine() if machine is None else machine(shape)).peak()
     run = make(shape, version)
-    for _ in range(2):
+    for _ in range(2 if version != "graphed" else WARM_UP + 2):
         run.step()
     sys.stdout.write(f"{peak.bytes()}\n")

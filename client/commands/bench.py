@@ -258,6 +258,8 @@ def search_step(
     tuned: Annotated[
         bool, typer.Option("--tuned", help="The plain one with channels last and dilated convolutions in phases.")
     ] = False,
+    device: Annotated[str, typer.Option(help="cpu, or cuda: where the fused one is timed as a graph as well.")] = "cpu",
+    precision: Annotated[str, typer.Option(help="float32, tf32 (products on a GPU) or bf16.")] = "float32",
     json: Json = False,
 ) -> None:
     """A search step of convolutional cells: the fused arrangement against the plain one. No service needed."""
@@ -265,8 +267,12 @@ def search_step(
 
     if channels % 2:
         raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
-    shape = Shape(batch, channels, layers, order, image, tuned)  # type: ignore[arg-type]
-    _steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json)
+    if device not in ("cpu", "cuda"):
+        raise typer.BadParameter(f"{device!r} is neither cpu nor cuda")
+    if precision not in ("float32", "tf32", "bf16"):
+        raise typer.BadParameter(f"{precision!r} is none of float32, tf32, bf16")
+    shape = Shape(batch, channels, layers, order, image, tuned, device, precision)  # type: ignore[arg-type]
+    _steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, graphed=device == "cuda")
 
 
 @app.command("evaluation-step")
@@ -295,13 +301,21 @@ def evaluation_step(
 
 
 def _steps(
-    measure: Callable[..., dict[str, Any]], shape: object, *, pairs: int, plain: bool, fused: bool, json: bool
+    measure: Callable[..., dict[str, Any]],
+    shape: object,
+    *,
+    pairs: int,
+    plain: bool,
+    fused: bool,
+    json: bool,
+    graphed: bool = False,
 ) -> None:
-    """Measure a step's versions, both unless one is named, and tell."""
-    from client.benchmarks.pairs import VERSIONS
+    """Measure a step's versions, all unless one is named, and tell. graphed: there is one as a CUDA graph, too."""
+    from client.benchmarks.pairs import ON_GPUS, VERSIONS
     from client.output import console, print_json, remarks
 
-    versions = [v for v, wanted in zip(VERSIONS, (plain, fused), strict=True) if wanted] or VERSIONS
+    there = ON_GPUS if graphed else VERSIONS
+    versions = [v for v in there if (plain if v == "plain" else fused)] or there
     result = measure(shape, pairs=pairs, versions=versions, say=remarks.print)
     if json:
         print_json(result)
@@ -309,18 +323,20 @@ def _steps(
     for version in versions:
         words = result.get(f"{version}_tokens_per_second")
         console.print(
-            f"{version}: {result[f'{version}_seconds']:.3f} s a step, "
+            f"{version}: {result[f'{version}_seconds']:.4f} s a step, "
             + (f"{words:,.0f} words/s, " if words is not None else "")
             + f"{result[f'{version}_memory'] / 2**20:,.0f} MiB, {result[f'{version}_ops']:,} operations, "
             f"{result[f'{version}_gemm_share']:.0%} of the matrix-product speed, "
             f"loss {result[f'{version}_loss']:.6f}",
             soft_wrap=True,
         )
-    if len(versions) == 2:
+    if "speedup" in result:
         console.print(
             f"{result['speedup']:.2f} times as fast, {result['memory_ratio']:.2f} of the memory, "
             f"{result['ops_ratio']:.2f} of the operations"
         )
+    if "graphed_speedup" in result:
+        console.print(f"as a graph {result['graphed_speedup']:.2f} times as fast")
 
 
 @app.command()

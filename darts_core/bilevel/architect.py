@@ -49,7 +49,11 @@ class Architect:
 
     def step(self, training: Batch, validation: Batch) -> None:
         """Move the alphas once; leaves every weight as it was, bit for bit. `training` matters to order 2 alone."""
-        for alpha, gradient in zip(self._alphas, self.gradient(training, validation), strict=True):
+        self.apply(self.gradient(training, validation))
+
+    def apply(self, gradients: Sequence[Tensor]) -> None:
+        """Move the alphas by their gradients."""
+        for alpha, gradient in zip(self._alphas, gradients, strict=True):
             alpha.grad = gradient
         self.optimizer.step()
 
@@ -77,7 +81,7 @@ class Architect:
                 self._weight_optimizer.weights,
                 self._alphas,
                 self._weight_optimizer.momentum_buffer,
-                eta=group["lr"],
+                eta=self._weight_optimizer.rate(),
                 momentum=group["momentum"],
                 weight_decay=group["weight_decay"],
                 mean=self._group.mean,

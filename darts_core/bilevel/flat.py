@@ -94,6 +94,18 @@ class FlatSGD(torch.optim.SGD):
         super().__init__(weights.parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
         self.weights = weights
         self._momentum: Tensor | None = None
+        self._rate = torch.empty(0)
+        self._rate_is: float | None = None
+
+    def rate(self) -> Tensor:
+        """The learning rate, a scalar beside the weights: the same tensor each time, for who records what reads it."""
+        values, lr = self.weights.values, self.param_groups[0]["lr"]
+        if self._rate.device != values.device or self._rate.dtype != values.dtype or self._rate_is is None:
+            self._rate, self._rate_is = values.new_tensor(lr), lr
+        elif lr != self._rate_is:
+            self._rate.fill_(lr)
+            self._rate_is = lr
+        return self._rate
 
     @property
     def momentum_buffer(self) -> Tensor | None:

@@ -34,13 +34,13 @@ def second_order(
     alphas: Sequence[Tensor],
     momentum_buffer: Tensor | None,
     *,
-    eta: float,
+    eta: Tensor,
     momentum: float,
     weight_decay: float,
     numerator: float = STEP_NUMERATOR,
     mean: Mean = list,
 ) -> list[Tensor]:
-    """What `gradients.second_order` gives: the direct part minus eta times the implicit one.
+    """What `gradients.second_order` gives: the direct part minus eta, a scalar, times the implicit one.
 
     All passes run on the real network. That at the virtual weights leaves no trace in its running statistics, as in
     the authors' code, where it runs on a copy; the other three do. The weights end as they were, bit for bit.
@@ -51,7 +51,7 @@ def second_order(
         direction = torch.add(direction, before, alpha=weight_decay)
         if momentum_buffer is not None:
             direction.add_(momentum_buffer, alpha=momentum)
-        torch.sub(before, direction, alpha=eta, out=values)
+        torch.addcmul(before, direction, eta, value=-1, out=values)
         del direction
         with untracked(network):
             *direct, vector = mean(weight_gradient(validation_loss(), weights, alphas))

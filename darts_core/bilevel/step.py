@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from darts_core.bilevel import flat_gradients
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD
-from darts_core.bilevel.flat_gradients import weight_gradient
 from darts_core.data.feeding import Batch
 from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
@@ -51,7 +52,10 @@ def weight_step(
     which sees each part by itself.
     """
     if isinstance(weight_optimizer, FlatSGD):
-        return _flat_weight_step(network, weight_optimizer, training, grad_clip, group, accumulate)
+        found = weight_gradient(network, weight_optimizer, training, grad_clip, group, accumulate)
+        weight_optimizer.step_by(found.gradient)
+        average_statistics(network, group)
+        return found.loss, found.logits
     weights = network.weights()
     weight_optimizer.zero_grad()
     losses, logits = [], []
@@ -69,9 +73,23 @@ def weight_step(
     return sum_of(losses), torch.cat(logits)
 
 
-def _flat_weight_step(
-    network: SearchNetwork, optimizer: FlatSGD, training: Batch, grad_clip: float, group: Group, accumulate: int
-) -> tuple[Tensor, Tensor]:
+class WeightGradient(NamedTuple):
+    """Of all weights in one run, clipped; and what the training batch's mean loss and logits (N, classes) were."""
+
+    gradient: Tensor
+    loss: Tensor
+    logits: Tensor
+
+
+def weight_gradient(
+    network: SearchNetwork,
+    optimizer: FlatSGD,
+    training: Batch,
+    grad_clip: float,
+    group: Group = ALONE,
+    accumulate: int = 1,
+) -> WeightGradient:
+    """What `weight_step` moves the weights by, where they lie in one run."""
     losses, logits = [], []
 
     def parts() -> Iterator[Tensor]:
@@ -86,12 +104,10 @@ def _flat_weight_step(
     for alpha in alphas:
         alpha.requires_grad_(False)  # a gradient of the alphas on training data must not even exist
     try:
-        (gradient,) = group.mean(weight_gradient(parts(), optimizer.weights))
+        (gradient,) = group.mean(flat_gradients.weight_gradient(parts(), optimizer.weights))
     finally:
         for alpha in alphas:
             alpha.requires_grad_(True)
     # As `clip_grad_norm_` does, without asking the device for the number.
     gradient.mul_(torch.clamp(grad_clip / (torch.linalg.vector_norm(gradient) + 1e-6), max=1.0))
-    optimizer.step_by(gradient)
-    average_statistics(network, group)
-    return sum_of(losses), torch.cat(logits)
+    return WeightGradient(gradient, sum_of(losses), torch.cat(logits))

@@ -45,6 +45,11 @@ class SearchConfig(TrainingConfig):
         description="compute all edges that leave a state together: the same numbers up to rounding, several times "
         "faster; false: edge by edge, operation by operation, as a reference",
     )
+    cuda_graph: bool = Field(
+        True,
+        description="on a GPU, record the fused step once and launch it as a whole: the same bits, without the launch "
+        "of thousands of kernels; false: kernel by kernel",
+    )
     alpha_lr: Rate = 3e-4
     alpha_weight_decay: NonNegative = 1e-3
     train_portion: float = Field(

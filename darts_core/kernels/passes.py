@@ -10,13 +10,13 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from darts_core.models.fused.algebra import Inputs, Moments
+from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
 from darts_core.models.fused.passes import FilterGradients, Filters, Pooled
 
 _POOLS: Final = {"max_pool_3x3": 0, "avg_pool_3x3": 1}
 
 
-class KernelPasses:
+class KernelPasses(TorchAlgebra):
     """Gives the same bits for any number of threads."""
 
     def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
@@ -31,7 +31,7 @@ class KernelPasses:
         return y, Moments(*found) if moments else None
 
     def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
-        torch.ops.dartboard.gather(v, a.contiguous(), out)
+        torch.ops.dartboard.gather(v, a.transpose(1, 2).flatten(2), out)
 
     def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
         maps, places, total, squares = torch.ops.dartboard.pool(s, [_POOLS[name] for name in names], stride, identity)

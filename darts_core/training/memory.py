@@ -10,6 +10,7 @@ import torch
 
 from darts_core.configs import AnyConfig, EvaluationConfig, SearchConfig
 from darts_core.errors import OutOfMemory
+from darts_core.kernels import gpu
 from darts_core.layout import Stem
 from darts_core.profile import Shape, profile, search_cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
@@ -24,8 +25,8 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
     if isinstance(config, SearchConfig):
         assert config.primitives is not None  # a resolved spec names them
         half = precision_of(config, device) == "bf16"
-        # In bf16 the network is computed the plain way.
-        fused = config.fused and not half
+        # In bf16 a network is computed the plain way but by the kernels for GPUs.
+        fused = config.fused and (not half or (device.type == "cuda" and gpu.available()))
         cost = search_cost(config.primitives, config.nodes, shape, fused=fused)
         training_bytes, parameters, order = cost.training_bytes, cost.parameters, config.order
         # To second order nothing is computed in bf16; the larger of both steps counts.

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
+from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import SearchConfig
 from darts_core.configs.common import check_shares
 from darts_core.control import Control
+from darts_core.data.feeding import Batch
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import Genotype, signs, to_json
+from darts_core.kernels import gpu
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.determinism import seeded
 from darts_core.training.epochs import derived, reports, tables
@@ -102,11 +106,12 @@ class _Search:
         self.alpha_feed = data.feed(alpha_part, "alpha-training", config, config.batch_size)
         self.alpha_part = alpha_part.to(data.device)
         assert config.primitives is not None  # a resolved spec names them
-        # Statistics out of products of maps want more than bf16, and not several GPUs at once.
+        # Statistics out of products of maps want all of a batch, and in bf16 kernels that sum up in more than that.
+        on_gpu = data.device.type == "cuda"
         self.fused = (
             config.fused
-            and precision_of(config, data.device) == "float32"
-            and not (self.group.size > 1 and data.device.type == "cuda")
+            and (precision_of(config, data.device) == "float32" or (on_gpu and gpu.available()))
+            and not (self.group.size > 1 and on_gpu)
         )
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
@@ -132,7 +137,24 @@ class _Search:
             group=self.group,
             accumulate=config.accumulate,
         )
+        self.step = self._step()
         self.interrupted: OpenEpoch | None = None
+
+    def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
+        """What moves alphas and weights on a training and a validation batch."""
+        config, optimizer = self.config, self.weight_optimizer
+        if config.cuda_graph and isinstance(optimizer, FlatSGD) and self.data.device.type == "cuda":
+            return GraphedStep(self.network, self.architect, optimizer, config.grad_clip, accumulate=config.accumulate)
+        return lambda training, validation: search_step(
+            self.network,
+            self.architect,
+            optimizer,
+            training,
+            validation,
+            config.grad_clip,
+            self.group,
+            config.accumulate,
+        )
 
     def _weight_optimizer(self) -> torch.optim.SGD:
         config = self.config
@@ -218,15 +240,6 @@ class _Search:
         for step in steps:
             number = (epoch - 1) * count + step
             training, validation = self.weight_feed.batch(number), self.alpha_feed.batch(number)
-            loss, logits = search_step(
-                self.network,
-                self.architect,
-                self.weight_optimizer,
-                training,
-                validation,
-                self.config.grad_clip,
-                self.group,
-                self.config.accumulate,
-            )
+            loss, logits = self.step(training, validation)
             tally.add(loss, logits, training.labels)
         return steps, tally

@@ -17,6 +17,13 @@ DrawClasses = Callable[..., None]
 
 
 @pytest.fixture(autouse=True)
+def on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is a GPU as well, as where there is none: what is claimed of GPUs is in files of its own."""
+    if request.path.stem not in ("test_cuda", "test_triton"):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """These networks are too small to share, and threads that wait for each other fare badly on a busy machine."""
     before = torch.get_num_threads()

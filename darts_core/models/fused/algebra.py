@@ -30,8 +30,10 @@ class Moments(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """What is known of y = W u: all float64."""
+    """What is known of y = W u: all float64, but for the matrix in the type of the maps."""
 
+    matrix: Tensor  # (E, K, C, C), alpha r W
+    offset: Tensor  # (E, K, C), -alpha r mean(y)
     weight: Tensor  # (E, K, C, C)
     mean: Tensor  # (E, K, C), of y
     inverse: Tensor  # (E, K, C), r
@@ -41,8 +43,10 @@ class Folded(NamedTuple):
     spread: Tensor  # (E, K, C, C), W K
 
 
-def folded(weight: Tensor, moments: Moments, pixels: int, eps: float) -> Folded:
-    """With the statistics of the batch."""
+def folded(
+    weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype
+) -> Folded:
+    """With the statistics of the batch. factor: alpha, (E, K), float64; 1 unless given. dtype: of the maps."""
     weight = weight.double()
     input_mean = moments.total / pixels
     covariance = torch.addcmul(moments.products / pixels, input_mean.unsqueeze(-1), input_mean.unsqueeze(-2), value=-1)
@@ -50,18 +54,29 @@ def folded(weight: Tensor, moments: Moments, pixels: int, eps: float) -> Folded:
     # A channel that is the same everywhere can come out a rounding error below zero.
     variance = (spread * weight).sum(-1).clamp_min_(0)
     mean = (weight @ input_mean.unsqueeze(-1)).squeeze(-1)
-    return Folded(weight, mean, (variance + eps).rsqrt_(), variance, input_mean, spread)
+    inverse = (variance + eps).rsqrt_()
+    return Folded(*_mapped(weight, factor, mean, inverse, dtype), mean, inverse, variance, input_mean, spread)
 
 
-def folded_with(weight: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Folded:
+def folded_with(
+    weight: Tensor, factor: Tensor | None, mean: Tensor, variance: Tensor, *, eps: float, dtype: torch.dtype
+) -> Folded:
     """With running statistics, (E, K, C)."""
     nothing = weight.new_empty(0, dtype=torch.float64)
-    variance = variance.double()
-    return Folded(weight.double(), mean.double(), (variance + eps).rsqrt_(), variance, nothing, nothing)
+    weight, mean, variance = weight.double(), mean.double(), variance.double()
+    inverse = (variance + eps).rsqrt_()
+    return Folded(*_mapped(weight, factor, mean, inverse, dtype), mean, inverse, variance, nothing, nothing)
+
+
+def _mapped(
+    weight: Tensor, factor: Tensor | None, mean: Tensor, inverse: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor]:
+    scale = inverse if factor is None else factor.unsqueeze(-1) * inverse
+    return (scale.unsqueeze(-1) * weight).to(dtype), -scale * mean, weight
 
 
 class Inputs(NamedTuple):
-    """The gradient of u as (forward^T g + feedback u + constant), in the network's own type."""
+    """The gradient of u as (forward^T g + feedback u + constant), in the type of the maps."""
 
     direct: Tensor  # (E, K, C_in, C_out)
     feedback: Tensor | None  # (E, K, C_in, C_in); None with BatchNorm in evaluation mode, and so is the constant
@@ -72,14 +87,15 @@ class Gradient(NamedTuple):
     """What comes back through alpha * BatchNorm(W u)."""
 
     factor: Tensor  # (E, K), of alpha, float64
-    weight: Tensor | None  # (E, K, C, C), in the network's own type
+    weight: Tensor | None  # (E, K, C, C), in the type of the weights
     inputs: Inputs
 
 
 def gradient_of(
-    of: Folded, factor: Tensor | None, outer: Moments, pixels: int, *, weights: bool, dtype: torch.dtype
+    of: Folded, factor: Tensor | None, outer: Moments, *, pixels: int, weights: torch.dtype | None
 ) -> Gradient:
-    """factor: alpha, (E, K), float64; 1 unless given. outer: its total is s, its products S. weights: give dW."""
+    """outer: its total is s, its products S. weights: the type of dW, where it is wanted."""
+    dtype = of.matrix.dtype
     batch = of.spread.numel() > 0
     r = of.inverse
     d = r * ((of.weight * outer.products).sum(-1) - outer.total * of.mean)
@@ -94,9 +110,17 @@ def gradient_of(
         offset = lost * of.mean - scale * outer.total / pixels
         constant = (transposed @ offset.unsqueeze(-1)).squeeze(-1).to(dtype)
     gradient = None
-    if weights:
+    if weights is not None:
         if batch:
             products = torch.addcmul(products, outer.total.unsqueeze(-1), of.input_mean.unsqueeze(-2), value=-1)
             products = torch.addcmul(products, (d * r).unsqueeze(-1), of.spread, value=-1)
-        gradient = (scale.unsqueeze(-1) * products).to(dtype)
+        gradient = (scale.unsqueeze(-1) * products).to(weights)
     return Gradient(d.sum(-1), gradient, Inputs(direct, feedback, constant))
+
+
+class TorchAlgebra:
+    """The same, of passes."""
+
+    folded = staticmethod(folded)
+    folded_with = staticmethod(folded_with)
+    gradient_of = staticmethod(gradient_of)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from darts_core.kernels import building
+from darts_core.kernels import building, gpu
 from darts_core.kernels.passes import KernelPasses
 from darts_core.models.fused.branches import Setting
 from darts_core.models.fused.cell import Plan, compute
@@ -22,23 +22,27 @@ if TYPE_CHECKING:
 
 
 class Arrangement:
-    """How one search cell is computed. Holds no tensor: the cell's modules do."""
+    """How one search cell is computed. Holds none of the cell's tensors: its modules do."""
 
     def __init__(self, primitives: Sequence[str]) -> None:
         self._columns = Columns.of(primitives)
         self._sources: list[SourceModules] | None = None
+        self._order: Tensor | None = None
 
     def suits(self, cell: SearchCell, x: Tensor) -> bool:
         """Whether the cell can be computed so now; if not, the plain way gives the same.
 
-        Not under autocast, whose bf16 is too coarse for statistics out of products of maps; not in an export, whose
-        network runs elsewhere; not with statistics shared by several GPUs.
+        Not in bf16 without kernels that sum up in float32, for the statistics come out of sums of products of maps;
+        not in an export, whose network runs elsewhere; not with statistics shared by several GPUs.
         """
-        if self._columns is None or torch.compiler.is_exporting() or torch.is_autocast_enabled(x.device.type):
+        if self._columns is None or torch.compiler.is_exporting():
             return False
-        return x.dtype in (torch.float32, torch.float64) and not any(
-            isinstance(norm, nn.SyncBatchNorm) for norm in self._norms(cell)
-        )
+        if torch.is_autocast_enabled(x.device.type) != (x.dtype == torch.bfloat16):
+            return False
+        if x.dtype == torch.bfloat16 and not (x.is_cuda and gpu.available()):
+            return False
+        known = x.dtype in (torch.float32, torch.float64, torch.bfloat16)
+        return known and not any(isinstance(norm, nn.SyncBatchNorm) for norm in self._norms(cell))
 
     def __call__(self, cell: SearchCell, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
         """What `SearchCell.forward` makes of its two preprocessed inputs."""
@@ -48,6 +52,7 @@ class Arrangement:
         batch = norms[0].training if norms else cell.training
         plan = Plan(
             cell.nodes,
+            self._order_on(cell, older.device),
             [
                 Setting(source, self._columns, _passes(older), batch, norms[0].eps if norms else 0.0)
                 for source in self._modules(cell)
@@ -77,6 +82,15 @@ class Arrangement:
             self._sources = sources_of(list(cell._ops), cell.nodes, self._columns, reduction=cell.reduction)
         return self._sources
 
+    def _order_on(self, cell: SearchCell, device: torch.device) -> Tensor:
+        # Kept: to send it there in each step would make the CPU wait for the GPU.
+        if self._order is None or self._order.device != device:
+            assert self._columns is not None
+            sources, columns = self._modules(cell), self._columns
+            places = [e * columns.count + c for source in sources for e in source.edges for c in columns.used]
+            self._order = torch.tensor(places, device=device)
+        return self._order
+
     def _norms(self, cell: SearchCell) -> list[nn.BatchNorm2d]:
         return next((group for source in self._modules(cell) for group in source.norm_groups()), [])
 
@@ -84,4 +98,9 @@ class Arrangement:
 def _passes(x: Tensor) -> Passes:
     if x.device.type == "cpu" and building.available():
         return KernelPasses()
+    # GPUs' tensor cores, which Triton multiplies small matrices on, know no float64 that is worth it.
+    if x.device.type == "cuda" and x.dtype in (torch.float32, torch.bfloat16) and gpu.available():
+        from darts_core.kernels.gpu.passes import TritonPasses
+
+        return TritonPasses()
     return TorchPasses()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from darts_core.models.fused import grids
-from darts_core.models.fused.algebra import Folded, Gradient, Moments, folded, folded_with, gradient_of
+from darts_core.models.fused.algebra import Folded, Gradient, Moments
 from darts_core.models.fused.columns import Columns
 from darts_core.models.fused.parameters import Norms, SourceModules, statistics
 from darts_core.models.fused.passes import Filters, Passes
@@ -52,28 +52,26 @@ class ConvolutionBranch:
     """All separable and dilated convolutions."""
 
     def __init__(self, setting: Setting, weights: Weights, s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds to out (N, E, C, H, W). w: of the edges, (E, primitives), float64."""
+        """Adds to out (N, E, C, H, W). w: of the edges, (E, operations), float64."""
         self._setting, self._weights, self._s = setting, weights, s
         passes, batch, modules = setting.passes, setting.batch_statistics, setting.modules
         separable = len(weights.filters.first)
-        self.columns = list(setting.columns.pointwise)
-        self._factor = w[:, self.columns]
+        self._factor = w
         self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
         self._u, self._v, moments = passes.source(s, weights.filters, moments=batch)
         self._inner: Folded | None = None
         inner_moments = None
         if weights.inner is not None:
-            self._inner = self._folded(weights.inner, modules.inner_norms, _part(moments, slice(0, separable)))
-            a = (self._inner.inverse.unsqueeze(-1) * self._inner.weight).to(s.dtype)
-            self._b = (-self._inner.inverse * self._inner.mean).to(s.dtype)
-            self._y, inner_moments = passes.inner(self._u, a, self._b, weights.filters, self._v, moments=batch)
+            self._inner = self._folded(weights.inner, None, modules.inner_norms, _part(moments, slice(0, separable)))
+            self._b = self._inner.offset.to(self._inner.matrix.dtype)
+            self._y, inner_moments = passes.inner(
+                self._u, self._inner.matrix, self._b, weights.filters, self._v, moments=batch
+            )
         assert weights.last is not None
         joined = _joined(inner_moments, _part(moments, slice(separable, None)))
-        self._last = self._folded(weights.last, modules.last_norms, joined)
-        scale = self._factor.unsqueeze(-1) * self._last.inverse
-        a = (scale.unsqueeze(-1) * self._last.weight).to(s.dtype)
-        passes.gather(self._v, a.transpose(1, 2).flatten(2), out)
-        self.bias = -(scale * self._last.mean).sum(1)
+        self._last = self._folded(weights.last, self._factor, modules.last_norms, joined)
+        passes.gather(self._v, self._last.matrix, out)
+        self.bias = self._last.offset.sum(1)
 
     def statistics(self) -> list[Statistics]:
         """Of the batch."""
@@ -124,13 +122,16 @@ class ConvolutionBranch:
         ]
         return towards_s, last.factor, gradients
 
-    def _folded(self, weight: Tensor, norms: Norms, moments: Moments | None) -> Folded:
+    def _folded(self, weight: Tensor, factor: Tensor | None, norms: Norms, moments: Moments | None) -> Folded:
+        passes, eps, dtype = self._setting.passes, self._setting.eps, matrices_type(self._s)
         if moments is not None:
-            return folded(weight, moments, self._pixels, self._setting.eps)
-        return folded_with(weight, *statistics(norms, len(weight)), self._setting.eps)
+            return passes.folded(weight, factor, moments, pixels=self._pixels, eps=eps, dtype=dtype)
+        return passes.folded_with(weight, factor, *statistics(norms, len(weight)), eps=eps, dtype=dtype)
 
     def _gradient(self, of: Folded, factor: Tensor | None, outer: Moments, weights: bool) -> Gradient:
-        return gradient_of(of, factor, outer, self._pixels, weights=weights, dtype=self._s.dtype)
+        assert self._weights.last is not None
+        dtype = self._weights.last.dtype if weights else None
+        return self._setting.passes.gradient_of(of, factor, outer, pixels=self._pixels, weights=dtype)
 
 
 class PoolBranch:
@@ -140,12 +141,11 @@ class PoolBranch:
     """
 
     def __init__(self, setting: Setting, s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds to out (N, E, C, H, W). w: of the edges, (E, primitives), float64."""
+        """Adds to out (N, E, C, H, W). w: of the edges, (E, operations), float64."""
         self._setting, self._s = setting, s
-        columns, self._names = setting.columns, setting.columns.pool_names
-        identity = columns.skip is not None and setting.modules.stride == 1
-        self.columns = [*columns.pools, *([columns.skip] if identity and columns.skip is not None else [])]
-        factor = w[:, self.columns].unsqueeze(-1)
+        self._names = setting.columns.pool_names
+        identity = w.shape[1] > len(self._names)
+        factor = w.unsqueeze(-1)
         self._pooled, mean, self._variance = setting.passes.pool(
             s, self._names, setting.modules.stride, identity=identity
         )
@@ -159,7 +159,7 @@ class PoolBranch:
             self._mean = torch.cat([self._mean, self._mean.new_zeros(edges, 1, channels)], 1)
             self._inverse = torch.cat([self._inverse, self._mean.new_ones(edges, 1, channels)], 1)
         self._scale = factor * self._inverse
-        setting.passes.mix(self._pooled, self._scale.to(s.dtype), out)
+        setting.passes.mix(self._pooled, self._scale.to(matrices_type(s)), out)
         self.bias = -(self._scale * self._mean).sum(1)
 
     def statistics(self) -> list[Statistics]:
@@ -184,7 +184,7 @@ class PoolBranch:
             constant[:count] = (
                 lost * self._mean[:, :count] - self._scale[:, :count] * total.unsqueeze(1) / pixels
             ).sum(0)
-        dtype = self._s.dtype
+        dtype = matrices_type(self._s)
         towards_s = self._setting.passes.pool_backward(
             g,
             self._pooled,
@@ -202,22 +202,22 @@ class ReduceBranch:
     """The factorized reduces, which are what the identity becomes on an edge that halves."""
 
     def __init__(self, setting: Setting, weight: Tensor, s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds to out (N, E, C, H, W). weight: (E, 2, C / 2, C). w: of the edges, (E, primitives), float64."""
-        assert setting.columns.skip is not None
+        """Adds to out (N, E, C, H, W). weight: (E, 2, C / 2, C). w: of the edges, (E, 1), float64."""
         self._setting, self._s = setting, s
-        self.columns = [setting.columns.skip]
-        self._factor = w[:, self.columns].expand(-1, 2)
+        self._factor = w.expand(-1, 2)
         self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
         self._x = grids.grids(s)
+        self._type = weight.dtype
+        passes, eps, dtype = setting.passes, setting.eps, matrices_type(s)
         if setting.batch_statistics:
-            self._of = folded(weight, grids.moments_of(self._x, len(weight)), self._pixels, setting.eps)
+            moments = grids.moments_of(self._x, len(weight))
+            self._of = passes.folded(weight, self._factor, moments, pixels=self._pixels, eps=eps, dtype=dtype)
         else:
-            mean, variance = statistics(setting.modules.reduce_norms, len(weight))
-            shape = weight.shape[:3]
-            self._of = folded_with(weight, mean.reshape(shape), variance.reshape(shape), setting.eps)
-        scale = self._factor.unsqueeze(-1) * self._of.inverse
-        grids.add(self._x, (scale.unsqueeze(-1) * self._of.weight).to(s.dtype), out)
-        self.bias = -(scale * self._of.mean).flatten(1)
+            running = statistics(setting.modules.reduce_norms, len(weight))
+            mean, variance = (x.reshape(weight.shape[:3]) for x in running)
+            self._of = passes.folded_with(weight, self._factor, mean, variance, eps=eps, dtype=dtype)
+        grids.add(self._x, self._of.matrix, out)
+        self.bias = self._of.offset.flatten(1)
 
     def statistics(self) -> list[Statistics]:
         """Of the batch."""
@@ -227,10 +227,17 @@ class ReduceBranch:
     def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The gradients of s, of w's column, and of the weights if wanted. total: of g over all pixels, (E, C)."""
         outer = Moments(total.view(self._factor.shape[0], 2, -1), grids.products(g, self._x))
-        found = gradient_of(self._of, self._factor, outer, self._pixels, weights=weights, dtype=self._s.dtype)
+        found = self._setting.passes.gradient_of(
+            self._of, self._factor, outer, pixels=self._pixels, weights=self._type if weights else None
+        )
         towards_s = grids.backward(g, self._x, found.inputs, self._s)
         gradients = [] if found.weight is None else [found.weight]
         return towards_s, found.factor.sum(1, keepdim=True), gradients
+
+
+def matrices_type(maps: Tensor) -> torch.dtype:
+    """Of what is the same at every pixel: a rounding to bf16 would add up there."""
+    return torch.float32 if maps.dtype == torch.bfloat16 else maps.dtype
 
 
 def _part(moments: Moments | None, part: slice) -> Moments | None:

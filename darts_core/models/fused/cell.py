@@ -23,6 +23,7 @@ from darts_core.models.fused.branches import (
     Setting,
     Statistics,
     Weights,
+    matrices_type,
 )
 from darts_core.models.fused.parameters import update_statistics, weights_of
 from darts_core.models.fused.passes import Filters
@@ -34,9 +35,14 @@ class Plan:
     """One pass through a cell: its sources' settings, and the statistics of the batch that it found on its way."""
 
     nodes: int
+    order: Tensor  # of the numbers in w: by source, edge and kind of operation; without those of `none`
     settings: list[Setting]
     found: list[Statistics]
     keep: bool  # whether there will be a way back
+
+    def counts(self) -> list[int]:
+        """How many numbers of `order` belong to each source."""
+        return [len(setting.modules.edges) * len(setting.columns.used) for setting in self.settings]
 
     def parameters(self) -> list[Tensor]:
         """Of all sources, group by group."""
@@ -49,7 +55,9 @@ def compute(plan: Plan, older: Tensor, newer: Tensor, w: Tensor, *, track: bool)
     w: (edges, primitives). track: whether the BatchNorms' running statistics take note of the batch, where they use
     its statistics.
     """
-    out: Tensor = _Cell.apply(plan, older, newer, w, *plan.parameters())
+    # The types are chosen here: autocast would halve what is summed up as well.
+    with torch.autocast(older.device.type, enabled=False):
+        out: Tensor = _Cell.apply(plan, older, newer, w, *plan.parameters())
     if track:
         pixels = len(out) * out.shape[2] * out.shape[3]
         for statistics in plan.found:
@@ -68,21 +76,30 @@ class _Cell(torch.autograd.Function):
             raise ValueError(
                 f"BatchNorm needs more than 1 value a channel in training, and gets images of {tuple(older.shape)}"
             )
-        nodes = older.new_zeros(batch, plan.nodes, channels, rows, columns)
+        # Many maps are added up in a node: in bf16 each of them would be rounded.
+        nodes = older.new_zeros(batch, plan.nodes, channels, rows, columns, dtype=matrices_type(older))
         states = [older.detach().contiguous(), newer.detach().contiguous(), *nodes.unbind(1)]
-        exact = w.detach().double()
+        exact = w.detach().flatten().index_select(0, plan.order).double()
+        by_source = torch.split(exact, plan.counts())
         sources, rest = [], list(parameters)
-        for setting, s in zip(plan.settings, states[: plan.nodes + 1], strict=True):
-            source = _Source(setting, rest, s, exact[setting.modules.edges], nodes[:, setting.modules.first_node :])
+        for setting, s, mine in zip(plan.settings, states[: plan.nodes + 1], by_source, strict=True):
+            mine = mine.view(len(setting.modules.edges), -1)
+            to = nodes[:, setting.modules.first_node :]
+            source = _Source(setting, rest, s.to(older.dtype), mine, to)
             plan.found += source.statistics()
             sources.append(source if plan.keep else None)
-        ctx.sources, ctx.edges, ctx.type = sources, w.shape, w.dtype
+        ctx.sources, ctx.order, ctx.shape, ctx.type = sources, plan.order, w.shape, w.dtype
         # Detached: what the context keeps must not lead back to the output, which leads to the context.
-        return nodes.flatten(1, 2).detach()
+        return nodes.flatten(1, 2).to(older.dtype).detach()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        with torch.autocast(gradient.device.type, enabled=False):
+            return _Cell._backward(ctx, gradient)
+
+    @staticmethod
+    def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.sources is None:
             raise RuntimeError("a fused cell can be gone back through once: retain_graph is not for it")
         sources: list[_Source | None] = ctx.sources
@@ -91,7 +108,7 @@ class _Cell(torch.autograd.Function):
         # A copy of its own, to which the later states' gradients are added.
         own = gradient.clone() if gradient.is_contiguous() else gradient.contiguous()
         g = own.view(len(gradient), nodes, -1, *gradient.shape[2:])
-        towards_w = torch.zeros(ctx.edges, dtype=torch.float64, device=g.device)
+        factors: list[Tensor] = []
         wanted = ctx.needs_input_grad
         weights = any(wanted[4:])
         inputs: list[Tensor | None] = [None, None]
@@ -101,15 +118,18 @@ class _Cell(torch.autograd.Function):
             source = sources.pop()
             assert source is not None
             place = len(sources)
-            towards_s, gradients = source.backward(g[:, source.first_node :], towards_w, weights=weights)
+            towards_s, factor, gradients = source.backward(g[:, source.first_node :], weights=weights)
             by_source.insert(0, gradients)
+            factors.insert(0, factor.flatten())
             if place >= 2:
                 g[:, place - 2] += towards_s
             elif wanted[1 + place]:
                 inputs[place] = towards_s
         flat = [gradient for gradients in by_source for gradient in gradients]
         none: Sequence[Tensor | None] = [None] * (len(wanted) - 4)
-        return None, *inputs, towards_w.to(ctx.type), *(flat if weights else none)
+        towards_w = torch.zeros(ctx.shape, dtype=ctx.type, device=g.device)
+        towards_w.view(-1).index_copy_(0, ctx.order, torch.cat(factors).to(ctx.type))
+        return None, *inputs, towards_w, *(flat if weights else none)
 
 
 class _Source:
@@ -124,49 +144,57 @@ class _Source:
             del parameters[: len(group)]
             self._shapes.append(taken[0].shape)
             groups.append(stacked(taken))
-        self._edges, self.first_node = setting.modules.edges, setting.modules.first_node
-        weights = _weights(setting, groups, len(self._edges), out.shape[2])
-        self._convolutions = ConvolutionBranch(setting, weights, s, w, out) if setting.columns.pointwise else None
-        has_maps = setting.columns.pools or (setting.columns.skip is not None and setting.modules.stride == 1)
-        self._pools = PoolBranch(setting, s, w, out) if has_maps else None
-        self._reduces = ReduceBranch(setting, weights.reduce, s, w, out) if weights.reduce is not None else None
+        self.first_node = setting.modules.first_node
+        weights = _weights(setting, groups, len(setting.modules.edges), out.shape[2])
+        pointwise, reduces = len(setting.columns.pointwise), int(weights.reduce is not None)
+        counts = [pointwise, w.shape[1] - pointwise - reduces, reduces]
+        of_convolutions, of_maps, of_reduces = torch.split(w, counts, 1)
+        self._convolutions = ConvolutionBranch(setting, weights, s, of_convolutions, out) if pointwise else None
+        self._pools = PoolBranch(setting, s, of_maps, out) if of_maps.shape[1] else None
+        self._reduces = (
+            ReduceBranch(setting, weights.reduce, s, of_reduces, out) if weights.reduce is not None else None
+        )
         branches = [b for b in (self._convolutions, self._pools, self._reduces) if b is not None]
         self._found = (
             [found for branch in branches for found in branch.statistics()] if setting.batch_statistics else []
         )
-        out += torch.stack([branch.bias for branch in branches]).sum(0).to(s.dtype)[..., None, None]
-        self._like = s
+        bias = branches[0].bias
+        for branch in branches[1:]:
+            bias = bias + branch.bias
+        out += bias.to(matrices_type(s))[..., None, None]
 
     def statistics(self) -> list[Statistics]:
         """Of the batch; none with running statistics."""
         return self._found
 
-    def backward(self, g: Tensor, towards_w: Tensor, *, weights: bool) -> tuple[Tensor, list[Tensor]]:
-        """The gradients of s, and of the parameters one by one if wanted; that of w is added to `towards_w`."""
-        total = g.sum((3, 4)).sum(0, dtype=torch.float64)
-        towards_s: Tensor | None = None
+    def backward(self, g: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The gradients of s, of w, and of the parameters one by one if wanted."""
+        total = g.sum((3, 4), dtype=matrices_type(g)).sum(0, dtype=torch.float64)
+        towards_s: list[Tensor] = []
+        factors: list[Tensor] = []
         stacks: list[Tensor] = []
-        rows = torch.tensor(self._edges, device=g.device).unsqueeze(1)
         if self._convolutions is not None:
             through, factor, found = self._convolutions.backward(g, total, weights=weights)
-            towards_s = through
+            towards_s.append(through)
+            factors.append(factor)
             stacks += found
-            towards_w[rows, self._convolutions.columns] = factor
         if self._pools is not None:
             through, factor = self._pools.backward(g, total)
-            towards_s = through if towards_s is None else towards_s.add_(through)
-            towards_w[rows, self._pools.columns] = factor
+            towards_s.append(through)
+            factors.append(factor)
         if self._reduces is not None:
             through, factor, found = self._reduces.backward(g, total, weights=weights)
-            towards_s = through if towards_s is None else towards_s.add_(through)
+            towards_s.append(through)
+            factors.append(factor)
             stacks += found
-            towards_w[rows, self._reduces.columns] = factor
         gradients = [
             gradient
             for stack, shape in zip(stacks, self._shapes if weights else [], strict=True)
             for gradient in stack.reshape(-1, *shape).unbind()
         ]
-        return torch.zeros_like(self._like) if towards_s is None else towards_s, gradients
+        for through in towards_s[1:]:
+            towards_s[0].add_(through)
+        return towards_s[0], torch.cat(factors, 1), gradients
 
 
 def _weights(setting: Setting, groups: list[Tensor], edges: int, channels: int) -> Weights:

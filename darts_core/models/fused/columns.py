@@ -45,3 +45,8 @@ class Columns:
     def pointwise(self) -> tuple[int, ...]:
         """Of the operations that end with a pointwise convolution, in the order in which their maps are kept."""
         return self.separable + self.dilated
+
+    @property
+    def used(self) -> tuple[int, ...]:
+        """All but `none`: pointwise ones, pools, the identity."""
+        return (*self.pointwise, *self.pools, *(() if self.skip is None else (self.skip,)))

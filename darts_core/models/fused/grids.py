@@ -24,7 +24,7 @@ def grids(s: Tensor) -> Tensor:
 
 def moments_of(x: Tensor, edges: int) -> Moments:
     """Of the grids, for each edge the same."""
-    flat = x.flatten(3)
+    flat = _summable(x.flatten(3))
     total = flat.sum((0, 3), dtype=torch.float64)
     products = torch.matmul(flat, flat.transpose(-1, -2)).sum(0, dtype=torch.float64)
     return Moments(total.expand(edges, *total.shape), products.expand(edges, *products.shape))
@@ -33,7 +33,7 @@ def moments_of(x: Tensor, edges: int) -> Moments:
 def add(x: Tensor, a: Tensor, out: Tensor) -> None:
     """Add a x to out (N, E, C, H, W). a: (E, 2, C / 2, C)."""
     edges, halves, channels = a.shape[:3]
-    flat = torch.matmul(a.transpose(0, 1).flatten(1, 2), x.flatten(3))  # (N, 2, E * C / 2, H * W)
+    flat = torch.matmul(a.transpose(0, 1).flatten(1, 2).to(x.dtype), x.flatten(3))  # (N, 2, E * C / 2, H * W)
     added = flat.view(len(x), halves, edges, channels, *x.shape[3:]).transpose(1, 2)
     out.view(*out.shape[:2], halves, channels, *out.shape[3:]).add_(added)
 
@@ -41,16 +41,16 @@ def add(x: Tensor, a: Tensor, out: Tensor) -> None:
 def products(g: Tensor, x: Tensor) -> Tensor:
     """Sums over all pixels of g x^T, (E, 2, C / 2, C), float64. g: (N, E, C, H, W)."""
     halved = _halved(g)
-    outer = torch.matmul(halved.flatten(4), x.flatten(3).unsqueeze(1).transpose(-1, -2))
+    outer = torch.matmul(_summable(halved.flatten(4)), _summable(x.flatten(3)).unsqueeze(1).transpose(-1, -2))
     return outer.sum(0, dtype=torch.float64)
 
 
 def backward(g: Tensor, x: Tensor, inputs: Inputs, s: Tensor) -> Tensor:
     """The gradient of s through its grids; `inputs` are those of (E, 2, ...) matrices."""
     halved = _halved(g).transpose(1, 2).flatten(2, 3).flatten(3)  # (N, 2, E * C / 2, H * W)
-    towards = torch.matmul(inputs.direct.permute(1, 2, 0, 3).flatten(2), halved)
+    towards = torch.matmul(inputs.direct.permute(1, 2, 0, 3).flatten(2).to(x.dtype), halved)
     if inputs.feedback is not None and inputs.constant is not None:
-        towards += torch.matmul(inputs.feedback.sum(0), x.flatten(3))
+        towards += torch.matmul(inputs.feedback.sum(0).to(x.dtype), x.flatten(3))
         towards += inputs.constant.sum(0).unsqueeze(-1)
     towards = towards.view_as(x)
     result = torch.zeros_like(s)
@@ -58,6 +58,11 @@ def backward(g: Tensor, x: Tensor, inputs: Inputs, s: Tensor) -> Tensor:
     result[:, :, ::2, ::2] = towards[:, 0]
     result[:, :, 1::2, 1::2] = towards[:, 1, :, : height // 2, : width // 2]
     return result.mul_(s > 0)
+
+
+def _summable(x: Tensor) -> Tensor:
+    # What a product sums up is given back in the type of its factors.
+    return x.float() if x.dtype == torch.bfloat16 else x
 
 
 def _halved(g: Tensor) -> Tensor:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from darts_core.kernels import gpu
 from darts_core.models.fused.columns import Columns
 from darts_core.models.fused.stacking import side_by_side, stacked
+
+_STATISTICS: Final = ("running_mean", "running_var", "num_batches_tracked")
 
 Convolutions = list[nn.Conv2d]
 Norms = list[nn.BatchNorm2d]
@@ -106,19 +109,27 @@ def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int)
     """What each BatchNorm does in training. mean, variance (biased): (E, K, C)."""
     momentum, rows = norms[0].momentum, (len(norms), -1)
     assert momentum is not None
+    if mean.is_cuda and gpu.available():
+        means, variances, counts = (side_by_side(_buffers(norms, name)) for name in _STATISTICS)
+        if means is not None and variances is not None and counts is not None:
+            from darts_core.kernels.gpu.statistics import track
+
+            running = (means, variances, counts)
+            track(running, mean.reshape(rows), variance.reshape(rows), momentum, pixels / (pixels - 1))
+            return
     _move(_buffers(norms, "running_mean"), mean.reshape(rows), momentum)
     _move(_buffers(norms, "running_var"), (variance * (pixels / (pixels - 1))).reshape(rows), momentum)
-    counts = _buffers(norms, "num_batches_tracked")
-    together = side_by_side(counts)
+    tracked = _buffers(norms, "num_batches_tracked")
+    together = side_by_side(tracked)
     if together is not None:
         together += 1
     else:
-        torch._foreach_add_(counts, 1)
+        torch._foreach_add_(tracked, 1)
 
 
 def lay_together(norms: Norms) -> None:
     """Give the running statistics a storage that they share, group by group."""
-    for name in ("running_mean", "running_var", "num_batches_tracked"):
+    for name in _STATISTICS:
         for norm, view in zip(norms, torch.stack(_buffers(norms, name)).unbind(), strict=True):
             norm._buffers[name] = view
 

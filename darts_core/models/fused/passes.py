@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
-from darts_core.models.fused.algebra import Inputs, Moments
+from darts_core.models.fused.algebra import Folded, Gradient, Inputs, Moments
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Pooled(NamedTuple):
 
 
 class Passes(Protocol):
-    """Forwards first, then backwards."""
+    """Forwards first, then backwards; last what is made of the moments (`algebra`)."""
 
     def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
         """U, V with its dilated part filled in, and the moments (E, K_s + K_d, ...) of U and of that part."""
@@ -57,7 +58,7 @@ class Passes(Protocol):
         """Y, and V's separable part from it, and the moments of that part. a: (E, K_s, C, C). b: (E, K_s, C)."""
 
     def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
-        """Add a V to `out`. a: (E, C, K * C)."""
+        """Add, of each edge, the sum of its a V to `out`. a: (E, K, C, C)."""
 
     def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
         """The maps, and the means and biased variances (P without the identity, C) of the pooled ones, float64."""
@@ -106,3 +107,25 @@ class Passes(Protocol):
 
         feedback, constant: (P, C), zero for the identity.
         """
+
+    def folded(
+        self, weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype
+    ) -> Folded:
+        """What `algebra.folded` says."""
+
+    def folded_with(
+        self,
+        weight: Tensor,
+        factor: Tensor | None,
+        mean: Tensor,
+        variance: Tensor,
+        *,
+        eps: float,
+        dtype: torch.dtype,
+    ) -> Folded:
+        """What `algebra.folded_with` says."""
+
+    def gradient_of(
+        self, of: Folded, factor: Tensor | None, outer: Moments, *, pixels: int, weights: torch.dtype | None
+    ) -> Gradient:
+        """What `algebra.gradient_of` says."""

@@ -7,13 +7,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from darts_core.models.fused.algebra import Inputs, Moments
+from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
 from darts_core.models.fused.depthwise import convolve, convolve_backward
 from darts_core.models.fused.passes import FilterGradients, Filters
 from darts_core.models.fused.torch_pools import TorchPools
 
 
-class TorchPasses(TorchPools):
+class TorchPasses(TorchPools, TorchAlgebra):
     """What each pass does is said in `Passes`."""
 
     def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
@@ -43,7 +43,8 @@ class TorchPasses(TorchPools):
     def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
         n, edges, channels = out.shape[:3]
         # Slices of a cell's output have gaps between images, so this is no one `baddbmm_`.
-        out += torch.matmul(a, v.flatten(2, 3).flatten(3)).view(n, edges, channels, *out.shape[3:])
+        matrices = a.transpose(1, 2).flatten(2)
+        out += torch.matmul(matrices, v.flatten(2, 3).flatten(3)).view(n, edges, channels, *out.shape[3:])
 
     def products(self, g: Tensor, v: Tensor) -> Tensor:
         edges, kinds, channels = v.shape[1:4]

@@ -1,0 +1,156 @@
+"""Products of small matrices with maps, and sums of products of maps, without a map in between.
+
+Maps are (N, E, K, C, H, W) with gaps between images, edges, kinds and channels, each plane dense. Matrices are tiled by
+at most 64 channels.
+"""
+
+# ruff: noqa: N803, N806 - capitals are sizes and what is known when a kernel is compiled, as is usual in Triton.
+
+# mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from darts_core.kernels.gpu.sizes import accumulator, chunks_of
+
+_PIXELS: Final = 64
+_SIZES: Final = ("blocks", "all_blocks", "kinds", "summed", "channels", "each", "edges")
+
+
+def apply_matrices(
+    a: Tensor,
+    x: Tensor,
+    out: Tensor,
+    *,
+    feedback: tuple[Tensor, Tensor, Tensor] | None = None,
+    add: bool = False,
+) -> None:
+    """out (N, E, K, C, H, W) = a x, or with `feedback` (b, z, c) a x + b z + c. Matrices: (E, K, C, C); c: (E, K, C).
+
+    Matrices are float32 for maps of bf16, too: what they round is the same at every pixel, and adds up.
+    Where out has one kind and the matrices have K, it is the sum over them. add: to what is in out.
+    """
+    n, edges, kinds, channels, rows, columns = out.shape
+    pixels, summed = rows * columns, a.shape[1] // kinds
+    CHANNELS, blocks = _channels(channels), triton.cdiv(pixels, _PIXELS)
+    b, z, c = feedback or (a, x, a)
+    _apply[(n * blocks, edges * kinds, triton.cdiv(channels, CHANNELS))](
+        a, x, b, z, c, out, blocks, pixels, kinds, summed, channels,
+        *x.stride()[:4], *z.stride()[:4], *out.stride()[:4],
+        BOTH=feedback is not None, ADD=add, CHANNELS=CHANNELS, PIXELS=_PIXELS,
+        PRECISION=_rounded(), SUM=accumulator(x), num_warps=_warps(CHANNELS), num_stages=1,
+    )  # fmt: skip
+
+
+def sums_of_products(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Over all images and pixels: the sums of x (E, K, C), and of x y^T (E, K, C, C), float64. The same bits each time.
+
+    Never rounded to TF32: variances come out of their differences.
+    """
+    n, edges, kinds, channels, rows, columns = y.shape
+    pixels = rows * columns
+    CHANNELS = _channels(channels)
+    tiles = triton.cdiv(channels, CHANNELS)
+    blocks = triton.cdiv(pixels, _PIXELS)
+    chunks, each = chunks_of(n * blocks, 1, edges * kinds * tiles * tiles)
+    parts = y.new_empty(chunks, edges, kinds, channels, channels + 1, dtype=torch.promote_types(y.dtype, torch.float32))
+    _sums[(edges * kinds, chunks, tiles * tiles)](
+        x, y, parts, n * blocks, blocks, pixels, each, edges, kinds, channels, *x.stride()[:4], *y.stride()[:4],
+        CHANNELS=CHANNELS, PIXELS=_PIXELS, SUM=accumulator(y), num_warps=_warps(CHANNELS),
+    )  # fmt: skip
+    found = parts.sum(0, dtype=torch.float64)
+    return found[..., channels], found[..., :channels]
+
+
+def _channels(channels: int) -> int:
+    return int(max(16, min(64, triton.next_power_of_2(channels))))
+
+
+def _warps(channels: int) -> int:
+    return 8 if channels == 64 else 4
+
+
+def _rounded() -> str:
+    # Without TF32 three products of it, which together have float32's precision, on the same tensor cores.
+    return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
+
+
+@triton.jit(do_not_specialize=_SIZES)
+def _apply(
+    a, x, b, z, c, out, blocks, pixels, kinds, summed, channels, xn, xe, xk, xc, zn, ze, zk, zc, on, oe, ok, oc,
+    BOTH: tl.constexpr, ADD: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
+    PRECISION: tl.constexpr, SUM: tl.constexpr,
+):  # fmt: skip
+    pair = tl.program_id(1)
+    edge, kind = pair // kinds, pair % kinds
+    image = (tl.program_id(0) // blocks).to(tl.int64)
+    pixel = tl.program_id(0) % blocks * PIXELS + tl.arange(0, PIXELS)
+    to = tl.program_id(2) * CHANNELS + tl.arange(0, CHANNELS)
+    inner = tl.arange(0, CHANNELS)
+    total = tl.zeros((CHANNELS, PIXELS), SUM)
+    for one in range(summed):
+        place = kind * summed + one
+        matrix = a + (pair * summed + one) * channels * channels
+        maps = x + image * xn + edge * xe + place * xk
+        for first in range(0, channels, CHANNELS):
+            come = first + inner
+            weights = (to < channels)[:, None] & (come < channels)[None, :]
+            read = (come < channels)[:, None] & (pixel < pixels)[None, :]
+            factors = tl.load(matrix + (to[:, None] * channels + come[None, :]), mask=weights, other=0)
+            values = tl.load(maps + (come[:, None] * xc + pixel[None, :]), mask=read, other=0)
+            total = tl.dot(factors, values.to(factors.dtype), total, input_precision=PRECISION, out_dtype=SUM)
+    if BOTH:
+        matrix = b + pair * channels * channels
+        maps = z + image * zn + edge * ze + kind * zk
+        for first in range(0, channels, CHANNELS):
+            come = first + inner
+            weights = (to < channels)[:, None] & (come < channels)[None, :]
+            read = (come < channels)[:, None] & (pixel < pixels)[None, :]
+            factors = tl.load(matrix + (to[:, None] * channels + come[None, :]), mask=weights, other=0)
+            values = tl.load(maps + (come[:, None] * zc + pixel[None, :]), mask=read, other=0)
+            total = tl.dot(factors, values.to(factors.dtype), total, input_precision=PRECISION, out_dtype=SUM)
+        total += tl.load(c + pair * channels + to, mask=to < channels, other=0).to(SUM)[:, None]
+    target = out + image * on + edge * oe + kind * ok + (to[:, None] * oc + pixel[None, :])
+    both = (to < channels)[:, None] & (pixel < pixels)[None, :]
+    if ADD:
+        total += tl.load(target, mask=both, other=0).to(SUM)
+    tl.store(target, total.to(out.dtype.element_ty), mask=both)
+
+
+@triton.jit(do_not_specialize=_SIZES)
+def _sums(
+    x, y, parts, all_blocks, blocks, pixels, each, edges, kinds, channels, xn, xe, xk, xc, yn, ye, yk, yc,
+    CHANNELS: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
+):  # fmt: skip
+    pair, chunk = tl.program_id(0), tl.program_id(1)
+    tiles = (channels + CHANNELS - 1) // CHANNELS
+    edge, kind = pair // kinds, pair % kinds
+    of_x = tl.program_id(2) // tiles * CHANNELS + tl.arange(0, CHANNELS)
+    of_y = tl.program_id(2) % tiles * CHANNELS + tl.arange(0, CHANNELS)
+    inner = tl.arange(0, PIXELS)
+    total = tl.zeros((CHANNELS, CHANNELS), SUM)
+    alone = tl.zeros((CHANNELS,), SUM)
+    xs, ys = x + edge * xe + kind * xk, y + edge * ye + kind * yk
+    for block in range(chunk * each, tl.minimum((chunk + 1) * each, all_blocks)):
+        image, pixel = (block // blocks).to(tl.int64), block % blocks * PIXELS + inner
+        of_image_x, of_image_y = xs + image * xn, ys + image * yn
+        read = pixel < pixels
+        left = tl.load(
+            of_image_x + (of_x[:, None] * xc + pixel[None, :]), mask=(of_x < channels)[:, None] & read[None, :], other=0
+        )
+        right = tl.load(
+            of_image_y + (of_y[:, None] * yc + pixel[None, :]), mask=(of_y < channels)[:, None] & read[None, :], other=0
+        )
+        total = tl.dot(left, tl.trans(right), total, input_precision="ieee", out_dtype=SUM)
+        alone += tl.sum(left.to(SUM), 1)
+    rows = parts + (chunk * edges * kinds + pair) * channels * (channels + 1) + of_x * (channels + 1)
+    both = (of_x < channels)[:, None] & (of_y < channels)[None, :]
+    tl.store(rows[:, None] + of_y[None, :], total.to(parts.dtype.element_ty), mask=both)
+    if tl.program_id(2) % tiles == 0:
+        tl.store(rows + channels, alone.to(parts.dtype.element_ty), mask=of_x < channels)

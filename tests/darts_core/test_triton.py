@@ -1,0 +1,193 @@
+"""The GPU's kernels against torch's own operations: on a GPU where there is one, else in Triton's interpreter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from darts_core.models.fused.algebra import Inputs, Moments
+from darts_core.models.fused.passes import Filters, Passes
+from darts_core.models.fused.torch_passes import TorchPasses
+
+ON_GPU = torch.cuda.is_available()
+if not ON_GPU:
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported
+pytest.importorskip("triton", reason="no Triton, no GPU kernels")
+DEVICE = "cuda" if ON_GPU else "cpu"
+# Tensor cores know no float64 here; the interpreter does.
+TYPE, TOLERANCE = (torch.float32, 2e-5) if ON_GPU else (torch.float64, 1e-13)
+NAMES = ("max_pool_3x3", "avg_pool_3x3")
+
+
+@pytest.fixture(autouse=True)
+def exact_products() -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+def kernels() -> Passes:
+    from darts_core.kernels.gpu.passes import TritonPasses
+
+    return TritonPasses()
+
+
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(*shape, dtype=TYPE, device=DEVICE)
+
+
+class Source:
+    """A state, what its convolutions are made of, and the gradient that comes back, with gaps between images."""
+
+    def __init__(
+        self, stride: int, size: tuple[int, int], *, channels: int = 3, kernels: tuple[int, ...] = (3, 5)
+    ) -> None:
+        torch.manual_seed(0)
+        n, edges, kinds = 2, 2, len(kernels)
+        height, width = (-(-side // stride) for side in size)
+        self.stride = stride
+        self.s = drawn(n, channels, *size)
+        groups = ([drawn(edges, channels, k, k) for k in kernels] for _ in range(3))
+        self.filters = Filters(*groups, stride)
+        self.a, self.b = drawn(edges, kinds, channels, channels), drawn(edges, kinds, channels)
+        self.last = drawn(edges, 2 * kinds, channels, channels)
+        self.g, self.out = (drawn(n, edges + 1, channels, height, width)[:, 1:] for _ in range(2))
+        self.of_first = Inputs(
+            drawn(edges, kinds, channels, channels),
+            drawn(edges, kinds, channels, channels),
+            drawn(edges, kinds, channels),
+        )
+        self.of_last = Inputs(
+            drawn(edges, 2 * kinds, channels, channels),
+            drawn(edges, 2 * kinds, channels, channels),
+            drawn(edges, 2 * kinds, channels),
+        )
+
+
+def convolved(passes: Passes, of: Source) -> dict[str, object]:
+    u, v, moments = passes.source(of.s, of.filters, moments=True)
+    y, of_v = passes.inner(u, of.a, of.b, of.filters, v, moments=True)
+    out = of.out.clone()
+    passes.gather(v, of.last, out)
+    return {"u": u, "v": v, "moments": moments, "y": y, "moments of v": of_v, "out": out}
+
+
+def gone_back(passes: Passes, of: Source, *, weights: bool) -> dict[str, object]:
+    u, v, _ = TorchPasses().source(of.s, of.filters, moments=False)
+    y, _ = TorchPasses().inner(u, of.a, of.b, of.filters, v, moments=False)
+    towards_y, moments, outer = passes.inner_backward(of.g, v, of.of_last, y, of.b, u, of.filters, weights=weights)
+    source = passes.source_backward(y, u, of.of_first, of.g, v, of.of_last, of.s, of.filters, weights=weights)
+    return {
+        "products": passes.products(of.g, v),
+        "towards y": towards_y,
+        "moments": moments,
+        "outer": outer,
+        "source": source,
+    }
+
+
+def assert_alike(ours: object, truth: object, name: str = "") -> None:
+    if isinstance(truth, dict):
+        truth, ours = list(truth.items()), list(ours.items())  # type: ignore[attr-defined]
+    if isinstance(truth, (list, tuple)):
+        assert isinstance(ours, (list, tuple))
+        for place, (one, other) in enumerate(zip(ours, truth, strict=True)):
+            assert_alike(one, other, f"{name}.{place}")
+    elif isinstance(truth, Tensor):
+        assert isinstance(ours, Tensor)
+        error, scale = (ours - truth).abs().max(), truth.abs().max()
+        assert error <= TOLERANCE * scale, f"{name}: {error:.2e} of {scale:.2e}"
+    else:
+        assert ours == truth
+
+
+SOURCES = {
+    "stride 1": lambda: Source(1, (7, 5)),
+    "stride 2": lambda: Source(2, (7, 6)),
+    "wide filters": lambda: Source(1, (9, 4), channels=1, kernels=(7,)),
+    "many channels": lambda: Source(1, (2, 1), channels=66, kernels=(3,)),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_kernels_convolve_as_torch_does(source: str) -> None:
+    of = SOURCES[source]()
+    assert_alike(convolved(kernels(), of), convolved(TorchPasses(), of))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_kernels_go_back_as_torch_does(source: str) -> None:
+    of = SOURCES[source]()
+    assert_alike(gone_back(kernels(), of, weights=True), gone_back(TorchPasses(), of, weights=True))
+
+
+def test_kernels_without_gradients_of_weights_give_the_maps_ones_alone() -> None:
+    of = Source(1, (4, 4))
+    assert_alike(gone_back(kernels(), of, weights=False), gone_back(TorchPasses(), of, weights=False))
+
+
+POOLINGS = {
+    "stride 1": (NAMES, 1, (7, 5)),
+    "stride 2, even": (NAMES, 2, (6, 4)),
+    "stride 2, odd": (NAMES[::-1], 2, (7, 5)),
+    "one": (NAMES[1:], 2, (4, 5)),
+    "identity": ((), 1, (4, 5)),
+}
+
+
+@pytest.mark.parametrize("poolings", POOLINGS)
+def test_kernels_pool_as_torch_does(poolings: str) -> None:
+    names, stride, size = POOLINGS[poolings]
+    torch.manual_seed(0)
+    identity = stride == 1
+    # Whole numbers, among which there are equal ones: the first of them is the maximum.
+    s = drawn(3, 2, 6, *size).round()[:, 1]
+    count, height, width = len(names) + identity, *(-(-side // stride) for side in size)
+    g, out = (drawn(3, 3, 6, height, width)[:, 1:] for _ in range(2))
+    coefficients, feedback, constant = drawn(2, count, 6), drawn(count, 6), drawn(count, 6)
+    if identity:
+        feedback[-1] = constant[-1] = 0
+
+    def seen(passes: Passes) -> list[Tensor]:
+        pooled, mean, variance = passes.pool(s, names, stride, identity=identity)
+        mixed = out.clone()
+        passes.mix(pooled, coefficients, mixed)
+        back = passes.pool_backward(g, pooled, coefficients, feedback, constant, s, names, stride)
+        found = [pooled.maps, mixed, passes.mix_products(g, pooled), back]
+        return found + ([mean, variance] if names else [])
+
+    assert_alike(seen(kernels()), seen(TorchPasses()))
+
+
+@pytest.mark.parametrize(("rows", "channels"), [(6, 6), (3, 6), (20, 20)])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_kernels_fold_batchnorm_into_matrices_as_torch_does(rows: int, channels: int, weighted: bool) -> None:
+    torch.manual_seed(0)
+    weight = drawn(2, 3, rows, channels)
+    maps = drawn(2, 3, channels, 50).double()
+    moments = Moments(maps.sum(-1), maps @ maps.mT)
+    outer = Moments(drawn(2, 1, rows).double(), drawn(2, 3, rows, channels + 1).double()[..., 1:])
+    factor = drawn(2, 4).double()[:, 1:] if weighted else None
+
+    def seen(passes: Passes) -> list[object]:
+        of = passes.folded(weight, factor, moments, pixels=50, eps=1e-5, dtype=TYPE)
+        back = [passes.gradient_of(of, factor, outer, pixels=50, weights=kind) for kind in (TYPE, None)]
+        return [*(part.to(TYPE) for part in of), *((b.factor.to(TYPE), b.weight, b.inputs) for b in back)]
+
+    assert_alike(seen(kernels()), seen(TorchPasses()))
+
+
+def test_kernels_track_statistics_as_batchnorm_does() -> None:
+    from darts_core.kernels.gpu.statistics import track
+
+    torch.manual_seed(0)
+    means, variances, counts = drawn(300, 3), drawn(300, 3), torch.full((300, 1), 4, device=DEVICE)
+    mean, variance = drawn(300, 4)[:, 1:], drawn(300, 3)
+    truth = [means.lerp(mean, 0.125), variances.lerp(1.25 * variance, 0.125), counts + 1]
+    track((means, variances, counts), mean, variance, 0.125, 1.25)
+    assert_alike([means, variances, counts], truth)
