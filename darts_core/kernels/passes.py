@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ _POOLS: Final = {"max_pool_3x3": 0, "avg_pool_3x3": 1}
 
 class KernelPasses(TorchAlgebra):
     """Gives the same bits for any number of threads."""
+
+    layout: ClassVar[torch.memory_format] = torch.contiguous_format
 
     def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
         weights, dilations = _split(filters)

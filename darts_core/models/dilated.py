@@ -53,3 +53,20 @@ def woven_from_phases(phases: Tensor, height: int, width: int) -> Tensor:
     batch = len(phases) // 4
     woven = phases.permute(0, 2, 3, 1).reshape(batch, 2, 2, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
     return woven.reshape(batch, 2 * rows, 2 * columns, channels).permute(0, 3, 1, 2)[:, :, :height, :width]
+
+
+def add_woven(phases: Tensor, out: Tensor) -> None:
+    """Add what `woven_from_phases` would give to out (N, C, H, W)."""
+    by_phase = phases.view(-1, 4, *phases.shape[1:])
+    for phase in range(4):
+        part = out[:, :, phase // 2 :: 2, phase % 2 :: 2]
+        part += by_phase[:, phase, :, : part.shape[2], : part.shape[3]]
+
+
+def clear_outside(phases: Tensor, height: int, width: int) -> None:
+    """Zero what the phases of an image of odd height or width have beyond it."""
+    by_phase = phases.view(-1, 4, *phases.shape[1:])
+    if height % 2:
+        by_phase[:, 2:, :, -1] = 0
+    if width % 2:
+        by_phase[:, 1::2, :, :, -1] = 0

@@ -16,6 +16,8 @@ from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.step import search_step
 from darts_core.data.feeding import Batch
 from darts_core.kernels import building
+from darts_core.models.fused import arrangement
+from darts_core.models.fused.torch_passes import TorchPasses
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 
@@ -106,6 +108,19 @@ def statistics_drawn(network: SearchNetwork) -> None:
     for buffer in network.buffers():
         if buffer.is_floating_point():
             buffer.copy_(0.5 + torch.rand(buffer.shape, generator=source))
+
+
+@pytest.mark.parametrize("space", ["darts", "separable", "dilated"])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_form_for_gpus_without_kernels_gives_the_plain_networks_numbers(
+    space: str, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrangement, "_passes", lambda _: TorchPasses())
+    plain, fused = twins(SPACES[space])
+    for network in (plain, fused):
+        statistics_drawn(network)
+        network.train(training)
+    assert_close(seen(fused, batch_of((7, 8))), seen(plain, batch_of((7, 8))), ONE_STEP)
 
 
 @pytest.mark.usefixtures("either_way")

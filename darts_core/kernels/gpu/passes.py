@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ from darts_core.models.fused.passes import FilterGradients, Filters, Pooled
 
 class TritonPasses(TritonAlgebra):
     """Gives the same bits each time."""
+
+    layout: ClassVar[torch.memory_format] = torch.contiguous_format
 
     def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
         n, channels, height, width = s.shape

@@ -12,6 +12,7 @@ from darts_core.kernels import building, gpu
 from darts_core.kernels.passes import KernelPasses
 from darts_core.models.fused.branches import Setting
 from darts_core.models.fused.cell import Plan, compute
+from darts_core.models.fused.channels_last_passes import ChannelsLastPasses
 from darts_core.models.fused.columns import Columns
 from darts_core.models.fused.parameters import SourceModules, lay_together, sources_of
 from darts_core.models.fused.passes import Passes
@@ -96,8 +97,8 @@ class Arrangement:
 
 
 def _passes(x: Tensor) -> Passes:
-    if x.device.type == "cpu" and building.available():
-        return KernelPasses()
+    if x.device.type == "cpu":
+        return KernelPasses() if building.available() else ChannelsLastPasses()
     # GPUs' tensor cores, which Triton multiplies small matrices on, know no float64 that is worth it.
     if x.device.type == "cuda" and x.dtype in (torch.float32, torch.bfloat16) and gpu.available():
         from darts_core.kernels.gpu.passes import TritonPasses

@@ -76,9 +76,12 @@ class _Cell(torch.autograd.Function):
             raise ValueError(
                 f"BatchNorm needs more than 1 value a channel in training, and gets images of {tuple(older.shape)}"
             )
+        layout = plan.settings[0].passes.layout
+        shape = (batch, plan.nodes * channels, rows, columns)
         # Many maps are added up in a node: in bf16 each of them would be rounded.
-        nodes = older.new_zeros(batch, plan.nodes, channels, rows, columns, dtype=matrices_type(older))
-        states = [older.detach().contiguous(), newer.detach().contiguous(), *nodes.unbind(1)]
+        out = torch.empty(shape, dtype=matrices_type(older), device=older.device, memory_format=layout)
+        nodes = out.zero_().view(batch, plan.nodes, channels, rows, columns)
+        states = [*(x.detach().contiguous(memory_format=layout) for x in (older, newer)), *nodes.unbind(1)]
         exact = w.detach().flatten().index_select(0, plan.order).double()
         by_source = torch.split(exact, plan.counts())
         sources, rest = [], list(parameters)
@@ -88,9 +91,11 @@ class _Cell(torch.autograd.Function):
             source = _Source(setting, rest, s.to(older.dtype), mine, to)
             plan.found += source.statistics()
             sources.append(source if plan.keep else None)
-        ctx.sources, ctx.order, ctx.shape, ctx.type = sources, plan.order, w.shape, w.dtype
-        # Detached: what the context keeps must not lead back to the output, which leads to the context.
-        return nodes.flatten(1, 2).to(older.dtype).detach()
+        ctx.sources, ctx.order, ctx.shape, ctx.type, ctx.layout = sources, plan.order, w.shape, w.dtype, layout
+        # Detached: what the context keeps must not lead back to the output, which leads to the context. And contiguous:
+        # the next cells begin with torch's BatchNorm, which takes means of channels-last maps several times less
+        # exactly, and slower.
+        return out.to(older.dtype).detach().contiguous()
 
     @staticmethod
     @once_differentiable
@@ -106,8 +111,7 @@ class _Cell(torch.autograd.Function):
         ctx.sources = None
         nodes = len(sources) - 1
         # A copy of its own, to which the later states' gradients are added.
-        own = gradient.clone() if gradient.is_contiguous() else gradient.contiguous()
-        g = own.view(len(gradient), nodes, -1, *gradient.shape[2:])
+        g = gradient.clone(memory_format=ctx.layout).view(len(gradient), nodes, -1, *gradient.shape[2:])
         factors: list[Tensor] = []
         wanted = ctx.needs_input_grad
         weights = any(wanted[4:])

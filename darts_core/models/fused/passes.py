@@ -4,15 +4,16 @@ A state s feeds E edges. Of each edge, K_s separable convolutions start with map
 Y = A U, and end with maps V = outer(relu(Y + b)); K_d dilated ones have maps V = dilated(relu(s)) at once. What the
 edge adds to its node is one product of a matrix with all its maps V. A, b and the last matrix come out of `algebra`.
 
-`torch_passes` does them in torch's own operations on every device, `darts_core.kernels` on CPUs in a kernel. All maps
-are (N, E, K, C, H, W) of the output's size, dense; g and `out`, (N, E, C, H, W), are dense within an image.
+`darts_core.kernels` does them on CPUs in a kernel, `channels_last_passes` on CPUs and `torch_passes` on every device in
+torch's own operations. U, V and Y are what their passes make of them: (N, E, K, C, H, W) of the output's size, dense,
+if nothing else is said. g and `out`, (N, E, C, H, W), are dense within an image, s (N, C, H, W) too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -35,6 +36,9 @@ class Filters:
         return [*((f, 1) for f in self.first), *((f, 2) for f in self.dilated)]
 
 
+Maps: TypeAlias = Any
+"""U, V or Y: no one but the passes that made them looks into them."""
+
 FilterGradients = list[Tensor] | None
 """In the order of the filters; None where weights want no gradient."""
 
@@ -42,22 +46,25 @@ FilterGradients = list[Tensor] | None
 class Pooled(NamedTuple):
     """(N, P, C, H, W): the pooled maps, and behind them the state itself where an identity leaves it."""
 
-    maps: Tensor
+    maps: Maps
     places: Tensor  # of the maxima, (N, C, H, W); empty without max pooling
 
 
 class Passes(Protocol):
     """Forwards first, then backwards; last what is made of the moments (`algebra`)."""
 
-    def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
+    layout: ClassVar[torch.memory_format]
+    """How s, g and `out` lie in memory."""
+
+    def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Maps, Maps, Moments | None]:
         """U, V with its dilated part filled in, and the moments (E, K_s + K_d, ...) of U and of that part."""
 
     def inner(
-        self, u: Tensor, a: Tensor, b: Tensor, filters: Filters, v: Tensor, *, moments: bool
-    ) -> tuple[Tensor, Moments | None]:
+        self, u: Maps, a: Tensor, b: Tensor, filters: Filters, v: Maps, *, moments: bool
+    ) -> tuple[Maps, Moments | None]:
         """Y, and V's separable part from it, and the moments of that part. a: (E, K_s, C, C). b: (E, K_s, C)."""
 
-    def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
+    def gather(self, v: Maps, a: Tensor, out: Tensor) -> None:
         """Add, of each edge, the sum of its a V to `out`. a: (E, K, C, C)."""
 
     def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
@@ -66,21 +73,21 @@ class Passes(Protocol):
     def mix(self, pooled: Pooled, coefficients: Tensor, out: Tensor) -> None:
         """Add the scaled maps to `out`. coefficients: (E, P, C)."""
 
-    def products(self, g: Tensor, v: Tensor) -> Tensor:
+    def products(self, g: Tensor, v: Maps) -> Tensor:
         """Sums over all pixels of g V^T, (E, K, C, C), float64."""
 
     def inner_backward(
-        self, g: Tensor, v: Tensor, inputs: Inputs, y: Tensor, b: Tensor, u: Tensor, filters: Filters, *, weights: bool
-    ) -> tuple[Tensor, Moments, FilterGradients]:
+        self, g: Tensor, v: Maps, inputs: Inputs, y: Maps, b: Tensor, u: Maps, filters: Filters, *, weights: bool
+    ) -> tuple[Maps, Moments, FilterGradients]:
         """The gradient of Y; its sums alone and with U^T; the gradients of the outer filters."""
 
     def source_backward(
         self,
-        towards_y: Tensor,
-        u: Tensor,
+        towards_y: Maps,
+        u: Maps,
         of_first: Inputs | None,
         g: Tensor,
-        v: Tensor,
+        v: Maps,
         of_last: Inputs,
         s: Tensor,
         filters: Filters,

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,8 @@ from darts_core.models.fused.torch_pools import TorchPools
 
 class TorchPasses(TorchPools, TorchAlgebra):
     """What each pass does is said in `Passes`."""
+
+    layout: ClassVar[torch.memory_format] = torch.contiguous_format
 
     def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
         batch, channels, height, width = s.shape
