@@ -10,16 +10,17 @@ from typing import ClassVar, Final
 import torch
 from torch import Tensor
 
-from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
+from darts_core.models.fused.algebra import Folded, Gradient, Inputs, Moments, folded_with
 from darts_core.models.fused.passes import FilterGradients, Filters, Pooled
 
 _POOLS: Final = {"max_pool_3x3": 0, "avg_pool_3x3": 1}
 
 
-class KernelPasses(TorchAlgebra):
+class KernelPasses:
     """Gives the same bits for any number of threads."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format
+    folded_with = staticmethod(folded_with)
 
     def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
         weights, dilations = _split(filters)
@@ -111,6 +112,23 @@ class KernelPasses(TorchAlgebra):
             [_POOLS[name] for name in names],
             stride,
         )
+
+    def folded(
+        self, weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype
+    ) -> Folded:
+        assert weight.dtype == dtype
+        return Folded(*torch.ops.dartboard.folded(weight, factor, *moments, pixels, eps))
+
+    def gradient_of(
+        self, of: Folded, factor: Tensor | None, outer: Moments, *, pixels: int, weights: torch.dtype | None
+    ) -> Gradient:
+        batch = of.spread.numel() > 0
+        statistics = (of.input_mean, of.spread) if batch else (None, None)
+        towards_factor, weight, direct, *through = torch.ops.dartboard.gradient_of(
+            of.weight, of.mean, of.inverse, *statistics, factor, *outer, of.matrix, pixels, weights is not None
+        )
+        inputs = Inputs(direct, *through) if batch else Inputs(direct, None, None)
+        return Gradient(towards_factor, None if weights is None else weight, inputs)
 
 
 def _split(filters: Filters) -> tuple[list[Tensor], list[int]]:

@@ -230,7 +230,7 @@ struct FilterSums {
   Tensors tensors() {
     Tensors result;
     for (size_t f = 0; f < like.size(); f++) {
-      result.push_back(at::empty_like(like[f]));
+      result.push_back(fresh(like[f].sizes(), like[f].scalar_type()));
       sums[f].template put<T>(result.back());
     }
     return result;

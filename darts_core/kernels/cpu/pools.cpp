@@ -61,7 +61,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> pool(const Tensor& s, std::vector<int
   const long pixels = long(grid.rows) * grid.columns, input = long(grid.height) * grid.width;
   const bool has_max = std::find(kinds.begin(), kinds.end(), 0) != kinds.end();
   Tensor maps = recycled({images, all, channels, grid.rows, grid.columns}, s.options());
-  Tensor places = at::empty({has_max ? images : 0, channels, pixels}, s.options().dtype(at::kByte));
+  Tensor places = fresh({has_max ? images : 0, channels, pixels}, at::kByte);
   Sums totals(images, count * channels), squares(images, count * channels);
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "pool", [&] {
     using T = scalar_t;

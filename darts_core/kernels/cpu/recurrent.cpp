@@ -75,7 +75,7 @@ std::tuple<Tensor, Tensor> mixture_backward(const Tensor& gradient, const Tensor
                                             const Tensor& shares, bool of_shares) {
   check(state, product, shares, gradient);
   const long edges = product.size(0), size = state.size(0), batch = state.size(1), map = size * batch;
-  Tensor past = at::empty_like(state), found = at::empty_like(shares);
+  Tensor past = fresh(state.sizes(), state.scalar_type()), found = fresh(shares.sizes(), shares.scalar_type());
   Sums totals(size, edges * kinds);
   AT_DISPATCH_FLOATING_TYPES(state.scalar_type(), "mixture_backward", [&] {
     using T = scalar_t;

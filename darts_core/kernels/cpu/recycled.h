@@ -1,7 +1,7 @@
 // Memory for the maps of a step, kept for the next one: the system's zeroing of fresh pages takes longer than their use.
 #pragma once
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/ops/from_blob.h>
 #include <cstdlib>
 #include <functional>
@@ -63,7 +63,7 @@ class Blocks {
 inline at::Tensor recycled(at::IntArrayRef sizes, const at::TensorOptions& options) {
   const int64_t numbers = std::accumulate(sizes.begin(), sizes.end(), int64_t(1), std::multiplies<>());
   const size_t bytes = size_t(numbers) * options.dtype().itemsize();
-  if (bytes < size_t(1) << 20) return at::empty(sizes, options);
+  if (bytes < size_t(1) << 20) return at::detail::empty_cpu(sizes, options);
   return at::from_blob(Blocks::all().take(bytes), sizes, [](void* block) { Blocks::all().give_back(block); },
                        options.requires_grad(false));
 }

@@ -1,10 +1,9 @@
 // How the images of a batch are shared among threads, and their sums added up: alike for any number of threads.
 #pragma once
 #include <ATen/Dispatch.h>
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 #include <algorithm>
 #include <vector>
@@ -12,6 +11,11 @@
 using at::Tensor;
 using Tensors = std::vector<Tensor>;
 using MaybeTensor = std::optional<Tensor>;
+
+// Memory for a result, without torch's dispatcher, which takes longer than what a small one is for.
+inline Tensor fresh(at::IntArrayRef sizes, at::ScalarType type) {
+  return at::detail::empty_cpu(sizes, at::TensorOptions().dtype(type));
+}
 
 constexpr long most_shares = 16;
 
@@ -37,7 +41,7 @@ class Sums {
     return values_.data();
   }
   Tensor tensor(at::IntArrayRef shape) {
-    Tensor result = at::empty(shape, at::kDouble);
+    Tensor result = fresh(shape, at::kDouble);
     std::copy_n(total(), size_, result.data_ptr<double>());
     return result;
   }
@@ -59,7 +63,9 @@ struct Images {
   T* data;
   long stride;
   Images(const Tensor& t) : data(t.data_ptr<T>()), stride(t.stride(0)) {
-    TORCH_CHECK(t[0].is_contiguous(), "each image must be dense");
+    int64_t dense = 1;
+    for (int64_t i = t.dim() - 1; i > 0 && t.numel() > 0; dense *= t.size(i--))
+      TORCH_CHECK(t.size(i) == 1 || t.stride(i) == dense, "each image must be dense");
   }
   T* operator[](long image) const { return data + image * stride; }
 };
