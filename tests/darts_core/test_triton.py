@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -14,8 +13,6 @@ from darts_core.models.fused.passes import Filters, Passes
 from darts_core.models.fused.torch_passes import TorchPasses
 
 ON_GPU = torch.cuda.is_available()
-if not ON_GPU:
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported
 pytest.importorskip("triton", reason="no Triton, no GPU kernels")
 DEVICE = "cuda" if ON_GPU else "cpu"
 # Tensor cores know no float64 here; the interpreter does.

@@ -1,0 +1,10 @@
+"""What must be so before anything is imported."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+# Triton reads it when it is first imported, which any part of torch may do; without a GPU only its interpreter runs.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
