@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.database import Database
@@ -137,9 +138,9 @@ async def _create(session: AsyncSession, tree: Job, new: NewChild) -> None:
 async def _tell(session: AsyncSession, tree: Job, children: Children) -> None:
     """An event in the tree's log for each child that stands otherwise than its last event says."""
     stage = Event.data["stage"].astext
-    told = select(stage, Event.data["status"].astext).where(Event.job_id == tree.id, Event.kind == "child")
-    latest = await session.execute(told.distinct(stage).order_by(stage, Event.sequence.desc()))
-    last: dict[str, str] = dict(latest.tuples().all())
+    told = select(Event.data).where(Event.job_id == tree.id, Event.kind == "child")
+    latest = told.ext(distinct_on(stage)).order_by(stage, Event.sequence.desc())
+    last = {data["stage"]: data["status"] for data in await session.scalars(latest)}
     for child in children.values():
         if last.get(child.stage) != child.status:
             data = _event(child.stage, child.id, child.kind, child.status, child.status_reason)

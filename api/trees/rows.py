@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import extract, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.models import Attempt, Epoch, Job
@@ -53,12 +54,12 @@ async def seen(session: AsyncSession, tree: Job) -> dict[str, Child]:
 
 async def _genotypes(session: AsyncSession, searches: list[UUID]) -> dict[UUID, dict[str, Any] | None]:
     query = select(Epoch.job_id, Epoch.genotype).where(Epoch.job_id.in_(searches))
-    latest = query.distinct(Epoch.job_id).order_by(Epoch.job_id, Epoch.epoch.desc())
-    return dict((await session.execute(latest)).tuples().all()) if searches else {}
+    latest = query.ext(distinct_on(Epoch.job_id)).order_by(Epoch.job_id, Epoch.epoch.desc())
+    return {row.job_id: row.genotype for row in await session.execute(latest)} if searches else {}
 
 
 async def _seconds(session: AsyncSession, tree_id: UUID) -> dict[UUID, float]:
     """From claim to end, of all attempts: what was lost on the way has been computed, too."""
-    ran = func.sum(extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at))
+    ran = func.sum(extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at)).label("ran")
     query = select(Attempt.job_id, ran).join(Job, Job.id == Attempt.job_id).where(Job.parent_id == tree_id)
-    return {job_id: float(s) for job_id, s in (await session.execute(query.group_by(Attempt.job_id))).tuples()}
+    return {row.job_id: float(row.ran) for row in await session.execute(query.group_by(Attempt.job_id))}

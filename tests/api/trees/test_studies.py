@@ -10,7 +10,7 @@ import pytest
 
 from client.sdk import Dartboard
 
-from .conftest import STUDY, Crew
+from crews import STUDY, Crew
 
 
 def test_a_study_answers_201_with_the_specs_of_all_children_filled_in(http: httpx.Client, pool: str) -> None:

@@ -1,0 +1,94 @@
+"""Studies whose service is killed on the way."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from api.schemas.jobs import JobOut
+from client.errors import ServiceUnreachableError
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+from client.worker_api import WorkerApi
+
+from crews import Crew
+from searching import SEARCH
+
+T = TypeVar("T")
+TRAINING = {"epochs": 1, "channels": 4, "layers": 3, "batch_size": 128}
+STUDY: dict[str, Any] = {
+    "seeds": [0, 1],
+    "search": {**SEARCH, "epochs": 2},
+    "short_retrain": {**TRAINING, "epochs": 2},
+    "final": TRAINING,
+    "final_runs": 2,
+}
+
+
+@pytest.fixture
+def crew(stack: LocalStack, data: Path, dartboard: Dartboard, tmp_path: Path) -> Iterator[Crew]:
+    key = json.loads((data / "secrets.json").read_text())["worker_key"]
+    with WorkerApi(stack.url, key) as api:
+        crew = Crew(dartboard, api, tmp_path, "pretended")
+        yield crew
+        crew.leave()
+
+
+def once_there(ask: Callable[[], T]) -> T:
+    """As a script does while the service starts again."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return ask()
+        except ServiceUnreachableError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_an_api_that_is_killed_behind_every_child_loses_no_step_and_doubles_none(crew: Crew, stack: LocalStack) -> None:
+    study = crew.study()
+    for number in range(6):
+        crew.work()
+        if number % 2:  # at once, or with the driver at work
+            crew.until(lambda made=number: len(crew.children(study)) > made)
+        stack.processes["api"].kill()
+        once_there(lambda: crew.dartboard.job(study.id))
+    assert crew.work_until_ended(study).status == "succeeded"
+    assert len(crew.children(study)) == 6
+    assert len(crew.done) == 6
+
+
+def numbers(study: JobOut, dartboard: Dartboard) -> dict[str, Any]:
+    """All that a study found, but for names and times."""
+    assert study.status == "succeeded", study.error
+    assert study.result is not None
+    [point] = study.result["points"]
+    rows = [{k: v for k, v in row.items() if not str(v).startswith("/")} for row in point["candidates"]]
+    chosen = {k: v for k, v in point["chosen"].items() if k != "search"}
+    epochs = {
+        child.stage: [e.metrics for e in dartboard.epochs(child.id)] for child in dartboard.jobs(parent=str(study.id))
+    }
+    return {"candidates": rows, "chosen": chosen, "final": study.result["winners"][0]["final"], "epochs": epochs}
+
+
+def test_a_study_whose_api_worker_and_broker_are_killed_finds_the_same_numbers(
+    dartboard: Dartboard, stack: LocalStack
+) -> None:
+    undisturbed = dartboard.wait(dartboard.submit("study", STUDY))
+    study, kills = dartboard.submit("study", STUDY), ["api", "worker-1", "valkey"]
+    began: set[str] = set()
+    for event in dartboard.follow(study):
+        if event.kind == "child" and event.data["status"] == "running" and event.data["stage"] not in began:
+            began.add(event.data["stage"])
+            # One in each of the three stages.
+            if kills and event.data["stage"].split("/")[0] == ("search", "short-retrain", "final")[3 - len(kills)]:
+                stack.processes[kills.pop(0)].kill()
+    assert kills == []
+    disturbed = once_there(lambda: dartboard.job(study.id))
+    assert numbers(disturbed, dartboard) == numbers(undisturbed, dartboard)
+    assert len(list(dartboard.jobs(parent=str(study.id)))) == 6
