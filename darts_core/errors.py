@@ -59,3 +59,7 @@ class RankLost(DartsError):
 
 class DrawingError(DartsError):
     """A picture that cannot be drawn: its layout program is missing, or its alphas are of another cell."""
+
+
+class KernelError(DartsError):
+    """A kernel for GPUs gives other numbers than torch's operations do."""

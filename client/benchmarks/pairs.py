@@ -53,6 +53,8 @@ def compare(
     module: the one whose `tell_memory` that process runs. flops: of one step, for both versions. gemm_share: what part
     of the speed of a large matrix product, measured in the same run, the step reaches.
     """
+    # First, while this process still holds little: together they might not fit.
+    memory = {version: _memory(module, shape, version) for version in versions}
     runs = {version: make(shape, version) for version in versions}
     losses = {version: float(run.step() or 0.0) for version, run in runs.items()}  # also the first, slow one
     if machine.device == "cuda":
@@ -66,8 +68,6 @@ def compare(
         speeds.append(machine.product_speed())
         say(f"pair {pair + 1}/{pairs}: " + ", ".join(f"{v} {seconds[v][-1]:.4f} s" for v in versions))
     operations = {version: dispatched_operations(run.step) for version, run in runs.items()}
-    del runs  # the processes that measure memory need theirs
-    memory = {version: _memory(module, shape, version) for version in versions}
 
     speed = median(speeds)
     result: dict[str, Any] = {

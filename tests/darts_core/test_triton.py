@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from darts_core.errors import KernelError
 from darts_core.models.fused.algebra import Inputs, Moments
 from darts_core.models.fused.passes import Filters, Passes
 from darts_core.models.fused.torch_passes import TorchPasses
@@ -17,6 +18,7 @@ pytest.importorskip("triton", reason="no Triton, no GPU kernels")
 DEVICE = "cuda" if ON_GPU else "cpu"
 # Tensor cores know no float64 here; the interpreter does.
 TYPE, TOLERANCE = (torch.float32, 2e-5) if ON_GPU else (torch.float64, 1e-13)
+SMALL = (2, 2, 3, 4)
 NAMES = ("max_pool_3x3", "avg_pool_3x3")
 
 
@@ -188,3 +190,21 @@ def test_kernels_track_statistics_as_batchnorm_does() -> None:
     truth = [means.lerp(mean, 0.125), variances.lerp(1.25 * variance, 0.125), counts + 1]
     track((means, variances, counts), mean, variance, 0.125, 1.25)
     assert_alike([means, variances, counts], truth)
+
+
+def test_kernels_pass_the_trial_that_decides_whether_they_are_used() -> None:
+    from darts_core.kernels.gpu.trial import try_kernels
+
+    try_kernels(torch.device(DEVICE), shape=SMALL)
+
+
+def test_a_wrong_kernel_fails_the_trial() -> None:
+    from darts_core.kernels.gpu.passes import TritonPasses
+    from darts_core.kernels.gpu.trial import try_kernels
+
+    class Wrong(TritonPasses):
+        def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
+            super().gather(v, 1.02 * a, out)
+
+    with pytest.raises(KernelError, match=r"reduction=False, number 0: differs by"):
+        try_kernels(torch.device(DEVICE), Wrong(), SMALL)

@@ -6,6 +6,8 @@ import logging
 import os
 from functools import cache
 
+import torch
+
 from darts_core.kernels.building import SWITCH
 
 logger = logging.getLogger(__name__)
@@ -13,12 +15,19 @@ logger = logging.getLogger(__name__)
 
 @cache
 def available() -> bool:
-    """Whether Triton is there. Says once in the log if not."""
+    """Whether Triton is there, and its kernels are right on this process's GPU. Says once in the log if not."""
     if os.environ.get(SWITCH) == "off":
         return False
     try:
         import triton  # noqa: F401
-    except ImportError as error:
-        logger.warning("no GPU kernels, going on in torch's own operations: %s", error)
+
+        if torch.cuda.is_available():
+            from darts_core.kernels.gpu.trial import try_kernels
+
+            try_kernels(torch.device("cuda", torch.cuda.current_device()))
+    except Exception as error:  # whatever Triton and its compilers raise
+        logger.warning(
+            "no GPU kernels, going on in torch's own operations: %s", f"{type(error).__name__}: {error}"[:300]
+        )
         return False
     return True

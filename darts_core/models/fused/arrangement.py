@@ -47,21 +47,18 @@ class Arrangement:
 
     def __call__(self, cell: SearchCell, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
         """What `SearchCell.forward` makes of its two preprocessed inputs."""
+        norms = self._norms(cell)
+        track = bool(norms) and norms[0].training and norms[0].track_running_stats
+        return compute(self.plan(cell, older, _passes(older)), older, newer, weights, track=track)
+
+    def plan(self, cell: SearchCell, older: Tensor, passes: Passes) -> Plan:
+        """How a pass from such inputs goes."""
         assert self._columns is not None
         norms = self._norms(cell)
         # One answer for all: whoever freezes BatchNorm freezes it everywhere.
-        batch = norms[0].training if norms else cell.training
-        plan = Plan(
-            cell.nodes,
-            self._order_on(cell, older.device),
-            [
-                Setting(source, self._columns, _passes(older), batch, norms[0].eps if norms else 0.0)
-                for source in self._modules(cell)
-            ],
-            [],
-            torch.is_grad_enabled(),
-        )
-        return compute(plan, older, newer, weights, track=batch and bool(norms) and norms[0].track_running_stats)
+        batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
+        settings = [Setting(source, self._columns, passes, batch, eps) for source in self._modules(cell)]
+        return Plan(cell.nodes, self._order_on(cell, older.device), settings, [], torch.is_grad_enabled())
 
     def parameters(self, cell: SearchCell) -> Iterator[Tensor]:
         """Of the cell's edges, those that are used together next to each other."""
