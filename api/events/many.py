@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import struct
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Final
 from uuid import UUID
 
-from fastapi.sse import ServerSentEvent
-
-from api.events.hub import EventHub, Gone, SlowReaderError, Stirred, Subscription
-from api.models import Event
+from api.events.frames import StoredEvent, framed, named
+from api.events.hub import EventHub
+from api.events.reading import BATCH
+from api.events.stream import HEARTBEAT, EventStream
+from api.events.subscription import Gone, News, Stirred, Subscription
 from api.problems import invalid_query
 from api.schemas.jobs import Status
 
@@ -45,59 +47,63 @@ class Places:
         return list(self._places.items())
 
 
-async def follow_jobs(hub: EventHub, places: Places) -> AsyncIterator[ServerSentEvent]:
+def jobs_stream(hub: EventHub, places: Places) -> EventStream:
     """Events of these jobs behind their places, each once and in the job's order; `end` once for each that ends.
 
     The stream closes when all have ended.
     """
-    async with hub.subscribe() as subscription:
-        reading = _Reading(hub, subscription, places)
-        for job_id, after in places.items():
-            async for event in reading.begin(job_id, after):
-                yield event
-        while reading.last:
-            try:
-                news = await subscription.next()
-            except SlowReaderError:
-                return
-            if not isinstance(news, Stirred):
-                for event in reading.take(news):
-                    yield event
+    return EventStream(hub, lambda subscription: _follow_jobs(_Reading(hub, subscription, places)))
 
 
-async def follow_active(hub: EventHub, places: Places | None) -> AsyncIterator[ServerSentEvent]:
+def active_stream(hub: EventHub, places: Places | None) -> EventStream:
     """Events of every job that has not ended, from now on; of a job that comes along, from when it was queued.
 
     places: where an earlier stream stopped; what happened since comes first.
     """
-    async with hub.subscribe(overhear=True) as subscription:
-        reading = _Reading(hub, subscription, places or Places({}))
-        for job_id, after in [] if places is None else places.items():
-            async for event in reading.begin(job_id, after):
-                yield event
-        for job_id in await hub.active(MOST_JOBS):
-            if job_id in reading.last:
+    return EventStream(
+        hub,
+        lambda subscription: _follow_active(hub, _Reading(hub, subscription, places or Places({})), places is not None),
+        overhear=True,
+    )
+
+
+async def _follow_jobs(reading: _Reading) -> AsyncGenerator[bytes, None]:
+    async for content in reading.begin_all():
+        yield content
+    while reading.last:
+        news = await reading.subscription.take()
+        if content := b"".join(map(reading.taken, news)):
+            yield content
+        elif not news:
+            yield HEARTBEAT
+
+
+async def _follow_active(hub: EventHub, reading: _Reading, resumed: bool) -> AsyncGenerator[bytes, None]:
+    async for content in reading.begin_all():
+        yield content
+    for job_id in await hub.log.active(MOST_JOBS):
+        if job_id in reading.last:
+            continue
+        begin = await hub.log.queued_at(job_id) if resumed else await hub.log.last_sequence(job_id)
+        async for content in reading.begin(job_id, (begin or 1) - resumed):
+            yield content
+    # Nobody has to wait for an event to know that the stream stands, and where it would go on.
+    yield framed("ready", json.dumps({"jobs": len(reading.last)}).encode(), reading.places)
+    while True:
+        news = await reading.subscription.take()
+        if not news:
+            yield HEARTBEAT
+        for told in news:
+            if not isinstance(told, Stirred):
+                if content := reading.taken(told):
+                    yield content
                 continue
-            begin = await hub.last_sequence(job_id) if places is None else await hub.queued_at(job_id)
-            async for event in reading.begin(job_id, (begin or 1) - (places is not None)):
-                yield event
-        # Nobody has to wait for an event to know that the stream stands, and where it would go on.
-        yield ServerSentEvent(event="ready", id=reading.places, data={"jobs": len(reading.last)})
-        while True:
-            try:
-                news = await subscription.next()
-            except SlowReaderError:
-                return
-            if not isinstance(news, Stirred):
-                for event in reading.take(news):
-                    yield event
-                continue
-            stirred = await hub.active(MOST_JOBS) if news.job_id is None else [news.job_id]
+            stirred = await hub.log.active(MOST_JOBS) if told.job_id is None else [told.job_id]
             for job_id in stirred:
-                queued = None if job_id in reading.last else await hub.queued_at(job_id)
+                queued = None if job_id in reading.last else await hub.log.queued_at(job_id)
                 if queued is not None and len(reading.last) < MOST_JOBS:
-                    async for event in reading.begin(job_id, queued - 1):
-                        yield event
+                    async for content in reading.begin(job_id, queued - 1):
+                        yield content
 
 
 class _Reading:
@@ -106,45 +112,52 @@ class _Reading:
     def __init__(self, hub: EventHub, subscription: Subscription, places: Places) -> None:
         # All of them from the first event on: its id has to say that nothing of the others was sent yet.
         self.last = dict(places.items())
-        self._hub, self._subscription = hub, subscription
+        self.subscription = subscription
+        self._hub = hub
 
     @property
     def places(self) -> str:
         return str(Places(self.last))
 
-    async def begin(self, job_id: UUID, after: int) -> AsyncIterator[ServerSentEvent]:
+    async def begin_all(self) -> AsyncIterator[bytes]:
+        """Follow the jobs that it was made with, from their places on."""
+        for job_id, after in tuple(self.last.items()):
+            async for content in self.begin(job_id, after):
+                yield content
+
+    async def begin(self, job_id: UUID, after: int) -> AsyncIterator[bytes]:
         """Follow a job: what is stored behind `after`, before what comes."""
-        await self._hub.join(self._subscription, job_id)
-        self.last[job_id] = min(after, await self._hub.last_sequence(job_id))
-        while stored := await self._hub.read(job_id, self.last[job_id]):
-            for event in stored:
-                self.last[job_id] = event.sequence
-                yield self._event(event.kind, job_id, event.sequence, event.data)
+        await self._hub.join(self.subscription, job_id)
+        self.last[job_id] = min(after, await self._hub.log.last_sequence(job_id))
+        more = True
+        while more:
+            stored = await self._hub.log.read(job_id, self.last[job_id])
+            if stored:
+                yield b"".join(map(self._sent, stored))
+            more = len(stored) == BATCH
         # Only now: an ended job may have been retried further on in what is stored.
-        status = await self._hub.status_at(job_id, self.last[job_id])
+        status = await self._hub.log.status_at(job_id, self.last[job_id])
         if status is None or Status(status).ended:
             yield self._end(job_id, status)
 
-    def take(self, news: Event | Gone) -> list[ServerSentEvent]:
-        """What has to be sent."""
-        job_id = news.job_id
-        if job_id not in self.last:
-            return []
+    def taken(self, news: News) -> bytes:
+        """What has to be sent, if anything."""
+        if isinstance(news, Stirred) or news.job_id not in self.last:
+            return b""
         if isinstance(news, Gone):
-            return [self._end(job_id, None)]
-        if news.sequence <= self.last[job_id]:
-            return []
-        self.last[job_id] = news.sequence
-        sent = [self._event(news.kind, job_id, news.sequence, news.data)]
-        if news.kind == "status" and Status(news.data["status"]).ended:
-            sent.append(self._end(job_id, news.data["status"]))
+            return self._end(news.job_id, None)
+        if news.sequence <= self.last[news.job_id]:
+            return b""
+        sent = self._sent(news)
+        if news.status is not None and news.status.ended:
+            sent += self._end(news.job_id, news.status)
         return sent
 
-    def _end(self, job_id: UUID, status: str | None) -> ServerSentEvent:
-        sequence = self.last.pop(job_id)
-        self._hub.leave(self._subscription, job_id)
-        return self._event("end", job_id, sequence, {"status": status})
+    def _sent(self, event: StoredEvent) -> bytes:
+        self.last[event.job_id] = event.sequence
+        return framed(event.kind, event.named, self.places)
 
-    def _event(self, kind: str, job_id: UUID, sequence: int, data: dict[str, Any]) -> ServerSentEvent:
-        told = {"job_id": str(job_id), "sequence": sequence, "data": data}
-        return ServerSentEvent(event=kind, id=self.places, data=told)
+    def _end(self, job_id: UUID, status: str | None) -> bytes:
+        sequence = self.last.pop(job_id)
+        self._hub.leave(self.subscription, job_id)
+        return framed("end", named(job_id, sequence, {"status": status}), self.places)

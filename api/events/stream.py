@@ -1,30 +1,27 @@
-"""A job's events as a stream: replay what is stored, follow what comes, end when the job has ended.
+"""An answer of server-sent events: ready bytes, handed on by one task a reader.
 
-FastAPI's own server-sent events take several tasks and a serialisation for each event and reader; with a thousand
-readers that is seconds of CPU an event (docs/reliability.md). Here a reader is one task that hands ready bytes on.
+FastAPI's own takes several tasks and a serialisation for each event and reader; with a thousand readers that is
+seconds of CPU an event (docs/reliability.md).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.connections import cutter_of
-from api.events.frames import end_frame, frame_of
-from api.events.hub import EventHub, Gone, News, Subscription
-from api.models import Event, Job
-from api.schemas.jobs import Status
+from api.connections import connection_of
+from api.events.hub import EventHub
+from api.events.subscription import Subscription
 
 _log = structlog.get_logger(__name__)
-_HEARTBEAT: Final = b": ping\n\n"
-_HEARTBEAT_SECONDS: Final = 15.0
-# Whoever takes nothing for so long while something is there to be taken is not reading.
-_SENDING_SECONDS: Final = 30.0
+HEARTBEAT: Final = b": ping\n\n"
 STREAM_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "events",
@@ -39,79 +36,57 @@ STREAM_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
         },
     }
 }
+Contents = Callable[[Subscription], AsyncGenerator[bytes, None]]
 
 
 class EventStream(Response):
-    """The answer that goes on until the job has ended, or its reader may or does not read any more."""
+    """The answer that goes on until its contents end, or its reader may or does not read any more."""
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: EventHub, job: Job, after: int) -> None:
-        self._hub, self._job, self._after = hub, job, after
+    def __init__(self, hub: EventHub, contents: Contents, *job_ids: UUID, overhear: bool = False) -> None:
+        """contents: begins when the jobs are followed. overhear: whether it wants to know of others, too."""
+        self._hub, self._contents, self._job_ids, self._overhear = hub, contents, job_ids, overhear
         # Behind an nginx, X-Accel-Buffering keeps it from collecting events before it passes them on.
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the end."""
-        cut = cutter_of(scope)
-        async with self._hub.subscribe(self._job.id, cut=cut) as subscription:
-            last = self._after
-            if last > self._job.last_sequence:
-                # A sequence that does not exist yet is another job's, or a mistake: nothing may be skipped for it.
-                last = min(last, await self._hub.last_sequence(self._job.id))
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        """Send until the end.
 
-            def left(_: object) -> None:
-                subscription.close()
-
-            reader = asyncio.create_task(_disconnected(receive))
-            reader.add_done_callback(left)
-            try:
-                async for content in self._contents(subscription, last):
-                    async with asyncio.timeout(_SENDING_SECONDS):
-                        await send({"type": "http.response.body", "body": content, "more_body": True})
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-            except Exception as error:  # too slow, or the database is away: the reader comes back by its last id
-                if not reader.done():
-                    _log.info("stream_cut", job=str(self._job.id), cause=f"{type(error).__name__}: {error}"[:200])
-                    cut()
-            finally:
-                reader.remove_done_callback(left)
-                reader.cancel()
-
-    async def _contents(self, subscription: Subscription, last: int) -> AsyncIterator[bytes]:
-        """Every event behind `last`, each once and in order, then the end when the job's life is over.
-
-        Subscribing came before replaying: what is stored in between arrives twice and is sent once, by its sequence.
+        What sends is a task of its own: this one is a dozen calls deep in the app's, and every event would go through
+        all of them. This one waits for the reader to leave, or for the answer to be complete: it is told of both alike.
         """
-        # As read together with the row's last sequence: what is told in between changes it again.
-        status = Status(self._job.status)
-        while stored := await self._hub.read(self._job.id, last):
-            yield b"".join(map(frame_of, stored))
-            last, status = stored[-1].sequence, _status_after(stored, status)
-            subscription.check()
-        while not status.ended:
-            waiting = await subscription.all(_HEARTBEAT_SECONDS)
-            if new := _newer(waiting, last):
-                yield b"".join(map(frame_of, new))
-                last, status = new[-1].sequence, _status_after(new, status)
-            elif not waiting:
-                yield _HEARTBEAT
-            if any(isinstance(news, Gone) for news in waiting):
-                break
-        yield end_frame(last, status)
+        connection = connection_of(scope)
+        cut = _nothing if connection is None else connection.cut
+        async with self._hub.subscribe(*self._job_ids, overhear=self._overhear, cut=cut) as subscription:
+            if connection is not None:
+                connection.when_stopping(subscription.finish)
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            sending = asyncio.create_task(self._send(subscription, send))
+            try:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                subscription.finish()
+                await sending
+            finally:
+                sending.cancel()
+
+    async def _send(self, subscription: Subscription, send: Send) -> None:
+        try:
+            async with aclosing(self._contents(subscription)) as contents:
+                async for content in contents:
+                    subscription.sending(now=True)
+                    await send({"type": "http.response.body", "body": content, "more_body": True})
+                    subscription.sending(now=False)
+        except Exception as error:  # too slow, or the database is away: the reader comes back by its last id
+            if not subscription.in_order:
+                jobs = [str(job_id) for job_id in self._job_ids]
+                _log.info("stream_cut", jobs=jobs, cause=f"{type(error).__name__}: {error}"[:200])
+                subscription.close()
+        # Nothing to a connection that is broken off; any other would be a fault without its last part.
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _newer(waiting: list[News], last: int) -> list[Event]:
-    return [news for news in waiting if isinstance(news, Event) and news.sequence > last]
-
-
-def _status_after(events: list[Event], before: Status) -> Status:
-    told = [event.data["status"] for event in events if event.kind == "status"]
-    return Status(told[-1]) if told else before
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _nothing() -> None:
+    """Another server's connections end when they do."""

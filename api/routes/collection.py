@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from api.deps import Hub, Jobs, Reading
+from api.events.following import job_stream
 from api.events.stream import STREAM_ANSWERS, EventStream
 from api.jobs.service import Filters, JobService
 from api.keys.principal import scoped
@@ -134,6 +135,6 @@ def job_router(kind: JobKind) -> APIRouter:
         last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
     ) -> EventStream:
         """Its events, live: `status`, `epoch`, `step`, `log`, `checkpoint`, and `end` when it has ended."""
-        return EventStream(hub, job, after if last_event_id is None else last_event_id)
+        return job_stream(hub, job, after if last_event_id is None else last_event_id)
 
     return router

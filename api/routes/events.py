@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api.deps import Hub
-from api.events.many import Places, follow_active, follow_jobs
+from api.events.many import Places, active_stream, jobs_stream
+from api.events.stream import STREAM_ANSWERS, EventStream
 from api.problems import documented, invalid_query
 
 router = APIRouter(prefix="/events", tags=["jobs"], responses=documented(422, 503))
@@ -46,17 +45,14 @@ def _place(text: str) -> tuple[UUID, int]:
         raise invalid_query("job", f"{id_!r} is no id") from error
 
 
-@router.get("", response_class=EventSourceResponse)
-async def stream_many_events(wanted: Annotated[Wanted, Depends()], hub: Hub) -> AsyncIterator[ServerSentEvent]:
+@router.get("", response_class=Response, responses=STREAM_ANSWERS)
+async def stream_many_events(wanted: Annotated[Wanted, Depends()], hub: Hub) -> EventStream:
     """Live events of several jobs: `{job_id, sequence, data}` each, under the names that one job's stream has.
 
     An event's id names the place in each job: `Last-Event-ID` resumes without a gap or a double. `end` comes once for
     each job; with `active=true` the stream goes on.
     """
     if wanted.active:
-        events = follow_active(hub, wanted.places)
-    else:
-        assert wanted.places is not None
-        events = follow_jobs(hub, wanted.places)
-    async for event in events:
-        yield event
+        return active_stream(hub, wanted.places)
+    assert wanted.places is not None
+    return jobs_stream(hub, wanted.places)

@@ -49,9 +49,10 @@ def measure(
             attempt = worker.attempt(str(claimed.attempt_id), claimed.token)
             _report(attempt, Path(temporary), events, pause)
             cpu = api.cpu_times()
-        told = _answer(readers)
-    if told["refused"] or told["incomplete"]:
-        counts = {name: told[name] for name in ("refused", "broken_off", "with_gaps", "incomplete")}
+            # Before the service stops: what ends then has no end.
+            told = _answer(readers)
+    counts = {name: told[name] for name in ("refused", "reconnected", "without_end", "with_gaps", "incomplete")}
+    if told["refused"] or told["without_end"] or told["incomplete"]:
         raise RuntimeError(f"not every stream had every event once and in order: {counts}")
     delays = list(told["delays"].values())
     each = sorted(delay for event in delays for delay in event)
@@ -59,6 +60,7 @@ def measure(
         "streams": streams,
         "events": len(delays),
         "deliveries": len(each),
+        "reconnected": counts["reconnected"],
         "p50_ms": _ms(at(each, 50)),
         "p99_ms": _ms(at(each, 99)),
         "max_ms": _ms(each[-1]),

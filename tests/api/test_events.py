@@ -94,7 +94,7 @@ def test_fifty_watchers_of_one_job_get_every_event_once_and_in_order(bench: Any,
     training.finish()
     watching.join(timeout=30)
     told = results[0]
-    assert (told["refused"], told["incomplete"], told["events"]) == (0, 0, 9)
+    assert (told["refused"], told["without_end"], told["incomplete"], told["events"]) == (0, 0, 0, 9)
 
 
 def _reported(bench: Any, lines: int, length: int) -> None:
