@@ -2,12 +2,17 @@ import asyncio
 import re
 import socket
 import threading
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import httpx
 
 from api.schemas.worker import LogReport, Release
 from client.benchmarks.stream_readers import read
 from client.following import Event
+from client.local.stack import LocalStack
 from client.worker_api import SupersededError
 
 
@@ -131,6 +136,24 @@ def test_a_watcher_that_does_not_read_is_cut_off_and_misses_nothing_when_it_come
     rest = [event.sequence for event in bench.dartboard.follow(job, after=last)]
     assert rest == [*range(last + 1, rest[-1] + 1), rest[-1]]
     assert rest[-1] - last > 2000
+    assert "ASGI" not in (service.data / "logs" / "api.log").read_text()
+
+
+def test_streams_end_in_order_when_the_service_stops(tmp_path: Path) -> None:
+    with ExitStack() as streams:
+        with LocalStack(tmp_path, port=0, workers=0) as stack:
+            http = streams.enter_context(httpx.Client(base_url=stack.url, timeout=20))
+            job = http.post("/searches", json={"dataset": "digits"}).json()["id"]
+            paths = (f"/searches/{job}/events", f"/events?job={job}", "/events?active=true")
+            open_ = [streams.enter_context(http.stream("GET", path)) for path in paths]
+            pieces = [stream.iter_text() for stream in open_]
+            assert all(map(next, pieces))
+            log = stack.processes["api"].log
+        # A connection that was broken off would raise.
+        assert "event: end" not in "".join("".join(rest) for rest in pieces)
+    told = log.read_text()
+    assert "ASGI" not in told
+    assert "running task" not in told
 
 
 def _read_to_its_end(connection: socket.socket) -> bytes:

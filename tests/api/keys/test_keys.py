@@ -114,6 +114,20 @@ def test_a_revoked_keys_event_streams_end(guarded: Guarded, admin: httpx.Client,
         assert "event: end" in read_to_its_end(others)
 
 
+def test_a_stream_that_ends_with_its_key_is_no_fault_to_the_server(
+    guarded: Guarded, admin: httpx.Client, person: Person
+) -> None:
+    job = submitted(person("user"))
+    for path in (f"/searches/{job.id}/events", f"/events?job={job.id}", "/events?active=true"):
+        made = guarded.make("viewer")
+        with guarded.http(made.key) as http, http.stream("GET", path) as stream:
+            pieces = stream.iter_text()
+            next(pieces)
+            admin.delete(f"/keys/{made.id}")
+            read_to_its_end(pieces)
+    assert "ASGI" not in guarded.log.read_text()
+
+
 def test_revoking_a_key_that_is_not_there_is_404(admin: httpx.Client) -> None:
     assert admin.delete(f"/keys/{uuid4()}").status_code == 404
     assert admin.get(f"/keys/{uuid4()}").status_code == 404

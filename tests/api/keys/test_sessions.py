@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import httpx
 import psycopg
 import pytest
@@ -83,6 +85,24 @@ def test_logging_out_ends_the_sessions_streams(guarded: Guarded, person: Person)
         assert "queued" in next(pieces)
         assert http.delete("/session", headers={"Origin": guarded.url}).status_code == 204
         assert "event: end" not in read_to_its_end(pieces)
+
+
+@pytest.mark.parametrize("path", ["/searches/{}/events", "/events?job={}", "/events?active=true"])
+def test_a_stream_ends_when_its_session_runs_out(guarded: Guarded, person: Person, path: str) -> None:
+    job, owner = submitted(person("user")), f"user-{uuid4().hex[:8]}"
+    with logged_in(guarded, owner=owner) as http:
+        with psycopg.connect(plain(guarded.database_url)) as connection:
+            connection.execute(
+                "update sessions set expires_at = now() + interval '3 seconds' from keys "
+                "where keys.id = sessions.key_id and keys.owner = %s",
+                (owner,),
+            )
+        with http.stream("GET", path.format(job.id)) as stream:
+            assert stream.status_code == 200
+            pieces = stream.iter_text()
+            next(pieces)
+            assert "event: end" not in read_to_its_end(pieces)
+        assert http.get(path.format(job.id)).status_code == 401
 
 
 def test_a_session_that_has_run_out_is_refused(guarded: Guarded) -> None:
