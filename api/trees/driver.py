@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.database import Database
 from api.datasets.use import hold
-from api.events.hub import EventHub, SlowReaderError, Stirred, Subscription
+from api.events.hub import EventHub
 from api.events.log import append
+from api.events.subscription import EndedError, News, Stirred, Subscription
 from api.jobs.life import move
 from api.jobs.making import announce_queued, new_job
 from api.jobs.rows import lock_job
@@ -51,7 +52,7 @@ class TreeDriver:
         while True:
             try:
                 await self._drive()
-            except SlowReaderError:
+            except EndedError:
                 continue  # looks at everything again
             except Exception as error:  # the database is away: nothing to do but to come back
                 _log.warning("trees_not_driven", error=f"{type(error).__name__}: {error}"[:300])
@@ -67,7 +68,7 @@ class TreeDriver:
                     await self._look_at(self._known)
                     over = asyncio.get_running_loop().time() + self._pause
                     while (left := over - asyncio.get_running_loop().time()) > 0:
-                        stirred = {news.job_id for news in await listening.all(left) if isinstance(news, Stirred)}
+                        stirred = {news.job_id for news in await _new(listening, left) if isinstance(news, Stirred)}
                         if None in stirred:
                             break
                         await self._look_at({tree for tree in self._known if tree in stirred})
@@ -120,6 +121,14 @@ class TreeDriver:
                 return
             await cancel_children(session, tree)
             await _end(session, tree, Step(failure=why))
+
+
+async def _new(listening: Subscription, seconds: float) -> list[News]:
+    try:
+        async with asyncio.timeout(seconds):
+            return await listening.take()
+    except TimeoutError:
+        return []
 
 
 async def _create(session: AsyncSession, tree: Job, new: NewChild) -> None:
