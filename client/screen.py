@@ -56,6 +56,9 @@ class Screen:
     def status(self, data: dict[str, Any]) -> None:
         """A status event."""
         reason = f" ({data['reason']})" if data["reason"] else ""
+        if data["status"] == "succeeded" and self._metrics:
+            # It may have stopped before the last epoch of its spec.
+            self._bars.update(self._epochs, total=len(self._metrics), left="")
         self._status = Text.assemble(f"{self._job.kind} {self._job.id} ", (data["status"], "bold"), (reason, "dim"))
 
     def step(self, data: dict[str, Any]) -> None:

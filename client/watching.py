@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rich.markup import escape
+
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.searches import alphas_out
 from client.cell_text import edges
@@ -37,6 +39,8 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
             case "status":
                 reason = f" ({event.data['reason']})" if event.data["reason"] else ""
                 remarks.print(f"{job.kind} {event.data['status']}{reason}", soft_wrap=True)
+            case "log" if event.data["level"] == "warning":
+                remarks.print(f"[yellow]warning:[/yellow] {escape(event.data['message'])}", soft_wrap=True)
             case "epoch":
                 line = epoch_line(event.data, int(job.spec["epochs"]), _strongest(job, event.data))
                 remarks.print(line, soft_wrap=True)
@@ -54,6 +58,7 @@ def epoch_line(data: dict[str, Any], epochs: int, strongest: Strongest) -> str:
             ("train_perplexity", "train perplexity", ".2f"),
             ("validation_accuracy", "validation", ".2f"),
             ("validation_perplexity", "validation", ".2f"),
+            ("skip_connects", "skips", ".0f"),
             ("rolled_back_to", "rolled back to epoch", ".0f"),
             ("test_accuracy", "test", ".2f"),
             ("test_perplexity", "test", ".2f"),

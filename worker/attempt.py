@@ -27,7 +27,7 @@ from worker.reporter import Reporter
 from worker.runners import runner_of
 from worker.saver import Saver
 from worker.settings import WorkerSettings
-from worker.wire import Report, fields_of, file_name
+from worker.wire import Report, fields_of, file_name, is_last
 
 _log = logging.getLogger("dartboard.worker")
 _DOWNLOADS = 3  # of a checkpoint that keeps arriving damaged
@@ -108,7 +108,7 @@ class Attempt:
             gpus=self._settings.gpus,
         ):
             self._report_epoch(report)
-            if self._control.pause_after_epoch and report.epoch < claimed.spec["epochs"]:
+            if self._control.pause_after_epoch and not is_last(report, claimed.spec):
                 self._saver.settle()
                 self._release("pause")
                 return

@@ -36,4 +36,11 @@ def fields_of(report: Report) -> dict[str, Any]:
         return {**common, "result": text}
     genotype = None if report.genotype is None else to_json(report.genotype)
     alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
-    return {**common, "genotype": genotype, "alphas": alphas}
+    said = {"stopped_early": report.stopped_early, "warnings": list(report.warnings)}
+    return {**common, **said, "genotype": genotype, "alphas": alphas}
+
+
+def is_last(report: Report, spec: dict[str, Any]) -> bool:
+    """Whether the job is done with this report."""
+    stopped = isinstance(report, EpochReport) and report.stopped_early is not None
+    return stopped or report.epoch >= int(spec["epochs"])

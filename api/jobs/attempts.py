@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from uuid_utils.compat import uuid7
 from api.artifacts import Artifacts, Stored, StoreFullError
 from api.database import Database
 from api.events.log import append
+from api.jobs.early import finished_progress, last_epoch, stop_reason, stopped
 from api.jobs.fencing import Fence
 from api.jobs.life import move
 from api.jobs.losses import lose
@@ -28,6 +30,7 @@ from api.schemas.worker import (
     EpochReport,
     Fail,
     Finish,
+    LogEntry,
     LogReport,
     PartialReport,
     Release,
@@ -91,6 +94,8 @@ class AttemptService:
                 job.metrics, job.lost_attempts = report.metrics, 0
                 if report.result is not None:
                     job.result = report.result.model_dump(mode="json")
+                if report.stopped_early is not None:
+                    job.result = stopped(report.epoch, report.stopped_early)
                 if better(report.metrics, job.best):
                     job.best = {"epoch": report.epoch, **report.metrics}
                 if job.progress is None or job.progress["epoch"] <= report.epoch:
@@ -135,11 +140,13 @@ class AttemptService:
             if attempt.status != "running":
                 return
             stored = await session.scalar(select(func.count()).where(Epoch.job_id == job.id))
-            if stored != job.spec["epochs"]:
-                raise conflict(f"{stored} of {job.spec['epochs']} epochs are stored: report the others first")
+            if stored != last_epoch(job):
+                raise conflict(f"{stored} of {last_epoch(job)} epochs are stored: report the others first")
             attempt.last_report = report.n
+            # A heartbeat behind the last epoch's report still had the epochs that were planned.
+            job.progress = finished_progress(job)
             await end_attempt(session, job, "succeeded", None)
-            await move(session, job, Status.SUCCEEDED)
+            await move(session, job, Status.SUCCEEDED, stop_reason(job))
 
     async def fail(self, attempt_id: UUID, token: str, report: Fail) -> None:
         """The attempt ended badly: a failed job stays failed, a lost worker's job goes on elsewhere."""
@@ -198,6 +205,10 @@ class AttemptService:
     async def _append_epoch(session: AsyncSession, job: Job, report: EpochReport, checkpoint: Checkpoint) -> None:
         fields = {"epoch", "metrics", "seconds", "genotype", "alphas"}
         await append(session, job, "epoch", {"attempt": job.attempt, **report.model_dump(mode="json", include=fields)})
+        for message in report.warnings:
+            # Here, not among the lines that workers log: an epoch is stored once, whatever becomes of its attempt.
+            line = LogEntry(time=datetime.now(UTC), level="warning", message=message)
+            await append(session, job, "log", line.model_dump(mode="json"))
         if job.kind == JobKind.SCORE:
             return  # its file is no checkpoint
         await append(
@@ -262,6 +273,6 @@ def _is_new(attempt: Attempt, n: int) -> bool:
 
 def _after_epoch(job: Job, report: EpochReport) -> dict[str, object]:
     steps = job.progress["steps"] if job.progress else 0
-    epochs = job.spec["epochs"]
+    epochs = last_epoch(job)
     left = (epochs - report.epoch) * report.seconds
     return {"epoch": report.epoch, "epochs": epochs, "step": steps, "steps": steps, "eta_seconds": left}

@@ -109,6 +109,8 @@ class EpochReport(_Message):
     genotype: StoredGenotype | None = None
     alphas: dict[str, Table] | None = None
     result: ScoreResult | TextScoreResult | None = None
+    stopped_early: Text | None = Field(None, max_length=2000, description="why this is the last epoch of the job")
+    warnings: list[Text] = Field(default_factory=list, max_length=100, description="go to the job's log")
     checkpoint: FileName = Field(description="the epoch's file: a checkpoint, of a score its logits")
     sha256: Sha256
 

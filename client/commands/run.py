@@ -22,6 +22,8 @@ def run(
     import json as json_module
     import sys
 
+    from rich.markup import escape
+
     from client.output import print_json, remarks
     from client.watching import epoch_line
     from darts_core import checkpoints
@@ -52,9 +54,14 @@ def run(
             if json:
                 alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
                 genotype = None if report.genotype is None else to_json(report.genotype)
-                print_json({**data, "genotype": genotype, "alphas": alphas})
+                said = {"stopped_early": report.stopped_early, "warnings": list(report.warnings)}
+                print_json({**data, "genotype": genotype, "alphas": alphas, **said})
             else:
                 remarks.print(epoch_line(data, config.epochs, []))
+                for warning in report.warnings:
+                    remarks.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
+                if report.stopped_early is not None:
+                    remarks.print(f"stopped early: {report.stopped_early}", markup=False, soft_wrap=True)
             if out is not None:
                 checkpoints.save(report.checkpoint, out)
             last = report

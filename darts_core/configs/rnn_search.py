@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from darts_core.configs.common import NonNegative, Rate
+from darts_core.configs.early import Comparison, RnnSign
 from darts_core.configs.search import BatchSize, fill_order, fill_primitives
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
@@ -30,6 +31,13 @@ class RnnSearchConfig(TextTrainingConfig):
     nodes: int = Field(8, ge=1, le=12, description="of a cell, besides its initial state")
     alpha_lr: Rate = 3e-3
     alpha_weight_decay: NonNegative = 1e-3
+    stop_when: dict[RnnSign, Comparison] | None = Field(
+        None,
+        min_length=1,
+        description="end the search after the first epoch at which one of these holds: how many nodes pass their "
+        "state on unchanged, or the alphas' mean entropy in nats",
+        examples=[{"identities": ">3"}],
+    )
 
     def resolved(self, info: TextInfo | None = None) -> RnnSearchConfig:
         """The same spec with every value filled in, from its preset where it says nothing itself.

@@ -19,6 +19,7 @@ from darts_core.configs.common import (
     part_size,
     split_problems,
 )
+from darts_core.configs.early import CnnSign, Comparison
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets import SEARCH_PRESETS, preset_values
@@ -54,6 +55,13 @@ class SearchConfig(TrainingConfig):
     alpha_weight_decay: NonNegative = 1e-3
     train_portion: float = Field(
         0.5, gt=0, lt=1, description="share of the training images that trains weights; the rest moves alphas"
+    )
+    stop_when: dict[CnnSign, Comparison] | None = Field(
+        None,
+        min_length=1,
+        description="end the search after the first epoch at which one of these holds: of the normal cell, a number of "
+        "operations, or the alphas' mean entropy in nats",
+        examples=[{"skip_connects": ">2"}],
     )
 
     def resolved(self, info: DatasetInfo | None = None) -> SearchConfig:

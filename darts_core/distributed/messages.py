@@ -63,6 +63,8 @@ def report_to_message(report: EpochReport) -> dict[str, Any]:
         "genotype": None if report.genotype is None else to_json(report.genotype),
         "alphas": report.alphas,
         "checkpoint": report.checkpoint,
+        "stopped_early": report.stopped_early,
+        "warnings": list(report.warnings),
     }
 
 
@@ -71,7 +73,14 @@ def report_of(message: dict[str, Any]) -> EpochReport:
     genotype = None if message["genotype"] is None else parse(message["genotype"])
     checkpoint: Checkpoint = message["checkpoint"]
     return EpochReport(
-        message["epoch"], message["metrics"], message["seconds"], genotype, message["alphas"], checkpoint
+        message["epoch"],
+        message["metrics"],
+        message["seconds"],
+        genotype,
+        message["alphas"],
+        checkpoint,
+        message["stopped_early"],
+        tuple(message["warnings"]),
     )
 
 

@@ -21,12 +21,14 @@ Cell = TypeVar("Cell")
 def reports(
     config: AnyConfig, device: torch.device, run_epoch: Callable[[int], EpochReport], *, after: int
 ) -> Iterator[EpochReport]:
-    """The epochs behind `after`, each run when its report is asked for."""
+    """The epochs behind `after`, each run when its report is asked for, up to the one that stops early."""
     for epoch in range(after + 1, config.epochs + 1):
         # Not around the yield: whoever takes the report must not run under our settings.
         with repeatable(config, device), computing(config, device), explained(config):
             report = run_epoch(epoch)
         yield report
+        if report.stopped_early is not None:
+            return
 
 
 def derived(epoch: int, derive: Callable[[], Cell]) -> Cell:

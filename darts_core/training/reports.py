@@ -16,7 +16,8 @@ class EpochReport:
     """One finished epoch, counted from 1. A snapshot: it shares no memory with the run or with other reports.
 
     metrics: losses in nats, accuracies in percent. genotype, alphas: of searches; alphas raw, on the CPU. checkpoint:
-    enough to go on from here.
+    enough to go on from here. stopped_early: why this is the last epoch, although the spec has more. warnings: what
+    whoever watches should hear of, in sentences.
     """
 
     epoch: int
@@ -25,6 +26,8 @@ class EpochReport:
     genotype: AnyGenotype | None
     alphas: dict[str, Tensor] | None
     checkpoint: Checkpoint
+    stopped_early: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def save(self, path: Path) -> str:
         """Write the checkpoint, whole or not at all; gives the file's sha256. Raises OSError."""

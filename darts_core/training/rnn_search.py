@@ -32,6 +32,7 @@ from darts_core.training.rnn_run import (
     with_checksum,
 )
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, OpenEpoch, Steps, check_finite, default_device
+from darts_core.training.watching import Watch
 
 
 def run_rnn_search(
@@ -57,7 +58,7 @@ def run_rnn_search(
     run = _Search(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
-    return reports(config, device, run.epoch, after=resume_from["epoch"] if resume_from else 0)
+    return reports(config, device, run.epoch, after=run.done)
 
 
 class _Hidden(NamedTuple):
@@ -68,6 +69,8 @@ class _Hidden(NamedTuple):
 
 
 class _Search:
+    done = 0  # epochs that need not be run any more
+
     def __init__(self, config: RnnSearchConfig, data: DeviceText, control: Control) -> None:
         self.config, self.data, self.control = config, data, control
         self.weight_text = data.columns("train", config.batch_size)
@@ -95,6 +98,7 @@ class _Search:
             grad_clip=config.grad_clip,
         )
         self.steps_done = 0
+        self.watch = Watch(config.stop_when)
         self.interrupted: OpenEpoch | None = None
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -105,6 +109,8 @@ class _Search:
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
         self.steps_done = state["step"]
+        self.watch.restore(state.get("watch"))
+        self.done = self.config.epochs if self.watch.stopped else checkpoint["epoch"]
         self.interrupted = OpenEpoch.of(checkpoint)
         if self.interrupted is not None:
             self.hidden = _Hidden(*(h.to(self.data.device) for h in state["hidden"]))
@@ -123,8 +129,18 @@ class _Search:
         check_finite(epoch, metrics)
         genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
         metrics |= signs(genotype, tables(alphas))
+        warnings = self.watch.look(metrics)
         checkpoint = self._checkpoint(epoch, genotype, metrics)
-        return EpochReport(epoch, metrics, steps.seconds, genotype, alphas, checkpoint)
+        return EpochReport(
+            epoch,
+            metrics,
+            steps.seconds,
+            genotype,
+            alphas,
+            checkpoint,
+            stopped_early=self.watch.stopped,
+            warnings=tuple(warnings),
+        )
 
     def _checkpoint(self, epoch: int, genotype: RecurrentGenotype, metrics: dict[str, float]) -> Checkpoint:
         """epoch: the last finished one."""
@@ -136,6 +152,7 @@ class _Search:
             "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
             "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
             "step": self.steps_done,
+            "watch": self.watch.state(),
         }
         return checkpoint
 

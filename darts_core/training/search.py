@@ -45,6 +45,7 @@ from darts_core.training.run import (
     with_stem,
 )
 from darts_core.training.schedules import weight_lr
+from darts_core.training.watching import Watch
 
 
 def run_search(
@@ -93,10 +94,12 @@ def run_search(
     run = _Search(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
-    return reports(config, device, run.epoch, after=resume_from["epoch"] if resume_from else 0)
+    return reports(config, device, run.epoch, after=run.done)
 
 
 class _Search:
+    done = 0  # epochs that need not be run any more
+
     def __init__(self, config: SearchConfig, data: DeviceData, control: Control) -> None:
         self.config, self.data, self.group = config, data, data.group
         self.control = shared(control, self.group)
@@ -138,6 +141,7 @@ class _Search:
             accumulate=config.accumulate,
         )
         self.step = self._step()
+        self.watch = Watch(config.stop_when)
         self.interrupted: OpenEpoch | None = None
 
     def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
@@ -177,6 +181,8 @@ class _Search:
         state = on_cpu(checkpoint["resume"])
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
+        self.watch.restore(state.get("watch"))
+        self.done = self.config.epochs if self.watch.stopped else checkpoint["epoch"]
         self.interrupted = OpenEpoch.of(checkpoint)
 
     def epoch(self, epoch: int) -> EpochReport:
@@ -197,8 +203,18 @@ class _Search:
         check_finite(epoch, metrics)
         genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
         metrics |= signs(genotype, tables(alphas))
+        warnings = self.watch.look(metrics)
         checkpoint = self._checkpoint(epoch, epoch * self.weight_feed.steps, genotype, metrics)
-        return EpochReport(epoch, metrics, steps.seconds, genotype, alphas, checkpoint)
+        return EpochReport(
+            epoch,
+            metrics,
+            steps.seconds,
+            genotype,
+            alphas,
+            checkpoint,
+            stopped_early=self.watch.stopped,
+            warnings=tuple(warnings),
+        )
 
     def _checkpoint(self, epoch: int, step: int, genotype: Genotype, metrics: dict[str, float]) -> Checkpoint:
         """epoch: the last finished one. step: steps done in all epochs."""
@@ -210,6 +226,7 @@ class _Search:
             "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
             "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
             "step": step,
+            "watch": self.watch.state(),
         }
         return checkpoint
 

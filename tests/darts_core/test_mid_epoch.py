@@ -7,34 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import AT_EVERY_STEP, Killer
 
 from darts_core import checkpoints, run_evaluation, run_search
 from darts_core.checkpoints import Checkpoint
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.control import Progress
 from darts_core.errors import Stopped
 
 from same_bits import assert_same_bits
-
-AT_EVERY_STEP = 1e-9
-
-
-class Killer:
-    """A control that keeps what it is given and stops the run before the step after `steps`."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-        self.kept: list[Checkpoint] = []
-
-    def should_stop(self) -> bool:
-        self.left -= 1
-        return self.left < 0
-
-    def progress(self, progress: Progress) -> None:
-        self.now = progress
-
-    def keep(self, checkpoint: Checkpoint) -> None:
-        self.kept.append(checkpoint)
 
 
 def killed_in_the_middle(runner: Callable[..., Any], config: Any, data_root: Path, folder: Path) -> Checkpoint:
