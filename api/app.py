@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from api import openapi, problems
 from api.artifacts import Artifacts
 from api.checkpoints.uploads import UploadService
+from api.comparing.gather import Gatherer
 from api.dashboard.assets import Assets
 from api.database import Database
 from api.datasets.checker import DatasetChecker
@@ -36,6 +37,7 @@ from api.limits import BodyLimit
 from api.pictures.drawer import Drawer
 from api.routes import (
     checkpoints,
+    compare,
     dashboard,
     datasets,
     evaluations,
@@ -75,8 +77,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Guard, settings)
     if not settings.require_keys:
         app.add_middleware(LocalOnly)
-    people = (searches, pictures, evaluations, scores, studies, jobs, events, genotypes, checkpoints, datasets, presets)
-    for module in (*people, operation, session, keys, worker, dashboard):
+    people = (searches, pictures, evaluations, scores, studies, jobs, compare, events, genotypes, checkpoints, datasets)
+    for module in (*people, presets, operation, session, keys, worker, dashboard):
         app.include_router(module.router)
     openapi.install(app)
     return app
@@ -101,6 +103,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     checker = DatasetChecker(database, artifacts, settings.data_root, limits, settings.dataset_check_seconds)
     state.datasets = DatasetService(database, artifacts, checker, settings.data_root)
     state.reader = Reader(database)
+    state.comparing = Gatherer(database, state.datasets)
     state.assets = Assets()
     state.genotypes = GenotypeRegistry(database)
     state.drawer = Drawer(artifacts)

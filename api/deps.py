@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Request
 
 from api.artifacts import Artifacts
 from api.checkpoints.uploads import UploadService
+from api.comparing.gather import Gatherer
 from api.dashboard.assets import Assets
 from api.database import Database
 from api.datasets.service import DatasetService
@@ -53,6 +54,7 @@ Reading = Annotated[Reader, _service("reader")]
 Claims = Annotated[ClaimService, _service("claims")]
 Heartbeats = Annotated[HeartbeatService, _service("heartbeats")]
 Attempts = Annotated[AttemptService, _service("attempts")]
+Comparing = Annotated[Gatherer, _service("comparing")]
 Uploads = Annotated[UploadService, _service("uploads")]
 Workers = Annotated[WorkerService, _service("workers")]
 Datasets = Annotated[DatasetService, _service("datasets")]

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from client.commands import bench, checkpoints, datasets, demo, jobs, keys, local, run, submit, testing, watch
+from client.commands.compare import compare
 from client.commands.draw import draw
 from client.commands.files import download, export, import_
 from client.commands.genotype import genotype, list_genotypes, register
@@ -27,6 +28,7 @@ app.command("search")(submit.search)
 app.command("evaluate")(submit.evaluate)
 app.command("score")(submit.score)
 app.command("watch")(watch.watch_job)
+app.command("compare")(compare)
 app.command("genotype")(genotype)
 app.command("draw")(draw)
 app.command("genotypes")(list_genotypes)

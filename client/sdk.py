@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 from uuid import UUID
 
 import httpx
 from pydantic import TypeAdapter
 
 from api.schemas.checkpoints import UploadList, UploadOut
+from api.schemas.compare import Comparison, TableName
 from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
 from api.schemas.genotypes import AnyGenotypeOut, GenotypeList
 from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
@@ -141,6 +142,18 @@ class Dartboard:
     def delete_genotype(self, name: str) -> None:
         """Forget a registered name."""
         self._connection.send("DELETE", f"/genotypes/{_plain(name)}")
+
+    def compare(self, job_ids: Sequence[Id]) -> Comparison:
+        """Two to twenty jobs beside each other."""
+        params = {"ids": [_safe(job_id) for job_id in job_ids]}
+        return Comparison.model_validate_json(self._get("/compare", params=params).content)
+
+    def comparison_text(
+        self, job_ids: Sequence[Id], format_: Literal["csv", "markdown"], table: TableName = "figures"
+    ) -> str:
+        """The same as text. table: which one, of CSV; Markdown has them all."""
+        params = {"ids": [_safe(job_id) for job_id in job_ids], "format": format_, "table": table}
+        return self._get("/compare", params=params).text
 
     def alphas(self, search_id: Id, epoch: int | None = None) -> AnyAlphasOut:
         """A search's alphas after an epoch, raw and softmaxed."""

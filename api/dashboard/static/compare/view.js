@@ -1,4 +1,4 @@
-import { cellsOf, entropy, inWords, skips } from "../lib/cells.js";
+import { cellsOf, entropy, inWords } from "../lib/cells.js";
 import { Chart, lines } from "../lib/charts.js";
 import { batched, el, fill, scrolling, text } from "../lib/dom.js";
 import { capital, duration, metric, value, whole, words } from "../lib/format.js";
@@ -22,6 +22,8 @@ export async function compareView(main, { query }, signal) {
   const specs = el("table", { class: "small" });
   const pictures = el("div", { class: "columns" });
   const paint = batched(show, signal);
+  let compared = await get(`/compare?ids=${ids.join(",")}`, { signal });
+  let asking = false;
   fill(
     main,
     el(
@@ -52,13 +54,28 @@ export async function compareView(main, { query }, signal) {
     }
     if (kind === "epoch" && !one.epochs.some(({ epoch }) => epoch === data.epoch)) one.epochs.push(data);
     apply(one.job, kind, data);
+    if (kind === "epoch" || kind === "status") refresh();
     paint();
     return true;
   }
 
+  /** One question at a time: with many jobs at work, events come faster than answers. */
+  async function refresh() {
+    if (asking) return;
+    asking = true;
+    try {
+      compared = await get(`/compare?ids=${ids.join(",")}`, { signal });
+      paint();
+    } catch {
+      // Away: the stream comes back, and its next event asks again.
+    } finally {
+      asking = false;
+    }
+  }
+
   function show() {
-    tabulate(figures, sides, rowsOf(sides));
-    tabulate(specs, sides, differences(sides), "The specs are the same.");
+    tabulate(figures, sides, rowsOf(sides, compared));
+    tabulate(specs, sides, differences(compared), "The specs are the same.");
     const last = Math.max(1, ...sides.flatMap(({ epochs }) => epochs.map(({ epoch }) => epoch)));
     for (const name of METRICS) curve(words(name), name, last, ({ metrics }) => metrics[name]);
     curve("alpha entropy", "nats", last, ({ alphas }) => alphas && mean(Object.values(alphas).map(entropy)));
@@ -98,37 +115,34 @@ export async function compareView(main, { query }, signal) {
 
 async function side(id, signal) {
   const job = await get(`/jobs/${encodeURIComponent(id)}`, { signal });
-  const [{ items: epochs }, genotype] = await Promise.all([
-    get(`${job.links.self}/epochs`, { signal }),
-    job.kind === "search" && job.metrics ? get(`${job.links.self}/genotype`, { signal }) : null,
-  ]);
-  return { job, epochs, genotype, ended: false };
+  const { items: epochs } = await get(`${job.links.self}/epochs`, { signal });
+  return { job, epochs, ended: false };
 }
 
-function rowsOf(sides) {
+/** [name, what stands there for a job and its place]: what the events bring, then what the service reckons up. */
+function rowsOf(sides, { jobs }) {
   const rows = [
     ["status", ({ job }) => el("span", { class: `status ${job.status}` }, job.status)],
-    ["epochs", ({ job, epochs }) => `${epochs.length} of ${job.spec.epochs ?? 1}`],
+    ["epochs", ({ epochs }, at) => `${epochs.length} of ${jobs[at].planned_epochs ?? "–"}`],
     ["best", ({ job }) => (bestOf(job) ? `${metric(bestOf(job).name, bestOf(job).value)} (epoch ${bestOf(job).epoch})` : "–")],
-    ["computing time", ({ epochs }) => duration(epochs.reduce((sum, { seconds }) => sum + seconds, 0))],
-    ["parameters", ({ genotype }) => whole(genotype?.parameters)],
-    ["multiply-adds", ({ genotype }) => whole(genotype?.multiply_adds)],
-    ["skip connections", ({ job, epochs }) => counted(job, epochs.at(-1))],
+    ["computing time", (_, at) => duration(jobs[at].compute_seconds)],
+    ["parameters", (_, at) => whole(jobs[at].parameters)],
+    ["multiply-adds", (_, at) => whole(jobs[at].multiply_adds)],
+    ["skip connections", (_, at) => counted(jobs[at].cells, "skip_connects")],
+    ["without parameters", (_, at) => counted(jobs[at].cells, "parameter_free")],
   ];
   const names = new Set(sides.flatMap(({ job }) => Object.keys(job.metrics ?? {})));
   return [...rows, ...[...names].map((name) => [words(name), ({ job }) => metric(name, job.metrics?.[name])])];
 }
 
-function counted(job, epoch) {
-  if (!epoch?.genotype) return "–";
-  return cellsOf(job.spec.family).map((cell) => `${skips(epoch.genotype, cell, job.spec.family)} ${cell}`).join(", ");
+function counted(cells, what) {
+  const each = Object.entries(cells).map(([cell, figures]) => `${figures[what]} of ${figures.edges} ${cell}`);
+  return each.join(", ") || "–";
 }
 
 /** The names in the specs whose values are not the same everywhere. */
-function differences(sides) {
-  const names = [...new Set(sides.flatMap(({ job }) => Object.keys(job.spec)))];
-  const differs = names.filter((name) => new Set(sides.map(({ job }) => value(job.spec[name]))).size > 1);
-  return differs.map((name) => [name, ({ job }) => value(job.spec[name])]);
+function differences({ spec }) {
+  return Object.entries(spec).map(([name, values]) => [name, (_, at) => value(values[at])]);
 }
 
 function tabulate(table, sides, rows, otherwise = "") {
@@ -136,7 +150,7 @@ function tabulate(table, sides, rows, otherwise = "") {
   fill(
     table,
     el("thead", {}, el("tr", {}, el("td"), ...heads)),
-    el("tbody", {}, ...rows.map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), ...sides.map((one) => el("td", {}, of(one)))))),
+    el("tbody", {}, ...rows.map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), ...sides.map((one, at) => el("td", {}, of(one, at)))))),
   );
   if (!rows.length && otherwise) fill(table, el("tbody", {}, el("tr", {}, el("td", {}, otherwise))));
 }

@@ -1,0 +1,115 @@
+"""Reading what a comparison is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, extract, func, null, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.comparing.sides import Run, Side
+from api.database import Database
+from api.datasets.service import DatasetService
+from api.jobs.early import last_epoch
+from api.models import Attempt, Epoch, Job, Worker
+from api.problems import not_found
+from api.schemas.jobs import JobKind, Status
+from darts_core.data.catalogue import BUILT_IN
+from darts_core.errors import GenotypeError
+from darts_core.genotypes import AnyGenotype, family_of, parse, signs
+from darts_core.layout import stem_for
+from darts_core.profile import LanguageShape, Shape, language_shape_for, shape_for
+
+
+class Gatherer:
+    """Queries only."""
+
+    def __init__(self, database: Database, datasets: DatasetService) -> None:
+        self._database, self._datasets = database, datasets
+
+    async def sides(self, ids: Sequence[UUID]) -> list[Side]:
+        """These jobs, in this order. 404 for an unknown one, naming it."""
+        async with self._database.transaction() as session:
+            found = {job.id: job for job in await session.scalars(select(Job).where(Job.id.in_(ids)))}
+            for job_id in ids:
+                if job_id not in found:
+                    raise not_found("job", job_id)
+            read = [(found[i], await _epochs(session, found[i]), await _runs(session, found[i])) for i in ids]
+            genotypes = [await _genotype(session, job) for job, _, _ in read]
+        shapes = [await self.shape(job) for job, _, _ in read]
+        return [
+            Side(
+                id=job.id,
+                kind=JobKind(job.kind),
+                name=job.name,
+                status=Status(job.status),
+                status_reason=job.status_reason,
+                spec=job.spec,
+                gpus=job.gpus,
+                planned_epochs=last_epoch(job) if "epochs" in job.spec else None,
+                last=job.metrics,
+                best=job.best,
+                epochs=epochs,
+                genotype=genotype,
+                shape=shape,
+                runs=runs,
+            )
+            for (job, epochs, runs), genotype, shape in zip(read, genotypes, shapes, strict=True)
+        ]
+
+    async def shape(self, job: Job) -> Shape | LanguageShape | None:
+        """The network that a job's cell is reckoned up in: an evaluation's own, of a search the one that its data set's
+        preset would train. None for data whose size only a worker knows.
+        """
+        spec, own = job.spec, job.kind == JobKind.EVALUATION
+        if family_of(spec) == "rnn":
+            language = language_shape_for(spec["dataset"], await self._datasets.text_info_of_spec(spec))
+            if language is None or not own:
+                return language
+            return LanguageShape(spec["hidden_size"], language.words)
+        info = await self._datasets.info_of_spec(spec)
+        if not own:
+            return shape_for(spec["dataset"], info)
+        info = info or BUILT_IN.get(spec["dataset"])
+        if info is None:
+            return None
+        stem = spec.get("stem") or stem_for(info.side)
+        return Shape(spec["channels"], spec["layers"], info.classes, info.side, info.channels, stem=stem)
+
+
+async def _epochs(session: AsyncSession, job: Job) -> dict[int, dict[str, float]]:
+    """Metrics by epoch. Searches from before their epochs told signs of collapse get these here."""
+    told = Epoch.metrics.has_key("alpha_entropy")
+    # Many epochs' alphas are large: only where there is something to make of them.
+    alphas, genotype = (case((told, null()), else_=column) for column in (Epoch.alphas, Epoch.genotype))
+    query = select(Epoch.epoch, Epoch.metrics, alphas, genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch)
+    found: dict[int, dict[str, float]] = {}
+    for epoch, metrics, tables, cell in (await session.execute(query)).tuples():
+        missing = signs(parse(cell, family_of(job.spec)), tables) if tables and cell else {}
+        found[epoch] = {**metrics, **missing}
+    return found
+
+
+async def _runs(session: AsyncSession, job: Job) -> tuple[Run, ...]:
+    seconds = extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at)
+    query = (
+        select(seconds, Worker.device)
+        .outerjoin(Worker, Worker.name == Attempt.worker)
+        .where(Attempt.job_id == job.id)
+        .order_by(Attempt.number)
+    )
+    return tuple(Run(float(each), device) for each, device in (await session.execute(query)).tuples())
+
+
+async def _genotype(session: AsyncSession, job: Job) -> AnyGenotype | None:
+    """A search's latest cell, or the one that an evaluation trains."""
+    cell: Any = job.spec.get("genotype")
+    if job.kind == JobKind.SEARCH:
+        query = select(Epoch.genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
+        cell = await session.scalar(query)
+    try:
+        return None if cell is None else parse(cell, family_of(job.spec))
+    except GenotypeError:  # another kind's field of this name
+        return None

@@ -1,0 +1,67 @@
+"""`dartboard compare`: jobs beside each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from client.options import DEFAULT_URL, Json, Key, Url
+
+if TYPE_CHECKING:
+    from api.schemas.compare import TableName
+    from client.sdk import Dartboard
+
+
+def compare(
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID ID...", help="Two to twenty jobs.")],
+    form: Annotated[
+        Literal["table", "csv", "markdown", "json"], typer.Option("--format", help="How to print it.")
+    ] = "table",
+    table: Annotated[
+        Literal["figures", "cells", "epochs", "spec"] | None,
+        typer.Option(help="One table alone; CSV is of `figures` unless said, and Markdown has all."),
+    ] = None,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Compare jobs: figures, cells edge by edge, metrics by epoch, where the specs differ."""
+    from client.output import print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        if json or form == "json":
+            print_json(dartboard.compare(job_ids))
+        elif form == "table":
+            wanted: list[TableName] = [table] if table else ["figures", "cells", "epochs", "spec"]
+            for name in wanted:
+                _show(dartboard, job_ids, name)
+        else:
+            typer.echo(dartboard.comparison_text(job_ids, form, table or "figures"), nl=False)
+
+
+def _show(dartboard: Dartboard, job_ids: list[str], name: TableName) -> None:
+    import csv
+    import io
+
+    from rich.markup import escape
+    from rich.table import Table
+
+    from client.output import console
+
+    head, *rows = csv.reader(io.StringIO(dartboard.comparison_text(job_ids, "csv", name)))
+    if not rows:
+        return
+    shown = Table(*map(escape, head), box=None, title=name, title_justify="left")
+    for row in rows:
+        shown.add_row(*(escape(_short(value)) for value in row))
+    console.print(shown)
+
+
+def _short(value: str) -> str:
+    """Numbers to six digits: all of them are in the other formats."""
+    try:
+        return value if value.lstrip("-").isdecimal() else f"{float(value):.6g}"
+    except ValueError:
+        return value
