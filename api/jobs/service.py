@@ -32,6 +32,7 @@ from api.trees.driver import TreeDriver
 from api.trees.protocols import PROTOCOLS
 from darts_core.configs import EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig, SearchConfig
 from darts_core.configs.common import check_shares, check_single
+from darts_core.configs.early import check_hessian
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class JobService:
         """
         if isinstance(spec, (SearchConfig, EvaluationConfig)):
             check_shares(spec.batch_size, frame.gpus)
+            check_hessian(getattr(spec, "hessian_every", None), frame.gpus)
         if isinstance(spec, (RnnSearchConfig, RnnEvaluationConfig)):
             check_single(frame.gpus)
         job = new_job(kind, frame, spec.model_dump(mode="json"), source)

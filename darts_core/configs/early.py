@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from darts_core.stopping import Condition
+from darts_core.errors import ConfigError, Problem
+from darts_core.stopping import OF_EIGENVALUES, Condition
 
 
 def _checked(text: str) -> str:
@@ -15,5 +17,24 @@ def _checked(text: str) -> str:
 
 
 Comparison = Annotated[str, Field(max_length=60), AfterValidator(_checked)]
-CnnSign = Literal["skip_connects", "parameter_free", "alpha_entropy"]
+CnnSign = Literal["skip_connects", "parameter_free", "alpha_entropy", "eigenvalue", "eigenvalue_growth"]
 RnnSign = Literal["identities", "alpha_entropy"]
+
+
+def eigenvalue_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """Whether what the conditions are about will be measured."""
+    if values.get("hessian_every") is not None:
+        return []
+    return [
+        Problem(("stop_when", name), "needs hessian_every: after how many epochs the eigenvalue is measured, say 1")
+        for name in values.get("stop_when") or {}
+        if name in OF_EIGENVALUES
+    ]
+
+
+def check_hessian(every: int | None, gpus: int) -> None:
+    """Raises ConfigError when the eigenvalue is wanted on several GPUs: their BatchNorm has no second derivatives."""
+    if every is not None and gpus > 1:
+        raise ConfigError(
+            [Problem(("hessian_every",), f"works on one GPU, not on {gpus}: leave it out, or give gpus=1")]
+        )

@@ -19,7 +19,7 @@ from darts_core.configs.common import (
     part_size,
     split_problems,
 )
-from darts_core.configs.early import CnnSign, Comparison
+from darts_core.configs.early import CnnSign, Comparison, eigenvalue_problems
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets import SEARCH_PRESETS, preset_values
@@ -60,8 +60,15 @@ class SearchConfig(TrainingConfig):
         None,
         min_length=1,
         description="end the search after the first epoch at which one of these holds: of the normal cell, a number of "
-        "operations, or the alphas' mean entropy in nats",
+        "operations, or the alphas' mean entropy in nats; of the eigenvalue that hessian_every measures",
         examples=[{"skip_connects": ">2"}],
+    )
+    hessian_every: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="after each k-th epoch, measure the dominant eigenvalue of the Hessian of the validation loss in "
+        "the alphas",
     )
 
     def resolved(self, info: DatasetInfo | None = None) -> SearchConfig:
@@ -79,6 +86,7 @@ class SearchConfig(TrainingConfig):
         problems += accumulation_problems(values)
         problems += fill_primitives(values, CNN_SPACES, "darts")
         problems += fill_order(values)
+        problems += eigenvalue_problems(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
             raise ConfigError(problems)

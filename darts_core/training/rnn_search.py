@@ -129,7 +129,7 @@ class _Search:
         check_finite(epoch, metrics)
         genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
         metrics |= signs(genotype, tables(alphas))
-        warnings = self.watch.look(metrics)
+        warnings = self.watch.look(metrics, alphas)
         checkpoint = self._checkpoint(epoch, genotype, metrics)
         return EpochReport(
             epoch,

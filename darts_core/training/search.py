@@ -16,8 +16,10 @@ from darts_core.bilevel.step import search_step
 from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import SearchConfig
 from darts_core.configs.common import check_shares
+from darts_core.configs.early import check_hessian
 from darts_core.control import Control
 from darts_core.data.feeding import Batch
+from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
@@ -25,6 +27,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import Genotype, signs, to_json
 from darts_core.kernels import gpu
 from darts_core.models.supernet import SearchNetwork
+from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.determinism import seeded
 from darts_core.training.epochs import derived, reports, tables
 from darts_core.training.measuring import Tally, measure
@@ -69,7 +72,9 @@ def run_search(
     images that the data set brings are left alone, so that cells can be chosen by them. Metrics:
     train_loss, train_accuracy (of the weight steps, in training mode), validation_loss, validation_accuracy (of the
     alphas' part at the epoch's end, without augmentation), weight_lr, and what
-    `darts_core.genotypes.signs` tells of the cell and the alphas.
+    `darts_core.genotypes.signs` tells of the cell and the alphas; with `hessian_every` hessian_eigenvalue, and
+    eigenvalue_growth. A search that stops because the eigenvalue has grown returns the alphas and the cell of the epoch
+    rolled_back_to; what it measured is of its last epoch all the same.
 
     Raises at once ConfigError, DataError, CheckpointError (resume_from is of another spec); while running Stopped
     (when the control asks, between two steps) and Diverged.
@@ -77,6 +82,7 @@ def run_search(
     config = config.resolved()
     device = device or default_device()
     check_shares(config.batch_size, max(gpus, group.size))
+    check_hessian(config.hessian_every, max(gpus, group.size))
     if gpus > 1:
         from darts_core.distributed.launch import launch  # which starts programs that import this file
 
@@ -200,10 +206,16 @@ class _Search:
             "validation_accuracy": validated.accuracy,
             "weight_lr": lr,
         }
+        if config.hessian_every is not None and epoch % config.hessian_every == 0:
+            metrics["hessian_eigenvalue"] = self._eigenvalue(epoch)
         check_finite(epoch, metrics)
         genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
         metrics |= signs(genotype, tables(alphas))
-        warnings = self.watch.look(metrics)
+        warnings = self.watch.look(metrics, alphas)
+        if back := self.watch.back:
+            self.network.load_alphas(back.alphas)
+            genotype, alphas = self.network.genotype(), on_cpu(back.alphas)
+            metrics |= {**signs(genotype, tables(alphas)), "rolled_back_to": float(back.epoch)}
         checkpoint = self._checkpoint(epoch, epoch * self.weight_feed.steps, genotype, metrics)
         return EpochReport(
             epoch,
@@ -214,6 +226,15 @@ class _Search:
             checkpoint,
             stopped_early=self.watch.stopped,
             warnings=tuple(warnings),
+        )
+
+    def _eigenvalue(self, epoch: int) -> float:
+        images = self.alpha_part[:HESSIAN_IMAGES]
+        return dominant_eigenvalue(
+            self.network,
+            self.data.normalise(self.data.train_images[images]),
+            self.data.train_labels[images],
+            generator(self.config.seed, "hessian", epoch),
         )
 
     def _checkpoint(self, epoch: int, step: int, genotype: Genotype, metrics: dict[str, float]) -> Checkpoint:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, derive, signs
 from darts_core.genotypes.collapse import PARAMETER_FREE, entropy
 from darts_core.primitives import CNN_PRIMITIVES, edges_of
 
+# A busy machine is no reason to fail.
+patient = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FLAT = {"normal": [[0.0] * 8] * 14, "reduce": [[0.0] * 8] * 14}
 rows = st.lists(st.floats(-20, 20), min_size=8, max_size=8)
 tables = st.lists(rows, min_size=edges_of(2), max_size=edges_of(2))
@@ -42,11 +44,13 @@ def test_entropy_is_that_of_the_weights_written_out_by_hand() -> None:
     assert entropy([half, [5.0, 5.0, 5.0]]) == pytest.approx((by_hand + math.log(3)) / 2, rel=1e-14)
 
 
+@patient
 @given(table=tables)
 def test_entropy_lies_between_decided_and_undecided(table: list[list[float]]) -> None:
     assert 0 <= entropy(table) <= math.log(8) * (1 + 1e-12)
 
 
+@patient
 @given(table=tables, by=st.lists(st.floats(-50, 50), min_size=5, max_size=5))
 def test_entropy_does_not_see_what_softmax_does_not_see(table: list[list[float]], by: list[float]) -> None:
     moved = [[a + shift for a in row] for row, shift in zip(table, by, strict=True)]
@@ -57,7 +61,7 @@ def test_entropy_of_far_apart_alphas_is_zero_and_not_minus_zero() -> None:
     assert math.copysign(1, entropy([[900.0, 0.0, -900.0]])) == 1
 
 
-@settings(max_examples=50)
+@patient
 @given(normal=tables, reduce=tables)
 def test_counts_agree_with_the_cell_and_skips_are_among_the_parameter_free(
     normal: list[list[float]], reduce: list[list[float]]

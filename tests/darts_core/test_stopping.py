@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from killing import AT_EVERY_STEP, Killer
 from pydantic import ValidationError
 
 from darts_core import checkpoints, run_search
 from darts_core.configs import RnnSearchConfig, SearchConfig
-from darts_core.errors import Stopped
-from darts_core.stopping import Condition, stop_reason, warnings
+from darts_core.errors import ConfigError, Stopped
+from darts_core.stopping import Condition, before_growth, growth, stop_reason, warnings
 from darts_core.training.reports import EpochReport
 
 from same_bits import assert_same_bits
 
+# A busy machine is no reason to fail.
+patient = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MakeSearch = Callable[..., SearchConfig]
 
 
@@ -47,6 +49,7 @@ def test_what_is_no_comparison_is_refused_with_an_example(text: str) -> None:
         Condition.parse(text)
 
 
+@patient
 @given(
     value=st.integers(0, 8),
     bound=st.integers(0, 8),
@@ -78,6 +81,7 @@ def test_only_counts_are_warned_of() -> None:
     assert warned_at({"alpha_entropy": "<1"}, [{"alpha_entropy": 1.5}, {"alpha_entropy": 1.01}]) == []
 
 
+@patient
 @given(values=st.lists(st.integers(0, 5), min_size=1, max_size=12))
 def test_warnings_are_the_beginnings_of_the_runs_of_epochs_past_the_limit(values: list[int]) -> None:
     begins = [e for e, v in enumerate(values, 1) if v > 2 and (e == 1 or values[e - 2] <= 2)]
@@ -87,7 +91,7 @@ def test_warnings_are_the_beginnings_of_the_runs_of_epochs_past_the_limit(values
 @pytest.mark.parametrize(
     ("make", "given_", "says"),
     [
-        (SearchConfig, {"skips": ">2"}, "'skip_connects', 'parameter_free' or 'alpha_entropy'"),
+        (SearchConfig, {"skips": ">2"}, "'skip_connects', 'parameter_free', 'alpha_entropy'"),
         (SearchConfig, {"skip_connects": "2"}, "> >= < <="),
         (SearchConfig, {}, "at least 1"),
         (RnnSearchConfig, {"skip_connects": ">2"}, "'identities' or 'alpha_entropy'"),
@@ -162,3 +166,87 @@ def test_warnings_go_on_across_a_resume_without_being_said_twice(search_config: 
     assert ["4 skip connects" in text for text in first.warnings] == [True]
     [second] = run_search(config, data_root=data_root, resume_from=first.checkpoint)
     assert second.warnings == ()
+
+
+def grown(before: float, now: float) -> list[float]:
+    return [before] * 5 + [now] * 5
+
+
+def test_growth_compares_the_last_five_measurements_with_the_five_before() -> None:
+    values = [9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    assert growth(values) == pytest.approx(30 / 15)
+
+
+@pytest.mark.parametrize("values", [[], [1.0] * 9, grown(0.0, 1.0), grown(-1.0, 1.0)])
+def test_there_is_no_growth_without_two_windows_or_from_nothing(values: list[float]) -> None:
+    assert growth(values) is None
+
+
+def test_what_is_gone_back_to_is_the_middle_of_the_window_before() -> None:
+    """lambda(i) is the mean of the 5 around i = 8, lambda(i - 5) of those around 3."""
+    assert before_growth([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) == 3
+    assert before_growth([90, *range(1, 11)]) == 3
+
+
+@patient
+@given(factor=st.floats(0.1, 10))
+def test_the_papers_threshold_is_a_growth_of_four_thirds(factor: float) -> None:
+    """RobustDARTS stops where the mean before is less than 0.75 of the mean now."""
+    found = growth(grown(1.0, factor))
+    assert found is not None
+    assert Condition.parse(">1.333333333333").holds(found) == (1 / factor < 0.75) or factor == pytest.approx(4 / 3)
+
+
+def test_growth_is_warned_of_half_way_to_where_it_stops_the_search_and_once_an_episode() -> None:
+    history = [{"eigenvalue_growth": value} for value in (1.1, 1.3, 1.4, 1.2, 1.3)]
+    assert warned_at({"eigenvalue_growth": ">1.5"}, history) == [2, 5]
+    assert warned_at({}, [{"eigenvalue_growth": 1.16}, {"eigenvalue_growth": 1.17}]) == [2]
+
+
+@pytest.mark.parametrize("name", ["eigenvalue", "eigenvalue_growth"])
+def test_an_eigenvalue_that_is_not_measured_cannot_stop_a_search(name: str) -> None:
+    with pytest.raises(ConfigError, match="needs hessian_every"):
+        SearchConfig(dataset="digits", stop_when={name: ">1"}).resolved()  # type: ignore[dict-item]
+
+
+def test_the_eigenvalue_is_measured_on_one_device_alone(search_config: MakeSearch, data_root: Path) -> None:
+    with pytest.raises(ConfigError, match="hessian_every: works on one GPU, not on 2"):
+        run_search(search_config(hessian_every=1), data_root=data_root, gpus=2)
+
+
+def test_measuring_the_eigenvalue_changes_nothing_else(search_config: MakeSearch, data_root: Path) -> None:
+    plain = list(run_search(search_config(), data_root=data_root))
+    measured = list(run_search(search_config(hessian_every=2), data_root=data_root))
+    assert ["hessian_eigenvalue" in r.metrics for r in measured] == [False, True, False]
+    assert measured[1].metrics["hessian_eigenvalue"] >= 0
+    for one, other in zip(plain, measured, strict=True):
+        assert_same_bits(one.checkpoint["weights"], other.checkpoint["weights"])
+        assert_same_bits(one.alphas, other.alphas)
+
+
+@pytest.fixture
+def growing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An eigenvalue that is 1 up to the 7th epoch and 3 behind it: two windows tell that it grew."""
+    monkeypatch.setattr("darts_core.training.search._Search._eigenvalue", lambda _, epoch: 1.0 if epoch <= 7 else 3.0)
+
+
+@pytest.mark.usefixtures("growing")
+def test_a_search_whose_eigenvalue_grows_returns_the_cell_from_before_and_so_does_a_resumed_one(
+    search_config: MakeSearch, data_root: Path, tmp_path: Path
+) -> None:
+    config = search_config(epochs=20, alpha_lr=0.1, hessian_every=1, stop_when={"eigenvalue_growth": ">1.5"})
+    undisturbed = list(run_search(config, data_root=data_root))
+    # Windows 1..5 and 6..10: (1 + 1 + 3 * 3) / 5 of 1; the first one ends around epoch 3.
+    last = undisturbed[-1]
+    assert last.epoch == 10
+    assert last.metrics["eigenvalue_growth"] == pytest.approx(11 / 5)
+    assert last.metrics["rolled_back_to"] == 3
+    assert last.stopped_early == "eigenvalue_growth is 2.2 (>1.5); the cell is that of epoch 3, before it grew"
+    assert_same_bits(last.alphas, undisturbed[2].alphas)
+    assert_same_bits(last.checkpoint["alphas"], undisturbed[2].alphas)
+    assert last.genotype == undisturbed[2].genotype
+    assert last.metrics["alpha_entropy"] == undisturbed[2].metrics["alpha_entropy"]
+    undisturbed[6].save(tmp_path / "c.pt")
+    resumed = list(run_search(config, data_root=data_root, resume_from=checkpoints.read(tmp_path / "c.pt")))
+    assert [r.epoch for r in resumed] == [8, 9, 10]
+    assert_same_bits(last.checkpoint, resumed[-1].checkpoint)
