@@ -13,6 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from api.keys.principal import current_owner
 
 JsonObject = dict[str, Any]
+# The order of lists (api/jobs/listing.py). Ids are never null: nulls last keeps the primary key, which is in the other
+# order then, from being read row by row for the few that a filter wants.
+_NEWEST = "{} desc nulls last"
 
 
 class Base(DeclarativeBase):
@@ -41,12 +44,13 @@ class Job(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        # The claim's order: within a pool the highest priority, then the oldest (a UUIDv7 sorts by its time).
-        Index("ix_jobs_queue", "pool", text("priority desc"), "id", postgresql_where=text("status = 'queued'")),
-        Index("ix_jobs_kind", "kind", "id"),
+        # The claim's order: what fits the worker, the highest priority, then the oldest (a UUIDv7 sorts by its time).
+        Index("ix_jobs_queue", "pool", "gpus", text("priority desc"), "id", postgresql_where=text("status = 'queued'")),
+        Index("ix_jobs_list", "kind", "status", text(_NEWEST.format("id"))),
         UniqueConstraint("parent_id", "stage"),
-        Index("ix_jobs_labels", "labels", postgresql_using="gin"),
         Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
+        # For the deletion of what it refers to.
+        Index("ix_jobs_source", "source_id", postgresql_where=text("source_id is not null")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -82,13 +86,33 @@ class Job(Base):
     finished_at: Mapped[datetime | None]
 
 
+class JobLabel(Base):
+    """An index of `jobs.labels` with what else lists choose by. The job's row is the truth: a trigger follows it.
+
+    A GIN index would find a label's jobs, but all of them at once and in no order.
+    """
+
+    __tablename__ = "job_labels"
+    __table_args__ = (
+        Index("ix_job_labels_value", "key", "value", "kind", "status", text(_NEWEST.format("job_id"))),
+        Index("ix_job_labels_key", "key", "kind", "status", text(_NEWEST.format("job_id"))),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]
+    kind: Mapped[str]
+    status: Mapped[str]
+
+
 class Attempt(Base):
     """One worker's try at a job, fenced by its token and kept alive by its lease."""
 
     __tablename__ = "attempts"
     __table_args__ = (
         UniqueConstraint("job_id", "number"),
-        Index("ix_attempts_lease", "lease_expires_at", postgresql_where=text("status = 'running'")),
+        # As many as workers are busy. Without the lease in it: each heartbeat would write to the index, too.
+        Index("ix_attempts_running", "worker", postgresql_where=text("status = 'running'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -203,6 +227,7 @@ class IdempotencyKey(Base):
     """A creating request that may come again: the same key and body get the first answer."""
 
     __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_job", "job_id"),)
 
     key: Mapped[str] = mapped_column(primary_key=True)
     body_hash: Mapped[str]

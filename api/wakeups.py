@@ -7,16 +7,13 @@ import asyncio
 from celery import Celery
 from redis.asyncio import Redis
 
+from api.schemas.worker import wakeup_queue
+
 TASK = "dartboard.wake"
 
 
-def queue_of(pool: str) -> str:
-    """The broker's queue that a pool's workers listen on."""
-    return f"dartboard.{pool}"
-
-
 class Wakeups:
-    """Sends messages that name a pool and say nothing else."""
+    """Sends messages that say nothing but whom they are for: any worker of the pool with so many GPUs."""
 
     def __init__(self, broker_url: str) -> None:
         self._celery = Celery("dartboard", broker=broker_url)
@@ -26,15 +23,14 @@ class Wakeups:
         )
         self._redis = Redis.from_url(broker_url, socket_connect_timeout=2, socket_timeout=2)
 
-    async def send(self, pool: str) -> None:
-        """Wake one worker of the pool. Raises what the broker's driver raises."""
-        await asyncio.to_thread(
-            self._celery.send_task, TASK, queue=queue_of(pool), expires=60, retry=False, ignore_result=True
-        )
+    async def send(self, pool: str, gpus: int) -> None:
+        """Wake one worker. Raises what the broker's driver raises."""
+        queue = wakeup_queue(pool, gpus)
+        await asyncio.to_thread(self._celery.send_task, TASK, queue=queue, expires=60, retry=False, ignore_result=True)
 
-    async def waiting(self, pool: str) -> int:
+    async def waiting(self, pool: str, gpus: int) -> int:
         """Wake-ups that no worker has taken yet."""
-        return int(await self._redis.llen(queue_of(pool)))
+        return int(await self._redis.llen(wakeup_queue(pool, gpus)))
 
     async def ping(self) -> None:
         """Raises when the broker cannot be reached."""

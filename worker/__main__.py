@@ -10,6 +10,7 @@ import structlog
 from celery.signals import task_failure, worker_ready, worker_shutting_down
 from pydantic import ValidationError
 
+from api.schemas.worker import wakeup_queue
 from worker.folder import lock_state
 from worker.lifeline import PARENT_VARIABLE
 from worker.logs import configure
@@ -45,7 +46,7 @@ def main() -> int:
     app.worker_main(
         [
             "worker",
-            f"--queues=dartboard.{settings.pool}",
+            f"--queues={wakeup_queue(settings.pool, settings.gpus)}",
             f"--hostname={settings.worker_name}@%h",
             "--loglevel=WARNING",
             "--without-gossip",

@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from api.database import Database
 from api.events.frames import StoredEvent
+from api.jobs.listing import newest_ids
 from api.models import Event, Job
-from api.schemas.jobs import Status
+from api.schemas.jobs import JobKind, Status
 
 _ACTIVE: Final = [status for status in Status if not status.ended]
 BATCH: Final = 500
@@ -51,9 +52,8 @@ class LogReader:
 
     async def active(self, most: int) -> list[UUID]:
         """The jobs that have not ended, newest first."""
-        query = select(Job.id).where(Job.status.in_(_ACTIVE)).order_by(Job.id.desc()).limit(most)
         async with self._database.transaction() as session:
-            return list(await session.scalars(query))
+            return list(await session.scalars(newest_ids(JobKind, _ACTIVE, limit=most)))
 
     async def queued_at(self, job_id: UUID) -> int | None:
         """The sequence with which an unfinished job was last queued: where its present life begins."""

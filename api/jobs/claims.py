@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts
 from api.database import Database
+from api.jobs.conditions import QUEUED
 from api.jobs.life import move
 from api.jobs.rows import checkpoints_of, partials_of
 from api.jobs.waker import Waker
@@ -33,12 +34,12 @@ class ClaimService:
 
         A locked row is somebody else's claim in progress: it is skipped, not waited for.
         """
-        self._waker.claimed(claim.pool)
+        self._waker.claimed(claim.pool, claim.gpus)
         token = secrets.token_urlsafe(32)
         async with self._database.transaction() as session:
             job = await session.scalar(
                 select(Job)
-                .where(Job.status == Status.QUEUED, Job.pool == claim.pool, Job.gpus == claim.gpus)
+                .where(QUEUED, Job.pool == claim.pool, Job.gpus == claim.gpus)
                 .order_by(Job.priority.desc(), Job.id)
                 .limit(1)
                 .with_for_update(skip_locked=True)

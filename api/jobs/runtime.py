@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.database import Database
+from api.jobs.conditions import RUNNING
 from api.jobs.life import move
 from api.jobs.rows import end_attempt, lock_job
 from api.models import Attempt, Job
@@ -29,11 +30,14 @@ class RuntimeLimits:
 
     async def enforce(self) -> None:
         """One pass over the running attempts."""
-        running = select(Job.id).join(Attempt, Attempt.job_id == Job.id).where(Attempt.status == "running")
-        async with self._database.transaction() as session:
-            over = list(await session.scalars(running.where(_used_up()).limit(100)))
-        for job_id in over:
+        for job_id in await self.over():
             await self._end(job_id)
+
+    async def over(self) -> list[UUID]:
+        """Running jobs that have used up their time, or some of them."""
+        limited = select(Job.id).join(Attempt, Attempt.job_id == Job.id).where(RUNNING, Job.max_runtime.is_not(None))
+        async with self._database.transaction() as session:
+            return list(await session.scalars(limited.where(_used_up()).limit(100)))
 
     async def _end(self, job_id: UUID) -> None:
         async with self._database.transaction() as session:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
@@ -19,6 +20,7 @@ from api.database import Database
 from api.datasets.use import hold
 from api.events.log import notify
 from api.jobs.life import move, refused
+from api.jobs.listing import Filters, newest
 from api.jobs.making import announce_queued, new_job
 from api.jobs.rows import end_attempt, lock_job
 from api.jobs.runtime import check_runtime
@@ -43,16 +45,6 @@ class Submitted:
     replayed: bool
 
 
-@dataclass(frozen=True)
-class Filters:
-    """Which jobs to list. `label` reads `key=value` or `key`."""
-
-    kind: JobKind | None = None
-    status: Status | None = None
-    label: str | None = None
-    parent: UUID | None = None
-
-
 class JobService:
     """Each method is one transaction."""
 
@@ -67,7 +59,7 @@ class JobService:
             return None
         async with self._database.transaction() as session:
             earlier = await _submitted_with(session, idempotency_key, _hash_of(kind, frame))
-        return None if earlier is None else Submitted(earlier, replayed=True)
+        return None if earlier is None else Submitted(self._told(earlier), replayed=True)
 
     async def submit(
         self,
@@ -94,11 +86,12 @@ class JobService:
         body_hash = _hash_of(kind, frame)
         own = None if given is None else await self._own_copy(job, given)
         try:
-            return await self._enter(job, own, body_hash, source, idempotency_key)
+            submitted = await self._enter(job, own, body_hash, source, idempotency_key)
         except BaseException:
             if own is not None:
                 await self._artifacts.delete_job(job.id)
             raise
+        return Submitted(self._told(submitted.job), submitted.replayed)
 
     async def _enter(
         self, job: Job, own: Checkpoint | None, body_hash: str, source: UUID | None, idempotency_key: str | None
@@ -144,24 +137,13 @@ class JobService:
             job = await session.get(Job, job_id)
         if job is None or (kind is not None and job.kind != kind):
             raise not_found(kind or "job", job_id)
-        return job
+        return self._told(job)
 
     async def list(self, filters: Filters, *, limit: int, cursor: UUID | None) -> list[Job]:
         """Newest first, below the cursor."""
-        query = select(Job).order_by(Job.id.desc()).limit(limit)
-        if cursor is not None:
-            query = query.where(Job.id < cursor)
-        if filters.kind is not None:
-            query = query.where(Job.kind == filters.kind)
-        if filters.status is not None:
-            query = query.where(Job.status == filters.status)
-        if filters.label is not None:
-            key, equals, value = filters.label.partition("=")
-            query = query.where(Job.labels.contains({key: value}) if equals else Job.labels.has_key(key))
-        if filters.parent is not None:
-            query = query.where(Job.parent_id == filters.parent)
         async with self._database.transaction() as session:
-            return list(await session.scalars(query))
+            found = list(await session.scalars(newest(filters, limit=limit, cursor=cursor)))
+        return [self._told(job) for job in found]
 
     async def cancel(self, job_id: UUID, kind: JobKind) -> Job:
         """End the job at once: its attempt's token is refused from now on."""
@@ -210,7 +192,7 @@ class JobService:
                 await again(session, job)
             await _as_stored(session, job)
         self._nudge(job)
-        return job
+        return self._told(job)
 
     async def patch(self, job_id: UUID, kind: JobKind, patch: JobPatch) -> Job:
         """Change name, labels or priority; what the body leaves out stays."""
@@ -223,7 +205,8 @@ class JobService:
                 setattr(job, field, {} if field == "labels" and value is None else value)
             if JobKind(job.kind).is_tree:
                 await control.patch_children(session, job, patch)
-            return await _as_stored(session, job)
+            await _as_stored(session, job)
+        return self._told(job)
 
     async def delete(self, job_id: UUID, kind: JobKind) -> None:
         """Forget an ended job, and its children with it. Files go first: a crash in between leaves rows to delete
@@ -245,6 +228,13 @@ class JobService:
         self._waker.nudge()
         if JobKind(job.kind).is_tree:
             self._trees.nudge(job.id)
+
+    def _told(self, job: Job) -> Job:
+        """The job, outside of its transaction, saying also what keeps it in the queue."""
+        if job.status == Status.QUEUED:
+            reason = self._waker.waiting.also(job.status_reason, job.pool, job.gpus)
+            set_committed_value(job, "status_reason", reason)
+        return job
 
     async def _lock(self, session: AsyncSession, job_id: UUID, kind: JobKind) -> Job:
         job = await lock_job(session, job_id)

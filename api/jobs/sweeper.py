@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import func, select
 
 from api.database import Database
+from api.jobs.conditions import RUNNING
 from api.jobs.losses import lose
 from api.jobs.rows import lock_job
 from api.jobs.runtime import RuntimeLimits
@@ -48,7 +49,7 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """One pass."""
-        expired = await self._expired()
+        expired = await self.expired()
         # After the question, which may have hung for as long as the database was away.
         now = clock()
         if now - self._last_pass > self._lease / 2:
@@ -59,8 +60,9 @@ class Sweeper:
         for attempt in expired:
             await self._end(attempt)
 
-    async def _expired(self) -> list[Attempt]:
-        query = select(Attempt).where(Attempt.status == "running", Attempt.lease_expires_at < func.now()).limit(100)
+    async def expired(self) -> list[Attempt]:
+        """Running attempts whose leases are over, or some of them."""
+        query = select(Attempt).where(RUNNING, Attempt.lease_expires_at < func.now()).limit(100)
         async with self._database.transaction() as session:
             return list(await session.scalars(query))
 

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from api.database import Database
+from api.jobs.conditions import RUNNING
 from api.jobs.waker import Waker
 from api.models import Attempt, Worker
 from api.schemas.operation import WorkerOut
@@ -32,8 +33,7 @@ class WorkerService:
 
     async def list(self) -> list[WorkerOut]:
         """All workers ever seen, and what each one runs now."""
-        running = Attempt.status == "running"
-        query = select(Worker, Attempt.job_id).outerjoin(Attempt, (Attempt.worker == Worker.name) & running)
+        query = select(Worker, Attempt.job_id).outerjoin(Attempt, (Attempt.worker == Worker.name) & RUNNING)
         async with self._database.transaction() as session:
             now = await session.scalar(select(func.now()))
             rows = (await session.execute(query.order_by(Worker.name))).tuples().all()

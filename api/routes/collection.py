@@ -11,7 +11,8 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from api.deps import Hub, Jobs, Reading
 from api.events.following import job_stream
 from api.events.stream import STREAM_ANSWERS, EventStream
-from api.jobs.service import Filters, JobService
+from api.jobs.listing import Filters
+from api.jobs.service import JobService
 from api.keys.principal import scoped
 from api.models import Audit, Job, Key, Upload
 from api.problems import documented

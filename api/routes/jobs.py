@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.deps import Jobs
-from api.jobs.service import Filters
+from api.jobs.listing import Filters
 from api.problems import documented
 from api.routes.collection import Cursor, JobId, Label, Limit, page_of
 from api.schemas.jobs import JobKind, JobList, JobOut, Status

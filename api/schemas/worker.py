@@ -22,6 +22,11 @@ ReportNumber = Annotated[
 ]
 
 
+def wakeup_queue(pool: str, gpus: int) -> str:
+    """The broker's queue of the workers that can take each other's jobs: nobody is woken for what he cannot take."""
+    return f"dartboard.{pool}.{gpus}"
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
 

@@ -210,6 +210,38 @@ def chaos(
         raise typer.Exit(1)
 
 
+@app.command()
+def fleet(
+    jobs: Annotated[
+        list[int] | None, typer.Option(min=1, help="So many queued, and as many ended; may be repeated.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Simulated: their jobs sleep.")] = 200,
+    seconds: Annotated[float, typer.Option(min=0.1, help="With each number of jobs.")] = 60.0,
+    job_seconds: Annotated[float, typer.Option(min=0, help="That a job takes, give or take a half.")] = 20.0,
+    data: Annotated[Path | None, typer.Option(help="The services' data, kept; temporary folders unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """Do claims, lists and passes take longer the more jobs there are? Starts services of its own."""
+    from rich.table import Table
+
+    from client.benchmarks.fleet import growth, measure
+    from client.output import console, print_json, remarks
+
+    counts = sorted(set(jobs or (100, 1000, 10_000, 100_000)))
+    rows = measure(jobs=counts, workers=workers, seconds=seconds, job_seconds=job_seconds, data=data, say=remarks.print)
+    grown = growth(rows)
+    if json:
+        print_json({"rows": rows, "growth": grown})
+        return
+    table = Table("median / p99, ms", *(f"{count:,}" for count in counts), "growth")
+    for name, factor in grown.items():
+        cells = [f"{row['times'][name]['median_ms']} / {row['times'][name]['p99_ms']}" for row in rows]
+        table.add_row(name, *cells, f"{factor:.2f}")
+    for name in ("rush_seconds", "ended", "api_memory_mib", "api_cpu_ms_a_job", "postgres_cpu_ms_a_job"):
+        table.add_row(name, *(str(row[name]) for row in rows))
+    console.print(table)
+
+
 @app.command("rnn-step")
 def rnn_step(
     network: Annotated[RnnNetwork, typer.Option(help="What is trained: a search's network, or a found cell's.")] = (

@@ -30,6 +30,7 @@ class Service:
     worker_key: str
     data: Path
     database_url: str
+    broker_url: str
 
     @property
     def http(self) -> httpx.Client:
@@ -46,7 +47,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     }
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:
         key = json.loads((data / "secrets.json").read_text())["worker_key"]
-        yield Service(stack.url, key, data, stack.processes["api"].command.environment["DATABASE_URL"])
+        told = stack.processes["api"].command.environment
+        yield Service(stack.url, key, data, told["DATABASE_URL"], told["REDIS_URL"])
 
 
 @pytest.fixture

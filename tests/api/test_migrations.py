@@ -21,7 +21,7 @@ from .conftest import Service
 
 _UPGRADE = "import sys; from alembic import command; from api.migrate import alembic_config; "
 _UPGRADE += "command.upgrade(alembic_config(), sys.argv[1])"
-_UPLOAD = UUID("019335d9-7f00-7000-8000-000000000001")
+_ID = UUID("019335d9-7f00-7000-8000-000000000001")
 
 
 def upgrade(database_url: str, revision: str) -> None:
@@ -38,20 +38,39 @@ async def the_upload(database_url: str) -> Upload:
         await database.close()
 
 
-def test_a_checkpoint_that_an_earlier_version_took_is_listed_and_can_be_scored(service: Service) -> None:
-    server, older = service.database_url.rpartition("/")[0], f"older_{os.getpid()}"
+def database_at(service: Service, name: str, revision: str) -> str:
+    """A database of its own with the tables of a version; its URL."""
     with psycopg.connect(service.database_url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"create database {older}")
-    url = f"{server}/{older}"
-    upgrade(url, "0004")
+        connection.execute(f"create database {name}")
+    url = f"{service.database_url.rpartition('/')[0]}/{name}"
+    upgrade(url, revision)
+    return url
+
+
+def test_a_job_that_an_earlier_version_took_is_found_by_its_labels(service: Service) -> None:
+    url = database_at(service, f"labelled_{os.getpid()}", "0007")
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            "insert into jobs (id, kind, labels, priority, pool, gpus, max_attempts, spec, status, attempt, "
+            "lost_attempts, last_sequence) values (%s, 'search', %s, 5, 'default', 1, 3, '{}', 'queued', 0, 0, 0)",
+            (_ID, Jsonb({"team": "blue"})),
+        )
+    upgrade(url, "head")
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        found = connection.execute("select job_id, key, value, kind, status from job_labels").fetchall()
+    assert found == [(_ID, "team", "blue", "search", "queued")]
+
+
+def test_a_checkpoint_that_an_earlier_version_took_is_listed_and_can_be_scored(service: Service) -> None:
+    url = database_at(service, f"older_{os.getpid()}", "0004")
     about = {"dataset": "digits", "classes": 10, "genotype": None}
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
         connection.execute(
             "insert into uploads (id, name, format, sha256, size, about) values (%s, 'my.pt', 'dartboard', %s, 1, %s)",
-            (_UPLOAD, "0" * 64, Jsonb(about)),
+            (_ID, "0" * 64, Jsonb(about)),
         )
     upgrade(url, "head")
     upload = asyncio.run(the_upload(url))
     out = upload_out(upload)
-    assert (out.id, out.family, out.dataset, out.dataset_checksum, out.classes) == (_UPLOAD, "cnn", "digits", None, 10)
+    assert (out.id, out.family, out.dataset, out.dataset_checksum, out.classes) == (_ID, "cnn", "digits", None, 10)
     assert of_upload(upload).dataset == "digits"

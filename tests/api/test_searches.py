@@ -103,6 +103,20 @@ def test_list_pages_through_all_jobs_of_a_label_newest_first(http: httpx.Client)
     assert seen == made[::-1]
 
 
+def test_a_job_is_listed_by_the_labels_and_the_status_that_it_has_now(http: httpx.Client) -> None:
+    team, other = uuid4().hex, uuid4().hex
+    job = http.post("/searches", json={"dataset": "digits", "labels": {"team": team}}).json()
+
+    def listed(**params: str) -> list[str]:
+        return [j["id"] for j in http.get("/searches", params=params).json()["items"]]
+
+    http.patch(f"/searches/{job['id']}", json={"labels": {"team": other}})
+    assert (listed(label=f"team={team}"), listed(label=f"team={other}")) == ([], [job["id"]])
+    http.post(f"/searches/{job['id']}/cancel")
+    assert listed(label=f"team={other}", status="queued") == []
+    assert listed(label=f"team={other}", status="cancelled") == [job["id"]]
+
+
 def test_the_same_idempotency_key_and_body_answer_the_first_job(http: httpx.Client) -> None:
     key = {"Idempotency-Key": uuid4().hex}
     first = http.post("/searches", json={"dataset": "digits"}, headers=key)

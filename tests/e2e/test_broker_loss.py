@@ -67,8 +67,7 @@ def test_jobs_run_once_when_the_broker_was_away_for_longer_than_a_job_takes(
         # It goes on without a broker; its worker is idle afterwards.
         assert dartboard.wait(running).status == "succeeded"
         waiting = [dartboard.submit("search", {**SEARCH, "epochs": 2}) for _ in range(2)]
-        while not (reason := dartboard.job(waiting[0].id).status_reason):
-            threading.Event().wait(0.2)  # a row's reason has no event to wait for
-        assert "REDIS_URL" in reason
+        while "REDIS_URL" not in (dartboard.job(waiting[0].id).status_reason or ""):
+            threading.Event().wait(0.2)  # what a job waits for has no event
         broker.start()
         _assert_each_ran_once(dartboard, [running, *waiting])

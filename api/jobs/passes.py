@@ -1,0 +1,50 @@
+"""`python -m api.jobs.passes`: how long one look of each thing takes that looks all the time, in ms, as JSON.
+
+It only looks: no lease is ended and nobody is woken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+
+from api.database import Database
+from api.jobs.runtime import RuntimeLimits
+from api.jobs.sweeper import Sweeper
+from api.jobs.waker import Waker
+from api.settings import Settings
+from api.wakeups import Wakeups
+
+
+async def measure(settings: Settings, times: int) -> dict[str, list[float]]:
+    """Milliseconds of each look, by what looks."""
+    database = Database(settings.database_url.get_secret_value())
+    wakeups = Wakeups(settings.redis_url.get_secret_value())
+    waker = Waker(database, wakeups, pause_seconds=settings.wake_seconds, presence_seconds=settings.presence_seconds)
+    sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
+    looks: dict[str, Callable[[], Awaitable[object]]] = {
+        "sweeper": sweeper.expired,
+        "run_times": RuntimeLimits(database).over,
+        "waker": waker.wanted,
+    }
+    taken: dict[str, list[float]] = {name: [] for name in looks}
+    try:
+        for number in range(times + 1):
+            for name, look in looks.items():
+                start = time.perf_counter()
+                await look()
+                if number:  # the first one connects
+                    taken[name].append(1000 * (time.perf_counter() - start))
+    finally:
+        await wakeups.close()
+        await database.close()
+    return taken
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m api.jobs.passes")
+    parser.add_argument("--times", type=int, default=20)
+    print(json.dumps(asyncio.run(measure(Settings(), parser.parse_args().times))))

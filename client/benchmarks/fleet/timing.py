@@ -1,0 +1,37 @@
+"""Requests with the time that each took, by name."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from statistics import median
+from typing import Any
+
+import httpx
+
+from client.benchmarks.watchers import at
+
+
+class Timed:
+    """A client that notes how long answers take."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+
+    async def send(self, name: str, method: str, path: str, **what: Any) -> httpx.Response:
+        """The answer. Raises httpx.HTTPStatusError for one that is no success."""
+        start = time.perf_counter()
+        answer = await self._http.request(method, path, **what)
+        self.seconds[name].append(time.perf_counter() - start)
+        return answer.raise_for_status()
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Median and 99th percentile of each, in ms, and how many."""
+        return {name: told(values) for name, values in sorted(self.seconds.items())}
+
+
+def told(seconds: list[float]) -> dict[str, float]:
+    """Median and 99th percentile, in ms, and how many."""
+    ms = sorted(1000 * value for value in seconds)
+    return {"median_ms": round(median(ms), 1), "p99_ms": round(at(ms, 99), 1), "count": len(ms)}

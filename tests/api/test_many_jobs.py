@@ -1,0 +1,218 @@
+"""Thousands of jobs cost no more than a few: what is asked all the time reads a bounded number of rows.
+
+Rows are counted by the database, never seconds: https://www.postgresql.org/docs/current/sql-explain.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from plans import Plan, explained
+
+from api.artifacts import Artifacts
+from api.database import Database
+from api.events.hub import EventHub
+from api.jobs.claims import ClaimService
+from api.jobs.listing import Filters
+from api.jobs.reading import Reader
+from api.jobs.runtime import RuntimeLimits
+from api.jobs.service import JobService
+from api.jobs.sweeper import Sweeper
+from api.jobs.waker import Waker
+from api.jobs.workers import WorkerService
+from api.keys.principal import Principal, acting
+from api.models import Job
+from api.problems import ProblemError
+from api.schemas.jobs import JobFrame, JobKind, Status
+from api.schemas.keys import KeyLimits, Role
+from api.schemas.worker import Claim, Presence
+from api.trees.driver import TreeDriver
+from api.wakeups import Wakeups
+from client.benchmarks.fleet.filling import COMMON, RARE, fill
+from darts_core.configs import SearchConfig
+
+from .conftest import Service
+from .test_migrations import database_at
+
+JOBS, WORKERS, PAGE = 4000, 8, 5
+# A page of each kind and status, and their number twice: to choose from, and as rows.
+PAGES = len(JobKind) * len(Status) + 2
+_FRAME = JobFrame(max_runtime=1000)
+_SPEC = SearchConfig(dataset="digits", epochs=1).resolved()
+
+
+@dataclass
+class Crowd:
+    """A database of thousands of jobs, half of them queued, with eight workers of which four are busy."""
+
+    url: str
+    folder: Path
+
+    @property
+    def middle(self) -> UUID:
+        """A job that as many are older than as newer."""
+        with psycopg.connect(self.url.replace("+psycopg", "")) as connection:
+            [found] = (
+                connection.execute("select id from jobs order by id offset %s limit 1", [JOBS // 2]).fetchone() or []
+            )
+        return UUID(str(found))
+
+    def plans(self, work: Callable[[Services], Awaitable[object]]) -> list[Plan]:
+        """What the database did for this piece of work."""
+        return asyncio.run(self._run(work))
+
+    def cost(self, work: Callable[[Services], Awaitable[object]]) -> int:
+        """Rows that the piece of work read, in tables that grow with the jobs by indexes alone."""
+        plans = self.plans(work)
+        assert plans
+        whole = {table for plan in plans for table in plan.whole_tables}
+        assert not whole - {"workers"}, [plan.statement for plan in plans if plan.whole_tables]
+        return max(plan.rows for plan in plans)
+
+    async def _run(self, work: Callable[[Services], Awaitable[object]]) -> list[Plan]:
+        database = Database(self.url)
+        wakeups = Wakeups("redis://127.0.0.1:1/0")  # nobody is woken
+        try:
+            services = Services(database, wakeups, Artifacts(self.folder, 1 << 20))
+            with explained(database.engine) as plans:
+                await work(services)
+            return plans
+        finally:
+            await wakeups.close()
+            await database.close()
+
+
+class Services:
+    """The parts of the service, in this process."""
+
+    def __init__(self, database: Database, wakeups: Wakeups, artifacts: Artifacts) -> None:
+        self.database = database
+        self.waker = Waker(database, wakeups, pause_seconds=1, presence_seconds=3600)
+        self.hub = EventHub(database)
+        trees = TreeDriver(database, self.hub, self.waker, sweep_seconds=1)
+        self.jobs = JobService(database, self.waker, artifacts, trees)
+        self.claims = ClaimService(database, artifacts, self.waker, 3600)
+        self.sweeper = Sweeper(database, self.waker, lease_seconds=3600, sweep_seconds=1)
+        self.runtime = RuntimeLimits(database)
+        self.workers = WorkerService(database, self.waker, 3600)
+        self.reader = Reader(database)
+
+    async def submit(self, idempotency_key: str | None = None) -> Job:
+        submitted = await self.jobs.submit(JobKind.SEARCH, _FRAME, _SPEC, idempotency_key=idempotency_key)
+        return submitted.job
+
+    async def show(self, number: int) -> None:
+        await self.workers.note(Presence(name=f"worker-{number}", device="cpu", version="0"))
+
+    async def claim(self, number: int) -> Any:
+        return await self.claims.claim(Claim(worker=f"worker-{number}", threads=1))
+
+
+@pytest.fixture(scope="module")
+def crowd(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
+    crowd = Crowd(database_at(service, f"crowd_{os.getpid()}", "head"), tmp_path_factory.mktemp("crowd"))
+
+    async def begin(services: Services) -> None:
+        with acting(Principal(Role.USER, owner="ada")):
+            template = await services.submit()
+        await asyncio.to_thread(fill, crowd.url, [template.id], queued=JOBS // 2, ended=JOBS // 2)
+        for number in range(WORKERS):
+            await services.show(number)
+        for number in range(WORKERS // 2):
+            assert await services.claim(number)
+        async with services.database.engine.connect() as connection:
+            raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await raw.exec_driver_sql("vacuum analyze")
+
+    crowd.plans(begin)
+    return crowd
+
+
+def test_a_claim_reads_the_job_that_it_takes_and_no_other(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.claim(WORKERS - 1)) <= 2
+
+
+def test_a_claim_that_finds_nothing_reads_nothing(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.claims.claim(Claim(worker="big", gpus=8, threads=1))) == 0
+
+
+@pytest.mark.parametrize("page", ["first", "deep"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(),
+        Filters(kind=JobKind.SEARCH),
+        Filters(kind=JobKind.EVALUATION),
+        Filters(status=Status.QUEUED),
+        Filters(status=Status.SUCCEEDED),
+        Filters(status=Status.CANCELLED),
+        Filters(JobKind.SEARCH, Status.SUCCEEDED),
+        Filters(JobKind.SCORE, Status.SUCCEEDED),
+        Filters(label=COMMON),
+        Filters(label=RARE),
+        Filters(label="fleet=none"),
+        Filters(label="fleet"),
+        Filters(label="nothing"),
+        Filters(parent=UUID(int=1)),
+        Filters(JobKind.SEARCH, Status.FAILED, COMMON),
+        Filters(JobKind.SEARCH, Status.QUEUED, COMMON),
+    ],
+    ids=str,
+)
+def test_a_page_of_a_list_reads_about_its_own_rows(crowd: Crowd, filters: Filters, page: str) -> None:
+    cursor = crowd.middle if page == "deep" else None
+    assert crowd.cost(lambda s: s.jobs.list(filters, limit=PAGE, cursor=cursor)) <= PAGES * PAGE
+
+
+def test_a_pass_of_the_sweeper_reads_no_more_than_the_running_attempts(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.sweeper.sweep()) <= WORKERS
+
+
+def test_a_pass_over_run_times_reads_no_more_than_the_running_jobs_and_their_attempts(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.runtime.enforce()) <= 3 * WORKERS
+
+
+def test_the_waker_counts_no_more_queued_jobs_than_there_are_idle_workers(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.waker.wake()) <= 4 * WORKERS
+
+
+def test_the_list_of_workers_reads_no_more_than_they_are(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.workers.list()) <= 2 * WORKERS
+
+
+def test_a_key_with_a_limit_counts_no_further_than_that(crowd: Crowd) -> None:
+    async def submit(services: Services) -> None:
+        limited = Principal(Role.USER, owner="ada", limits=KeyLimits(queued_jobs=5))
+        with acting(limited), pytest.raises(ProblemError, match="5 queued jobs or more"):
+            await services.submit()
+
+    assert crowd.cost(submit) <= 5
+
+
+def test_a_submitted_job_costs_as_much_as_the_first_one(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.submit(idempotency_key=str(uuid4()))) <= 1
+
+
+def test_the_newest_active_jobs_are_found_whatever_has_ended(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.hub.log.active(PAGE)) <= PAGES * PAGE
+
+
+def test_what_refers_to_a_job_is_found_by_an_index_when_it_goes(crowd: Crowd) -> None:
+    unindexed = """
+        select conrelid::regclass::text, conname from pg_constraint where confrelid = 'jobs'::regclass
+        and not exists (select from pg_index where indrelid = conrelid and indkey[0] = conkey[1])
+    """
+    with psycopg.connect(crowd.url.replace("+psycopg", "")) as connection:
+        assert connection.execute(unindexed).fetchall() == []
+
+
+def test_replaying_a_jobs_events_reads_them_alone(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.hub.log.read(crowd.middle, 0)) <= 5

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from client.benchmarks.fleet import growth, measure
+
+
+def test_a_small_fleet_works_through_a_filled_service_and_every_look_is_timed() -> None:
+    rows = measure(jobs=[3, 30], workers=3, seconds=4, job_seconds=0.3, say=lambda line: None)
+    assert [row["jobs"] for row in rows] == [3, 30]
+    for row in rows:
+        assert row["ended"] > 0
+        assert row["times"]["rush"]["count"] == 3
+        timed = {
+            "claim",
+            "heartbeat",
+            "upload",
+            "epoch",
+            "finish",
+            "submit",
+            "first page",
+            "rare label",
+            "waker's look",
+        }
+        assert timed <= row["times"].keys()
+        assert row["api_memory_mib"] < 300
+    assert growth(rows).keys() == row["times"].keys()
