@@ -17,6 +17,7 @@ from api.database import Database
 from api.events.log import append
 from api.jobs.early import finished_progress, last_epoch, stop_reason, stopped
 from api.jobs.fencing import Fence
+from api.jobs.fitting import check_fits
 from api.jobs.life import move
 from api.jobs.losses import lose
 from api.jobs.objectives import better, retained
@@ -87,6 +88,7 @@ class AttemptService:
         dropped: list[Checkpoint] = []
         stored_file = await self._look(attempt_id, token, report.checkpoint)
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
+            check_fits(job, report)
             if _is_new(attempt, report.n) and await self._insert_epoch(session, job, report):
                 checkpoint = _row(attempt, report, _verified(stored_file, report), metrics=report.metrics)
                 session.add(checkpoint)

@@ -27,7 +27,7 @@ from api.jobs.runtime import check_runtime
 from api.jobs.waker import Waker
 from api.keys.limits import check_queue
 from api.models import Checkpoint, IdempotencyKey, Job
-from api.problems import conflict, invalid, not_found
+from api.problems import conflict, not_found
 from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
 from api.trees import control
 from api.trees.driver import TreeDriver
@@ -196,8 +196,6 @@ class JobService:
 
     async def patch(self, job_id: UUID, kind: JobKind, patch: JobPatch) -> Job:
         """Change name, labels or priority; what the body leaves out stays."""
-        if "priority" in patch.model_fields_set and patch.priority is None:
-            raise invalid("priority", "expected 0 to 9, not null")
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
             for field in patch.model_fields_set:

@@ -10,7 +10,7 @@ import structlog
 
 from api.artifacts import Artifacts
 from api.child import ChildDiedError, ask
-from api.problems import ProblemError
+from api.problems import ProblemError, conflict
 from darts_core.drawing import CellKind, ThemeName, cells_of, epoch_title, scene_of, to_svg
 from darts_core.errors import DrawingError
 from darts_core.genotypes import AnyGenotype, family_of
@@ -39,7 +39,7 @@ class Drawer:
         alphas: Mapping[str, Table] | None = None,
         primitives: Sequence[str] = (),
     ) -> str:
-        """All the genotype's cells, or one of them. Raises ProblemError 500 where nothing can be drawn."""
+        """All the genotype's cells, or one of them. Raises ProblemError 409 where the alphas do not fit them."""
 
         def drawn() -> str:
             cells = cells_of(genotype, alphas, primitives)
@@ -49,10 +49,10 @@ class Drawer:
             try:
                 return await asyncio.to_thread(drawn)
             except DrawingError as error:
-                raise _broken(str(error)) from error
+                raise _unfit(str(error)) from error
 
     async def gif(self, spec: Mapping[str, Any], epochs: Sequence[Any], theme: ThemeName) -> bytes:
-        """Of these epochs of a search. Raises ProblemError 500 where it cannot be drawn, 503 when it takes too long."""
+        """Of these epochs of a search. Raises ProblemError 409 where alphas do not fit, 503 when it takes too long."""
         order = {
             "family": family_of(spec),
             "primitives": spec["primitives"],
@@ -81,11 +81,12 @@ class Drawer:
                     raise ProblemError(503, detail, headers={"Retry-After": "60"}) from error
                 except ChildDiedError as error:
                     _log.error("animation_died", code=error.code, stderr=error.trace)
-                    raise _broken(f"exit code {error.code}; the service's log has the details") from error
+                    detail = f"the picture cannot be drawn: exit code {error.code}; the service's log has the details"
+                    raise ProblemError(500, detail) from error
                 if "error" in said:
-                    raise _broken(said["error"])
+                    raise _unfit(said["error"])
                 return await asyncio.to_thread(file.read_bytes)
 
 
-def _broken(why: str) -> ProblemError:
-    return ProblemError(500, f"the picture cannot be drawn: {why}")
+def _unfit(why: str) -> ProblemError:
+    return conflict(f"the picture cannot be drawn of what the worker reported: {why}")

@@ -87,7 +87,8 @@ class JobPatch(BaseModel):
 
     name: Line | None = None
     labels: Labels | None = None
-    priority: int | None = Field(None, ge=0, le=9)
+    # No default that a reader could take for what is set without it; null is refused.
+    priority: int = Field(default_factory=int, ge=0, le=9)
     max_runtime: RunSeconds | None = None
 
 

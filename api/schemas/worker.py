@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Table, Text
+from api.schemas.alphas import Alphas
+from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Text
 from api.schemas.scores import ScoreResult, TextScoreResult
 from darts_core.genotypes import family_of, parse, to_json
 
@@ -112,7 +113,7 @@ class EpochReport(_Message):
     metrics: dict[MetricName, Number]
     seconds: Number = Field(ge=0)
     genotype: StoredGenotype | None = None
-    alphas: dict[str, Table] | None = None
+    alphas: Alphas | None = None
     result: ScoreResult | TextScoreResult | None = None
     stopped_early: Text | None = Field(None, max_length=2000, description="why this is the last epoch of the job")
     warnings: list[Text] = Field(default_factory=list, max_length=100, description="go to the job's log")

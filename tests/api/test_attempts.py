@@ -12,6 +12,7 @@ import pytest
 from api.schemas.jobs import Failure, Progress
 from api.schemas.worker import Claim, Fail, Finish, Heartbeat, LogReport, Release
 from client.worker_api import RefusedError, SupersededError, WorkerApi
+from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, to_json
 
 
 def test_the_most_urgent_job_is_claimed_first_and_the_oldest_among_equals(bench: Any) -> None:
@@ -294,7 +295,16 @@ _EPOCH = {"n": 1, "epoch": 1, "metrics": {}, "seconds": 1, "checkpoint": "a", "s
         {"metrics": {"a\x00": 1}},
         {"n": 2**70},
         {"epoch": 2**40},
-        {"alphas": {"normal": [[float("-inf")]]}},
+        {"alphas": {"normal": [[float("-inf")]], "reduce": [[1.0]]}},
+        {"alphas": {"normal": [[float("nan")]], "reduce": [[1.0]]}},
+        {"alphas": {"normal": [[1.0, 2.0], [1.0]], "reduce": [[1.0]]}},
+        {"alphas": {"normal": [["0.5"]], "reduce": [[1.0]]}},
+        {"alphas": {"normal": [[]], "reduce": [[1.0]]}},
+        {"alphas": {"normal": [], "reduce": []}},
+        {"alphas": {"normal": [0.5], "reduce": [0.5]}},
+        {"alphas": {"normal": [[0.5]]}},
+        {"alphas": {"recurrent": [[0.5]], "normal": [[0.5]]}},
+        {"alphas": {}},
         {"genotype": {"text": "?"}},
     ],
 )
@@ -303,6 +313,32 @@ def test_a_report_that_cannot_be_stored_is_422_and_not_500(
 ) -> None:
     bench.submit()
     assert _post(http, service, bench.claim(), "epochs", {**_EPOCH, **wrong}).status_code == 422
+
+
+_CELL = {"normal": [[0.5]], "reduce": [[0.5]]}
+_GENOTYPE = to_json(KNOWN["DARTS_V2"])
+
+
+@pytest.mark.parametrize(
+    ("field", "report"),
+    [
+        ("genotype", {"alphas": _CELL}),
+        ("alphas", {"genotype": _GENOTYPE}),
+        ("alphas", {"genotype": _GENOTYPE, "alphas": {"recurrent": [[0.5]]}}),
+        ("genotype", {"genotype": to_json(KNOWN_RECURRENT["DARTS_V2"]), "alphas": {"recurrent": [[0.5]]}}),
+    ],
+)
+def test_a_search_s_epoch_without_its_cell_and_alphas_is_422(
+    bench: Any, http: httpx.Client, service: Any, field: str, report: dict[str, Any]
+) -> None:
+    bench.submit()
+    training = bench.claim()
+    path = training.folder / "a"
+    path.write_bytes(b"checkpoint")
+    body = {**_EPOCH, **report, "sha256": training.attempt.upload(path).sha256}
+    answer = _post(http, service, training, "epochs", body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["loc"] == ["body", field]
 
 
 def test_a_failure_with_text_that_cannot_be_stored_is_stored_with_it_replaced(

@@ -219,3 +219,19 @@ def test_the_command_draws_the_cell_of_an_evaluation(bench: Any, http: httpx.Cli
     file = tmp_path / "cell.svg"
     assert CliRunner().invoke(app, ["draw", job, "--url", str(http.base_url), "-o", str(file)]).exit_code == 0
     assert "<title>retrained</title>" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    "alphas", [{"normal": [[0.5]], "reduce": [[0.5]]}, {"normal": [[0.0] * 8], "reduce": [[0.0] * 8]}]
+)
+def test_alphas_that_do_not_fit_the_cell_are_no_fault_of_the_service(
+    bench: Any, http: httpx.Client, alphas: dict[str, Any]
+) -> None:
+    job = bench.submit()
+    _report(bench.claim(), 1, alphas, KNOWN["DARTS_V2"])
+    for picture in ("cells/normal.svg", "cells/reduce.svg", "progress.gif", "genotype?format=svg"):
+        answer = http.get(f"/searches/{job.id}/{picture}")
+        assert answer.status_code == 409
+        assert "do not fit" in answer.json()["detail"]
+    for part in ("alphas", "genotype", "epochs"):
+        assert http.get(f"/searches/{job.id}/{part}").status_code == 200

@@ -134,6 +134,15 @@ def test_patch_changes_what_it_names_and_nothing_else(http: httpx.Client) -> Non
     assert http.patch(f"/searches/{job['id']}", json={"status": "succeeded"}).status_code == 422
 
 
+def test_a_priority_of_null_is_refused_as_the_schema_says(http: httpx.Client) -> None:
+    job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    refused = http.patch(f"/searches/{job['id']}", json={"priority": None})
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["loc"] == ["body", "priority"]
+    field = http.get("/openapi.json").json()["components"]["schemas"]["JobPatch"]["properties"]["priority"]
+    assert (field["type"], "anyOf" in field) == ("integer", False)
+
+
 def test_cancel_ends_a_queued_job_and_a_second_cancel_is_409(http: httpx.Client) -> None:
     job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
     cancelled = http.post(f"/searches/{job['id']}/cancel")
