@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     settings = app.state.settings = settings or get_settings()
     problems.install(app)
     app.add_middleware(CurlJson)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, settings.max_upload_bytes)
     app.add_middleware(Guard, settings)
     if not settings.require_keys:
         app.add_middleware(LocalOnly)
