@@ -40,6 +40,7 @@ from api.routes import (
     compare,
     dashboard,
     datasets,
+    ensembles,
     evaluations,
     events,
     genotypes,
@@ -77,8 +78,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Guard, settings)
     if not settings.require_keys:
         app.add_middleware(LocalOnly)
-    people = (searches, pictures, evaluations, scores, studies, jobs, compare, events, genotypes, checkpoints, datasets)
-    for module in (*people, presets, operation, session, keys, worker, dashboard):
+    people = (
+        searches,
+        pictures,
+        evaluations,
+        scores,
+        ensembles,
+        studies,
+        jobs,
+        compare,
+        events,
+        genotypes,
+        checkpoints,
+        datasets,
+        presets,
+    )
+    for module in (*people, operation, session, keys, worker, dashboard):
         app.include_router(module.router)
     openapi.install(app)
     return app

@@ -147,8 +147,9 @@ class Epoch(Base):
 class Checkpoint(Base):
     """A stored file and what it is; `key` is its place in the artifact store.
 
-    `step` is null for what was made at an epoch's end. A partial checkpoint, made in the middle of the epoch behind
-    `epoch`, has the steps done of it; a job has at most one, and none longer than until that epoch is stored.
+    `epoch` 0 has what the job was given to work on. `step` is null for what was made at an epoch's end. A partial
+    checkpoint, made in the middle of the epoch behind `epoch`, has the steps done of it; a job has at most one, and
+    none longer than until that epoch is stored.
     """
 
     __tablename__ = "checkpoints"
@@ -164,6 +165,11 @@ class Checkpoint(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     metrics: Mapped[JsonObject]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def name(self) -> str:
+        """What the file is called within its attempt."""
+        return self.key.rpartition("/")[2]
 
 
 class Upload(Base):

@@ -27,6 +27,8 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
             links |= {"checkpoint": f"{base}/checkpoint", "checkpoints": f"{base}/checkpoints"}
         case JobKind.SCORE:
             links |= {"logits": f"{base}/logits"}
+        case JobKind.ENSEMBLE:
+            links |= {"checkpoint": f"{base}/checkpoint", "logits": f"{base}/logits"}
         case JobKind.STUDY:
             links |= {"children": f"{base}/children"}
     if job.source_id is not None:

@@ -19,6 +19,7 @@ from api.schemas.worker import (
     Fail,
     Finish,
     Heartbeat,
+    Input,
     LogReport,
     PartialReport,
     Presence,
@@ -162,17 +163,17 @@ class AttemptApi:
             )
         return StoredFile.model_validate_json(answer.content)
 
-    def download(self, resume: Resume, to: Path) -> None:
-        """Fetch the checkpoint to resume from. Raises DamagedError when its checksum is wrong."""
+    def download(self, wanted: Resume | Input, to: Path) -> None:
+        """Fetch the checkpoint to resume from, or an input. Raises DamagedError when its checksum is wrong."""
         digest = hashlib.sha256()
-        with to.open("wb") as file, self._api._stream(f"{self._path}/files/{resume.file}", self._headers) as answer:
+        with to.open("wb") as file, self._api._stream(f"{self._path}/files/{wanted.file}", self._headers) as answer:
             for block in answer.iter_bytes(_BLOCK):
                 digest.update(block)
                 file.write(block)
-        if digest.hexdigest() != resume.sha256:
+        if digest.hexdigest() != wanted.sha256:
+            what = wanted.name if isinstance(wanted, Input) else f"checkpoint of epoch {wanted.epoch}"
             raise DamagedError(
-                f"the stored checkpoint of epoch {resume.epoch} ({resume.file}) is damaged: its sha256 is "
-                f"{digest.hexdigest()}, not {resume.sha256}"
+                f"the stored {what} ({wanted.file}) is damaged: its sha256 is {digest.hexdigest()}, not {wanted.sha256}"
             )
 
     def download_dataset(self, checksum: str, to: Path) -> None:

@@ -86,7 +86,7 @@ class Checkpoint(_Common, total=False):
 _OF_FAMILY: Final = {"cnn": {"classes", "normalisation", "image"}, "rnn": {"vocabulary"}}
 
 
-def save(checkpoint: Checkpoint, path: Path) -> str:
+def save(checkpoint: Mapping[str, object], path: Path) -> str:
     """Write the file whole or not at all: next to its place, through to the disk, then renamed over it.
 
     Gives the file's sha256. Raises OSError (a full disk, say) and leaves what was there before.
@@ -118,18 +118,19 @@ def read(path: Path) -> Checkpoint:
 
     Nothing in the file is ever executed: pickled objects are refused.
     """
-    return _checked(_loaded(path), path)
+    return checked(content(path), path)
 
 
 def plain_dictionary(path: Path) -> dict[str, Any]:
     """What any file of torch.save holds, if it is a dictionary. Raises as `read` does."""
-    value = _loaded(path)
+    value = content(path)
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no dictionary")
     return value
 
 
-def _loaded(path: Path) -> Any:
+def content(path: Path) -> Any:
+    """What any file of torch.save holds. Raises as `read` does."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -145,13 +146,19 @@ def _loaded(path: Path) -> Any:
         raise CheckpointError(f"{path} is no readable checkpoint: {error}") from error
 
 
-def _checked(value: Any, path: Path) -> Checkpoint:
+def check_version(value: Any, path: Path) -> None:
+    """Whether a file's content is of our format, and of a version that is known here. Raises CheckpointError."""
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a {FORMAT} checkpoint: it holds no entry format={FORMAT!r}")
     if value.get("version") != VERSION:
         raise CheckpointError(
             f"{path} has format version {value.get('version')}, this program reads {VERSION}: update it"
         )
+
+
+def checked(value: Any, path: Path) -> Checkpoint:
+    """A file's content as the checkpoint of one network. path: for messages. Raises CheckpointError."""
+    check_version(value, path)
     if value.get("kind") not in ("search", "evaluation"):
         raise CheckpointError(f"{path}: unknown kind {value.get('kind')!r}")
     required = set(Checkpoint.__required_keys__) | _OF_FAMILY["rnn" if family_of(value) == "rnn" else "cnn"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from darts_core.checkpoints import Checkpoint, family_of, read
+from darts_core.checkpoints import Checkpoint, checked, content, family_of
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.feeding import Normaliser
 from darts_core.errors import CheckpointError
@@ -16,6 +17,9 @@ from darts_core.language_models import TrainedLanguageModel, built_language_mode
 from darts_core.layout import stem_for
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
+
+if TYPE_CHECKING:
+    from darts_core.ensembles.models import Committee, LanguageCommittee
 
 
 class TrainedNetwork(nn.Module):
@@ -44,14 +48,21 @@ class TrainedNetwork(nn.Module):
         return Normaliser(self.normalisation["mean"], self.normalisation["std"], images.device)(images)
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork | TrainedLanguageModel:
+def load(
+    path: str | Path, device: str | torch.device = "cpu"
+) -> TrainedNetwork | TrainedLanguageModel | Committee | LanguageCommittee:
     """The network of a checkpoint file, in evaluation mode, on the device.
 
     An evaluation gives the trained network of its cell, a search its search network with its alphas; of the family rnn
-    it is a language model. Raises CheckpointError for a file that is no checkpoint of ours or does not fit its own
-    spec, FileNotFoundError.
+    it is a language model. An ensemble gives all its members as one. Raises CheckpointError for a file that is no
+    checkpoint of ours or does not fit its own spec, FileNotFoundError.
     """
-    checkpoint = read(Path(path))
+    value = content(Path(path))
+    if isinstance(value, dict) and value.get("kind") == "ensemble":
+        from darts_core.ensembles.file import committee  # which builds its members with what is here
+
+        return committee(value, path).to(device)
+    checkpoint = checked(value, Path(path))
     if family_of(checkpoint) != "rnn":
         return trained(checkpoint, path).to(device)
     try:
@@ -61,10 +72,12 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork
 
 
 def load_network(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
-    """The same, of images alone: a language model is refused, with a CheckpointError, too."""
+    """The same, of one network of images alone: others are refused, with a CheckpointError, too."""
     found = load(path, device)
-    if not isinstance(found, TrainedNetwork):
+    if isinstance(found, TrainedLanguageModel):
         raise CheckpointError(f"{path} is a language model, which tells no images apart: it has a perplexity on a text")
+    if not isinstance(found, TrainedNetwork):
+        raise CheckpointError(f"{path} is an ensemble: one network of images is wanted here")
     return found
 
 

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from darts_core.configs import ScoreConfig
+from darts_core.configs.score import ScoredCheckpoint
 from darts_core.control import Control, Progress
 from darts_core.data import load as load_data
 from darts_core.data.feeding import Normaliser
@@ -84,12 +85,12 @@ def run_score(
     """Measure the file; one report. Raises CheckpointError, DataError, Stopped (between two batches)."""
     started = time.perf_counter()
     device = device or default_device()
-    network = _network(config, file).to(device).eval()
+    network = scored_network(config.checkpoint, file).to(device).eval()
     data = load_data(config.dataset, data_root, config.dataset_checksum)
-    _check(network, data, config)
+    check_fit(network, data, config.dataset)
     # In full float32, whatever the training used: a score must not depend on the kind of GPU.
     with deterministic_kernels(is_deterministic(config.deterministic, device), device), tf32(wanted=False):
-        logits = _logits(network, data.test_images, device, config.batch_size, control)
+        logits = logits_of(network, data.test_images, device, config.batch_size, control)
     yield summarised(logits, data.test_labels, network.classes, time.perf_counter() - started)
 
 
@@ -116,25 +117,29 @@ def summarised(logits: Tensor, labels: Tensor, classes: tuple[str, ...], seconds
     )
 
 
-def _network(config: ScoreConfig, file: Path) -> TrainedNetwork:
-    if config.checkpoint.format == "dartboard":
+def scored_network(checkpoint: ScoredCheckpoint, file: Path) -> TrainedNetwork:
+    """The network of a file in either format. Raises CheckpointError."""
+    if checkpoint.format == "dartboard":
         return load_network(file)
-    assert config.checkpoint.genotype is not None  # the API takes no such file without
-    return trained(read_authors(file, parse(config.checkpoint.genotype)), file)
+    assert checkpoint.genotype is not None  # the API takes no such file without
+    return trained(read_authors(file, parse(checkpoint.genotype)), file)
 
 
-def _check(network: TrainedNetwork, data: ImageData, config: ScoreConfig) -> None:
-    """Whether the test images are of the kind that the network knows. An imported one may know classes by number."""
+def check_fit(network: TrainedNetwork, data: ImageData, dataset: str) -> None:
+    """Whether the images are of the kind that the network knows. An imported one may know classes by number.
+
+    Raises DataError.
+    """
     ours, theirs = network.classes, tuple(data.classes)
     numbered = ours == tuple(str(number) for number in range(len(ours)))
     if len(ours) != len(theirs) or (ours != theirs and not numbered):
         raise DataError(
-            f"the checkpoint tells {_listed(ours)} apart, {config.dataset} has {_listed(theirs)}: score it on a data "
+            f"the checkpoint tells {_listed(ours)} apart, {dataset} has {_listed(theirs)}: score it on a data "
             "set with its own classes"
         )
     if network.image["channels"] != data.channels:
         raise DataError(
-            f"the checkpoint takes images of {network.image['channels']} channels, {config.dataset} has {data.channels}"
+            f"the checkpoint takes images of {network.image['channels']} channels, {dataset} has {data.channels}"
         )
 
 
@@ -144,7 +149,10 @@ def _listed(classes: tuple[str, ...]) -> str:
 
 
 @torch.no_grad()
-def _logits(network: TrainedNetwork, images: Images, device: torch.device, batch_size: int, control: Control) -> Tensor:
+def logits_of(
+    network: TrainedNetwork, images: Images, device: torch.device, batch_size: int, control: Control
+) -> Tensor:
+    """float32 (N, classes) on the CPU, of uint8 images (N, ...). Raises DataError, Stopped (between two batches)."""
     batches = range(0, len(images), batch_size)
     found, images = [], images.to(device)
     normalise = Normaliser(network.normalisation["mean"], network.normalisation["std"], device)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from darts_core.configs.rnn_score import RnnScoreConfig
+from darts_core.configs.score import ScoredCheckpoint
 from darts_core.control import Control, Progress
 from darts_core.data.text.corpus import encode, load_lines, load_text
 from darts_core.data.text.lines import UNKNOWN, words_of
@@ -73,13 +74,16 @@ def run_text_score(
     """Measure the file; one report. Raises CheckpointError, DataError, Stopped (between two windows)."""
     started = time.perf_counter()
     device = device or default_device()
-    model = _model(config, file, data_root).to(device).eval()
+    model = scored_model(
+        config.checkpoint, file, dataset=config.dataset, data_root=data_root, checksum=config.text_checksum
+    )
+    model.to(device).eval()
     # In the model's own numbers, whatever the text is: words that it does not know are <unk>.
     lines = load_lines(config.dataset, data_root, config.text_checksum).lines
-    batch = config.batch_size or _test_columns(model)
+    batch = config.batch_size or tested_columns(model)
     text = columns(encode(words_of(lines["test"]), model.vocabulary), batch, "test").to(device)
     with deterministic_kernels(is_deterministic(config.deterministic, device), device), tf32(wanted=False):
-        found = _log_probabilities(model, text, control)
+        found = log_probabilities_of(model, text, control)
     targets = text[1:].t().flatten().cpu()
     loss = -found.double().mean().item()
     yield TextScoreReport(
@@ -93,17 +97,18 @@ def run_text_score(
     )
 
 
-def _model(config: RnnScoreConfig, file: Path, data_root: Path) -> TrainedLanguageModel:
-    if config.checkpoint.format == "authors":
-        assert config.checkpoint.genotype is not None  # the API takes no such file without
-        checkpoint = read_authors_recurrent(
-            file,
-            parse(config.checkpoint.genotype, "rnn"),
-            dataset=config.dataset,
-            data_root=data_root,
-            checksum=config.text_checksum,
-        )
-        return TrainedLanguageModel(built_language_model(checkpoint), checkpoint)
+def scored_model(
+    checkpoint: ScoredCheckpoint, file: Path, *, dataset: str, data_root: Path, checksum: str | None
+) -> TrainedLanguageModel:
+    """The model of a file in either format. dataset, checksum: whose vocabulary a state_dict of the authors has.
+
+    Raises CheckpointError, DataError.
+    """
+    if checkpoint.format == "authors":
+        assert checkpoint.genotype is not None  # the API takes no such file without
+        genotype = parse(checkpoint.genotype, "rnn")
+        imported = read_authors_recurrent(file, genotype, dataset=dataset, data_root=data_root, checksum=checksum)
+        return TrainedLanguageModel(built_language_model(imported), imported)
     found = load(file)
     if not isinstance(found, TrainedLanguageModel):
         raise CheckpointError(f"{file} tells images apart: score it with family cnn")
@@ -111,8 +116,11 @@ def _model(config: RnnScoreConfig, file: Path, data_root: Path) -> TrainedLangua
 
 
 @torch.no_grad()
-def _log_probabilities(model: TrainedLanguageModel, text: Tensor, control: Control) -> Tensor:
-    """Of each word behind the first of columns (rows, batch), in the text's order: float32 (batch * (rows - 1),)."""
+def log_probabilities_of(model: TrainedLanguageModel, text: Tensor, control: Control) -> Tensor:
+    """Of each word behind the first of columns (rows, batch), in the text's order: float32 (batch * (rows - 1),).
+
+    Raises Stopped (between two windows).
+    """
     length = model.checkpoint["spec"]["bptt"]
     starts = range(0, len(text) - 1, length)
     hidden, found = None, []
@@ -128,8 +136,8 @@ def _log_probabilities(model: TrainedLanguageModel, text: Tensor, control: Contr
     return torch.cat(found).t().flatten().contiguous()
 
 
-def _test_columns(model: TrainedLanguageModel) -> int:
-    """A search's spec has no batch for testing of its own."""
+def tested_columns(model: TrainedLanguageModel) -> int:
+    """Those that its own training tests with. A search's spec has no batch for testing of its own."""
     spec = model.checkpoint["spec"]
     return int(spec.get("test_batch_size", spec["validation_batch_size"]))
 
@@ -151,7 +159,7 @@ def score_text(path: str | Path, data_root: Path = DATA_ROOT, device: torch.devi
         raise CheckpointError(f"{path} tells images apart: it has an accuracy, and no perplexity")
     spec = model.checkpoint["spec"]
     data = load_text(spec["dataset"], data_root, spec["text_checksum"])
-    batch = _test_columns(model)
+    batch = tested_columns(model)
     text = columns(data.parts["test"], batch, "test").to(device)
     loss = measure_text(model.network, text, spec["bptt"], control=UNCONTROLLED)
     return TextMeasured(loss, perplexity(loss), text.numel() - batch)

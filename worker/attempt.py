@@ -11,7 +11,18 @@ from typing import Literal
 
 import torch
 
-from api.schemas.worker import Claim, Claimed, EpochReport, Fail, Finish, PartialReport, Release
+from api.schemas.worker import (
+    Claim,
+    Claimed,
+    EpochReport,
+    Fail,
+    Finish,
+    Input,
+    PartialReport,
+    Release,
+    ReportedFile,
+    Resume,
+)
 from client.worker_api import AttemptApi, DamagedError, RefusedError, UnreachableError, WorkerApi, WorkerApiError
 from darts_core import checkpoints
 from darts_core.data.uploaded import uploaded_checksum
@@ -27,7 +38,7 @@ from worker.reporter import Reporter
 from worker.runners import runner_of
 from worker.saver import Saver
 from worker.settings import WorkerSettings
-from worker.wire import Report, fields_of, file_name, is_last
+from worker.wire import Report, fields_of, file_name, further_files, is_last
 
 _log = logging.getLogger("dartboard.worker")
 _DOWNLOADS = 3  # of a checkpoint that keeps arriving damaged
@@ -91,7 +102,8 @@ class Attempt:
     def _train(self) -> None:
         claimed = self._claimed
         torch.set_num_threads(claimed.threads)
-        resume_from = self._fetch_checkpoint()
+        resume_from = None if claimed.resume is None else self._fetch(claimed.resume, "resume.pt")
+        inputs = {given.name: self._fetch(given, f"input-{given.name}") for given in claimed.inputs}
         if checksum := uploaded_checksum(claimed.spec):
             datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
         start = f" from epoch {claimed.resume.epoch}" if claimed.resume else ""
@@ -104,6 +116,7 @@ class Attempt:
             claimed.spec,
             data_root=self._settings.data_root,
             resume_from=resume_from,
+            inputs=inputs,
             control=self._control,
             gpus=self._settings.gpus,
         ):
@@ -118,38 +131,44 @@ class Attempt:
         self._ending()
         self._reporter.send("finish", lambda api, n: api.finish(Finish(n=n)))
 
-    def _fetch_checkpoint(self) -> Path | None:
-        if self._claimed.resume is None:
-            return None
-        path, pause, damaged = self._folder.file("resume.pt"), 0.2, 0
+    def _fetch(self, wanted: Resume | Input, name: str) -> Path:
+        path, pause, damaged = self._folder.file(name), 0.2, 0
         while True:
             try:
-                self._api.download(self._claimed.resume, path)
+                self._api.download(wanted, path)
                 return path
             except DamagedError:
                 damaged += 1
                 if damaged == _DOWNLOADS:
                     raise
             except UnreachableError as error:
-                _log.warning("the checkpoint to resume from cannot be fetched yet: %s", error)
+                _log.warning("%s cannot be fetched yet: %s", name, error)
                 if self._control.stopping.wait(pause):
                     raise Stopped from error
                 pause = min(2 * pause, 5.0)
 
     def _report_epoch(self, report: Report) -> None:
-        """Save the epoch's file here, then let the reporter upload it and report the epoch, in this order."""
+        """Save the epoch's files here, then let the reporter upload them and report the epoch, in this order."""
         path = self._folder.file(file_name(report))
+        further = {self._folder.file(name): write for name, write in further_files(report).items()}
         fields = fields_of(report)
+        others: list[ReportedFile] = []
+
+        def save(to: Path) -> str:
+            others[:] = [ReportedFile(name=other.name, sha256=write(other)) for other, write in further.items()]
+            return report.save(to)
 
         def deliver(sha256: str, api: AttemptApi, n: int) -> None:
-            if path.exists():  # a repeated delivery may come after the file is gone: then it was stored
-                api.upload(path)
-            api.report_epoch(EpochReport(n=n, **fields, checkpoint=path.name, sha256=sha256))
-            path.unlink(missing_ok=True)
+            for file in (*further, path):
+                if file.exists():  # a repeated delivery may come after the file is gone: then it was stored
+                    api.upload(file)
+            api.report_epoch(EpochReport(n=n, **fields, checkpoint=path.name, sha256=sha256, files=others))
+            for file in (*further, path):
+                file.unlink(missing_ok=True)
 
         _log.info("epoch %d: %s, %.1f s", report.epoch, _summary(report.metrics), report.seconds)
         self._saver.save(
-            report.save,
+            save,
             path,
             lambda sha256: self._reporter.send(f"epoch {report.epoch}", partial(deliver, sha256)),
         )

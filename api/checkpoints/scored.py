@@ -51,24 +51,28 @@ class Sources:
         if body.checkpoint_id is not None:
             if body.epoch is not None:
                 raise invalid("epoch", "names an epoch of an evaluation or a search: give its id, too")
-            return await self._by_id(body.checkpoint_id)
+            return await self.by_id(body.checkpoint_id)
         if body.evaluation_id is not None:
             job = await self._jobs.get(body.evaluation_id, JobKind.EVALUATION)
-            return await self._of_job(job, await self._reading.checkpoint(job, body.epoch or "best"))
+            return await self.of_job(job, await self._reading.checkpoint(job, body.epoch or "best"))
         assert body.search_id is not None
         job = await self._jobs.get(body.search_id, JobKind.SEARCH)
-        return await self._of_job(job, await self._reading.checkpoint(job, body.epoch or "last"))
+        return await self.of_job(job, await self._reading.checkpoint(job, body.epoch or "last"))
 
-    async def _by_id(self, checkpoint_id: UUID) -> Found:
+    async def by_id(self, checkpoint_id: UUID) -> Found:
+        """Any checkpoint of one network. 404 for an unknown id, 409 for another file."""
         if upload := await self._uploads.find(checkpoint_id):
             return of_upload(upload)
         checkpoint = await self._reading.checkpoint_by_id(checkpoint_id)
         job = await self._jobs.get(checkpoint.job_id)
-        if job.kind == JobKind.SCORE:
-            raise conflict(f"{checkpoint_id} is a file of the score {job.id}: give the checkpoint that it measured")
-        return await self._of_job(job, checkpoint)
+        if job.kind in (JobKind.SCORE, JobKind.ENSEMBLE):
+            raise conflict(
+                f"{checkpoint_id} is a file of the {job.kind} {job.id}: give the checkpoint that it measured"
+            )
+        return await self.of_job(job, checkpoint)
 
-    async def _of_job(self, job: Job, checkpoint: Checkpoint) -> Found:
+    async def of_job(self, job: Job, checkpoint: Checkpoint) -> Found:
+        """A search's or an evaluation's checkpoint."""
         stored = Stored(checkpoint.key, checkpoint.sha256, checkpoint.size)
         family = family_of(job.spec)
         if family == "rnn":

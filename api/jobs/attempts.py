@@ -35,6 +35,7 @@ from api.schemas.worker import (
     LogReport,
     PartialReport,
     Release,
+    ReportedFile,
     StoredFile,
 )
 
@@ -86,12 +87,14 @@ class AttemptService:
     async def report_epoch(self, attempt_id: UUID, token: str, report: EpochReport) -> Directive:
         """Store an epoch, its checkpoint's row and its events together, once."""
         dropped: list[Checkpoint] = []
-        stored_file = await self._look(attempt_id, token, report.checkpoint)
+        named = [ReportedFile(name=report.checkpoint, sha256=report.sha256), *report.files]
+        looked = [await self._look(attempt_id, token, file.name) for file in named]
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             check_fits(job, report)
             if _is_new(attempt, report.n) and await self._insert_epoch(session, job, report):
-                checkpoint = _row(attempt, report, _verified(stored_file, report), metrics=report.metrics)
-                session.add(checkpoint)
+                verified = [_verified(found, file) for found, file in zip(looked, named, strict=True)]
+                checkpoint, *others = [_row(attempt, report, file, metrics=report.metrics) for file in verified]
+                session.add_all([checkpoint, *others])
                 await session.flush()
                 job.metrics, job.lost_attempts = report.metrics, 0
                 if report.result is not None:
@@ -121,7 +124,8 @@ class AttemptService:
                 last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
                 if report.epoch != last:
                     raise conflict(f"a checkpoint behind epoch {report.epoch} was reported, epoch {last} is the last")
-                row = _row(attempt, report, _verified(stored_file, report), step=report.step)
+                named = ReportedFile(name=report.checkpoint, sha256=report.sha256)
+                row = _row(attempt, report, _verified(stored_file, named), step=report.step)
                 dropped = await partials_of(session, job)
                 session.add(row)
             directive = Directive.at(job.status)
@@ -235,12 +239,12 @@ class AttemptService:
                 await session.delete(checkpoint)
 
 
-def _verified(stored: Stored | None, report: EpochReport | PartialReport) -> Stored:
-    """The checkpoint that the report speaks of. 409 when it is not there, or has other bytes."""
+def _verified(stored: Stored | None, reported: ReportedFile) -> Stored:
+    """The file that a report speaks of. 409 when it is not there, or has other bytes."""
     if stored is None:
-        raise conflict(f"{report.checkpoint} has not been uploaded: upload a checkpoint, then report it")
-    if stored.sha256 != report.sha256:
-        raise conflict(f"{report.checkpoint} is stored with another checksum ({stored.sha256}): upload it again")
+        raise conflict(f"{reported.name} has not been uploaded: upload a checkpoint, then report it")
+    if stored.sha256 != reported.sha256:
+        raise conflict(f"{reported.name} is stored with another checksum ({stored.sha256}): upload it again")
     return stored
 
 

@@ -18,7 +18,7 @@ from api.jobs.rows import checkpoints_of, partials_of
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Job
 from api.schemas.jobs import JobKind, Status
-from api.schemas.worker import Claim, Claimed, Resume
+from api.schemas.worker import Claim, Claimed, Input, Resume
 
 _log = structlog.get_logger(__name__)
 
@@ -80,7 +80,8 @@ class ClaimService:
             token=token,
             lease_seconds=self._lease,
             threads=job.threads,
-            resume=_resume_from(JobKind(job.kind), checkpoints, partials),
+            resume=_resume_from(checkpoints, partials),
+            inputs=[_input(c) for c in checkpoints if c.epoch == 0],
         )
 
 
@@ -89,13 +90,22 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _resume_from(kind: JobKind, checkpoints: list[Checkpoint], partials: list[Checkpoint]) -> Resume | None:
-    """The last whole epoch, or the middle of the one behind it; for a score always what it measures, its epoch 0."""
-    if kind is JobKind.SCORE:
-        checkpoints = checkpoints[-1:]
+def _resume_from(checkpoints: list[Checkpoint], partials: list[Checkpoint]) -> Resume | None:
+    """The last whole epoch, or the middle of the one behind it; nothing for a job with inputs, which begins anew."""
+    if any(c.epoch == 0 for c in checkpoints):
+        return None
     stored = checkpoints[0].epoch if checkpoints else 0
     newest = [p for p in partials if p.epoch >= stored][:1] or checkpoints[:1]
     if not newest:
         return None
     [last] = newest
-    return Resume(epoch=last.epoch, step=last.step or 0, file=f"{last.id}.pt", sha256=last.sha256, size=last.size)
+    return Resume(epoch=last.epoch, step=last.step or 0, file=_file(last), sha256=last.sha256, size=last.size)
+
+
+def _input(stored: Checkpoint) -> Input:
+    """What was given to the job when it was made, as its epoch 0."""
+    return Input(name=stored.name, file=_file(stored), sha256=stored.sha256, size=stored.size)
+
+
+def _file(stored: Checkpoint) -> str:
+    return f"{stored.id}.pt"

@@ -29,8 +29,8 @@ def retained(
 
     every: the spec's `checkpoint_every`, None for no others.
     """
-    if kind is JobKind.SCORE:
-        return set(epochs)  # 0 is what it measures, 1 the logits
+    if kind in (JobKind.SCORE, JobKind.ENSEMBLE):
+        return set(epochs)  # 0 is what they measure, 1 what they found
     kept = {max(epochs)} if epochs else set()
     if kind is JobKind.EVALUATION and best is not None:
         kept.add(int(best["epoch"]))

@@ -82,11 +82,11 @@ class Reader:
         kept = ", ".join(str(c.epoch) for c in stored)
         raise ProblemError(404, f"no checkpoint of epoch {wanted} is kept; kept: {kept}")
 
-    async def logits(self, job: Job) -> Checkpoint:
-        """The row of a score's logits. 409 while there are none."""
-        stored = [c for c in await self.checkpoints(job) if c.epoch > 0]
+    async def file(self, job: Job, name: str) -> Checkpoint:
+        """The row of a file that a score or an ensemble made. 409 while it has not."""
+        stored = [c for c in await self.checkpoints(job) if c.epoch > 0 and c.name == name]
         if not stored:
-            raise conflict(f"this score has no logits yet (it is {job.status}): try again later")
+            raise conflict(f"this {job.kind} has no {name} yet (it is {job.status}): try again later")
         return stored[0]
 
     async def checkpoint_by_id(self, checkpoint_id: UUID) -> Checkpoint:

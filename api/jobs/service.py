@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -69,13 +70,14 @@ class JobService:
         *,
         source: UUID | None = None,
         idempotency_key: str | None = None,
-        given: Stored | None = None,
+        given: Mapping[str, Stored] | None = None,
     ) -> Submitted:
         """Queue a job and wake a worker. 409 when the key was used with another body, or the data set is gone;
         429 when its owner has as many queued jobs as the API key allows; ConfigError when the GPUs asked for cannot
         share its batches.
 
-        given: a file that the job works on. It gets a copy of its own, as the checkpoint of its epoch 0.
+        given: files that the job works on, by the names that it knows them by. It gets copies of its own, as the
+        checkpoints of its epoch 0.
         """
         if isinstance(spec, (SearchConfig, EvaluationConfig)):
             check_shares(spec.batch_size, frame.gpus)
@@ -84,19 +86,20 @@ class JobService:
             check_single(frame.gpus)
         job = new_job(kind, frame, spec.model_dump(mode="json"), source)
         body_hash = _hash_of(kind, frame)
-        own = None if given is None else await self._own_copy(job, given)
+        given = given or {}
         try:
+            own = [await self._own_copy(job, name, stored) for name, stored in given.items()]
             submitted = await self._enter(job, own, body_hash, source, idempotency_key)
         except BaseException:
-            if own is not None:
+            if given:
                 await self._artifacts.delete_job(job.id)
             raise
         return Submitted(self._told(submitted.job), submitted.replayed)
 
     async def _enter(
-        self, job: Job, own: Checkpoint | None, body_hash: str, source: UUID | None, idempotency_key: str | None
+        self, job: Job, own: list[Checkpoint], body_hash: str, source: UUID | None, idempotency_key: str | None
     ) -> Submitted:
-        """Write the rows. An earlier job of the same key is answered instead, and the copy taken away."""
+        """Write the rows. An earlier job of the same key is answered instead, and the copies taken away."""
         try:
             async with self._database.transaction() as session:
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
@@ -106,8 +109,7 @@ class JobService:
                 await hold(session, job.spec)
                 session.add(job)
                 await session.flush()
-                if own is not None:
-                    session.add(own)
+                session.add_all(own)
                 await announce_queued(session, job)
                 if JobKind(job.kind).is_tree:
                     await move(session, job, Status.RUNNING)
@@ -124,8 +126,8 @@ class JobService:
         self._nudge(job)
         return Submitted(job, replayed=False)
 
-    async def _own_copy(self, job: Job, given: Stored) -> Checkpoint:
-        key = self._artifacts.key(job.id, 0, "given.pt")
+    async def _own_copy(self, job: Job, name: str, given: Stored) -> Checkpoint:
+        key = self._artifacts.key(job.id, 0, name)
         await self._artifacts.link(given.key, key)
         return Checkpoint(
             id=uuid7(), job_id=job.id, epoch=0, attempt=0, key=key, sha256=given.sha256, size=given.size, metrics={}

@@ -37,7 +37,7 @@ async def create_score(
         found = await Sources(jobs, reading, uploads, datasets).find(body)
         config = await _config(body, found, datasets)
         submitted = await jobs.submit(
-            JobKind.SCORE, body, config, source=found.job_id, idempotency_key=key, given=found.stored
+            JobKind.SCORE, body, config, source=found.job_id, idempotency_key=key, given={"given.pt": found.stored}
         )
     response.headers["Location"] = f"/scores/{submitted.job.id}"
     if submitted.replayed:
@@ -87,6 +87,6 @@ async def download_logits(request: Request, job_id: JobId, jobs: Jobs, reading: 
     409 while the score has not ended.
     """
     job = await jobs.get(job_id, JobKind.SCORE)
-    row = await reading.logits(job)
+    row = await reading.file(job, "logits.safetensors")
     stem = plain_name(job.name) or str(job.id)
     return file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}-logits.safetensors")

@@ -16,6 +16,7 @@ class JobKind(StrEnum):
     SEARCH = "search"
     EVALUATION = "evaluation"
     SCORE = "score"
+    ENSEMBLE = "ensemble"
     STUDY = "study"
 
     @property
@@ -143,7 +144,7 @@ class JobOut(BaseModel):
     best: dict[str, float] | None = Field(description="the best epoch and its metrics")
     result: dict[str, Any] | None = Field(
         None,
-        description="of a score or a study what is no flat metric, of a search `stopped_early` {epoch, reason}; not in "
+        description="of a score, an ensemble or a study what is no flat metric, of a search `stopped_early` {epoch, reason}; not in "
         "lists",
     )
     error: Failure | None

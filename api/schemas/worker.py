@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from api.schemas.ensembles import EnsembleResult
 from api.schemas.alphas import Alphas
 from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Text
 from api.schemas.scores import ScoreResult, TextScoreResult
@@ -61,6 +62,15 @@ class Resume(BaseModel):
     size: int
 
 
+class Input(BaseModel):
+    """A file that the job works on; it is the job's own. `name` says what it is for, `file` how to fetch it."""
+
+    name: str
+    file: str
+    sha256: str
+    size: int
+
+
 class Claimed(BaseModel):
     """A job, and the right to report on it for as long as the lease is kept up."""
 
@@ -74,6 +84,7 @@ class Claimed(BaseModel):
     lease_seconds: float
     threads: int
     resume: Resume | None
+    inputs: list[Input] = Field(default_factory=list)
 
 
 class Heartbeat(_Message):
@@ -105,6 +116,13 @@ class StoredFile(BaseModel):
     size: int
 
 
+class ReportedFile(_Message):
+    """A file that has been uploaded before the report that names it."""
+
+    name: FileName
+    sha256: Sha256
+
+
 class EpochReport(_Message):
     """One finished epoch; its checkpoint has been uploaded before."""
 
@@ -114,11 +132,12 @@ class EpochReport(_Message):
     seconds: Number = Field(ge=0)
     genotype: StoredGenotype | None = None
     alphas: Alphas | None = None
-    result: ScoreResult | TextScoreResult | None = None
+    result: ScoreResult | TextScoreResult | EnsembleResult | None = None
     stopped_early: Text | None = Field(None, max_length=2000, description="why this is the last epoch of the job")
     warnings: list[Text] = Field(default_factory=list, max_length=100, description="go to the job's log")
     checkpoint: FileName = Field(description="the epoch's file: a checkpoint, of a score its logits")
     sha256: Sha256
+    files: list[ReportedFile] = Field(default_factory=list, max_length=10, description="further ones of the epoch")
 
 
 class PartialReport(_Message):

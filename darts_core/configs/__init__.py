@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
+from darts_core.configs.ensemble import EnsembleConfig
 from darts_core.configs.evaluation import EvaluationConfig
+from darts_core.configs.rnn_ensemble import RnnEnsembleConfig
 from darts_core.configs.rnn_evaluation import RnnEvaluationConfig
 from darts_core.configs.rnn_score import RnnScoreConfig
 from darts_core.configs.rnn_search import RnnSearchConfig
@@ -14,7 +16,9 @@ from darts_core.configs.search import SearchConfig
 
 __all__ = [
     "AnyConfig",
+    "EnsembleConfig",
     "EvaluationConfig",
+    "RnnEnsembleConfig",
     "RnnEvaluationConfig",
     "RnnScoreConfig",
     "RnnSearchConfig",

@@ -58,11 +58,11 @@ def test_resumed_job_on_two_processes_equals_the_undisturbed_one_bit_for_bit(
     runner: Runner, spec: dict[str, Any], where: str, data_root: Path, tmp_path: Path
 ) -> None:
     control = Keeper()
-    first, undisturbed = runner(spec, data_root=data_root, resume_from=None, control=control, gpus=2)
+    first, undisturbed = runner(spec, data_root=data_root, resume_from=None, inputs={}, control=control, gpus=2)
     middle = next(kept for kept in control.kept if kept["epoch"] == 1)  # the first step of epoch 2 is in it
     file = tmp_path / "resume.pt"
     checkpoints.save(first.checkpoint if where == "between epochs" else middle, file)
-    [resumed] = runner(spec, data_root=data_root, resume_from=file, control=Uncontrolled(), gpus=2)
+    [resumed] = runner(spec, data_root=data_root, resume_from=file, inputs={}, control=Uncontrolled(), gpus=2)
     assert (resumed.epoch, resumed.metrics) == (2, undisturbed.metrics)
     assert resumed.checkpoint["environment"]["ranks"] == 2
     assert_same_bits(undisturbed.checkpoint, resumed.checkpoint)

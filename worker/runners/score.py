@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,17 @@ from darts_core.text_scoring import TextScoreReport, run_text_score
 
 
 def run(
-    spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control, gpus: int = 1
+    spec: dict[str, Any],
+    *,
+    data_root: Path,
+    resume_from: Path | None,
+    inputs: Mapping[str, Path],
+    control: Control,
+    gpus: int = 1,
 ) -> Iterator[ScoreReport] | Iterator[TextScoreReport]:
-    """One report, made on one device. What it measures comes where other jobs have what they resume from."""
-    if resume_from is None:
+    """One report, made on one device."""
+    if "given.pt" not in inputs:
         raise CheckpointError("the checkpoint to measure is gone: queue a new score of another one")
     if spec["family"] == "rnn":
-        return run_text_score(RnnScoreConfig(**spec), resume_from, data_root=data_root, control=control)
-    return run_score(ScoreConfig(**spec), resume_from, data_root=data_root, control=control)
+        return run_text_score(RnnScoreConfig(**spec), inputs["given.pt"], data_root=data_root, control=control)
+    return run_score(ScoreConfig(**spec), inputs["given.pt"], data_root=data_root, control=control)

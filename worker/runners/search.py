@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,13 @@ from darts_core.training.run_config import run_config
 
 
 def run(
-    spec: dict[str, Any], *, data_root: Path, resume_from: Path | None, control: Control, gpus: int = 1
+    spec: dict[str, Any],
+    *,
+    data_root: Path,
+    resume_from: Path | None,
+    inputs: Mapping[str, Path],
+    control: Control,
+    gpus: int = 1,
 ) -> Iterator[EpochReport]:
     """The epochs that are still to do."""
     saved = None if resume_from is None else checkpoints.read(resume_from)

@@ -1,0 +1,145 @@
+"""From an ensemble's body and its members to its spec: what they have to have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from api.checkpoints.members import Member
+from api.datasets.service import DatasetService
+from api.problems import invalid
+from api.schemas.ensembles import EnsembleCreate
+from darts_core.configs import EnsembleConfig, RnnEnsembleConfig
+from darts_core.data.catalogue import BUILT_IN, DatasetInfo
+from darts_core.errors import ConfigError, Problem
+
+
+async def ensemble_spec(
+    body: EnsembleCreate, members: Sequence[Member], curve: list[int] | None, datasets: DatasetService
+) -> EnsembleConfig | RnnEnsembleConfig:
+    """The resolved spec. 422 names each member that does not fit the others or the data, and why."""
+    family = members[0].found.family
+    _refuse(
+        members,
+        lambda m: f"is of family {m.found.family!r}, members.0 of {family!r}" if m.found.family != family else None,
+    )
+    if body.family not in (None, family):
+        raise invalid("family", f"the members are of family {family!r}")
+    dataset = body.dataset or next((m.found.dataset for m in members if m.found.dataset), None)
+    if dataset is None:
+        raise invalid("dataset", "is needed: no member says what it was trained on")
+    given: dict[str, Any] = {
+        **body.ensemble(dataset, family),
+        "members": [member.about for member in members],
+        "curve": curve,
+    }
+    _check_data(members, dataset, asked=body.dataset is not None)
+    if family == "rnn":
+        return await _texts(body, members, given, datasets)
+    return await _images(body, members, given, datasets)
+
+
+async def _images(
+    body: EnsembleCreate, members: Sequence[Member], given: dict[str, Any], datasets: DatasetService
+) -> EnsembleConfig:
+    dataset = given["dataset"]
+    info = await datasets.info(dataset)
+    if body.dataset is None and body.dataset_checksum is None:
+        checksum = _common_checksum(members)
+        if checksum is not None:
+            # The data that they were trained on, not what its name has come to mean since.
+            if info is None or info.checksum != checksum:
+                raise invalid(
+                    "dataset", f"is needed: the data that the members were trained on is gone, {dataset} is another now"
+                )
+            given["dataset_checksum"] = checksum
+    config = EnsembleConfig(**given).resolved(info)
+    _check_scores(members, config.dataset_checksum, None)
+    known = info or BUILT_IN.get(dataset)
+    if known is not None:
+        await _check_channels(members, known, datasets)
+    return config
+
+
+async def _texts(
+    body: EnsembleCreate, members: Sequence[Member], given: dict[str, Any], datasets: DatasetService
+) -> RnnEnsembleConfig:
+    dataset = given["dataset"]
+    for place, member in enumerate(members):
+        # A state_dict of the authors has the vocabulary of the text that it was uploaded with, and of no other.
+        if member.found.checkpoint.format == "authors" and member.found.dataset != dataset:
+            raise invalid(f"members.{place}", f"its words have numbers by {member.found.dataset} alone")
+    checksum = _common_checksum([member for member in members if member.logits is None])
+    if body.dataset is None and body.text_checksum is None:
+        given["text_checksum"] = checksum or next((m.found.checksum for m in members), None)
+    scores = (m.found.columns for m in members if m.logits is not None)
+    columns = next(scores, None) or members[0].found.columns
+    config = RnnEnsembleConfig(**{"batch_size": columns, **given}).resolved(await datasets.text_info(dataset))
+    _check_scores(members, config.text_checksum, config.batch_size)
+    return config
+
+
+def _check_data(members: Sequence[Member], dataset: str, *, asked: bool) -> None:
+    """Members of other data take part where the data to measure on are named; logits of other data never do."""
+
+    def problem(member: Member) -> str | None:
+        theirs = member.found.dataset
+        if theirs in (None, dataset):
+            return None
+        if member.logits is not None:
+            return f"its score kept logits of {theirs}, not of {dataset}: name the checkpoint that it measured"
+        return None if asked else f"is of {theirs}, others of {dataset}: say with `dataset` what to measure them on"
+
+    _refuse(members, problem)
+
+
+def _common_checksum(members: Sequence[Member]) -> str | None:
+    """That of all members that have one. 422 where they differ."""
+    first = next((m.found.checksum for m in members if m.found.checksum), None)
+    _refuse(
+        members,
+        lambda m: (
+            f"was trained on data with the checksum {m.found.checksum}, others on {first}: they are not the same data"
+            if m.found.checksum not in (None, first)
+            else None
+        ),
+    )
+    return first
+
+
+def _check_scores(members: Sequence[Member], checksum: str | None, columns: int | None) -> None:
+    """Kept logits have to be of the very data, and a text's of the same columns."""
+
+    def problem(member: Member) -> str | None:
+        if member.logits is None:
+            return None
+        if member.found.checksum != checksum:
+            return f"its score kept logits of data with the checksum {member.found.checksum}, not {checksum}"
+        if member.found.columns != columns:
+            return f"its score cut the text into {member.found.columns} columns, this ensemble into {columns}"
+        return None
+
+    _refuse(members, problem)
+
+
+async def _check_channels(members: Sequence[Member], info: DatasetInfo, datasets: DatasetService) -> None:
+    """Whether the images have as many channels as those that each member was trained on, where that is known."""
+    problems = []
+    for place, member in enumerate(members):
+        if member.logits is not None or member.found.dataset is None:
+            continue
+        theirs = BUILT_IN.get(member.found.dataset) or await datasets.info_of_spec(
+            {"dataset_checksum": member.found.checksum}
+        )
+        if theirs is not None and theirs.channels != info.channels:
+            msg = f"takes images of {theirs.channels} channels ({theirs.name}), {info.name} has {info.channels}"
+            problems.append(Problem(("members", place), msg))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _refuse(members: Sequence[Member], problem: Callable[[Member], str | None]) -> None:
+    found = [(place, problem(member)) for place, member in enumerate(members)]
+    problems = [Problem(("members", place), msg) for place, msg in found if msg is not None]
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,79 @@
+"""Ensembles: measure trained networks together, take them as one file."""
+
+from __future__ import annotations
+
+from fastapi import Request, Response
+
+from api.artifacts import Stored
+from api.checkpoints.members import Members, curve_of, files_of
+from api.checkpoints.scored import Sources
+from api.deps import Datasets, Jobs, Reading, Store, Uploads
+from api.downloads import FILE_ANSWERS, file_answer, plain_name
+from api.ensemble_specs import ensemble_spec
+from api.problems import documented
+from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
+from api.schemas.ensembles import EnsembleCreate
+from api.schemas.jobs import JobKind, JobOut
+from api.views import job_out
+
+router = job_router(JobKind.ENSEMBLE)
+
+
+@router.post("", status_code=201, responses=documented(404, 409))
+async def create_ensemble(
+    body: EnsembleCreate,
+    jobs: Jobs,
+    reading: Reading,
+    uploads: Uploads,
+    datasets: Datasets,
+    response: Response,
+    key: IdempotencyKeyHeader = None,
+) -> JobOut:
+    """Queue a measurement of several networks together. 404 for an unknown member, 409 for one without a checkpoint
+    yet, 422 for members that do not fit each other.
+
+    The members' files are taken now: whatever becomes of their jobs or uploads does not change them.
+    """
+    submitted = await jobs.submitted(JobKind.ENSEMBLE, body, key)
+    if submitted is None:
+        members = await Members(Sources(jobs, reading, uploads, datasets), jobs, reading).find(body)
+        curve = curve_of(members) if body.curve else None
+        spec = await ensemble_spec(body, members, curve, datasets)
+        submitted = await jobs.submit(
+            JobKind.ENSEMBLE, body, spec, idempotency_key=key, given=files_of(members, curve or [])
+        )
+    response.headers["Location"] = f"/ensembles/{submitted.job.id}"
+    if submitted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return job_out(submitted.job)
+
+
+@router.head("/{job_id}/checkpoint", operation_id="head_ensemble_checkpoint", responses=FILE_ANSWERS)
+@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_ANSWERS)
+async def download_ensemble(request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store) -> Response:
+    """All chosen members and their weights as one file, which `darts_core.load` runs as one model.
+
+    409 while the ensemble has not ended.
+    """
+    job = await jobs.get(job_id, JobKind.ENSEMBLE)
+    row = await reading.file(job, "ensemble.pt")
+    stem = plain_name(job.name) or str(job.id)
+    return file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}.pt")
+
+
+@router.head("/{job_id}/logits", operation_id="head_ensemble_logits", responses=FILE_ANSWERS)
+@router.get("/{job_id}/logits", response_class=Response, responses=FILE_ANSWERS)
+async def download_ensemble_logits(
+    request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store
+) -> Response:
+    """A safetensors file of `logits`, float64 (N, classes), of the committee, `labels`, int64 (N,), `places`, int64
+    (N,), where these images stand in the test part, and each member's `member.I`, float32 (N, classes). The same with
+    `validation.` before it of what was chosen and fitted by.
+
+    Of language models `log_probabilities` (N,) of the words that came and `targets` stand in place of logits and
+    labels. 409 while the ensemble has not ended.
+    """
+    job = await jobs.get(job_id, JobKind.ENSEMBLE)
+    row = await reading.file(job, "logits.safetensors")
+    stem = plain_name(job.name) or str(job.id)
+    return file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}-logits.safetensors")

@@ -1,0 +1,96 @@
+"""The spec of an ensemble: trained networks that answer together. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from darts_core.configs.common import dataset_problems, known_info
+from darts_core.configs.score import ScoredCheckpoint, ScoringConfig
+from darts_core.data.catalogue import DatasetInfo
+from darts_core.errors import ConfigError, Problem
+
+MOST_MEMBERS: Final = 64
+Combine = Literal["sum", "mean", "fitted"]
+COMBINE: Final = (
+    "sum: of logits. mean: of probabilities. fitted: of probabilities, with the weights that fit the validation data "
+    "best"
+)
+
+
+class Selection(BaseModel):
+    """Forward selection: start with the best member, add again and again whichever helps most, on validation data.
+
+    Caruana et al., Ensemble selection from libraries of models (ICML 2004), without replacement.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    best: int = Field(ge=1, le=MOST_MEMBERS, description="members at most; fewer where one more would not help")
+
+
+class EnsembleMember(ScoredCheckpoint):
+    """One member: its checkpoint, and where that is from.
+
+    Its file is the job's input `member-I.pt`, I its place in the list from 0.
+    """
+
+    name: str | None = Field(None, description="of the job that it is from")
+    job_id: str | None = None
+    score_id: str | None = Field(None, description="of the score whose logits on the test part are used")
+    epoch: int | None = Field(None, ge=0)
+
+
+class Combining(BaseModel):
+    """What the specs of ensembles of both families share."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    members: list[EnsembleMember] = Field(min_length=2, max_length=MOST_MEMBERS)
+    combine: Combine = Field("sum", description=COMBINE)
+    select: Selection | None = None
+    curve: list[int] | None = Field(
+        None, description="epochs of which every member kept a checkpoint, to be combined epoch by epoch"
+    )
+    epochs: Literal[1] = Field(1, description="an ensemble is measured in one go")
+
+    @property
+    def validated(self) -> bool:
+        """Whether anything is chosen or fitted, for which there have to be data besides those of the report."""
+        return self.select is not None or self.combine == "fitted"
+
+
+def file_of(place: int, epoch: int | None = None) -> str:
+    """The name of a member's checkpoint among the job's inputs; with `epoch`, of that epoch's of its curve."""
+    return f"member-{place}.pt" if epoch is None else f"member-{place}-epoch-{epoch}.pt"
+
+
+def logits_of(place: int) -> str:
+    """The name of the logits that a member's score kept, among the job's inputs."""
+    return f"member-{place}.safetensors"
+
+
+class EnsembleConfig(ScoringConfig, Combining):
+    """Convolutional networks, measured together on a data set's test images."""
+
+    def resolved(self, info: DatasetInfo | None = None) -> EnsembleConfig:
+        """The same spec with every value filled in. info: of the data set, as in EvaluationConfig.
+
+        Raises ConfigError for an unknown data set, and names each member that tells another number of classes apart.
+        """
+        problems = dataset_problems(self.dataset, self.dataset_checksum, info)
+        info = known_info({"dataset": self.dataset}, info)
+        if info is not None:
+            problems += [
+                Problem(
+                    ("members", place),
+                    f"tells {member.classes} classes apart, {info.name} has {info.classes}: members answer together "
+                    "about the same classes only",
+                )
+                for place, member in enumerate(self.members)
+                if member.classes not in (None, info.classes)
+            ]
+        if problems:
+            raise ConfigError(problems)
+        return self.model_copy(update={"dataset_checksum": info.checksum if info else self.dataset_checksum})

@@ -1,0 +1,61 @@
+"""How good answers are: of images by their logits, of words by their log-probabilities. All in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darts_core.training.rnn_run import perplexity
+
+Figures = dict[str, float]
+BINS: Final = 15
+_TOP: Final = 5
+
+
+def image_figures(logits: Tensor, labels: Tensor) -> Figures:
+    """`accuracy`, `top5` (with more than 5 classes) and `calibration_error` in percent, `loss` in nats.
+
+    logits: (N, classes), labels: (N,).
+    """
+    figures = {
+        "accuracy": _percent(logits.argmax(dim=1) == labels),
+        "loss": F.cross_entropy(logits.double(), labels).item(),
+        "calibration_error": calibration_error(logits, labels),
+    }
+    if logits.shape[1] > _TOP:
+        figures["top5"] = _percent((logits.topk(_TOP, dim=1).indices == labels[:, None]).any(dim=1))
+    return figures
+
+
+def word_figures(log_probabilities: Tensor) -> Figures:
+    """`loss` in nats a word and `perplexity`. log_probabilities: (N,), of the words that came."""
+    loss = -log_probabilities.double().mean().item()
+    return {"loss": loss, "perplexity": perplexity(loss)}
+
+
+def calibration_error(logits: Tensor, labels: Tensor) -> float:
+    """The expected calibration error, in percent: how far confidence is from accuracy, over 15 bins of confidence.
+
+    Bins are (0, 1/15], (1/15, 2/15] ...; confidence is the largest probability. Guo et al. (arXiv:1706.04599),
+    equation 3.
+    """
+    confidence, said = logits.double().softmax(dim=1).max(dim=1)
+    bins = (confidence * BINS).ceil().long().clamp(1, BINS) - 1
+    difference = (said == labels).double() - confidence
+    # Of each bin |sum of (right - confidence)| / N, which is its share times |accuracy - confidence|.
+    sums = torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, difference)
+    return 100 * sums.abs().sum().item() / len(labels)
+
+
+def disagreement(outputs: Sequence[Tensor]) -> list[list[float]]:
+    """For each two members the percent of images that they name differently; symmetric, 0 on the diagonal."""
+    said = [output.argmax(dim=1) for output in outputs]
+    return [[_percent(one != other) for other in said] for one in said]
+
+
+def _percent(which: Tensor) -> float:
+    return 100 * int(which.sum()) / len(which)

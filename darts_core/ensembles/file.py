@@ -1,0 +1,62 @@
+"""A committee as one file: a dictionary that `torch.load(weights_only=True)` reads, with its members' checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from darts_core import checkpoints
+from darts_core.checkpoints import FORMAT, VERSION, Checkpoint
+from darts_core.ensembles.models import Committee, LanguageCommittee
+from darts_core.errors import CheckpointError
+from darts_core.language_models import TrainedLanguageModel, built_language_model
+from darts_core.loading import trained
+
+KIND = "ensemble"
+
+
+def save(
+    path: Path,
+    members: Sequence[Checkpoint],
+    weights: Sequence[float],
+    spec: dict[str, Any],
+    named: dict[str, list[str]],
+    metrics: dict[str, float],
+) -> str:
+    """Write the file whole or not at all; gives its sha256. Raises OSError.
+
+    members, weights: of the committee, without those that were not chosen. named: {"classes": ...}, of language models
+    {"vocabulary": ...}. What a member's training would go on with is left out.
+    """
+    file = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": KIND,
+        "combine": spec["combine"],
+        "weights": torch.tensor(weights, dtype=torch.float64),
+        "members": [{**member, "resume": {}} for member in members],
+        "spec": spec,
+        "metrics": metrics,
+        **named,
+    }
+    return checkpoints.save(file, path)
+
+
+def committee(value: dict[str, Any], path: str | Path) -> Committee | LanguageCommittee:
+    """What `save` wrote, ready for use, in evaluation mode, on the CPU. path: for messages. Raises CheckpointError."""
+    checkpoints.check_version(value, Path(path))
+    try:
+        members = [checkpoints.checked(member, Path(path)) for member in value["members"]]
+        weights, combine = value["weights"].tolist(), value["combine"]
+        if combine not in ("sum", "mean", "fitted") or len(weights) != len(members) or not members:
+            raise ValueError(f"{len(members)} members, {len(weights)} weights, combined by {combine!r}")
+        if checkpoints.family_of(value) == "rnn":
+            models = [TrainedLanguageModel(built_language_model(m), m).eval() for m in members]
+            return LanguageCommittee(models, weights, combine).eval()
+        networks = [trained(member, path) for member in members]
+        return Committee(networks, weights, combine, value["classes"]).eval()
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is no ensemble that can be used: {error}") from error

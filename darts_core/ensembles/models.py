@@ -1,0 +1,73 @@
+"""Committees: several trained networks that are used as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from darts_core.configs.ensemble import Combine
+from darts_core.data.text.corpus import encode
+from darts_core.ensembles.mixing import combined
+from darts_core.language_models import TrainedLanguageModel
+from darts_core.loading import TrainedNetwork
+
+
+class Committee(nn.Module):
+    """Several networks of images as one.
+
+    Called on uint8 images (N, channels, H, W) it gives logits (N, classes), float64: every member prepares the images
+    in its own way, so that there is no one normalisation. `prepare` gives them back as they are: a committee is used
+    like a single network. `weights`: one a member, in the order of `members`.
+    """
+
+    def __init__(
+        self, members: Sequence[TrainedNetwork], weights: Sequence[float], combine: Combine, classes: Sequence[str]
+    ) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self._networks = tuple(members)
+        self.weights, self.combine = tuple(weights), combine
+        self.classes = tuple(classes)
+        self.image = members[0].image
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, channels, H, W) to logits (N, classes), float64. Raises TypeError for images of other numbers."""
+        if images.dtype != torch.uint8:
+            raise TypeError(f"a committee takes bytes (torch.uint8), which each member prepares, not {images.dtype}")
+        outputs = [member(member.prepare(images)).float() for member in self._networks]
+        return combined(outputs, self.weights, self.combine)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """uint8 images as they are."""
+        return images
+
+
+class CommitteePass(NamedTuple):
+    """logits: (T, B, words), float64, for the words behind each place. hidden: of every member, to go on with."""
+
+    logits: Tensor
+    hidden: tuple[Tensor, ...]
+
+
+class LanguageCommittee(nn.Module):
+    """Several language models of one vocabulary as one: their probabilities are mixed, word by word."""
+
+    def __init__(self, members: Sequence[TrainedLanguageModel], weights: Sequence[float], combine: Combine) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.weights, self.combine = tuple(weights), combine
+        self.vocabulary = members[0].vocabulary
+
+    def forward(self, tokens: Tensor, hidden: Sequence[Tensor] | None = None) -> CommitteePass:
+        """tokens: (T, B), int64. hidden: what the words before ended with; None at the beginning of a text."""
+        states = hidden if hidden is not None else [None] * len(self.members)
+        passes = [member(tokens, state) for member, state in zip(self.members, states, strict=True)]
+        logits = combined([passed.logits for passed in passes], self.weights, self.combine)
+        return CommitteePass(logits, tuple(passed.hidden for passed in passes))
+
+    def prepare(self, words: Sequence[str]) -> Tensor:
+        """Words, <eos> at the end of each line, to one column of numbers (T, 1); unknown ones are <unk>."""
+        return encode(words, self.vocabulary)[:, None]
