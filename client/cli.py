@@ -9,6 +9,7 @@ import typer
 from client.commands import bench, checkpoints, datasets, demo, jobs, keys, local, run, submit, testing, watch
 from client.commands.compare import compare
 from client.commands.draw import draw
+from client.commands.ensemble import ensemble
 from client.commands.files import download, export, import_
 from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.profile import profile
@@ -27,6 +28,7 @@ app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_
 app.command("search")(submit.search)
 app.command("evaluate")(submit.evaluate)
 app.command("score")(submit.score)
+app.command("ensemble")(ensemble)
 app.command("watch")(watch.watch_job)
 app.command("compare")(compare)
 app.command("genotype")(genotype)

@@ -165,20 +165,21 @@ class Dartboard:
         suffix = "" if epoch == "best" else f"?epoch={epoch}"
         return f"/evaluations/{_safe(evaluation_id)}/checkpoint{suffix}"
 
-    def download_checkpoint(self, evaluation_id: Id, to: Path, epoch: str = "best", format_: str = "torch") -> Path:
-        """Save an evaluation's checkpoint into a folder (under the service's name for it) or as a file.
+    def download_checkpoint(self, job_id: Id, to: Path, epoch: str = "best", format_: str = "torch") -> Path:
+        """Save an evaluation's checkpoint, or an ensemble's file, into a folder (under the service's name for it) or as
+        a file.
 
         format_: "safetensors" for the weights alone. What an earlier try left is continued; the checksum is verified.
         Raises DownloadError.
         """
-        path = self.checkpoint_path(evaluation_id, epoch)
+        wanted = {"epoch": epoch} if epoch != "best" else {}
         if format_ != "torch":
-            path += f"{'&' if '?' in path else '?'}format={format_}"
-        return download(self._connection, path, to)
+            wanted["format"] = format_
+        return download(self._connection, str(httpx.URL(f"{self._path(job_id)}/checkpoint", params=wanted)), to)
 
-    def download_logits(self, score_id: Id, to: Path) -> Path:
-        """Save a score's logits (safetensors: `logits` and `labels`) as `download_checkpoint` saves a checkpoint."""
-        return download(self._connection, f"/scores/{_safe(score_id)}/logits", to)
+    def download_logits(self, job_id: Id, to: Path) -> Path:
+        """Save a score's or an ensemble's logits (safetensors) as `download_checkpoint` saves a checkpoint."""
+        return download(self._connection, f"{self._path(job_id)}/logits", to)
 
     def upload_checkpoint(self, path: Path, genotype: str | None = None, dataset: str | None = None) -> UploadOut:
         """Bring a checkpoint along: one of ours, or a state_dict of the DARTS authors with its genotype.

@@ -8,7 +8,7 @@ from api.artifacts import Stored
 from api.checkpoints.members import Members, curve_of, files_of
 from api.checkpoints.scored import Sources
 from api.deps import Datasets, Jobs, Reading, Store, Uploads
-from api.downloads import FILE_ANSWERS, file_answer, plain_name
+from api.downloads import FILE_ANSWERS, WantedFile, file_answer, plain_name, stored_answer
 from api.ensemble_specs import ensemble_spec
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
@@ -50,15 +50,17 @@ async def create_ensemble(
 
 @router.head("/{job_id}/checkpoint", operation_id="head_ensemble_checkpoint", responses=FILE_ANSWERS)
 @router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_ANSWERS)
-async def download_ensemble(request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store) -> Response:
+async def download_ensemble(
+    request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store, wanted: WantedFile = "torch"
+) -> Response:
     """All chosen members and their weights as one file, which `darts_core.load` runs as one model.
 
-    409 while the ensemble has not ended.
+    409 while the ensemble has not ended, and for safetensors, which have no place for several networks.
     """
     job = await jobs.get(job_id, JobKind.ENSEMBLE)
     row = await reading.file(job, "ensemble.pt")
     stem = plain_name(job.name) or str(job.id)
-    return file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}.pt")
+    return await stored_answer(request, store, Stored(row.key, row.sha256, row.size), stem, wanted)
 
 
 @router.head("/{job_id}/logits", operation_id="head_ensemble_logits", responses=FILE_ANSWERS)

@@ -144,8 +144,8 @@ class JobOut(BaseModel):
     best: dict[str, float] | None = Field(description="the best epoch and its metrics")
     result: dict[str, Any] | None = Field(
         None,
-        description="of a score, an ensemble or a study what is no flat metric, of a search `stopped_early` {epoch, reason}; not in "
-        "lists",
+        description="of a score, an ensemble or a study what is no flat metric, of a search `stopped_early` {epoch, "
+        "reason}; not in lists",
     )
     error: Failure | None
     last_sequence: int = Field(0, description="of its latest event: a stream with `after` this goes on from here")

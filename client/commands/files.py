@@ -11,7 +11,9 @@ from client.options import DEFAULT_URL, Json, Key, Url
 
 
 def download(
-    job_id: Annotated[str, typer.Argument(metavar="ID", help="Of an evaluation; of a score, for its logits.")],
+    job_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Of an evaluation or an ensemble; of a score, for its logits.")
+    ],
     to: Annotated[Path, typer.Option("-o", "--output", help="A folder, or a file's name.")] = Path(),
     epoch: Annotated[str, typer.Option(help="best, last or a number.")] = "best",
     format_: Annotated[
@@ -21,7 +23,7 @@ def download(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Download a trained checkpoint, or a score's logits; a broken download is continued."""
+    """Download a trained checkpoint, an ensemble, or a score's logits; a broken download is continued."""
     from client.output import print_json
     from client.sdk import Dartboard
 

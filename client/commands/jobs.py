@@ -14,7 +14,7 @@ JobId = Annotated[str, typer.Argument(metavar="ID")]
 
 def list_jobs(
     status: Annotated[str | None, typer.Option(help="Only jobs that stand here.")] = None,
-    kind: Annotated[str | None, typer.Option(help="search, evaluation or score.")] = None,
+    kind: Annotated[str | None, typer.Option(help="search, evaluation, score, ensemble or study.")] = None,
     label: Annotated[str | None, typer.Option(help="KEY=VALUE or KEY.")] = None,
     limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
     json: Json = False,

@@ -70,6 +70,7 @@ class Things:
             "jobs": self._search,
             "evaluations": self._evaluation,
             "scores": self._score,
+            "ensembles": self._ensemble,
             "studies": self._study,
             "checkpoints": self._checkpoint,
             "datasets": self._dataset,
@@ -93,6 +94,10 @@ class Things:
     def _study(self) -> str:
         body = {"search": {"dataset": "digits"}, "seeds": [0], "pool": "nobody"}
         return self._made("/studies", body)
+
+    def _ensemble(self) -> str:
+        members = [{"checkpoint_id": self._checkpoint()}, {"checkpoint_id": self._checkpoint()}]
+        return self._made("/ensembles", {"members": members, "pool": "nobody"})
 
     def _checkpoint(self) -> str:
         answer = self._http.post("/checkpoints", files={"file": ("my.pt", ours())})

@@ -73,7 +73,8 @@ def ensemble(
 
 def stored(report: EnsembleReport, tmp_path: Path) -> dict[str, np.ndarray[Any, Any]]:
     report.save_answers(tmp_path / "logits.safetensors")
-    return {name: tensor.numpy() for name, tensor in load_file(tmp_path / "logits.safetensors").items()}
+    # Copies: what is loaded is the file itself, which the next one overwrites.
+    return {name: tensor.clone().numpy() for name, tensor in load_file(tmp_path / "logits.safetensors").items()}
 
 
 def softmax(logits: Any) -> Any:

@@ -36,7 +36,7 @@ export class Header {
           { class: "row" },
           ...this.buttons,
           kind === "search" ? this.train : null,
-          el("a", { class: "button", href: `#/new?from=${id}` }, "Clone and edit"),
+          kind === "ensemble" ? null : el("a", { class: "button", href: `#/new?from=${id}` }, "Clone and edit"),
           this.remove,
         ),
       ),
