@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.schemas.ensembles import EnsembleResult
 from api.schemas.alphas import Alphas
+from api.schemas.ensembles import EnsembleResult
 from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Text
 from api.schemas.scores import ScoreResult, TextScoreResult
 from darts_core.genotypes import family_of, parse, to_json
