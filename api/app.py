@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from api import openapi, problems
 from api.artifacts import Artifacts
+from api.checkpoints.scored import Sources
 from api.checkpoints.uploads import UploadService
 from api.comparing.gather import Gatherer
 from api.dashboard.assets import Assets
@@ -37,6 +38,7 @@ from api.limits import BodyLimit
 from api.pictures.drawer import Drawer
 from api.routes import (
     checkpoints,
+    committees,
     compare,
     dashboard,
     datasets,
@@ -55,9 +57,11 @@ from api.routes import (
     studies,
     worker,
 )
+from api.schemas.jobs import JobKind
 from api.security import CurlJson, LocalOnly
 from api.settings import Settings, get_settings
 from api.trees.driver import TreeDriver
+from api.trees.ensembles import Ensembles
 from api.version import VERSION
 from api.wakeups import Wakeups
 
@@ -85,6 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         scores,
         ensembles,
         studies,
+        committees,
         jobs,
         compare,
         events,
@@ -112,7 +117,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
     state = app.state
     state.database, state.wakeups, state.artifacts, state.hub = database, wakeups, artifacts, hub
-    trees = TreeDriver(database, hub, waker, settings.sweep_seconds)
+    trees = TreeDriver(database, hub, waker, artifacts, settings.sweep_seconds)
     state.jobs = JobService(database, waker, artifacts, trees)
     limits = Limits(unpacked_bytes=settings.dataset_max_unpacked_bytes, entries=settings.dataset_max_entries)
     checker = DatasetChecker(database, artifacts, settings.data_root, limits, settings.dataset_check_seconds)
@@ -123,6 +128,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.genotypes = GenotypeRegistry(database)
     state.drawer = Drawer(artifacts)
     state.uploads = UploadService(database, artifacts)
+    sources = Sources(state.jobs, state.reader, state.uploads, state.datasets)
+    trees.prepare_by(JobKind.ENSEMBLE, Ensembles(sources, state.jobs, state.reader, state.datasets).prepared)
     state.claims = ClaimService(database, artifacts, waker, settings.lease_seconds)
     state.workers = WorkerService(database, waker, settings.presence_seconds)
     fence = Fence(database, settings.lease_seconds)

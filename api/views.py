@@ -29,7 +29,7 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
             links |= {"logits": f"{base}/logits"}
         case JobKind.ENSEMBLE:
             links |= {"checkpoint": f"{base}/checkpoint", "logits": f"{base}/logits"}
-        case JobKind.STUDY:
+        case JobKind.STUDY | JobKind.COMMITTEE:
             links |= {"children": f"{base}/children"}
     if job.source_id is not None:
         source = JobKind(job.spec["checkpoint"]["source"]) if job.kind == JobKind.SCORE else JobKind.SEARCH

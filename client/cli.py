@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from client.commands import bench, checkpoints, datasets, demo, jobs, keys, local, run, submit, testing, watch
+from client.commands import bench, checkpoints, datasets, demo, jobs, keys, local, run, submit, testing, trees, watch
 from client.commands.compare import compare
 from client.commands.draw import draw
 from client.commands.ensemble import ensemble
@@ -29,6 +29,8 @@ app.command("search")(submit.search)
 app.command("evaluate")(submit.evaluate)
 app.command("score")(submit.score)
 app.command("ensemble")(ensemble)
+app.command("study")(trees.study)
+app.command("committee")(trees.committee)
 app.command("watch")(watch.watch_job)
 app.command("compare")(compare)
 app.command("genotype")(genotype)

@@ -71,9 +71,14 @@ class Dartboard:
         return JobOut.model_validate_json(self._get(f"/jobs/{_safe(job_id)}").content)
 
     def jobs(self, **filters: Any) -> Iterator[JobOut]:
-        """All jobs, newest first; filters: kind, status, label."""
+        """All jobs, newest first; filters: kind, status, label, parent."""
         for page in self._pages("/jobs", JobList, **filters):
             yield from page.items
+
+    def children(self, tree_id: Id) -> list[JobOut]:
+        """What a study or a committee is made of so far, in the order in which it was made."""
+        answer = self._get(f"{self._path(tree_id)}/children")
+        return JobList.model_validate_json(answer.content).items
 
     def cancel(self, job_id: Id) -> JobOut:
         """End a job now."""

@@ -23,6 +23,8 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
         for event in dartboard.follow(job):
             print_json({"id": event.sequence, "event": event.kind, "data": event.data})
         return dartboard.job(job.id)
+    if job.kind.is_tree:
+        return _watch_tree(dartboard, job)
     if remarks.is_terminal:
         with Screen(job, remarks) as screen:
             for event in dartboard.follow(job):
@@ -44,6 +46,16 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
             case "epoch":
                 line = epoch_line(event.data, int(job.spec["epochs"]), _strongest(job, event.data))
                 remarks.print(line, soft_wrap=True)
+    return dartboard.job(job.id)
+
+
+def _watch_tree(dartboard: Dartboard, job: JobOut) -> JobOut:
+    """A line whenever it or one of its children stands otherwise."""
+    for event in dartboard.follow(job):
+        if event.kind in ("status", "child"):
+            who = f"{event.data['stage']} ({event.data['id']})" if event.kind == "child" else str(job.kind)
+            reason = f" ({event.data['reason']})" if event.data["reason"] else ""
+            remarks.print(f"{who} {event.data['status']}{reason}", soft_wrap=True)
     return dartboard.job(job.id)
 
 

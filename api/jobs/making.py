@@ -9,8 +9,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from api.artifacts import Artifacts, Stored
 from api.events.log import append
-from api.models import Job
+from api.models import Checkpoint, Job
 from api.schemas.jobs import JobFrame, JobKind, Status
 
 
@@ -32,3 +33,12 @@ def new_job(kind: JobKind, frame: JobFrame, spec: Mapping[str, Any], source: UUI
 async def announce_queued(session: AsyncSession, job: Job) -> None:
     """The first event, once the row is there."""
     await append(session, job, "status", {"status": Status.QUEUED, "reason": None, "attempt": 0})
+
+
+async def given_file(artifacts: Artifacts, job: Job, name: str, given: Stored) -> Checkpoint:
+    """A file that the job works on, as the checkpoint of its epoch 0: its own copy, which costs no room."""
+    key = artifacts.key(job.id, 0, name)
+    await artifacts.link(given.key, key)
+    return Checkpoint(
+        id=uuid7(), job_id=job.id, epoch=0, attempt=0, key=key, sha256=given.sha256, size=given.size, metrics={}
+    )

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
-from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
 from api.database import Database
@@ -22,7 +21,7 @@ from api.datasets.use import hold
 from api.events.log import notify
 from api.jobs.life import move, refused
 from api.jobs.listing import Filters, newest
-from api.jobs.making import announce_queued, new_job
+from api.jobs.making import announce_queued, given_file, new_job
 from api.jobs.rows import end_attempt, lock_job
 from api.jobs.runtime import check_runtime
 from api.jobs.waker import Waker
@@ -88,7 +87,7 @@ class JobService:
         body_hash = _hash_of(kind, frame)
         given = given or {}
         try:
-            own = [await self._own_copy(job, name, stored) for name, stored in given.items()]
+            own = [await given_file(self._artifacts, job, name, stored) for name, stored in given.items()]
             submitted = await self._enter(job, own, body_hash, source, idempotency_key)
         except BaseException:
             if given:
@@ -125,13 +124,6 @@ class JobService:
             raise not_found("job", source) from error
         self._nudge(job)
         return Submitted(job, replayed=False)
-
-    async def _own_copy(self, job: Job, name: str, given: Stored) -> Checkpoint:
-        key = self._artifacts.key(job.id, 0, name)
-        await self._artifacts.link(given.key, key)
-        return Checkpoint(
-            id=uuid7(), job_id=job.id, epoch=0, attempt=0, key=key, sha256=given.sha256, size=given.size, metrics={}
-        )
 
     async def get(self, job_id: UUID, kind: JobKind | None = None) -> Job:
         """404 when there is no such job of that kind."""

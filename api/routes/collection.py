@@ -51,6 +51,19 @@ async def page_of(jobs: JobService, filters: Filters, limit: int, cursor: UUID |
     return JobList(items=[job_out(j, whole=False) for j in page], next_cursor=more)
 
 
+def tree_router(kind: JobKind) -> APIRouter:
+    """The routes of a collection whose jobs are made of other jobs."""
+    router = job_router(kind)
+
+    @router.get("/{job_id}/children", operation_id=f"list_{kind}_children", responses=documented(404))
+    async def list_children(job_id: JobId, jobs: Jobs, reading: Reading) -> JobList:
+        """All jobs that it is made of, in the order in which they were made."""
+        children = await reading.children(await jobs.get(job_id, kind))
+        return JobList(items=[job_out(child, whole=False) for child in children], next_cursor=None)
+
+    return router
+
+
 def job_router(kind: JobKind) -> APIRouter:
     """The shared routes of one collection."""
     router = APIRouter(prefix=f"/{kind.collection}", tags=[kind.collection], responses=documented(422, 503))
@@ -135,7 +148,9 @@ def job_router(kind: JobKind) -> APIRouter:
         after: Annotated[Sequence, Query(description="the last sequence already known")] = 0,
         last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
     ) -> EventStream:
-        """Its events, live: `status`, `epoch`, `step`, `log`, `checkpoint`, and `end` when it has ended."""
+        """Its events, live: `status`, `epoch`, `step`, `log`, `checkpoint`, and `end` when it has ended; of a tree
+        `child`, too.
+        """
         return job_stream(hub, job, after if last_event_id is None else last_event_id)
 
     return router

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from api.deps import Datasets, Jobs, Reading
+from api.deps import Datasets, Jobs
 from api.problems import documented, invalid
-from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
-from api.schemas.jobs import JobKind, JobList, JobOut
+from api.routes.collection import IdempotencyKeyHeader, tree_router
+from api.schemas.jobs import JobKind, JobOut
 from api.schemas.studies import MOST_SEARCHES, AnyStudyCreate, RnnStudyCreate, StudyCreate, StudyPoint, StudySpec
 from api.trees.door import Door
 from api.views import job_out
 
-router = job_router(JobKind.STUDY)
+router = tree_router(JobKind.STUDY)
 
 
 @router.post("", status_code=201, responses=documented(409))
@@ -44,16 +44,10 @@ async def _resolve(body: StudyCreate | RnnStudyCreate, datasets: Datasets) -> St
         points.append(StudyPoint(values=values, search=search, short_retrain=short, final=final))
     return StudySpec(
         family=body.family,
+        dataset=", ".join(dict.fromkeys(point.search["dataset"] for point in points)),
         seeds=body.seeds,
         final_runs=body.final_runs,
         enough=body.enough or -(-len(body.seeds) // 2),
         enough_final=body.enough_final or -(-body.final_runs // 2),
         points=points,
     )
-
-
-@router.get("/{job_id}/children", responses=documented(404))
-async def list_study_children(job_id: JobId, jobs: Jobs, reading: Reading) -> JobList:
-    """All jobs that it is made of, in the order in which they were made."""
-    study = await jobs.get(job_id, JobKind.STUDY)
-    return JobList(items=[job_out(child, whole=False) for child in await reading.children(study)], next_cursor=None)

@@ -30,11 +30,10 @@ class MemberCreate(BaseModel):
     epoch: WhichEpoch | None = Field(None, description="of an evaluation: best (unless given), last or a number")
 
 
-class EnsembleCreate(JobFrame, ScoringConfig):
-    """Ask for trained networks to be measured together."""
+class Ensembling(ScoringConfig):
+    """How networks are measured together, whichever they are."""
 
     family: Family | None = Field(None, description="the members' own unless given")  # type: ignore[assignment]
-    members: list[MemberCreate] = Field(min_length=2, max_length=MOST_MEMBERS)
     dataset: str | None = Field(  # type: ignore[assignment]
         None, max_length=120, description="its test part is measured; the members' own unless given"
     )
@@ -70,6 +69,12 @@ class EnsembleCreate(JobFrame, ScoringConfig):
         if problems:
             raise ConfigError(problems)
         return {**given, "dataset": dataset}
+
+
+class EnsembleCreate(JobFrame, Ensembling):
+    """Ask for trained networks to be measured together."""
+
+    members: list[MemberCreate] = Field(min_length=2, max_length=MOST_MEMBERS)
 
 
 Figures = dict[str, Number]

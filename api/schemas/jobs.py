@@ -18,6 +18,7 @@ class JobKind(StrEnum):
     SCORE = "score"
     ENSEMBLE = "ensemble"
     STUDY = "study"
+    COMMITTEE = "committee"
 
     @property
     def collection(self) -> str:
@@ -28,7 +29,7 @@ class JobKind(StrEnum):
     @property
     def is_tree(self) -> bool:
         """Whether it is made of other jobs, its children: no worker takes it."""
-        return self is JobKind.STUDY
+        return self in (JobKind.STUDY, JobKind.COMMITTEE)
 
 
 class Status(StrEnum):
@@ -96,7 +97,7 @@ class JobPatch(BaseModel):
 class Progress(BaseModel):
     """Where a running job is. `epoch` counts from 1 and is the one in work; eta in seconds.
 
-    Of a study: `epoch` children have ended, of `epochs` that are planned.
+    Of a study or a committee: `epoch` children have ended, of `epochs` that are planned.
     """
 
     epoch: int = Field(ge=0, lt=2**31)
@@ -121,7 +122,7 @@ class JobOut(BaseModel):
     id: UUID
     kind: JobKind
     owner: str | None = Field(description="who made it; null without keys")
-    parent: UUID | None = Field(None, description="the study that it is a child of")
+    parent: UUID | None = Field(None, description="the study or committee that it is a child of")
     stage: str | None = Field(None, description="which of its parent's children it is")
     name: str | None
     labels: dict[str, str]
@@ -144,8 +145,8 @@ class JobOut(BaseModel):
     best: dict[str, float] | None = Field(description="the best epoch and its metrics")
     result: dict[str, Any] | None = Field(
         None,
-        description="of a score, an ensemble or a study what is no flat metric, of a search `stopped_early` {epoch, "
-        "reason}; not in lists",
+        description="of a score, an ensemble, a study or a committee what is no flat metric, of a search "
+        "`stopped_early` {epoch, reason}; not in lists",
     )
     error: Failure | None
     last_sequence: int = Field(0, description="of its latest event: a stream with `after` this goes on from here")

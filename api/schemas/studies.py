@@ -134,7 +134,7 @@ class RnnStudyCreate(_Study):
     grid: RnnGrid = Field(default_factory=RnnGrid)
 
 
-def _family_of_study(body: Any) -> Family:
+def family_by_search(body: Any) -> Family:
     """The body's own word, else that of its search."""
     search = body.get("search") if isinstance(body, dict) else None
     if isinstance(body, dict) and "family" not in body and isinstance(search, dict):
@@ -143,7 +143,7 @@ def _family_of_study(body: Any) -> Family:
 
 
 AnyStudyCreate = Annotated[
-    Annotated[StudyCreate, Tag("cnn")] | Annotated[RnnStudyCreate, Tag("rnn")], Discriminator(_family_of_study)
+    Annotated[StudyCreate, Tag("cnn")] | Annotated[RnnStudyCreate, Tag("rnn")], Discriminator(family_by_search)
 ]
 
 
@@ -160,6 +160,7 @@ class StudySpec(BaseModel):
     """A study with every value of every child filled in."""
 
     family: Family
+    dataset: str = Field(description="that is searched on; several of a grid")
     seeds: list[int]
     final_runs: int
     enough: int

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ValidationError
 
 from api.datasets.service import DatasetService
 from api.problems import FieldProblem, ProblemError
+from api.schemas.ensembles import Ensembling
 from darts_core.configs import AnyConfig, config_class
 from darts_core.configs.common import RunConfig, check_shares, check_single, known_info
+from darts_core.configs.early import check_hessian
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
 from darts_core.errors import ConfigError, Problem
@@ -69,6 +71,16 @@ class Door:
                 raise ConfigError([Problem(("train_portion",), message)])
         return spec
 
+    async def ensemble(self, part: Ensembling, training: Spec) -> Spec:
+        """What is said of an ensemble of such trainings, to be resolved when they are there."""
+        with _at("ensemble"):
+            if part.family not in (None, self._family):
+                raise ConfigError([Problem(("family",), f"the members are of family {self._family!r}")])
+            dataset = part.dataset or training["dataset"]
+            part.ensemble(dataset, self._family)
+            await self._info(dataset)
+        return part.model_dump(mode="json", exclude_unset=True)
+
     async def _training(
         self, place: str, part: RunConfig, search: Spec, given: Spec, runs: int
     ) -> tuple[Spec, DatasetInfo | TextInfo | None]:
@@ -92,6 +104,7 @@ class Door:
             check_single(self._gpus)
         else:
             check_shares(resolved.batch_size, self._gpus)
+            check_hessian(getattr(resolved, "hessian_every", None), self._gpus)
         return resolved.model_dump(mode="json")
 
     async def _info(self, dataset: str) -> DatasetInfo | TextInfo | None:

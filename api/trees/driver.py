@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -10,13 +13,14 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.artifacts import Artifacts, Stored
 from api.database import Database
 from api.datasets.use import hold
 from api.events.hub import EventHub
 from api.events.log import append
 from api.events.subscription import EndedError, News, Stirred, Subscription
 from api.jobs.life import move
-from api.jobs.making import announce_queued, new_job
+from api.jobs.making import announce_queued, given_file, new_job
 from api.jobs.rows import lock_job
 from api.jobs.waker import Waker
 from api.models import Event, Job
@@ -26,9 +30,12 @@ from api.trees.control import cancel_children
 from api.trees.protocols import PROTOCOLS
 from api.trees.rows import seen
 from api.trees.steps import Children, NewChild, Step
+from darts_core.errors import ConfigError
 
 _log = structlog.get_logger(__name__)
 _DRIVEN = (Status.RUNNING, Status.PAUSING)
+Prepare = Callable[[dict[str, Any]], Awaitable[tuple[dict[str, Any], dict[str, Stored]]]]
+"""From the body that a protocol says to a spec and the files that the job is given."""
 
 
 class TreeDriver:
@@ -36,10 +43,18 @@ class TreeDriver:
     that was killed in the middle of a step and comes back, do every step once.
     """
 
-    def __init__(self, database: Database, hub: EventHub, waker: Waker, sweep_seconds: float) -> None:
-        self._database, self._hub, self._waker, self._pause = database, hub, waker, sweep_seconds
+    def __init__(
+        self, database: Database, hub: EventHub, waker: Waker, artifacts: Artifacts, sweep_seconds: float
+    ) -> None:
+        self._database, self._hub, self._waker = database, hub, waker
+        self._artifacts, self._pause = artifacts, sweep_seconds
+        self._prepare: dict[JobKind, Prepare] = {}
         self._known: set[UUID] = set()
         self._listening: Subscription | None = None
+
+    def prepare_by(self, kind: JobKind, prepare: Prepare) -> None:
+        """How children of this kind are made that need files; others are given their spec by the protocol."""
+        self._prepare[kind] = prepare
 
     def nudge(self, tree_id: UUID) -> None:
         """A tree was made here, or goes on: look at it now."""
@@ -84,9 +99,9 @@ class TreeDriver:
         for tree_id in sorted(trees):
             try:
                 await self.step(tree_id)
-            except ProblemError as error:
+            except (ProblemError, ConfigError) as error:
                 # A child cannot be made any more, as where its data set is gone: no later step would find it again.
-                await self._give_up(tree_id, error.detail)
+                await self._give_up(tree_id, str(error))
             except Exception as error:  # one tree's trouble must not hold up the others
                 _log.error("tree_not_driven", tree=str(tree_id), exc_info=error)
 
@@ -106,13 +121,33 @@ class TreeDriver:
             protocol = PROTOCOLS[JobKind(tree.kind)]
             step = protocol.next_step(tree.spec, children)
             for new in step.create:
-                await _create(session, tree, new)
+                if new.kind not in self._prepare:
+                    await _create(session, tree, new)
             _progress(tree, children, protocol.planned(tree.spec))
             if step.cancel:
                 await cancel_children(session, tree, step.cancel)
             await _end(session, tree, step)
+        for new in step.create:
+            if new.kind in self._prepare:
+                await self._create_given(tree_id, new)
         if step.create:
             self._waker.nudge()
+
+    async def _create_given(self, tree_id: UUID, new: NewChild) -> None:
+        """Queue a child that works on files: prepared before the lock, and made only where it is still missing."""
+        spec, files = await self._prepare[new.kind](new.spec)
+        job: Job | None = None
+        try:
+            async with self._database.transaction() as session:
+                tree = await lock_job(session, tree_id)
+                if tree is None or tree.status != Status.RUNNING or new.stage in await seen(session, tree):
+                    return
+                job = await _create(session, tree, replace(new, spec=spec))
+                session.add_all([await given_file(self._artifacts, job, name, file) for name, file in files.items()])
+        except BaseException:
+            if job is not None:
+                await self._artifacts.delete_job(job.id)
+            raise
 
     async def _give_up(self, tree_id: UUID, why: str) -> None:
         async with self._database.transaction() as session:
@@ -131,7 +166,7 @@ async def _new(listening: Subscription, seconds: float) -> list[News]:
         return []
 
 
-async def _create(session: AsyncSession, tree: Job, new: NewChild) -> None:
+async def _create(session: AsyncSession, tree: Job, new: NewChild) -> Job:
     """Queue a child. Its stage is unique within the tree: nothing can make it twice."""
     frame = JobFrame(**{field: getattr(tree, field) for field in JobFrame.model_fields})
     job = new_job(new.kind, frame, new.spec, new.source)
@@ -142,6 +177,7 @@ async def _create(session: AsyncSession, tree: Job, new: NewChild) -> None:
     await session.flush()
     await announce_queued(session, job)
     await append(session, tree, "child", _event(new.stage, job.id, new.kind, Status.QUEUED, None))
+    return job
 
 
 async def _tell(session: AsyncSession, tree: Job, children: Children) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from api.schemas.jobs import JobKind
-from api.trees import study
+from api.trees import committee, study
 from api.trees.steps import Child, Children, Step
 
 Spec = Mapping[str, Any]
@@ -27,4 +27,5 @@ class Protocol:
 
 PROTOCOLS: Final[dict[JobKind, Protocol]] = {
     JobKind.STUDY: Protocol(study.next_step, study.worth_retrying, study.planned, study.at_once),
+    JobKind.COMMITTEE: Protocol(committee.next_step, committee.worth_retrying, committee.planned, committee.at_once),
 }

@@ -59,7 +59,11 @@ async def _genotypes(session: AsyncSession, searches: list[UUID]) -> dict[UUID, 
 
 
 async def _seconds(session: AsyncSession, tree_id: UUID) -> dict[UUID, float]:
-    """From claim to end, of all attempts: what was lost on the way has been computed, too."""
-    ran = func.sum(extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at)).label("ran")
-    query = select(Attempt.job_id, ran).join(Job, Job.id == Attempt.job_id).where(Job.parent_id == tree_id)
-    return {row.job_id: float(row.ran) for row in await session.execute(query.group_by(Attempt.job_id))}
+    """From claim to end, of all attempts, times their GPUs: what was lost on the way has been computed, too."""
+    ran = func.sum(extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at))
+    query = (
+        select(Attempt.job_id, (ran * Job.gpus).label("ran"))
+        .join(Job, Job.id == Attempt.job_id)
+        .where(Job.parent_id == tree_id)
+    )
+    return {row.job_id: float(row.ran) for row in await session.execute(query.group_by(Attempt.job_id, Job.gpus))}

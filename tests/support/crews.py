@@ -25,6 +25,24 @@ STUDY: dict[str, Any] = {
     "final": {"epochs": 1, "seed": 10},
     "final_runs": 2,
 }
+COMMITTEE: dict[str, Any] = {
+    "search": {"dataset": "digits", "epochs": 1},
+    "evaluation": {"epochs": 1, "seed": 10},
+    "ensemble": {"combine": "sum", "select": {"best": 2}},
+}
+_FIGURES = {"test": {"accuracy": 96.0}, "validation": {"accuracy": 97.0}}
+_TOGETHER: dict[str, Any] = {
+    "test": {"part": "test", "count": 180, "of": 360},
+    "validation": {"part": "test", "count": 180, "of": 360},
+    "committee": _FIGURES,
+    "plain": _FIGURES,
+    "gain": 0.5,
+    "disagreement": None,
+    "selection": None,
+    "curve": None,
+    "classes": None,
+    "vocabulary": None,
+}
 
 
 def cell_of(genotype: dict[str, Any]) -> str:
@@ -45,11 +63,15 @@ class Crew:
     def study(self, **fields: Any) -> JobOut:
         return self.dartboard.submit("study", {**STUDY, "pool": self.pool, **fields})
 
+    def committee(self, **fields: Any) -> JobOut:
+        return self.dartboard.submit("committee", {**COMMITTEE, "pool": self.pool, **fields})
+
     def leave(self) -> None:
         """End what is left."""
-        for job in self.dartboard.jobs(kind="study"):
-            if not job.status.ended and job.pool == self.pool:
-                self.dartboard.cancel(job.id)
+        for kind in ("study", "committee"):
+            for job in self.dartboard.jobs(kind=kind):
+                if not job.status.ended and job.pool == self.pool:
+                    self.dartboard.cancel(job.id)
 
     def until(self, ready: Callable[[], Any], seconds: float = 15.0) -> Any:
         """What `ready` gives once it gives something: for what has no stream of its own."""
@@ -115,5 +137,9 @@ class Running:
             genotype = to_json(KNOWN[CELLS[spec["seed"] % len(CELLS)]])
             alphas = {"normal": [[0.5]], "reduce": [[0.5]]}
             return {"metrics": {"validation_accuracy": 50.0}, "genotype": genotype, "alphas": alphas}
+        if self.job.kind is JobKind.ENSEMBLE:
+            member = {"epoch": 1, "chosen": True, "weight": 1.0, **_FIGURES}
+            result = {**_TOGETHER, "members": [member for _ in spec["members"]]}
+            return {"metrics": {"test_accuracy": 96.0}, "result": result}
         accuracy = VALIDATION[cell_of(spec["genotype"])]
         return {"metrics": {"validation_accuracy": accuracy, "test_accuracy": 80.0 + spec["seed"]}}

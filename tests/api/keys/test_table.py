@@ -72,6 +72,7 @@ class Things:
             "scores": self._score,
             "ensembles": self._ensemble,
             "studies": self._study,
+            "committees": self._committee,
             "checkpoints": self._checkpoint,
             "datasets": self._dataset,
             "genotypes": self._genotype,
@@ -98,6 +99,9 @@ class Things:
     def _ensemble(self) -> str:
         members = [{"checkpoint_id": self._checkpoint()}, {"checkpoint_id": self._checkpoint()}]
         return self._made("/ensembles", {"members": members, "pool": "nobody"})
+
+    def _committee(self) -> str:
+        return self._made("/committees", {"search": {"dataset": "digits"}, "pool": "nobody"})
 
     def _checkpoint(self) -> str:
         answer = self._http.post("/checkpoints", files={"file": ("my.pt", ours())})

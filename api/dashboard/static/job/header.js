@@ -1,7 +1,7 @@
 import { el, fill, notice, text } from "../lib/dom.js";
 import { capital, clock, duration, metric, shortId, words } from "../lib/format.js";
 import { post, send, wordsFor } from "../lib/http.js";
-import { allowed, bestOf, ENDED, share, title } from "../lib/jobs.js";
+import { allowed, bestOf, ENDED, isTree, share, title } from "../lib/jobs.js";
 
 const VERBS = { pause: "Pause", resume: "Resume", retry: "Retry", cancel: "Cancel" };
 
@@ -14,6 +14,7 @@ export class Header {
     this.title = el("h1", { tabindex: "-1" });
     this.status = el("span");
     this.reason = el("span", { class: "muted" });
+    this.parent = el("a", { href: `#/jobs/${state.job.parent}`, hidden: !state.job.parent }, state.job.stage ?? "");
     this.bar = el("progress", { max: 1, "aria-label": "progress" });
     this.figures = el("dl", { class: "figures" });
     this.error = el("section", { class: "panel error-panel stack", hidden: true });
@@ -30,13 +31,13 @@ export class Header {
       el(
         "div",
         { class: "head" },
-        el("div", {}, this.title, el("p", { class: "row" }, this.status, this.reason)),
+        el("div", {}, this.title, el("p", { class: "row" }, this.status, this.reason, this.parent)),
         el(
           "div",
           { class: "row" },
           ...this.buttons,
           kind === "search" ? this.train : null,
-          kind === "ensemble" ? null : el("a", { class: "button", href: `#/new?from=${id}` }, "Clone and edit"),
+          kind === "ensemble" || isTree(state.job) ? null : el("a", { class: "button", href: `#/new?from=${id}` }, "Clone and edit"),
           this.remove,
         ),
       ),
@@ -63,12 +64,12 @@ export class Header {
   facts(job) {
     const at = job.progress;
     const epochs = job.spec.epochs ?? 1;
-    const facts = [["Epoch", at ? `${at.epoch} of ${at.epochs}` : `– of ${epochs}`]];
+    const facts = [[isTree(job) ? "Children ended" : "Epoch", at ? `${at.epoch} of ${at.epochs}` : `– of ${epochs}`]];
     if (at?.steps && job.status === "running") facts.push(["Step", `${at.step} of ${at.steps}`]);
     if (job.status === "running") facts.push(["Left", duration(at?.eta_seconds)]);
     const best = bestOf(job);
     if (best) facts.push([`Best ${words(best.name)}`, `${metric(best.name, best.value)} (${best.epoch})`]);
-    for (const name of ["train_loss", "test_loss"]) {
+    for (const name of ["train_loss", "test_loss", "test_accuracy_mean", "test_accuracy_std", "test_perplexity_mean"]) {
       if (job.metrics && name in job.metrics) facts.push([capital(words(name)), metric(name, job.metrics[name])]);
     }
     if (job.started_at) {

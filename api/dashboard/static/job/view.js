@@ -1,7 +1,7 @@
 import { startAfter } from "../lib/charts.js";
 import { batched, el, fill, say } from "../lib/dom.js";
 import { get } from "../lib/http.js";
-import { apply, title } from "../lib/jobs.js";
+import { apply, isTree, title } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
 import { Alphas } from "./alphas.js";
 import { Attempts } from "./attempts.js";
@@ -12,8 +12,10 @@ import { Curves } from "./curves.js";
 import { Decided } from "./decided.js";
 import { Header } from "./header.js";
 import { Logs } from "./logs.js";
+import { Outcome } from "./outcome.js";
 import { Result } from "./result.js";
 import { Spec } from "./spec.js";
+import { Tree } from "./tree.js";
 
 /**
  * One job, live. What is stored is read once; from there on events alone change it, each behind the last one seen.
@@ -36,26 +38,30 @@ export async function jobView(main, { parts: [, id] }, signal) {
   };
 
   const search = job.kind === "search";
+  const tree = isTree(job) ? new Tree(state, signal) : null;
   const header = new Header(state, signal, { changed: replaced, follow: live });
   const cell = search ? new Cell(state, signal, look) : null;
   if (cell && job.metrics) startAfter(cell.shown);
   const measured = { score: Result, ensemble: Committee }[job.kind];
-  const curves = measured ? null : new Curves(signal, look);
+  const curves = tree || measured ? null : new Curves(signal, look);
   const decided = search ? new Decided(signal, look) : null;
   const alphas = search ? new Alphas(state, signal, look) : null;
   const result = measured ? new measured() : null;
   const checkpoints = job.kind === "evaluation" ? new Checkpoints(state, signal) : null;
-  const attempts = new Attempts(state, signal);
-  sections.push(...[header, cell, curves, decided, alphas, result, checkpoints, attempts, new Logs(), new Spec()].filter(Boolean));
+  const outcome = tree ? new Outcome() : null;
+  const attempts = tree ? null : new Attempts(state, signal);
+  const logs = tree ? null : new Logs();
+  const all = [header, cell, curves, decided, alphas, outcome, tree, result, checkpoints, attempts, logs, new Spec()];
+  sections.push(...all.filter(Boolean));
   fill(main, el("div", { class: "stack" }, ...sections.map(({ node }) => node)));
   paint();
 
-  const [{ items: epochs }, { items: logs }] = await Promise.all([
+  const [{ items: epochs }, { items: lines }] = await Promise.all([
     get(`${base}/epochs`, { signal }),
     get(`${base}/logs?tail=500`, { signal }),
   ]);
   epochs.forEach(add);
-  state.logs = logs;
+  state.logs = lines;
   paint();
   live();
 
@@ -82,6 +88,7 @@ export async function jobView(main, { parts: [, id] }, signal) {
       refresh();
     }
     if (kind === "checkpoint") checkpoints?.refresh();
+    if (kind === "child") tree?.take(data);
     paint();
     return true;
   }
@@ -97,7 +104,7 @@ export async function jobView(main, { parts: [, id] }, signal) {
   async function refresh() {
     try {
       replaced(await get(base, { signal }));
-      attempts.refresh();
+      attempts?.refresh();
       checkpoints?.refresh();
     } catch {
       // Away: the stream comes back, and its next event asks again.

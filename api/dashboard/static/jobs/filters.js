@@ -1,6 +1,6 @@
 import { el, field } from "../lib/dom.js";
 
-const KINDS = ["search", "evaluation", "score", "ensemble"];
+const KINDS = ["search", "evaluation", "score", "ensemble", "study", "committee"];
 const STATUSES = ["queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled"];
 
 /** The row of filters. onChange(name, value); what the service filters by waits until it has been typed out. */

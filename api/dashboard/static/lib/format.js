@@ -34,7 +34,7 @@ export function whole(count) {
 /** A metric with its unit: accuracies are percent, losses nats. */
 export function metric(name, value) {
   if (value === null || value === undefined) return "–";
-  if (name.endsWith("_accuracy") || name.endsWith("_top5") || name.endsWith("_calibration_error")) return `${value.toFixed(2)} %`;
+  if (/_(accuracy|top5|calibration_error)(_mean|_std)?$/.test(name)) return `${value.toFixed(2)} %`;
   if (name.endsWith("_loss")) return value.toFixed(4);
   if (name.endsWith("_perplexity")) return value.toFixed(2);
   return Number.isInteger(value) ? String(value) : value.toPrecision(4);

@@ -10,6 +10,11 @@ const ALLOWED = {
   retry: new Set(["failed", "cancelled"]),
 };
 
+/** Whether it is made of other jobs, which its tree shows. */
+export function isTree(job) {
+  return "children" in job.links;
+}
+
 export function allowed(verb, job) {
   return ALLOWED[verb].has(job.status);
 }

@@ -1,6 +1,6 @@
 import { get } from "./http.js";
 
-const KINDS = ["ready", "status", "step", "epoch", "log", "checkpoint", "end"];
+const KINDS = ["ready", "status", "step", "epoch", "log", "checkpoint", "child", "end"];
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
 // A browser has six connections to a host for all its tabs: one that nobody looks at gives its own back.

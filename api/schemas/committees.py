@@ -1,0 +1,100 @@
+"""Committees on the wire: searches in several spaces, their cells trained, and an ensemble of them, as one job."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
+
+from api.schemas.ensembles import Ensembling
+from api.schemas.jobs import JobFrame
+from api.schemas.studies import (
+    PartialRetraining,
+    PartialSearch,
+    RnnPartialRetraining,
+    RnnPartialSearch,
+    Seeds,
+    family_by_search,
+)
+from darts_core.configs.ensemble import MOST_MEMBERS
+from darts_core.primitives import CnnSpace, Family, RnnSpace
+
+
+class _Committee(JobFrame):
+    """What both families' committees say. The frame is handed on to every child."""
+
+    seeds: Seeds = Field([0], description="of the searches in each space")
+    ensemble: Ensembling = Field(default_factory=Ensembling, description="how the members answer together")
+    enough: int | None = Field(
+        None, ge=2, description="members that have to come through; half of them, and two, unless given"
+    )
+
+    @property
+    def names(self) -> list[str]:
+        """The spaces."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds: each seed can be named once")
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("spaces: each space can be named once")
+        members = len(self.names) * len(self.seeds)
+        if not 2 <= members <= MOST_MEMBERS:
+            raise ValueError(f"spaces times seeds are {members} members; from 2 to {MOST_MEMBERS} are possible")
+        if self.enough is not None and self.enough > members:
+            raise ValueError(f"enough: {self.enough} cannot come through, there are {members}")
+        return self
+
+
+class CommitteeCreate(_Committee):
+    """Ask for a committee of convolutional cells."""
+
+    family: Literal["cnn"] = "cnn"
+    spaces: list[CnnSpace] = Field(["space1", "space2", "space3"], min_length=1)
+    search: PartialSearch
+    evaluation: PartialRetraining = Field(default_factory=PartialRetraining)
+
+    @property
+    def names(self) -> list[str]:
+        """The spaces."""
+        return list(self.spaces)
+
+
+class RnnCommitteeCreate(_Committee):
+    """Ask for a committee of language models."""
+
+    family: Literal["rnn"]
+    spaces: list[RnnSpace] = Field(["rnn", "rnn_space1"], min_length=1)
+    search: RnnPartialSearch
+    evaluation: RnnPartialRetraining = Field(default_factory=RnnPartialRetraining)
+
+    @property
+    def names(self) -> list[str]:
+        """The spaces."""
+        return list(self.spaces)
+
+
+AnyCommitteeCreate = Annotated[
+    Annotated[CommitteeCreate, Tag("cnn")] | Annotated[RnnCommitteeCreate, Tag("rnn")], Discriminator(family_by_search)
+]
+
+
+class CommitteePoint(BaseModel):
+    """One space. search: without its seed. evaluation: without its genotype."""
+
+    values: dict[str, Any]
+    search: dict[str, Any]
+    evaluation: dict[str, Any]
+
+
+class CommitteeSpec(BaseModel):
+    """A committee with every value of every training filled in. ensemble: as its body says."""
+
+    family: Family
+    dataset: str
+    seeds: list[int]
+    enough: int
+    points: list[CommitteePoint]
+    ensemble: dict[str, Any]

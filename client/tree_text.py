@@ -1,0 +1,74 @@
+"""What a study or a committee found, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from api.schemas.jobs import JobKind, JobOut
+
+
+def tables(job: JobOut) -> Iterator[RenderableType]:
+    """Of a job that has succeeded."""
+    result = job.result or {}
+    if job.kind is JobKind.STUDY:
+        for point in result["points"]:
+            yield _candidates(point)
+            yield _choice(point)
+    else:
+        yield _members(result)
+        yield f"curl -OJ $DARTBOARD_URL{result['ensemble']}/checkpoint"
+    yield f"{result['compute_seconds']:.0f} s of computing in all"
+
+
+def _candidates(point: dict[str, Any]) -> Table:
+    measure = point["chosen_by"]
+    table = Table(title=_title(point), title_justify="left")
+    for head in ("seed", measure.replace("_", " "), "", "search", "short retraining"):
+        table.add_column(head)
+    for row in point["candidates"]:
+        note = "chosen" if row["chosen"] else row["failure"] or ""
+        table.add_row(str(row["seed"]), _number(row[measure]), note, _id(row["search"]), _id(row["short_retrain"]))
+    return table
+
+
+def _choice(point: dict[str, Any]) -> str:
+    if point["failure"] is not None:
+        return f"failed: {point['failure']}"
+    final = point["final"]
+    spread = "" if final["std"] is None else f" ± {final['std']:.2f}"
+    figure = f"{final['metric'].replace('_', ' ')} {_number(final['mean'])}{spread} over {final['n']} runs"
+    return f"seed {point['chosen']['seed']}: {point['chosen']['why']}\n{figure}"
+
+
+def _members(result: dict[str, Any]) -> Table:
+    table = Table(title="members and committee", title_justify="left")
+    shared = [row["metrics"] for row in result["members"] if row["metrics"]]
+    shown = ("validation_accuracy", "test_accuracy", "validation_perplexity", "test_perplexity")
+    names = [n for n in shown if any(n in metrics for metrics in shared)]
+    for head in ("space", "seed", *(n.replace("_", " ") for n in names), "evaluation"):
+        table.add_column(head)
+    for row in result["members"]:
+        figures = [_number((row["metrics"] or {}).get(name)) for name in names]
+        table.add_row(row["space"], str(row["seed"]), *figures, row["failure"] or _id(row["evaluation"]))
+    table.add_section()
+    for title, key in (("together", "committee"), ("all, plain", "plain")):
+        test = result[key]["test"]
+        table.add_row(title, "", ", ".join(f"{name} {_number(value)}" for name, value in test.items()))
+    return table
+
+
+def _title(point: dict[str, Any]) -> str:
+    values = [f"{name} {value}" for name, value in point["values"].items()]
+    return ", ".join([point["dataset"], *values] if "dataset" not in point["values"] else values)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _id(link: str | None) -> str:
+    return "–" if link is None else link.rpartition("/")[2]
