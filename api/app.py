@@ -32,6 +32,7 @@ from api.jobs.waker import Waker
 from api.jobs.workers import WorkerService
 from api.keys.audit import AuditLog
 from api.keys.guard import Guard
+from api.keys.retention import AuditRetention
 from api.keys.service import KeyService
 from api.keys.sessions import SessionService
 from api.limits import BodyLimit
@@ -137,7 +138,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.keys, state.audit = KeyService(database), AuditLog(database)
     state.sessions = SessionService(database, settings.session_seconds)
     state.attempts = AttemptService(database, artifacts, waker, fence)
-    tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker, trees)]
+    retention = AuditRetention(database, settings.audit_days)
+    tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker, trees, retention)]
     try:
         yield
     finally:

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     # Always so where the service listens beyond loopback; on loopback for whoever puts a proxy in front of it.
     require_keys: bool = False
     session_seconds: float = Field(12 * 3600.0, gt=0)
+    # How long entries of the audit log are kept; 0 keeps them for ever.
+    audit_days: int = Field(365, ge=0, le=36_500)
     # What a key may use that has no limits of its own.
     limit_queued_jobs: int = Field(1000, ge=0, lt=2**31)
     limit_upload_bytes_per_day: int = Field(200 * 2**30, ge=0, lt=2**63)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+import asyncio
+import time
+from uuid import UUID, uuid4
 
 import httpx
+import psycopg
+import pytest
+
+from api.database import Database
+from api.keys.retention import AuditRetention
 
 from .conftest import Guarded, Person, submitted
+from .test_keys import plain
 
 
 def test_a_change_is_noted_with_its_key_its_job_and_its_answer(guarded: Guarded, admin: httpx.Client) -> None:
@@ -64,3 +72,34 @@ def test_an_odd_path_is_noted_as_it_was_sent(guarded: Guarded, admin: httpx.Clie
     [entry] = admin.get("/audit", params={"key": str(made.id)}).json()["items"]
     assert entry["path"] == "/datasets/%00%ff"
     assert entry["status"] in (404, 422)
+
+
+def _written(guarded: Guarded, days_ago: float, count: int, owner: str) -> None:
+    milliseconds = int((time.time() - days_ago * 86_400) * 1000)
+    with psycopg.connect(plain(guarded.database_url)) as connection, connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into audit (id, method, path, status, owner, role) values (%s, 'POST', '/x', 201, %s, 'user')",
+            [(UUID(int=(milliseconds << 80) + uuid4().int % 2**80), owner) for _ in range(count)],
+        )
+
+
+@pytest.mark.parametrize(("days", "left"), [(30, 2), (0, 1503)])
+def test_entries_older_than_the_days_that_are_kept_go_however_many(
+    guarded: Guarded, admin: httpx.Client, days: int, left: int
+) -> None:
+    owner = f"owner-{uuid4().hex[:8]}"
+    _written(guarded, 31, 1501, owner)
+    _written(guarded, 29, 2, owner)
+
+    async def swept() -> int:
+        database = Database(guarded.database_url)
+        try:
+            return await AuditRetention(database, days).sweep()
+        finally:
+            await database.close()
+
+    deleted = asyncio.run(swept())
+    with psycopg.connect(plain(guarded.database_url)) as connection:
+        row = connection.execute("select count(*) from audit where owner = %s", (owner,)).fetchone()
+    assert row == (left,)
+    assert (deleted >= 1501) is (days > 0)
