@@ -16,11 +16,9 @@ from api.jobs.early import last_epoch
 from api.models import Attempt, Epoch, Job, Worker
 from api.problems import not_found
 from api.schemas.jobs import JobKind, Status
-from darts_core.data.catalogue import BUILT_IN
+from api.shapes import shape_of_job
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import AnyGenotype, family_of, parse, signs
-from darts_core.layout import stem_for
-from darts_core.profile import LanguageShape, Shape, language_shape_for, shape_for
 
 
 class Gatherer:
@@ -38,7 +36,10 @@ class Gatherer:
                     raise not_found("job", job_id)
             read = [(found[i], await _epochs(session, found[i]), await _runs(session, found[i])) for i in ids]
             genotypes = [await _genotype(session, job) for job, _, _ in read]
-        shapes = [await self.shape(job) for job, _, _ in read]
+        shapes = [
+            None if genotype is None else await shape_of_job(job, self._datasets)
+            for (job, _, _), genotype in zip(read, genotypes, strict=True)
+        ]
         return [
             Side(
                 id=job.id,
@@ -58,25 +59,6 @@ class Gatherer:
             )
             for (job, epochs, runs), genotype, shape in zip(read, genotypes, shapes, strict=True)
         ]
-
-    async def shape(self, job: Job) -> Shape | LanguageShape | None:
-        """The network that a job's cell is reckoned up in: an evaluation's own, of a search the one that its data set's
-        preset would train. None for data whose size only a worker knows.
-        """
-        spec, own = job.spec, job.kind == JobKind.EVALUATION
-        if family_of(spec) == "rnn":
-            language = language_shape_for(spec["dataset"], await self._datasets.text_info_of_spec(spec))
-            if language is None or not own:
-                return language
-            return LanguageShape(spec["hidden_size"], language.words)
-        info = await self._datasets.info_of_spec(spec)
-        if not own:
-            return shape_for(spec["dataset"], info)
-        info = info or BUILT_IN.get(spec["dataset"])
-        if info is None:
-            return None
-        stem = spec.get("stem") or stem_for(info.side)
-        return Shape(spec["channels"], spec["layers"], info.classes, info.side, info.channels, stem=stem)
 
 
 async def _epochs(session: AsyncSession, job: Job) -> dict[int, dict[str, float]]:

@@ -14,10 +14,10 @@ from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.genotypes import AnyGenotypeOut
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.searches import AnyAlphasOut, AnySearchCreate, RnnSearchCreate, alphas_out
+from api.shapes import shape_of_job
 from api.views import job_out
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.genotypes import family_of, parse
-from darts_core.profile import LanguageShape, Shape, language_shape_for, shape_for
 
 router = job_router(JobKind.SEARCH)
 AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest unless given")]
@@ -60,17 +60,10 @@ async def get_genotype(
     if wanted == "svg":
         return await pictures.epoch(job, found)
     assert found.genotype is not None
-    family = family_of(job.spec)
-    if family == "rnn":
-        shape: Shape | LanguageShape | None = language_shape_for(
-            job.spec["dataset"], await datasets.text_info_of_spec(job.spec)
-        )
-    else:
-        shape = shape_for(job.spec["dataset"], await datasets.info_of_spec(job.spec))
     return genotype_answer(
-        parse(found.genotype, family),
+        parse(found.genotype, family_of(job.spec)),
         wanted,
-        shape=shape,
+        shape=await shape_of_job(job, datasets),
         epoch=found.epoch,
         primitives=job.spec["primitives"],
     )

@@ -29,8 +29,8 @@ class ComparedJob(BaseModel):
     name: str | None
     status: Status
     status_reason: str | None
-    family: str
-    dataset: str
+    family: str | None
+    dataset: str | None
     seed: int | None
     epochs: int = Field(description="that have ended")
     planned_epochs: int | None = Field(description="with which the job is done")
