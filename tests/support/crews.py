@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from rich.console import Console
+
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.worker import Claim, EpochReport, Fail, Finish
 from client.sdk import Dartboard
+from client.tree_text import tables
 from client.worker_api import AttemptApi, WorkerApi
 from darts_core.genotypes import KNOWN, to_json
 
@@ -47,6 +51,15 @@ _TOGETHER: dict[str, Any] = {
 
 def cell_of(genotype: dict[str, Any]) -> str:
     return next(name for name in CELLS if to_json(KNOWN[name]) == genotype)
+
+
+def printed(job: JobOut) -> str:
+    """What the command shows of an ended tree."""
+    console = Console(file=StringIO(), width=200)
+    for shown in tables(job):
+        console.print(shown)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
 
 
 @dataclass

@@ -12,7 +12,7 @@ from api.trees.committee import next_step, planned
 from api.trees.steps import Step
 
 from .test_study_protocol import World
-from crews import COMMITTEE, Crew
+from crews import COMMITTEE, Crew, printed
 
 SPACES = ["space1", "space2", "space3"]
 
@@ -94,6 +94,14 @@ def test_a_committee_goes_from_searches_to_its_figures(crew: Crew) -> None:
     assert [row["space"] for row in ended.result["members"]] == SPACES
     assert ended.metrics is not None
     assert ended.metrics["test_accuracy"] == 96.0
+
+
+def test_the_command_shows_the_members_and_where_the_committee_is(crew: Crew) -> None:
+    ended = crew.work_until_ended(crew.committee())
+    shown = printed(ended)
+    assert all(space in shown for space in SPACES)
+    assert "accuracy 96.00" in shown
+    assert f"{crew.children(ended)['ensemble'].links['self']}/checkpoint" in shown
 
 
 def test_the_ensemble_is_given_its_members_files_and_the_spec_of_an_ordinary_one(crew: Crew) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from client.sdk import Dartboard
 
-from crews import STUDY, Crew
+from crews import STUDY, Crew, printed
 
 
 def test_a_study_answers_201_with_the_specs_of_all_children_filled_in(http: httpx.Client, pool: str) -> None:
@@ -82,6 +82,13 @@ def test_a_studys_stream_tells_how_each_child_stands(crew: Crew) -> None:
         assert of_stage[0] == "queued"
         assert of_stage[-1] == "succeeded"
         assert len(of_stage) == len(set(of_stage))
+
+
+def test_the_command_shows_the_candidates_the_choice_and_the_test_figure(crew: Crew) -> None:
+    shown = printed(crew.work_until_ended(crew.study()))
+    assert "chosen" in shown
+    assert "seed 1: the highest validation accuracy of 2 candidates: 95.00 %" in shown
+    assert "test accuracy 90.50 ± 0.71 over 2 runs" in shown
 
 
 def test_a_studys_progress_counts_ended_children(crew: Crew) -> None:
