@@ -108,6 +108,8 @@ def _genotype(text: str | dict[str, Any] | None, family: Family, name: str) -> A
 
 
 def _ours(value: dict[str, Any], name: str) -> Examined:
+    if value.get("kind") == "ensemble":
+        raise CheckpointError(f"{name} is a whole ensemble: upload the checkpoints of its members, each by itself")
     spec, weights = value.get("spec"), value.get("weights")
     family: Family = family_of(spec) if isinstance(spec, dict) else "cnn"
     told = "vocabulary" if family == "rnn" else "classes"

@@ -219,6 +219,11 @@ def test_an_ensembles_own_files_are_no_checkpoints_to_score(bench: Any, http: ht
     assert (answer.status_code, "is a file of the ensemble" in answer.json()["detail"]) == (409, True)
 
 
+def test_an_ensembles_file_is_refused_as_an_upload_with_the_way_out(http: httpx.Client) -> None:
+    answer = http.post("/checkpoints", files={"file": ("all.pt", ours(kind="ensemble"))})
+    assert (answer.status_code, "all.pt is a whole ensemble: upload" in answer.json()["detail"]) == (422, True)
+
+
 @pytest.mark.parametrize(
     ("bad", "status", "says"),
     [
