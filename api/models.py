@@ -111,6 +111,8 @@ class Attempt(Base):
     __tablename__ = "attempts"
     __table_args__ = (
         UniqueConstraint("job_id", "number"),
+        # A claim that comes again finds by it what it got.
+        UniqueConstraint("token_hash"),
         # As many as workers are busy. Without the lease in it: each heartbeat would write to the index, too.
         Index("ix_attempts_running", "worker", postgresql_where=text("status = 'running'")),
     )

@@ -48,12 +48,15 @@ _DOWNLOADS = 3  # of a checkpoint that keeps arriving damaged
 _THREADS = torch.get_num_threads()
 
 
-def claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
+def claim_and_run(api: WorkerApi, settings: WorkerSettings, token: str) -> bool:
     """Claim one job and see it through. Whether to claim another one now. Raises WorkerApiError from the claim.
+
+    token: a new secret; the same one to claim again where no answer came.
 
     False when no queued job fits, and when the disk is full: the next job would fare no better here.
     """
-    claimed = api.claim(Claim(worker=settings.worker_name, pool=settings.pool, gpus=settings.gpus, threads=_THREADS))
+    who = {"worker": settings.worker_name, "pool": settings.pool, "gpus": settings.gpus}
+    claimed = api.claim(Claim(**who, threads=_THREADS, token=token))
     if claimed is None:
         return False
     attempt = Attempt(claimed, api.attempt(str(claimed.attempt_id), claimed.token), settings)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from typing import Any
 
 import structlog
 from celery.signals import worker_process_init
 
-from client.worker_api import UnreachableError, WorkerApi, WorkerApiError
+from client.worker_api import SupersededError, UnreachableError, WorkerApi, WorkerApiError
 from worker.app import app
 from worker.lifeline import is_orphan
 from worker.logs import configure
@@ -38,9 +39,12 @@ def _claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
     from worker.attempt import claim_and_run
 
     pause, deadline = _FIRST_PAUSE, time.monotonic() + _PATIENCE_SECONDS
+    token = secrets.token_urlsafe(32)
     while True:
         try:
-            return claim_and_run(api, settings)
+            return claim_and_run(api, settings, token)
+        except SupersededError:  # its answer was lost, and the job has gone on meanwhile
+            return True
         except UnreachableError as error:
             if time.monotonic() > deadline or settings.drain_flag.exists():
                 raise

@@ -8,15 +8,18 @@ from datetime import timedelta
 
 import structlog
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts
 from api.database import Database
 from api.jobs.conditions import QUEUED
 from api.jobs.life import move
-from api.jobs.rows import checkpoints_of, partials_of
+from api.jobs.rows import checkpoints_of, lock_job, partials_of
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Job
+from api.problems import conflict
 from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import Claim, Claimed, Input, Resume
 
@@ -27,49 +30,30 @@ class ClaimService:
     """Hands jobs to workers."""
 
     def __init__(self, database: Database, artifacts: Artifacts, waker: Waker, lease_seconds: float) -> None:
-        self._database, self._artifacts, self._waker, self._lease = database, artifacts, waker, lease_seconds
+        self._database, self._artifacts, self._waker = database, artifacts, waker
+        self._lease = timedelta(seconds=lease_seconds)
 
     async def claim(self, claim: Claim) -> Claimed | None:
         """The job to do now, or None when no queued job fits this worker.
 
-        A locked row is somebody else's claim in progress: it is skipped, not waited for.
+        With the token of an earlier claim, what that one got: a lost answer costs no lease. 409 when that is over.
         """
         self._waker.claimed(claim.pool, claim.gpus)
-        token = secrets.token_urlsafe(32)
-        async with self._database.transaction() as session:
-            job = await session.scalar(
-                select(Job)
-                .where(QUEUED, Job.pool == claim.pool, Job.gpus == claim.gpus)
-                .order_by(Job.priority.desc(), Job.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-            if job is None:
-                return None
-            job.attempt += 1
-            job.worker = claim.worker
-            # The spec's thread count, or the first attempt's, holds for all: sums depend on it.
-            job.threads = job.threads or job.spec.get("threads") or claim.threads
-            attempt = Attempt(
-                id=uuid7(),
-                job_id=job.id,
-                number=job.attempt,
-                worker=claim.worker,
-                token_hash=hash_of(token),
-                status="running",
-                last_report=0,
-                lease_expires_at=func.now() + timedelta(seconds=self._lease),
-            )
-            session.add(attempt)
-            await move(session, job, Status.RUNNING, f"attempt {job.attempt} on {claim.worker}")
-            checkpoints = await checkpoints_of(session, job)
-            partials = await partials_of(session, job)
+        token = claim.token or secrets.token_urlsafe(32)
+        try:
+            taken = await self._take(claim, token)
+        except IntegrityError:  # the same claim came twice at the same moment, and the other one won
+            taken = await self._take(claim, token)
+        if taken is None:
+            return None
+        job, attempt, checkpoints, partials = taken
         try:
             await self._artifacts.keep_only(
                 job.id, [c.key for c in checkpoints + partials], before_attempt=attempt.number
             )
         except OSError as error:  # the claim stands: tidying up can wait for the next one
             _log.warning("leftovers_not_removed", job=str(job.id), error=str(error))
+        assert job.threads is not None
         return Claimed(
             job_id=job.id,
             kind=JobKind(job.kind),
@@ -78,11 +62,62 @@ class ClaimService:
             attempt_id=attempt.id,
             attempt=attempt.number,
             token=token,
-            lease_seconds=self._lease,
+            lease_seconds=self._lease.total_seconds(),
             threads=job.threads,
             resume=_resume_from(checkpoints, partials),
             inputs=[_input(c) for c in checkpoints if c.epoch == 0],
         )
+
+    async def _take(self, claim: Claim, token: str) -> tuple[Job, Attempt, list[Checkpoint], list[Checkpoint]] | None:
+        async with self._database.transaction() as session:
+            taken = await self._again(session, claim) or await self._next(session, claim, token)
+            if taken is None:
+                return None
+            job, attempt = taken
+            return job, attempt, await checkpoints_of(session, job), await partials_of(session, job)
+
+    async def _again(self, session: AsyncSession, claim: Claim) -> tuple[Job, Attempt] | None:
+        """What this very claim got before."""
+        if claim.token is None:
+            return None
+        known = await session.scalar(select(Attempt).where(Attempt.token_hash == hash_of(claim.token)))
+        if known is None:
+            return None
+        job = await lock_job(session, known.job_id)
+        await session.refresh(known)
+        if job is None or known.status != "running" or known.worker != claim.worker:
+            raise conflict(f"attempt {known.number} of this token is over ({known.status}): claim with a new one")
+        known.lease_expires_at = func.now() + self._lease
+        return job, known
+
+    async def _next(self, session: AsyncSession, claim: Claim, token: str) -> tuple[Job, Attempt] | None:
+        """The first job that fits. A locked row is somebody else's claim in progress: it is skipped, not waited for."""
+        job = await session.scalar(
+            select(Job)
+            .where(QUEUED, Job.pool == claim.pool, Job.gpus == claim.gpus)
+            .order_by(Job.priority.desc(), Job.id)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        if job is None:
+            return None
+        job.attempt += 1
+        job.worker = claim.worker
+        # The spec's thread count, or the first attempt's, holds for all: sums depend on it.
+        job.threads = job.threads or job.spec.get("threads") or claim.threads
+        attempt = Attempt(
+            id=uuid7(),
+            job_id=job.id,
+            number=job.attempt,
+            worker=claim.worker,
+            token_hash=hash_of(token),
+            status="running",
+            last_report=0,
+            lease_expires_at=func.now() + self._lease,
+        )
+        session.add(attempt)
+        await move(session, job, Status.RUNNING, f"attempt {job.attempt} on {claim.worker}")
+        return job, attempt
 
 
 def hash_of(token: str) -> str:

@@ -39,9 +39,13 @@ async def note_presence(body: Presence, workers: Workers) -> None:
     await workers.note(body)
 
 
-@router.post("/claim", response_model=Claimed, responses={204: {"description": "no queued job fits this worker"}})
+@router.post(
+    "/claim",
+    response_model=Claimed,
+    responses={204: {"description": "no queued job fits this worker"}, **_FENCED},
+)
 async def claim_job(body: Claim, claims: Claims) -> Claimed | Response:
-    """Get the most urgent queued job that fits, with a lease on it."""
+    """Get the most urgent queued job that fits, with a lease on it. 409: what the same token got before is over."""
     return await claims.claim(body) or Response(status_code=204)
 
 

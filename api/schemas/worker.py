@@ -19,6 +19,7 @@ MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")
 StoredGenotype = Annotated[dict[str, Any], AfterValidator(lambda v: to_json(parse(v, family_of(v))))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+AttemptToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{32,100}$")]
 ReportNumber = Annotated[
     int, Field(ge=1, lt=2**63, description="counts the attempt's reports; a repeated one changes nothing")
 ]
@@ -50,6 +51,11 @@ class Claim(_Message):
     pool: PoolName = "default"
     gpus: int = Field(1, ge=1, le=64)
     threads: int = Field(ge=1, le=4096)
+    token: AttemptToken | None = Field(
+        None,
+        description="a new secret of the worker's own, to be its attempt's token: a claim whose answer was lost, sent "
+        "again with the same one, gets the same attempt",
+    )
 
 
 class Resume(BaseModel):

@@ -28,6 +28,40 @@ def test_a_worker_gets_only_jobs_of_its_pool_and_its_number_of_gpus(bench: Any) 
     assert bench.api.claim(Claim(worker="w", pool=bench.pool, gpus=2, threads=1)) is not None
 
 
+def test_a_claim_that_is_sent_again_gets_the_same_attempt(bench: Any) -> None:
+    jobs = [bench.submit(), bench.submit()]
+    claim = Claim(worker="w", pool=bench.pool, threads=1, token=uuid4().hex)
+    first, again = bench.api.claim(claim), bench.api.claim(claim)
+    assert (first.attempt_id, first.token, first.resume) == (again.attempt_id, again.token, again.resume)
+    assert [bench.dartboard.job(job.id).status for job in jobs] == ["running", "queued"]
+
+
+def test_claims_that_come_twice_at_the_same_moment_get_one_attempt(bench: Any) -> None:
+    jobs = [bench.submit() for _ in range(8)]
+    claim = Claim(worker="w", pool=bench.pool, threads=1, token=uuid4().hex)
+    with ThreadPoolExecutor(8) as together:
+        claimed = list(together.map(lambda _: bench.api.claim(claim), range(8)))
+    assert len({c.attempt_id for c in claimed}) == 1
+    assert sum(bench.dartboard.job(job.id).status == "running" for job in jobs) == 1
+
+
+def test_a_claim_that_is_sent_again_after_its_attempt_is_over_is_refused(bench: Any) -> None:
+    job = bench.submit()
+    claim = Claim(worker="w", pool=bench.pool, threads=1, token=uuid4().hex)
+    bench.api.claim(claim)
+    bench.dartboard.cancel(job.id)
+    with pytest.raises(SupersededError, match="claim with a new one"):
+        bench.api.claim(claim)
+
+
+def test_another_workers_claim_does_not_get_an_attempt_by_its_token(bench: Any) -> None:
+    bench.submit()
+    token = uuid4().hex
+    bench.api.claim(Claim(worker="w", pool=bench.pool, threads=1, token=token))
+    with pytest.raises(SupersededError):
+        bench.api.claim(Claim(worker="other", pool=bench.pool, threads=1, token=token))
+
+
 def test_a_whole_life_is_stored_and_told_in_order(bench: Any) -> None:
     job = bench.submit()
     training = bench.claim()

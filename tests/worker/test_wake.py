@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from client.worker_api import UnreachableError, WorkerApi
+from client.worker_api import SupersededError, UnreachableError, WorkerApi
 from worker import attempt
 from worker.settings import WorkerSettings
 
@@ -31,8 +31,10 @@ def test_a_claim_that_finds_no_api_is_made_again_by_the_same_child(
     wake: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [UnreachableError("away"), UnreachableError("away"), True, False]
+    tokens = []
 
-    def claim_and_run(_: WorkerApi, __: WorkerSettings) -> bool:
+    def claim_and_run(_: WorkerApi, __: WorkerSettings, token: str) -> bool:
+        tokens.append(token)
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -41,6 +43,8 @@ def test_a_claim_that_finds_no_api_is_made_again_by_the_same_child(
     monkeypatch.setattr(attempt, "claim_and_run", claim_and_run)
     wake()
     assert answers == []
+    # An answer that was lost on its way may have been a job: the same claim finds it again.
+    assert tokens[0] == tokens[1] == tokens[2] != tokens[3]
 
 
 def test_a_child_that_is_told_to_stop_does_not_wait_for_the_api(
@@ -48,7 +52,7 @@ def test_a_child_that_is_told_to_stop_does_not_wait_for_the_api(
 ) -> None:
     asked = 0
 
-    def claim_and_run(_: WorkerApi, __: WorkerSettings) -> bool:
+    def claim_and_run(_: WorkerApi, __: WorkerSettings, token: str) -> bool:
         nonlocal asked
         asked += 1
         settings.drain_flag.touch()
@@ -57,3 +61,22 @@ def test_a_child_that_is_told_to_stop_does_not_wait_for_the_api(
     monkeypatch.setattr(attempt, "claim_and_run", claim_and_run)
     wake()
     assert asked == 1
+
+
+def test_a_claim_whose_job_has_gone_on_meanwhile_is_made_anew(
+    wake: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[Exception | bool] = [UnreachableError("away"), SupersededError("over"), False]
+    tokens = []
+
+    def claim_and_run(_: WorkerApi, __: WorkerSettings, token: str) -> bool:
+        tokens.append(token)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(attempt, "claim_and_run", claim_and_run)
+    wake()
+    assert answers == []
+    assert tokens[0] == tokens[1] != tokens[2]
