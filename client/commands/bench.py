@@ -276,7 +276,7 @@ def fleet(
     for name, factor in grown.items():
         cells = [f"{row['times'][name]['median_ms']} / {row['times'][name]['p99_ms']}" for row in rows]
         table.add_row(name, *cells, f"{factor:.2f}")
-    for name in ("rush_seconds", "ended", "api_memory_mib", "api_cpu_ms_a_job", "postgres_cpu_ms_a_job"):
+    for name in ("rush_seconds", "ended", "lost", "api_memory_mib", "api_cpu_ms_a_job", "postgres_cpu_ms_a_job"):
         table.add_row(name, *(str(row[name]) for row in rows))
     console.print(table)
 

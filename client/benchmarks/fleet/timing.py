@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from client.benchmarks.watchers import at
+
+_TRIES: Final = 5
 
 
 class Timed:
@@ -20,9 +22,18 @@ class Timed:
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
     async def send(self, name: str, method: str, path: str, **what: Any) -> httpx.Response:
-        """The answer. Raises httpx.HTTPStatusError for one that is no success."""
+        """The answer. Raises httpx.HTTPStatusError for one that is no success.
+
+        What got no answer is sent again, within the same time: servers close connections that have been idle.
+        """
         start = time.perf_counter()
-        answer = await self._http.request(method, path, **what)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                answer = await self._http.request(method, path, **what)
+                break
+            except httpx.TransportError:
+                if not tries_left:
+                    raise
         self.seconds[name].append(time.perf_counter() - start)
         return answer.raise_for_status()
 

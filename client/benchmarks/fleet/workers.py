@@ -22,14 +22,16 @@ _HOLD_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 1.0
 _CHECKPOINT: Final = b"nothing that anybody resumes from"
 _GENOTYPE: Final = to_json(KNOWN["DARTS_V2"])
+_TABLE: Final = [[0.001 * (edge + column) for column in range(8)] for edge in range(14)]
 
 
 class SimulatedWorker:
     """Claims, sends heartbeats for as long as a job is said to take, reports one epoch with a file, finishes."""
 
-    def __init__(self, timed: Timed, number: int, pool: str, job_seconds: float, ended: Callable[[], None]) -> None:
+    def __init__(self, timed: Timed, number: int, pool: str, job_seconds: float, tell: Callable[[str], None]) -> None:
+        """tell: that a job has `ended`, or was `lost`, since the API took too long to hear of it."""
         self.name = f"simulated/{number}"
-        self._timed, self._pool, self._job_seconds, self._ended = timed, pool, job_seconds, ended
+        self._timed, self._pool, self._job_seconds, self._tell = timed, pool, job_seconds, tell
         self._random = random.Random(number)  # noqa: S311 - no secret
 
     async def show(self) -> None:
@@ -39,18 +41,26 @@ class SimulatedWorker:
             await self._post("presence", "/worker/presence", presence)
             await asyncio.sleep(_PRESENCE_SECONDS)
 
-    async def work(self, claimed: Claimed | None) -> None:
-        """One job after another, this one first."""
+    async def work(self) -> None:
+        """One job after another; the first claim is counted as `rush`."""
+        claimed = await self._claim("rush")
         while True:
             if claimed is None:
                 await asyncio.sleep(_IDLE_SECONDS)
             else:
-                await self._run(claimed)
-                self._ended()
-            claimed = await self.claim()
+                await self._see_through(claimed)
+            claimed = await self._claim("claim")
 
-    async def claim(self, name: str = "claim") -> Claimed | None:
-        """The job to do now."""
+    async def _see_through(self, claimed: Claimed) -> None:
+        try:
+            await self._run(claimed)
+            self._tell("ended")
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.CONFLICT:
+                raise
+            self._tell("lost")
+
+    async def _claim(self, name: str) -> Claimed | None:
         answer = await self._post(name, "/worker/claim", Claim(worker=self.name, pool=self._pool, threads=1))
         return None if answer.status_code == httpx.codes.NO_CONTENT else Claimed.model_validate_json(answer.content)
 
@@ -71,6 +81,7 @@ class SimulatedWorker:
             metrics={"validation_accuracy": 50.0},
             seconds=self._job_seconds,
             genotype=_GENOTYPE,
+            alphas={"normal": _TABLE, "reduce": _TABLE},
             checkpoint="epoch-1.pt",
             sha256=sha256,
         )
