@@ -97,7 +97,7 @@ class Services:
         self.database = database
         self.waker = Waker(database, wakeups, pause_seconds=1, presence_seconds=3600)
         self.hub = EventHub(database)
-        trees = TreeDriver(database, self.hub, self.waker, sweep_seconds=1)
+        trees = TreeDriver(database, self.hub, self.waker, artifacts, sweep_seconds=1)
         self.jobs = JobService(database, self.waker, artifacts, trees)
         self.claims = ClaimService(database, artifacts, self.waker, 3600)
         self.sweeper = Sweeper(database, self.waker, lease_seconds=3600, sweep_seconds=1)

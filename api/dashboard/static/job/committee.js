@@ -1,25 +1,15 @@
-import { el, fill, scrolling } from "../lib/dom.js";
+import { el, scrolling } from "../lib/dom.js";
 import { metric, words } from "../lib/format.js";
 import { curl } from "./curl.js";
+import { Measured } from "./measured.js";
 
 /** What an ensemble found: its members, the committee, and all of them without choice or weights, a row each. */
-export class Committee {
+export class Committee extends Measured {
   constructor() {
-    this.content = el("div", { class: "stack" }, el("p", { class: "muted" }, "Not measured yet."));
-    this.node = el("section", { class: "panel" }, el("header", {}, el("h2", {}, "Result")), this.content);
-  }
-
-  update({ job }) {
-    const shown = JSON.stringify([job.metrics, job.result !== null, job.status]);
-    if (!job.metrics || this.shown === shown) return;
-    this.shown = shown;
-    const pairs = Object.entries(job.metrics).map(([name, of]) => el("div", {}, el("dt", {}, words(name)), el("dd", {}, metric(name, of))));
-    fill(
-      this.content,
-      el("dl", { class: "figures" }, ...pairs),
+    super((job) => [
       ...(job.result ? [el("p", { class: "muted small" }, partsOf(job.result)), scrolling("Members", table(job))] : []),
       ...(job.status === "succeeded" ? [curl(job.links.checkpoint), curl(job.links.logits)] : []),
-    );
+    ]);
   }
 }
 
