@@ -184,6 +184,19 @@ def test_the_waker_counts_no_more_queued_jobs_than_there_are_idle_workers(crowd:
     assert crowd.cost(lambda s: s.waker.wake()) <= 4 * WORKERS
 
 
+def test_a_worker_that_is_still_there_makes_nobody_look_for_jobs(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+
+    async def show_again_and_again(services: Services) -> None:
+        monkeypatch.setattr(services.waker, "nudge", lambda: looks.append("look"))
+        for gpus in (1, 1, 2, 2):
+            await services.workers.note(Presence(name="worker-0", gpus=gpus, device="cpu", version="1"))
+        await services.workers.note(Presence(name="worker-0", gpus=1, device="cpu", version="1"))
+
+    crowd.plans(show_again_and_again)
+    assert looks == ["look"] * 3  # when it came, and each time that it had other GPUs
+
+
 def test_the_list_of_workers_reads_no_more_than_they_are(crowd: Crowd) -> None:
     assert crowd.cost(lambda s: s.workers.list()) <= 2 * WORKERS
 
