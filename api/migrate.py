@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.exc import OperationalError
 
+from api.revisions import MIGRATIONS
 from api.settings import get_settings
-
-MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
 def alembic_config() -> Config:
@@ -21,12 +17,6 @@ def alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
-
-
-@lru_cache(maxsize=1)
-def head_revision() -> str | None:
-    """The migration that this version needs."""
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def main() -> int:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable
 from fastapi import APIRouter, Response
 
 from api.deps import Broker, Db, Workers
-from api.migrate import head_revision
 from api.problems import documented
+from api.revisions import head_revision
 from api.schemas.operation import Health, Readiness, Version, WorkerList
 from api.version import VERSION
 

@@ -62,5 +62,5 @@ def test_the_api_stays_under_150_mb_of_resident_memory(service: Any, http: httpx
     for _ in range(50):
         http.get("/searches")
     port = httpx.URL(service.url).port
-    [process] = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"][-2:] == ["--port", str(port)]]
+    [process] = [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-2:] == ["--port", str(port)]]
     assert process.memory_info().rss < 150e6

@@ -241,10 +241,10 @@ def test_the_command_prints_each_format(pair: tuple[str, str], service: Any, for
     assert says in done.output
 
 
-def test_a_study_has_no_cell_and_no_data_set_of_its_own(
+def test_a_study_has_no_cell_of_its_own_and_the_data_set_of_its_searches(
     pair: tuple[str, str], dartboard: Dartboard, pool: str, http: httpx.Client
 ) -> None:
     study = http.post("/studies", json={"search": {"dataset": "digits"}, "pool": pool}).json()
     compared = dartboard.compare([pair[0], study["id"]])
-    assert (compared.jobs[1].dataset, compared.jobs[1].genotype, compared.jobs[1].cells) == (None, None, {})
+    assert (compared.jobs[1].dataset, compared.jobs[1].genotype, compared.jobs[1].cells) == ("digits", None, {})
     http.post(f"/studies/{study['id']}/cancel")

@@ -10,6 +10,7 @@ import pytest
 from api.schemas.jobs import Progress
 from api.schemas.worker import EpochReport, Heartbeat
 from client.worker_api import SupersededError
+from darts_core.genotypes import KNOWN, to_json
 
 
 def stopping(training: Any, epoch: int, **fields: Any) -> EpochReport:
@@ -22,6 +23,8 @@ def stopping(training: Any, epoch: int, **fields: Any) -> EpochReport:
         epoch=epoch,
         metrics={"skip_connects": 3.0},
         seconds=2.0,
+        genotype=to_json(KNOWN["DARTS_V2"]),
+        alphas={"normal": [[0.5, 0.25]], "reduce": [[0.125, float(epoch)]]},
         checkpoint=path.name,
         sha256=stored.sha256,
         **fields,

@@ -9,12 +9,15 @@ import sys
 from uuid import UUID
 
 import psycopg
+from alembic.script import ScriptDirectory
 from psycopg.types.json import Jsonb
 from sqlalchemy import select
 
 from api.checkpoints.scored import of_upload
 from api.database import Database
+from api.migrate import alembic_config
 from api.models import Upload
+from api.revisions import head_revision
 from api.views import upload_out
 
 from .conftest import Service
@@ -45,6 +48,10 @@ def database_at(service: Service, name: str, revision: str) -> str:
     url = f"{service.database_url.rpartition('/')[0]}/{name}"
     upgrade(url, revision)
     return url
+
+
+def test_the_last_number_is_the_head_of_the_chain() -> None:
+    assert head_revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def test_a_job_that_an_earlier_version_took_is_found_by_its_labels(service: Service) -> None:
