@@ -37,7 +37,8 @@ class FlatWeights:
 
     def gathered(self, tensors: Sequence[Tensor]) -> Tensor:
         """One tensor for each parameter, in the order of the run, copied into a run of their own."""
-        return torch.cat([tensor.reshape(-1) for tensor in tensors])
+        # Most are contiguous, and `reshape` asks twice.
+        return torch.cat([tensor.view(-1) if tensor.is_contiguous() else tensor.reshape(-1) for tensor in tensors])
 
     def views_of(self, run: Tensor) -> list[Tensor]:
         """The part of a run that stands for each parameter, in the order of the run."""
