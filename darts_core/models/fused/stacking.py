@@ -10,7 +10,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def side_by_side(tensors: Sequence[Tensor]) -> Tensor | None:
-    """A view (len(tensors), numel), with no graph, of dense tensors that follow each other in one storage; else None."""
+    """A view (len(tensors), numel) of dense tensors that follow each other in one storage, no graph; else None."""
     first = tensors[0]
     numel, step, address = first.numel(), first.numel() * first.element_size(), first.data_ptr()
     for place, tensor in enumerate(tensors):
