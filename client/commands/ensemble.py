@@ -39,9 +39,8 @@ def ensemble(
     key: Key = None,
 ) -> None:
     """Measure trained networks together: each of them, and what they say as one."""
-    from client.output import console, print_json, remarks
     from client.sdk import Dartboard
-    from client.watching import finish, watch
+    from client.submitting import submit_and_watch
 
     given = fields(set_, combine=combine, dataset=dataset, batch_size=batch_size, name=name, priority=priority)
     if best is not None:
@@ -49,16 +48,15 @@ def ensemble(
     if curve:
         given["curve"] = True
     with Dartboard(url, key) as dartboard:
-        job = dartboard.submit("ensemble", {"members": [_member(dartboard, m, epoch) for m in members], **given})
-        if detach:
-            print_json(job) if json else console.print(str(job.id))
-            return
-        remarks.print(f"ensemble {job.id}")
-        job = watch(dartboard, job, json=json)
-        if job.result is not None and not json:
-            console.print(_table(job))
-            console.print(f"curl -OJ {dartboard.url}{job.links['checkpoint']}", soft_wrap=True)
-        raise typer.Exit(finish(job, remarks.print))
+        body = {"members": [_member(dartboard, m, epoch) for m in members], **given}
+        submit_and_watch(dartboard, "ensemble", body, _show, detach=detach, json=json)
+
+
+def _show(dartboard: Dartboard, job: JobOut) -> None:
+    from client.output import console
+
+    console.print(_table(job))
+    console.print(f"curl -OJ {dartboard.url}{job.links['checkpoint']}", soft_wrap=True)
 
 
 def _member(dartboard: Dartboard, source: str, epoch: str | None) -> dict[str, str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
+
+if TYPE_CHECKING:
+    from api.schemas.jobs import JobOut
+    from client.sdk import Dartboard
 
 Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Of the cell; cnn unless given.")]
 Dataset = Annotated[str | None, typer.Option(help="One of `dartboard datasets`, or folder:NAME.")]
@@ -161,21 +165,19 @@ def _source(text: str) -> dict[str, str]:
 
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
-    from client.output import console, print_json, remarks
     from client.sdk import Dartboard
-    from client.watching import finish, watch
+    from client.submitting import submit_and_watch
 
     with Dartboard(url, key) as dartboard:
-        job = dartboard.submit(kind, body)
-        if detach:
-            print_json(job) if json else console.print(str(job.id))
-            return
-        remarks.print(f"{kind} {job.id}")
-        job = watch(dartboard, job, json=json)
-        if kind == "search" and job.status == "succeeded" and not json:
-            console.print(dartboard.genotype(job.id).text, soft_wrap=True)
-        elif kind == "score" and job.status == "succeeded" and not json:
-            console.print(f"curl -OJ {dartboard.url}/scores/{job.id}/logits", soft_wrap=True)
-        elif job.status == "succeeded" and not json:
-            console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(job.id)}", soft_wrap=True)
-        raise typer.Exit(finish(job, remarks.print))
+        submit_and_watch(dartboard, kind, body, _show, detach=detach, json=json)
+
+
+def _show(dartboard: Dartboard, job: JobOut) -> None:
+    from client.output import console
+
+    if job.kind == "search":
+        console.print(dartboard.genotype(job.id).text, soft_wrap=True)
+    elif job.kind == "score":
+        console.print(f"curl -OJ {dartboard.url}/scores/{job.id}/logits", soft_wrap=True)
+    else:
+        console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(job.id)}", soft_wrap=True)

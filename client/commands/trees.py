@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from client.options import DEFAULT_URL, Json, Key, Url
+
+if TYPE_CHECKING:
+    from api.schemas.jobs import JobOut
+    from client.sdk import Dartboard
 
 Spec = Annotated[Path | None, typer.Argument(help="A file with the body as JSON; the options change it.")]
 Dataset = Annotated[str | None, typer.Option(help="To search on, and to train on unless told otherwise.")]
@@ -155,19 +159,16 @@ def _values(text: str) -> list[Any]:
 
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
-    from client.output import console, print_json, remarks
     from client.sdk import Dartboard
-    from client.tree_text import tables
-    from client.watching import finish, watch
+    from client.submitting import submit_and_watch
 
     with Dartboard(url, key) as dartboard:
-        job = dartboard.submit(kind, body)
-        if detach:
-            print_json(job) if json else console.print(str(job.id))
-            return
-        remarks.print(f"{kind} {job.id}")
-        job = watch(dartboard, job, json=json)
-        if job.status == "succeeded" and not json:
-            for shown in tables(job):
-                console.print(shown)
-        raise typer.Exit(finish(job, remarks.print))
+        submit_and_watch(dartboard, kind, body, _show, detach=detach, json=json)
+
+
+def _show(_: Dartboard, job: JobOut) -> None:
+    from client.output import console
+    from client.tree_text import tables
+
+    for shown in tables(job):
+        console.print(shown)
