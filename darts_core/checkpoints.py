@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, cast
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from darts_core.errors import CheckpointError
@@ -179,13 +180,18 @@ def family_of(checkpoint: Mapping[str, Any]) -> Any:
     return spec.get("family", "cnn") if isinstance(spec, dict) else "cnn"
 
 
-def check_resumable(checkpoint: Checkpoint, kind: Kind, spec: dict[str, Any]) -> None:
-    """Whether a run of this resolved spec can go on from here. Raises CheckpointError that names what differs."""
+def check_resumable(checkpoint: Checkpoint, kind: Kind, config: BaseModel) -> None:
+    """Whether a run of this resolved spec can go on from here. Raises CheckpointError that names what differs.
+
+    A field that is younger than the checkpoint counts as its default, with which everything is as it was before.
+    """
     if checkpoint["kind"] != kind:
         raise CheckpointError(f"this checkpoint is of a job of kind {checkpoint['kind']}, not {kind}")
     if not checkpoint["resume"]:
         raise CheckpointError("this checkpoint was imported: it has weights, but no state of a training to go on with")
-    theirs = checkpoint["spec"]
+    spec = config.model_dump(mode="json")
+    defaults = {name: field.default for name, field in type(config).model_fields.items()}
+    theirs = defaults | checkpoint["spec"]
     fields = (spec.keys() | theirs.keys()) - _BOOKKEEPING
     different = sorted(k for k in fields if spec.get(k) != theirs.get(k))
     if different:

@@ -33,8 +33,10 @@ class RunConfig(BaseModel):
     )
     preset_version: int | None = Field(None, ge=1, description="which edition of the preset; the latest unless given")
     seed: int = Field(0, ge=0, lt=2**31, description="of weights, alphas, data order and augmentation")
-    precision: Literal["float32", "bf16"] | None = Field(
-        None, description="of activations; weights stay float32. Unset: bf16 on a GPU that has it, else float32"
+    precision: Literal["float32", "bf16", "float64"] | None = Field(
+        None,
+        description="of activations; weights are float32, with float64 (to compare runs by: slow) they are, too. "
+        "Unset: bf16 on a GPU that has it, else float32",
     )
     tf32: bool | None = Field(
         None, description="whether a GPU may round float32 factors to 10 bits; unset: yes, unless deterministic"

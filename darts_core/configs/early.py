@@ -19,13 +19,25 @@ def _checked(text: str) -> str:
 Comparison = Annotated[str, Field(max_length=60), AfterValidator(_checked)]
 CnnSign = Literal["skip_connects", "parameter_free", "alpha_entropy", "eigenvalue", "eigenvalue_growth"]
 RnnSign = Literal["identities", "alpha_entropy"]
+StopFrom = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=100_000,
+        description="the first epoch that stop_when may end the search after: the alphas of a young one tell little",
+    ),
+]
 
 
-def eigenvalue_problems(values: Mapping[str, Any]) -> list[Problem]:
-    """Whether what the conditions are about will be measured."""
+def early_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """What keeps the conditions from ever being looked at, or what they are about from being measured."""
+    problems = []
+    first, last = values.get("stop_from", 1), values["epochs"]
+    if first > last:
+        problems.append(Problem(("stop_from",), f"epoch {first} lies behind the last one, {last}"))
     if values.get("hessian_every") is not None:
-        return []
-    return [
+        return problems
+    return problems + [
         Problem(("stop_when", name), "needs hessian_every: after how many epochs the eigenvalue is measured, say 1")
         for name in values.get("stop_when") or {}
         if name in OF_EIGENVALUES

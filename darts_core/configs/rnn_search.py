@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from darts_core.configs.common import NonNegative, Rate
-from darts_core.configs.early import Comparison, RnnSign
+from darts_core.configs.early import Comparison, RnnSign, StopFrom, early_problems
 from darts_core.configs.search import BatchSize, fill_order, fill_primitives
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
@@ -38,6 +38,7 @@ class RnnSearchConfig(TextTrainingConfig):
         "state on unchanged, or the alphas' mean entropy in nats",
         examples=[{"identities": ">3"}],
     )
+    stop_from: StopFrom = 1
 
     def resolved(self, info: TextInfo | None = None) -> RnnSearchConfig:
         """The same spec with every value filled in, from its preset where it says nothing itself.
@@ -50,6 +51,7 @@ class RnnSearchConfig(TextTrainingConfig):
         fill_text(values, info)
         problems += fill_primitives(values, RNN_SPACES, "rnn")
         problems += fill_order(values)
+        problems += early_problems(values)
         batches = {name: values[name] for name in ("batch_size", "validation_batch_size")}
         problems += columns_problems(batches, self.dataset, info)
         if problems:

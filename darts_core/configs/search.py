@@ -19,7 +19,7 @@ from darts_core.configs.common import (
     part_size,
     split_problems,
 )
-from darts_core.configs.early import CnnSign, Comparison, eigenvalue_problems
+from darts_core.configs.early import CnnSign, Comparison, StopFrom, early_problems
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets import SEARCH_PRESETS, preset_values
@@ -63,6 +63,7 @@ class SearchConfig(TrainingConfig):
         "operations, or the alphas' mean entropy in nats; of the eigenvalue that hessian_every measures",
         examples=[{"skip_connects": ">2"}],
     )
+    stop_from: StopFrom = 1
     hessian_every: int | None = Field(
         None,
         ge=1,
@@ -86,7 +87,7 @@ class SearchConfig(TrainingConfig):
         problems += accumulation_problems(values)
         problems += fill_primitives(values, CNN_SPACES, "darts")
         problems += fill_order(values)
-        problems += eigenvalue_problems(values)
+        problems += early_problems(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
             raise ConfigError(problems)

@@ -23,7 +23,7 @@ _AHEAD: Final = 2
 
 
 class Batch(NamedTuple):
-    """Normalised images (N, C, H, W), float32, and labels (N,), int64."""
+    """Normalised images (N, C, H, W), and labels (N,), int64."""
 
     images: Tensor
     labels: Tensor
@@ -40,15 +40,17 @@ class Batch(NamedTuple):
 
 
 class Normaliser:
-    """Maps uint8 images to float32 of mean 0 and deviation 1 over the training set, channel by channel."""
+    """Maps uint8 images to numbers of mean 0 and deviation 1 over the training set, channel by channel."""
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], device: torch.device) -> None:
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=device)[:, None, None]
-        self._std = torch.tensor(std, dtype=torch.float32, device=device)[:, None, None]
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self._mean = torch.tensor(mean, dtype=dtype, device=device)[:, None, None]
+        self._std = torch.tensor(std, dtype=dtype, device=device)[:, None, None]
 
     def __call__(self, images: Images) -> Tensor:
-        """uint8 (N, C, H, W) to float32 of the same shape."""
-        return (pixels(images).to(torch.float32) / 255 - self._mean) / self._std
+        """uint8 (N, C, H, W) to `dtype`, of the same shape."""
+        return (pixels(images).to(self._mean.dtype) / 255 - self._mean) / self._std
 
 
 class Feed:

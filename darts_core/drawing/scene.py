@@ -114,7 +114,8 @@ def scene_of(cells: Sequence[Cell], title: str = "", reach: Sequence[float] | No
     top = _EDGE / 2 + (_TITLE if title else 0) + _HEADING
     groups: list[Group] = []
     if title:
-        groups.append(Group((Words(title, width / 2, _EDGE / 2 + 22, 16, "heading", bold=True),)))
+        shown, size = _fitting(title, width - _EDGE)
+        groups.append(Group((Words(shown, width / 2, _EDGE / 2 + 22, size, "heading", bold=True),)))
     left = _EDGE
     for cell, layout, half in zip(cells, layouts, reach, strict=True):
         groups += _cell_groups(cell, _Place(layout, left + half, top))
@@ -199,8 +200,8 @@ def _said(cell: Cell, operation: Operation) -> str:
 
 
 def _usual_half_width(cell: Cell) -> float:
-    # Measured over random cells: few of as many nodes need more.
-    return 60.0 + 24.0 * len(cell.nodes) if cell.recurrent else 130.0 + 30.0 * len(cell.nodes)
+    # Measured over random cells: few of as many nodes need more. A recurrent one is narrower than its picture's title.
+    return max(190.0, 60.0 + 24.0 * len(cell.nodes)) if cell.recurrent else 130.0 + 30.0 * len(cell.nodes)
 
 
 def _legend(cells: Sequence[Cell], room: float) -> list[list[str]]:
@@ -230,10 +231,17 @@ def _legend_row(entries: list[str], middle: float, y: float) -> Iterator[Group]:
         left += width
 
 
+def _fitting(title: str, room: float) -> tuple[str, float]:
+    """The title and its size. Narrow cells stay narrow: else their nodes would move with the title's length."""
+    size = max(10.0, min(16.0, room / _text_width(title, 1, bold=True)))
+    most = int(room / _text_width("x", size, bold=True))
+    return title if len(title) <= most else title[: most - 1] + "…", round(size, 1)
+
+
 def _entry_width(entry: str) -> float:
     return _text_width(entry, 12) + (0 if entry == _REMARK else 38)
 
 
-def _text_width(text: str, size: float) -> float:
+def _text_width(text: str, size: float, bold: bool = False) -> float:
     # An estimate for any sans-serif: the renderers' fonts differ.
-    return 0.6 * size * len(text)
+    return (0.7 if bold else 0.6) * size * len(text)

@@ -113,6 +113,20 @@ class KernelPasses:
             stride,
         )
 
+    def grids(self, s: Tensor, *, moments: bool) -> tuple[Tensor, Moments | None]:
+        x, *found = torch.ops.dartboard.grids(s, moments)
+        return x, Moments(*found) if moments else None
+
+    def grids_add(self, x: Tensor, a: Tensor, out: Tensor) -> None:
+        torch.ops.dartboard.grids_add(x, a.contiguous(), out)
+
+    def grids_products(self, g: Tensor, x: Tensor) -> Tensor:
+        return torch.ops.dartboard.grids_products(g, x)  # type: ignore[no-any-return]
+
+    def grids_backward(self, g: Tensor, x: Tensor, inputs: Inputs, s: Tensor) -> Tensor:
+        feedback, constant = (None if of is None else of.sum(0) for of in (inputs.feedback, inputs.constant))
+        return torch.ops.dartboard.grids_backward(g, x, inputs.direct.contiguous(), feedback, constant, s)  # type: ignore[no-any-return]
+
     def folded(
         self, weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype
     ) -> Folded:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from darts_core.genotypes import Genotype, derive
 from darts_core.layout import Stem, reduction_layers
 from darts_core.models.fused.arrangement import Arrangement
+from darts_core.models.fused.entrance import entered
 from darts_core.models.operations import operation
 from darts_core.models.skeleton import Stemmed, newer_input, older_input
 from darts_core.primitives import edges_of
@@ -65,7 +66,10 @@ class SearchCell(nn.Module):
 
     def forward(self, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
         """The two preceding cells' outputs to (N, nodes * channels, H', W'). `weights`: (edges, primitives)."""
-        states = [self.preprocess0(older), self.preprocess1(newer)]
+        if self.fused is None:
+            states = [self.preprocess0(older), self.preprocess1(newer)]
+        else:
+            states = [entered(self.preprocess0, older), entered(self.preprocess1, newer)]
         if self.fused is not None and self.fused.suits(self, states[0]):
             return self.fused(self, states[0], states[1], weights)
         first = 0

@@ -52,18 +52,19 @@ def memory_need(
     measured_images: int,
     kind: Kind = "cpu",
     order: Literal[1, 2] = 1,
-    half: bool = False,
+    activation_bytes: int = 4,
+    weight_bytes: int = 4,
     fused: bool = False,
 ) -> MemoryNeed:
     """training_bytes, parameters: of the profile. largest_map: numbers in the largest output of a cell.
 
-    measured_images: batch of the passes that measure. order: of the alpha gradient. half: activations in bf16.
-    fused: a search network in the fused arrangement.
+    measured_images: batch of the passes that measure. order: of the alpha gradient. activation_bytes, weight_bytes: of
+    one number. fused: a search network in the fused arrangement.
     """
-    bytes_each = 2 if half else 4
-    per_image = training_bytes * bytes_each / 4 * _OVERHEAD[kind]
+    per_image = training_bytes * activation_bytes / 4 * _OVERHEAD[kind]
+    measured_maps = _FUSED_MEASURED_MAPS if fused else _MEASURED_MAPS
     return MemoryNeed(
-        fixed=_LIBRARIES[kind] + 4 * parameters * _COPIES[order],
+        fixed=_LIBRARIES[kind] + weight_bytes * parameters * _COPIES[order],
         per_image=max(1, round(per_image)),
-        measuring=(_FUSED_MEASURED_MAPS if fused else _MEASURED_MAPS) * bytes_each * largest_map * measured_images,
+        measuring=measured_maps * activation_bytes * largest_map * measured_images,
     )

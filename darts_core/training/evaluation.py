@@ -25,6 +25,7 @@ from darts_core.training.determinism import captured, restored, seeded
 from darts_core.training.epochs import reports
 from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
 from darts_core.training.measuring import Measured, Tally, measure
+from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
@@ -74,7 +75,7 @@ def run_evaluation(
     data = DeviceData.read(config, data_root, device, group)
     config = with_stem(config, data)
     if resume_from is not None:
-        check_resumable(resume_from, "evaluation", config.model_dump(mode="json"))
+        check_resumable(resume_from, "evaluation", config)
         check_ranks(resume_from, group.size)
     else:
         # Not of a run that goes on: it fitted before, and what its dead worker held may not be free again yet.
@@ -106,7 +107,7 @@ class _Evaluation:
                 stem=stem_of(config, data),
             )
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
-        self.network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(data.device, type_of(config), memory_format=torch.channels_last)  # type: ignore[call-overload]
         synchronise(self.network, self.group, data.device)
         self.optimizer = weight_optimizer(self.network.parameters(), config, data.device)
         self.drop_path_source = generator(config.seed, "drop-path", device=data.device)

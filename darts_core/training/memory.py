@@ -15,27 +15,25 @@ from darts_core.layout import Stem
 from darts_core.profile import Shape, profile, search_cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
 from darts_core.training.measuring import MEASURING_BATCH
-from darts_core.training.precision import precision_of
+from darts_core.training.precision import precision_of, type_of
 
 _WAYS_OUT = "fewer channels or layers, or a larger device"
 
 
 def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch.device) -> MemoryNeed:
     """What the run's network needs on this device. An estimate: see `darts_core.profile.memory`."""
+    half, weight_bytes = precision_of(config, device) == "bf16", type_of(config).itemsize
     if isinstance(config, SearchConfig):
         assert config.primitives is not None  # a resolved spec names them
-        half = precision_of(config, device) == "bf16"
         # In bf16 a network is computed the plain way but by the kernels for GPUs.
         fused = config.fused and (not half or (device.type == "cuda" and gpu.available()))
         cost = search_cost(config.primitives, config.nodes, shape, fused=fused)
         training_bytes, parameters, order = cost.training_bytes, cost.parameters, config.order
-        # To second order nothing is computed in bf16; the larger of both steps counts.
-        half = half and order == 1
         nodes = config.nodes
     else:
         found = profile(config.cell(), shape)
         training_bytes, parameters, order = found.training_bytes, found.parameters_with_auxiliary, 1
-        half, fused = precision_of(config, device) == "bf16", False
+        fused = False
         nodes = max(len(config.cell().normal_concat), len(config.cell().reduce_concat))
     kind: Kind = "cuda" if device.type == "cuda" else "cpu"
     return memory_need(
@@ -45,7 +43,9 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         measured_images=MEASURING_BATCH,
         kind=kind,
         order=order,
-        half=half,
+        # To second order nothing is computed in bf16; the larger of both steps counts.
+        activation_bytes=2 if half and order == 1 else weight_bytes,
+        weight_bytes=weight_bytes,
         fused=fused,
     )
 

@@ -1,4 +1,4 @@
-"""With how many bits a run computes: bf16 autocast, and TF32 on GPUs. The choice is made here and recorded."""
+"""With how many bits a run computes: bf16 autocast, TF32 on GPUs, float64. The choice is made here and recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from darts_core.configs.common import RunConfig
 from darts_core.training.determinism import is_deterministic
 
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "bf16", "float64"]
 
 
 def precision_of(config: RunConfig, device: torch.device) -> Precision:
@@ -19,6 +19,11 @@ def precision_of(config: RunConfig, device: torch.device) -> Precision:
     if config.precision is not None:
         return config.precision
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+
+
+def type_of(config: RunConfig) -> torch.dtype:
+    """Of the weights and of the images that go in."""
+    return torch.float64 if config.precision == "float64" else torch.float32
 
 
 def uses_tf32(config: RunConfig, device: torch.device) -> bool:

@@ -78,7 +78,7 @@ def run_rnn_evaluation(
     data = DeviceText.read(config, data_root, device)
     config = with_checksum(config, data)
     if resume_from is not None:
-        check_resumable(resume_from, "evaluation", config.model_dump(mode="json"))
+        check_resumable(resume_from, "evaluation", config)
     run = _Evaluation(config, data, control, build)
     if resume_from is not None:
         run.restore(resume_from)

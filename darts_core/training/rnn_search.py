@@ -54,7 +54,7 @@ def run_rnn_search(
     data = DeviceText.read(config, data_root, device)
     config = with_checksum(config, data)
     if resume_from is not None:
-        check_resumable(resume_from, "search", config.model_dump(mode="json"))
+        check_resumable(resume_from, "search", config)
     run = _Search(config, data, control)
     if resume_from is not None:
         run.restore(resume_from)
@@ -98,7 +98,7 @@ class _Search:
             grad_clip=config.grad_clip,
         )
         self.steps_done = 0
-        self.watch = Watch(config.stop_when)
+        self.watch = Watch(config.stop_when, config.stop_from)
         self.interrupted: OpenEpoch | None = None
 
     def restore(self, checkpoint: Checkpoint) -> None:

@@ -27,7 +27,7 @@ from darts_core.layout import Stem, stem_for
 from darts_core.training.determinism import is_deterministic
 from darts_core.training.measuring import RunningSums
 from darts_core.training.memory import check_fits
-from darts_core.training.precision import precision_of, uses_tf32
+from darts_core.training.precision import precision_of, type_of, uses_tf32
 
 DATA_ROOT: Final = Path("data")
 UNCONTROLLED: Final = Uncontrolled()
@@ -63,7 +63,7 @@ class DeviceData:
             source,
             source.train_images.to(device),
             source.train_labels.to(device),
-            Normaliser(source.mean, source.std, device),
+            Normaliser(source.mean, source.std, device, type_of(config)),
             device,
             group,
         )

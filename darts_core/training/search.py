@@ -31,7 +31,7 @@ from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.determinism import seeded
 from darts_core.training.epochs import derived, reports, tables
 from darts_core.training.measuring import Tally, measure
-from darts_core.training.precision import precision_of
+from darts_core.training.precision import precision_of, type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
@@ -92,7 +92,7 @@ def run_search(
     data = DeviceData.read(config, data_root, device, group)
     config = with_stem(config, data)
     if resume_from is not None:
-        check_resumable(resume_from, "search", config.model_dump(mode="json"))
+        check_resumable(resume_from, "search", config)
         check_ranks(resume_from, group.size)
     else:
         # Not of a run that goes on: it fitted before, and what its dead worker held may not be free again yet.
@@ -119,7 +119,7 @@ class _Search:
         on_gpu = data.device.type == "cuda"
         self.fused = (
             config.fused
-            and (precision_of(config, data.device) == "float32" or (on_gpu and gpu.available()))
+            and (precision_of(config, data.device) != "bf16" or (on_gpu and gpu.available()))
             and not (self.group.size > 1 and on_gpu)
         )
         with seeded(config.seed, "network"):
@@ -134,7 +134,7 @@ class _Search:
                 stem=stem_of(config, data),
                 fused=self.fused,
             )
-        self.network.to(data.device)
+        self.network.to(data.device, type_of(config))
         synchronise(self.network, self.group, data.device)
         self.weight_optimizer = self._weight_optimizer()
         self.architect = Architect(
@@ -147,7 +147,7 @@ class _Search:
             accumulate=config.accumulate,
         )
         self.step = self._step()
-        self.watch = Watch(config.stop_when)
+        self.watch = Watch(config.stop_when, config.stop_from)
         self.interrupted: OpenEpoch | None = None
 
     def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:

@@ -25,8 +25,10 @@ class Back:
 class Watch:
     """The history of a search's watched metrics. A run that resumes with it stops where an undisturbed one does."""
 
-    def __init__(self, conditions: Mapping[Any, str] | None) -> None:
+    def __init__(self, conditions: Mapping[Any, str] | None, first: int = 1) -> None:
+        """conditions: of which none ends the search before the epoch `first`."""
         self._conditions: Mapping[str, str] = conditions or {}
+        self._first = first
         self._history: list[dict[str, float]] = []
         # Of the last measured epochs, where one of them may be gone back to.
         self._alphas: dict[int, Alphas] = {}
@@ -45,7 +47,8 @@ class Watch:
         watched = WATCHED.values()
         self._history.append({name: value for name, value in metrics.items() if name in watched})
         self._remember(metrics, alphas)
-        self.stopped = stop_reason(self._conditions, self._history[-1])
+        if len(self._history) >= self._first:
+            self.stopped = stop_reason(self._conditions, self._history[-1])
         if self.stopped and self._grew(metrics):
             epoch = before_growth(list(self._alphas))
             self.back = Back(epoch, self._alphas[epoch])

@@ -126,7 +126,8 @@ def test_the_form_for_gpus_without_kernels_gives_the_plain_networks_numbers(
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("nodes", [1, 4, 6])
 def test_any_number_of_nodes_gives_the_plain_networks_numbers(nodes: int) -> None:
-    plain, fused = twins(nodes=nodes, channels=2)
+    # With fewer channels one may be all but constant, and its BatchNorm makes much of the last bit.
+    plain, fused = twins(nodes=nodes, channels=4)
     assert_close(seen(fused, batch_of()), seen(plain, batch_of()), ONE_STEP)
 
 

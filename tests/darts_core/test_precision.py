@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from darts_core import run_evaluation, run_search
+from darts_core import checkpoints, run_evaluation, run_search
 from darts_core.bilevel.architect import Architect
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.feeding import Batch
+from darts_core.loading import TrainedNetwork, load
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.precision import computing, precision_of, uses_tf32
 
@@ -78,3 +79,30 @@ def test_the_second_order_gradient_is_that_of_float32_under_autocast(search_conf
 def test_training_leaves_autocast_off(search_config: MakeSearch, data_root: Path) -> None:
     next(run_search(search_config(precision="bf16"), data_root=data_root))
     assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_float64_search_finds_the_same_numbers_fused_and_plain_and_goes_on_exactly(
+    order: int, search_config: MakeSearch, data_root: Path
+) -> None:
+    fused, plain = (search_config(precision="float64", order=order, fused=fused) for fused in (True, False))
+    of_fused, of_plain = (list(run_search(config, data_root=data_root)) for config in (fused, plain))
+    resumed = list(run_search(fused, data_root=data_root, resume_from=of_fused[0].checkpoint))
+    for kind, alpha in of_plain[-1].alphas.items():
+        assert alpha.dtype == torch.float64
+        torch.testing.assert_close(of_fused[-1].alphas[kind], alpha, rtol=0, atol=1e-9)
+        assert torch.equal(resumed[-1].alphas[kind], of_fused[-1].alphas[kind])
+    assert of_fused[-1].genotype == of_plain[-1].genotype
+    assert of_fused[-1].checkpoint["environment"]["precision"] == "float64"
+
+
+def test_network_trained_in_float64_is_used_in_float32(
+    evaluation_config: MakeEvaluation, data_root: Path, tmp_path: Path
+) -> None:
+    report = next(run_evaluation(evaluation_config(precision="float64"), data_root=data_root))
+    assert report.checkpoint["weights"]["stem.0.weight"].dtype == torch.float64
+    checkpoints.save(report.checkpoint, tmp_path / "c.pt")
+    network = load(tmp_path / "c.pt")
+    assert isinstance(network, TrainedNetwork)
+    pixels = torch.zeros(2, network.image["channels"], *network.image["size"], dtype=torch.uint8)
+    assert network(network.prepare(pixels)).dtype == torch.float32

@@ -121,6 +121,24 @@ def test_a_search_ends_at_the_first_epoch_that_meets_the_condition(undisturbed: 
     assert undisturbed[-1].stopped_early == f"alpha_entropy is {entropies[-1]:g} (<1)"
 
 
+def test_a_search_does_not_end_before_the_epoch_that_it_may_stop_from(
+    undisturbed: list[EpochReport], search_config: MakeSearch, data_root: Path, tmp_path: Path
+) -> None:
+    config = stopping(search_config, stop_from=len(undisturbed) + 1)
+    reports = list(run_search(config, data_root=data_root))
+    assert len(reports) == len(undisturbed) + 1
+    assert reports[-1].stopped_early is not None
+    resumed = list(run_search(config, data_root=data_root, resume_from=reports[-2].checkpoint))
+    assert [r.stopped_early for r in resumed] == [reports[-1].stopped_early]
+
+
+@pytest.mark.parametrize("make", [SearchConfig, RnnSearchConfig])
+def test_a_search_that_could_never_stop_early_is_refused(make: Any) -> None:
+    config = make(dataset="digits" if make is SearchConfig else "python-docs", epochs=3, stop_from=4)
+    with pytest.raises(ConfigError, match="epoch 4 lies behind the last one, 3"):
+        config.resolved()
+
+
 def test_until_it_stops_a_search_is_the_same_as_without_a_condition(
     undisturbed: list[EpochReport], search_config: MakeSearch, data_root: Path
 ) -> None:

@@ -118,6 +118,14 @@ def test_resume_with_another_spec_is_refused_by_the_fields_name(search_config: M
         run_search(search_config(seed=1), data_root=data_root, resume_from=saved)
 
 
+def test_a_checkpoint_from_before_a_field_was_there_is_gone_on_from(search_config: MakeSearch, data_root: Path) -> None:
+    saved = next(run_search(search_config(), data_root=data_root)).checkpoint
+    del saved["spec"]["stop_from"]
+    assert [r.epoch for r in run_search(search_config(), data_root=data_root, resume_from=saved)] == [2, 3]
+    with pytest.raises(CheckpointError, match="stop_from: 1 there, 2 here"):
+        run_search(search_config(stop_from=2), data_root=data_root, resume_from=saved)
+
+
 def test_resume_of_the_other_kind_is_refused(
     search_config: MakeSearch, evaluation_config: MakeEvaluation, data_root: Path
 ) -> None:

@@ -16,9 +16,10 @@ from darts_core.kernels.gpu.depthwise import convolve, towards_input, towards_we
 from darts_core.kernels.gpu.products import apply_matrices, sums_of_products
 from darts_core.models.fused.algebra import Inputs, Moments
 from darts_core.models.fused.passes import FilterGradients, Filters, Pooled
+from darts_core.models.fused.torch_grids import TorchGrids
 
 
-class TritonPasses(TritonAlgebra):
+class TritonPasses(TorchGrids, TritonAlgebra):
     """Gives the same bits each time."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from darts_core.models.fused import grids
 from darts_core.models.fused.algebra import Folded, Gradient, Moments
 from darts_core.models.fused.columns import Columns
 from darts_core.models.fused.parameters import Norms, SourceModules, statistics
@@ -206,17 +205,18 @@ class ReduceBranch:
         self._setting, self._s = setting, s
         self._factor = w.expand(-1, 2)
         self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
-        self._x = grids.grids(s)
+        self._x, moments = setting.passes.grids(s, moments=setting.batch_statistics)
         self._type = weight.dtype
         passes, eps, dtype = setting.passes, setting.eps, matrices_type(s)
-        if setting.batch_statistics:
-            moments = grids.moments_of(self._x, len(weight))
-            self._of = passes.folded(weight, self._factor, moments, pixels=self._pixels, eps=eps, dtype=dtype)
+        if moments is not None:
+            # Every edge reads the same grids.
+            of_edges = Moments(*(of.expand(len(weight), *of.shape) for of in moments))
+            self._of = passes.folded(weight, self._factor, of_edges, pixels=self._pixels, eps=eps, dtype=dtype)
         else:
             running = statistics(setting.modules.reduce_norms, len(weight))
             mean, variance = (x.reshape(weight.shape[:3]) for x in running)
             self._of = passes.folded_with(weight, self._factor, mean, variance, eps=eps, dtype=dtype)
-        grids.add(self._x, self._of.matrix, out)
+        passes.grids_add(self._x, self._of.matrix, out)
         self.bias = self._of.offset.flatten(1)
 
     def statistics(self) -> list[Statistics]:
@@ -226,11 +226,11 @@ class ReduceBranch:
 
     def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The gradients of s, of w's column, and of the weights if wanted. total: of g over all pixels, (E, C)."""
-        outer = Moments(total.view(self._factor.shape[0], 2, -1), grids.products(g, self._x))
+        outer = Moments(total.view(self._factor.shape[0], 2, -1), self._setting.passes.grids_products(g, self._x))
         found = self._setting.passes.gradient_of(
             self._of, self._factor, outer, pixels=self._pixels, weights=self._type if weights else None
         )
-        towards_s = grids.backward(g, self._x, found.inputs, self._s)
+        towards_s = self._setting.passes.grids_backward(g, self._x, found.inputs, self._s)
         gradients = [] if found.weight is None else [found.weight]
         return towards_s, found.factor.sum(1, keepdim=True), gradients
 

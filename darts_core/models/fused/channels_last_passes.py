@@ -29,6 +29,7 @@ from darts_core.models.fused.channels_last import (
 from darts_core.models.fused.channels_last_depthwise import convolve, towards_input, towards_weight
 from darts_core.models.fused.channels_last_pools import ChannelsLastPools
 from darts_core.models.fused.passes import FilterGradients, Filters
+from darts_core.models.fused.torch_grids import TorchGrids
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Last:
     dilated: list[Tensor] = field(default_factory=list)
 
 
-class ChannelsLastPasses(ChannelsLastPools, TorchAlgebra):
+class ChannelsLastPasses(ChannelsLastPools, TorchGrids, TorchAlgebra):
     """What each pass does is said in `Passes`. U and Y are lists, of the separable kinds; Y is relu(Y + b)."""
 
     layout: ClassVar[torch.memory_format] = torch.channels_last

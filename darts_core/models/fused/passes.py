@@ -115,6 +115,22 @@ class Passes(Protocol):
         feedback, constant: (P, C), zero for the identity.
         """
 
+    def grids(self, s: Tensor, *, moments: bool) -> tuple[Tensor, Moments | None]:
+        """relu(s) at the even and at the odd pixels, (N, 2, C, ceil(H / 2), ceil(W / 2)), and its moments, (2, ...).
+
+        What an odd size lacks of odd pixels is zero. A factorized reduce is a matrix for each of both, which makes half
+        of the output's channels.
+        """
+
+    def grids_add(self, x: Tensor, a: Tensor, out: Tensor) -> None:
+        """Add a x to `out`. a: (E, 2, C / 2, C)."""
+
+    def grids_products(self, g: Tensor, x: Tensor) -> Tensor:
+        """Sums over all pixels of g x^T, (E, 2, C / 2, C), float64."""
+
+    def grids_backward(self, g: Tensor, x: Tensor, inputs: Inputs, s: Tensor) -> Tensor:
+        """The gradient of s. inputs: of (E, 2, ...) matrices."""
+
     def folded(
         self, weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype
     ) -> Folded:

@@ -12,10 +12,11 @@ from torch import Tensor
 from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
 from darts_core.models.fused.depthwise import convolve, convolve_backward
 from darts_core.models.fused.passes import FilterGradients, Filters
+from darts_core.models.fused.torch_grids import TorchGrids
 from darts_core.models.fused.torch_pools import TorchPools
 
 
-class TorchPasses(TorchPools, TorchAlgebra):
+class TorchPasses(TorchPools, TorchGrids, TorchAlgebra):
     """What each pass does is said in `Passes`."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format

@@ -19,7 +19,7 @@ from darts_core.drawing.frames import MOST_FRAMES, evenly
 from darts_core.drawing.layout import layout_of
 from darts_core.drawing.palette import THEMES, Colours, role_of
 from darts_core.drawing.raster import to_image, to_png
-from darts_core.drawing.scene import line_width
+from darts_core.drawing.scene import Words, line_width
 from darts_core.errors import DrawingError
 from darts_core.genotypes import (
     KNOWN,
@@ -157,6 +157,16 @@ def test_a_hostile_name_is_text_and_nothing_else(name: str) -> None:
     assert [e.tag for e in picture.iter()] == [e.tag for e in ElementTree.fromstring(plain).iter()]
     assert "script" not in {e.tag.removeprefix(SVG) for e in picture.iter()}
     assert not any(key.startswith("on") for e in picture.iter() for key in e.attrib)
+
+
+@pytest.mark.parametrize("title", ["Epoch 6 of 6: validation perplexity 241.45", "long name " * 20])
+def test_a_title_fits_over_a_narrow_cell_whose_nodes_stand_where_they_stood(title: str) -> None:
+    cells = cells_of(_recurrent(0, nodes=4))
+    scene = scene_of(cells, title)
+    assert scene.width == scene_of(cells, "short").width
+    [words] = [item for item in scene.groups[0].items if isinstance(item, Words)]
+    assert words.size >= 10
+    assert 0.6 * words.size * len(words.text) <= scene.width
 
 
 def test_those_who_cannot_see_it_are_told_what_it_shows() -> None:

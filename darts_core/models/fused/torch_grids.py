@@ -1,0 +1,59 @@
+"""The passes over the grids of factorized reduces in torch's own operations."""
+
+# ruff: noqa: D102 - what each pass does is said where `Passes` declares it.
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darts_core.models.fused.algebra import Inputs, Moments
+
+
+class TorchGrids:
+    """What each pass does is said in `Passes`."""
+
+    def grids(self, s: Tensor, *, moments: bool) -> tuple[Tensor, Moments | None]:
+        x = s.relu()
+        height, width = x.shape[-2:]
+        shifted = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]
+        x = torch.stack([x[:, :, ::2, ::2], shifted], 1)
+        if not moments:
+            return x, None
+        flat = _summable(x.flatten(3))
+        products = torch.matmul(flat, flat.transpose(-1, -2)).sum(0, dtype=torch.float64)
+        return x, Moments(flat.sum((0, 3), dtype=torch.float64), products)
+
+    def grids_add(self, x: Tensor, a: Tensor, out: Tensor) -> None:
+        edges, halves, channels = a.shape[:3]
+        flat = torch.matmul(a.transpose(0, 1).flatten(1, 2).to(x.dtype), x.flatten(3))  # (N, 2, E * C / 2, H * W)
+        added = flat.view(len(x), halves, edges, channels, *x.shape[3:]).transpose(1, 2)
+        out.view(*out.shape[:2], halves, channels, *out.shape[3:]).add_(added)
+
+    def grids_products(self, g: Tensor, x: Tensor) -> Tensor:
+        halved = _halved(g)
+        outer = torch.matmul(_summable(halved.flatten(4)), _summable(x.flatten(3)).unsqueeze(1).transpose(-1, -2))
+        return outer.sum(0, dtype=torch.float64)
+
+    def grids_backward(self, g: Tensor, x: Tensor, inputs: Inputs, s: Tensor) -> Tensor:
+        halved = _halved(g).transpose(1, 2).flatten(2, 3).flatten(3)  # (N, 2, E * C / 2, H * W)
+        towards = torch.matmul(inputs.direct.permute(1, 2, 0, 3).flatten(2).to(x.dtype), halved)
+        if inputs.feedback is not None and inputs.constant is not None:
+            towards += torch.matmul(inputs.feedback.sum(0).to(x.dtype), x.flatten(3))
+            towards += inputs.constant.sum(0).unsqueeze(-1)
+        towards = towards.view_as(x)
+        result = torch.zeros_like(s)
+        height, width = s.shape[-2:]
+        result[:, :, ::2, ::2] = towards[:, 0]
+        result[:, :, 1::2, 1::2] = towards[:, 1, :, : height // 2, : width // 2]
+        return result.mul_(s > 0)
+
+
+def _summable(x: Tensor) -> Tensor:
+    # What a product sums up is given back in the type of its factors.
+    return x.float() if x.dtype == torch.bfloat16 else x
+
+
+def _halved(g: Tensor) -> Tensor:
+    return g.view(*g.shape[:2], 2, -1, *g.shape[3:])
