@@ -1,31 +1,47 @@
-"""`python -m worker`: work until told to stop."""
+"""`python -m worker`: work until told to stop, with one process for each group of this machine's GPUs."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from typing import Any
 
-import structlog
-from celery.signals import task_failure, worker_ready, worker_shutting_down
 from pydantic import ValidationError
 
-from api.schemas.worker import wakeup_queue
+from client.local.errors import StackError
+from client.local.gpu_groups import groups_of
 from worker.folder import lock_state
-from worker.lifeline import PARENT_VARIABLE
+from worker.groups import Groups
 from worker.logs import configure
+from worker.metrics import serve_metrics
+from worker.serving import serve
 from worker.settings import WorkerSettings, get_settings
 
 
 def main() -> int:
-    """Start the Celery worker in this process; its child does the work."""
-    configure()
+    """A machine with one group is served by this process, one with several by a child for each."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description="A Dartboard worker.")
+    parser.add_argument(
+        "--pool", action="append", metavar="NAME", help="take this pool's jobs; may be repeated (DARTBOARD_POOLS)"
+    )
+    if pools := parser.parse_args().pool:
+        os.environ["DARTBOARD_POOLS"] = ",".join(pools)  # the working child reads it, too
     try:
-        settings = get_settings()
+        configure()
+        groups = groups_of(os.environ)
+        if len(groups) == 1:
+            os.environ.update(groups[0].environment)
+            settings = get_settings()
+            configure(worker=settings.worker_name)
+        else:
+            settings = WorkerSettings(gpus=1)  # each child reads its own number
     except ValidationError as error:
         for problem in error.errors():
-            print(f"DARTBOARD_{problem['loc'][0]}".upper() + f": {problem['msg']}", file=sys.stderr)
+            print(f"{_variable(str(problem['loc'][0]))}: {problem['msg']}", file=sys.stderr)
         print("a worker needs DARTBOARD_URL, REDIS_URL and DARTBOARD_WORKER_KEY of the service", file=sys.stderr)
+        return 2
+    except (StackError, ValueError) as error:
+        print(error, file=sys.stderr)
         return 2
     settings.worker_state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
@@ -37,49 +53,26 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    settings.drain_flag.unlink(missing_ok=True)
-    _connect_signals(settings)
-    os.environ[PARENT_VARIABLE] = str(os.getpid())
-
-    from worker.app import app
-
-    app.worker_main(
-        [
-            "worker",
-            f"--queues={wakeup_queue(settings.pool, settings.gpus)}",
-            f"--hostname={settings.worker_name}@%h",
-            "--loglevel=WARNING",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-        ]
-    )
-    lock.close()
+    with lock:
+        several = Groups(settings, groups) if len(groups) > 1 else None
+        states = several.states if several else {settings.worker_name: settings.worker_state}
+        if (address := settings.metrics_address) is not None:
+            try:
+                serve_metrics(states, *address)
+            except OSError as error:
+                where = f"{address[0]}:{address[1]}"
+                print(f"metrics cannot be served on {where} ({error}): set DARTBOARD_METRICS_PORT", file=sys.stderr)
+                return 2
+        if several:
+            several.run()
+        else:
+            serve(settings)
     return 0
 
 
-def _connect_signals(settings: WorkerSettings) -> None:
-    from worker.presence import PresenceThread
-    from worker.recovery import report_lost
-
-    presence = PresenceThread(settings)
-
-    @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]
-    def ready(**_: Any) -> None:
-        report_lost(settings, f"the process of {settings.worker_name} died")
-        presence.start()
-
-    @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
-    def drain(**_: Any) -> None:
-        # The child sees the flag with its next heartbeat, gives the job
-        # back and returns, and Celery's warm shutdown goes on.
-        presence.end()
-        settings.drain_flag.touch()
-
-    @task_failure.connect(weak=False)  # type: ignore[untyped-decorator]
-    def child_died(exception: BaseException | None = None, **_: Any) -> None:
-        structlog.get_logger(__name__).warning("child_died", error=str(exception))
-        report_lost(settings, f"the working process of {settings.worker_name} died ({exception})")
+def _variable(setting: str) -> str:
+    """What the environment calls a setting; some are known by that name only."""
+    return setting if setting.isupper() else f"DARTBOARD_{setting}".upper()
 
 
 if __name__ == "__main__":

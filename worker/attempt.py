@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,8 +33,10 @@ from worker.attempt_log import AttemptLog
 from worker.control import AttemptControl, StopReason
 from worker.drain import DrainWatch
 from worker.failures import failure_of, is_disk_full
+from worker.figures import FiguresThread
 from worker.folder import AttemptFolder
 from worker.heartbeat import HeartbeatThread
+from worker.logs import working_on
 from worker.reporter import Reporter
 from worker.runners import runner_of
 from worker.saver import Saver
@@ -55,8 +58,8 @@ def claim_and_run(api: WorkerApi, settings: WorkerSettings, token: str) -> bool:
 
     False when no queued job fits, and when the disk is full: the next job would fare no better here.
     """
-    who = {"worker": settings.worker_name, "pool": settings.pool, "gpus": settings.gpus}
-    claimed = api.claim(Claim(**who, threads=_THREADS, token=token))
+    claim = Claim(worker=settings.worker_name, pools=settings.pools, gpus=settings.gpus, threads=_THREADS, token=token)
+    claimed = api.claim(claim)
     if claimed is None:
         return False
     attempt = Attempt(claimed, api.attempt(str(claimed.attempt_id), claimed.token), settings)
@@ -75,15 +78,21 @@ class Attempt:
         self._saver = Saver(self._control)
         self._heartbeat = HeartbeatThread(api, self._control, settings, claimed.lease_seconds)
         self._drain_watch = DrainWatch(self._control, settings)
+        self._figures = FiguresThread(settings.worker_state, self._control, self._heartbeat, self._reporter)
         self._job_log = AttemptLog(self._reporter)
         self._newest_partial: Path | None = None
         self.disk_full = False
 
     def run(self) -> None:
         """Train to the end, or until told to stop; the outcome is reported, never raised."""
+        with working_on(job=str(self._claimed.job_id), attempt=str(self._claimed.attempt_id)):
+            self._run()
+
+    def _run(self) -> None:
         self._heartbeat.start()
         self._drain_watch.start()
         self._reporter.start()
+        self._figures.start()
         try:
             with self._logging():
                 try:
@@ -99,6 +108,7 @@ class Attempt:
         finally:
             self._drain_watch.end()
             self._heartbeat.end()
+            self._figures.end()
             self._saver.close()
             self._folder.clear(self._claimed)
 
@@ -156,6 +166,7 @@ class Attempt:
         further = {self._folder.file(name): write for name, write in further_files(report).items()}
         fields = fields_of(report)
         others: list[ReportedFile] = []
+        ended = time.monotonic()
 
         def save(to: Path) -> str:
             others[:] = [ReportedFile(name=other.name, sha256=write(other)) for other, write in further.items()]
@@ -165,10 +176,12 @@ class Attempt:
             for file in (*further, path):
                 if file.exists():  # a repeated delivery may come after the file is gone: then it was stored
                     api.upload(file)
-            api.report_epoch(EpochReport(n=n, **fields, checkpoint=path.name, sha256=sha256, files=others))
+            named = {"checkpoint": path.name, "sha256": sha256, "files": others}
+            api.report_epoch(EpochReport(n=n, **fields, **named, waited=time.monotonic() - ended))
             for file in (*further, path):
                 file.unlink(missing_ok=True)
 
+        self._figures.epoch(self._claimed.kind, report.seconds)
         _log.info("epoch %d: %s, %.1f s", report.epoch, _summary(report.metrics), report.seconds)
         self._saver.save(
             save,

@@ -32,6 +32,7 @@ class AttemptControl:
         self.reason: StopReason | None = None
         self.pause_after_epoch = False
         self.on_checkpoint: Callable[[Checkpoint], None] | None = None
+        self.steps = 0
         self._progress: Progress | None = None
         self._first: tuple[float, int] | None = None
 
@@ -49,6 +50,7 @@ class AttemptControl:
         """Told by the loop after each step."""
         if self._first is None:
             self._first = (time.monotonic(), _done(progress))
+        self.steps += 1
         self._progress = progress
 
     def keep(self, checkpoint: Checkpoint) -> None:

@@ -40,6 +40,7 @@ class HeartbeatThread(threading.Thread):
         self._give_up = give_up or _leave
         self._over = threading.Event()
         self._ending = False
+        self.failed = 0
 
     def expect_the_end(self) -> None:
         """The attempt's last report is on its way: a refusal from now on means that it has arrived."""
@@ -64,6 +65,7 @@ class HeartbeatThread(threading.Thread):
                     self._superseded(error)
                 return
             except Exception as error:  # whatever it is: without this thread lease and cancel would be lost
+                self.failed += 1
                 _log.warning("heartbeat_failed", error=f"{type(error).__name__}: {error}")
                 continue
             if answer.directive == "pause":

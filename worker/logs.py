@@ -1,26 +1,33 @@
-"""Structured logs: one JSON object a line on standard error, from structlog and from everybody else."""
+"""The API's structured logs, with what this process works on in every line, whichever of its threads writes it."""
 
 from __future__ import annotations
 
-import logging
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from api import logs
+
+_about: dict[str, str] = {}
 
 
-def configure() -> None:
-    """Set up both."""
-    processors: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*processors, structlog.processors.JSONRenderer()],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processor=structlog.processors.JSONRenderer(), foreign_pre_chain=processors)
-    )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+def configure(**about: str) -> None:
+    """Set up; `about` stands in all lines of this process."""
+    _about.update(about)
+    logs.configure(_add)
+
+
+@contextmanager
+def working_on(**about: str) -> Iterator[None]:
+    """Say so in all lines until then: a process has one attempt at a time, with threads beside it."""
+    _about.update(about)
+    try:
+        yield
+    finally:
+        for name in about:
+            _about.pop(name, None)
+
+
+def _add(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {**_about, **event}

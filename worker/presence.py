@@ -6,10 +6,12 @@ import threading
 
 import structlog
 
-from api.schemas.worker import Presence
+from api.schemas.worker import DeviceLoad, Presence
 from api.version import VERSION
 from client.worker_api import WorkerApi
 from worker.device import device_name
+from worker.device_load import DeviceLoads
+from worker.figures import Devices
 from worker.settings import WorkerSettings
 
 _log = structlog.get_logger(__name__)
@@ -32,17 +34,28 @@ class PresenceThread(threading.Thread):
         settings = self._settings
         presence = Presence(
             name=settings.worker_name,
-            pool=settings.pool,
+            pools=settings.pools,
             gpus=settings.gpus,
             device=device_name(),
             version=VERSION,
         )
+        loads = DeviceLoads(settings.gpus)
         with WorkerApi(settings.url, settings.worker_key.get_secret_value()) as api:
             pause = 0.0
             while not self._over.wait(pause):
                 pause = settings.presence_seconds
+                devices = Devices(load=_read(loads))
+                devices.save(settings.worker_state)
                 try:
-                    api.show(presence)
+                    api.show(presence.model_copy(update={"load": devices.load}))
                 except Exception as error:  # whatever it is: a worker that does not show up is never woken
                     _log.warning("presence_not_shown", error=f"{type(error).__name__}: {error}")
                     pause = 1.0
+
+
+def _read(loads: DeviceLoads) -> list[DeviceLoad]:
+    try:
+        return loads.read()
+    except Exception as error:  # whatever it is: the worker shows up without it
+        _log.warning("device_load_unknown", error=f"{type(error).__name__}: {error}")
+        return []

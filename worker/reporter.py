@@ -72,6 +72,11 @@ class Reporter(threading.Thread):
             self._changed.notify_all()
         return delivered
 
+    @property
+    def waiting(self) -> int:
+        """Reports that are not delivered yet."""
+        return len(self._queue)
+
     def _settled(self) -> bool:
         return not self._queue or self.refusal is not None
 

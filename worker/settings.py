@@ -1,21 +1,29 @@
-"""What a worker is told from outside, by environment variables."""
+"""What a worker is told from outside, by environment variables and files."""
 
 from __future__ import annotations
 
+import os
 import socket
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from api.schemas.jobs import PoolName
+from api.schemas.worker import Pools
 
 
 class WorkerSettings(BaseSettings):
     """A worker needs the broker's and the API's address and the worker key, nothing else. Times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="DARTBOARD_", populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="DARTBOARD_",
+        populate_by_name=True,
+        extra="ignore",
+        # What the environment does not say may lie there, as a file of the variable's name.
+        secrets_dir=os.environ.get("DARTBOARD_SECRETS"),
+    )
 
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
     url: str = "http://127.0.0.1:8000"
@@ -24,7 +32,10 @@ class WorkerSettings(BaseSettings):
     # Half-delivered work of the running attempt lies here: one directory a worker process, never shared.
     worker_state: Path = Path(".dartboard/worker")
     data_root: Path = Path(".dartboard/datasets")
-    pool: PoolName = "default"
+    # Several with commas between them.
+    pools: Annotated[Pools, NoDecode] = Field(
+        ["default"], validation_alias=AliasChoices("DARTBOARD_POOLS", "DARTBOARD_POOL")
+    )
     gpus: int = Field(1, ge=1, le=64)
     # For how long the API may hold its answer to a heartbeat; a cancel is answered at once.
     heartbeat_seconds: float = Field(5.0, gt=0, le=60)
@@ -36,6 +47,22 @@ class WorkerSettings(BaseSettings):
     stop_grace_seconds: float = Field(0.7, gt=0)
     # How long a stopping worker keeps trying to deliver what it still holds.
     drain_seconds: float = Field(20.0, gt=0)
+
+    # Where /metrics of this host's workers is served: nowhere unless one of both is given, or with port 0.
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    metrics_host: str | None = None
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port, each by default where only the other is given."""
+        if self.metrics_port == 0 or (self.metrics_port is None and self.metrics_host is None):
+            return None
+        return self.metrics_host or "127.0.0.1", self.metrics_port or 9101
+
+    @field_validator("pools", mode="before")
+    @classmethod
+    def _separate(cls, pools: Any) -> Any:
+        return [pool.strip() for pool in pools.split(",")] if isinstance(pools, str) else pools
 
     @property
     def drain_flag(self) -> Path:

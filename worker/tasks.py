@@ -58,5 +58,5 @@ def _prepare_child(**_: Any) -> None:
     """The child imports torch before the first wake-up, not after it."""
     if is_orphan():
         os._exit(1)
-    configure()
+    configure(worker=get_settings().worker_name)
     import worker.attempt  # noqa: F401

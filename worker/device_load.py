@@ -1,0 +1,83 @@
+"""How full and how busy the worker's devices are, asked without torch: the main process must stay small."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import psutil
+import structlog
+
+from api.schemas.worker import DeviceLoad
+
+_log = structlog.get_logger(__name__)
+
+
+class DeviceLoads:
+    """Of the GPUs that the worker was given, else of the machine's processors.
+
+    Keep one and read it from one thread: NVML is started once, and a processor's load is that since the reading before.
+    """
+
+    def __init__(self, gpus: int) -> None:
+        """gpus: how many the worker has, where CUDA_VISIBLE_DEVICES does not name them."""
+        self._handles = _handles(_visible(gpus))
+        self._read_before = False
+
+    def read(self) -> list[DeviceLoad]:
+        """One of each device; a GPU that says nothing is left out."""
+        if self._handles:
+            return list(self._gpus())
+        # The first answer of psutil would be that of no time at all.
+        busy = psutil.cpu_percent()
+        utilisation, self._read_before = busy if self._read_before else None, True
+        memory = psutil.virtual_memory()
+        used = memory.total - memory.available
+        return [DeviceLoad(name="cpu", memory_used=used, memory_total=memory.total, utilisation=utilisation)]
+
+    def _gpus(self) -> Iterator[DeviceLoad]:
+        import pynvml
+
+        for name, handle in self._handles.items():
+            try:
+                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+            except pynvml.NVMLError:
+                continue
+            utilisation: float | None = None
+            with suppress(pynvml.NVMLError):  # a slice of a split GPU has none of its own
+                utilisation = float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+            yield DeviceLoad(
+                name=name, memory_used=int(memory.used), memory_total=int(memory.total), utilisation=utilisation
+            )
+
+
+def _visible(gpus: int) -> list[str]:
+    """Indices or UUIDs, as CUDA_VISIBLE_DEVICES has them."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return [str(index) for index in range(gpus)]
+    return [device for part in chosen.split(",") if (device := part.strip()) not in ("", "-1")]
+
+
+def _handles(devices: list[str]) -> dict[str, Any]:
+    """NVML's handle of each device that it knows; none without a driver."""
+    if not devices:
+        return {}
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return {}
+    found = {}
+    for device in devices:
+        try:
+            if device.isdecimal():
+                found[f"gpu {device}"] = pynvml.nvmlDeviceGetHandleByIndex(int(device))
+            else:
+                found[device] = pynvml.nvmlDeviceGetHandleByUUID(device)
+        except pynvml.NVMLError as error:
+            _log.warning("device_load_unknown", device=device, error=str(error))
+    return found
