@@ -17,6 +17,7 @@ from api.keys.service import KeyService
 from api.logs import configure
 from api.security import is_loopback
 from api.settings import Settings, get_settings
+from api.tracing import trace_ids
 
 
 def main() -> int:
@@ -25,13 +26,17 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     arguments = parser.parse_args()
+    try:
+        configure(trace_ids)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
     settings = get_settings()
     if not is_loopback(arguments.host):
         settings = settings.model_copy(update={"require_keys": True})
         if problem := asyncio.run(_why_not_beyond_loopback(settings)):
             print(f"refusing to listen on {arguments.host}: {problem}", file=sys.stderr)
             return 2
-    configure()
     allow_many()
     app = create_app(settings)
     _look_for_garbage_seldom()
@@ -40,7 +45,9 @@ def main() -> int:
         host=arguments.host,
         port=arguments.port,
         http=Connection,
+        log_config=None,  # its lines come out like ours
         log_level="warning",
+        access_log=False,
         # Open event streams must not hold up a stop: their readers come back by the last id.
         timeout_graceful_shutdown=2,
     )

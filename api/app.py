@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api import openapi, problems
-from api.artifacts import Artifacts
+from api.artifacts import open_store
 from api.checkpoints.scored import Sources
 from api.checkpoints.uploads import UploadService
 from api.comparing.gather import Gatherer
@@ -36,7 +36,9 @@ from api.keys.retention import AuditRetention
 from api.keys.service import KeyService
 from api.keys.sessions import SessionService
 from api.limits import BodyLimit
+from api.metrics.scrape import Scraper
 from api.pictures.drawer import Drawer
+from api.requests import Requests
 from api.routes import (
     checkpoints,
     committees,
@@ -49,6 +51,7 @@ from api.routes import (
     genotypes,
     jobs,
     keys,
+    metrics,
     operation,
     pictures,
     presets,
@@ -83,6 +86,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Guard, settings)
     if not settings.require_keys:
         app.add_middleware(LocalOnly)
+    app.add_middleware(Requests)
     people = (
         searches,
         pictures,
@@ -99,7 +103,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         datasets,
         presets,
     )
-    for module in (*people, operation, session, keys, worker, dashboard):
+    # Routes are looked through in this order: the workers' first, who ask most of all.
+    for module in (worker, *people, operation, metrics, session, keys, dashboard):
         app.include_router(module.router)
     openapi.install(app)
     return app
@@ -111,7 +116,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     database = Database(settings.database_url.get_secret_value())
     wakeups = Wakeups(settings.redis_url.get_secret_value())
-    artifacts = Artifacts(settings.artifacts, settings.max_upload_bytes)
+    artifacts = open_store(settings.artifacts_url, settings.artifacts, settings.max_upload_bytes)
     artifacts.prepare()
     hub = EventHub(database)
     waker = Waker(database, wakeups, pause_seconds=settings.wake_seconds, presence_seconds=settings.presence_seconds)
@@ -137,6 +142,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.heartbeats = HeartbeatService(database, fence, hub, settings.step_event_seconds)
     state.keys, state.audit = KeyService(database), AuditLog(database)
     state.sessions = SessionService(database, settings.session_seconds)
+    state.metrics = Scraper(database, hub, waker, artifacts, settings.presence_seconds)
     state.attempts = AttemptService(database, artifacts, waker, fence)
     retention = AuditRetention(database, settings.audit_days)
     tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker, trees, retention)]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from select import POLLIN, poll
+from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 
 async def lock_content(session: AsyncSession, checksum: str) -> None:
@@ -15,6 +20,28 @@ async def lock_content(session: AsyncSession, checksum: str) -> None:
     Else who deletes a file's last row and who adds another one could pass each other, and the new row lose its file.
     """
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(checksum, 0))))
+
+
+@dataclass(frozen=True)
+class PoolUse:
+    """Connections."""
+
+    in_use: int
+    idle: int
+    most: int
+
+
+def _replace_closed(connection: Any, *_: object) -> None:
+    """A connection that its server has closed is replaced, and all that are as old, not handed out.
+
+    Nobody speaks on an idle connection but to end it. Asking the server, as `pool_pre_ping` does, would be one more
+    question for every transaction.
+    """
+    incoming = poll()
+    if not connection.closed:
+        incoming.register(connection.driver_connection.fileno(), POLLIN)
+    if connection.closed or incoming.poll(0):
+        raise InvalidatePoolError("the server has closed the connection")
 
 
 class Database:
@@ -27,16 +54,33 @@ class Database:
             pool_size=20,
             max_overflow=0,
             pool_timeout=10,
-            # A connection that a restarted server has closed is replaced, not handed out.
-            pool_pre_ping=True,
             connect_args={"connect_timeout": 5},
         )
+        event.listen(self.engine.sync_engine, "checkout", _replace_closed)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._single_statements = async_sessionmaker(alone, expire_on_commit=False)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session that commits at the end of the block."""
         async with self._sessions.begin() as session:
+            yield session
+
+    def pool(self) -> PoolUse:
+        """How its connections are used now."""
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)
+        return PoolUse(in_use=pool.checkedout(), idle=pool.checkedin(), most=pool.size())
+
+    @asynccontextmanager
+    async def single_statements(self) -> AsyncIterator[AsyncSession]:
+        """A session of which every statement is its own transaction: begin and commit would be two more questions.
+
+        For whatever asks for one thing, or for several that need not agree: in a transaction each statement sees what
+        was committed before it, too.
+        """
+        async with self._single_statements() as session:
             yield session
 
     async def revision(self) -> str | None:

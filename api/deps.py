@@ -25,6 +25,7 @@ from api.keys.audit import AuditLog
 from api.keys.principal import LOCAL, Principal, current
 from api.keys.service import KeyService
 from api.keys.sessions import SessionService
+from api.metrics.scrape import Scraper
 from api.problems import ProblemError
 from api.settings import Settings
 from api.wakeups import Wakeups
@@ -65,6 +66,7 @@ Broker = Annotated[Wakeups, _service("wakeups")]
 Store = Annotated[Artifacts, _service("artifacts")]
 Keys = Annotated[KeyService, _service("keys")]
 Sessions = Annotated[SessionService, _service("sessions")]
+Metrics = Annotated[Scraper, _service("metrics")]
 Audit = Annotated[AuditLog, _service("audit")]
 DashboardFiles = Annotated[Assets, _service("assets")]
 Config = Annotated[Settings, _service("settings")]

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, Text, UniqueConstraint, func, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from api.keys.principal import current_owner
@@ -211,10 +211,11 @@ class Worker(Base):
     __tablename__ = "workers"
 
     name: Mapped[str] = mapped_column(primary_key=True)
-    pool: Mapped[str]
+    pools: Mapped[list[str]] = mapped_column(ARRAY(Text))
     gpus: Mapped[int]
     device: Mapped[str]
     version: Mapped[str]
+    load: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
     first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen: Mapped[datetime]
 

@@ -1,7 +1,8 @@
-"""What the API is told from outside, by environment variables. Secrets have no defaults."""
+"""What the API is told from outside, by environment variables and files. Secrets have no defaults."""
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,13 +15,21 @@ from api.schemas.keys import KeyLimits
 class Settings(BaseSettings):
     """Read once at start. Times are in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="DARTBOARD_", populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="DARTBOARD_",
+        populate_by_name=True,
+        extra="ignore",
+        # What the environment does not say may lie there, as a file of the variable's name.
+        secrets_dir=os.environ.get("DARTBOARD_SECRETS"),
+    )
 
     database_url: SecretStr = Field(
         SecretStr("postgresql+psycopg://dartboard@127.0.0.1:5432/dartboard"), validation_alias="DATABASE_URL"
     )
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
     artifacts: Path = Path(".dartboard/artifacts")
+    # Elsewhere: s3://bucket/prefix, or file:///folder.
+    artifacts_url: str | None = Field(None, validation_alias="ARTIFACTS_URL")
     # Where `{"path": ...}` of a new data set leads: the workers' data root, where the API shares their machine.
     data_root: Path = Path(".dartboard/datasets")
     worker_key: SecretStr | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from celery import Celery
 from redis.asyncio import Redis
@@ -13,7 +14,7 @@ TASK = "dartboard.wake"
 
 
 class Wakeups:
-    """Sends messages that say nothing but whom they are for: any worker of the pool with so many GPUs."""
+    """Sends messages that say nothing but whom they are for: any worker of the pools with so many GPUs."""
 
     def __init__(self, broker_url: str) -> None:
         self._celery = Celery("dartboard", broker=broker_url)
@@ -23,14 +24,14 @@ class Wakeups:
         )
         self._redis = Redis.from_url(broker_url, socket_connect_timeout=2, socket_timeout=2)
 
-    async def send(self, pool: str, gpus: int) -> None:
+    async def send(self, pools: Iterable[str], gpus: int) -> None:
         """Wake one worker. Raises what the broker's driver raises."""
-        queue = wakeup_queue(pool, gpus)
+        queue = wakeup_queue(pools, gpus)
         await asyncio.to_thread(self._celery.send_task, TASK, queue=queue, expires=60, retry=False, ignore_result=True)
 
-    async def waiting(self, pool: str, gpus: int) -> int:
+    async def waiting(self, pools: Iterable[str], gpus: int) -> int:
         """Wake-ups that no worker has taken yet."""
-        return int(await self._redis.llen(wakeup_queue(pool, gpus)))
+        return int(await self._redis.llen(wakeup_queue(pools, gpus)))
 
     async def ping(self) -> None:
         """Raises when the broker cannot be reached."""

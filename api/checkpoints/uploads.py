@@ -36,7 +36,8 @@ class UploadService:
         text: whose vocabulary a language model's state_dict has. Raises ProblemError 422 for what is no checkpoint.
         """
         name = _plain(name)
-        examined = await self._examiner.examine(self._artifacts.path(arrived.key), name, genotype, text)
+        async with self._artifacts.local(arrived.key) as path:
+            examined = await self._examiner.examine(path, name, genotype, text)
         about = {k: v for k, v in asdict(examined).items() if k != "format"}
         async with self._database.transaction() as session:
             await lock_content(session, arrived.sha256)

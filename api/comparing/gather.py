@@ -68,7 +68,7 @@ async def _epochs(session: AsyncSession, job: Job) -> dict[int, dict[str, float]
     alphas, genotype = (case((told, null()), else_=column) for column in (Epoch.alphas, Epoch.genotype))
     query = select(Epoch.epoch, Epoch.metrics, alphas, genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch)
     found: dict[int, dict[str, float]] = {}
-    for epoch, metrics, tables, cell in (await session.execute(query)).tuples():
+    for epoch, metrics, tables, cell in await session.execute(query):
         missing = signs(parse(cell, family_of(job.spec)), tables) if tables and cell else {}
         found[epoch] = {**metrics, **missing}
     return found
@@ -82,7 +82,7 @@ async def _runs(session: AsyncSession, job: Job) -> tuple[Run, ...]:
         .where(Attempt.job_id == job.id)
         .order_by(Attempt.number)
     )
-    return tuple(Run(float(each), device) for each, device in (await session.execute(query)).tuples())
+    return tuple(Run(float(each), device) for each, device in (await session.execute(query)))
 
 
 async def _genotype(session: AsyncSession, job: Job) -> AnyGenotype | None:

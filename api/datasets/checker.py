@@ -16,6 +16,7 @@ from api.datasets.child import run_check
 from api.datasets.limits import Limits
 from api.datasets.storing import UPLOADS, folder_below, packed_key
 from api.models import Dataset
+from api.problems import ProblemError
 from api.schemas.datasets import DatasetState
 
 _PAUSE_SECONDS: Final = 5.0
@@ -43,7 +44,7 @@ class DatasetChecker:
 
     async def run(self) -> None:
         """Check until cancelled."""
-        await asyncio.to_thread(self._artifacts.remove_older, UPLOADS, time.time() - _ABANDONED_SECONDS)
+        await self._artifacts.remove_older(UPLOADS, time.time() - _ABANDONED_SECONDS)
         while True:
             try:
                 while await self._check_one():
@@ -67,7 +68,7 @@ class DatasetChecker:
                 found = await self._check(dataset.request, work)
                 if "checksum" in found:
                     await lock_content(session, found["checksum"])
-                    await asyncio.to_thread(self._artifacts.adopt, work / "packed", packed_key(found["checksum"]))
+                    await self._artifacts.adopt(work / "packed", packed_key(found["checksum"]))
             dataset.report = found.get("report")
             dataset.error = found.get("error")
             dataset.kind = found.get("kind", dataset.kind)
@@ -80,9 +81,19 @@ class DatasetChecker:
         return True
 
     async def _check(self, request: dict[str, Any], work: Path) -> dict[str, Any]:
-        upload = request.get("upload")
-        source = self._artifacts.file(upload) if upload else folder_below(self._data_root, request["path"])
-        if source is None or not source.exists():
-            return {"error": f"{'the uploaded file' if upload else request['path']} is gone: bring the set again"}
+        if upload := request.get("upload"):
+            try:
+                async with self._artifacts.local(upload) as source:
+                    return await self._run(source, work, request)
+            except ProblemError as error:
+                if error.status != 404:
+                    raise
+                return {"error": "the uploaded file is gone: bring the set again"}
+        folder = folder_below(self._data_root, request["path"])
+        if folder is None or not folder.exists():
+            return {"error": f"{request['path']} is gone: bring the set again"}
+        return await self._run(folder, work, request)
+
+    async def _run(self, source: Path, work: Path, request: dict[str, Any]) -> dict[str, Any]:
         wanted = {"size": request["size"], "kind": request.get("kind")}
         return await run_check(source, work, wanted, limits=self._limits, within_seconds=self._within)

@@ -38,14 +38,6 @@ class Brought:
     replayed: bool
 
 
-@dataclass(frozen=True)
-class PackedFile:
-    """A ready set as workers get it. size: in bytes."""
-
-    path: Path
-    size: int
-
-
 class DatasetService:
     """Each method is one transaction."""
 
@@ -190,13 +182,13 @@ class DatasetService:
         async with self._database.transaction() as session:
             return await session.scalar(select(Dataset).where(Dataset.checksum == checksum).limit(1))
 
-    async def packed(self, checksum: str) -> PackedFile:
+    async def packed(self, checksum: str) -> Stored:
         """The file of a ready set. 404 when there is none."""
         async with self._database.transaction() as session:
             size = await session.scalar(select(Dataset.size).where(Dataset.checksum == checksum).limit(1))
         if size is None:
             raise ProblemError(404, f"no data set has the checksum {checksum}: it has been deleted")
-        return PackedFile(self._artifacts.path(packed_key(checksum)), size)
+        return Stored(packed_key(checksum), checksum, size)
 
 
 def info_of(dataset: Dataset) -> DatasetInfo:

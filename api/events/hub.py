@@ -46,9 +46,14 @@ class EventHub:
         self._open: set[Subscription] = set()
         self._overhearing: set[Subscription] = set()
 
+    @property
+    def subscribers(self) -> int:
+        """How many follow events now."""
+        return len(self._open)
+
     @contextmanager
     def noticing(self, job_id: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set whenever something was committed about the job: in doubt once too often."""
+        """An event that is set whenever more was committed about the job than its steps: in doubt once too often."""
         noticed = asyncio.Event()
         self._waiting.setdefault(job_id, set()).add(noticed)
         try:
@@ -139,7 +144,8 @@ class EventHub:
                         if notification.channel == ENDED_CHANNEL:
                             self._end({UUID(notification.payload)})
                         else:
-                            await self._serve(UUID(notification.payload))
+                            about, _, step_only = notification.payload.partition(" ")
+                            await self._serve(UUID(about), step_only=bool(step_only))
                     if not await _readable(connection.fileno(), _SILENCE_SECONDS):
                         break
 
@@ -150,7 +156,7 @@ class EventHub:
             return
         keys = select(Key.id).where(Key.id.in_(held), Key.revoked_at.is_(None))
         sessions = select(BrowserSession.id).where(BrowserSession.id.in_(held), BrowserSession.expires_at > func.now())
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             good = {*await session.scalars(keys), *await session.scalars(sessions)}
         self._end(held - good)
 
@@ -159,9 +165,10 @@ class EventHub:
             if reader.holders & holders:
                 reader.close()
 
-    async def _serve(self, job_id: UUID) -> None:
-        for noticed in self._waiting.get(job_id, ()):
-            noticed.set()
+    async def _serve(self, job_id: UUID, *, step_only: bool = False) -> None:
+        if not step_only:
+            for noticed in self._waiting.get(job_id, ()):
+                noticed.set()
         for listener in tuple(self._overhearing):
             listener.stir(job_id)
         channel = self._channels.get(job_id)

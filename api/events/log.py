@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.models import Event, Job
 
 CHANNEL = "dartboard_events"
+# Behind the id in a notification: nothing was committed but how far the job is, which is no news to its worker.
+STEP_ONLY = " step"
 # Ids of keys and browser sessions that are good no longer.
 ENDED_CHANNEL = "dartboard_access_ended"
 

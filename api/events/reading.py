@@ -18,14 +18,14 @@ BATCH: Final = 500
 
 
 class LogReader:
-    """Each method is one transaction."""
+    """Queries only."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def last_sequence(self, job_id: UUID) -> int:
         """Of the job's log; 0 for a job that is gone."""
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return await session.scalar(select(Job.last_sequence).where(Job.id == job_id)) or 0
 
     async def read(self, job_id: UUID, after: int) -> list[StoredEvent]:
@@ -36,8 +36,8 @@ class LogReader:
             .order_by(Event.sequence)
             .limit(BATCH)
         )
-        async with self._database.transaction() as session:
-            return [StoredEvent(*row) for row in (await session.execute(query)).tuples()]
+        async with self._database.single_statements() as session:
+            return [StoredEvent(*row) for row in (await session.execute(query))]
 
     async def status_at(self, job_id: UUID, sequence: int) -> str | None:
         """The job's status just after the event with this sequence."""
@@ -47,12 +47,12 @@ class LogReader:
             .order_by(Event.sequence.desc())
             .limit(1)
         )
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return await session.scalar(query)
 
     async def active(self, most: int) -> list[UUID]:
         """The jobs that have not ended, newest first."""
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(newest_ids(JobKind, _ACTIVE, limit=most)))
 
     async def queued_at(self, job_id: UUID) -> int | None:
@@ -65,5 +65,5 @@ class LogReader:
             .order_by(Event.sequence.desc())
             .limit(1)
         )
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return await session.scalar(query)

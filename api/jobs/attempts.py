@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -21,8 +21,9 @@ from api.jobs.fitting import check_fits
 from api.jobs.life import move
 from api.jobs.losses import lose
 from api.jobs.objectives import better, retained
-from api.jobs.rows import checkpoints_of, end_attempt, partials_of
+from api.jobs.rows import end_attempt, files_of, partials_of
 from api.jobs.waker import Waker
+from api.metrics.counters import EPOCH_SECONDS, REPORT_LAG
 from api.models import Attempt, Checkpoint, Epoch, Job
 from api.problems import ProblemError, conflict
 from api.schemas.jobs import JobKind, Status
@@ -56,8 +57,7 @@ class AttemptService:
         self, attempt_id: UUID, token: str, name: str, chunks: AsyncIterator[bytes], declared: int | None
     ) -> StoredFile:
         """Take a file before the report that names it. 507 when there is no room: the job then pauses."""
-        async with self._fence.passed(attempt_id, token) as (_, job, attempt):
-            key = self._artifacts.key(job.id, attempt.number, name)
+        key = self._artifacts.key(*await self._fence.look(attempt_id, token), name)
         try:
             stored = await self._artifacts.put(key, chunks, declared)
         except StoreFullError as error:
@@ -75,20 +75,22 @@ class AttemptService:
             raise
         return StoredFile(name=name, sha256=stored.sha256, size=stored.size)
 
-    async def checkpoint_path(self, attempt_id: UUID, token: str, name: str) -> Path:
-        """The file that the claim told the attempt to resume from. 404 for any other."""
+    async def given_file(self, attempt_id: UUID, token: str, name: str) -> Stored:
+        """A file that the claim named to the attempt. 404 for any other."""
         async with self._fence.passed(attempt_id, token) as (session, job, _):
-            stored = await checkpoints_of(session, job) + await partials_of(session, job)
-            found = [c for c in stored if f"{c.id}.pt" == name]
+            whole, partial = await files_of(session, job)
+            found = [c for c in (*whole, *partial) if f"{c.id}.pt" == name]
         if not found:
             raise ProblemError(404, f"this job has no file {name}")
-        return self._artifacts.path(found[0].key)
+        return Stored(found[0].key, found[0].sha256, found[0].size)
 
     async def report_epoch(self, attempt_id: UUID, token: str, report: EpochReport) -> Directive:
         """Store an epoch, its checkpoint's row and its events together, once."""
         dropped: list[Checkpoint] = []
+        came = time.monotonic()
+        is_stored = False
         named = [ReportedFile(name=report.checkpoint, sha256=report.sha256), *report.files]
-        looked = [await self._look(attempt_id, token, file.name) for file in named]
+        looked = await self._look(attempt_id, token, [file.name for file in named])
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             check_fits(job, report)
             if _is_new(attempt, report.n) and await self._insert_epoch(session, job, report):
@@ -106,19 +108,24 @@ class AttemptService:
                 if job.progress is None or job.progress["epoch"] <= report.epoch:
                     job.progress = _after_epoch(job, report)
                 await self._append_epoch(session, job, report, checkpoint)
-                stored = await checkpoints_of(session, job)
+                stored, partials = await files_of(session, job)
                 epochs, every = [c.epoch for c in stored], job.spec.get("checkpoint_every")
                 kept = retained(JobKind(job.kind), epochs, job.best, every)
                 dropped = [c for c in stored if c.epoch not in kept]
-                dropped += [c for c in await partials_of(session, job) if c.epoch < report.epoch]
-            directive = Directive.at(job.status)
+                dropped += [c for c in partials if c.epoch < report.epoch]
+                is_stored = True
+            directive, kind = Directive.at(job.status), job.kind
+        if is_stored:
+            EPOCH_SECONDS.labels(kind).observe(report.seconds)
+            if report.waited is not None:
+                REPORT_LAG.observe(report.waited + time.monotonic() - came)
         await self._drop(dropped)
         return directive
 
     async def report_partial(self, attempt_id: UUID, token: str, report: PartialReport) -> Directive:
         """Note the row of a checkpoint made in the middle of an epoch; it replaces the one before."""
         dropped: list[Checkpoint] = []
-        stored_file = await self._look(attempt_id, token, report.checkpoint)
+        [stored_file] = await self._look(attempt_id, token, [report.checkpoint])
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n):
                 last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
@@ -187,11 +194,10 @@ class AttemptService:
         if requeued:
             self._waker.nudge()
 
-    async def _look(self, attempt_id: UUID, token: str, name: str) -> Stored | None:
-        """The attempt's file, read outside of the lock: a large one must not hold up heartbeats and a cancel."""
-        async with self._fence.passed(attempt_id, token) as (_, job, attempt):
-            key = self._artifacts.key(job.id, attempt.number, name)
-        return await self._artifacts.look(key)
+    async def _look(self, attempt_id: UUID, token: str, names: list[str]) -> list[Stored | None]:
+        """The attempt's files, read outside of the lock: a large one must not hold up heartbeats and a cancel."""
+        job_id, number = await self._fence.look(attempt_id, token)
+        return [await self._artifacts.look(self._artifacts.key(job_id, number, name)) for name in names]
 
     @staticmethod
     async def _insert_epoch(session: AsyncSession, job: Job, report: EpochReport) -> bool:

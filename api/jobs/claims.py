@@ -1,4 +1,4 @@
-"""A worker claims a job: the pool's most urgent, oldest row, an attempt number, a token and a lease."""
+"""A worker claims a job: its pools' most urgent, oldest row, an attempt number, a token and a lease."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import secrets
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select, union_all
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bind_contextvars
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts
 from api.database import Database
 from api.jobs.conditions import QUEUED
 from api.jobs.life import move
-from api.jobs.rows import checkpoints_of, lock_job, partials_of
+from api.jobs.rows import files_of, lock_job
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Job
 from api.problems import conflict
@@ -24,6 +25,9 @@ from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import Claim, Claimed, Input, Resume
 
 _log = structlog.get_logger(__name__)
+# Of each pool, where a worker serves several: more than this process can be claiming at one moment. Where others have
+# even these, the worker is woken again.
+_HEADS = 25
 
 
 class ClaimService:
@@ -38,7 +42,7 @@ class ClaimService:
 
         With the token of an earlier claim, what that one got: a lost answer costs no lease. 409 when that is over.
         """
-        self._waker.claimed(claim.pool, claim.gpus)
+        self._waker.claimed(claim.pools, claim.gpus)
         token = claim.token or secrets.token_urlsafe(32)
         try:
             taken = await self._take(claim, token)
@@ -47,6 +51,7 @@ class ClaimService:
         if taken is None:
             return None
         job, attempt, checkpoints, partials = taken
+        bind_contextvars(job=str(job.id), attempt=str(attempt.id))
         try:
             await self._artifacts.keep_only(
                 job.id, [c.key for c in checkpoints + partials], before_attempt=attempt.number
@@ -74,7 +79,7 @@ class ClaimService:
             if taken is None:
                 return None
             job, attempt = taken
-            return job, attempt, await checkpoints_of(session, job), await partials_of(session, job)
+            return job, attempt, *await files_of(session, job)
 
     async def _again(self, session: AsyncSession, claim: Claim) -> tuple[Job, Attempt] | None:
         """What this very claim got before."""
@@ -92,13 +97,8 @@ class ClaimService:
 
     async def _next(self, session: AsyncSession, claim: Claim, token: str) -> tuple[Job, Attempt] | None:
         """The first job that fits. A locked row is somebody else's claim in progress: it is skipped, not waited for."""
-        job = await session.scalar(
-            select(Job)
-            .where(QUEUED, Job.pool == claim.pool, Job.gpus == claim.gpus)
-            .order_by(Job.priority.desc(), Job.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
+        first = _in_order(claim).limit(1).with_for_update(of=Job, skip_locked=True)
+        job = await session.scalar(first)
         if job is None:
             return None
         job.attempt += 1
@@ -118,6 +118,26 @@ class ClaimService:
         session.add(attempt)
         await move(session, job, Status.RUNNING, f"attempt {job.attempt} on {claim.worker}")
         return job, attempt
+
+
+def _in_order(claim: Claim) -> Select[Job]:
+    """The queued jobs that fit the worker, in the order in which they are due: no more are read than wanted."""
+    pool, *others = claim.pools
+    if not others:
+        return select(Job).where(*_fits(claim, pool)).order_by(Job.priority.desc(), Job.id)
+    # The index has each pool's jobs in order, not those of several: their first ones are put in order here.
+    first = (
+        select(Job.id, Job.priority).where(*_fits(claim, pool)).order_by(Job.priority.desc(), Job.id).limit(_HEADS)
+        for pool in claim.pools
+    )
+    heads = union_all(*first).subquery()
+    # Looked at again behind the lock, which is on the job's own row.
+    query = select(Job).join(heads, heads.c.id == Job.id).where(QUEUED)
+    return query.order_by(heads.c.priority.desc(), heads.c.id)
+
+
+def _fits(claim: Claim, pool: str) -> list[ColumnElement[bool]]:
+    return [QUEUED, Job.pool == pool, Job.gpus == claim.gpus]
 
 
 def hash_of(token: str) -> str:

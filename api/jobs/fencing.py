@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import Interval, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.contextvars import bind_contextvars
 
 from api.database import Database
 from api.jobs.claims import hash_of
-from api.jobs.rows import lock_job
 from api.models import Attempt, Job
 from api.problems import ProblemError, conflict
+
+_MINE: Final = (Attempt.id == bindparam("attempt"), Attempt.token_hash == bindparam("presented"))
+_LOCKED_JOB: Final = (
+    select(Job).where(Job.id == select(Attempt.job_id).where(*_MINE).scalar_subquery()).with_for_update(of=Job)
+)
+_RENEWED: Final = (
+    update(Attempt)
+    .where(*_MINE, Attempt.status == "running")
+    .values(lease_expires_at=func.now() + bindparam("lease", type_=Interval()))
+    .returning(Attempt.job_id, Attempt.number)
+    .execution_options(synchronize_session=False)
+)
 
 
 class Fence:
@@ -33,20 +45,38 @@ class Fence:
         repeatable: the number of a report that ends the attempt; sent again, it finds its own work done.
         """
         async with self._database.transaction() as session:
-            attempt = await session.get(Attempt, attempt_id)
-            if attempt is None or not hmac.compare_digest(attempt.token_hash, hash_of(token)):
-                raise ProblemError(403, "this attempt token is not this attempt's")
-            job = await lock_job(session, attempt.job_id)
-            if job is None:
-                raise deleted()
-            await session.refresh(attempt)
+            given = {"attempt": attempt_id, "presented": hash_of(token)}
+            job = await session.scalar(_LOCKED_JOB, given)
+            # Behind the lock: as it stands from here on.
+            attempt = None if job is None else await session.get(Attempt, attempt_id)
+            if job is None or attempt is None:
+                raise foreign()
             if attempt.status != "running":
                 if repeatable is not None and attempt.last_report == repeatable:
                     yield session, job, attempt
                     return
                 raise over(attempt.number, attempt.status)
+            bind_contextvars(job=str(job.id), attempt=str(attempt.id))
             attempt.lease_expires_at = func.now() + self.lease
             yield session, job, attempt
+
+    async def look(self, attempt_id: UUID, token: str) -> tuple[UUID, int]:
+        """The job and the number of an attempt whose token holds now; it may be over the next moment. Renews the
+        lease.
+        """
+        given = {"attempt": attempt_id, "presented": hash_of(token), "lease": self.lease}
+        async with self._database.single_statements() as session:
+            found = (await session.execute(_RENEWED, given)).one_or_none()
+        if found is not None:
+            job_id, number = found
+            return job_id, number
+        async with self.passed(attempt_id, token) as (_, job, attempt):
+            return job.id, attempt.number  # or says why not
+
+
+def foreign() -> ProblemError:
+    """The answer to a token that is another attempt's, or of one whose job is gone."""
+    return ProblemError(403, "this attempt token is not this attempt's")
 
 
 def deleted() -> ProblemError:

@@ -4,19 +4,65 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Interval, Text, Uuid, bindparam, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from api.database import Database
 from api.events.hub import EventHub
-from api.events.log import append
+from api.events.log import CHANNEL, STEP_ONLY
 from api.jobs.claims import hash_of
-from api.jobs.fencing import Fence, deleted, over
-from api.models import Attempt, Job, JsonObject
+from api.jobs.fencing import Fence, deleted, foreign, over
+from api.models import Attempt, Job
 from api.schemas.jobs import Status
 from api.schemas.worker import Directive, Heartbeat
+
+_REMEMBERED: Final = 10_000
+
+# All that a heartbeat does, in one statement that is its own transaction: most of what the service is asked are these.
+# The job's row is locked first, as everywhere; the attempt is looked at behind that lock, so that a beat never revives
+# an attempt that has just been ended. The newest progress is kept on the job; it goes into the log only now and then,
+# and only when it has moved. The job's row is written even when it has not: that gives the status behind the lock.
+_BEAT: Final = text("""
+with job as (
+    select id, progress from jobs
+    where id = (select job_id from attempts where id = :attempt and token_hash = :token_hash)
+    for update
+), renewed as (
+    update attempts set
+        lease_expires_at = now() + :lease,
+        step_event_at = case
+            when :progress is not null and (step_event_at is null or step_event_at <= now() - :between)
+                and (job.progress -> 'epoch' is distinct from :progress -> 'epoch'
+                     or job.progress -> 'step' is distinct from :progress -> 'step')
+            then now() else step_event_at end
+    from job where attempts.id = :attempt and attempts.job_id = job.id and attempts.status = 'running'
+    returning attempts.job_id, coalesce(attempts.step_event_at = now(), false) as stepped
+), noted as (
+    update jobs set progress = coalesce(:progress, jobs.progress), last_sequence = jobs.last_sequence + stepped::int
+    from renewed where jobs.id = renewed.job_id
+    returning jobs.id, jobs.status, jobs.last_sequence, stepped
+), logged as (
+    insert into events (job_id, sequence, kind, data)
+    select id, last_sequence, 'step', :progress from noted where stepped
+)
+select status, case when stepped then pg_notify(:channel, id || :step_only)::text end from noted
+""").bindparams(
+    bindparam("attempt", type_=Uuid()),
+    bindparam("lease", type_=Interval()),
+    bindparam("between", type_=Interval()),
+    bindparam("progress", type_=JSONB(none_as_null=True)),
+    bindparam("channel", CHANNEL, type_=Text()),
+    bindparam("step_only", STEP_ONLY, type_=Text()),
+)
+_JOB_OF: Final = select(Attempt.job_id).where(Attempt.id == bindparam("attempt"))
+_STATUS_OF: Final = (
+    select(Job.status, Attempt.status, Attempt.number)
+    .join(Attempt, Attempt.job_id == Job.id)
+    .where(Attempt.id == bindparam("attempt"))
+)
 
 
 class HeartbeatService:
@@ -24,7 +70,8 @@ class HeartbeatService:
 
     def __init__(self, database: Database, fence: Fence, hub: EventHub, step_event_seconds: float) -> None:
         self._database, self._fence, self._hub = database, fence, hub
-        self._step_events = timedelta(seconds=step_event_seconds)
+        self._between_steps = timedelta(seconds=step_event_seconds)
+        self._jobs: dict[UUID, UUID] = {}
 
     async def beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> Directive:
         """Renew the lease, note the progress, say what to do.
@@ -33,33 +80,47 @@ class HeartbeatService:
         reaches the worker at once, and a job that goes its way costs next to nothing.
         """
         deadline = asyncio.get_running_loop().time() + beat.hold
-        job_id, status = await self._beat(attempt_id, token, beat)
-        if not beat.hold or status != Status.RUNNING:
-            return Directive.at(status)
-        with self._hub.noticing(job_id) as noticed:
-            # Once more, now that no change can be missed; then whenever something happened.
-            while (status := await self._status_of(attempt_id)) == Status.RUNNING:
-                try:
-                    async with asyncio.timeout_at(deadline):
-                        await noticed.wait()
-                except TimeoutError:
-                    break
+        with self._hub.noticing(await self._job_of(attempt_id)) as noticed:
+            # What is committed behind this is noticed.
+            status = await self._beat(attempt_id, token, beat)
+            while beat.hold and status == Status.RUNNING and await _set_before(noticed, deadline):
                 noticed.clear()
+                status = await self._status_of(attempt_id)
         return Directive.at(status)
 
-    async def _beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> tuple[UUID, str]:
-        if (renewed := await self._renew(attempt_id, token, beat)) is not None:
-            return renewed
-        async with self._fence.passed(attempt_id, token) as (session, job, attempt):
-            if beat.progress is not None:
-                await self._note_progress(session, job, attempt, beat.progress.model_dump(mode="json"))
-            return job.id, job.status
+    async def _job_of(self, attempt_id: UUID) -> UUID:
+        """The job that an attempt is of, which never changes: asked once in an attempt's life."""
+        if (known := self._jobs.get(attempt_id)) is not None:
+            return known
+        async with self._database.single_statements() as session:
+            found = await session.scalar(_JOB_OF, {"attempt": attempt_id})
+        if found is None:
+            raise foreign()
+        while len(self._jobs) >= _REMEMBERED:
+            del self._jobs[next(iter(self._jobs))]
+        self._jobs[attempt_id] = found
+        return found
+
+    async def _beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> str:
+        """Whatever the heartbeat changes; the job's status."""
+        given = {
+            "attempt": attempt_id,
+            "token_hash": hash_of(token),
+            "lease": self._fence.lease,
+            "between": self._between_steps,
+            "progress": None if beat.progress is None else beat.progress.model_dump(mode="json"),
+        }
+        async with self._database.single_statements() as session:
+            taken = (await session.execute(_BEAT, given)).one_or_none()
+        if taken is not None:
+            return str(taken.status)
+        async with self._fence.passed(attempt_id, token) as (_, job, _attempt):
+            return job.status  # or says why not
 
     async def _status_of(self, attempt_id: UUID) -> str:
         """The job's. 409 when the attempt is over."""
-        query = select(Job.status, Attempt.status, Attempt.number).join(Attempt, Attempt.job_id == Job.id)
-        async with self._database.transaction() as session:
-            found = (await session.execute(query.where(Attempt.id == attempt_id))).tuples().one_or_none()
+        async with self._database.single_statements() as session:
+            found = (await session.execute(_STATUS_OF, {"attempt": attempt_id})).one_or_none()
         if found is None:
             raise deleted()
         status, attempt_status, number = found
@@ -67,43 +128,10 @@ class HeartbeatService:
             raise over(number, attempt_status)
         return status
 
-    async def _renew(self, attempt_id: UUID, token: str, beat: Heartbeat) -> tuple[UUID, str] | None:
-        """What most heartbeats need, in one statement; the job's id and status, None where there is more to do or say.
 
-        The job's row is locked first, as everywhere; the attempt is looked at behind that lock, so that a beat never
-        revives an attempt that has just been ended.
-        """
-        progress = None if beat.progress is None else beat.progress.model_dump(mode="json")
-        mine = select(Attempt.job_id).where(Attempt.id == attempt_id, Attempt.token_hash == hash_of(token))
-        job = select(Job.id).where(Job.id == mine.scalar_subquery()).with_for_update().cte("job")
-        # With progress to note a step event may be due, too.
-        calm = [] if progress is None else [Attempt.step_event_at > func.now() - self._step_events]
-        renewed = (
-            update(Attempt)
-            .where(Attempt.id == attempt_id, Attempt.job_id == job.c.id, Attempt.status == "running")
-            .where(*calm)
-            .values(lease_expires_at=func.now() + self._fence.lease)
-            .returning(Attempt.job_id)
-            .cte("renewed")
-        )
-        noted = {} if progress is None else {"progress": progress}
-        # Written even when nothing moved: it is what gives the status as it is behind the lock.
-        query = (
-            update(Job)
-            .where(Job.id == renewed.c.job_id)
-            .values({"worker": Job.worker, **noted})
-            .returning(Job.id, Job.status)
-        )
-        async with self._database.transaction() as session:
-            done = await session.execute(query.execution_options(synchronize_session=False))
-            return done.tuples().one_or_none()
-
-    async def _note_progress(self, session: AsyncSession, job: Job, attempt: Attempt, progress: JsonObject) -> None:
-        """Keep the newest progress on the job; put it into the log only now and then, and only when it moved."""
-        moved = job.progress is None or any(job.progress[k] != progress[k] for k in ("epoch", "step"))
-        job.progress = progress
-        now = await session.scalar(select(func.now()))
-        assert now is not None
-        if moved and (attempt.step_event_at is None or now - attempt.step_event_at >= self._step_events):
-            attempt.step_event_at = now
-            await append(session, job, "step", progress)
+async def _set_before(event: asyncio.Event, deadline: float) -> bool:
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -24,8 +24,11 @@ async def lose(session: AsyncSession, job: Job, why: str) -> None:
     if job.lost_attempts < job.max_attempts:
         await move(session, job, Status.QUEUED, f"attempt {job.attempt} was lost ({why}); goes on from its last epoch")
         return
+    lost = f"its worker was lost ({why})"
+    if job.lost_attempts > 1:
+        lost = f"{job.lost_attempts} workers in a row were lost (the last: {why})"
     message = (
-        f"{job.lost_attempts} workers in a row were lost without finishing an epoch (the last: {why}); "
+        f"{lost} without finishing an epoch, and max_attempts is {job.max_attempts}: "
         "look for the cause in the worker's log, then retry the job"
     )
     job.error = {"type": "WorkerLost", "message": message, "traceback": "", "log_tail": []}

@@ -23,7 +23,7 @@ class Reader:
     async def epochs(self, job_id: UUID, *, after: int, limit: int) -> list[Epoch]:
         """Stored epochs above `after`, in order."""
         query = select(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > after).order_by(Epoch.epoch).limit(limit)
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def epoch(self, job: Job, epoch: int | None) -> Epoch:
@@ -31,7 +31,7 @@ class Reader:
         query = select(Epoch).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
         if epoch is not None:
             query = query.where(Epoch.epoch == epoch)
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             found = await session.scalar(query)
         if found is not None:
             return found
@@ -43,29 +43,29 @@ class Reader:
         """At most so many epochs up to `latest`, in order, the first and `latest` among them."""
         wanted = evenly(range(1, latest + 1), most)
         query = select(Epoch).where(Epoch.job_id == job.id, Epoch.epoch.in_(wanted)).order_by(Epoch.epoch)
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def attempts(self, job_id: UUID) -> list[Attempt]:
         """Every worker's try at the job, latest first."""
         query = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number.desc())
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def children(self, tree: Job) -> list[Job]:
         """What a tree is made of, in the order in which it was made."""
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return await children_of(session, tree.id)
 
     async def logs(self, job_id: UUID, tail: int) -> list[Event]:
         """The last log lines, in order."""
         query = select(Event).where(Event.job_id == job_id, Event.kind == "log").order_by(Event.sequence.desc())
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(query.limit(tail)))[::-1]
 
     async def checkpoints(self, job: Job) -> list[Checkpoint]:
         """What is stored, latest epoch first."""
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return await checkpoints_of(session, job)
 
     async def checkpoint(self, job: Job, which: str) -> Checkpoint:
@@ -91,7 +91,7 @@ class Reader:
 
     async def checkpoint_by_id(self, checkpoint_id: UUID) -> Checkpoint:
         """404 when there is none."""
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             found = await session.get(Checkpoint, checkpoint_id)
         if found is None or found.step is not None:
             raise not_found("checkpoint", checkpoint_id)

@@ -22,6 +22,12 @@ async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str 
     await session.execute(update(Attempt).where(running).values(ended))
 
 
+async def files_of(session: AsyncSession, job: Job) -> tuple[list[Checkpoint], list[Checkpoint]]:
+    """The job's stored checkpoints of whole epochs, and those made in the middle of one, each latest first."""
+    stored = await _checkpoints(session, job)
+    return [c for c in stored if c.step is None], [c for c in stored if c.step is not None]
+
+
 async def checkpoints_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
     """The job's stored checkpoints of whole epochs, latest first."""
     return await _checkpoints(session, job, Checkpoint.step.is_(None))
@@ -32,6 +38,6 @@ async def partials_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
     return await _checkpoints(session, job, Checkpoint.step.is_not(None))
 
 
-async def _checkpoints(session: AsyncSession, job: Job, which: ColumnElement[bool]) -> list[Checkpoint]:
+async def _checkpoints(session: AsyncSession, job: Job, *which: ColumnElement[bool]) -> list[Checkpoint]:
     order = (Checkpoint.epoch.desc(), Checkpoint.step.desc())
-    return list(await session.scalars(select(Checkpoint).where(Checkpoint.job_id == job.id, which).order_by(*order)))
+    return list(await session.scalars(select(Checkpoint).where(Checkpoint.job_id == job.id, *which).order_by(*order)))

@@ -36,7 +36,7 @@ class RuntimeLimits:
     async def over(self) -> list[UUID]:
         """Running jobs that have used up their time, or some of them."""
         limited = select(Job.id).join(Attempt, Attempt.job_id == Job.id).where(RUNNING, Job.max_runtime.is_not(None))
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(limited.where(_used_up()).limit(100)))
 
     async def _end(self, job_id: UUID) -> None:

@@ -46,7 +46,7 @@ class Submitted:
 
 
 class JobService:
-    """Each method is one transaction."""
+    """Each method that changes something is one transaction."""
 
     def __init__(self, database: Database, waker: Waker, artifacts: Artifacts, trees: TreeDriver) -> None:
         self._database, self._waker, self._artifacts, self._trees = database, waker, artifacts, trees
@@ -57,7 +57,7 @@ class JobService:
         """
         if idempotency_key is None:
             return None
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             earlier = await _submitted_with(session, idempotency_key, _hash_of(kind, frame))
         return None if earlier is None else Submitted(self._told(earlier), replayed=True)
 
@@ -127,7 +127,7 @@ class JobService:
 
     async def get(self, job_id: UUID, kind: JobKind | None = None) -> Job:
         """404 when there is no such job of that kind."""
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             job = await session.get(Job, job_id)
         if job is None or (kind is not None and job.kind != kind):
             raise not_found(kind or "job", job_id)
@@ -135,7 +135,7 @@ class JobService:
 
     async def list(self, filters: Filters, *, limit: int, cursor: UUID | None) -> list[Job]:
         """Newest first, below the cursor."""
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             found = list(await session.scalars(newest(filters, limit=limit, cursor=cursor)))
         return [self._told(job) for job in found]
 

@@ -14,6 +14,7 @@ from api.jobs.losses import lose
 from api.jobs.rows import lock_job
 from api.jobs.runtime import RuntimeLimits
 from api.jobs.waker import Waker
+from api.metrics.counters import LEASES_EXPIRED
 from api.models import Attempt
 
 _log = structlog.get_logger(__name__)
@@ -63,7 +64,7 @@ class Sweeper:
     async def expired(self) -> list[Attempt]:
         """Running attempts whose leases are over, or some of them."""
         query = select(Attempt).where(RUNNING, Attempt.lease_expires_at < func.now()).limit(100)
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def _end(self, expired: Attempt) -> None:
@@ -81,4 +82,6 @@ class Sweeper:
                 return
             await lose(session, job, f"no heartbeat from {expired.worker} for {self._lease:g} s")
             self._waker.nudge()
-            _log.warning("lease_expired", job=str(job.id), attempt=expired.number, worker=expired.worker)
+            LEASES_EXPIRED.labels(job.pool).inc()
+            attempt = {"attempt": str(expired.id), "number": expired.number}
+            _log.warning("lease_expired", job=str(job.id), **attempt, worker=expired.worker)

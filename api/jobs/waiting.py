@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 Slot = tuple[str, int]
-"""A pool, and how many GPUs a worker of it has, or a job wants."""
+"""A pool, and how many GPUs a job of it wants."""
 
 BROKER_AWAY: Final = "the broker cannot be reached: start it, or set REDIS_URL; the job runs as soon as it is back"
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import exists, func, select
+from sqlalchemy import any_, exists, func, select
 
 from api.database import Database
 from api.jobs.conditions import QUEUED, RUNNING
-from api.jobs.waiting import Slot, Waiting
+from api.jobs.waiting import Waiting
 from api.models import Attempt, Job, Worker
 from api.wakeups import Wakeups
 
@@ -21,6 +21,9 @@ _log = structlog.get_logger(__name__)
 # How long a worker may take from a wake-up to its claim before another wake-up is sent in its stead.
 _PATIENCE_SECONDS = 5.0
 _CALM = 10  # times longer between two looks while nobody waits
+
+Serving = tuple[tuple[str, ...], int]
+"""What a worker can take: jobs of these pools, for so many GPUs. Workers of which that is the same share a queue."""
 
 
 class Waker:
@@ -33,16 +36,16 @@ class Waker:
         self._database, self._wakeups = database, wakeups
         self._pause, self._presence = pause_seconds, timedelta(seconds=presence_seconds)
         self._nudged = asyncio.Event()
-        self._underway: dict[Slot, list[float]] = defaultdict(list)
+        self._underway: dict[Serving, list[float]] = defaultdict(list)
         self.waiting = Waiting()
 
     def nudge(self) -> None:
         """Something was queued, or a worker has become idle: look now."""
         self._nudged.set()
 
-    def claimed(self, pool: str, gpus: int) -> None:
+    def claimed(self, pools: Iterable[str], gpus: int) -> None:
         """Such a worker came: one wake-up has arrived."""
-        if underway := self._underway.get((pool, gpus)):
+        if underway := self._underway.get((tuple(pools), gpus)):
             underway.pop(0)
 
     async def run(self) -> None:
@@ -64,7 +67,7 @@ class Waker:
     async def wake(self) -> bool:
         """One pass. Whether any worker should come."""
         wanted = await self.wanted()
-        self.waiting.served = wanted.keys()
+        self.waiting.served = {(pool, gpus) for pools, gpus in wanted for pool in pools}
         try:
             if self.waiting.broker_away:
                 await self._wakeups.ping()
@@ -76,27 +79,27 @@ class Waker:
             self.waiting.broker_away = False
         return any(wanted.values()) or self.waiting.broker_away
 
-    async def _send(self, wanted: Mapping[Slot, int]) -> None:
-        for slot, most in wanted.items():
+    async def _send(self, wanted: Mapping[Serving, int]) -> None:
+        for serving, most in wanted.items():
             old = time.monotonic() - _PATIENCE_SECONDS
-            underway = self._underway[slot] = [t for t in self._underway[slot] if t > old]
+            underway = self._underway[serving] = [t for t in self._underway[serving] if t > old]
             if most <= len(underway):
                 continue
-            for _ in range(most - max(len(underway), await self._wakeups.waiting(*slot))):
-                await self._wakeups.send(*slot)
+            for _ in range(most - max(len(underway), await self._wakeups.waiting(*serving))):
+                await self._wakeups.send(*serving)
                 underway.append(time.monotonic())
 
-    async def wanted(self) -> dict[Slot, int]:
-        """How many idle workers could take a queued job, by their pool and GPUs; 0 where workers are, but none should
+    async def wanted(self) -> dict[Serving, int]:
+        """How many idle workers could take a queued job, by their pools and GPUs; 0 where workers are, but none should
         come. Of the queued jobs no more are looked at than there are idle workers.
         """
         busy = exists().where(Attempt.worker == Worker.name, RUNNING)
         idle = func.count().filter(~busy).label("idle")
         seen = Worker.last_seen > func.now() - self._presence
-        there = select(Worker.pool, Worker.gpus, idle).where(seen).group_by(Worker.pool, Worker.gpus).cte("there")
-        fits = select(Job.id).where(QUEUED, Job.pool == there.c.pool, Job.gpus == there.c.gpus)
+        there = select(Worker.pools, Worker.gpus, idle).where(seen).group_by(Worker.pools, Worker.gpus).cte("there")
+        fits = select(Job.id).where(QUEUED, Job.pool == any_(there.c.pools), Job.gpus == there.c.gpus)
         some = fits.limit(there.c.idle).correlate(there).subquery()
         wanted = select(func.count()).select_from(some).scalar_subquery()
-        async with self._database.transaction() as session:
-            rows = (await session.execute(select(there.c.pool, there.c.gpus, wanted))).all()
-        return {(pool, gpus): count for pool, gpus, count in rows}
+        async with self._database.single_statements() as session:
+            rows = (await session.execute(select(there.c.pools, there.c.gpus, wanted))).all()
+        return {(tuple(pools), gpus): count for pools, gpus, count in rows}

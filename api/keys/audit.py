@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from uuid_utils.compat import uuid7
 
 from api.database import Database
@@ -16,6 +16,7 @@ from api.schemas.keys import AuditEntry
 
 _log = structlog.get_logger(__name__)
 _LONGEST_PATH = 500
+_WRITE = insert(Audit)
 
 
 @dataclass(frozen=True)
@@ -28,26 +29,26 @@ class AuditFilters:
 
 
 class AuditLog:
-    """Each method is one transaction."""
+    """Written entry by entry, read in pages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, principal: Principal, method: str, path: str, status: int, job_id: UUID | None) -> None:
         """Write an entry. What cannot be written is logged: the work is done, and its answer has to go out."""
-        row = Audit(
-            id=uuid7(),
-            method=method,
-            path=path[:_LONGEST_PATH],
-            status=status,
-            key_id=principal.key_id,
-            owner=principal.owner,
-            role=principal.role,
-            job_id=job_id,
-        )
+        entry = {
+            "id": uuid7(),
+            "method": method,
+            "path": path[:_LONGEST_PATH],
+            "status": status,
+            "key_id": principal.key_id,
+            "owner": principal.owner,
+            "role": principal.role,
+            "job_id": job_id,
+        }
         try:
-            async with self._database.transaction() as session:
-                session.add(row)
+            async with self._database.single_statements() as session:
+                await session.execute(_WRITE, entry)
         except Exception as error:  # whatever the driver raises
             _log.warning("audit_not_written", method=method, path=path, status=status, error=type(error).__name__)
 
@@ -63,7 +64,7 @@ class AuditLog:
         ):
             if value is not None:
                 query = query.where(column == value)
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
 

@@ -10,7 +10,7 @@ import structlog
 from fastapi import Request
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from api import problems
 from api.keys.limits import Meters, with_defaults
@@ -53,7 +53,9 @@ class Guard:
         except Exception as error:
             await self._refuse(request, error, receive, send)
             return
-        with acting(principal), bound_contextvars(**_named(principal)):
+        # Not only for what is inside: the line that the request leaves in the log says it, too.
+        bind_contextvars(**_named(principal))
+        with acting(principal):
             await self._pass(request, rule, principal, receive, send)
 
     async def _pass(self, request: Request, rule: Rule, principal: Principal, receive: Receive, send: Send) -> None:

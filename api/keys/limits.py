@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs.conditions import QUEUED
 from api.keys.principal import Principal, current
+from api.metrics.counters import RATE_LIMITED
 from api.models import Job
 from api.problems import ProblemError
 from api.schemas.keys import KeyLimits, Role
@@ -54,7 +55,7 @@ class Meters:
             return
         bucket = self._bucket(principal.key_id, "requests", max(1.0, rate * _BURST_SECONDS), rate)
         if wait := bucket.take(1):
-            raise too_many(f"this key may send {rate:g} requests a second", wait)
+            raise too_many("requests", f"this key may send {rate:g} requests a second", wait)
 
     def upload(self, principal: Principal, size: int, *, total: int | None = None) -> None:
         """Count bytes of a file on its way. 429 when the day's are used up, 413 when they are too many for any day.
@@ -67,7 +68,7 @@ class Meters:
         if (total or size) > most:
             raise ProblemError(413, f"this key may upload {most:,} bytes a day, the file has {total or size:,} or more")
         if wait := self._bucket(principal.key_id, "upload", most, most / _DAY).take(size):
-            raise too_many(f"this key may upload {most:,} bytes a day, and has done so", wait)
+            raise too_many("upload", f"this key may upload {most:,} bytes a day, and has done so", wait)
 
     def _bucket(self, key_id: UUID, kind: str, capacity: float, rate: float) -> Bucket:
         bucket = self._buckets.get((key_id, kind))
@@ -92,7 +93,7 @@ async def check_queue(session: AsyncSession, adding: int = 1) -> None:
     if queued + adding > most:
         more = f", this would queue {adding} more" if adding > 1 else ""
         there = f"{queued} queued jobs" + (" or more" if queued == most else "")
-        raise too_many(f"{owner} has {there}{more}, and this key allows {most}", _QUEUE_RETRY_SECONDS)
+        raise too_many("queue", f"{owner} has {there}{more}, and this key allows {most}", _QUEUE_RETRY_SECONDS)
 
 
 def with_defaults(limits: KeyLimits, defaults: KeyLimits) -> KeyLimits:
@@ -100,7 +101,8 @@ def with_defaults(limits: KeyLimits, defaults: KeyLimits) -> KeyLimits:
     return KeyLimits(**{**defaults.model_dump(), **limits.model_dump(exclude_none=True)})
 
 
-def too_many(detail: str, seconds: float) -> ProblemError:
-    """429, and when to come again."""
+def too_many(limit: str, detail: str, seconds: float) -> ProblemError:
+    """429, and when to come again; counted by the limit that was reached."""
+    RATE_LIMITED.labels(limit).inc()
     wait = max(1, math.ceil(min(seconds, _DAY)))
     return ProblemError(429, f"{detail}: try again in {wait} s", headers={"Retry-After": str(wait)})

@@ -25,7 +25,7 @@ async def check_owner(database: Database, principal: Principal, member: Member) 
     query = _query(member)
     if query is None:
         return
-    async with database.transaction() as session:
+    async with database.single_statements() as session:
         found = (await session.execute(query)).one_or_none()
     if found is not None and found[0] != principal.owner:
         whose = f"belongs to {found[0]}" if found[0] else "was made without a key"

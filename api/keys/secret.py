@@ -32,6 +32,12 @@ def new_secret() -> Secret:
     return Secret(text, lookup, hash_of(text))
 
 
+def secret_of(text: str) -> Secret | None:
+    """The secret of a key that was made elsewhere; None for what cannot be one."""
+    lookup = lookup_of(text)
+    return None if lookup is None else Secret(text, lookup, hash_of(text))
+
+
 def lookup_of(text: str) -> str | None:
     """What the key's row is found by; None for what cannot be a key."""
     found = _FORM.fullmatch(text)

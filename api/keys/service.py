@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 
 from api.database import Database
 from api.events.log import notify_ended
-from api.keys.secret import lookup_of, new_secret, same
+from api.keys.secret import Secret, lookup_of, new_secret, same
 from api.models import Key
 from api.problems import not_found
 from api.schemas.keys import KeyCreate, KeyCreated, KeyLimits, KeyOut, Role
@@ -20,14 +20,14 @@ _USE_NOTED = timedelta(minutes=1)
 
 
 class KeyService:
-    """Each method is one transaction."""
+    """Each method that changes something is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def create(self, body: KeyCreate) -> KeyCreated:
-        """Make a key. Its text is in this answer and nowhere else."""
-        secret = new_secret()
+    async def create(self, body: KeyCreate, secret: Secret | None = None) -> KeyCreated:
+        """Make a key, of that secret if given. Its text is in this answer and nowhere else."""
+        secret = secret or new_secret()
         key = Key(
             id=uuid7(),
             role=body.role,
@@ -47,7 +47,7 @@ class KeyService:
         lookup = lookup_of(text)
         if lookup is None:
             return None
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             key = await session.scalar(select(Key).where(Key.lookup == lookup))
             if key is None or not same(key.secret_hash, text):
                 return None
@@ -64,7 +64,7 @@ class KeyService:
 
     async def get(self, key_id: UUID) -> Key:
         """404 when there is none."""
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             key = await session.get(Key, key_id)
         if key is None:
             raise not_found("key", key_id)
@@ -75,7 +75,7 @@ class KeyService:
         query = select(Key).order_by(Key.id.desc()).limit(limit)
         if cursor is not None:
             query = query.where(Key.id < cursor)
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def revoke(self, key_id: UUID) -> None:
@@ -91,7 +91,7 @@ class KeyService:
     async def has_admin(self) -> bool:
         """Whether anybody could manage the service."""
         query = select(Key.id).where(Key.role == Role.ADMIN, Key.revoked_at.is_(None)).limit(1)
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return await session.scalar(query) is not None
 
 

@@ -54,8 +54,8 @@ class SessionService:
             .where(BrowserSession.token_hash == hash_of(token), BrowserSession.expires_at > func.now())
             .where(Key.revoked_at.is_(None))
         )
-        async with self._database.transaction() as session:
-            return (await session.execute(query)).tuples().one_or_none()
+        async with self._database.single_statements() as session:
+            return (await session.execute(query)).one_or_none()
 
     async def close(self, session_id: UUID) -> None:
         """End it."""

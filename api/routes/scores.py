@@ -89,4 +89,4 @@ async def download_logits(request: Request, job_id: JobId, jobs: Jobs, reading: 
     job = await jobs.get(job_id, JobKind.SCORE)
     row = await reading.file(job, "logits.safetensors")
     stem = plain_name(job.name) or str(job.id)
-    return file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}-logits.safetensors")
+    return await file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}-logits.safetensors")

@@ -6,10 +6,9 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Request, Response
-from fastapi.responses import FileResponse
 
-from api.deps import Attempts, AttemptToken, Claims, Datasets, Heartbeats, Workers
-from api.downloads import FILE_ANSWERS, stored_file
+from api.deps import Attempts, AttemptToken, Claims, Datasets, Heartbeats, Store, Workers
+from api.downloads import FILE_ANSWERS, file_answer
 from api.problems import documented
 from api.schemas.worker import (
     Claim,
@@ -109,14 +108,18 @@ async def upload(
     return await attempts.store_file(attempt_id, token, name, request.stream(), content_length)
 
 
-@router.get("/attempts/{attempt_id}/files/{name}", response_class=FileResponse, responses=_FENCED | documented(404))
-async def download_resume_file(attempt_id: UUID, name: Name, token: AttemptToken, attempts: Attempts) -> FileResponse:
+@router.get("/attempts/{attempt_id}/files/{name}", response_class=Response, responses=_FENCED | FILE_ANSWERS)
+async def download_resume_file(
+    request: Request, attempt_id: UUID, name: Name, token: AttemptToken, attempts: Attempts, store: Store
+) -> Response:
     """The checkpoint to resume from, under the name that the claim gave."""
-    return FileResponse(await attempts.checkpoint_path(attempt_id, token, name))
+    return await file_answer(request, store, await attempts.given_file(attempt_id, token, name), name)
 
 
 @router.get("/datasets/{checksum}", response_class=Response, responses=FILE_ANSWERS)
-async def download_dataset(request: Request, checksum: Annotated[Sha256, Path()], datasets: Datasets) -> Response:
+async def download_dataset(
+    request: Request, checksum: Annotated[Sha256, Path()], datasets: Datasets, store: Store
+) -> Response:
     """An uploaded data set, packed, as jobs name it in `dataset_checksum`; `Range` continues a broken download."""
     packed = await datasets.packed(checksum)
-    return stored_file(request, lambda: packed.path, checksum, packed.size, packed.path.name)
+    return await file_answer(request, store, packed, packed.key.rpartition("/")[2])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from api.schemas.worker import DeviceLoad
 
 
 class Health(BaseModel):
@@ -33,13 +35,14 @@ class WorkerOut(BaseModel):
     """A worker as it last showed itself; `job_id`: what it runs now."""
 
     name: str
-    pool: str
+    pools: list[str]
     gpus: int
     device: str
     version: str
     first_seen: datetime
     last_seen: datetime
     alive: bool
+    load: list[DeviceLoad] = Field(description="of each of its devices, when it was last seen")
     job_id: UUID | None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.schemas.alphas import Alphas
 from api.schemas.ensembles import EnsembleResult
@@ -25,31 +26,63 @@ ReportNumber = Annotated[
 ]
 
 
-def wakeup_queue(pool: str, gpus: int) -> str:
-    """The broker's queue of the workers that can take each other's jobs: nobody is woken for what he cannot take."""
-    return f"dartboard.{pool}.{gpus}"
+# In one order: workers that name the same pools are woken by one queue.
+Pools = Annotated[
+    list[PoolName],
+    Field(min_length=1, max_length=16, description="any of which the worker takes jobs of"),
+    AfterValidator(lambda pools: sorted(set(pools))),
+]
+
+
+def wakeup_queue(pools: Iterable[str], gpus: int) -> str:
+    """The broker's queue of the workers that can take each other's jobs: nobody is woken for what he cannot take.
+
+    pools: as `Pools` has them.
+    """
+    return f"dartboard.{'+'.join(pools)}.{gpus}"
 
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Presence(_Message):
+class DeviceLoad(_Message):
+    """How full and how busy one device is, whoever uses it: a GPU, or the machine's processors and memory."""
+
+    name: Line
+    memory_used: int = Field(ge=0, lt=2**63, description="bytes")
+    memory_total: int = Field(ge=0, lt=2**63, description="bytes")
+    utilisation: float | None = Field(ge=0, le=100, description="percent; null where the device does not say")
+
+
+class _Serving(_Message):
+    """What a worker can take: jobs of these pools, for exactly so many GPUs."""
+
+    pools: Pools = ["default"]
+    gpus: int = Field(1, ge=1, le=64)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_pool(cls, message: Any) -> Any:
+        """An older worker says `pool` for the one that it serves."""
+        if isinstance(message, dict) and "pool" in message and "pools" not in message:
+            return {**{name: value for name, value in message.items() if name != "pool"}, "pools": [message["pool"]]}
+        return message
+
+
+class Presence(_Serving):
     """A worker shows itself, busy or not."""
 
     name: Line
-    pool: PoolName = "default"
-    gpus: int = Field(1, ge=1, le=64)
     device: Line
     version: Line
+    load: list[DeviceLoad] = Field(default_factory=list, max_length=64, description="of each of its devices, now")
 
 
-class Claim(_Message):
+class Claim(_Serving):
     """An idle worker asks for a job. `threads`: the CPU threads it would compute with."""
 
     worker: Line
-    pool: PoolName = "default"
-    gpus: int = Field(1, ge=1, le=64)
     threads: int = Field(ge=1, le=4096)
     token: AttemptToken | None = Field(
         None,
@@ -141,6 +174,7 @@ class EpochReport(_Message):
     result: ScoreResult | TextScoreResult | EnsembleResult | None = None
     stopped_early: Text | None = Field(None, max_length=2000, description="why this is the last epoch of the job")
     warnings: list[Text] = Field(default_factory=list, max_length=100, description="go to the job's log")
+    waited: Number | None = Field(None, ge=0, description="seconds from the epoch's end to the sending of this report")
     checkpoint: FileName = Field(description="the epoch's file: a checkpoint, of a score its logits")
     sha256: Sha256
     files: list[ReportedFile] = Field(default_factory=list, max_length=10, description="further ones of the epoch")

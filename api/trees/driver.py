@@ -92,7 +92,7 @@ class TreeDriver:
 
     async def _active(self) -> list[UUID]:
         query = select(Job.id).where(Job.kind.in_(list(PROTOCOLS)), Job.status.in_(_DRIVEN)).order_by(Job.id)
-        async with self._database.transaction() as session:
+        async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def _look_at(self, trees: set[UUID]) -> None:

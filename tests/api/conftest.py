@@ -113,6 +113,7 @@ class FakeTraining:
             alphas=alphas or {"normal": [[0.5, 0.25]], "reduce": [[0.125, float(epoch)]]},
             checkpoint=path.name,
             sha256=stored.sha256,
+            waited=0.25,
         )
         self.attempt.report_epoch(report)
         return report
@@ -134,12 +135,12 @@ class Bench:
         return self.dartboard.submit("search", {"dataset": "digits", "epochs": 3, "pool": self.pool, **fields})
 
     def claim(self, worker: str = "worker-a", threads: int = 2) -> FakeTraining:
-        claimed = self.api.claim(Claim(worker=worker, pool=self.pool, threads=threads))
+        claimed = self.api.claim(Claim(worker=worker, pools=[self.pool], threads=threads))
         assert claimed is not None
         return FakeTraining(self.api, claimed, self.folder)
 
     def nothing_to_claim(self) -> bool:
-        return self.api.claim(Claim(worker="worker-a", pool=self.pool, threads=2)) is None
+        return self.api.claim(Claim(worker="worker-a", pools=[self.pool], threads=2)) is None
 
     def wait_for_status(self, job: JobOut, *statuses: str) -> JobOut:
         """Follow the job's events until it reaches one of these."""

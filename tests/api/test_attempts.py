@@ -25,12 +25,27 @@ def test_the_most_urgent_job_is_claimed_first_and_the_oldest_among_equals(bench:
 def test_a_worker_gets_only_jobs_of_its_pool_and_its_number_of_gpus(bench: Any) -> None:
     bench.submit(gpus=2)
     assert bench.nothing_to_claim()
-    assert bench.api.claim(Claim(worker="w", pool=bench.pool, gpus=2, threads=1)) is not None
+    assert bench.api.claim(Claim(worker="w", pools=[bench.pool], gpus=2, threads=1)) is not None
+
+
+def test_a_worker_of_several_pools_takes_the_most_urgent_and_then_the_oldest_of_them_all(bench: Any) -> None:
+    pools = [bench.pool, f"{bench.pool}-too"]
+    jobs = [bench.submit(pool=pools[i], priority=priority) for i, priority in ((0, 5), (1, 5), (0, 5), (1, 9))]
+    claims = [bench.api.claim(Claim(worker="w", pools=pools, threads=1)) for _ in jobs]
+    old, next_old, young, urgent = jobs
+    assert [claimed.job_id for claimed in claims] == [urgent.id, old.id, next_old.id, young.id]
+
+
+def test_an_older_worker_that_names_one_pool_is_understood(bench: Any, http: httpx.Client, service: Any) -> None:
+    job = bench.submit()
+    headers = {"Authorization": f"Bearer {service.worker_key}"}
+    answer = http.post("/worker/claim", json={"worker": "w", "pool": bench.pool, "threads": 1}, headers=headers)
+    assert answer.json()["job_id"] == str(job.id)
 
 
 def test_a_claim_that_is_sent_again_gets_the_same_attempt(bench: Any) -> None:
     jobs = [bench.submit(), bench.submit()]
-    claim = Claim(worker="w", pool=bench.pool, threads=1, token=uuid4().hex)
+    claim = Claim(worker="w", pools=[bench.pool], threads=1, token=uuid4().hex)
     first, again = bench.api.claim(claim), bench.api.claim(claim)
     assert (first.attempt_id, first.token, first.resume) == (again.attempt_id, again.token, again.resume)
     assert [bench.dartboard.job(job.id).status for job in jobs] == ["running", "queued"]
@@ -38,7 +53,7 @@ def test_a_claim_that_is_sent_again_gets_the_same_attempt(bench: Any) -> None:
 
 def test_claims_that_come_twice_at_the_same_moment_get_one_attempt(bench: Any) -> None:
     jobs = [bench.submit() for _ in range(8)]
-    claim = Claim(worker="w", pool=bench.pool, threads=1, token=uuid4().hex)
+    claim = Claim(worker="w", pools=[bench.pool], threads=1, token=uuid4().hex)
     with ThreadPoolExecutor(8) as together:
         claimed = list(together.map(lambda _: bench.api.claim(claim), range(8)))
     assert len({c.attempt_id for c in claimed}) == 1
@@ -47,7 +62,7 @@ def test_claims_that_come_twice_at_the_same_moment_get_one_attempt(bench: Any) -
 
 def test_a_claim_that_is_sent_again_after_its_attempt_is_over_is_refused(bench: Any) -> None:
     job = bench.submit()
-    claim = Claim(worker="w", pool=bench.pool, threads=1, token=uuid4().hex)
+    claim = Claim(worker="w", pools=[bench.pool], threads=1, token=uuid4().hex)
     bench.api.claim(claim)
     bench.dartboard.cancel(job.id)
     with pytest.raises(SupersededError, match="claim with a new one"):
@@ -57,9 +72,9 @@ def test_a_claim_that_is_sent_again_after_its_attempt_is_over_is_refused(bench: 
 def test_another_workers_claim_does_not_get_an_attempt_by_its_token(bench: Any) -> None:
     bench.submit()
     token = uuid4().hex
-    bench.api.claim(Claim(worker="w", pool=bench.pool, threads=1, token=token))
+    bench.api.claim(Claim(worker="w", pools=[bench.pool], threads=1, token=token))
     with pytest.raises(SupersededError):
-        bench.api.claim(Claim(worker="other", pool=bench.pool, threads=1, token=token))
+        bench.api.claim(Claim(worker="other", pools=[bench.pool], threads=1, token=token))
 
 
 def test_a_whole_life_is_stored_and_told_in_order(bench: Any) -> None:
@@ -300,7 +315,7 @@ def test_a_worker_that_shows_itself_is_listed_with_what_it_runs(bench: Any, serv
     from api.schemas.worker import Presence
 
     name = f"worker-{bench.pool}"
-    bench.api.show(Presence(name=name, pool=bench.pool, device="cpu", version="0"))
+    bench.api.show(Presence(name=name, pools=[bench.pool], device="cpu", version="0"))
     job = bench.submit()
     bench.claim(name)
     listed = {w.name: w for w in bench.dartboard.workers()}[name]

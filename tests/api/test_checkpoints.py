@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import load as load_safetensors
 
-from api.artifacts import Artifacts
+from api.artifacts.local import LocalArtifacts
 from api.checkpoints.examiner import Examiner
 from api.problems import ProblemError
 from darts_core.genotypes import FORMATS, KNOWN, to_json
@@ -266,7 +266,7 @@ def test_a_pickle_that_wants_gigabytes_is_refused_and_the_service_lives(http: ht
 
 
 def test_an_examination_that_takes_too_long_is_ended(tmp_path: Path) -> None:
-    store = Artifacts(tmp_path, 2**30)
+    store = LocalArtifacts(tmp_path, 2**30)
     store.prepare()
     (tmp_path / "x.pt").write_bytes(ours())
     with pytest.raises(ProblemError, match=r"longer than 0\.01 s"):

@@ -133,8 +133,8 @@ def test_compute_seconds_are_the_attempts_time_from_claim_to_end(
 def test_seconds_count_as_gpu_seconds_on_gpus_alone(
     pair: tuple[str, str], dartboard: Dartboard, worker_api: Any
 ) -> None:
-    worker_api.show(Presence(name="on-cpu", device="cpu (x86_64, 2 cores)", version="0", pool="elsewhere"))
-    worker_api.show(Presence(name="on-gpu", device="NVIDIA H100", version="0", pool="elsewhere"))
+    worker_api.show(Presence(name="on-cpu", device="cpu (x86_64, 2 cores)", version="0", pools=["elsewhere"]))
+    worker_api.show(Presence(name="on-gpu", device="NVIDIA H100", version="0", pools=["elsewhere"]))
     on_cpu, on_gpu = dartboard.compare(pair).jobs
     assert (on_cpu.devices, on_cpu.gpu_seconds) == (["cpu (x86_64, 2 cores)"], 0)
     assert on_gpu.devices == ["NVIDIA H100"]

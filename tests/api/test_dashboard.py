@@ -15,7 +15,10 @@ def page(http: httpx.Client) -> str:
 
 
 def files(page: str) -> list[str]:
-    return re.findall(r'"(/static/[^"]+)"', page)
+    """Those that the page names, and the modules that it fetches when a view wants them."""
+    [base] = set(re.findall(r'href="(/static/[^"]+/)app.js"', page))
+    [later] = re.findall(r'name="modules" content="([^"]+)"', page)
+    return re.findall(r'"(/static/[^"]+)"', page) + [base + name for name in later.split()]
 
 
 def test_the_page_and_its_files_allow_no_script_from_elsewhere_and_none_in_line(http: httpx.Client, page: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,15 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from plans import Plan, explained
+from prometheus_client.parser import text_string_to_metric_families
 
-from api.artifacts import Artifacts
+from api.artifacts.local import LocalArtifacts
 from api.database import Database
 from api.events.hub import EventHub
+from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
+from api.jobs.fencing import Fence
+from api.jobs.heartbeats import HeartbeatService
 from api.jobs.listing import Filters
 from api.jobs.reading import Reader
 from api.jobs.runtime import RuntimeLimits
@@ -29,15 +33,17 @@ from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
 from api.jobs.workers import WorkerService
 from api.keys.principal import Principal, acting
+from api.metrics.scrape import Scraper
 from api.models import Job
 from api.problems import ProblemError
-from api.schemas.jobs import JobFrame, JobKind, Status
+from api.schemas.jobs import JobFrame, JobKind, Progress, Status
 from api.schemas.keys import KeyLimits, Role
-from api.schemas.worker import Claim, Presence
+from api.schemas.worker import Claim, EpochReport, Finish, Heartbeat, Presence
 from api.trees.driver import TreeDriver
 from api.wakeups import Wakeups
 from client.benchmarks.fleet.filling import COMMON, RARE, fill
 from darts_core.configs import SearchConfig
+from darts_core.genotypes import KNOWN, to_json
 
 from .conftest import Service
 from .test_migrations import database_at
@@ -81,7 +87,9 @@ class Crowd:
         database = Database(self.url)
         wakeups = Wakeups("redis://127.0.0.1:1/0")  # nobody is woken
         try:
-            services = Services(database, wakeups, Artifacts(self.folder, 1 << 20))
+            artifacts = LocalArtifacts(self.folder, 1 << 20)
+            artifacts.prepare()
+            services = Services(database, wakeups, artifacts)
             with explained(database.engine) as plans:
                 await work(services)
             return plans
@@ -93,27 +101,55 @@ class Crowd:
 class Services:
     """The parts of the service, in this process."""
 
-    def __init__(self, database: Database, wakeups: Wakeups, artifacts: Artifacts) -> None:
+    def __init__(self, database: Database, wakeups: Wakeups, artifacts: LocalArtifacts) -> None:
         self.database = database
         self.waker = Waker(database, wakeups, pause_seconds=1, presence_seconds=3600)
-        self.hub = EventHub(database)
+        self.hub, self.artifacts = EventHub(database), artifacts
         trees = TreeDriver(database, self.hub, self.waker, artifacts, sweep_seconds=1)
         self.jobs = JobService(database, self.waker, artifacts, trees)
         self.claims = ClaimService(database, artifacts, self.waker, 3600)
         self.sweeper = Sweeper(database, self.waker, lease_seconds=3600, sweep_seconds=1)
         self.runtime = RuntimeLimits(database)
         self.workers = WorkerService(database, self.waker, 3600)
+        fence = Fence(database, 3600)
+        self.heartbeats = HeartbeatService(database, fence, self.hub, 0)
+        self.attempts = AttemptService(database, artifacts, self.waker, fence)
         self.reader = Reader(database)
 
     async def submit(self, idempotency_key: str | None = None) -> Job:
         submitted = await self.jobs.submit(JobKind.SEARCH, _FRAME, _SPEC, idempotency_key=idempotency_key)
         return submitted.job
 
+    async def see_through(self, number: int) -> None:
+        """All that a worker says, from its claim of a job to the end of that."""
+        await self.show(number)
+        claimed = await self.claim(number)
+        attempt = claimed.attempt_id, claimed.token
+        progress = Progress(epoch=1, epochs=1, step=1, steps=2, eta_seconds=None)
+        await self.heartbeats.beat(*attempt, Heartbeat(progress=progress))
+        stored = await self.attempts.store_file(*attempt, "epoch-1.pt", _content(), None)
+        report = EpochReport(
+            n=1,
+            epoch=1,
+            metrics={"validation_accuracy": 50.0},
+            seconds=1.0,
+            genotype=to_json(KNOWN["DARTS_V2"]),
+            alphas={"normal": [[0.5]], "reduce": [[0.5]]},
+            checkpoint=stored.name,
+            sha256=stored.sha256,
+        )
+        await self.attempts.report_epoch(*attempt, report)
+        await self.attempts.finish(*attempt, Finish(n=2))
+
     async def show(self, number: int) -> None:
         await self.workers.note(Presence(name=f"worker-{number}", device="cpu", version="0"))
 
     async def claim(self, number: int) -> Any:
         return await self.claims.claim(Claim(worker=f"worker-{number}", threads=1))
+
+
+async def _content() -> AsyncIterator[bytes]:
+    yield b"weights"
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +174,15 @@ def crowd(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
 
 def test_a_claim_reads_the_job_that_it_takes_and_no_other(crowd: Crowd) -> None:
     assert crowd.cost(lambda s: s.claim(WORKERS - 1)) <= 2
+
+
+def test_a_claim_of_several_pools_reads_the_first_jobs_of_each(crowd: Crowd) -> None:
+    claim = Claim(worker="of-many", pools=["default", "big", "small"], threads=1)
+    assert crowd.cost(lambda s: s.claims.claim(claim)) <= 100
+
+
+def test_what_a_worker_says_of_its_job_reads_no_other(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.see_through(WORKERS - 2)) <= 10
 
 
 def test_a_claim_that_finds_nothing_reads_nothing(crowd: Crowd) -> None:
@@ -229,3 +274,19 @@ def test_what_refers_to_a_job_is_found_by_an_index_when_it_goes(crowd: Crowd) ->
 
 def test_replaying_a_jobs_events_reads_them_alone(crowd: Crowd) -> None:
     assert crowd.cost(lambda s: s.hub.log.read(crowd.middle, 0)) <= 5
+
+
+def test_a_scrape_counts_jobs_and_workers_and_reads_no_job_but_the_oldest(crowd: Crowd) -> None:
+    texts: list[bytes] = []
+
+    async def scrape(services: Services) -> None:
+        scraper = Scraper(services.database, services.hub, services.waker, services.artifacts, 3600)
+        texts.append(await scraper.scrape())
+
+    assert not {table for plan in crowd.plans(scrape) for table in plan.whole_tables} - {"workers"}
+    families = text_string_to_metric_families(texts[0].decode())
+    found = {family.name: {tuple(s.labels.values()): s.value for s in family.samples} for family in families}
+    assert sum(found["dartboard_jobs"].values()) >= JOBS
+    states = {state: value for (*_, state), value in found["dartboard_workers"].items()}
+    assert sum(states.values()) == WORKERS
+    assert states["busy"] >= WORKERS // 2  # other tests claim jobs, too

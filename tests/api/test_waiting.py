@@ -16,7 +16,7 @@ from .conftest import Service
 
 
 def show(bench: Any, gpus: int) -> None:
-    bench.api.show(Presence(name=f"{gpus}-of-{uuid4()}", pool=bench.pool, gpus=gpus, device="cpu", version="0"))
+    bench.api.show(Presence(name=f"{gpus}-of-{uuid4()}", pools=[bench.pool], gpus=gpus, device="cpu", version="0"))
 
 
 def reason_of(bench: Any, job_id: UUID) -> str | None:
@@ -30,9 +30,9 @@ def test_only_workers_that_can_take_the_job_are_woken(bench: Any, service: Servi
     bench.submit(gpus=4, batch_size=64)
     with Redis.from_url(service.broker_url) as redis:
         # Nobody takes the message: it stays.
-        while not redis.llen(wakeup_queue(bench.pool, 4)):
+        while not redis.llen(wakeup_queue([bench.pool], 4)):
             time.sleep(0.02)
-        assert redis.llen(wakeup_queue(bench.pool, 1)) == 0
+        assert redis.llen(wakeup_queue([bench.pool], 1)) == 0
 
 
 def test_no_more_wake_ups_wait_than_idle_workers_or_queued_jobs(bench: Any, service: Service) -> None:
@@ -40,14 +40,26 @@ def test_no_more_wake_ups_wait_than_idle_workers_or_queued_jobs(bench: Any, serv
         show(bench, 1)
     jobs = [bench.submit() for _ in range(2)]
     with Redis.from_url(service.broker_url) as redis:
-        while redis.llen(wakeup_queue(bench.pool, 1)) < len(jobs):
+        while redis.llen(wakeup_queue([bench.pool], 1)) < len(jobs):
             time.sleep(0.02)
         bench.submit()
         bench.submit()
-        while redis.llen(wakeup_queue(bench.pool, 1)) < 3:
+        while redis.llen(wakeup_queue([bench.pool], 1)) < 3:
             time.sleep(0.02)
         show(bench, 2)  # one more look at all of them
-        assert redis.llen(wakeup_queue(bench.pool, 1)) == 3
+        assert redis.llen(wakeup_queue([bench.pool], 1)) == 3
+
+
+def test_a_worker_of_several_pools_is_woken_once_for_jobs_of_any(bench: Any, service: Service) -> None:
+    pools = sorted([bench.pool, f"{bench.pool}-too"])
+    bench.api.show(Presence(name=f"both-{uuid4()}", pools=pools, device="cpu", version="0"))
+    jobs = [bench.submit(pool=pool) for pool in pools]
+    with Redis.from_url(service.broker_url) as redis:
+        while not redis.llen(wakeup_queue(pools, 1)):
+            time.sleep(0.02)
+        show(bench, 2)  # one more look at all of them
+        assert redis.llen(wakeup_queue(pools, 1)) == 1
+    assert [reason_of(bench, job.id) for job in jobs] == [None, None]
 
 
 def test_a_job_that_no_living_worker_can_take_says_so_until_one_comes(bench: Any) -> None:

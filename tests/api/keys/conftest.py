@@ -44,8 +44,13 @@ class Guarded:
 
 
 def made_on_the_server(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return keys_command(database_url, "create", *arguments)
+
+
+def keys_command(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`python -m api.keys`, beside the service."""
     environment = {**os.environ, "DATABASE_URL": database_url}
-    command = [sys.executable, "-m", "api.keys", "create", *arguments]
+    command = [sys.executable, "-m", "api.keys", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 

@@ -168,14 +168,14 @@ def test_a_stored_worker_key_does_a_workers_work(guarded: Guarded, person: Perso
     pool = f"test-{uuid4().hex[:12]}"
     job = submitted(person("user"), pool=pool)
     with WorkerApi(guarded.url, guarded.make("worker").key) as api:
-        claimed = api.claim(Claim(worker="w", pool=pool, threads=1))
+        claimed = api.claim(Claim(worker="w", pools=[pool], threads=1))
     assert claimed is not None
     assert claimed.job_id == job.id
 
 
 def test_the_shared_worker_key_does_a_workers_work_and_nothing_else(guarded: Guarded) -> None:
     with WorkerApi(guarded.url, guarded.worker_key) as api:
-        assert api.claim(Claim(worker="w", pool="nobody-else", threads=1)) is None
+        assert api.claim(Claim(worker="w", pools=["nobody-else"], threads=1)) is None
     with guarded.http(guarded.worker_key) as http:
         assert http.get("/jobs").status_code == 403
         assert http.post("/searches", json={"dataset": "digits"}).status_code == 403
@@ -185,7 +185,7 @@ def test_a_revoked_worker_key_stops_its_worker(guarded: Guarded, admin: httpx.Cl
     made = guarded.make("worker")
     admin.delete(f"/keys/{made.id}")
     with WorkerApi(guarded.url, made.key) as api, pytest.raises(RefusedError, match="401"):
-        api.claim(Claim(worker="w", pool="nobody", threads=1))
+        api.claim(Claim(worker="w", pools=["nobody"], threads=1))
 
 
 def test_the_first_key_is_made_beside_the_service(guarded: Guarded) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import Guarded
-from browsing import go, launched, needs_chromium, opened, violations
+from browsing import check_everywhere, go, launched, needs_chromium, opened
 
 pytestmark = needs_chromium
 
@@ -23,7 +23,7 @@ def test_a_key_opens_the_page_that_was_asked_for_and_logging_out_closes_it(page:
     key = guarded.make("user", "ada")
     go(page, "workers")
     expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
-    assert violations(page) == []
+    check_everywhere(page)
     page.get_by_label("Key").fill("wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert").filter(has_text="no such key")).to_be_visible()

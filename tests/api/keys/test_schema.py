@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from api.schemas.jobs import JobKind
 from client.sdk import Dartboard
 from client.worker_api import WorkerApi
 
 from ..conftest import Bench
 from .conftest import Guarded, submitted
 from checkpoint_files import ours
+from crews import Crew
 
 EXAMPLES = 2  # requests of each kind that are made up for an operation
 # Fields that contradict each other, names that stand for nothing and files that are none fit the document, but no
@@ -48,6 +50,9 @@ def real(guarded: Guarded, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         training = bench.claim()
         training.report(1)
         training.finish()
+        crew = Crew(dartboard, worker_api, folder, "real-trees")
+        study, committee = map(crew.work_until_ended, (crew.study(), crew.committee()))
+        [ensemble] = [child for child in crew.children(committee).values() if child.kind is JobKind.ENSEMBLE]
         submitted(http, pool="real")
         attempt = bench.claim().claimed
     spare = guarded.make("viewer")
@@ -55,6 +60,9 @@ def real(guarded: Guarded, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         "/(searches|jobs)/": {"path.job_id": str(search.id)},
         "/evaluations/": {"path.job_id": str(evaluation.id)},
         "/scores/": {"path.job_id": str(score.id)},
+        "/ensembles/": {"path.job_id": str(ensemble.id)},
+        "/studies/": {"path.job_id": str(study.id)},
+        "/committees/": {"path.job_id": str(committee.id)},
         "/checkpoints/": {"path.checkpoint_id": checkpoint},
         "/datasets/": {"path.name": "digits"},
         "/genotypes/": {"path.name": "DARTS_V2"},

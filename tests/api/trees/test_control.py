@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from api.artifacts import Artifacts
+from api.artifacts.local import LocalArtifacts
 from api.database import Database
 from api.events.hub import EventHub
 from api.jobs.waker import Waker
@@ -134,7 +134,7 @@ async def stepped_by_many(service: Service, study: JobOut, drivers: int) -> None
     """As many steps of one tree at the same moment, beside those of the API's own driver."""
     database, wakeups = Database(service.database_url), Wakeups("redis://127.0.0.1:1/0")
     waker = Waker(database, wakeups, pause_seconds=60, presence_seconds=60)
-    artifacts = Artifacts(service.data / "artifacts", 2**30)
+    artifacts = LocalArtifacts(service.data / "artifacts", 2**30)
     driver = TreeDriver(database, EventHub(database), waker, artifacts, 60)
     try:
         await asyncio.gather(*(driver.step(study.id) for _ in range(drivers)))

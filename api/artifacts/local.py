@@ -1,7 +1,4 @@
-"""The artifact store: checkpoints and data sets as files in one directory.
-
-Nothing half-written is ever visible under its key.
-"""
+"""The store in one directory of this machine."""
 
 from __future__ import annotations
 
@@ -11,41 +8,25 @@ import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
-from typing import IO
+from typing import Final
 from uuid import UUID
 
-from api.problems import ProblemError
+from api.artifacts.store import Artifacts, Make, Remote, Stored, StoreFullError, gathered, gone, no_room
 
 # No room, no quota left, or a read-only file system after an I/O error: the same to whoever uploads.
+INCOMING: Final = "incoming"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-_GATHER = 1 << 20
 
 
-class StoreFullError(Exception):
-    """The store cannot take the file; what was written of it is gone again."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A file in the store. `size` in bytes."""
-
-    key: str
-    sha256: str
-    size: int
-
-
-class Artifacts:
-    """Files under `root`, one folder a job, one below it an attempt: a late attempt can overwrite nothing.
-
-    What people upload lies under `uploads`.
-    """
+class LocalArtifacts(Artifacts):
+    """Files under `root`, each written aside and renamed."""
 
     def __init__(self, root: Path, max_bytes: int) -> None:
-        self._root, self._max_bytes = root, max_bytes
+        super().__init__(max_bytes)
+        self.root = root
 
     def prepare(self) -> None:
         """Make the directories and clear away what a killed process left half-written."""
@@ -58,30 +39,25 @@ class Artifacts:
 
     @property
     def _incoming(self) -> Path:
-        return self._root / "incoming"
+        return self.root / INCOMING
 
-    @staticmethod
-    def key(job_id: UUID, attempt: int, name: str) -> str:
-        """Where an attempt's file lies. `name` has been checked to be a plain file name."""
-        return f"{job_id}/{attempt}/{name}"
-
-    def file(self, key: str) -> Path:
-        """Where a file lies, or would."""
-        return self._root / key
-
-    def path(self, key: str) -> Path:
-        """The file's path. Raises ProblemError 404 when it is gone."""
-        path = self.file(key)
+    def _path(self, key: str) -> Path:
+        path = self.root / key
         if not path.is_file():
-            raise ProblemError(404, f"the file {key} is no longer in the store")
+            raise gone(key)
         return path
 
-    async def put(self, key: str, chunks: AsyncIterator[bytes], declared: int | None) -> Stored:
-        """Write a stream to `key`, whole or not at all.
+    async def find(self, key: str) -> Path | Remote:
+        """Where it lies."""
+        return self._path(key)
 
-        declared: the size in bytes that the sender announced, if it did. Raises ProblemError 413 when it is too
-        large, StoreFullError when there is no room.
-        """
+    @asynccontextmanager
+    async def local(self, key: str) -> AsyncIterator[Path]:
+        """The file itself."""
+        yield self._path(key)
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], declared: int | None) -> Stored:
+        """As the contract says; a file that cannot fit is refused before it is read."""
         if declared is not None:
             self._check_room(declared)
         digest, size = hashlib.sha256(), 0
@@ -89,7 +65,7 @@ class Artifacts:
         try:
             with NamedTemporaryFile(dir=self._incoming, delete=False) as file:
                 temporary = Path(file.name)
-                async for block in _gathered(chunks):
+                async for block in gathered(chunks):
                     size += len(block)
                     if size > self._max_bytes:
                         raise self._too_large(size)
@@ -97,7 +73,7 @@ class Artifacts:
                     # A write may wait for the disk: not on the event loop's time.
                     await asyncio.to_thread(file.write, block)
                 await asyncio.to_thread(_settle, file.fileno(), file.flush)
-            await asyncio.to_thread(_publish, temporary, self._root / key)
+            await asyncio.to_thread(_publish, temporary, self.root / key)
         except OSError as error:
             if error.errno in _NO_ROOM:
                 raise StoreFullError(f"the artifact store has no room left ({error.strerror})") from error
@@ -114,8 +90,12 @@ class Artifacts:
         if declared > free:
             raise StoreFullError(f"the artifact store has {free:,} bytes free, the file has {declared:,}")
 
-    def _too_large(self, size: int) -> ProblemError:
-        return ProblemError(413, f"the file has {size:,} bytes or more; at most {self._max_bytes:,} are taken")
+    def free_bytes(self) -> int | None:
+        """The room that is left; None when nobody knows."""
+        try:
+            return shutil.disk_usage(self._incoming).free
+        except OSError:
+            return None
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -123,47 +103,40 @@ class Artifacts:
         with TemporaryDirectory(dir=self._incoming, ignore_cleanup_errors=True) as directory:
             yield Path(directory)
 
-    def adopt(self, path: Path, key: str) -> None:
-        """Take a finished file out of a workspace into the store. Blocks until it is on the disk."""
-        with path.open("rb+") as file:
-            os.fsync(file.fileno())
-        _publish(path, self.file(key))
+    async def adopt(self, path: Path, key: str) -> None:
+        """Rename it, once it is on the disk."""
+        await asyncio.to_thread(_adopt, path, self.root / key)
 
-    def remove_older(self, folder: str, before: float) -> None:
-        """Remove files that were last written before a time (seconds since 1970)."""
-        for path in self.file(folder).glob("*"):
-            if path.stat().st_mtime < before:
-                path.unlink(missing_ok=True)
+    async def remove_older(self, folder: str, before: float) -> None:
+        """By the disk's clock."""
+        await asyncio.to_thread(_remove_older, self.root / folder, before)
 
     async def look(self, key: str) -> Stored | None:
         """A stored file, its checksum read afresh; None when there is none."""
         try:
-            return await asyncio.to_thread(_look, self._root, key)
+            return await asyncio.to_thread(_look, self.root, key)
         except FileNotFoundError:
             return None
 
     async def move(self, key: str, to: str) -> None:
         """Rename a stored file, over another one if there is one."""
-        await asyncio.to_thread(_publish, self._root / key, self._root / to)
+        await asyncio.to_thread(_publish, self.root / key, self.root / to)
 
     async def link(self, key: str, to: str) -> None:
         """Store the file under a second key: neither goes with the other. 404 when it is gone."""
-        await asyncio.to_thread(_link, self.path(key), self._root / to)
+        await asyncio.to_thread(_link, self._path(key), self.root / to)
 
-    async def derived(self, key: str, suffix: str, make: Callable[[Path, IO[bytes]], None]) -> Stored:
-        """The file made out of another one, beside it; made when it is asked for first. It goes with its original.
-
-        make: gets the original's path and the open file to write to.
-        """
-        path, made = self.path(key), f"{key}{suffix}"
-        if not (self._root / made).is_file():
-            await asyncio.to_thread(self._derive, path, self._root / made, make)
+    async def derived(self, key: str, suffix: str, make: Make) -> Stored:
+        """Made aside, like everything."""
+        path, made = self._path(key), f"{key}{suffix}"
+        if not (self.root / made).is_file():
+            await asyncio.to_thread(self._derive, path, self.root / made, make)
         stored = await self.look(made)
         if stored is None:
-            raise ProblemError(404, f"the file {key} is no longer in the store")
+            raise gone(key)
         return stored
 
-    def _derive(self, path: Path, to: Path, make: Callable[[Path, IO[bytes]], None]) -> None:
+    def _derive(self, path: Path, to: Path, make: Make) -> None:
         temporary: Path | None = None
         try:
             with NamedTemporaryFile(dir=self._incoming, delete=False) as file:
@@ -173,7 +146,7 @@ class Artifacts:
             _publish(temporary, to)
         except OSError as error:
             if error.errno in _NO_ROOM:
-                raise ProblemError(507, f"the artifact store has no room left ({error.strerror})") from error
+                raise no_room(error.strerror) from error
             raise
         finally:
             if temporary is not None:
@@ -182,32 +155,20 @@ class Artifacts:
     async def delete(self, keys: Collection[str]) -> None:
         """Remove files and what was derived from them; one that is gone already is fine."""
         for key in keys:
-            await asyncio.to_thread(_remove, self._root / key)
+            await asyncio.to_thread(_remove, self.root / key)
 
     async def delete_job(self, job_id: UUID) -> None:
         """Remove all files of a job."""
-        await asyncio.to_thread(shutil.rmtree, self._root / str(job_id), ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.root / str(job_id), ignore_errors=True)
 
     async def keep_only(self, job_id: UUID, keys: Collection[str], before_attempt: int) -> None:
         """Remove what earlier attempts left without a row: uploads whose report never came."""
         await asyncio.to_thread(self._keep_only, job_id, set(keys), before_attempt)
 
     def _keep_only(self, job_id: UUID, keys: set[str], before_attempt: int) -> None:
-        for path in (self._root / str(job_id)).glob("*/*"):
-            if int(path.parent.name) < before_attempt and path.relative_to(self._root).as_posix() not in keys:
+        for path in (self.root / str(job_id)).glob("*/*"):
+            if int(path.parent.name) < before_attempt and path.relative_to(self.root).as_posix() not in keys:
                 path.unlink(missing_ok=True)
-
-
-async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in larger blocks: fewer trips to the writing thread."""
-    block = bytearray()
-    async for chunk in chunks:
-        block += chunk
-        if len(block) >= _GATHER:
-            yield bytes(block)
-            block.clear()
-    if block:
-        yield bytes(block)
 
 
 def _settle(descriptor: int, flush: Callable[[], None]) -> None:
@@ -245,3 +206,15 @@ def _look(root: Path, key: str) -> Stored:
     with (root / key).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return Stored(key, sha256, os.fstat(file.fileno()).st_size)
+
+
+def _adopt(path: Path, to: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+    _publish(path, to)
+
+
+def _remove_older(folder: Path, before: float) -> None:
+    for path in folder.glob("*"):
+        if path.stat().st_mtime < before:
+            path.unlink(missing_ok=True)

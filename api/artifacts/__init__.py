@@ -1,0 +1,6 @@
+"""The artifact store: checkpoints and data sets, in a directory or in a bucket."""
+
+from api.artifacts.opening import open_store
+from api.artifacts.store import Artifacts, Remote, Stored, StoreFullError
+
+__all__ = ["Artifacts", "Remote", "StoreFullError", "Stored", "open_store"]

@@ -1,0 +1,47 @@
+"""`python -m api.backup make FILE` and `restore FILE`, with the service's own settings."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from api import migrate
+from api.artifacts import open_store
+from api.artifacts.local import LocalArtifacts
+from api.backup.errors import BackupError
+from api.backup.making import make_backup
+from api.backup.restoring import restore_backup
+from api.settings import get_settings
+
+
+def main() -> int:
+    """Exit codes: 0 done, 1 not."""
+    parser = argparse.ArgumentParser(prog="python -m api.backup", description="Make or restore a backup of Dartboard.")
+    parser.add_argument("verb", choices=["make", "restore"])
+    parser.add_argument("file", type=Path)
+    arguments = parser.parse_args()
+    settings = get_settings()
+    database_url = settings.database_url.get_secret_value()
+    try:
+        store = open_store(settings.artifacts_url, settings.artifacts, settings.max_upload_bytes)
+        if not isinstance(store, LocalArtifacts):
+            raise BackupError(
+                "the artifacts are in a bucket: back up the database by pg_dump, the bucket by versioning"
+            )
+        if arguments.verb == "make":
+            manifest = make_backup(database_url, store.root, arguments.file)
+        else:
+            manifest = restore_backup(database_url, store.root, arguments.file)
+            if code := migrate.main():
+                return code
+    except (BackupError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    files = f"{len(manifest.files)} files ({sum(file.size or 0 for file in manifest.files):,} bytes)"
+    print(f"{arguments.file}: {files} and the database of {manifest.made_at} (migration {manifest.revision})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

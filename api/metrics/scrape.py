@@ -1,0 +1,132 @@
+"""What `/metrics` answers: the process's counters, and how things stand, asked when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+from itertools import product
+from uuid import UUID
+
+import structlog
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Text, cast, exists, extract, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.artifacts import Artifacts
+from api.database import Database
+from api.events.hub import EventHub
+from api.jobs.conditions import QUEUED, RUNNING
+from api.jobs.waiting import Slot
+from api.jobs.waker import Waker
+from api.metrics.counters import REGISTRY
+from api.models import Attempt, Job, Worker
+from api.schemas.jobs import JobKind, Status
+from api.version import VERSION
+
+_log = structlog.get_logger(__name__)
+_SLOT = ("pool", "gpus")
+
+
+class Scraper:
+    """Reads indexes, never whole tables of jobs."""
+
+    def __init__(
+        self, database: Database, hub: EventHub, waker: Waker, artifacts: Artifacts, presence_seconds: float
+    ) -> None:
+        self._database, self._hub, self._waker, self._artifacts = database, hub, waker, artifacts
+        self._presence = timedelta(seconds=presence_seconds)
+
+    async def scrape(self) -> bytes:
+        """Everything, in Prometheus' text format. Without a database, what is known without it."""
+        families = list(self._of_process())
+        reachable = _gauge("dartboard_database_up", "Whether the database answered.")
+        try:
+            async with self._database.transaction() as session:
+                families += [await _jobs(session), *await self._slots(session)]
+            reachable.add_metric([], 1)
+        except Exception as error:  # whatever the driver raises: the rest is wanted all the more
+            _log.warning("metrics_without_database", error=f"{type(error).__name__}: {error}"[:300])
+            reachable.add_metric([], 0)
+        now = CollectorRegistry()
+        now.register(_Found([*families, reachable]))
+        return generate_latest(REGISTRY) + generate_latest(now)
+
+    def _of_process(self) -> Iterator[Metric]:
+        pool = self._database.pool()
+        connections = _gauge("dartboard_database_connections", "This process's, by what they do.", "state")
+        connections.add_metric(["in_use"], pool.in_use)
+        connections.add_metric(["idle"], pool.idle)
+        yield connections
+        yield _one("dartboard_database_connections_max", "As many as it may have.", pool.most)
+        yield _one("dartboard_event_subscribers", "Open event streams of this process.", self._hub.subscribers)
+        broker = 0 if self._waker.waiting.broker_away else 1
+        yield _one("dartboard_broker_up", "Whether the broker took what was last sent to it.", broker)
+        if (free := self._artifacts.free_bytes()) is not None:
+            yield _one("dartboard_artifacts_free_bytes", "Room on the disk of the artifact store.", free)
+        about = _gauge("dartboard_build_info", "Always 1.", "version")
+        about.add_metric([VERSION], 1)
+        yield about
+
+    async def _slots(self, session: AsyncSession) -> list[Metric]:
+        """Queues and workers, by pool and GPUs: a queue that has workers is shown empty, too."""
+        workers = _gauge("dartboard_workers", "Living workers, by what they do.", *_SLOT, "state")
+        busy = exists().where(Attempt.worker == Worker.name, RUNNING)
+        counts = func.count(), func.count().filter(busy)
+        alive = select(Worker.pools, Worker.gpus, *counts).where(Worker.last_seen > func.now() - self._presence)
+        served: set[Slot] = set()
+        for pools, gpus, there, working in await session.execute(alive.group_by(Worker.pools, Worker.gpus)):
+            served |= {(pool, gpus) for pool in pools}
+            # One that serves several is counted once.
+            workers.add_metric([",".join(pools), str(gpus), "busy"], working)
+            workers.add_metric([",".join(pools), str(gpus), "idle"], there - working)
+        return [workers, *await _queues(session, served)]
+
+
+async def _jobs(session: AsyncSession) -> Metric:
+    jobs = _gauge("dartboard_jobs", "Stored jobs.", "kind", "status")
+    rows = await session.execute(select(Job.kind, Job.status, func.count()).group_by(Job.kind, Job.status))
+    counted = {(kind, status): count for kind, status, count in rows}
+    for kind, status in product(JobKind, Status):
+        jobs.add_metric([kind, status], counted.get((kind, status), 0))
+    return jobs
+
+
+async def _queues(session: AsyncSession, served: Collection[Slot]) -> list[Metric]:
+    # There is no least UUID in Postgres, and the least text of UUIDs of version 7 is the oldest one's.
+    oldest = func.min(cast(Job.id, Text))
+    query = select(Job.pool, Job.gpus, func.count(), oldest).where(QUEUED).group_by(Job.pool, Job.gpus)
+    found: dict[Slot, tuple[int, UUID]] = {
+        (pool, gpus): (count, UUID(first)) for pool, gpus, count, first in await session.execute(query)
+    }
+    # A job that was given back or lost waits since then.
+    tried = select(func.max(Attempt.ended_at)).where(Attempt.job_id == Job.id).scalar_subquery()
+    waited = extract("epoch", func.now() - func.greatest(Job.created_at, tried))
+    first = select(Job.id, waited).where(Job.id.in_([job_id for _, job_id in found.values()]))
+    seconds = {job_id: float(age) for job_id, age in await session.execute(first)}
+    queued = _gauge("dartboard_queue_jobs", "Queued jobs.", *_SLOT)
+    ages = _gauge("dartboard_queue_oldest_seconds", "How long the oldest of them has waited.", *_SLOT)
+    for pool, gpus in sorted({*found, *served}):
+        count, job_id = found.get((pool, gpus), (0, None))
+        queued.add_metric([pool, str(gpus)], count)
+        ages.add_metric([pool, str(gpus)], seconds.get(job_id, 0.0) if job_id else 0.0)
+    return [queued, ages]
+
+
+class _Found(Collector):
+    """Families that have been asked for already: a collector itself cannot wait for a database."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> list[Metric]:
+        return self._families
+
+
+def _gauge(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, labels=labels)
+
+
+def _one(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=value)

@@ -1,0 +1,15 @@
+"""OpenTelemetry, where somebody wants it: FastAPI itself makes the spans and sends them (docs/operations.md)."""
+
+from __future__ import annotations
+
+from opentelemetry import trace
+from structlog.typing import EventDict, WrappedLogger
+
+
+def trace_ids(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Add `trace_id` and `span_id`, in hexadecimal digits, to a log line of a request that is traced."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        line["trace_id"] = trace.format_trace_id(context.trace_id)
+        line["span_id"] = trace.format_span_id(context.span_id)
+    return line
