@@ -14,6 +14,8 @@ from typing import Final
 _HERE: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
 _LEVEL: Final = 9
+# One after the other, and sent as one.
+_STYLES: Final = ("tokens", "base", "parts")
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,20 @@ class Assets:
     def __init__(self) -> None:
         files = {path.relative_to(_HERE).as_posix(): path.read_bytes() for path in sorted(_HERE.rglob("*.*"))}
         page = files.pop("index.html").decode()
+        files["styles.css"] = b"".join(files.pop(f"styles/{name}.css") for name in _STYLES)
         digest = hashlib.sha256(b"\0".join(part for item in files.items() for part in (item[0].encode(), item[1])))
         base = f"/static/{digest.hexdigest()[:16]}"
         self._files = {f"{base}/{name}": Asset.of(content, _type(name)) for name, content in files.items()}
         self._charts, self._packing = Charts(), asyncio.Lock()
-        modules = [f"{base}/{name}" for name in files if name.endswith(".js")]
-        preloads = "\n".join(f'    <link rel="modulepreload" href="{url}">' for url in modules)
+        modules = [name for name in files if name.endswith(".js")]
+        # Every view imports these; the others are fetched with the view that is asked for.
+        # What asks for more comes first.
+        common = ["lib/router.js", "lib/http.js", "app.js"]
+        common += [name for name in modules if name.startswith("lib/") and name not in common]
+        preloads = "\n".join(f'    <link rel="modulepreload" href="{base}/{name}">' for name in common)
+        later = " ".join(name for name in modules if name not in common and name != "preload.js")
         page = page.replace("{{base}}", base).replace("{{charts}}", self._charts.url).replace("{{preloads}}", preloads)
+        page = page.replace("{{modules}}", later)
         self.page = Asset.of(page.encode(), "text/html; charset=utf-8")
         self.page_tag = f'"{hashlib.sha256(page.encode()).hexdigest()}"'
 

@@ -18,12 +18,42 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from client.worker_api import WorkerApi
 
-from browsing import go, launched, needs_chromium, opened
+from browsing import drawn, go, launched, needs_chromium, opened
 from pretending import PretendedSearch
 
 pytestmark = [needs_chromium, pytest.mark.timeout(1800)]
 MINUTES = float(os.environ.get("DARTBOARD_WATCH_MINUTES", "0.3"))
 RUNNING = 20
+# After a first view: what is late to come comes in that time.
+_CALM_MS = 2000
+# What the browser says of the page's beginning, in ms since it was gone to: its first words, the cell on the screen,
+# plotly's bundle asked for and there, the end of its last task of more than 50 ms, and by how much all of them were
+# longer.
+_WATCH = """
+    performance.setResourceTimingBufferSize(500);
+    const long = [], cell = [];
+    const watch = (type, entries) =>
+        new PerformanceObserver((list) => entries.push(...list.getEntries())).observe({ type, buffered: true });
+    watch("longtask", long);
+    watch("element", cell);
+    window.told = () => {
+        const painted = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0;
+        const answers = performance.getEntriesByType("resource");
+        const charts = answers.find(({ name }) => name.endsWith("/plotly.min.js"));
+        const all = [...performance.getEntriesByType("navigation"), ...answers];
+        const first = all.filter(({ startTime }) => startTime <= charts.startTime);
+        const bytes = first.reduce((sum, { transferSize }) => sum + transferSize, 0);
+        const times = {
+            "first contentful paint": painted,
+            cell: Math.max(...cell.map(({ renderTime }) => renderTime)),
+            "charts asked for": charts.startTime,
+            "charts fetched": charts.responseEnd,
+            interactive: Math.max(painted, ...long.map((task) => task.startTime + task.duration)),
+            blocked: long.reduce((sum, task) => sum + task.duration - 50, 0),
+        };
+        return { times, first: [first.length, bytes] };
+    };
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +81,11 @@ def test_the_first_view_of_fifty_epochs_is_there_at_once(
     for _ in range(50):
         search.end_epoch()
     search.finish()
-    cell, charts, busy, sent = [], [], [], 0
+    measured: dict[str, list[float]] = {}
     for _ in range(3):
         # A context of its own: nothing is in the cache.
         with opened(browser, stack.url) as page:
+            page.add_init_script(_WATCH)
             session = page.context.new_cdp_session(page)
             sizes: list[int] = []
             session.on("Network.loadingFinished", lambda told, sizes=sizes: sizes.append(told["encodedDataLength"]))
@@ -63,18 +94,27 @@ def test_the_first_view_of_fifty_epochs_is_there_at_once(
             began = time.perf_counter()
             page.goto(f"/#/jobs/{search.job.id}", wait_until="commit")
             page.wait_for_selector(".pictures[data-epoch='50']")
-            cell.append(time.perf_counter() - began)
-            page.wait_for_selector(".heatmaplayer")
-            charts.append(time.perf_counter() - began)
-            busy.append(_metrics(session)["TaskDuration"])
-            sent = sum(sizes)
-    shown = {"cell": cell, "all charts": charts, "the page's own CPU seconds": busy}
-    print("\nfirst view of 50 epochs:", {name: [round(each, 2) for each in values] for name, values in shown.items()})
-    print(f"{len(sizes)} answers, {sent:,} bytes")
+            cpu = {"CPU until the cell": _metrics(session)["TaskDuration"]}
+            page.wait_for_selector(".main-svg")
+            cpu["first chart"] = time.perf_counter() - began
+            page.wait_for_timeout(_CALM_MS)
+            told = page.evaluate("window.told()")
+            found = {name: ms / 1000 for name, ms in told["times"].items()}
+            cpu["CPU"] = _metrics(session)["TaskDuration"]
+            drawn(page)
+            cpu["CPU with all charts"] = _metrics(session)["TaskDuration"]
+            for name, value in (found | cpu).items():
+                measured.setdefault(name, []).append(round(value, 2))
+            assert found["cell"] < found["charts fetched"]
+    print(f"\nfirst view of 50 epochs, in seconds: {measured}")
+    print(f"load of the machine at its end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    first, early = told["first"]
+    print(f"first view with the first chart's bundle: {first} answers, {early:,} bytes as sent")
+    print(f"with all charts and modules: {len(sizes)} answers, {sum(sizes):,} bytes")
     # Wall time is the machine's matter, and printed; these are the page's.
-    assert sent < 2_000_000
-    assert len(sizes) < 60
-    assert min(cell) < min(charts)
+    assert first < 35
+    assert sum(sizes) < 2_000_000
+    assert len(sizes) < 65
 
 
 def test_a_page_that_stays_open_with_twenty_running_jobs_grows_in_nothing(

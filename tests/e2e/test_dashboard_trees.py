@@ -13,7 +13,7 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from client.worker_api import WorkerApi
 
-from browsing import go, launched, needs_chromium, opened, violations
+from browsing import check_everywhere, go, launched, needs_chromium, opened
 from crews import Crew
 
 pytestmark = [needs_chromium, pytest.mark.timeout(600)]
@@ -49,7 +49,7 @@ def test_a_studys_tree_grows_while_it_is_looked_at_and_ends_with_its_tables(page
     expect(page.locator(".tree .status.succeeded")).to_have_count(6)
     expect(page.get_by_text("Test accuracy 90.50 %")).to_be_visible()
     expect(page.get_by_text("the highest validation accuracy of 2 candidates")).to_be_visible()
-    assert violations(page) == []
+    check_everywhere(page)
     page.get_by_role("link", name="final/run-1").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("my study final/run-1")
 
@@ -59,4 +59,56 @@ def test_a_committee_shows_its_members_and_its_file(page: Page, crew: Crew) -> N
     go(page, f"jobs/{committee.id}", ".tree")
     expect(page.get_by_role("region", name="Members").locator("tbody tr")).to_have_count(3)
     expect(page.get_by_text("/checkpoint")).to_be_visible()
-    assert violations(page) == []
+    check_everywhere(page)
+    page.get_by_role("row", name="ensemble").get_by_role("link").click()
+    expect(page.get_by_role("region", name="Members").locator("tbody tr")).to_have_count(5)
+    assert page.get_by_role("region", name="Members").evaluate("part => part.scrollWidth <= part.clientWidth")
+    check_everywhere(page)
+
+
+def test_a_study_is_made_in_the_form_after_a_refusal_at_the_field_of_one_of_its_parts(page: Page, crew: Crew) -> None:
+    go(page, "new?kind=study", ".part")
+    page.get_by_label("seeds", exact=True).fill("3, 4")
+    search = page.get_by_role("group", name="search")
+    search.get_by_label("dataset", exact=True).fill("digits")
+    search.get_by_label("epochs", exact=True).fill("0")
+    page.get_by_role("group", name="grid").get_by_label("2", exact=True).check()
+    page.get_by_text("All settings").last.click()
+    page.get_by_label("pool", exact=True).fill(crew.pool)
+    page.get_by_role("button", name="Start the study").click()
+    expect(search.get_by_label("epochs", exact=True)).to_be_focused()
+    expect(search.get_by_text("greater than or equal to 1")).to_be_visible()
+    search.get_by_label("epochs", exact=True).fill("1")
+    page.get_by_role("button", name="Start the study").click()
+    page.wait_for_selector(".tree")
+    made = crew.dartboard.job(page.url.rpartition("/")[2])
+    assert made.spec["seeds"] == [3, 4]
+    [point] = made.spec["points"]
+    assert (point["values"], point["search"]["epochs"]) == ({"order": 2}, 1)
+    # The browser itself says that the first answer was a refusal.
+    page.troubles.clear()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["study", "committee"])
+def test_a_clone_of_a_tree_is_the_same_tree(page: Page, crew: Crew, kind: str) -> None:
+    tree = crew.study(grid={"order": [1, 2]}) if kind == "study" else crew.committee()
+    go(page, f"new?from={tree.id}", ".part")
+    page.get_by_role("button", name="Start the").click()
+    page.wait_for_selector(".tree")
+    clone = crew.dartboard.job(page.url.rpartition("/")[2])
+    assert clone.id != tree.id
+    assert clone.spec == tree.spec
+
+
+def test_a_member_that_is_not_there_is_refused_at_its_place(page: Page) -> None:
+    go(page, "new?kind=ensemble", ".part")
+    for place in (0, 1):
+        member = page.get_by_role("group", name=f"members {place}")
+        member.get_by_label("evaluation_id", exact=True).fill(
+            "no id" if place else "01a204dd-203c-7526-803f-c3ac98d05626"
+        )
+    page.get_by_role("button", name="Measure together").click()
+    bad = page.get_by_role("group", name="members 1").get_by_label("evaluation_id", exact=True)
+    expect(bad).to_be_focused()
+    expect(bad).to_have_attribute("aria-invalid", "true")
+    page.troubles.clear()  # type: ignore[attr-defined]

@@ -18,13 +18,14 @@ JOB = {**SEARCH, "nodes": 1, "primitives": ["none", "skip_connect", "max_pool_3x
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     environment = {
         "CUDA_VISIBLE_DEVICES": "",
+        "DARTBOARD_GPUS": "2",
         # The second epoch must be heard of while it lasts, and it is short.
         "DARTBOARD_STEP_EVENT_SECONDS": "0.1",
         "DARTBOARD_HEARTBEAT_SECONDS": "0.2",
         "DARTBOARD_HEARTBEAT_PAUSE_SECONDS": "0.2",
     }
     folder = tmp_path_factory.mktemp("pair")
-    with LocalStack(folder, port=0, workers=1, gpus_per_worker=2, environment=environment) as stack:
+    with LocalStack(folder, port=0, workers=1, environment=environment) as stack:
         yield stack
 
 

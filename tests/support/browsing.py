@@ -44,7 +44,7 @@ def opened(browser: Browser, url: str, **context: Any) -> Iterator[Page]:
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.troubles = troubles  # type: ignore[attr-defined]
         yield page
-        assert troubles == []
+        assert troubles == [], troubles
 
 
 def _note(troubles: list[str], message: ConsoleMessage) -> None:
@@ -56,6 +56,28 @@ def go(page: Page, place: str, seen: str = "h1") -> None:
     """To a place in the dashboard, and wait until something is there."""
     page.goto(f"/#/{place}")
     page.wait_for_selector(seen)
+
+
+def drawn(page: Page) -> None:
+    """Go to every chart of the view, until all of them are there: they are drawn when somebody comes near."""
+    for chart in page.locator(".chart:visible").all():
+        chart.scroll_into_view_if_needed()
+        expect(chart.locator(".main-svg").first).to_be_visible()
+
+
+def check_everywhere(page: Page) -> None:
+    """What is shown keeps nobody out, light and dark, and is not wider than the screen, on a desk and on a phone."""
+    before = page.viewport_size
+    for width in (1280, 360):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (page.url, width)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            found = violations(page)
+            assert found == [], f"{page.url} {width} {scheme}: {found}"
+    page.emulate_media(color_scheme="light")
+    if before is not None:
+        page.set_viewport_size(before)
 
 
 def violations(page: Page) -> list[str]:

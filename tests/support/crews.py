@@ -100,7 +100,7 @@ class Crew:
 
     def begin(self) -> Running | None:
         """Claim the next job."""
-        claimed = self.api.claim(Claim(worker=f"crew-{self.pool}", pool=self.pool, threads=1))
+        claimed = self.api.claim(Claim(worker=f"crew-{self.pool}", pools=[self.pool], threads=1))
         if claimed is None:
             return None
         job = self.dartboard.job(claimed.job_id)

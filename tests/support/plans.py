@@ -28,13 +28,14 @@ def explained(engine: AsyncEngine) -> Iterator[list[Plan]]:
     """The plans of what this engine executes meanwhile: each statement is explained and undone, then executed."""
     plans: list[Plan] = []
 
-    def explain(_: Any, cursor: Any, statement: str, parameters: Any, *__: Any) -> None:
+    def explain(connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if statement.lstrip().split()[0].upper() not in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH"):
             return
-        cursor.execute("savepoint explained")
+        alone = connection.connection.dbapi_connection.autocommit
+        cursor.execute("begin" if alone else "savepoint explained")
         cursor.execute(_EXPLAIN + statement, parameters)
         [[[answer]]] = cursor.fetchall()
-        cursor.execute("rollback to savepoint explained")
+        cursor.execute("rollback" if alone else "rollback to savepoint explained")
         nodes = list(_nodes(answer["Plan"]))
         plans.append(
             Plan(

@@ -23,7 +23,7 @@ class PretendedSearch:
     def __init__(self, dartboard: Dartboard, api: WorkerApi, number: int, folder: Path, **fields: Any) -> None:
         pool = f"pretended-{number}"
         self.job: JobOut = dartboard.submit("search", {"dataset": "digits", "pool": pool, **fields})
-        claimed = api.claim(Claim(worker=f"pretender/{number}", pool=pool, threads=1))
+        claimed = api.claim(Claim(worker=f"pretender/{number}", pools=[pool], threads=1))
         assert claimed is not None
         self._attempt = api.attempt(str(claimed.attempt_id), claimed.token)
         self._epochs, self._file = int(self.job.spec["epochs"]), folder / f"{number}.pt"

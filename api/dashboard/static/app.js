@@ -1,40 +1,37 @@
-import { compareView } from "./compare/view.js";
-import { datasetsView } from "./datasets.js";
-import { jobView } from "./job/view.js";
-import { jobsView } from "./jobs/view.js";
 import { el, fill } from "./lib/dom.js";
 import { get, onExpired, send, wordsFor } from "./lib/http.js";
-import { route } from "./lib/router.js";
-import { loginView } from "./login.js";
-import { newView } from "./new/view.js";
-import { workersView } from "./workers.js";
+import { route, viewOf } from "./lib/router.js";
+import { preload, preloadAll } from "./preload.js";
 
+// A view's modules are fetched when it is gone to, or when the page has nothing better to do.
 const VIEWS = {
-  jobs: { title: "Jobs", show: (main, at, signal) => (at.parts[1] ? jobView : jobsView)(main, at, signal) },
-  new: { title: "New job", show: newView },
-  compare: { title: "Compare", show: compareView },
-  workers: { title: "Workers", show: workersView },
-  datasets: { title: "Data sets", show: datasetsView },
+  jobs: { title: "Jobs", show: async () => (await import("./jobs/view.js")).jobsView },
+  job: { title: "Job", show: async () => (await import("./job/view.js")).jobView },
+  new: { title: "New job", show: async () => (await import("./new/view.js")).newView },
+  compare: { title: "Compare", show: async () => (await import("./compare/view.js")).compareView },
+  workers: { title: "Workers", show: async () => (await import("./workers.js")).workersView },
+  datasets: { title: "Data sets", show: async () => (await import("./datasets.js")).datasetsView },
 };
 
 const main = document.getElementById("main");
 let locked = false;
 let first = true;
 
-const again = route((at, signal) => {
+const { again, leave } = route((at, signal) => {
   if (locked) return;
-  const name = at.parts[0] in VIEWS ? at.parts[0] : "jobs";
-  document.title = `${VIEWS[name].title} · Dartboard`;
+  const name = Object.hasOwn(VIEWS, viewOf(at)) ? viewOf(at) : "jobs";
+  const view = VIEWS[name];
+  document.title = `${view.title} · Dartboard`;
   for (const link of document.querySelectorAll(".top nav a")) {
-    if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
+    if (link.hash === `#/${name === "job" ? "jobs" : name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.getElementById("connection").textContent = "";
-  delete document.getElementById("connection").dataset.state;
+  disconnected();
   fill(main);
-  Promise.resolve(VIEWS[name].show(main, at, signal)).catch((error) => {
-    if (signal.aborted) return;
-    fill(main, el("h1", {}, VIEWS[name].title), el("p", { class: "problem" }, wordsFor(error)));
+  preload(name);
+  show(view, at, signal).catch((error) => {
+    if (signal.aborted || locked) return;
+    fill(main, el("h1", {}, view.title), el("p", { class: "problem" }, wordsFor(error)));
   });
   // A new view is read from its beginning; the first one is where the reader is anyway.
   if (!first) {
@@ -51,28 +48,46 @@ document.getElementById("skip").addEventListener("click", (event) => {
 
 onExpired(lock);
 greet();
+preloadAll();
+
+function disconnected() {
+  const connection = document.getElementById("connection");
+  connection.textContent = "";
+  delete connection.dataset.state;
+}
+
+async function show(view, at, signal) {
+  const shown = await view.show();
+  if (!signal.aborted) await shown(main, at, signal);
+}
 
 /** Who is looking: with keys, their name and a way out. */
 async function greet() {
   try {
     const session = await get("/session");
     if (session.owner === null) return;
-    const leave = el("button", { type: "button", class: "plain" }, "Log out");
-    leave.addEventListener("click", async () => {
+    const logOut = el("button", { type: "button", class: "plain" }, "Log out");
+    logOut.addEventListener("click", async () => {
+      // The service cuts the streams of a session that has ended.
+      leave();
       await send("DELETE", "/session").catch(() => {});
       lock();
     });
-    fill(document.getElementById("session"), `${session.owner} (${session.role})`, leave);
+    fill(document.getElementById("session"), `${session.owner} (${session.role})`, logOut);
   } catch (error) {
     if (error.status === 401) lock();
   }
 }
 
-function lock() {
+async function lock() {
   if (locked) return;
   locked = true;
+  // Nothing is asked for, and nothing said of it, until there is a session.
+  leave();
+  disconnected();
   fill(document.getElementById("session"));
   document.title = "Log in · Dartboard";
+  const { loginView } = await import("./login.js");
   loginView(main, () => {
     locked = false;
     greet();

@@ -1,5 +1,5 @@
 import { el, fill, scrolling } from "./lib/dom.js";
-import { ago, clock } from "./lib/format.js";
+import { ago, bytes, clock } from "./lib/format.js";
 import { get, wordsFor } from "./lib/http.js";
 
 const EVERY_MS = 5000;
@@ -8,7 +8,7 @@ const EVERY_MS = 5000;
 export function workersView(main, at, signal) {
   const body = el("tbody");
   const about = el("p", { class: "muted" }, "Loading…");
-  const heads = ["Worker", "State", "Device", "Pool", "GPUs", "Runs", "Last heartbeat", "Version"];
+  const heads = ["Worker", "State", "Device", "Memory", "Utilisation", "Pools", "GPUs", "Runs", "Last heartbeat", "Version"];
   fill(
     main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, "Workers"), about)),
@@ -38,7 +38,7 @@ export function workersView(main, at, signal) {
   }
 }
 
-function row({ name, pool, gpus, device, version, last_seen: seen, alive, job_id: job }) {
+function row({ name, pools, gpus, device, version, last_seen: seen, alive, load, job_id: job }) {
   const state = !alive ? "away" : job ? "running" : "idle";
   const runs = job ? el("a", { href: `#/jobs/${job}` }, job.slice(-8)) : "–";
   const mark = { away: "cancelled", idle: "queued", running: "running" }[state];
@@ -46,11 +46,30 @@ function row({ name, pool, gpus, device, version, last_seen: seen, alive, job_id
     [null, el("strong", {}, name)],
     [null, el("span", { class: `status ${mark}` }, state)],
     ["Device", device],
-    ["Pool", pool],
+    ["Memory", each(alive ? load : [], memory)],
+    ["Utilisation", each(alive ? load : [], utilisation)],
+    ["Pools", pools.join(", ")],
     ["GPUs", String(gpus)],
     ["Runs", runs],
     ["Last heartbeat", el("time", { datetime: seen, title: clock(seen) }, ago(seen))],
     ["Version", version],
   ];
   return el("tr", {}, ...cells.map(([label, content]) => el("td", { "data-label": label }, content)));
+}
+
+/** One line a device; what a worker that is away said last is not so any more. */
+function each(load, line) {
+  return load.length ? el("div", { class: "loads" }, ...load.map((device) => line(device, load.length > 1 ? `${device.name} ` : ""))) : "–";
+}
+
+function memory({ memory_used: used, memory_total: total }, name) {
+  return gauge(name, `${bytes(used)} of ${bytes(total)}`, used / total, "memory used");
+}
+
+function utilisation({ utilisation: percent }, name) {
+  return percent === null ? el("span", { class: "muted" }, `${name}not told`) : gauge(name, `${Math.round(percent)} %`, percent / 100, "utilisation");
+}
+
+function gauge(name, said, value, label) {
+  return el("div", {}, el("span", { class: "small" }, name, said), el("progress", { max: 1, value, "aria-label": `${name}${label}` }));
 }

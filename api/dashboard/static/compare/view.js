@@ -30,7 +30,7 @@ export async function compareView(main, { query }, signal) {
       "div",
       { class: "head" },
       el("div", {}, el("h1", {}, `Compare ${sides.length} jobs`), el("p", { class: "muted" }, "Lines and columns stand in the same order.")),
-      el("a", { class: "button", href: "#/jobs" }, "Choose others"),
+      el("div", { class: "row" }, together(sides), el("a", { class: "button", href: "#/jobs" }, "Choose others")),
     ),
     el(
       "div",
@@ -111,6 +111,12 @@ export async function compareView(main, { query }, signal) {
       fill(one.picture, el("h2", {}, title(one.job)), ...images);
     }
   }
+}
+
+/** Trained networks can answer together, too. */
+function together(sides) {
+  if (!sides.every(({ job }) => job.kind === "evaluation" && job.status === "succeeded")) return null;
+  return el("a", { class: "button", href: `#/new?kind=ensemble&members=${sides.map(({ job }) => job.id).join(",")}` }, "Measure together");
 }
 
 async function side(id, signal) {

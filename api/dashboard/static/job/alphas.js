@@ -63,7 +63,7 @@ export class Alphas {
     const columns = ops.map((op) => this.primitives.indexOf(op));
     const weights = epochs.map(({ alphas }) => alphas[this.cell].map(softmax));
     const z = rows.flatMap((_, row) => columns.map((column) => weights.map((table) => table[row][column])));
-    const text = rows.flatMap(([node, source]) => ops.map((op) => `${this.edge(node, source)}: ${op}`));
+    const names = rows.flatMap(([node, source]) => ops.map((op) => `${this.edge(node, source)}: ${op}`));
     const middle = (ops.length - 1) / 2;
     return {
       traces: [
@@ -72,7 +72,7 @@ export class Alphas {
           x: epochs.map(({ epoch }) => epoch),
           y: z.map((_, index) => index),
           z,
-          text: text.map((each) => epochs.map(() => each)),
+          text: names.map((each) => Array(epochs.length).fill(each)),
           hovertemplate: "%{text}<br>epoch %{x}: %{z:.3f}<extra></extra>",
           zmin: 0,
           colorscale: [
@@ -80,12 +80,12 @@ export class Alphas {
             [0.25, token("accent-soft")],
             [1, token("accent")],
           ],
-          colorbar: { thickness: 10, len: 0.5, y: 1, yanchor: "top", outlinewidth: 0, tickformat: ".1f" },
+          colorbar: { thickness: 10, len: 0.5, y: 1, yanchor: "top", outlinewidth: 0, tickformat: ".2f" },
         },
       ],
       layout: {
         hovermode: "closest",
-        margin: { l: 110, r: 8, t: 8, b: 40 },
+        margin: { l: 100, r: 8, t: 8, b: 44 },
         xaxis: { ...epochAxis(epochs.at(-1).epoch), showgrid: false },
         yaxis: axis("", {
           autorange: "reversed",

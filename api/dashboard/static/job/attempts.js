@@ -8,7 +8,7 @@ export class Attempts {
     this.base = job.links.self;
     this.signal = signal;
     this.body = el("tbody");
-    this.empty = el("p", { class: "muted" }, "No worker has taken it yet.");
+    this.empty = el("p", { class: "muted", hidden: true }, "No worker has taken it yet.");
     const heads = ["Attempt", "Worker", "Began", "Took", "Ended by"];
     this.table = el("table", { class: "small" }, el("thead", {}, el("tr", {}, ...heads.map((h) => el("th", { scope: "col" }, h)))), this.body);
     this.node = el(
@@ -18,13 +18,15 @@ export class Attempts {
       this.empty,
       scrolling("Attempts", this.table),
     );
-    this.refresh();
+    this.table.parentElement.hidden = true;
   }
 
   update() {}
 
   async refresh() {
-    const { items } = await get(`${this.base}/attempts`, { signal: this.signal }).catch(() => ({ items: [] }));
+    const answer = await get(`${this.base}/attempts`, { signal: this.signal }).catch(() => null);
+    if (answer === null) return; // what is shown stays
+    const { items } = answer;
     this.empty.hidden = items.length > 0;
     this.table.parentElement.hidden = !items.length;
     fill(

@@ -15,6 +15,8 @@ export class Cell {
     this.epochs = [];
     this.pictures = new Map();
     this.asked = null;
+    this.told = null;
+    this.widest = 0;
     this.timer = null;
     this.shown = new Promise((resolve) => (this.tellShown = resolve));
     this.picture = el("div", { class: "pictures" }, el("p", { class: "muted" }, "The cell appears when the first epoch has ended."));
@@ -33,6 +35,8 @@ export class Cell {
       this.picture,
       el("details", { class: "small" }, el("summary", {}, "The cell in words"), this.words),
     );
+    // The last epoch's pictures need not wait for all the epochs.
+    if (job.status === "succeeded" && job.progress?.epoch) this.show(job.progress.epoch);
   }
 
   update(state) {
@@ -48,7 +52,8 @@ export class Cell {
     const name = ["validation_accuracy", "validation_perplexity"].find((each) => each in epoch.metrics);
     const score = name ? `, ${words(name)} ${metric(name, epoch.metrics[name])}` : "";
     this.slider.setAttribute("aria-valuetext", `epoch ${at} of ${last}${score}`);
-    this.show(epoch);
+    this.show(epoch.epoch);
+    this.describe();
   }
 
   link(epoch) {
@@ -63,24 +68,43 @@ export class Cell {
   }
 
   /** Put an epoch's pictures up once they are there: until then the ones before them stay. */
-  async show({ epoch, genotype }) {
+  async show(epoch) {
     if (this.asked === epoch) return;
     this.asked = epoch;
-    const told = this.cells.map((cell) => `${cell} cell after epoch ${epoch}: ${inWords(genotype, cell, this.family)}`);
     try {
       const images = await Promise.all(this.cells.map((cell) => this.fetched(this.url(cell, epoch))));
       if (this.asked !== epoch) return;
-      images.forEach((image, index) => (image.alt = told[index]));
       this.picture.dataset.epoch = epoch;
+      this.scale(images);
       fill(this.picture, ...images);
-      // Two frames later they are on the screen.
-      requestAnimationFrame(() => requestAnimationFrame(this.tellShown));
-      fill(this.words, ...told.map((each) => el("p", {}, each)));
+      this.tellShown();
+      this.describe();
       this.link(epoch);
       this.ahead(epoch + 1);
     } catch {
       if (this.asked === epoch) this.asked = null;
+      this.tellShown();
     }
+  }
+
+  /** One scale for all epochs: a cell that needs more room than most must not move its nodes. */
+  scale(images) {
+    this.widest = Math.max(this.widest, ...images.map((image) => image.naturalWidth));
+    for (const image of images) {
+      const [width, share] = [image.naturalWidth, (100 * image.naturalWidth) / this.widest];
+      image.style.width = `min(${width}px, ${share}%)`;
+    }
+  }
+
+  /** What the pictures show, in words, once their epoch is known. */
+  describe() {
+    const shown = Number(this.picture.dataset.epoch);
+    const known = this.epochs.find(({ epoch }) => epoch === shown);
+    if (!known || this.told === shown) return;
+    this.told = shown;
+    const told = this.cells.map((cell) => `${cell} cell after epoch ${shown}: ${inWords(known.genotype, cell, this.family)}`);
+    [...this.picture.children].forEach((image, index) => (image.alt = told[index]));
+    fill(this.words, ...told.map((each) => el("p", {}, each)));
   }
 
   url(cell, epoch) {
@@ -89,7 +113,8 @@ export class Cell {
 
   fetched(url) {
     if (!this.pictures.has(url)) {
-      const image = el("img", { src: url });
+      // Browsers tell when an image with this attribute was painted.
+      const image = el("img", { src: url, alt: "", elementtiming: "cell", fetchpriority: "high" });
       const ready = image.decode().then(() => image);
       ready.catch(() => this.pictures.delete(url));
       this.pictures.set(url, ready);
@@ -101,6 +126,10 @@ export class Cell {
   /** Fetch what playing will want next. */
   ahead(epoch) {
     if (this.timer === null || !this.epochs.some((each) => each.epoch === epoch)) return;
+    this.fetch(epoch);
+  }
+
+  fetch(epoch) {
     for (const cell of this.cells) this.fetched(this.url(cell, epoch)).catch(() => {});
   }
 

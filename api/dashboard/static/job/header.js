@@ -37,7 +37,7 @@ export class Header {
           { class: "row" },
           ...this.buttons,
           kind === "search" ? this.train : null,
-          kind === "ensemble" || isTree(state.job) ? null : el("a", { class: "button", href: `#/new?from=${id}` }, "Clone and edit"),
+          el("a", { class: "button", href: `#/new?from=${id}` }, "Clone and edit"),
           this.remove,
         ),
       ),

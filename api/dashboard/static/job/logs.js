@@ -3,7 +3,7 @@ import { el } from "../lib/dom.js";
 /** The last lines that the job's workers logged; it follows its end unless somebody has scrolled up. */
 export class Logs {
   constructor() {
-    this.list = el("pre", { class: "logs", tabindex: "0", "aria-label": "Log" });
+    this.list = el("pre", { class: "logs", tabindex: "0", role: "region", "aria-label": "Log" });
     this.empty = el("p", { class: "muted" }, "Nothing was logged yet.");
     this.last = 0;
     this.node = el("section", { class: "panel" }, el("header", {}, el("h2", {}, "Log")), this.empty, this.list);

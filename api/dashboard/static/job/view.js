@@ -6,16 +6,25 @@ import { follow } from "../lib/live.js";
 import { Alphas } from "./alphas.js";
 import { Attempts } from "./attempts.js";
 import { Cell } from "./cell.js";
-import { Checkpoints } from "./checkpoints.js";
-import { Committee } from "./committee.js";
 import { Curves } from "./curves.js";
 import { Decided } from "./decided.js";
 import { Header } from "./header.js";
 import { Logs } from "./logs.js";
-import { Outcome } from "./outcome.js";
-import { Result } from "./result.js";
 import { Spec } from "./spec.js";
-import { Tree } from "./tree.js";
+
+// Most jobs that are looked at are searches: what only the other kinds show is fetched with the first of them.
+const OTHERS = {
+  evaluation: async (...of) => [new (await import("./kinds/checkpoints.js")).Checkpoints(...of)],
+  score: async () => [new (await import("./kinds/result.js")).Result()],
+  ensemble: async () => [new (await import("./kinds/committee.js")).Committee()],
+  study: trees,
+  committee: trees,
+};
+
+async function trees(...of) {
+  const [{ Outcome }, { Tree }] = await Promise.all([import("./kinds/outcome.js"), import("./kinds/tree.js")]);
+  return [new Outcome(), new Tree(...of)];
+}
 
 /**
  * One job, live. What is stored is read once; from there on events alone change it, each behind the last one seen.
@@ -38,30 +47,27 @@ export async function jobView(main, { parts: [, id] }, signal) {
   };
 
   const search = job.kind === "search";
-  const tree = isTree(job) ? new Tree(state, signal) : null;
+  const tree = isTree(job);
+  const others = (await OTHERS[job.kind]?.(state, signal)) ?? [];
+  if (signal.aborted) return;
   const header = new Header(state, signal, { changed: replaced, follow: live });
   const cell = search ? new Cell(state, signal, look) : null;
   if (cell && job.metrics) startAfter(cell.shown);
-  const measured = { score: Result, ensemble: Committee }[job.kind];
-  const curves = tree || measured ? null : new Curves(signal, look);
+  const curves = search || job.kind === "evaluation" ? new Curves(signal, look) : null;
   const decided = search ? new Decided(signal, look) : null;
   const alphas = search ? new Alphas(state, signal, look) : null;
-  const result = measured ? new measured() : null;
-  const checkpoints = job.kind === "evaluation" ? new Checkpoints(state, signal) : null;
-  const outcome = tree ? new Outcome() : null;
   const attempts = tree ? null : new Attempts(state, signal);
   const logs = tree ? null : new Logs();
-  const all = [header, cell, curves, decided, alphas, outcome, tree, result, checkpoints, attempts, logs, new Spec()];
+  const all = [header, cell, curves, decided, alphas, ...others, attempts, logs, new Spec()];
   sections.push(...all.filter(Boolean));
   fill(main, el("div", { class: "stack" }, ...sections.map(({ node }) => node)));
   paint();
 
-  const [{ items: epochs }, { items: lines }] = await Promise.all([
-    get(`${base}/epochs`, { signal }),
-    get(`${base}/logs?tail=500`, { signal }),
-  ]);
-  epochs.forEach(add);
-  state.logs = lines;
+  (await get(`${base}/epochs`, { signal })).items.forEach(add);
+  paint();
+  // These stand further down.
+  attempts?.refresh();
+  state.logs = (await get(`${base}/logs?tail=500`, { signal })).items;
   paint();
   live();
 
@@ -87,8 +93,7 @@ export async function jobView(main, { parts: [, id] }, signal) {
       say(`${title(state.job)} is ${data.status}`);
       refresh();
     }
-    if (kind === "checkpoint") checkpoints?.refresh();
-    if (kind === "child") tree?.take(data);
+    for (const section of others) section.take?.(kind, data);
     paint();
     return true;
   }
@@ -105,7 +110,6 @@ export async function jobView(main, { parts: [, id] }, signal) {
     try {
       replaced(await get(base, { signal }));
       attempts?.refresh();
-      checkpoints?.refresh();
     } catch {
       // Away: the stream comes back, and its next event asks again.
     }

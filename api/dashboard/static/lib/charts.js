@@ -1,24 +1,20 @@
-/** plotly, fetched when the first chart wants it, and the few kinds of chart that the views need. */
+/** plotly, fetched when the first chart comes near the screen, and the few kinds of chart that the views need. */
 
 let loading = null;
 let before = Promise.resolve();
+let turn = Promise.resolve();
 
-/** Start plotly, which holds the page up for a moment, only when this is there, or has taken too long. */
-export function startAfter(shown, patience = 1500) {
+/** plotly holds the page up for a moment: it is fetched only when this is there, or has taken too long. */
+export function startAfter(shown, patience = 10_000) {
   before = Promise.race([shown, new Promise((resolve) => setTimeout(resolve, patience))]);
 }
 
 async function plotly() {
-  const source = document.querySelector("meta[name=charts]").content;
-  if (loading === null && !document.querySelector("link[as=script]")) {
-    const fetched = document.createElement("link");
-    Object.assign(fetched, { rel: "preload", as: "script", href: source });
-    document.head.append(fetched);
-  }
   await before;
+  await painted();
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = source;
+    script.src = document.querySelector("meta[name=charts]").content;
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => {
       loading = null;
@@ -30,17 +26,40 @@ async function plotly() {
   return loading;
 }
 
+/** When all that the page holds by now is on the screen: the second frame begins when the first one is painted. */
+async function painted() {
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  await idle();
+}
+
+/** When the page has nothing better to do; soon in any case. */
+function idle() {
+  return new Promise((resolve) => (window.requestIdleCallback ? requestIdleCallback(resolve, { timeout: 300 }) : setTimeout(resolve)));
+}
+
+/** Charts are drawn one by one, so that a click in between is not held up by all of them. */
+function oneByOne(work) {
+  const mine = turn.then(idle).then(work);
+  turn = mine.catch(() => {});
+  return mine;
+}
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 export function token(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** One chart in `node`, drawn anew at most twice a second, gone with `signal`. */
+// What is this close to the screen is drawn.
+const NEAR = "300px";
+
+/** One chart in `node`, drawn when somebody is about to see it, anew at most twice a second, gone with `signal`. */
 export class Chart {
   #node;
   #make = null;
   #due = false;
+  #near = false;
+  #stale = false;
   #signal;
   #listening = false;
   #onClick;
@@ -50,10 +69,13 @@ export class Chart {
     this.#signal = signal;
     this.#onClick = onClick;
     dark.addEventListener("change", () => this.#soon(), { signal });
-    const seen = new ResizeObserver(() => node.firstChild && window.Plotly?.Plots.resize(node));
-    seen.observe(node);
+    const size = new ResizeObserver(() => node.firstChild && window.Plotly?.Plots.resize(node));
+    size.observe(node);
+    const sight = new IntersectionObserver((seen) => this.#seen(seen.at(-1).isIntersecting), { rootMargin: NEAR });
+    sight.observe(node);
     signal.addEventListener("abort", () => {
-      seen.disconnect();
+      size.disconnect();
+      sight.disconnect();
       window.Plotly?.purge(node);
     });
   }
@@ -64,14 +86,25 @@ export class Chart {
     this.#soon();
   }
 
+  #seen(near) {
+    this.#near = near;
+    if (near && this.#stale) this.#soon();
+  }
+
   async #soon() {
-    if (this.#due || this.#make === null) return;
+    this.#stale = true;
+    if (this.#due || !this.#near || this.#make === null) return;
     this.#due = true;
     const library = await plotly().catch(() => null);
     // The first drawing at once, later ones together.
     if (this.#listening) await new Promise((resolve) => setTimeout(resolve, 500));
     this.#due = false;
-    if (library === null || this.#signal.aborted) return;
+    if (library !== null) await oneByOne(() => this.#paint(library));
+  }
+
+  async #paint(library) {
+    if (this.#signal.aborted || !this.#stale) return;
+    this.#stale = false;
     const { traces, layout } = this.#make();
     await library.react(this.#node, traces, { ...base(), ...layout }, CONFIG);
     if (!this.#listening) {
@@ -86,7 +119,8 @@ const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset" 
 function base() {
   return {
     autosize: true,
-    margin: { l: 48, r: 12, t: 8, b: 36 },
+    // Wide enough for every axis here: plotly draws a chart twice where it has to find that out itself.
+    margin: { l: 58, r: 12, t: 8, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: token("sans"), size: 12, color: token("muted") },
@@ -104,7 +138,6 @@ export function axis(title, extra = {}) {
     linecolor: token("line"),
     zeroline: false,
     fixedrange: true,
-    automargin: true,
     ...extra,
   };
 }

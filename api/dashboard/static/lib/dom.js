@@ -66,6 +66,11 @@ export function field(label, input, { hint = null, problem = null, wide = false 
   return el("div", { class: wide ? "field wide" : "field" }, el("label", { for: input.id }, label), input, hint, problem);
 }
 
+/** A description as the schema has it: names stand between backticks there. */
+export function prose(words) {
+  return words.split("`").map((part, at) => (at % 2 ? el("code", {}, part) : part));
+}
+
 /** What may be wider than the screen: it scrolls by itself, with the keyboard, too. */
 export function scrolling(label, ...children) {
   return el("div", { class: "panel flush", tabindex: "0", role: "region", "aria-label": label }, ...children);

@@ -67,6 +67,7 @@ export function follow(path, { after = null, onEvent, onOpen = () => {}, signal 
     }
   }
 
+  if (signal.aborted) return;
   document.addEventListener("visibilitychange", onVisibility, { signal });
   signal.addEventListener("abort", end, { once: true });
   open();

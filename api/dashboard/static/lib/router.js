@@ -4,6 +4,11 @@ export function place() {
   return { parts: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query ?? "") };
 }
 
+/** The name of a place's view, where it is one; a job by itself is a view of its own. */
+export function viewOf({ parts }) {
+  return parts[0] === "jobs" && parts[1] ? "job" : parts[0] ?? "jobs";
+}
+
 /** Write filters into the address without leaving the view. */
 export function remember(query) {
   const [path] = location.hash.split("?");
@@ -11,7 +16,7 @@ export function remember(query) {
   history.replaceState(null, "", kept.size ? `${path}?${kept}` : path || "#/jobs");
 }
 
-/** Show the view for every place; each lives until its signal aborts. */
+/** Show the view for every place; each lives until its signal aborts. Returns what shows it again, and what ends it. */
 export function route(show) {
   let leaving = new AbortController();
   const go = () => {
@@ -23,5 +28,5 @@ export function route(show) {
   };
   addEventListener("hashchange", go);
   go();
-  return go;
+  return { again: go, leave: () => leaving.abort() };
 }

@@ -1,50 +1,56 @@
-import { el, field } from "../lib/dom.js";
+import { el, field, prose } from "../lib/dom.js";
 
 /**
  * An input for one field of the schema: `read()` gives what was said, undefined for nothing; `write(value)` says it;
- * `suggest(value)` shows what it is otherwise; `fail(message)` shows what is wrong.
+ * `suggest(value)` shows what it is otherwise; `fail(message)` shows what is wrong; `find(path)` is where that belongs.
  */
-export function inputFor(about, datasets) {
-  const hint = el("span", { class: "hint" }, about.about);
-  const problem = el("span", { class: "problem" });
-  const { node, read, write, suggest, focus, beside } = make(about, datasets);
-  const box =
-    about.type === "choices"
-      ? group(about, node, hint, problem)
-      : field(el("code", {}, about.name), node, { hint: about.about ? hint : null, problem, wide: about.long });
-  if (beside) box.append(beside);
-  return {
-    name: about.name,
-    node: box,
-    read,
-    write,
-    suggest,
-    fail(message) {
-      problem.textContent = message ?? "";
-      if (message) node.setAttribute("aria-invalid", "true");
-      else node.removeAttribute("aria-invalid");
-    },
-    focus: () => (focus ?? node).focus(),
-  };
+export class Input {
+  constructor(about, lists) {
+    this.name = about.name;
+    this.about = about;
+    const hint = el("span", { class: "hint" }, prose(about.about));
+    this.problem = el("span", { class: "problem" });
+    const { node, first = node, read, write, suggest } = make(about, lists);
+    Object.assign(this, { first, read, write, suggest });
+    this.node =
+      about.type === "choices"
+        ? fieldset(about, node, hint, this.problem)
+        : field(el("code", {}, about.name), node, { hint: about.about ? hint : null, problem: this.problem, wide: about.long });
+  }
+
+  fail(message) {
+    this.problem.textContent = message ?? "";
+    if (message) this.first.setAttribute("aria-invalid", "true");
+    else this.first.removeAttribute("aria-invalid");
+  }
+
+  focus() {
+    this.first.focus();
+  }
+
+  find() {
+    return this;
+  }
 }
 
-function make(about, datasets) {
-  if (about.name === "dataset") return listed(about, datasets);
-  if (about.type === "choice") return choice(about, about.values.map((value) => [String(value), value]));
-  if (about.type === "boolean") return choice(about, [["yes", true], ["no", false]]);
+function make(about, lists) {
+  if (lists.has(about.name)) return listed(about, lists);
+  if (about.type === "choice") return choice(about.values.map((value) => [String(value), value]));
+  if (about.type === "boolean") return choice([["yes", true], ["no", false]]);
   if (about.type === "choices") return choices(about);
-  if (about.type === "object") return labels();
+  if (about.type === "object") return about.name === "labels" ? labels() : json();
+  if (about.type === "list") return list();
   if (about.type === "array") return json();
   if (about.type === "integer" || about.type === "number") return number(about);
   return about.long ? typed(el("textarea", { rows: 3, spellcheck: "false" })) : typed(el("input", { type: "text" }));
 }
 
-function typed(node, read = (text) => text, write = String) {
+function typed(node, read = (text) => text, write = plain) {
   return {
     node,
     read: () => (node.value.trim() === "" ? undefined : read(node.value.trim())),
-    write: (value) => (node.value = typeof value === "object" && value !== null ? JSON.stringify(value) : write(value)),
-    suggest: (value) => (node.placeholder = value === undefined || value === null ? "" : shown(value)),
+    write: (value) => (node.value = write(value)),
+    suggest: (value) => (node.placeholder = value === undefined || value === null ? "" : write(value)),
   };
 }
 
@@ -53,7 +59,7 @@ function number({ whole, min, max }) {
   return typed(node, Number);
 }
 
-function choice(about, pairs) {
+function choice(pairs) {
   const open = el("option", { value: "" }, "–");
   const node = el("select", {}, open, ...pairs.map(([label], index) => el("option", { value: String(index) }, label)));
   return {
@@ -68,26 +74,28 @@ function choice(about, pairs) {
 }
 
 function choices({ name, values }) {
-  const boxes = values.map((value) => el("input", { type: "checkbox", name, value }));
-  const node = el("div", { class: "options" }, ...boxes.map((box) => el("label", {}, box, el("code", {}, box.value))));
+  const boxes = values.map((value) => el("input", { type: "checkbox", name, value: String(value) }));
+  const otherwise = el("span", { class: "hint" });
+  const node = el("div", { class: "options" }, ...boxes.map((box) => el("label", {}, box, el("code", {}, box.value))), otherwise);
   return {
     node,
-    focus: boxes[0],
-    read: () => (boxes.some(({ checked }) => checked) ? boxes.filter(({ checked }) => checked).map(({ value }) => value) : undefined),
-    write: (wanted) => boxes.forEach((box) => (box.checked = wanted.includes(box.value))),
-    suggest: () => {},
+    first: boxes[0],
+    read: () => (boxes.some(({ checked }) => checked) ? values.filter((_, at) => boxes[at].checked) : undefined),
+    write: (wanted) => boxes.forEach((box, at) => (box.checked = [wanted].flat().includes(values[at]))),
+    suggest: (value) => (otherwise.textContent = value?.length ? `${value.join(", ")} unless said` : ""),
   };
 }
 
-function group({ name }, node, hint, problem) {
+function fieldset({ name }, node, hint, problem) {
   return el("fieldset", { class: "field wide" }, el("legend", { class: "label" }, el("code", {}, name)), node, hint, problem);
 }
 
-/** A data set of those that there are, or another one by its name. */
-function listed(about, datasets) {
-  const list = el("datalist", { id: "datasets" }, ...datasets.map(({ name }) => el("option", { value: name })));
-  const node = el("input", { type: "text", list: "datasets", required: about.required });
-  return { ...typed(node), beside: list };
+/** One of those that there are, or another by its name. */
+function listed(about, lists) {
+  const node = el("input", { type: "text", required: about.required, autocomplete: "off", spellcheck: "false" });
+  lists.offer(about.name, node);
+  // Several stand with commas between them.
+  return about.type === "list" ? list(node) : typed(node);
 }
 
 function labels() {
@@ -101,6 +109,12 @@ function labels() {
   };
 }
 
+function list(node = el("input", { type: "text", spellcheck: "false" })) {
+  // What is no number goes to the service as it is, which says what it wants.
+  const item = (text) => (/^-?\d+$/.test(text) ? Number(text) : text);
+  return typed(node, (text) => text.split(/[\s,]+/).filter(Boolean).map(item), (values) => [values].flat().join(", "));
+}
+
 function json() {
   const node = el("input", { type: "text", spellcheck: "false" });
   return typed(node, (text) => {
@@ -112,6 +126,6 @@ function json() {
   });
 }
 
-function shown(value) {
+function plain(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

@@ -1,12 +1,28 @@
 import { el, fill, notice } from "../lib/dom.js";
 import { get, post, wordsFor } from "../lib/http.js";
 import { remember } from "../lib/router.js";
-import { inputFor } from "./inputs.js";
+import { Group } from "./groups.js";
+import { Lists } from "./lists.js";
 import { overrides } from "./overrides.js";
-import { FIRST, fieldsOf } from "./schema.js";
+import { formOf, WITHOUT_FAMILY } from "./schema.js";
+import { suggest } from "./suggest.js";
 
-const COLLECTIONS = { search: "/searches", evaluation: "/evaluations", score: "/scores" };
-const SAY = { search: "Search a cell", evaluation: "Train a cell", score: "Score a checkpoint" };
+const COLLECTIONS = {
+  search: "/searches",
+  evaluation: "/evaluations",
+  score: "/scores",
+  ensemble: "/ensembles",
+  study: "/studies",
+  committee: "/committees",
+};
+const SAY = {
+  search: "Search a cell",
+  evaluation: "Train a cell",
+  score: "Score a checkpoint",
+  ensemble: "Measure together",
+  study: "Start the study",
+  committee: "Start the committee",
+};
 
 /** A job's form, made from the schema: what is left empty comes from the preset, which stands there in grey. */
 export async function newView(main, { query }, signal) {
@@ -15,66 +31,57 @@ export async function newView(main, { query }, signal) {
     get("/presets", { signal }),
     query.get("from") ? get(`/jobs/${encodeURIComponent(query.get("from"))}`, { signal }) : null,
   ]);
-  const said = from ? overrides(from, presets) : Object.fromEntries(query);
-  const frame = { kind: from?.kind ?? query.get("kind") ?? "search", family: said.family ?? "cnn" };
+  const frame = { kind: from?.kind ?? query.get("kind") ?? "search", family: from?.spec.family ?? query.get("family") ?? "cnn" };
   if (!(frame.kind in COLLECTIONS)) frame.kind = "search";
-  let inputs = [];
+  let root = null;
 
   const form = el("form", { class: "stack", novalidate: true });
   const summary = el("p", { class: "problem", role: "alert" });
+  const families = choice("family", ["cnn", "rnn"]);
   fill(
     main,
     el(
       "div",
       { class: "head" },
       el("div", {}, el("h1", {}, from ? `Clone of ${from.name ?? from.id}` : "New job"), el("p", { class: "muted" }, "What is left empty comes from the preset.")),
-      el("div", { class: "row" }, choice("kind", Object.keys(COLLECTIONS)), choice("family", ["cnn", "rnn"])),
+      el("div", { class: "row" }, choice("kind", Object.keys(COLLECTIONS)), families),
     ),
     form,
   );
   form.addEventListener("submit", submit);
-  form.addEventListener("input", () => suggest());
-  await build(said);
+  form.addEventListener("input", () => suggested());
+  await build((fields) => (from ? overrides(from, presets, fields) : given(query)));
 
-  async function build(values) {
-    const fields = await fieldsOf(frame.kind, frame.family, signal);
+  /** valuesOf: what is said already, of these fields. */
+  async function build(valuesOf) {
+    const fields = await formOf(frame.kind, frame.family, signal);
     const fitting = datasets.filter(({ kind, state }) => state === "ready" && (kind === "text") === (frame.family === "rnn"));
-    inputs = fields.map((about) => ({ ...inputFor(about, frame.kind === "score" ? datasets : fitting), about }));
-    for (const input of inputs) if (input.name in values) input.write(values[input.name]);
-    const first = FIRST[frame.kind].map((name) => inputs.find((input) => input.name === name)).filter(Boolean);
-    const rest = inputs.filter((input) => !first.includes(input));
-    const open = rest.some((input) => input.read() !== undefined);
+    const lists = new Lists(WITHOUT_FAMILY.has(frame.kind) ? datasets : fitting, signal);
+    root = new Group({ ...fields, required: true }, lists);
+    root.write(valuesOf(fields));
+    root.more?.classList.add("panel");
+    families.hidden = WITHOUT_FAMILY.has(frame.kind);
     fill(
       form,
-      el("div", { class: "panel form-grid" }, ...first.map(({ node }) => node)),
-      el("details", { class: "panel", open }, el("summary", {}, "All settings"), el("div", { class: "form-grid" }, ...rest.map(({ node }) => node))),
+      el("div", { class: "panel" }, root.grid),
+      ...root.below,
+      root.more,
       summary,
       el("div", { class: "row" }, el("button", { class: "primary" }, SAY[frame.kind])),
+      lists.node,
     );
-    suggest();
+    suggested();
   }
 
-  /** Show in each empty field what the preset, or else the schema, puts there. */
-  function suggest() {
-    const value = (name) => inputs.find((input) => input.name === name)?.read();
-    const dataset = datasets.find(({ name }) => name === value("dataset"));
-    const named = value("preset") ?? dataset?.preset;
-    const version = value("preset_version");
-    const fits = (preset) => preset.kind === frame.kind && preset.family === frame.family && preset.name === named;
-    const preset = presets.find((each) => fits(each) && (version ? each.version === version : each.latest));
-    for (const { name, about, suggest: show } of inputs) show(preset?.values[name] ?? about.default);
-    const names = presets.filter(({ kind, family, latest }) => kind === frame.kind && family === frame.family && latest);
-    inputs.find(({ name }) => name === "preset")?.suggest(named ?? names.map(({ name }) => name).join(", "));
+  function suggested() {
+    suggest(root, { ...frame, datasets, presets });
   }
 
   async function submit(event) {
     event.preventDefault();
-    const body = frame.kind === "score" ? {} : { family: frame.family };
-    for (const input of inputs) {
-      input.fail(null);
-      const value = input.read();
-      if (value !== undefined) body[input.name] = value;
-    }
+    root.clear();
+    const said = root.read();
+    const body = WITHOUT_FAMILY.has(frame.kind) ? said : { family: frame.family, ...said };
     summary.textContent = "";
     const button = form.querySelector("button.primary");
     button.disabled = true;
@@ -94,21 +101,23 @@ export async function newView(main, { query }, signal) {
   /** Each problem at its field; those that have none in a line of their own. */
   function refuse(error) {
     const left = [];
-    let first = null;
+    const failed = [];
     for (const { loc, msg } of error.errors ?? []) {
-      const input = inputs.find(({ name }) => loc.includes(name));
-      if (!input) left.push(`${loc.slice(1).join(".")}: ${msg}`);
+      // What is wrong with several fields together names one of them in its words.
+      const [, named, rest] = /^(?:Value error, )?(\w+): (.*)$/s.exec(msg) ?? [];
+      const group = root.find(loc);
+      const input = (named && group.input?.(named)) || group;
+      if (input === root) left.push([loc.slice(1).join("."), msg].filter(Boolean).join(": "));
       else {
-        input.fail(msg);
-        first ??= input;
+        input.fail(input === group ? msg : rest);
+        failed.push(input);
       }
     }
-    summary.textContent = left.join("; ") || (first ? "Some values are not possible: see above." : wordsFor(error));
-    if (first) {
-      const hidden = first.node.closest("details");
-      if (hidden) hidden.open = true;
-      first.focus();
+    summary.textContent = left.join("; ") || (failed.length ? "Some values are not possible: see above." : wordsFor(error));
+    for (const { node } of failed) {
+      for (let hidden = node.closest("details"); hidden; hidden = hidden.parentElement.closest("details")) hidden.open = true;
     }
+    failed[0]?.focus();
   }
 
   function choice(name, values) {
@@ -118,16 +127,22 @@ export async function newView(main, { query }, signal) {
       ...values.map((value) => {
         const input = el("input", { type: "radio", name, value, checked: frame[name] === value });
         input.addEventListener("change", () => {
-          const kept = Object.fromEntries(inputs.map((each) => [each.name, each.read()]).filter(([, each]) => each !== undefined));
+          const kept = root.read();
           frame[name] = value;
           query.set(name, value);
           remember(query);
-          build(kept).catch((error) => notice(wordsFor(error)));
+          build(() => kept).catch((error) => notice(wordsFor(error)));
         });
         return el("label", {}, input, value);
       }),
     );
   }
+}
+
+/** What the address says: fields by their names, and evaluations that are to be measured together. */
+function given(query) {
+  const { members, ...fields } = Object.fromEntries(query);
+  return members ? { ...fields, members: members.split(",").map((id) => ({ evaluation_id: id })) } : fields;
 }
 
 /** The same within one visit for the same body: a new visit means a new job. */

@@ -1,5 +1,5 @@
-import { el, fill, scrolling } from "../lib/dom.js";
-import { capital, duration, metric, shortId, words } from "../lib/format.js";
+import { el, fill, scrolling } from "../../lib/dom.js";
+import { capital, duration, metric, shortId, words } from "../../lib/format.js";
 import { curl } from "./curl.js";
 
 /** What a study or a committee found: candidates, choice and test figures, or members and committee. */
@@ -42,7 +42,7 @@ function committee({ members, ensemble, committee: together, plain, gain }) {
     const name = ["test_accuracy", "test_perplexity"].find((each) => each in (row.metrics ?? {}));
     return [row.space, String(row.seed), name ? metric(name, row.metrics[name]) : "–", row.failure ?? "", link(row.search), link(row.evaluation)];
   });
-  const figures = (of) => Object.entries(of.test).map(([name, figure]) => `${words(name)} ${figure.toFixed(3)}`).join(" · ");
+  const figures = (of) => Object.entries(of.test).map(([name, figure]) => `${words(name)} ${metric(`test_${name}`, figure)}`).join(" · ");
   return [
     table("Members", ["Space", "Seed", "Test", "", "Search", "Evaluation"], rows),
     el("dl", { class: "pairs small" }, el("dt", {}, "Committee"), el("dd", {}, figures(together)), el("dt", {}, "All members, plain"), el("dd", {}, figures(plain)), el("dt", {}, "Gain over the best member"), el("dd", {}, gain.toFixed(3))),

@@ -1,5 +1,5 @@
-import { el, scrolling } from "../lib/dom.js";
-import { metric, words } from "../lib/format.js";
+import { el, scrolling } from "../../lib/dom.js";
+import { capital, metric, words } from "../../lib/format.js";
 import { curl } from "./curl.js";
 import { Measured } from "./measured.js";
 
@@ -23,7 +23,9 @@ function partsOf({ test, validation, vocabulary }) {
 function table({ spec, result }) {
   const names = Object.keys(result.committee.test);
   const parts = ["test", ...(result.validation ? ["validation"] : [])];
-  const heads = ["", "Weight", ...parts.flatMap((part) => names.map((name) => `${words(name)} (${part})`))];
+  const groups = parts.map((part) => el("th", { scope: "colgroup", colspan: names.length }, capital(part)));
+  const heads = parts.flatMap(() => names.map((name) => el("th", { scope: "col" }, capital(words(name)))));
+  const first = ["Member", "Weight"].map((name) => el("th", { scope: "col", rowspan: 2 }, name));
   const row = (title, weight, figures) => {
     const cells = parts.flatMap((part) => names.map((name) => metric(`_${name}`, figures[part][name])));
     return el("tr", {}, el("th", { scope: "row" }, title), ...[weight, ...cells].map((cell) => el("td", {}, cell)));
@@ -36,7 +38,7 @@ function table({ spec, result }) {
   return el(
     "table",
     { class: "small" },
-    el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
+    el("thead", {}, el("tr", {}, ...first, ...groups), el("tr", {}, ...heads)),
     el("tbody", {}, ...members, row("committee", "", result.committee), row("all, plainly", "", result.plain)),
   );
 }

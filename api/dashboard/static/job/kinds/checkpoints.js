@@ -1,6 +1,6 @@
-import { el, fill } from "../lib/dom.js";
-import { bytes, clock, metric } from "../lib/format.js";
-import { get } from "../lib/http.js";
+import { el, fill } from "../../lib/dom.js";
+import { bytes, clock, metric } from "../../lib/format.js";
+import { get } from "../../lib/http.js";
 import { curl } from "./curl.js";
 
 /** The files that an evaluation keeps, to download here or with curl. */
@@ -15,6 +15,10 @@ export class Checkpoints {
 
   update({ job }) {
     this.best = job.best?.epoch;
+  }
+
+  take(kind) {
+    if (kind === "checkpoint" || kind === "status") this.refresh();
   }
 
   async refresh() {

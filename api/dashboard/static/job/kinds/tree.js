@@ -1,7 +1,7 @@
-import { el, fill, scrolling, text } from "../lib/dom.js";
-import { metric } from "../lib/format.js";
-import { get } from "../lib/http.js";
-import { bestOf, share } from "../lib/jobs.js";
+import { el, fill, scrolling, text } from "../../lib/dom.js";
+import { metric } from "../../lib/format.js";
+import { get } from "../../lib/http.js";
+import { bestOf, share } from "../../lib/jobs.js";
 
 /** The jobs that a study or a committee is made of, stage by stage. Events change them in place; figures are asked for. */
 export class Tree {
@@ -24,7 +24,8 @@ export class Tree {
   update() {}
 
   /** An event about one of them: what it says is shown at once, the rest with the next answer. */
-  take({ stage, status }) {
+  take(kind, { stage, status }) {
+    if (kind !== "child") return;
     const row = this.rows.get(stage);
     if (row) row.status(status);
     this.refresh();

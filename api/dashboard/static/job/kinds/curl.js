@@ -1,4 +1,4 @@
-import { el } from "../lib/dom.js";
+import { el } from "../../lib/dom.js";
 
 /** The line that fetches a file from a shell, and a button that copies it. */
 export function curl(path) {

@@ -1,5 +1,5 @@
-import { el } from "../lib/dom.js";
-import { metric, value, words } from "../lib/format.js";
+import { el } from "../../lib/dom.js";
+import { metric, value, words } from "../../lib/format.js";
 import { curl } from "./curl.js";
 import { Measured } from "./measured.js";
 
