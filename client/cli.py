@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from client.commands import bench, checkpoints, datasets, demo, jobs, keys, local, run, submit, testing, trees, watch
+from client.commands import (
+    backups,
+    bench,
+    checkpoints,
+    datasets,
+    demo,
+    jobs,
+    keys,
+    local,
+    run,
+    submit,
+    testing,
+    trees,
+    watch,
+)
 from client.commands.compare import compare
 from client.commands.draw import draw
 from client.commands.ensemble import ensemble
@@ -23,6 +37,8 @@ app = typer.Typer(
 )
 
 app.command("up")(local.up)
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
 app.command("demo")(demo.demo)
 app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(testing.test)
 app.command("search")(submit.search)

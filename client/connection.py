@@ -19,13 +19,14 @@ def _is_local(url: str) -> bool:
 class Connection:
     """Sends requests to one service."""
 
-    def __init__(self, url: str, key: str | None = None) -> None:
+    def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0) -> None:
+        """timeout: seconds that an answer may take."""
         self.url = url.rstrip("/")
         try:
             self._http = httpx.Client(
                 base_url=self.url,
                 headers={"Authorization": f"Bearer {key}"} if key else {},
-                timeout=httpx.Timeout(30, connect=5),
+                timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
                 # A proxy that the environment names knows nothing of this machine's loopback.
                 trust_env=not _is_local(self.url),
             )

@@ -53,6 +53,10 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
+    def warning(self, message: str) -> None:
+        """What a worker warns of: it stays above the bars."""
+        self._console.print(Text.assemble(("warning: ", "yellow"), message), soft_wrap=True)
+
     def status(self, data: dict[str, Any]) -> None:
         """A status event."""
         reason = f" ({data['reason']})" if data["reason"] else ""
@@ -75,6 +79,9 @@ class Screen:
         """An epoch event."""
         self._metrics.append(data["metrics"])
         self._bars.update(self._epochs, completed=data["epoch"])
+        if self._steps is not None:
+            # Its last steps are told by nothing but its end.
+            self._bars.update(self._steps, completed=self._bars.tasks[self._steps].total)
         if data.get("genotype") and data.get("alphas"):
             self._cells = choices(data["genotype"], data["alphas"], self._job.spec)
 

@@ -42,8 +42,9 @@ _ALPHAS: Final[TypeAdapter[AnyAlphasOut]] = TypeAdapter(AnyAlphasOut)
 class Dartboard:
     """A connection to a service. Every method may raise ServiceUnreachableError and ProblemError."""
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None) -> None:
-        self._connection = Connection(url, key)
+    def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, *, timeout: float = 30.0) -> None:
+        """timeout: seconds that an answer may take."""
+        self._connection = Connection(url, key, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self

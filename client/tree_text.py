@@ -45,20 +45,28 @@ def _choice(point: dict[str, Any]) -> str:
 
 
 def _members(result: dict[str, Any]) -> Table:
-    table = Table(title="members and committee", title_justify="left")
+    # Of data without validation images the ensemble measures with one half of the test images; members had them all.
+    caption = f"the last two rows: measured on what {result['ensemble']} names as test and validation"
+    table = Table(title="members and committee", title_justify="left", caption=caption, caption_justify="left")
     shared = [row["metrics"] for row in result["members"] if row["metrics"]]
     shown = ("validation_accuracy", "test_accuracy", "validation_perplexity", "test_perplexity")
     names = [n for n in shown if any(n in metrics for metrics in shared)]
-    for head in ("space", "seed", *(n.replace("_", " ") for n in names), "evaluation"):
+    for head in ("space", "seed", *(n.replace("_", " ") for n in names), "measured by"):
         table.add_column(head)
     for row in result["members"]:
         figures = [_number((row["metrics"] or {}).get(name)) for name in names]
         table.add_row(row["space"], str(row["seed"]), *figures, row["failure"] or _id(row["evaluation"]))
     table.add_section()
     for title, key in (("together", "committee"), ("all, plain", "plain")):
-        test = result[key]["test"]
-        table.add_row(title, "", ", ".join(f"{name} {_number(value)}" for name, value in test.items()))
+        table.add_row(title, "", *(_number(_of_ensemble(result[key], name)) for name in names), _id(result["ensemble"]))
     return table
+
+
+def _of_ensemble(figures: dict[str, Any], name: str) -> float | None:
+    """`test_accuracy` and the like, where the ensemble looked at that part."""
+    part, _, measure = name.partition("_")
+    found: float | None = (figures.get(part) or {}).get(measure)
+    return found
 
 
 def _title(point: dict[str, Any]) -> str:

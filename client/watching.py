@@ -35,6 +35,8 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
                         screen.step(event.data)
                     case "epoch":
                         screen.epoch(event.data)
+                    case "log" if event.data["level"] == "warning":
+                        screen.warning(event.data["message"])
         return dartboard.job(job.id)
     for event in dartboard.follow(job):
         match event.kind:

@@ -24,6 +24,9 @@ from client.worker_api import AttemptApi, WorkerApi
 from darts_core.genotypes import KNOWN, to_json
 
 _POOL = "bench-watchers"
+# Beside other work a service that has just started may take long for its first answers, and for any while it opens a
+# thousand streams. Being slow is what is measured, not what ends the run.
+_PATIENCE_SECONDS = 300.0
 _CELL = [[0.125 * (edge % 7) - 0.001 * column for column in range(8)] for edge in range(14)]
 
 
@@ -39,11 +42,14 @@ def measure(
     with TemporaryDirectory() as temporary, LocalStack(data or Path(temporary), port=0, workers=0) as stack:
         api = psutil.Process(stack.processes["api"].pid)
         key = stack.processes["api"].command.environment["DARTBOARD_WORKER_KEY"]
-        with Dartboard(stack.url) as dartboard, WorkerApi(stack.url, key) as worker:
+        with (
+            Dartboard(stack.url, timeout=_PATIENCE_SECONDS) as dartboard,
+            WorkerApi(stack.url, key, timeout=_PATIENCE_SECONDS) as worker,
+        ):
             job = dartboard.submit("search", {"dataset": "digits", "epochs": events, "pool": _POOL})
             readers = _started(job, stack.url, streams)
             say(f"{streams} streams are open, the API uses {api.memory_info().rss / 2**20:.0f} MiB")
-            claimed = worker.claim(Claim(worker="bench", pool=_POOL, threads=1))
+            claimed = worker.claim(Claim(worker="bench", pools=[_POOL], threads=1))
             assert claimed is not None
             memory, before = api.memory_info().rss, api.cpu_times()
             attempt = worker.attempt(str(claimed.attempt_id), claimed.token)

@@ -55,11 +55,14 @@ def list_workers(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) ->
     if json:
         print_json(list(workers))
         return
-    table = Table("name", "pool", "device", "alive", "runs", "last seen", box=None)
+    table = Table("name", "pools", "device", "memory", "busy", "alive", "runs", "last seen", box=None)
     for worker in workers:
         runs = str(worker.job_id) if worker.job_id else "-"
         alive = "yes" if worker.alive else "no"
-        table.add_row(worker.name, worker.pool, worker.device, alive, runs, f"{worker.last_seen:%F %T}")
+        memory = ", ".join(f"{each.memory_used / 1e9:.1f} of {each.memory_total / 1e9:.1f} GB" for each in worker.load)
+        busy = ", ".join("-" if (part := each.utilisation) is None else f"{part:.0f} %" for each in worker.load)
+        pools, seen = ", ".join(worker.pools), f"{worker.last_seen:%F %T}"
+        table.add_row(worker.name, pools, worker.device, memory or "-", busy or "-", alive, runs, seen)
     console.print(table)
 
 

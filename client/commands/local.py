@@ -13,20 +13,32 @@ Data = Annotated[Path, typer.Option("--data", help="Where database, broker, chec
 def up(
     port: Annotated[int, typer.Option("--port", help="Of the API on loopback; 0 takes a free one.")] = 8000,
     data: Data = Path(".dartboard"),
-    workers: Annotated[int | None, typer.Option("--workers", help="One for each GPU, or one, unless given.")] = None,
-    gpus_per_worker: Annotated[
-        int, typer.Option("--gpus-per-worker", min=1, max=64, help="For jobs that ask for as many.")
-    ] = 1,
+    workers: Annotated[int | None, typer.Option("--workers", help="One for each group, unless given.")] = None,
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            "--gpus",
+            envvar="DARTBOARD_GPUS",
+            help="Groups, as in 2,1,1: each has a worker, for jobs that ask for as many. One GPU each unless given.",
+        ),
+    ] = None,
+    pool: Annotated[
+        list[str] | None, typer.Option("--pool", help="Take this pool's jobs (default); may be repeated.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
 ) -> None:
     """Start API, Postgres, Valkey and workers here; Ctrl-C stops them all."""
+    from client.local.gpu_groups import VARIABLE
     from client.local.stack import LocalStack
     from client.output import console, print_json, remarks
 
     def tell(line: str) -> None:
         remarks.print(line, style="dim")
 
-    with LocalStack(data, port=port, workers=workers, gpus_per_worker=gpus_per_worker, report=tell) as stack:
+    environment = {} if gpus is None else {VARIABLE: gpus}
+    if pool:
+        environment["DARTBOARD_POOLS"] = ",".join(pool)
+    with LocalStack(data, port=port, workers=workers, environment=environment, report=tell) as stack:
         if json:
             print_json({"url": stack.url, "data": str(data.resolve())})
         else:

@@ -28,6 +28,14 @@ class Secrets:
         return text
 
 
+def stored_secrets(path: Path) -> Secrets | None:
+    """Those of a folder that somebody may be using; None where there are none."""
+    try:
+        return Secrets(**json.loads((path / "secrets.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 class DataDirectory:
     """A locked data directory. Raises StackError when another supervisor holds it or it can't be written."""
 

@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from client.local.gpu_groups import GpuGroup
+
 _LOOPBACK = "127.0.0.1,localhost,::1"
 
 
@@ -31,17 +33,16 @@ class Surroundings:
             "DARTBOARD_ARTIFACTS": self.base.get("DARTBOARD_ARTIFACTS") or str(self.data / "artifacts"),
         }
 
-    def for_worker(self, number: int, device: str | None, gpus: int = 1) -> dict[str, str]:
-        """Worker `number` (from 1) for jobs of that many GPUs: those in `device`, as in CUDA_VISIBLE_DEVICES."""
+    def for_worker(self, number: int, group: GpuGroup) -> dict[str, str]:
+        """Worker `number` (from 1) on its GPUs."""
         # A worker has one key and one address, and no way to the database: neither ours nor the user's.
         hidden = [name for name in self.base if name in ("DATABASE_URL", "DARTBOARD_API_KEY") or name.startswith("PG")]
         return self._shared(hidden) | {
             "DARTBOARD_URL": self.url,
             "DARTBOARD_WORKER_NAME": f"{socket.gethostname()}-{number}",
             "DARTBOARD_WORKER_STATE": str(self.data / "workers" / str(number)),
-            "DARTBOARD_POOL": self.base.get("DARTBOARD_POOL") or "default",
-            "DARTBOARD_GPUS": str(gpus),
-            **({"CUDA_VISIBLE_DEVICES": device} if device is not None else {}),
+            "DARTBOARD_POOLS": self.base.get("DARTBOARD_POOLS") or self.base.get("DARTBOARD_POOL") or "default",
+            **group.environment,
         }
 
     def _shared(self, hidden: Collection[str]) -> dict[str, str]:

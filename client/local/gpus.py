@@ -1,13 +1,16 @@
-"""Which GPUs the workers get, found without torch."""
+"""Which GPUs this machine has, found without touching CUDA: a process that has initialised it can start no others."""
 
+import contextlib
 import re
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from client.local.errors import StackError
+from typing import Any
 
 _UUID = re.compile(r"UUID: (GPU|MIG)-([0-9a-zA-Z-/]+)")
+# Present where torch may find GPUs that NVIDIA's own tools do not tell of: without the tools, under WSL, by AMD.
+_DRIVERS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/dxg"), Path("/dev/kfd"))
 
 
 def visible_gpus(environment: Mapping[str, str]) -> list[str]:
@@ -18,22 +21,10 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
         # CUDA ignores what follows the first device that does not exist.
         ends = next((i for i, device in enumerate(devices) if device in ("", "-1")), len(devices))
         return devices[:ends]
-    try:
-        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True)
-        return listed_gpus(listing.stdout)
-    except (OSError, subprocess.SubprocessError):
-        devices_known = Path("/proc/driver/nvidia/gpus")
-        return [str(index) for index, _ in enumerate(devices_known.iterdir())] if devices_known.is_dir() else []
-
-
-def dealt(devices: list[str], each: int) -> list[str]:
-    """A CUDA_VISIBLE_DEVICES value for each worker of `each` GPUs; what is left over is not used.
-
-    None on a machine without GPUs. Raises StackError where there are some, but too few for one worker.
-    """
-    if devices and len(devices) < each:
-        raise StackError(f"a worker of {each} GPUs is asked for, this machine has {len(devices)}: {', '.join(devices)}")
-    return [",".join(devices[first : first + each]) for first in range(0, len(devices) - each + 1, each)]
+    for find in (_by_nvml, _by_tool):
+        if (found := find()) is not None:
+            return found
+    return _by_torch()
 
 
 def listed_gpus(listing: str) -> list[str]:
@@ -49,3 +40,55 @@ def listed_gpus(listing: str) -> list[str]:
             split = f"GPU-{number}"
         devices.append(f"{kind}-{number}")
     return devices
+
+
+def _by_nvml() -> list[str] | None:
+    """None where there is no such library."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+    except Exception:  # not installed, no driver, or one that does not fit: each raises something of its own
+        return None
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return [device for handle in handles for device in _of_handle(pynvml, handle)]
+    except pynvml.NVMLError:
+        return None
+    finally:
+        with contextlib.suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
+def _of_handle(nvml: Any, handle: Any) -> Iterator[str]:
+    try:
+        is_split = nvml.nvmlDeviceGetMigMode(handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE
+    except nvml.NVMLError:  # not a GPU that can be
+        is_split = False
+    if not is_split:
+        yield nvml.nvmlDeviceGetUUID(handle)
+        return
+    for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        with contextlib.suppress(nvml.NVMLError):  # slices need not be numbered without gaps
+            yield nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))
+
+
+def _by_tool() -> list[str] | None:
+    """None where there is no such tool, or it fails."""
+    try:
+        listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return listed_gpus(listing.stdout)
+
+
+def _by_torch() -> list[str]:
+    """As torch numbers them, which is asked in a process of its own."""
+    if not any(driver.exists() for driver in _DRIVERS):
+        return []
+    ask = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
+    try:
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=120, check=True)
+        return [str(index) for index in range(int(answer.stdout))]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []

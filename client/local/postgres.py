@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from client.local.data_directory import DataDirectory
+from client.local.data_directory import DataDirectory, Secrets
 from client.local.errors import StackError
 from client.local.identity import hand_over, unprivileged_identity
 from client.local.leftover import wait_for_leftover
@@ -154,6 +154,21 @@ class Postgres:
                     "restore that file from a copy, or choose another directory with --data."
                 ) from None
             return False
+
+
+def running_url(data: Path, secrets: Secrets | None) -> str | None:
+    """Where the folder's server answers, started by whom it may; None when it does not run. Holds the password."""
+    try:
+        lines = (data / "postgres" / "postmaster.pid").read_text().splitlines()
+        pid, port = int(lines[0]), int(lines[3])
+        os.kill(pid, 0)
+    except (OSError, ValueError, IndexError):
+        return None
+    return (
+        None
+        if secrets is None
+        else f"postgresql+psycopg://{USER}:{secrets.postgres_password}@127.0.0.1:{port}/{DATABASE}"
+    )
 
 
 def binaries() -> Path:

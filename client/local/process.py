@@ -1,4 +1,4 @@
-"""One supervised child process: it dies with us, logs to a file, is stopped by signal, then by force."""
+"""One supervised child process: it dies with us, is stopped by signal, then by force."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ class Spawner:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
-    def popen(self, command: "Command", log: Path) -> "subprocess.Popen[bytes]":
+    def popen(self, command: "Command", log: Path | None) -> "subprocess.Popen[bytes]":
         """Start the command through the launcher. Raises OSError."""
         return self._thread.submit(_popen, command, log).result()
 
@@ -67,13 +67,15 @@ class Process:
         self,
         name: str,
         command: Command,
-        log: Path,
+        log: Path | None,
         spawner: Spawner,
         *,
         prepare: Callable[[], None] | None = None,
         grace: float = 10.0,
     ) -> None:
-        """`prepare` runs before each start. `grace`: seconds between the stop signal and SIGKILL."""
+        """`log`: where its output goes, to where ours does if None. `prepare` runs before each start. `grace`: seconds
+        between the stop signal and SIGKILL.
+        """
         self.name = name
         self.log = log
         self.command = command
@@ -151,6 +153,8 @@ class Process:
 
     def log_tail(self, lines: int = 15) -> str:
         """The last lines of the log, empty when there are none."""
+        if self.log is None:
+            return ""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 200 * lines))
@@ -178,15 +182,16 @@ def plain_environment() -> dict[str, str]:
     return {"PATH": os.defpath, "LC_ALL": "C", **kept}
 
 
-def _popen(command: Command, log: Path) -> "subprocess.Popen[bytes]":
+def _popen(command: Command, log: Path | None) -> "subprocess.Popen[bytes]":
     launch = [sys.executable, "-I", "-S", str(LAUNCHER)]
     ties = [str(os.getpid()), str(int(command.death_signal)), command.identity]
-    with log.open("ab") as output:
+    with contextlib.ExitStack() as opened:
+        output = opened.enter_context(log.open("ab")) if log is not None else None
         popen = subprocess.Popen(
             [*launch, *ties, *command.arguments],
             stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if output is not None else None,
             cwd=command.directory,
             env=dict(command.environment),
             # Ctrl-C in the terminal is for the supervisor alone, which stops its children in order.

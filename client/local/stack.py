@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import cycle, islice
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
+from client.local.cpu_threads import share_of
 from client.local.data_directory import DataDirectory
 from client.local.environments import Surroundings, inherited
 from client.local.errors import StackError
-from client.local.gpus import dealt, visible_gpus
+from client.local.gpu_groups import groups_of
 from client.local.ports import Reservation, loopback
 from client.local.postgres import Postgres
 from client.local.process import Command, Process, Spawner
@@ -42,8 +44,8 @@ class Commands:
 class LocalStack:
     """API, workers, Postgres and Valkey on this machine; `DATABASE_URL` and `REDIS_URL` choose other servers.
 
-    `workers`: how many; when not given one for every `gpus_per_worker` GPUs, or one on the CPU. A worker takes the jobs
-    that ask for exactly as many GPUs as it has. `environment` is laid over this process's own.
+    `workers`: how many; when not given one for each group of GPUs (DARTBOARD_GPUS), or one on the CPU. A worker takes
+    the jobs that ask for exactly as many GPUs as it has. `environment` is laid over this process's own.
     `report` is told in one line whenever a child had to be started again.
     """
 
@@ -54,7 +56,6 @@ class LocalStack:
         port: int = 8000,
         host: str = "127.0.0.1",
         workers: int | None = None,
-        gpus_per_worker: int = 1,
         environment: Mapping[str, str] | None = None,
         commands: Commands | None = None,
         report: Callable[[str], None] | None = None,
@@ -66,7 +67,7 @@ class LocalStack:
         self.url = ""
         self._path, self._host, self._port = data, loopback(host), port
         self._environment = inherited(environment)
-        self._workers, self._gpus_per_worker = workers, gpus_per_worker
+        self._workers = workers
         self._commands = commands or Commands()
         self._tell = report or (lambda line: None)
         self._ready_within, self._worker_grace = ready_within, worker_grace
@@ -198,14 +199,13 @@ class LocalStack:
                 raise failure(api, data.secrets, f"\n  GET {self.url}/readyz: {answer}")
 
     def _start_workers(self, data: DataDirectory, spawner: Spawner, surroundings: Surroundings) -> None:
-        each = self._gpus_per_worker
-        gpus = dealt(visible_gpus(self._environment), each)
-        count = self._workers if self._workers is not None else max(1, len(gpus))
-        for number in range(1, count + 1):
+        groups = groups_of(self._environment)
+        count = self._workers if self._workers is not None else len(groups)
+        share = share_of(self._environment, count)
+        for number, group in enumerate(islice(cycle(groups), count), 1):
             name = f"worker-{number}"
-            device = gpus[(number - 1) % len(gpus)] if gpus else None
             data.directory(f"workers/{number}")
-            command = Command(self._commands.worker, surroundings.for_worker(number, device, each), CODE)
+            command = Command(self._commands.worker, surroundings.for_worker(number, group) | share, CODE)
             worker = Process(name, command, data.log(name), spawner, grace=self._worker_grace)
             self.processes[name] = worker
             worker.start()

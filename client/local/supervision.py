@@ -27,7 +27,8 @@ def _supervise(process: Process, stopping: threading.Event, report: Callable[[st
             delay = FIRST_DELAY
         if stopping.wait(delay):
             return
-        ending = f"{process.name} ended (exit code {process.code}, log: {process.log})"
+        where = f", log: {process.log}" if process.log is not None else ""
+        ending = f"{process.name} ended (exit code {process.code}{where})"
         try:
             if not process.start():
                 return

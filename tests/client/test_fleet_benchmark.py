@@ -22,4 +22,6 @@ def test_a_small_fleet_works_through_a_filled_service_and_every_look_is_timed() 
         }
         assert timed <= row["times"].keys()
         assert row["api_memory_mib"] < 300
+        assert row["requests_a_second"] > 0
+        assert row["lost"] == 0
     assert growth(rows).keys() == row["times"].keys()

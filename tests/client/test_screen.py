@@ -34,6 +34,10 @@ def drawn(*events: tuple[str, dict[str, Any]]) -> str:
     with Screen(job(CNN), console) as screen:
         for kind, data in events:
             getattr(screen, kind)(data)
+    return last(console)
+
+
+def last(console: Console) -> str:
     assert isinstance(console.file, io.StringIO)
     # What was drawn before is wiped by cursor moves: the last drawing is what stays.
     return console.file.getvalue().rpartition("search 0000")[2]
@@ -50,6 +54,16 @@ def test_the_bars_stand_where_the_events_left_them() -> None:
     assert "epoch 3" in shown
     assert "5/20" in shown
     assert "1:02:05 left" in shown
+
+
+def test_a_warning_stays_above_the_bars() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    with Screen(job(CNN), console) as screen:
+        screen.epoch(epoch(1)[1])
+        screen.warning("collapse looms: 3 [skip] connections")
+        screen.epoch(epoch(2)[1])
+    assert "warning: collapse looms: 3 [skip] connections\n" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "2/4" in last(console)
 
 
 def test_each_metric_has_its_curve_and_its_latest_value() -> None:

@@ -36,7 +36,7 @@ class SimulatedWorker:
 
     async def show(self) -> None:
         """Be counted, again and again."""
-        presence = Presence(name=self.name, pool=self._pool, device="none", version="0")
+        presence = Presence(name=self.name, pools=[self._pool], device="none", version="0")
         while True:
             await self._post("presence", "/worker/presence", presence)
             await asyncio.sleep(_PRESENCE_SECONDS)
@@ -61,7 +61,7 @@ class SimulatedWorker:
             self._tell("lost")
 
     async def _claim(self, name: str) -> Claimed | None:
-        answer = await self._post(name, "/worker/claim", Claim(worker=self.name, pool=self._pool, threads=1))
+        answer = await self._post(name, "/worker/claim", Claim(worker=self.name, pools=[self._pool], threads=1))
         return None if answer.status_code == httpx.codes.NO_CONTENT else Claimed.model_validate_json(answer.content)
 
     async def _run(self, claimed: Claimed) -> None:

@@ -88,7 +88,7 @@ def call(command: Path, *arguments: str, cwd: Path | None = None, **extra: str) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
 
 
@@ -232,7 +232,7 @@ def test_interrupted_installation_ends_pip_and_is_finished_by_the_next_call(read
     command = subprocess.Popen([ready / "dartboard"], env=environment(), stderr=subprocess.PIPE, text=True)
     assert (ready / "slow").read_text() == "building"
     command.send_signal(signal.SIGTERM)
-    _, said = command.communicate(timeout=120)
+    _, said = command.communicate(timeout=240)
     assert command.returncode == 130
     assert "Run the same command again" in said
     (ready / "slow").unlink()
@@ -247,7 +247,7 @@ def test_two_first_calls_at_once_install_once_and_both_run(ready: Path) -> None:
             for _ in range(2)
         ]
         waiting = [process.stderr.readline() for process in both]
-    said = [process.communicate(timeout=120) for process in both]
+    said = [process.communicate(timeout=240) for process in both]
     assert all("another call is installing" in line for line in waiting)
     assert [out for out, _ in said] == [f"[] {os.getcwd()} 1\n"] * 2
     assert sum("installing into" in errors for _, errors in said) == 1

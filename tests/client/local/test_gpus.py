@@ -1,9 +1,12 @@
-"""GPUs, counted without torch."""
+"""GPUs, found without CUDA."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from client.local.errors import StackError
-from client.local.gpus import dealt, listed_gpus, visible_gpus
+from client.local.gpus import listed_gpus, visible_gpus
 
 
 @pytest.mark.parametrize(
@@ -36,19 +39,57 @@ def test_split_gpu_is_listed_by_its_slices() -> None:
     assert listed_gpus(listing) == ["MIG-aa", "MIG-bb", "GPU-22"]
 
 
+class _NvmlError(Exception):
+    """What the library raises."""
+
+
+def nvml(*gpus: tuple[str, list[str | None] | None]) -> SimpleNamespace:
+    """A library that knows these: of each its UUID and, if it is split, its slices with the gaps between them."""
+
+    def mode(handle: int) -> list[int]:
+        if gpus[handle][1] is None:
+            raise _NvmlError("not supported")
+        return [1, 1]
+
+    def one_slice(handle: int, index: int) -> str:
+        found = gpus[handle][1][index]
+        if found is None:
+            raise _NvmlError("not found")
+        return found
+
+    return SimpleNamespace(
+        NVMLError=_NvmlError,
+        NVML_DEVICE_MIG_ENABLE=1,
+        nvmlInit=lambda: None,
+        nvmlShutdown=lambda: None,
+        nvmlDeviceGetCount=lambda: len(gpus),
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetMigMode=mode,
+        nvmlDeviceGetMaxMigDeviceCount=lambda handle: len(gpus[handle][1]),
+        nvmlDeviceGetMigDeviceHandleByIndex=one_slice,
+        nvmlDeviceGetUUID=lambda handle: gpus[handle][0] if isinstance(handle, int) else handle,
+    )
+
+
 @pytest.mark.parametrize(
-    ("devices", "each", "workers"),
+    ("gpus", "devices"),
     [
-        (["a", "b", "c"], 1, ["a", "b", "c"]),
-        (["a", "b", "c", "d", "e"], 2, ["a,b", "c,d"]),
-        (["a", "b"], 2, ["a,b"]),
-        ([], 2, []),
+        ([], []),
+        ([("GPU-1", None), ("GPU-2", None)], ["GPU-1", "GPU-2"]),
+        ([("GPU-1", ["MIG-a", None, "MIG-b"]), ("GPU-2", None)], ["MIG-a", "MIG-b", "GPU-2"]),
     ],
 )
-def test_each_worker_gets_gpus_of_its_own(devices: list[str], each: int, workers: list[str]) -> None:
-    assert dealt(devices, each) == workers
+def test_the_driver_s_library_is_asked_for_uuids(
+    monkeypatch: pytest.MonkeyPatch, gpus: list[tuple[str, list[str | None] | None]], devices: list[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", nvml(*gpus))
+    assert visible_gpus({}) == devices
 
 
-def test_worker_of_more_gpus_than_there_are_is_refused() -> None:
-    with pytest.raises(StackError, match="a worker of 4 GPUs is asked for, this machine has 2: a, b"):
-        dealt(["a", "b"], 4)
+def test_without_the_driver_s_library_its_tool_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA A100 (UUID: GPU-11-aa)'\n")
+    tool.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert visible_gpus({}) == ["GPU-11-aa"]

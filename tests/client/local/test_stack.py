@@ -45,7 +45,7 @@ def stop(*_):
     os._exit(0)
 signal.signal(signal.SIGTERM, stop)
 wanted = ("DATABASE_URL", "DARTBOARD_API_KEY", "PGHOST", "REDIS_URL", "DARTBOARD_URL", "DARTBOARD_WORKER_KEY",
-          "DARTBOARD_WORKER_NAME", "DARTBOARD_WORKER_STATE", "DARTBOARD_DATA_ROOT", "DARTBOARD_POOL",
+          "DARTBOARD_WORKER_NAME", "DARTBOARD_WORKER_STATE", "DARTBOARD_DATA_ROOT", "DARTBOARD_POOLS",
           "CUDA_VISIBLE_DEVICES", "DARTBOARD_GPUS")
 say(json.dumps({name: os.environ.get(name) for name in wanted}))
 while True: signal.pause()
@@ -110,7 +110,7 @@ def test_worker_is_told_the_service_and_nothing_of_the_database(make, announceme
     assert told["DARTBOARD_URL"] == stack.url
     assert told["REDIS_URL"] == ELSEWHERE["REDIS_URL"]
     assert told["DARTBOARD_WORKER_NAME"].endswith("-1")
-    assert told["DARTBOARD_POOL"] == "default"
+    assert told["DARTBOARD_POOLS"] == "default"
     assert Path(told["DARTBOARD_WORKER_STATE"]).is_dir()
 
 
@@ -135,10 +135,11 @@ def test_servers_given_by_url_are_used_and_none_is_started(make) -> None:
     assert json.loads(get(f"{stack.url}/environment"))["DATABASE_URL"] == ELSEWHERE["DATABASE_URL"]
 
 
-def test_workers_of_two_gpus_share_out_the_visible_ones(make, announcements) -> None:
-    make(environment={"CUDA_VISIBLE_DEVICES": "3,5,6"}, gpus_per_worker=2).start()
-    told = json.loads(announcements.next())
-    assert (told["CUDA_VISIBLE_DEVICES"], told["DARTBOARD_GPUS"]) == ("3,5", "2")
+def test_each_group_of_the_visible_gpus_gets_a_worker(make, announcements) -> None:
+    make(environment={"CUDA_VISIBLE_DEVICES": "3,5,6", "DARTBOARD_GPUS": "2,1"}).start()
+    told = [json.loads(announcements.next()) for _ in range(2)]
+    shares = {worker["DARTBOARD_GPUS"]: worker["CUDA_VISIBLE_DEVICES"] for worker in told}
+    assert shares == {"2": "3,5", "1": "6"}
 
 
 def test_each_visible_gpu_gets_a_worker_of_its_own(make, announcements) -> None:

@@ -1,0 +1,82 @@
+"""How a machine's GPUs are dealt out: each group gets one worker, which takes the jobs that ask for as many GPUs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from client.local.errors import StackError
+from client.local.gpus import visible_gpus
+
+VARIABLE = "DARTBOARD_GPUS"
+_MOST = 64  # of one job, as the API takes them
+_HOW = f"write the sizes of the groups, as in {VARIABLE}=2,1,1, or leave it out for one worker on each GPU"
+
+
+@dataclass(frozen=True)
+class GpuGroup:
+    """One worker's share. `devices` as in CUDA_VISIBLE_DEVICES, none on a machine without GPUs."""
+
+    size: int
+    devices: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its worker is told: a worker that is told one group is that group's."""
+        pinned = {"CUDA_VISIBLE_DEVICES": ",".join(self.devices)} if self.devices else {}
+        return {VARIABLE: str(self.size), **pinned}
+
+
+def groups_of(environment: Mapping[str, str]) -> list[GpuGroup]:
+    """This machine's groups, as the environment wants them. Raises StackError."""
+    return plan(visible_gpus(environment), environment.get(VARIABLE))
+
+
+def plan(devices: Sequence[str], wanted: str | None) -> list[GpuGroup]:
+    """Groups of the sizes that are wanted, in their order and that of the devices; of one GPU each unless said.
+
+    devices: as in CUDA_VISIBLE_DEVICES. What is left over is not used. Without any, each group computes on the CPU, in
+    as many processes as its size says. Raises StackError when the devices do not suffice.
+    """
+    sizes = _sizes(wanted) if wanted and wanted.strip() else [1] * max(1, len(devices))
+    if not devices:
+        return [GpuGroup(size) for size in sizes]
+    if sum(sizes) > len(devices):
+        raise StackError(
+            f"{VARIABLE}={wanted} wants {sum(sizes)} GPUs, and this machine has {len(devices)}: {', '.join(devices)}; "
+            f"{VARIABLE}={_that_fit(sizes, len(devices))} would fit, or leave it out for one worker on each"
+        )
+    left = list(devices)
+    return [GpuGroup(size, _taken(left, size, wanted)) for size in sizes]
+
+
+def _taken(left: list[str], size: int, wanted: str | None) -> tuple[str, ...]:
+    """The first devices that will do, out of what is left."""
+    # CUDA shows a process one slice of a split GPU, however many are named.
+    fitting = left if size == 1 else [device for device in left if not device.startswith("MIG-")]
+    if len(fitting) < size:
+        raise StackError(
+            f"{VARIABLE}={wanted}: a group of {size} needs whole GPUs, and {len(fitting)} of {', '.join(left)} are: a "
+            f"process can use one slice of a split GPU. Name groups of several first, or give slices groups of 1"
+        )
+    taken = tuple(fitting[:size])
+    left[:] = [device for device in left if device not in taken]
+    return taken
+
+
+def _sizes(wanted: str) -> list[int]:
+    sizes = []
+    for part in wanted.split(","):
+        text = part.strip()
+        if not (text.isdecimal() and 1 <= int(text) <= _MOST):
+            cpu = "; to compute on the CPU, set CUDA_VISIBLE_DEVICES to nothing" if text == "0" else ""
+            raise StackError(f"{VARIABLE}={wanted}: {text!r} is no number from 1 to {_MOST}; {_HOW}{cpu}")
+        sizes.append(int(text))
+    return sizes
+
+
+def _that_fit(sizes: Sequence[int], devices: int) -> str:
+    fitting = []
+    for size in sizes:
+        if here := min(size, devices):
+            fitting.append(str(here))
+        devices -= here
+    return ",".join(fitting)
