@@ -1,0 +1,13 @@
+#!/bin/sh
+# trim.sh SITE_PACKAGES: remove what the API never reads. Of plotly it serves the script alone.
+set -eu
+cd "$1"
+find plotly -mindepth 1 -maxdepth 1 ! -name package_data ! -name __init__.py -exec rm -r {} +
+find plotly/package_data -mindepth 1 -maxdepth 1 ! -name plotly.min.js -exec rm -r {} +
+find . -type d -name tests -prune -exec rm -r {} +
+rm -r narwhals numpy/f2py numpy/distutils sqlalchemy/testing
+# Celery's shell; colours for languages other than a traceback's.
+rm -r click_repl prompt_toolkit wcwidth
+find pygments/lexers -type f ! -name '__init__.*' ! -name '_mapping.*' ! -name 'python.*' -delete
+find . -name '*.pyi' -delete
+find . -name '*.so' -exec strip --strip-debug {} +
