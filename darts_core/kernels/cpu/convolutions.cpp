@@ -1,4 +1,5 @@
 // The passes over the maps of separable and dilated convolutions; what each does is said in models/fused/passes.py.
+#include "outer.h"
 #include "products.h"
 #include "recycled.h"
 #include "shares.h"
@@ -80,10 +81,6 @@ struct MomentSums {
   }
 };
 
-// Small maps of a share's images are multiplied together, which saves additions across a vector; large ones while they
-// are still in the cache.
-inline long together(long pixels, long images) { return pixels >= 512 ? 1 : images; }
-
 std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filters, std::vector<int64_t> dilations,
                                                   int64_t separable, int64_t stride, bool moments) {
   const long images = s.size(0), channels = s.size(1), edges = filters[0].size(0), kinds = filters.size();
@@ -107,7 +104,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filte
             T* out = f < separable ? to_u[n] + (e * separable + f) * map : to_v[n] + (e * kinds + f) * map;
             for (long c = 0; c < channels; c++)
               windows::filter(grid, shapes[f], &inputs[c * grid.size()], weights_of(f, e * channels + c), out + c * pixels);
-            const long before = together(pixels, last - first);
+            const long before = products::together(pixels, last - first);
             if (moments && (before == 1 || n + 1 == last)) {
               const long image = f < separable ? to_u.stride : to_v.stride;
               const T* from = out - (before - 1) * image;
@@ -149,7 +146,7 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
               planes::fill(grid, middle + c * pixels, plane.data(), [=](T x) { return relu(x + shift); });
               windows::filter(grid, shapes[f], plane.data(), weights_of(f, e * channels + c), out + c * pixels);
             }
-            const long before = together(pixels, last - first);
+            const long before = products::together(pixels, last - first);
             if (moments && (before == 1 || n + 1 == last)) {
               const T* start = out - (before - 1) * to_v.stride;
               found.add(share, k, start, to_v.stride, start, to_v.stride, before, pixels);
@@ -186,7 +183,7 @@ Tensor products_of(const Tensor& g, const Tensor& v) {
     const Images<T> from(v), by(g);
     for_each_share(images, [&](long share, long first, long last) {
       const int count = channels;
-      const long step = together(pixels, last - first);
+      const long step = products::together(pixels, last - first);
       for (long n = first; n < last; n += step)
         for (long e = 0; e < edges; e++)
           for (long f = 0; f < kinds; f++)
@@ -274,7 +271,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
               windows::filter(grid, backwards[f], back.data(), weights_of(f, e * channels + c), out);
               for (long i = 0; i < pixels; i++) out[i] = before[i] + shift > 0 ? out[i] : T(0);
             }
-            const long before = together(pixels, last - first);
+            const long before = products::together(pixels, last - first);
             if (before == 1 || n + 1 == last) {
               const long start = n + 1 - before;
               found.add(share, k, to[start] + k * map, to.stride, of_u[start] + k * map, of_u.stride, before, pixels);

@@ -1,5 +1,6 @@
 // What a cell's inputs go through: ReLU, a pointwise convolution, BatchNorm without an affine part. models/fused/entrance.py
 // says what each call does.
+#include "outer.h"
 #include "products.h"
 #include "readings.h"
 #include "recycled.h"

@@ -6,6 +6,8 @@
 #include <ATen/core/Tensor.h>
 #include <torch/library.h>
 #include <algorithm>
+#include <atomic>
+#include <memory>
 #include <vector>
 
 using at::Tensor;
@@ -25,20 +27,29 @@ inline long shares_of(long images) { return std::min(images, most_shares); }
 template <class F>
 void for_each_share(long images, F f) {
   const long shares = shares_of(images);
-  at::parallel_for(0, shares, 1, [&](long begin, long end) {
-    for (long s = begin; s < end; s++) f(s, images * s / shares, images * (s + 1) / shares);
+  std::atomic<long> next = 0;
+  // Who is done takes the next one: cores that others use as well are not equally fast.
+  at::parallel_for(0, std::min<long>(shares, at::get_num_threads()), 1, [&](long, long) {
+    for (long s; (s = next++) < shares;) f(s, images * s / shares, images * (s + 1) / shares);
   });
 }
 
 // Sums of which each share has its own; they are added in the order of the shares.
 class Sums {
  public:
-  Sums(long images, long size) : shares_(shares_of(images)), size_(size), values_(shares_ * size, 0.0) {}
-  double* of(long share) { return values_.data() + share * size_; }
+  Sums(long images, long size)
+      : shares_(shares_of(images)), size_(size), values_(std::make_unique_for_overwrite<double[]>(shares_ * size)) {
+    at::parallel_for(0, shares_ * size_, grain, [&](long begin, long end) {
+      std::fill(&values_[begin], &values_[end], 0.0);
+    });
+  }
+  double* of(long share) { return &values_[share * size_]; }
   double* total() {
-    for (long s = 1; s < shares_; s++)
-      for (long i = 0; i < size_; i++) values_[i] += values_[s * size_ + i];
-    return values_.data();
+    at::parallel_for(0, size_, grain / shares_ + 1, [&](long begin, long end) {
+      for (long s = 1; s < shares_; s++)
+        for (long i = begin; i < end; i++) values_[i] += values_[s * size_ + i];
+    });
+    return values_.get();
   }
   Tensor tensor(at::IntArrayRef shape) {
     Tensor result = fresh(shape, at::kDouble);
@@ -53,8 +64,9 @@ class Sums {
   }
 
  private:
+  static constexpr long grain = 1 << 15;  // numbers worth a thread
   long shares_, size_;
-  std::vector<double> values_;
+  std::unique_ptr<double[]> values_;
 };
 
 // A tensor (N, ...) whose images are dense, wherever they lie.

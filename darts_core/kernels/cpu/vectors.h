@@ -75,16 +75,43 @@ inline T sum_of(Vec<T> value) {
   return sum_of_lanes<T, lanes<T>>(reinterpret_cast<const T*>(&value));
 }
 
+// Lanes of a, and behind them of b, by their places.
+template <class T, int... PLACE>
+inline Vec<T> chosen(Vec<T> a, Vec<T> b) {
+#ifdef __clang__
+  return __builtin_shufflevector(a, b, PLACE...);
+#else
+  typedef std::conditional_t<sizeof(T) == 4, int32_t, int64_t> Places __attribute__((vector_size(vector_bytes)));
+  return __builtin_shuffle(a, b, Places{PLACE...});
+#endif
+}
+
 // Both halves of each group of 2 * HALF lanes added: the groups of a, then those of b, half as wide.
 template <class T, int HALF, int... I>
 inline Vec<T> folded(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
   constexpr auto from = [](int lane, int half) { return lane / HALF * 2 * HALF + lane % HALF + half * HALF; };
-#ifdef __clang__
-  return __builtin_shufflevector(a, b, from(I, 0)...) + __builtin_shufflevector(a, b, from(I, 1)...);
-#else
-  typedef std::conditional_t<sizeof(T) == 4, int32_t, int64_t> Place __attribute__((vector_size(vector_bytes)));
-  return __builtin_shuffle(a, b, Place{from(I, 0)...}) + __builtin_shuffle(a, b, Place{from(I, 1)...});
-#endif
+  return chosen<T, from(I, 0)...>(a, b) + chosen<T, from(I, 1)...>(a, b);
+}
+
+// As many vectors as each has lanes: blocks of HALF rows and lanes change places across the diagonal, then smaller ones.
+template <class T, int HALF, int... I>
+inline void transpose_blocks(Vec<T>* rows, std::integer_sequence<int, I...> all) {
+  constexpr int L = lanes<T>;
+  constexpr auto upper = [](int lane) { return lane & HALF ? L + lane - HALF : lane; };
+  constexpr auto lower = [](int lane) { return lane & HALF ? L + lane : lane + HALF; };
+#pragma GCC unroll 16
+  for (int i = 0; i < L; i++)
+    if (!(i & HALF)) {
+      const Vec<T> a = rows[i], b = rows[i + HALF];
+      rows[i] = chosen<T, upper(I)...>(a, b);
+      rows[i + HALF] = chosen<T, lower(I)...>(a, b);
+    }
+  if constexpr (HALF > 1) transpose_blocks<T, HALF / 2>(rows, all);
+}
+
+template <class T>
+inline void transpose(Vec<T>* rows) {
+  transpose_blocks<T, lanes<T> / 2>(rows, std::make_integer_sequence<int, lanes<T>>());
 }
 
 // totals[i], for i below COUNT, from COUNT vectors whose lanes are to be added up: all in one tree.

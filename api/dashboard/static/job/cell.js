@@ -17,7 +17,8 @@ export class Cell {
     this.asked = null;
     this.told = null;
     this.widest = 0;
-    this.timer = null;
+    this.showing = null;
+    this.playing = null;
     this.shown = new Promise((resolve) => (this.tellShown = resolve));
     this.picture = el("div", { class: "pictures" }, el("p", { class: "muted" }, "The cell appears when the first epoch has ended."));
     this.slider = el("input", { type: "range", min: 1, max: 1, value: 1, disabled: true, "aria-label": "Epoch" });
@@ -67,10 +68,17 @@ export class Cell {
     );
   }
 
+  /** Ends when an epoch's pictures are up, or could not be had, or others were asked for. */
+  show(epoch) {
+    if (this.asked !== epoch) {
+      this.asked = epoch;
+      this.showing = this.put(epoch);
+    }
+    return this.showing;
+  }
+
   /** Put an epoch's pictures up once they are there: until then the ones before them stay. */
-  async show(epoch) {
-    if (this.asked === epoch) return;
-    this.asked = epoch;
+  async put(epoch) {
     try {
       const images = await Promise.all(this.cells.map((cell) => this.fetched(this.url(cell, epoch))));
       if (this.asked !== epoch) return;
@@ -125,7 +133,7 @@ export class Cell {
 
   /** Fetch what playing will want next. */
   ahead(epoch) {
-    if (this.timer === null || !this.epochs.some((each) => each.epoch === epoch)) return;
+    if (!this.playing || !this.epochs.some((each) => each.epoch === epoch)) return;
     this.fetch(epoch);
   }
 
@@ -139,22 +147,27 @@ export class Cell {
   }
 
   toggle() {
-    if (this.timer !== null) return this.stop();
-    const last = this.epochs.at(-1).epoch;
-    let at = Number(this.slider.value) >= last ? 1 : Number(this.slider.value);
-    this.look(at);
-    this.timer = setInterval(() => {
-      at += 1;
-      this.look(at);
-      if (at >= this.epochs.at(-1).epoch) this.stop();
-    }, FRAME_MS);
+    if (this.playing) return this.stop();
+    return this.run();
+  }
+
+  /** From the epoch that is shown, or again from the first: each stays for a frame, however long it took to come. */
+  async run() {
+    const mine = (this.playing = {});
     text(this.play, "❚❚ Stop");
-    return undefined;
+    const last = () => this.epochs.at(-1).epoch;
+    const from = Number(this.slider.value);
+    for (let at = from >= last() ? 1 : from; at <= last(); at += 1) {
+      this.look(at);
+      await this.show(at);
+      await new Promise((resolve) => setTimeout(resolve, FRAME_MS));
+      if (this.playing !== mine) return;
+    }
+    this.stop();
   }
 
   stop() {
-    clearInterval(this.timer);
-    this.timer = null;
+    this.playing = null;
     text(this.play, "▶ Play");
   }
 }
