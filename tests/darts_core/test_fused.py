@@ -152,6 +152,17 @@ def test_channels_that_fill_no_vector_give_the_plain_networks_numbers(channels: 
     assert_close(seen(fused, batch_of((9, 8))), seen(plain, batch_of((9, 8))), ONE_STEP)
 
 
+@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+@pytest.mark.parametrize("channels", [8, 16, 24, 32])
+@pytest.mark.parametrize("size", [(8, 8), (5, 13), (17, 16)])  # on both sides of where the kernels change their form
+@pytest.mark.parametrize("space", ["darts", "wide"])
+def test_channels_that_fill_vectors_give_the_plain_networks_numbers(
+    space: str, channels: int, size: tuple[int, int]
+) -> None:
+    plain, fused = twins(SPACES[space], channels=channels, layers=1, reductions=())
+    assert_close(seen(fused, batch_of(size)), seen(plain, batch_of(size)), ONE_STEP)
+
+
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("reductions", [(), (0,), (0, 1, 2)])
 def test_cells_that_reduce_anywhere_give_the_plain_networks_numbers(reductions: tuple[int, ...]) -> None:
@@ -186,13 +197,16 @@ def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], coun
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("size", [(32, 32), (24, 40)])  # halved twice: every way in which rows fill vectors
+@pytest.mark.parametrize(
+    ("size", "channels"),  # halved twice: every way in which rows and channels fill vectors
+    [((32, 32), 8), ((24, 40), 8), ((16, 16), 16)],
+)
 def test_float32_is_no_farther_from_the_truth_than_twice_the_plain_network(
-    training: bool, size: tuple[int, int]
+    training: bool, size: tuple[int, int], channels: int
 ) -> None:
     squares: list[dict[str, float]] = [defaultdict(float), defaultdict(float)]  # a single batch's errors are luck
     for seed in range(3):
-        twin, *networks = twins(channels=8)[0], *twins(channels=8)
+        twin, *networks = twins(channels=channels)[0], *twins(channels=channels)
         batch = batch_of(size, 4, seed)
         truth = seen(twin.train(training), batch)
         for network, found in zip(networks, squares, strict=True):

@@ -51,14 +51,15 @@ def test_other_source_is_compiled_anew(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_kernels_give_the_same_bits_for_any_number_of_threads(dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("channels", [4, 32])
+def test_kernels_give_the_same_bits_for_any_number_of_threads(dtype: torch.dtype, channels: int) -> None:
     torch.manual_seed(0)
     cell = SearchCell(
-        CNN_SPACES["darts"], 3, 4, 4, 4, reduction=False, after_reduction=False, fused=True
+        CNN_SPACES["darts"], 3, channels, channels, channels, reduction=False, after_reduction=False, fused=True
     ).to(dtype)  # fmt: skip
-    inputs = [torch.randn(5, 4, 9, 10, dtype=dtype, requires_grad=True) for _ in range(2)]
+    inputs = [torch.randn(5, channels, 9, 10, dtype=dtype, requires_grad=True) for _ in range(2)]
     weights = torch.rand(9, 8, dtype=dtype, requires_grad=True)
-    towards = torch.randn(5, 12, 9, 10, dtype=dtype)
+    towards = torch.randn(5, 3 * channels, 9, 10, dtype=dtype)
 
     def seen() -> list[Tensor]:
         assert cell.fused is not None

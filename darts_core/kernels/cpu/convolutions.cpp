@@ -1,55 +1,14 @@
 // The passes over the maps of separable and dilated convolutions; what each does is said in models/fused/passes.py.
+#include "filters.h"
 #include "outer.h"
 #include "products.h"
 #include "recycled.h"
 #include "shares.h"
-#include "windows.h"
 
 namespace {
 
-using planes::Grid;
-using windows::Window;
-
-template <class T>
-T relu(T x) {
-  return x < 0 ? T(0) : x;  // not the maximum: NaN stays
-}
-
-long reach_of(const Tensors& filters, const std::vector<int64_t>& dilations) {
-  long reach = 0;
-  for (size_t f = 0; f < filters.size(); f++) reach = std::max<long>(reach, filters[f].size(-1) / 2 * dilations[f]);
-  return reach;
-}
-
-// Of each filter.
-std::vector<std::vector<Window>> all_windows(const Grid& grid, const Tensors& filters,
-                                             const std::vector<int64_t>& dilations) {
-  std::vector<std::vector<Window>> result;
-  for (size_t f = 0; f < filters.size(); f++)
-    result.push_back(windows::windows_of(grid, filters[f].size(-1), dilations[f]));
-  return result;
-}
-
-std::vector<std::vector<Window>> turned(std::vector<std::vector<Window>> all) {
-  for (auto& some : all)
-    for (auto& window : some) window = window.turned();
-  return all;
-}
-
-// The filters of all edges and channels, their weights in the order of the windows' taps.
-template <class T>
-struct Arranged {
-  std::vector<std::vector<T>> weights;
-  std::vector<long> sizes;
-  Arranged(const std::vector<std::vector<Window>>& shapes, const Tensors& filters) {
-    for (size_t f = 0; f < filters.size(); f++) {
-      sizes.push_back(filters[f].size(-1) * filters[f].size(-1));
-      weights.push_back(windows::arranged(shapes[f], filters[f].data_ptr<T>(), filters[f].numel() / sizes[f]));
-    }
-  }
-  // of: edge and channel
-  const T* operator()(long f, long of) const { return &weights[f][of * sizes[f]]; }
-};
+using filters::Kinds;
+using filters::Zeros;
 
 // Sums and products of the maps of all edges and kinds, (E, K, C) and (E, K, C, C).
 struct MomentSums {
@@ -83,35 +42,36 @@ struct MomentSums {
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filters, std::vector<int64_t> dilations,
                                                   int64_t separable, int64_t stride, bool moments) {
-  const long images = s.size(0), channels = s.size(1), edges = filters[0].size(0), kinds = filters.size();
-  const Grid grid(s.size(2), s.size(3), stride, reach_of(filters, dilations));
-  const auto shapes = all_windows(grid, filters, dilations);
-  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
-  Tensor u = recycled({images, edges, separable, channels, grid.rows, grid.columns}, s.options());
-  Tensor v = recycled({images, edges, kinds, channels, grid.rows, grid.columns}, s.options());
+  const Kinds of{filters, dilations};
+  const long images = s.size(0), channels = s.size(1), edges = filters[0].size(0), kinds = of.count();
+  const long height = s.size(2), width = s.size(3), rows = (height + stride - 1) / stride,
+             columns = (width + stride - 1) / stride, pixels = rows * columns, map = channels * pixels;
+  Tensor u = recycled({images, edges, separable, channels, rows, columns}, s.options());
+  Tensor v = recycled({images, edges, kinds, channels, rows, columns}, s.options());
   MomentSums found(moments ? images : 0, edges, kinds, channels);
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source", [&] {
     using T = scalar_t;
     const Images<T> in(s), to_u(u), to_v(v);
-    const Arranged<T> weights_of(shapes, filters);
-    for_each_share(images, [&](long share, long first, long last) {
-      std::vector<T> inputs(grid.size() * channels);
-      for (long n = first; n < last; n++) {
-        for (long c = 0; c < channels; c++)
-          planes::fill(grid, in[n] + c * grid.height * grid.width, &inputs[c * grid.size()], relu<T>);
-        for (long e = 0; e < edges; e++)
-          for (long f = 0; f < kinds; f++) {
-            T* out = f < separable ? to_u[n] + (e * separable + f) * map : to_v[n] + (e * kinds + f) * map;
-            for (long c = 0; c < channels; c++)
-              windows::filter(grid, shapes[f], &inputs[c * grid.size()], weights_of(f, e * channels + c), out + c * pixels);
-            const long before = products::together(pixels, last - first);
-            if (moments && (before == 1 || n + 1 == last)) {
-              const long image = f < separable ? to_u.stride : to_v.stride;
-              const T* from = out - (before - 1) * image;
-              found.add(share, e * kinds + f, from, image, from, image, before, pixels);
+    filters::in_form<T>(filters::there, of, channels, height, width, stride, [&](const auto& form) {
+      const int group = form.group;
+      for_each_share(images, [&](long share, long first, long last) {
+        Zeros<T> inputs(channels / group * form.room());
+        auto input = [&](long c) { return inputs.data() + c / group * form.room(); };
+        for (long n = first; n < last; n++) {
+          for (long c = 0; c < channels; c += group) form.fill(in[n] + c * height * width, nullptr, input(c));
+          for (long e = 0; e < edges; e++)
+            for (long f = 0; f < kinds; f++) {
+              T* out = f < separable ? to_u[n] + (e * separable + f) * map : to_v[n] + (e * kinds + f) * map;
+              for (long c = 0; c < channels; c += group) form.apply(f, e * channels + c, input(c), out + c * pixels);
+              const long before = products::together(pixels, last - first);
+              if (moments && (before == 1 || n + 1 == last)) {
+                const long image = f < separable ? to_u.stride : to_v.stride;
+                const T* from = out - (before - 1) * image;
+                found.add(share, e * kinds + f, from, image, from, image, before, pixels);
+              }
             }
-          }
-      }
+        }
+      });
     });
   });
   if (!moments) return {u, v, Tensor(), Tensor()};
@@ -122,36 +82,35 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filte
 std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const Tensor& b, Tensors filters, Tensor v,
                                          bool moments) {
   const long images = u.size(0), edges = u.size(1), kinds = u.size(2), channels = u.size(3), all = v.size(2);
-  const Grid grid(u.size(4), u.size(5), 1, reach_of(filters, std::vector<int64_t>(kinds, 1)));
-  const auto shapes = all_windows(grid, filters, std::vector<int64_t>(kinds, 1));
-  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
+  const long height = u.size(4), width = u.size(5), pixels = height * width, map = channels * pixels;
+  const Kinds of{filters, std::vector<int64_t>(kinds, 1)};
   Tensor y = recycled(u.sizes(), u.options());
   MomentSums found(moments ? images : 0, edges, kinds, channels);
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner", [&] {
     using T = scalar_t;
     const Images<T> from(u), to_y(y), to_v(v);
-    const Arranged<T> weights_of(shapes, filters);
-    for_each_share(images, [&](long share, long first, long last) {
-      std::vector<T> plane(grid.size());
-      for (long n = first; n < last; n++)
-        for (long e = 0; e < edges; e++)
-          for (long f = 0; f < kinds; f++) {
-            const long k = e * kinds + f;
-            const int count = channels;
-            T *middle = to_y[n] + k * map, *out = to_v[n] + (e * all + f) * map;
-            products::multiply<T>({{a.data_ptr<T>() + k * channels * channels, count, count, from[n] + k * map, pixels}},
-                                  count, middle, pixels, pixels, nullptr, false);
-            for (long c = 0; c < channels; c++) {
-              const T shift = b.data_ptr<T>()[k * channels + c];
-              planes::fill(grid, middle + c * pixels, plane.data(), [=](T x) { return relu(x + shift); });
-              windows::filter(grid, shapes[f], plane.data(), weights_of(f, e * channels + c), out + c * pixels);
+    filters::in_form<T>(filters::there, of, channels, height, width, 1, [&](const auto& form) {
+      for_each_share(images, [&](long share, long first, long last) {
+        Zeros<T> room(form.room());
+        for (long n = first; n < last; n++)
+          for (long e = 0; e < edges; e++)
+            for (long f = 0; f < kinds; f++) {
+              const long k = e * kinds + f;
+              const int count = channels;
+              T *middle = to_y[n] + k * map, *out = to_v[n] + (e * all + f) * map;
+              products::multiply<T>({{a.data_ptr<T>() + k * channels * channels, count, count, from[n] + k * map, pixels}},
+                                    count, middle, pixels, pixels, nullptr, false);
+              for (long c = 0; c < channels; c += form.group) {
+                form.fill(middle + c * pixels, b.data_ptr<T>() + k * channels + c, room.data());
+                form.apply(f, e * channels + c, room.data(), out + c * pixels);
+              }
+              const long before = products::together(pixels, last - first);
+              if (moments && (before == 1 || n + 1 == last)) {
+                const T* start = out - (before - 1) * to_v.stride;
+                found.add(share, k, start, to_v.stride, start, to_v.stride, before, pixels);
+              }
             }
-            const long before = products::together(pixels, last - first);
-            if (moments && (before == 1 || n + 1 == last)) {
-              const T* start = out - (before - 1) * to_v.stride;
-              found.add(share, k, start, to_v.stride, start, to_v.stride, before, pixels);
-            }
-          }
+      });
     });
   });
   if (!moments) return {y, Tensor(), Tensor()};
@@ -213,72 +172,51 @@ struct Inputs {
   }
 };
 
-struct FilterSums {
-  Tensors like;
-  std::vector<Sums> sums;
-  FilterSums(const Tensors& filters, long images, bool wanted) : like(wanted ? filters : Tensors()) {
-    for (const auto& filter : like) sums.emplace_back(images, filter.numel());
-  }
-  // filter: of edge and channel
-  double* of(long share, long f, long filter) {
-    return sums[f].of(share) + filter * like[f].size(-1) * like[f].size(-1);
-  }
-  template <class T>
-  Tensors tensors() {
-    Tensors result;
-    for (size_t f = 0; f < like.size(); f++) {
-      result.push_back(fresh(like[f].sizes(), like[f].scalar_type()));
-      sums[f].template put<T>(result.back());
-    }
-    return result;
-  }
-};
-
 std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, const Tensor& v, const Tensor& direct,
                                                            MaybeTensor feedback, MaybeTensor constant, const Tensor& y,
                                                            const Tensor& b, const Tensor& u, Tensors filters,
                                                            bool weights) {
   const long images = u.size(0), edges = u.size(1), kinds = u.size(2), channels = u.size(3), all = v.size(2);
-  const Grid grid(u.size(4), u.size(5), 1, reach_of(filters, std::vector<int64_t>(kinds, 1)));
-  const auto shapes = all_windows(grid, filters, std::vector<int64_t>(kinds, 1));
-  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
-  const auto backwards = turned(shapes);
+  const long height = u.size(4), width = u.size(5), pixels = height * width, map = channels * pixels;
+  const Kinds of{filters, std::vector<int64_t>(kinds, 1)};
   const Inputs inputs(direct, feedback, constant);
   Tensor towards_y = recycled(y.sizes(), y.options());
   MomentSums found(images, edges, kinds, channels);
-  FilterSums gradients(filters, images, weights);
+  filters::Gradients gradients(of, images, weights);
   Tensors towards_filters;
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of_v(v), of_y(y), of_u(u), to(towards_y);
-    const Arranged<T> weights_of(backwards, filters);
-    for_each_share(images, [&](long share, long first, long last) {
-      std::vector<T> plane(grid.size()), back(grid.plane), scratch(map);
-      for (long n = first; n < last; n++)
-        for (long e = 0; e < edges; e++)
-          for (long f = 0; f < kinds; f++) {
-            const long k = e * kinds + f;
-            inputs.towards(e * all + f, by[n] + e * map, of_v[n] + (e * all + f) * map, pixels, scratch.data());
-            for (long c = 0; c < channels; c++) {
-              const T shift = b.data_ptr<T>()[k * channels + c], *before = of_y[n] + k * map + c * pixels;
-              T* out = to[n] + k * map + c * pixels;
-              planes::fill_output(grid, &scratch[c * pixels], back.data());
-              if (weights) {
-                planes::fill(grid, before, plane.data(), [=](T x) { return relu(x + shift); });
-                windows::filter_gradient(grid, shapes[f], plane.data(), back.data(),
-                                         gradients.of(share, f, e * channels + c));
+    filters::in_form<T>(filters::back, of, channels, height, width, 1, [&](const auto& form) {
+      const int group = form.group;
+      for_each_share(images, [&](long share, long first, long last) {
+        Zeros<T> room(form.room()), back(form.back_room()), scratch(map);
+        for (long n = first; n < last; n++)
+          for (long e = 0; e < edges; e++)
+            for (long f = 0; f < kinds; f++) {
+              const long k = e * kinds + f;
+              inputs.towards(e * all + f, by[n] + e * map, of_v[n] + (e * all + f) * map, pixels, scratch.data());
+              for (long c = 0; c < channels; c += group) {
+                const T *shift = b.data_ptr<T>() + k * channels + c, *before = of_y[n] + k * map + c * pixels;
+                T* out = to[n] + k * map + c * pixels;
+                form.fill_back(scratch.data() + c * pixels, back.data());
+                if (weights) {
+                  form.fill(before, shift, room.data());
+                  form.add_gradient(f, room.data(), back.data(), gradients.of(share, f, e * channels + c));
+                }
+                form.apply_back(f, e * channels + c, back.data(), out);
+                for (long i = 0; i < group; i++, before += pixels, out += pixels)
+                  for (long p = 0; p < pixels; p++) out[p] = before[p] + shift[i] > 0 ? out[p] : T(0);
               }
-              windows::filter(grid, backwards[f], back.data(), weights_of(f, e * channels + c), out);
-              for (long i = 0; i < pixels; i++) out[i] = before[i] + shift > 0 ? out[i] : T(0);
+              const long before = products::together(pixels, last - first);
+              if (before == 1 || n + 1 == last) {
+                const long start = n + 1 - before;
+                found.add(share, k, to[start] + k * map, to.stride, of_u[start] + k * map, of_u.stride, before, pixels);
+              }
             }
-            const long before = products::together(pixels, last - first);
-            if (before == 1 || n + 1 == last) {
-              const long start = n + 1 - before;
-              found.add(share, k, to[start] + k * map, to.stride, of_u[start] + k * map, of_u.stride, before, pixels);
-            }
-          }
+      });
+      towards_filters = gradients.tensors<T>(group);
     });
-    towards_filters = gradients.tensors<T>();
   });
   auto [total, products] = found.tensors(false);
   return {towards_y, total, products, towards_filters};
@@ -290,52 +228,49 @@ std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tenso
                                             MaybeTensor constant, const Tensor& s, Tensors filters,
                                             std::vector<int64_t> dilations, int64_t separable, int64_t stride,
                                             bool weights) {
-  const long images = s.size(0), channels = s.size(1), edges = v.size(1), kinds = filters.size();
-  const Grid grid(s.size(2), s.size(3), stride, reach_of(filters, dilations));
-  const auto shapes = all_windows(grid, filters, dilations);
-  const long pixels = long(grid.rows) * grid.columns, map = channels * pixels;
-  const auto backwards = turned(shapes);
+  const Kinds of{filters, dilations};
+  const long images = s.size(0), channels = s.size(1), edges = v.size(1), kinds = of.count();
+  const long height = s.size(2), width = s.size(3), pixels = v.size(4) * v.size(5), map = channels * pixels;
   const Inputs last(direct, feedback, constant);
   const Inputs first(first_direct.value_or(direct), first_feedback, first_constant);
   Tensor towards_s = recycled(s.sizes(), s.options());
-  FilterSums gradients(filters, images, weights);
+  filters::Gradients gradients(of, images, weights);
   Tensors towards_filters;
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of_v(v), of_y(towards_y), of_u(u), in(s), to(towards_s);
-    const Arranged<T> weights_of(backwards, filters);
-    for_each_share(images, [&](long share, long begin, long end) {
-      std::vector<T> inputs(grid.size() * channels), back(grid.plane), phases(grid.phases * map), scratch(map);
-      for (long n = begin; n < end; n++) {
-        if (weights)
-          for (long c = 0; c < channels; c++)
-            planes::fill(grid, in[n] + c * grid.height * grid.width, &inputs[c * grid.size()], relu<T>);
-        std::fill(phases.begin(), phases.end(), T(0));
-        for (long e = 0; e < edges; e++)
-          for (long f = 0; f < kinds; f++) {
-            if (f < separable)
-              first.towards(e * separable + f, of_y[n] + (e * separable + f) * map,
-                            of_u[n] + (e * separable + f) * map, pixels, scratch.data());
-            else
-              last.towards(e * kinds + f, by[n] + e * map, of_v[n] + (e * kinds + f) * map, pixels, scratch.data());
-            for (long c = 0; c < channels; c++) {
-              planes::fill_output(grid, &scratch[c * pixels], back.data());
-              if (weights)
-                windows::filter_gradient(grid, shapes[f], &inputs[c * grid.size()], back.data(),
-                                         gradients.of(share, f, e * channels + c));
-              windows::input_gradient(grid, backwards[f], weights_of(f, e * channels + c), back.data(),
-                                      &phases[c * grid.phases * pixels]);
+    filters::in_form<T>(filters::back, of, channels, height, width, stride, [&](const auto& form) {
+      const int group = form.group;
+      const long groups = channels / group;
+      for_each_share(images, [&](long share, long begin, long end) {
+        Zeros<T> inputs(groups * form.room()), back(form.back_room()), sums(groups * form.sum_room()), scratch(map);
+        auto input = [&](long c) { return inputs.data() + c / group * form.room(); };
+        auto sum = [&](long c) { return sums.data() + c / group * form.sum_room(); };
+        for (long n = begin; n < end; n++) {
+          for (long c = 0; weights && c < channels; c += group)
+            form.fill(in[n] + c * height * width, nullptr, input(c));
+          std::fill_n(sums.data(), groups * form.sum_room(), T(0));
+          for (long e = 0; e < edges; e++)
+            for (long f = 0; f < kinds; f++) {
+              if (f < separable)
+                first.towards(e * separable + f, of_y[n] + (e * separable + f) * map,
+                              of_u[n] + (e * separable + f) * map, pixels, scratch.data());
+              else
+                last.towards(e * kinds + f, by[n] + e * map, of_v[n] + (e * kinds + f) * map, pixels, scratch.data());
+              for (long c = 0; c < channels; c += group) {
+                const long filter = e * channels + c;
+                form.fill_back(scratch.data() + c * pixels, back.data());
+                if (weights) form.add_gradient(f, input(c), back.data(), gradients.of(share, f, filter));
+                form.add_back(f, filter, back.data(), sum(c));
+              }
             }
-          }
-        for (long c = 0; c < channels; c++) {
-          const long at = c * grid.height * grid.width;
-          const T* x = in[n] + at;
-          planes::weave(grid, &phases[c * grid.phases * pixels], to[n] + at,
-                        [=](long i, T value) { return x[i] > 0 ? value : T(0); });
+          for (long c = 0; c < channels; c += group) form.give(sum(c), to[n] + c * height * width);
+          const T* x = in[n];
+          for (long i = 0; i < channels * height * width; i++) to[n][i] = x[i] > 0 ? to[n][i] : T(0);
         }
-      }
+      });
+      towards_filters = gradients.tensors<T>(group);
     });
-    towards_filters = gradients.tensors<T>();
   });
   return {towards_s, towards_filters};
 }

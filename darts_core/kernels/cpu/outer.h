@@ -168,6 +168,6 @@ void outer(const Rows<T>& x, const Rows<T>& y, long images, long length, double*
 
 // How many of some images to multiply in one call: small maps together, which adds to the sums less often; others while
 // they are still in the cache.
-inline long together(long pixels, long images) { return pixels >= 512 ? 1 : images; }
+inline long together(long pixels, long images) { return pixels >= 128 ? 1 : images; }
 
 }  // namespace products

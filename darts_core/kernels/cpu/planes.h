@@ -4,6 +4,7 @@
 // A stride of 2 takes four planes, of the even and odd rows and columns ("phases"), and each tap of a filter reads one
 // of them.
 #pragma once
+#include <algorithm>
 #include <vector>
 #include "vectors.h"
 
@@ -56,21 +57,20 @@ void fill_output(const Grid& g, const T* x, T* plane) {
 }
 
 // Of the phases' maps, one behind the other, what belongs to each pixel of the input.
-template <class T, class F>
-void weave(const Grid& g, const T* phases, T* out, F f) {
+template <class T>
+void weave(const Grid& g, const T* phases, T* out) {
   if (g.stride == 1) {
-    for (long i = 0; i < g.pixels(); i++) out[i] = f(i, phases[i]);
+    std::copy_n(phases, g.pixels(), out);
     return;
   }
-  for (int h = 0; h < g.height; h++) {
+  for (int h = 0; h < g.height; h++, out += g.width) {
     const T* even = phases + (h % 2 * 2) * g.pixels() + long(h / 2) * g.columns;
     const T* odd = even + g.pixels();
-    const long at = long(h) * g.width;
     for (int w = 0; w < g.width / 2; w++) {
-      out[at + 2 * w] = f(at + 2 * w, even[w]);
-      out[at + 2 * w + 1] = f(at + 2 * w + 1, odd[w]);
+      out[2 * w] = even[w];
+      out[2 * w + 1] = odd[w];
     }
-    if (g.width % 2) out[at + g.width - 1] = f(at + g.width - 1, even[g.width / 2]);
+    if (g.width % 2) out[g.width - 1] = even[g.width / 2];
   }
 }
 

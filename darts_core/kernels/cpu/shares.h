@@ -26,11 +26,14 @@ inline long shares_of(long images) { return std::min(images, most_shares); }
 // f(share, first image, one behind the last)
 template <class F>
 void for_each_share(long images, F f) {
-  const long shares = shares_of(images);
-  std::atomic<long> next = 0;
-  // Who is done takes the next one: cores that others use as well are not equally fast.
-  at::parallel_for(0, std::min<long>(shares, at::get_num_threads()), 1, [&](long, long) {
-    for (long s; (s = next++) < shares;) f(s, images * s / shares, images * (s + 1) / shares);
+  const long shares = shares_of(images), threads = std::min<long>(shares, at::get_num_threads());
+  std::vector<std::atomic<long>> done(threads);
+  at::parallel_for(0, threads, 1, [&](long thread, long) {
+    // Its own shares, whose images it has in its cache, then those of others: cores that are shared are not equally fast.
+    for (long i = 0; i < threads; i++) {
+      const long of = (thread + i) % threads, begin = shares * of / threads, end = shares * (of + 1) / threads;
+      for (long s; (s = begin + done[of]++) < end;) f(s, images * s / shares, images * (s + 1) / shares);
+    }
   });
 }
 
@@ -45,7 +48,7 @@ class Sums {
   }
   double* of(long share) { return &values_[share * size_]; }
   double* total() {
-    at::parallel_for(0, size_, grain / shares_ + 1, [&](long begin, long end) {
+    at::parallel_for(0, size_, grain / (shares_ + 1) + 1, [&](long begin, long end) {
       for (long s = 1; s < shares_; s++)
         for (long i = begin; i < end; i++) values_[i] += values_[s * size_ + i];
     });

@@ -1,0 +1,129 @@
+// Depthwise filters over bundles: as many channels as a vector has lanes, pixel by pixel.
+//
+// Small maps leave vectors of pixels half empty, and gradients of filters to be added up across them. Here each lane is a
+// channel, and no border is special, since zeros lie between the rows.
+#pragma once
+#include <algorithm>
+#include <vector>
+#include "vectors.h"
+
+namespace bundles {
+
+// A map's place among zeros: its rows lie `pitch` pixels apart, `pad` of them zeros.
+struct Frame {
+  int rows, columns, pad, pitch;
+  long start, size;  // in pixels
+  std::vector<long> places;  // of the map's pixels
+  Frame(int rows_, int columns_, int reach)
+      : rows(rows_), columns(columns_), pad(reach), pitch(columns + pad), start(long(pad) * pitch + pad),
+        size(2 * start + long(rows) * pitch) {
+    for (int h = 0; h < rows; h++)
+      for (int w = 0; w < columns; w++) places.push_back(start + long(h) * pitch + w);
+  }
+  long pixels() const { return places.size(); }
+};
+
+// The rows of a bundle's channels, `pixels` numbers each, pixel by pixel. put(pixel, what all channels have there).
+template <class T, class F>
+void take(const T* rows, long pixels, F put) {
+  constexpr int L = lanes<T>;
+  for (long p = 0; p < pixels; p += L) {
+    const int count = std::min<long>(L, pixels - p);
+    Vec<T> block[L];
+    if (count == L)
+      for (int i = 0; i < L; i++) block[i] = load(rows + i * pixels + p);
+    else
+      for (int i = 0; i < L; i++) block[i] = load_some(rows + i * pixels + p, count);
+    transpose<T>(block);
+    for (int i = 0; i < count; i++) put(p + i, block[i]);
+  }
+}
+
+// The way back. get(pixel): what all channels have there.
+template <class T, class F>
+void give(T* rows, long pixels, F get) {
+  constexpr int L = lanes<T>;
+  for (long p = 0; p < pixels; p += L) {
+    const int count = std::min<long>(L, pixels - p);
+    Vec<T> block[L] = {};
+    for (int i = 0; i < count; i++) block[i] = get(p + i);
+    transpose<T>(block);
+    if (count == L)
+      for (int i = 0; i < L; i++) store(rows + i * pixels + p, block[i]);
+    else
+      for (int i = 0; i < L; i++) store_some(rows + i * pixels + p, block[i], count);
+  }
+}
+
+// O pixels of a row side by side, from the filter's rows `first` to `last`. x: what its first tap reads for the first of
+// them.
+template <class T, int K, int O>
+inline void filter_pixels(const T* x, long down, long right, int first, int last, const T* weights, T* out, bool add) {
+  constexpr int L = lanes<T>;
+  Vec<T> total[O] = {};
+  if (add)
+    for (int o = 0; o < O; o++) total[o] = load(out + o * L);
+  for (int i = first; i < last; i++)
+#pragma GCC unroll 7
+    for (int k = 0; k < K; k++) {
+      const Vec<T> weight = load(weights + (i * K + k) * L);
+      const T* from = x + i * down + k * right;
+#pragma GCC unroll 8
+      for (int o = 0; o < O; o++) total[o] += weight * load(from + o * L);
+    }
+  for (int o = 0; o < O; o++) store(out + o * L, total[o]);
+}
+
+// out (pixels, lanes) = or += a (K, K) filter over a bundle in its frame. weights: (K, K, lanes).
+template <class T, int K>
+void filter(const Frame& frame, int dilation, const T* x, const T* weights, T* out, bool add) {
+  constexpr int L = lanes<T>, half = K / 2;
+  const long down = long(dilation) * frame.pitch * L, right = long(dilation) * L;
+  for (int h = 0; h < frame.rows; h++) {
+    // Rows of the filter that lie outside read zeros only.
+    const int first = std::max(0, half - h / dilation), last = std::min(K, half + (frame.rows - 1 - h) / dilation + 1);
+    const T* from = x + (frame.start + long(h) * frame.pitch) * L - half * (down + right);
+    T* to = out + long(h) * frame.columns * L;
+    int w = 0;
+    auto next = [&](auto count) {
+      constexpr int O = decltype(count)::value;
+      for (; w + O <= frame.columns; w += O)
+        filter_pixels<T, K, O>(from + w * L, down, right, first, last, weights, to + w * L, add);
+    };
+    next(std::integral_constant<int, 8>());
+    next(std::integral_constant<int, 4>());
+    next(std::integral_constant<int, 1>());
+  }
+}
+
+// R rows of the filter, from `first`.
+template <class T, int K, int R>
+inline void gradient_of_rows(const Frame& frame, int dilation, int first, const T* x, const T* g, double* out) {
+  constexpr int L = lanes<T>, half = K / 2;
+  const long down = long(dilation) * frame.pitch * L, right = long(dilation) * L;
+  Vec<T> total[R * K] = {};
+  x += first * down - half * (down + right);
+  for (int h = 0; h < frame.rows; h++) {
+    long at = (frame.start + long(h) * frame.pitch) * L;
+    for (int w = 0; w < frame.columns; w++, at += L) {
+      const Vec<T> factor = load(g + at);
+#pragma GCC unroll 7
+      for (int r = 0; r < R; r++)
+#pragma GCC unroll 7
+        for (int k = 0; k < K; k++) total[r * K + k] += factor * load(x + at + r * down + k * right);
+    }
+  }
+  const T* sums = reinterpret_cast<const T*>(total);
+  for (int i = 0; i < R * K * L; i++) out[first * K * L + i] += sums[i];
+}
+
+// out (K, K, lanes) += the gradient of a filter. x and g: bundles in their frames.
+template <class T, int K>
+void gradient(const Frame& frame, int dilation, const T* x, const T* g, double* out) {
+  constexpr int most = std::max(1, std::min(K, (registers - 3) / K));
+  int first = 0;
+  for (; first + most <= K; first += most) gradient_of_rows<T, K, most>(frame, dilation, first, x, g, out);
+  if constexpr (K % most != 0) gradient_of_rows<T, K, K % most>(frame, dilation, first, x, g, out);
+}
+
+}  // namespace bundles

@@ -1,0 +1,212 @@
+// The filters of all edges and channels over some channels at a time, in one of two forms: a channel in a plane, whose
+// pixels are a vector's lanes, or a bundle of channels, which are the lanes themselves.
+#pragma once
+#include "bundles.h"
+#include "shares.h"
+#include "windows.h"
+
+namespace filters {
+
+// Of filters (E, C, side, side), one tensor a kind.
+struct Kinds {
+  Tensors weights;
+  std::vector<int64_t> dilations;
+  long count() const { return weights.size(); }
+  int side(long f) const { return weights[f].size(-1); }
+  long taps(long f) const { return weights[f].size(-1) * weights[f].size(-1); }
+  long reach() const {
+    long result = 0;
+    for (long f = 0; f < count(); f++) result = std::max<long>(result, side(f) / 2 * dilations[f]);
+    return result;
+  }
+};
+
+template <class T>
+T relu(T x) {
+  return x < 0 ? T(0) : x;  // not the maximum: NaN stays
+}
+
+// Memory for vectors, all zeros. Not to be copied: the copy may lie otherwise.
+template <class T>
+class Zeros {
+ public:
+  explicit Zeros(long size = 0) : numbers_(size + 64 / sizeof(T)) {}
+  T* data() { return reinterpret_cast<T*>((reinterpret_cast<uintptr_t>(numbers_.data()) + 63) / 64 * 64); }
+  const T* data() const { return const_cast<Zeros*>(this)->data(); }
+  long size() const { return numbers_.size() - 64 / sizeof(T); }
+  Zeros(Zeros&&) = default;
+  Zeros& operator=(Zeros&&) = default;
+
+ private:
+  std::vector<T> numbers_;
+};
+
+template <class T>
+class ByPlane {
+ public:
+  static constexpr int group = 1;  // channels at a time
+
+  ByPlane(const Kinds& kinds, int height, int width, int stride)
+      : grid_(height, width, stride, kinds.reach()), kinds_(kinds) {
+    for (long f = 0; f < kinds.count(); f++) {
+      const Tensor& weights = kinds.weights[f];
+      const long count = weights.numel() / kinds.taps(f);
+      forth_.push_back(windows::windows_of(grid_, kinds.side(f), kinds.dilations[f]));
+      back_.push_back(forth_[f]);
+      for (auto& window : back_[f]) window = window.turned();
+      forth_weights_.push_back(windows::arranged(forth_[f], weights.data_ptr<T>(), count));
+      back_weights_.push_back(windows::arranged(back_[f], weights.data_ptr<T>(), count));
+    }
+  }
+  long room() const { return grid_.size(); }        // of an input
+  long back_room() const { return grid_.plane; }    // of an output's gradient
+  long sum_room() const { return grid_.phases * grid_.pixels(); }
+
+  // room: zeros, or filled before. shift: of each channel, or null.
+  void fill(const T* rows, const T* shift, T* room) const {
+    if (shift)
+      planes::fill(grid_, rows, room, [by = *shift](T x) { return relu(x + by); });
+    else
+      planes::fill(grid_, rows, room, relu<T>);
+  }
+  void fill_back(const T* rows, T* room) const { planes::fill_output(grid_, rows, room); }
+  // filter: of edge and channel, the first of the group.
+  void apply(long f, long filter, const T* room, T* rows) const {
+    windows::filter(grid_, forth_[f], room, &forth_weights_[f][filter * kinds_.taps(f)], rows);
+  }
+  void apply_back(long f, long filter, const T* room, T* rows) const {
+    windows::filter(grid_, back_[f], room, &back_weights_[f][filter * kinds_.taps(f)], rows);
+  }
+  // To a sum that `give` lays out as the input is.
+  void add_back(long f, long filter, const T* room, T* sum) const {
+    windows::input_gradient(grid_, back_[f], &back_weights_[f][filter * kinds_.taps(f)], room, sum);
+  }
+  void add_gradient(long f, const T* room, const T* back, double* out) const {
+    windows::filter_gradient(grid_, forth_[f], room, back, out);
+  }
+  void give(const T* sum, T* rows) const { planes::weave(grid_, sum, rows); }
+
+ private:
+  planes::Grid grid_;
+  const Kinds& kinds_;
+  std::vector<std::vector<windows::Window>> forth_, back_;
+  std::vector<std::vector<T>> forth_weights_, back_weights_;
+};
+
+// At stride 1, of channels that fill the bundles.
+template <class T>
+class ByBundle {
+ public:
+  static constexpr int group = lanes<T>;
+
+  ByBundle(const Kinds& kinds, int height, int width) : frame_(height, width, kinds.reach()), kinds_(kinds) {
+    for (long f = 0; f < kinds.count(); f++) {
+      const long taps = kinds.taps(f), numbers = kinds.weights[f].numel();
+      const T* from = kinds.weights[f].template data_ptr<T>();
+      forth_.emplace_back(numbers), back_.emplace_back(numbers);
+      for (long start = 0; start < numbers; start += taps * group)
+        for (long t = 0; t < taps; t++)
+          for (int lane = 0; lane < group; lane++) {
+            const T weight = from[start + lane * taps + t];
+            forth_[f].data()[start + t * group + lane] = weight;
+            back_[f].data()[start + (taps - 1 - t) * group + lane] = weight;
+          }
+    }
+  }
+  long room() const { return frame_.size * group; }
+  long back_room() const { return room(); }
+  long sum_room() const { return frame_.pixels() * group; }
+
+  void fill(const T* rows, const T* shift, T* room) const {
+    const Vec<T> by = shift ? load(shift) : Vec<T>{};
+    bundles::take(rows, frame_.pixels(), [&](long p, Vec<T> x) {
+      x += by;
+      store(room + frame_.places[p] * group, x < 0 ? Vec<T>{} : x);
+    });
+  }
+  void fill_back(const T* rows, T* room) const {
+    bundles::take(rows, frame_.pixels(), [&](long p, Vec<T> x) { store(room + frame_.places[p] * group, x); });
+  }
+  void apply(long f, long filter, const T* room, T* rows) const { into(forth_[f], f, filter, room, rows); }
+  void apply_back(long f, long filter, const T* room, T* rows) const { into(back_[f], f, filter, room, rows); }
+  void add_back(long f, long filter, const T* room, T* sum) const {
+    with_side(f, [&](auto side) {
+      bundles::filter<T, decltype(side)::value>(frame_, kinds_.dilations[f], room, back_[f].data() + filter * kinds_.taps(f),
+                                                sum, true);
+    });
+  }
+  // out: (taps, lanes)
+  void add_gradient(long f, const T* room, const T* back, double* out) const {
+    with_side(f, [&](auto side) {
+      bundles::gradient<T, decltype(side)::value>(frame_, kinds_.dilations[f], room, back, out);
+    });
+  }
+  void give(const T* sum, T* rows) const {
+    bundles::give(rows, frame_.pixels(), [&](long p) { return load(sum + p * group); });
+  }
+
+ private:
+  void into(const Zeros<T>& weights, long f, long filter, const T* room, T* rows) const {
+    thread_local Zeros<T> out;
+    if (out.size() < 2 * sum_room()) out = Zeros<T>(2 * sum_room());
+    with_side(f, [&](auto side) {
+      bundles::filter<T, decltype(side)::value>(frame_, kinds_.dilations[f], room, weights.data() + filter * kinds_.taps(f),
+                                                out.data(), false);
+    });
+    give(out.data(), out.data() + sum_room());
+    std::copy_n(out.data() + sum_room(), sum_room(), rows);
+  }
+  template <class F>
+  void with_side(long f, F call) const {
+    switch (kinds_.side(f)) {
+      case 3: return call(std::integral_constant<int, 3>());
+      case 5: return call(std::integral_constant<int, 5>());
+      default: return call(std::integral_constant<int, 7>());
+    }
+  }
+
+  bundles::Frame frame_;
+  const Kinds& kinds_;
+  std::vector<Zeros<T>> forth_, back_;
+};
+
+// Pixels of the maps for which bundles are faster: larger ones fill vectors themselves, and need not be turned twice. On the
+// way back bundles spare the sums across vectors.
+enum Way { there = 64, back = 256 };
+
+// call(the filters in the form that fits).
+template <class T, class F>
+void in_form(Way way, const Kinds& kinds, long channels, int height, int width, int stride, F call) {
+  if (stride == 1 && channels % lanes<T> == 0 && long(height) * width <= way)
+    call(ByBundle<T>(kinds, height, width));
+  else
+    call(ByPlane<T>(kinds, height, width, stride));
+}
+
+// The filters' gradients, in the form in which they are found.
+struct Gradients {
+  const Kinds& kinds;
+  std::vector<Sums> sums;
+  Gradients(const Kinds& kinds_, long images, bool wanted) : kinds(kinds_) {
+    for (long f = 0; wanted && f < kinds.count(); f++) sums.emplace_back(images, kinds.weights[f].numel());
+  }
+  // filter: of edge and channel
+  double* of(long share, long f, long filter) { return sums[f].of(share) + filter * kinds.taps(f); }
+  // group: how many filters lie side by side.
+  template <class T>
+  Tensors tensors(int group) {
+    Tensors result;
+    for (size_t f = 0; f < sums.size(); f++) {
+      const long taps = kinds.taps(f), numbers = kinds.weights[f].numel();
+      result.push_back(fresh(kinds.weights[f].sizes(), kinds.weights[f].scalar_type()));
+      const double* from = sums[f].total();
+      T* to = result.back().data_ptr<T>();
+      for (long start = 0; start < numbers; start += taps * group)
+        for (int lane = 0; lane < group; lane++)
+          for (long t = 0; t < taps; t++) to[start + lane * taps + t] = T(from[start + t * group + lane]);
+    }
+    return result;
+  }
+};
+
+}  // namespace filters
