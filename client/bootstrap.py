@@ -26,6 +26,7 @@ INSTALLED_GB = 7.0  # torch with CUDA and everything else, unpacked
 DOWNLOADS_GB = 3.0  # what pip holds at one time in the temporary directory
 _TICK = 0.25  # seconds between two updates of the clock in the progress line
 _QUIET = 30.0  # seconds between two lines where there's no terminal
+_PATIENCE = 10.0  # seconds in which an interrupted pip removes its temporary files
 
 
 class BootstrapError(Exception):
@@ -35,7 +36,9 @@ class BootstrapError(Exception):
 def main(arguments: list[str]) -> int:
     """Install if needed, then become the command. Returns an exit code only when that fails."""
     root = Path(__file__).resolve().parents[1]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill, too, must take pip along
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # a kill, too, must take pip along; `nohup` stays what it is
+        if signal.getsignal(ending) is signal.SIG_DFL:
+            signal.signal(ending, signal.default_int_handler)
     try:
         install(root)
     except BootstrapError as error:
@@ -44,7 +47,6 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("\ndartboard: installation interrupted. Run the same command again to go on.", file=sys.stderr)
         return 130
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     command = str(root / ".venv" / "bin" / "dartboard")
     try:
         os.execv(command, [command, *arguments])  # noqa: S606 - no shell is wanted here
@@ -248,6 +250,7 @@ def _run_pip(command: list[str], root: Path, log: TextIO, progress: Progress, lo
         text=True,
         errors="replace",
         pass_fds=(lock,),  # should we be killed alone, the lock stays until pip has ended
+        process_group=0,  # with the programs that build packages, which end with it
     )
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
@@ -273,11 +276,15 @@ def _run_pip(command: list[str], root: Path, log: TextIO, progress: Progress, lo
             progress.show()
         code = pip.wait()
     finally:
-        if code is None:  # interrupted; in a terminal pip got the Ctrl-C too, and once more does no harm
-            pip.send_signal(signal.SIGINT)
+        if code is None and pip.poll() is None:  # interrupted
+            os.killpg(pip.pid, signal.SIGINT)
+            # Python loses a signal that comes while it cleans up after an object.
+            forced = threading.Timer(_PATIENCE, os.killpg, (pip.pid, signal.SIGKILL))
+            forced.start()
             while (line := lines.get()) is not None:
                 take(line)
             pip.wait()
+            forced.cancel()
         progress.end("installed" if code == 0 else "")
     return code
 

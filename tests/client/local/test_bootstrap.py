@@ -31,10 +31,11 @@ scripts = {{ dartboard = "program:main" }}
 """
 # Builds the wheel by hand, so that pip has nothing to fetch. The program tells its arguments, folder and version.
 BACKEND = """
-import os, pathlib, time, tomllib, zipfile
+import os, pathlib, signal, time, tomllib, zipfile
 def build_editable(folder, settings=None, metadata=None):
     if pathlib.Path("slow").exists():
-        with open("slow", "w") as pipe: pipe.write("building")
+        if pathlib.Path("deaf").exists(): os.kill(os.getppid(), signal.SIGSTOP)
+        with open("slow", "w") as pipe: pipe.write(str(os.getpid()))
         time.sleep(600)
     project = tomllib.loads(pathlib.Path("pyproject.toml").read_text())["project"]
     version = project["version"]
@@ -227,14 +228,22 @@ def test_environment_may_be_a_link_to_a_larger_disk(fresh: Path, tmp_path: Path)
     assert (tmp_path / "larger" / "bin" / "dartboard").exists()
 
 
-def test_interrupted_installation_ends_pip_and_is_finished_by_the_next_call(ready: Path) -> None:
+@pytest.mark.parametrize(
+    ("kill", "deaf"), [(signal.SIGTERM, False), (signal.SIGHUP, False), (signal.SIGTERM, True)]
+)  # `deaf`: pip does not answer the interrupt
+def test_interrupted_installation_ends_pip_and_is_finished_by_the_next_call(
+    ready: Path, kill: signal.Signals, deaf: bool
+) -> None:
     os.mkfifo(ready / "slow")
+    if deaf:
+        (ready / "deaf").touch()
     command = subprocess.Popen([ready / "dartboard"], env=environment(), stderr=subprocess.PIPE, text=True)
-    assert (ready / "slow").read_text() == "building"
-    command.send_signal(signal.SIGTERM)
+    builder = int((ready / "slow").read_text())
+    command.send_signal(kill)
     _, said = command.communicate(timeout=240)
     assert command.returncode == 130
     assert "Run the same command again" in said
+    assert not Path(f"/proc/{builder}/cmdline").exists() or not Path(f"/proc/{builder}/cmdline").read_bytes()
     (ready / "slow").unlink()
     assert call(ready / "dartboard").returncode == 0
 
