@@ -164,7 +164,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # Looking for garbage among a thousand streams would count as the service's delay.
     gc.disable()
-    print(json.dumps(uvloop.run(read(**order))), flush=True)
+    found = json.dumps(uvloop.run(read(**order)))
+    # Standard output may be without a buffer, and then a line longer than the pipe can be cut off.
+    with open(sys.stdout.fileno(), "w", closefd=False) as output:
+        print(found, file=output)
 
 
 if __name__ == "__main__":
