@@ -158,17 +158,15 @@ class Postgres:
 
 def running_url(data: Path, secrets: Secrets | None) -> str | None:
     """Where the folder's server answers, started by whom it may; None when it does not run. Holds the password."""
+    if secrets is None:
+        return None
     try:
         lines = (data / "postgres" / "postmaster.pid").read_text().splitlines()
         pid, port = int(lines[0]), int(lines[3])
         os.kill(pid, 0)
     except (OSError, ValueError, IndexError):
         return None
-    return (
-        None
-        if secrets is None
-        else f"postgresql+psycopg://{USER}:{secrets.postgres_password}@127.0.0.1:{port}/{DATABASE}"
-    )
+    return f"postgresql+psycopg://{USER}:{secrets.postgres_password}@127.0.0.1:{port}/{DATABASE}"
 
 
 def binaries() -> Path:

@@ -8,11 +8,13 @@ from typing import Any
 
 import psutil
 import pytest
+from playwright.sync_api import Browser, Page
 
 from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 
+from browsing import launched, opened
 from searching import SEARCH
 
 
@@ -59,3 +61,15 @@ def worker_child(stack: LocalStack) -> Callable[[], psutil.Process]:
         return child
 
     return find
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
+    with opened(browser, stack.url) as page:
+        yield page

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 
-from browsing import check_everywhere, drawn, go, launched, needs_chromium, opened
+from browsing import check_everywhere, drawn, go, needs_chromium
 from searching import SEARCH, until
 from uploads import pets, tar_of
 
 pytestmark = [needs_chromium, pytest.mark.timeout(900)]
 SMALL = {name: value for name, value in SEARCH.items() if name != "dataset"}
 HOURS: dict[str, Any] = {**SEARCH, "epochs": 1000, "channels": 32, "layers": 8, "nodes": 4, "batch_size": 512}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
-    with opened(browser, stack.url) as page:
-        yield page
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from client.worker_api import WorkerApi
 
-from browsing import drawn, go, launched, needs_chromium, opened
+from browsing import drawn, go, needs_chromium, opened
 from pretending import PretendedSearch
 
 pytestmark = [needs_chromium, pytest.mark.timeout(1800)]
@@ -65,12 +65,6 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalStack
         key = json.loads((data / "secrets.json").read_text())["worker_key"]
         with Dartboard(stack.url) as dartboard, WorkerApi(stack.url, key) as api:
             yield stack, dartboard, api
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 def test_the_first_view_of_fifty_epochs_is_there_at_once(

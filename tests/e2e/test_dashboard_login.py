@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from client.local.stack import LocalStack
 
-from browsing import check_everywhere, go, launched, needs_chromium, opened
+from browsing import check_everywhere, go, needs_chromium, opened
 
 pytestmark = [needs_chromium, pytest.mark.timeout(600)]
 
@@ -31,12 +31,6 @@ def key(locked: LocalStack) -> str:
     command = [sys.executable, "-m", "api.keys", "create", "--role", "admin", "--owner", "ada"]
     environment = {**os.environ, "DATABASE_URL": told["DATABASE_URL"]}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -7,28 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from client.worker_api import WorkerApi
 
-from browsing import check_everywhere, go, launched, needs_chromium, opened
+from browsing import check_everywhere, go, needs_chromium
 from crews import Crew
 
 pytestmark = [needs_chromium, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
-    with opened(browser, stack.url) as page:
-        yield page
 
 
 @pytest.fixture

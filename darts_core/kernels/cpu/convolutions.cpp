@@ -52,7 +52,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filte
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source", [&] {
     using T = scalar_t;
     const Images<T> in(s), to_u(u), to_v(v);
-    filters::in_form<T>(filters::there, of, channels, height, width, stride, [&](const auto& form) {
+    filters::in_form<T>(filters::most_there, of, channels, height, width, stride, [&](const auto& form) {
       const int group = form.group;
       for_each_share(images, [&](long share, long first, long last) {
         Zeros<T> inputs(channels / group * form.room());
@@ -89,7 +89,7 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner", [&] {
     using T = scalar_t;
     const Images<T> from(u), to_y(y), to_v(v);
-    filters::in_form<T>(filters::there, of, channels, height, width, 1, [&](const auto& form) {
+    filters::in_form<T>(filters::most_there, of, channels, height, width, 1, [&](const auto& form) {
       for_each_share(images, [&](long share, long first, long last) {
         Zeros<T> room(form.room());
         for (long n = first; n < last; n++)
@@ -187,7 +187,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of_v(v), of_y(y), of_u(u), to(towards_y);
-    filters::in_form<T>(filters::back, of, channels, height, width, 1, [&](const auto& form) {
+    filters::in_form<T>(filters::most_back, of, channels, height, width, 1, [&](const auto& form) {
       const int group = form.group;
       for_each_share(images, [&](long share, long first, long last) {
         Zeros<T> room(form.room()), back(form.back_room()), scratch(map);
@@ -239,7 +239,7 @@ std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tenso
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of_v(v), of_y(towards_y), of_u(u), in(s), to(towards_s);
-    filters::in_form<T>(filters::back, of, channels, height, width, stride, [&](const auto& form) {
+    filters::in_form<T>(filters::most_back, of, channels, height, width, stride, [&](const auto& form) {
       const int group = form.group;
       const long groups = channels / group;
       for_each_share(images, [&](long share, long begin, long end) {

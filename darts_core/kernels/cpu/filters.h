@@ -172,12 +172,12 @@ class ByBundle {
 
 // Pixels of the maps for which bundles are faster: larger ones fill vectors themselves, and need not be turned twice. On the
 // way back bundles spare the sums across vectors.
-enum Way { there = 64, back = 256 };
+constexpr long most_there = 64, most_back = 256;
 
-// call(the filters in the form that fits).
+// call(the filters in the form that fits). most: pixels of a bundle's maps.
 template <class T, class F>
-void in_form(Way way, const Kinds& kinds, long channels, int height, int width, int stride, F call) {
-  if (stride == 1 && channels % lanes<T> == 0 && long(height) * width <= way)
+void in_form(long most, const Kinds& kinds, long channels, int height, int width, int stride, F call) {
+  if (stride == 1 && channels % lanes<T> == 0 && long(height) * width <= most)
     call(ByBundle<T>(kinds, height, width));
   else
     call(ByPlane<T>(kinds, height, width, stride));

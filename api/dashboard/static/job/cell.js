@@ -134,10 +134,6 @@ export class Cell {
   /** Fetch what playing will want next. */
   ahead(epoch) {
     if (!this.playing || !this.epochs.some((each) => each.epoch === epoch)) return;
-    this.fetch(epoch);
-  }
-
-  fetch(epoch) {
     for (const cell of this.cells) this.fetched(this.url(cell, epoch)).catch(() => {});
   }
 
