@@ -183,7 +183,7 @@ def test_a_job_of_a_host_that_is_cut_off_ends_on_the_other_one(
         now = [dartboard.job(job.id) for job in jobs]
         return {job.worker: job for job in now if job.worker and job.status == "running"}
 
-    jobs = [dartboard.submit("search", {**SEARCH, "epochs": 3, "seed": seed}) for seed in (1, 2)]
+    jobs = [dartboard.submit("search", {**SEARCH, "epochs": 8, "seed": seed}) for seed in (1, 2)]
     far = eventually(lambda: found if len(found := workers()) == 2 else None)["other-host"]
     until(dartboard.follow(far), lambda e: e.kind == "step")
     other_host.engine.docker("network", "disconnect", BETWEEN, other_host.container("worker"))

@@ -15,7 +15,7 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 
 from browsing import launched, opened
-from searching import SEARCH
+from searching import QUICK_SIGNS, SEARCH
 
 
 @pytest.fixture(scope="session")
@@ -25,12 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(data: Path) -> Iterator[LocalStack]:
-    environment = {
-        "DARTBOARD_LEASE_SECONDS": "5",
-        # Tests act on the first signs of progress.
-        "DARTBOARD_STEP_EVENT_SECONDS": "0.2",
-        "DARTBOARD_HEARTBEAT_SECONDS": "1",
-    }
+    environment = {"DARTBOARD_LEASE_SECONDS": "5", **QUICK_SIGNS}
     with LocalStack(data, port=0, workers=1, environment=environment) as stack:
         yield stack
 

@@ -11,7 +11,7 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 
 from alone import alone
-from searching import SEARCH, until
+from searching import QUICK_SIGNS, SEARCH, until
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture(scope="module")
 def service(database: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     data = tmp_path_factory.mktemp("stack")
-    with LocalStack(data, port=0, workers=1, environment={"DATABASE_URL": database.url}) as stack:
+    with LocalStack(data, port=0, workers=1, environment={"DATABASE_URL": database.url, **QUICK_SIGNS}) as stack:
         yield stack
 
 

@@ -14,13 +14,14 @@ from client.sdk import Dartboard
 
 from searching import SEARCH, until
 
-EPOCHS = 4
+# Some seconds an epoch: what is killed in one must be dead before its end.
+LONGER = {"epochs": 4, "batch_size": 32}
 
 
 @pytest.fixture(scope="module")
 def undisturbed(stack: LocalStack) -> list[Any]:
     with Dartboard(stack.url) as dartboard:
-        job = dartboard.wait(dartboard.submit("search", {**SEARCH, "epochs": EPOCHS}))
+        job = dartboard.wait(dartboard.submit("search", {**SEARCH, **LONGER}))
         assert (job.status, job.attempt) == ("succeeded", 1)
         return [e.alphas for e in dartboard.epochs(job.id)]
 
@@ -37,7 +38,7 @@ def test_a_search_whose_working_process_is_killed_ends_with_the_same_alphas_bit_
     worker_child: Callable[[], psutil.Process],
     undisturbed: list[Any],
 ) -> None:
-    ended = _kill_in_epoch_2(dartboard, submit(epochs=EPOCHS), lambda: worker_child().kill())
+    ended = _kill_in_epoch_2(dartboard, submit(**LONGER), lambda: worker_child().kill())
     assert (ended.status, ended.attempt) == ("succeeded", 2)
     stored = dartboard.epochs(ended.id)
     assert [(e.epoch, e.attempt) for e in stored] == [(1, 1), (2, 2), (3, 2), (4, 2)]
@@ -50,7 +51,7 @@ def test_a_search_killed_in_a_long_epoch_goes_on_in_its_middle_with_the_same_alp
     worker_child: Callable[[], psutil.Process],
     undisturbed: list[Any],
 ) -> None:
-    job = submit(epochs=EPOCHS, checkpoint_seconds=0.1)
+    job = submit(**LONGER, checkpoint_seconds=0.1)
     until(dartboard.follow(job), lambda e: e.kind == "log" and "in the middle of epoch 2" in e.data["message"])
     worker_child().kill()
     ended = dartboard.wait(job)
@@ -63,7 +64,7 @@ def test_a_search_killed_in_a_long_epoch_goes_on_in_its_middle_with_the_same_alp
 def test_a_search_whose_whole_worker_is_killed_ends_with_the_same_alphas_bit_for_bit(
     stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut], undisturbed: list[Any]
 ) -> None:
-    ended = _kill_in_epoch_2(dartboard, submit(epochs=EPOCHS), stack.processes["worker-1"].kill)
+    ended = _kill_in_epoch_2(dartboard, submit(**LONGER), stack.processes["worker-1"].kill)
     assert (ended.status, ended.attempt) == ("succeeded", 2)
     assert [e.alphas for e in dartboard.epochs(ended.id)] == undisturbed
 
@@ -73,7 +74,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back_without_a_lost_attempt
 ) -> None:
     ended = _kill_in_epoch_2(
         dartboard,
-        submit(epochs=EPOCHS, max_attempts=1),
+        submit(**LONGER, max_attempts=1),
         lambda: stack.processes["worker-1"].signal(signal.SIGTERM),
     )
     assert ended.status == "succeeded", ended.error
@@ -101,7 +102,7 @@ def test_a_frozen_worker_loses_its_lease_and_changes_nothing_when_it_comes_back(
     worker_child: Callable[[], psutil.Process],
     undisturbed: list[Any],
 ) -> None:
-    job = submit(epochs=EPOCHS)
+    job = submit(**LONGER)
     until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["epoch"] == 2)
     frozen = worker_child()
     frozen.suspend()
@@ -120,7 +121,7 @@ def test_a_frozen_worker_loses_its_lease_and_changes_nothing_when_it_comes_back(
 def test_a_search_survives_the_api_and_the_broker_being_killed(
     stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut], undisturbed: list[Any]
 ) -> None:
-    job = submit(epochs=EPOCHS)
+    job = submit(**LONGER)
     events = dartboard.follow(job)
     until(events, lambda e: e.kind == "step")
     stack.processes["valkey"].kill()
@@ -137,7 +138,7 @@ def test_a_search_survives_the_api_and_the_broker_being_killed(
 def test_a_search_survives_the_database_being_killed(
     stack: LocalStack, dartboard: Dartboard, submit: Callable[..., JobOut], undisturbed: list[Any]
 ) -> None:
-    job = submit(epochs=EPOCHS)
+    job = submit(**LONGER)
     events = dartboard.follow(job)
     until(events, lambda e: e.kind == "step")
     stack.processes["postgres"].kill()

@@ -9,21 +9,14 @@ from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 
-from searching import SEARCH, until
+from searching import QUICK_SIGNS, SEARCH, until
 
 JOB = {**SEARCH, "nodes": 1, "primitives": ["none", "skip_connect", "max_pool_3x3"], "epochs": 3, "gpus": 2}
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    environment = {
-        "CUDA_VISIBLE_DEVICES": "",
-        "DARTBOARD_GPUS": "2",
-        # The second epoch must be heard of while it lasts, and it is short.
-        "DARTBOARD_STEP_EVENT_SECONDS": "0.1",
-        "DARTBOARD_HEARTBEAT_SECONDS": "0.2",
-        "DARTBOARD_HEARTBEAT_PAUSE_SECONDS": "0.2",
-    }
+    environment = {"CUDA_VISIBLE_DEVICES": "", "DARTBOARD_GPUS": "2", **QUICK_SIGNS}
     folder = tmp_path_factory.mktemp("pair")
     with LocalStack(folder, port=0, workers=1, environment=environment) as stack:
         yield stack
