@@ -15,46 +15,63 @@ if TYPE_CHECKING:
     from darts_core.genotypes import AnyGenotype, Genotype, RecurrentGenotype
     from darts_core.primitives import Family
 
-_LIKE_A_NAME = re.compile(r"[\w./~-]*")
+_LIKE_A_NAME = re.compile(r"[\w./:~-]*")
+# Text files, as opposed to names and texts of genotypes.
+_LIKE_A_FILE = re.compile(r"[^\n(){}]*(/|\.(py|txt|log|json|ya?ml)(:[\w.-]*)?$)[^\n(){}]*")
 _REGISTRABLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 # Far above any genotype: a file that is longer was named by mistake.
 _LARGEST_FILE = 1 << 20
+# From here on only the one genotype in a log is worth handing on.
+_LONG_TEXT = 100_000
+# What some programs of Windows write their text in starts so.
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @overload
-def read_genotype(source: str, family: Literal["cnn"] = "cnn") -> Genotype: ...
+def read_genotype(source: str, family: Literal["cnn"]) -> Genotype: ...
 @overload
 def read_genotype(source: str, family: Literal["rnn"]) -> RecurrentGenotype: ...
 @overload
-def read_genotype(source: str, family: Family) -> AnyGenotype: ...
-def read_genotype(source: str, family: Family = "cnn") -> AnyGenotype:
-    """A known name, a file in any of the formats, or a genotype's text. Raises typer.BadParameter."""
-    from darts_core.errors import GenotypeError
-    from darts_core.genotypes import known_genotypes, parse
+def read_genotype(source: str, family: Family | None = None) -> AnyGenotype: ...
+def read_genotype(source: str, family: Family | None = None) -> AnyGenotype:
+    """A known name, FILE or FILE:NAME in any of the formats, or a genotype's text. Raises typer.BadParameter.
 
-    known = known_genotypes(family)
-    if source in known:
-        return known[source]
+    family: unless given, that of the text, and of a name that stands for a cell of each cnn.
+    """
+    from darts_core.errors import GenotypeError
+    from darts_core.genotypes import parse, parse_any
+
     text = text_of_file(source)
-    if text is None and _LIKE_A_NAME.fullmatch(source):
-        raise typer.BadParameter(f"{source!r} is neither a file nor a known genotype; known: {', '.join(known)}")
+    if text is None and not _is_published(source, family) and _LIKE_A_NAME.fullmatch(source):
+        known = ", ".join(_published(family))
+        raise typer.BadParameter(f"{source!r} is neither a file nor a known genotype; known: {known}")
     try:
-        return parse(source if text is None else text, family)
+        value = source if text is None else text
+        return parse_any(value) if family is None else parse(value, family)
     except GenotypeError as error:
         raise typer.BadParameter(str(error) if text is None else f"{source}: {error}") from error
 
 
-def is_unknown_name(source: str, family: Family = "cnn") -> bool:
-    """Whether this can only be a name that a service may know: none published, no file, no text."""
+def _published(family: Family | None) -> list[str]:
     from darts_core.genotypes import known_genotypes
 
-    if source in known_genotypes(family) or not _REGISTRABLE.fullmatch(source):
+    families: tuple[Family, ...] = ("cnn", "rnn") if family is None else (family,)
+    return list(dict.fromkeys(name for f in families for name in known_genotypes(f)))
+
+
+def _is_published(source: str, family: Family | None) -> bool:
+    return source in _published(family)
+
+
+def is_unknown_name(source: str, family: Family | None = None) -> bool:
+    """Whether this can only be a name that a service may know: none published, no file, no text."""
+    if _is_published(source, family) or not _REGISTRABLE.fullmatch(source):
         return False
     return text_of_file(source) is None
 
 
 def find_genotype(
-    source: str, epoch: int | None, family: Family, url: str, key: str | None
+    source: str, epoch: int | None, family: Family | None, url: str, key: str | None
 ) -> AnyGenotype | AnyGenotypeOut:
     """From here where it can be, else from the service: of a search's id, or a registered name.
 
@@ -72,7 +89,7 @@ def find_genotype(
         if search_id is not None:
             return dartboard.genotype(search_id, epoch)
         try:
-            return dartboard.known_genotype(source)
+            return dartboard.known_genotype(source, family)
         except ServiceUnreachableError:
             return read_genotype(source, family)  # which says that it is not known here
 
@@ -93,22 +110,46 @@ def id_of(source: str) -> UUID | None:
 
 
 def genotype_text(source: str) -> str:
-    """What the file of that name holds, or the name or text itself, for a service to read."""
+    """What FILE or FILE:NAME holds, or the name or text itself, for a service to read.
+
+    Raises typer.BadParameter for a file that is missing or of no use.
+    """
     in_file = text_of_file(source)
+    if in_file is None and _LIKE_A_FILE.fullmatch(source):
+        raise typer.BadParameter(f"there is no file {source}")
     return source if in_file is None else in_file
 
 
 def text_of_file(source: str) -> str | None:
-    """What the file of that name holds, None when there is none. Raises typer.BadParameter for one of no use."""
-    file = Path(source)
+    """The text in FILE, or of FILE:NAME one genotype's; None when there is no such file.
+
+    Raises typer.BadParameter for a file of no use.
+    """
+    from darts_core.errors import GenotypeError
+    from darts_core.genotypes import cell_in, cell_named
+
     try:
-        if not file.is_file():
-            return None
-    except OSError:  # a genotype's text in full is too long for a file's name
-        return None
+        if _is_file(source):
+            text = _read(Path(source))
+            return text if len(text) < _LONG_TEXT else cell_in(text)
+        file, _, name = source.rpartition(":")
+        return cell_named(_read(Path(file)), name) if _is_file(file) else None
+    except GenotypeError as error:
+        raise typer.BadParameter(f"{source}: {error}") from error
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # a genotype's text in full is too long for a file's name
+        return False
+
+
+def _read(file: Path) -> str:
     try:
         if file.stat().st_size > _LARGEST_FILE:
             raise typer.BadParameter(f"{file} is too large for a genotype")
-        return file.read_text()
+        content = file.read_bytes()
+        return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(f"{file} holds no text of a genotype: {error}") from error

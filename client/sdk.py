@@ -32,6 +32,7 @@ from client.downloading import download
 from client.errors import ProblemError
 from client.following import Event, follow
 from client.uploading import Upload
+from darts_core.primitives import Family
 
 Id = UUID | str
 Page = TypeVar("Page", JobList, UploadList, KeyList)
@@ -136,12 +137,13 @@ class Dartboard:
         """The names of published and registered genotypes."""
         return GenotypeList.model_validate_json(self._get("/genotypes").content).items
 
-    def known_genotype(self, name: str) -> AnyGenotypeOut:
-        """A published or registered genotype."""
-        return _GENOTYPE.validate_json(self._get(f"/genotypes/{_plain(name)}").content)
+    def known_genotype(self, name: str, family: Family | None = None) -> AnyGenotypeOut:
+        """A published or registered genotype. family: of a name that stands for a cell of each; cnn unless given."""
+        params = {} if family is None else {"family": family}
+        return _GENOTYPE.validate_json(self._get(f"/genotypes/{_plain(name)}", params=params).content)
 
     def register_genotype(self, name: str, genotype: str | dict[str, Any]) -> AnyGenotypeOut:
-        """Give a genotype (Python text, JSON or mmrazor YAML) a name that evaluations take."""
+        """Give a genotype (of either family, in any format) a name that evaluations take."""
         body = {"name": name, "genotype": genotype}
         return _GENOTYPE.validate_json(self._connection.send("POST", "/genotypes", json=body).content)
 

@@ -69,6 +69,7 @@ async def _resolve(
     if dataset is None:
         raise invalid("dataset", "is needed with a genotype")
     assert genotype is not None
+    genotype = await genotypes.resolve(genotype, body.family)
     try:
         if isinstance(body, RnnEvaluationCreate):
             text = {name: value for name, value in of_search.items() if name in ("text_checksum", "text_version")}
@@ -76,7 +77,6 @@ async def _resolve(
             return body.config(dataset=dataset, genotype=genotype, info=text_info, text=text)
         checksum = of_search.get("dataset_checksum")
         info = await datasets.info(dataset)
-        genotype = await genotypes.resolve(genotype)
         return body.config(dataset=dataset, genotype=genotype, info=info, dataset_checksum=checksum)
     except ValidationError as error:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error

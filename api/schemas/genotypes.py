@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from darts_core.primitives import Family
 from darts_core.profile import CellProfile
 
 GenotypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$")]
@@ -17,11 +18,17 @@ class GenotypeCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: GenotypeName = Field(description="letters, digits, '_', '.' and '-'; starts with a letter")
-    genotype: str | dict[str, Any] = Field(description="Python text, JSON or mmrazor YAML")
+    genotype: str | dict[str, Any] = Field(description="Python text, JSON, mmrazor YAML or an export of NNI")
+    family: Family | None = Field(None, description="of a name that stands for a cell of each; cnn unless given")
 
 
 class _Answer(BaseModel):
     text: str = Field(description="`Genotype(...)`, as Python")
+
+    def __str__(self) -> str:
+        """The text that `import`, `register` and evaluations take."""
+        return self.text
+
     epoch: int | None = Field(None, description="of the search that it was derived in")
     primitives: list[str] | None = None
     parameters: int | None = Field(None, description="of the evaluation network; null where its size is not known")

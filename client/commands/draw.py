@@ -22,10 +22,14 @@ _SUFFIXES = (".svg", ".png", ".gif")
 def draw(
     source: Annotated[
         str,
-        typer.Argument(metavar="NAME|ID|FILE", help="A known genotype; a search or an evaluation; or in any format."),
+        typer.Argument(
+            metavar="NAME|ID|FILE[:NAME]", help="A known genotype; a search or an evaluation; or in any format."
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|png|gif")],
-    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="Of a known one, or of a file's.")] = "cnn",
+    family: Annotated[
+        Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
+    ] = None,
     epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
     dark: Annotated[
         bool, typer.Option("--dark", help="PNG and GIF on dark; SVG follows the page it stands in.")
@@ -71,7 +75,7 @@ def _drawn(frames: list[Frame], suffix: str, *, dark: bool) -> bytes:
 
 
 def _frames(
-    source: str, family: Family, epoch: int | None, url: str, key: str | None, *, every: bool
+    source: str, family: Family | None, epoch: int | None, url: str, key: str | None, *, every: bool
 ) -> Iterator[Frame]:
     from client.genotypes import cell_of, find_genotype, id_of
     from client.sdk import Dartboard

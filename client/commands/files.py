@@ -80,7 +80,7 @@ def import_(
             cell = read_genotype(genotype, "rnn")
             checkpoint = read_authors_recurrent(file, cell, dataset=dataset, data_root=data_root)
         else:
-            checkpoint = read_authors(file, read_genotype(genotype), dataset=dataset)
+            checkpoint = read_authors(file, read_genotype(genotype, "cnn"), dataset=dataset)
         checkpoints.save(checkpoint, to)
     except (CheckpointError, DataError) as error:
         raise typer.BadParameter(str(error)) from error

@@ -18,11 +18,13 @@ Format = Literal["python", "json", "mmrazor", "dot"]
 def genotype(
     source: Annotated[
         str,
-        typer.Argument(metavar="ID|NAME|FILE", help="Of a search; or a known one; or in any format."),
+        typer.Argument(metavar="ID|NAME|FILE[:NAME]", help="Of a search; or a known one; or in any format."),
     ],
     format_: Annotated[Format | None, typer.Option("--format", help="python unless given.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
-    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="Of a known one, or of a file's.")] = "cnn",
+    family: Annotated[
+        Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
+    ] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -44,8 +46,11 @@ def genotype(
 
 def register(
     name: Annotated[str, typer.Argument(help="Letters, digits, '_', '.' and '-'.")],
-    source: Annotated[str, typer.Argument(metavar="ID|NAME|FILE", help="What the name shall stand for.")],
+    source: Annotated[str, typer.Argument(metavar="ID|NAME|FILE[:NAME]", help="What the name shall stand for.")],
     epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
+    family: Annotated[
+        Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
+    ] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -56,7 +61,7 @@ def register(
     from client.sdk import Dartboard
     from darts_core.genotypes import to_json
 
-    cell = cell_of(find_genotype(source, epoch, "cnn", url, key))
+    cell = cell_of(find_genotype(source, epoch, family, url, key))
     with Dartboard(url, key) as dartboard:
         registered = dartboard.register_genotype(name, to_json(cell))
     print_json(registered) if json else typer.echo(f"{name} {registered.text}")

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 def profile(
-    source: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A known name, or a file in any format.")],
-    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="What kind of network.")] = "cnn",
+    source: Annotated[str, typer.Argument(metavar="NAME|FILE[:NAME]", help="A known name, or a file in any format.")],
+    family: Annotated[
+        Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
+    ] = None,
     preset: Annotated[
         Literal["cifar10", "imagenet", "ptb", "wt2"] | None,
         typer.Option(help="The evaluation network's sizes; cifar10, of recurrent cells ptb, unless given."),
@@ -36,17 +38,19 @@ def profile(
     from client.output import print_json
     from darts_core import profile as profiling
     from darts_core.errors import ConfigError
+    from darts_core.genotypes import RecurrentGenotype
 
     of_images = {"channels": channels, "layers": layers, "classes": classes, "image": image, "stem": stem}
     of_text = {"hidden_size": hidden_size, "words": words}
-    _refuse_of_other_family(of_text if family == "cnn" else of_images, family)
+    genotype = read_genotype(source, family)
     try:
-        if family == "rnn":
+        if isinstance(genotype, RecurrentGenotype):
+            _refuse_of_other_family(of_images, "rnn")
             language_shape = profiling.language_shape_of(preset or "ptb", hidden_size=hidden_size, words=words)
-            language = profiling.profile_language_model(read_genotype(source, "rnn"), language_shape)
+            language = profiling.profile_language_model(genotype, language_shape)
             print_json(language.totals()) if json else _show_language_model(language, language_shape)
             return
-        genotype = read_genotype(source)
+        _refuse_of_other_family(of_text, "cnn")
         shape = profiling.shape_of(
             preset or "cifar10", channels=channels, layers=layers, classes=classes, image=image, stem=stem
         )

@@ -1,13 +1,23 @@
 """Genotypes: the models, the published ones, their formats, and the rules that derive one from alphas."""
 
+from darts_core.genotypes.calls import cell_in, cell_named
 from darts_core.genotypes.collapse import signs
 from darts_core.genotypes.derive import derive, derive_recurrent, softmax
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.drawn import random_genotype
-from darts_core.genotypes.formats import FORMATS, AnyGenotype, family_of, known_genotypes, parse, to_json, to_mmrazor
+from darts_core.genotypes.formats import (
+    FORMATS,
+    AnyGenotype,
+    family_of,
+    known_genotypes,
+    parse,
+    parse_any,
+    to_json,
+    to_mmrazor,
+    to_python,
+)
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import Edge, Genotype
-from darts_core.genotypes.python_text import to_python
 from darts_core.genotypes.recurrent import RecurrentGenotype
 
 __all__ = [
@@ -18,11 +28,14 @@ __all__ = [
     "Edge",
     "Genotype",
     "RecurrentGenotype",
+    "cell_in",
+    "cell_named",
     "derive",
     "derive_recurrent",
     "family_of",
     "known_genotypes",
     "parse",
+    "parse_any",
     "random_genotype",
     "signs",
     "softmax",

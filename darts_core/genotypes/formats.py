@@ -1,21 +1,23 @@
 """Every format that a genotype is read from or written in. Imports no torch.
 
-JSON is here; Python text, mmrazor's YAML and DOT have a module each.
+JSON is here; calls in Python text, NNI's exports, mmrazor's YAML and DOT have a module each.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, overload
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import mmrazor
+from darts_core.genotypes import mmrazor, nni
+from darts_core.genotypes.calls import only_call, plain
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import FIELDS, Genotype
-from darts_core.genotypes.python_text import fields_of_python, to_python
+from darts_core.genotypes.python_text import fields_of_python, positional
 from darts_core.genotypes.recurrent import RECURRENT_FIELDS, RecurrentGenotype
 from darts_core.primitives import Family
 
@@ -25,6 +27,7 @@ __all__ = [
     "family_of",
     "known_genotypes",
     "parse",
+    "parse_any",
     "to_dot",
     "to_json",
     "to_mmrazor",
@@ -35,8 +38,17 @@ AnyGenotype = Genotype | RecurrentGenotype
 
 # A genotype of six nodes is under 1 kB of text, 3 kB of YAML; what is far longer is not one, and not worth parsing.
 _LONGEST = 20_000
+# A module with genotypes in it, or part of a log: read within some 50 ms, whatever it holds.
+_LONGEST_TEXT = 120_000
+# The start of a JSON object or a Python dictionary.
+_MAPPING: Final = re.compile(r"(?:\w+\s*=\s*)?\{")
 _OTHER: Final[dict[Family, Family]] = {"cnn": "rnn", "rnn": "cnn"}
 _FIELDS_OF: Final[dict[Family, tuple[str, ...]]] = {"cnn": FIELDS, "rnn": RECURRENT_FIELDS}
+
+
+def to_python(genotype: AnyGenotype) -> str:
+    """One line of Python, as the DARTS authors' code reads it."""
+    return str(genotype)
 
 
 def to_mmrazor(genotype: AnyGenotype) -> str:
@@ -93,29 +105,28 @@ def parse(value: str | dict[str, Any], family: Literal["rnn"]) -> RecurrentGenot
 @overload
 def parse(value: str | dict[str, Any], family: Family) -> AnyGenotype: ...
 def parse(value: str | dict[str, Any], family: Family = "cnn") -> AnyGenotype:
-    """Read a known name, JSON (text or already decoded), Python text or, of the family cnn, mmrazor's YAML.
+    """Read a known name, JSON (text or already decoded), Python text, NNI's export or mmrazor's YAML.
 
-    The family decides which cell a name stands for; a genotype of the other one is refused. Raises GenotypeError.
+    A `Genotype(...)` call is found in the text around it, a log or a module. The last two are of the family cnn. The
+    family decides which cell a name stands for; a genotype of the other one is refused. Raises GenotypeError.
     """
     if isinstance(value, dict):
         return _from_mapping(value, family)
-    text = value.strip()
+    if len(value) > _LONGEST_TEXT:
+        raise GenotypeError(f"a text with a genotype has at most {_LONGEST_TEXT:,} characters, this has {len(value):,}")
+    text = plain(value)
     known, fields = known_genotypes(family), _FIELDS_OF[family]
     if text in known:
         return known[text]
-    if len(text) > _LONGEST:
-        raise GenotypeError(f"a genotype has at most {_LONGEST:,} characters, this has {len(text):,}")
-    if text.startswith("{"):
-        try:
-            return _from_mapping(json.loads(text), family)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise GenotypeError(f"this is not JSON: {error}") from error
+    if (mapping := _mapping_in(text)) is not None:
+        return _from_mapping(mapping, family)
     if mmrazor.is_mmrazor(text):
-        _refuse_mmrazor(family)
-        return mmrazor.from_mmrazor(text)
+        _refuse_other_tools(family, "mmrazor's subnets")
+        return mmrazor.from_mmrazor(_short_enough(text))
     if "Genotype" in text:
-        _refuse_other_family(set(_named_fields(text)), family)
-        return _from_mapping(fields_of_python(text, fields), family)
+        call = _short_enough(only_call(text, family))
+        _refuse_other_family(set(_named_fields(call)), family)
+        return _from_mapping(fields_of_python(call, fields), family)
     subnet = " nor a subnet in mmrazor's YAML" if family == "cnn" else ""
     raise GenotypeError(
         f"{text[:60]!r} is neither a known name ({', '.join(known)}) nor JSON nor a text `Genotype({fields[0]}=...)`"
@@ -123,12 +134,62 @@ def parse(value: str | dict[str, Any], family: Family = "cnn") -> AnyGenotype:
     )
 
 
-def _from_mapping(value: Any, family: Family) -> AnyGenotype:
+def parse_any(value: str | dict[str, Any]) -> AnyGenotype:
+    """Read a genotype of either family. A name that stands for a cell of each is that of the family cnn.
+
+    Raises GenotypeError.
+    """
+    return parse(value, _family_in(value))
+
+
+def _family_in(value: str | dict[str, Any]) -> Family:
+    if isinstance(value, dict):
+        return "cnn" if set(FIELDS) & set(value) or not set(RECURRENT_FIELDS) & set(value) else "rnn"
+    if len(value) > _LONGEST_TEXT:
+        return "cnn"
+    text = plain(value)
+    if text in KNOWN_RECURRENT and text not in KNOWN:
+        return "rnn"
+    if (mapping := _mapping_in(text)) is not None:
+        return _family_in(mapping)
+    if "Genotype" not in text:
+        return "cnn"
+    call = _short_enough(only_call(text, "cnn"))
+    named = set(_named_fields(call))
+    if named:
+        return "cnn" if named & set(FIELDS) else "rnn"
+    return "rnn" if positional(call) == len(RECURRENT_FIELDS) else "cnn"
+
+
+def _short_enough(text: str) -> str:
+    if len(text) > _LONGEST:
+        raise GenotypeError(f"a genotype has at most {_LONGEST:,} characters, this has {len(text):,}")
+    return text
+
+
+def _mapping_in(text: str) -> dict[str, Any] | None:
+    """The object that a text is, in JSON or as a Python dictionary, `NAME = ` before it or not; None for any other."""
+    start = _MAPPING.match(text)
+    if start is None:
+        return None
+    text = _short_enough(text[start.end() - 1 :])
+    try:
+        found = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        try:
+            found = ast.literal_eval(text)
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+            raise GenotypeError(f"this is not JSON: {error}") from error
+    return found if isinstance(found, dict) else None
+
+
+def _from_mapping(value: Mapping[Any, Any], family: Family) -> AnyGenotype:
     fields = _FIELDS_OF[family]
-    if not isinstance(value, dict):
-        raise GenotypeError(f"expected an object with {', '.join(fields)}, got {type(value).__name__}")
+    if nni.is_nni(value):
+        _refuse_other_tools(family, "NNI's exports")
+        return nni.from_nni(value)
     if mmrazor.is_mmrazor_mapping(value):
-        _refuse_mmrazor(family)
+        _refuse_other_tools(family, "mmrazor's subnets")
         return mmrazor.from_mmrazor_mapping(value)
     _refuse_other_family(set(value), family)
     if missing := [f for f in fields if f not in value]:
@@ -150,8 +211,6 @@ def _refuse_other_family(fields: set[Any], family: Family) -> None:
         )
 
 
-def _refuse_mmrazor(family: Family) -> None:
+def _refuse_other_tools(family: Family, what: str) -> None:
     if family != "cnn":
-        raise GenotypeError(
-            "mmrazor's subnets are of convolutional cells; give a recurrent one as a name, Python or JSON"
-        )
+        raise GenotypeError(f"{what} are of convolutional cells; give a recurrent one as a name, Python or JSON")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from darts_core.errors import GenotypeError
+from darts_core.genotypes.operation_names import canonical
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
 # Published cells have at most 5; twice as many and more is somebody's mistake, or worse.
@@ -43,6 +44,11 @@ class Genotype:
         _check_cell("normal", self.normal, self.normal_concat)
         _check_cell("reduce", self.reduce, self.reduce_concat)
 
+    def __str__(self) -> str:
+        """One line of Python, as the DARTS authors' code reads it; `parse` gives the genotype back."""
+        normal = f"normal={pairs(self.normal)}, normal_concat={list(self.normal_concat)}"
+        return f"Genotype({normal}, reduce={pairs(self.reduce)}, reduce_concat={list(self.reduce_concat)})"
+
     @classmethod
     def of(
         cls,
@@ -58,6 +64,11 @@ class Genotype:
             edges_from("reduce", reduce),
             nodes_from("reduce_concat", reduce_concat),
         )
+
+
+def pairs(edges: Iterable[Edge]) -> str:
+    """A list of pairs as Python writes it."""
+    return f"[{', '.join(f'({op!r}, {source})' for op, source in edges)}]"
 
 
 def _shown(value: Any) -> str:
@@ -78,8 +89,14 @@ def edges_from(cell: str, entries: Any) -> tuple[Edge, ...]:
     edges = []
     for i, entry in enumerate(entries):
         match entry:
-            case [str(op), int(source)] if not isinstance(source, bool):
-                edges.append(Edge(op, source))
+            case [str(op), int(source)] | [str(op), int(source), float()] if not isinstance(source, bool):
+                # The third is the edge's weight, which some ports keep.
+                edges.append(Edge(canonical(op), source))
+            case [str(), int(), int()]:
+                raise GenotypeError(
+                    f"{cell}[{i}]: {_shown(entry)} is an edge of FairDARTS' sparse cells, (operation, node, source): "
+                    "only cells with two edges a node, (operation, source), are built here"
+                )
             case _:
                 raise GenotypeError(f"{cell}[{i}]: expected [operation, node], got {_shown(entry)}")
     return tuple(edges)
@@ -100,7 +117,8 @@ def _check_cell(cell: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> 
     for i, (op, source) in enumerate(edges):
         if op not in CNN_GENOTYPE_OPERATIONS:
             allowed = ", ".join(sorted(CNN_GENOTYPE_OPERATIONS))
-            raise GenotypeError(f"{cell}[{i}]: unknown operation {_shown(op)}; allowed: {allowed}")
+            source_of = " of RobustDARTS' space S4" if op == "noise" else ""
+            raise GenotypeError(f"{cell}[{i}]: unknown operation {_shown(op)}{source_of}; allowed: {allowed}")
         node = 2 + i // 2
         if not 0 <= source < node:
             raise GenotypeError(

@@ -1,60 +1,77 @@
-"""Genotypes in and out of the Python text that DARTS code bases print. Imports no torch; evaluates nothing."""
+"""The fields of a `Genotype(...)` call in Python text. Imports no torch; evaluates nothing."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.model import FIELDS, Genotype
-from darts_core.genotypes.recurrent import RecurrentGenotype
+from darts_core.genotypes.model import FIELDS
+
+_LONGEST_RANGE: Final = 64
+# Calls that only wrap the list or number they are given, whichever module they are from.
+_WRAPPERS: Final = frozenset({"list", "tuple", "array", "asarray", "tensor", "int", "float", "str", "str_"})
+_NUMBER: Final = re.compile(r"u?int\d+|float\d+")
 
 
-def to_python(genotype: Genotype | RecurrentGenotype) -> str:
-    """One line of Python, as the DARTS authors' code reads it."""
-    if isinstance(genotype, RecurrentGenotype):
-        return f"Genotype(recurrent={_pairs(genotype.recurrent)}, concat={list(genotype.concat)})"
-    normal = f"normal={_pairs(genotype.normal)}, normal_concat={list(genotype.normal_concat)}"
-    return f"Genotype({normal}, reduce={_pairs(genotype.reduce)}, reduce_concat={list(genotype.reduce_concat)})"
+def fields_of_python(call: str, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
+    """The fields of one call, not yet checked: those named, in this order. Raises GenotypeError.
 
-
-def _pairs(edges: tuple[tuple[str, int], ...]) -> str:
-    return f"[{', '.join(f'({op!r}, {source})' for op, source in edges)}]"
-
-
-def fields_of_python(text: str, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
-    """The fields of a text `Genotype(...)`, not yet checked: those named, in this order. Raises GenotypeError.
-
-    Read by its syntax tree: literals, `list(...)` and `range(a, b)` only.
+    Read by its syntax tree: literals, `range`, and calls that wrap them, such as `tuple(...)` and `np.int64(...)`.
+    Other fields are left out where their value is None.
     """
-    # A line out of a log or a module often starts with `NAME = ` or a time stamp.
-    text = text[text.index("Genotype") :]
     try:
-        call = ast.parse(text, mode="eval").body
+        tree = ast.parse(call, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise GenotypeError(f"this is not Python text of a genotype: {error}") from error
-    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or len(call.args) > len(fields):
+    if not isinstance(tree, ast.Call) or len(tree.args) > len(fields):
         raise GenotypeError(f"expected one call, Genotype({'=..., '.join(fields)}=...)")
-    named: dict[str, Any] = {f: _literal(f, a) for f, a in zip(fields, call.args, strict=False)}
-    for keyword in call.keywords:
-        if keyword.arg is None or keyword.arg not in fields:
+    named: dict[str, Any] = {f: _value(f, a) for f, a in zip(fields, tree.args, strict=False)}
+    for keyword in tree.keywords:
+        if keyword.arg is not None and keyword.arg in fields:
+            named[keyword.arg] = _value(keyword.arg, keyword.value)
+        elif not isinstance(keyword.value, ast.Constant) or keyword.value.value is not None:
             raise GenotypeError(f"unknown field {keyword.arg!r}; allowed: {', '.join(fields)}")
-        named[keyword.arg] = _literal(keyword.arg, keyword.value)
     return named
 
 
-def _literal(field: str, node: ast.expr) -> Any:
-    match node:
-        case ast.Call(func=ast.Name(id="range"), args=[ast.Constant(int(a)), ast.Constant(int(b))], keywords=[]):
-            if not 0 <= b - a <= 64:
-                raise GenotypeError(f"{field}: range({a}, {b}) is not a list of nodes")
-            return list(range(a, b))
-        case ast.Call(func=ast.Name(id="list"), args=[inner], keywords=[]):
-            return _literal(field, inner)
+def positional(call: str) -> int:
+    """How many positional arguments a call has; 0 for what is no call."""
     try:
-        return ast.literal_eval(node)
+        tree = ast.parse(call, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return 0
+    return len(tree.args) if isinstance(tree, ast.Call) else 0
+
+
+def _value(field: str, node: ast.expr) -> Any:
+    try:
+        return _evaluated(field, node)
     except (ValueError, TypeError, RecursionError) as error:
         raise GenotypeError(
             f"{field}: only lists, pairs, names and numbers are read, got {ast.unparse(node)}"
         ) from error
+
+
+def _evaluated(field: str, node: ast.expr) -> Any:
+    match node:
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return [_evaluated(field, item) for item in items]
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[inner, *_]) if _wraps(name):
+            return _evaluated(field, inner)
+        case ast.Call(func=ast.Name(id="range") | ast.Attribute(attr="arange"), args=bounds, keywords=[]):
+            return _range(field, [_evaluated(field, bound) for bound in bounds])
+    return ast.literal_eval(node)
+
+
+def _wraps(name: str) -> bool:
+    return name in _WRAPPERS or _NUMBER.fullmatch(name) is not None
+
+
+def _range(field: str, bounds: list[Any]) -> list[int]:
+    nodes = range(*bounds)
+    if len(nodes) > _LONGEST_RANGE:
+        raise GenotypeError(f"{field}: range({', '.join(map(str, bounds))}) is not a list of nodes")
+    return list(nodes)

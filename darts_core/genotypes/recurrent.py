@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.model import MOST_NODES, Edge, edges_from, nodes_from
+from darts_core.genotypes.model import MOST_NODES, Edge, edges_from, nodes_from, pairs
 from darts_core.primitives import RNN_PRIMITIVES
 
 # The names of its parts in every format that spells them out, in the order of `RecurrentGenotype`.
@@ -49,6 +49,10 @@ class RecurrentGenotype:
             or not all(1 <= node <= last for node in self.concat)
         ):
             raise GenotypeError(f"concat: expected different nodes from 1 to {last}, got {list(self.concat)}")
+
+    def __str__(self) -> str:
+        """One line of Python, as the DARTS authors' code reads it; `parse` gives the genotype back."""
+        return f"Genotype(recurrent={pairs(self.recurrent)}, concat={list(self.concat)})"
 
     @classmethod
     def of(cls, recurrent: Iterable[Sequence[Any]], concat: Iterable[int]) -> RecurrentGenotype:

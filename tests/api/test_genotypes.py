@@ -4,7 +4,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from darts_core.genotypes import KNOWN, parse, to_python
+from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, parse, to_python
 
 
 def test_every_published_genotype_is_served_and_parses_back(http: httpx.Client) -> None:
@@ -112,6 +112,43 @@ def test_what_cannot_be_registered_is_refused_by_field(http: httpx.Client, body:
     refused = http.post("/genotypes", json=body)
     assert refused.status_code == 422
     assert any(field in map(str, error["loc"]) for error in refused.json()["errors"])
+
+
+RECURRENT = "rnn/genotypes.py\nMINE = Genotype(recurrent=[('tanh', 0), ('relu', 1)], concat=range(1, 3))"
+
+
+def test_a_recurrent_cell_is_registered_and_trained_under_its_name(bench: Any, http: httpx.Client) -> None:
+    name = _name()
+    made = http.post("/genotypes", json={"name": name, "genotype": RECURRENT})
+    assert made.status_code == 201, made.text
+    cell = parse(RECURRENT, "rnn")
+    assert (made.json()["family"], made.json()["text"]) == ("rnn", str(cell))
+    for query in ("", "?family=rnn"):
+        assert parse(http.get(f"/genotypes/{name}{query}").json()["text"], "rnn") == cell
+    assert http.get(f"/genotypes/{name}?family=cnn").status_code == 404
+    assert name in http.get("/genotypes?family=rnn").json()["items"]
+    assert name not in http.get("/genotypes?family=cnn").json()["items"]
+    assert http.post("/genotypes", json={"name": name, "genotype": RECURRENT}).status_code == 200
+    body = {"family": "rnn", "dataset": "python-docs", "genotype": name, "pool": bench.pool}
+    spec = http.post("/evaluations", json=body).json()["spec"]
+    assert parse(spec["genotype"], "rnn") == cell
+    refused = http.post("/evaluations", json={"dataset": "digits", "genotype": name})
+    assert refused.status_code == 422
+    assert "family 'rnn'" in refused.json()["detail"]
+
+
+def test_a_name_of_both_families_is_registered_as_the_one_that_is_asked_for(http: httpx.Client) -> None:
+    for family, cell in (("cnn", KNOWN["DARTS_V2"]), ("rnn", KNOWN_RECURRENT["DARTS_V2"])):
+        made = http.post("/genotypes", json={"name": _name(), "genotype": "DARTS_V2", "family": family})
+        assert made.json()["text"] == str(cell)
+    assert http.get("/genotypes/ENAS").json()["family"] == "rnn"
+
+
+def test_several_cells_in_one_text_are_refused_with_their_names(http: httpx.Client) -> None:
+    text = f"ONE = {MINE}\nTWO = {to_python(KNOWN['DARTS_V2'])}"
+    refused = http.post("/genotypes", json={"name": _name(), "genotype": text})
+    assert refused.status_code == 422
+    assert "ONE (line 1), TWO (line 2)" in refused.json()["detail"]
 
 
 def test_an_unknown_name_in_an_evaluation_is_422(http: httpx.Client) -> None:

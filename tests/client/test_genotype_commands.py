@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from api.schemas.genotypes import GenotypeOut
 from client import sdk
 from client.cli import app
-from darts_core.genotypes import FORMATS, KNOWN, parse, to_dot, to_json
+from darts_core.genotypes import FORMATS, KNOWN, KNOWN_RECURRENT, parse, to_dot, to_json
 
 FIGURES = {
     ("DARTS_V2", "cifar10"): {
@@ -75,6 +75,52 @@ def test_a_file_in_any_format_is_profiled_and_printed_in_any_other(tmp_path: Pat
 def test_a_genotype_in_full_is_read_too() -> None:
     text = FORMATS["python"](KNOWN["DARTS_V1"])
     assert json.loads(_dartboard("genotype", text, "--json").stdout) == to_json(KNOWN["DARTS_V1"])
+
+
+MODULE = f"ONE = {KNOWN['DARTS_V1']}  # best\nTWO = {KNOWN['DARTS_V2']}\nRNN = {KNOWN_RECURRENT['ENAS']}\n"
+
+
+def test_one_cell_of_a_module_is_chosen_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "genotypes.py").write_text(MODULE)
+    refused = _dartboard("profile", f"{tmp_path}/genotypes.py", "--json")
+    assert refused.exit_code == 2
+    assert "ONE (line 1), TWO (line 2)" in _said(refused)
+    for name, parameters in (("ONE", 3_169_414), ("TWO", 3_349_342), ("2", 3_349_342)):
+        answer = _dartboard("profile", f"{tmp_path}/genotypes.py:{name}", "--json")
+        assert json.loads(answer.stdout)["parameters"] == parameters
+    unknown = _dartboard("genotype", f"{tmp_path}/genotypes.py:THREE")
+    assert unknown.exit_code == 2
+    assert "'THREE'" in _said(unknown)
+
+
+@pytest.mark.parametrize("source", ["ENAS", "{}/cell.txt", "{}/genotypes.py:RNN"])
+def test_a_recurrent_cell_is_known_as_one_without_its_family(tmp_path: Path, source: str) -> None:
+    (tmp_path / "cell.txt").write_text(str(KNOWN_RECURRENT["ENAS"]))
+    (tmp_path / "genotypes.py").write_text(MODULE)
+    source = source.format(tmp_path)
+    assert _dartboard("genotype", source).stdout == f"{KNOWN_RECURRENT['ENAS']}\n"
+    assert json.loads(_dartboard("profile", source, "--json").stdout)["parameters"] > 10**7
+    assert _dartboard("draw", source, "-o", str(tmp_path / "cell.svg")).exit_code == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("form", ["python", "json", "mmrazor"])
+def test_a_file_is_read_in_every_encoding_that_editors_save(tmp_path: Path, form: str, encoding: str) -> None:
+    (tmp_path / "cell").write_text(FORMATS[form](KNOWN["MMRAZOR_97_32"]), encoding=encoding)
+    assert parse(_dartboard("genotype", str(tmp_path / "cell")).stdout) == KNOWN["MMRAZOR_97_32"]
+
+
+def test_a_long_log_with_one_cell_is_read(tmp_path: Path) -> None:
+    lines = ["step 50 loss 0.1 what's this\n"] * 20_000
+    (tmp_path / "log.txt").write_text("".join([*lines, f"genotype = {KNOWN['DARTS_V1']}\n", *lines[:200]]))
+    assert parse(_dartboard("genotype", str(tmp_path / "log.txt")).stdout) == KNOWN["DARTS_V1"]
+
+
+@pytest.mark.parametrize("source", ["nofile.py", "no/such/cell", "genotypes.py:MINE"])
+def test_an_evaluation_of_a_missing_file_names_it(source: str) -> None:
+    answer = _dartboard("evaluate", source, "--dataset", "digits")
+    assert answer.exit_code == 2
+    assert f"there is no file {source}" in _said(answer)
 
 
 @pytest.mark.parametrize("command", ["genotype", "profile"])
@@ -187,7 +233,6 @@ def test_a_files_cell_is_drawn_under_the_files_name(tmp_path: Path) -> None:
         (("DARTS_V2", "-o", "cell.svg", "--epoch", "2"), "goes with a search's id only"),
         ((str(UUID(int=7)), "-o", "cell.gif", "--epoch", "2"), "a GIF shows all epochs"),
         (("DARTS_V9", "-o", "cell.svg"), "known: DARTS_V1"),
-        (("ENAS", "-o", "cell.svg"), "known: DARTS_V1"),
     ],
 )
 def test_what_cannot_be_drawn_ends_with_2_and_the_reason(arguments: tuple[str, ...], says: str) -> None:
