@@ -89,9 +89,12 @@ def answer_to(error: Exception, path: str) -> JSONResponse | None:
     """The answer to what can go wrong before a route is reached; None for what nobody expected."""
     if isinstance(error, ProblemError):
         return _answer(error.status, error.detail, error.errors, error.headers)
-    if isinstance(error, _UNREACHABLE) or (isinstance(error, DBAPIError) and _is_shutting_down(error)):
-        return _database_away(error, path)
-    return None
+    return _database_away(error, path) if is_unreachable(error) else None
+
+
+def is_unreachable(error: Exception) -> bool:
+    """Whether the error says that the database cannot be reached."""
+    return isinstance(error, _UNREACHABLE) or (isinstance(error, DBAPIError) and _is_shutting_down(error))
 
 
 def install(app: FastAPI) -> None:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Final, Protocol, Self
 
 from api.datasets.limits import Limits, UnusableError
 from darts_core.errors import DataError
+from darts_core.printable import printable
 
 
 class _Readable(Protocol):
@@ -54,6 +55,11 @@ class Entry:
     parts: tuple[str, ...]
     problem: str | None
     read: Callable[[], bytes]
+
+    @property
+    def name(self) -> str:
+        """Its path as messages show it."""
+        return printable("/".join(self.parts))
 
 
 def is_archive(head: bytes) -> bool:

@@ -6,29 +6,34 @@ import asyncio
 import time
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import structlog
 from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.artifacts import Artifacts
+from api.artifacts import Artifacts, StoreFullError
 from api.database import Database, lock_content
 from api.datasets.child import run_check
 from api.datasets.limits import Limits
 from api.datasets.storing import UPLOADS, folder_below, packed_key
 from api.models import Dataset
-from api.problems import ProblemError
+from api.problems import ProblemError, is_unreachable
 from api.schemas.datasets import DatasetState
+from darts_core.printable import printable
 
 _PAUSE_SECONDS: Final = 5.0
 # An upload without a row for so long has no request any more that could still make one.
 _ABANDONED_SECONDS: Final = 24 * 3600.0
+_STORE_PAUSE_SECONDS: Final = 30.0
 _log = structlog.get_logger(__name__)
 
 
 class DatasetChecker:
     """The row is the truth: one that is `checking` is checked, again if need be, until it is ready or failed.
 
-    Its lock is held meanwhile, so several API processes never check one set twice, and a crash gives it back.
+    Its lock is held meanwhile, so several API processes never check one set twice, and a crash gives it back. A row
+    whose check cannot be completed fails; one that waits for the artifact store is put back behind the others.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class DatasetChecker:
         self._database, self._artifacts, self._data_root = database, artifacts, data_root
         self._limits, self._within = limits, within_seconds
         self._nudged = asyncio.Event()
+        self._postponed: dict[UUID, float] = {}
 
     def nudge(self) -> None:
         """There is something to check."""
@@ -44,12 +50,15 @@ class DatasetChecker:
 
     async def run(self) -> None:
         """Check until cancelled."""
-        await self._artifacts.remove_older(UPLOADS, time.time() - _ABANDONED_SECONDS)
+        cleared = False
         while True:
             try:
-                while await self._check_one():
+                if not cleared:
+                    await self._artifacts.remove_older(UPLOADS, time.time() - _ABANDONED_SECONDS)
+                    cleared = True
+                while await self._check_next():
                     pass
-            except Exception as error:  # the database is away: the next pass tries again
+            except Exception as error:  # the database or the store is away: the next pass tries again
                 _log.warning("dataset_not_checked", error=f"{type(error).__name__}: {error}"[:300])
             try:
                 await asyncio.wait_for(self._nudged.wait(), _PAUSE_SECONDS)
@@ -58,27 +67,64 @@ class DatasetChecker:
             finally:
                 self._nudged.clear()
 
-    async def _check_one(self) -> bool:
-        waiting = select(Dataset).where(Dataset.state == DatasetState.CHECKING).order_by(Dataset.id).limit(1)
+    async def _check_next(self) -> bool:
+        """Check the oldest set that is not postponed; whether there was one."""
+        now = time.monotonic()
+        self._postponed = {dataset_id: until for dataset_id, until in self._postponed.items() if until > now}
+        waiting = select(Dataset).where(
+            Dataset.state == DatasetState.CHECKING, Dataset.id.not_in(list(self._postponed))
+        )
+        taken: tuple[UUID, str | None] | None = None
+        try:
+            async with self._database.transaction() as session:
+                oldest = waiting.order_by(Dataset.id).limit(1).with_for_update(skip_locked=True)
+                dataset = await session.scalar(oldest)
+                if dataset is None:
+                    return False
+                taken = dataset.id, dataset.request.get("upload")
+                await self._settle(session, dataset)
+        except Exception as error:
+            if taken is None or is_unreachable(error):
+                raise
+            if not await self._set_aside(taken[0], error):
+                return True
+        await self._forget(taken[1])
+        return True
+
+    async def _settle(self, session: AsyncSession, dataset: Dataset) -> None:
+        """Check a locked set and write down the outcome."""
+        with self._artifacts.workspace() as work:
+            found = await self._check(dataset.request, work)
+            if "checksum" in found:
+                await lock_content(session, found["checksum"])
+                await self._artifacts.adopt(work / "packed", packed_key(found["checksum"]))
+        dataset.report = found.get("report")
+        dataset.error = found.get("error")
+        dataset.kind = found.get("kind", dataset.kind)
+        dataset.state = DatasetState.FAILED if dataset.error else DatasetState.READY
+        dataset.checksum, dataset.size, dataset.info = (found.get(k) for k in ("checksum", "size", "info"))
+        dataset.checked_at = func.clock_timestamp()  # now() is when the check began
+        await session.flush()
+
+    async def _set_aside(self, dataset_id: UUID, error: Exception) -> bool:
+        """Keep a set whose check broke off from holding up the others: try it again later, or fail it (True)."""
+        if isinstance(error, ProblemError) and error.status == 503:
+            self._postponed[dataset_id] = time.monotonic() + _STORE_PAUSE_SECONDS
+            _log.warning("dataset_postponed", dataset=str(dataset_id), error=str(error)[:300])
+            return False
+        _log.error("dataset_check_failed", dataset=str(dataset_id), exc_info=error)
         async with self._database.transaction() as session:
-            dataset = await session.scalar(waiting.with_for_update(skip_locked=True))
+            this = select(Dataset).where(Dataset.id == dataset_id, Dataset.state == DatasetState.CHECKING)
+            dataset = await session.scalar(this.with_for_update())
             if dataset is None:
                 return False
-            with self._artifacts.workspace() as work:
-                found = await self._check(dataset.request, work)
-                if "checksum" in found:
-                    await lock_content(session, found["checksum"])
-                    await self._artifacts.adopt(work / "packed", packed_key(found["checksum"]))
-            dataset.report = found.get("report")
-            dataset.error = found.get("error")
-            dataset.kind = found.get("kind", dataset.kind)
-            dataset.state = DatasetState.FAILED if dataset.error else DatasetState.READY
-            dataset.checksum, dataset.size, dataset.info = (found.get(k) for k in ("checksum", "size", "info"))
-            dataset.checked_at = func.clock_timestamp()  # now() is when the check began
-            upload = dataset.request.get("upload")
+            dataset.state, dataset.error = DatasetState.FAILED, _broken_off(error)
+            dataset.checked_at = func.clock_timestamp()
+        return True
+
+    async def _forget(self, upload: str | None) -> None:
         if upload:
             await self._artifacts.delete([upload])
-        return True
 
     async def _check(self, request: dict[str, Any], work: Path) -> dict[str, Any]:
         if upload := request.get("upload"):
@@ -97,3 +143,10 @@ class DatasetChecker:
     async def _run(self, source: Path, work: Path, request: dict[str, Any]) -> dict[str, Any]:
         wanted = {"size": request["size"], "kind": request.get("kind")}
         return await run_check(source, work, wanted, limits=self._limits, within_seconds=self._within)
+
+
+def _broken_off(error: Exception) -> str:
+    """The cause as the set's owner reads it."""
+    if isinstance(error, StoreFullError):
+        return f"{error}: free some space and upload again"
+    return f"the check could not be completed ({printable(f'{type(error).__name__}: {error}')}): bring the set again"

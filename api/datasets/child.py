@@ -10,6 +10,7 @@ import structlog
 
 from api.child import ChildDiedError, ask
 from api.datasets.limits import Limits
+from darts_core.printable import printable_json
 
 _log = structlog.get_logger(__name__)
 
@@ -23,12 +24,15 @@ async def run_check(
     """
     order = _order(source, work, limits) | wanted
     try:
-        return await ask("api.datasets.check", order, stderr=work / "stderr", within_seconds=within_seconds)
+        found = await ask("api.datasets.check", order, stderr=work / "stderr", within_seconds=within_seconds)
     except TimeoutError:
         return {"error": f"checking it took longer than {within_seconds:,.0f} s: split the set, or scale it down"}
     except ChildDiedError as error:
         _log.error("dataset_check_died", code=error.code, stderr=error.trace)
         return {"error": f"the check broke down (exit code {error.code}); the service's log has the details"}
+    # It holds names out of the archive, and is stored.
+    answer: dict[str, Any] = printable_json(found)
+    return answer
 
 
 def _order(source: Path, work: Path, limits: Limits) -> dict[str, Any]:

@@ -15,12 +15,13 @@ import numpy as np
 from api.datasets.archives import Entry
 from api.datasets.layout import Place, arrange
 from api.datasets.limits import Limits, OnlyTextError, UnusableError
-from api.datasets.report import Report, printable
+from api.datasets.report import Report
 from api.datasets.texts import FILES
 from darts_core.data.decoding import SUFFIXES, Pixels, decode
 from darts_core.data.held_out import TEST_SHARE, VALID_SHARE, held_out_indices
 from darts_core.data.packed import PARTS, Layout, write
 from darts_core.errors import DataError
+from darts_core.printable import printable
 
 # Each of the two reduction cells halves an image, and something has to be left.
 SMALLEST_SIDE: Final = 4

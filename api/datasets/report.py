@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Final
 
+from darts_core.printable import printable
+
 _LISTED: Final = 200
 
 
@@ -33,9 +35,3 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """`skipped`, `causes` {cause: files}, `files` [{file, reason}], the first ones of them."""
         return {"skipped": self._counts.total(), "causes": dict(self._counts.most_common()), "files": self._files}
-
-
-def printable(text: str) -> str:
-    """Without what a database or a terminal cannot take: control characters, bytes that are no UTF-8."""
-    safe = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in safe)[:500]

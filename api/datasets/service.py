@@ -20,9 +20,11 @@ from api.database import Database, lock_content
 from api.datasets.checker import DatasetChecker
 from api.datasets.storing import folder_below, packed_key
 from api.datasets.use import unfinished_jobs
+from api.keys.principal import current
 from api.models import Dataset
 from api.problems import ProblemError, conflict, invalid, not_found
 from api.schemas.datasets import DatasetCreate, DatasetState
+from api.schemas.keys import Role
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo
 from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, is_uploaded_text
 from darts_core.data.uploaded import uploaded_checksum
@@ -58,7 +60,10 @@ class DatasetService:
     async def bring(
         self, dataset_id: UUID, body: DatasetCreate, upload: Stored | None, idempotency_key: str | None
     ) -> Brought:
-        """Enter a set to be checked. 409 for a name that is taken, or a key that came with another body."""
+        """Enter a set to be checked; it takes the place of a failed one of the same owner.
+
+        409 for a name that is taken, or a key that came with another body.
+        """
         body_hash = _hash_of(body, upload)
         dataset = Dataset(
             id=dataset_id,
@@ -78,6 +83,7 @@ class DatasetService:
             async with self._database.transaction() as session:
                 if earlier := await _brought_with(session, idempotency_key, body_hash):
                     return Brought(earlier, replayed=True)
+                await _make_room(session, body.name)
                 session.add(dataset)
                 await session.flush()
                 await session.refresh(dataset)
@@ -203,6 +209,19 @@ def text_info_of(dataset: Dataset) -> TextInfo:
     info = dataset.info or {}
     sizes = {field: info[field] for field in ("words", "train", "valid", "test")}
     return TextInfo(dataset.name, checksum=dataset.checksum, **sizes)
+
+
+async def _make_room(session: AsyncSession, name: str) -> None:
+    """Remove a failed set of this name, of which nothing but its report is stored."""
+    failed = select(Dataset).where(Dataset.name == name, Dataset.state == DatasetState.FAILED).with_for_update()
+    dataset = await session.scalar(failed)
+    if dataset is None:
+        return
+    principal = current()
+    if principal is not None and principal.role is not Role.ADMIN and principal.owner != dataset.owner:
+        raise conflict(f"{name} is a failed upload of {dataset.owner or 'another user'}: choose another name")
+    await session.delete(dataset)
+    await session.flush()
 
 
 async def _brought_with(session: AsyncSession, key: str | None, body_hash: str) -> Dataset | None:

@@ -53,7 +53,7 @@ def _contents(entries: Iterable[Entry], report: Report) -> dict[str, bytes]:
         if part is None:
             report.skip(entry.parts, "no part of the text", f"is no part of the text; {_EXPECTED}")
             continue
-        name = "/".join(entry.parts)
+        name = entry.name
         if entry.problem is not None:
             raise UnusableError(f"{name} {entry.problem}")
         if part in found:

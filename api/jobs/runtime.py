@@ -16,7 +16,7 @@ from api.jobs.conditions import RUNNING
 from api.jobs.life import move
 from api.jobs.rows import end_attempt, lock_job
 from api.models import Attempt, Job
-from api.problems import conflict
+from api.problems import conflict, is_unreachable
 from api.schemas.jobs import Status
 
 _log = structlog.get_logger(__name__)
@@ -31,13 +31,18 @@ class RuntimeLimits:
     async def enforce(self) -> None:
         """One pass over the running attempts."""
         for job_id in await self.over():
-            await self._end(job_id)
+            try:
+                await self._end(job_id)
+            except Exception as error:  # one job's trouble must not hold up the others
+                if is_unreachable(error):
+                    raise
+                _log.error("runtime_limit_not_enforced", job=str(job_id), exc_info=error)
 
     async def over(self) -> list[UUID]:
-        """Running jobs that have used up their time, or some of them."""
+        """Running jobs that have used up their time."""
         limited = select(Job.id).join(Attempt, Attempt.job_id == Job.id).where(RUNNING, Job.max_runtime.is_not(None))
         async with self._database.single_statements() as session:
-            return list(await session.scalars(limited.where(_used_up()).limit(100)))
+            return list(await session.scalars(limited.where(_used_up())))
 
     async def _end(self, job_id: UUID) -> None:
         async with self._database.transaction() as session:

@@ -16,6 +16,7 @@ from api.jobs.runtime import RuntimeLimits
 from api.jobs.waker import Waker
 from api.metrics.counters import LEASES_EXPIRED
 from api.models import Attempt
+from api.problems import is_unreachable
 
 _log = structlog.get_logger(__name__)
 
@@ -59,11 +60,16 @@ class Sweeper:
         if now < self._grace_until:
             return
         for attempt in expired:
-            await self._end(attempt)
+            try:
+                await self._end(attempt)
+            except Exception as error:  # one attempt's trouble must not hold up the others
+                if is_unreachable(error):
+                    raise
+                _log.error("lease_not_ended", attempt=str(attempt.id), exc_info=error)
 
     async def expired(self) -> list[Attempt]:
-        """Running attempts whose leases are over, or some of them."""
-        query = select(Attempt).where(RUNNING, Attempt.lease_expires_at < func.now()).limit(100)
+        """Running attempts whose leases are over."""
+        query = select(Attempt).where(RUNNING, Attempt.lease_expires_at < func.now())
         async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 

@@ -101,6 +101,12 @@ def test_unusable_set_is_failed_with_cause_and_cannot_be_searched_on(
     assert "only one class" in answer.json()["detail"]
 
 
+def test_the_name_of_a_failed_upload_is_free_again(ready: Callable[..., DatasetDetail], name: str) -> None:
+    assert ready(name, tar_of({"cat/0.png": b"no image"})).state == "failed"
+    again = ready(name, tar_of(pets(8000)))
+    assert (again.state, again.error) == ("ready", None)
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "says"),
     [

@@ -11,9 +11,10 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from client.sdk import Dartboard
@@ -141,3 +142,51 @@ def test_a_worker_s_file_cannot_be_named_out_of_its_place(bench: Bench, service:
         )
     assert answer.status_code in (404, 405, 422)
     assert _files(service) - before == set()
+
+
+def test_an_error_that_names_a_folder_in_no_utf_8_is_stored_and_the_next_set_is_checked(
+    http: httpx.Client, dartboard: Dartboard
+) -> None:
+    parts = {f"novels/{part}.txt": b"a b a b\n" * 9 for part in ("train", "valid", "val", "test")}
+    first, second = f"hostile-{uuid4().hex[:8]}", f"behind-{uuid4().hex[:8]}"
+    for name, archive in ((first, _with_folder(tar_of(parts), b"n\xff\xfeels")), (second, tar_of(pets(7000)))):
+        http.post("/datasets", data={"name": name}, files={"file": ("a.tar", archive)}).raise_for_status()
+    assert _state_of(dartboard, second) == "ready"
+    refused = dartboard.dataset(first)
+    assert refused.state == "failed"
+    assert r"n\udcff\udcfeels/val.txt is a second file" in str(refused.error)
+
+
+@pytest.mark.parametrize("request_", ["{}", '{"path": "x", "size": null}', '{"upload": "datasets/uploads/none"}'])
+def test_a_row_that_cannot_be_checked_fails_and_holds_up_no_other(
+    http: httpx.Client, dartboard: Dartboard, service: Service, request_: str
+) -> None:
+    broken, behind = f"broken-{uuid4().hex[:8]}", f"behind-{uuid4().hex[:8]}"
+    with psycopg.connect(service.database_url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            "insert into datasets (id, name, kind, request, state, body_hash) values (%s, %s, 'unknown', %s, %s, '')",
+            (UUID(int=uuid4().int >> 8), broken, request_, "checking"),
+        )
+    http.post("/datasets", data={"name": behind}, files={"file": ("a.tar", tar_of(pets(7100)))}).raise_for_status()
+    assert _state_of(dartboard, behind) == "ready"
+    assert _state_of(dartboard, broken) == "failed"
+    assert dartboard.dataset(broken).error
+
+
+def _with_folder(archive: bytes, folder: bytes) -> bytes:
+    """The tar with its folder `novels` called otherwise; each header's sum is put right."""
+    blocks = [archive[i : i + 512] for i in range(0, len(archive), 512)]
+    for number, block in enumerate(blocks):
+        if block[257:262] == b"ustar":
+            renamed = block.replace(b"novels", folder)
+            summed = renamed[:148] + b" " * 8 + renamed[156:]
+            blocks[number] = renamed[:148] + b"%06o\0 " % sum(summed) + renamed[156:]
+    return b"".join(blocks)
+
+
+def _state_of(dartboard: Dartboard, name: str) -> str:
+    """The set's state once it has been checked, or after 20 s."""
+    deadline = time.monotonic() + 20
+    while (state := dartboard.dataset(name).state) == "checking" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return state

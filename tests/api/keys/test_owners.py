@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -126,3 +127,17 @@ def test_an_attempts_token_opens_no_other_attempt(guarded: Guarded, person: Pers
     stolen = worker.post(path, headers={"X-Attempt-Token": first["token"]}, json={"n": 1, "reason": "shutdown"})
     assert stolen.status_code == 403
     assert ada.get(f"/jobs/{second['job_id']}").json()["status"] == "running"
+
+
+def test_a_failed_upload_keeps_its_name_from_others_and_gives_it_back_to_its_owner(person: Person) -> None:
+    ada, bob, name = person("user", "ada"), person("user", "bob"), f"pets-{uuid4().hex[:8]}"
+
+    def post(http: httpx.Client, archive: bytes) -> int:
+        return http.post("/datasets", data={"name": name}, files={"file": ("pets.tar", archive)}).status_code
+
+    assert post(ada, tar_of({"cat/0.png": b"no image"})) == 201
+    deadline = time.monotonic() + 20
+    while ada.get(f"/datasets/{name}").json()["state"] == "checking" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert post(bob, tar_of(pets())) == 409
+    assert post(ada, tar_of(pets())) == 201
