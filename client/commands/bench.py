@@ -173,15 +173,16 @@ def chaos(
     searches: Annotated[int, typer.Option(min=1)] = 12,
     epochs: Annotated[int, typer.Option(min=1, help="Of each search.")] = 6,
     workers: Annotated[int, typer.Option(min=1)] = 2,
-    shortest: Annotated[float, typer.Option(min=0, help="Seconds between two kills, at least.")] = 2.0,
+    shortest: Annotated[float, typer.Option(min=0, help="Seconds between two faults, at least.")] = 2.0,
     longest: Annotated[float, typer.Option(min=0, help="And at most.")] = 6.0,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the kills; drawn and printed unless given.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the faults; drawn and printed where not given.")] = None,
     data: Annotated[Path | None, typer.Option(help="The service's data, kept with its logs; else temporary.")] = None,
     json: Json = False,
 ) -> None:
-    """SIGKILL to workers, API, Valkey and Postgres while searches run: is anything lost? Exit code 1 if so.
+    """Kills, stops, full disks, clock steps and damaged files while searches run: is anything lost? Exit code 1 if so.
 
-    Starts a service of its own.
+    Starts a service of its own. Full disks need root, clock steps the library faketime; what cannot be had here is
+    left out and named.
     """
     import secrets
 

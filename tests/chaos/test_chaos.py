@@ -1,4 +1,4 @@
-"""Everything is killed all the time, and nothing is lost."""
+"""Faults of every kind while searches run, and nothing is lost."""
 
 import random
 
@@ -7,13 +7,15 @@ import pytest
 from client.benchmarks.chaos import Outcome, run
 
 SEARCHES, EPOCHS = 12, 6
-MINUTES = 0.6  # a fast machine does it twice: time for a kill of each kind, 6 s apart at most
+# The others may find nothing to strike at their moment.
+ALWAYS = {"worker", "api", "valkey", "postgres", "stop_worker", "stop_api"}
+MINUTES = 1.6  # a fast machine does it again and again: time for a fault of each kind
 
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
     seed = random.randrange(1_000_000)
-    # Shown with a failure: `dartboard bench chaos --seed` draws the same kills again.
+    # Shown with a failure: `dartboard bench chaos --seed` draws the same faults in the same order.
     outcome = run(
         seed=seed, searches=SEARCHES, epochs=EPOCHS, minutes=MINUTES, say=lambda line: print(line, flush=True)
     )
@@ -24,8 +26,8 @@ def outcome() -> Outcome:
 pytestmark = pytest.mark.timeout(1200)
 
 
-def test_every_part_of_the_service_was_killed(outcome: Outcome) -> None:
-    assert all(outcome.kills.values()), outcome
+def test_every_kind_of_fault_that_this_machine_can_have_was_injected(outcome: Outcome) -> None:
+    assert {name for name, struck in outcome.faults.items() if struck} >= ALWAYS, outcome
 
 
 def test_every_search_succeeds(outcome: Outcome) -> None:
@@ -39,6 +41,10 @@ def test_every_epoch_is_stored_once(outcome: Outcome) -> None:
 
 def test_alphas_are_those_of_undisturbed_runs_bit_for_bit(outcome: Outcome) -> None:
     assert outcome.alpha_mismatches == 0, outcome
+
+
+def test_every_stored_checkpoint_has_the_bytes_of_its_row(outcome: Outcome) -> None:
+    assert outcome.wrong_files == 0, outcome
 
 
 def test_watchers_that_come_back_by_id_saw_every_event_once_and_in_order(outcome: Outcome) -> None:

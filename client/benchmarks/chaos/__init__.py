@@ -1,4 +1,4 @@
-"""Everything is killed all the time while searches run; what must not be lost is counted.
+"""Injects faults into a running service while it searches, and counts losses.
 
 `tests/chaos` and `dartboard bench chaos` are this one thing, short and long.
 """

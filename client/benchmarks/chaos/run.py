@@ -1,4 +1,4 @@
-"""The run: the same searches undisturbed, then under kills, and the counts that tell whether anything was lost."""
+"""The run: the same searches undisturbed, then under faults, and the counts that tell whether anything was lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
-from client.benchmarks.chaos.killing import KINDS, Killer, sequence
+from client.benchmarks.chaos.caretaker import Caretaker
+from client.benchmarks.chaos.faults import Fault, FullDisk, Target, all_faults, small_disks
+from client.benchmarks.chaos.files import wrong_files
+from client.benchmarks.chaos.injector import Injector
 from client.benchmarks.chaos.ledger import Alphas, Ledger, Watched, read
 from client.benchmarks.chaos.watching import Watcher
 from client.errors import ServiceUnreachableError
@@ -26,7 +29,7 @@ _ENVIRONMENT: Final = {
     "DARTBOARD_STEP_EVENT_SECONDS": "0.2",
     "OMP_NUM_THREADS": "1",
 }
-# Small, and still a search of two cells with every primitive. A kill is nobody's fault here, however many hit one job.
+# Small, and still a search of two cells with every primitive. However many kills hit one job, it goes on.
 _SPEC: Final[dict[str, Any]] = {
     "dataset": "digits",
     "channels": 2,
@@ -45,13 +48,16 @@ class Outcome:
     seconds: float = 0.0
     jobs: int = 0
     succeeded: int = 0
-    kills: dict[str, int] = field(default_factory=dict)
-    found_dead: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    resumed: int = 0
     lost_attempts: int = 0
     epochs_expected: int = 0
     epochs_stored: int = 0
     duplicates: int = 0
     alpha_mismatches: int = 0
+    wrong_files: int = 0
     events_stored: int = 0
     events_missed: int = 0
     events_doubled: int = 0
@@ -63,7 +69,13 @@ class Outcome:
     @property
     def nothing_lost(self) -> bool:
         """Whether every promise was kept."""
-        wrong = (self.duplicates, self.alpha_mismatches, self.events_missed, self.events_doubled)
+        wrong = (
+            self.duplicates,
+            self.alpha_mismatches,
+            self.wrong_files,
+            self.events_missed,
+            self.events_doubled,
+        )
         return (
             (self.succeeded, self.epochs_stored) == (self.jobs, self.epochs_expected)
             and not any(wrong)
@@ -83,45 +95,66 @@ def run(
     epochs: int = 6,
     workers: int = 2,
     minutes: float = 0.0,
-    kinds: Sequence[str] = KINDS,
+    faults: Sequence[Fault] | None = None,
     shortest: float = 2.0,
     longest: float = 6.0,
     patience: float = 900.0,
     data: Path | None = None,
     say: Callable[[str], None],
 ) -> Outcome:
-    """The searches undisturbed, then under kills: once, and again and again until `minutes` are over.
+    """The searches undisturbed, then under faults: once, and again and again until `minutes` are over.
 
-    seed: decides what is killed when; the searches' own seeds are 0, 1, 2, ... shortest, longest:
-    seconds between two kills. patience: seconds for one round before what is not done counts as lost.
-    data: kept afterwards, for looking into its logs.
+    seed: decides the order of faults; the searches' own seeds are 0, 1, 2, ... faults: all kinds that this machine
+    can have where not given. shortest, longest: seconds between two faults. patience: seconds for one round before
+    a job that has not ended counts as lost. data: an empty folder, kept afterwards, for looking into its logs; full
+    disks are left out then, since theirs are gone with the run.
     """
     outcome = Outcome(seed)
+    chosen = all_faults() if faults is None else list(faults)
+    outcome.left_out = {fault.name: reason for fault in chosen if (reason := fault.missing())}
+    if data is not None:
+        outcome.left_out |= {f.name: "the data are kept" for f in chosen if isinstance(f, FullDisk)}
+    chosen = [fault for fault in chosen if fault.name not in outcome.left_out]
+    for name, reason in outcome.left_out.items():
+        say(f"left out: {name}: {reason}")
     with ExitStack() as open_things:
         folder = data or Path(open_things.enter_context(TemporaryDirectory()))
+        if any(isinstance(fault, FullDisk) for fault in chosen):
+            open_things.enter_context(small_disks(folder))
         stack = open_things.enter_context(LocalStack(folder, port=0, workers=workers, environment=_ENVIRONMENT))
         dartboard = open_things.enter_context(Dartboard(stack.url))
         specs = [{**_SPEC, "epochs": epochs, "seed": i} for i in range(searches)]
         say(f"{searches} searches of {epochs} epochs, undisturbed")
         undisturbed = _undisturbed(stack, dartboard, specs)
-        say(f"the same under kills, drawn from seed {seed}")
+        say(f"the same under faults, drawn from seed {seed}")
+        target = Target(stack, folder)
+        for fault in chosen:
+            fault.prepare(target)
         began = time.monotonic()
-        kills = sequence(seed, kinds, shortest=shortest, longest=longest)
         jobs: dict[UUID, int] = {}
         watchers: list[Watcher] = []
-        with Killer(stack, kills, lambda what: say(f"{time.monotonic() - began:6.1f} s {what}")) as killer:
+        caretaker = Caretaker(stack.url)
+        open_things.callback(caretaker.leave)
+        caretaker.start()
+
+        def tell(event: str) -> None:
+            say(f"{time.monotonic() - began:6.1f} s {event}")
+
+        with Injector(target, chosen, seed, shortest=shortest, longest=longest, say=tell) as injector:
             for number in count(1):
                 batch = _round(dartboard, specs, patience)
                 jobs |= {watcher.job_id: i for i, watcher in enumerate(batch)}
                 watchers += batch
-                say(f"{time.monotonic() - began:6.1f} s round {number} is over")
+                tell(f"round {number} is over")
                 if time.monotonic() - began >= 60 * minutes or not all(w.ended for w in batch):
                     break
         outcome.seconds = round(time.monotonic() - began, 1)
-        outcome.kills = {kind: killer.killed[kind] for kind in kinds}
-        outcome.found_dead = {kind: killer.found_dead[kind] for kind in kinds}
+        outcome.faults = {fault.name: injector.struck[fault.name] for fault in chosen}
+        outcome.passed_over = {fault.name: injector.passed_over[fault.name] for fault in chosen}
+        outcome.resumed = caretaker.resumed
         _until_answered(dartboard.workers)  # killed last may have been the database
         _count(outcome, read(_database(stack), jobs), jobs, undisturbed, epochs, watchers)
+        outcome.wrong_files = len(wrong_files(target, jobs))
     return outcome
 
 

@@ -1,0 +1,35 @@
+"""Resumes jobs that a full disk has paused, as the person does who has made room."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+from client.errors import DartboardError
+from client.sdk import Dartboard
+
+_PAUSE = 1.0  # seconds between two looks
+
+
+class Caretaker(threading.Thread):
+    """Runs until it is told to `leave`. `resumed` counts jobs, each time one is."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(name="caretaker", daemon=True)
+        self._dartboard = Dartboard(url)
+        self._leaving = threading.Event()
+        self.resumed = 0
+
+    def leave(self) -> None:
+        """End, and wait for that."""
+        self._leaving.set()
+        self.join()
+        self._dartboard.close()
+
+    def run(self) -> None:
+        """Look every second."""
+        while not self._leaving.wait(_PAUSE):
+            with suppress(DartboardError):  # the service is away, or the job has moved on
+                for job in self._dartboard.jobs(kind="search", status="paused"):
+                    self._dartboard.resume(job.id)
+                    self.resumed += 1

@@ -1,0 +1,64 @@
+"""A kind of fault, and the running service that it strikes."""
+
+from __future__ import annotations
+
+import random
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from client.local.process import Process
+from client.local.stack import LocalStack
+
+
+@dataclass
+class Target:
+    """A running service, its data directory, and what the faults have done to it so far."""
+
+    stack: LocalStack
+    data: Path
+    over: threading.Event = field(default_factory=threading.Event)
+    damaged: set[str] = field(default_factory=set)
+    """Keys of the checkpoints that a fault has damaged."""
+
+    @property
+    def database_url(self) -> str:
+        """For psycopg; holds the password."""
+        url = self.stack.processes["api"].command.environment["DATABASE_URL"]
+        return url.replace("postgresql+psycopg:", "postgresql:")
+
+    @property
+    def worker_key(self) -> str:
+        """The key that the workers show."""
+        return self.stack.processes["worker-1"].command.environment["DARTBOARD_WORKER_KEY"]
+
+    @property
+    def artifacts(self) -> Path:
+        """The root of the artifact store."""
+        return Path(self.stack.processes["api"].command.environment["DARTBOARD_ARTIFACTS"])
+
+    def worker(self, draw: random.Random) -> Process:
+        """One of the workers."""
+        return self.stack.processes[draw.choice(sorted(n for n in self.stack.processes if n.startswith("worker-")))]
+
+    def state_of(self, worker: Process) -> Path:
+        """The directory in which a worker keeps its running attempt."""
+        return Path(worker.command.environment["DARTBOARD_WORKER_STATE"])
+
+
+class Fault(ABC):
+    """One kind of fault."""
+
+    name: str
+
+    def missing(self) -> str:
+        """The reason why this machine cannot have the fault; empty where it can."""
+        return ""
+
+    def prepare(self, target: Target) -> None:  # noqa: B027 - most need nothing
+        """Set up what the fault needs; called once, before the first strike."""
+
+    @abstractmethod
+    def strike(self, target: Target, draw: random.Random) -> bool:
+        """Do it and undo it. False where nothing was there to strike. Returns early when `target.over` is set."""
