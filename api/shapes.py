@@ -29,4 +29,13 @@ async def shape_of_job(job: Job, datasets: DatasetService) -> Shape | LanguageSh
     if info is None:
         return None
     stem = spec.get("stem") or stem_for(info.side)
-    return Shape(spec["channels"], spec["layers"], info.classes, info.side, info.channels, stem=stem)
+    reductions = spec.get("reductions")
+    return Shape(
+        spec["channels"],
+        spec["layers"],
+        info.classes,
+        info.side,
+        info.channels,
+        stem=stem,
+        reductions=None if reductions is None else tuple(reductions),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, Literal
 
 # `cifar`: one convolution at full size. `half`: the same with stride 2. `imagenet`: three of stride 2, so that the
@@ -31,14 +32,17 @@ def stem_for(image: int) -> Stem:
     return "half" if image < _IMAGENET_FROM else "imagenet"
 
 
-def reduction_layers(layers: int) -> frozenset[int]:
-    """Cells (from 0) that halve height and width and double the channels. DARTS (arXiv:1806.09055), section 3.1.1."""
-    return frozenset({layers // 3, 2 * layers // 3})
+def reduction_layers(layers: int, reductions: Collection[int] | None = None) -> frozenset[int]:
+    """Cells (from 0) that halve height and width and double the channels: the given ones, else DARTS' two.
+
+    DARTS (arXiv:1806.09055), section 3.1.1; of a single cell the two are one.
+    """
+    return frozenset({layers // 3, 2 * layers // 3} if reductions is None else reductions)
 
 
-def auxiliary_layer(layers: int) -> int:
-    """The cell (from 0) whose output the auxiliary head reads."""
-    return 2 * layers // 3
+def auxiliary_layer(layers: int, reductions: Collection[int] | None = None) -> int:
+    """The cell (from 0) whose output the auxiliary head reads: the last reduction, or at two thirds without any."""
+    return max(reductions) if reductions else 2 * layers // 3
 
 
 def auxiliary_stride(stem: Stem) -> int:
@@ -46,9 +50,9 @@ def auxiliary_stride(stem: Stem) -> int:
     return 2 if stem == "imagenet" else 3
 
 
-def least_auxiliary_image(stem: Stem) -> int:
-    """The smallest side of an image that leaves the auxiliary head, behind both reductions, the map it needs."""
+def least_auxiliary_image(stem: Stem, reductions: int = 2) -> int:
+    """The smallest side of an image that leaves the auxiliary head, behind all reductions, the map it needs."""
     side = _AUXILIARY_MAP[stem]
-    for _ in range(_HALVINGS[stem] + 2):
+    for _ in range(_HALVINGS[stem] + reductions):
         side = 2 * side - 1  # the smallest side of which half, rounded up, is that
     return side

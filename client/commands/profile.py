@@ -24,6 +24,10 @@ def profile(
     ] = None,
     channels: Annotated[int | None, typer.Option(help="Of the first cells.")] = None,
     layers: Annotated[int | None, typer.Option(help="Number of cells.")] = None,
+    reductions: Annotated[
+        str | None,
+        typer.Option(metavar="CELL,CELL", help="Cells (from 0) that reduce; at a third and two thirds unless given."),
+    ] = None,
     classes: Annotated[int | None, typer.Option(help="To tell apart.")] = None,
     image: Annotated[int | None, typer.Option(help="Height and width in pixels.")] = None,
     stem: Annotated[
@@ -40,7 +44,14 @@ def profile(
     from darts_core.errors import ConfigError
     from darts_core.genotypes import RecurrentGenotype
 
-    of_images = {"channels": channels, "layers": layers, "classes": classes, "image": image, "stem": stem}
+    of_images = {
+        "channels": channels,
+        "layers": layers,
+        "classes": classes,
+        "image": image,
+        "stem": stem,
+        "reductions": reductions,
+    }
     of_text = {"hidden_size": hidden_size, "words": words}
     genotype = read_genotype(source, family)
     try:
@@ -52,12 +63,25 @@ def profile(
             return
         _refuse_of_other_family(of_text, "cnn")
         shape = profiling.shape_of(
-            preset or "cifar10", channels=channels, layers=layers, classes=classes, image=image, stem=stem
+            preset or "cifar10",
+            channels=channels,
+            layers=layers,
+            classes=classes,
+            image=image,
+            stem=stem,
+            reductions=None if reductions is None else _cells(reductions),
         )
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     found = profiling.profile(genotype, shape)
     print_json(found.totals()) if json else _show(found, shape)
+
+
+def _cells(text: str) -> list[int]:
+    try:
+        return [int(cell) for cell in text.split(",") if cell.strip()]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: expected numbers such as 2,5", param_hint="--reductions") from error
 
 
 def _refuse_of_other_family(options: Mapping[str, object], family: str) -> None:

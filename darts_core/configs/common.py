@@ -16,11 +16,14 @@ from darts_core.layout import Stem, stem_for
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Strength = Annotated[float, Field(ge=0, le=1)]
+CellNumber = Annotated[int, Field(ge=0, lt=100)]
 Hue = Annotated[float, Field(ge=0, le=0.5)]
 # FactorizedReduce splits the channels in two halves: odd counts cannot be built.
 EvenChannels = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
 # BatchNorm has no variance on a single image.
 SMALLEST_SHARE: Final = 2
+# Of a node behind the last reduction: far beyond any network that was ever trained.
+MOST_CHANNELS: Final = 65_536
 
 
 class RunConfig(BaseModel):
@@ -87,6 +90,13 @@ class TrainingConfig(RunConfig):
         description="`cifar` keeps the image's size, `half` halves it, `imagenet` leaves an eighth; chosen by the data "
         "set's image size unless given",
     )
+    reductions: list[CellNumber] | None = Field(
+        None,
+        max_length=100,
+        description="cells (from 0) that halve the map and double the channels, any number of them; at a third and two "
+        "thirds of `layers` unless given",
+        examples=[[2, 5]],
+    )
     weight_lr: Rate = 0.025
     weight_lr_min: NonNegative = Field(0.001, description="what `weight_lr` never falls below; where cosine ends")
     schedule: Literal["cosine", "step"] = Field("cosine", description="how `weight_lr` falls, epoch by epoch")
@@ -117,6 +127,22 @@ def accumulation_problems(values: Mapping[str, Any]) -> list[Problem]:
     most = batch_size // SMALLEST_SHARE
     message = f"{accumulate} parts leave less than {SMALLEST_SHARE} images of a batch of {batch_size}; at most {most}"
     return [Problem(("accumulate",), message)]
+
+
+def reduction_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """Whether the cells that reduce are cells of the network, and leave it a width that can be built."""
+    reductions, layers = values.get("reductions"), values["layers"]
+    if reductions is None:
+        return []
+    if len(set(reductions)) != len(reductions):
+        return [Problem(("reductions",), "each cell can be named once")]
+    if beyond := [cell for cell in reductions if cell >= layers]:
+        return [Problem(("reductions",), f"there is no cell {beyond[0]}: {layers} layers are numbered from 0")]
+    width = values["channels"] * 2 ** len(reductions)
+    if width > MOST_CHANNELS:
+        message = f"{len(reductions)} of them widen {values['channels']} channels to {width:,}"
+        return [Problem(("reductions",), f"{message}; at most {MOST_CHANNELS:,}")]
+    return []
 
 
 def fill_stem(values: dict[str, Any], info: DatasetInfo | None) -> None:

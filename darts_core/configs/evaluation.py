@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, field_validator
@@ -15,13 +16,14 @@ from darts_core.configs.common import (
     fill_stem,
     known_info,
     part_size,
+    reduction_problems,
     split_problems,
 )
 from darts_core.configs.search import BatchSize
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, GenotypeError, Problem
 from darts_core.genotypes import Genotype, parse, to_json
-from darts_core.layout import Stem, least_auxiliary_image
+from darts_core.layout import Stem, least_auxiliary_image, reduction_layers
 from darts_core.presets import EVALUATION_PRESETS, preset_values
 
 
@@ -31,7 +33,7 @@ class RetrainingConfig(TrainingConfig):
     epochs: int = Field(600, ge=1, le=100_000)
     batch_size: BatchSize = 96
     channels: EvenChannels = Field(36, description="of the first cells; doubled at each reduction")
-    layers: int = Field(20, ge=3, le=100, description="cells, two of which are reduction cells")
+    layers: int = Field(20, ge=1, le=100, description="cells; `reductions` are among them")
     weight_lr_min: NonNegative = 0.0
     auxiliary: bool = Field(True, description="a second classifier after two thirds of the cells, in training only")
     auxiliary_weight: NonNegative = 0.4
@@ -81,8 +83,9 @@ class EvaluationConfig(RetrainingConfig):
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
         if info is not None:
             fill_stem(values, info)
-            values |= _fitting(values["stem"], info, self.model_fields_set)
+            values |= _fitting(values, info, self.model_fields_set)
         problems += accumulation_problems(values)
+        problems += reduction_problems(values)
         problems += split_problems(values["batch_size"], {"training": values["train_portion"]}, info)
         problems += _auxiliary_problems(values, info)
         if problems:
@@ -95,27 +98,38 @@ class EvaluationConfig(RetrainingConfig):
         return training, images - training
 
 
-def _fitting(stem: Stem, info: DatasetInfo, given: set[str]) -> dict[str, Any]:
+def _fitting(values: Mapping[str, Any], info: DatasetInfo, given: set[str]) -> dict[str, Any]:
     """What the data decides where the spec says nothing, whatever the preset has."""
-    values: dict[str, Any] = {}
-    if "auxiliary" not in given and info.side < least_auxiliary_image(stem):
-        values["auxiliary"] = False
+    fitting: dict[str, Any] = {}
+    if "auxiliary" not in given and info.side < _least_side(values):
+        fitting["auxiliary"] = False
     if "train_portion" not in given and info.valid:
-        values["train_portion"] = 1.0
-    return values
+        fitting["train_portion"] = 1.0
+    return fitting
 
 
-def _auxiliary_problems(values: dict[str, Any], info: DatasetInfo | None) -> list[Problem]:
-    if not values["auxiliary"] or info is None or info.side >= least_auxiliary_image(values["stem"]):
+def _auxiliary_problems(values: Mapping[str, Any], info: DatasetInfo | None) -> list[Problem]:
+    if not values["auxiliary"] or info is None:
         return []
-    return [auxiliary_problem(values["stem"], info.name, (info.height, info.width))]
+    return auxiliary_problems(values, values["stem"], info.name, (info.height, info.width))
 
 
-def auxiliary_problem(stem: Stem, dataset: str, size: tuple[int, int]) -> Problem:
-    """That images of this size (height, width) are too small for the auxiliary head behind this stem."""
-    least, (height, width) = least_auxiliary_image(stem), size
-    return Problem(
-        ("auxiliary",),
-        f"needs images of at least {least}x{least} pixels behind the stem {stem!r}, {dataset} has {width}x{height}; "
-        "give auxiliary=false",
-    )
+def auxiliary_problems(values: Mapping[str, Any], stem: Stem, dataset: str, size: tuple[int, int]) -> list[Problem]:
+    """Whether images of this size (height, width) are too small for the auxiliary head behind this stem.
+
+    values: of the spec, whose `layers` and `reductions` count.
+    """
+    least, (height, width) = _least_side({**values, "stem": stem}), size
+    if min(size) >= least:
+        return []
+    return [
+        Problem(
+            ("auxiliary",),
+            f"needs images of at least {least}x{least} pixels behind the stem {stem!r}, {dataset} has "
+            f"{width}x{height}; give auxiliary=false",
+        )
+    ]
+
+
+def _least_side(values: Mapping[str, Any]) -> int:
+    return least_auxiliary_image(values["stem"], len(reduction_layers(values["layers"], values.get("reductions"))))

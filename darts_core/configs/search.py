@@ -17,6 +17,7 @@ from darts_core.configs.common import (
     fill_stem,
     known_info,
     part_size,
+    reduction_problems,
     split_problems,
 )
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, early_problems
@@ -39,7 +40,7 @@ class SearchConfig(TrainingConfig):
     epochs: int = Field(50, ge=1, le=100_000)
     batch_size: BatchSize = 64
     channels: EvenChannels = Field(16, description="of the first cells; doubled at each reduction")
-    layers: int = Field(8, ge=3, le=100, description="cells, two of which are reduction cells")
+    layers: int = Field(8, ge=1, le=100, description="cells; `reductions` are among them")
     nodes: int = Field(4, ge=1, le=6, description="intermediate nodes of a cell")
     fused: bool = Field(
         True,
@@ -85,6 +86,7 @@ class SearchConfig(TrainingConfig):
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
         fill_stem(values, info)
         problems += accumulation_problems(values)
+        problems += reduction_problems(values)
         problems += fill_primitives(values, CNN_SPACES, "darts")
         problems += fill_order(values)
         problems += early_problems(values)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -99,10 +101,12 @@ class EvaluationNetwork(Stemmed):
         auxiliary: bool = False,
         image_channels: int = 3,
         stem: Stem = "cifar",
+        reductions: Collection[int] | None = None,
     ) -> None:
+        """`reductions`: which cells (from 0) reduce; a third and two thirds of the way unless given. May be empty."""
         super().__init__(stem, image_channels, channels)
-        reductions = reduction_layers(layers)
-        self.auxiliary_layer = auxiliary_layer(layers)
+        self.auxiliary_layer = auxiliary_layer(layers, reductions)
+        reductions = reduction_layers(layers, reductions)
         self.auxiliary_head = None
         older = newer = self.stem_channels
         after_reduction = self.starts_after_reduction

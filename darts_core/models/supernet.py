@@ -107,7 +107,7 @@ class SearchNetwork(Stemmed):
         """
         super().__init__(stem, image_channels, channels)
         self.primitives = tuple(primitives)
-        reductions = reduction_layers(layers) if reductions is None else frozenset(reductions)
+        reductions = reduction_layers(layers, reductions)
         self.cells = nn.ModuleList()
         older = newer = self.stem_channels
         after_reduction = self.starts_after_reduction

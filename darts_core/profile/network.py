@@ -59,7 +59,7 @@ class Profile:
 def profile(genotype: Genotype, shape: Shape) -> Profile:
     """Reckon up the evaluation network of a genotype. Milliseconds, whatever the size."""
     older, newer, stem, after_reduction = stems(shape)
-    reductions = reduction_layers(shape.layers)
+    reductions = reduction_layers(shape.layers, shape.reductions)
     channels, auxiliary_inputs = shape.channels, 0
     total, cells = stem, []
     for layer in range(shape.layers):
@@ -72,7 +72,7 @@ def profile(genotype: Genotype, shape: Shape) -> Profile:
         cells.append(_cell_profile(layer, "reduce" if reduction else "normal", out, cost))
         total += cost
         older, newer, after_reduction = newer, out, reduction
-        if layer == auxiliary_layer(shape.layers):
+        if layer == auxiliary_layer(shape.layers, shape.reductions):
             auxiliary_inputs = out.channels
     classifier = Chain(newer).global_pool().linear(shape.classes).cost
     total += classifier

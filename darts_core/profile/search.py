@@ -20,7 +20,7 @@ def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: b
     fused: what is kept for the backward pass is what the fused arrangement keeps (`darts_core.models.fused`).
     """
     older, newer, total, after_reduction = stems(shape)
-    reductions = reduction_layers(shape.layers)
+    reductions = reduction_layers(shape.layers, shape.reductions)
     channels = shape.channels
     for layer in range(shape.layers):
         reduction = layer in reductions

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
+from darts_core.configs.common import reduction_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.layout import Stem, stem_for
@@ -12,7 +14,7 @@ from darts_core.presets import EVALUATION_PRESETS, preset_values
 
 _RANGES: Final = {
     "channels": (2, 1024),
-    "layers": (3, 100),
+    "layers": (1, 100),
     "classes": (1, 1_000_000),
     "image": (1, 4096),
     "image_channels": (1, 1024),
@@ -24,6 +26,7 @@ class Shape:
     """An evaluation network's sizes. Raises ConfigError on construction, with every field that is out of range.
 
     channels: of the first cells. layers: cells. image: height in pixels, and width unless `width` is given.
+    reductions: cells (from 0) that reduce; at a third and two thirds unless given.
     """
 
     channels: int
@@ -33,6 +36,7 @@ class Shape:
     image_channels: int = 3
     stem: Stem = "cifar"
     width: int | None = None
+    reductions: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         problems = [
@@ -44,6 +48,8 @@ class Shape:
             problems.append(Problem(("channels",), f"must be even, not {self.channels}: some layers halve them"))
         if self.stem not in get_args(Stem):
             problems.append(Problem(("stem",), f"unknown stem {self.stem!r}; known: {', '.join(get_args(Stem))}"))
+        values = {"channels": self.channels, "layers": self.layers, "reductions": self.reductions}
+        problems += reduction_problems(values)
         if problems:
             raise ConfigError(problems)
 
@@ -63,6 +69,7 @@ def shape_of(
     classes: int | None = None,
     image: int | None = None,
     stem: Stem | None = None,
+    reductions: Sequence[int] | None = None,
 ) -> Shape:
     """A preset's shape, with what is given instead; the stem is the one for the image's size unless given.
 
@@ -80,6 +87,7 @@ def shape_of(
         channels=base.channels if channels is None else channels,
         layers=base.layers if layers is None else layers,
         classes=base.classes if classes is None else classes,
+        reductions=None if reductions is None else tuple(reductions),
     )
 
 

@@ -11,7 +11,7 @@ import torch
 from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.common import check_shares
-from darts_core.configs.evaluation import auxiliary_problem
+from darts_core.configs.evaluation import auxiliary_problems
 from darts_core.control import Control
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
@@ -19,7 +19,6 @@ from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import ConfigError
-from darts_core.layout import least_auxiliary_image
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.training.determinism import captured, restored, seeded
 from darts_core.training.epochs import reports
@@ -101,6 +100,7 @@ class _Evaluation:
                 config.cell(),
                 channels=config.channels,
                 layers=config.layers,
+                reductions=config.reductions,
                 classes=len(data.source.classes),
                 auxiliary=config.auxiliary,
                 image_channels=data.source.channels,
@@ -200,6 +200,8 @@ class _Evaluation:
 
 def _check_auxiliary(config: EvaluationConfig, data: DeviceData) -> None:
     """What a spec cannot know before its folder of images is opened."""
-    stem = stem_of(config, data)
-    if config.auxiliary and min(data.source.size) < least_auxiliary_image(stem):
-        raise ConfigError([auxiliary_problem(stem, config.dataset, data.source.size)])
+    values = config.model_dump(include={"layers", "reductions"})
+    if config.auxiliary and (
+        problems := auxiliary_problems(values, stem_of(config, data), config.dataset, data.source.size)
+    ):
+        raise ConfigError(problems)

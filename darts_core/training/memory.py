@@ -73,7 +73,8 @@ def check_fits(
         if device.type == "cpu":
             free //= ranks  # they share one machine's memory
     height, width = size
-    shape = Shape(config.channels, config.layers, classes, height, image_channels, stem, width)
+    reductions = None if config.reductions is None else tuple(config.reductions)
+    shape = Shape(config.channels, config.layers, classes, height, image_channels, stem, width, reductions)
     need = need_of(config, shape, device)
     part = -(-config.batch_size // (ranks * config.accumulate))
     if need.of(part) <= free:

@@ -128,6 +128,7 @@ class _Search:
                 config.primitives,
                 channels=config.channels,
                 layers=config.layers,
+                reductions=config.reductions,
                 nodes=config.nodes,
                 classes=len(data.source.classes),
                 image_channels=data.source.channels,

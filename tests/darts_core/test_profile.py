@@ -160,7 +160,7 @@ def test_the_parts_add_up_to_the_whole(preset: str) -> None:
     [
         ({"channels": 7}, "channels: must be even, not 7"),
         ({"channels": 0}, "channels: must be from 2 to 1,024, not 0"),
-        ({"layers": 101}, "layers: must be from 3 to 100"),
+        ({"layers": 101}, "layers: must be from 1 to 100"),
         ({"classes": 0}, "classes: must be from 1"),
         ({"image": 5000}, "image: must be from 1 to 4,096"),
     ],
