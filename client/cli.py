@@ -83,13 +83,13 @@ def _explain(error: Exception) -> int:
     """Say in words what went wrong, where it is something that a user can mend; else raise it."""
     from client.errors import DartboardError, ProblemError, ServiceUnreachableError
     from client.local.errors import StackError
-    from client.output import remarks
+    from client.output import print_error
 
     # Of the operating system's errors, those that are about a file that the user named.
     file_error = isinstance(error, OSError) and error.filename is not None
     if not isinstance(error, (DartboardError, StackError)) and not file_error:
         raise error
-    remarks.print(f"[red]error:[/red] {error}", soft_wrap=True)
+    print_error(str(error))
     if isinstance(error, ServiceUnreachableError):
         return 3
     return 2 if isinstance(error, ProblemError) else 1

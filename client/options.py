@@ -9,6 +9,7 @@ import typer
 Url = Annotated[str, typer.Option("--url", envvar="DARTBOARD_URL", help="The service.")]
 Key = Annotated[str | None, typer.Option("--key", envvar="DARTBOARD_API_KEY", help="Your API key.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Wide = Annotated[bool, typer.Option("--wide", help="All columns, however narrow the terminal.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Any other field of the spec; may be repeated."),

@@ -1,23 +1,101 @@
-"""What commands print: for people by default, one JSON document with --json."""
+"""Prints everything that the command prints: results to standard output, remarks to standard error.
+
+Text from outside (names, messages, paths) is never read as markup, and its control characters are shown, not sent.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from collections.abc import Iterable
+from typing import IO, Any, NoReturn
 
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
 
-console = Console(highlight=False)
+from client.safe_text import safe, safe_spans
+from client.tables import Listing
+
+# A line that goes into a file or a pipe is as long as it is.
+_NO_WIDTH = 1 << 20
+
+
+class Printer(Console):
+    """A console without markup that escapes control characters; without a terminal it has no width either.
+
+    Styles come as `style=` or as a `rich.text.Text`. Raises BrokenPipeError when the reader has gone.
+    """
+
+    def __init__(self, *, stderr: bool = False, **options: Any) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True, **options)
+
+    @property
+    def options(self) -> ConsoleOptions:
+        """Those of a terminal, or without a width."""
+        options = super().options
+        return options if _is_terminal(self.file) else options.update(width=_NO_WIDTH)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Styled text with its control characters escaped; every string that rich lays out comes through here."""
+        return super().render_str(safe(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The same for text that comes styled."""
+        return super().render(safe_spans(renderable) if isinstance(renderable, Text) else renderable, options)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave the end to `client.cli`. Raises BrokenPipeError."""
+        raise BrokenPipeError
+
+
+console = Printer()
 # Progress and remarks go here, so that standard output holds the result alone.
-remarks = Console(stderr=True, highlight=False)
+remarks = Printer(stderr=True)
+
+
+def print_text(text: str) -> None:
+    """A text as it is, but for control characters: a genotype, a path, CSV."""
+    sys.stdout.write(safe(text).removesuffix("\n") + "\n")
+    sys.stdout.flush()
 
 
 def print_json(value: BaseModel | list[Any] | dict[str, Any]) -> None:
     """One document on one line."""
     sys.stdout.write(json.dumps(_plain(value)) + "\n")
     sys.stdout.flush()
+
+
+def print_listing(listing: Listing, *, wide: bool = False) -> None:
+    """A table in as many columns as the terminal has room for, or all of them; a remark names those left out."""
+    width = _NO_WIDTH if wide else console.options.max_width
+    console.print(listing, width=width)
+    shown = listing.fitting(width)
+    if left_out := [column.title for column in listing.columns if column not in shown]:
+        remarks.print(f"not shown for lack of room: {', '.join(left_out)} (--wide or --json)", style="dim")
+
+
+def warn(message: str) -> None:
+    """A warning, on standard error."""
+    remarks.print(Text.assemble(("warning: ", "yellow"), safe(message)))
+
+
+def print_error(message: str) -> None:
+    """Why the command ends without success, on standard error."""
+    remarks.print(Text.assemble(("error: ", "red"), safe(message)))
+
+
+def is_interactive() -> bool:
+    """Whether standard output is a terminal: a person reads it, not a program."""
+    return _is_terminal(sys.stdout)
+
+
+def _is_terminal(file: IO[str]) -> bool:
+    try:
+        return file.isatty()
+    except ValueError:  # closed
+        return False
 
 
 def _plain(value: Any) -> Any:

@@ -37,10 +37,10 @@ class Screen:
         self._cells: dict[str, list[Choice]] = {}
         self._status = Text(f"{job.kind} {job.id}")
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=_CURVE_WIDTH),
-            TextColumn("{task.completed}/{task.total}"),
-            TextColumn("{task.fields[left]}", style="dim"),
+            TextColumn("{task.completed}/{task.total}", markup=False),
+            TextColumn("{task.fields[left]}", style="dim", markup=False),
         )
         self._epochs = self._bars.add_task("epochs", total=int(job.spec["epochs"]), left="")
         self._steps: TaskID | None = None
@@ -55,7 +55,7 @@ class Screen:
 
     def warning(self, message: str) -> None:
         """What a worker warns of: it stays above the bars."""
-        self._console.print(Text.assemble(("warning: ", "yellow"), message), soft_wrap=True)
+        self._console.print(Text.assemble(("warning: ", "yellow"), message))
 
     def status(self, data: dict[str, Any]) -> None:
         """A status event."""

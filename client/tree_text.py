@@ -5,33 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import RenderableType
-from rich.table import Table
-
 from api.schemas.jobs import JobKind, JobOut
+from client.tables import Column, Listing
 
 
-def tables(job: JobOut) -> Iterator[RenderableType]:
-    """Of a job that has succeeded."""
+def tables(job: JobOut, url: str) -> Iterator[str | Listing]:
+    """Of a job that has succeeded. url: the service's."""
     result = job.result or {}
     if job.kind is JobKind.STUDY:
         for point in result["points"]:
+            yield _title(point)
             yield _candidates(point)
             yield _choice(point)
     else:
+        yield "members and committee"
         yield _members(result)
-        yield f"curl -OJ $DARTBOARD_URL{result['ensemble']}/checkpoint"
+        # Without validation images the ensemble measures with one half of the test images; members had them all.
+        yield f"the last two rows: measured on what {result['ensemble']} names as test and validation"
+        yield f"curl -OJ {url}{result['ensemble']}/checkpoint"
     yield f"{result['compute_seconds']:.0f} s of computing in all"
 
 
-def _candidates(point: dict[str, Any]) -> Table:
+def _candidates(point: dict[str, Any]) -> Listing:
     measure = point["chosen_by"]
-    table = Table(title=_title(point), title_justify="left")
-    for head in ("seed", measure.replace("_", " "), "", "search", "short retraining"):
-        table.add_column(head)
+    figures = (Column(head, number=True) for head in ("seed", measure.replace("_", " ")))
+    table = Listing(*figures, "", Column("search", 2), Column("short retraining", 1))
     for row in point["candidates"]:
         note = "chosen" if row["chosen"] else row["failure"] or ""
-        table.add_row(str(row["seed"]), _number(row[measure]), note, _id(row["search"]), _id(row["short_retrain"]))
+        table.add(str(row["seed"]), _number(row[measure]), note, _id(row["search"]), _id(row["short_retrain"]))
     return table
 
 
@@ -44,21 +45,17 @@ def _choice(point: dict[str, Any]) -> str:
     return f"seed {point['chosen']['seed']}: {point['chosen']['why']}\n{figure}"
 
 
-def _members(result: dict[str, Any]) -> Table:
-    # Of data without validation images the ensemble measures with one half of the test images; members had them all.
-    caption = f"the last two rows: measured on what {result['ensemble']} names as test and validation"
-    table = Table(title="members and committee", title_justify="left", caption=caption, caption_justify="left")
+def _members(result: dict[str, Any]) -> Listing:
     shared = [row["metrics"] for row in result["members"] if row["metrics"]]
     shown = ("validation_accuracy", "test_accuracy", "validation_perplexity", "test_perplexity")
     names = [n for n in shown if any(n in metrics for metrics in shared)]
-    for head in ("space", "seed", *(n.replace("_", " ") for n in names), "measured by"):
-        table.add_column(head)
+    figures = (Column(head, number=True) for head in ("seed", *(n.replace("_", " ") for n in names)))
+    table = Listing("space", *figures, "measured by")
     for row in result["members"]:
-        figures = [_number((row["metrics"] or {}).get(name)) for name in names]
-        table.add_row(row["space"], str(row["seed"]), *figures, row["failure"] or _id(row["evaluation"]))
-    table.add_section()
+        measured = [_number((row["metrics"] or {}).get(name)) for name in names]
+        table.add(row["space"], str(row["seed"]), *measured, row["failure"] or _id(row["evaluation"]))
     for title, key in (("together", "committee"), ("all, plain", "plain")):
-        table.add_row(title, "", *(_number(_of_ensemble(result[key], name)) for name in names), _id(result["ensemble"]))
+        table.add(title, "", *(_number(_of_ensemble(result[key], name)) for name in names), _id(result["ensemble"]))
     return table
 
 

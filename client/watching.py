@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rich.markup import escape
-
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.searches import alphas_out
 from client.cell_text import edges
-from client.output import print_json, remarks
+from client.output import print_json, remarks, warn
 from client.screen import Screen
 from client.sdk import Dartboard
 
@@ -42,12 +40,12 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
         match event.kind:
             case "status":
                 reason = f" ({event.data['reason']})" if event.data["reason"] else ""
-                remarks.print(f"{job.kind} {event.data['status']}{reason}", soft_wrap=True)
+                remarks.print(f"{job.kind} {event.data['status']}{reason}")
             case "log" if event.data["level"] == "warning":
-                remarks.print(f"[yellow]warning:[/yellow] {escape(event.data['message'])}", soft_wrap=True)
+                warn(event.data["message"])
             case "epoch":
                 line = epoch_line(event.data, int(job.spec["epochs"]), _strongest(job, event.data))
-                remarks.print(line, soft_wrap=True)
+                remarks.print(line)
     return dartboard.job(job.id)
 
 
@@ -57,7 +55,7 @@ def _watch_tree(dartboard: Dartboard, job: JobOut) -> JobOut:
         if event.kind in ("status", "child"):
             who = f"{event.data['stage']} ({event.data['id']})" if event.kind == "child" else str(job.kind)
             reason = f" ({event.data['reason']})" if event.data["reason"] else ""
-            remarks.print(f"{who} {event.data['status']}{reason}", soft_wrap=True)
+            remarks.print(f"{who} {event.data['status']}{reason}")
     return dartboard.job(job.id)
 
 

@@ -117,7 +117,6 @@ def second_order_error(
             f"after {row['steps']} steps, {'kinks' if row['kinks'] else 'smooth'}, {row['precision']}, "
             f"{row['numerator']:.0e}/||v||: product {row['implicit']:.1e}, alpha gradient {row['gradient']:.1e}, "
             f"cosine {row['cosine']:.4f}",
-            soft_wrap=True,
         )
 
 
@@ -138,7 +137,7 @@ def language_models(
     import json as json_module
 
     from client.benchmarks.language_models import RATES, compare, searched
-    from client.output import console, print_json, remarks
+    from client.output import console, print_error, print_json, remarks
     from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
     from darts_core.errors import DartsError
 
@@ -156,7 +155,7 @@ def language_models(
             spec = RnnEvaluationConfig(**{**fields, "genotype": result["search"]["genotype"]}).resolved()
         result |= compare(spec, rates=rate or RATES, seeds=range(seeds), data_root=data_root, say=remarks.print)
     except DartsError as error:
-        remarks.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        print_error(str(error))
         raise typer.Exit(1) from error
     if json:
         print_json(result)
@@ -265,10 +264,9 @@ def fleet(
 
     Starts services of its own. As it stands it takes about ten minutes.
     """
-    from rich.table import Table
-
     from client.benchmarks.fleet import growth, measure
-    from client.output import console, print_json, remarks
+    from client.output import print_json, print_listing, remarks
+    from client.tables import Listing
 
     counts = sorted(set(jobs or (100, 1000, 10_000, 100_000)))
     rows = measure(jobs=counts, workers=workers, seconds=seconds, job_seconds=job_seconds, data=data, say=remarks.print)
@@ -276,13 +274,13 @@ def fleet(
     if json:
         print_json({"rows": rows, "growth": grown})
     else:
-        table = Table("median / p99, ms", *(f"{count:,}" for count in counts), "growth")
+        listing = Listing("median / p99, ms", *(f"{count:,}" for count in counts), "growth")
         for name, factor in grown.items():
             cells = [f"{row['times'][name]['median_ms']} / {row['times'][name]['p99_ms']}" for row in rows]
-            table.add_row(name, *cells, f"{factor:.2f}")
+            listing.add(name, *cells, f"{factor:.2f}")
         for name in (name for name in rows[0] if name not in ("jobs", "workers", "times")):
-            table.add_row(name, *(str(row[name]) for row in rows))
-        console.print(table)
+            listing.add(name, *(str(row[name]) for row in rows), "")
+        print_listing(listing)
     if lost := sum(row["lost"] for row in rows):
         remarks.print(f"{lost} leases ran out, which none may: the API could not keep up with {workers} workers")
         raise typer.Exit(1)
@@ -406,7 +404,6 @@ def _steps(
             + f"{result[f'{version}_memory'] / 2**20:,.0f} MiB, {result[f'{version}_ops']:,} operations, "
             f"{result[f'{version}_gemm_share']:.0%} of the matrix-product speed, "
             f"loss {result[f'{version}_loss']:.6f}",
-            soft_wrap=True,
         )
     if "speedup" in result:
         console.print(

@@ -7,34 +7,36 @@ from typing import Annotated
 
 import typer
 
-from client.options import DEFAULT_URL, Json, Key, Url
+from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
 app = typer.Typer(help="Uploaded checkpoints: list (the default), add, remove.", invoke_without_command=True)
 
 
 @app.callback()
-def _default(context: typer.Context, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def _default(
+    context: typer.Context, json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None
+) -> None:
     if context.invoked_subcommand is None:
-        list_checkpoints(json=json, url=url, key=key)
+        list_checkpoints(json=json, wide=wide, url=url, key=key)
 
 
 @app.command("list")
-def list_checkpoints(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def list_checkpoints(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """List the uploaded checkpoints, newest first; those of jobs go with their jobs."""
-    from rich.table import Table
-
-    from client.output import console, print_json
+    from client.output import print_json, print_listing
     from client.sdk import Dartboard
+    from client.tables import Column, Listing
 
     with Dartboard(url, key) as dartboard:
         uploads = list(dartboard.uploaded_checkpoints())
     if json:
         print_json(uploads)
         return
-    table = Table("id", "name", "format", "data set", "bytes", box=None)
+    size = Column("bytes", 1, number=True)
+    listing = Listing("id", "name", Column("format", 3), Column("data set", 2), size)
     for upload in uploads:
-        table.add_row(str(upload.id), upload.name, upload.format, upload.dataset or "", f"{upload.size:,}")
-    console.print(table)
+        listing.add(str(upload.id), upload.name, upload.format, upload.dataset or "", f"{upload.size:,}")
+    print_listing(listing, wide=wide)
 
 
 @app.command("add")
@@ -58,7 +60,7 @@ def add_checkpoint(
     cell = genotype and genotype_text(genotype)
     with Dartboard(url, key) as dartboard:
         upload = dartboard.upload_checkpoint(file, cell, dataset)
-    print_json(upload) if json else console.print(f"{upload.id} {upload.name}", soft_wrap=True)
+    print_json(upload) if json else console.print(f"{upload.id} {upload.name}")
 
 
 @app.command("remove")

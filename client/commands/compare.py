@@ -27,7 +27,7 @@ def compare(
     key: Key = None,
 ) -> None:
     """Compare jobs: figures, cells edge by edge, metrics by epoch, where the specs differ."""
-    from client.output import print_json
+    from client.output import print_json, print_text
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
@@ -38,25 +38,24 @@ def compare(
             for name in wanted:
                 _show(dartboard, job_ids, name)
         else:
-            typer.echo(dartboard.comparison_text(job_ids, form, table or "figures"), nl=False)
+            print_text(dartboard.comparison_text(job_ids, form, table or "figures"))
 
 
 def _show(dartboard: Dartboard, job_ids: list[str], name: TableName) -> None:
     import csv
     import io
 
-    from rich.markup import escape
-    from rich.table import Table
-
-    from client.output import console
+    from client.output import console, print_listing
+    from client.tables import Listing
 
     head, *rows = csv.reader(io.StringIO(dartboard.comparison_text(job_ids, "csv", name)))
     if not rows:
         return
-    shown = Table(*map(escape, head), box=None, title=name, title_justify="left")
+    listing = Listing(*head)
     for row in rows:
-        shown.add_row(*(escape(_short(value)) for value in row))
-    console.print(shown)
+        listing.add(*(_short(value) for value in row))
+    console.print(name, style="bold")
+    print_listing(listing)
 
 
 def _short(value: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from client.options import DEFAULT_URL, Json, Key, Url
+from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
 if TYPE_CHECKING:
     from api.schemas.datasets import DatasetDetail, DatasetOut
@@ -18,29 +18,32 @@ _FILES_SHOWN = 10
 
 
 @app.callback()
-def _default(context: typer.Context, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def _default(
+    context: typer.Context, json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None
+) -> None:
     if context.invoked_subcommand is None:
-        list_datasets(json=json, url=url, key=key)
+        list_datasets(json=json, wide=wide, url=url, key=key)
 
 
 @app.command("list")
-def list_datasets(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def list_datasets(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """List the built-in and the uploaded data sets."""
-    from rich.table import Table
-
-    from client.output import console, print_json
+    from client.output import print_json, print_listing
     from client.sdk import Dartboard
+    from client.tables import Column, Listing
 
     with Dartboard(url, key) as dartboard:
         datasets = dartboard.datasets()
     if json:
         print_json(list(datasets))
         return
-    table = Table("name", "kind", "source", "state", "classes", "image", "words", "train", "valid", "test", box=None)
+    parts = [Column(part, rank, number=True) for part, rank in (("train", 1), ("valid", 3), ("test", 2))]
+    about = [Column("classes", 4, number=True), Column("image", 5), Column("words", 6, number=True)]
+    listing = Listing("name", Column("kind", 8), Column("source", 7), "state", *about, *parts)
     for d in datasets:
         counts = [str(n) for n in (d.sizes.train, d.sizes.valid, d.sizes.test)] if d.sizes else ["", "", ""]
-        table.add_row(d.name, d.kind, d.source, d.state, str(d.classes or ""), _image(d), str(d.words or ""), *counts)
-    console.print(table)
+        listing.add(d.name, d.kind, d.source, d.state, str(d.classes or ""), _image(d), str(d.words or ""), *counts)
+    print_listing(listing, wide=wide)
 
 
 @app.command("add")
@@ -60,7 +63,7 @@ def add_dataset(
 
     name = name or path.resolve().name.split(".")[0]
     total = path.stat().st_size if path.is_file() else None
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Dartboard(url, key) as dartboard, Progress(*columns, console=remarks, transient=True) as bar:
         task = bar.add_task("uploading", total=total)
         dartboard.add_dataset(name, path, size=size, progress=lambda sent: bar.update(task, completed=sent))
@@ -96,27 +99,25 @@ def remove_dataset(name: Name, json: Json = False, url: Url = DEFAULT_URL, key: 
 def _print(dataset: DatasetDetail) -> None:
     from client.output import console
 
-    console.print(f"{dataset.name}: {dataset.state}" + (f", {dataset.error}" if dataset.error else ""), soft_wrap=True)
+    console.print(f"{dataset.name}: {dataset.state}" + (f", {dataset.error}" if dataset.error else ""))
     if dataset.sizes and dataset.image:
         sizes = dataset.sizes
         console.print(
             f"  {dataset.classes} classes, {_image(dataset)} pixels, {dataset.image.channels} channels; "
             f"{sizes.train:,} training, {sizes.valid:,} validation, {sizes.test:,} test images",
-            soft_wrap=True,
         )
     if dataset.sizes and dataset.words:
         sizes = dataset.sizes
         console.print(
             f"  {dataset.words:,} words in the vocabulary; {sizes.train:,} words for training, {sizes.valid:,} for "
             f"validation, {sizes.test:,} for testing",
-            soft_wrap=True,
         )
     if dataset.checksum:
-        console.print(f"  checksum {dataset.checksum}", soft_wrap=True)
+        console.print(f"  checksum {dataset.checksum}")
     if dataset.report and dataset.report.skipped:
         console.print(f"  {dataset.report.skipped:,} files were skipped:")
         for file in dataset.report.files[:_FILES_SHOWN]:
-            console.print(f"    {file.file} {file.reason}", soft_wrap=True, markup=False)
+            console.print(f"    {file.file} {file.reason}")
 
 
 def _image(dataset: DatasetOut) -> str:

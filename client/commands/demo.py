@@ -67,12 +67,18 @@ def demo(
         out.print(f"test {task.measure} {measured:.2f}{task.unit}")
 
 
+def _title(out: Console, title: str, request: str = "") -> None:
+    from rich.text import Text
+
+    out.print(Text.assemble("\n", (title, "bold"), f"  {request}" if request else ""))
+
+
 def _search_and_retrain(dartboard: Dartboard, task: _Task, seed: int, out: Console) -> tuple[JobOut, JobOut]:
-    out.print("\n[bold]1. search[/bold]  POST /searches")
+    _title(out, "1. search", "POST /searches")
     search = _run(dartboard, "search", {**task.fields, "seed": seed, "name": "demo-search"})
-    out.print("\n[bold]2. the genotype[/bold]  GET /searches/<id>/genotype")
-    out.print(dartboard.genotype(search.id).text, soft_wrap=True)
-    out.print("\n[bold]3. retrain it from scratch[/bold]  POST /evaluations")
+    _title(out, "2. the genotype", "GET /searches/<id>/genotype")
+    out.print(dartboard.genotype(search.id).text)
+    _title(out, "3. retrain it from scratch", "POST /evaluations")
     found = {"family": search.spec["family"], "search_id": str(search.id), "seed": seed, "name": "demo-evaluation"}
     return search, _run(dartboard, "evaluation", found)
 
@@ -88,8 +94,8 @@ def _run(dartboard: Dartboard, kind: str, body: dict[str, Any]) -> JobOut:
 
 
 def _download(dartboard: Dartboard, evaluation: JobOut, out: Console) -> Path:
-    out.print("\n[bold]4. download the checkpoint[/bold]")
-    out.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(evaluation.id)}", soft_wrap=True)
+    _title(out, "4. download the checkpoint")
+    out.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(evaluation.id)}")
     out.print("(`dartboard up` brings this service back, with these jobs, when the demo has ended)", style="dim")
     path = dartboard.download_checkpoint(evaluation.id, Path())
     out.print(f"saved as {path} ({path.stat().st_size / 1e6:.1f} MB, its sha256 is the ETag)")
@@ -98,7 +104,7 @@ def _download(dartboard: Dartboard, evaluation: JobOut, out: Console) -> Path:
 
 def _test_in_a_fresh_process(path: Path, data: Path, task: _Task, out: Console) -> float:
     """Prove that the file alone is enough: another process loads it and measures it on the test part."""
-    out.print("\n[bold]5. test the downloaded file in a fresh process[/bold]")
+    _title(out, "5. test the downloaded file in a fresh process")
     command = [sys.executable, "-m", "darts_core.scoring", str(path), "--data-root", str(data / "datasets")]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if answer.returncode:

@@ -42,7 +42,7 @@ def draw(
 
     A GIF of a search shows its epochs one after the other.
     """
-    from client.output import print_json
+    from client.output import print_json, print_text
 
     if output.suffix.lower() not in _SUFFIXES:
         raise typer.BadParameter(f"{output.name} does not end in {', '.join(_SUFFIXES)}", param_hint="--output")
@@ -54,7 +54,7 @@ def draw(
     if json:
         print_json({"file": str(output), "bytes": len(picture), "frames": len(frames)})
     else:
-        typer.echo(str(output))
+        print_text(str(output))
 
 
 def _drawn(frames: list[Frame], suffix: str, *, dark: bool) -> bytes:

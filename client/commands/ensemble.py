@@ -10,10 +10,9 @@ from client.commands.submit import BatchSize, Detach, Name, Priority
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from api.schemas.jobs import JobOut
     from client.sdk import Dartboard
+    from client.tables import Listing
 
 
 def ensemble(
@@ -53,10 +52,10 @@ def ensemble(
 
 
 def _show(dartboard: Dartboard, job: JobOut) -> None:
-    from client.output import console
+    from client.output import console, print_listing
 
-    console.print(_table(job))
-    console.print(f"curl -OJ {dartboard.url}{job.links['checkpoint']}", soft_wrap=True)
+    print_listing(_table(job))
+    console.print(f"curl -OJ {dartboard.url}{job.links['checkpoint']}")
 
 
 def _member(dartboard: Dartboard, source: str, epoch: str | None) -> dict[str, str]:
@@ -80,22 +79,22 @@ def _member(dartboard: Dartboard, source: str, epoch: str | None) -> dict[str, s
     return {f"{kind}_id": source, **chosen}
 
 
-def _table(job: JobOut) -> Table:
+def _table(job: JobOut) -> Listing:
     """Members, then the committee, then all of them without choice or weights."""
-    from rich.table import Table
+    from client.tables import Column, Listing
 
     result: dict[str, Any] = job.result or {}
     test, validation = result["test"], result["validation"]
     what = "words" if result["vocabulary"] else "images"
     main = "perplexity" if result["vocabulary"] else "accuracy"
-    columns = ["", "weight", f"{main}, {test['count']:,} {what} of {test['part']}", "loss"]
+    columns = [Column(""), *(Column(name, number=True) for name in ("weight", _measured(main, test, what), "loss"))]
     if validation is not None:
-        columns.append(f"{main}, {validation['count']:,} {what} of {validation['part']}")
-    table = Table(*columns, box=None)
+        columns.append(Column(_measured(main, validation, what), 1, number=True))
+    table = Listing(*columns)
 
     def add(title: str, weight: str, figures: dict[str, Any]) -> None:
         row = [title, weight, f"{figures['test'][main]:.2f}", f"{figures['test']['loss']:.4f}"]
-        table.add_row(*row, *([f"{figures['validation'][main]:.2f}"] if validation is not None else []))
+        table.add(*row, *([f"{figures['validation'][main]:.2f}"] if validation is not None else []))
 
     for place, (about, member) in enumerate(zip(job.spec["members"], result["members"], strict=True)):
         title = about["name"] or about["job_id"] or about["id"]
@@ -103,3 +102,7 @@ def _table(job: JobOut) -> Table:
     add("committee", "", result["committee"])
     add("all, plainly", "", result["plain"])
     return table
+
+
+def _measured(measure: str, part: dict[str, Any], what: str) -> str:
+    return f"{measure}, {part['count']:,} {what} of {part['part']}"

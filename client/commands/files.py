@@ -24,7 +24,7 @@ def download(
     key: Key = None,
 ) -> None:
     """Download a trained checkpoint, an ensemble, or a score's logits; a broken download is continued."""
-    from client.output import print_json
+    from client.output import print_json, print_text
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
@@ -32,7 +32,7 @@ def download(
             path = dartboard.download_logits(job_id, to)
         else:
             path = dartboard.download_checkpoint(job_id, to, epoch, format_)
-    print_json({"file": str(path)}) if json else typer.echo(path)
+    print_json({"file": str(path)}) if json else print_text(str(path))
 
 
 def export(
@@ -41,7 +41,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a checkpoint's network as ONNX, or its weights as safetensors. Needs no service."""
-    from client.output import print_json
+    from client.output import print_json, print_text
     from darts_core.errors import CheckpointError
     from darts_core.export import export as write
 
@@ -49,7 +49,7 @@ def export(
         write(file, to)
     except CheckpointError as error:
         raise typer.BadParameter(str(error)) from error
-    print_json({"file": str(to)}) if json else typer.echo(to)
+    print_json({"file": str(to)}) if json else print_text(str(to))
 
 
 def import_(
@@ -67,7 +67,7 @@ def import_(
 ) -> None:
     """Turn a state_dict of the DARTS authors into a checkpoint. Needs no service."""
     from client.genotypes import read_genotype
-    from client.output import print_json
+    from client.output import print_json, print_text
     from darts_core import checkpoints
     from darts_core.errors import CheckpointError, DataError
     from darts_core.imports import read_authors
@@ -84,4 +84,4 @@ def import_(
         checkpoints.save(checkpoint, to)
     except (CheckpointError, DataError) as error:
         raise typer.BadParameter(str(error)) from error
-    print_json({"file": str(to)}) if json else typer.echo(to)
+    print_json({"file": str(to)}) if json else print_text(str(to))

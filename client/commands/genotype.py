@@ -57,19 +57,19 @@ def register(
 ) -> None:
     """Give a genotype a name at the service, for evaluations to take."""
     from client.genotypes import cell_of, find_genotype
-    from client.output import print_json
+    from client.output import print_json, print_text
     from client.sdk import Dartboard
     from darts_core.genotypes import to_json
 
     cell = cell_of(find_genotype(source, epoch, family, url, key))
     with Dartboard(url, key) as dartboard:
         registered = dartboard.register_genotype(name, to_json(cell))
-    print_json(registered) if json else typer.echo(f"{name} {registered.text}")
+    print_json(registered) if json else print_text(f"{name} {registered.text}")
 
 
 def list_genotypes(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """The names of published and registered genotypes."""
-    from client.output import print_json
+    from client.output import print_json, print_text
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
@@ -78,10 +78,11 @@ def list_genotypes(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) 
         print_json({"items": names})
         return
     for name in names:
-        typer.echo(name)
+        print_text(name)
 
 
 def _write(genotype: AnyGenotype, chosen: Format) -> None:
+    from client.output import print_text
     from darts_core.errors import GenotypeError
     from darts_core.genotypes import FORMATS
 
@@ -89,4 +90,4 @@ def _write(genotype: AnyGenotype, chosen: Format) -> None:
         text = FORMATS[chosen](genotype)
     except GenotypeError as error:
         raise typer.BadParameter(str(error), param_hint="--format") from error
-    typer.echo(text.rstrip("\n"))
+    print_text(text.rstrip("\n"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import typer
 
-from client.options import DEFAULT_URL, Json, Key, Url
+from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
 JobId = Annotated[str, typer.Argument(metavar="ID")]
 
@@ -18,52 +18,60 @@ def list_jobs(
     label: Annotated[str | None, typer.Option(help="KEY=VALUE or KEY.")] = None,
     limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
     json: Json = False,
+    wide: Wide = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """List jobs, newest first."""
     from itertools import islice
 
-    from rich.table import Table
-
-    from client.output import console, print_json
+    from client.output import print_json, print_listing
     from client.sdk import Dartboard
+    from client.tables import Column, Listing
 
     with Dartboard(url, key) as dartboard:
         jobs = list(islice(dartboard.jobs(status=status, kind=kind, label=label), limit))
     if json:
         print_json(list(jobs))
         return
-    table = Table("id", "kind", "name", "data set", "status", "epoch", "validation", box=None)
+    figures = [Column("epoch", 2, number=True), Column("validation", 1, number=True)]
+    listing = Listing("id", Column("kind", 3), "name", Column("data set", 4), "status", *figures)
     for job in jobs:
         epoch = f"{job.progress.epoch}/{job.progress.epochs}" if job.progress else f"-/{job.spec['epochs']}"
-        accuracy = (job.metrics or {}).get("validation_accuracy")
-        shown = "" if accuracy is None else f"{accuracy:.2f} %"
-        table.add_row(str(job.id), job.kind, job.name or "", job.spec["dataset"], job.status, epoch, shown)
-    console.print(table)
+        shown = _validation(job.metrics or {})
+        listing.add(str(job.id), job.kind, job.name or "", job.spec["dataset"], job.status, epoch, shown)
+    print_listing(listing, wide=wide)
 
 
-def list_workers(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def _validation(metrics: Mapping[str, float]) -> str:
+    """Accuracy in percent, or the perplexity of a language model."""
+    if (accuracy := metrics.get("validation_accuracy")) is not None:
+        return f"{accuracy:.2f} %"
+    perplexity = metrics.get("validation_perplexity")
+    return "" if perplexity is None else f"{perplexity:.2f} ppl"
+
+
+def list_workers(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """List workers and what they run."""
-    from rich.table import Table
-
-    from client.output import console, print_json
+    from client.output import print_json, print_listing
     from client.sdk import Dartboard
+    from client.tables import Column, Listing
 
     with Dartboard(url, key) as dartboard:
         workers = dartboard.workers()
     if json:
         print_json(list(workers))
         return
-    table = Table("name", "pools", "device", "memory", "busy", "alive", "runs", "last seen", box=None)
+    place = [Column("pools", 5), Column("device", 3), Column("memory", 4), Column("busy", 2)]
+    listing = Listing("name", *place, "alive", "runs", Column("last seen", 1))
     for worker in workers:
         runs = str(worker.job_id) if worker.job_id else "-"
         alive = "yes" if worker.alive else "no"
         memory = ", ".join(f"{each.memory_used / 1e9:.1f} of {each.memory_total / 1e9:.1f} GB" for each in worker.load)
         busy = ", ".join("-" if (part := each.utilisation) is None else f"{part:.0f} %" for each in worker.load)
         pools, seen = ", ".join(worker.pools), f"{worker.last_seen:%F %T}"
-        table.add_row(worker.name, pools, worker.device, memory or "-", busy or "-", alive, runs, seen)
-    console.print(table)
+        listing.add(worker.name, pools, worker.device, memory or "-", busy or "-", alive, runs, seen)
+    print_listing(listing, wide=wide)
 
 
 def show_logs(
@@ -74,7 +82,7 @@ def show_logs(
     key: Key = None,
 ) -> None:
     """Print what a job's workers logged."""
-    from client.output import print_json
+    from client.output import print_json, print_text
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
@@ -83,7 +91,7 @@ def show_logs(
         print_json(list(lines))
         return
     for line in lines:
-        typer.echo(f"{line.time:%F %T} {line.level:7} {line.message}")
+        print_text(f"{line.time:%F %T} {line.level:7} {line.message}")
 
 
 def _verb(name: str, help_text: str) -> Callable[..., None]:

@@ -7,35 +7,36 @@ from typing import Annotated
 import typer
 
 from api.schemas.keys import Role
-from client.options import DEFAULT_URL, Json, Key, Url
+from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
 app = typer.Typer(help="API keys: list (the default), create, revoke.", invoke_without_command=True)
 
 
 @app.callback()
-def _default(context: typer.Context, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def _default(
+    context: typer.Context, json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None
+) -> None:
     if context.invoked_subcommand is None:
-        list_keys(json=json, url=url, key=key)
+        list_keys(json=json, wide=wide, url=url, key=key)
 
 
 @app.command("list")
-def list_keys(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+def list_keys(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """List all keys, newest first."""
-    from rich.table import Table
-
-    from client.output import console, print_json
+    from client.output import print_json, print_listing
     from client.sdk import Dartboard
+    from client.tables import Column, Listing
 
     with Dartboard(url, key) as dartboard:
         keys = list(dartboard.keys())
     if json:
         print_json(keys)
         return
-    table = Table("id", "role", "owner", "made", "last used", "revoked", box=None)
+    listing = Listing("id", "role", "owner", Column("created", 3), Column("last used", 2), Column("revoked", 1))
     for each in keys:
         times = (f"{t:%Y-%m-%d %H:%M}" if t else "" for t in (each.created_at, each.last_used_at, each.revoked_at))
-        table.add_row(str(each.id), each.role, each.owner, *times)
-    console.print(table)
+        listing.add(str(each.id), each.role, each.owner, *times)
+    print_listing(listing, wide=wide)
 
 
 @app.command("create")
@@ -51,7 +52,7 @@ def create_key(
 ) -> None:
     """Make a key and print it, this once. Limits that are not given are the service's."""
     from api.schemas.keys import KeyLimits
-    from client.output import print_json, remarks
+    from client.output import print_json, print_text, remarks
     from client.sdk import Dartboard
 
     limits = KeyLimits(
@@ -63,7 +64,7 @@ def create_key(
         print_json(created)
         return
     # Alone on standard output, so that KEY=$(dartboard keys create ...) is the key.
-    print(created.key)
+    print_text(created.key)
     remarks.print(f"{created.id}: {created.role} of {created.owner}; the key is shown this once", style="dim")
 
 

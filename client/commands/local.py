@@ -42,7 +42,7 @@ def up(
         if json:
             print_json({"url": stack.url, "data": str(data.resolve())})
         else:
-            console.print(f"Dartboard is up at [bold]{stack.url}[/bold] (API documentation: {stack.url}/docs)")
-            console.print(f"data and logs in {data.resolve()}; Ctrl-C stops everything", style="dim", soft_wrap=True)
+            console.print(f"Dartboard is up at {stack.url} (API documentation: {stack.url}/docs)", style="bold")
+            console.print(f"data and logs in {data.resolve()}; Ctrl-C stops everything", style="dim")
         stack.wait()
         remarks.print("stopping; a running job is given back and goes on at the next start", style="dim")

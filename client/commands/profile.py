@@ -91,12 +91,10 @@ def _refuse_of_other_family(options: Mapping[str, object], family: str) -> None:
 
 
 def _show_language_model(found: LanguageProfile, shape: LanguageShape) -> None:
-    from rich.table import Table
+    from client.output import console, print_listing
+    from client.tables import Column, Listing
 
-    from client.output import console
-
-    table = Table("", "parameters", box=None)
-    table.columns[1].justify = "right"
+    listing = Listing("", Column("parameters", number=True))
     for name, count in (
         ("embedding, tied to the decoder", found.embedding),
         ("initial state", found.initial_state),
@@ -104,8 +102,8 @@ def _show_language_model(found: LanguageProfile, shape: LanguageShape) -> None:
         ("decoder bias", found.decoder_bias),
         ("total", found.parameters),
     ):
-        table.add_row(name, f"{count:,}")
-    console.print(table)
+        listing.add(name, f"{count:,}")
+    print_listing(listing)
     console.print(
         f"{found.multiply_adds / 1e6:.3f} M mult-adds a word; hidden size {shape.hidden_size}, {shape.words:,} words",
         style="dim",
@@ -113,24 +111,22 @@ def _show_language_model(found: LanguageProfile, shape: LanguageShape) -> None:
 
 
 def _show(found: Profile, shape: Shape) -> None:
-    from rich.table import Table
+    from client.output import console, print_listing
+    from client.tables import Column, Listing
 
-    from client.output import console
-
-    table = Table("", "kind", "output", "parameters", "mult-adds", "activations", "kept in training", box=None)
-    for column in table.columns[2:]:
-        column.justify = "right"
+    ranks = {"output": 2, "parameters": 0, "mult-adds": 0, "activations": 3, "kept in training": 1}
+    listing = Listing("", "kind", *(Column(name, rank, number=True) for name, rank in ranks.items()))
 
     def row(name: str, kind: str, output: str, part: Cost | CellProfile | Profile) -> None:
         memory = (f"{size / 2**20:.2f} MiB" for size in (part.activation_bytes, part.training_bytes))
-        table.add_row(name, kind, output, f"{part.parameters:,}", f"{part.multiply_adds / 1e6:.3f} M", *memory)
+        listing.add(name, kind, output, f"{part.parameters:,}", f"{part.multiply_adds / 1e6:.3f} M", *memory)
 
     row("stem", "", "", found.stem)
     for cell in found.cells:
         row(str(cell.index), cell.kind, f"{cell.channels}x{cell.height}x{cell.width}", cell)
     row("classifier", "", str(shape.classes), found.classifier)
     row("total", "", "", found)
-    console.print(table)
+    print_listing(listing)
     console.print(f"with the auxiliary head {found.parameters_with_auxiliary:,} parameters")
     console.print(
         f"{shape.channels} channels, {shape.layers} cells, {shape.classes} classes, "

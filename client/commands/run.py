@@ -22,9 +22,7 @@ def run(
     import json as json_module
     import sys
 
-    from rich.markup import escape
-
-    from client.output import print_json, remarks
+    from client.output import print_error, print_json, print_text, remarks, warn
     from client.watching import epoch_line
     from darts_core import checkpoints
     from darts_core.configs import config_class
@@ -59,14 +57,14 @@ def run(
             else:
                 remarks.print(epoch_line(data, config.epochs, []))
                 for warning in report.warnings:
-                    remarks.print(f"[yellow]warning:[/yellow] {escape(warning)}", soft_wrap=True)
+                    warn(warning)
                 if report.stopped_early is not None:
-                    remarks.print(f"stopped early: {report.stopped_early}", markup=False, soft_wrap=True)
+                    remarks.print(f"stopped early: {report.stopped_early}")
             if out is not None:
                 checkpoints.save(report.checkpoint, out)
             last = report
     except DartsError as error:
-        remarks.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        print_error(str(error))
         raise typer.Exit(1) from error
     if last is not None and last.genotype is not None and not json:
-        typer.echo(to_python(last.genotype))
+        print_text(to_python(last.genotype))

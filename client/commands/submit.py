@@ -176,8 +176,8 @@ def _show(dartboard: Dartboard, job: JobOut) -> None:
     from client.output import console
 
     if job.kind == "search":
-        console.print(dartboard.genotype(job.id).text, soft_wrap=True)
+        console.print(dartboard.genotype(job.id).text)
     elif job.kind == "score":
-        console.print(f"curl -OJ {dartboard.url}/scores/{job.id}/logits", soft_wrap=True)
+        console.print(f"curl -OJ {dartboard.url}/scores/{job.id}/logits")
     else:
-        console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(job.id)}", soft_wrap=True)
+        console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(job.id)}")

@@ -166,9 +166,10 @@ def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detac
         submit_and_watch(dartboard, kind, body, _show, detach=detach, json=json)
 
 
-def _show(_: Dartboard, job: JobOut) -> None:
-    from client.output import console
+def _show(dartboard: Dartboard, job: JobOut) -> None:
+    from client.output import console, print_listing
+    from client.tables import Listing
     from client.tree_text import tables
 
-    for shown in tables(job):
-        console.print(shown)
+    for shown in tables(job, dartboard.url):
+        print_listing(shown) if isinstance(shown, Listing) else console.print(shown)

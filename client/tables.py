@@ -1,0 +1,69 @@
+"""Lays out tables of records: names and numbers whole, less important columns left out where room is short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
+from rich.text import Text
+
+from client.safe_text import one_line
+
+_GAP: Final = 2
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. rank: 0 is always shown; of the others the highest is left out first. number: aligned to the right."""
+
+    title: str
+    rank: int = 0
+    number: bool = False
+
+
+class Listing:
+    """Rows of text under columns. No cell is ever cut: what does not fit is a column less or a longer line."""
+
+    def __init__(self, *columns: Column | str) -> None:
+        self.columns = tuple(c if isinstance(c, Column) else Column(c) for c in columns)
+        self._rows: list[tuple[str, ...]] = []
+
+    def add(self, *cells: str) -> None:
+        """A row: one text for each column."""
+        if len(cells) != len(self.columns):
+            raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
+        self._rows.append(tuple(one_line(cell) for cell in cells))
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
+        shown = self.fitting(options.max_width)
+        widths = self._widths()
+        yield Text(self._line([c.title for c in shown], shown, widths), style="bold")
+        places = [self.columns.index(column) for column in shown]
+        for row in self._rows:
+            yield Text(self._line([row[place] for place in places], shown, widths))
+
+    def fitting(self, width: int) -> list[Column]:
+        """The columns that are shown in so many characters."""
+        shown, widths = list(self.columns), self._widths()
+        for column in sorted(self.columns, key=lambda c: c.rank, reverse=True):
+            if column.rank == 0 or sum(widths[c] for c in shown) + _GAP * (len(shown) - 1) <= width:
+                break
+            shown.remove(column)
+        return shown
+
+    def _widths(self) -> dict[Column, int]:
+        return {
+            column: max(cell_len(text) for text in (column.title, *(row[place] for row in self._rows)))
+            for place, column in enumerate(self.columns)
+        }
+
+    @staticmethod
+    def _line(cells: list[str], shown: Sequence[Column], widths: dict[Column, int]) -> str:
+        padded = []
+        for cell, column in zip(cells, shown, strict=True):
+            blanks = " " * (widths[column] - cell_len(cell))
+            padded.append(blanks + cell if column.number else cell + blanks)
+        return (" " * _GAP).join(padded).rstrip()
