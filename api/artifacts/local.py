@@ -14,6 +14,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import Final
 from uuid import UUID
 
+from api.artifacts.incoming import Incoming
 from api.artifacts.store import Artifacts, Make, Remote, Stored, StoreFullError, gathered, gone, no_room
 
 # No room, no quota left, or a read-only file system after an I/O error: the same to whoever uploads.
@@ -29,17 +30,12 @@ class LocalArtifacts(Artifacts):
         self.root = root
 
     def prepare(self) -> None:
-        """Make the directories and clear away what a killed process left half-written."""
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        for leftover in self._incoming.iterdir():
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+        """Take a folder for files in the making, and remove those of processes that have died."""
+        self._making = Incoming(self.root / INCOMING)
 
     @property
     def _incoming(self) -> Path:
-        return self.root / INCOMING
+        return self._making.folder
 
     def _path(self, key: str) -> Path:
         path = self.root / key
@@ -216,5 +212,5 @@ def _adopt(path: Path, to: Path) -> None:
 
 def _remove_older(folder: Path, before: float) -> None:
     for path in folder.glob("*"):
-        if path.stat().st_mtime < before:
+        if path.is_file() and path.stat().st_mtime < before:
             path.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ async def take(
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise ProblemError(415, "send a form: curl -F file=@FILE (multipart/form-data)")
-    # Under `incoming`, whose leftovers are cleared away at the next start.
+    # Under `incoming`, whose leftovers are removed at a start a day later.
     key = f"incoming/{uuid7()}"
     try:
         arrived: tuple[Stored, str] | None = None

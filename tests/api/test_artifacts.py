@@ -237,7 +237,9 @@ def test_a_file_with_no_room_for_it_is_refused_before_it_is_read(
 
 
 def test_what_a_killed_process_left_half_written_is_cleared_at_start(directory: Kept, tmp_path: Path) -> None:
-    (tmp_path / "incoming" / "tmpabc").write_bytes(b"half")
+    dead = tmp_path / "incoming" / "tmpabc"
+    dead.mkdir()
+    (dead / "tmpdef").write_bytes(b"half")
     directory.store.prepare()
     assert directory.keys() == []
 
