@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from api import openapi, problems
@@ -35,6 +35,7 @@ from api.keys.guard import Guard
 from api.keys.retention import AuditRetention
 from api.keys.service import KeyService
 from api.keys.sessions import SessionService
+from api.known_query import refuse_unknown_query
 from api.limits import BodyLimit
 from api.metrics.scrape import Scraper
 from api.pictures.drawer import Drawer
@@ -105,7 +106,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     # Routes are looked through in this order: the workers' first, who ask most of all.
     for module in (worker, *people, operation, metrics, session, keys, dashboard):
-        app.include_router(module.router)
+        # The page's files take any: a browser or a proxy may add one to get past a cache.
+        checks = [] if module is dashboard else [Depends(refuse_unknown_query)]
+        app.include_router(module.router, dependencies=checks)
     openapi.install(app)
     return app
 

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from psycopg import OperationalError as DriverError
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api.schemas.families import without_family
 from darts_core.errors import ConfigError
+from darts_core.validation import MOST_ERRORS, FieldError, field_errors, plain
 
 MEDIA_TYPE = "application/problem+json"
+# `detail` names the first few bad fields and counts the rest, `errors` has more of them.
+_IN_DETAIL: Final = 5
+_LONGEST_NAME, _LONGEST_MESSAGE, _LONGEST_DETAIL = 100, 1000, 4000
 _log = structlog.get_logger(__name__)
+
+
+Loc = tuple[str | int, ...]
 
 
 class FieldProblem(BaseModel):
@@ -27,6 +35,16 @@ class FieldProblem(BaseModel):
 
     loc: list[str | int]
     msg: str
+    value: str | None = Field(None, description="that was given, as JSON or its beginning")
+    allowed: list[str] | None = Field(None, description="names or values that are possible here")
+    nearest: str | None = Field(None, description="the one of them that was probably meant")
+
+    @classmethod
+    def of(cls, error: FieldError, part: str, at: Callable[[Loc], Loc] = lambda loc: loc) -> FieldProblem:
+        """The error of a field in a part of the request: `body`, `query`, `path` or `header`."""
+        allowed = None if error.allowed is None else list(error.allowed)
+        loc = [part, *at(error.loc)]
+        return cls(loc=loc, msg=error.msg, value=error.value, allowed=allowed, nearest=error.nearest)
 
 
 class Problem(BaseModel):
@@ -36,7 +54,8 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[FieldProblem] | None = None
+    errors: list[FieldProblem] | None = Field(None, description=f"the first {MOST_ERRORS} of them")
+    more: int | None = Field(None, description="errors that are not listed")
 
 
 class ProblemError(Exception):
@@ -48,10 +67,11 @@ class ProblemError(Exception):
         detail: str,
         *,
         errors: list[FieldProblem] | None = None,
+        more: int = 0,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
-        self.status, self.detail, self.errors, self.headers = status, detail, errors, headers
+        self.status, self.detail, self.errors, self.more, self.headers = status, detail, errors, more, headers
 
 
 def not_found(what: str, key: object) -> ProblemError:
@@ -74,6 +94,13 @@ def invalid_query(name: str, msg: str) -> ProblemError:
     return ProblemError(422, f"{name}: {msg}", errors=[FieldProblem(loc=["query", name], msg=msg)])
 
 
+def invalid_fields(error: ValidationError, model: Any, at: Callable[[Loc], Loc] = lambda loc: loc) -> ProblemError:
+    """422 for every bad field of a body that was validated as `model`. at: where in the body a field stands."""
+    errors = error.errors(include_url=False)
+    fields = [FieldProblem.of(told, "body", at=at) for told in field_errors(errors, model)]
+    return _invalid(fields, len(errors))
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI entries for the problems a route may answer with."""
     return {
@@ -88,7 +115,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def answer_to(error: Exception, path: str) -> JSONResponse | None:
     """The answer to what can go wrong before a route is reached; None for what nobody expected."""
     if isinstance(error, ProblemError):
-        return _answer(error.status, error.detail, error.errors, error.headers)
+        return _answer_to_problem(error)
     return _database_away(error, path) if is_unreachable(error) else None
 
 
@@ -112,14 +139,14 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ConfigError)
     async def _config(_: Request, error: ConfigError) -> JSONResponse:
-        fields = [FieldProblem(loc=["body", *p.loc], msg=p.msg) for p in error.problems]
-        return _answer(422, str(error), fields)
+        fields = [FieldProblem(loc=["body", *p.loc], msg=p.msg) for p in error.problems[:MOST_ERRORS]]
+        return _answer_to_problem(_invalid(fields, len(error.problems)))
 
     @app.exception_handler(RequestValidationError)
-    async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:
-        fields = [FieldProblem(loc=without_family(e["loc"]), msg=e["msg"]) for e in error.errors()]
-        detail = "; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in fields)
-        return _answer(422, detail, fields)
+    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+        body = getattr(request.scope.get("route"), "body_field", None)
+        model = None if body is None else Annotated[body.field_info.annotation, *body.field_info.metadata, None]
+        return _answer_to_problem(_of_errors(error.errors(), model))
 
     app.add_exception_handler(Exception, _unexpected)
 
@@ -146,12 +173,48 @@ async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     return _answer(500, "an unexpected error; the service's log has the details")
 
 
+def _of_errors(errors: Sequence[Mapping[str, Any]], model: Any) -> ProblemError:
+    """422 for what FastAPI found, whose places begin with the part of the request."""
+    listed = errors[:MOST_ERRORS]
+    found = field_errors([{**error, "loc": error["loc"][1:]} for error in listed], model)
+    fields = [
+        FieldProblem.of(told, str(error["loc"][0]), at=without_family)
+        for error, told in zip(listed, found, strict=True)
+    ]
+    return _invalid(fields, len(errors))
+
+
+def _invalid(fields: list[FieldProblem], found: int) -> ProblemError:
+    """422 for these fields, of so many that are bad."""
+    detail = "; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in fields[:_IN_DETAIL])
+    if found > _IN_DETAIL:
+        detail += f"; and {found - _IN_DETAIL:,} more"
+    return ProblemError(422, detail, errors=fields, more=found - len(fields))
+
+
+def _answer_to_problem(error: ProblemError) -> JSONResponse:
+    return _answer(error.status, error.detail, error.errors, error.headers, error.more)
+
+
 def _answer(
     status: int,
     detail: str,
     errors: list[FieldProblem] | None = None,
     headers: dict[str, str] | None = None,
+    more: int = 0,
 ) -> JSONResponse:
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors)
+    """Whatever a message quotes, it is cut here, and free of characters that no answer can hold."""
+    problem = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=plain(detail, _LONGEST_DETAIL),
+        errors=None if errors is None else [_sendable(field) for field in errors],
+        more=more or None,
+    )
     body = problem.model_dump(mode="json", exclude_none=True)
     return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _sendable(field: FieldProblem) -> FieldProblem:
+    loc = [plain(part, _LONGEST_NAME) if isinstance(part, str) else part for part in field.loc]
+    return field.model_copy(update={"loc": loc, "msg": plain(field.msg, _LONGEST_MESSAGE)})

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from api.artifacts import Artifacts, Stored, StoreFullError
@@ -16,7 +15,7 @@ from api.datasets.archives import HEAD_BYTES, is_archive
 from api.datasets.service import Brought, DatasetService, new_id
 from api.datasets.storing import upload_key
 from api.multipart import Part, drain, parts
-from api.problems import ProblemError, invalid
+from api.problems import ProblemError, invalid, invalid_fields
 from api.schemas.datasets import DatasetCreate
 
 
@@ -113,4 +112,4 @@ def _validated(fields: dict[str, Any]) -> DatasetCreate:
     try:
         return DatasetCreate.model_validate(fields)
     except ValidationError as error:
-        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
+        raise invalid_fields(error, DatasetCreate) from error

@@ -19,6 +19,7 @@ from api.keys.secret import Secret, secret_of
 from api.keys.service import KeyService
 from api.schemas.keys import KeyCreate, Role
 from api.settings import get_settings
+from darts_core.validation import field_errors
 
 
 def main() -> int:
@@ -41,7 +42,7 @@ def main() -> int:
     try:
         body = KeyCreate(role=Role(arguments.role), owner=arguments.owner)
     except ValidationError as error:
-        print(f"--owner {arguments.owner!r}: {error.errors()[0]['msg']}", file=sys.stderr)
+        print(f"--owner: {field_errors(error.errors())[0].msg}", file=sys.stderr)
         return 2
     try:
         made = asyncio.run(_create(body, secret))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from api.deps import Datasets, Genotypes, Jobs, Reading, Store
 from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer
-from api.problems import documented, invalid
+from api.problems import documented, invalid, invalid_fields
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.evaluations import AnyEvaluationCreate, EvaluationCreate, RnnEvaluationCreate
 from api.schemas.jobs import CheckpointList, JobKind, JobOut
@@ -79,7 +78,7 @@ async def _resolve(
         info = await datasets.info(dataset)
         return body.config(dataset=dataset, genotype=genotype, info=info, dataset_checksum=checksum)
     except ValidationError as error:
-        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from error
+        raise invalid_fields(error, type(body)) from error
 
 
 @router.get("/{job_id}/checkpoints", responses=documented(404))

@@ -13,6 +13,6 @@ def family_of_body(body: Any) -> Family:
     return "rnn" if family == "rnn" else "cnn"
 
 
-def without_family(loc: tuple[str | int, ...]) -> list[str | int]:
-    """The place of an error as the client sees its body: without the family by which its form was chosen."""
-    return [loc[0], *loc[2:]] if len(loc) > 2 and loc[:2] in (("body", "cnn"), ("body", "rnn")) else list(loc)
+def without_family(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """A field's place as the client sees its body: without the family by which its form was chosen."""
+    return loc[1:] if len(loc) > 1 and loc[0] in ("cnn", "rnn") else loc

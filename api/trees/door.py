@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from api.datasets.service import DatasetService
-from api.problems import FieldProblem, ProblemError
+from api.problems import Loc, ProblemError, invalid_fields
 from api.schemas.ensembles import Ensembling
 from darts_core.configs import AnyConfig, config_class
 from darts_core.configs.common import RunConfig, check_shares, check_single, known_info
@@ -45,7 +44,7 @@ class Door:
         with _at("search", axes, values):
             given |= values
             if given.get("dataset") is None:
-                raise ConfigError([Problem(("dataset",), "Field required")])
+                raise ConfigError([Problem(("dataset",), "is required")])
             info = await self._info(given["dataset"])
             spec = self._resolved(config_class("search", {"family": self._family}), given, info)
         del spec["seed"]
@@ -126,7 +125,7 @@ def _without(spec: Spec, name: str) -> Spec:
 def _at(place: str, axes: str = "", values: Mapping[str, Any] | None = None) -> Iterator[None]:
     """Say of every bad field where in the tree's body it stands."""
 
-    def moved(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    def moved(loc: Loc) -> Loc:
         own = values is not None and bool(loc) and loc[0] in values
         return (*((axes,) if own and axes else () if own else (place,)), *loc)
 
@@ -135,7 +134,7 @@ def _at(place: str, axes: str = "", values: Mapping[str, Any] | None = None) -> 
     except ConfigError as error:
         raise ConfigError([Problem(moved(p.loc), p.msg) for p in error.problems]) from error
     except ValidationError as error:
-        raise RequestValidationError([{**e, "loc": ("body", *moved(e["loc"]))} for e in error.errors()]) from error
+        raise invalid_fields(error, None, moved) from error
     except ProblemError as error:
-        fields = [FieldProblem(loc=["body", *moved(tuple(f.loc[1:]))], msg=f.msg) for f in error.errors or []]
+        fields = [f.model_copy(update={"loc": ["body", *moved(tuple(f.loc[1:]))]}) for f in error.errors or []]
         raise ProblemError(error.status, error.detail, errors=fields or None, headers=error.headers) from error

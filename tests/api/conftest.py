@@ -153,3 +153,9 @@ class Bench:
 @pytest.fixture
 def bench(dartboard: Dartboard, worker_api: WorkerApi, pool: str, tmp_path: Path) -> Bench:
     return Bench(dartboard, worker_api, pool, tmp_path)
+
+
+@pytest.fixture
+def worker_headers(service: Service) -> dict[str, str]:
+    """What a worker shows the service."""
+    return {"Authorization": f"Bearer {service.worker_key}", "X-Attempt-Token": "t" * 40}

@@ -56,7 +56,7 @@ def test_search_of_a_recurrent_cell_is_resolved_with_the_text_it_is_made_for(htt
     ("body", "field", "says"),
     [
         ({"dataset": "cifar10"}, "dataset", "known: python-docs, ptb, wikitext-2"),
-        ({"dataset": "ptb", "channels": 16}, "channels", "Extra inputs"),
+        ({"dataset": "ptb", "channels": 16}, "channels", "unknown field"),
         ({"dataset": "ptb", "nodes": 13}, "nodes", "less than or equal to 12"),
         ({"dataset": "ptb", "primitives": ["skip_connect"]}, "primitives", "tanh"),
         ({"dataset": "ptb", "preset": "cifar10"}, "preset", "known: ptb, python-docs"),

@@ -39,7 +39,7 @@ def test_create_search_reads_the_body_that_curl_sends_by_default(http: httpx.Cli
         ({"dataset": "digits", "preset": "cifra10"}, "preset", "known: cifar10, digits"),
         ({"dataset": "digits", "primitives": ["skip_connect", "conv_9x9"]}, "primitives", "sep_conv_3x3"),
         ({"dataset": "digits", "primitives": ["none"]}, "primitives", "other than 'none'"),
-        ({"dataset": "digits", "epoch": 3}, "epoch", "Extra inputs"),
+        ({"dataset": "digits", "epoch": 3}, "epoch", "unknown field"),
         ({"dataset": "digits", "batch_size": 2000}, "batch_size", "at most 718"),
         ({"dataset": "digits", "batch_size": 33, "gpus": 2}, "batch_size", "33 images cannot be shared by 2 GPUs"),
         ({"dataset": "digits", "channels": 7}, "channels", "multiple of 2"),

@@ -128,7 +128,7 @@ def test_the_same_idempotency_key_answers_the_first_study(http: httpx.Client, po
     ("change", "place", "says"),
     [
         ({"search": {"dataset": "digits", "epochs": 0}}, "search.epochs", "greater than or equal to 1"),
-        ({"search": {"dataset": "digits", "epoch": 3}}, "search.epoch", "Extra inputs"),
+        ({"search": {"dataset": "digits", "epoch": 3}}, "search.epoch", "unknown field"),
         ({"search": {"dataset": "digits", "batch_size": 2000}}, "search.batch_size", "at most 718"),
         ({"search": {"dataset": "mnist2"}}, "search.dataset", "digits, cifar10"),
         ({"search": {}}, "search.dataset", "required"),
@@ -139,7 +139,7 @@ def test_the_same_idempotency_key_answers_the_first_study(http: httpx.Client, po
         ({"final": {"seed": 2**31 - 1}}, "final.seed", "2 runs"),
         ({"grid": {"method": ["newton"]}}, "grid.method", "darts"),
         ({"grid": {"dataset": ["digits"]}}, "search.dataset", "leave it out"),
-        ({"grid": {"colour": ["red"]}}, "grid.colour", "Extra inputs"),
+        ({"grid": {"colour": ["red"]}}, "grid.colour", "unknown field"),
         ({"seeds": [1, 1]}, "", "each seed can be named once"),
         ({"enough": 3}, "", "there are 2"),
         ({"gpus": 7}, "search.batch_size", "shared by 7 GPUs"),

@@ -104,7 +104,7 @@ export async function newView(main, { query }, signal) {
     const failed = [];
     for (const { loc, msg } of error.errors ?? []) {
       // What is wrong with several fields together names one of them in its words.
-      const [, named, rest] = /^(?:Value error, )?(\w+): (.*)$/s.exec(msg) ?? [];
+      const [, named, rest] = /^(\w+): (.*)$/s.exec(msg) ?? [];
       const group = root.find(loc);
       const input = (named && group.input?.(named)) || group;
       if (input === root) left.push([loc.slice(1).join("."), msg].filter(Boolean).join(": "));

@@ -1,0 +1,169 @@
+"""Turns a validator's errors into ours: the field, its value, the values that are allowed and the nearest right name.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, Tag
+
+# More errors than these are counted, not listed.
+MOST_ERRORS: Final = 50
+_NAME, _VALUE, _MESSAGE = 100, 80, 600
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxstring, _SHORT.maxother = 2, 4, 4, 40, 40
+_SUBJECT = re.compile(r"^(?:Input|String|List|Tuple|Set|Dictionary|Data|Value|URL) should ")
+_LONGER = re.compile(r"(?P<rest>.*) after validation, not (?P<found>\d+)$")
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One bad field. `value`, `allowed` and `nearest` are None where they say nothing."""
+
+    loc: tuple[str | int, ...]
+    msg: str
+    value: str | None = None
+    allowed: tuple[str, ...] | None = None
+    nearest: str | None = None
+
+
+def field_errors(errors: Iterable[Mapping[str, Any]], model: Any = None) -> list[FieldError]:
+    """The first `MOST_ERRORS` of pydantic's `errors()`, in our words.
+
+    model: the type that was validated, a class or an annotation; with it, errors of unknown fields name the known ones.
+    """
+    found: list[FieldError] = []
+    listed: set[tuple[str | int, ...]] = set()
+    for error in islice(errors, MOST_ERRORS):
+        told = _field_error(error, model)
+        # An object's fields are listed once, however many of its names are unknown.
+        if error["type"] == "extra_forbidden":
+            if told.loc[:-1] in listed:
+                told = FieldError(told.loc, told.msg.partition("; allowed: ")[0], told.value, None, told.nearest)
+            listed.add(told.loc[:-1])
+        found.append(told)
+    return found
+
+
+def unknown_name(name: str, known: Iterable[str] | None, what: str) -> FieldError:
+    """That there is no field or parameter (`what`) of this name. `loc` is the name alone.
+
+    known: the names there are; None where the caller cannot tell.
+    """
+    if known is None:
+        return FieldError((plain(name, _NAME),), f"unknown {what}")
+    allowed = tuple(known)
+    nearest = nearest_of(name, allowed)
+    message = f"unknown {what}"
+    if nearest is not None:
+        message += f"; did you mean {nearest!r}?"
+    message += f"; allowed: {', '.join(allowed)}" if allowed else "; none is taken here"
+    return FieldError((plain(name, _NAME),), plain(message, _MESSAGE), None, allowed, nearest)
+
+
+def nearest_of(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that this one is probably a slip of."""
+    return next(iter(difflib.get_close_matches(name[:_NAME], list(allowed), n=1, cutoff=0.6)), None)
+
+
+def plain(text: str, most: int) -> str:
+    """A text from outside, fit to be sent: at most so many characters, no null bytes and no lone surrogates."""
+    cut = text if len(text) <= most else f"{text[: most - 1]}…"
+    return cut.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "backslashreplace").decode()
+
+
+def shown(value: Any) -> str:
+    """A value from outside as a message shows it: JSON of scalars, the beginning of all else."""
+    if isinstance(value, str):
+        return plain(json.dumps(value[: _VALUE + 1], ensure_ascii=False), _VALUE)
+    if value is None or isinstance(value, (bool, float)):
+        return json.dumps(value)
+    try:
+        return plain(_SHORT.repr(value), _VALUE)
+    except ValueError:  # a number of more digits than Python writes out
+        return f"a huge {type(value).__name__}"
+
+
+def _field_error(error: Mapping[str, Any], model: Any) -> FieldError:
+    loc = tuple(plain(part, _NAME) if isinstance(part, str) else part for part in error["loc"])
+    kind, value, context = error["type"], error.get("input"), error.get("ctx") or {}
+    if kind == "extra_forbidden":
+        known = None if model is None else _fields_at(model, tuple(error["loc"][:-1]))
+        told = unknown_name(str(error["loc"][-1]), known, "field")
+        return FieldError(loc, told.msg, shown(value), told.allowed, told.nearest)
+    if kind == "missing":
+        return FieldError(loc, "is required")
+    if kind == "json_invalid":
+        return FieldError(loc, f"this is not JSON: {context.get('error', error['msg'])}")
+    if kind in ("literal_error", "enum"):
+        return _of_choices(loc, value, _choices(context.get("expected", "")))
+    # What our own validators raise is in our words already, and names the value.
+    if kind in ("value_error", "assertion_error"):
+        message = str(error["msg"]).partition(", ")[2] or str(error["msg"])
+        return FieldError(loc, plain(message, _MESSAGE), shown(value) if _is_scalar(value) else None)
+    message = _SUBJECT.sub("must ", str(error["msg"]), count=1)
+    if longer := _LONGER.fullmatch(message):
+        return FieldError(loc, f"{longer['rest']}, not {int(longer['found']):,}", shown(value))
+    return FieldError(loc, plain(f"{message}; got {shown(value)}", _MESSAGE), shown(value))
+
+
+def _of_choices(loc: tuple[str | int, ...], value: Any, choices: tuple[str, ...]) -> FieldError:
+    nearest = nearest_of(value, choices) if isinstance(value, str) else None
+    meant = f"; did you mean {nearest!r}?" if nearest is not None else ""
+    message = f"{shown(value)} is not possible{meant}; allowed: {', '.join(choices)}"
+    return FieldError(loc, plain(message, _MESSAGE), shown(value), choices, nearest)
+
+
+def _choices(expected: str) -> tuple[str, ...]:
+    """pydantic's `'a', 'b' or 'c'`, apart."""
+    quoted = re.findall(r"'([^']*)'", expected)
+    return tuple(quoted or re.split(r", | or ", expected))
+
+
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))
+
+
+def _fields_at(annotation: Any, path: tuple[str | int, ...]) -> list[str]:
+    """The names of all fields that the object at this place may have, in their order."""
+    names: dict[str, None] = {}
+    for model in _models_at(annotation, path):
+        names |= dict.fromkeys(field.alias or name for name, field in model.model_fields.items())
+    return list(names)
+
+
+def _models_at(annotation: Any, path: tuple[str | int, ...]) -> Iterator[type[BaseModel]]:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from _models_in(annotation, path)
+    elif origin is Annotated:
+        tags = [extra.tag for extra in arguments[1:] if isinstance(extra, Tag)]
+        if not tags:
+            yield from _models_at(arguments[0], path)
+        elif path[:1] == (tags[0],):  # how pydantic names the member of a union that it chose
+            yield from _models_at(arguments[0], path[1:])
+    elif origin in (Union, UnionType):
+        for member in arguments:
+            yield from _models_at(member, path)
+    elif origin is not Literal and arguments and path:
+        yield from _models_at(arguments[-1], path[1:])
+
+
+def _models_in(model: type[BaseModel], path: tuple[str | int, ...]) -> Iterator[type[BaseModel]]:
+    if path[:1] == (model.__name__,):
+        path = path[1:]
+    if not path:
+        yield model
+    elif path[0] in model.model_fields:
+        yield from _models_at(model.model_fields[str(path[0])].annotation, path[1:])

@@ -1,0 +1,95 @@
+"""Requests that are refused say which field, what was given, what is allowed and what was probably meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+_ID = "00000000-0000-4000-8000-000000000000"
+_PATH_VALUES = {"job_id": _ID, "checkpoint_id": _ID, "attempt_id": _ID, "key_id": _ID, "cell": "normal", "name": "x"}
+_NOT_ASKED = {"/healthz", "/readyz"}
+
+
+def _errors(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found: list[dict[str, Any]] = answer.json()["errors"]
+    return found
+
+
+def test_every_route_refuses_a_query_parameter_that_it_does_not_take(http: httpx.Client, worker_headers: Any) -> None:
+    paths = http.get("/openapi.json").json()["paths"]
+    asked = 0
+    for path, operations in paths.items():
+        for method, operation in operations.items():
+            if path in _NOT_ASKED:
+                continue
+            url = path.format_map({**_PATH_VALUES, "checksum": "0" * 64})
+            headers = worker_headers if path.startswith("/worker/") else {}
+            answer = http.request(method.upper(), url, params={"bogus": "1"}, headers=headers)
+            if method == "head":
+                assert answer.status_code == 422, (method, path)
+                continue
+            (error,) = _errors(answer)
+            assert error["loc"] == ["query", "bogus"], (method, path)
+            known = {p["name"] for p in operation.get("parameters", []) if p["in"] == "query"}
+            assert set(error["allowed"]) == known, (method, path)
+            asked += 1
+    assert asked > 60
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/"])
+def test_probes_and_the_page_take_any(http: httpx.Client, path: str) -> None:
+    assert http.get(path, params={"t": "1"}).status_code == 200
+
+
+def test_a_misspelt_parameter_names_the_right_one(http: httpx.Client) -> None:
+    answer = http.get("/genotypes/DARTS_V2", params={"presets": "imagenet"})
+    (error,) = _errors(answer)
+    assert error["nearest"] == "preset"
+    assert error["allowed"] == ["family", "format", "preset"]
+    assert "did you mean 'preset'?" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "nearest", "value"),
+    [
+        ({"dataset": "digits", "epoch": 3}, ["body", "epoch"], "epochs", "3"),
+        ({"dataset": "digits", "order": 3}, ["body", "order"], None, "3"),
+        ({"dataset": "digits", "space": "dart"}, ["body", "space"], "darts", '"dart"'),
+        ({"dataset": "digits", "epochs": "many"}, ["body", "epochs"], None, '"many"'),
+        ({"family": "rnn", "dataset": "ptb", "hiden_size": 3}, ["body", "hiden_size"], "hidden_size", "3"),
+        ({"dataset": "digits", "labels": {"a": 5}}, ["body", "labels", "a"], None, "5"),
+    ],
+)
+def test_a_bad_field_names_its_value_and_the_nearest_right_one(
+    http: httpx.Client, body: dict[str, Any], loc: list[str], nearest: str | None, value: str
+) -> None:
+    answer = http.post("/searches", json=body)
+    (error,) = _errors(answer)
+    assert (error["loc"], error.get("nearest"), error["value"]) == (loc, nearest, value)
+    assert "Extra inputs" not in answer.text
+    assert "pydantic" not in answer.text
+    assert "Input should" not in answer.text
+
+
+@pytest.mark.parametrize("collection", ["studies", "committees"])
+def test_a_field_deep_in_a_body_is_named_with_those_of_its_object(http: httpx.Client, collection: str) -> None:
+    body = {"search": {"dataset": "digits"}, "grid" if collection == "studies" else "evaluation": {"spaces": ["darts"]}}
+    (error,) = _errors(http.post(f"/{collection}", json=body))
+    assert error["loc"][-1] == "spaces"
+    assert ("space" if collection == "studies" else "epochs") in error["allowed"]
+
+
+def test_a_form_of_a_data_set_is_refused_in_the_same_words(http: httpx.Client) -> None:
+    (error,) = _errors(http.post("/datasets", json={"name": "a", "path": "b", "sise": 4}))
+    assert (error["nearest"], error["value"]) == ("size", "4")
+
+
+def test_names_that_no_answer_can_hold_are_refused_all_the_same(http: httpx.Client) -> None:
+    """Half a surrogate is legal JSON, and cannot be sent as UTF-8."""
+    for body in (b'{"dataset": "digits", "\\ud800": 1}', b'{"dataset": "\\ud800\\u0000"}', b'{"\\u0000": 1}'):
+        answer = http.post("/searches", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422, answer.text
