@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -11,8 +12,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from api.schemas.jobs import JobOut
+from api.schemas.jobs import JobOut, Status
 from client.cell_text import Choice, choices
+from client.clock import duration
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH: Final = 40
@@ -36,6 +38,7 @@ class Screen:
         self._metrics: list[dict[str, float]] = []
         self._cells: dict[str, list[Choice]] = {}
         self._status = Text(f"{job.kind} {job.id}")
+        self._stage, self._since = str(job.status), time.monotonic()
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=_CURVE_WIDTH),
@@ -44,6 +47,7 @@ class Screen:
         )
         self._epochs = self._bars.add_task("epochs", total=int(job.spec["epochs"]), left="")
         self._steps: TaskID | None = None
+        self._ended = False
         self._live = Live(console=console, get_renderable=self._drawn, refresh_per_second=4)
 
     def __enter__(self) -> Screen:
@@ -60,13 +64,21 @@ class Screen:
     def status(self, data: dict[str, Any]) -> None:
         """A status event."""
         reason = f" ({data['reason']})" if data["reason"] else ""
+        self._ended = Status(data["status"]).ended
         if data["status"] == "succeeded" and self._metrics:
             # It may have stopped before the last epoch of its spec.
             self._bars.update(self._epochs, total=len(self._metrics), left="")
         self._status = Text.assemble(f"{self._job.kind} {self._job.id} ", (data["status"], "bold"), (reason, "dim"))
 
+    def stage(self, name: str) -> None:
+        """The stage that an event begins; its clock starts when the name changes."""
+        if name != self._stage:
+            self._stage, self._since = name, time.monotonic()
+
     def step(self, data: dict[str, Any]) -> None:
         """A step event."""
+        if not data["steps"]:
+            return
         if self._steps is None:
             self._steps = self._bars.add_task("steps", total=data["steps"], left="")
         self._bars.update(
@@ -86,7 +98,8 @@ class Screen:
             self._cells = choices(data["genotype"], data["alphas"], self._job.spec)
 
     def _drawn(self) -> RenderableType:
-        return Group(self._status, self._bars, *self._curves(), *self._drawn_cells())
+        clock = Text(f"{self._stage} ... {duration(time.monotonic() - self._since)}", style="dim")
+        return Group(self._status, *([] if self._ended else [clock]), self._bars, *self._curves(), *self._drawn_cells())
 
     def _curves(self) -> Iterator[Table]:
         if not self._metrics:

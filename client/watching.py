@@ -8,6 +8,9 @@ from typing import Any
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.searches import alphas_out
 from client.cell_text import edges
+from client.clock import Clock
+from client.following import Event
+from client.job_stage import stage_of, steps_of
 from client.output import print_json, remarks, warn
 from client.screen import Screen
 from client.sdk import Dartboard
@@ -26,6 +29,8 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
     if remarks.is_terminal:
         with Screen(job, remarks) as screen:
             for event in dartboard.follow(job):
+                if stage := stage_of(event):
+                    screen.stage(stage)
                 match event.kind:
                     case "status":
                         screen.status(event.data)
@@ -36,26 +41,34 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
                     case "log" if event.data["level"] == "warning":
                         screen.warning(event.data["message"])
         return dartboard.job(job.id)
-    for event in dartboard.follow(job):
-        match event.kind:
-            case "status":
-                reason = f" ({event.data['reason']})" if event.data["reason"] else ""
-                remarks.print(f"{job.kind} {event.data['status']}{reason}")
-            case "log" if event.data["level"] == "warning":
-                warn(event.data["message"])
-            case "epoch":
-                line = epoch_line(event.data, int(job.spec["epochs"]), _strongest(job, event.data))
-                remarks.print(line)
+    with Clock(remarks, f"{job.kind} {job.status}") as clock:
+        for event in dartboard.follow(job):
+            _print_event(job, event)
+            if stage := stage_of(event):
+                clock.stage(f"{job.kind} {stage}", steps_of(event.data) if event.kind == "step" else "")
     return dartboard.job(job.id)
+
+
+def _print_event(job: JobOut, event: Event) -> None:
+    match event.kind:
+        case "status":
+            reason = f" ({event.data['reason']})" if event.data["reason"] else ""
+            remarks.print(f"{job.kind} {event.data['status']}{reason}")
+        case "log" if event.data["level"] == "warning":
+            warn(event.data["message"])
+        case "epoch":
+            remarks.print(epoch_line(event.data, int(job.spec["epochs"]), _strongest(job, event.data)))
 
 
 def _watch_tree(dartboard: Dartboard, job: JobOut) -> JobOut:
     """A line whenever it or one of its children stands otherwise."""
-    for event in dartboard.follow(job):
-        if event.kind in ("status", "child"):
-            who = f"{event.data['stage']} ({event.data['id']})" if event.kind == "child" else str(job.kind)
-            reason = f" ({event.data['reason']})" if event.data["reason"] else ""
-            remarks.print(f"{who} {event.data['status']}{reason}")
+    with Clock(remarks, f"{job.kind} {job.status}") as clock:
+        for event in dartboard.follow(job):
+            if event.kind in ("status", "child"):
+                who = f"{event.data['stage']} ({event.data['id']})" if event.kind == "child" else str(job.kind)
+                reason = f" ({event.data['reason']})" if event.data["reason"] else ""
+                remarks.print(f"{who} {event.data['status']}{reason}")
+                clock.stage(f"{who} {event.data['status']}")
     return dartboard.job(job.id)
 
 

@@ -26,8 +26,10 @@ from api.schemas.worker import (
 )
 from client.worker_api import AttemptApi, DamagedError, RefusedError, UnreachableError, WorkerApi, WorkerApiError
 from darts_core import checkpoints
+from darts_core.control import Progress
 from darts_core.data.uploaded import uploaded_checksum
 from darts_core.errors import RankLost, Stopped
+from darts_core.stages import listening, stage
 from worker import datasets
 from worker.attempt_log import AttemptLog
 from worker.control import AttemptControl, StopReason
@@ -89,12 +91,13 @@ class Attempt:
             self._run()
 
     def _run(self) -> None:
+        self._control.begin(_start_of(self._claimed))
         self._heartbeat.start()
         self._drain_watch.start()
         self._reporter.start()
         self._figures.start()
         try:
-            with self._logging():
+            with self._logging(), listening(self._control.enter_stage):
                 try:
                     self._folder.open(self._claimed)
                     try:
@@ -115,10 +118,12 @@ class Attempt:
     def _train(self) -> None:
         claimed = self._claimed
         torch.set_num_threads(claimed.threads)
-        resume_from = None if claimed.resume is None else self._fetch(claimed.resume, "resume.pt")
-        inputs = {given.name: self._fetch(given, f"input-{given.name}") for given in claimed.inputs}
+        with stage("downloading: checkpoints"):
+            resume_from = None if claimed.resume is None else self._fetch(claimed.resume, "resume.pt")
+            inputs = {given.name: self._fetch(given, f"input-{given.name}") for given in claimed.inputs}
         if checksum := uploaded_checksum(claimed.spec):
-            datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
+            with stage("downloading: data set"):
+                datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
         start = f" from epoch {claimed.resume.epoch}" if claimed.resume else ""
         if claimed.resume and claimed.resume.step:
             start += f" and {claimed.resume.step} steps"
@@ -259,6 +264,12 @@ class Attempt:
         finally:
             for logger in loggers:
                 logger.removeHandler(self._job_log)
+
+
+def _start_of(claimed: Claimed) -> Progress:
+    done, steps = (claimed.resume.epoch, claimed.resume.step) if claimed.resume else (0, 0)
+    epochs = max(done + 1, int(claimed.spec.get("epochs", 1)))
+    return Progress(epoch=done + 1, epochs=epochs, step=steps, steps=steps)
 
 
 def _summary(metrics: dict[str, float]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from api.schemas.jobs import Progress as ProgressOut
 from darts_core.control import Progress
+from darts_core.stages import PREPARING
 
 if TYPE_CHECKING:
     from darts_core.checkpoints import Checkpoint
@@ -33,8 +34,23 @@ class AttemptControl:
         self.pause_after_epoch = False
         self.on_checkpoint: Callable[[Checkpoint], None] | None = None
         self.steps = 0
+        self.stage: str | None = None
+        self._start: Progress | None = None
         self._progress: Progress | None = None
         self._first: tuple[float, int] | None = None
+
+    def begin(self, at: Progress) -> None:
+        """Where the run stands until its first step is done: in a stage of preparation."""
+        self._start = at
+
+    @property
+    def preparing(self) -> bool:
+        """Whether no step has been done yet."""
+        return self._progress is None
+
+    def enter_stage(self, name: str | None) -> None:
+        """Told by darts_core.stages; None between stages."""
+        self.stage = name
 
     def stop(self, reason: StopReason) -> None:
         """Ask the loop to stop. The first reason holds."""
@@ -61,20 +77,25 @@ class AttemptControl:
 
     def snapshot(self) -> ProgressOut | None:
         """Where the run stands, with the time left at the speed so far."""
-        progress, first = self._progress, self._first
+        progress, first, stage = self._progress, self._first, self.stage
         if progress is None or first is None:
-            return None
+            return None if self._start is None else _progress_out(self._start, None, stage or PREPARING)
         began, at_first = first
         done = _done(progress)
         left = progress.epochs * progress.steps - done
         eta = (time.monotonic() - began) / (done - at_first) * left if done > at_first else None
-        return ProgressOut(
-            epoch=progress.epoch,
-            epochs=progress.epochs,
-            step=progress.step,
-            steps=progress.steps,
-            eta_seconds=None if eta is None else round(eta, 1),
-        )
+        return _progress_out(progress, eta, stage)
+
+
+def _progress_out(progress: Progress, eta: float | None, stage: str | None) -> ProgressOut:
+    return ProgressOut(
+        epoch=progress.epoch,
+        epochs=progress.epochs,
+        step=progress.step,
+        steps=progress.steps,
+        eta_seconds=None if eta is None else round(eta, 1),
+        stage=stage,
+    )
 
 
 def _done(progress: Progress) -> int:

@@ -15,6 +15,8 @@ from worker.control import AttemptControl, StopReason
 from worker.settings import WorkerSettings
 
 _log = structlog.get_logger(__name__)
+# Before the first step stages change within seconds, and there is no training to disturb.
+_PREPARING_HOLD = 1.0
 
 
 class HeartbeatThread(threading.Thread):
@@ -56,8 +58,11 @@ class HeartbeatThread(threading.Thread):
         next_beat = 0.0
         while not self._over.wait(max(0.0, next_beat - time.monotonic())):
             next_beat = time.monotonic() + self._settings.heartbeat_pause_seconds
-            # A pause is not news a second time.
-            hold = 0.0 if self._control.pause_after_epoch else self._hold
+            hold = self._hold
+            if self._control.pause_after_epoch:
+                hold = 0.0  # a pause is not news a second time
+            elif self._control.preparing:
+                hold = min(hold, _PREPARING_HOLD)
             try:
                 answer = self._api.heartbeat(Heartbeat(progress=self._control.snapshot(), hold=hold))
             except SupersededError as error:

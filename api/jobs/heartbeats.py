@@ -24,7 +24,8 @@ _REMEMBERED: Final = 10_000
 # All that a heartbeat does, in one statement that is its own transaction: most of what the service is asked are these.
 # The job's row is locked first, as everywhere; the attempt is looked at behind that lock, so that a beat never revives
 # an attempt that has just been ended. The newest progress is kept on the job; it goes into the log only now and then,
-# and only when it has moved. The job's row is written even when it has not: that gives the status behind the lock.
+# and only when it has moved; another stage is told at once. The job's row is written even when it has not: that gives
+# the status behind the lock.
 _BEAT: Final = text("""
 with job as (
     select id, progress from jobs
@@ -34,9 +35,11 @@ with job as (
     update attempts set
         lease_expires_at = now() + :lease,
         step_event_at = case
-            when :progress is not null and (step_event_at is null or step_event_at <= now() - :between)
-                and (job.progress -> 'epoch' is distinct from :progress -> 'epoch'
-                     or job.progress -> 'step' is distinct from :progress -> 'step')
+            when :progress is not null
+                and (job.progress ->> 'stage' is distinct from :progress ->> 'stage'
+                     or ((step_event_at is null or step_event_at <= now() - :between)
+                         and (job.progress -> 'epoch' is distinct from :progress -> 'epoch'
+                              or job.progress -> 'step' is distinct from :progress -> 'step')))
             then now() else step_event_at end
     from job where attempts.id = :attempt and attempts.job_id = job.id and attempts.status = 'running'
     returning attempts.job_id, coalesce(attempts.step_event_at = now(), false) as stepped

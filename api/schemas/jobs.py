@@ -97,6 +97,7 @@ class JobPatch(BaseModel):
 class Progress(BaseModel):
     """Where a running job is. `epoch` counts from 1 and is the one in work; eta in seconds.
 
+    `steps` is 0 before the first one. `stage` is the work besides training steps, null while steps are done.
     Of a study or a committee: `epoch` children have ended, of `epochs` that are planned.
     """
 
@@ -105,6 +106,7 @@ class Progress(BaseModel):
     step: int = Field(ge=0, lt=2**31)
     steps: int = Field(ge=0, lt=2**31)
     eta_seconds: Number | None = None
+    stage: Line | None = None
 
 
 class Failure(BaseModel):
@@ -123,7 +125,11 @@ class JobOut(BaseModel):
     kind: JobKind
     owner: str | None = Field(description="who made it; null without keys")
     parent: UUID | None = Field(None, description="the study or committee that it is a child of")
-    stage: str | None = Field(None, description="which of its parent's children it is")
+    stage: str | None = Field(
+        None,
+        description="which of its parent's children it is; without a parent, while it runs, `progress.stage`: the work "
+        "besides training steps, as in `preparing: kernels`",
+    )
     name: str | None
     labels: dict[str, str]
     priority: int

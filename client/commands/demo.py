@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from client.commands.local import Data
+from client.commands.local import Data, announce_data
 from client.options import Json
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def demo(
 ) -> None:
     """Search a cell on scikit-learn's digits through the service, retrain it, download it, test the download."""
     task = _TEXT if rnn else _IMAGES
+    from client.clock import Clock
     from client.local.stack import LocalStack
     from client.output import console, print_json, remarks
     from client.sdk import Dartboard
@@ -53,8 +54,9 @@ def demo(
     out = remarks if as_json else console
     with ExitStack() as stack:
         if url is None:
-            out.print("starting Postgres, Valkey, the API and a worker ...")
-            url = stack.enter_context(LocalStack(data, port=port)).url
+            announce_data(data)
+            with Clock(remarks, "starting") as clock:
+                url = stack.enter_context(LocalStack(data, port=port, stage=clock.stage)).url
         out.print(f"the service is at {url}")
         dartboard = stack.enter_context(Dartboard(url, key))
         search, evaluation = _search_and_retrain(dartboard, task, seed, out)
@@ -64,6 +66,7 @@ def demo(
         ids = {"search_id": str(search.id), "evaluation_id": str(evaluation.id)}
         print_json({**ids, "file": str(path), f"test_{task.measure}": measured})
     else:
+        _explain_epochs(evaluation, task, out)
         out.print(f"test {task.measure} {measured:.2f}{task.unit}")
 
 
@@ -94,19 +97,40 @@ def _run(dartboard: Dartboard, kind: str, body: dict[str, Any]) -> JobOut:
 
 
 def _download(dartboard: Dartboard, evaluation: JobOut, out: Console) -> Path:
+    from client.clock import Clock
+    from client.output import remarks
+
     _title(out, "4. download the checkpoint")
     out.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(evaluation.id)}")
     out.print("(`dartboard up` brings this service back, with these jobs, when the demo has ended)", style="dim")
-    path = dartboard.download_checkpoint(evaluation.id, Path())
+    with Clock(remarks, "downloading"):
+        path = dartboard.download_checkpoint(evaluation.id, Path())
     out.print(f"saved as {path} ({path.stat().st_size / 1e6:.1f} MB, its sha256 is the ETag)")
     return path
 
 
+def _explain_epochs(evaluation: JobOut, task: _Task, out: Console) -> None:
+    """Why the last line's figure may differ from the last epoch's."""
+    best, last = evaluation.best or {}, evaluation.metrics or {}
+    name, epochs = f"test_{task.measure}", int(evaluation.spec["epochs"])
+    if int(best.get("epoch", epochs)) == epochs or name not in last:
+        return
+    out.print(
+        f"the file holds epoch {best['epoch']:.0f}, the best on the validation part, which the next line measures; "
+        f"the last epoch, {epochs}, had a test {task.measure} of {last[name]:.2f}{task.unit}",
+        style="dim",
+    )
+
+
 def _test_in_a_fresh_process(path: Path, data: Path, task: _Task, out: Console) -> float:
     """Prove that the file alone is enough: another process loads it and measures it on the test part."""
+    from client.clock import Clock
+    from client.output import remarks
+
     _title(out, "5. test the downloaded file in a fresh process")
     command = [sys.executable, "-m", "darts_core.scoring", str(path), "--data-root", str(data / "datasets")]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    with Clock(remarks, "loading PyTorch and measuring"):
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if answer.returncode:
         raise typer.Exit(1)
     return float(json.loads(answer.stdout)[task.measure])

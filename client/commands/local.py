@@ -28,6 +28,9 @@ def up(
     json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
 ) -> None:
     """Start API, Postgres, Valkey and workers here; Ctrl-C stops them all."""
+    from contextlib import ExitStack
+
+    from client.clock import Clock
     from client.local.gpu_groups import VARIABLE
     from client.local.stack import LocalStack
     from client.output import console, print_json, remarks
@@ -38,7 +41,13 @@ def up(
     environment = {} if gpus is None else {VARIABLE: gpus}
     if pool:
         environment["DARTBOARD_POOLS"] = ",".join(pool)
-    with LocalStack(data, port=port, workers=workers, environment=environment, report=tell) as stack:
+    announce_data(data)
+    with ExitStack() as until_stopped:
+        with Clock(remarks, "starting") as clock:
+            local = LocalStack(
+                data, port=port, workers=workers, environment=environment, report=tell, stage=clock.stage
+            )
+            stack = until_stopped.enter_context(local)
         if json:
             print_json({"url": stack.url, "data": str(data.resolve())})
         else:
@@ -46,3 +55,15 @@ def up(
             console.print(f"data and logs in {data.resolve()}; Ctrl-C stops everything", style="dim")
         stack.wait()
         remarks.print("stopping; a running job is given back and goes on at the next start", style="dim")
+
+
+def announce_data(data: Path) -> None:
+    """Say at a folder's first start that it is empty: the service shows what its folder holds, and nothing else."""
+    from client.output import remarks
+
+    if not (data / "secrets.json").exists():
+        remarks.print(
+            f"first start with {data.resolve()}: no jobs yet; this start makes the database, in up to a minute. "
+            "Jobs of another folder: --data FOLDER",
+            style="dim",
+        )

@@ -21,14 +21,16 @@ def run(
     """Run one search or evaluation in this process; with `gpus` above 1 in as many of its own."""
     import json as json_module
     import sys
+    from contextlib import ExitStack
 
+    from client.clock import Clock
+    from client.local_run import ShownControl
     from client.output import print_error, print_json, print_text, remarks, warn
     from client.watching import epoch_line
-    from darts_core import checkpoints
     from darts_core.configs import config_class
     from darts_core.errors import DartsError
     from darts_core.genotypes import to_json, to_python
-    from darts_core.training.run_config import run_config
+    from darts_core.stages import listening
 
     try:
         body = json_module.loads(sys.stdin.read() if str(spec) == "-" else spec.read_text())
@@ -47,22 +49,29 @@ def run(
         raise typer.BadParameter(f"{spec}: {error}") from error
     try:
         last = None
-        for report in run_config(config, data_root=data_root, gpus=gpus):
-            data = {"epoch": report.epoch, "metrics": report.metrics, "seconds": report.seconds}
-            if json:
-                alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
-                genotype = None if report.genotype is None else to_json(report.genotype)
-                said = {"stopped_early": report.stopped_early, "warnings": list(report.warnings)}
-                print_json({**data, "genotype": genotype, "alphas": alphas, **said})
-            else:
-                remarks.print(epoch_line(data, config.epochs, []))
-                for warning in report.warnings:
-                    warn(warning)
-                if report.stopped_early is not None:
-                    remarks.print(f"stopped early: {report.stopped_early}")
-            if out is not None:
-                checkpoints.save(report.checkpoint, out)
-            last = report
+        with ExitStack() as until_done:
+            clock = until_done.enter_context(Clock(remarks, "loading PyTorch"))
+            from darts_core import checkpoints
+            from darts_core.training.run_config import run_config
+
+            shown = ShownControl(clock)
+            until_done.enter_context(listening(shown.enter_stage))
+            for report in run_config(config, data_root=data_root, gpus=gpus, control=shown):
+                data = {"epoch": report.epoch, "metrics": report.metrics, "seconds": report.seconds}
+                if json:
+                    alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
+                    genotype = None if report.genotype is None else to_json(report.genotype)
+                    said = {"stopped_early": report.stopped_early, "warnings": list(report.warnings)}
+                    print_json({**data, "genotype": genotype, "alphas": alphas, **said})
+                else:
+                    remarks.print(epoch_line(data, config.epochs, []))
+                    for warning in report.warnings:
+                        warn(warning)
+                    if report.stopped_early is not None:
+                        remarks.print(f"stopped early: {report.stopped_early}")
+                if out is not None:
+                    checkpoints.save(report.checkpoint, out)
+                last = report
     except DartsError as error:
         print_error(str(error))
         raise typer.Exit(1) from error

@@ -46,7 +46,7 @@ class LocalStack:
 
     `workers`: how many; when not given one for each group of GPUs (DARTBOARD_GPUS), or one on the CPU. A worker takes
     the jobs that ask for exactly as many GPUs as it has. `environment` is laid over this process's own.
-    `report` is told in one line whenever a child had to be started again.
+    `report` is told in one line whenever a child had to be started again, `stage` what the start is waiting for.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class LocalStack:
         environment: Mapping[str, str] | None = None,
         commands: Commands | None = None,
         report: Callable[[str], None] | None = None,
+        stage: Callable[[str], None] | None = None,
         ready_within: float = 60.0,
         worker_grace: float = 30.0,
     ) -> None:
@@ -70,6 +71,7 @@ class LocalStack:
         self._workers = workers
         self._commands = commands or Commands()
         self._tell = report or (lambda line: None)
+        self._stage = stage or (lambda name: None)
         self._ready_within, self._worker_grace = ready_within, worker_grace
         self._stopping = threading.Event()
         self._stop_lock = threading.Lock()
@@ -160,14 +162,18 @@ class LocalStack:
         """Start Postgres and Valkey side by side, unless others are given."""
         database, broker = self._environment.get("DATABASE_URL"), self._environment.get("REDIS_URL")
         servers: list[Postgres | Valkey] = []
+        postgres_is_new = False
         if not database:
             servers.append(postgres := Postgres(data, spawner))
+            postgres_is_new = not postgres.directory.exists()
             database = postgres.url
             self._releases.append(postgres.release)
         if not broker:
             servers.append(valkey := Valkey(data, spawner))
             broker = valkey.url
             self._releases.append(valkey.release)
+        new = " (making the database, once)" if postgres_is_new else ""
+        self._stage(f"starting Postgres and Valkey{new}")
         for server in servers:
             self.processes[server.process.name] = server.process
         with ThreadPoolExecutor(max_workers=2) as both:
@@ -178,6 +184,7 @@ class LocalStack:
         return Surroundings(self._environment, data.path, self.url, database, broker, key, own)
 
     def _migrate(self, data: DataDirectory, spawner: Spawner, surroundings: Surroundings) -> None:
+        self._stage("bringing the database's tables up to date")
         command = Command(self._commands.migrate, surroundings.for_api(), CODE)
         migrate = self.processes["migrate"] = Process("migrate", command, data.log("migrate"), spawner)
         migrate.start()
@@ -189,6 +196,7 @@ class LocalStack:
     def _start_api(
         self, data: DataDirectory, spawner: Spawner, surroundings: Surroundings, address: Reservation
     ) -> None:
+        self._stage("starting the API")
         arguments = [*self._commands.api, "--host", address.host, "--port", str(address.port)]
         command = Command(arguments, surroundings.for_api(), CODE)
         api = self.processes["api"] = Process("api", command, data.log("api"), spawner)
@@ -199,6 +207,7 @@ class LocalStack:
                 raise failure(api, data.secrets, f"\n  GET {self.url}/readyz: {answer}")
 
     def _start_workers(self, data: DataDirectory, spawner: Spawner, surroundings: Surroundings) -> None:
+        self._stage("starting the workers")
         groups = groups_of(self._environment)
         count = self._workers if self._workers is not None else len(groups)
         share = share_of(self._environment, count)

@@ -19,6 +19,7 @@ from darts_core.bilevel.flat import FlatSGD
 from darts_core.bilevel.step import WeightGradient, search_step, weight_gradient
 from darts_core.data.feeding import Batch
 from darts_core.models.supernet import SearchNetwork
+from darts_core.stages import GRAPHS, stage
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ class GraphedStep:
             if self._seen < WARM_UP:
                 self._seen += 1
                 return _aside(lambda: self._called(training, validation))
-            self._recorded = self._record(training, validation)
+            with stage(GRAPHS):
+                self._recorded = self._record(training, validation)
             if self._recorded is None:
                 self._failed = True
                 return self._called(training, validation)

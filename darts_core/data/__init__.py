@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from darts_core.stages import LOADING, stage
+
 if TYPE_CHECKING:
     from darts_core.data.images import ImageData
 
 
+@stage(LOADING)
 def load(dataset: str, data_root: Path, checksum: str | None = None) -> ImageData:
     """Read a data set: a built-in one (downloaded into data_root when missing) or `folder:NAME` in it.
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from darts_core.data.images import ImageData, statistics
 from darts_core.errors import DataError
+from darts_core.stages import stage
 
 # torchvision's class, and what somebody without a network has to put into the data root.
 _CLASSES: Final = {
@@ -65,7 +66,7 @@ def _open(name: str, data_root: Path) -> tuple[Any, Any]:
     try:
         data_root.mkdir(parents=True, exist_ok=True)
         # Two workers on one machine must not unpack over each other.
-        with (data_root / f".{name}.lock").open("w") as lock:
+        with stage(f"downloading: {name}"), (data_root / f".{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             return both(download=True)
     except (OSError, RuntimeError) as error:

@@ -25,6 +25,7 @@ from darts_core.configs.common import TrainingConfig
 from darts_core.control import Control, Progress
 from darts_core.distributed.messages import error_of, receive, report_of, send, send_tensors
 from darts_core.errors import ConfigError, DartsError, Problem, RankLost
+from darts_core.stages import PROCESSES, stage, tell
 from darts_core.training.reports import EpochReport
 
 _POLL: Final = 0.05  # seconds between two looks at the control
@@ -61,7 +62,8 @@ def launch(
     }
     ranks = _Ranks(order, gpus)
     try:
-        ranks.await_ready(control)
+        with stage(PROCESSES):
+            ranks.await_ready(control)
     except BaseException:
         ranks.end()
         raise
@@ -170,6 +172,9 @@ class _Ranks:
                     raise self._lost(rank) from None
                 if message["kind"] == "error":
                     raise self._cause(error_of(message))
+                if message["kind"] == "stage":
+                    tell(message["name"])
+                    continue
                 if message["kind"] != "log":
                     return rank, message
                 logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])

@@ -23,6 +23,7 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.control import Progress
 from darts_core.distributed import group as groups
 from darts_core.distributed.messages import error_to_message, receive, report_to_message, send, send_tensors
+from darts_core.stages import follow
 from darts_core.training.evaluation import run_evaluation
 from darts_core.training.reports import EpochReport
 from darts_core.training.search import run_search
@@ -110,6 +111,7 @@ def _work(order: dict[str, Any], parent: _Parent) -> None:
     torch.set_num_threads(order["threads"])
     if rank == 0:
         _log_to(parent)
+        follow(lambda name: parent.say("stage", name=name))
     group = groups.join(rank, size, Path(order["store"]), device)
     reports = _reports(order, device, parent, group)
     parent.say("ready")

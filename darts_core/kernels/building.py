@@ -16,6 +16,8 @@ from typing import Final
 
 import torch
 
+from darts_core.stages import KERNELS, stage
+
 logger = logging.getLogger(__name__)
 
 _SOURCES: Final = Path(__file__).with_name("cpu")
@@ -58,7 +60,8 @@ def _built() -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else")
-    with _alone(folder / "building"):
+    # Another process may be compiling them: waiting for it is the same stage.
+    with stage(KERNELS), _alone(folder / "building"):
         if not library.exists():
             with _quiet(logging.getLogger("torch.utils.cpp_extension")):
                 from torch.utils.cpp_extension import load  # which looks for CUDA as soon as it is imported

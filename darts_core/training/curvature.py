@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from darts_core.models.supernet import SearchCell, SearchNetwork
+from darts_core.stages import MEASURING, stage
 
 # Of those that move the alphas, the first ones: one batch, the same after each epoch.
 HESSIAN_IMAGES: Final = 64
@@ -22,6 +23,7 @@ Product = Callable[[Tensor], Tensor]
 """A symmetric matrix (n, n), as what it makes of a vector (n,)."""
 
 
+@stage(MEASURING)
 def dominant_eigenvalue(
     network: SearchNetwork,
     images: Tensor,

@@ -15,6 +15,7 @@ from darts_core.data.feeding import Normaliser
 from darts_core.data.files import Images
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
+from darts_core.stages import MEASURING, stage
 
 MEASURING_BATCH = 256
 
@@ -75,6 +76,7 @@ class Tally:
         return Measured(loss / images, 100 * correct / images, images)
 
 
+@stage(MEASURING)
 @torch.no_grad()
 def measure(
     network: nn.Module,

@@ -20,6 +20,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.language_model import LanguageModel
+from darts_core.stages import MEASURING, stage
 from darts_core.training.run import common_frame
 
 Config = TypeVar("Config", bound=TextTrainingConfig)
@@ -93,6 +94,7 @@ class TextTally:
         return float(self._loss) / self._words
 
 
+@stage(MEASURING)
 @torch.no_grad()
 def measure_text(network: LanguageModel, text: Tensor, bptt: int, *, control: Control) -> float:
     """Mean cross-entropy in nats of each word behind the first of columns (rows, batch), without dropout.

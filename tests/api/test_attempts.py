@@ -218,6 +218,27 @@ def test_a_heartbeat_keeps_the_lease_and_notes_the_progress(bench: Any) -> None:
     assert bench.dartboard.job(job.id).progress == progress
 
 
+def test_a_running_jobs_stage_is_shown_and_told_at_once(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    at = {"epoch": 1, "epochs": 3, "step": 0, "steps": 0}
+    for name in ("loading data", "preparing: kernels", "preparing: kernels", None):
+        training.attempt.heartbeat(Heartbeat(progress=Progress(**at, stage=name)))
+        assert bench.dartboard.job(job.id).stage == name
+    bench.dartboard.cancel(job.id)
+    steps = [event.data["stage"] for event in bench.dartboard.follow(job) if event.kind == "step"]
+    assert steps == ["loading data", "preparing: kernels", None]
+
+
+def test_a_job_that_does_not_run_is_in_no_stage(bench: Any) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    progress = Progress(epoch=1, epochs=3, step=0, steps=0, stage="preparing: kernels")
+    training.attempt.heartbeat(Heartbeat(progress=progress))
+    training.attempt.release(Release(reason="shutdown"))
+    assert bench.dartboard.job(job.id).stage is None
+
+
 def test_cancel_ends_a_running_job_at_once_and_its_token_is_refused(bench: Any) -> None:
     job = bench.submit()
     training = bench.claim()

@@ -78,6 +78,23 @@ def test_the_time_left_follows_from_the_speed_so_far(monkeypatch: pytest.MonkeyP
     assert later.eta_seconds == pytest.approx(2.0 * 17)
 
 
+def test_before_the_first_step_a_run_stands_in_the_stage_that_it_prepares_in() -> None:
+    control = AttemptControl()
+    control.begin(Progress(epoch=4, epochs=9, step=0, steps=0))
+    preparing = control.snapshot()
+    assert preparing is not None
+    assert (preparing.epoch, preparing.epochs, preparing.steps, preparing.stage) == (4, 9, 0, "preparing")
+    control.enter_stage("preparing: kernels")
+    compiling = control.snapshot()
+    assert compiling is not None
+    assert compiling.stage == "preparing: kernels"
+    control.enter_stage(None)
+    control.progress(Progress(epoch=4, epochs=9, step=1, steps=10))
+    training = control.snapshot()
+    assert training is not None
+    assert (training.step, training.stage, control.preparing) == (1, None, False)
+
+
 def _save_on_a_full_disk() -> None:
     try:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -14,6 +14,7 @@ from darts_core.data.text import folders, packed, python_docs
 from darts_core.data.text.catalogue import is_uploaded_text, text_folder_of
 from darts_core.data.text.lines import PARTS, UNKNOWN, TextLines, vocabulary_of, words_of
 from darts_core.errors import DataError
+from darts_core.stages import LOADING, stage
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class TextData:
         return {"vocabulary": len(self.vocabulary), **{part: len(words) for part, words in self.parts.items()}}
 
 
+@stage(LOADING)
 def load_text(dataset: str, data_root: Path, checksum: str | None = None) -> TextData:
     """Read a text whole: `python-docs`, a published one or `folder:NAME` under data_root, an uploaded one.
 

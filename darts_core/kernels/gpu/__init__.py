@@ -9,6 +9,7 @@ from functools import cache
 import torch
 
 from darts_core.kernels.building import SWITCH
+from darts_core.stages import KERNELS, stage
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,8 @@ def available() -> bool:
         if torch.cuda.is_available():
             from darts_core.kernels.gpu.trial import try_kernels
 
-            try_kernels(torch.device("cuda", torch.cuda.current_device()))
+            with stage(KERNELS):
+                try_kernels(torch.device("cuda", torch.cuda.current_device()))
     except Exception as error:  # whatever Triton and its compilers raise
         logger.warning(
             "no GPU kernels, going on in torch's own operations: %s", f"{type(error).__name__}: {error}"[:300]

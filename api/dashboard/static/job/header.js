@@ -66,6 +66,7 @@ export class Header {
     const epochs = job.spec.epochs ?? 1;
     const facts = [[isTree(job) ? "Children ended" : "Epoch", at ? `${at.epoch} of ${at.epochs}` : `– of ${epochs}`]];
     if (at?.steps && job.status === "running") facts.push(["Step", `${at.step} of ${at.steps}`]);
+    if (at?.stage && job.status === "running") facts.push(["Stage", at.stage]);
     if (job.status === "running") facts.push(["Left", duration(at?.eta_seconds)]);
     const best = bestOf(job);
     if (best) facts.push([`Best ${words(best.name)}`, `${metric(best.name, best.value)} (${best.epoch})`]);

@@ -28,7 +28,7 @@ export function share(job) {
   const at = job.progress;
   if (job.status === "succeeded") return 1;
   if (!at || !at.epochs || !at.epoch) return 0;
-  return Math.min(1, (at.epoch - 1 + (at.steps ? at.step / at.steps : 1)) / at.epochs);
+  return Math.min(1, (at.epoch - 1 + (at.steps ? at.step / at.steps : at.stage ? 0 : 1)) / at.epochs);
 }
 
 /** The name of the metric that makes an epoch the best one, and its value. */

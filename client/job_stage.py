@@ -1,0 +1,27 @@
+"""Tells from a job's events what it is doing now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from client.following import Event
+
+
+def stage_of(event: Event) -> str | None:
+    """The stage that begins with a job's event, as in `preparing: kernels`; None for an event that begins none."""
+    data = event.data
+    match event.kind:
+        case "status" if data["status"] == "running":
+            return "preparing"
+        case "status":
+            return f"{data['status']} ({data['reason']})" if data["reason"] else str(data["status"])
+        case "step":
+            return str(data.get("stage") or f"epoch {data['epoch']}/{data['epochs']}")
+        case "epoch":
+            return f"epoch {data['epoch']} done"
+    return None
+
+
+def steps_of(data: dict[str, Any]) -> str:
+    """How far the steps of a `step` event are, as in `step 12/40`; empty in a stage without steps."""
+    return f"step {data['step']}/{data['steps']}" if data["steps"] and not data.get("stage") else ""
