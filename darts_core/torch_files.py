@@ -77,7 +77,7 @@ class StoredTensor:
 
 
 @dataclass(frozen=True)
-class _Name:
+class PickledName:
     """Something the pickle would have imported."""
 
     path: str
@@ -171,7 +171,11 @@ def _copy(archive: zipfile.ZipFile, member: str, tensor: StoredTensor, to: IO[by
 
 def evaluated(program: bytes | IO[bytes], name: str) -> Any:
     """The plain value that a pickle builds. Raises CheckpointError for any that needs more than that."""
-    machine = _Machine(name)
+    return run_pickle(PickleMachine(name), program, name)
+
+
+def run_pickle(machine: PickleMachine, program: bytes | IO[bytes], name: str) -> Any:
+    """The value that a machine makes of a pickle's instructions. Raises CheckpointError."""
     try:
         for opcode, argument, _ in pickletools.genops(program):
             if opcode.name == "STOP":
@@ -185,8 +189,10 @@ def evaluated(program: bytes | IO[bytes], name: str) -> Any:
     raise CheckpointError(f"{name} is damaged: its pickle has no end")
 
 
-class _Machine:
-    """Follows the instructions that build plain values."""
+class PickleMachine:
+    """Follows the instructions that build plain values, and looks up the few known names that tensors need."""
+
+    known: frozenset[str] = frozenset(_KNOWN)
 
     def __init__(self, name: str) -> None:
         self.stack: list[Any] = []
@@ -196,11 +202,13 @@ class _Machine:
         self._actions: dict[str, Callable[[Any], None]] = dict(self._table())
 
     def result(self) -> Any:
+        """The one value that is left at the end."""
         if len(self.stack) != 1 or self._marks:
             raise ValueError("it ends with something unfinished")
         return self.stack[0]
 
     def step(self, name: str, argument: Any) -> None:
+        """Follow one instruction. Raises CheckpointError for one that plain values do not need."""
         action = self._actions.get(name)
         if action is None:
             raise self._refused(f"the instruction {name}")
@@ -263,13 +271,13 @@ class _Machine:
             raise TypeError("items are set on what is no dictionary")
         target.update(_keyed(zip(pairs[::2], pairs[1::2], strict=True)))
 
-    def _named(self, module: Any, name: Any) -> _Name:
+    def _named(self, module: Any, name: Any) -> PickledName:
         if not isinstance(module, str) or not isinstance(name, str):
             raise TypeError("a name that is no text")
         path = f"{module}.{name}"
-        if path not in _KNOWN:
+        if path not in self.known:
             raise self._refused(path)
-        return _Name(path)
+        return PickledName(path)
 
     def _storage(self, reference: Any) -> _Storage:
         _, kind, key, *_ = reference
@@ -277,7 +285,7 @@ class _Machine:
         # The key becomes the name of a zip's member: nothing but a number is one.
         return _Storage(dtype, itemsize, str(int(key)))
 
-    def _reduced(self, function: _Name, arguments: tuple[Any, ...]) -> Any:
+    def _reduced(self, function: PickledName, arguments: tuple[Any, ...]) -> Any:
         if function.path == _ORDERED:
             pairs = arguments[0] if arguments else ()
             # A dictionary's keys have been looked at already.
