@@ -22,6 +22,7 @@ from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-
 from typing import Any, BinaryIO, Final, Protocol, Self
 
 from api.datasets.limits import Limits, UnusableError
+from darts_core.data.array_files import is_array_name
 from darts_core.errors import DataError
 from darts_core.printable import printable
 
@@ -103,7 +104,7 @@ def folder_entries(folder: Path, limits: Limits) -> Iterator[Entry]:
             parts = path.relative_to(folder).parts
             if not _is_hidden(parts):
                 state = path.lstat()
-                yield Entry(parts, _problem(state.st_mode, state.st_size, limits), partial(_file_content, path))
+                yield Entry(parts, _problem(name, state.st_mode, state.st_size, limits), partial(_file_content, path))
 
 
 def _file_content(path: Path) -> bytes:
@@ -126,13 +127,14 @@ def _parts_of(name: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part not in ("", "."))
 
 
-def _problem(mode: int, size: int, limits: Limits) -> str | None:
+def _problem(name: str, mode: int, size: int, limits: Limits) -> str | None:
     if stat.S_ISLNK(mode):
         return "is a link; pack the image itself"
     if not stat.S_ISREG(mode):
         return "is no regular file"
-    if size > limits.file_bytes:
-        return f"has {size:,} bytes, more than the {limits.file_bytes:,} that one file may have"
+    most = limits.array_bytes if is_array_name(name.rpartition("/")[2]) else limits.file_bytes
+    if size > most:
+        return f"has {size:,} bytes, more than the {most:,} that one file may have"
     return None
 
 
@@ -147,7 +149,9 @@ def _of_zip(file: BinaryIO, limits: Limits) -> Iterator[Entry]:
                 raise UnusableError("the archive is encrypted: pack it without a password")
             parts = () if member.is_dir() else _parts_of(member.filename.replace("\\", "/"))
             kind = stat.S_IFMT(member.external_attr >> 16) or stat.S_IFREG
-            yield Entry(parts, _problem(kind, member.file_size, limits), partial(_zip_content, archive, member))
+            yield Entry(
+                parts, _problem(member.filename, kind, member.file_size, limits), partial(_zip_content, archive, member)
+            )
 
 
 def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
@@ -174,7 +178,7 @@ def _tar_problem(member: tarfile.TarInfo, limits: Limits) -> str | None:
         return "is a link; pack the image itself (tar --dereference --hard-dereference)"
     if not member.isreg() or member.issparse():
         return "is no regular file"
-    return _problem(stat.S_IFREG, member.size, limits)
+    return _problem(member.name, stat.S_IFREG, member.size, limits)
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -39,7 +39,15 @@ def check(order: dict[str, Any]) -> dict[str, Any]:
         if kind != "text":
             try:
                 with (work / "spool").open("w+b") as spool:
-                    packed = pack(found(), spool, work / "packed", size=order["size"], limits=limits, report=report)
+                    packed = pack(
+                        found(),
+                        spool,
+                        work / "packed",
+                        source_bytes=_bytes_of(source),
+                        size=order["size"],
+                        limits=limits,
+                        report=report,
+                    )
             except OnlyTextError:
                 if kind is not None or order["size"] is not None:
                     raise
@@ -58,6 +66,12 @@ def check(order: dict[str, Any]) -> dict[str, Any]:
             "report": report.to_json(),
         }
     return {**packed, "report": report.to_json()}
+
+
+def _bytes_of(source: Path) -> int:
+    """The size of an archive, or of all files in a folder."""
+    files = source.rglob("*") if source.is_dir() else [source]
+    return sum(file.lstat().st_size for file in files)
 
 
 def main() -> int:

@@ -1,15 +1,27 @@
-"""From the paths in an upload to parts and classes: `[root/]class/*` or `[root/]{train,valid|val,test}/class/*`."""
+"""From the paths in an upload to parts and classes: `[root/]class/*` or `[root/]{train,valid,test}/class/*`.
+
+The root is the folder below which most images find a class. A folder `images` inside of every class folder, as
+tiny-imagenet has it, is passed over.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from api.datasets.limits import UnusableError
+from darts_core.data.part_names import check_part_folders, check_unknown_folders, class_name, part_of
+from darts_core.errors import DataError
+from darts_core.printable import printable
 
-_PARTS: Final = {"train": "train", "valid": "valid", "val": "valid", "test": "test"}
 _EXPECTED: Final = "expected [root/]class/image or [root/]{train,valid,test}/class/image"
+_WRONG_DEPTH: Final = f"lies at the wrong depth; {_EXPECTED}"
+# A second root with this share of the best one's images is no mishap of a few files.
+_RIVAL_SHARE: Final = 0.1
+
+Folder = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -20,33 +32,84 @@ class Place:
     label: str
 
 
-def arrange(paths: Sequence[tuple[str, ...]]) -> list[Place | str]:
+@dataclass(frozen=True)
+class _Root:
+    """A folder that holds classes, or parts with classes. images: how many find a class below it."""
+
+    folder: Folder
+    in_parts: bool
+    images: int
+
+
+def arrange(paths: Sequence[Folder]) -> list[Place | str]:
     """For each path its place, or why it has none. Raises UnusableError when the folders are no data set."""
     if not paths:
         raise UnusableError(f"there are no images in it; {_EXPECTED}")
-    depth = _common_folders(paths)
-    inner = [path[depth:] for path in paths]
-    tops = {path[0] for path in inner if len(path) == 3}
-    return [_in_parts(path) for path in inner] if "train" in tops else [_in_classes(path) for path in inner]
+    folders = [path[:-1] for path in paths]
+    roots, inner = _roots(folders), [_without_images(folder) for folder in folders]
+    if _best(inner_roots := _roots(inner)).images > _best(roots).images:
+        folders, roots = inner, inner_roots
+    root = _best(roots)
+    _check_rivals(root, roots)
+    return _below(root, folders)
 
 
-def _common_folders(paths: Sequence[tuple[str, ...]]) -> int:
-    """How many leading folders all images share, up to the parts or classes."""
-    depth = 0
-    while True:
-        tops = {path[depth] for path in paths if len(path) > depth + 1}
-        deeper = any(len(path) > depth + 2 for path in paths)
-        if len(tops) != 1 or not deeper or tops <= _PARTS.keys():
-            return depth
-        depth += 1
+def _without_images(folder: Folder) -> Folder:
+    return folder[:-1] if len(folder) > 1 and folder[-1].lower() == "images" else folder
 
 
-def _in_parts(path: tuple[str, ...]) -> Place | str:
-    if len(path) != 3:
-        return f"lies at the wrong depth; {_EXPECTED}"
-    part = _PARTS.get(path[0])
-    return Place(part, path[1]) if part else "lies in none of the folders train, valid and test"
+def _roots(folders: Iterable[Folder]) -> list[_Root]:
+    """Every folder below which images find a class."""
+    classes: Counter[Folder] = Counter()
+    parts: Counter[Folder] = Counter()
+    with_train: set[Folder] = set()
+    for folder, count in Counter(folders).items():
+        if folder and not (len(folder) > 1 and part_of(folder[-2])):
+            classes[folder[:-1]] += count
+        elif len(folder) > 1 and (part := part_of(folder[-2])):
+            parts[folder[:-2]] += count
+            if part == "train":
+                with_train.add(folder[:-2])
+    plain = [_Root(folder, False, count) for folder, count in classes.items() if folder not in with_train]
+    return [*plain, *(_Root(folder, True, parts[folder]) for folder in with_train)]
 
 
-def _in_classes(path: tuple[str, ...]) -> Place | str:
-    return Place("train", path[0]) if len(path) == 2 else f"lies at the wrong depth; {_EXPECTED}"
+def _best(roots: Iterable[_Root]) -> _Root:
+    """The one with the most images, the uppermost of equals."""
+    return max(roots, key=lambda root: (root.images, -len(root.folder)), default=_Root((), False, 0))
+
+
+def _check_rivals(best: _Root, roots: Iterable[_Root]) -> None:
+    for other in roots:
+        shared = min(len(best.folder), len(other.folder))
+        apart = best.folder[:shared] != other.folder[:shared]
+        if apart and other.images >= _RIVAL_SHARE * best.images:
+            names = " and ".join(printable("/".join(root.folder)) for root in (best, other))
+            raise UnusableError(f"class folders lie below {names}, which are no parts of one set; {_EXPECTED}")
+
+
+def _below(root: _Root, folders: Sequence[Folder]) -> list[Place | str]:
+    depth = len(root.folder)
+    inner = [folder[depth:] if folder[:depth] == root.folder else None for folder in folders]
+    if not root.in_parts:
+        return [Place("train", class_name(f[0])) if f is not None and len(f) == 1 else _WRONG_DEPTH for f in inner]
+    labels: dict[str, set[str]] = defaultdict(set)
+    for folder in inner:
+        if folder is not None and len(folder) == 2:
+            labels[folder[0]].add(class_name(folder[1]))
+    train = {label for name, found in labels.items() if part_of(name) == "train" for label in found}
+    try:
+        check_part_folders(labels)
+        check_unknown_folders({name: found for name, found in labels.items() if part_of(name) is None}, train)
+    except DataError as error:
+        raise UnusableError(str(error)) from error
+    return [_in_parts(folder) for folder in inner]
+
+
+def _in_parts(folder: Folder | None) -> Place | str:
+    if folder is None or not 1 <= len(folder) <= 2:
+        return _WRONG_DEPTH
+    part = part_of(folder[0])
+    if part is None:
+        return "lies in none of the folders train, valid and test"
+    return Place(part, class_name(folder[1])) if len(folder) == 2 else "has no label: it lies in no class folder"

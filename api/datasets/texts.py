@@ -1,4 +1,7 @@
-"""From the files of an upload to one packed text: `[root/]train.txt`, `valid.txt` (or `val.txt`) and `test.txt`."""
+"""From the files of an upload to one packed text: `[root/]train.txt`, `valid.txt` and `test.txt`.
+
+The files may have the names that WikiText and Penn Treebank are published with (`wiki.train.tokens`, `ptb.train.txt`).
+"""
 
 from __future__ import annotations
 
@@ -9,32 +12,45 @@ from typing import Any, Final
 from api.datasets.archives import Entry
 from api.datasets.limits import UnusableError
 from api.datasets.report import Report
+from darts_core.data.part_names import text_part_of
 from darts_core.data.text import packed
 from darts_core.data.text.lines import PARTS, lines_of, vocabulary_of, words_of
+from darts_core.data.text.oddities import oddities
 from darts_core.errors import DataError
 
-# The part that each file holds.
-FILES: Final = {"train.txt": "train", "valid.txt": "valid", "val.txt": "valid", "test.txt": "test"}
-_EXPECTED: Final = "expected [root/]train.txt, valid.txt and test.txt"
+_EXPECTED: Final = (
+    "expected [root/]train.txt, valid.txt (or val.txt) and test.txt, or wiki.train.tokens, ptb.train.txt and the like"
+)
+# Columns are three words long at least, of which a search reads two side by side.
+_LEAST_WORDS: Final = {"train": 6, "valid": 3, "test": 3}
 
 
 def pack_text(entries: Iterable[Entry], out: Path, *, report: Report) -> dict[str, Any]:
     """Write the three parts to `out`; the text's checksum, size in bytes and sizes in words as JSON.
 
-    Raises UnusableError when a part is missing, there twice, no UTF-8, or has too many different words.
+    Raises UnusableError when a part is missing, there twice, too short, no UTF-8, or has too many different words.
     """
     contents = _contents(entries, report)
     try:
-        train = lines_of(contents.pop("train"), "train.txt")
+        train = lines_of(contents["train"], "train.txt")
         vocabulary = frozenset(vocabulary_of(train))
         parts, counts, unknown = {}, {}, {}
         for part in PARTS:
-            lines = train if part == "train" else lines_of(contents.pop(part), f"{part}.txt")
+            content = contents.pop(part)
+            lines = train if part == "train" else lines_of(content, f"{part}.txt")
+            for oddity in oddities(content, lines, f"{part}.txt", len(vocabulary)):
+                report.warn(oddity)
             parts[part] = packed.to_bytes(lines)
             counts[part] = sum(len(words) + 1 for words in lines)
             unknown[part] = sum(word not in vocabulary for word in words_of(lines))
     except DataError as error:
         raise UnusableError(str(error)) from error
+    for part, least in _LEAST_WORDS.items():
+        if counts[part] < least:
+            raise UnusableError(
+                f"there are too few words: {counts[part]} in {part}.txt with one <eos> a line, at least {least} are "
+                "needed; add some"
+            )
     checksum = packed.write(out, parts)
     return {
         "kind": "text",
@@ -49,22 +65,21 @@ def _contents(entries: Iterable[Entry], report: Report) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     folder: tuple[str, ...] | None = None
     for entry in entries:
-        part = FILES.get(entry.parts[-1])
+        part = text_part_of(entry.parts[-1])
         if part is None:
             report.skip(entry.parts, "no part of the text", f"is no part of the text; {_EXPECTED}")
             continue
-        name = entry.name
         if entry.problem is not None:
-            raise UnusableError(f"{name} {entry.problem}")
+            raise UnusableError(f"{entry.name} {entry.problem}")
         if part in found:
-            raise UnusableError(f"{name} is a second file for the {part} part; {_EXPECTED}")
+            raise UnusableError(f"{entry.name} is a second file for the {part} part; {_EXPECTED}")
         if folder not in (None, entry.parts[:-1]):
-            raise UnusableError(f"{name} does not lie where the other parts do; {_EXPECTED} in one folder")
+            raise UnusableError(f"{entry.name} does not lie where the other parts do; {_EXPECTED} in one folder")
         folder = entry.parts[:-1]
         try:
             found[part] = entry.read()
         except DataError as error:
-            raise UnusableError(f"{name} {error}") from error
+            raise UnusableError(f"{entry.name} {error}") from error
     if missing := [part for part in PARTS if part not in found]:
         raise UnusableError(f"{' and '.join(f'{part}.txt' for part in missing)} missing; {_EXPECTED}")
     return found

@@ -58,11 +58,13 @@ class SkippedFile(BaseModel):
 
 
 class CheckReport(BaseModel):
-    """What was left out of an upload: how many files, by cause, and the first of them by name."""
+    """What was left out of an upload (how many files, by cause, and the first of them by name), changed, or odd."""
 
     skipped: int
     causes: dict[str, int]
     files: list[SkippedFile]
+    changes: dict[str, int] = Field({}, description="what was done to images that were taken, and to how many")
+    warnings: list[str] = Field([], description="what may make the set other than it was meant")
 
 
 class DatasetOut(BaseModel):

@@ -188,13 +188,15 @@ def split_problems(batch_size: int, parts: Mapping[str, float], info: DatasetInf
     for name, share in parts.items():
         size = part_size(info.train, share)
         if batch_size > size:
-            problems.append(
-                Problem(
-                    ("batch_size",),
-                    f"{batch_size} is larger than the {size:,} {name} images of {info.name}; give at most {size:,}",
-                )
-            )
+            larger = f"{batch_size} is larger than the {size:,} {name} images of {info.name}"
+            problems.append(Problem(("batch_size",), f"{larger}; {_way_out(size)}"))
     return problems
+
+
+def _way_out(size: int) -> str:
+    if size < SMALLEST_SHARE:
+        return f"a batch has at least {SMALLEST_SHARE}: these are too few images, use a larger data set"
+    return f"give at most {size:,}"
 
 
 def check_shares(batch_size: int, gpus: int) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from darts_core.configs.common import NonNegative, Rate
+from darts_core.configs.common import SMALLEST_SHARE, NonNegative, Rate
 from darts_core.configs.early import Comparison, RnnSign, StopFrom, early_problems
 from darts_core.configs.search import BatchSize, fill_order, fill_primitives
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
@@ -53,7 +53,7 @@ class RnnSearchConfig(TextTrainingConfig):
         problems += fill_order(values)
         problems += early_problems(values)
         batches = {name: values[name] for name in ("batch_size", "validation_batch_size")}
-        problems += columns_problems(batches, self.dataset, info)
+        problems += columns_problems(batches, self.dataset, info, least=SMALLEST_SHARE, alphas=True)
         if problems:
             raise ConfigError(problems)
         return RnnSearchConfig(**values)

@@ -75,14 +75,30 @@ def fill_text(values: dict[str, Any], info: TextInfo | None) -> None:
             values |= {"text_checksum": here.checksum, "text_version": here.version}
 
 
-def columns_problems(batches: dict[str, int], dataset: str, info: TextInfo | None) -> list[Problem]:
-    """Whether each batch (by its field's name) leaves columns long enough, in a text whose size is known."""
+def columns_problems(
+    batches: dict[str, int], dataset: str, info: TextInfo | None, *, least: int = 1, alphas: bool = False
+) -> list[Problem]:
+    """Whether each batch (by its field's name) leaves columns long enough, in a text whose size is known.
+
+    least: the smallest `batch_size`. alphas: whether the validation text is cut into `batch_size` columns, too.
+    """
     info = info or TEXT_SETS.get(dataset)
     if info is None:
         return []  # the worker alone knows the size: it checks again
-    sizes = {"batch_size": info.train, "validation_batch_size": info.valid, "test_batch_size": info.test}
+    training = min(info.train, info.valid) if alphas else info.train
+    sizes = {"batch_size": training, "validation_batch_size": info.valid, "test_batch_size": info.test}
     return [
-        Problem((field,), f"{batch} is too large for the {sizes[field]:,} words; give at most {sizes[field] // 3:,}")
+        Problem(
+            (field,),
+            f"{batch} is too large for the {sizes[field]:,} words; "
+            + _way_out(sizes[field] // 3, least if field == "batch_size" else 1),
+        )
         for field, batch in batches.items()
         if 3 * batch > sizes[field]
     ]
+
+
+def _way_out(most: int, least: int) -> str:
+    if most < least:
+        return f"a batch has at least {least}, of 3 words each: these are too few words, use a longer text"
+    return f"give at most {most:,}"

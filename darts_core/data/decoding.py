@@ -1,52 +1,127 @@
-"""One image file to bytes. Imports no torch."""
+"""Decodes image files by one set of rules: of uploads, of `folder:` and of sets read file by file. Imports no torch.
+
+An image is turned as its EXIF orientation says; transparent pixels are laid on white; 16-bit grey is scaled from
+0..65535 to 0..255, the same for every image. Of an animation the first frame is taken.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from darts_core.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
 
-SUFFIXES: Final = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-# Pillow knows formats that start other programs, and many that nobody keeps images for training in.
+SUFFIXES: Final = frozenset(
+    {".apng", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
+    | {".tif", ".tiff", ".webp"}
+)
+# Pillow knows formats that start other programs, and many that no training set is kept in.
 _FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY_MODES: Final = frozenset({"1", "L", "LA"})
-_COLOUR_MODES: Final = frozenset({"RGB", "RGBA", "P", "CMYK", "YCbCr", "HSV", "LAB"})
+_COLOUR_MODES: Final = frozenset({"RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"})
+_DEEP_MODES: Final = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
+_OBJECT: Final = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>")
+
+TURNED: Final = "turned as its EXIF orientation says"
+ON_WHITE: Final = "its transparent pixels laid on white"
+SCALED_DEPTH: Final = "scaled from 16 bits to 8"
 
 
-def decode(source: Path | BinaryIO, *, size: int | None = None, most_pixels: int | None = None) -> Pixels:
-    """An image as uint8 (H, W, C), with one channel when it is grey and three when it has colours.
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is taken for an image: it has one of `SUFFIXES`, and is not hidden."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
 
-    size: scale it to so many pixels a side, cut to a square around its middle. most_pixels: what its header may declare
-    before anything is decoded. Raises DataError, which leaves it to the caller to name the file.
+
+class Decoded(NamedTuple):
+    """An image as bytes (H, W, C), C being 1 for grey and 3 for colour, and the changes made to what the file says."""
+
+    pixels: Pixels
+    changes: tuple[str, ...]
+
+
+def decode(source: Path | BinaryIO, *, size: int | None = None, most_pixels: int | None = None) -> Decoded:
+    """An image file's pixels. Raises DataError, which leaves it to the caller to name the file.
+
+    size: scale the image to so many pixels a side, cut to a square around its middle. most_pixels: the most that its
+    header may declare, checked before anything is decoded.
     """
+    image, changes = read_image(source, most_pixels=most_pixels)
+    return Decoded(_array(image if size is None else _squared(image, size)), changes)
+
+
+def squared(pixels: Pixels, size: int) -> Pixels:
+    """Pixels (H, W, C) scaled to (size, size, C) as `decode` does it."""
+    return _array(_squared(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), size))
+
+
+def read_image(source: Path | BinaryIO, *, most_pixels: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
+    """The image upright in mode L or RGB, and the changes made to it. Raises DataError like `decode`."""
     try:
         with warnings.catch_warnings():
             # Of images that declare many pixels: `most_pixels` says how many are too many.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source, formats=_FORMATS) as image:
-                return _pixels(image, size, most_pixels)
+                return _plain(image, most_pixels)
     except DataError:
         raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"cannot be decoded as an image (it is in none of {', '.join(_FORMATS)})") from error
     # What a damaged file makes Pillow raise depends on the format: anything.
     except Exception as error:
-        raise DataError(f"cannot be decoded as an image ({error}); replace or remove it") from error
+        raise DataError(
+            f"cannot be decoded as an image ({_OBJECT.sub('the file', str(error))}); replace or remove it"
+        ) from error
 
 
-def _pixels(image: Image.Image, size: int | None, most_pixels: int | None) -> Pixels:
+def _plain(image: Image.Image, most_pixels: int | None) -> tuple[Image.Image, tuple[str, ...]]:
     if most_pixels is not None and image.width * image.height > most_pixels:
         raise DataError(f"declares {image.width}x{image.height} pixels, more than {most_pixels:,}; scale it down")
-    if image.mode not in _GREY_MODES | _COLOUR_MODES:
-        raise DataError(f"has pixels of mode {image.mode}; save it with 8 bits a channel")
-    plain = image.convert("L" if image.mode in _GREY_MODES else "RGB")
-    if size is not None and plain.size != (size, size):
-        plain = ImageOps.fit(plain, (size, size), Image.Resampling.BILINEAR)
-    array = np.asarray(plain)
+    # Pillow gives PGM of more than 8 bits as 32-bit integers, scaled to 0..65535.
+    deep = image.mode in _DEEP_MODES or (image.mode == "I" and image.format == "PPM")
+    if not deep and image.mode not in _GREY_MODES | _COLOUR_MODES:
+        raise DataError(f"has pixels of mode {image.mode}; save it with 8 bits a channel, or as 16-bit grey")
+    image.load()
+    changes = []
+    if _is_turned(image):
+        image = ImageOps.exif_transpose(image)
+        changes.append(TURNED)
+    if deep:
+        return _shallow(image), (*changes, SCALED_DEPTH)
+    mode = "L" if image.mode in _GREY_MODES else "RGB"
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        if layer.getchannel("A").getextrema() != (255, 255):
+            image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+            changes.append(ON_WHITE)
+    return image.convert(mode), tuple(changes)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
+    except Exception:  # damaged EXIF makes Pillow raise anything, and the pixels are fine
+        return False
+
+
+def _shallow(image: Image.Image) -> Image.Image:
+    """16-bit grey as 8 bits, rounded: 65535 becomes 255, as 257 * 255 is 65535."""
+    values = np.asarray(image).astype(np.int64)
+    return Image.fromarray(((values + 128) // 257).clip(0, 255).astype(np.uint8))
+
+
+def _squared(image: Image.Image, size: int) -> Image.Image:
+    return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+
+
+def _array(image: Image.Image) -> Pixels:
+    array = np.asarray(image)
     return array[:, :, None] if array.ndim == 2 else array

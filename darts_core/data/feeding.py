@@ -79,9 +79,9 @@ class Feed:
         the part holds less than one batch.
         """
         if batch_size > len(part):
+            fewer = f"give a batch_size of at most {len(part)}, or " if len(part) >= SMALLEST_SHARE else ""
             raise DataError(
-                f"a batch of {batch_size} is larger than the {len(part)} {name} images; give a batch_size of at most "
-                f"{len(part)}, or more images"
+                f"a batch of {batch_size} is larger than the {len(part)} {name} images; {fewer}use more images"
             )
         self._images, self._labels, self._part = images, labels, part
         self._name, self._seed = name, seed

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Final, Self
 
 import torch
-from PIL import Image
 from torch import Tensor
 
+from darts_core.data.decoding import read_image
 from darts_core.data.resized_crops import resized_crop_box
 from darts_core.errors import DataError
 
 # The authors' test images: the shorter side scaled to 256 pixels, of which the middle 224 are taken.
 _SCALED: Final = 256 / 224
-_FORMATS: Final = ("BMP", "JPEG", "PNG", "WEBP")
 
 
 class FileImages:
@@ -106,11 +105,9 @@ def _decode(path: Path, size: int, crop: random.Random | None) -> Tensor:
     from torchvision.transforms import functional as transforms
 
     try:
-        with Image.open(path, formats=_FORMATS) as file:
-            image = file.convert("RGB")
-    # What a damaged file makes Pillow raise depends on the format: anything.
-    except Exception as error:
-        raise DataError(f"{path} cannot be decoded as an image ({error}); replace or remove it") from error
+        image = read_image(path)[0].convert("RGB")
+    except DataError as error:
+        raise DataError(f"{path} {error}") from error
     if crop is None:
         middle = transforms.center_crop(transforms.resize(image, round(size * _SCALED)), size)
         return transforms.pil_to_tensor(middle)  # type: ignore[no-any-return]

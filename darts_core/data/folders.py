@@ -1,4 +1,4 @@
-"""Class folders: NAME/class/* or NAME/{train,valid,test}/class/*, every image of the same size."""
+"""Reads class folders: NAME/class/* or NAME/{train,valid,test}/class/*, every image of the same size."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from darts_core.data.decoding import SUFFIXES, Pixels, decode
+from darts_core.data.decoding import SUFFIXES, Pixels, decode, is_image_name
 from darts_core.data.held_out import TEST_SHARE, held_out_indices
 from darts_core.data.images import ImageData, statistics
+from darts_core.data.part_names import check_part_folders, check_unknown_folders, class_name, part_of
 from darts_core.errors import DataError
 
 # The arrays are held in memory whole, on the device too.
 LARGEST_BYTES = 8 * 2**30
-_VALIDATION_FOLDERS = ("valid", "val")
 
 
 @dataclass(frozen=True)
@@ -29,30 +29,47 @@ class _File:
 def read(name: str, data_root: Path) -> ImageData:
     """The folder NAME directly under data_root.
 
-    A `valid` (or `val`) folder beside `train` gives the validation images. Without a `test` folder a fifth of each
-    class is held out of the training images, chosen by the files' names, without a seed. Classes are numbered in
-    alphabetical order. Files that start with a dot or are no images by their suffix are passed over. Images are grey
-    when all of them are, else colour.
+    Parts have the names of `darts_core.data.part_names` (`valid`, `val`, `dev`). A validation folder beside `train`
+    gives the validation images. Without a `test` folder a fifth of each class is held out of the training images,
+    chosen by the files' names, without a seed. Classes are numbered in alphabetical order. Files that start with a dot
+    or are no images by their suffix are passed over. Images are grey when all of them are, else colour.
 
     Raises DataError, naming the file, for anything that cannot be used: a missing or empty folder, a path that leads
-    out of data_root (links are followed first), a broken image, images of different sizes.
+    out of data_root (links are followed first), a broken image, images of different sizes, a labelled folder that is
+    called like no part.
     """
     root = data_root.resolve()
     folder = _inside(data_root / name, root)
     if not folder.is_dir():
         raise DataError(f"there is no folder {name!r} under {data_root}; put class folders with images there")
-    classes = [c.name for c in _subfolders(folder / "train", root)]
-    if not classes:
+    parts = _parts(folder, root)
+    if "train" not in parts:
         return _split_by_us(folder, root)
-    train = _files(folder / "train", classes, root)
-    valid = [file for part in _VALIDATION_FOLDERS for file in _part(folder / part, classes, root)]
-    test = _part(folder / "test", classes, root)
+    classes = _classes(parts["train"], root)
+    train = _files(parts["train"], classes, root)
+    valid, test = (_part(parts[part], classes, root) if part in parts else [] for part in ("valid", "test"))
     return _decoded(train, valid, test, classes) if test else _held_out(train, valid, classes)
 
 
+def _parts(folder: Path, root: Path) -> dict[str, Path]:
+    """The folder of each part, when there is one to train on. Raises DataError when a folder's part is unclear."""
+    inside = _subfolders(folder, root)
+    found = {part: path for path in inside if (part := part_of(path.name))}
+    if "train" not in found or not _subfolders(found["train"], root):
+        return {}
+    check_part_folders(path.name for path in inside)
+    others = {path.name: set(_classes(path, root)) for path in inside if part_of(path.name) is None}
+    check_unknown_folders(others, set(_classes(found["train"], root)))
+    return found
+
+
+def _classes(folder: Path, root: Path) -> list[str]:
+    return sorted({class_name(path.name) for path in _subfolders(folder, root)})
+
+
 def _part(folder: Path, classes: list[str], root: Path) -> list[_File]:
-    """The files of a part that may be missing."""
-    unknown = sorted({c.name for c in _subfolders(folder, root)} - set(classes))
+    """The files of a part beside the training part."""
+    unknown = sorted(set(_classes(folder, root)) - set(classes))
     if unknown:
         part = f"{folder.parent.name}/{folder.name}"
         raise DataError(
@@ -62,7 +79,7 @@ def _part(folder: Path, classes: list[str], root: Path) -> list[_File]:
 
 
 def _split_by_us(folder: Path, root: Path) -> ImageData:
-    classes = [c.name for c in _subfolders(folder, root)]
+    classes = _classes(folder, root)
     if not classes:
         raise DataError(f"{folder.name} holds no class folders; expected {folder.name}/CLASS/IMAGE")
     return _held_out(_files(folder, classes, root), [], classes)
@@ -84,16 +101,15 @@ def _subfolders(folder: Path, root: Path) -> list[Path]:
 
 
 def _files(folder: Path, classes: list[str], root: Path) -> list[_File]:
+    """The images of each class, in the order of classes and names. A class may be missing from a part."""
+    numbers = {name: number for number, name in enumerate(classes)}
     files: list[_File] = []
-    for label, class_name in enumerate(classes):
-        if not (folder / class_name).is_dir():
-            continue  # a class may be missing from one part of the data
-        before = len(files)
-        for path in sorted((folder / class_name).iterdir()):
-            if not path.name.startswith(".") and path.suffix.lower() in SUFFIXES:
-                files.append(_File(_inside(path, root), f"{class_name}/{path.name}", label))
-        if len(files) == before:
-            raise DataError(f"{folder / class_name} holds no images; known suffixes: {', '.join(sorted(SUFFIXES))}")
+    for place in sorted(_subfolders(folder, root), key=lambda path: (numbers[class_name(path.name)], path.name)):
+        label = class_name(place.name)
+        images = sorted(path for path in place.iterdir() if is_image_name(path.name))
+        if not images:
+            raise DataError(f"{place} holds no images; known suffixes: {', '.join(sorted(SUFFIXES))}")
+        files += [_File(_inside(path, root), f"{label}/{path.name}", numbers[label]) for path in images]
     return files
 
 
@@ -171,7 +187,7 @@ class _Arrays:
 
 def _decode(path: Path) -> Pixels:
     try:
-        return decode(path)
+        return decode(path).pixels
     except DataError as error:
         raise DataError(f"{path} {error}") from error
 

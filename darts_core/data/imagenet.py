@@ -13,14 +13,15 @@ from typing import Final
 import torch
 
 from darts_core.data.catalogue import BUILT_IN
+from darts_core.data.decoding import SUFFIXES, is_image_name
 from darts_core.data.files import FileImages
 from darts_core.data.images import ImageData
+from darts_core.data.part_names import class_name
 from darts_core.errors import DataError
 
 # The published figures.
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
-_SUFFIXES: Final = (".jpeg", ".jpg", ".png")
 
 
 def read(data_root: Path) -> ImageData:
@@ -48,20 +49,24 @@ def read(data_root: Path) -> ImageData:
 
 
 def _names(folder: Path) -> list[str]:
+    return sorted({class_name(name) for name in _folders(folder)})
+
+
+def _folders(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
 
 
 def _files(folder: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
+    """The images of each class, in the order of classes and names. A class may be missing from the test images."""
+    numbers = {name: number for number, name in enumerate(classes)}
     paths: list[Path] = []
     labels: list[int] = []
-    for label, name in enumerate(classes):
-        if not (folder / name).is_dir():
-            continue  # a class may be missing from the test images
+    for name in sorted(_folders(folder), key=lambda name: (numbers[class_name(name)], name)):
         with os.scandir(folder / name) as entries:
-            found = sorted(e.name for e in entries if e.name.lower().endswith(_SUFFIXES) and not e.name.startswith("."))
+            found = sorted(entry.name for entry in entries if is_image_name(entry.name))
         paths += [folder / name / file for file in found]
-        labels += [label] * len(found)
+        labels += [numbers[class_name(name)]] * len(found)
     if not paths:
-        raise DataError(f"{folder} holds no images in its class folders; known suffixes: {', '.join(_SUFFIXES)}")
+        raise DataError(f"{folder} holds no images in its class folders; known suffixes: {', '.join(sorted(SUFFIXES))}")
     return paths, labels

@@ -16,6 +16,7 @@ from darts_core.configs import (
     config_class,
 )
 from darts_core.data.text import python_docs
+from darts_core.data.text.catalogue import TextInfo
 from darts_core.data.text.corpus import TextData, load_text
 from darts_core.data.text.windows import columns, evaluation_spans, search_spans, window
 from darts_core.errors import ConfigError, DataError
@@ -251,3 +252,30 @@ def test_the_family_chooses_the_class_of_a_spec() -> None:
     assert config_class("evaluation", {"family": "cnn"}) is EvaluationConfig
     assert config_class("evaluation", {"family": "rnn"}) is RnnEvaluationConfig
     assert config_class("evaluation", {"family": ["odd"]}) is EvaluationConfig
+
+
+@pytest.mark.parametrize("names", ["val", "wiki.{}.tokens", "ptb.{}.txt"])
+def test_a_folder_takes_the_names_that_uploads_take(names: str, tmp_path: Path) -> None:
+    expected = load_text("folder:plain", write(tmp_path, "plain"))
+    folder = write(tmp_path) / "mine"
+    if names == "val":
+        (folder / "valid.txt").rename(folder / "val.txt")
+    else:
+        for part in ("train", "valid", "test"):
+            (folder / f"{part}.txt").rename(folder / names.format(part))
+    assert load_text("folder:mine", tmp_path).checksum == expected.checksum
+
+
+def test_a_plain_name_goes_before_others_of_a_part_and_two_others_are_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path, valid="a c\n") / "mine"
+    (folder / "val.txt").write_text("b b b\n")
+    assert words(load_text("folder:mine", tmp_path), "valid") == ["a", "c", "<eos>"]
+    (folder / "valid.txt").rename(folder / "dev.txt")
+    with pytest.raises(DataError, match=r"holds dev\.txt and val\.txt, both for the valid part"):
+        load_text("folder:mine", tmp_path)
+
+
+def test_no_batch_below_the_least_is_advised() -> None:
+    few = TextInfo("few", words=5, train=6, valid=5, test=3, checksum="0" * 64)
+    with pytest.raises(ConfigError, match="these are too few words, use a longer text"):
+        RnnSearchConfig(dataset="few", text_checksum="0" * 64, batch_size=2).resolved(info=few)

@@ -42,10 +42,9 @@ def columns(words: Tensor, batch: int, name: str) -> Tensor:
     """
     rows = len(words) // batch
     if rows < 3:
-        raise DataError(
-            f"a batch of {batch} is too large for the {len(words):,} words of the {name} text; give at most "
-            f"{len(words) // 3:,}"
-        )
+        most = len(words) // 3
+        way_out = f"give at most {most:,}, or use a longer text" if most else "use a longer text"
+        raise DataError(f"a batch of {batch} is too large for the {len(words):,} words of the {name} text; {way_out}")
     return words[: rows * batch].view(batch, rows).t().contiguous()
 
 

@@ -8,7 +8,6 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from api.datasets.check import check
-from api.datasets.limits import Limits
 from darts_core.data.packed import read
 
+from .conftest import Check
 from uploads import Files, pets, picture, tar_of
-
-Check = Callable[..., dict[str, Any]]
 
 
 def zip_of(files: Mapping[str, bytes]) -> bytes:
@@ -31,25 +27,6 @@ def zip_of(files: Mapping[str, bytes]) -> bytes:
         for name, content in files.items():
             archive.writestr(name, content)
     return buffer.getvalue()
-
-
-@pytest.fixture
-def checked(tmp_path: Path) -> Check:
-    """(archive, size, limits) to the check's result; the packed file is tmp_path/packed."""
-
-    def run(archive: bytes, size: int | None = None, kind: str | None = None, **limits: int) -> dict[str, Any]:
-        (tmp_path / "upload").write_bytes(archive)
-        order = {
-            "source": str(tmp_path / "upload"),
-            "folder": False,
-            "work": str(tmp_path),
-            "size": size,
-            "kind": kind,
-            "limits": asdict(Limits(**limits)),
-        }
-        return check(order)
-
-    return run
 
 
 def causes(result: dict[str, Any]) -> dict[str, int]:
@@ -68,7 +45,7 @@ def test_class_folders_become_three_stratified_parts(checked: Check, tmp_path: P
     assert packed.classes == ("cat", "dog")
     assert np.bincount(packed.labels["test"]).tolist() == [4, 4]
     assert packed.images["train"].shape == (29, 1, 8, 8)
-    assert result["report"] == {"skipped": 0, "causes": {}, "files": []}
+    assert result["report"] == {"skipped": 0, "causes": {}, "files": [], "changes": {}, "warnings": []}
 
 
 def test_mean_and_deviation_are_those_of_the_training_part(checked: Check, tmp_path: Path) -> None:

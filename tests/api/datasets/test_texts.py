@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from api.datasets.check import check
-from api.datasets.limits import Limits
 from darts_core.data.catalogue import upload_path
 from darts_core.data.text.corpus import load_text
 from darts_core.errors import DataError
 
+from .conftest import Check
 from uploads import picture, tar_of
 
-Check = Callable[..., dict[str, Any]]
 TEXT = {"train.txt": b"a b a b\nc  c\n", "valid.txt": b"a c\n", "test.txt": b"b z\n"}
-
-
-@pytest.fixture
-def checked(tmp_path: Path) -> Check:
-    """(files or archive, kind, limits) to the check's result; the packed file is tmp_path/packed."""
-
-    def run(files: dict[str, bytes] | bytes, kind: str | None = None, **limits: int) -> dict[str, Any]:
-        (tmp_path / "upload").write_bytes(files if isinstance(files, bytes) else tar_of(files))
-        order = {"source": str(tmp_path / "upload"), "folder": False, "work": str(tmp_path)}
-        return check({**order, "size": None, "kind": kind, "limits": asdict(Limits(**limits))})
-
-    return run
 
 
 def placed(tmp_path: Path, checksum: str) -> Path:
@@ -105,3 +88,34 @@ def test_the_limits_of_archives_hold_for_texts(checked: Check) -> None:
     assert "more than 2 entries" in checked(TEXT, kind="text", entries=2)["error"]
     bomb = tar_of({**TEXT, "train.txt": b"a a\n" * 500_000}, "w:gz")
     assert "times its size" in checked(bomb, kind="text", ratio_from=2**10)["error"]
+
+
+@pytest.mark.parametrize("names", ["wiki.{}.tokens", "wiki.{}.raw", "ptb.{}.txt", "{}.tokens"])
+def test_texts_have_the_names_that_they_are_published_with(checked: Check, names: str) -> None:
+    files = {f"root/{names.format(part)}": TEXT[f"{part}.txt"] for part in ("train", "valid", "test")}
+    assert checked(files)["checksum"] == checked(TEXT)["checksum"]
+
+
+@pytest.mark.parametrize(("part", "words"), [("train", b"a b"), ("valid", b"a"), ("test", b"a")])
+def test_a_text_too_short_for_any_batch_is_refused(checked: Check, part: str, words: bytes) -> None:
+    assert f"too few words: {len(words.split()) + 1} in {part}.txt" in checked({**TEXT, f"{part}.txt": words})["error"]
+
+
+LONG = b"the cat sat on the mat and the dog ran to the old red barn while a bird sang in one tall green tree\n" * 9
+
+
+@pytest.mark.parametrize(
+    ("train", "says"),
+    [
+        (LONG.replace(b"\n", b"\r"), "train.txt ends its lines in CR alone"),
+        (LONG.replace(b"\n", b" <eos>\n"), "9 lines of train.txt end in an <eos> of their own"),
+        ("今日は良い天気なので散歩に出かけて公園で本を読みました。\n".encode() * 9, "the vocabulary has only 3 words"),
+        ("今日は良い天気なので散歩に出かけて公園で本を読みました。\n".encode() * 9, "put spaces between words"),
+    ],
+)
+def test_a_text_that_may_not_be_what_was_meant_has_a_warning(checked: Check, train: bytes, says: str) -> None:
+    assert any(says in warning for warning in checked({**TEXT, "train.txt": train})["report"]["warnings"])
+
+
+def test_an_ordinary_text_has_no_warning(checked: Check) -> None:
+    assert checked(dict.fromkeys(TEXT, LONG))["report"]["warnings"] == []

@@ -1,0 +1,123 @@
+"""From the files of an upload to decoded images, each in its part and class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Final
+
+from api.datasets.archives import Entry
+from api.datasets.array_sets import ArraySet
+from api.datasets.label_files import LabelFile, is_label_name, labelled
+from api.datasets.layout import Place, arrange
+from api.datasets.limits import Limits, OnlyTextError, UnusableError
+from api.datasets.report import Report
+from api.datasets.spool import Spool, SpooledImage
+from darts_core.data.array_files import is_array_name
+from darts_core.data.decoding import SUFFIXES, decode, is_image_name, squared
+from darts_core.data.part_names import part_of, text_part_of
+from darts_core.errors import DataError
+
+_NO_IMAGE: Final = "no image by its name"
+_NO_IMAGE_DETAIL: Final = f"is no image by its name; known: {', '.join(sorted(SUFFIXES))}"
+# Folders of this name hold images, and say nothing of their class.
+_PLAIN_FOLDERS: Final = frozenset({"images", "imgs", "img", "data", "jpg", "png"})
+
+Placed = list[tuple[SpooledImage, Place]]
+
+
+@dataclass
+class _Found:
+    """What an upload holds."""
+
+    images: list[SpooledImage] = field(default_factory=list)
+    tables: list[LabelFile] = field(default_factory=list)
+    refused_arrays: list[str] = field(default_factory=list)
+    texts: bool = False
+
+
+def placed_images(
+    entries: Iterable[Entry], spool: Spool, *, size: int | None, limits: Limits, report: Report
+) -> Placed:
+    """The usable images and their places. size: scale all to so many pixels a side.
+
+    Arrays count where there are no image files. Raises UnusableError, OnlyTextError where there is but a text.
+    """
+    arrays = ArraySet(limits)
+    found = _read(entries, spool, arrays, size, limits, report)
+    if found.images:
+        return _place(found, report)
+    if found.refused_arrays:
+        raise UnusableError(found.refused_arrays[0])
+    if arrays:
+        return [
+            (spool.add(parts, pixels if size is None else squared(pixels, size)), place)
+            for parts, pixels, place in arrays.images()
+        ]
+    if found.texts:
+        raise OnlyTextError("there is no image in it, but a text: leave kind and size out, or say kind=text")
+    raise UnusableError(f"there is no usable image in it{report.most_common}")
+
+
+def _read(
+    entries: Iterable[Entry], spool: Spool, arrays: ArraySet, size: int | None, limits: Limits, report: Report
+) -> _Found:
+    found = _Found()
+    for entry in entries:
+        name = entry.parts[-1]
+        found.texts = found.texts or text_part_of(name) is not None
+        try:
+            if entry.problem is not None:
+                report.skip(entry.parts, "no file that can be taken", entry.problem)
+            elif is_image_name(name):
+                pixels, changes = decode(BytesIO(entry.read()), size=size, most_pixels=limits.pixels)
+                report.change(changes)
+                found.images.append(spool.add(entry.parts, pixels))
+            elif is_label_name(name):
+                found.tables.append(LabelFile(entry.parts, entry.read()))
+            elif not is_array_name(name) or not _takes(arrays, entry, found):
+                report.skip(entry.parts, _NO_IMAGE, _NO_IMAGE_DETAIL)
+        except DataError as error:
+            report.skip(entry.parts, "no image that can be decoded", str(error))
+    return found
+
+
+def _takes(arrays: ArraySet, entry: Entry, found: _Found) -> bool:
+    try:
+        return arrays.take(entry)
+    except DataError as error:
+        found.refused_arrays.append(f"{entry.name} {error}")
+        return False
+
+
+def _place(found: _Found, report: Report) -> Placed:
+    paths = [image.parts for image in found.images]
+    by_table, used = labelled(found.tables, paths)
+    for table in found.tables:
+        if table not in used:
+            report.skip(table.parts, _NO_IMAGE, f"names no image of the upload with its label, and {_NO_IMAGE_DETAIL}")
+    placed: Placed = []
+    for i, (image, place) in enumerate(zip(found.images, _by_folders(paths, bool(by_table)), strict=True)):
+        chosen = by_table.get(i, place) if isinstance(place, str) else place
+        if isinstance(chosen, Place):
+            placed.append((image, chosen))
+        else:
+            report.skip(image.parts, "not in a class folder", chosen)
+    if not any(place.part == "train" for _, place in placed):
+        raise UnusableError(f"no image lies in a class folder to train on{report.most_common}")
+    return placed
+
+
+def _by_folders(paths: list[tuple[str, ...]], with_tables: bool) -> list[Place | str]:
+    """The places that folders give. With a table of labels, folders that tell no classes apart count for nothing."""
+    if not with_tables:
+        return arrange(paths)
+    try:
+        places = arrange(paths)
+    except UnusableError as error:
+        return [str(error)] * len(paths)
+    labels = {place.label for place in places if isinstance(place, Place) and place.part == "train"}
+    if len({label for label in labels if part_of(label) is None and label.lower() not in _PLAIN_FOLDERS}) < 2:
+        return ["has no label: it lies in no class folder, and no table names it"] * len(paths)
+    return places

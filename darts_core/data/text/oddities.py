@@ -1,0 +1,26 @@
+"""Finds what makes a text other than its owner may expect, though it can be used. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from darts_core.data.text.lines import EOS, Lines
+
+_SMALL_VOCABULARY: Final = 10
+# Languages that put spaces between words stay far below this, tables of numbers and addresses as well.
+_LONG_WORDS: Final = 20
+
+
+def oddities(content: bytes, lines: Lines, file: str, vocabulary: int) -> Iterator[str]:
+    """Warnings about one part. content: the file; lines: its words; vocabulary: of the training part, in words."""
+    if b"\r" in content and b"\n" not in content:
+        yield f"{file} ends its lines in CR alone, so that it is one single line here: convert its line ends to LF"
+    doubled = sum(1 for words in lines if words and words[-1] == EOS)
+    if doubled:
+        yield f"{doubled:,} lines of {file} end in an {EOS} of their own, and every line gets one: remove them"
+    if file == "train.txt" and vocabulary <= _SMALL_VOCABULARY:
+        yield f"the vocabulary has only {vocabulary} words: put spaces between words, or bring a longer text"
+    count = sum(len(words) for words in lines)
+    if count and sum(len(word) for words in lines for word in words) > _LONG_WORDS * count:
+        yield f"the words of {file} are over {_LONG_WORDS} characters long on average: put spaces between words"

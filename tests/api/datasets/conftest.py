@@ -1,0 +1,35 @@
+"""The check of an upload, without the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from api.datasets.check import check
+from api.datasets.limits import Limits
+
+from uploads import tar_of
+
+
+class Check(Protocol):
+    """Checks an archive, or the tar of these files; the packed file is tmp_path/packed."""
+
+    def __call__(
+        self, upload: bytes | Mapping[str, bytes], size: int | None = None, kind: str | None = None, **limits: int
+    ) -> dict[str, Any]: ...
+
+
+@pytest.fixture
+def checked(tmp_path: Path) -> Check:
+    def run(
+        upload: bytes | Mapping[str, bytes], size: int | None = None, kind: str | None = None, **limits: int
+    ) -> dict[str, Any]:
+        (tmp_path / "upload").write_bytes(upload if isinstance(upload, bytes) else tar_of(upload))
+        order = {"source": str(tmp_path / "upload"), "folder": False, "work": str(tmp_path)}
+        return check({**order, "size": size, "kind": kind, "limits": asdict(Limits(**limits))})
+
+    return run
