@@ -286,6 +286,7 @@ class Key(Base):
     queued_jobs: Mapped[int | None]
     upload_bytes_per_day: Mapped[int | None] = mapped_column(BigInteger)
     requests_per_second: Mapped[float | None]
+    dataset_bytes: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

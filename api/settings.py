@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     limit_queued_jobs: int = Field(1000, ge=0, lt=2**31)
     limit_upload_bytes_per_day: int = Field(200 * 2**30, ge=0, lt=2**63)
     limit_requests_per_second: float = Field(100.0, gt=0)
+    limit_dataset_bytes: int = Field(200 * 2**30, ge=0, lt=2**63)
     # A heartbeat's answer is held for up to 5 s: a lease outlasts several of them, and a short network cut.
     lease_seconds: float = Field(20.0, gt=0)
     # How often to look for leases that ran out: small beside a lease, for nothing else is waiting for it.
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
             queued_jobs=self.limit_queued_jobs,
             upload_bytes_per_day=self.limit_upload_bytes_per_day,
             requests_per_second=self.limit_requests_per_second,
+            dataset_bytes=self.limit_dataset_bytes,
         )
 
 

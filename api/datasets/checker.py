@@ -16,6 +16,7 @@ from api.artifacts import Artifacts, StoreFullError
 from api.database import Database, lock_content
 from api.datasets.child import run_check
 from api.datasets.limits import Limits
+from api.datasets.quota import over_quota
 from api.datasets.storing import UPLOADS, folder_below, packed_key
 from api.models import Dataset
 from api.problems import ProblemError, is_unreachable
@@ -95,6 +96,8 @@ class DatasetChecker:
         """Check a locked set and write down the outcome."""
         with self._artifacts.workspace() as work:
             found = await self._check(dataset.request, work)
+            if "checksum" in found and (error := await over_quota(session, dataset, found["checksum"], found["size"])):
+                found = {"error": error, "report": found.get("report")}
             if "checksum" in found:
                 await lock_content(session, found["checksum"])
                 await self._artifacts.adopt(work / "packed", packed_key(found["checksum"]))

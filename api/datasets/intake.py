@@ -48,6 +48,7 @@ async def _from_json(request: Request, service: DatasetService) -> DatasetCreate
     if body.path is None:
         raise invalid("path", "is needed: a folder under the data root; or send a form with an archive as `file`")
     service.check_new(body)
+    await service.check_room()
     return body
 
 
@@ -57,6 +58,7 @@ async def _from_form(
     fields: dict[str, Any] = {}
     upload: Stored | None = None
     try:
+        await service.check_room()
         async for part in parts(request):
             if part.filename is None:
                 fields[part.name] = await part.text()

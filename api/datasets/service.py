@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 from api.artifacts import Artifacts, Stored
 from api.database import Database, lock_content
 from api.datasets.checker import DatasetChecker
+from api.datasets.quota import check_quota_left, quota_of_request
 from api.datasets.storing import folder_below, packed_key
 from api.datasets.use import unfinished_jobs
 from api.keys.principal import current
@@ -47,6 +48,11 @@ class DatasetService:
         self._database, self._artifacts, self._checker = database, artifacts, checker
         self._data_root = data_root
 
+    async def check_room(self) -> None:
+        """413 when the request's owner may keep no more data sets."""
+        async with self._database.single_statements() as session:
+            await check_quota_left(session)
+
     def check_new(self, body: DatasetCreate) -> None:
         """Refuse at the door what needs no look at the data. Raises ProblemError."""
         if body.kind == "text" and body.size is not None:
@@ -74,6 +80,7 @@ class DatasetService:
                 "path": body.path,
                 "size": body.size,
                 "kind": body.kind,
+                "dataset_bytes": quota_of_request(),
             },
             state=DatasetState.CHECKING,
             idempotency_key=idempotency_key,

@@ -30,6 +30,9 @@ class KeyLimits(BaseModel):
     requests_per_second: float | None = Field(
         None, gt=0, le=1e6, allow_inf_nan=False, description="over time; five seconds' worth at once"
     )
+    dataset_bytes: int | None = Field(
+        None, ge=0, lt=2**63, description="of its owner's data sets, packed, that are kept at one time"
+    )
 
 
 class KeyCreate(BaseModel):

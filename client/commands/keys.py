@@ -46,6 +46,7 @@ def create_key(
     queued_jobs: Annotated[int | None, typer.Option(min=0, help="That may wait at one time.")] = None,
     upload_bytes_per_day: Annotated[int | None, typer.Option(min=0)] = None,
     requests_per_second: Annotated[float | None, typer.Option(min=0.001)] = None,
+    dataset_bytes: Annotated[int | None, typer.Option(min=0, help="Of packed data sets that are kept.")] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -56,7 +57,10 @@ def create_key(
     from client.sdk import Dartboard
 
     limits = KeyLimits(
-        queued_jobs=queued_jobs, upload_bytes_per_day=upload_bytes_per_day, requests_per_second=requests_per_second
+        queued_jobs=queued_jobs,
+        upload_bytes_per_day=upload_bytes_per_day,
+        requests_per_second=requests_per_second,
+        dataset_bytes=dataset_bytes,
     )
     with Dartboard(url, key) as dartboard:
         created = dartboard.create_key(role, owner, limits)

@@ -238,6 +238,20 @@ def test_too_many_pixels_in_all_are_refused(checked: Check) -> None:
     assert "held in memory whole" in checked(tar_of(pets(each=10)), packed_bytes=1000)["error"]
 
 
+def test_pixels_out_of_proportion_to_the_upload_are_refused(checked: Check) -> None:
+    """Black images of 1000x1000 that take some 140 bytes each in the archive."""
+    files = {}
+    for i in range(20):
+        buffer = io.BytesIO()
+        image = Image.new("L", (1000, 1000))
+        image.putpixel((i, i), 255)
+        image.save(buffer, "WEBP", lossless=True)
+        files[f"{'ab'[i % 2]}/{i}.webp"] = buffer.getvalue()
+    upload = zip_of(files)
+    assert "more than 200 times the upload's" in checked(upload, ratio_from=2**20)["error"]
+    assert checked(upload, size=16, ratio_from=2**20)["info"]["train"] > 10
+
+
 def test_what_is_no_archive_is_refused(checked: Check) -> None:
     assert "neither a tar" in checked(b"hello" * 200)["error"]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from api.keys.limits import Bucket, Meters, with_defaults
@@ -14,6 +17,7 @@ from api.schemas.keys import KeyLimits, Role
 
 from .conftest import Person, submitted
 from checkpoint_files import ours
+from uploads import pets, tar_of
 
 
 class Clock:
@@ -135,6 +139,35 @@ def test_a_file_larger_than_any_days_bytes_is_413(person: Person) -> None:
     http = person("user", upload_bytes_per_day=1000)
     answer = http.post("/checkpoints", files={"file": ("my.pt", b"x" * 5000)})
     assert answer.status_code == 413
+
+
+def checked_set(http: httpx.Client, archive: bytes) -> dict[str, Any]:
+    """A data set's fate, or the problem that its upload met."""
+    answer = http.post("/datasets", data={"name": f"set-{uuid4().hex[:8]}"}, files={"file": ("a.tar", archive)})
+    if answer.status_code != 201:
+        return {"status": answer.status_code, **answer.json()}
+    deadline = time.monotonic() + 20
+    while (found := http.get(answer.headers["Location"]).json())["state"] == "checking" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return dict(found)
+
+
+def test_data_sets_are_kept_up_to_the_owners_bytes_as_they_are_stored(person: Person) -> None:
+    size = checked_set(person("user"), tar_of(pets(100)))["bytes"]
+    http = person("user", dataset_bytes=2 * size - 1)
+    first = checked_set(http, tar_of(pets(100)))
+    assert first["state"] == "ready"
+    assert checked_set(http, tar_of(pets(100)))["state"] == "ready"  # the same content, kept once
+    second = checked_set(http, tar_of(pets(200)))
+    assert (second["state"], second["bytes"]) == ("failed", None)
+    assert f"may keep {2 * size - 1:,} bytes of packed data sets in all: remove one" in second["error"]
+    assert checked_set(person("user"), tar_of(pets(200)))["state"] == "ready"
+
+
+def test_an_owner_without_room_is_refused_before_the_upload_is_read(person: Person) -> None:
+    refused = checked_set(person("user", dataset_bytes=0), tar_of(pets(300)))
+    assert refused["status"] == 413
+    assert "may keep 0 bytes" in refused["detail"]
 
 
 def test_workers_are_not_slowed(person: Person) -> None:
