@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import to_json
 
-from client.errors import ProblemError, ServiceUnreachableError
+from client.errors import DartboardError, NotDartboardError, ProblemError, ServiceUnreachableError
+
+Model = TypeVar("Model", bound=BaseModel)
+Value = TypeVar("Value")
+_PROBLEM: Final = "application/problem+json"
+# What a URL, a key or a body that cannot be sent makes httpx and the serializer raise.
+_UNSENDABLE: Final = (ValueError, TypeError, httpx.InvalidURL, RecursionError)
 
 
 def _is_local(url: str) -> bool:
@@ -21,6 +29,8 @@ class Connection:
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0) -> None:
         """timeout: seconds that an answer may take."""
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise ProblemError(401, "the API key holds characters that no key has")
         self.url = url.rstrip("/")
         try:
             self._http = httpx.Client(
@@ -32,32 +42,56 @@ class Connection:
             )
         except httpx.InvalidURL as error:
             raise ServiceUnreachableError(f"{url!r} is not a URL: {error}") from error
+        except (ValueError, OSError) as error:  # the environment's proxies and certificates
+            raise DartboardError(f"the connection cannot be set up: {error}") from error
 
     def close(self) -> None:
         """Drop the connections."""
         self._http.close()
 
     def send(self, method: str, path: str, **what: Any) -> httpx.Response:
-        """A request and its whole answer."""
+        """A request and its whole answer. json: anything that pydantic can write, UUIDs and paths too."""
+        request = self._built(method, path, **what)
         try:
-            answer = self._http.request(method, path, **what)
-        except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
+            answer = self._http.send(request)
+        except httpx.HTTPError as error:
             raise self._unreachable(error) from error
         self.check(answer)
         return answer
+
+    def read(self, kind: type[Model], method: str, path: str, **what: Any) -> Model:
+        """The same, its answer read as this model."""
+        answer = self.send(method, path, **what)
+        try:
+            return kind.model_validate_json(answer.content)
+        except ValidationError as error:
+            raise self._foreign(answer) from error
+
+    def read_as(self, kind: TypeAdapter[Value], method: str, path: str, **what: Any) -> Value:
+        """The same for a type that is no model."""
+        answer = self.send(method, path, **what)
+        try:
+            return kind.validate_json(answer.content)
+        except ValidationError as error:
+            raise self._foreign(answer) from error
 
     @contextmanager
     def stream(self, path: str, *, read_timeout: float, **what: Any) -> Iterator[httpx.Response]:
         """An answer whose body is read as it comes; `read_timeout`: seconds of silence to put up with."""
         timeout = httpx.Timeout(30, connect=5, read=read_timeout)
+        request = self._built("GET", path, timeout=timeout, **what)
+        answer = None
         try:
-            with self._http.stream("GET", path, timeout=timeout, **what) as answer:
-                if answer.is_error:
-                    answer.read()
-                self.check(answer)
-                yield answer
-        except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
+            answer = self._http.send(request, stream=True)
+            if not answer.is_success:
+                answer.read()
+            self.check(answer)
+            yield answer
+        except httpx.HTTPError as error:
             raise self._unreachable(error) from error
+        finally:
+            if answer is not None:
+                answer.close()
 
     def check(self, answer: httpx.Response) -> None:
         """Raise what an error answer says."""
@@ -70,7 +104,25 @@ class Connection:
             detail, errors = f"{answer.status_code} {answer.reason_phrase}", None
         if answer.status_code in (502, 503, 504):
             raise ServiceUnreachableError(f"{self.url}: {detail}")
+        if not answer.headers.get("content-type", "").startswith(_PROBLEM):
+            raise self._foreign(answer)
         raise ProblemError(answer.status_code, detail, errors)
+
+    def _built(self, method: str, path: str, *, json: Any = None, **what: Any) -> httpx.Request:
+        try:
+            if json is not None:
+                what["content"] = to_json(json)
+                what["headers"] = {**what.get("headers", {}), "Content-Type": "application/json"}
+            return self._http.build_request(method, path, **what)
+        except _UNSENDABLE as error:
+            raise ProblemError(422, f"this cannot be sent: {error}") from error
+
+    def _foreign(self, answer: httpx.Response) -> NotDartboardError:
+        said = f"{answer.status_code} {answer.reason_phrase}".strip()
+        return NotDartboardError(
+            f"{answer.request.url} answers {said}, but not as Dartboard does: is {self.url} the service's URL, "
+            "and of the same version?"
+        )
 
     def _unreachable(self, error: Exception) -> ServiceUnreachableError:
         return ServiceUnreachableError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from errno import ENOENT
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,8 @@ def download(connection: Connection, path: str, to: Path) -> Path:
 
     Raises DownloadError when its checksum is not the one that the service gave as its ETag.
     """
+    if not to.is_dir() and not to.absolute().parent.is_dir():
+        raise FileNotFoundError(ENOENT, "there is no such folder", str(to.parent))
     with connection.stream(path, read_timeout=60) as answer:
         sha256 = answer.headers.get("etag", "").strip('"')
         target = to / _name_in(answer) if to.is_dir() else to

@@ -10,7 +10,11 @@ class DartboardError(Exception):
 
 
 class ServiceUnreachableError(DartboardError):
-    """Nobody answers at the URL, or the service's own parts are away."""
+    """No answer from the URL, or the service's own parts are away."""
+
+
+class NotDartboardError(ServiceUnreachableError):
+    """Another program than Dartboard answers at the URL."""
 
 
 class ProblemError(DartboardError):

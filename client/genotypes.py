@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _LIKE_A_NAME = re.compile(r"[\w./:~-]*")
 # Text files, as opposed to names and texts of genotypes.
 _LIKE_A_FILE = re.compile(r"[^\n(){}]*(/|\.(py|txt|log|json|ya?ml)(:[\w.-]*)?$)[^\n(){}]*")
+# Names begin with a letter.
+_ID_PREFIX = re.compile(r"[0-9][0-9A-Fa-f-]{3,35}")
 _REGISTRABLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 # Far above any genotype: a file that is longer was named by mistake.
 _LARGEST_FILE = 1 << 20
@@ -101,12 +103,12 @@ def cell_of(found: AnyGenotype | AnyGenotypeOut) -> AnyGenotype:
     return parse(found.text, found.family) if isinstance(found, BaseModel) else found
 
 
-def id_of(source: str) -> UUID | None:
-    """The id that this is, None when it is none."""
+def id_of(source: str) -> str | None:
+    """The id that this is, or the first digits of one where no file has that name; None when it is neither."""
     try:
-        return UUID(source)
+        return str(UUID(source))
     except ValueError:
-        return None
+        return source if _ID_PREFIX.fullmatch(source) and not Path(source).exists() else None
 
 
 def genotype_text(source: str) -> str:

@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
 from uuid import UUID
 
 import httpx
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from api.schemas.checkpoints import UploadList, UploadOut
 from api.schemas.compare import Comparison, TableName
@@ -34,8 +35,11 @@ from client.following import Event, follow
 from client.uploading import Upload
 from darts_core.primitives import Family
 
+# A string may be the beginning of an id.
 Id = UUID | str
+StrPath = str | PathLike[str]
 Page = TypeVar("Page", JobList, UploadList, KeyList)
+_ID_PREFIX: Final = re.compile(r"[0-9A-Fa-f][0-9A-Fa-f-]{0,35}")
 _GENOTYPE: Final[TypeAdapter[AnyGenotypeOut]] = TypeAdapter(AnyGenotypeOut)
 _ALPHAS: Final[TypeAdapter[AnyAlphasOut]] = TypeAdapter(AnyAlphasOut)
 
@@ -65,12 +69,33 @@ class Dartboard:
     def submit(self, kind: JobKind | str, body: dict[str, Any], *, idempotency_key: str | None = None) -> JobOut:
         """Queue a job. With the same idempotency key the same job comes back, however often it is sent."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        answer = self._connection.send("POST", f"/{JobKind(kind).collection}", json=body, headers=headers)
-        return JobOut.model_validate_json(answer.content)
+        return self._connection.read(JobOut, "POST", f"/{_kind(kind).collection}", json=body, headers=headers)
 
     def job(self, job_id: Id) -> JobOut:
-        """A job of any kind."""
-        return JobOut.model_validate_json(self._get(f"/jobs/{_safe(job_id)}").content)
+        """A job of any kind, by its id or the beginning of it."""
+        return self._connection.read(JobOut, "GET", f"/jobs/{self.full_id(job_id)}")
+
+    def full_id(self, beginning: Id, of: Literal["jobs", "checkpoints", "keys"] = "jobs") -> UUID:
+        """The one id that begins so; an id that is whole is not looked up.
+
+        Raises ProblemError 404 for none, 409 for several, 422 for what cannot begin an id.
+        """
+        text = str(beginning)
+        try:
+            return UUID(text)
+        except ValueError:
+            if not _ID_PREFIX.fullmatch(text):
+                raise ProblemError(422, f"{text[:80]!r} is not an id, nor the beginning of one") from None
+        found = self._connection.read(_IdList, "GET", f"/{of}", params={"id_prefix": text, "limit": 3}).items
+        # A service that does not know the parameter would list any.
+        ids = [row.id for row in found if row.id.hex.startswith(text.replace("-", "").lower())]
+        if not ids:
+            raise ProblemError(404, f"none of the {of} has an id that begins with {text}")
+        if len(ids) > 1:
+            raise ProblemError(
+                409, f"several ids begin with {text}, {', '.join(map(str, ids))} for instance: give more"
+            )
+        return ids[0]
 
     def jobs(self, **filters: Any) -> Iterator[JobOut]:
         """All jobs, newest first; filters: kind, status, label, parent."""
@@ -79,8 +104,7 @@ class Dartboard:
 
     def children(self, tree_id: Id) -> list[JobOut]:
         """What a study or a committee is made of so far, in the order in which it was made."""
-        answer = self._get(f"{self._path(tree_id)}/children")
-        return JobList.model_validate_json(answer.content).items
+        return self._connection.read(JobList, "GET", f"{self._path(tree_id)}/children").items
 
     def cancel(self, job_id: Id) -> JobOut:
         """End a job now."""
@@ -98,6 +122,10 @@ class Dartboard:
         """Let a failed or cancelled job go on."""
         return self._act(job_id, "retry")
 
+    def update(self, job_id: Id, **changes: Any) -> JobOut:
+        """Change a job's name, labels, priority or max_runtime."""
+        return self._connection.read(JobOut, "PATCH", self._path(job_id), json=changes)
+
     def delete(self, job_id: Id) -> None:
         """Forget an ended job."""
         self._connection.send("DELETE", self._path(job_id))
@@ -105,9 +133,9 @@ class Dartboard:
     def epochs(self, job_id: Id, after: int = 0) -> list[EpochOut]:
         """Finished epochs above `after`, in order."""
         found: list[EpochOut] = []
+        path = self._path(job_id)
         while True:
-            answer = self._get(f"{self._path(job_id)}/epochs", params={"after": after})
-            page = EpochList.model_validate_json(answer.content).items
+            page = self._connection.read(EpochList, "GET", f"{path}/epochs", params={"after": after}).items
             found += page
             if not page:
                 return found
@@ -115,7 +143,7 @@ class Dartboard:
 
     def logs(self, job_id: Id, tail: int = 200) -> list[LogLine]:
         """The last lines that the job's workers logged."""
-        return LogList.model_validate_json(self._get(f"{self._path(job_id)}/logs", params={"tail": tail}).content).items
+        return self._connection.read(LogList, "GET", f"{self._path(job_id)}/logs", params={"tail": tail}).items
 
     def follow(self, job: JobOut | Id, after: int = 0) -> Iterator[Event]:
         """The job's events from sequence `after` on, each once, until it has ended; reconnects by itself."""
@@ -131,21 +159,23 @@ class Dartboard:
     def genotype(self, search_id: Id, epoch: int | None = None) -> AnyGenotypeOut:
         """The cell that a search stands at."""
         params = {} if epoch is None else {"epoch": epoch}
-        return _GENOTYPE.validate_json(self._get(f"/searches/{_safe(search_id)}/genotype", params=params).content)
+        return self._connection.read_as(
+            _GENOTYPE, "GET", f"/searches/{self.full_id(search_id)}/genotype", params=params
+        )
 
     def genotypes(self) -> list[str]:
         """The names of published and registered genotypes."""
-        return GenotypeList.model_validate_json(self._get("/genotypes").content).items
+        return self._connection.read(GenotypeList, "GET", "/genotypes").items
 
     def known_genotype(self, name: str, family: Family | None = None) -> AnyGenotypeOut:
         """A published or registered genotype. family: of a name that stands for a cell of each; cnn unless given."""
         params = {} if family is None else {"family": family}
-        return _GENOTYPE.validate_json(self._get(f"/genotypes/{_plain(name)}", params=params).content)
+        return self._connection.read_as(_GENOTYPE, "GET", f"/genotypes/{_plain(name)}", params=params)
 
     def register_genotype(self, name: str, genotype: str | dict[str, Any]) -> AnyGenotypeOut:
         """Give a genotype (of either family, in any format) a name that evaluations take."""
         body = {"name": name, "genotype": genotype}
-        return _GENOTYPE.validate_json(self._connection.send("POST", "/genotypes", json=body).content)
+        return self._connection.read_as(_GENOTYPE, "POST", "/genotypes", json=body)
 
     def delete_genotype(self, name: str) -> None:
         """Forget a registered name."""
@@ -153,27 +183,27 @@ class Dartboard:
 
     def compare(self, job_ids: Sequence[Id]) -> Comparison:
         """Two to twenty jobs beside each other."""
-        params = {"ids": [_safe(job_id) for job_id in job_ids]}
-        return Comparison.model_validate_json(self._get("/compare", params=params).content)
+        params = {"ids": [self.full_id(job_id) for job_id in job_ids]}
+        return self._connection.read(Comparison, "GET", "/compare", params=params)
 
     def comparison_text(
         self, job_ids: Sequence[Id], format_: Literal["csv", "markdown"], table: TableName = "figures"
     ) -> str:
         """The same as text. table: which one, of CSV; Markdown has them all."""
-        params = {"ids": [_safe(job_id) for job_id in job_ids], "format": format_, "table": table}
+        params = {"ids": [self.full_id(job_id) for job_id in job_ids], "format": format_, "table": table}
         return self._get("/compare", params=params).text
 
     def alphas(self, search_id: Id, epoch: int | None = None) -> AnyAlphasOut:
         """A search's alphas after an epoch, raw and softmaxed."""
         params = {} if epoch is None else {"epoch": epoch}
-        return _ALPHAS.validate_json(self._get(f"/searches/{_safe(search_id)}/alphas", params=params).content)
+        return self._connection.read_as(_ALPHAS, "GET", f"/searches/{self.full_id(search_id)}/alphas", params=params)
 
     def checkpoint_path(self, evaluation_id: Id, epoch: str = "best") -> str:
         """The path of an evaluation's checkpoint: with the URL before it, what curl wants."""
         suffix = "" if epoch == "best" else f"?epoch={epoch}"
-        return f"/evaluations/{_safe(evaluation_id)}/checkpoint{suffix}"
+        return f"/evaluations/{self.full_id(evaluation_id)}/checkpoint{suffix}"
 
-    def download_checkpoint(self, job_id: Id, to: Path, epoch: str = "best", format_: str = "torch") -> Path:
+    def download_checkpoint(self, job_id: Id, to: StrPath, epoch: str = "best", format_: str = "torch") -> Path:
         """Save an evaluation's checkpoint, or an ensemble's file, into a folder (under the service's name for it) or as
         a file.
 
@@ -183,20 +213,22 @@ class Dartboard:
         wanted = {"epoch": epoch} if epoch != "best" else {}
         if format_ != "torch":
             wanted["format"] = format_
-        return download(self._connection, str(httpx.URL(f"{self._path(job_id)}/checkpoint", params=wanted)), to)
+        return download(self._connection, str(httpx.URL(f"{self._path(job_id)}/checkpoint", params=wanted)), Path(to))
 
-    def download_logits(self, job_id: Id, to: Path) -> Path:
+    def download_logits(self, job_id: Id, to: StrPath) -> Path:
         """Save a score's or an ensemble's logits (safetensors) as `download_checkpoint` saves a checkpoint."""
-        return download(self._connection, f"{self._path(job_id)}/logits", to)
+        return download(self._connection, f"{self._path(job_id)}/logits", Path(to))
 
-    def upload_checkpoint(self, path: Path, genotype: str | None = None, dataset: str | None = None) -> UploadOut:
+    def upload_checkpoint(self, path: StrPath, genotype: str | None = None, dataset: str | None = None) -> UploadOut:
         """Bring a checkpoint along: one of ours, or a state_dict of the DARTS authors with its genotype.
 
         dataset: of their language models, the text whose vocabulary theirs is.
         """
         fields = {k: v for k, v in {"genotype": genotype, "dataset": dataset}.items() if v is not None}
+        path = Path(path)
         with path.open("rb") as file:
-            answer = self._connection.send(
+            return self._connection.read(
+                UploadOut,
                 "POST",
                 "/checkpoints",
                 data=fields,
@@ -204,7 +236,6 @@ class Dartboard:
                 # The service reads the whole file once more before it answers.
                 timeout=600,
             )
-        return UploadOut.model_validate_json(answer.content)
 
     def uploaded_checkpoints(self) -> Iterator[UploadOut]:
         """All uploaded checkpoints, newest first."""
@@ -213,24 +244,24 @@ class Dartboard:
 
     def delete_checkpoint(self, checkpoint_id: Id) -> None:
         """Forget an uploaded checkpoint."""
-        self._connection.send("DELETE", f"/checkpoints/{_safe(checkpoint_id)}")
+        self._connection.send("DELETE", f"/checkpoints/{self.full_id(checkpoint_id, 'checkpoints')}")
 
     def workers(self) -> list[WorkerOut]:
         """All workers ever seen."""
-        return WorkerList.model_validate_json(self._get("/workers").content).items
+        return self._connection.read(WorkerList, "GET", "/workers").items
 
     def datasets(self) -> list[DatasetOut]:
         """The built-in data sets, then the uploaded ones."""
-        return DatasetList.model_validate_json(self._get("/datasets").content).items
+        return self._connection.read(DatasetList, "GET", "/datasets").items
 
     def dataset(self, name: str) -> DatasetDetail:
         """One data set, with the report of its check."""
-        return DatasetDetail.model_validate_json(self._get(f"/datasets/{_plain(name)}").content)
+        return self._connection.read(DatasetDetail, "GET", f"/datasets/{_plain(name)}")
 
     def add_dataset(
         self,
         name: str,
-        path: Path,
+        path: StrPath,
         *,
         size: int | None = None,
         idempotency_key: str | None = None,
@@ -241,9 +272,10 @@ class Dartboard:
         size: scale every image to so many pixels a side. progress: told the bytes sent so far. The set is checked
         afterwards: `wait_for_dataset`. Raises OSError for a file that cannot be read.
         """
-        content = Upload(path, {"name": name, "size": size}, progress)
+        content = Upload(Path(path), {"name": name, "size": size}, progress)
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        answer = self._connection.send(
+        return self._connection.read(
+            DatasetDetail,
             "POST",
             "/datasets",
             content=content,
@@ -251,7 +283,6 @@ class Dartboard:
             # The store syncs a large file to its disk before it answers.
             timeout=httpx.Timeout(120, connect=5),
         )
-        return DatasetDetail.model_validate_json(answer.content)
 
     def wait_for_dataset(self, name: str) -> DatasetDetail:
         """Block until the set has been checked."""
@@ -268,7 +299,7 @@ class Dartboard:
     def create_key(self, role: Role | str, owner: str, limits: KeyLimits | None = None) -> KeyCreated:
         """Make a key, as an admin. Its text is in this answer and nowhere else."""
         body = {"role": role, "owner": owner, "limits": (limits or KeyLimits()).model_dump(exclude_none=True)}
-        return KeyCreated.model_validate_json(self._connection.send("POST", "/keys", json=body).content)
+        return self._connection.read(KeyCreated, "POST", "/keys", json=body)
 
     def keys(self) -> Iterator[KeyOut]:
         """All keys, newest first, revoked ones, too."""
@@ -277,10 +308,10 @@ class Dartboard:
 
     def revoke_key(self, key_id: Id) -> None:
         """Refuse a key from now on."""
-        self._connection.send("DELETE", f"/keys/{_safe(key_id)}")
+        self._connection.send("DELETE", f"/keys/{self.full_id(key_id, 'keys')}")
 
     def _act(self, job_id: Id, verb: str) -> JobOut:
-        return JobOut.model_validate_json(self._connection.send("POST", f"{self._path(job_id)}/{verb}").content)
+        return self._connection.read(JobOut, "POST", f"{self._path(job_id)}/{verb}")
 
     def _path(self, job_id: Id) -> str:
         return self.job(job_id).links["self"]
@@ -289,8 +320,8 @@ class Dartboard:
         """Every page of a list, from the first to the last."""
         cursor: str | None = None
         while True:
-            params = {k: v for k, v in {**filters, "cursor": cursor, "limit": 100}.items() if v is not None}
-            page = kind.model_validate_json(self._get(path, params=params).content)
+            params = {k: v for k, v in {"limit": 100, **filters, "cursor": cursor}.items() if v is not None}
+            page = self._connection.read(kind, "GET", path, params=params)
             yield page
             cursor = page.next_cursor
             if cursor is None:
@@ -300,12 +331,19 @@ class Dartboard:
         return self._connection.send("GET", path, **what)
 
 
-def _safe(job_id: Id) -> str:
-    """An id as part of a path: nothing in it may lead elsewhere."""
-    text = str(job_id)
-    if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", text):
-        raise ProblemError(422, f"{text[:80]!r} is not an id: `dartboard jobs` lists them")
-    return text
+class _WithId(BaseModel):
+    id: UUID
+
+
+class _IdList(BaseModel):
+    items: list[_WithId]
+
+
+def _kind(name: str) -> JobKind:
+    try:
+        return JobKind(name)
+    except ValueError:
+        raise ProblemError(422, f"{name!r} is no kind of job: {', '.join(JobKind)}") from None
 
 
 def _plain(name: str) -> str:

@@ -13,6 +13,7 @@ from api.artifacts import Artifacts, Stored
 from api.checkpoints.examiner import Examiner
 from api.checkpoints.examining import Text
 from api.database import Database, lock_content
+from api.id_prefix import begins_with
 from api.keys.principal import current_owner
 from api.models import Upload
 from api.problems import not_found
@@ -65,11 +66,13 @@ class UploadService:
         async with self._database.transaction() as session:
             return await session.get(Upload, upload_id)
 
-    async def list(self, *, limit: int, cursor: UUID | None) -> list[Upload]:
+    async def list(self, *, limit: int, cursor: UUID | None, id_prefix: str | None = None) -> list[Upload]:
         """Newest first, below the cursor."""
         query = select(Upload).order_by(Upload.id.desc()).limit(limit)
         if cursor is not None:
             query = query.where(Upload.id < cursor)
+        if id_prefix is not None:
+            query = query.where(begins_with(Upload.id, id_prefix))
         async with self._database.transaction() as session:
             return list(await session.scalars(query))
 

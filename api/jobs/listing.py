@@ -10,18 +10,20 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, column, nulls_last, select, true, values
 
+from api.id_prefix import begins_with
 from api.models import Job, JobLabel
 from api.schemas.jobs import JobKind, Status
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which jobs to list. `label` reads `key=value` or `key`; `parent` is a tree."""
+    """Which jobs to list. `label` reads `key=value` or `key`; `parent` is a tree; `id_prefix` begins the id."""
 
     kind: JobKind | None = None
     status: Status | None = None
     label: str | None = None
     parent: UUID | None = None
+    id_prefix: str | None = None
 
 
 def newest(filters: Filters, *, limit: int, cursor: UUID | None = None) -> Select[Job]:
@@ -29,17 +31,21 @@ def newest(filters: Filters, *, limit: int, cursor: UUID | None = None) -> Selec
     if filters == Filters():
         query = select(Job).order_by(Job.id.desc()).limit(limit)
         return query if cursor is None else query.where(Job.id < cursor)
-    if filters.parent is not None:
-        return _children(filters, limit, cursor)
+    # All of one tree, or within a range of ids, are looked at, which are not many.
+    if filters.parent is not None or filters.id_prefix is not None:
+        return _one_by_one(filters, limit, cursor)
     kinds = list(JobKind) if filters.kind is None else [filters.kind]
     statuses = list(Status) if filters.status is None else [filters.status]
     found = newest_ids(kinds, statuses, label=filters.label, limit=limit, cursor=cursor).subquery()
     return select(Job).join(found, found.c.id == Job.id).order_by(Job.id.desc())
 
 
-def _children(filters: Filters, limit: int, cursor: UUID | None) -> Select[Job]:
-    """Of one tree: all of them are looked at, which are not many."""
-    wanted = [Job.parent_id == filters.parent]
+def _one_by_one(filters: Filters, limit: int, cursor: UUID | None) -> Select[Job]:
+    wanted: list[ColumnElement[bool]] = []
+    if filters.parent is not None:
+        wanted.append(Job.parent_id == filters.parent)
+    if filters.id_prefix is not None:
+        wanted.append(begins_with(Job.id, filters.id_prefix))
     if cursor is not None:
         wanted.append(Job.id < cursor)
     if filters.kind is not None:

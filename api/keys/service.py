@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from api.database import Database
 from api.events.log import notify_ended
+from api.id_prefix import begins_with
 from api.keys.secret import Secret, lookup_of, new_secret, same
 from api.models import Key
 from api.problems import not_found
@@ -70,11 +71,13 @@ class KeyService:
             raise not_found("key", key_id)
         return key
 
-    async def list(self, *, limit: int, cursor: UUID | None) -> list[Key]:
+    async def list(self, *, limit: int, cursor: UUID | None, id_prefix: str | None = None) -> list[Key]:
         """Newest first, below the cursor; revoked ones, too."""
         query = select(Key).order_by(Key.id.desc()).limit(limit)
         if cursor is not None:
             query = query.where(Key.id < cursor)
+        if id_prefix is not None:
+            query = query.where(begins_with(Key.id, id_prefix))
         async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 

@@ -11,6 +11,7 @@ from api.checkpoints.intake import take
 from api.checkpoints.uploads import key_of
 from api.deps import Datasets, Genotypes, Jobs, Reading, Store, Uploads
 from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer, stored_answer
+from api.id_prefix import IdPrefix
 from api.multipart import drain
 from api.problems import conflict, documented
 from api.routes.collection import Cursor, Limit, cut
@@ -60,9 +61,11 @@ async def upload_checkpoint(
 
 
 @router.get("")
-async def list_uploaded_checkpoints(uploads: Uploads, limit: Limit = 50, cursor: Cursor = None) -> UploadList:
+async def list_uploaded_checkpoints(
+    uploads: Uploads, id_prefix: IdPrefix = None, limit: Limit = 50, cursor: Cursor = None
+) -> UploadList:
     """The uploaded ones, newest first; `GET /evaluations/{id}/checkpoints` has an evaluation's."""
-    page, more = cut(await uploads.list(limit=limit + 1, cursor=cursor), limit)
+    page, more = cut(await uploads.list(limit=limit + 1, cursor=cursor, id_prefix=id_prefix), limit)
     return UploadList(items=[upload_out(u) for u in page], next_cursor=more)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.deps import Jobs
+from api.id_prefix import IdPrefix
 from api.jobs.listing import Filters
 from api.problems import documented
 from api.routes.collection import Cursor, JobId, Label, Limit, page_of
@@ -24,11 +25,12 @@ async def list_all_jobs(
     status: Status | None = None,
     label: Label = None,
     parent: Annotated[UUID | None, Query(description="only children of this job")] = None,
+    id_prefix: IdPrefix = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JobList:
     """Newest first."""
-    return await page_of(jobs, Filters(kind, status, label, parent), limit, cursor)
+    return await page_of(jobs, Filters(kind, status, label, parent, id_prefix), limit, cursor)
 
 
 @router.get("/{job_id}", responses=documented(404))

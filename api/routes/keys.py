@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from api.deps import Audit, Keys
+from api.id_prefix import IdPrefix
 from api.keys.audit import AuditFilters, entry_out
 from api.keys.service import key_out
 from api.problems import documented
@@ -28,9 +29,9 @@ async def create_key(body: KeyCreate, keys: Keys, response: Response) -> KeyCrea
 
 
 @router.get("/keys")
-async def list_keys(keys: Keys, limit: Limit = 50, cursor: Cursor = None) -> KeyList:
+async def list_keys(keys: Keys, id_prefix: IdPrefix = None, limit: Limit = 50, cursor: Cursor = None) -> KeyList:
     """Newest first, revoked ones, too."""
-    page, more = cut(await keys.list(limit=limit + 1, cursor=cursor), limit)
+    page, more = cut(await keys.list(limit=limit + 1, cursor=cursor, id_prefix=id_prefix), limit)
     return KeyList(items=[key_out(k) for k in page], next_cursor=more)
 
 
