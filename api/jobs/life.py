@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.events.log import append, notify
 from api.models import Job
-from api.problems import ProblemError, conflict
+from api.problems import conflict
 from api.schemas.jobs import Status
 
 S = Status
@@ -35,7 +35,8 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     Raises ProblemError 409 when the table does not have the step.
     """
     if not may(job, to):
-        raise refused(job, to)
+        steps = ", ".join(sorted(TRANSITIONS[Status(job.status)])) or "nothing: it is final"
+        raise conflict(f"the job is {job.status} and cannot become {to}; possible from here: {steps}")
     job.status, job.status_reason = to, reason
     if to is S.RUNNING and job.started_at is None:
         job.started_at = func.now()
@@ -47,7 +48,21 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
         await notify(session, job.parent_id)  # api/trees/driver.py looks what that changes for the tree
 
 
-def refused(job: Job, to: Status) -> ProblemError:
-    """The 409 for a step that the table does not have, saying which it does."""
-    steps = ", ".join(sorted(TRANSITIONS[Status(job.status)])) or "nothing: it is final"
-    return conflict(f"the job is {job.status} and cannot become {to}; possible from here: {steps}")
+# The statuses in which a user's action is possible.
+ACTIONS: dict[str, frozenset[Status]] = {
+    "cancel": frozenset({S.QUEUED, S.RUNNING, S.PAUSING, S.PAUSED}),
+    "pause": frozenset({S.QUEUED, S.RUNNING}),
+    "resume": frozenset({S.PAUSED}),
+    "retry": frozenset({S.FAILED, S.CANCELLED}),
+}
+
+
+def check_action(job: Job, action: str) -> None:
+    """Raises ProblemError 409, which names the actions that are possible, where this one is not."""
+    if job.status in ACTIONS[action]:
+        return
+    possible = [name for name, statuses in ACTIONS.items() if job.status in statuses]
+    advice = f"possible: {' or '.join(possible)}" if possible else "it is final"
+    if found := [name for name in ("resume", "retry") if name in possible]:
+        advice = f"{found[0]} lets it go on"
+    raise conflict(f"cannot {action} a job that is {job.status}: {advice}")

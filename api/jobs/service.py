@@ -19,7 +19,7 @@ from api.artifacts import Artifacts, Stored
 from api.database import Database
 from api.datasets.use import hold
 from api.events.log import notify
-from api.jobs.life import move, refused
+from api.jobs.life import check_action, move
 from api.jobs.listing import Filters, newest
 from api.jobs.making import announce_queued, given_file, new_job
 from api.jobs.rows import end_attempt, lock_job
@@ -143,6 +143,7 @@ class JobService:
         """End the job at once: its attempt's token is refused from now on."""
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
+            check_action(job, "cancel")
             await move(session, job, Status.CANCELLED, "cancelled by request")
             await end_attempt(session, job, "cancelled", "cancelled by request")
             if JobKind(job.kind).is_tree:
@@ -153,9 +154,8 @@ class JobService:
         """A queued job pauses at once, a running one after the epoch it is in, a tree when its last child does."""
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
+            check_action(job, "pause")
             to = Status.PAUSING if job.status == Status.RUNNING else Status.PAUSED
-            if job.status == Status.PAUSING:
-                raise refused(job, Status.PAUSING)
             if JobKind(job.kind).is_tree and to is Status.PAUSING and await control.pause_children(session, job):
                 to = Status.PAUSED
             await move(session, job, to, "paused by request")
@@ -163,18 +163,17 @@ class JobService:
 
     async def resume(self, job_id: UUID, kind: JobKind) -> Job:
         """Queue a paused job again; it goes on from its last stored epoch."""
-        return await self._requeue(job_id, kind, {Status.PAUSED}, "resumed by request")
+        return await self._requeue(job_id, kind, "resume", "resumed by request")
 
     async def retry(self, job_id: UUID, kind: JobKind) -> Job:
         """Queue a failed or cancelled job again; it goes on from its last stored epoch."""
-        return await self._requeue(job_id, kind, {Status.FAILED, Status.CANCELLED}, "retried by request")
+        return await self._requeue(job_id, kind, "retry", "retried by request")
 
-    async def _requeue(self, job_id: UUID, kind: JobKind, allowed: set[Status], reason: str) -> Job:
+    async def _requeue(self, job_id: UUID, kind: JobKind, action: str, reason: str) -> Job:
         async with self._database.transaction() as session:
             await check_queue(session)
             job = await self._lock(session, job_id, kind)
-            if job.status not in allowed:
-                raise refused(job, Status.QUEUED)
+            check_action(job, action)
             before = job.status
             await check_runtime(session, job)
             await hold(session, job.spec)

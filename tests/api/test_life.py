@@ -1,6 +1,10 @@
 from itertools import product
 
-from api.jobs.life import TRANSITIONS
+import pytest
+
+from api.jobs.life import ACTIONS, TRANSITIONS, check_action
+from api.models import Job
+from api.problems import ProblemError
 from api.schemas.jobs import Status
 
 DESIGN = {
@@ -28,3 +32,27 @@ def test_every_status_can_reach_an_end() -> None:
             reached |= new
             todo += new
         assert any(s.ended for s in reached), start
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "advice"),
+    [
+        ("resume", "cancelled", "cannot resume a job that is cancelled: retry lets it go on"),
+        ("resume", "failed", "cannot resume a job that is failed: retry lets it go on"),
+        ("retry", "paused", "cannot retry a job that is paused: resume lets it go on"),
+        ("pause", "paused", "cannot pause a job that is paused: resume lets it go on"),
+        ("resume", "queued", "cannot resume a job that is queued: possible: cancel or pause"),
+        ("retry", "succeeded", "cannot retry a job that is succeeded: it is final"),
+    ],
+)
+def test_an_action_that_is_not_possible_names_the_one_that_is(action: str, status: str, advice: str) -> None:
+    with pytest.raises(ProblemError) as found:
+        check_action(Job(status=status), action)
+    assert (found.value.status, found.value.detail) == (409, advice)
+
+
+def test_actions_and_transitions_agree() -> None:
+    leads_to = {"cancel": Status.CANCELLED, "resume": Status.QUEUED, "retry": Status.QUEUED}
+    for action, to in leads_to.items():
+        assert all(to in TRANSITIONS[status] for status in ACTIONS[action])
+    assert all(TRANSITIONS[status] & {Status.PAUSED, Status.PAUSING} for status in ACTIONS["pause"])
