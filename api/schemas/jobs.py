@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 
 class JobKind(StrEnum):
@@ -49,8 +50,14 @@ class Status(StrEnum):
         return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
-# A null byte is legal JSON, but Postgres cannot store it in text.
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+# Control characters and those that reorder a line act upon the terminals and pages that show it.
+_ACTING: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(lambda text: _without_acting(text)),
+    Field(json_schema_extra={"pattern": f"^[^{_ACTING}]*$"}),
+]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 # What programs write may hold anything: what cannot be stored is replaced, not refused.
 Text = Annotated[str, BeforeValidator(lambda v: _storable(v) if isinstance(v, str) else v)]
@@ -59,6 +66,12 @@ RunSeconds = Annotated[
     int, Field(ge=1, lt=2**31, description="seconds of running, all attempts together, after which the job fails")
 ]
 Labels = Annotated[dict[Line, Line], Field(max_length=32)]
+
+
+def _without_acting(text: str) -> str:
+    if found := re.search(f"[{_ACTING}]", text):
+        raise ValueError(f"control characters and bidirectional marks (here U+{ord(found[0]):04X}) are not possible")
+    return text
 
 
 def _storable(text: str) -> str:
