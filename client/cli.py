@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -27,72 +30,93 @@ from client.commands.ensemble import ensemble
 from client.commands.files import download, export, import_
 from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.profile import profile
+from client.failures import ExitCode, explain
 
 app = typer.Typer(
     name="dartboard",
     help="Differentiable architecture search as a service.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the service cannot be reached, 130 Ctrl-C.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("up")(local.up)
-app.command("backup")(backups.backup)
-app.command("restore")(backups.restore)
-app.command("demo")(demo.demo)
-app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(testing.test)
-app.command("search")(submit.search)
-app.command("evaluate")(submit.evaluate)
-app.command("score")(submit.score)
-app.command("ensemble")(ensemble)
-app.command("study")(trees.study)
-app.command("committee")(trees.committee)
-app.command("watch")(watch.watch_job)
-app.command("compare")(compare)
-app.command("genotype")(genotype)
-app.command("draw")(draw)
-app.command("genotypes")(list_genotypes)
-app.command("register")(register)
-app.command("profile")(profile)
-app.command("download")(download)
-app.command("export")(export)
-app.command("import")(import_)
-app.command("jobs")(jobs.list_jobs)
-app.command("workers")(jobs.list_workers)
-app.command("logs")(jobs.show_logs)
-for verb in ("cancel", "pause", "resume", "retry"):
-    app.command(verb)(getattr(jobs, verb))
-app.command("run")(run.run)
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(checkpoints.app, name="checkpoints")
-app.add_typer(keys.app, name="keys")
-app.add_typer(bench.app, name="bench")
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        from client.output import print_text
+
+        print_text(f"dartboard {version('dartboard')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _add(panel: str, commands: dict[str, Callable[..., Any]], **settings: Any) -> None:
+    for name, function in commands.items():
+        app.command(name, rich_help_panel=panel, **settings)(function)
+
+
+_SERVICE, _TRAIN, _JOBS = "A service of your own", "Search and train", "Jobs"
+_CELLS, _FILES, _DEVELOPMENT = "Cells", "Data and files", "Development"
+
+_add(_TRAIN, {"demo": demo.demo, "search": submit.search, "evaluate": submit.evaluate, "score": submit.score})
+_add(_TRAIN, {"ensemble": ensemble, "study": trees.study, "committee": trees.committee, "run": run.run})
+_add(_JOBS, {"jobs": jobs.list_jobs, "show": jobs.show_job, "watch": watch.watch_job, "logs": jobs.show_logs})
+_add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "resume": jobs.resume})
+_add(_JOBS, {"retry": jobs.retry, "rename": jobs.rename, "delete": jobs.delete})
+_add(_CELLS, {"genotype": genotype, "genotypes": list_genotypes, "register": register, "draw": draw})
+_add(_CELLS, {"profile": profile})
+app.add_typer(datasets.app, name="datasets", rich_help_panel=_FILES)
+app.add_typer(checkpoints.app, name="checkpoints", rich_help_panel=_FILES)
+_add(_FILES, {"download": download, "export": export, "import": import_})
+_add(_SERVICE, {"up": local.up, "workers": jobs.list_workers, "backup": backups.backup, "restore": backups.restore})
+app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
+_add(
+    _DEVELOPMENT,
+    {"test": testing.test},
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+app.add_typer(bench.app, name="bench", rich_help_panel=_DEVELOPMENT)
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments; its exit code. What it raises is explained, never a traceback."""
+    try:
+        code = app(args=list(arguments), prog_name="dartboard", standalone_mode=False)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        _forget_output()
+        return ExitCode.BROKEN_PIPE
+    except Exception as error:
+        return explain(error)
+    return int(code or ExitCode.OK)
+
+
+def _forget_output() -> None:
+    """The reader has gone: what is still buffered must not raise once more at the end."""
+    with open(os.devnull, "wb") as nowhere:
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def main() -> None:
-    """Run the command. Exit codes: 0 ok, 1 the job failed, 2 usage, 3 the service cannot be reached."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        sys.exit(_explain(error))
-
-
-def _explain(error: Exception) -> int:
-    """Say in words what went wrong, where it is something that a user can mend; else raise it."""
-    from client.errors import DartboardError, ProblemError, ServiceUnreachableError
-    from client.local.errors import StackError
-    from client.output import print_error
-
-    # Of the operating system's errors, those that are about a file that the user named.
-    file_error = isinstance(error, OSError) and error.filename is not None
-    if not isinstance(error, (DartboardError, StackError)) and not file_error:
-        raise error
-    print_error(str(error))
-    if isinstance(error, ServiceUnreachableError):
-        return 3
-    return 2 if isinstance(error, ProblemError) else 1
+    """The entry point. client/failures.py has the exit codes."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding than UTF-8 shows what it has no letter for as an escape.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.exit(call(sys.argv[1:]))
 
 
 if __name__ == "__main__":

@@ -19,15 +19,12 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 
 def fields(pairs: list[str] | None, **given: Any) -> dict[str, Any]:
     """The spec fields that the user gave. Raises typer.BadParameter for a pair that is none."""
-    import json
+    from client.json_input import value_of
 
     body = {name: value for name, value in given.items() if value is not None}
     for pair in pairs or []:
         name, equals, value = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"{pair!r}: expected NAME=VALUE", param_hint="--set")
-        try:
-            body[name] = json.loads(value)
-        except json.JSONDecodeError:
-            body[name] = value  # plain text needs no quotes
+        body[name] = value_of(value)
     return body

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from api.schemas.jobs import JobKind, JobOut
@@ -112,10 +111,3 @@ def _strongest(job: JobOut, data: dict[str, Any]) -> Strongest:
         )
         for cell, table in alphas.weights.items()
     ]
-
-
-def finish(job: JobOut, say: Callable[[str], None]) -> int:
-    """Say how the job ended; the command's exit code."""
-    if job.error is not None:
-        say(f"{job.error.type}: {job.error.message}")
-    return 0 if job.status == "succeeded" else 1

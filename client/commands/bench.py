@@ -74,16 +74,13 @@ def random_cells(
     key: Key = None,
 ) -> None:
     """A searched cell against random ones, retrained alike, through a running service."""
-    import json as json_module
-
     from client.benchmarks.random_cells import compare
+    from client.json_input import parse_object
     from client.output import console, print_json, remarks
     from client.sdk import Dartboard
 
-    try:
-        specs = [{"dataset": dataset, **json_module.loads(text)} for text in (search, evaluation)]
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter(f"--search and --evaluation take a JSON object: {error}") from error
+    texts = {"--search": search, "--evaluation": evaluation}
+    specs = [{"dataset": dataset, **parse_object(text, hint)} for hint, text in texts.items()]
     with Dartboard(url, key) as dartboard:
         result = compare(dartboard, specs[0], specs[1], seeds=range(seeds), say=remarks.print)
     if json:
@@ -134,20 +131,22 @@ def language_models(
     json: Json = False,
 ) -> None:
     """A searched recurrent cell against an LSTM of as many parameters, and a bigram model. No service needed."""
-    import json as json_module
+    from pydantic import ValidationError
 
     from client.benchmarks.language_models import RATES, compare, searched
+    from client.failures import fields as told
+    from client.json_input import parse_object
     from client.output import console, print_error, print_json, remarks
     from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
     from darts_core.errors import DartsError
 
     try:
-        search_spec = RnnSearchConfig(**{"dataset": dataset, **json_module.loads(search)}).resolved()
-        fields = {"dataset": dataset, "genotype": genotype or "DARTS_V2", **json_module.loads(evaluation)}
+        search_spec = RnnSearchConfig(**{"dataset": dataset, **parse_object(search, "--search")}).resolved()
+        fields = {"dataset": dataset, "genotype": genotype or "DARTS_V2", **parse_object(evaluation, "--evaluation")}
         # Before the search: a mistake should not come to light after it.
         spec = RnnEvaluationConfig(**fields).resolved()
-    except (ValueError, TypeError) as error:
-        raise typer.BadParameter(f"--search and --evaluation take a spec's fields as JSON: {error}") from error
+    except ValidationError as error:
+        raise typer.BadParameter(told(error), param_hint="--search and --evaluation") from None
     try:
         result = {}
         if genotype is None:

@@ -65,7 +65,7 @@ def add_checkpoint(
 
 @app.command("remove")
 def remove_checkpoint(
-    checkpoint_id: Annotated[str, typer.Argument(metavar="ID", help="Of an uploaded checkpoint.")],
+    checkpoint_id: Annotated[str, typer.Argument(metavar="ID", help="Of an uploaded checkpoint, or its first digits.")],
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -75,5 +75,6 @@ def remove_checkpoint(
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
-        dartboard.delete_checkpoint(checkpoint_id)
-    print_json({"removed": checkpoint_id}) if json else console.print(f"removed {checkpoint_id}")
+        found = dartboard.full_id(checkpoint_id, "checkpoints")
+        dartboard.delete_checkpoint(found)
+    print_json({"removed": str(found)}) if json else console.print(f"removed {found}")

@@ -87,11 +87,11 @@ def _search_and_retrain(dartboard: Dartboard, task: _Task, seed: int, out: Conso
 
 
 def _run(dartboard: Dartboard, kind: str, body: dict[str, Any]) -> JobOut:
-    from client.output import remarks
-    from client.watching import finish, watch
+    from client.submitting import end
+    from client.watching import watch
 
     job = watch(dartboard, dartboard.submit(kind, body))
-    if code := finish(job, remarks.print):
+    if code := end(dartboard, job, show=False):
         raise typer.Exit(code)
     return job
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
-from uuid import UUID
 
 import typer
 
@@ -92,7 +91,7 @@ def _frames(
     yield Frame(title, cells_of(genotype))
 
 
-def _frames_of_job(dartboard: Dartboard, job_id: UUID, epoch: int | None, *, every: bool) -> Iterator[Frame]:
+def _frames_of_job(dartboard: Dartboard, job_id: str, epoch: int | None, *, every: bool) -> Iterator[Frame]:
     from darts_core.drawing import Frame, cells_of, epoch_title
     from darts_core.genotypes import family_of, parse
 

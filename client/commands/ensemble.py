@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,9 +10,7 @@ from client.commands.submit import BatchSize, Detach, Name, Priority
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
 
 if TYPE_CHECKING:
-    from api.schemas.jobs import JobOut
     from client.sdk import Dartboard
-    from client.tables import Listing
 
 
 def ensemble(
@@ -48,14 +46,7 @@ def ensemble(
         given["curve"] = True
     with Dartboard(url, key) as dartboard:
         body = {"members": [_member(dartboard, m, epoch) for m in members], **given}
-        submit_and_watch(dartboard, "ensemble", body, _show, detach=detach, json=json)
-
-
-def _show(dartboard: Dartboard, job: JobOut) -> None:
-    from client.output import console, print_listing
-
-    print_listing(_table(job))
-    console.print(f"curl -OJ {dartboard.url}{job.links['checkpoint']}")
+        submit_and_watch(dartboard, "ensemble", body, detach=detach, json=json)
 
 
 def _member(dartboard: Dartboard, source: str, epoch: str | None) -> dict[str, str]:
@@ -68,41 +59,12 @@ def _member(dartboard: Dartboard, source: str, epoch: str | None) -> dict[str, s
     if id_of(source) is None:
         return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source)).id)}
     try:
-        kind = dartboard.job(source).kind
+        job = dartboard.job(source)
     except ProblemError as error:
         if error.status != 404:
             raise
-        return {"checkpoint_id": source}
-    if kind not in ("evaluation", "score"):
-        raise typer.BadParameter(f"{source} is a {kind}: members are evaluations, scores and checkpoints")
-    chosen = {"epoch": epoch} if kind == "evaluation" and epoch is not None else {}
-    return {f"{kind}_id": source, **chosen}
-
-
-def _table(job: JobOut) -> Listing:
-    """Members, then the committee, then all of them without choice or weights."""
-    from client.tables import Column, Listing
-
-    result: dict[str, Any] = job.result or {}
-    test, validation = result["test"], result["validation"]
-    what = "words" if result["vocabulary"] else "images"
-    main = "perplexity" if result["vocabulary"] else "accuracy"
-    columns = [Column(""), *(Column(name, number=True) for name in ("weight", _measured(main, test, what), "loss"))]
-    if validation is not None:
-        columns.append(Column(_measured(main, validation, what), 1, number=True))
-    table = Listing(*columns)
-
-    def add(title: str, weight: str, figures: dict[str, Any]) -> None:
-        row = [title, weight, f"{figures['test'][main]:.2f}", f"{figures['test']['loss']:.4f}"]
-        table.add(*row, *([f"{figures['validation'][main]:.2f}"] if validation is not None else []))
-
-    for place, (about, member) in enumerate(zip(job.spec["members"], result["members"], strict=True)):
-        title = about["name"] or about["job_id"] or about["id"]
-        add(f"{place} {title}", f"{member['weight']:.3f}" if member["chosen"] else "-", member)
-    add("committee", "", result["committee"])
-    add("all, plainly", "", result["plain"])
-    return table
-
-
-def _measured(measure: str, part: dict[str, Any], what: str) -> str:
-    return f"{measure}, {part['count']:,} {what} of {part['part']}"
+        return {"checkpoint_id": str(dartboard.full_id(source, "checkpoints"))}
+    if job.kind not in ("evaluation", "score"):
+        raise typer.BadParameter(f"{source} is a {job.kind}: members are evaluations, scores and checkpoints")
+    chosen = {"epoch": epoch} if job.kind == "evaluation" and epoch is not None else {}
+    return {f"{job.kind}_id": str(job.id), **chosen}

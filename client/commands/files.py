@@ -12,7 +12,10 @@ from client.options import DEFAULT_URL, Json, Key, Url
 
 def download(
     job_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Of an evaluation or an ensemble; of a score, for its logits.")
+        str,
+        typer.Argument(
+            metavar="ID", help="Of an evaluation or an ensemble, or its first digits; of a score, for its logits."
+        ),
     ],
     to: Annotated[Path, typer.Option("-o", "--output", help="A folder, or a file's name.")] = Path(),
     epoch: Annotated[str, typer.Option(help="best, last or a number.")] = "best",

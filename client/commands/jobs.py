@@ -1,4 +1,4 @@
-"""`dartboard jobs`, `workers`, `datasets`, `logs`, and what can be done to a job."""
+"""`dartboard jobs`, `show`, `workers`, `logs`, and the actions on a job."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import typer
 
 from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
-JobId = Annotated[str, typer.Argument(metavar="ID")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="A job's, or its first digits.")]
 
 
 def list_jobs(
-    status: Annotated[str | None, typer.Option(help="Only jobs that stand here.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only jobs of this status.")] = None,
     kind: Annotated[str | None, typer.Option(help="search, evaluation, score, ensemble or study.")] = None,
     label: Annotated[str | None, typer.Option(help="KEY=VALUE or KEY.")] = None,
-    limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
     json: Json = False,
     wide: Wide = False,
     url: Url = DEFAULT_URL,
@@ -51,6 +51,58 @@ def _validation(metrics: Mapping[str, float]) -> str:
     return "" if perplexity is None else f"{perplexity:.2f} ppl"
 
 
+def show_job(job_id: JobId, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
+    """Show a job: where it stands, its figures, its spec."""
+    from client.job_text import lines
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        job = dartboard.job(job_id)
+    if json:
+        print_json(job)
+        return
+    for line in lines(job):
+        console.print(line)
+
+
+def rename(
+    job_id: JobId,
+    name: Annotated[str, typer.Argument(help="The new one.")],
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Give a job another name."""
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        job = dartboard.update(job_id, name=name)
+    print_json(job) if json else console.print(f"{job.kind} {job.id} {job.name}")
+
+
+def delete(
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, or their first digits.")],
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Delete ended jobs with their epochs, logs and checkpoints."""
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        # All of them are looked up before the first is deleted.
+        jobs = [dartboard.job(job_id) for job_id in job_ids]
+        for job in jobs:
+            dartboard.delete(job.id)
+            if not json:
+                console.print(f"deleted {job.kind} {job.id}")
+    if json:
+        print_json({"deleted": [str(job.id) for job in jobs]})
+
+
 def list_workers(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
     """List workers and what they run."""
     from client.output import print_json, print_listing
@@ -76,7 +128,7 @@ def list_workers(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL,
 
 def show_logs(
     job_id: JobId,
-    tail: Annotated[int, typer.Option(help="How many lines.")] = 200,
+    tail: Annotated[int, typer.Option(min=1, max=10_000, help="How many lines.")] = 200,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,

@@ -74,7 +74,9 @@ def create_key(
 
 @app.command("revoke")
 def revoke_key(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="Of a key, as `dartboard keys` lists it.")],
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Of a key, or its first digits: `dartboard keys` lists them.")
+    ],
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -84,5 +86,6 @@ def revoke_key(
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
-        dartboard.revoke_key(key_id)
-    print_json({"revoked": key_id}) if json else console.print(f"revoked {key_id}")
+        found = dartboard.full_id(key_id, "keys")
+        dartboard.revoke_key(found)
+    print_json({"revoked": str(found)}) if json else console.print(f"revoked {found}")

@@ -19,23 +19,23 @@ def run(
     json: Json = False,
 ) -> None:
     """Run one search or evaluation in this process; with `gpus` above 1 in as many of its own."""
-    import json as json_module
-    import sys
     from contextlib import ExitStack
 
+    from pydantic import ValidationError
+
     from client.clock import Clock
+    from client.failures import fields
+    from client.json_input import read_object
     from client.local_run import ShownControl
     from client.output import print_error, print_json, print_text, remarks, warn
     from client.watching import epoch_line
     from darts_core.configs import config_class
-    from darts_core.errors import DartsError
+    from darts_core.errors import ConfigError, DartsError
     from darts_core.genotypes import to_json, to_python
     from darts_core.stages import listening
 
+    body = read_object(spec, "SPEC")
     try:
-        body = json_module.loads(sys.stdin.read() if str(spec) == "-" else spec.read_text())
-        if not isinstance(body, dict):
-            raise ValueError("expected an object, as POSTed to the service")
         for unused in ("name", "labels", "priority", "pool", "max_attempts", "max_runtime"):
             body.pop(unused, None)  # what only a service has a use for
         gpus = body.pop("gpus", 1)
@@ -45,8 +45,14 @@ def run(
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")
         config = config_class(kind, body)(**body).resolved()
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{spec}: {error}") from error
+    except ValidationError as error:
+        raise typer.BadParameter(fields(error), param_hint="SPEC") from None
+    except ConfigError as error:
+        unknown = any(problem.loc == ("dataset",) for problem in error.problems)
+        note = ". An uploaded set is known to its service alone: `dartboard search` uses it there" if unknown else ""
+        raise typer.BadParameter(f"{error}{note}", param_hint="SPEC") from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="SPEC") from error
     try:
         last = None
         with ExitStack() as until_done:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
-
-if TYPE_CHECKING:
-    from api.schemas.jobs import JobOut
-    from client.sdk import Dartboard
 
 Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Of the cell; cnn unless given.")]
 Dataset = Annotated[str | None, typer.Option(help="One of `dartboard datasets`, or folder:NAME.")]
@@ -88,7 +84,7 @@ def evaluate(
     """Train a cell from scratch: that of a search, or a genotype of your own."""
     body = fields(
         set_,
-        **_source(source),
+        **_source(source, url, key),
         family=family,
         dataset=dataset,
         preset=preset,
@@ -149,19 +145,23 @@ def _scored(source: str, genotype: str | None, text: str | None, url: str, key: 
         if genotype is not None:
             raise typer.BadParameter("goes with a file only", param_hint="--genotype")
         try:
-            kind = dartboard.job(wanted).kind
+            job = dartboard.job(wanted)
         except ProblemError as error:
             if error.status != 404:
                 raise
-            return {"checkpoint_id": source}
-        return {f"{kind}_id": source}
+            return {"checkpoint_id": str(dartboard.full_id(wanted, "checkpoints"))}
+        return {f"{job.kind}_id": str(job.id)}
 
 
-def _source(text: str) -> dict[str, str]:
+def _source(text: str, url: str, key: str | None) -> dict[str, str]:
     from client.genotypes import genotype_text, id_of
+    from client.sdk import Dartboard
 
-    search_id = id_of(text)
-    return {"genotype": genotype_text(text)} if search_id is None else {"search_id": str(search_id)}
+    beginning = id_of(text)
+    if beginning is None:
+        return {"genotype": genotype_text(text)}
+    with Dartboard(url, key) as dartboard:
+        return {"search_id": str(dartboard.full_id(beginning))}
 
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
@@ -169,15 +169,4 @@ def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detac
     from client.submitting import submit_and_watch
 
     with Dartboard(url, key) as dartboard:
-        submit_and_watch(dartboard, kind, body, _show, detach=detach, json=json)
-
-
-def _show(dartboard: Dartboard, job: JobOut) -> None:
-    from client.output import console
-
-    if job.kind == "search":
-        console.print(dartboard.genotype(job.id).text)
-    elif job.kind == "score":
-        console.print(f"curl -OJ {dartboard.url}/scores/{job.id}/logits")
-    else:
-        console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(job.id)}")
+        submit_and_watch(dartboard, kind, body, detach=detach, json=json)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from client.options import DEFAULT_URL, Json, Key, Url
-
-if TYPE_CHECKING:
-    from api.schemas.jobs import JobOut
-    from client.sdk import Dartboard
 
 Spec = Annotated[Path | None, typer.Argument(help="A file with the body as JSON; the options change it.")]
 Dataset = Annotated[str | None, typer.Option(help="To search on, and to train on unless told otherwise.")]
@@ -62,7 +58,7 @@ def study(
     }
     given |= {f"grid.{axis}": _values(values) for axis, values in map(_pair, grid or [])}
     body = _body(spec, given, set_)
-    if "dataset" not in body.get("grid", {}):
+    if "dataset" not in (body.get("grid") or {}):
         _default(body, family)
     _submit("study", body, url, key, detach=detach, json=json)
 
@@ -105,28 +101,22 @@ def committee(
 
 def _body(file: Path | None, given: dict[str, Any], pairs: list[str] | None) -> dict[str, Any]:
     """The file's body, changed by what else was given. Raises typer.BadParameter."""
-    from json import JSONDecodeError, loads
+    from client.json_input import read_object, value_of
 
-    body: dict[str, Any] = {}
-    if file is not None:
-        try:
-            found = loads(file.read_text(encoding="utf-8"))
-        except (JSONDecodeError, UnicodeDecodeError) as error:
-            raise typer.BadParameter(f"{file} is no JSON: {error}", param_hint="SPEC") from error
-        if not isinstance(found, dict):
-            raise typer.BadParameter(f"{file} holds no JSON object", param_hint="SPEC")
-        body = found
+    body = {} if file is None else read_object(file, "SPEC")
     for path, value in given.items():
         if value is not None:
             _put(body, path, value)
     for path, text in map(_pair, pairs or []):
-        _put(body, path, _value(text))
+        _put(body, path, value_of(text))
     return body
 
 
 def _default(body: dict[str, Any], family: str | None) -> None:
     """The data set that `dartboard search` would take."""
-    body.setdefault("search", {}).setdefault("dataset", "python-docs" if family == "rnn" else "digits")
+    search = body.setdefault("search", {})
+    if isinstance(search, dict):  # else the service refuses it
+        search.setdefault("dataset", "python-docs" if family == "rnn" else "digits")
 
 
 def _put(body: dict[str, Any], path: str, value: Any) -> None:
@@ -145,17 +135,10 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _value(text: str) -> Any:
-    import json
-
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text  # plain text needs no quotes
-
-
 def _values(text: str) -> list[Any]:
-    return [_value(part.strip()) for part in text.split(",")]
+    from client.json_input import value_of
+
+    return [value_of(part.strip()) for part in text.split(",")]
 
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
@@ -163,13 +146,4 @@ def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detac
     from client.submitting import submit_and_watch
 
     with Dartboard(url, key) as dartboard:
-        submit_and_watch(dartboard, kind, body, _show, detach=detach, json=json)
-
-
-def _show(dartboard: Dartboard, job: JobOut) -> None:
-    from client.output import console, print_listing
-    from client.tables import Listing
-    from client.tree_text import tables
-
-    for shown in tables(job, dartboard.url):
-        print_listing(shown) if isinstance(shown, Listing) else console.print(shown)
+        submit_and_watch(dartboard, kind, body, detach=detach, json=json)

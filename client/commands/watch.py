@@ -10,16 +10,20 @@ from client.options import DEFAULT_URL, Json, Key, Url
 
 
 def watch_job(
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="A job's, or its first digits.")],
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Watch a job to its end, from its beginning."""
-    from client.output import remarks
-    from client.sdk import Dartboard
-    from client.watching import finish, watch
+    """Watch a job to its end, from its beginning.
 
+    Its events go to standard output as lines of JSON where that is no terminal, and with --json.
+    """
+    from client.output import is_interactive
+    from client.sdk import Dartboard
+    from client.submitting import end, watch_to_end
+
+    lines = json or not is_interactive()
     with Dartboard(url, key) as dartboard:
-        job = watch(dartboard, dartboard.job(job_id), json=json)
-        raise typer.Exit(finish(job, remarks.print))
+        job = watch_to_end(dartboard, dartboard.job(job_id), json=lines)
+        raise typer.Exit(end(dartboard, job, show=not lines))

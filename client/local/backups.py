@@ -1,5 +1,6 @@
 """Backups of what `dartboard up` keeps in its folder, whether it runs or not."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from client.local.data_directory import DataDirectory, stored_secrets
 from client.local.environments import inherited
-from client.local.errors import StackError
+from client.local.errors import BadSettingError, StackError
 from client.local.postgres import Postgres, binaries, running_url
 from client.local.process import Spawner
 
@@ -19,7 +20,7 @@ def backup(data: Path, to: Path) -> None:
         _run("make", to, url, data)
         return
     if not (data / "postgres").is_dir():
-        raise StackError(f"There is no local database in {data}: name the folder of `dartboard up` with --data.")
+        raise BadSettingError(f"There is no local database in {data}: name the folder of `dartboard up` with --data.")
     with _started(data) as url:
         _run("make", to, url, data)
 
@@ -27,13 +28,28 @@ def backup(data: Path, to: Path) -> None:
 def restore(data: Path, backup: Path) -> None:
     """Fill a new folder. Raises StackError where something is."""
     if not backup.is_file():
-        raise StackError(f"There is no backup {backup}.")
+        raise BadSettingError(f"There is no backup {backup}.")
     if (data / "postgres").exists():
-        raise StackError(
+        raise BadSettingError(
             f"{data} has a database already: restore into a new folder with --data, or move that one away."
         )
-    with _started(data) as url:
+    with _removed_on_failure(data), _started(data) as url:
         _run("restore", backup, url, data)
+
+
+@contextmanager
+def _removed_on_failure(data: Path) -> Iterator[None]:
+    """Where the restore fails or is interrupted, remove the folder, or what was added to one that was there."""
+    before = set(data.iterdir()) if data.is_dir() else None
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            shutil.rmtree(data, ignore_errors=True)
+        else:
+            for path in set(data.iterdir()) - before:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -62,4 +78,4 @@ def _run(verb: str, file: Path, database_url: str, data: Path) -> None:
     }
     command = [sys.executable, "-m", "api.backup", verb, str(file.absolute())]
     if subprocess.run(command, env=inherited(own), check=False).returncode != 0:
-        raise StackError("nothing was changed" if verb == "make" else f"remove {data} before the next try")
+        raise StackError("nothing was changed" if verb == "make" else f"nothing was restored, {data} is as it was")

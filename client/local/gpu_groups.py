@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from client.local.errors import StackError
+from client.local.errors import BadSettingError
 from client.local.gpus import visible_gpus
 
 VARIABLE = "DARTBOARD_GPUS"
@@ -26,7 +26,7 @@ class GpuGroup:
 
 
 def groups_of(environment: Mapping[str, str]) -> list[GpuGroup]:
-    """This machine's groups, as the environment wants them. Raises StackError."""
+    """This machine's groups, as the environment wants them. Raises BadSettingError."""
     return plan(visible_gpus(environment), environment.get(VARIABLE))
 
 
@@ -34,13 +34,13 @@ def plan(devices: Sequence[str], wanted: str | None) -> list[GpuGroup]:
     """Groups of the sizes that are wanted, in their order and that of the devices; of one GPU each unless said.
 
     devices: as in CUDA_VISIBLE_DEVICES. What is left over is not used. Without any, each group computes on the CPU, in
-    as many processes as its size says. Raises StackError when the devices do not suffice.
+    as many processes as its size says. Raises BadSettingError when the devices do not suffice.
     """
     sizes = _sizes(wanted) if wanted and wanted.strip() else [1] * max(1, len(devices))
     if not devices:
         return [GpuGroup(size) for size in sizes]
     if sum(sizes) > len(devices):
-        raise StackError(
+        raise BadSettingError(
             f"{VARIABLE}={wanted} wants {sum(sizes)} GPUs, and this machine has {len(devices)}: {', '.join(devices)}; "
             f"{VARIABLE}={_that_fit(sizes, len(devices))} would fit, or leave it out for one worker on each"
         )
@@ -53,7 +53,7 @@ def _taken(left: list[str], size: int, wanted: str | None) -> tuple[str, ...]:
     # CUDA shows a process one slice of a split GPU, however many are named.
     fitting = left if size == 1 else [device for device in left if not device.startswith("MIG-")]
     if len(fitting) < size:
-        raise StackError(
+        raise BadSettingError(
             f"{VARIABLE}={wanted}: a group of {size} needs whole GPUs, and {len(fitting)} of {', '.join(left)} are: a "
             f"process can use one slice of a split GPU. Name groups of several first, or give slices groups of 1"
         )
@@ -68,7 +68,7 @@ def _sizes(wanted: str) -> list[int]:
         text = part.strip()
         if not (text.isdecimal() and 1 <= int(text) <= _MOST):
             cpu = "; to compute on the CPU, set CUDA_VISIBLE_DEVICES to nothing" if text == "0" else ""
-            raise StackError(f"{VARIABLE}={wanted}: {text!r} is no number from 1 to {_MOST}; {_HOW}{cpu}")
+            raise BadSettingError(f"{VARIABLE}={wanted}: {text!r} is no number from 1 to {_MOST}; {_HOW}{cpu}")
         sizes.append(int(text))
     return sizes
 

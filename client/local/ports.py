@@ -5,11 +5,11 @@ import ipaddress
 import socket
 import sys
 
-from client.local.errors import StackError
+from client.local.errors import BadSettingError
 
 
 def loopback(host: str) -> str:
-    """The loopback address meant by `host`. Raises StackError for an address that others can reach."""
+    """The loopback address meant by `host`. Raises BadSettingError for an address that others can reach."""
     if host == "localhost":
         return "127.0.0.1"
     try:
@@ -17,7 +17,7 @@ def loopback(host: str) -> str:
             return host
     except ValueError:
         pass
-    raise StackError(
+    raise BadSettingError(
         f"Host {host!r} is not a loopback address. The local services start without API keys, so they listen on this "
         "machine only: use --host 127.0.0.1, and an SSH tunnel to reach it from elsewhere."
     )
@@ -31,7 +31,7 @@ class Reservation:
     """
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
-        """Take `port`, or any free one for 0. Raises StackError when it's taken or not allowed."""
+        """Take `port`, or any free one for 0. Raises BadSettingError when it's taken or not allowed."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -39,7 +39,7 @@ class Reservation:
             self._socket.bind((host, port))
         except (OSError, OverflowError) as error:
             self._socket.close()
-            raise StackError(_reason(host, port, error)) from error
+            raise BadSettingError(_reason(host, port, error)) from error
         self.host = host
         self.port: int = self._socket.getsockname()[1]
         if sys.platform != "linux":

@@ -89,9 +89,15 @@ def test_a_backup_with_a_damaged_file_is_refused(
     content = (folder / "all.tar").read_bytes()
     assert content.count(b"checkpoint of epoch 2") == 1
     damaged.write_bytes(content.replace(b"checkpoint of epoch 2", b"checkpoint of epoch X"))
-    with pytest.raises(StackError, match="before the next try"):
+    with pytest.raises(StackError, match="nothing was restored"):
         restore(folder / "refused", damaged)
     assert "it is damaged" in capfd.readouterr().err
+    assert not (folder / "refused").exists()
+    # In a folder that was there its own files stay.
+    (folder / "mine" / "datasets").mkdir(parents=True)
+    with pytest.raises(StackError, match="nothing was restored"):
+        restore(folder / "mine", damaged)
+    assert [path.name for path in (folder / "mine").iterdir()] == ["datasets"]
 
 
 def test_nothing_is_restored_over_something(before: dict[str, Any], folder: Path) -> None:

