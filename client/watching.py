@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from api.schemas.jobs import JobKind, JobOut
@@ -10,7 +11,7 @@ from client.cell_text import edges
 from client.clock import Clock
 from client.following import Event
 from client.job_stage import stage_of, steps_of
-from client.output import print_json, remarks, warn
+from client.output import is_interactive, print_json, remarks, warn
 from client.screen import Screen
 from client.sdk import Dartboard
 
@@ -20,9 +21,7 @@ Strongest = list[tuple[float, str]]
 def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
     """Follow a job to its end and return it as it is then. With `json`: one event a line."""
     if json:
-        for event in dartboard.follow(job):
-            print_json({"id": event.sequence, "event": event.kind, "data": event.data})
-        return dartboard.job(job.id)
+        return _watch_as_json(dartboard, job)
     if job.kind.is_tree:
         return _watch_tree(dartboard, job)
     if remarks.is_terminal:
@@ -44,6 +43,17 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
         for event in dartboard.follow(job):
             _print_event(job, event)
             if stage := stage_of(event):
+                clock.stage(f"{job.kind} {stage}", steps_of(event.data) if event.kind == "step" else "")
+    return dartboard.job(job.id)
+
+
+def _watch_as_json(dartboard: Dartboard, job: JobOut) -> JobOut:
+    """A line of JSON for each event; a clock beside them where standard error alone is a terminal."""
+    shown = remarks.is_terminal and not is_interactive()
+    with Clock(remarks, f"{job.kind} {job.status}") if shown else nullcontext() as clock:
+        for event in dartboard.follow(job):
+            print_json({"id": event.sequence, "event": event.kind, "data": event.data})
+            if clock is not None and (stage := stage_of(event)):
                 clock.stage(f"{job.kind} {stage}", steps_of(event.data) if event.kind == "step" else "")
     return dartboard.job(job.id)
 
