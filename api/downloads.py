@@ -43,11 +43,11 @@ async def checkpoint_answer(
 
 
 async def stored_answer(
-    request: Request, store: Artifacts, stored: Stored, stem: str, wanted: FileFormat = "torch"
+    request: Request, store: Artifacts, stored: Stored, stem: str, wanted: FileFormat = "torch", ending: str = ".pt"
 ) -> Response:
     """A stored checkpoint in the wanted format. 409 for safetensors of a file that has no weights to give."""
     if wanted == "torch":
-        return await file_answer(request, store, stored, f"{stem}.pt")
+        return await file_answer(request, store, stored, f"{stem}{ending}")
     try:
         converted = await store.derived(stored.key, ".safetensors", convert)
     except CheckpointError as error:

@@ -219,12 +219,24 @@ class Dartboard:
         """Save a score's or an ensemble's logits (safetensors) as `download_checkpoint` saves a checkpoint."""
         return download(self._connection, f"{self._path(job_id)}/logits", Path(to))
 
-    def upload_checkpoint(self, path: StrPath, genotype: str | None = None, dataset: str | None = None) -> UploadOut:
+    def upload_checkpoint(
+        self,
+        path: StrPath,
+        genotype: str | None = None,
+        dataset: str | None = None,
+        *,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> UploadOut:
         """Bring a checkpoint along: one of ours, or a state_dict of the DARTS authors with its genotype.
 
-        dataset: of their language models, the text whose vocabulary theirs is.
+        dataset: that a state_dict was trained on; of language models the text whose vocabulary theirs is. mean, std: of
+        its images, one number a channel on the scale 0..1; the data set's own, or the authors', unless given.
         """
-        fields = {k: v for k, v in {"genotype": genotype, "dataset": dataset}.items() if v is not None}
+        numbers = {
+            key: ",".join(map(repr, given)) for key, given in (("mean", mean), ("std", std)) if given is not None
+        }
+        fields = {k: v for k, v in {"genotype": genotype, "dataset": dataset}.items() if v is not None} | numbers
         path = Path(path)
         with path.open("rb") as file:
             return self._connection.read(

@@ -17,6 +17,9 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from darts_core.errors import CheckpointError
+from darts_core.safetensors import is_safetensors, read_header
+from darts_core.tensor_files import read_tensors
+from darts_core.torch_files import way_out
 
 FORMAT: Final = "dartboard"
 VERSION: Final = 1
@@ -48,6 +51,17 @@ class Environment(TypedDict):
     precision: str
     tf32: bool
     ranks: int
+
+
+UNKNOWN_ENVIRONMENT: Final[Environment] = {
+    "torch": "unknown",
+    "device": "unknown",
+    "threads": 0,
+    "deterministic": False,
+    "precision": "unknown",
+    "tf32": False,
+    "ranks": 1,
+}
 
 
 class _Common(TypedDict):
@@ -131,20 +145,30 @@ def plain_dictionary(path: Path) -> dict[str, Any]:
 
 
 def content(path: Path) -> Any:
-    """What any file of torch.save holds. Raises as `read` does."""
+    """What a file of torch.save or of safetensors holds. Raises as `read` does."""
+    if path.is_file() and is_safetensors(path):
+        return _from_safetensors(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} is no checkpoint, or holds pickled objects besides tensors, numbers and text: loading it could "
-            "run code. Where you trust it, and have the code of its classes, turn it into what is taken here: "
-            'torch.save(torch.load("FILE", weights_only=False).state_dict(), "state.pt")'
+            f"{path} is no checkpoint, or holds pickled objects besides tensors, numbers and text: {way_out(path)}"
         ) from error
     # A damaged archive surfaces as whatever its reader trips over first.
     except Exception as error:
         raise CheckpointError(f"{path} is no readable checkpoint: {error}") from error
+
+
+def _from_safetensors(path: Path) -> dict[str, Any]:
+    """The tensors by name; of a file made of a checkpoint of ours that checkpoint, without anything to resume from."""
+    header = read_header(path)
+    tensors = read_tensors(path, header)
+    if header.about is None:
+        return dict(tensors)
+    unknown = {"environment": UNKNOWN_ENVIRONMENT, "resume": {}}
+    return {**header.about, **unknown, "format": FORMAT, "version": VERSION, "weights": tensors}
 
 
 def check_version(value: Any, path: Path) -> None:

@@ -11,12 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, plain_dictionary
+from darts_core.checkpoints import FORMAT, UNKNOWN_ENVIRONMENT, VERSION, Checkpoint, plain_dictionary
 from darts_core.configs import RnnEvaluationConfig
 from darts_core.data.text.corpus import load_text
 from darts_core.errors import CheckpointError
 from darts_core.genotypes import RecurrentGenotype, to_json
-from darts_core.imports import UNKNOWN_ENVIRONMENT
 from darts_core.state_dicts import DECODER, inferred_recurrent, recurrent_misfit, unwrapped
 
 

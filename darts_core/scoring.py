@@ -31,6 +31,7 @@ from darts_core.genotypes import parse
 from darts_core.imports import read_authors
 from darts_core.loading import TrainedNetwork, load_network, trained
 from darts_core.safetensors import write
+from darts_core.state_dict_specs import numbered
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.measuring import Measured, measure
 from darts_core.training.precision import tf32
@@ -91,7 +92,8 @@ def run_score(
     # In full float32, whatever the training used: a score must not depend on the kind of GPU.
     with deterministic_kernels(is_deterministic(config.deterministic, device), device), tf32(wanted=False):
         logits = logits_of(network, data.test_images, device, config.batch_size, control)
-    yield summarised(logits, data.test_labels, network.classes, time.perf_counter() - started)
+    # An imported network may know its classes by number only: the data set names them.
+    yield summarised(logits, data.test_labels, tuple(data.classes), time.perf_counter() - started)
 
 
 def summarised(logits: Tensor, labels: Tensor, classes: tuple[str, ...], seconds: float) -> ScoreReport:
@@ -122,7 +124,11 @@ def scored_network(checkpoint: ScoredCheckpoint, file: Path) -> TrainedNetwork:
     if checkpoint.format == "dartboard":
         return load_network(file)
     assert checkpoint.genotype is not None  # the API takes no such file without
-    return trained(read_authors(file, parse(checkpoint.genotype)), file)
+    imported = read_authors(file, parse(checkpoint.genotype), checkpoint.trained_on)
+    if checkpoint.trained_on is None or checkpoint.trained_on.dataset is None:
+        # A guess at its classes' names would keep it from being measured on other data with as many.
+        imported["classes"] = numbered(len(imported["classes"]))
+    return trained(imported, file)
 
 
 def check_fit(network: TrainedNetwork, data: ImageData, dataset: str) -> None:
@@ -131,8 +137,8 @@ def check_fit(network: TrainedNetwork, data: ImageData, dataset: str) -> None:
     Raises DataError.
     """
     ours, theirs = network.classes, tuple(data.classes)
-    numbered = ours == tuple(str(number) for number in range(len(ours)))
-    if len(ours) != len(theirs) or (ours != theirs and not numbered):
+    named = ours != tuple(numbered(len(ours)))
+    if len(ours) != len(theirs) or (named and ours != theirs):
         raise DataError(
             f"the checkpoint tells {_listed(ours)} apart, {dataset} has {_listed(theirs)}: score it on a data "
             "set with its own classes"

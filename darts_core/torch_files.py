@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from darts_core.errors import CheckpointError
+from darts_core.state_dicts import WRAPPERS
 
 # Storage class, as old and new files name it, to (safetensors' name, bytes of an element).
 _DTYPES: Final = {
@@ -105,6 +106,8 @@ class TorchFile:
         ) as error:
             if isinstance(error, FileNotFoundError):
                 raise
+            if _is_pickle(path):
+                raise CheckpointError(f"{path.name} is a plain pickle: {way_out(path)}") from error
             raise CheckpointError(f"{path.name} is no file of torch.save: {error}") from error
         self.path = path
         self.value: Any = evaluated(program, path.name)
@@ -120,6 +123,12 @@ def is_legacy(path: Path) -> bool:
     """Whether the file was written by a PyTorch before 1.6: a row of pickles and bytes, no zip."""
     with path.open("rb") as file:
         return file.read(len(_LEGACY_MAGIC)) == _LEGACY_MAGIC
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether the file begins like a pickle that no torch.save wrote."""
+    with path.open("rb") as file:
+        return file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 def read_legacy(path: Path) -> Any:
@@ -308,10 +317,23 @@ class PickleMachine:
 
     def _refused(self, what: str) -> CheckpointError:
         return CheckpointError(
-            f"{self._name} holds pickled objects besides tensors, numbers and text ({what[:200]}): loading it could "
-            "run code. Where you trust it, and have the code of its classes, turn it into what is taken here: "
-            'torch.save(torch.load("FILE", weights_only=False).state_dict(), "state.pt")'
+            f"{self._name} holds pickled objects besides tensors, numbers and text ({what[:200]}): "
+            f"{way_out(Path(self._name))}"
         )
+
+
+def way_out(path: Path) -> str:
+    """How the owner of a file with pickled objects turns it into one that is taken, as the end of a message."""
+    if not path.is_file() or zipfile.is_zipfile(path) or is_legacy(path):
+        loaded = f"torch.load({path.name!r}, map_location='cpu', weights_only=False)"
+    else:
+        loaded = f"pickle.load(open({path.name!r}, 'rb'))"  # what no torch.save wrote
+    return (
+        "loading it could run code. Where you trust it, and have the code of its classes, this program turns it into "
+        f'what is taken here: python -c "import pickle, torch; x = {loaded}; '
+        f"x = next((x[k] for k in {WRAPPERS} if k in x), x) if isinstance(x, dict) else x; "
+        "torch.save(x.state_dict() if hasattr(x, 'state_dict') else x, 'state.pt')\""
+    )
 
 
 def _keyed(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:

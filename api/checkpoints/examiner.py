@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from api.artifacts import Artifacts
-from api.checkpoints.examining import Examined, Text
+from api.checkpoints.examining import Examined, Told
 from api.child import ChildDiedError, ask
 from api.problems import invalid
 
@@ -28,10 +28,10 @@ class Examiner:
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def examine(
-        self, path: Path, name: str, genotype: str | dict[str, Any] | None, text: Text | None = None
+        self, path: Path, name: str, genotype: str | dict[str, Any] | None, told: Told | None = None
     ) -> Examined:
         """Raises ProblemError 422 for what cannot be a checkpoint, and for what is not examined in time."""
-        order = {"path": _absolute(path), "name": name, "genotype": genotype, "text": text and asdict(text)}
+        order = {"path": _absolute(path), "name": name, "genotype": genotype, "told": asdict(told or Told())}
         try:
             async with self._turns:
                 with self._artifacts.workspace() as work:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from api.child import serve
-from darts_core.configs.score import CheckpointFormat
+from darts_core.configs.score import CheckpointFormat, TrainedOn
 from darts_core.errors import CheckpointError, GenotypeError
 from darts_core.genotypes import AnyGenotype, RecurrentGenotype, family_of, parse, to_json
 from darts_core.primitives import Family
-from darts_core.state_dicts import inferred, inferred_recurrent, is_recurrent, recurrent_misfit, unwrapped
+from darts_core.safetensors import Entry, is_safetensors, read_header
+from darts_core.state_dict_specs import described
+from darts_core.state_dicts import inferred_recurrent, is_recurrent, recurrent_misfit, unwrapped
 from darts_core.torch_files import StoredTensor, TorchFile, is_legacy, read_legacy
 
 _MOST_MEMORY: Final = 2**30
@@ -32,7 +34,8 @@ _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 class Examined:
     """dataset, dataset_checksum (of its content) and classes (how many): None where the file does not say.
 
-    genotype: JSON. words: in a language model's vocabulary.
+    genotype: JSON. words: in a language model's vocabulary. Of a state_dict of images: normalisation, {mean, std}, and
+    `trained_on` what the owner told; remarks: what was assumed because it was not told.
     """
 
     format: CheckpointFormat
@@ -42,6 +45,9 @@ class Examined:
     classes: int | None
     words: int | None
     genotype: dict[str, Any] | None
+    normalisation: dict[str, list[float]] | None = None
+    trained_on: dict[str, Any] | None = None
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,18 @@ class Text:
     words: int | None
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the owner of a state_dict says of its data. dataset: its name; text, images: as whichever it may be.
+
+    images: the fields of darts_core's TrainedOn.
+    """
+
+    dataset: str | None = None
+    text: Text | None = None
+    images: dict[str, Any] | None = None
+
+
 class UnfitError(Exception):
     """It cannot be taken. field: of the form."""
 
@@ -61,36 +79,47 @@ class UnfitError(Exception):
         self.field = field
 
 
-def examine(path: Path, name: str, genotype: str | dict[str, Any] | None, text: Text | None = None) -> Examined:
-    """Raises UnfitError for what cannot be a checkpoint. genotype: in any format, for the authors' files.
-
-    text: for their language models.
+def examine(path: Path, name: str, genotype: str | dict[str, Any] | None, told: Told) -> Examined:
+    """Raises UnfitError for what cannot be a checkpoint. genotype (in any format), told: for the authors' files.
 
     Reads the file's index and its instructions, not its tensors; still, some seconds for a large one.
     """
     try:
         if is_legacy(path):
             # The authors' own files are such; ours never were.
-            return _authors(unwrapped(read_legacy(path), name), genotype, text, name)
-        value = TorchFile(path).value
+            return _authors(unwrapped(read_legacy(path), name), genotype, told, name)
+        value = _content(path)
         if isinstance(value, dict) and value.get("format") == "dartboard":
             if genotype:
                 raise UnfitError("genotype", "is for files in the authors' format: this checkpoint has its own")
-            if text is not None:
-                raise UnfitError("dataset", "is for files in the authors' format: this checkpoint names its own")
+            if told != Told():
+                where = "dataset" if told.dataset else "mean"
+                raise UnfitError(where, "is for files in the authors' format: this checkpoint names its own")
             return _ours(value, name)
-        return _authors(unwrapped(value, name), genotype, text, name)
+        return _authors(unwrapped(value, name), genotype, told, name)
     except CheckpointError as error:
         raise UnfitError("file", str(error).replace(path.name, name)) from error
     except MemoryError as error:
         raise UnfitError("file", f"examining {name} needs too much memory: no checkpoint does") from error
 
 
+def _content(path: Path) -> Any:
+    """What the file holds, with something that has a shape for each tensor."""
+    if not is_safetensors(path):
+        return TorchFile(path).value
+    header = read_header(path)
+    if header.about is None:
+        return header.tensors
+    return {**header.about, "format": "dartboard", "weights": header.tensors}
+
+
 def answer(order: dict[str, Any]) -> dict[str, Any]:
     """order: `examine`'s arguments by name. The fields of Examined, or the `error` and the `field` it is in."""
     try:
-        text = Text(**order["text"]) if order["text"] else None
-        return asdict(examine(Path(order["path"]), order["name"], order["genotype"], text))
+        told = order["told"]
+        text = Text(**told["text"]) if told["text"] else None
+        told = Told(told["dataset"], text, told["images"])
+        return asdict(examine(Path(order["path"]), order["name"], order["genotype"], told))
     except UnfitError as error:
         # Text out of a pickle may be long, and hold halves of characters, which no answer can.
         said = str(error)[:_LONGEST_MESSAGE].encode(errors="backslashreplace").decode()
@@ -148,21 +177,35 @@ def _own_genotype(value: Any, family: Family, name: str) -> dict[str, Any]:
 
 
 def _check_tensors(weights: dict[str, Any], name: str) -> None:
-    if not all(isinstance(key, str) and isinstance(tensor, StoredTensor) for key, tensor in weights.items()):
+    if not all(isinstance(key, str) and isinstance(tensor, StoredTensor | Entry) for key, tensor in weights.items()):
         raise CheckpointError(f"{name} has weights that are no tensors: expected tensors by name")
 
 
-def _authors(tensors: dict[str, Any], genotype: str | dict[str, Any] | None, text: Text | None, name: str) -> Examined:
+def _authors(tensors: dict[str, Any], genotype: str | dict[str, Any] | None, told: Told, name: str) -> Examined:
     family: Family = "rnn" if is_recurrent(tensors) else "cnn"
     cell = _genotype(genotype, family, name)
     _check_tensors(tensors, name)
     shapes = {key: tensor.shape for key, tensor in tensors.items()}
     if isinstance(cell, RecurrentGenotype):
-        return _authors_recurrent(shapes, cell, text, name)
-    if text is not None:
-        raise UnfitError("dataset", "is for the state_dict of a language model: this one is of images")
-    sizes = inferred(shapes, name)
-    return Examined("authors", "cnn", sizes.dataset, None, sizes.classes, None, to_json(cell))
+        if told.dataset is not None and told.text is None:
+            raise UnfitError("dataset", f"{told.dataset} is a set of images: this state_dict is of a language model")
+        return _authors_recurrent(shapes, cell, told.text, name)
+    if told.dataset is not None and told.images is None:
+        raise UnfitError("dataset", f"{told.dataset} is a text: this state_dict is of images")
+    trained_on = TrainedOn(**(told.images or {}))
+    found = described(shapes, cell, name, trained_on)
+    return Examined(
+        format="authors",
+        family="cnn",
+        dataset=found.dataset,
+        dataset_checksum=trained_on.dataset_checksum,
+        classes=len(found.classes),
+        words=None,
+        genotype=to_json(cell),
+        normalisation={"mean": found.mean, "std": found.std},
+        trained_on=trained_on.model_dump(),
+        remarks=found.remarks,
+    )
 
 
 def _authors_recurrent(

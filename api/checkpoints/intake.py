@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from fastapi import Request
+from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored, StoreFullError
-from api.checkpoints.examining import Text
+from api.checkpoints.examining import Text, Told
 from api.checkpoints.uploads import UploadService
 from api.datasets.service import DatasetService
 from api.genotype_registry import GenotypeRegistry
 from api.models import Upload
 from api.multipart import Part, parts
 from api.problems import ProblemError, invalid
+from darts_core.configs.score import TrainedOn
+from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX
 from darts_core.data.text import python_docs
-from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, text_folder_of
+from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, is_uploaded_text, text_folder_of
 from darts_core.data.text.lines import vocabulary_of
 from darts_core.errors import DataError
+
+_FIELDS: Final = ("genotype", "dataset", "mean", "std")
 
 
 async def take(
@@ -26,7 +33,7 @@ async def take(
     genotypes: GenotypeRegistry,
     datasets: DatasetService,
 ) -> tuple[Upload, bool]:
-    """The upload, and whether it is new. Fields: `file`, and `genotype` and `dataset` before or behind it.
+    """The upload, and whether it is new. Fields: `file`, and those of `_FIELDS` before or behind it.
 
     Raises ProblemError; nothing of a refused file stays.
     """
@@ -42,16 +49,51 @@ async def take(
                 if arrived is not None:
                     raise invalid("file", "one file at a time")
                 arrived = await _stored(part, store, key), part.filename or ""
-            elif part.name in ("genotype", "dataset"):
+            elif part.name in _FIELDS:
                 fields[part.name] = await part.text()
             else:
-                raise invalid(part.name or "form", "is unknown; a form has `file`, `genotype` and `dataset`")
+                raise invalid(part.name or "form", f"is unknown; a form has file, {', '.join(_FIELDS)}")
         if arrived is None:
             raise invalid("file", "is missing: send the file under this name")
-        text = await _text(fields["dataset"], datasets) if fields.get("dataset") else None
-        return await uploads.take(*arrived, await genotypes.resolve(fields.get("genotype", "")), text)
+        told = await _told(fields, datasets)
+        return await uploads.take(*arrived, await genotypes.resolve(fields.get("genotype", "")), told)
     finally:
         await store.delete([key])
+
+
+async def _told(fields: dict[str, str], datasets: DatasetService) -> Told:
+    """What the form says of the data. Raises ProblemError 422 for a name that is none, and numbers that are none."""
+    name = fields.get("dataset") or None
+    normalisation = {key: _numbers(key, fields[key]) for key in ("mean", "std") if fields.get(key)}
+    text, images = None, None
+    if name is None or name in BUILT_IN:
+        images = {"dataset": name}
+    elif name.startswith(FOLDER_PREFIX):
+        images, text = {"dataset": name}, await _text(name, datasets)  # of which kind it is only a worker knows
+    elif not is_uploaded_text(name) or await datasets.kind(name) == "text":
+        text = await _text(name, datasets)
+    else:
+        images = await datasets.trained_on(name)
+    if normalisation and images is not None:
+        images = _checked({**images, "mean": None, "std": None, **normalisation})
+    elif normalisation:
+        raise invalid("mean", f"is of images: {name} is a text")
+    return Told(name, text, images if images != {"dataset": None} else None)
+
+
+def _numbers(field: str, value: str) -> list[float]:
+    try:
+        return [float(number) for number in value.split(",")]
+    except ValueError as error:
+        raise invalid(field, f"{value[:100]!r}: expected one number a channel, such as 0.49,0.48,0.45") from error
+
+
+def _checked(images: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return TrainedOn(**images).model_dump()
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        raise invalid(str((*first["loc"], "mean")[0]), str(first["msg"]).removeprefix("Value error, ")) from error
 
 
 async def _text(name: str, datasets: DatasetService) -> Text:

@@ -102,6 +102,7 @@ def of_upload(upload: Upload) -> Found:
         format="authors" if upload.format == "authors" else "dartboard",
         genotype=upload.about["genotype"] if upload.format == "authors" else None,
         classes=upload.about["classes"],
+        trained_on=upload.about.get("trained_on"),
     )
     stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
     return Found(

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
 from api.checkpoints.examiner import Examiner
-from api.checkpoints.examining import Text
+from api.checkpoints.examining import Told
 from api.database import Database, lock_content
 from api.id_prefix import begins_with
 from api.keys.principal import current_owner
@@ -29,16 +29,16 @@ class UploadService:
         self._examiner = Examiner(artifacts)
 
     async def take(
-        self, arrived: Stored, name: str, genotype: str | dict[str, Any] | None, text: Text | None
+        self, arrived: Stored, name: str, genotype: str | dict[str, Any] | None, told: Told
     ) -> tuple[Upload, bool]:
         """Keep a file that has arrived, and give it a row; whether it is new: of one owner the same file and
         genotype are one.
 
-        text: whose vocabulary a language model's state_dict has. Raises ProblemError 422 for what is no checkpoint.
+        told: of the data that a state_dict was trained on. Raises ProblemError 422 for what is no checkpoint.
         """
         name = _plain(name)
         async with self._artifacts.local(arrived.key) as path:
-            examined = await self._examiner.examine(path, name, genotype, text)
+            examined = await self._examiner.examine(path, name, genotype, told)
         about = {k: v for k, v in asdict(examined).items() if k != "format"}
         async with self._database.transaction() as session:
             await lock_content(session, arrived.sha256)

@@ -160,6 +160,21 @@ class DatasetService:
             return None
         return text_info_of(await self._usable(name, "text", [PYTHON_DOCS, *TEXT_SETS]))
 
+    async def kind(self, name: str) -> str:
+        """Whether an uploaded set is of `images` or a `text`; `unknown` for a name that there is not, as yet."""
+        async with self._database.transaction() as session:
+            return await session.scalar(select(Dataset.kind).where(Dataset.name == name)) or "unknown"
+
+    async def trained_on(self, name: str) -> dict[str, Any]:
+        """What an uploaded set of images says of a network trained on it: the fields of darts_core's TrainedOn.
+
+        Raises ProblemError as `info` does.
+        """
+        found = await self._usable(name, "images", BUILT_IN)
+        info = found.info or {}
+        said = {field: info[field] for field in ("classes", "mean", "std") if field in info}
+        return {**said, "dataset": name, "dataset_checksum": found.checksum, "size": [info["height"], info["width"]]}
+
     async def _usable(self, name: str, kind: str, built_in: Iterable[str]) -> Dataset:
         async with self._database.transaction() as session:
             found = await session.scalar(select(Dataset).where(Dataset.name == name))

@@ -30,8 +30,15 @@ _FORM = {
         },
         "dataset": {
             "type": "string",
-            "description": "of the authors' language models: the text whose vocabulary theirs is",
+            "description": "of a state_dict: the data that it was trained on; needed for language models, whose "
+            "vocabulary is that text's",
         },
+        "mean": {
+            "type": "string",
+            "description": "of a state_dict of images: one number a channel of images scaled to 0..1, by commas; the data "
+            "set's own, or the authors', unless given",
+        },
+        "std": {"type": "string", "description": "the same of the deviation"},
     },
 }
 
@@ -92,7 +99,8 @@ async def download_checkpoint_by_id(
     """The file of one checkpoint."""
     if upload := await uploads.find(checkpoint_id):
         stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
-        return await stored_answer(request, store, stored, str(upload.id), wanted)
+        ending = ".safetensors" if upload.name.endswith(".safetensors") else ".pt"
+        return await stored_answer(request, store, stored, str(upload.id), wanted, ending)
     checkpoint = await reading.checkpoint_by_id(checkpoint_id)
     job = await jobs.get(checkpoint.job_id)
     return await checkpoint_answer(request, store, checkpoint, job.name, wanted)

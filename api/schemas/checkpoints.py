@@ -12,6 +12,13 @@ from darts_core.configs.score import CheckpointFormat
 from darts_core.primitives import Family
 
 
+class Normalisation(BaseModel):
+    """One number a channel, of images scaled to 0..1."""
+
+    mean: list[float]
+    std: list[float]
+
+
 class UploadOut(BaseModel):
     """A checkpoint that somebody uploaded; `download` is the path of its file."""
 
@@ -21,11 +28,15 @@ class UploadOut(BaseModel):
     family: Family = "cnn"
     sha256: str
     size: int
-    dataset: str | None = Field(description="what it was trained on, as far as the file says")
+    dataset: str | None = Field(
+        description="what it was trained on, as far as that is known; `remarks` says what is assumed"
+    )
     dataset_checksum: str | None = Field(description="of that data: of an uploaded set, or a text")
     classes: int | None
     words: int | None = Field(None, description="in a language model's vocabulary")
     genotype: dict[str, Any] | None
+    normalisation: Normalisation | None = Field(None, description="of an imported network of images")
+    remarks: list[str] = Field([], description="of an imported network: what was assumed because it was not told")
     created_at: datetime
     download: str
 

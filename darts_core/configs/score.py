@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from darts_core.configs.common import dataset_problems, known_info
 from darts_core.data.catalogue import DatasetInfo
@@ -30,6 +30,32 @@ class ScoringConfig(BaseModel):
     )
 
 
+Deviation = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+Mean = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+
+
+class TrainedOn(BaseModel):
+    """The data behind a state_dict, as far as its owner tells: the file itself does not.
+
+    mean, std: one number a channel, of images scaled to 0..1. size: height and width in pixels.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str | None = Field(None, max_length=120)
+    dataset_checksum: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    classes: list[str] | None = None
+    mean: list[Mean] | None = Field(None, min_length=1, max_length=1024)
+    std: list[Deviation] | None = Field(None, min_length=1, max_length=1024)
+    size: list[int] | None = None
+
+    @model_validator(mode="after")
+    def _check_normalisation(self) -> Self:
+        if (self.mean is None) != (self.std is None) or len(self.mean or ()) != len(self.std or ()):
+            raise ValueError("mean and std go together, with one number a channel each")
+        return self
+
+
 class ScoredCheckpoint(BaseModel):
     """The file that is measured; it is the job's own copy, whatever becomes of where it was taken from."""
 
@@ -41,6 +67,7 @@ class ScoredCheckpoint(BaseModel):
     format: CheckpointFormat = "dartboard"
     genotype: dict[str, Any] | None = Field(None, description="of a file in the authors' format, which has none itself")
     classes: int | None = Field(None, ge=1, description="how many the network tells apart, where that is known")
+    trained_on: TrainedOn | None = Field(None, description="of a file in the authors' format: what its owner told")
 
 
 class ScoreConfig(ScoringConfig):

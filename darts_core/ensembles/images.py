@@ -19,13 +19,13 @@ from darts_core.data.images import ImageData
 from darts_core.ensembles.measuring import Names, PassControl, member_file, report_of
 from darts_core.ensembles.parts import Part, halves
 from darts_core.ensembles.report import EnsembleReport
-from darts_core.ensembles.stored import read_tensors
 from darts_core.ensembles.subjects import Answers
 from darts_core.ensembles.subjects import Images as ImageSubject
 from darts_core.errors import DataError
 from darts_core.loading import TrainedNetwork
 from darts_core.scoring import check_fit, scored_network
 from darts_core.scoring import logits_of as compute
+from darts_core.tensor_files import read_tensors
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.precision import tf32
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device

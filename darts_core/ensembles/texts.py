@@ -19,10 +19,10 @@ from darts_core.data.text.windows import columns
 from darts_core.ensembles.measuring import Names, PassControl, member_file, report_of
 from darts_core.ensembles.parts import Part
 from darts_core.ensembles.report import EnsembleReport
-from darts_core.ensembles.stored import read_tensors
 from darts_core.ensembles.subjects import Answers, Words
 from darts_core.errors import DataError
 from darts_core.language_models import TrainedLanguageModel
+from darts_core.tensor_files import read_tensors
 from darts_core.text_scoring import log_probabilities_of, scored_model, tested_columns
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.precision import tf32

@@ -19,8 +19,8 @@ from darts_core.data import load as load_data
 from darts_core.ensembles.images import run_ensemble
 from darts_core.ensembles.models import Committee
 from darts_core.ensembles.report import EnsembleReport
-from darts_core.ensembles.stored import read_tensors
 from darts_core.errors import CheckpointError, DataError, Stopped
+from darts_core.tensor_files import read_tensors
 
 MEMBER: dict[str, Any] = {"id": "x", "source": "evaluation", "sha256": "0" * 64}
 

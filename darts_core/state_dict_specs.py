@@ -1,0 +1,143 @@
+"""From the shapes of an imported `state_dict` to the spec of its network, and what is known of its data.
+
+The command's import, the service's look at an upload and the worker that measures it all go through here. Imports no
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from darts_core.configs import EvaluationConfig
+from darts_core.configs.score import TrainedOn
+from darts_core.errors import CheckpointError
+from darts_core.genotypes import Genotype, to_json
+from darts_core.state_dict_shapes import COUNTER, Shapes, evaluation_shapes
+from darts_core.state_dicts import Sizes, inferred
+
+CIFAR_MEAN: Final = [0.49139968, 0.48215827, 0.44653124]
+CIFAR_STD: Final = [0.24703233, 0.24348505, 0.26158768]
+IMAGENET_MEAN: Final = [0.485, 0.456, 0.406]
+IMAGENET_STD: Final = [0.229, 0.224, 0.225]
+_CIFAR10_CLASSES: Final = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
+)  # fmt: skip
+# Whose normalisation the authors' code has; for CIFAR-100 it is that of CIFAR-10.
+_NORMALISED: Final = {"cifar10": "cifar", "cifar100": "cifar", "imagenet": "imagenet"}
+# The name of a data set that neither the file nor its owner names.
+UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a checkpoint says besides its weights.
+
+    shapes: every key that the network has, in its order. dataset: None where it is not known. mean, std: one number a
+    channel. size: height and width. remarks: what was assumed because it was not told.
+    """
+
+    spec: EvaluationConfig
+    shapes: Shapes
+    dataset: str | None
+    classes: list[str]
+    image_channels: int
+    size: list[int]
+    mean: list[float]
+    std: list[float]
+    remarks: list[str]
+
+
+def described(shapes: Mapping[str, tuple[int, ...]], genotype: Genotype, file: str, told: TrainedOn) -> Described:
+    """The network of these weights. told: what the owner says of the data; file: for messages.
+
+    Raises CheckpointError that names the first key that does not fit the genotype, or what does not fit the data.
+    """
+    sizes = inferred(shapes, file)
+    spec = _spec(sizes, genotype, told.dataset or sizes.dataset or UNKNOWN, file)
+    expected = evaluation_shapes(genotype, sizes)
+    _check_fit(shapes, expected, file)
+    if told.classes is not None and len(told.classes) != sizes.classes:
+        message = f"{told.dataset or 'the data set'} has {len(told.classes)} classes"
+        raise CheckpointError(f"{file} tells {sizes.classes} classes apart, {message}")
+    dataset = told.dataset or sizes.dataset
+    mean, std = _normalisation(sizes, dataset, told, file)
+    return Described(
+        spec=spec,
+        shapes=expected,
+        dataset=dataset,
+        classes=told.classes or _class_names(sizes.classes, dataset),
+        image_channels=sizes.image_channels,
+        size=told.size or ([224, 224] if sizes.stem == "imagenet" else [32, 32]),
+        mean=mean,
+        std=std,
+        remarks=_remarks(sizes, told, mean, std),
+    )
+
+
+def _spec(sizes: Sizes, genotype: Genotype, dataset: str, file: str) -> EvaluationConfig:
+    try:
+        return EvaluationConfig(
+            dataset=dataset,
+            genotype=to_json(genotype),
+            channels=sizes.channels,
+            layers=sizes.layers,
+            reductions=None if sizes.reductions is None else list(sizes.reductions),
+            auxiliary=sizes.auxiliary,
+            stem=sizes.stem,
+        )
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise CheckpointError(f"{file}: no network of these sizes can be built: {problems}") from error
+
+
+def _check_fit(shapes: Mapping[str, tuple[int, ...]], expected: Shapes, file: str) -> None:
+    for name, wanted in expected.items():
+        found = shapes.get(name)
+        if found is None and not name.endswith(f".{COUNTER}"):  # PyTorch 0.3 did not count batches
+            raise CheckpointError(f"{file} does not fit the genotype: {name} is missing")
+        if found is not None and found != wanted:
+            raise CheckpointError(f"{file} does not fit the genotype: {name} is {list(found)}, expected {list(wanted)}")
+    unknown = next((name for name in shapes if name not in expected), None)
+    if unknown is not None:
+        raise CheckpointError(f"{file} does not fit the genotype: it has no place for {unknown[:200]}")
+
+
+def _normalisation(sizes: Sizes, dataset: str | None, told: TrainedOn, file: str) -> tuple[list[float], list[float]]:
+    if told.mean is not None and told.std is not None:
+        if len(told.mean) != sizes.image_channels:
+            raise CheckpointError(
+                f"{file} takes images of {sizes.image_channels} channels, mean and std have {len(told.mean)} numbers"
+            )
+        return told.mean, told.std
+    if sizes.image_channels != len(CIFAR_MEAN):
+        raise CheckpointError(
+            f"{file} takes images of {sizes.image_channels} channels, whose normalisation is not known: give mean and "
+            "std, one number a channel of images scaled to 0..1"
+        )
+    kind = _NORMALISED.get(dataset or "", "imagenet" if sizes.stem == "imagenet" else "cifar")
+    return (IMAGENET_MEAN, IMAGENET_STD) if kind == "imagenet" else (CIFAR_MEAN, CIFAR_STD)
+
+
+def _remarks(sizes: Sizes, told: TrainedOn, mean: list[float], std: list[float]) -> list[str]:
+    remarks = []
+    if told.dataset is None and sizes.dataset is not None:
+        remarks.append(f"taken for {sizes.dataset}, by its {sizes.classes} classes and its stem: name another dataset")
+    if told.mean is None and told.dataset not in _NORMALISED:
+        remarks.append(f"normalised by mean {mean} and std {std}, as in the authors' code: give others as mean and std")
+    return remarks
+
+
+def _class_names(count: int, dataset: str | None) -> list[str]:
+    """The names where the file's order of them is known, else numbers."""
+    if dataset == "cifar10" and count == len(_CIFAR10_CLASSES):
+        return list(_CIFAR10_CLASSES)
+    return numbered(count)
+
+
+def numbered(count: int) -> list[str]:
+    """Names of classes of which only the number is known."""
+    return [str(number) for number in range(count)]
