@@ -27,8 +27,9 @@ from client.commands import (
 from client.commands.compare import compare
 from client.commands.draw import draw
 from client.commands.ensemble import ensemble
-from client.commands.files import download, export, import_
+from client.commands.files import download, export
 from client.commands.genotype import genotype, list_genotypes, register
+from client.commands.importing import import_
 from client.commands.profile import profile
 from client.failures import ExitCode, explain
 

@@ -233,10 +233,8 @@ class Dartboard:
         dataset: that a state_dict was trained on; of language models the text whose vocabulary theirs is. mean, std: of
         its images, one number a channel on the scale 0..1; the data set's own, or the authors', unless given.
         """
-        numbers = {
-            key: ",".join(map(repr, given)) for key, given in (("mean", mean), ("std", std)) if given is not None
-        }
-        fields = {k: v for k, v in {"genotype": genotype, "dataset": dataset}.items() if v is not None} | numbers
+        told = {"genotype": genotype, "dataset": dataset, "mean": _by_commas(mean), "std": _by_commas(std)}
+        fields = {key: value for key, value in told.items() if value is not None}
         path = Path(path)
         with path.open("rb") as file:
             return self._connection.read(
@@ -341,6 +339,10 @@ class Dartboard:
 
     def _get(self, path: str, **what: Any) -> httpx.Response:
         return self._connection.send("GET", path, **what)
+
+
+def _by_commas(numbers: Sequence[float] | None) -> str | None:
+    return None if numbers is None else ",".join(map(repr, numbers))
 
 
 class _WithId(BaseModel):

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from darts_core.checkpoints import FORMAT, UNKNOWN_ENVIRONMENT, VERSION, Checkpoint, plain_dictionary
 from darts_core.configs.score import TrainedOn
+from darts_core.data.catalogue import FOLDER_PREFIX
 from darts_core.errors import CheckpointError
 from darts_core.genotypes import Genotype, to_json
 from darts_core.state_dict_shapes import COUNTER
 from darts_core.state_dict_specs import Described, described
-from darts_core.state_dicts import unwrapped
+from darts_core.state_dicts import is_recurrent, unwrapped
 
 
 def read_authors(path: Path, genotype: Genotype, told: TrainedOn | None = None) -> Checkpoint:
@@ -50,6 +51,23 @@ def read_described(path: Path, genotype: Genotype, told: TrainedOn | None = None
         "environment": UNKNOWN_ENVIRONMENT,
         "resume": {},
     }, about
+
+
+def trained_on(dataset: str | None, data_root: Path) -> TrainedOn:
+    """What a data set that lies here says of a network trained on it; of any other the name alone. Raises DataError."""
+    if dataset is None or not (dataset == "digits" or dataset.startswith(FOLDER_PREFIX)):
+        return TrainedOn(dataset=dataset)
+    from darts_core.data import load
+
+    data = load(dataset, data_root)
+    return TrainedOn(
+        dataset=dataset, classes=list(data.classes), mean=list(data.mean), std=list(data.std), size=list(data.size)
+    )
+
+
+def is_language_model(path: Path) -> bool:
+    """Whether a state_dict is of a recurrent network. Raises CheckpointError."""
+    return is_recurrent(unwrapped(plain_dictionary(path), path.name))
 
 
 def _state_dict(value: dict[str, Any], path: Path) -> dict[str, Tensor]:

@@ -134,7 +134,7 @@ def _said(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     """Of an evaluation's checkpoint: a search's network is not whole without its alphas, which are no weights."""
     if checkpoint.get("kind") != "evaluation":
         return None
-    said = {name: checkpoint[name] for name in _SAID if name in checkpoint}
+    said: dict[str, Any] = {name: checkpoint[name] for name in _SAID if name in checkpoint}
     try:
         json.dumps(said, allow_nan=False)
     except (TypeError, ValueError):

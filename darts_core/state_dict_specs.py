@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.score import TrainedOn
+from darts_core.data.catalogue import BUILT_IN
 from darts_core.errors import CheckpointError
 from darts_core.genotypes import Genotype, to_json
 from darts_core.state_dict_shapes import COUNTER, Shapes, evaluation_shapes
@@ -60,9 +61,7 @@ def described(shapes: Mapping[str, tuple[int, ...]], genotype: Genotype, file: s
     spec = _spec(sizes, genotype, told.dataset or sizes.dataset or UNKNOWN, file)
     expected = evaluation_shapes(genotype, sizes)
     _check_fit(shapes, expected, file)
-    if told.classes is not None and len(told.classes) != sizes.classes:
-        message = f"{told.dataset or 'the data set'} has {len(told.classes)} classes"
-        raise CheckpointError(f"{file} tells {sizes.classes} classes apart, {message}")
+    _check_classes(sizes, told, file)
     dataset = told.dataset or sizes.dataset
     mean, std = _normalisation(sizes, dataset, told, file)
     return Described(
@@ -92,6 +91,14 @@ def _spec(sizes: Sizes, genotype: Genotype, dataset: str, file: str) -> Evaluati
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise CheckpointError(f"{file}: no network of these sizes can be built: {problems}") from error
+
+
+def _check_classes(sizes: Sizes, told: TrainedOn, file: str) -> None:
+    built_in = BUILT_IN.get(told.dataset or "")
+    classes = len(told.classes) if told.classes is not None else (built_in.classes if built_in else sizes.classes)
+    if classes != sizes.classes:
+        theirs = f"{told.dataset or 'the data set'} has {classes}"
+        raise CheckpointError(f"{file} tells {sizes.classes} classes apart, {theirs}")
 
 
 def _check_fit(shapes: Mapping[str, tuple[int, ...]], expected: Shapes, file: str) -> None:

@@ -172,7 +172,7 @@ class DatasetService:
         """
         found = await self._usable(name, "images", BUILT_IN)
         info = found.info or {}
-        said = {field: info[field] for field in ("classes", "mean", "std") if field in info}
+        said: dict[str, Any] = {field: info[field] for field in ("classes", "mean", "std") if field in info}
         return {**said, "dataset": name, "dataset_checksum": found.checksum, "size": [info["height"], info["width"]]}
 
     async def _usable(self, name: str, kind: str, built_in: Iterable[str]) -> Dataset:

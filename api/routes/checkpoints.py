@@ -35,8 +35,8 @@ _FORM = {
         },
         "mean": {
             "type": "string",
-            "description": "of a state_dict of images: one number a channel of images scaled to 0..1, by commas; the data "
-            "set's own, or the authors', unless given",
+            "description": "of a state_dict of images: one number a channel of images scaled to 0..1, by commas; the "
+            "data set's own, or the authors', unless given",
         },
         "std": {"type": "string", "description": "the same of the deviation"},
     },

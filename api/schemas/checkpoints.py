@@ -28,9 +28,7 @@ class UploadOut(BaseModel):
     family: Family = "cnn"
     sha256: str
     size: int
-    dataset: str | None = Field(
-        description="what it was trained on, as far as that is known; `remarks` says what is assumed"
-    )
+    dataset: str | None = Field(description="what it was trained on; `remarks` says what of that is assumed")
     dataset_checksum: str | None = Field(description="of that data: of an uploaded set, or a text")
     classes: int | None
     words: int | None = Field(None, description="in a language model's vocabulary")

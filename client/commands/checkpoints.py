@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from client.commands.importing import Numbers, numbers
 from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
 app = typer.Typer(help="Uploaded checkpoints: list (the default), add, remove.", invoke_without_command=True)
@@ -46,20 +47,24 @@ def add_checkpoint(
         str | None, typer.Option(help="The cell of a state_dict: a known name, a text, or a file that holds one.")
     ] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="Of a language model's state_dict: the text whose vocabulary it has.")
+        str | None, typer.Option(help="What a state_dict was trained on; of a language model the text.")
     ] = None,
+    mean: Numbers = None,
+    std: Numbers = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
     """Upload a checkpoint, to be scored. The same file and genotype again give the first upload."""
     from client.genotypes import genotype_text
-    from client.output import console, print_json
+    from client.output import console, print_json, warn
     from client.sdk import Dartboard
 
     cell = genotype and genotype_text(genotype)
     with Dartboard(url, key) as dartboard:
-        upload = dartboard.upload_checkpoint(file, cell, dataset)
+        upload = dartboard.upload_checkpoint(file, cell, dataset, mean=numbers(mean), std=numbers(std))
+    for remark in upload.remarks:
+        warn(remark)
     print_json(upload) if json else console.print(f"{upload.id} {upload.name}")
 
 

@@ -18,29 +18,18 @@ import httpx
 import pytest
 import torch
 from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
 
 from api.artifacts.local import LocalArtifacts
 from api.checkpoints.examiner import Examiner
 from api.problems import ProblemError
+from client.sdk import Dartboard
 from darts_core.genotypes import FORMATS, KNOWN, to_json
 
 from .conftest import Service
-from authors import AuthorsNetwork
+from authors import authors_state
 from checkpoint_files import ours, saved
-
-
-def authors_state() -> dict[str, Any]:
-    genotype = KNOWN["DARTS_V2"]
-    network = AuthorsNetwork(
-        [tuple(e) for e in genotype.normal],
-        list(genotype.normal_concat),
-        [tuple(e) for e in genotype.reduce],
-        list(genotype.reduce_concat),
-        c=2,
-        layers=3,
-        classes=10,
-    )
-    return network.state_dict()
+from uploads import picture, tar_of
 
 
 def upload(http: httpx.Client, content: bytes, name: str = "my.pt", **fields: str) -> httpx.Response:
@@ -73,6 +62,94 @@ def test_a_state_dict_of_the_authors_is_taken_with_its_genotype(http: httpx.Clie
     assert answer.status_code == 201, answer.text
     assert answer.json()["format"] == "authors"
     assert answer.json()["genotype"] == to_json(KNOWN["DARTS_V2"])
+
+
+STATE: dict[str, torch.Tensor] = authors_state()
+
+
+def safetensors_of(state: dict[str, torch.Tensor]) -> bytes:
+    return save_safetensors({name: tensor.contiguous() for name, tensor in state.items()})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        saved({"model_state_dict": {f"_orig_mod.{name}": tensor for name, tensor in STATE.items()}, "epoch": 1}),
+        saved({**STATE, "stem.total_ops": torch.zeros(1), "total_params": torch.zeros(1)}),
+        safetensors_of(STATE),
+    ],
+)
+def test_the_authors_weights_are_taken_in_what_other_programs_save(http: httpx.Client, content: bytes) -> None:
+    answer = upload(http, content, "x.safetensors", genotype="DARTS_V2")
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["format"], answer.json()["classes"]) == ("authors", 10)
+
+
+def test_our_own_safetensors_come_back_without_a_genotype(http: httpx.Client) -> None:
+    path = upload(http, ours()).json()["download"]
+    weights = http.get(f"{path}?format=safetensors").content
+    answer = upload(http, weights, "ours.safetensors")
+    assert answer.status_code == 201, answer.text
+    assert (answer.json()["format"], answer.json()["dataset"]) == ("dartboard", "digits")
+    assert answer.json()["genotype"] == to_json(KNOWN["DARTS_V2"])
+    back = http.get(answer.json()["download"])
+    assert back.content == weights
+    assert back.headers["Content-Disposition"].endswith('.safetensors"')
+    assert http.get(f"{answer.json()['download']}?format=safetensors").content == weights
+
+
+def test_nothing_is_assumed_of_the_data_without_a_remark(http: httpx.Client) -> None:
+    made = upload(http, saved(authors_state()), genotype="DARTS_V2").json()
+    assert made["dataset"] == "cifar10"
+    assert [remark.split()[0] for remark in made["remarks"]] == ["taken", "normalised"]
+    told = upload(http, saved(authors_state()), genotype="DARTS_V2", dataset="cifar10").json()
+    assert told["remarks"] == []
+
+
+def test_the_owner_tells_what_the_weights_were_trained_on(http: httpx.Client, tmp_path: Path) -> None:
+    name = f"set-{uuid4().hex[:8]}"
+    images = {f"c{i % 10}/{i}.png": picture(i, (32, 32), colour=True) for i in range(60)}
+    archive = tmp_path / "set.tar"
+    archive.write_bytes(tar_of(images))
+    with Dartboard(str(http.base_url)) as dartboard:
+        dartboard.add_dataset(name, archive)
+        info = dartboard.wait_for_dataset(name)
+    made = upload(http, saved(authors_state()), genotype="DARTS_V2", dataset=name).json()
+    assert (made["dataset"], made["dataset_checksum"], made["remarks"]) == (name, info.checksum, [])
+    assert made["normalisation"] == {"mean": info.mean, "std": info.std}
+    numbers = {"mean": "0.5,0.25,0.125", "std": "1,2,3"}
+    made = upload(http, saved(authors_state()), genotype="DARTS_V2", dataset=name, **numbers).json()
+    assert made["normalisation"] == {"mean": [0.5, 0.25, 0.125], "std": [1, 2, 3]}
+    score = http.post("/scores", json={"checkpoint_id": made["id"]}).json()
+    assert score["spec"]["dataset"] == name
+    assert score["spec"]["checkpoint"]["trained_on"]["mean"] == [0.5, 0.25, 0.125]
+    assert score["spec"]["checkpoint"]["trained_on"]["classes"] == [f"c{i}" for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"dataset": "no-such-set"}, "unknown data set 'no-such-set'"),
+        ({"dataset": "cifar100"}, "tells 10 classes apart, cifar100 has 100"),
+        ({"dataset": "../x"}, "dataset"),
+        ({"mean": "a,b,c", "std": "1,1,1"}, "mean: 'a,b,c'"),
+        ({"mean": "1,1,1"}, "mean and std go together"),
+        ({"mean": "1,1,1", "std": "1,0,1"}, "std: "),
+        ({"mean": "1,1,nan", "std": "1,1,1"}, "mean: "),
+        ({"mean": "1", "std": "1"}, "mean and std have 1"),
+        ({"mean": "1,1,1", "std": "1,1,1", "dataset": "ptb"}, "is of images"),
+    ],
+)
+def test_what_cannot_be_said_of_the_data_is_refused(http: httpx.Client, fields: dict[str, str], says: str) -> None:
+    answer = upload(http, saved(STATE), genotype="DARTS_V2", **fields)
+    assert answer.status_code == 422, answer.text
+    assert says in answer.json()["detail"]
+
+
+def test_weights_that_do_not_fit_their_genotype_are_refused_at_the_door(http: httpx.Client) -> None:
+    answer = upload(http, saved(authors_state()), genotype="PC_DARTS")
+    assert answer.status_code == 422
+    assert "does not fit the genotype: cells.0._ops" in answer.json()["detail"]
 
 
 def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) -> None:
@@ -150,7 +227,7 @@ def test_the_same_file_is_stored_once_and_goes_with_its_last_row(http: httpx.Cli
     again = upload(http, content, genotype="DARTS_V2")
     assert (first.status_code, again.status_code) == (201, 200)
     assert first.json()["id"] == again.json()["id"]
-    other = upload(http, content, genotype="DARTS_V1").json()
+    other = upload(http, content, genotype="DARTS_V2", dataset="cifar10").json()
     path = service.data / "artifacts" / "uploads" / f"{other['sha256']}.pt"
     assert http.delete(f"/checkpoints/{other['id']}").status_code == 204
     assert path.exists()
@@ -296,11 +373,11 @@ def _built(value: Any) -> bytes:
 
 def test_a_registered_name_stands_for_its_genotype(http: httpx.Client) -> None:
     name = f"mine-{uuid4().hex[:8]}"
-    registered = http.post("/genotypes", json={"name": name, "genotype": to_json(KNOWN["PC_DARTS"])})
+    registered = http.post("/genotypes", json={"name": name, "genotype": to_json(KNOWN["DARTS_V2"])})
     assert registered.is_success, registered.text
     answer = upload(http, saved(authors_state()), genotype=name)
     assert answer.status_code == 201, answer.text
-    assert answer.json()["genotype"] == to_json(KNOWN["PC_DARTS"])
+    assert answer.json()["genotype"] == to_json(KNOWN["DARTS_V2"])
 
 
 def test_command_adds_lists_and_removes(service: Service, tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
-import torch
 
 from api.schemas.jobs import Failure
 from api.schemas.scores import ScoreResult
 from api.schemas.worker import EpochReport, Fail
 from darts_core.genotypes import KNOWN, to_json
 
+from authors import authors_state
 from checkpoint_files import ours, saved
 from uploads import pets, tar_of
 
@@ -110,8 +110,7 @@ def test_a_score_can_be_cancelled_and_deleted_with_its_files(bench: Any, service
 
 
 def test_an_uploaded_file_and_its_genotype_reach_the_worker(bench: Any, http: httpx.Client) -> None:
-    weights = {"cells.0.x": torch.zeros(1), "stem.0.weight": torch.randn(6, 3, 3, 3)}
-    file = saved({**weights, "classifier.weight": torch.zeros(10, 4)})
+    file = saved(authors_state())
     made = http.post("/checkpoints", files={"file": ("x.pt", file)}, data={"genotype": "DARTS_V2"}).json()
     score = bench.dartboard.submit("score", {"checkpoint_id": made["id"], "pool": bench.pool})
     assert score.spec["dataset"] == "cifar10"

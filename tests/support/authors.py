@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from darts_core.genotypes import KNOWN
+
 Edges = list[tuple[str, int]]
 
 
@@ -165,3 +167,18 @@ class AuthorsNetwork(nn.Module):
                 aside = self.auxiliary_head(s1)
         logits = self.classifier(s1.mean((2, 3)))
         return logits if aside is None else (logits, aside)
+
+
+def authors_state(name: str = "DARTS_V2") -> dict[str, Tensor]:
+    """The weights of a small network of theirs, which tells ten classes apart."""
+    genotype = KNOWN[name]
+    network = AuthorsNetwork(
+        [tuple(e) for e in genotype.normal],
+        list(genotype.normal_concat),
+        [tuple(e) for e in genotype.reduce],
+        list(genotype.reduce_concat),
+        c=2,
+        layers=3,
+        classes=10,
+    )
+    return network.state_dict()

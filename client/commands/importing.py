@@ -1,0 +1,91 @@
+"""`dartboard import`: a state_dict of the DARTS authors, made a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from client.options import Json
+
+if TYPE_CHECKING:
+    from darts_core.checkpoints import Checkpoint
+
+Numbers = Annotated[
+    str | None,
+    typer.Option(metavar="X,X,X", help="Of images scaled to 0..1; the data set's own, or the authors', unless given."),
+]
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="A state_dict of the DARTS authors, by torch.save or as safetensors.")],
+    genotype: Annotated[str, typer.Option(help="Its cell: a known name, a text, FILE or FILE:NAME.")],
+    to: Annotated[Path, typer.Option("-o", "--output", help="The checkpoint to write.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="What it was trained on; of images by its classes unless given.")
+    ] = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    family: Annotated[
+        Literal["cnn", "rnn"] | None, typer.Option(help="The file's own; rnn: of the vocabulary of dataset.")
+    ] = None,
+    data_root: Annotated[Path, typer.Option(help="Where data sets lie.")] = Path(".dartboard/datasets"),
+    json: Json = False,
+) -> None:
+    """Turn a state_dict of the DARTS authors into a checkpoint. Needs no service."""
+    from client.output import print_json, print_text
+    from darts_core import checkpoints
+    from darts_core.errors import CheckpointError, DataError
+    from darts_core.imports import is_language_model
+
+    try:
+        if family == "rnn" or (family is None and is_language_model(file)):
+            checkpoint = _language_model(file, genotype, dataset, data_root)
+        else:
+            checkpoint = _network(file, genotype, dataset, (mean, std), data_root)
+        checkpoints.save(checkpoint, to)
+    except (CheckpointError, DataError) as error:
+        raise typer.BadParameter(str(error)) from error
+    print_json({"file": str(to)}) if json else print_text(str(to))
+
+
+def _language_model(file: Path, genotype: str, dataset: str | None, data_root: Path) -> Checkpoint:
+    from client.genotypes import read_genotype
+    from darts_core.language_imports import read_authors_recurrent
+
+    if dataset is None:
+        raise typer.BadParameter("is needed: a state_dict does not say its words", param_hint="--dataset")
+    return read_authors_recurrent(file, read_genotype(genotype, "rnn"), dataset=dataset, data_root=data_root)
+
+
+def _network(
+    file: Path, genotype: str, dataset: str | None, normalisation: tuple[str | None, str | None], data_root: Path
+) -> Checkpoint:
+    from pydantic import ValidationError
+
+    from client.genotypes import read_genotype
+    from client.output import warn
+    from darts_core.configs.score import TrainedOn
+    from darts_core.imports import read_described, trained_on
+
+    told = trained_on(dataset, data_root).model_dump()
+    told |= {name: numbers(text) for name, text in zip(("mean", "std"), normalisation, strict=True) if text is not None}
+    try:
+        data = TrainedOn(**told)
+    except ValidationError as error:
+        raise typer.BadParameter(str(error.errors()[0]["msg"]), param_hint="--mean") from error
+    checkpoint, about = read_described(file, read_genotype(genotype, "cnn"), data)
+    for remark in about.remarks:
+        warn(remark)
+    return checkpoint
+
+
+def numbers(text: str | None) -> list[float] | None:
+    """Numbers by commas. Raises typer.BadParameter."""
+    if text is None:
+        return None
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: expected one number a channel, such as 0.49,0.48,0.45") from error
