@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import subprocess
 import sys
@@ -60,14 +61,16 @@ def test_onnx_says_its_classes_and_normalisation(file: Path, tmp_path: Path) -> 
     assert set(session.get_modelmeta().custom_metadata_map) >= {"classes", "mean", "std"}
 
 
-def test_safetensors_has_the_weights_bit_for_bit_and_nothing_else(file: Path, tmp_path: Path) -> None:
+def test_safetensors_has_the_weights_bit_for_bit_and_says_whose_they_are(file: Path, tmp_path: Path) -> None:
     export(file, tmp_path / "x.safetensors")
     weights = checkpoints.read(file)["weights"]
     found = load_file(tmp_path / "x.safetensors")
     assert found.keys() == weights.keys()
     assert all(torch.equal(found[name], weights[name]) for name in weights)
     with safe_open(tmp_path / "x.safetensors", "pt") as opened:
-        assert opened.metadata() == {"format": "pt"}
+        metadata = opened.metadata()
+    assert metadata.keys() == {"format", "dartboard"}
+    assert json.loads(metadata["dartboard"])["genotype"] == checkpoints.read(file)["genotype"]
 
 
 def test_a_searchs_weights_are_exported_as_well(
