@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from api import openapi, problems
 from api.artifacts import open_store
+from api.background import Background
 from api.checkpoints.scored import Sources
 from api.checkpoints.uploads import UploadService
 from api.comparing.gather import Gatherer
@@ -115,7 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Make the services, keep the hub listening and the sweeper sweeping, and let go of everything at the end."""
+    """Make the services, run the background tasks, and let go of everything at the end."""
     settings: Settings = app.state.settings
     database = Database(settings.database_url.get_secret_value())
     wakeups = Wakeups(settings.redis_url.get_secret_value())
@@ -148,13 +148,22 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.metrics = Scraper(database, hub, waker, artifacts, settings.presence_seconds)
     state.attempts = AttemptService(database, artifacts, waker, fence)
     retention = AuditRetention(database, settings.audit_days)
-    tasks = [asyncio.create_task(part.run()) for part in (hub, sweeper, waker, checker, trees, retention)]
+    background = state.background = Background(
+        {
+            "event listener": hub.listen,
+            "event pings": hub.tick,
+            "sweeper": sweeper.run,
+            "waker": waker.run,
+            "data set checker": checker.run,
+            "tree driver": trees.run,
+            "audit retention": retention.run,
+        }
+    )
+    background.start()
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await background.stop()
         await wakeups.close()
         await database.close()
 

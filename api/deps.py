@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 
 from api.artifacts import Artifacts
+from api.background import Background
 from api.checkpoints.uploads import UploadService
 from api.comparing.gather import Gatherer
 from api.dashboard.assets import Assets
@@ -62,6 +63,7 @@ Datasets = Annotated[DatasetService, _service("datasets")]
 Genotypes = Annotated[GenotypeRegistry, _service("genotypes")]
 Hub = Annotated[EventHub, _service("hub")]
 Db = Annotated[Database, _service("database")]
+BackgroundTasks = Annotated[Background, _service("background")]
 Broker = Annotated[Wakeups, _service("wakeups")]
 Store = Annotated[Artifacts, _service("artifacts")]
 Keys = Annotated[KeyService, _service("keys")]

@@ -1,5 +1,6 @@
-"""Structured logs on standard error, from structlog and from everybody else: one JSON object a line, or for a person at
-a terminal a line of words. `DARTBOARD_LOG_FORMAT=json` or `console` decides otherwise.
+"""Structured logs on standard error, from structlog and from all libraries: one JSON object a line, or for a person at
+a terminal a line of words. `DARTBOARD_LOG_FORMAT=json` or `console` decides otherwise. Logging never raises: a line
+that cannot be made or written, as on a full disk, is lost and counted.
 """
 
 from __future__ import annotations
@@ -7,13 +8,21 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Final
+from collections.abc import Sequence
+from io import TextIOBase
+from typing import Any, Final, TextIO, cast
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 FORMATS: Final = ("json", "console")
 _VARIABLE: Final = "DARTBOARD_LOG_FORMAT"
+
+
+class _Lost:
+    """How many lines this process has lost."""
+
+    count = 0
 
 
 def configure(*first: Processor) -> None:
@@ -28,13 +37,14 @@ def configure(*first: Processor) -> None:
     if _format() == "json":
         render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        render = [structlog.dev.ConsoleRenderer(colors=_at_terminal())]
+    stream = _Unfailing(sys.stderr or open(os.devnull, "w"))  # noqa: SIM115 - open as long as the process lives
     structlog.configure(
-        processors=[*add, *render],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[_unfailing([*add, *render])],
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, stream)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(stream)
     theirs = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render]
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -44,10 +54,67 @@ def configure(*first: Processor) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
+def lost_lines() -> int:
+    """How many lines this process could not write."""
+    return _Lost.count
+
+
+class _Unfailing(TextIOBase):
+    """Loses the lines that the stream behind it does not take. Each line ends with one `flush`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._failed = False
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # no room, no reader; closed
+            self._failed = True
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._failed = True
+        if self._failed:
+            self._failed = False
+            _Lost.count += 1
+
+
+class _Handler(logging.StreamHandler[_Unfailing]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Count a line that cannot be formatted."""
+        _Lost.count += 1
+
+
+def _unfailing(processors: Sequence[Processor]) -> Processor:
+    """All of them as one, which drops a line where one of them fails."""
+
+    def process(logger: WrappedLogger, method: str, event: EventDict) -> Any:
+        made: Any = event
+        try:
+            for processor in processors:
+                made = processor(logger, method, made)
+        except structlog.DropEvent:
+            raise
+        except Exception:  # such as a value whose repr raises
+            _Lost.count += 1
+            raise structlog.DropEvent from None
+        return made
+
+    return process
+
+
+def _at_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()  # None: closed before the start
+
+
 def _format() -> str:
     wanted = os.environ.get(_VARIABLE)
     if not wanted:
-        return "console" if sys.stderr.isatty() else "json"
+        return "console" if _at_terminal() else "json"
     if wanted not in FORMATS:
         raise ValueError(f"{_VARIABLE}={wanted}: there are {' and '.join(FORMATS)}; without it a terminal decides")
     return wanted

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.artifacts import Artifacts, StoreFullError
+from api.background import Passed
 from api.database import Database, lock_content
 from api.datasets.child import run_check
 from api.datasets.limits import Limits
@@ -49,18 +50,13 @@ class DatasetChecker:
         """There is something to check."""
         self._nudged.set()
 
-    async def run(self) -> None:
+    async def run(self, passed: Passed) -> None:
         """Check until cancelled."""
-        cleared = False
+        await self._artifacts.remove_older(UPLOADS, time.time() - _ABANDONED_SECONDS)
         while True:
-            try:
-                if not cleared:
-                    await self._artifacts.remove_older(UPLOADS, time.time() - _ABANDONED_SECONDS)
-                    cleared = True
-                while await self._check_next():
-                    pass
-            except Exception as error:  # the database or the store is away: the next pass tries again
-                _log.warning("dataset_not_checked", error=f"{type(error).__name__}: {error}"[:300])
+            while await self._check_next():
+                passed()
+            passed()
             try:
                 await asyncio.wait_for(self._nudged.wait(), _PAUSE_SECONDS)
             except TimeoutError:

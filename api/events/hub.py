@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 
+from api.background import Passed
 from api.database import Database
 from api.events.log import CHANNEL, ENDED_CHANNEL
 from api.events.reading import BATCH, LogReader
@@ -103,27 +104,20 @@ class EventHub:
             if not channel.readers:
                 del self._channels[job_id]
 
-    async def run(self) -> None:
-        """Listen until cancelled; a lost connection is made again and everybody caught up."""
-        async with asyncio.TaskGroup() as parts:
-            parts.create_task(self._tick())
-            parts.create_task(self._follow())
-
-    async def _tick(self) -> None:
+    async def tick(self, passed: Passed) -> None:
+        """Send pings to the readers and end those that do not read, until cancelled."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             for reader in tuple(self._open):
-                reader.tick()
+                try:
+                    reader.tick()
+                except Exception as error:  # one reader's trouble must not hold up the others
+                    _log.error("reader_not_served", exc_info=error)
+                    self._open.discard(reader)
+            passed()
 
-    async def _follow(self) -> None:
-        while True:
-            try:
-                await self._listen()
-            except Exception as error:  # whatever it is: without this task no stream would move again
-                _log.warning("listen_lost", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(0.5)
-
-    async def _listen(self) -> None:
+    async def listen(self, passed: Passed) -> None:
+        """Hand new events to their readers until cancelled; called again after an error, those missed, too."""
         async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             await connection.execute(f"LISTEN {ENDED_CHANNEL}")
@@ -137,6 +131,7 @@ class EventHub:
                 for listener in tuple(self._overhearing):
                     listener.stir(None)
                 await self._end_without_access()
+                passed()
                 checked = loop.time()
                 while loop.time() - checked < _SILENCE_SECONDS:
                     # Those that came along with another answer first: they make no more noise on the wire.

@@ -8,6 +8,7 @@ import time
 import structlog
 from sqlalchemy import func, select
 
+from api.background import Passed
 from api.database import Database
 from api.jobs.conditions import RUNNING
 from api.jobs.losses import lose
@@ -39,14 +40,12 @@ class Sweeper:
         self._last_pass = clock()
         self._grace_until = self._last_pass + lease_seconds
 
-    async def run(self) -> None:
+    async def run(self, passed: Passed) -> None:
         """Sweep until cancelled."""
         while True:
-            try:
-                await self.sweep()
-                await self._runtime.enforce()
-            except Exception as error:  # the database is away: nothing to do but to come back
-                _log.warning("sweep_failed", error=f"{type(error).__name__}: {error}"[:300])
+            await self.sweep()
+            await self._runtime.enforce()
+            passed()
             await asyncio.sleep(self._pause)
 
     async def sweep(self) -> None:

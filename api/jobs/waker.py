@@ -11,6 +11,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import any_, exists, func, select
 
+from api.background import Passed
 from api.database import Database
 from api.jobs.conditions import QUEUED, RUNNING
 from api.jobs.waiting import Waiting
@@ -48,17 +49,14 @@ class Waker:
         if underway := self._underway.get((tuple(pools), gpus)):
             underway.pop(0)
 
-    async def run(self) -> None:
+    async def run(self, passed: Passed) -> None:
         """Wake until cancelled."""
         while True:
-            somebody_waits = True
+            jobs_wait = await self.wake()
+            passed()
             try:
-                somebody_waits = await self.wake()
-            except Exception as error:  # the database is away: the next pass tries again
-                _log.warning("wakeups_not_sent", error=f"{type(error).__name__}: {error}"[:300])
-            try:
-                # Whoever queues a job nudges: with none waiting, looking again is only for what went wrong there.
-                await asyncio.wait_for(self._nudged.wait(), self._pause * (1 if somebody_waits else _CALM))
+                # Queueing a job nudges: with none waiting, looking again is only for what went wrong there.
+                await asyncio.wait_for(self._nudged.wait(), self._pause * (1 if jobs_wait else _CALM))
             except TimeoutError:
                 continue
             finally:

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import delete, func, select
 
+from api.background import Passed
 from api.database import Database
 from api.models import Audit
 
@@ -26,14 +27,12 @@ class AuditRetention:
     def __init__(self, database: Database, days: int) -> None:
         self._database, self._days = database, days
 
-    async def run(self) -> None:
+    async def run(self, passed: Passed) -> None:
         """Sweep now and every hour, until cancelled."""
-        while self._days:
-            try:
-                if deleted := await self.sweep():
-                    _log.info("audit_cleared", entries=deleted, older_than_days=self._days)
-            except Exception as error:  # the database is away: there is time
-                _log.warning("audit_not_cleared", error=f"{type(error).__name__}: {error}"[:300])
+        while True:
+            if deleted := await self.sweep():
+                _log.info("audit_cleared", entries=deleted, older_than_days=self._days)
+            passed()
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def sweep(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -33,6 +33,18 @@ LEASES_EXPIRED: Final = Counter(
     "dartboard_lease_expiries",
     "Attempts whose worker fell silent for longer than a lease.",
     ["pool"],
+    registry=REGISTRY,
+)
+BACKGROUND_FAILURES: Final = Counter(
+    "dartboard_background_failures",
+    "Failures of the background tasks, each of which was started again.",
+    ["task"],
+    registry=REGISTRY,
+)
+BACKGROUND_UP: Final = Gauge(
+    "dartboard_background_up",
+    "0 for a background task that has failed three times in a row or more.",
+    ["task"],
     registry=REGISTRY,
 )
 RATE_LIMITED: Final = Counter(

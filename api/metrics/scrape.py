@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Text, cast, exists, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +20,7 @@ from api.events.hub import EventHub
 from api.jobs.conditions import QUEUED, RUNNING
 from api.jobs.waiting import Slot
 from api.jobs.waker import Waker
+from api.logs import lost_lines
 from api.metrics.counters import REGISTRY
 from api.models import Attempt, Job, Worker
 from api.schemas.jobs import JobKind, Status
@@ -63,6 +64,8 @@ class Scraper:
         yield _one("dartboard_event_subscribers", "Open event streams of this process.", self._hub.subscribers)
         broker = 0 if self._waker.waiting.broker_away else 1
         yield _one("dartboard_broker_up", "Whether the broker took what was last sent to it.", broker)
+        lost = "Log lines that could not be written, as on a full disk."
+        yield CounterMetricFamily("dartboard_log_lines_lost", lost, value=lost_lines())
         if (free := self._artifacts.free_bytes()) is not None:
             yield _one("dartboard_artifacts_free_bytes", "Room on the disk of the artifact store.", free)
         about = _gauge("dartboard_build_info", "Always 1.", "version")

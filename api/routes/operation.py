@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 from fastapi import APIRouter, Response
 
-from api.deps import Broker, Db, Workers
+from api.deps import BackgroundTasks, Broker, Db, Workers
 from api.problems import documented
 from api.revisions import head_revision
 from api.schemas.operation import Health, Readiness, Version, WorkerList
@@ -22,8 +22,8 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "a part is missing"}})
-async def readyz(database: Db, broker: Broker, response: Response) -> Readiness:
-    """The database, the broker and the migrations are there. 503 names what is not."""
+async def readyz(database: Db, broker: Broker, background: BackgroundTasks, response: Response) -> Readiness:
+    """The database, the broker and the migrations are there, the background tasks work. 503 names the part at fault."""
     found: dict[str, str | None] = {}
 
     async def migrations() -> None:
@@ -40,6 +40,7 @@ async def readyz(database: Db, broker: Broker, response: Response) -> Readiness:
         answers["migrations"] = "ok"
     else:
         answers["migrations"] = f"at {revision}, this version needs {head}: run `python -m api.migrate`"
+    answers["background"] = "; ".join(background.problems()) or "ok"
     ready = all(a == "ok" for a in answers.values())
     response.status_code = 200 if ready else 503
     return Readiness(ready=ready, **answers)

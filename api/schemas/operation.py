@@ -23,6 +23,7 @@ class Readiness(BaseModel):
     database: str
     broker: str
     migrations: str
+    background: str
 
 
 class Version(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.artifacts import Artifacts, Stored
+from api.background import Passed
 from api.database import Database
 from api.datasets.use import hold
 from api.events.hub import EventHub
@@ -24,7 +26,7 @@ from api.jobs.making import announce_queued, given_file, new_job
 from api.jobs.rows import lock_job
 from api.jobs.waker import Waker
 from api.models import Event, Job
-from api.problems import ProblemError
+from api.problems import ProblemError, is_unreachable
 from api.schemas.jobs import JobFrame, JobKind, Status
 from api.trees.control import cancel_children
 from api.trees.protocols import PROTOCOLS
@@ -62,18 +64,13 @@ class TreeDriver:
         if self._listening is not None:
             self._listening.push(Stirred(tree_id))
 
-    async def run(self) -> None:
+    async def run(self, passed: Passed) -> None:
         """Drive until cancelled."""
         while True:
-            try:
-                await self._drive()
-            except EndedError:
-                continue  # looks at everything again
-            except Exception as error:  # the database is away: nothing to do but to come back
-                _log.warning("trees_not_driven", error=f"{type(error).__name__}: {error}"[:300])
-                await asyncio.sleep(self._pause)
+            with suppress(EndedError):  # it then looks at everything again
+                await self._drive(passed)
 
-    async def _drive(self) -> None:
+    async def _drive(self, passed: Passed) -> None:
         """Everything once, then what stirs; and everything again now and then, in case something went wrong."""
         async with self._hub.subscribe(overhear=True) as listening:
             self._listening = listening
@@ -81,6 +78,7 @@ class TreeDriver:
                 while True:
                     self._known = set(await self._active())
                     await self._look_at(self._known)
+                    passed()
                     over = asyncio.get_running_loop().time() + self._pause
                     while (left := over - asyncio.get_running_loop().time()) > 0:
                         stirred = {news.job_id for news in await _new(listening, left) if isinstance(news, Stirred)}
@@ -98,12 +96,18 @@ class TreeDriver:
     async def _look_at(self, trees: set[UUID]) -> None:
         for tree_id in sorted(trees):
             try:
-                await self.step(tree_id)
-            except (ProblemError, ConfigError) as error:
-                # A child cannot be made any more, as where its data set is gone: no later step would find it again.
-                await self._give_up(tree_id, str(error))
+                await self._step_or_give_up(tree_id)
             except Exception as error:  # one tree's trouble must not hold up the others
+                if is_unreachable(error):
+                    raise
                 _log.error("tree_not_driven", tree=str(tree_id), exc_info=error)
+
+    async def _step_or_give_up(self, tree_id: UUID) -> None:
+        try:
+            await self.step(tree_id)
+        except (ProblemError, ConfigError) as error:
+            # A child cannot be made any more, as where its data set is gone: no later step would find it again.
+            await self._give_up(tree_id, str(error))
 
     async def step(self, tree_id: UUID) -> None:
         """One step of one tree."""

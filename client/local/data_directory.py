@@ -10,8 +10,6 @@ from pathlib import Path
 
 from client.local.errors import StackError
 
-LOG_LIMIT = 16 * 2**20
-
 
 @dataclass(frozen=True)
 class Secrets:
@@ -75,12 +73,6 @@ class DataDirectory:
             path.replace(path.with_suffix(".log.1"))
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         return path
-
-    def cap_logs(self, limit: int = LOG_LIMIT) -> None:
-        """Empty the logs that are longer than `limit` bytes. Their writers append, so they go on at the new end."""
-        for path in self.logs.glob("*.log"):
-            if path.stat().st_size > limit:
-                os.truncate(path, 0)
 
     def announce(self, url: str) -> None:
         """Tell the next one who finds this directory in use where we are."""

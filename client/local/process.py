@@ -100,8 +100,14 @@ class Process:
                 popen = self._spawner.popen(self.command, self.log)
             except OSError as error:
                 raise StackError(f"Cannot start {self.name} ({self.command.arguments[0]}): {error}") from error
-            self._life = life = _Life(popen, threading.Event(), time.monotonic())
-        threading.Thread(target=self._watch, args=(life,), name=f"watch-{self.name}", daemon=True).start()
+            life = _Life(popen, threading.Event(), time.monotonic())
+            try:
+                threading.Thread(target=self._watch, args=(life,), name=f"watch-{self.name}", daemon=True).start()
+            except RuntimeError as error:  # no more threads: unwatched it would count as running for ever
+                popen.kill()
+                popen.wait()
+                raise StackError(f"Cannot watch {self.name}: {error}") from error
+            self._life = life
         return True
 
     @property

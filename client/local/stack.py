@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import cycle, islice
@@ -20,6 +21,7 @@ from client.local.data_directory import DataDirectory
 from client.local.environments import Surroundings, inherited
 from client.local.errors import StackError
 from client.local.gpu_groups import groups_of
+from client.local.log_files import keep_small
 from client.local.ports import Reservation, loopback
 from client.local.postgres import Postgres
 from client.local.process import Command, Process, Spawner
@@ -29,6 +31,7 @@ from client.local.valkey import Valkey
 
 CODE = Path(__file__).resolve().parents[2]  # where api/, worker/ and migrations/ are
 _POLL = 0.05  # seconds between two looks at /readyz
+_LOG_PAUSE = 1.0  # seconds between two looks at the logs: how long a fast writer may go on
 _STOPS_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -234,13 +237,14 @@ class LocalStack:
 
     def _report(self, line: str) -> None:
         if self._data is not None:
-            with (self._data.logs / "supervisor.log").open("a") as file:
+            # A full disk is no reason to keep it from the terminal.
+            with suppress(OSError), (self._data.logs / "supervisor.log").open("a") as file:
                 file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
         self._tell(line)
 
     def _keep_logs_small(self, data: DataDirectory) -> None:
-        while not self._stopping.wait(60.0):
-            data.cap_logs()
+        while not self._stopping.wait(_LOG_PAUSE):
+            keep_small(data.logs)
 
 
 def _readiness(address: Reservation) -> str:

@@ -2,8 +2,8 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
-from client.local.errors import StackError
 from client.local.process import Process
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds
@@ -32,7 +32,9 @@ def _supervise(process: Process, stopping: threading.Event, report: Callable[[st
         try:
             if not process.start():
                 return
-            report(f"{ending}; started again after {delay:.1f} s")
-        except StackError as error:
-            report(f"{ending}; not started again yet: {error}")
+            outcome = f"started again after {delay:.1f} s"
+        except Exception as error:  # whatever it is: without this thread the child would stay away
+            outcome = f"not started again yet: {error}"
+        with suppress(Exception):  # no room for a log line, no terminal any more
+            report(f"{ending}; {outcome}")
         delay = min(2 * delay, LONGEST_DELAY)

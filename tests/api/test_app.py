@@ -29,7 +29,7 @@ def test_openapi_has_every_path_of_the_contract_and_problem_answers(http: httpx.
 def test_readyz_names_each_part(http: httpx.Client) -> None:
     assert http.get("/healthz").json() == {"status": "ok"}
     ready = http.get("/readyz")
-    assert ready.json() == {"ready": True, "database": "ok", "broker": "ok", "migrations": "ok"}
+    assert ready.json() == {"ready": True, "database": "ok", "broker": "ok", "migrations": "ok", "background": "ok"}
 
 
 def test_an_unknown_path_and_a_wrong_method_are_problems(http: httpx.Client) -> None:

@@ -80,12 +80,3 @@ def test_log_of_the_run_before_is_kept_once(data: DataDirectory) -> None:
         ("api.log", "third"),
         ("api.log.1", "second"),
     ]
-
-
-def test_log_over_the_limit_is_emptied_under_its_writer(data: DataDirectory) -> None:
-    path = data.log("api")
-    with path.open("ab", buffering=0) as writer:
-        writer.write(b"x" * 100)
-        data.cap_logs(limit=99)
-        writer.write(b"after")
-    assert path.read_bytes() == b"after"

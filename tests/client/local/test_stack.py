@@ -168,6 +168,38 @@ def test_child_that_keeps_ending_is_started_at_longer_and_longer_intervals(
     assert [line.rsplit("after ")[1] for line in said] == ["0.2 s", "0.4 s", "0.8 s"]
 
 
+def test_child_is_started_again_though_its_end_can_be_reported_neither_on_disk_nor_at_the_terminal(
+    make, announcements, tmp_path: Path
+) -> None:
+    def fail(_: str) -> None:
+        raise OSError("no terminal")
+
+    stack = make(report=fail)
+    stack.start()
+    (tmp_path / "data" / "logs" / "supervisor.log").mkdir()
+    for _ in range(3):
+        announcements.next()  # the worker is there
+        stack.processes["worker-1"].kill()
+
+
+def test_child_that_cannot_be_started_for_an_unforeseen_reason_is_tried_again(
+    make, announcements, reports: "queue.SimpleQueue[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = make()
+    stack.start()
+    announcements.next()
+    worker = stack.processes["worker-1"]
+    with monkeypatch.context() as patched:
+
+        def refuse() -> bool:
+            raise RuntimeError("can't start new thread")
+
+        patched.setattr(worker, "start", refuse)
+        worker.kill()
+        assert reports.get(timeout=20).endswith("not started again yet: can't start new thread")
+    announcements.next()
+
+
 def test_workers_stop_before_the_api(make, announcements) -> None:
     stack = make()
     stack.start()
