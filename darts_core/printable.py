@@ -14,6 +14,11 @@ def printable(text: str, longest: int = 500) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in safe)[:longest]
 
 
+def storable(text: str) -> str:
+    """The text with its line breaks, without what neither JSON nor a database takes: lone surrogates and NUL."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def printable_json(value: Any, longest: int = 4000) -> Any:
     """The JSON value with every text in it made printable."""
     if isinstance(value, str):

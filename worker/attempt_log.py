@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from api.schemas.worker import LogEntry, LogReport
+from darts_core.printable import storable
 from worker.reporter import Reporter
 
 _TAIL = 50
@@ -23,8 +24,14 @@ class AttemptLog(logging.Handler):
         self.tail: deque[str] = deque(maxlen=_TAIL)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue one line."""
-        message = record.getMessage()[:10_000]
+        """Queue one line. Never raises."""
+        try:
+            self._report(record)
+        except Exception:  # such as arguments that do not fit the message
+            self.handleError(record)
+
+    def _report(self, record: logging.LogRecord) -> None:
+        message = storable(record.getMessage())[:10_000]
         self.tail.append(f"{record.levelname} {message}")
         entry = LogEntry(
             time=datetime.fromtimestamp(record.created, UTC), level=_level_of(record.levelno), message=message

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterable
 
 from api.schemas.jobs import Failure
+from darts_core.printable import storable
 
 _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4_000, 20_000
 
@@ -16,10 +17,10 @@ def failure_of(error: BaseException, log_tail: Iterable[str]) -> Failure:
     message = str(error) or type(error).__name__
     if is_out_of_memory(error):
         message = f"out of memory: use a smaller batch_size, channels or layers, or a larger device ({message})"
-    trace = "".join(traceback.format_exception(error))
+    trace = storable("".join(traceback.format_exception(error)))
     return Failure(
         type=type(error).__name__,
-        message=message[:_LONGEST_MESSAGE],
+        message=storable(message)[:_LONGEST_MESSAGE],
         traceback=trace[-_LONGEST_TRACEBACK:],
         log_tail=list(log_tail),
     )

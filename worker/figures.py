@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from bisect import bisect_left
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from api.schemas.worker import DeviceLoad
 from worker.control import AttemptControl
 from worker.heartbeat import HeartbeatThread
 from worker.reporter import Reporter
+from worker.threads import SupervisedThread
 
 EPOCH_BUCKETS: Final = (0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 _EVERY_SECONDS: Final = 1.0
@@ -66,14 +66,13 @@ class Devices(BaseModel):
         _replace(state / "devices.json", self.model_dump_json())
 
 
-class FiguresThread(threading.Thread):
+class FiguresThread(SupervisedThread):
     """Counts on beside one attempt, from where the one before left off."""
 
     def __init__(self, state: Path, control: AttemptControl, heartbeat: HeartbeatThread, reporter: Reporter) -> None:
-        super().__init__(name="figures", daemon=True)
+        super().__init__("figures")
         self._state, self._before = state, Figures.of(state)
         self._control, self._heartbeat, self._reporter = control, heartbeat, reporter
-        self._over = threading.Event()
 
     def epoch(self, kind: str, seconds: float) -> None:
         """One is done."""
@@ -86,7 +85,7 @@ class FiguresThread(threading.Thread):
         self._over.set()
         self.join(timeout=5)
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Write every second until ended."""
         while not self._over.wait(_EVERY_SECONDS):
             self._write()

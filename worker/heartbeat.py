@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 
@@ -13,13 +12,14 @@ from api.schemas.worker import Heartbeat
 from client.worker_api import AttemptApi, SupersededError
 from worker.control import AttemptControl, StopReason
 from worker.settings import WorkerSettings
+from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
 # Before the first step stages change within seconds, and there is no training to disturb.
 _PREPARING_HOLD = 1.0
 
 
-class HeartbeatThread(threading.Thread):
+class HeartbeatThread(SupervisedThread):
     """Beats beside the training. Torch releases the interpreter's lock in its kernels, so training cannot starve it.
 
     The API holds its answer until there is something to say, a few seconds at most: a cancel comes at once, and a
@@ -35,12 +35,11 @@ class HeartbeatThread(threading.Thread):
         lease_seconds: float,
         give_up: Callable[[], None] | None = None,
     ) -> None:
-        super().__init__(name="heartbeat", daemon=True)
+        super().__init__("heartbeat")
         self._api, self._control, self._settings = api, control, settings
         # A beat that is lost must not cost the lease.
         self._hold = min(settings.heartbeat_seconds, lease_seconds / 4)
         self._give_up = give_up or _leave
-        self._over = threading.Event()
         self._ending = False
         self.failed = 0
 
@@ -53,7 +52,7 @@ class HeartbeatThread(threading.Thread):
         self._over.set()
         self.join(timeout=5)
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Beat until ended."""
         next_beat = 0.0
         while not self._over.wait(max(0.0, next_beat - time.monotonic())):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import structlog
 
 from api.schemas.worker import DeviceLoad, Presence
@@ -13,23 +11,23 @@ from worker.device import device_name
 from worker.device_load import DeviceLoads
 from worker.figures import Devices
 from worker.settings import WorkerSettings
+from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
 
 
-class PresenceThread(threading.Thread):
+class PresenceThread(SupervisedThread):
     """Runs in the main process, whatever its child is doing."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        super().__init__(name="presence", daemon=True)
+        super().__init__("presence")
         self._settings = settings
-        self._over = threading.Event()
 
     def end(self) -> None:
         """Stop showing up."""
         self._over.set()
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Show up every few seconds until ended."""
         settings = self._settings
         presence = Presence(

@@ -19,6 +19,7 @@ from client.worker_api import (
     WorkerApiError,
 )
 from worker.control import AttemptControl, StopReason
+from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
@@ -33,11 +34,11 @@ class _Report:
     deliver: Delivery
 
 
-class Reporter(threading.Thread):
+class Reporter(SupervisedThread):
     """A queue with one delivering thread. The report's number makes a repeated delivery harmless."""
 
     def __init__(self, api: AttemptApi, control: AttemptControl) -> None:
-        super().__init__(name="reporter", daemon=True)
+        super().__init__("reporter")
         self._api, self._control = api, control
         self._queue: deque[_Report] = deque()
         self._changed = threading.Condition()
@@ -80,7 +81,7 @@ class Reporter(threading.Thread):
     def _settled(self) -> bool:
         return not self._queue or self.refusal is not None
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Deliver until closed and empty."""
         pause = _FIRST_PAUSE
         while True:

@@ -1,0 +1,110 @@
+"""The threads beside an attempt, and its log, when something unforeseen happens in them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from api.schemas.worker import LogReport
+from worker import threads
+from worker.attempt_log import AttemptLog
+from worker.drain import DrainWatch
+from worker.failures import failure_of
+from worker.figures import FiguresThread
+from worker.heartbeat import HeartbeatThread
+from worker.presence import PresenceThread
+from worker.reporter import Reporter
+from worker.threads import SupervisedThread
+
+
+class Failing(SupervisedThread):
+    """Fails so many times, then waits until it is ended."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__("failing")
+        self._left = times
+        self.works, self.failures = threading.Event(), 0
+
+    def work(self) -> None:
+        if self._left:
+            self._left -= 1
+            self.failures += 1
+            raise OSError("an input/output error")
+        self.works.set()
+        self._over.wait()
+
+    def end(self) -> None:
+        self._over.set()
+        self.join(timeout=10)
+
+
+def test_a_thread_that_fails_works_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_FIRST_PAUSE_SECONDS", 0.001)
+    thread = Failing(3)
+    thread.start()
+    assert thread.works.wait(10)
+    assert thread.failures == 3
+    thread.end()
+    assert not thread.is_alive()
+
+
+def test_a_thread_that_keeps_failing_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_FIRST_PAUSE_SECONDS", 60.0)
+    thread = Failing(10**9)
+    thread.start()
+    thread.end()
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("kind", [HeartbeatThread, Reporter, PresenceThread, DrainWatch, FiguresThread])
+def test_every_thread_of_a_worker_is_supervised(kind: type[threading.Thread]) -> None:
+    assert issubclass(kind, SupervisedThread)
+    assert kind.run is SupervisedThread.run
+
+
+class Sent:
+    """Takes reports as a reporter does, and keeps them."""
+
+    def __init__(self) -> None:
+        self.reports: list[LogReport] = []
+
+    def send(self, _: str, deliver: Callable[[Any, int], None]) -> None:
+        deliver(self, len(self.reports) + 1)
+
+    def report_logs(self, report: LogReport) -> None:
+        self.reports.append(report)
+
+
+@pytest.fixture
+def sent() -> Sent:
+    return Sent()
+
+
+@pytest.fixture
+def log(sent: Sent) -> logging.Logger:
+    logger = logging.Logger("of-one-test")
+    logger.addHandler(AttemptLog(cast(Reporter, sent)))
+    return logger
+
+
+def test_a_line_with_arguments_that_do_not_fit_stops_no_training(log: logging.Logger, sent: Sent) -> None:
+    log.warning("%d images", "many")
+    log.warning("after")
+    assert [line.message for report in sent.reports for line in report.lines] == ["after"]
+
+
+def test_a_name_that_no_database_takes_reaches_the_job_s_log_in_writing(log: logging.Logger, sent: Sent) -> None:
+    log.warning("cannot read %s", "caf\udce9\0.png")
+    [report] = sent.reports
+    assert report.lines[0].message == "cannot read caf\\udce9\N{REPLACEMENT CHARACTER}.png"
+    report.model_dump_json()
+
+
+def test_a_failure_that_names_such_a_file_can_be_reported() -> None:
+    failure = failure_of(ValueError("caf\udce9\0.png"), [])
+    assert failure.message == "caf\\udce9\N{REPLACEMENT CHARACTER}.png"
+    failure.model_dump_json()
