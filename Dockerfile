@@ -1,4 +1,5 @@
 # Two images: `docker build --target api .` and `docker build --target worker .`
+# Every package is pinned and checked by its hash (requirements/), but for builds of torch that come from elsewhere.
 # Build arguments: API_EXTRAS=api,telemetry adds OpenTelemetry's exporter to the API;
 # TORCH=cuda (as the package index has it), cpu, or wheels (what is handed in, whichever version);
 # TORCH_INDEX is where the builds for CPUs come from. Wheels are handed in by `--build-context wheels=FOLDER` and are
@@ -19,22 +20,28 @@ RUN groupadd --gid 10001 dartboard \
 
 FROM base AS package
 WORKDIR /build
-COPY . .
+COPY requirements/build.txt requirements/
+# What pip keeps lies in the mounted cache, not in the layer.
+# hadolint ignore=DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
-    pip wheel --no-deps --wheel-dir /dist .
+    pip install --require-hashes -r requirements/build.txt
+COPY . .
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist .
 
 # Apart from the installations, which would be repeated for every change of pyproject.toml.
 FROM base AS api-requirements
 ARG API_EXTRAS=api
 WORKDIR /build
-COPY pyproject.toml constraints.txt deploy/image/requirements.py ./
+COPY deploy/image/requirements.py ./
+COPY requirements requirements
 RUN python requirements.py "${API_EXTRAS}"
 
 FROM base AS worker-requirements
 ARG TORCH=cuda
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 WORKDIR /build
-COPY pyproject.toml constraints.txt deploy/image/requirements.py ./
+COPY deploy/image/requirements.py ./
+COPY requirements requirements
 RUN --mount=type=bind,from=wheels,target=/wheels \
     python requirements.py worker "${TORCH}" "${TORCH_INDEX}"
 
@@ -44,24 +51,25 @@ FROM base AS api-packages
 RUN apt-get update && apt-get install -y --no-install-recommends binutils && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY deploy/image/trim.sh ./
-COPY --from=api-requirements /build/requirements.txt /build/pins.txt ./
+COPY --from=api-requirements /build/requirements.txt ./
 # What pip keeps lies in the mounted cache, not in the layer.
 # hadolint ignore=DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=wheels,target=/wheels \
     python -m venv --without-pip /opt/dartboard \
- && pip --python /opt/dartboard/bin/python install -r requirements.txt \
+ && pip --python /opt/dartboard/bin/python install --no-deps --require-hashes -r requirements.txt \
  && sh trim.sh /opt/dartboard/lib/python3*/site-packages
 
 FROM base AS worker-packages
 WORKDIR /build
-COPY --from=worker-requirements /build/requirements.txt /build/pins.txt ./
+COPY --from=worker-requirements /build/requirements.txt /build/torch.txt ./
 # What pip keeps lies in the mounted cache, not in the layer.
 # hadolint ignore=DL3042
 RUN --mount=type=cache,target=/var/cache/pip \
     --mount=type=bind,from=wheels,target=/wheels \
     python -m venv --without-pip /opt/dartboard \
- && pip --python /opt/dartboard/bin/python install -r requirements.txt
+ && { [ ! -s torch.txt ] || xargs pip --python /opt/dartboard/bin/python install --no-deps < torch.txt; } \
+ && pip --python /opt/dartboard/bin/python install --no-deps --require-hashes -r requirements.txt
 
 FROM base AS api
 # A volume that is mounted here for the first time takes over whose the folder is.

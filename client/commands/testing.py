@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -17,6 +18,8 @@ _MOST_STACKS = 6
 
 def test(context: typer.Context) -> None:
     """Run the tests; what follows is handed to pytest in their stead (`dartboard test tests/api -k lease`)."""
+    if find_spec("pytest") is None:
+        raise typer.BadParameter("the tests' tools are not installed here: run it as ./dartboard test, which adds them")
     if context.args:
         raise typer.Exit(_pytest(*context.args))
     cores = max(2, len(os.sched_getaffinity(0)))

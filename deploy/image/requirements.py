@@ -1,41 +1,42 @@
-"""What an image installs: `requirements.py EXTRA [TORCH [INDEX]]` writes requirements.txt and pins.txt beside itself.
+"""Writes what an image installs: `requirements.py LIST [TORCH [INDEX]]` makes requirements.txt and torch.txt here.
 
-EXTRA: of pyproject.toml, whose dependencies come first, or several with commas between them. TORCH: `cuda` takes torch
-as the package index has it, `cpu` from INDEX, whose builds of the same version go before, `wheels` whatever torch and
-torchvision are handed in as wheels.
+LIST: one of the project's lists of packages with hashes, by the extras that it is of (api,telemetry). TORCH: `cuda`
+takes torch from it, `cpu` the same version's build without CUDA from INDEX and nowhere else, `wheels` whatever torch
+and torchvision are handed in as wheels. Of the last two the list has no hashes: they go into torch.txt, as arguments of
+pip, which is empty otherwise.
 """
 
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 BUILD = Path(__file__).resolve().parent
 WHEELS = Path("/wheels")
+# What a build without CUDA replaces.
+_CUDA = re.compile(r"(torch|torchvision|triton|cuda-.*|nvidia-(?!ml-py).*)")
 
 
-def main(extra: str, torch: str = "cuda", index: str = "") -> None:
+def main(lists: str, torch: str = "cuda", index: str = "") -> None:
     """Write both files. Exits with a message for a TORCH that there is not."""
-    project = tomllib.loads((BUILD / "pyproject.toml").read_text())["project"]
-    extras = [project["optional-dependencies"][name] for name in extra.split(",")]
-    wanted = [*project["dependencies"], *(line for lines in extras for line in lines)]
-    pins = (BUILD / "constraints.txt").read_text().splitlines()
-    options = ["-c pins.txt"]
+    entries = re.split(
+        r"^(?=\S)", (BUILD / "requirements" / f"{lists.replace(',', '-')}.txt").read_text(), flags=re.MULTILINE
+    )
+    arguments: list[str] = []
     if torch == "cpu":
-        options.append(f"--extra-index-url {index}")
+        pins = [re.split(r"[\s;]", entry)[0] for entry in entries if _name(entry) in ("torch", "torchvision")]
+        arguments = ["--index-url", index, *(f"{pin}+cpu" for pin in pins)]
     elif torch == "wheels":
-        wanted = [line for line in wanted if not _is_torch(line)]
-        pins = [line for line in pins if not _is_torch(line)]
-        wanted += [str(wheel) for wheel in sorted(WHEELS.glob("torch*.whl"))]
+        arguments = [str(wheel) for wheel in sorted(WHEELS.glob("torch*.whl"))]
     elif torch != "cuda":
         sys.exit(f"TORCH={torch}: cuda, cpu or wheels")
-    options.append(f"--find-links {WHEELS}")
-    (BUILD / "requirements.txt").write_text("\n".join([*options, *wanted, ""]))
-    (BUILD / "pins.txt").write_text("\n".join([*pins, ""]))
+    if arguments:
+        entries = [entry for entry in entries if not _CUDA.fullmatch(_name(entry))]
+    (BUILD / "torch.txt").write_text("\n".join(arguments))
+    (BUILD / "requirements.txt").write_text(f"--find-links {WHEELS}\n" + "".join(entries))
 
 
-def _is_torch(line: str) -> bool:
-    return re.match(r"(torch|torchvision)\b(?!-)", line) is not None
+def _name(entry: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", entry)[0]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """./dartboard on a fresh machine: real virtual environments and real pip, on a project that needs no network."""
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -8,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from client.bootstrap import BootstrapError, Progress, check_disk, pip_failure
+from client.bootstrap import BootstrapError, Progress, check_disk, has_gpu, pip_failure, without_cuda
 
 CODE = Path(__file__).parents[3]
 PROJECT = """
@@ -117,7 +119,7 @@ def installed(first_call: "subprocess.CompletedProcess[str]") -> Path:
 def ready(fresh: Path, installed: Path) -> Path:
     """A project with an environment that has pip and nothing else, which takes seconds to make."""
     shutil.copytree(installed / ".venv", fresh / ".venv", symlinks=True)
-    for left in (fresh / ".venv").glob("install*"):
+    for left in (*(fresh / ".venv").glob("install*"), fresh / ".venv" / "torch", fresh / ".venv" / "without-dev"):
         left.unlink()
     return fresh
 
@@ -390,3 +392,113 @@ def test_progress_without_a_terminal_is_a_line_for_each_phase(tmp_path: Path) ->
 )
 def test_reason_of_a_pip_failure_is_found_in_its_log(log: str, reason: str) -> None:
     assert reason in pip_failure(log, Path("/log"))
+
+
+def wheel(folder: Path, name: str, version: str) -> str:
+    """A package of one empty module; its line for a requirements file."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(f"{name}.py", "")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "".join(f"{entry},,\n" for entry in (*file.namelist(), f"{info}/RECORD")))
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+def lock(root: Path, user: str, dev: str = "") -> None:
+    (root / "requirements").mkdir(exist_ok=True)
+    (root / "requirements" / "user.txt").write_text(user)
+    (root / "requirements" / "dev.txt").write_text(user + dev)
+
+
+def has(root: Path, package: str) -> bool:
+    return any((root / ".venv").glob(f"lib/python*/site-packages/{package}-*.dist-info"))
+
+
+def test_the_developers_tools_are_installed_by_the_first_call_that_needs_them(ready: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    lock(ready, wheel(links, "usertool", "1"), wheel(links, "devtool", "1"))
+    offline = {"PIP_FIND_LINKS": str(links), "PIP_NO_INDEX": "1"}
+    assert call(ready / "dartboard", "demo", **offline).returncode == 0
+    assert (has(ready, "usertool"), has(ready, "devtool")) == (True, False)
+    assert call(ready / "dartboard", "test", **offline).returncode == 0
+    assert has(ready, "devtool")
+    assert call(ready / "dartboard", "test", **offline).stderr == ""
+    assert call(ready / "dartboard", "demo", **offline).stderr == ""
+
+
+def test_a_package_with_another_hash_than_the_lists_is_refused(ready: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    line = wheel(links, "usertool", "1")
+    lock(ready, line[:-65] + 64 * "0" + "\n")
+    refused = call(ready / "dartboard", PIP_FIND_LINKS=str(links), PIP_NO_INDEX="1")
+    assert refused.returncode == 1
+    assert "HASHES" in refused.stderr
+    assert not has(ready, "usertool")
+
+
+@pytest.fixture
+def torches(ready: Path, tmp_path: Path) -> dict[str, str]:
+    """pip's environment: an index with both builds of torch; what pip asks CUDA's for is there, too."""
+    links = tmp_path / "links"
+    names = {"torch": "2.14.1", "torchvision": "0.29.1", "triton": "3", "nvidia_cublas": "13", "nvidia_ml_py": "13"}
+    lock(ready, "".join(wheel(links, name, version) for name, version in names.items()))
+    (ready / "constraints.txt").write_text("torch==2.14.1\ntorchvision==0.29.1\n")
+    for name in ("torch", "torchvision"):
+        wheel(links, name, f"{names[name]}+cpu")
+    return {"PIP_FIND_LINKS": str(links), "PIP_NO_INDEX": "1"}
+
+
+def test_torch_without_cuda_is_taken_where_the_index_has_it_and_the_other_one_on_demand(
+    ready: Path, torches: dict[str, str]
+) -> None:
+    first = call(ready / "dartboard", DARTBOARD_TORCH="cpu" if has_gpu() else "auto", **torches)
+    assert "torch for CPUs; DARTBOARD_TORCH=cuda takes the other one" in first.stderr
+    assert [has(ready, name) for name in ("torch", "triton", "nvidia_cublas", "nvidia_ml_py")] == [1, 0, 0, 1]
+    assert call(ready / "dartboard", **torches).stderr == ""
+    other = call(ready / "dartboard", DARTBOARD_TORCH="cuda", **torches)
+    assert other.returncode == 0, other.stderr
+    assert [has(ready, name) for name in ("triton", "nvidia_cublas")] == [1, 1]
+    assert list((ready / ".venv").glob("lib/python*/site-packages/torch-2.14.1.dist-info"))
+    assert call(ready / "dartboard", DARTBOARD_TORCH="cuda", **torches).stderr == ""
+
+
+@pytest.mark.skipif(has_gpu(), reason="with a GPU the build with CUDA is no second choice")
+def test_an_index_without_builds_for_cpus_gives_the_other_one_and_is_named(ready: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links"
+    lock(ready, wheel(links, "torch", "2.14.1"))
+    told = call(ready / "dartboard", PIP_FIND_LINKS=str(links), PIP_NO_INDEX="1")
+    assert told.returncode == 0
+    assert "the index in use has no build for CPUs, DARTBOARD_TORCH=cpu takes it from https://" in told.stderr
+
+
+def test_a_build_for_cpus_that_is_nowhere_is_refused_with_the_way_out(ready: Path) -> None:
+    index = {"DARTBOARD_TORCH": "cpu", "DARTBOARD_TORCH_INDEX": "http://127.0.0.1:9/whl"}
+    refused = call(ready / "dartboard", **index)
+    assert refused.returncode == 1
+    assert "nor http://127.0.0.1:9/whl has torch==2.14.1+cpu" in refused.stderr
+    assert "DARTBOARD_TORCH=cuda" in refused.stderr
+
+
+def test_a_build_of_torch_that_there_is_not_is_refused(fresh: Path) -> None:
+    refused = call(fresh / "dartboard", DARTBOARD_TORCH="rocm")
+    assert (refused.returncode, "DARTBOARD_TORCH=rocm: give cpu, cuda or auto" in refused.stderr) == (1, True)
+
+
+def test_a_long_wait_without_a_terminal_has_a_line_within_three_seconds(tmp_path: Path, monkeypatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("client.bootstrap.time.monotonic", lambda: clock[0])
+    shown = StringIO()
+    progress = Progress("a==1\n", tmp_path, shown)
+    for _ in range(40):
+        progress.show()
+        clock[0] += 0.25
+    assert len(shown.getvalue().splitlines()) >= 3
+
+
+def test_requirements_without_cuda_keep_all_else() -> None:
+    lines = ["a==1 \\\n    --hash=sha256:1\n", "torch==2 ; sys_platform == 'linux' \\\n    --hash=sha256:2\n"]
+    lines += ["nvidia-cudnn-cu13==9 \\\n    --hash=sha256:3\n", "nvidia-ml-py==13 \\\n    --hash=sha256:4\n"]
+    assert without_cuda("".join(lines)) == lines[0] + lines[3]
