@@ -47,9 +47,10 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
+        from client import distribution
         from client.output import print_text
 
-        print_text(f"dartboard {version('dartboard')}")
+        print_text(f"dartboard {version(distribution.NAME)}")
         raise typer.Exit
 
 

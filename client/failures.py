@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 from typer.exceptions import TyperException
 
+from client.distribution import advice
 from client.errors import DartboardError, ProblemError, ServiceUnreachableError
 
 
@@ -106,8 +107,8 @@ def _problem(error: ProblemError) -> str:
 def _not_installed(error: ModuleNotFoundError) -> str:
     module = (error.name or "").partition(".")[0]
     extra = _EXTRAS.get(module)
-    advice = f"pip install 'dartboard[{extra}]'" if extra else f"pip install {module}"
-    return f"this command needs {module}, which is not installed: {advice}"
+    way_out = advice(extra) if extra else f"pip install {module}"
+    return f"this command needs {module}, which is not installed: {way_out}"
 
 
 def _file(error: OSError) -> str:

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from httpx_sse import EventSource, SSEError
 
 from client.connection import Connection
 from client.errors import ServiceUnreachableError
+from client.events import Event, event_of
 
 # The service sends a comment every 15 s: three missed ones mean that the connection is dead.
 _SILENCE_SECONDS = 50.0
 _GIVE_UP_SECONDS = 60.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
-
-
-@dataclass(frozen=True)
-class Event:
-    """One entry of a job's event log; `kind` is status, epoch, step, log, checkpoint or end."""
-
-    sequence: int
-    kind: str
-    data: dict[str, Any]
 
 
 def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
@@ -43,7 +33,7 @@ def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
                 for message in EventSource(answer).iter_sse():
                     if not message.data:  # a heartbeat comment
                         continue
-                    event = Event(int(message.id or last), message.event, message.json())
+                    event = event_of(int(message.id or last), message.event, message.json())
                     if event.kind == "end":
                         yield event
                         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from client.following import Event
+from client.events import Event
 
 
 def stage_of(event: Event) -> str | None:

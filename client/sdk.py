@@ -9,6 +9,7 @@ with Dartboard("http://127.0.0.1:8000") as dartboard:
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +32,10 @@ from api.schemas.searches import AnyAlphasOut
 from client.connection import Connection
 from client.downloading import download
 from client.errors import ProblemError
-from client.following import Event, follow
+from client.events import Event
+from client.following import follow
 from client.uploading import Upload
+from darts_core.configs import AnyConfig, config_class
 from darts_core.primitives import Family
 
 # A string may be the beginning of an id.
@@ -47,9 +50,12 @@ _ALPHAS: Final[TypeAdapter[AnyAlphasOut]] = TypeAdapter(AnyAlphasOut)
 class Dartboard:
     """A connection to a service. Every method may raise ServiceUnreachableError and ProblemError."""
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", key: str | None = None, *, timeout: float = 30.0) -> None:
-        """timeout: seconds that an answer may take."""
-        self._connection = Connection(url, key, timeout=timeout)
+    def __init__(self, url: str | None = None, key: str | None = None, *, timeout: float = 30.0) -> None:
+        """url, key: DARTBOARD_URL and DARTBOARD_API_KEY of the environment unless given; without either a service on
+        this machine. timeout: seconds that an answer may take.
+        """
+        url = url or os.environ.get("DARTBOARD_URL") or "http://127.0.0.1:8000"
+        self._connection = Connection(url, key or os.environ.get("DARTBOARD_API_KEY"), timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +72,15 @@ class Dartboard:
         """Where the service is, without a slash at the end."""
         return self._connection.url
 
-    def submit(self, kind: JobKind | str, body: dict[str, Any], *, idempotency_key: str | None = None) -> JobOut:
-        """Queue a job. With the same idempotency key the same job comes back, however often it is sent."""
+    def submit(
+        self, kind: JobKind | str, body: dict[str, Any] | BaseModel, *, idempotency_key: str | None = None
+    ) -> JobOut:
+        """Queue a job by its fields or by a typed spec (`SearchConfig`, ...), of which only what is set is sent.
+
+        With the same idempotency key the same job comes back, however often it is sent.
+        """
+        if isinstance(body, BaseModel):
+            body = body.model_dump(mode="json", exclude_unset=True)
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._connection.read(JobOut, "POST", f"/{_kind(kind).collection}", json=body, headers=headers)
 
@@ -105,6 +118,13 @@ class Dartboard:
     def children(self, tree_id: Id) -> list[JobOut]:
         """What a study or a committee is made of so far, in the order in which it was made."""
         return self._connection.read(JobList, "GET", f"{self._path(tree_id)}/children").items
+
+    def spec(self, job: JobOut) -> AnyConfig:
+        """A search's or an evaluation's spec, typed. Raises ValueError for another kind of job."""
+        if job.kind not in (JobKind.SEARCH, JobKind.EVALUATION):
+            raise ValueError(f"{job.kind}: searches and evaluations have typed specs, others are in JobOut.spec")
+        kind: Literal["search", "evaluation"] = "search" if job.kind is JobKind.SEARCH else "evaluation"
+        return config_class(kind, job.spec).model_validate(job.spec)
 
     def cancel(self, job_id: Id) -> JobOut:
         """End a job now."""

@@ -9,7 +9,7 @@ from api.schemas.jobs import JobKind, JobOut
 from api.schemas.searches import alphas_out
 from client.cell_text import edges
 from client.clock import Clock
-from client.following import Event
+from client.events import Event
 from client.job_stage import stage_of, steps_of
 from client.output import is_interactive, print_json, remarks, warn
 from client.screen import Screen

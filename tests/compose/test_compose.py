@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from api.schemas.jobs import AttemptOut, JobOut
-from client.following import Event
+from client.events import Event
 from client.sdk import Dartboard
 
 from .conftest import READ_KEY, URL, VERSION

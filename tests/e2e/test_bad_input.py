@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from api.schemas.jobs import JobOut
-from client.following import Event
+from client.events import Event
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 

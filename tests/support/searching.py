@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from client.following import Event
+from client.events import Event
 
 # A search small enough for a test: a second an epoch, or some.
 SEARCH: Final[dict[str, Any]] = {"dataset": "digits", "channels": 4, "layers": 3, "nodes": 2, "batch_size": 128}

@@ -1,0 +1,19 @@
+"""Which distribution this code was installed by, all of Dartboard or the SDK alone, and how to get what it lacks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+IS_SDK: Final = __name__.startswith("dartboard.")
+NAME: Final = "dartboard-sdk" if IS_SDK else "dartboard"
+# The SDK brings two of the extras, by names of its own; the others are of the service.
+_SDK_EXTRAS: Final = {"worker": "torch", "onnx": "onnx"}
+
+
+def advice(extra: str) -> str:
+    """How to get what an extra of Dartboard brings."""
+    if not IS_SDK:
+        return f"pip install 'dartboard[{extra}]'"
+    if extra in _SDK_EXTRAS:
+        return f"pip install '{NAME}[{_SDK_EXTRAS[extra]}]'"
+    return "it is of the service, and the SDK alone is installed: call ./dartboard in a copy of Dartboard's repository"
