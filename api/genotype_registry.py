@@ -20,6 +20,7 @@ from darts_core.genotypes import (
     parse,
     to_json,
 )
+from darts_core.genotypes.drawn import RANDOM
 from darts_core.primitives import Family
 
 
@@ -31,6 +32,8 @@ class GenotypeRegistry:
 
     async def register(self, name: str, genotype: AnyGenotype) -> bool:
         """Give a genotype a name. Whether it is new; 409 when the name stands for another one."""
+        if name == RANDOM:
+            raise conflict(f"{name} stands for a cell that is drawn anew; choose another name")
         family = _family(genotype)
         published = known_genotypes(family)
         if name in published:

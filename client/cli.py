@@ -27,10 +27,12 @@ from client.commands import (
 from client.commands.compare import compare
 from client.commands.draw import draw
 from client.commands.ensemble import ensemble
+from client.commands.epochs import epochs
 from client.commands.files import download, export
 from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.importing import import_
 from client.commands.profile import profile
+from client.commands.random_cell import random_cell
 from client.failures import ExitCode, explain
 
 app = typer.Typer(
@@ -74,10 +76,11 @@ _CELLS, _FILES, _DEVELOPMENT = "Cells", "Data and files", "Development"
 _add(_TRAIN, {"demo": demo.demo, "search": submit.search, "evaluate": submit.evaluate, "score": submit.score})
 _add(_TRAIN, {"ensemble": ensemble, "study": trees.study, "committee": trees.committee, "run": run.run})
 _add(_JOBS, {"jobs": jobs.list_jobs, "show": jobs.show_job, "watch": watch.watch_job, "logs": jobs.show_logs})
+_add(_JOBS, {"epochs": epochs})
 _add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "resume": jobs.resume})
 _add(_JOBS, {"retry": jobs.retry, "rename": jobs.rename, "delete": jobs.delete})
 _add(_CELLS, {"genotype": genotype, "genotypes": list_genotypes, "register": register, "draw": draw})
-_add(_CELLS, {"profile": profile})
+_add(_CELLS, {"profile": profile, "random-cell": random_cell})
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_FILES)
 app.add_typer(checkpoints.app, name="checkpoints", rich_help_panel=_FILES)
 _add(_FILES, {"download": download, "export": export, "import": import_})

@@ -73,23 +73,32 @@ def is_unknown_name(source: str, family: Family | None = None) -> bool:
 
 
 def find_genotype(
-    source: str, epoch: int | None, family: Family | None, url: str, key: str | None
+    source: str,
+    epoch: str | None,
+    family: Family | None,
+    url: str,
+    key: str | None,
+    *,
+    rank: int | None = None,
+    max_skip_connects: int | None = None,
 ) -> AnyGenotype | AnyGenotypeOut:
     """From here where it can be, else from the service: of a search's id, or a registered name.
 
-    Raises typer.BadParameter for what neither knows.
+    epoch, rank, max_skip_connects: of a search. Raises typer.BadParameter for what neither knows.
     """
     from client.errors import ServiceUnreachableError
     from client.sdk import Dartboard
 
     search_id = id_of(source)
-    if search_id is None and epoch is not None:
-        raise typer.BadParameter("goes with a search's id only", param_hint="--epoch")
+    of_search = {"--epoch": epoch, "--rank": rank, "--max-skip-connects": max_skip_connects}
+    for option, value in of_search.items():
+        if search_id is None and value is not None:
+            raise typer.BadParameter("goes with a search's id only", param_hint=option)
     if search_id is None and not is_unknown_name(source, family):
         return read_genotype(source, family)
     with Dartboard(url, key) as dartboard:
         if search_id is not None:
-            return dartboard.genotype(search_id, epoch)
+            return dartboard.genotype(search_id, epoch, rank=rank, max_skip_connects=max_skip_connects)
         try:
             return dartboard.known_genotype(source, family)
         except ServiceUnreachableError:

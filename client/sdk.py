@@ -176,9 +176,21 @@ class Dartboard:
             pass
         return self.job(job.id if isinstance(job, JobOut) else job)
 
-    def genotype(self, search_id: Id, epoch: int | None = None) -> AnyGenotypeOut:
-        """The cell that a search stands at."""
-        params = {} if epoch is None else {"epoch": epoch}
+    def genotype(
+        self,
+        search_id: Id,
+        epoch: int | str | None = None,
+        *,
+        rank: int | None = None,
+        max_skip_connects: int | None = None,
+    ) -> AnyGenotypeOut:
+        """The cell that a search stands at; `str()` of it is its Python text.
+
+        epoch: `best`, `last` or a number; the last unless given. rank: the n-th strongest genotype of the alphas.
+        max_skip_connects: that its normal cell may have at most.
+        """
+        given = {"epoch": epoch, "rank": rank, "max_skip_connects": max_skip_connects}
+        params = {name: value for name, value in given.items() if value is not None}
         return self._connection.read_as(
             _GENOTYPE, "GET", f"/searches/{self.full_id(search_id)}/genotype", params=params
         )

@@ -39,6 +39,12 @@ class Reader:
             raise conflict(f"no epoch of this {job.kind} has ended yet (it is {job.status}): try again later")
         raise not_found("epoch", epoch)
 
+    async def named_epoch(self, job: Job, which: str) -> Epoch:
+        """`best` (by its metrics so far), `last`, or an epoch's number. Raises as `epoch` does."""
+        if which == "best" and job.best:
+            return await self.epoch(job, int(job.best["epoch"]))
+        return await self.epoch(job, int(which) if which.isdigit() else None)
+
     async def evenly(self, job: Job, latest: int, most: int) -> list[Epoch]:
         """At most so many epochs up to `latest`, in order, the first and `latest` among them."""
         wanted = evenly(range(1, latest + 1), most)

@@ -3,7 +3,7 @@
 Annotations are evaluated here, not postponed: FastAPI has to see the types that `job_router` makes for itself.
 """
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
@@ -16,6 +16,7 @@ from api.jobs.service import JobService
 from api.keys.principal import scoped
 from api.models import Audit, Job, Key, Upload
 from api.problems import documented
+from api.schemas.epoch_csv import epochs_csv
 from api.schemas.jobs import AttemptList, EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
 from api.views import attempt_out, epoch_out, job_out, log_line
 
@@ -31,6 +32,7 @@ async def _scoped_key(key: _IdempotencyKey = None) -> str | None:
     return scoped(key)
 
 
+_CSV_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 IdempotencyKeyHeader = Annotated[str | None, Depends(_scoped_key)]
 # Sequences are 64-bit in the database.
 Sequence = Annotated[int, Query(ge=0, lt=2**63)]
@@ -115,15 +117,24 @@ def job_router(kind: JobKind) -> APIRouter:
         """Try a failed or cancelled job again, from its last stored epoch. 409 for any other."""
         return job_out(await jobs.retry(job_id, kind))
 
-    @router.get("/{job_id}/epochs", operation_id=f"list_{kind}_epochs", responses=documented(404))
+    @router.get(
+        "/{job_id}/epochs",
+        operation_id=f"list_{kind}_epochs",
+        response_model=EpochList,
+        responses=_CSV_ANSWER | documented(404),
+    )
     async def list_epochs(
         job: Found,
         reading: Reading,
         after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
-    ) -> EpochList:
+        wanted: Annotated[
+            Literal["json", "csv"], Query(alias="format", description="csv: a column for every metric, without alphas")
+        ] = "json",
+    ) -> EpochList | Response:
         """Finished epochs above `after`, in order."""
-        return EpochList(items=[epoch_out(e) for e in await reading.epochs(job.id, after=after, limit=limit)])
+        epochs = [epoch_out(e) for e in await reading.epochs(job.id, after=after, limit=limit)]
+        return EpochList(items=epochs) if wanted == "json" else Response(epochs_csv(epochs), media_type="text/csv")
 
     @router.get("/{job_id}/attempts", operation_id=f"list_{kind}_attempts", responses=documented(404))
     async def list_attempts(job: Found, reading: Reading) -> AttemptList:

@@ -16,6 +16,7 @@ from api.schemas.jobs import CheckpointList, JobKind, JobOut
 from api.schemas.scores import WhichEpoch
 from api.views import checkpoint_out, job_out
 from darts_core.configs import EvaluationConfig, RnnEvaluationConfig
+from darts_core.genotypes.drawn import RANDOM
 
 router = job_router(JobKind.EVALUATION)
 
@@ -53,6 +54,8 @@ async def _resolve(
 ) -> EvaluationConfig | RnnEvaluationConfig:
     if (body.search_id is None) == (body.genotype is None):
         raise invalid("genotype", "give either a search_id or a genotype")
+    if body.genotype_seed is not None and body.genotype != RANDOM:
+        raise invalid("genotype_seed", "goes with genotype: random")
     dataset, genotype = body.dataset, body.genotype
     of_search: dict[str, Any] = {}
     if body.search_id is not None:

@@ -8,16 +8,21 @@ from fastapi import Query, Response
 
 from api.deps import Datasets, Jobs, Reading
 from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
+from api.models import Epoch
 from api.pictures.answers import Pictures
-from api.problems import documented
+from api.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.genotypes import AnyGenotypeOut
 from api.schemas.jobs import JobKind, JobOut
+from api.schemas.scores import WhichEpoch
 from api.schemas.searches import AnyAlphasOut, AnySearchCreate, RnnSearchCreate, alphas_out
 from api.shapes import shape_of_job
 from api.views import job_out
 from darts_core.configs import RnnSearchConfig, SearchConfig
-from darts_core.genotypes import family_of, parse
+from darts_core.errors import GenotypeError
+from darts_core.genotypes import AnyGenotype, family_of, parse, ranked
+from darts_core.genotypes.model import MOST_NODES
+from darts_core.genotypes.ranked import MOST_RANKS
 
 router = job_router(JobKind.SEARCH)
 AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest unless given")]
@@ -49,24 +54,45 @@ async def get_genotype(
     datasets: Datasets,
     pictures: Pictures,
     wanted: WantedFormat,
-    epoch: AtEpoch = None,
+    epoch: Annotated[WhichEpoch | None, Query(description="`best`, `last` or a number; the last unless given")] = None,
+    rank: Annotated[
+        int,
+        Query(ge=1, le=MOST_RANKS, description="the n-th strongest genotype, as docs/api.md defines it"),
+    ] = 1,
+    max_skip_connects: Annotated[
+        int | None, Query(ge=0, le=2 * MOST_NODES, description="that the normal cell may have at most")
+    ] = None,
 ) -> Response | AnyGenotypeOut:
     """The cell that the alphas stand for. 409 while no epoch has ended.
 
     `parameters` and `multiply_adds` are those of the evaluation network that the data set's preset would train.
     """
     job = await jobs.get(job_id, JobKind.SEARCH)
-    found = await reading.epoch(job, epoch)
-    if wanted == "svg":
-        return await pictures.epoch(job, found)
+    found = await reading.named_epoch(job, epoch or "last")
     assert found.genotype is not None
+    if rank == 1 and max_skip_connects is None:
+        if wanted == "svg":
+            return await pictures.epoch(job, found)
+        genotype = parse(found.genotype, family_of(job.spec))
+    else:
+        genotype = _ranked(found, job.spec["primitives"], rank, max_skip_connects)
+        if wanted == "svg":
+            return await pictures.genotype(genotype, f"epoch {found.epoch}, rank {rank}")
     return genotype_answer(
-        parse(found.genotype, family_of(job.spec)),
+        genotype,
         wanted,
         shape=await shape_of_job(job, datasets),
         epoch=found.epoch,
         primitives=job.spec["primitives"],
     )
+
+
+def _ranked(epoch: Epoch, primitives: list[str], rank: int, max_skip_connects: int | None) -> AnyGenotype:
+    assert epoch.alphas is not None
+    try:
+        return ranked(epoch.alphas, primitives, rank=rank, max_skip_connects=max_skip_connects)
+    except GenotypeError as error:
+        raise invalid("rank" if max_skip_connects is None else "max_skip_connects", str(error)) from error
 
 
 @router.get("/{job_id}/alphas", responses=documented(404, 409))

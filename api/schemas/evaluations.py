@@ -15,6 +15,11 @@ from darts_core.configs.evaluation import RetrainingConfig
 from darts_core.configs.rnn_evaluation import RnnRetrainingConfig
 from darts_core.data.catalogue import DatasetInfo
 from darts_core.data.text.catalogue import TextInfo
+from darts_core.genotypes.drawn import RANDOM
+
+GenotypeSeed = Annotated[
+    int | None, Field(ge=0, lt=2**31, description="of `genotype: random`: what draws it; `seed` unless given")
+]
 
 
 class EvaluationCreate(JobFrame, RetrainingConfig):
@@ -27,8 +32,11 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
     search_id: UUID | None = Field(None, description="take the cell that this search found")
     epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; its latest unless given")
     genotype: str | dict[str, Any] | None = Field(
-        None, description="instead of a search: a known name, Python text, JSON or mmrazor YAML", examples=["DARTS_V2"]
+        None,
+        description="instead of a search: a known name, Python text, JSON or mmrazor YAML; `random` draws one",
+        examples=["DARTS_V2"],
     )
+    genotype_seed: GenotypeSeed = None
 
     def config(
         self,
@@ -44,6 +52,8 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
         """
         given = {k: v for k, v in self.given().items() if k in RetrainingConfig.model_fields}
         given = {"dataset_checksum": dataset_checksum, **given, "dataset": dataset, "genotype": genotype}
+        if genotype == RANDOM:
+            given["genotype_seed"] = self.genotype_seed
         return EvaluationConfig(**given).resolved(info)
 
 
@@ -57,8 +67,11 @@ class RnnEvaluationCreate(JobFrame, RnnRetrainingConfig):
     search_id: UUID | None = Field(None, description="take the cell that this search found")
     epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; its latest unless given")
     genotype: str | dict[str, Any] | None = Field(
-        None, description="instead of a search: a known name, Python text or JSON", examples=["DARTS_V2"]
+        None,
+        description="instead of a search: a known name, Python text or JSON; `random` draws one",
+        examples=["DARTS_V2"],
     )
+    genotype_seed: GenotypeSeed = None
 
     def config(
         self,
@@ -74,6 +87,8 @@ class RnnEvaluationCreate(JobFrame, RnnRetrainingConfig):
         """
         given = {k: v for k, v in self.given().items() if k in RnnRetrainingConfig.model_fields}
         given = {**(text or {}), **given, "dataset": dataset, "genotype": genotype}
+        if genotype == RANDOM:
+            given["genotype_seed"] = self.genotype_seed
         return RnnEvaluationConfig(**given).resolved(info)
 
 

@@ -85,7 +85,7 @@ def _frames(
         with Dartboard(url, key) as dartboard:
             yield from _frames_of_job(dartboard, job_id, epoch, every=every)
         return
-    genotype = cell_of(find_genotype(source, epoch, family, url, key))
+    genotype = cell_of(find_genotype(source, None if epoch is None else str(epoch), family, url, key))
     # A genotype in full would be no title.
     title = Path(source).stem if len(source) <= 100 and "(" not in source and "{" not in source else ""
     yield Frame(title, cells_of(genotype))

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from darts_core.genotypes import AnyGenotype
 
 Format = Literal["python", "json", "mmrazor", "dot"]
+Epoch = Annotated[str | None, typer.Option(help="Of a search: best, last or a number; the last unless given.")]
+Rank = Annotated[int | None, typer.Option(min=1, help="Of a search: the n-th strongest genotype of its alphas.")]
+MaxSkipConnects = Annotated[
+    int | None, typer.Option(min=0, help="Of a search: the strongest whose normal cell has no more of them.")
+]
 
 
 def genotype(
@@ -21,7 +26,9 @@ def genotype(
         typer.Argument(metavar="ID|NAME|FILE[:NAME]", help="Of a search; or a known one; or in any format."),
     ],
     format_: Annotated[Format | None, typer.Option("--format", help="python unless given.")] = None,
-    epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
+    epoch: Epoch = None,
+    rank: Rank = None,
+    max_skip_connects: MaxSkipConnects = None,
     family: Annotated[
         Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
     ] = None,
@@ -36,7 +43,7 @@ def genotype(
     if json and format_ not in (None, "json"):
         raise typer.BadParameter(f"--json and --format {format_} exclude each other")
     chosen: Format = "json" if json else format_ or "python"
-    found = find_genotype(source, epoch, family, url, key)
+    found = find_genotype(source, epoch, family, url, key, rank=rank, max_skip_connects=max_skip_connects)
     # The service's JSON says more: what its network costs, a search's epoch and primitives.
     if chosen == "json" and isinstance(found, BaseModel):
         print_json(found)
@@ -47,7 +54,9 @@ def genotype(
 def register(
     name: Annotated[str, typer.Argument(help="Letters, digits, '_', '.' and '-'.")],
     source: Annotated[str, typer.Argument(metavar="ID|NAME|FILE[:NAME]", help="What the name shall stand for.")],
-    epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
+    epoch: Epoch = None,
+    rank: Rank = None,
+    max_skip_connects: MaxSkipConnects = None,
     family: Annotated[
         Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
     ] = None,
@@ -61,7 +70,7 @@ def register(
     from client.sdk import Dartboard
     from darts_core.genotypes import to_json
 
-    cell = cell_of(find_genotype(source, epoch, family, url, key))
+    cell = cell_of(find_genotype(source, epoch, family, url, key, rank=rank, max_skip_connects=max_skip_connects))
     with Dartboard(url, key) as dartboard:
         registered = dartboard.register_genotype(name, to_json(cell))
     print_json(registered) if json else print_text(f"{name} {registered.text}")

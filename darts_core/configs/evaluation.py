@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from darts_core.configs.common import (
     EvenChannels,
@@ -19,6 +19,7 @@ from darts_core.configs.common import (
     reduction_problems,
     split_problems,
 )
+from darts_core.configs.drawn_cell import with_drawn_cell
 from darts_core.configs.search import BatchSize
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, GenotypeError, Problem
@@ -53,8 +54,13 @@ class EvaluationConfig(RetrainingConfig):
     """Training of one genotype from scratch."""
 
     genotype: dict[str, Any] = Field(
-        description="a known name, Python text, JSON or mmrazor YAML; stored as JSON", examples=["DARTS_V2"]
+        description="a known name, Python text, JSON, mmrazor YAML, or `random`; stored as JSON", examples=["DARTS_V2"]
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _draw_genotype(cls, values: Any) -> Any:
+        return with_drawn_cell(values, "cnn")
 
     @field_validator("genotype", mode="before")
     @classmethod

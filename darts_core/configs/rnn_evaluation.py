@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from darts_core.configs.common import NonNegative
+from darts_core.configs.drawn_cell import with_drawn_cell
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
 from darts_core.errors import ConfigError, GenotypeError, Problem
@@ -44,8 +45,13 @@ class RnnEvaluationConfig(RnnRetrainingConfig):
     """Training of one recurrent genotype from scratch."""
 
     genotype: dict[str, Any] = Field(
-        description="a known name, Python text or JSON; stored as JSON", examples=["DARTS_V2"]
+        description="a known name, Python text, JSON, or `random`; stored as JSON", examples=["DARTS_V2"]
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _draw_genotype(cls, values: Any) -> Any:
+        return with_drawn_cell(values, "rnn")
 
     @field_validator("genotype", mode="before")
     @classmethod

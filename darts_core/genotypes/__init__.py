@@ -4,7 +4,7 @@ from darts_core.genotypes.calls import cell_in, cell_named
 from darts_core.genotypes.collapse import signs
 from darts_core.genotypes.derive import derive, derive_recurrent, softmax
 from darts_core.genotypes.dot import to_dot
-from darts_core.genotypes.drawn import random_genotype
+from darts_core.genotypes.drawn import drawn_cell, random_genotype, random_recurrent_genotype
 from darts_core.genotypes.formats import (
     FORMATS,
     AnyGenotype,
@@ -18,6 +18,7 @@ from darts_core.genotypes.formats import (
 )
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.ranked import ranked
 from darts_core.genotypes.recurrent import RecurrentGenotype
 
 __all__ = [
@@ -32,11 +33,14 @@ __all__ = [
     "cell_named",
     "derive",
     "derive_recurrent",
+    "drawn_cell",
     "family_of",
     "known_genotypes",
     "parse",
     "parse_any",
     "random_genotype",
+    "random_recurrent_genotype",
+    "ranked",
     "signs",
     "softmax",
     "to_dot",

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Final
 
-from darts_core.genotypes.derive import Table, derive
+from darts_core.errors import GenotypeError
+from darts_core.genotypes.derive import Table, derive, derive_recurrent
 from darts_core.genotypes.model import Genotype
-from darts_core.primitives import CNN_PRIMITIVES, edges_of
+from darts_core.genotypes.recurrent import RecurrentGenotype
+from darts_core.primitives import (
+    CNN_PRIMITIVES,
+    CNN_SPACES,
+    RNN_PRIMITIVES,
+    RNN_SPACES,
+    Family,
+    edges_of,
+    recurrent_edges_of,
+)
+
+# What a spec names to get one.
+RANDOM: Final = "random"
 
 
 def random_genotype(seed: int, *, nodes: int = 4, primitives: Sequence[str] = CNN_PRIMITIVES) -> Genotype:
@@ -16,8 +30,34 @@ def random_genotype(seed: int, *, nodes: int = 4, primitives: Sequence[str] = CN
     So every pair of edges into a node is as likely as any other, and on each every primitive but `none`.
     """
     source = random.Random(seed)  # noqa: S311 - no secret
+    normal, reduce = (_table(source, edges_of(nodes), len(primitives)) for _ in range(2))
+    return derive(normal, reduce, primitives)
 
-    def table() -> Table:
-        return [[source.random() for _ in primitives] for _ in range(edges_of(nodes))]
 
-    return derive(table(), table(), primitives)
+def random_recurrent_genotype(
+    seed: int, *, nodes: int = 8, primitives: Sequence[str] = RNN_PRIMITIVES
+) -> RecurrentGenotype:
+    """The same of a recurrent cell, whose nodes read one state each."""
+    source = random.Random(seed)  # noqa: S311 - no secret
+    return derive_recurrent(_table(source, recurrent_edges_of(nodes), len(primitives)), primitives)
+
+
+def drawn_cell(
+    family: Family, seed: int, *, nodes: int | None = None, space: str | None = None
+) -> Genotype | RecurrentGenotype:
+    """A random cell of a family. nodes, space: of operations; the family's own unless given.
+
+    Raises GenotypeError for an unknown space.
+    """
+    named = CNN_SPACES.items() if family == "cnn" else RNN_SPACES.items()
+    spaces: dict[str, Sequence[str]] = {str(name): primitives for name, primitives in named}
+    primitives = spaces.get(space or ("darts" if family == "cnn" else "rnn"))
+    if primitives is None:
+        raise GenotypeError(f"unknown space {space!r} of family {family!r}; known: {', '.join(spaces)}")
+    if family == "cnn":
+        return random_genotype(seed, nodes=nodes or 4, primitives=primitives)
+    return random_recurrent_genotype(seed, nodes=nodes or 8, primitives=primitives)
+
+
+def _table(source: random.Random, edges: int, columns: int) -> Table:
+    return [[source.random() for _ in range(columns)] for _ in range(edges)]

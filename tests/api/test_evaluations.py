@@ -4,7 +4,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from darts_core.genotypes import KNOWN, to_json, to_python
+from darts_core.genotypes import KNOWN, drawn_cell, to_json, to_python
+from darts_core.primitives import Family
 
 
 @pytest.mark.parametrize("form", ["name", "python", "json"])
@@ -33,7 +34,7 @@ def test_a_genotype_is_taken_in_every_form_and_stored_as_json(http: httpx.Client
             },
             "normal[1]: node 2 can only read states 0 to 1, not 3",
         ),
-        ({"dataset": "digits", "genotype": "Genotype(normal=__import__('os').system('true'))"}, "only lists"),
+        ({"dataset": "digits", "genotype": "Genotype(normal=[__import__('os').system('true')])"}, "only lists"),
     ],
 )
 def test_a_bad_evaluation_is_refused_by_name(http: httpx.Client, body: dict[str, Any], says: str) -> None:
@@ -72,3 +73,25 @@ def test_a_genotype_of_too_many_nodes_and_a_body_of_megabytes_are_refused(http: 
     chunked = http.post("/evaluations", content=iter([b'{"genotype": "'] + [b"x" * 1_000_000] * 5))
     assert chunked.status_code == 413
     assert chunked.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(("family", "dataset"), [("cnn", "digits"), ("rnn", "python-docs")])
+def test_a_random_cell_is_drawn_by_its_seed_and_kept_in_the_spec(
+    http: httpx.Client, pool: str, family: Family, dataset: str
+) -> None:
+    def cell(**fields: int) -> str:
+        body = {"family": family, "dataset": dataset, "genotype": "random", "pool": pool, **fields}
+        answer = http.post("/evaluations", json=body)
+        assert answer.status_code == 201, answer.text
+        assert "genotype_seed" not in answer.json()["spec"]
+        return str(answer.json()["spec"]["genotype"]["text"])
+
+    assert cell(seed=3) == cell(seed=3) == str(drawn_cell(family, 3))
+    assert cell(seed=3, genotype_seed=5) == cell(genotype_seed=5) == str(drawn_cell(family, 5))
+
+
+def test_a_seed_of_a_cell_that_is_not_drawn_is_refused(http: httpx.Client) -> None:
+    answer = http.post("/evaluations", json={"dataset": "digits", "genotype": "DARTS_V2", "genotype_seed": 1})
+    assert answer.status_code == 422
+    assert "genotype_seed: goes with genotype: random" in answer.json()["detail"]
+    assert http.post("/genotypes", json={"name": "random", "genotype": "DARTS_V2"}).status_code == 409

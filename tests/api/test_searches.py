@@ -1,3 +1,7 @@
+import csv
+import io
+import subprocess
+import sys
 from typing import Any
 from uuid import uuid4
 
@@ -5,6 +9,7 @@ import httpx
 import pytest
 
 from client.sdk import Dartboard
+from darts_core.genotypes import parse, ranked
 
 
 def test_create_search_answers_201_with_its_location_and_a_fully_resolved_spec(http: httpx.Client) -> None:
@@ -176,3 +181,63 @@ def test_a_null_byte_is_refused_at_the_door(http: httpx.Client) -> None:
 def test_the_sdk_lists_what_was_submitted(dartboard: Dartboard) -> None:
     job = dartboard.submit("search", {"dataset": "digits", "labels": {"only": "this"}, "pool": "nobody"})
     assert job.id in [j.id for j in dartboard.jobs(label="only=this")]
+
+
+TABLES = {
+    kind: [[((3 * row + 5 * column + shift) % 7) / 3 for column in range(8)] for row in range(14)]
+    for kind, shift in (("normal", 0), ("reduce", 2))
+}
+
+
+@pytest.mark.parametrize("query", [{"rank": 3}, {"max_skip_connects": 0}, {"max_skip_connects": 1, "rank": 2}])
+def test_other_genotypes_come_from_the_same_alphas(bench: Any, http: httpx.Client, query: dict[str, int]) -> None:
+    job = bench.submit()
+    bench.claim().report(1, alphas=TABLES)
+    served = http.get(f"/searches/{job.id}/genotype", params=query).json()
+    assert parse(served["text"]) == ranked(TABLES, served["primitives"], **query)
+    assert served["parameters"] > 10_000
+    assert http.get(f"/searches/{job.id}/genotype", params={**query, "format": "svg"}).text.startswith("<svg")
+    assert bench.dartboard.genotype(job.id, **query).text == served["text"]
+
+
+@pytest.mark.parametrize("query", ["rank=0", "rank=101", "max_skip_connects=-1", "epoch=worst", "epoch=0"])
+def test_what_names_no_genotype_is_422(bench: Any, http: httpx.Client, query: str) -> None:
+    job = bench.submit()
+    bench.claim().report(1, alphas=TABLES)
+    assert http.get(f"/searches/{job.id}/genotype?{query}").status_code == 422
+
+
+def test_a_limit_that_leaves_no_genotype_is_422(bench: Any, http: httpx.Client) -> None:
+    job = bench.submit(primitives=["none", "skip_connect"])
+    bench.claim().report(1, alphas={kind: [row[:2] for row in table] for kind, table in TABLES.items()})
+    refused = http.get(f"/searches/{job.id}/genotype?max_skip_connects=2")
+    assert refused.status_code == 422
+    assert "max_skip_connects: there are fewer than 1 genotypes" in refused.json()["detail"]
+
+
+def test_the_best_epochs_genotype_is_that_of_the_best_validation(bench: Any, http: httpx.Client) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    for epoch, accuracy in ((1, 40.0), (2, 70.0), (3, 60.0)):
+        training.report(epoch, alphas=TABLES, validation_accuracy=accuracy)
+    path = f"/searches/{job.id}/genotype"
+    found = {which: http.get(path, params={"epoch": which}).json()["epoch"] for which in ("best", "last", "1")}
+    assert found == {"best": 2, "last": 3, "1": 1}
+    assert http.get(path).json()["epoch"] == 3
+    assert http.get(path, params={"epoch": "9"}).status_code == 404
+
+
+def test_epochs_come_as_csv_with_a_column_for_every_metric(bench: Any, http: httpx.Client) -> None:
+    job = bench.submit()
+    training = bench.claim()
+    training.report(1)
+    training.report(2, late=1e-7)
+    answer = http.get(f"/searches/{job.id}/epochs?format=csv")
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["late"] for row in rows] == ["", "1e-07"]
+    assert float(rows[0]["validation_accuracy"]) == 50
+    assert [row["epoch"] for row in csv.DictReader(io.StringIO(http.get(f"{answer.url}&after=1").text))] == ["2"]
+    command = [sys.executable, "-m", "client.cli", "epochs", str(job.id), "--csv", "--url", bench.dartboard.url]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == answer.text

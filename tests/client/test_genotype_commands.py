@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from api.schemas.genotypes import GenotypeOut
 from client import sdk
 from client.cli import app
-from darts_core.genotypes import FORMATS, KNOWN, KNOWN_RECURRENT, parse, to_dot, to_json
+from darts_core.genotypes import FORMATS, KNOWN, KNOWN_RECURRENT, parse, parse_any, to_dot, to_json
 
 FIGURES = {
     ("DARTS_V2", "cifar10"): {
@@ -168,8 +168,9 @@ def test_what_cannot_be_done_ends_with_2_and_the_reason(arguments: tuple[str, ..
 def test_the_cell_of_a_search_comes_in_every_format(monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     genotype = KNOWN["DARTS_V2"]
 
-    def found(self: sdk.Dartboard, search_id: UUID, epoch: int | None = None) -> GenotypeOut:
-        return GenotypeOut(**to_json(genotype), epoch=epoch)
+    def found(self: sdk.Dartboard, search_id: UUID, epoch: str, **others: None) -> GenotypeOut:
+        assert set(others.values()) == {None}
+        return GenotypeOut(**to_json(genotype), epoch=int(epoch))
 
     monkeypatch.setattr(sdk.Dartboard, "genotype", found)
     answer = _dartboard("genotype", str(UUID(int=7)), "--epoch", "3", "--format", form)
@@ -239,3 +240,15 @@ def test_what_cannot_be_drawn_ends_with_2_and_the_reason(arguments: tuple[str, .
     answer = _dartboard("draw", *arguments)
     assert answer.exit_code == 2
     assert says in _said(answer)
+
+
+def test_a_random_cell_is_the_same_for_the_same_seed() -> None:
+    for family in ("cnn", "rnn"):
+        first, again, other = (
+            _dartboard("random-cell", "--seed", seed, "--family", family).stdout for seed in ("3", "3", "4")
+        )
+        assert first == again != other
+        assert parse_any(first) == parse_any(_dartboard("genotype", first.strip()).stdout)
+    refused = _dartboard("random-cell", "--space", "space9")
+    assert refused.exit_code == 2
+    assert "known: darts, space1" in _said(refused)

@@ -1,0 +1,24 @@
+"""Epochs as CSV, for spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from api.schemas.jobs import EpochOut
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def epochs_csv(epochs: Sequence[EpochOut]) -> str:
+    """One row an epoch: `epoch`, `attempt`, `seconds`, then every metric by name; empty where an epoch lacks one."""
+    metrics = sorted({name for epoch in epochs for name in epoch.metrics})
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    # A spreadsheet would compute a name that begins like a formula.
+    names = [f"'{name}" if name.startswith(_FORMULA) else name for name in metrics]
+    writer.writerow(["epoch", "attempt", "seconds", *names])
+    for epoch in epochs:
+        writer.writerow([epoch.epoch, epoch.attempt, epoch.seconds, *(epoch.metrics.get(name, "") for name in metrics)])
+    return out.getvalue()

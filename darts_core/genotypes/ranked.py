@@ -1,0 +1,129 @@
+"""The n-th best genotype that alphas stand for, with a limit on skip-connections. Imports no torch.
+
+A discretisation keeps, for each node of a cell, two different incoming edges (of a recurrent cell one) and on each of
+them one operation other than `none`. Its strength is the product of the softmaxed weights of all that it keeps, both
+cells together. Rank 1 is the strongest, which is what `derive` gives. Equal strengths are ranked in a fixed order.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from darts_core.errors import GenotypeError
+from darts_core.genotypes.collapse import count
+from darts_core.genotypes.derive import Table, derive, derive_recurrent
+from darts_core.genotypes.formats import AnyGenotype
+from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.recurrent import RecurrentGenotype
+
+MOST_RANKS: Final = 100
+_SKIP: Final = "skip_connect"
+
+
+class _Choice(NamedTuple):
+    """Some nodes' kept edges, node after node. strength: the logarithm of the product of their weights."""
+
+    strength: float
+    edges: tuple[Edge, ...]
+
+
+# The strongest choices for the nodes so far, strongest first, by the number of skip-connections among them.
+_Best = dict[int, list[_Choice]]
+
+
+def ranked(
+    alphas: Mapping[str, Table], primitives: Sequence[str], *, rank: int = 1, max_skip_connects: int | None = None
+) -> AnyGenotype:
+    """The rank-th strongest genotype of raw alpha tables by the kind of cell.
+
+    max_skip_connects: how many the normal cell may have at most, as in P-DARTS and DARTS+. Raises GenotypeError when
+    there are not so many genotypes, for tables that fit no cell, and for a limit on a recurrent cell, which has none.
+    """
+    if "recurrent" in alphas:
+        if max_skip_connects is not None:
+            raise GenotypeError("a recurrent cell has no skip-connections to limit")
+        derived = derive_recurrent(alphas["recurrent"], primitives)
+        if rank == 1:
+            return derived
+        chosen = _nth(_cell(alphas["recurrent"], primitives, 1, rank, None), rank)
+        return RecurrentGenotype(chosen.edges, derived.concat)
+    best = derive(alphas["normal"], alphas["reduce"], primitives)
+    if rank == 1 and (max_skip_connects is None or count(best.normal, {_SKIP}) <= max_skip_connects):
+        return best
+    normal = _cell(alphas["normal"], primitives, 2, rank, max_skip_connects)
+    reduce = _cell(alphas["reduce"], primitives, 2, rank, None)
+    both = [(n, r) for n in normal.values() for r in reduce.values()]
+    chosen = _nth({0: _strongest_pairs(both, rank)}, rank)
+    return Genotype(
+        chosen.edges[: len(best.normal)], best.normal_concat, chosen.edges[len(best.normal) :], best.reduce_concat
+    )
+
+
+def _nth(best: _Best, rank: int) -> _Choice:
+    everything = heapq.merge(*best.values(), key=lambda choice: -choice.strength)
+    found = next(itertools.islice(everything, rank - 1, None), None)
+    if found is None:
+        raise GenotypeError(f"there are fewer than {rank} genotypes of these primitives within the limit")
+    return found
+
+
+def _cell(table: Table, primitives: Sequence[str], kept: int, most: int, limit: int | None) -> _Best:
+    """The strongest choices for a whole cell: so many for each number of skip-connections up to the limit."""
+    best: _Best = {0: [_Choice(0.0, ())]}
+    first, inputs = 0, kept
+    while first < len(table):
+        node = _node(table[first : first + inputs], primitives, kept, most)
+        pairs: dict[int, list[tuple[list[_Choice], list[_Choice]]]] = {}
+        for before, chosen in best.items():
+            for added, options in node.items():
+                if limit is None or before + added <= limit:
+                    pairs.setdefault(before + added, []).append((chosen, options))
+        best = {skips: _strongest_pairs(lists, most) for skips, lists in pairs.items()}
+        first, inputs = first + inputs, inputs + 1
+    return best
+
+
+def _node(rows: Table, primitives: Sequence[str], kept: int, most: int) -> _Best:
+    """The strongest choices for one node, the stronger edge first, by their number of skip-connections."""
+    allowed = [place for place, name in enumerate(primitives) if name != "none"]
+    weights = [_log_softmax(row) for row in rows]
+    found: dict[int, list[_Choice]] = {}
+    for sources in itertools.combinations(range(len(rows)), kept):
+        for operations in itertools.product(allowed, repeat=kept):
+            edges = sorted((-weights[s][k], s, k) for s, k in zip(sources, operations, strict=True))
+            choice = _Choice(-math.fsum(e[0] for e in edges), tuple(Edge(primitives[k], s) for _, s, k in edges))
+            found.setdefault(count(choice.edges, {_SKIP}), []).append(choice)
+    # Sorting keeps the order of what is equal: the lowest sources first, then the lowest operations.
+    return {skips: sorted(choices, key=lambda c: -c.strength)[:most] for skips, choices in found.items()}
+
+
+def _log_softmax(row: Sequence[float]) -> list[float]:
+    top = max(row)
+    total = math.log(math.fsum(math.exp(a - top) for a in row))
+    return [a - top - total for a in row]
+
+
+def _strongest_pairs(lists: Iterable[tuple[list[_Choice], list[_Choice]]], most: int) -> list[_Choice]:
+    """The strongest sums of a choice of the first and one of the second list of a pair, of all pairs together."""
+    pairs = list(lists)
+
+    def entry(pair: int, i: int, j: int) -> tuple[float, int, int, int]:
+        return -(pairs[pair][0][i].strength + pairs[pair][1][j].strength), pair, i, j
+
+    heap = [entry(pair, 0, 0) for pair, (a, b) in enumerate(pairs) if a and b]
+    heapq.heapify(heap)
+    found: list[_Choice] = []
+    while heap and len(found) < most:
+        strength, pair, i, j = heapq.heappop(heap)
+        a, b = pairs[pair]
+        found.append(_Choice(-strength, a[i].edges + b[j].edges))
+        # Each sum is reached once: along the second list, and at its start along the first.
+        if j + 1 < len(b):
+            heapq.heappush(heap, entry(pair, i, j + 1))
+        if j == 0 and i + 1 < len(a):
+            heapq.heappush(heap, entry(pair, i + 1, 0))
+    return found
