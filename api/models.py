@@ -216,6 +216,7 @@ class Worker(Base):
     device: Mapped[str]
     version: Mapped[str]
     load: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
+    datasets: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen: Mapped[datetime]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.datasets.availability import Holdings, availability_of
 from api.models import Attempt, Checkpoint, Dataset, Epoch, Event, Job, Upload
 from api.schemas.checkpoints import UploadOut
-from api.schemas.datasets import CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
+from api.schemas.datasets import Availability, CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
 from api.schemas.jobs import AttemptOut, CheckpointOut, EpochOut, JobKind, JobOut, LogLine, Status
 from darts_core.data.catalogue import FOLDER_PRESET, DatasetInfo
 from darts_core.data.text import python_docs
@@ -71,8 +72,9 @@ def checkpoint_out(checkpoint: Checkpoint) -> CheckpointOut:
     return CheckpointOut(**fields, download=f"/checkpoints/{checkpoint.id}")
 
 
-def built_in_out(info: DatasetInfo) -> DatasetOut:
-    """One of the catalogue."""
+def built_in_out(info: DatasetInfo, holdings: Holdings) -> DatasetOut:
+    """One of the catalogue. holdings: the sets that living workers hold."""
+    availability, held_by = availability_of(info.name, holdings)
     return DatasetOut(
         name=info.name,
         kind="images",
@@ -82,11 +84,14 @@ def built_in_out(info: DatasetInfo) -> DatasetOut:
         sizes=Sizes(train=info.train, valid=info.valid, test=info.test),
         image=ImageSize(height=info.height, width=info.width, channels=info.channels),
         preset=info.preset,
+        availability=availability,
+        held_by=held_by,
     )
 
 
-def built_in_text(name: str) -> DatasetOut:
-    """A text that needs no upload."""
+def built_in_text(name: str, holdings: Holdings) -> DatasetOut:
+    """A text that needs no upload. holdings: the sets that living workers hold."""
+    availability, held_by = availability_of(name, holdings)
     return DatasetOut(
         name=name,
         kind="text",
@@ -94,6 +99,8 @@ def built_in_text(name: str) -> DatasetOut:
         state=DatasetState.READY,
         **_text_fields(name),
         preset=text_preset_of(name, RNN_SEARCH_PRESETS),
+        availability=availability,
+        held_by=held_by,
     )
 
 
@@ -126,6 +133,7 @@ def _dataset_fields(dataset: Dataset) -> dict[str, Any]:
         "checksum": dataset.checksum,
         "bytes": dataset.size,
         "preset": FOLDER_PRESET,
+        "availability": Availability.READY if dataset.state == DatasetState.READY else None,
         "error": dataset.error,
         "created_at": dataset.created_at,
         "checked_at": dataset.checked_at,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from typing import Final
+
 import structlog
 
 from api.schemas.worker import DeviceLoad, Presence
 from api.version import VERSION
 from client.worker_api import WorkerApi
+from darts_core.data.held_sets import held_sets
 from worker.device import device_name
 from worker.device_load import DeviceLoads
 from worker.figures import Devices
@@ -14,6 +18,8 @@ from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
+# Between two looks at the data root: a data set is put there or downloaded now and then.
+_HELD_SECONDS: Final = 30.0
 
 
 class PresenceThread(SupervisedThread):
@@ -39,9 +45,12 @@ class PresenceThread(SupervisedThread):
         )
         loads = DeviceLoads(settings.gpus)
         with WorkerApi(settings.url, settings.worker_key.get_secret_value()) as api:
-            pause = 0.0
+            pause, looked = 0.0, -_HELD_SECONDS
             while not self._over.wait(pause):
                 pause = settings.presence_seconds
+                if time.monotonic() - looked >= _HELD_SECONDS:
+                    looked = time.monotonic()
+                    presence = presence.model_copy(update={"datasets": held_sets(settings.data_root)})
                 devices = Devices(load=_read(loads))
                 devices.save(settings.worker_state)
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -47,6 +48,12 @@ class WorkerService:
         before, serving = self._heard.get(presence.name), (tuple(presence.pools), presence.gpus)
         self._heard[presence.name] = (now, serving)
         return before is None or before[1] != serving
+
+    async def holdings(self) -> dict[str, Sequence[str] | None]:
+        """The published data sets that each living worker holds; None for one that has not told."""
+        query = select(Worker.name, Worker.datasets).where(Worker.last_seen > func.now() - self._presence)
+        async with self._database.single_statements() as session:
+            return {worker.name: worker.datasets for worker in await session.execute(query)}
 
     async def list(self) -> list[WorkerOut]:
         """All workers ever seen, and what each one runs now."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path, Request, Response
 
 from api.datasets.intake import take
-from api.deps import Datasets, Store
+from api.deps import Datasets, Store, Workers
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader
 from api.schemas.datasets import DatasetCreate, DatasetDetail, DatasetList
@@ -56,20 +56,22 @@ async def create_dataset(
 
 
 @router.get("")
-async def list_datasets(datasets: Datasets) -> DatasetList:
+async def list_datasets(datasets: Datasets, workers: Workers) -> DatasetList:
     """The built-in data sets, then the uploaded ones; `folder:NAME` names any other under the workers' data root."""
     uploaded = [dataset_out(dataset) for dataset in await datasets.list()]
-    texts = map(built_in_text, (PYTHON_DOCS, *TEXT_SETS))
-    return DatasetList(items=[*map(built_in_out, BUILT_IN.values()), *texts, *uploaded])
+    holdings = await workers.holdings()
+    images = [built_in_out(info, holdings) for info in BUILT_IN.values()]
+    texts = [built_in_text(text, holdings) for text in (PYTHON_DOCS, *TEXT_SETS)]
+    return DatasetList(items=[*images, *texts, *uploaded])
 
 
 @router.get("/{name}", responses=documented(404))
-async def get_dataset(name: Name, datasets: Datasets) -> DatasetDetail:
+async def get_dataset(name: Name, datasets: Datasets, workers: Workers) -> DatasetDetail:
     """One of them: how its check stands, or went."""
     if name in BUILT_IN:
-        return DatasetDetail(**dict(built_in_out(BUILT_IN[name])))
+        return DatasetDetail(**dict(built_in_out(BUILT_IN[name], await workers.holdings())))
     if name == PYTHON_DOCS or name in TEXT_SETS:
-        return DatasetDetail(**dict(built_in_text(name)))
+        return DatasetDetail(**dict(built_in_text(name, await workers.holdings())))
     return dataset_detail(await datasets.get(name))
 
 

@@ -19,6 +19,14 @@ class DatasetState(StrEnum):
     FAILED = "failed"
 
 
+class Availability(StrEnum):
+    """Whether a set's files are where the workers run."""
+
+    READY = "ready"
+    DOWNLOADS = "downloads on first use"
+    NEEDS_FILES = "needs files"
+
+
 class DatasetCreate(BaseModel):
     """What comes with an upload's file, or names a folder in its stead."""
 
@@ -88,6 +96,14 @@ class DatasetOut(BaseModel):
     checksum: str | None = Field(None, description="sha256 of the packed set: the same images or words give the same")
     bytes: int | None = Field(None, description="of the packed set")
     preset: str
+    availability: Availability | None = Field(
+        None,
+        description="of a published set, by the files that living workers have told of; null for an upload that is not "
+        "ready",
+    )
+    held_by: list[str] | None = Field(
+        None, description="living workers that hold a published set's files; null where none are needed"
+    )
     error: str | None = Field(None, description="why a failed one cannot be used, and the way out")
     created_at: datetime | None = None
     checked_at: datetime | None = None

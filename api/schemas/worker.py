@@ -77,6 +77,9 @@ class Presence(_Serving):
     device: Line
     version: Line
     load: list[DeviceLoad] = Field(default_factory=list, max_length=64, description="of each of its devices, now")
+    datasets: list[Line] | None = Field(
+        None, max_length=64, description="published data sets that it can read without a download; null: not told"
+    )
 
 
 class Claim(_Serving):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
 if TYPE_CHECKING:
-    from api.schemas.datasets import DatasetDetail, DatasetOut
+    from api.schemas.datasets import CheckReport, DatasetDetail, DatasetOut
 
 app = typer.Typer(help="Data sets: list (the default), add, show, remove.", invoke_without_command=True)
 Name = Annotated[str, typer.Argument(help="Of a data set.")]
@@ -42,13 +43,13 @@ def list_datasets(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL
     listing = Listing("name", Column("kind", 8), Column("source", 7), "state", *about, *parts)
     for d in datasets:
         counts = [str(n) for n in (d.sizes.train, d.sizes.valid, d.sizes.test)] if d.sizes else ["", "", ""]
-        listing.add(d.name, d.kind, d.source, d.state, str(d.classes or ""), _image(d), str(d.words or ""), *counts)
+        listing.add(d.name, d.kind, d.source, _state(d), str(d.classes or ""), _image(d), str(d.words or ""), *counts)
     print_listing(listing, wide=wide)
 
 
 @app.command("add")
 def add_dataset(
-    path: Annotated[Path, typer.Argument(help="A tar or zip of class folders or a text's parts, or a folder.")],
+    path: Annotated[Path, typer.Argument(help="A tar, zip or folder of class folders, arrays or a text; or an .npz.")],
     name: Annotated[str | None, typer.Option("--name", help="The file's own unless given.")] = None,
     size: Annotated[int | None, typer.Option(help="Scale every image to so many pixels a side.")] = None,
     json: Json = False,
@@ -99,7 +100,7 @@ def remove_dataset(name: Name, json: Json = False, url: Url = DEFAULT_URL, key: 
 def _print(dataset: DatasetDetail) -> None:
     from client.output import console
 
-    console.print(f"{dataset.name}: {dataset.state}" + (f", {dataset.error}" if dataset.error else ""))
+    console.print(f"{dataset.name}: {_state(dataset)}" + (f", {dataset.error}" if dataset.error else ""))
     if dataset.sizes and dataset.image:
         sizes = dataset.sizes
         console.print(
@@ -114,10 +115,31 @@ def _print(dataset: DatasetDetail) -> None:
         )
     if dataset.checksum:
         console.print(f"  checksum {dataset.checksum}")
-    if dataset.report and dataset.report.skipped:
-        console.print(f"  {dataset.report.skipped:,} files were skipped:")
-        for file in dataset.report.files[:_FILES_SHOWN]:
-            console.print(f"    {file.file} {file.reason}")
+    if dataset.report:
+        for line in _report_lines(dataset.report):
+            console.print(line)
+
+
+def _report_lines(report: CheckReport) -> Iterator[str]:
+    """Every cause with its count and the first files, then changes and warnings."""
+    if report.skipped:
+        yield f"  {report.skipped:,} files were skipped:"
+        yield from (f"    {count:,}: {cause}" for cause, count in report.causes.items())
+        shown = report.files[:_FILES_SHOWN]
+        yield from (f"      {file.file} {file.reason}" for file in shown)
+        if report.skipped > len(shown):
+            yield f"      and {report.skipped - len(shown):,} more"
+    yield from (f"  {_images(count)} taken {change}" for change, count in report.changes.items())
+    yield from (f"  warning: {warning}" for warning in report.warnings)
+
+
+def _images(count: int) -> str:
+    return "1 image was" if count == 1 else f"{count:,} images were"
+
+
+def _state(dataset: DatasetOut) -> str:
+    """An upload's state, or whether a published set's files are there."""
+    return dataset.availability or dataset.state
 
 
 def _image(dataset: DatasetOut) -> str:

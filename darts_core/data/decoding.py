@@ -31,8 +31,8 @@ _COLOUR_MODES: Final = frozenset({"RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "HS
 _DEEP_MODES: Final = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
 _OBJECT: Final = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>")
 
-TURNED: Final = "turned as its EXIF orientation says"
-ON_WHITE: Final = "its transparent pixels laid on white"
+TURNED: Final = "turned by the EXIF orientation"
+ON_WHITE: Final = "with transparent pixels laid on white"
 SCALED_DEPTH: Final = "scaled from 16 bits to 8"
 
 

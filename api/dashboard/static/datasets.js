@@ -44,7 +44,7 @@ export function datasetsView(main, at, signal) {
 }
 
 function row(set, changed) {
-  const { name, state, kind, sizes, classes, words, bytes: size, source, error, image } = set;
+  const { name, state, kind, sizes, classes, words, bytes: size, source, error, image, availability } = set;
   const mark = { ready: "succeeded", failed: "failed", checking: "running" }[state];
   const parts = sizes ? [sizes.train, sizes.valid, sizes.test].map(whole).join(" / ") : "–";
   const shape = image ? ` ${image.width}×${image.height}${image.channels === 1 ? " grey" : ""}` : "";
@@ -60,7 +60,7 @@ function row(set, changed) {
   });
   const cells = [
     [null, el("div", {}, el("strong", {}, name), error ? el("div", { class: "problem" }, error) : null)],
-    [null, el("span", { class: `status ${mark}` }, state)],
+    [null, availability && availability !== "ready" ? el("span", { class: "muted" }, availability) : el("span", { class: `status ${mark}` }, state)],
     ["Kind", `${kind}${shape}`],
     ["Train / valid / test", parts],
     ["Classes or words", classes ? `${whole(classes)} classes` : words ? `${whole(words)} words` : "–"],
@@ -72,7 +72,7 @@ function row(set, changed) {
 
 function upload(changed, signal) {
   const name = el("input", { type: "text", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,99}", autocomplete: "off" });
-  const file = el("input", { type: "file", required: true, accept: ".zip,.tar,.gz,.tgz,.xz,.bz2" });
+  const file = el("input", { type: "file", required: true, accept: ".zip,.tar,.gz,.tgz,.xz,.bz2,.npz" });
   const size = el("input", { type: "number", min: 4, max: 1024, placeholder: "as they are" });
   const problem = el("p", { class: "problem", role: "alert" });
   const bar = el("progress", { max: 1, value: 0, "aria-label": "Upload" });
@@ -83,7 +83,7 @@ function upload(changed, signal) {
     "form",
     { class: "panel stack" },
     el("h2", {}, "Bring your own"),
-    el("p", { class: "hint" }, "An archive of class folders with images, or of train.txt, valid.txt and test.txt."),
+    el("p", { class: "hint" }, "An archive of class folders with images, of arrays (MNIST, CIFAR, .npz), or of train.txt, valid.txt and test.txt."),
     el("div", { class: "form-grid" }, field("Name", name), field("Archive", file), field("Scale to pixels", size), sending),
     problem,
     el("div", { class: "row" }, button),

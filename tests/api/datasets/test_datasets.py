@@ -17,6 +17,7 @@ import httpx
 import psutil
 import psycopg
 import pytest
+from PIL import Image
 
 from api.schemas.datasets import DatasetDetail
 from client.sdk import Dartboard
@@ -365,4 +366,30 @@ def test_command_adds_shows_lists_and_removes(service: Service, tmp_path: Path, 
     assert datasets("show", name).returncode == 2
     (tmp_path / "one.tar").write_bytes(tar_of({"cat/1.png": picture(1)}))
     assert datasets("add", str(tmp_path / "one.tar"), "--name", name).returncode == 1
-    assert datasets("add", str(tmp_path / "missing.tar")).returncode == 1
+    assert datasets("add", str(tmp_path / "missing.tar")).returncode == 2
+
+
+def test_command_shows_every_cause_changes_and_how_many_more_files_there_are(
+    service: Service, tmp_path: Path, name: str
+) -> None:
+    import subprocess
+    import sys
+
+    buffer = io.BytesIO()
+    Image.new("LA", (8, 8)).save(buffer, "PNG")
+    files = {f"cat/{i}.txt": b"x" for i in range(40)} | {
+        "cat/half.png": picture(1)[:60],
+        "cow/0.png": buffer.getvalue(),
+    }
+    (tmp_path / "pets.tar").write_bytes(tar_of({**pets(60), **files}))
+    command = [sys.executable, "-m", "client.cli", "datasets", "add", str(tmp_path / "pets.tar"), "--name", name]
+    shown = subprocess.run([*command, "--url", service.url], capture_output=True, text=True, check=True).stdout
+    for line in (
+        "41 files were skipped:",
+        "40: no image by its name",
+        "1: no image that can be decoded",
+        "and 31 more",
+        "1 image was taken with transparent pixels laid on white",
+        "warning: the class cow has a single training image",
+    ):
+        assert line in shown

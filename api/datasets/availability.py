@@ -1,0 +1,25 @@
+"""Whether the files of a published data set are where the workers run, as far as the workers have told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from api.schemas.datasets import Availability
+from darts_core.data.held_sets import DOWNLOADED, SHIPPED
+
+Holdings = Mapping[str, Sequence[str] | None]
+"""The published sets that each living worker holds, by the worker's name; None for a worker that has not told."""
+
+
+def availability_of(name: str, holdings: Holdings) -> tuple[Availability, list[str] | None]:
+    """Of a published set, and the workers that hold it (None for one that every worker has).
+
+    It is ready when all living workers that tell hold it: any of them may get the job.
+    """
+    if name in SHIPPED:
+        return Availability.READY, None
+    telling = {worker: held for worker, held in holdings.items() if held is not None}
+    holding = sorted(worker for worker, held in telling.items() if name in held)
+    if telling and len(holding) == len(telling):
+        return Availability.READY, holding
+    return (Availability.DOWNLOADS if name in DOWNLOADED else Availability.NEEDS_FILES), holding
