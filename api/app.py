@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from api import openapi, problems
 from api.artifacts import open_store
 from api.background import Background
+from api.checkpoints.converter import Converter
 from api.checkpoints.scored import Sources
 from api.checkpoints.uploads import UploadService
 from api.comparing.gather import Gatherer
@@ -19,6 +20,7 @@ from api.database import Database
 from api.datasets.checker import DatasetChecker
 from api.datasets.limits import Limits
 from api.datasets.service import DatasetService
+from api.downloads import DownloadService
 from api.events.hub import EventHub
 from api.genotype_registry import GenotypeRegistry
 from api.jobs.attempts import AttemptService
@@ -121,6 +123,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     wakeups = Wakeups(settings.redis_url.get_secret_value())
     artifacts = open_store(settings.artifacts_url, settings.artifacts, settings.max_upload_bytes)
     artifacts.prepare()
+    for_workers = artifacts.apart("workers")
     hub = EventHub(database)
     waker = Waker(database, wakeups, pause_seconds=settings.wake_seconds, presence_seconds=settings.presence_seconds)
     sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
@@ -137,16 +140,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.genotypes = GenotypeRegistry(database)
     state.drawer = Drawer(artifacts)
     state.uploads = UploadService(database, artifacts)
+    converter = Converter(artifacts)
+    state.downloads = DownloadService(artifacts, converter)
+    state.worker_downloads = DownloadService(for_workers, converter)
     sources = Sources(state.jobs, state.reader, state.uploads, state.datasets)
     trees.prepare_by(JobKind.ENSEMBLE, Ensembles(sources, state.jobs, state.reader, state.datasets).prepared)
-    state.claims = ClaimService(database, artifacts, waker, settings.lease_seconds)
+    state.claims = ClaimService(database, for_workers, waker, settings.lease_seconds)
     state.workers = WorkerService(database, waker, settings.presence_seconds)
     fence = Fence(database, settings.lease_seconds)
     state.heartbeats = HeartbeatService(database, fence, hub, settings.step_event_seconds)
     state.keys, state.audit = KeyService(database), AuditLog(database)
     state.sessions = SessionService(database, settings.session_seconds)
     state.metrics = Scraper(database, hub, waker, artifacts, settings.presence_seconds)
-    state.attempts = AttemptService(database, artifacts, waker, fence)
+    state.attempts = AttemptService(for_workers, waker, fence)
     retention = AuditRetention(database, settings.audit_days)
     background = state.background = Background(
         {

@@ -14,6 +14,7 @@ from api.comparing.gather import Gatherer
 from api.dashboard.assets import Assets
 from api.database import Database
 from api.datasets.service import DatasetService
+from api.downloads import DownloadService
 from api.events.hub import EventHub
 from api.genotype_registry import GenotypeRegistry
 from api.jobs.attempts import AttemptService
@@ -71,6 +72,8 @@ Sessions = Annotated[SessionService, _service("sessions")]
 Metrics = Annotated[Scraper, _service("metrics")]
 Audit = Annotated[AuditLog, _service("audit")]
 DashboardFiles = Annotated[Assets, _service("assets")]
+Downloads = Annotated[DownloadService, _service("downloads")]
+WorkerDownloads = Annotated[DownloadService, _service("worker_downloads")]
 Config = Annotated[Settings, _service("settings")]
 Caller = Annotated[Principal, Depends(_caller)]
 AttemptToken = Annotated[str, Depends(_attempt_token)]

@@ -12,10 +12,10 @@ from fastapi.responses import FileResponse, StreamingResponse
 from starlette.datastructures import Headers
 
 from api.artifacts import Artifacts, Remote, Stored
+from api.artifacts.intact import flaw
+from api.checkpoints.converter import Converter
 from api.models import Checkpoint
-from api.problems import ProblemError, conflict, documented
-from darts_core.errors import CheckpointError
-from darts_core.safetensors import convert
+from api.problems import ProblemError, documented
 
 FileFormat = Literal["torch", "safetensors"]
 WantedFile = Annotated[
@@ -29,30 +29,51 @@ FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "the whole file", "content": _BINARY},
     206: {"description": "the range asked for", "content": _BINARY},
     304: {"description": "the file is the one that the caller has"},
-    **documented(404, 409, 416, 507),
+    **documented(404, 409, 416, 500, 507),
 }
 
 
-async def checkpoint_answer(
-    request: Request, store: Artifacts, checkpoint: Checkpoint, name: str | None, wanted: FileFormat = "torch"
-) -> Response:
-    """A job's checkpoint, named after the job, so that `curl -OJ` keeps two apart."""
-    stored = Stored(checkpoint.key, checkpoint.sha256, checkpoint.size)
-    stem = f"{plain_name(name) or checkpoint.job_id}-epoch-{checkpoint.epoch}"
-    return await stored_answer(request, store, stored, stem, wanted)
+class DownloadService:
+    """Answers with files of the store. A file that is not the one that was stored is 500 and the cause, never sent."""
 
+    def __init__(self, store: Artifacts, converter: Converter) -> None:
+        self._store, self._converter = store, converter
 
-async def stored_answer(
-    request: Request, store: Artifacts, stored: Stored, stem: str, wanted: FileFormat = "torch", ending: str = ".pt"
-) -> Response:
-    """A stored checkpoint in the wanted format. 409 for safetensors of a file that has no weights to give."""
-    if wanted == "torch":
-        return await file_answer(request, store, stored, f"{stem}{ending}")
-    try:
-        converted = await store.derived(stored.key, ".safetensors", convert)
-    except CheckpointError as error:
-        raise conflict(f"it cannot be had as safetensors: {error}") from error
-    return await file_answer(request, store, converted, f"{stem}.safetensors")
+    async def checkpoint(
+        self, request: Request, checkpoint: Checkpoint, name: str | None, wanted: FileFormat = "torch"
+    ) -> Response:
+        """A job's checkpoint, named after the job, so that `curl -OJ` keeps two apart."""
+        stem = f"{plain_name(name) or checkpoint.job_id}-epoch-{checkpoint.epoch}"
+        return await self.stored(request, checkpoint.stored, stem, wanted)
+
+    async def stored(
+        self, request: Request, stored: Stored, stem: str, wanted: FileFormat = "torch", ending: str = ".pt"
+    ) -> Response:
+        """A stored checkpoint in the wanted format. 409 for safetensors of a file that has no weights to give."""
+        if wanted == "torch" or ending == f".{wanted}":
+            return await self.file(request, stored, f"{stem}{ending}")
+        await self._check(stored, digest=False)
+        return await self.file(request, await self._converter.safetensors(stored), f"{stem}.safetensors")
+
+    async def file(self, request: Request, stored: Stored, filename: str) -> Response:
+        """A file of the store, or 304 when the caller has it. Its ETag is its sha256."""
+        headers = _headers(stored)
+        known = request.headers.get("if-none-match", "")
+        if known == "*" or stored.sha256 in re.findall(r'"([^"]*)"', known):
+            return Response(status_code=304, headers=headers)
+        found = await self._store.find(stored.key)
+        # A bucket keeps checksums of its own; there each look would be one more transfer.
+        await self._check(stored, digest=isinstance(found, Path) and request.method != "HEAD")
+        _check_range(request, stored.size)
+        if isinstance(found, Path):
+            return FileResponse(found, media_type=_MEDIA_TYPE, filename=filename, headers=headers)
+        named = {"Content-Disposition": f'attachment; filename="{filename}"'}
+        return _remote_answer(request, found, stored, headers | named)
+
+    async def _check(self, stored: Stored, *, digest: bool) -> None:
+        if why := await flaw(self._store, stored, digest=digest):
+            detail = f"the stored file {stored.key} is damaged: it {why}; dartboard check-store lists all such files"
+            raise ProblemError(500, detail)
 
 
 def plain_name(name: str | None) -> str:
@@ -60,25 +81,14 @@ def plain_name(name: str | None) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-.")
 
 
-async def file_answer(request: Request, store: Artifacts, stored: Stored, filename: str) -> Response:
-    """A file of the store, or 304 when the caller has it. Its ETag is its sha256."""
+def _headers(stored: Stored) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(stored.sha256)).decode()
-    headers = {
+    return {
         "ETag": f'"{stored.sha256}"',
         "Repr-Digest": f"sha-256=:{digest}:",
         # The file behind "best" or "last" changes while a job runs: ask again, but do not send it again.
         "Cache-Control": "private, no-cache",
     }
-    known = request.headers.get("if-none-match", "")
-    if known == "*" or stored.sha256 in re.findall(r'"([^"]*)"', known):
-        return Response(status_code=304, headers=headers)
-    found = await store.find(stored.key)
-    if isinstance(found, Path):
-        _check_range(request, stored.size)
-        return FileResponse(found, media_type=_MEDIA_TYPE, filename=filename, headers=headers)
-    _check_range(request, stored.size)
-    named = {"Content-Disposition": f'attachment; filename="{filename}"'}
-    return _remote_answer(request, found, stored, headers | named)
 
 
 def _remote_answer(request: Request, found: Remote, stored: Stored, headers: dict[str, str]) -> Response:

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, Text, 
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from api.artifacts.store import Stored
 from api.keys.principal import current_owner
 
 JsonObject = dict[str, Any]
@@ -169,9 +170,14 @@ class Checkpoint(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     @property
+    def stored(self) -> Stored:
+        """Its file, as it was stored."""
+        return Stored(self.key, self.sha256, self.size)
+
+    @property
     def name(self) -> str:
-        """What the file is called within its attempt."""
-        return self.key.rpartition("/")[2]
+        """The name that its worker gave it; a key holds its checksum besides."""
+        return self.key.rpartition("/")[2].removeprefix(f"{self.sha256}-")
 
 
 class Upload(Base):

@@ -21,14 +21,12 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
     """A job with its links; not `whole`, without what would make a list of jobs large."""
     base = f"/{JobKind(job.kind).collection}/{job.id}"
     links = {"self": base, "events": f"{base}/events", "epochs": f"{base}/epochs", "logs": f"{base}/logs"}
+    if job.kind in (JobKind.SEARCH, JobKind.EVALUATION):
+        links |= {"checkpoint": f"{base}/checkpoint", "checkpoints": f"{base}/checkpoints"}
     match JobKind(job.kind):
         case JobKind.SEARCH:
             links |= {"genotype": f"{base}/genotype", "alphas": f"{base}/alphas", "progress": f"{base}/progress.gif"}
-        case JobKind.EVALUATION:
-            links |= {"checkpoint": f"{base}/checkpoint", "checkpoints": f"{base}/checkpoints"}
-        case JobKind.SCORE:
-            links |= {"logits": f"{base}/logits"}
-        case JobKind.ENSEMBLE:
+        case JobKind.SCORE | JobKind.ENSEMBLE:
             links |= {"checkpoint": f"{base}/checkpoint", "logits": f"{base}/logits"}
         case JobKind.STUDY | JobKind.COMMITTEE:
             links |= {"children": f"{base}/children"}

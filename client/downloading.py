@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from errno import ENOENT
 from pathlib import Path
 
 import httpx
 
+from api.schemas.jobs import JobKind, JobOut
 from client.connection import Connection
-from client.errors import DownloadError
+from client.errors import DownloadError, ProblemError
 
 _BLOCK = 1 << 20
 
@@ -39,6 +41,19 @@ def download(connection: Connection, path: str, to: Path) -> Path:
         raise DownloadError(f"{target.name} arrived with checksum {arrived}, the service has {sha256}: try again")
     partial.replace(target)
     return target
+
+
+def with_a_file(tree: JobOut, children: Sequence[JobOut]) -> JobOut:
+    """The job whose file stands for a study or a committee: the ensemble that it ended in.
+
+    Raises ProblemError 404, which names the children that have files, where there is none.
+    """
+    for child in children:
+        if child.kind == JobKind.ENSEMBLE:
+            return child
+    trained = [f"{c.id} ({c.stage})" for c in children if c.kind == JobKind.EVALUATION and c.status == "succeeded"]
+    named = f"give the id of one of its jobs: {', '.join(trained[:10])}" if trained else "no training of it has ended"
+    raise ProblemError(404, f"a {tree.kind} has no file of its own: {named}")
 
 
 def _continue(connection: Connection, path: str, partial: Path, sha256: str) -> None:

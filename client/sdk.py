@@ -30,7 +30,7 @@ from api.schemas.keys import KeyCreated, KeyLimits, KeyList, KeyOut, Role
 from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from client.connection import Connection
-from client.downloading import download
+from client.downloading import download, with_a_file
 from client.errors import ProblemError
 from client.events import Event
 from client.following import follow
@@ -235,14 +235,34 @@ class Dartboard:
         suffix = "" if epoch == "best" else f"?epoch={epoch}"
         return f"/evaluations/{self.full_id(evaluation_id)}/checkpoint{suffix}"
 
-    def download_checkpoint(self, job_id: Id, to: StrPath, epoch: str = "best", format_: str = "torch") -> Path:
-        """Save an evaluation's checkpoint, or an ensemble's file, into a folder (under the service's name for it) or as
-        a file.
+    def download(self, any_id: Id, to: StrPath, epoch: str | None = None, format_: str = "torch") -> Path:
+        """Save the file behind an id as `download_checkpoint` does.
 
-        format_: "safetensors" for the weights alone. What an earlier try left is continued; the checksum is verified.
-        Raises DownloadError.
+        Of a search, an evaluation or an ensemble its checkpoint, of a score its logits, of a committee its ensemble's
+        file, else the job's or the uploaded checkpoint of this id. Raises ProblemError 404 for an id that has none.
         """
-        wanted = {"epoch": epoch} if epoch != "best" else {}
+        try:
+            job = self.job(any_id)
+        except ProblemError as error:
+            if error.status != 404:
+                raise
+            wanted = {"format": format_} if format_ != "torch" else {}
+            path = f"/checkpoints/{self.full_id(any_id, 'checkpoints')}"
+            return download(self._connection, str(httpx.URL(path, params=wanted)), Path(to))
+        if job.kind == JobKind.SCORE:
+            return self.download_logits(job.id, to)
+        if job.kind.is_tree:
+            job = with_a_file(job, self.children(job.id))
+        return self.download_checkpoint(job.id, to, epoch, format_)
+
+    def download_checkpoint(self, job_id: Id, to: StrPath, epoch: str | None = None, format_: str = "torch") -> Path:
+        """Save a search's or an evaluation's checkpoint, the file of an ensemble, or the one that a score measures,
+        into a folder (under the service's name for it) or as a file.
+
+        epoch: "best", "last" or a number; unless given an evaluation's best, a search's last. format_: "safetensors"
+        for the weights alone. What an earlier try left is continued; the checksum is verified. Raises DownloadError.
+        """
+        wanted = {} if epoch is None else {"epoch": epoch}
         if format_ != "torch":
             wanted["format"] = format_
         return download(self._connection, str(httpx.URL(f"{self._path(job_id)}/checkpoint", params=wanted)), Path(to))

@@ -5,10 +5,8 @@ An upload is sent on while it comes, in parts: nothing of it is visible until th
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,12 +18,13 @@ import obstore
 from obstore.exceptions import BaseError, GenericError
 from obstore.store import S3Store
 
-from api.artifacts.store import Artifacts, Make, Remote, Stored, gathered, gone
+from api.artifacts.errors import gone
+from api.artifacts.known import Known
+from api.artifacts.store import Artifacts, Remote, Stored, gathered
 from api.problems import ProblemError
 
 _PART: Final = 8 << 20
 _READ: Final = 1 << 20
-_REMEMBERED: Final = 1000
 
 
 class BucketArtifacts(Artifacts):
@@ -37,8 +36,7 @@ class BucketArtifacts(Artifacts):
         # A large file takes its time; who does not answer at all is given up soon.
         options: Any = {"timeout": "1h", "connect_timeout": "5s", "allow_http": endpoint.startswith("http://")}
         self._store = S3Store.from_url(url, client_options=options)
-        # What this process has written: its checksum need not be computed from the bytes again.
-        self._known: OrderedDict[str, tuple[str | None, Stored]] = OrderedDict()
+        self._known = Known()
 
     def prepare(self) -> None:
         """S3 throws parts of broken uploads away by a lifecycle rule of the bucket (docs/operations.md)."""
@@ -73,22 +71,30 @@ class BucketArtifacts(Artifacts):
             if broken is not None:
                 raise broken from None
             raise
-        return self._remember(Stored(key, digest.hexdigest(), size), written["e_tag"])
+        return self._known.add(Stored(key, digest.hexdigest(), size), written["e_tag"])
 
-    async def look(self, key: str) -> Stored | None:
-        """What this process wrote and nobody else has replaced is known; anything else is read."""
+    async def look(self, key: str, *, afresh: bool = False) -> Stored | None:
+        """By its ETag, where this process has written or read the same."""
         try:
             with _reached():
                 found = await obstore.head_async(self._store, key)
-                tag, known = self._known.get(key, (None, None))
-                if known is not None and tag is not None and tag == found["e_tag"]:
+                if not afresh and (known := self._known.find(key, found["e_tag"])):
                     return known
                 digest = hashlib.sha256()
                 async for block in self._read(key, 0, found["size"]):
                     digest.update(block)
         except FileNotFoundError:
             return None
-        return self._remember(Stored(key, digest.hexdigest(), found["size"]), found["e_tag"])
+        return self._known.add(Stored(key, digest.hexdigest(), found["size"]), found["e_tag"])
+
+    async def size(self, key: str) -> int | None:
+        """By its head."""
+        try:
+            return await self._require(key)
+        except ProblemError as error:
+            if error.status != 404:
+                raise
+            return None
 
     async def find(self, key: str) -> Path | Remote:
         """Read through the service."""
@@ -103,7 +109,7 @@ class BucketArtifacts(Artifacts):
             path = work / key.rpartition("/")[2]
             with path.open("wb") as file:
                 async for block in self._read(key, 0, size):
-                    await asyncio.to_thread(file.write, block)
+                    await self._in_thread(file.write, block)
             yield path
 
     @contextmanager
@@ -130,20 +136,6 @@ class BucketArtifacts(Artifacts):
         except FileNotFoundError:
             raise gone(key) from None
 
-    async def derived(self, key: str, suffix: str, make: Make) -> Stored:
-        """Made here from a copy, then uploaded."""
-        made = f"{key}{suffix}"
-        if (stored := await self.look(made)) is not None:
-            return stored
-        async with self.local(key) as path:
-            with (path.parent / "made").open("wb") as file:
-                await asyncio.to_thread(make, path, file)
-            await self.adopt(path.parent / "made", made)
-        stored = await self.look(made)
-        if stored is None:
-            raise gone(key)
-        return stored
-
     async def delete(self, keys: Collection[str]) -> None:
         """What was derived has the same name and more behind a dot."""
         for key in keys:
@@ -157,12 +149,12 @@ class BucketArtifacts(Artifacts):
         """Keys say the attempt."""
         found = await self._list(str(job_id))
         kept = set(keys)
-        await self._remove([k for k in found if int(k.split("/")[-2]) < before_attempt and k not in kept])
+        await self._remove([k for k in found if int(k.split("/")[1]) < before_attempt and k not in kept])
 
-    async def remove_older(self, folder: str, before: float) -> None:
+    async def remove_older(self, folder: str, before: float, keep: Collection[str] = ()) -> None:
         """By the bucket's clock."""
         found = await self._list(folder)
-        await self._remove([key for key, written in found.items() if written < before])
+        await self._remove([key for key, written in found.items() if written < before and key not in keep])
 
     async def _require(self, key: str) -> int:
         """Its size. 404 when it is gone."""
@@ -202,16 +194,10 @@ class BucketArtifacts(Artifacts):
 
     async def _remove(self, keys: Collection[str]) -> None:
         for key in keys:
-            self._known.pop(key, None)
+            self._known.forget(key)
         with _reached():
             if keys:
                 await obstore.delete_async(self._store, list(keys))
-
-    def _remember(self, stored: Stored, tag: str | None) -> Stored:
-        self._known[stored.key] = (tag, stored)
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        return stored
 
 
 @contextmanager

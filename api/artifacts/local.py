@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
-from typing import Final
+from typing import IO, ParamSpec, TypeVar
 from uuid import UUID
 
+from api.artifacts.errors import StoreFullError, gone, unusable
 from api.artifacts.incoming import Incoming
-from api.artifacts.store import Artifacts, Make, Remote, Stored, StoreFullError, gathered, gone, no_room
+from api.artifacts.known import Known
+from api.artifacts.store import INCOMING, Artifacts, Remote, Stored, gathered
 
-# No room, no quota left, or a read-only file system after an I/O error: the same to whoever uploads.
-INCOMING: Final = "incoming"
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class LocalArtifacts(Artifacts):
@@ -28,6 +28,7 @@ class LocalArtifacts(Artifacts):
     def __init__(self, root: Path, max_bytes: int) -> None:
         super().__init__(max_bytes)
         self.root = root
+        self._known = Known()
 
     def prepare(self) -> None:
         """Take a folder for files in the making, and remove those of processes that have died."""
@@ -37,46 +38,43 @@ class LocalArtifacts(Artifacts):
     def _incoming(self) -> Path:
         return self._making.folder
 
-    def _path(self, key: str) -> Path:
-        path = self.root / key
-        if not path.is_file():
-            raise gone(key)
-        return path
+    async def _on_disk(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Run it in a thread. Raises ProblemError for an error of the disk."""
+        try:
+            return await self._in_thread(function, *args, **kwargs)
+        except OSError as error:
+            raise unusable(error) from error
 
     async def find(self, key: str) -> Path | Remote:
         """Where it lies."""
-        return self._path(key)
+        if await self.size(key) is None:
+            raise gone(key)
+        return self.root / key
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
         """The file itself."""
-        yield self._path(key)
+        if await self.size(key) is None:
+            raise gone(key)
+        yield self.root / key
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], declared: int | None) -> Stored:
         """As the contract says; a file that cannot fit is refused before it is read."""
         if declared is not None:
-            self._check_room(declared)
+            await self._on_disk(self._check_room, declared)
         digest, size = hashlib.sha256(), 0
-        temporary: Path | None = None
+        file = await self._on_disk(self._new_file)
         try:
-            with NamedTemporaryFile(dir=self._incoming, delete=False) as file:
-                temporary = Path(file.name)
-                async for block in gathered(chunks):
-                    size += len(block)
-                    if size > self._max_bytes:
-                        raise self._too_large(size)
-                    digest.update(block)
-                    # A write may wait for the disk: not on the event loop's time.
-                    await asyncio.to_thread(file.write, block)
-                await asyncio.to_thread(_settle, file.fileno(), file.flush)
-            await asyncio.to_thread(_publish, temporary, self.root / key)
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise StoreFullError(f"the artifact store has no room left ({error.strerror})") from error
-            raise
+            async for block in gathered(chunks):
+                size += len(block)
+                if size > self._max_bytes:
+                    raise self._too_large(size)
+                digest.update(block)
+                await self._on_disk(file.write, block)
+            await self._on_disk(_settle, file)
+            await self._on_disk(_publish, Path(file.name), self.root / key)
         finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+            _throw_away(file)
         return Stored(key, digest.hexdigest(), size)
 
     def _check_room(self, declared: int) -> None:
@@ -86,8 +84,11 @@ class LocalArtifacts(Artifacts):
         if declared > free:
             raise StoreFullError(f"the artifact store has {free:,} bytes free, the file has {declared:,}")
 
+    def _new_file(self) -> IO[bytes]:
+        return NamedTemporaryFile(dir=self._incoming, delete=False)
+
     def free_bytes(self) -> int | None:
-        """The room that is left; None when nobody knows."""
+        """The room that is left; None where that is not known."""
         try:
             return shutil.disk_usage(self._incoming).free
         except OSError:
@@ -96,70 +97,79 @@ class LocalArtifacts(Artifacts):
     @contextmanager
     def workspace(self) -> Iterator[Path]:
         """A directory on the store's disk for files in the making, gone afterwards."""
-        with TemporaryDirectory(dir=self._incoming, ignore_cleanup_errors=True) as directory:
-            yield Path(directory)
+        try:
+            directory = TemporaryDirectory(dir=self._incoming, ignore_cleanup_errors=True)
+        except OSError as error:
+            raise unusable(error) from error
+        with directory as name:
+            yield Path(name)
 
     async def adopt(self, path: Path, key: str) -> None:
         """Rename it, once it is on the disk."""
-        await asyncio.to_thread(_adopt, path, self.root / key)
+        await self._on_disk(_adopt, path, self.root / key)
 
-    async def remove_older(self, folder: str, before: float) -> None:
+    async def remove_older(self, folder: str, before: float, keep: Collection[str] = ()) -> None:
         """By the disk's clock."""
-        await asyncio.to_thread(_remove_older, self.root / folder, before)
+        await self._on_disk(_remove_older, self.root / folder, before, {self.root / key for key in keep})
 
-    async def look(self, key: str) -> Stored | None:
-        """A stored file, its checksum read afresh; None when there is none."""
+    async def look(self, key: str, *, afresh: bool = False) -> Stored | None:
+        """By what the directory says of it, where this process has read the same."""
+        return await self._on_disk(self._look, key, afresh)
+
+    def _look(self, key: str, afresh: bool) -> Stored | None:
         try:
-            return await asyncio.to_thread(_look, self.root, key)
+            with (self.root / key).open("rb") as file:
+                about = os.fstat(file.fileno())
+                mark = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
+                if not afresh and (known := self._known.find(key, mark)):
+                    return known
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                return self._known.add(Stored(key, sha256, about.st_size), mark)
         except FileNotFoundError:
             return None
 
+    async def size(self, key: str) -> int | None:
+        """By its directory entry."""
+        return await self._on_disk(_size, self.root / key)
+
     async def move(self, key: str, to: str) -> None:
         """Rename a stored file, over another one if there is one."""
-        await asyncio.to_thread(_publish, self.root / key, self.root / to)
+        if await self.size(key) is None:
+            raise gone(key)
+        await self._on_disk(_publish, self.root / key, self.root / to)
 
     async def link(self, key: str, to: str) -> None:
         """Store the file under a second key: neither goes with the other. 404 when it is gone."""
-        await asyncio.to_thread(_link, self._path(key), self.root / to)
-
-    async def derived(self, key: str, suffix: str, make: Make) -> Stored:
-        """Made aside, like everything."""
-        path, made = self._path(key), f"{key}{suffix}"
-        if not (self.root / made).is_file():
-            await asyncio.to_thread(self._derive, path, self.root / made, make)
-        stored = await self.look(made)
-        if stored is None:
+        if await self.size(key) is None:
             raise gone(key)
-        return stored
+        await self._on_disk(self._link, self.root / key, self.root / to)
 
-    def _derive(self, path: Path, to: Path, make: Make) -> None:
-        temporary: Path | None = None
+    def _link(self, path: Path, to: Path) -> None:
+        """Through the incoming folder, since a copy takes its time."""
+        aside = self.root / self.arriving()
         try:
-            with NamedTemporaryFile(dir=self._incoming, delete=False) as file:
-                temporary = Path(file.name)
-                make(path, file)
-                _settle(file.fileno(), file.flush)
-            _publish(temporary, to)
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise no_room(error.strerror) from error
-            raise
+            try:
+                os.link(path, aside)
+            except OSError:  # a file system without hard links, or a file that can have no more of them
+                shutil.copyfile(path, aside)
+                _sync(aside)
+            _publish(aside, to)
         finally:
-            if temporary is not None:
-                temporary.unlink(missing_ok=True)
+            aside.unlink(missing_ok=True)
 
     async def delete(self, keys: Collection[str]) -> None:
         """Remove files and what was derived from them; one that is gone already is fine."""
         for key in keys:
-            await asyncio.to_thread(_remove, self.root / key)
+            self._known.forget(key)
+            await self._on_disk(_remove, self.root / key)
 
     async def delete_job(self, job_id: UUID) -> None:
         """Remove all files of a job."""
-        await asyncio.to_thread(shutil.rmtree, self.root / str(job_id), ignore_errors=True)
+        await self._on_disk(_remove_folder, self.root / str(job_id))
 
     async def keep_only(self, job_id: UUID, keys: Collection[str], before_attempt: int) -> None:
         """Remove what earlier attempts left without a row: uploads whose report never came."""
-        await asyncio.to_thread(self._keep_only, job_id, set(keys), before_attempt)
+        await self._on_disk(self._keep_only, job_id, set(keys), before_attempt)
 
     def _keep_only(self, job_id: UUID, keys: set[str], before_attempt: int) -> None:
         for path in (self.root / str(job_id)).glob("*/*"):
@@ -167,30 +177,41 @@ class LocalArtifacts(Artifacts):
                 path.unlink(missing_ok=True)
 
 
-def _settle(descriptor: int, flush: Callable[[], None]) -> None:
-    flush()
-    os.fsync(descriptor)
+def _throw_away(file: IO[bytes]) -> None:
+    """Nothing is left to do about what fails here; an error before it has been raised."""
+    with suppress(OSError):
+        file.close()
+    with suppress(OSError):
+        Path(file.name).unlink()
+
+
+def _settle(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _publish(temporary: Path, final: Path) -> None:
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary.replace(final)
     # The rename itself must outlive a power cut, or a row would point at nothing.
-    folder = os.open(final.parent, os.O_RDONLY)
+    _sync(final.parent)
+
+
+def _sync(path: Path) -> None:
+    """Have a file or a directory on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
-def _link(path: Path, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
+def _size(path: Path) -> int | None:
     try:
-        os.link(path, to)
-    except FileExistsError:
-        return
-    except OSError:  # a file system without hard links
-        shutil.copyfile(path, to)
+        about = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return about.st_size if stat.S_ISREG(about.st_mode) else None
 
 
 def _remove(path: Path) -> None:
@@ -198,19 +219,17 @@ def _remove(path: Path) -> None:
         found.unlink(missing_ok=True)
 
 
-def _look(root: Path, key: str) -> Stored:
-    with (root / key).open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return Stored(key, sha256, os.fstat(file.fileno()).st_size)
+def _remove_folder(folder: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def _adopt(path: Path, to: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
+    _sync(path)
     _publish(path, to)
 
 
-def _remove_older(folder: Path, before: float) -> None:
+def _remove_older(folder: Path, before: float, keep: Collection[Path]) -> None:
     for path in folder.glob("*"):
-        if path.is_file() and path.stat().st_mtime < before:
+        if path not in keep and path.is_file() and path.stat().st_mtime < before:
             path.unlink(missing_ok=True)

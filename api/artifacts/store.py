@@ -1,28 +1,38 @@
 """What the rest of the service wants of an artifact store, wherever it lies.
 
-Nothing half-written is ever visible under its key. Keys are paths: a folder a job, one below it an attempt, so that a
-late attempt can overwrite nothing; `uploads/` and `datasets/` have what people bring.
+Nothing half-written is ever visible under its key. A file is written before the row that names it, and deleted after
+that row is gone. Keys are paths: a folder a job, one below it an attempt, and in a file's name the checksum of its
+bytes, so that no upload can overwrite another file; `uploads/` and `datasets/` have what people bring.
 """
 
 from __future__ import annotations
 
+import asyncio
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Final, ParamSpec, Self, TypeVar
 from uuid import UUID
 
+import structlog
+from uuid_utils.compat import uuid7
+
+from api.artifacts.errors import gone
 from api.problems import ProblemError
 
-_GATHER = 1 << 20
-Make = Callable[[Path, IO[bytes]], None]
-"""Makes a file out of another one: gets the original's path, and the open file to write to."""
-
-
-class StoreFullError(Exception):
-    """The store cannot take the file; what was written of it is gone again."""
+# Files that are arriving or in the making; leftovers are cleared away.
+INCOMING: Final = "incoming"
+_log = structlog.get_logger(__name__)
+_GATHER: Final = 1 << 20
+_THREADS: Final = 8
+Make = Callable[[Path, Path], Awaitable[None]]
+"""Makes a file out of another one: gets the original's path, and the path to write to."""
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -42,15 +52,31 @@ class Remote:
 
 
 class Artifacts(ABC):
-    """The contract. What cannot be reached raises ProblemError 503, what is gone 404, no room StoreFullError."""
+    """The contract. What cannot be reached raises ProblemError 503, what is gone 404, no room StoreFullError (507)."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+
+    def apart(self, name: str) -> Self:
+        """The same store on threads of its own: work for others, however slow, does not hold up its user's."""
+        other = copy.copy(self)
+        other._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"store-{name}")
+        return other
+
+    async def _in_thread(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
 
     @staticmethod
-    def key(job_id: UUID, attempt: int, name: str) -> str:
+    def key(job_id: UUID, attempt: int, name: str, sha256: str) -> str:
         """Where an attempt's file lies. `name` has been checked to be a plain file name."""
-        return f"{job_id}/{attempt}/{name}"
+        return f"{job_id}/{attempt}/{sha256}-{name}"
+
+    @staticmethod
+    def arriving() -> str:
+        """A new key for a file whose checksum and use are not known yet."""
+        return f"{INCOMING}/{uuid7()}"
 
     @abstractmethod
     def prepare(self) -> None:
@@ -58,7 +84,7 @@ class Artifacts(ABC):
 
     @abstractmethod
     def free_bytes(self) -> int | None:
-        """The room that is left; None where nobody knows."""
+        """The room that is left; None where that is not known."""
 
     @abstractmethod
     async def put(self, key: str, chunks: AsyncIterator[bytes], declared: int | None) -> Stored:
@@ -69,8 +95,15 @@ class Artifacts(ABC):
         """
 
     @abstractmethod
-    async def look(self, key: str) -> Stored | None:
-        """A stored file and the checksum of the bytes that are there; None when there is none."""
+    async def look(self, key: str, *, afresh: bool = False) -> Stored | None:
+        """A stored file and the checksum of the bytes that are there; None when there is none.
+
+        afresh: read the bytes even where the file looks unchanged since its checksum was last computed.
+        """
+
+    @abstractmethod
+    async def size(self, key: str) -> int | None:
+        """Bytes of a stored file, without reading it; None when there is none."""
 
     @abstractmethod
     async def find(self, key: str) -> Path | Remote:
@@ -78,7 +111,7 @@ class Artifacts(ABC):
 
     @abstractmethod
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
-        """The file on this machine's disk, for whoever must be given a path."""
+        """The file on this machine's disk, for a user that must be given a path."""
 
     @abstractmethod
     def workspace(self) -> AbstractContextManager[Path]:
@@ -96,13 +129,32 @@ class Artifacts(ABC):
     async def link(self, key: str, to: str) -> None:
         """Store the file under a second key: neither goes with the other."""
 
-    @abstractmethod
     async def derived(self, key: str, suffix: str, make: Make) -> Stored:
         """The file made out of another one, beside it; made when it is asked for first. It goes with its original."""
+        made = f"{key}{suffix}"
+        if (stored := await self.look(made)) is not None:
+            return stored
+        async with self.local(key) as path:
+            with self.workspace() as work:
+                await make(path, work / "made")
+                await self.adopt(work / "made", made)
+        stored = await self.look(made)
+        if stored is None or await self.size(key) is None:  # the original went meanwhile
+            await self.delete([made])
+            raise gone(key)
+        return stored
 
     @abstractmethod
     async def delete(self, keys: Collection[str]) -> None:
         """Remove files and what was derived from them; one that is gone already is fine."""
+
+    async def discard(self, keys: Collection[str]) -> None:
+        """Delete files that no row names any more. One that cannot be removed costs room and is logged, no more."""
+        for key in keys:
+            try:
+                await self.delete([key])
+            except ProblemError as error:
+                _log.warning("file_not_removed", key=key, error=error.detail)
 
     @abstractmethod
     async def delete_job(self, job_id: UUID) -> None:
@@ -113,25 +165,15 @@ class Artifacts(ABC):
         """Remove what earlier attempts left without a row: uploads whose report never came."""
 
     @abstractmethod
-    async def remove_older(self, folder: str, before: float) -> None:
-        """Remove a folder's files that were last written before a time (seconds since 1970)."""
+    async def remove_older(self, folder: str, before: float, keep: Collection[str] = ()) -> None:
+        """Remove a folder's files that were last written before a time (seconds since 1970), but for these keys."""
 
     def _too_large(self, size: int) -> ProblemError:
         return ProblemError(413, f"the file has {size:,} bytes or more; at most {self._max_bytes:,} are taken")
 
 
-def gone(key: str) -> ProblemError:
-    """404."""
-    return ProblemError(404, f"the file {key} is no longer in the store")
-
-
-def no_room(why: str | None) -> ProblemError:
-    """507, for whoever is not uploading."""
-    return ProblemError(507, f"the artifact store has no room left ({why})")
-
-
 async def gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in larger blocks: fewer trips to whoever writes them."""
+    """The same bytes in blocks of a megabyte, so that few writes are needed."""
     block = bytearray()
     async for chunk in chunks:
         block += chunk

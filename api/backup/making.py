@@ -1,6 +1,6 @@
 """Makes a backup while the service runs.
 
-Files are written before the rows that name them and deleted before these go. So the database comes first and the files
+Files are written before the rows that name them. So the database comes first and the files
 after it; and since a file may be deleted in between, all files get a second name before the database is read, and again
 after it. What a row names and was made and deleted in that time, is missing: then all is done again.
 """
@@ -22,7 +22,7 @@ from typing import Final
 
 import psycopg
 
-from api.artifacts.local import INCOMING
+from api.artifacts.store import INCOMING
 from api.backup.errors import BackupError
 from api.backup.manifest import DUMP, FILES, MANIFEST, BackedUp, Manifest, files_named
 from api.backup.postgres import plain_url, run_tool

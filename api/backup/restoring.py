@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 from sqlalchemy.engine import make_url
 
-from api.artifacts.local import INCOMING
+from api.artifacts.store import INCOMING
 from api.backup.errors import BackupError
 from api.backup.manifest import DUMP, FILES, MANIFEST, BackedUp, Manifest
 from api.backup.postgres import plain_url, run_tool

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from fastapi import Request
 from pydantic import ValidationError
-from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored, StoreFullError
 from api.checkpoints.examining import Text, Told
@@ -39,8 +38,7 @@ async def take(
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise ProblemError(415, "send a form: curl -F file=@FILE (multipart/form-data)")
-    # Under `incoming`, whose leftovers are removed at a start a day later.
-    key = f"incoming/{uuid7()}"
+    key = store.arriving()
     try:
         arrived: tuple[Stored, str] | None = None
         fields: dict[str, str] = {}
@@ -58,7 +56,7 @@ async def take(
         told = await _told(fields, datasets)
         return await uploads.take(*arrived, await genotypes.resolve(fields.get("genotype", "")), told)
     finally:
-        await store.delete([key])
+        await store.discard([key])
 
 
 async def _told(fields: dict[str, str], datasets: DatasetService) -> Told:
@@ -114,4 +112,4 @@ async def _stored(part: Part, store: Artifacts, key: str) -> Stored:
     try:
         return await store.put(key, part.content, None)
     except StoreFullError as error:
-        raise ProblemError(507, f"{error}; free some space there and try again") from error
+        raise StoreFullError(f"{error}; free some space there and try again") from error

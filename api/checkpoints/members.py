@@ -82,7 +82,7 @@ class Members:
         family = family_of(score.spec)
         found = Found(
             checkpoint,
-            _stored(given),
+            given.stored,
             score.id,
             family,
             score.spec["dataset"],
@@ -91,7 +91,7 @@ class Members:
             (score.result or {}).get("columns"),
         )
         about = _about(checkpoint, score).model_copy(update={"score_id": str(score.id)})
-        return Member(found, about, _stored(logits), {})
+        return Member(found, about, logits.stored, {})
 
 
 def curve_of(members: Sequence[Member]) -> list[int]:
@@ -116,7 +116,7 @@ def files_of(members: Sequence[Member], curve: Sequence[int]) -> dict[str, Store
             files[logits_of(place)] = member.logits
         for epoch in curve:
             if member.kept[epoch].sha256 != member.found.stored.sha256:
-                files[file_of(place, epoch)] = _stored(member.kept[epoch])
+                files[file_of(place, epoch)] = member.kept[epoch].stored
     return files
 
 
@@ -127,7 +127,3 @@ def _about(checkpoint: ScoredCheckpoint, job: Job | None, epoch: int | None = No
         job_id=None if job is None else str(job.id),
         epoch=epoch,
     )
-
-
-def _stored(checkpoint: Checkpoint) -> Stored:
-    return Stored(checkpoint.key, checkpoint.sha256, checkpoint.size)

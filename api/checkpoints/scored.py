@@ -73,7 +73,7 @@ class Sources:
 
     async def of_job(self, job: Job, checkpoint: Checkpoint) -> Found:
         """A search's or an evaluation's checkpoint."""
-        stored = Stored(checkpoint.key, checkpoint.sha256, checkpoint.size)
+        stored = checkpoint.stored
         family = family_of(job.spec)
         if family == "rnn":
             scored = ScoredCheckpoint(id=str(checkpoint.id), source=_source(job), sha256=checkpoint.sha256)

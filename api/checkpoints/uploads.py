@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, select
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
@@ -42,6 +42,9 @@ class UploadService:
         about = {k: v for k, v in asdict(examined).items() if k != "format"}
         async with self._database.transaction() as session:
             await lock_content(session, arrived.sha256)
+            # Over a file of the same bytes, too: where that one was damaged, it is whole again. Before the commit,
+            # which must not show a row without a file.
+            await self._artifacts.move(arrived.key, key_of(arrived.sha256))
             for upload in await session.scalars(select(Upload).where(Upload.sha256 == arrived.sha256)):
                 if upload.about == about and upload.owner == current_owner():
                     return upload, False
@@ -56,9 +59,6 @@ class UploadService:
             session.add(upload)
             await session.flush()
             await session.refresh(upload)
-            # Behind the insert, or its failure would leave a file that nobody deletes; before the commit, which
-            # must not show a row without a file.
-            await self._artifacts.move(arrived.key, key_of(arrived.sha256))
         return upload, True
 
     async def find(self, upload_id: UUID) -> Upload | None:
@@ -82,11 +82,11 @@ class UploadService:
             upload = await session.get(Upload, upload_id)
             if upload is None:
                 raise not_found("uploaded checkpoint", upload_id)
-            await lock_content(session, upload.sha256)
-            others = select(func.count()).where(Upload.sha256 == upload.sha256, Upload.id != upload_id)
-            if not await session.scalar(others):
-                await self._artifacts.delete([key_of(upload.sha256)])
             await session.delete(upload)
+        async with self._database.transaction() as session:
+            await lock_content(session, upload.sha256)
+            if not await session.scalar(select(exists().where(Upload.sha256 == upload.sha256))):
+                await self._artifacts.discard([key_of(upload.sha256)])
 
 
 def key_of(sha256: str) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.artifacts import Artifacts, StoreFullError
+from api.artifacts.store import INCOMING
 from api.background import Passed
 from api.database import Database, lock_content
 from api.datasets.child import run_check
@@ -52,7 +53,7 @@ class DatasetChecker:
 
     async def run(self, passed: Passed) -> None:
         """Check until cancelled."""
-        await self._artifacts.remove_older(UPLOADS, time.time() - _ABANDONED_SECONDS)
+        await self._remove_abandoned()
         while True:
             while await self._check_next():
                 passed()
@@ -63,6 +64,14 @@ class DatasetChecker:
                 continue
             finally:
                 self._nudged.clear()
+
+    async def _remove_abandoned(self) -> None:
+        """Uploads and arriving files without a row, old enough that no request can still make one."""
+        named = select(Dataset.request["upload"].astext).where(Dataset.state == DatasetState.CHECKING)
+        async with self._database.single_statements() as session:
+            waiting = set(await session.scalars(named))
+        for folder in (INCOMING, UPLOADS):
+            await self._artifacts.remove_older(folder, time.time() - _ABANDONED_SECONDS, keep=waiting)
 
     async def _check_next(self) -> bool:
         """Check the oldest set that is not postponed; whether there was one."""
@@ -123,7 +132,7 @@ class DatasetChecker:
 
     async def _forget(self, upload: str | None) -> None:
         if upload:
-            await self._artifacts.delete([upload])
+            await self._artifacts.discard([upload])
 
     async def _check(self, request: dict[str, Any], work: Path) -> dict[str, Any]:
         if upload := request.get("upload"):

@@ -28,10 +28,10 @@ async def take(request: Request, service: DatasetService, store: Artifacts, key:
     try:
         brought = await service.bring(dataset_id, body, upload, key)
     except BaseException:
-        await store.delete([upload.key])
+        await service.discard(dataset_id, upload)
         raise
     if brought.replayed:
-        await store.delete([upload.key])
+        await store.discard([upload.key])
     return brought
 
 
@@ -73,7 +73,7 @@ async def _from_form(
             raise invalid("path", "goes without a file: give one of the two")
         service.check_new(body)
     except BaseException:
-        await store.delete([upload_key(dataset_id)])
+        await store.discard([upload_key(dataset_id)])
         await drain(request)
         raise
     return body, upload
@@ -85,7 +85,7 @@ async def _store(part: Part, store: Artifacts, dataset_id: UUID, length: str) ->
     try:
         return await store.put(upload_key(dataset_id), _archive(part), declared)
     except StoreFullError as error:
-        raise ProblemError(507, f"{error}: free some space and upload again") from error
+        raise StoreFullError(f"{error}: free some space and upload again") from error
 
 
 async def _archive(part: Part) -> AsyncIterator[bytes]:

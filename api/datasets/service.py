@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
@@ -88,6 +88,7 @@ class DatasetService:
         )
         try:
             async with self._database.transaction() as session:
+                await lock_content(session, str(dataset_id))
                 if earlier := await _brought_with(session, idempotency_key, body_hash):
                     return Brought(earlier, replayed=True)
                 await _make_room(session, body.name)
@@ -101,6 +102,13 @@ class DatasetService:
             raise conflict(f"there is a data set {body.name} already: delete it, or choose another name") from error
         self._checker.nudge()
         return Brought(dataset, replayed=False)
+
+    async def discard(self, dataset_id: UUID, upload: Stored) -> None:
+        """Remove the file of a set that was not entered; a commit whose answer was lost has entered it."""
+        async with self._database.transaction() as session:
+            await lock_content(session, str(dataset_id))
+            if await session.get(Dataset, dataset_id) is None:
+                await self._artifacts.discard([upload.key])
 
     async def list(self) -> list[Dataset]:
         """The uploaded ones, newest first."""
@@ -128,17 +136,18 @@ class DatasetService:
             if jobs := await unfinished_jobs(session, locked):
                 ids = ", ".join(str(job.id) for job in jobs)
                 raise conflict(f"unfinished jobs use {name} ({ids}): let them end, or cancel them")
-            await self._delete_files(session, locked)
             await session.delete(locked)
+        await self._delete_files(locked)
 
-    async def _delete_files(self, session: AsyncSession, dataset: Dataset) -> None:
-        keys = [dataset.request["upload"]] if dataset.request.get("upload") else []
+    async def _delete_files(self, dataset: Dataset) -> None:
+        """Those of a row that is gone, the packed one unless another row shares it."""
+        if upload := dataset.request.get("upload"):
+            await self._artifacts.discard([upload])
         if dataset.checksum:
-            await lock_content(session, dataset.checksum)
-            same = select(func.count()).where(Dataset.checksum == dataset.checksum, Dataset.id != dataset.id)
-            if not await session.scalar(same):
-                keys.append(packed_key(dataset.checksum))
-        await self._artifacts.delete(keys)
+            async with self._database.transaction() as session:
+                await lock_content(session, dataset.checksum)
+                if not await session.scalar(select(exists().where(Dataset.checksum == dataset.checksum))):
+                    await self._artifacts.discard([packed_key(dataset.checksum)])
 
     async def info(self, name: str) -> DatasetInfo | None:
         """What is known of a set that a spec names, None for one that the catalogue or only a worker knows.

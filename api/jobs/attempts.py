@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored, StoreFullError
-from api.database import Database
 from api.events.log import append
 from api.jobs.early import finished_progress, last_epoch, stop_reason, stopped
 from api.jobs.fencing import Fence
@@ -44,35 +43,31 @@ from api.schemas.worker import (
 class AttemptService:
     """Takes reports. Whoever comes with a token that no longer holds is answered 409 and changes nothing."""
 
-    def __init__(
-        self,
-        database: Database,
-        artifacts: Artifacts,
-        waker: Waker,
-        fence: Fence,
-    ) -> None:
-        self._database, self._artifacts, self._waker, self._fence = database, artifacts, waker, fence
+    def __init__(self, artifacts: Artifacts, waker: Waker, fence: Fence) -> None:
+        self._artifacts, self._waker, self._fence = artifacts, waker, fence
 
     async def store_file(
         self, attempt_id: UUID, token: str, name: str, chunks: AsyncIterator[bytes], declared: int | None
     ) -> StoredFile:
-        """Take a file before the report that names it. 507 when there is no room: the job then pauses."""
-        key = self._artifacts.key(*await self._fence.look(attempt_id, token), name)
+        """Take a file before the report that names it. 507 when there is no room: the job then pauses.
+
+        It arrives under a key of its own, and moves to the attempt's under the job row's lock: an upload that ends
+        after its attempt changes nothing.
+        """
+        await self._fence.look(attempt_id, token)
+        arriving = self._artifacts.arriving()
         try:
-            stored = await self._artifacts.put(key, chunks, declared)
+            stored = await self._artifacts.put(arriving, chunks, declared)
+            async with self._fence.passed(attempt_id, token) as (_, job, attempt):
+                await self._artifacts.move(arriving, self._artifacts.key(job.id, attempt.number, name, stored.sha256))
         except StoreFullError as error:
             reason = f"{error}; free some space there and resume the job"
             async with self._fence.passed(attempt_id, token) as (session, job, _):
                 await end_attempt(session, job, "released", str(error))
                 await move(session, job, Status.PAUSED, reason)
-            raise ProblemError(507, reason) from error
-        try:
-            # The attempt may have ended, and its job been deleted, while the file was on its way.
-            async with self._fence.passed(attempt_id, token):
-                pass
-        except ProblemError:
-            await self._artifacts.delete([key])
-            raise
+            raise StoreFullError(reason) from error
+        finally:
+            await self._artifacts.discard([arriving])
         return StoredFile(name=name, sha256=stored.sha256, size=stored.size)
 
     async def given_file(self, attempt_id: UUID, token: str, name: str) -> Stored:
@@ -82,7 +77,7 @@ class AttemptService:
             found = [c for c in (*whole, *partial) if f"{c.id}.pt" == name]
         if not found:
             raise ProblemError(404, f"this job has no file {name}")
-        return Stored(found[0].key, found[0].sha256, found[0].size)
+        return found[0].stored
 
     async def report_epoch(self, attempt_id: UUID, token: str, report: EpochReport) -> Directive:
         """Store an epoch, its checkpoint's row and its events together, once."""
@@ -90,12 +85,11 @@ class AttemptService:
         came = time.monotonic()
         is_stored = False
         named = [ReportedFile(name=report.checkpoint, sha256=report.sha256), *report.files]
-        looked = await self._look(attempt_id, token, [file.name for file in named])
+        stored = await self._stored(attempt_id, token, named)
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             check_fits(job, report)
             if _is_new(attempt, report.n) and await self._insert_epoch(session, job, report):
-                verified = [_verified(found, file) for found, file in zip(looked, named, strict=True)]
-                checkpoint, *others = [_row(attempt, report, file, metrics=report.metrics) for file in verified]
+                checkpoint, *others = [_row(attempt, report, file, metrics=report.metrics) for file in stored]
                 session.add_all([checkpoint, *others])
                 await session.flush()
                 job.metrics, job.lost_attempts = report.metrics, 0
@@ -108,35 +102,35 @@ class AttemptService:
                 if job.progress is None or job.progress["epoch"] <= report.epoch:
                     job.progress = _after_epoch(job, report)
                 await self._append_epoch(session, job, report, checkpoint)
-                stored, partials = await files_of(session, job)
-                epochs, every = [c.epoch for c in stored], job.spec.get("checkpoint_every")
+                whole, partials = await files_of(session, job)
+                epochs, every = [c.epoch for c in whole], job.spec.get("checkpoint_every")
                 kept = retained(JobKind(job.kind), epochs, job.best, every)
-                dropped = [c for c in stored if c.epoch not in kept]
+                dropped = [c for c in whole if c.epoch not in kept]
                 dropped += [c for c in partials if c.epoch < report.epoch]
+                await _forget(session, dropped)
                 is_stored = True
             directive, kind = Directive.at(job.status), job.kind
         if is_stored:
             EPOCH_SECONDS.labels(kind).observe(report.seconds)
             if report.waited is not None:
                 REPORT_LAG.observe(report.waited + time.monotonic() - came)
-        await self._drop(dropped)
+        await self._artifacts.discard([c.key for c in dropped])
         return directive
 
     async def report_partial(self, attempt_id: UUID, token: str, report: PartialReport) -> Directive:
         """Note the row of a checkpoint made in the middle of an epoch; it replaces the one before."""
         dropped: list[Checkpoint] = []
-        [stored_file] = await self._look(attempt_id, token, [report.checkpoint])
+        [stored] = await self._stored(attempt_id, token, [ReportedFile(name=report.checkpoint, sha256=report.sha256)])
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n):
                 last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
                 if report.epoch != last:
                     raise conflict(f"a checkpoint behind epoch {report.epoch} was reported, epoch {last} is the last")
-                named = ReportedFile(name=report.checkpoint, sha256=report.sha256)
-                row = _row(attempt, report, _verified(stored_file, named), step=report.step)
                 dropped = await partials_of(session, job)
-                session.add(row)
+                await _forget(session, dropped)
+                session.add(_row(attempt, report, stored, step=report.step))
             directive = Directive.at(job.status)
-        await self._drop(dropped)
+        await self._artifacts.discard([c.key for c in dropped])
         return directive
 
     async def report_logs(self, attempt_id: UUID, token: str, report: LogReport) -> Directive:
@@ -194,10 +188,20 @@ class AttemptService:
         if requeued:
             self._waker.nudge()
 
-    async def _look(self, attempt_id: UUID, token: str, names: list[str]) -> list[Stored | None]:
-        """The attempt's files, read outside of the lock: a large one must not hold up heartbeats and a cancel."""
+    async def _stored(self, attempt_id: UUID, token: str, named: list[ReportedFile]) -> list[Stored]:
+        """The uploaded files of which a report speaks: their keys hold the checksum. 409 for one that is not there."""
         job_id, number = await self._fence.look(attempt_id, token)
-        return [await self._artifacts.look(self._artifacts.key(job_id, number, name)) for name in names]
+        found = []
+        for file in named:
+            key = self._artifacts.key(job_id, number, file.name, file.sha256)
+            size = await self._artifacts.size(key)
+            if size is None:
+                raise conflict(
+                    f"{file.name} has not been uploaded with the checksum {file.sha256}: upload a checkpoint, then "
+                    "report it"
+                )
+            found.append(Stored(key, file.sha256, size))
+        return found
 
     @staticmethod
     async def _insert_epoch(session: AsyncSession, job: Job, report: EpochReport) -> bool:
@@ -235,23 +239,10 @@ class AttemptService:
             },
         )
 
-    async def _drop(self, checkpoints: list[Checkpoint]) -> None:
-        """Files before rows: what a crash leaves in between is a row that the next epoch drops again."""
-        if not checkpoints:
-            return
-        await self._artifacts.delete([c.key for c in checkpoints])
-        async with self._database.transaction() as session:
-            for checkpoint in checkpoints:
-                await session.delete(checkpoint)
 
-
-def _verified(stored: Stored | None, reported: ReportedFile) -> Stored:
-    """The file that a report speaks of. 409 when it is not there, or has other bytes."""
-    if stored is None:
-        raise conflict(f"{reported.name} has not been uploaded: upload a checkpoint, then report it")
-    if stored.sha256 != reported.sha256:
-        raise conflict(f"{reported.name} is stored with another checksum ({stored.sha256}): upload it again")
-    return stored
+async def _forget(session: AsyncSession, checkpoints: list[Checkpoint]) -> None:
+    for checkpoint in checkpoints:
+        await session.delete(checkpoint)
 
 
 def _row(

@@ -20,7 +20,7 @@ from api.jobs.life import move
 from api.jobs.rows import files_of, lock_job
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Job
-from api.problems import conflict
+from api.problems import ProblemError, conflict
 from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import Claim, Claimed, Input, Resume
 
@@ -56,8 +56,8 @@ class ClaimService:
             await self._artifacts.keep_only(
                 job.id, [c.key for c in checkpoints + partials], before_attempt=attempt.number
             )
-        except OSError as error:  # the claim stands: tidying up can wait for the next one
-            _log.warning("leftovers_not_removed", job=str(job.id), error=str(error))
+        except ProblemError as error:  # the claim stands: tidying up can wait for the next one
+            _log.warning("leftovers_not_removed", job=str(job.id), error=error.detail)
         assert job.threads is not None
         return Claimed(
             job_id=job.id,

@@ -95,6 +95,13 @@ class Reader:
             raise conflict(f"this {job.kind} has no {name} yet (it is {job.status}): try again later")
         return stored[0]
 
+    async def given(self, job: Job, name: str) -> Checkpoint:
+        """The row of a file that the job was given when it was made. 404 when there is none."""
+        found = [c for c in await self.checkpoints(job) if c.epoch == 0 and c.name == name]
+        if not found:
+            raise ProblemError(404, f"this {job.kind} has no {name}")
+        return found[0]
+
     async def checkpoint_by_id(self, checkpoint_id: UUID) -> Checkpoint:
         """404 when there is none."""
         async with self._database.single_statements() as session:

@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from api.artifacts import Artifacts, Stored
-from api.database import Database
+from api.database import Database, lock_content
 from api.datasets.use import hold
 from api.events.log import notify
 from api.jobs.life import check_action, move
 from api.jobs.listing import Filters, newest
-from api.jobs.making import announce_queued, given_file, new_job
+from api.jobs.making import announce_queued, discard, given_file, new_job
 from api.jobs.rows import end_attempt, lock_job
 from api.jobs.runtime import check_runtime
 from api.jobs.waker import Waker
@@ -91,7 +91,7 @@ class JobService:
             submitted = await self._enter(job, own, body_hash, source, idempotency_key)
         except BaseException:
             if given:
-                await self._artifacts.delete_job(job.id)
+                await discard(self._database, self._artifacts, job.id)
             raise
         return Submitted(self._told(submitted.job), submitted.replayed)
 
@@ -101,6 +101,8 @@ class JobService:
         """Write the rows. An earlier job of the same key is answered instead, and the copies taken away."""
         try:
             async with self._database.transaction() as session:
+                if own:
+                    await lock_content(session, str(job.id))
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
                     await self._artifacts.delete_job(job.id)
                     return Submitted(earlier, replayed=True)
@@ -200,19 +202,19 @@ class JobService:
         return self._told(job)
 
     async def delete(self, job_id: UUID, kind: JobKind) -> None:
-        """Forget an ended job, and its children with it. Files go first: a crash in between leaves rows to delete
-        again, no lost file.
-        """
+        """Forget an ended job, and its children with it. Rows go first: no row ever names a file that is gone."""
         async with self._database.transaction() as session:
             await _lock_parent(session, job_id)
             job = await self._lock(session, job_id, kind)
             if not Status(job.status).ended:
                 raise conflict(f"the job is {job.status}; only ended jobs can be deleted: cancel it first")
             children = await control.ended_children(session, job) if JobKind(job.kind).is_tree else []
-            for each in (*children, job):
-                await self._artifacts.delete_job(each.id)
+            jobs = (*children, job)
+            for each in jobs:
                 await session.delete(each)
                 await notify(session, each.id)
+        for each in jobs:
+            await discard(self._database, self._artifacts, each.id)
 
     def _nudge(self, job: Job) -> None:
         """Let those look who move the job on."""

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from api.artifacts import Stored
 from api.checkpoints.intake import take
 from api.checkpoints.uploads import key_of
-from api.deps import Datasets, Genotypes, Jobs, Reading, Store, Uploads
-from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer, stored_answer
+from api.deps import Datasets, Downloads, Genotypes, Jobs, Reading, Store, Uploads
+from api.downloads import FILE_ANSWERS, WantedFile
 from api.id_prefix import IdPrefix
 from api.multipart import drain
 from api.problems import conflict, documented
@@ -93,14 +93,14 @@ async def download_checkpoint_by_id(
     reading: Reading,
     uploads: Uploads,
     jobs: Jobs,
-    store: Store,
+    downloads: Downloads,
     wanted: WantedFile = "torch",
 ) -> Response:
     """The file of one checkpoint."""
     if upload := await uploads.find(checkpoint_id):
         stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
         ending = ".safetensors" if upload.name.endswith(".safetensors") else ".pt"
-        return await stored_answer(request, store, stored, str(upload.id), wanted, ending)
+        return await downloads.stored(request, stored, str(upload.id), wanted, ending)
     checkpoint = await reading.checkpoint_by_id(checkpoint_id)
     job = await jobs.get(checkpoint.job_id)
-    return await checkpoint_answer(request, store, checkpoint, job.name, wanted)
+    return await downloads.checkpoint(request, checkpoint, job.name, wanted)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from api.artifacts import Stored
 from api.checkpoints.members import Members, curve_of, files_of
 from api.checkpoints.scored import Sources
-from api.deps import Datasets, Jobs, Reading, Store, Uploads
-from api.downloads import FILE_ANSWERS, WantedFile, file_answer, plain_name, stored_answer
+from api.deps import Datasets, Downloads, Jobs, Reading, Uploads
+from api.downloads import FILE_ANSWERS, WantedFile, plain_name
 from api.ensemble_specs import ensemble_spec
 from api.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
@@ -51,7 +50,7 @@ async def create_ensemble(
 @router.head("/{job_id}/checkpoint", operation_id="head_ensemble_checkpoint", responses=FILE_ANSWERS)
 @router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_ANSWERS)
 async def download_ensemble(
-    request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store, wanted: WantedFile = "torch"
+    request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads, wanted: WantedFile = "torch"
 ) -> Response:
     """All chosen members and their weights as one file, which `darts_core.load` runs as one model.
 
@@ -60,13 +59,13 @@ async def download_ensemble(
     job = await jobs.get(job_id, JobKind.ENSEMBLE)
     row = await reading.file(job, "ensemble.pt")
     stem = plain_name(job.name) or str(job.id)
-    return await stored_answer(request, store, Stored(row.key, row.sha256, row.size), stem, wanted)
+    return await downloads.stored(request, row.stored, stem, wanted)
 
 
 @router.head("/{job_id}/logits", operation_id="head_ensemble_logits", responses=FILE_ANSWERS)
 @router.get("/{job_id}/logits", response_class=Response, responses=FILE_ANSWERS)
 async def download_ensemble_logits(
-    request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store
+    request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads
 ) -> Response:
     """A safetensors file of `logits`, float64 (N, classes), of the committee, `labels`, int64 (N,), `places`, int64
     (N,), where these images stand in the test part, and each member's `member.I`, float32 (N, classes). The same with
@@ -78,4 +77,4 @@ async def download_ensemble_logits(
     job = await jobs.get(job_id, JobKind.ENSEMBLE)
     row = await reading.file(job, "logits.safetensors")
     stem = plain_name(job.name) or str(job.id)
-    return await file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}-logits.safetensors")
+    return await downloads.file(request, row.stored, f"{stem}-logits.safetensors")

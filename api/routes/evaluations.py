@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Query, Request, Response
+from fastapi import Response
 from pydantic import ValidationError
 
-from api.deps import Datasets, Genotypes, Jobs, Reading, Store
-from api.downloads import FILE_ANSWERS, WantedFile, checkpoint_answer
+from api.deps import Datasets, Genotypes, Jobs, Reading
 from api.problems import documented, invalid, invalid_fields
-from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
+from api.routes.collection import IdempotencyKeyHeader, job_router
+from api.routes.kept import add_checkpoint_routes
 from api.schemas.evaluations import AnyEvaluationCreate, EvaluationCreate, RnnEvaluationCreate
-from api.schemas.jobs import CheckpointList, JobKind, JobOut
-from api.schemas.scores import WhichEpoch
-from api.views import checkpoint_out, job_out
+from api.schemas.jobs import JobKind, JobOut
+from api.views import job_out
 from darts_core.configs import EvaluationConfig, RnnEvaluationConfig
 from darts_core.genotypes.drawn import RANDOM
 
 router = job_router(JobKind.EVALUATION)
+add_checkpoint_routes(router, JobKind.EVALUATION, "best")
 
 
 @router.post("", status_code=201, responses=documented(404, 409))
@@ -82,26 +82,3 @@ async def _resolve(
         return body.config(dataset=dataset, genotype=genotype, info=info, dataset_checksum=checksum)
     except ValidationError as error:
         raise invalid_fields(error, type(body)) from error
-
-
-@router.get("/{job_id}/checkpoints", responses=documented(404))
-async def list_checkpoints(job_id: JobId, jobs: Jobs, reading: Reading) -> CheckpointList:
-    """What is kept: the best epoch's, the last one's and, with `checkpoint_every: k`, each k-th one's."""
-    job = await jobs.get(job_id, JobKind.EVALUATION)
-    return CheckpointList(items=[checkpoint_out(c) for c in await reading.checkpoints(job)])
-
-
-@router.head("/{job_id}/checkpoint", operation_id="head_evaluation_checkpoint", responses=FILE_ANSWERS)
-@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_ANSWERS)
-async def download_checkpoint(
-    request: Request,
-    job_id: JobId,
-    jobs: Jobs,
-    reading: Reading,
-    store: Store,
-    epoch: Annotated[WhichEpoch, Query()] = "best",
-    wanted: WantedFile = "torch",
-) -> Response:
-    """The trained network as a file for `torch.load(weights_only=True)`. 409 while there is none."""
-    job = await jobs.get(job_id, JobKind.EVALUATION)
-    return await checkpoint_answer(request, store, await reading.checkpoint(job, epoch), job.name, wanted)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from api.artifacts import Stored
 from api.checkpoints.scored import Found, Sources
-from api.deps import Datasets, Jobs, Reading, Store, Uploads
-from api.downloads import FILE_ANSWERS, file_answer, plain_name
+from api.deps import Datasets, Downloads, Jobs, Reading, Uploads
+from api.downloads import FILE_ANSWERS, WantedFile, plain_name
 from api.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.jobs import JobKind, JobOut
@@ -75,9 +74,22 @@ async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreC
     return ScoreConfig(**given, checkpoint=found.checkpoint).resolved(info)
 
 
+@router.head("/{job_id}/checkpoint", operation_id="head_score_checkpoint", responses=FILE_ANSWERS)
+@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_ANSWERS)
+async def download_measured_checkpoint(
+    request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads, wanted: WantedFile = "torch"
+) -> Response:
+    """The file that the score measures: its own copy, which stays when the training or the upload goes."""
+    job = await jobs.get(job_id, JobKind.SCORE)
+    given = await reading.given(job, "given.pt")
+    return await downloads.stored(request, given.stored, plain_name(job.name) or str(job.id), wanted)
+
+
 @router.head("/{job_id}/logits", operation_id="head_logits", responses=FILE_ANSWERS)
 @router.get("/{job_id}/logits", response_class=Response, responses=FILE_ANSWERS)
-async def download_logits(request: Request, job_id: JobId, jobs: Jobs, reading: Reading, store: Store) -> Response:
+async def download_logits(
+    request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads
+) -> Response:
     """A safetensors file of `logits`, float32 (N, classes), and `labels`, int64 (N,), in the data set's own order.
 
     Of a language model, whose logits would be a number for each word of the vocabulary, it holds what perplexities and
@@ -89,4 +101,4 @@ async def download_logits(request: Request, job_id: JobId, jobs: Jobs, reading: 
     job = await jobs.get(job_id, JobKind.SCORE)
     row = await reading.file(job, "logits.safetensors")
     stem = plain_name(job.name) or str(job.id)
-    return await file_answer(request, store, Stored(row.key, row.sha256, row.size), f"{stem}-logits.safetensors")
+    return await downloads.file(request, row.stored, f"{stem}-logits.safetensors")

@@ -12,6 +12,7 @@ from api.models import Epoch
 from api.pictures.answers import Pictures
 from api.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
+from api.routes.kept import add_checkpoint_routes
 from api.schemas.genotypes import AnyGenotypeOut
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.scores import WhichEpoch
@@ -25,6 +26,7 @@ from darts_core.genotypes.model import MOST_NODES
 from darts_core.genotypes.ranked import MOST_RANKS
 
 router = job_router(JobKind.SEARCH)
+add_checkpoint_routes(router, JobKind.SEARCH, "last")
 AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest unless given")]
 
 

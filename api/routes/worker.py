@@ -7,8 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Request, Response
 
-from api.deps import Attempts, AttemptToken, Claims, Datasets, Heartbeats, Store, Workers
-from api.downloads import FILE_ANSWERS, file_answer
+from api.deps import Attempts, AttemptToken, Claims, Datasets, Heartbeats, WorkerDownloads, Workers
+from api.downloads import FILE_ANSWERS
 from api.problems import documented
 from api.schemas.worker import (
     Claim,
@@ -110,16 +110,21 @@ async def upload(
 
 @router.get("/attempts/{attempt_id}/files/{name}", response_class=Response, responses=_FENCED | FILE_ANSWERS)
 async def download_resume_file(
-    request: Request, attempt_id: UUID, name: Name, token: AttemptToken, attempts: Attempts, store: Store
+    request: Request,
+    attempt_id: UUID,
+    name: Name,
+    token: AttemptToken,
+    attempts: Attempts,
+    downloads: WorkerDownloads,
 ) -> Response:
     """The checkpoint to resume from, under the name that the claim gave."""
-    return await file_answer(request, store, await attempts.given_file(attempt_id, token, name), name)
+    return await downloads.file(request, await attempts.given_file(attempt_id, token, name), name)
 
 
 @router.get("/datasets/{checksum}", response_class=Response, responses=FILE_ANSWERS)
 async def download_dataset(
-    request: Request, checksum: Annotated[Sha256, Path()], datasets: Datasets, store: Store
+    request: Request, checksum: Annotated[Sha256, Path()], datasets: Datasets, downloads: WorkerDownloads
 ) -> Response:
     """An uploaded data set, packed, as jobs name it in `dataset_checksum`; `Range` continues a broken download."""
     packed = await datasets.packed(checksum)
-    return await file_answer(request, store, packed, packed.key.rpartition("/")[2])
+    return await downloads.file(request, packed, packed.key.rpartition("/")[2])

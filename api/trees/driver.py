@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.artifacts import Artifacts, Stored
 from api.background import Passed
-from api.database import Database
+from api.database import Database, lock_content
 from api.datasets.use import hold
 from api.events.hub import EventHub
 from api.events.log import append
 from api.events.subscription import EndedError, News, Stirred, Subscription
 from api.jobs.life import move
-from api.jobs.making import announce_queued, given_file, new_job
+from api.jobs.making import announce_queued, discard, given_file, new_job
 from api.jobs.rows import lock_job
 from api.jobs.waker import Waker
 from api.models import Event, Job
@@ -147,10 +147,11 @@ class TreeDriver:
                 if tree is None or tree.status != Status.RUNNING or new.stage in await seen(session, tree):
                     return
                 job = await _create(session, tree, replace(new, spec=spec))
+                await lock_content(session, str(job.id))
                 session.add_all([await given_file(self._artifacts, job, name, file) for name, file in files.items()])
         except BaseException:
             if job is not None:
-                await self._artifacts.delete_job(job.id)
+                await discard(self._database, self._artifacts, job.id)
             raise
 
     async def _give_up(self, tree_id: UUID, why: str) -> None:

@@ -14,11 +14,15 @@ def download(
     job_id: Annotated[
         str,
         typer.Argument(
-            metavar="ID", help="Of an evaluation or an ensemble, or its first digits; of a score, for its logits."
+            metavar="ID",
+            help="Of a search, an evaluation, an ensemble or a checkpoint, or its first digits; of a score, for its "
+            "logits.",
         ),
     ],
     to: Annotated[Path, typer.Option("-o", "--output", help="A folder, or a file's name.")] = Path(),
-    epoch: Annotated[str, typer.Option(help="best, last or a number.")] = "best",
+    epoch: Annotated[
+        str | None, typer.Option(help="best, last or a number; unless given an evaluation's best, a search's last.")
+    ] = None,
     format_: Annotated[
         Literal["torch", "safetensors"], typer.Option("--format", help="safetensors: the weights alone.")
     ] = "torch",
@@ -26,15 +30,12 @@ def download(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Download a trained checkpoint, an ensemble, or a score's logits; a broken download is continued."""
+    """Download a checkpoint, an ensemble, or a score's logits; a broken download is continued."""
     from client.output import print_json, print_text
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
-        if dartboard.job(job_id).kind == "score":
-            path = dartboard.download_logits(job_id, to)
-        else:
-            path = dartboard.download_checkpoint(job_id, to, epoch, format_)
+        path = dartboard.download(job_id, to, epoch, format_)
     print_json({"file": str(path)}) if json else print_text(str(path))
 
 

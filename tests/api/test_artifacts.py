@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO
 from uuid import uuid4
 
 import httpx
@@ -178,9 +177,9 @@ def test_neither_of_two_linked_files_goes_with_the_other(kept: Kept) -> None:
 def test_what_is_derived_is_made_once_and_goes_with_its_original(kept: Kept) -> None:
     made = []
 
-    def make(path: Path, file: IO[bytes]) -> None:
+    async def make(path: Path, to: Path) -> None:
         made.append(path)
-        file.write(path.read_bytes().upper())
+        await asyncio.to_thread(lambda: to.write_bytes(path.read_bytes().upper()))
 
     for key in ("job/1/a.pt", "job/1/a.ptx", "job/1/a-b.pt"):
         kept.put(key, b"abc")
@@ -194,16 +193,18 @@ def test_what_is_derived_is_made_once_and_goes_with_its_original(kept: Kept) -> 
 
 def test_uploads_without_a_row_are_removed_and_others_kept(kept: Kept) -> None:
     job = uuid4()
-    for attempt, name in ((1, "a.pt"), (1, "b.pt"), (2, "c.pt")):
-        kept.put(Artifacts.key(job, attempt, name), b"x")
-    asyncio.run(kept.store.keep_only(job, [Artifacts.key(job, 1, "b.pt")], before_attempt=2))
-    assert kept.keys() == [f"{job}/1/b.pt", f"{job}/2/c.pt"]
+    keys = [Artifacts.key(job, attempt, name, "0" * 64) for attempt, name in ((1, "a.pt"), (1, "b.pt"), (2, "c.pt"))]
+    for key in keys:
+        kept.put(key, b"x")
+    asyncio.run(kept.store.keep_only(job, [keys[1]], before_attempt=2))
+    assert kept.keys() == keys[1:]
 
 
 def test_files_of_before_a_time_are_removed(kept: Kept) -> None:
     kept.put("uploads/a.zip", b"x")
     kept.put("other/a.zip", b"x")
     asyncio.run(kept.store.remove_older("uploads", time.time() - 60))
+    asyncio.run(kept.store.remove_older("uploads", time.time() + 60, keep=["uploads/a.zip"]))
     assert kept.keys() == ["other/a.zip", "uploads/a.zip"]
     asyncio.run(kept.store.remove_older("uploads", time.time() + 60))
     assert kept.keys() == ["other/a.zip"]

@@ -126,7 +126,7 @@ def test_an_epoch_is_refused_when_its_checkpoint_is_not_stored_or_another_one(be
     with pytest.raises(SupersededError, match="has not been uploaded"):
         training.attempt.report_epoch(missing)
     other = report.model_copy(update={"sha256": "0" * 64})
-    with pytest.raises(SupersededError, match="another checksum"):
+    with pytest.raises(SupersededError, match="has not been uploaded"):
         training.attempt.report_epoch(other)
     assert len(bench.dartboard.epochs(job.id)) == 1
 
@@ -329,7 +329,7 @@ def test_old_checkpoints_of_a_search_are_dropped_and_the_last_is_kept(bench: Any
     for epoch in (1, 2, 3):
         training.report(epoch)
     kept = [p.name for p in (service.data / "artifacts" / str(job.id)).rglob("*.pt")]
-    assert kept == ["epoch-3.pt"]
+    assert [name[65:] for name in kept] == ["epoch-3.pt"]
 
 
 def test_a_worker_that_shows_itself_is_listed_with_what_it_runs(bench: Any, service: Any) -> None:

@@ -5,6 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
+
+from client.cli import app
+from client.errors import ProblemError
+
+from checkpoint_files import ours
 
 CONTENT = bytes(range(256)) * 5000
 
@@ -87,3 +93,54 @@ def test_the_sdk_recovers_from_a_damaged_part(bench: Any, evaluation: Any, tmp_p
     with pytest.raises(Exception, match="checksum"):
         bench.dartboard.download_checkpoint(evaluation.id, tmp_path / "out.pt")
     assert bench.dartboard.download_checkpoint(evaluation.id, tmp_path / "out.pt").read_bytes() == CONTENT
+
+
+def test_a_searchs_kept_checkpoints_are_listed_and_served(bench: Any, http: httpx.Client, tmp_path: Path) -> None:
+    job = bench.submit(name="look", checkpoint_every=2)
+    training = bench.claim()
+    assert http.get(f"/searches/{job.id}/checkpoint").status_code == 409
+    for epoch in (1, 2, 3):
+        training.report(epoch)
+    listed = http.get(job.links["checkpoints"]).json()["items"]
+    assert [c["epoch"] for c in listed] == [3, 2]
+    assert http.get(job.links["checkpoint"]).content == b"checkpoint of epoch 3"
+    assert http.get(f"/searches/{job.id}/checkpoint?epoch=2").content == b"checkpoint of epoch 2"
+    assert "kept: 3, 2" in http.get(f"/searches/{job.id}/checkpoint?epoch=1").json()["detail"]
+    assert http.head(f"/searches/{job.id}/checkpoint").headers["Content-Length"] == "21"
+    assert bench.dartboard.download(job.id, tmp_path) == tmp_path / "look-epoch-3.pt"
+    assert bench.dartboard.download(job.id, tmp_path, epoch="2").read_bytes() == b"checkpoint of epoch 2"
+
+
+def test_any_id_can_be_downloaded(bench: Any, http: httpx.Client, tmp_path: Path) -> None:
+    uploaded = http.post("/checkpoints", files={"file": ("my.pt", content := ours())}).json()
+    assert bench.dartboard.download(uploaded["id"], tmp_path / "uploaded").read_bytes() == content
+    score = bench.dartboard.submit("score", {"checkpoint_id": uploaded["id"], "dataset": "digits", "pool": bench.pool})
+    assert bench.dartboard.download_checkpoint(score.id, tmp_path / "measured").read_bytes() == content
+    search = {"dataset": "digits", "epochs": 1}
+    study = bench.dartboard.submit("study", {"search": search, "seeds": [1], "pool": bench.pool})
+    with pytest.raises(ProblemError, match="a study has no file of its own: no training of it has ended"):
+        bench.dartboard.download(study.id, tmp_path)
+    with pytest.raises(ProblemError, match="no checkpoint"):
+        bench.dartboard.download("0198c5a0-0000-7000-8000-000000000000", tmp_path)
+
+
+def test_the_command_downloads_a_searchs_checkpoint(bench: Any, service: Any, tmp_path: Path) -> None:
+    job = bench.submit(epochs=1)
+    bench.claim().report(1)
+    done = CliRunner().invoke(app, ["download", str(job.id), "-o", str(tmp_path / "a.pt"), "--url", service.url])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "a.pt").read_bytes() == b"checkpoint of epoch 1"
+
+
+def test_a_damaged_file_is_500_with_the_cause_and_never_sent(http: httpx.Client, evaluation: Any, service: Any) -> None:
+    [path] = (service.data / "artifacts" / str(evaluation.id)).rglob("*-epoch-2.pt")
+    url = f"/evaluations/{evaluation.id}/checkpoint"
+    for damaged, said in ((CONTENT[:-1], f"has {len(CONTENT) - 1:,} bytes"), (b"x" + CONTENT[1:], "has the checksum")):
+        path.write_bytes(damaged)
+        for headers in ({}, {"Range": "bytes=5-9"}):
+            answer = http.get(url, headers=headers)
+            assert answer.status_code == 500
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert said in answer.json()["detail"]
+    path.write_bytes(CONTENT)
+    assert http.get(url).content == CONTENT

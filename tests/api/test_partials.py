@@ -19,7 +19,7 @@ def report_partial(training: Any, epoch: int, step: int) -> None:
 
 
 def files_of(service: Any, job: Any) -> list[str]:
-    return sorted(p.name for p in (Path(service.data) / "artifacts" / str(job.id)).rglob("*.pt"))
+    return sorted(p.name[65:] for p in (Path(service.data) / "artifacts" / str(job.id)).rglob("*.pt"))
 
 
 def test_the_next_attempt_goes_on_in_the_middle_of_the_epoch(bench: Any) -> None:

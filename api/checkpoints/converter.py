@@ -1,0 +1,82 @@
+"""Stored checkpoints as safetensors: made when they are asked for first, in a process of its own, and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from functools import partial
+from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
+
+import structlog
+
+from api.artifacts import Artifacts, Stored
+from api.artifacts.errors import unusable
+from api.child import ChildDiedError, ask
+from api.problems import conflict
+from darts_core.errors import CheckpointError
+
+# A checkpoint of a gigabyte takes some seconds on a slow disk.
+WITHIN_SECONDS: Final = 120.0
+_AT_ONCE: Final = 2
+_REMEMBERED: Final = 1000
+_REMEMBERED_SECONDS: Final = 3600.0
+_log = structlog.get_logger(__name__)
+
+
+class Converter:
+    """One conversion at a time of each file, few at a time of all; one that fails is not tried again for an hour."""
+
+    def __init__(self, store: Artifacts, within_seconds: float = WITHIN_SECONDS) -> None:
+        self._store, self._within = store, within_seconds
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._files: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._refused: OrderedDict[str, tuple[str, float]] = OrderedDict()
+
+    async def safetensors(self, stored: Stored) -> Stored:
+        """The weights alone. Raises ProblemError: 409 for a file that has none to give, or takes too long."""
+        lock = self._files.setdefault(stored.key, asyncio.Lock())
+        async with lock:
+            why, until = self._refused.get(stored.sha256, ("", 0.0))
+            if time.monotonic() < until:
+                raise conflict(why)
+            try:
+                return await self._store.derived(stored.key, ".safetensors", partial(self._make, _name(stored)))
+            except CheckpointError as error:
+                why = f"it cannot be had as safetensors: {error}"
+                self._remember(stored.sha256, why)
+                raise conflict(why) from error
+
+    def _remember(self, sha256: str, why: str) -> None:
+        self._refused[sha256] = why, time.monotonic() + _REMEMBERED_SECONDS
+        while len(self._refused) > _REMEMBERED:
+            self._refused.popitem(last=False)
+
+    async def _make(self, name: str, checkpoint: Path, to: Path) -> None:
+        order = _order(checkpoint, to) | {"name": name}
+        try:
+            async with self._turns:
+                said = await ask(
+                    "api.checkpoints.converting", order, stderr=to.with_name("stderr"), within_seconds=self._within
+                )
+        except TimeoutError as error:
+            raise CheckpointError(f"reading it took longer than {self._within:g} s: no checkpoint does") from error
+        except ChildDiedError as error:
+            _log.error("conversion_died", code=error.code, stderr=error.trace)
+            raise CheckpointError(f"reading it broke down (exit code {error.code})") from error
+        if "errno" in said:
+            raise unusable(OSError(said["errno"], said["strerror"]))
+        if "error" in said:
+            raise CheckpointError(said["error"])
+
+
+def _name(stored: Stored) -> str:
+    """What the file is called, without the checksum that its key holds."""
+    return stored.key.rpartition("/")[2].removeprefix(f"{stored.sha256}-")
+
+
+def _order(checkpoint: Path, to: Path) -> dict[str, str]:
+    # The child works elsewhere.
+    return {"checkpoint": str(checkpoint.absolute()), "to": str(to.absolute())}
