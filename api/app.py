@@ -23,6 +23,7 @@ from api.datasets.service import DatasetService
 from api.downloads import DownloadService
 from api.events.hub import EventHub
 from api.genotype_registry import GenotypeRegistry
+from api.jobs.attempt_files import AttemptFiles
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.fencing import Fence
@@ -152,7 +153,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.keys, state.audit = KeyService(database), AuditLog(database)
     state.sessions = SessionService(database, settings.session_seconds)
     state.metrics = Scraper(database, hub, waker, artifacts, settings.presence_seconds)
-    state.attempts = AttemptService(for_workers, waker, fence)
+    state.attempt_files = AttemptFiles(database, for_workers, fence)
+    state.attempts = AttemptService(for_workers, state.attempt_files, waker, fence)
     retention = AuditRetention(database, settings.audit_days)
     background = state.background = Background(
         {

@@ -17,6 +17,7 @@ from api.datasets.service import DatasetService
 from api.downloads import DownloadService
 from api.events.hub import EventHub
 from api.genotype_registry import GenotypeRegistry
+from api.jobs.attempt_files import AttemptFiles
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.heartbeats import HeartbeatService
@@ -57,6 +58,7 @@ Reading = Annotated[Reader, _service("reader")]
 Claims = Annotated[ClaimService, _service("claims")]
 Heartbeats = Annotated[HeartbeatService, _service("heartbeats")]
 Attempts = Annotated[AttemptService, _service("attempts")]
+Files = Annotated[AttemptFiles, _service("attempt_files")]
 Comparing = Annotated[Gatherer, _service("comparing")]
 Uploads = Annotated[UploadService, _service("uploads")]
 Workers = Annotated[WorkerService, _service("workers")]

@@ -85,6 +85,7 @@ app.add_typer(datasets.app, name="datasets", rich_help_panel=_FILES)
 app.add_typer(checkpoints.app, name="checkpoints", rich_help_panel=_FILES)
 _add(_FILES, {"download": download, "export": export, "import": import_})
 _add(_SERVICE, {"up": local.up, "workers": jobs.list_workers, "backup": backups.backup, "restore": backups.restore})
+_add(_SERVICE, {"check-store": backups.check_store})
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
 _add(
     _DEVELOPMENT,

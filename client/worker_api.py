@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from api.schemas.worker import (
     Claim,
     Claimed,
+    DamagedFile,
     Directive,
     EpochReport,
     Fail,
@@ -21,6 +22,7 @@ from api.schemas.worker import (
     Heartbeat,
     Input,
     LogReport,
+    Offer,
     PartialReport,
     Presence,
     Release,
@@ -48,7 +50,7 @@ class StoreFullError(WorkerApiError):
 
 
 class DamagedError(WorkerApiError):
-    """A file arrived with another checksum than it was stored with."""
+    """A file arrived with another checksum than it was stored with, or is damaged or missing in the store."""
 
 
 class RangeError(WorkerApiError):
@@ -128,6 +130,10 @@ class AttemptApi:
     def heartbeat(self, beat: Heartbeat) -> Directive:
         """Renew the lease."""
         return Directive.model_validate_json(self._post("heartbeat", beat).content)
+
+    def report_damaged(self, file: str) -> Resume | None:
+        """A checkpoint does not arrive as it was stored; the one to go on from instead, None to begin anew."""
+        return Offer.model_validate_json(self._post("damaged", DamagedFile(file=file)).content).resume
 
     def report_epoch(self, report: EpochReport) -> Directive:
         """Report an epoch whose checkpoint has been uploaded."""
@@ -209,6 +215,8 @@ def _raise_for(answer: httpx.Response) -> None:
     match answer.status_code:
         case 409 | 403:
             raise SupersededError(detail)
+        case 410:
+            raise DamagedError(detail)
         case 416:
             raise RangeError(detail)
         case 507:

@@ -18,13 +18,11 @@ from api.schemas.worker import (
     EpochReport,
     Fail,
     Finish,
-    Input,
     PartialReport,
     Release,
     ReportedFile,
-    Resume,
 )
-from client.worker_api import AttemptApi, DamagedError, RefusedError, UnreachableError, WorkerApi, WorkerApiError
+from client.worker_api import AttemptApi, RefusedError, WorkerApi, WorkerApiError
 from darts_core import checkpoints
 from darts_core.control import Progress
 from darts_core.data.uploaded import uploaded_checksum
@@ -35,6 +33,7 @@ from worker.attempt_log import AttemptLog
 from worker.control import AttemptControl, StopReason
 from worker.drain import DrainWatch
 from worker.failures import failure_of, is_disk_full
+from worker.fetching import Fetcher
 from worker.figures import FiguresThread
 from worker.folder import AttemptFolder
 from worker.heartbeat import HeartbeatThread
@@ -46,8 +45,6 @@ from worker.settings import WorkerSettings
 from worker.wire import Report, fields_of, file_name, further_files, is_last
 
 _log = logging.getLogger("dartboard.worker")
-_DOWNLOADS = 3  # of a checkpoint that keeps arriving damaged
-
 
 # As this process found it: one job's thread count must not become the next one's.
 _THREADS = torch.get_num_threads()
@@ -118,22 +115,24 @@ class Attempt:
     def _train(self) -> None:
         claimed = self._claimed
         torch.set_num_threads(claimed.threads)
+        fetcher, resume_from = Fetcher(self._api, self._control), self._folder.file("resume.pt")
         with stage("downloading: checkpoints"):
-            resume_from = None if claimed.resume is None else self._fetch(claimed.resume, "resume.pt")
-            inputs = {given.name: self._fetch(given, f"input-{given.name}") for given in claimed.inputs}
+            resume = fetcher.checkpoint(claimed.resume, resume_from)
+            files = {given.name: self._folder.file(f"input-{given.name}") for given in claimed.inputs}
+            inputs = {given.name: fetcher.file(given, files[given.name]) for given in claimed.inputs}
         if checksum := uploaded_checksum(claimed.spec):
             with stage("downloading: data set"):
                 datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
-        start = f" from epoch {claimed.resume.epoch}" if claimed.resume else ""
-        if claimed.resume and claimed.resume.step:
-            start += f" and {claimed.resume.step} steps"
+        start = f" from epoch {resume.epoch}" if resume else ""
+        if resume and resume.step:
+            start += f" and {resume.step} steps"
         _log.info("attempt %d on %s%s", claimed.attempt, self._settings.worker_name, start)
         self._control.on_checkpoint = self._report_partial
         runner = runner_of(claimed.kind)
         for report in runner(
             claimed.spec,
             data_root=self._settings.data_root,
-            resume_from=resume_from,
+            resume_from=resume_from if resume else None,
             inputs=inputs,
             control=self._control,
             gpus=self._settings.gpus,
@@ -148,22 +147,6 @@ class Attempt:
         self._saver.settle()
         self._ending()
         self._reporter.send("finish", lambda api, n: api.finish(Finish(n=n)))
-
-    def _fetch(self, wanted: Resume | Input, name: str) -> Path:
-        path, pause, damaged = self._folder.file(name), 0.2, 0
-        while True:
-            try:
-                self._api.download(wanted, path)
-                return path
-            except DamagedError:
-                damaged += 1
-                if damaged == _DOWNLOADS:
-                    raise
-            except UnreachableError as error:
-                _log.warning("%s cannot be fetched yet: %s", name, error)
-                if self._control.stopping.wait(pause):
-                    raise Stopped from error
-                pause = min(2 * pause, 5.0)
 
     def _report_epoch(self, report: Report) -> None:
         """Save the epoch's files here, then let the reporter upload them and report the epoch, in this order."""

@@ -20,7 +20,7 @@ from obstore.store import S3Store
 
 from api.artifacts.errors import gone
 from api.artifacts.known import Known
-from api.artifacts.store import Artifacts, Remote, Stored, gathered
+from api.artifacts.store import INCOMING, Artifacts, Found, Remote, Stored, gathered
 from api.problems import ProblemError
 
 _PART: Final = 8 << 20
@@ -29,6 +29,8 @@ _READ: Final = 1 << 20
 
 class BucketArtifacts(Artifacts):
     """Objects below the URL's prefix. Files in the making lie in this machine's temporary directory."""
+
+    remote = True
 
     def __init__(self, url: str, max_bytes: int) -> None:
         super().__init__(max_bytes)
@@ -154,7 +156,11 @@ class BucketArtifacts(Artifacts):
     async def remove_older(self, folder: str, before: float, keep: Collection[str] = ()) -> None:
         """By the bucket's clock."""
         found = await self._list(folder)
-        await self._remove([key for key, written in found.items() if written < before and key not in keep])
+        await self._remove([key for key, file in found.items() if file.changed < before and key not in keep])
+
+    async def files(self) -> dict[str, Found]:
+        """By a listing of the whole prefix."""
+        return {key: file for key, file in (await self._list(None)).items() if not key.startswith(f"{INCOMING}/")}
 
     async def _require(self, key: str) -> int:
         """Its size. 404 when it is gone."""
@@ -172,12 +178,12 @@ class BucketArtifacts(Artifacts):
             async for block in found.stream(_READ):
                 yield bytes(block)
 
-    async def _list(self, folder: str) -> dict[str, float]:
-        """Keys below a folder, and when each was written."""
-        found: dict[str, float] = {}
+    async def _list(self, folder: str | None) -> dict[str, Found]:
+        """What lies below a folder, by its keys."""
+        found: dict[str, Found] = {}
         with _reached():
             async for batch in obstore.list(self._store, folder):
-                found |= {entry["path"]: entry["last_modified"].timestamp() for entry in batch}
+                found |= {e["path"]: Found(e["size"], e["last_modified"].timestamp()) for e in batch}
         return found
 
     async def _derived_of(self, key: str) -> list[str]:

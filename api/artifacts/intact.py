@@ -11,7 +11,8 @@ from api.problems import ProblemError
 async def flaw(store: Artifacts, stored: Stored, *, digest: bool = True, afresh: bool = False) -> str | None:
     """How the file differs from what was stored, as a clause that begins with a verb; None for an intact one.
 
-    digest: compare the checksum, too, which reads the file where it is not known to be unchanged; afresh: in any case.
+    digest: compare the checksum, too, which reads a file of this machine where it is not known to be unchanged.
+    afresh: read it in any case.
     Raises ProblemError where the store itself cannot be used.
     """
     try:
@@ -20,7 +21,8 @@ async def flaw(store: Artifacts, stored: Stored, *, digest: bool = True, afresh:
             return "is missing"
         if size != stored.size:
             return f"has {size:,} bytes, and {stored.size:,} were stored"
-        found = await store.look(stored.key, afresh=afresh) if digest else stored
+        reads = afresh or (digest and not store.remote)
+        found = await store.look(stored.key, afresh=afresh) if reads else stored
     except ProblemError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO:
             return f"cannot be read ({error.__cause__.strerror})"

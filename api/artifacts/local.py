@@ -16,7 +16,7 @@ from uuid import UUID
 from api.artifacts.errors import StoreFullError, gone, unusable
 from api.artifacts.incoming import Incoming
 from api.artifacts.known import Known
-from api.artifacts.store import INCOMING, Artifacts, Remote, Stored, gathered
+from api.artifacts.store import INCOMING, Artifacts, Found, Remote, Stored, gathered
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -128,6 +128,10 @@ class LocalArtifacts(Artifacts):
         except FileNotFoundError:
             return None
 
+    async def files(self) -> dict[str, Found]:
+        """By a walk through the directory."""
+        return await self._on_disk(_files, self.root)
+
     async def size(self, key: str) -> int | None:
         """By its directory entry."""
         return await self._on_disk(_size, self.root / key)
@@ -183,6 +187,20 @@ def _throw_away(file: IO[bytes]) -> None:
         file.close()
     with suppress(OSError):
         Path(file.name).unlink()
+
+
+def _files(root: Path) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for folder, names, files in os.walk(root):
+        if Path(folder) == root:
+            names[:] = [name for name in names if name != INCOMING and not name.startswith(".")]
+        for path in (Path(folder) / name for name in files):
+            with suppress(FileNotFoundError):  # it has gone meanwhile
+                about = path.stat()
+                # A second name of an old file is as new as the change of the file's entry.
+                changed = max(about.st_mtime, about.st_ctime)
+                found[path.relative_to(root).as_posix()] = Found(about.st_size, changed)
+    return found
 
 
 def _settle(file: IO[bytes]) -> None:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, ParamSpec, Self, TypeVar
+from typing import ClassVar, Final, ParamSpec, Self, TypeVar
 from uuid import UUID
 
 import structlog
@@ -45,6 +45,14 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Found:
+    """A file as a listing shows it. size in bytes; changed: seconds since 1970."""
+
+    size: int
+    changed: float
+
+
+@dataclass(frozen=True)
 class Remote:
     """A file to be sent that is not on this machine. `read`: its bytes from one place up to another."""
 
@@ -53,6 +61,9 @@ class Remote:
 
 class Artifacts(ABC):
     """The contract. What cannot be reached raises ProblemError 503, what is gone 404, no room StoreFullError (507)."""
+
+    # Whether damage is found by the store itself, and reading a file is a transfer.
+    remote: ClassVar[bool] = False
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -167,6 +178,10 @@ class Artifacts(ABC):
     @abstractmethod
     async def remove_older(self, folder: str, before: float, keep: Collection[str] = ()) -> None:
         """Remove a folder's files that were last written before a time (seconds since 1970), but for these keys."""
+
+    @abstractmethod
+    async def files(self) -> dict[str, Found]:
+        """All stored files by their keys, but for those that are arriving."""
 
     def _too_large(self, size: int) -> ProblemError:
         return ProblemError(413, f"the file has {size:,} bytes or more; at most {self._max_bytes:,} are taken")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 from api import migrate
 from api.artifacts import open_store
@@ -14,9 +15,11 @@ from api.backup.making import make_backup
 from api.backup.restoring import restore_backup
 from api.settings import get_settings
 
+INCOMPLETE: Final = 3
+
 
 def main() -> int:
-    """Exit codes: 0 done, 1 not."""
+    """Exit codes: 0 done, 1 not, 3 a backup was made and lacks files that are damaged in the store."""
     parser = argparse.ArgumentParser(prog="python -m api.backup", description="Make or restore a backup of Dartboard.")
     parser.add_argument("verb", choices=["make", "restore"])
     parser.add_argument("file", type=Path)
@@ -40,7 +43,9 @@ def main() -> int:
         return 1
     files = f"{len(manifest.files)} files ({sum(file.size or 0 for file in manifest.files):,} bytes)"
     print(f"{arguments.file}: {files} and the database of {manifest.made_at} (migration {manifest.revision})")
-    return 0
+    for file in manifest.damaged:
+        print(f"warning: {file.key} ({file.of}) {file.problem}: it is not in the backup", file=sys.stderr)
+    return INCOMPLETE if manifest.damaged and arguments.verb == "make" else 0
 
 
 if __name__ == "__main__":

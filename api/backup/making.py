@@ -33,7 +33,10 @@ _STAGE: Final = ".backup-"
 
 
 def make_backup(database_url: str, artifacts: Path, to: Path) -> Manifest:
-    """Write the backup to `to`, whole or not at all. Raises BackupError and OSError."""
+    """Write the backup to `to`, whole or not at all. Raises BackupError and OSError.
+
+    Files that are damaged or missing are named in the manifest's `damaged`, and left out.
+    """
     if to.exists():
         raise BackupError(f"{to} is there already: choose another name, or remove it")
     aside = to.with_name(f"{to.name}.partial")
@@ -60,6 +63,7 @@ def _staged(artifacts: Path) -> Iterator[Path]:
 
 
 def _gathered(database_url: str, artifacts: Path, stage: Path) -> Manifest:
+    before: set[str] = set()
     with psycopg.connect(plain_url(database_url)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         for _ in range(_TRIES):
@@ -71,13 +75,22 @@ def _gathered(database_url: str, artifacts: Path, stage: Path) -> Manifest:
                 dump = ["--format=custom", f"--snapshot={snapshot}", f"--file={stage / DUMP}"]
                 run_tool(database_url, "pg_dump", dump)
             _link_all(artifacts, stage)
-            missing = [file.key for file in files if not (stage / FILES / file.key).is_file()]
-            if not missing:
-                made_at = datetime.now(UTC).isoformat(timespec="seconds")
-                return Manifest(version=VERSION, revision=revision, made_at=made_at, files=files)
-    raise BackupError(
-        f"{len(missing)} files that the database names are not in {artifacts}, {missing[0]} among them: is it the "
-        "service's artifact store? If jobs run whose epochs last no longer than a dump, pause them"
+            missing = {file.key for file in files if not (stage / FILES / file.key).is_file()}
+            if not missing or missing == before:  # twice the same: they have not just been made and deleted
+                break
+            before = missing
+    if missing and len(missing) == len(files):
+        raise BackupError(
+            f"none of the {len(files)} files that the database names is in {artifacts}: is it the service's artifact "
+            "store?"
+        )
+    checked = [file.model_copy(update={"problem": _problem(stage / FILES / file.key, file)}) for file in files]
+    return Manifest(
+        version=VERSION,
+        revision=revision,
+        made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        files=[file for file in checked if file.problem is None],
+        damaged=[file for file in checked if file.problem is not None],
     )
 
 
@@ -102,14 +115,18 @@ def _write(file: io.BufferedWriter, manifest: Manifest, stage: Path) -> None:
         tar.addfile(about, io.BytesIO(text))
         tar.add(stage / DUMP, DUMP)
         for backed_up in manifest.files:
-            _check(stage / FILES / backed_up.key, backed_up)
             tar.add(stage / FILES / backed_up.key, f"{FILES}{backed_up.key}")
 
 
-def _check(path: Path, backed_up: BackedUp) -> None:
-    if backed_up.sha256 is None:
-        return
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    if sha256 != backed_up.sha256:
-        raise BackupError(f"{backed_up.key} has the checksum {sha256}, its row says {backed_up.sha256}: it is damaged")
+def _problem(path: Path, file: BackedUp) -> str | None:
+    """How a file differs from its row; None for an intact one."""
+    try:
+        with path.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if file.sha256 in (None, sha256):
+        return None
+    return f"has the checksum {sha256}, and {file.sha256} was stored"

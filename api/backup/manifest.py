@@ -16,11 +16,16 @@ FILES: Final = "files/"
 
 
 class BackedUp(BaseModel):
-    """One file. Of an upload that is still to be checked nothing is known but where it lies."""
+    """One file that a row names. Of an upload that is still to be checked nothing is known but where it lies.
+
+    of: the job, the upload or the data set, for messages. problem: of a damaged file, which is not in the backup.
+    """
 
     key: str
     sha256: str | None = None
     size: int | None = None
+    of: str = ""
+    problem: str | None = None
 
 
 class Manifest(BaseModel):
@@ -30,19 +35,30 @@ class Manifest(BaseModel):
     revision: str
     made_at: str
     files: list[BackedUp]
+    damaged: list[BackedUp] = []
 
 
 def files_named(connection: psycopg.Connection) -> list[BackedUp]:
     """All files that rows name, as the connection's transaction sees them."""
+    checkpoints = (
+        "select c.key, c.sha256, c.size, j.kind || ' ' || j.id || ', epoch ' || c.epoch "
+        "from checkpoints c join jobs j on j.id = c.job_id"
+    )
     found = [
-        BackedUp(key=key, sha256=sha256, size=size)
-        for key, sha256, size in connection.execute("select key, sha256, size from checkpoints")
+        BackedUp(key=key, sha256=sha256, size=size, of=of) for key, sha256, size, of in connection.execute(checkpoints)
     ]
-    for sha256, size in connection.execute("select distinct sha256, size from uploads"):
-        found.append(BackedUp(key=key_of(sha256), sha256=sha256, size=size))
-    ready = "select distinct checksum, size from datasets where checksum is not null"
-    for checksum, size in connection.execute(ready):
-        found.append(BackedUp(key=packed_key(checksum), sha256=checksum, size=size))
-    waiting = "select request ->> 'upload' from datasets where state = 'checking' and request ->> 'upload' is not null"
-    found += [BackedUp(key=key) for (key,) in connection.execute(waiting)]
+    uploads = "select sha256, size, string_agg('uploaded checkpoint ' || id, ', ') from uploads group by 1, 2"
+    for sha256, size, of in connection.execute(uploads):
+        found.append(BackedUp(key=key_of(sha256), sha256=sha256, size=size, of=of))
+    ready = (
+        "select checksum, size, string_agg('data set ' || name, ', ') from datasets where checksum is not null "
+        "group by 1, 2"
+    )
+    for checksum, size, of in connection.execute(ready):
+        found.append(BackedUp(key=packed_key(checksum), sha256=checksum, size=size, of=of))
+    waiting = (
+        "select request ->> 'upload', 'data set ' || name from datasets "
+        "where state = 'checking' and request ->> 'upload' is not null"
+    )
+    found += [BackedUp(key=key, of=of) for key, of in connection.execute(waiting)]
     return found

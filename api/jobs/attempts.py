@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -12,19 +12,21 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from api.artifacts import Artifacts, Stored, StoreFullError
+from api.artifacts import Artifacts, Stored
+from api.artifacts.intact import flaw
 from api.events.log import append
+from api.jobs.attempt_files import AttemptFiles
 from api.jobs.early import finished_progress, last_epoch, stop_reason, stopped
 from api.jobs.fencing import Fence
 from api.jobs.fitting import check_fits
 from api.jobs.life import move
 from api.jobs.losses import lose
 from api.jobs.objectives import better, retained
-from api.jobs.rows import end_attempt, files_of, partials_of
+from api.jobs.rows import checkpoints_of, end_attempt, files_of, partials_of
 from api.jobs.waker import Waker
 from api.metrics.counters import EPOCH_SECONDS, REPORT_LAG
 from api.models import Attempt, Checkpoint, Epoch, Job
-from api.problems import ProblemError, conflict
+from api.problems import conflict
 from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import (
     Directive,
@@ -36,48 +38,14 @@ from api.schemas.worker import (
     PartialReport,
     Release,
     ReportedFile,
-    StoredFile,
 )
 
 
 class AttemptService:
     """Takes reports. Whoever comes with a token that no longer holds is answered 409 and changes nothing."""
 
-    def __init__(self, artifacts: Artifacts, waker: Waker, fence: Fence) -> None:
-        self._artifacts, self._waker, self._fence = artifacts, waker, fence
-
-    async def store_file(
-        self, attempt_id: UUID, token: str, name: str, chunks: AsyncIterator[bytes], declared: int | None
-    ) -> StoredFile:
-        """Take a file before the report that names it. 507 when there is no room: the job then pauses.
-
-        It arrives under a key of its own, and moves to the attempt's under the job row's lock: an upload that ends
-        after its attempt changes nothing.
-        """
-        await self._fence.look(attempt_id, token)
-        arriving = self._artifacts.arriving()
-        try:
-            stored = await self._artifacts.put(arriving, chunks, declared)
-            async with self._fence.passed(attempt_id, token) as (_, job, attempt):
-                await self._artifacts.move(arriving, self._artifacts.key(job.id, attempt.number, name, stored.sha256))
-        except StoreFullError as error:
-            reason = f"{error}; free some space there and resume the job"
-            async with self._fence.passed(attempt_id, token) as (session, job, _):
-                await end_attempt(session, job, "released", str(error))
-                await move(session, job, Status.PAUSED, reason)
-            raise StoreFullError(reason) from error
-        finally:
-            await self._artifacts.discard([arriving])
-        return StoredFile(name=name, sha256=stored.sha256, size=stored.size)
-
-    async def given_file(self, attempt_id: UUID, token: str, name: str) -> Stored:
-        """A file that the claim named to the attempt. 404 for any other."""
-        async with self._fence.passed(attempt_id, token) as (session, job, _):
-            whole, partial = await files_of(session, job)
-            found = [c for c in (*whole, *partial) if f"{c.id}.pt" == name]
-        if not found:
-            raise ProblemError(404, f"this job has no file {name}")
-        return found[0].stored
+    def __init__(self, artifacts: Artifacts, files: AttemptFiles, waker: Waker, fence: Fence) -> None:
+        self._artifacts, self._files, self._waker, self._fence = artifacts, files, waker, fence
 
     async def report_epoch(self, attempt_id: UUID, token: str, report: EpochReport) -> Directive:
         """Store an epoch, its checkpoint's row and its events together, once."""
@@ -85,10 +53,13 @@ class AttemptService:
         came = time.monotonic()
         is_stored = False
         named = [ReportedFile(name=report.checkpoint, sha256=report.sha256), *report.files]
-        stored = await self._stored(attempt_id, token, named)
+        stored = await self._files.stored(attempt_id, token, named)
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             check_fits(job, report)
-            if _is_new(attempt, report.n) and await self._insert_epoch(session, job, report):
+            is_new = _is_new(attempt, report.n)
+            if is_new and not await self._insert_epoch(session, job, report):
+                dropped = await self._replace_damaged(session, job, attempt, report, stored)
+            elif is_new:
                 checkpoint, *others = [_row(attempt, report, file, metrics=report.metrics) for file in stored]
                 session.add_all([checkpoint, *others])
                 await session.flush()
@@ -120,11 +91,13 @@ class AttemptService:
     async def report_partial(self, attempt_id: UUID, token: str, report: PartialReport) -> Directive:
         """Note the row of a checkpoint made in the middle of an epoch; it replaces the one before."""
         dropped: list[Checkpoint] = []
-        [stored] = await self._stored(attempt_id, token, [ReportedFile(name=report.checkpoint, sha256=report.sha256)])
+        [stored] = await self._files.stored(
+            attempt_id, token, [ReportedFile(name=report.checkpoint, sha256=report.sha256)]
+        )
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n):
                 last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
-                if report.epoch != last:
+                if report.epoch > last or (report.epoch < last and await self._goes_on_behind(session, job, report)):
                     raise conflict(f"a checkpoint behind epoch {report.epoch} was reported, epoch {last} is the last")
                 dropped = await partials_of(session, job)
                 await _forget(session, dropped)
@@ -188,20 +161,34 @@ class AttemptService:
         if requeued:
             self._waker.nudge()
 
-    async def _stored(self, attempt_id: UUID, token: str, named: list[ReportedFile]) -> list[Stored]:
-        """The uploaded files of which a report speaks: their keys hold the checksum. 409 for one that is not there."""
-        job_id, number = await self._fence.look(attempt_id, token)
-        found = []
-        for file in named:
-            key = self._artifacts.key(job_id, number, file.name, file.sha256)
-            size = await self._artifacts.size(key)
-            if size is None:
-                raise conflict(
-                    f"{file.name} has not been uploaded with the checksum {file.sha256}: upload a checkpoint, then "
-                    "report it"
-                )
-            found.append(Stored(key, file.sha256, size))
-        return found
+    async def _goes_on_behind(self, session: AsyncSession, job: Job, report: PartialReport) -> bool:
+        """Whether a later epoch has an intact checkpoint, from which the job would go on."""
+        later = [c for c in await checkpoints_of(session, job) if c.epoch > report.epoch]
+        return len(await self._damaged(later)) < len(later)
+
+    async def _damaged(self, checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
+        return [c for c in checkpoints if await flaw(self._artifacts, c.stored)]
+
+    async def _replace_damaged(
+        self, session: AsyncSession, job: Job, attempt: Attempt, report: EpochReport, files: list[Stored]
+    ) -> list[Checkpoint]:
+        """Store the files of an epoch that is known: it has run again because those from it on are damaged.
+
+        Gives the checkpoints that this replaces, forgotten already. What was first reported of the epoch stands.
+        """
+        whole, partials = await files_of(session, job)
+        damaged = await self._damaged(c for c in whole if c.epoch >= report.epoch)
+        intact = [c for c in whole if c not in damaged]
+        if any(c.epoch >= report.epoch for c in intact):
+            return []
+        session.add_all(_row(attempt, report, file, metrics=report.metrics) for file in files)
+        epochs = [report.epoch, *(c.epoch for c in intact)]
+        kept = retained(JobKind(job.kind), epochs, job.best, job.spec.get("checkpoint_every"))
+        dropped = [c for c in intact if c.epoch not in kept]
+        dropped += [c for c in damaged if c.epoch == report.epoch]
+        dropped += [c for c in partials if c.epoch < report.epoch]
+        await _forget(session, dropped)
+        return dropped
 
     @staticmethod
     async def _insert_epoch(session: AsyncSession, job: Job, report: EpochReport) -> bool:

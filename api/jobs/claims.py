@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy import ColumnElement, Select, func, select, union_all
@@ -17,12 +18,13 @@ from api.artifacts import Artifacts
 from api.database import Database
 from api.jobs.conditions import QUEUED
 from api.jobs.life import move
-from api.jobs.rows import files_of, lock_job
+from api.jobs.resuming import Resuming, file_of
+from api.jobs.rows import end_attempt, files_of, lock_job
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Job
 from api.problems import ProblemError, conflict
 from api.schemas.jobs import JobKind, Status
-from api.schemas.worker import Claim, Claimed, Input, Resume
+from api.schemas.worker import Claim, Claimed, Input
 
 _log = structlog.get_logger(__name__)
 # Of each pool, where a worker serves several: more than this process can be claiming at one moment. Where others have
@@ -35,6 +37,7 @@ class ClaimService:
 
     def __init__(self, database: Database, artifacts: Artifacts, waker: Waker, lease_seconds: float) -> None:
         self._database, self._artifacts, self._waker = database, artifacts, waker
+        self._resuming = Resuming(database, artifacts)
         self._lease = timedelta(seconds=lease_seconds)
 
     async def claim(self, claim: Claim) -> Claimed | None:
@@ -50,14 +53,17 @@ class ClaimService:
             taken = await self._take(claim, token)
         if taken is None:
             return None
-        job, attempt, checkpoints, partials = taken
+        job, attempt, stored = taken
         bind_contextvars(job=str(job.id), attempt=str(attempt.id))
         try:
-            await self._artifacts.keep_only(
-                job.id, [c.key for c in checkpoints + partials], before_attempt=attempt.number
-            )
+            await self._artifacts.keep_only(job.id, [c.key for c in stored], before_attempt=attempt.number)
         except ProblemError as error:  # the claim stands: tidying up can wait for the next one
             _log.warning("leftovers_not_removed", job=str(job.id), error=error.detail)
+        try:
+            resume = await self._resuming.offer(job, stored)
+        except ProblemError as error:
+            await self._give_back(job.id, attempt.id, error.detail)
+            raise
         assert job.threads is not None
         return Claimed(
             job_id=job.id,
@@ -69,17 +75,31 @@ class ClaimService:
             token=token,
             lease_seconds=self._lease.total_seconds(),
             threads=job.threads,
-            resume=_resume_from(checkpoints, partials),
-            inputs=[_input(c) for c in checkpoints if c.epoch == 0],
+            resume=resume,
+            inputs=[_input(c) for c in stored if c.epoch == 0 and c.step is None],
         )
 
-    async def _take(self, claim: Claim, token: str) -> tuple[Job, Attempt, list[Checkpoint], list[Checkpoint]] | None:
+    async def _give_back(self, job_id: UUID, attempt_id: UUID, why: str) -> None:
+        """Queue a job again whose checkpoints cannot be read: no attempt is lost to a store that is away."""
+        async with self._database.transaction() as session:
+            job = await lock_job(session, job_id)
+            attempt = await session.get(Attempt, attempt_id)
+            if job is None or attempt is None or attempt.status != "running":
+                return
+            await end_attempt(session, job, "released", why)
+            if job.status == Status.RUNNING:
+                await move(session, job, Status.QUEUED, why[:500])
+            else:
+                await move(session, job, Status.PAUSED, job.status_reason)
+
+    async def _take(self, claim: Claim, token: str) -> tuple[Job, Attempt, list[Checkpoint]] | None:
         async with self._database.transaction() as session:
             taken = await self._again(session, claim) or await self._next(session, claim, token)
             if taken is None:
                 return None
             job, attempt = taken
-            return job, attempt, *await files_of(session, job)
+            whole, partials = await files_of(session, job)
+            return job, attempt, [*whole, *partials]
 
     async def _again(self, session: AsyncSession, claim: Claim) -> tuple[Job, Attempt] | None:
         """What this very claim got before."""
@@ -145,22 +165,6 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _resume_from(checkpoints: list[Checkpoint], partials: list[Checkpoint]) -> Resume | None:
-    """The last whole epoch, or the middle of the one behind it; nothing for a job with inputs, which begins anew."""
-    if any(c.epoch == 0 for c in checkpoints):
-        return None
-    stored = checkpoints[0].epoch if checkpoints else 0
-    newest = [p for p in partials if p.epoch >= stored][:1] or checkpoints[:1]
-    if not newest:
-        return None
-    [last] = newest
-    return Resume(epoch=last.epoch, step=last.step or 0, file=_file(last), sha256=last.sha256, size=last.size)
-
-
 def _input(stored: Checkpoint) -> Input:
     """What was given to the job when it was made, as its epoch 0."""
-    return Input(name=stored.name, file=_file(stored), sha256=stored.sha256, size=stored.size)
-
-
-def _file(stored: Checkpoint) -> str:
-    return f"{stored.id}.pt"
+    return Input(name=stored.name, file=file_of(stored), sha256=stored.sha256, size=stored.size)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Path, Request, Response
 
-from api.deps import Attempts, AttemptToken, Claims, Datasets, Heartbeats, WorkerDownloads, Workers
+from api.deps import Attempts, AttemptToken, Claims, Datasets, Files, Heartbeats, WorkerDownloads, Workers
 from api.downloads import FILE_ANSWERS
-from api.problems import documented
+from api.problems import ProblemError, documented
 from api.schemas.worker import (
     Claim,
     Claimed,
+    DamagedFile,
     Directive,
     EpochReport,
     Fail,
@@ -20,6 +22,7 @@ from api.schemas.worker import (
     Finish,
     Heartbeat,
     LogReport,
+    Offer,
     PartialReport,
     Presence,
     Release,
@@ -29,6 +32,7 @@ from api.schemas.worker import (
 
 router = APIRouter(prefix="/worker", tags=["worker side"], responses=documented(422, 503))
 _FENCED = documented(409)
+_GIVEN = FILE_ANSWERS | documented(410)
 Name = Annotated[FileName, Path()]
 
 
@@ -90,6 +94,12 @@ async def release(attempt_id: UUID, token: AttemptToken, body: Release, attempts
     await attempts.release(attempt_id, token, body)
 
 
+@router.post("/attempts/{attempt_id}/damaged", responses=_FENCED)
+async def report_damaged(attempt_id: UUID, token: AttemptToken, body: DamagedFile, files: Files) -> Offer:
+    """A checkpoint did not arrive as it was stored: get the newest one that is intact."""
+    return await files.report_damaged(attempt_id, token, body)
+
+
 @router.put(
     "/attempts/{attempt_id}/files/{name}",
     status_code=201,
@@ -101,30 +111,40 @@ async def upload(
     name: Name,
     token: AttemptToken,
     request: Request,
-    attempts: Attempts,
+    files: Files,
     content_length: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
 ) -> StoredFile:
     """Store a file of this attempt, streamed. 507 when there is no room: the job then pauses."""
-    return await attempts.store_file(attempt_id, token, name, request.stream(), content_length)
+    return await files.store_file(attempt_id, token, name, request.stream(), content_length)
 
 
-@router.get("/attempts/{attempt_id}/files/{name}", response_class=Response, responses=_FENCED | FILE_ANSWERS)
+@router.get("/attempts/{attempt_id}/files/{name}", response_class=Response, responses=_FENCED | _GIVEN)
 async def download_resume_file(
     request: Request,
     attempt_id: UUID,
     name: Name,
     token: AttemptToken,
-    attempts: Attempts,
+    files: Files,
     downloads: WorkerDownloads,
 ) -> Response:
-    """The checkpoint to resume from, under the name that the claim gave."""
-    return await downloads.file(request, await attempts.given_file(attempt_id, token, name), name)
+    """The checkpoint to resume from, under the name that the claim gave. 410 when it is damaged or missing."""
+    return await _intact(downloads.file(request, await files.given_file(attempt_id, token, name), name))
 
 
-@router.get("/datasets/{checksum}", response_class=Response, responses=FILE_ANSWERS)
+@router.get("/datasets/{checksum}", response_class=Response, responses=_GIVEN)
 async def download_dataset(
     request: Request, checksum: Annotated[Sha256, Path()], datasets: Datasets, downloads: WorkerDownloads
 ) -> Response:
     """An uploaded data set, packed, as jobs name it in `dataset_checksum`; `Range` continues a broken download."""
     packed = await datasets.packed(checksum)
-    return await downloads.file(request, packed, packed.key.rpartition("/")[2])
+    return await _intact(downloads.file(request, packed, packed.key.rpartition("/")[2]))
+
+
+async def _intact(answer: Awaitable[Response]) -> Response:
+    """410 for a damaged or a missing file: to ask again, as a worker does after 500, would not help."""
+    try:
+        return await answer
+    except ProblemError as error:
+        if error.status in (404, 500):
+            raise ProblemError(410, error.detail) from error
+        raise

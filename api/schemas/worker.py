@@ -104,6 +104,12 @@ class Resume(BaseModel):
     size: int
 
 
+class Offer(BaseModel):
+    """The checkpoint to go on from instead; null where the job has to begin anew."""
+
+    resume: Resume | None
+
+
 class Input(BaseModel):
     """A file that the job works on; it is the job's own. `name` says what it is for, `file` how to fetch it."""
 
@@ -163,6 +169,12 @@ class ReportedFile(_Message):
 
     name: FileName
     sha256: Sha256
+
+
+class DamagedFile(_Message):
+    """A file that the claim offered did not arrive as it was stored."""
+
+    file: FileName
 
 
 class EpochReport(_Message):

@@ -1,4 +1,4 @@
-"""`dartboard backup` and `dartboard restore`: all that a local service has stored, in one file."""
+"""`dartboard backup`, `restore` and `check-store`: all that a local service has stored."""
 
 from __future__ import annotations
 
@@ -28,3 +28,25 @@ def restore(
     from client.local import backups
 
     backups.restore(data, file)
+
+
+def check_store(
+    data: Data = Path(".dartboard"),
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Replace damaged files by intact ones of the same bytes.")
+    ] = False,
+    remove_unnamed: Annotated[
+        bool, typer.Option("--remove-unnamed", help="Remove files that nothing refers to, after a day.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Compare every stored file with its checksum, while the service runs or when it does not.
+
+    Exit code 1 where one is damaged or missing.
+    """
+    from client.local.offline import database_of, run_module
+
+    flags = {"--repair": repair, "--remove-unnamed": remove_unnamed, "--json": json}
+    with database_of(data) as url:
+        code = run_module("api.check_store", [flag for flag, given in flags.items() if given], url, data)
+    raise typer.Exit(code)

@@ -1,0 +1,161 @@
+"""`python -m api.check_store`: compares every stored file with the row that names it, with the service's own settings.
+
+The service may run meanwhile. Nothing is changed unless it is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Iterable
+from typing import Final
+
+import psycopg
+from pydantic import BaseModel
+
+from api.artifacts import Artifacts, Stored, open_store
+from api.artifacts.intact import flaw
+from api.artifacts.store import Found
+from api.backup.manifest import BackedUp, files_named
+from api.backup.postgres import plain_url
+from api.problems import ProblemError
+from api.settings import get_settings
+
+# A file without a row for so long has no request any more that could still make one.
+_ABANDONED_SECONDS: Final = 24 * 3600.0
+_SUFFIX: Final = ".safetensors"
+_ADVICE: Final = """\
+A job goes on from its newest intact checkpoint by itself. An uploaded checkpoint or a data set is whole again when the
+same file is uploaded once more. Anything else comes from a backup, or from running the job again."""
+
+
+class Damaged(BaseModel):
+    """A file that is not what was stored. of: whose it is. problem: a clause that begins with a verb."""
+
+    key: str
+    of: str
+    problem: str
+    repaired: bool = False
+
+
+class Unnamed(BaseModel):
+    """A file that no row names. Removed only where asked for, and after a day."""
+
+    key: str
+    size: int
+    removed: bool = False
+
+
+class StoreReport(BaseModel):
+    """files: how many rows name; bytes: of these, as they were stored."""
+
+    files: int
+    bytes: int
+    damaged: list[Damaged]
+    unnamed: list[Unnamed]
+
+    @property
+    def intact(self) -> bool:
+        """Whether all named files are what was stored, by now."""
+        return all(file.repaired for file in self.damaged)
+
+
+async def check_store(
+    database_url: str, store: Artifacts, *, repair: bool = False, remove_unnamed: bool = False
+) -> StoreReport:
+    """Read every file afresh. Raises ProblemError where the store cannot be used, psycopg.Error for the database.
+
+    repair: put another intact file with the same checksum in a damaged one's place.
+    """
+    files = await store.files()  # before the rows: a file comes before its row
+    named = _named(database_url)
+    flaws = {file.key: why for file in named if (why := await _flaw(store, file))}
+    if flaws:  # rows that have gone since took their files with them
+        named = _named(database_url)
+    damaged = [Damaged(key=f.key, of=f.of, problem=flaws[f.key]) for f in named if f.key in flaws]
+    if repair:
+        await _repair(store, named, damaged)
+    unnamed = _unnamed(files, named)
+    if remove_unnamed:
+        for file in unnamed:
+            if files[file.key].changed < time.time() - _ABANDONED_SECONDS:
+                await store.delete([file.key])
+                file.removed = True
+    total = sum(file.size or 0 for file in named)
+    return StoreReport(files=len(named), bytes=total, damaged=damaged, unnamed=unnamed)
+
+
+def _named(database_url: str) -> list[BackedUp]:
+    with psycopg.connect(plain_url(database_url)) as connection:
+        return files_named(connection)
+
+
+async def _flaw(store: Artifacts, file: BackedUp) -> str | None:
+    if file.sha256 is None or file.size is None:
+        return None if await store.size(file.key) is not None else "is missing"
+    return await flaw(store, Stored(file.key, file.sha256, file.size), afresh=True)
+
+
+async def _repair(store: Artifacts, named: Iterable[BackedUp], damaged: list[Damaged]) -> None:
+    broken = {file.key for file in damaged}
+    sound = {file.sha256: file.key for file in named if file.key not in broken and file.sha256}
+    checksums = {file.key: file.sha256 for file in named if file.sha256}
+    for file in damaged:
+        if source := sound.get(checksums.get(file.key, "")):
+            await store.link(source, file.key)
+            file.repaired = True
+
+
+def _unnamed(files: dict[str, Found], named: Iterable[BackedUp]) -> list[Unnamed]:
+    """What was made out of another file goes with it."""
+    known = {file.key for file in named}
+    return [
+        Unnamed(key=key, size=found.size)
+        for key, found in sorted(files.items())
+        if key not in known and (not key.endswith(_SUFFIX) or key.removesuffix(_SUFFIX) not in files)
+    ]
+
+
+def _print(report: StoreReport) -> None:
+    print(f"{report.files} files ({report.bytes:,} bytes)")
+    for file in report.damaged:
+        print(f"{'repaired' if file.repaired else 'damaged'}: {file.key} ({file.of}) {file.problem}")
+    if not report.intact:
+        print(_ADVICE)
+    removed, kept = ([f for f in report.unnamed if f.removed is was] for was in (True, False))
+    if removed:
+        print(f"removed: {len(removed)} files ({sum(f.size for f in removed):,} bytes) that no row names")
+    if kept:
+        said = f"{len(kept)} files ({sum(f.size for f in kept):,} bytes) are named by no row"
+        print(f"{said}; --remove-unnamed removes those that are older than a day")
+
+
+def main() -> int:
+    """Exit codes: 0 all files are intact, or are again; 1 some are not; 3 the store or the database cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m api.check_store", description=__doc__)
+    parser.add_argument("--repair", action="store_true", help="replace damaged files by intact ones of the same bytes")
+    parser.add_argument("--remove-unnamed", action="store_true", help="remove files without a row, after a day")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    settings = get_settings()
+    store = open_store(settings.artifacts_url, settings.artifacts, settings.max_upload_bytes)
+    try:
+        report = asyncio.run(
+            check_store(
+                settings.database_url.get_secret_value(),
+                store,
+                repair=arguments.repair,
+                remove_unnamed=arguments.remove_unnamed,
+            )
+        )
+    except (ProblemError, psycopg.Error) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    print(report.model_dump_json(indent=2)) if arguments.json else _print(report)
+    return 0 if report.intact else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
