@@ -28,7 +28,7 @@ from api.problems import ProblemError
 INCOMING: Final = "incoming"
 _log = structlog.get_logger(__name__)
 _GATHER: Final = 1 << 20
-_THREADS: Final = 8
+_THREADS: Final = 4
 Make = Callable[[Path, Path], Awaitable[None]]
 """Makes a file out of another one: gets the original's path, and the path to write to."""
 _P = ParamSpec("_P")
