@@ -151,6 +151,7 @@ class LocalArtifacts(Artifacts):
     def _link(self, path: Path, to: Path) -> None:
         """Through the incoming folder, since a copy takes its time."""
         aside = self.root / self.arriving()
+        aside.parent.mkdir(exist_ok=True)
         try:
             try:
                 os.link(path, aside)

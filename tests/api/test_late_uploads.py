@@ -91,6 +91,7 @@ def test_the_same_upload_again_heals_a_damaged_file(bench: Bench, http: httpx.Cl
 def test_files_of_a_job_that_was_stored_although_no_answer_came_stay(bench: Bench, service: Service) -> None:
     job = bench.submit()
     store = LocalArtifacts(service.data / "artifacts", 1000)
+    store.prepare()
     key = store.key(job.id, 0, "given.pt", "0" * 64)
 
     async def discarded() -> bool:
@@ -107,6 +108,7 @@ def test_files_of_a_job_that_was_stored_although_no_answer_came_stay(bench: Benc
 def test_discarding_waits_for_a_commit_that_is_on_its_way(bench: Bench, service: Service) -> None:
     """A connection that breaks in the middle of a commit leaves the server committing."""
     store = LocalArtifacts(service.data / "artifacts", 1000)
+    store.prepare()
     job = new_job(JobKind.SCORE, JobFrame(), {})
     key = store.key(job.id, 0, "given.pt", "0" * 64)
 

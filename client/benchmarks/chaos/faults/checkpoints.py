@@ -23,7 +23,7 @@ _FIRST_WITHIN = 6.0  # seconds in which a job stores its first checkpoint
 _POLL = 0.1
 
 _NEWEST = """
-    select c.id, c.key, c.job_id from checkpoints c join jobs j on j.id = c.job_id
+    select c.id, c.key, c.job_id, c.sha256 from checkpoints c join jobs j on j.id = c.job_id
     where j.status = 'running' and c.step is null and c.epoch > 0 and (%(attempt)s::uuid is null or
         (c.job_id, c.attempt) = (select job_id, number from attempts where id = %(attempt)s::uuid))
     order by c.created_at desc limit 1
@@ -35,11 +35,12 @@ class _Stored:
     checkpoint_id: UUID
     key: str
     job_id: UUID
+    sha256: str
 
     @property
     def name(self) -> str:
         """The name under which a worker uploads it."""
-        return self.key.rpartition("/")[2]
+        return self.key.rpartition("/")[2].removeprefix(f"{self.sha256}-")
 
 
 class DamagedCheckpoint(Fault):
