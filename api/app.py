@@ -59,6 +59,7 @@ from api.routes import (
     operation,
     pictures,
     presets,
+    reference,
     scores,
     searches,
     session,
@@ -80,6 +81,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         title="Dartboard",
         version=VERSION,
         summary="Differentiable architecture search as a service.",
+        docs_url=None,
+        redoc_url=None,
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
     )
@@ -108,9 +111,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         presets,
     )
     # Routes are looked through in this order: the workers' first, who ask most of all.
-    for module in (worker, *people, operation, metrics, session, keys, dashboard):
+    for module in (worker, *people, operation, metrics, session, keys, reference, dashboard):
         # The page's files take any: a browser or a proxy may add one to get past a cache.
-        checks = [] if module is dashboard else [Depends(refuse_unknown_query)]
+        checks = [] if module in (dashboard, reference) else [Depends(refuse_unknown_query)]
         app.include_router(module.router, dependencies=checks)
     openapi.install(app)
     return app

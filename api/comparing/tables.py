@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from api.schemas.compare import ComparedJob, Comparison, TableName
+from api.schemas.spreadsheet import field
 
 
 class Table(NamedTuple):
@@ -35,12 +37,12 @@ def tables(comparison: Comparison) -> dict[TableName, Table]:
 
 
 def to_csv(comparison: Comparison, name: TableName) -> str:
-    """One of the tables; the jobs' columns are headed by their ids. RFC 4180, numbers in full."""
+    """One of the tables; the jobs' columns are headed by their ids. RFC 4180, numbers in full, no formulas."""
     table = tables(comparison)[name]
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([*table.keys, *(job.id for job in comparison.jobs)])
-    writer.writerows(table.rows)
+    writer.writerows([field(value) for value in row] for row in table.rows)
     return out.getvalue()
 
 
@@ -64,6 +66,8 @@ def to_markdown(comparison: Comparison) -> str:
     return "\n".join(parts)
 
 
+# Names come from outside: no HTML, link or picture of theirs is rendered, and none ends its field.
+_MARKUP: Final = re.compile(r"[\\|<>&`*\[\]]")
 _PLAIN: Final = (
     *("id", "kind", "name", "status", "status_reason", "family", "dataset", "seed", "epochs", "planned_epochs"),
     *("parameters", "multiply_adds"),
@@ -110,6 +114,5 @@ def _short(value: Any) -> str:
 
 
 def _line(fields: Any) -> str:
-    # What would end a field or the line.
-    safe = (str(field).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ") for field in fields)
+    safe = (_MARKUP.sub(r"\\\g<0>", str(field)).replace("\n", " ") for field in fields)
     return f"| {' | '.join(safe)} |"

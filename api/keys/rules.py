@@ -14,9 +14,8 @@ from api.schemas.keys import Role
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # What tells nothing about anybody's work: a probe or a browser has to get there before it has a key.
-PUBLIC: Final = frozenset(
-    {"/", "/healthz", "/readyz", "/version", "/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
-)
+PUBLIC: Final = frozenset({"/", "/healthz", "/readyz", "/version", "/openapi.json"})
+_PUBLIC_FILES: Final = frozenset({"static", "docs"})
 JOBS: Final = frozenset(kind.collection for kind in JobKind)
 # Collections whose members belong to whoever made them (api/keys/owners.py finds out whom).
 OWNED: Final = JOBS | {"checkpoints", "datasets", "genotypes"}
@@ -48,7 +47,7 @@ class Rule:
 def rule_for(method: str, path: str) -> Rule:
     """The rule for a request, or for a route whose path has parameters in it."""
     _, collection, *rest = (*path.split("/"), "")
-    if method in SAFE_METHODS and (path in PUBLIC or collection == "static"):
+    if method in SAFE_METHODS and (path in PUBLIC or collection in _PUBLIC_FILES):
         return Rule(None)
     if collection == "worker":
         return Rule(Role.WORKER)

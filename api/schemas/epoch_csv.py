@@ -7,8 +7,7 @@ import io
 from collections.abc import Sequence
 
 from api.schemas.jobs import EpochOut
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from api.schemas.spreadsheet import field
 
 
 def epochs_csv(epochs: Sequence[EpochOut]) -> str:
@@ -16,9 +15,7 @@ def epochs_csv(epochs: Sequence[EpochOut]) -> str:
     metrics = sorted({name for epoch in epochs for name in epoch.metrics})
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    # A spreadsheet would compute a name that begins like a formula.
-    names = [f"'{name}" if name.startswith(_FORMULA) else name for name in metrics]
-    writer.writerow(["epoch", "attempt", "seconds", *names])
+    writer.writerow(["epoch", "attempt", "seconds", *map(field, metrics)])
     for epoch in epochs:
         writer.writerow([epoch.epoch, epoch.attempt, epoch.seconds, *(epoch.metrics.get(name, "") for name in metrics)])
     return out.getvalue()

@@ -1,9 +1,11 @@
 #!/bin/sh
-# trim.sh SITE_PACKAGES: remove what the API never reads. Of plotly it serves the script alone.
+# trim.sh SITE_PACKAGES: remove what the API never reads. Of plotly it serves the script alone, of fastapi-offline
+# Swagger UI.
 set -eu
 cd "$1"
 find plotly -mindepth 1 -maxdepth 1 ! -name package_data ! -name __init__.py -exec rm -r {} +
 find plotly/package_data -mindepth 1 -maxdepth 1 ! -name plotly.min.js -exec rm -r {} +
+rm fastapi_offline/static/redoc.standalone.js
 find . -type d -name tests -prune -exec rm -r {} +
 rm -r narwhals numpy/f2py numpy/distutils sqlalchemy/testing
 # Celery's shell; colours for languages other than a traceback's.

@@ -248,3 +248,24 @@ def test_a_study_has_no_cell_of_its_own_and_the_data_set_of_its_searches(
     compared = dartboard.compare([pair[0], study["id"]])
     assert (compared.jobs[1].dataset, compared.jobs[1].genotype, compared.jobs[1].cells) == ("digits", None, {})
     http.post(f"/studies/{study['id']}/cancel")
+
+
+@pytest.fixture
+def hostile_pair(dartboard: Dartboard, pool: str) -> tuple[str, str]:
+    names = ('=HYPERLINK("http://x")', "<img src=x onerror=alert(1)>[a](http://x)")
+    first, second = (
+        dartboard.submit("search", {"dataset": "digits", "epochs": 1, "pool": pool, "name": name}) for name in names
+    )
+    return str(first.id), str(second.id)
+
+
+def test_no_field_of_a_csv_is_a_formula(hostile_pair: tuple[str, str], http: httpx.Client) -> None:
+    answer = http.get("/compare", params={"ids": hostile_pair, "format": "csv"})
+    fields = [field for row in csv.reader(io.StringIO(answer.text)) for field in row]
+    assert '\'=HYPERLINK("http://x")' in fields
+    assert [field for field in fields if field.startswith(("=", "+", "@", "\t"))] == []
+
+
+def test_markdown_renders_no_html_and_no_link_of_a_name(hostile_pair: tuple[str, str], http: httpx.Client) -> None:
+    answer = http.get("/compare", params={"ids": hostile_pair, "format": "markdown"})
+    assert r"\<img src=x onerror=alert(1)\>\[a\](http://x)" in answer.text
