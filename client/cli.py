@@ -31,6 +31,7 @@ from client.commands.epochs import epochs
 from client.commands.files import download, export
 from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.importing import import_
+from client.commands.predict import predict
 from client.commands.profile import profile
 from client.commands.random_cell import random_cell
 from client.failures import ExitCode, explain
@@ -84,6 +85,7 @@ _add(_CELLS, {"profile": profile, "random-cell": random_cell})
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_FILES)
 app.add_typer(checkpoints.app, name="checkpoints", rich_help_panel=_FILES)
 _add(_FILES, {"download": download, "export": export, "import": import_})
+_add(_FILES, {"predict": predict})
 _add(_SERVICE, {"up": local.up, "workers": jobs.list_workers, "backup": backups.backup, "restore": backups.restore})
 _add(_SERVICE, {"check-store": backups.check_store})
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)

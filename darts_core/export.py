@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 _OPSET = 18
 
 
-def export(checkpoint: Path, to: Path) -> None:
+def export(checkpoint: Path, to: Path, *, raw_images: bool = False) -> None:
     """Write a checkpoint file as `to`, in the format of its ending: .safetensors (needs no torch) or .onnx.
 
-    Whole or not at all. Raises CheckpointError for another ending, a file that is no checkpoint, or without the
-    packages that ONNX needs; FileNotFoundError.
+    raw_images: of ONNX, take uint8 images and normalise them inside. Whole or not at all. Raises CheckpointError for
+    another ending, a file that is no checkpoint, or without the packages that ONNX needs; FileNotFoundError.
     """
     if to.suffix not in (".onnx", ".safetensors"):
         raise CheckpointError(f"{to.name}: the ending says the format; known: .onnx, .safetensors")
+    if raw_images and to.suffix != ".onnx":
+        raise CheckpointError(f"{to.name}: raw images are for .onnx, safetensors hold the weights alone")
     with _whole(to) as temporary:
         if to.suffix == ".safetensors":
             with temporary.open("wb") as file:
@@ -36,15 +38,18 @@ def export(checkpoint: Path, to: Path) -> None:
         else:
             from darts_core.loading import load_network
 
-            _onnx(load_network(checkpoint), temporary)
+            _onnx(load_network(checkpoint), temporary, raw_images=raw_images)
 
 
-def _onnx(trained: TrainedNetwork, to: Path) -> None:
-    """Input `images`: normalised float32 (N, channels, H, W), any N. Output `logits` (N, classes).
+def _onnx(trained: TrainedNetwork, to: Path, *, raw_images: bool) -> None:
+    """Input `images`: normalised float32 (N, channels, H, W), any N; raw images are uint8 of the same shape. Output
+    `logits` (N, classes).
 
-    The file's metadata has the classes and the normalisation as JSON, for it is not inside: as in PyTorch.
+    The file's metadata has the classes, the normalisation and whether it is inside (`normalised_inside`), as JSON.
     """
     import torch
+
+    from darts_core.predicting import RawNetwork
 
     try:
         import onnx
@@ -53,9 +58,13 @@ def _onnx(trained: TrainedNetwork, to: Path) -> None:
         raise CheckpointError("ONNX needs more packages: pip install 'dartboard[onnx]'") from error
     height, width = trained.image["size"]
     images = torch.zeros(2, trained.image["channels"], height, width)
+    network: torch.nn.Module = trained.network
+    if raw_images:
+        network = RawNetwork(network, trained.normalisation["mean"], trained.normalisation["std"]).eval()
+        images = images.to(torch.uint8)
     with _quiet():
         program = torch.onnx.export(
-            trained.network,
+            network,
             (images,),
             input_names=["images"],
             output_names=["logits"],
@@ -66,7 +75,7 @@ def _onnx(trained: TrainedNetwork, to: Path) -> None:
         )
     assert program is not None  # it is None only for the old exporter
     model = program.model_proto
-    about = {"classes": list(trained.classes), **trained.normalisation}
+    about = {"classes": list(trained.classes), **trained.normalisation, "normalised_inside": raw_images}
     onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in about.items()})
     onnx.save_model(model, to)
 

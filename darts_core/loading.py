@@ -17,6 +17,7 @@ from darts_core.language_models import TrainedLanguageModel, built_language_mode
 from darts_core.layout import stem_for
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
+from darts_core.predicting import Prediction, RawImages, predict
 
 if TYPE_CHECKING:
     from darts_core.ensembles.models import Committee, LanguageCommittee
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 class TrainedNetwork(nn.Module):
     """A network out of a checkpoint, with what is needed to use it.
 
-    Called on *normalised* float images (N, channels, H, W) it gives logits (N, classes); normalisation is not inside,
-    so that the weights stay those of the checkpoint. `prepare` makes such images from bytes. `network` is the bare
-    network, whose `state_dict` has the DARTS authors' keys.
+    `predict` takes raw images. Called on *normalised* float images (N, channels, H, W) it gives logits (N, classes);
+    normalisation is not inside, so that the weights stay those of the checkpoint. `prepare` makes such images from
+    bytes. `network` is the bare network, whose `state_dict` has the DARTS authors' keys.
     """
 
     def __init__(self, network: EvaluationNetwork | SearchNetwork, checkpoint: Checkpoint) -> None:
@@ -42,6 +43,15 @@ class TrainedNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalised images (N, channels, H, W) to logits (N, classes)."""
         return self.network(x)  # type: ignore[no-any-return]
+
+    def predict(self, images: RawImages, batch_size: int = 64) -> list[Prediction]:
+        """What the network says of raw images, in their order: files, Pillow's images, or uint8 pixels.
+
+        Images of another size are scaled to the network's. Raises DataError for what is no image.
+        """
+        device = next(self.parameters()).device
+        as_imagenet = self.checkpoint["spec"]["dataset"] == "imagenet"
+        return predict(self, images, device=device, as_imagenet=as_imagenet, batch_size=batch_size)
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 images (N, channels, H, W) to what `forward` takes, on the images' device."""

@@ -42,6 +42,9 @@ def download(
 def export(
     file: Annotated[Path, typer.Argument(help="A checkpoint.")],
     to: Annotated[Path, typer.Option("-o", "--output", help="x.onnx or x.safetensors: the ending says the format.")],
+    raw_images: Annotated[
+        bool, typer.Option("--raw-images", help="ONNX: take uint8 images, normalised inside; else already normalised.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a checkpoint's network as ONNX, or its weights as safetensors. Needs no service."""
@@ -50,7 +53,7 @@ def export(
     from darts_core.export import export as write
 
     try:
-        write(file, to)
+        write(file, to, raw_images=raw_images)
     except CheckpointError as error:
         raise typer.BadParameter(str(error)) from error
     print_json({"file": str(to)}) if json else print_text(str(to))

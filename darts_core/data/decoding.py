@@ -70,7 +70,7 @@ def read_image(source: Path | BinaryIO, *, most_pixels: int | None = None) -> tu
             # Of images that declare many pixels: `most_pixels` says how many are too many.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source, formats=_FORMATS) as image:
-                return _plain(image, most_pixels)
+                return plain_image(image, most_pixels)
     except DataError:
         raise
     except UnidentifiedImageError as error:
@@ -82,7 +82,8 @@ def read_image(source: Path | BinaryIO, *, most_pixels: int | None = None) -> tu
         ) from error
 
 
-def _plain(image: Image.Image, most_pixels: int | None) -> tuple[Image.Image, tuple[str, ...]]:
+def plain_image(image: Image.Image, most_pixels: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
+    """An opened image upright in mode L or RGB, and the changes made to it. Raises DataError."""
     if most_pixels is not None and image.width * image.height > most_pixels:
         raise DataError(f"declares {image.width}x{image.height} pixels, more than {most_pixels:,}; scale it down")
     # Pillow gives PGM of more than 8 bits as 32-bit integers, scaled to 0..65535.

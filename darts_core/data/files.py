@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from darts_core.data.decoding import read_image
@@ -101,6 +102,14 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode")
 
 
+def middle_of(image: Image.Image, size: int) -> Tensor:
+    """The middle of an image in bytes (C, size, size), scaled as the authors scale ImageNet's test images."""
+    from torchvision.transforms import functional as transforms
+
+    middle = transforms.center_crop(transforms.resize(image, round(size * _SCALED)), size)
+    return transforms.pil_to_tensor(middle)  # type: ignore[no-any-return]
+
+
 def _decode(path: Path, size: int, crop: random.Random | None) -> Tensor:
     from torchvision.transforms import functional as transforms
 
@@ -109,7 +118,6 @@ def _decode(path: Path, size: int, crop: random.Random | None) -> Tensor:
     except DataError as error:
         raise DataError(f"{path} {error}") from error
     if crop is None:
-        middle = transforms.center_crop(transforms.resize(image, round(size * _SCALED)), size)
-        return transforms.pil_to_tensor(middle)  # type: ignore[no-any-return]
+        return middle_of(image, size)
     box = resized_crop_box(crop, image.height, image.width)
     return transforms.pil_to_tensor(transforms.resized_crop(image, *box, [size, size]))  # type: ignore[no-any-return]

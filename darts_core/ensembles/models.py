@@ -13,6 +13,7 @@ from darts_core.data.text.corpus import encode
 from darts_core.ensembles.mixing import combined
 from darts_core.language_models import TrainedLanguageModel
 from darts_core.loading import TrainedNetwork
+from darts_core.predicting import Prediction, RawImages, predict
 
 
 class Committee(nn.Module):
@@ -39,6 +40,13 @@ class Committee(nn.Module):
             raise TypeError(f"a committee takes bytes (torch.uint8), which each member prepares, not {images.dtype}")
         outputs = [member(member.prepare(images)).float() for member in self._networks]
         return combined(outputs, self.weights, self.combine)
+
+    def predict(self, images: RawImages, batch_size: int = 64) -> list[Prediction]:
+        """What the committee says of raw images, as one network's `predict`."""
+        [first, *_] = self._networks
+        device = next(self.parameters()).device
+        as_imagenet = first.checkpoint["spec"]["dataset"] == "imagenet"
+        return predict(self, images, device=device, as_imagenet=as_imagenet, batch_size=batch_size)
 
     def prepare(self, images: Tensor) -> Tensor:
         """uint8 images as they are."""

@@ -22,6 +22,7 @@ from darts_core.checkpoints import Checkpoint
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import CheckpointError
 from darts_core.export import export
+from darts_core.loading import load_network
 from darts_core.torch_files import StoredTensor, TorchFile
 
 
@@ -54,11 +55,25 @@ def test_onnx_gives_the_logits_of_pytorch_for_any_number_of_images(file: Path, t
             np.testing.assert_allclose(logits, network(images).numpy(), rtol=0, atol=1e-4)
 
 
+def test_onnx_of_raw_images_normalises_them_itself(file: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    export(file, tmp_path / "x.onnx", raw_images=True)
+    session = onnxruntime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["normalised_inside"] == "true"
+    images = torch.randint(0, 256, (3, 1, 8, 8), dtype=torch.uint8)
+    network = load_network(file)
+    [logits] = session.run(["logits"], {"images": images.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(logits, network(network.prepare(images)).numpy(), rtol=0, atol=1e-4)
+    with pytest.raises(CheckpointError, match=r"raw images are for \.onnx"):
+        export(file, tmp_path / "x.safetensors", raw_images=True)
+
+
 def test_onnx_says_its_classes_and_normalisation(file: Path, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     export(file, tmp_path / "x.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "x.onnx", providers=["CPUExecutionProvider"])
-    assert set(session.get_modelmeta().custom_metadata_map) >= {"classes", "mean", "std"}
+    assert set(session.get_modelmeta().custom_metadata_map) >= {"classes", "mean", "std", "normalised_inside"}
 
 
 def test_safetensors_has_the_weights_bit_for_bit_and_says_whose_they_are(file: Path, tmp_path: Path) -> None:
