@@ -180,7 +180,7 @@ class _Installation:
         if self._progress.present() >= {"torch"} and _read(self._venv / "torch") in ("", build):
             return  # an upgrade: most of it is there
         size, why = ("about 1.5 GB", "torch for CPUs") if build == "cpu" else ("about 6 GB", "torch with CUDA")
-        self._progress.say(f"{size} ({why}{self._other_way(build)}), 3 to 15 minutes")
+        self._progress.say(f"{size} ({why}{self._other_way(build)}), 2 to 15 minutes")
 
     def _other_way(self, build: str) -> str:
         if build == "cpu":

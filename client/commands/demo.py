@@ -62,6 +62,8 @@ def demo(
         search, evaluation = _search_and_retrain(dartboard, task, seed, out)
         path = _download(dartboard, evaluation, out)
         measured = _test_in_a_fresh_process(path, data, task, out)
+        with Clock(remarks, "stopping the service"):
+            stack.close()
     if as_json:
         ids = {"search_id": str(search.id), "evaluation_id": str(evaluation.id)}
         print_json({**ids, "file": str(path), f"test_{task.measure}": measured})

@@ -55,6 +55,8 @@ def up(
             console.print(f"data and logs in {data.resolve()}; Ctrl-C stops everything", style="dim")
         stack.wait()
         remarks.print("stopping; a running job is given back and goes on at the next start", style="dim")
+        with Clock(remarks, "stopping"):
+            until_stopped.close()
 
 
 def announce_data(data: Path) -> None:

@@ -14,10 +14,14 @@ _BLOCK: Final = re.compile(
     r"(?:<!-- not run: (?P<reason>.+?) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
 )
 
+_PAGE: Final = re.compile(r"^<!-- commands not run: (?P<reason>.+?) -->$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class Block:
-    """One block of a page. reason: why it is not run, in a comment before it (`<!-- not run: ... -->`)."""
+    """One block of a page. reason: why it is not run, in a comment before it (`<!-- not run: ... -->`), or in one for
+    the whole page (`<!-- commands not run: ... -->`).
+    """
 
     page: str
     line: int
@@ -32,7 +36,9 @@ class Block:
 def blocks(page: Path, language: str) -> Iterator[Block]:
     """A page's blocks in this language, in order."""
     text = page.read_text(encoding="utf-8")
+    whole = _PAGE.search(text)
     for found in _BLOCK.finditer(text):
         if found["language"] == language:
             line = text.count("\n", 0, found.start("text")) + 1
-            yield Block(str(page.relative_to(ROOT)), line, language, found["text"], found["reason"])
+            reason = found["reason"] or (whole["reason"] if whole else None)
+            yield Block(str(page.relative_to(ROOT)), line, language, found["text"], reason)
