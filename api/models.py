@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, MetaData, Text, UniqueConstraint, func, text
+from sqlalchemy import BigInteger, DateTime, Double, ForeignKey, Index, MetaData, Text, UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -127,6 +127,9 @@ class Attempt(Base):
     end_reason: Mapped[str | None]
     last_report: Mapped[int] = mapped_column(BigInteger, default=0)
     lease_expires_at: Mapped[datetime]
+    renewed_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    # Up to `renewed_at`, or to the end: api/jobs/run_time.py.
+    seconds: Mapped[float] = mapped_column(Double, server_default="0")
     step_event_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]

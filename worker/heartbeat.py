@@ -41,6 +41,7 @@ class HeartbeatThread(SupervisedThread):
         self._hold = min(settings.heartbeat_seconds, lease_seconds / 4)
         self._give_up = give_up or _leave
         self._ending = False
+        self._claimed_at = time.monotonic()
         self.failed = 0
 
     def expect_the_end(self) -> None:
@@ -63,7 +64,7 @@ class HeartbeatThread(SupervisedThread):
             elif self._control.preparing:
                 hold = min(hold, _PREPARING_HOLD)
             try:
-                answer = self._api.heartbeat(Heartbeat(progress=self._control.snapshot(), hold=hold))
+                answer = self._api.heartbeat(self._beat(hold))
             except SupersededError as error:
                 if not self._ending:
                     self._superseded(error)
@@ -77,6 +78,10 @@ class HeartbeatThread(SupervisedThread):
             elif answer.directive == "cancel":
                 self._superseded(SupersededError("cancelled"))
                 return
+
+    def _beat(self, hold: float) -> Heartbeat:
+        ran = time.monotonic() - self._claimed_at
+        return Heartbeat(progress=self._control.snapshot(), hold=hold, seconds=ran)
 
     def _superseded(self, error: SupersededError) -> None:
         _log.info("attempt_superseded", reason=str(error))

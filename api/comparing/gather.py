@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, extract, func, null, select
+from sqlalchemy import case, null, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.comparing.sides import Run, Side
 from api.database import Database
 from api.datasets.service import DatasetService
 from api.jobs.early import last_epoch
+from api.jobs.run_time import run_seconds
 from api.models import Attempt, Epoch, Job, Worker
 from api.problems import not_found
 from api.schemas.jobs import JobKind, Status
@@ -75,9 +76,8 @@ async def _epochs(session: AsyncSession, job: Job) -> dict[int, dict[str, float]
 
 
 async def _runs(session: AsyncSession, job: Job) -> tuple[Run, ...]:
-    seconds = extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at)
     query = (
-        select(seconds, Worker.device)
+        select(run_seconds(), Worker.device)
         .outerjoin(Worker, Worker.name == Attempt.worker)
         .where(Attempt.job_id == job.id)
         .order_by(Attempt.number)

@@ -20,6 +20,7 @@ from api.jobs.conditions import QUEUED
 from api.jobs.life import move
 from api.jobs.resuming import Resuming, file_of
 from api.jobs.rows import end_attempt, files_of, lock_job
+from api.jobs.run_time import renew
 from api.jobs.waker import Waker
 from api.models import Attempt, Checkpoint, Job
 from api.problems import ProblemError, conflict
@@ -112,7 +113,7 @@ class ClaimService:
         await session.refresh(known)
         if job is None or known.status != "running" or known.worker != claim.worker:
             raise conflict(f"attempt {known.number} of this token is over ({known.status}): claim with a new one")
-        known.lease_expires_at = func.now() + self._lease
+        renew(known, self._lease)
         return job, known
 
     async def _next(self, session: AsyncSession, claim: Claim, token: str) -> tuple[Job, Attempt] | None:

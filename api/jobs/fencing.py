@@ -14,6 +14,7 @@ from structlog.contextvars import bind_contextvars
 
 from api.database import Database
 from api.jobs.claims import hash_of
+from api.jobs.run_time import renew, run_seconds
 from api.models import Attempt, Job
 from api.problems import ProblemError, conflict
 
@@ -24,7 +25,11 @@ _LOCKED_JOB: Final = (
 _RENEWED: Final = (
     update(Attempt)
     .where(*_MINE, Attempt.status == "running")
-    .values(lease_expires_at=func.now() + bindparam("lease", type_=Interval()))
+    .values(
+        lease_expires_at=func.now() + bindparam("lease", type_=Interval()),
+        seconds=run_seconds(),
+        renewed_at=func.now(),
+    )
     .returning(Attempt.job_id, Attempt.number)
     .execution_options(synchronize_session=False)
 )
@@ -57,7 +62,7 @@ class Fence:
                     return
                 raise over(attempt.number, attempt.status)
             bind_contextvars(job=str(job.id), attempt=str(attempt.id))
-            attempt.lease_expires_at = func.now() + self.lease
+            renew(attempt, self.lease)
             yield session, job, attempt
 
     async def look(self, attempt_id: UUID, token: str) -> tuple[UUID, int]:

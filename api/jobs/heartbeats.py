@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Interval, Text, Uuid, bindparam, select, text
+from sqlalchemy import Double, Interval, Text, Uuid, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from api.database import Database
@@ -34,10 +34,14 @@ with job as (
 ), renewed as (
     update attempts set
         lease_expires_at = now() + :lease,
+        -- as api/jobs/run_time.py, where the worker does not tell
+        seconds = coalesce(:seconds,
+            seconds + greatest(extract(epoch from least(now(), lease_expires_at) - renewed_at)::float8, 0)),
+        renewed_at = now(),
         step_event_at = case
             when :progress is not null
                 and (job.progress ->> 'stage' is distinct from :progress ->> 'stage'
-                     or ((step_event_at is null or step_event_at <= now() - :between)
+                     or ((step_event_at is null or step_event_at <= now() - :between or step_event_at > now())
                          and (job.progress -> 'epoch' is distinct from :progress -> 'epoch'
                               or job.progress -> 'step' is distinct from :progress -> 'step')))
             then now() else step_event_at end
@@ -56,6 +60,7 @@ select status, case when stepped then pg_notify(:channel, id || :step_only)::tex
     bindparam("attempt", type_=Uuid()),
     bindparam("lease", type_=Interval()),
     bindparam("between", type_=Interval()),
+    bindparam("seconds", type_=Double()),
     bindparam("progress", type_=JSONB(none_as_null=True)),
     bindparam("channel", CHANNEL, type_=Text()),
     bindparam("step_only", STEP_ONLY, type_=Text()),
@@ -111,6 +116,7 @@ class HeartbeatService:
             "token_hash": hash_of(token),
             "lease": self._fence.lease,
             "between": self._between_steps,
+            "seconds": beat.seconds,
             "progress": None if beat.progress is None else beat.progress.model_dump(mode="json"),
         }
         async with self._database.single_statements() as session:

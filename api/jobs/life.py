@@ -40,7 +40,8 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     job.status, job.status_reason = to, reason
     if to is S.RUNNING and job.started_at is None:
         job.started_at = func.now()
-    job.finished_at = func.now() if to.ended else None
+    # The clock may have been set back since its start.
+    job.finished_at = func.greatest(func.now(), Job.started_at) if to.ended else None
     if to is not S.RUNNING and to is not S.PAUSING:
         job.worker = None
     await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.jobs.run_time import run_seconds
 from api.models import Attempt, Checkpoint, Job
 
 
@@ -18,7 +19,9 @@ async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
 async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str | None) -> None:
     """Close the job's open attempt, if it has one; its token is refused from the commit on."""
     running = and_(Attempt.job_id == job.id, Attempt.status == "running")
-    ended = {"status": status, "end_reason": reason, "ended_at": func.now()}
+    # The clock may have been set back since its start.
+    at = func.greatest(func.now(), Attempt.started_at)
+    ended = {"status": status, "end_reason": reason, "ended_at": at, "seconds": run_seconds()}
     await session.execute(update(Attempt).where(running).values(ended))
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, ScalarSelect, extract, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.database import Database
 from api.jobs.conditions import RUNNING
 from api.jobs.life import move
 from api.jobs.rows import end_attempt, lock_job
+from api.jobs.run_time import run_seconds
 from api.models import Attempt, Job
 from api.problems import conflict, is_unreachable
 from api.schemas.jobs import Status
@@ -81,5 +82,4 @@ def _used_up() -> ColumnElement[bool]:
 
 def _seconds_run() -> ScalarSelect[float]:
     attempt = Attempt.__table__.alias()
-    seconds = extract("epoch", func.coalesce(attempt.c.ended_at, func.now()) - attempt.c.started_at)
-    return select(func.sum(seconds)).where(attempt.c.job_id == Job.id).correlate(Job).scalar_subquery()
+    return select(func.sum(run_seconds(attempt))).where(attempt.c.job_id == Job.id).correlate(Job).scalar_subquery()

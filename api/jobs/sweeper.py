@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from datetime import timedelta
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from api.background import Passed
 from api.database import Database
 from api.jobs.conditions import RUNNING
+from api.jobs.database_clock import DatabaseClock, clock
 from api.jobs.losses import lose
 from api.jobs.rows import lock_job
 from api.jobs.runtime import RuntimeLimits
 from api.jobs.waker import Waker
-from api.metrics.counters import LEASES_EXPIRED
-from api.models import Attempt
+from api.metrics.counters import CLOCK_STEPS, LEASES_EXPIRED
+from api.models import Attempt, Worker
 from api.problems import is_unreachable
 
 _log = structlog.get_logger(__name__)
-
-
-def clock() -> float:
-    """Seconds that go on while the machine sleeps, as the database's do where it is another one."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Sweeper:
@@ -33,31 +29,42 @@ class Sweeper:
     def __init__(self, database: Database, waker: Waker, *, lease_seconds: float, sweep_seconds: float) -> None:
         self._database, self._waker = database, waker
         self._runtime = RuntimeLimits(database)
+        self._clock = DatabaseClock(database)
         # Passes must lie closer together than what counts as an outage.
         self._lease, self._pause = lease_seconds, min(sweep_seconds, lease_seconds / 4)
-        # Workers could not renew anything while no API or no database was there to ask: they get a whole lease's
-        # time after an outage before any lease ends.
+        # Workers could not renew anything while no API or no database was there to ask, and what they have renewed
+        # says nothing after the database's clock was set: they get a whole lease's time before any lease ends.
         self._last_pass = clock()
         self._grace_until = self._last_pass + lease_seconds
+        self._capped = False
 
     async def run(self, passed: Passed) -> None:
         """Sweep until cancelled."""
         while True:
-            await self.sweep()
-            await self._runtime.enforce()
+            if await self.sweep():
+                await self._runtime.enforce()
             passed()
             await asyncio.sleep(self._pause)
 
-    async def sweep(self) -> None:
-        """One pass."""
+    async def sweep(self) -> bool:
+        """One pass; False while the times in the database say nothing."""
         expired = await self.expired()
         # After the question, which may have hung for as long as the database was away.
-        now = clock()
-        if now - self._last_pass > self._lease / 2:
+        step, now = await self._clock.step(), clock()
+        # Renewals come after a quarter of a lease: a smaller step ends no living one.
+        stepped = abs(step) > self._lease / 4
+        if stepped:
+            _log.warning("database_clock_stepped", seconds=round(step, 3))
+            CLOCK_STEPS.inc()
+            self._capped = False
+        if stepped or now - self._last_pass > self._lease / 2:
             self._grace_until = now + self._lease
         self._last_pass = now
+        if not self._capped:
+            await self._cap()
+            self._capped = True
         if now < self._grace_until:
-            return
+            return False
         for attempt in expired:
             try:
                 await self._end(attempt)
@@ -65,6 +72,15 @@ class Sweeper:
                 if is_unreachable(error):
                     raise
                 _log.error("lease_not_ended", attempt=str(attempt.id), exc_info=error)
+        return True
+
+    async def _cap(self) -> None:
+        """Bring back what lies in the future since the clock was set back: else a dead worker would seem to live."""
+        lease = func.now() + timedelta(seconds=self._lease)
+        async with self._database.transaction() as session:
+            late = update(Attempt).where(RUNNING, Attempt.lease_expires_at > lease)
+            await session.execute(late.values(lease_expires_at=lease))
+            await session.execute(update(Worker).where(Worker.last_seen > func.now()).values(last_seen=func.now()))
 
     async def expired(self) -> list[Attempt]:
         """Running attempts whose leases are over."""

@@ -35,6 +35,11 @@ LEASES_EXPIRED: Final = Counter(
     ["pool"],
     registry=REGISTRY,
 )
+CLOCK_STEPS: Final = Counter(
+    "dartboard_database_clock_steps",
+    "How often the database's clock was set forward or back while this process looked.",
+    registry=REGISTRY,
+)
 BACKGROUND_FAILURES: Final = Counter(
     "dartboard_background_failures",
     "Failures of the background tasks, each of which was started again.",

@@ -105,7 +105,7 @@ async def _queues(session: AsyncSession, served: Collection[Slot]) -> list[Metri
     }
     # A job that was given back or lost waits since then.
     tried = select(func.max(Attempt.ended_at)).where(Attempt.job_id == Job.id).scalar_subquery()
-    waited = extract("epoch", func.now() - func.greatest(Job.created_at, tried))
+    waited = extract("epoch", func.greatest(func.now() - func.greatest(Job.created_at, tried), timedelta()))
     first = select(Job.id, waited).where(Job.id.in_([job_id for _, job_id in found.values()]))
     seconds = {job_id: float(age) for job_id, age in await session.execute(first)}
     queued = _gauge("dartboard_queue_jobs", "Queued jobs.", *_SLOT)

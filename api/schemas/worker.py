@@ -138,10 +138,12 @@ class Claimed(BaseModel):
 class Heartbeat(_Message):
     """I am alive, and this is where I am.
 
-    `hold`: seconds for which the answer may wait while there is nothing to say but "continue".
+    `hold`: seconds for which the answer may wait while there is nothing to say but "continue". `seconds`: how long the
+    attempt has run, by the worker's own clock.
     """
 
     progress: Progress | None = None
+    seconds: float | None = Field(None, ge=0, le=1e10, allow_inf_nan=False)
     hold: float = Field(0.0, ge=0, le=60)
 
 

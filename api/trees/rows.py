@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import extract, func, select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api.jobs.run_time import run_seconds
 from api.models import Attempt, Epoch, Job
 from api.schemas.jobs import JobKind, Status
 from api.trees.steps import Child
@@ -60,7 +61,7 @@ async def _genotypes(session: AsyncSession, searches: list[UUID]) -> dict[UUID, 
 
 async def _seconds(session: AsyncSession, tree_id: UUID) -> dict[UUID, float]:
     """From claim to end, of all attempts, times their GPUs: what was lost on the way has been computed, too."""
-    ran = func.sum(extract("epoch", func.coalesce(Attempt.ended_at, func.now()) - Attempt.started_at))
+    ran = func.sum(run_seconds())
     query = (
         select(Attempt.job_id, (ran * Job.gpus).label("ran"))
         .join(Job, Job.id == Attempt.job_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -16,10 +15,12 @@ import httpx
 import pytest
 
 from api.artifacts.incoming import Incoming
-from api.schemas.worker import Claim, Heartbeat
+from api.schemas.worker import Claim
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from client.worker_api import WorkerApi
+
+from beating import beating
 
 Second = Callable[[], AbstractContextManager[str]]
 
@@ -57,7 +58,7 @@ def test_a_process_that_starts_leaves_another_ones_upload_alone(service: Any, be
         with second():
             yield halves[1]
 
-    with _beating(training):
+    with beating(training.attempt):
         answer = httpx.put(
             f"{service.url}/worker/attempts/{claimed.attempt_id}/files/epoch-1.pt",
             headers={"Authorization": f"Bearer {service.worker_key}", "X-Attempt-Token": claimed.token},
@@ -83,24 +84,6 @@ def test_a_job_submitted_to_one_process_is_done_through_the_other(
         lost = next(e for e in events if e.kind == "status" and e.data["status"] == "queued")
         assert lost.data["attempt"] == 1
         assert dartboard.job(job.id).attempt == 1
-
-
-@contextmanager
-def _beating(training: Any) -> Iterator[None]:
-    """Renew the lease meanwhile."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(0.2):
-            training.attempt.heartbeat(Heartbeat(hold=0))
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_only_folders_of_dead_processes_are_removed(tmp_path: Path) -> None:
