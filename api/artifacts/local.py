@@ -193,8 +193,9 @@ def _throw_away(file: IO[bytes]) -> None:
 def _files(root: Path) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for folder, names, files in os.walk(root):
-        if Path(folder) == root:
+        if Path(folder) == root:  # what a backup needs is hidden
             names[:] = [name for name in names if name != INCOMING and not name.startswith(".")]
+            files = [name for name in files if not name.startswith(".")]
         for path in (Path(folder) / name for name in files):
             with suppress(FileNotFoundError):  # it has gone meanwhile
                 about = path.stat()

@@ -8,6 +8,7 @@ after it. What a row names and was made and deleted in that time, is missing: th
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import io
 import os
@@ -30,6 +31,7 @@ from api.version import VERSION
 
 _TRIES: Final = 5
 _STAGE: Final = ".backup-"
+_LOCK: Final = ".backup.lock"
 
 
 def make_backup(database_url: str, artifacts: Path, to: Path) -> Manifest:
@@ -55,11 +57,16 @@ def make_backup(database_url: str, artifacts: Path, to: Path) -> Manifest:
 
 @contextmanager
 def _staged(artifacts: Path) -> Iterator[Path]:
-    """A folder on the store's own disk, which a second name of a file needs."""
-    for leftover in artifacts.glob(f"{_STAGE}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    with TemporaryDirectory(prefix=_STAGE, dir=artifacts) as stage:
-        yield Path(stage)
+    """A folder on the store's own disk, which a second name of a file needs. One backup at a time has one."""
+    with (artifacts / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BackupError(f"another backup of {artifacts} is being made: wait for its end") from error
+        for leftover in artifacts.glob(f"{_STAGE}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        with TemporaryDirectory(prefix=_STAGE, dir=artifacts) as stage:
+            yield Path(stage)
 
 
 def _gathered(database_url: str, artifacts: Path, stage: Path) -> Manifest:

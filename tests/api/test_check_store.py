@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import tarfile
@@ -163,3 +164,19 @@ def test_a_backup_of_another_store_is_refused(running: Running, tmp_path: Path) 
     (running.data / "artifacts").mkdir()
     with pytest.raises(StackError, match="nothing was changed"):
         backup(running.data, tmp_path / "all.tar")
+
+
+def test_a_second_backup_leaves_the_first_ones_files_alone(
+    running: Running, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (running.data / "artifacts" / ".backup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stage = running.data / "artifacts" / ".backup-first"
+        stage.mkdir()
+        with pytest.raises(StackError, match="nothing was changed"):
+            backup(running.data, tmp_path / "all.tar")
+        assert "another backup of" in capfd.readouterr().err
+        assert stage.is_dir()
+    backup(running.data, tmp_path / "all.tar")
+    assert not stage.exists()
+    assert _checked(running, capfd)[1]["unnamed"] == []
