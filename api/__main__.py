@@ -11,7 +11,7 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.app import create_app
-from api.connections import Connection, allow_many
+from api.connections import allow_many, with_limits
 from api.database import Database
 from api.keys.service import KeyService
 from api.logs import configure
@@ -44,7 +44,7 @@ def main() -> int:
         app,
         host=arguments.host,
         port=arguments.port,
-        http=Connection,
+        http=with_limits(settings.arrival_limits),
         log_config=None,  # its lines come out like ours
         log_level="warning",
         access_log=False,

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.arrivals import ArrivalLimits
 from api.schemas.keys import KeyLimits
 
 
@@ -53,10 +54,23 @@ class Settings(BaseSettings):
     presence_seconds: float = Field(15.0, gt=0)
     # Step events are a view, not a record: one every so often is enough, and keeps the log small.
     step_event_seconds: float = Field(5.0, gt=0)
+    # A request whose header or body does not come is ended; so is one above so many of one address that have begun.
+    request_header_seconds: float = Field(20.0, gt=0)
+    request_body_seconds: float = Field(60.0, gt=0)
+    unfinished_requests_per_client: int = Field(1024, ge=1)
     max_upload_bytes: int = Field(20 * 2**30, gt=0)
     dataset_max_unpacked_bytes: int = Field(64 * 2**30, gt=0)
     dataset_max_entries: int = Field(2_000_000, gt=0)
     dataset_check_seconds: float = Field(3600.0, gt=0)
+
+    @property
+    def arrival_limits(self) -> ArrivalLimits:
+        """The limits of requests that are still to come."""
+        return ArrivalLimits(
+            header_seconds=self.request_header_seconds,
+            body_seconds=self.request_body_seconds,
+            per_client=self.unfinished_requests_per_client,
+        )
 
     @property
     def key_limits(self) -> KeyLimits:
