@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from client.local.stack import LocalStack
 
@@ -101,8 +103,19 @@ def test_its_command_names_what_is_of_the_service(python: Path, project: Path) -
     assert "the SDK alone is installed: call ./dartboard in a copy of Dartboard's repository" in refused.stderr
 
 
-def test_the_pages_ten_lines_search_plot_retrain_and_download(python: Path, project: Path, stack: LocalStack) -> None:
+def test_the_pages_ten_lines_search_plot_retrain_download_and_predict(
+    python: Path, project: Path, stack: LocalStack, tmp_path: Path
+) -> None:
     [notebook] = [block.text for block in blocks(PAGE, "python") if "db.submit" in block.text]
     said = run(python, project, notebook, DARTBOARD_URL=stack.url)
     assert "Genotype(normal=[" in said
-    assert len(list(project.glob("*.pt"))) == 1
+    [file] = project.glob("*.pt")
+    # What needs torch, where torch is.
+    with_torch = tmp_path / "with-torch"
+    with_torch.mkdir()
+    for name, image in zip(("one", "two"), load_digits().images, strict=False):
+        Image.fromarray((image * 15).astype("uint8")).save(with_torch / f"{name}.png")
+    [prediction] = [block.text for block in blocks(PAGE, "python") if "predict" in block.text]
+    code = f"import dartboard\nfile = {str(file)!r}\n{prediction}"
+    told = run(Path(sys.executable), with_torch, code, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'sdk'}")
+    assert [line.split()[0] in "0123456789" for line in told.splitlines()] == [True, True]
