@@ -1,0 +1,42 @@
+"""What a first start and the demo say beside their results."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from api.schemas.jobs import JobOut
+from client.commands.demo import _IMAGES, _explain_epochs
+from client.commands.local import announce_data
+
+
+def test_a_folder_that_is_started_for_the_first_time_is_named_as_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce_data(tmp_path)
+    assert f"first start with {tmp_path}: no jobs yet" in capsys.readouterr().err
+    (tmp_path / "secrets.json").touch()
+    announce_data(tmp_path)
+    assert capsys.readouterr().err == ""
+
+
+def explained(best: dict[str, float], last: dict[str, float]) -> str:
+    fields: dict[str, Any] = dict.fromkeys(JobOut.model_fields)
+    evaluation = JobOut.model_construct(**{**fields, "best": best, "metrics": last, "spec": {"epochs": 18}})
+    said = io.StringIO()
+    _explain_epochs(evaluation, _IMAGES, Console(file=said, width=400))
+    return said.getvalue()
+
+
+def test_the_demo_explains_why_the_last_epochs_accuracy_is_another() -> None:
+    said = explained({"epoch": 14}, {"test_accuracy": 98.89})
+    assert "the file holds epoch 14" in said
+    assert "the last epoch, 18, had a test accuracy of 98.89 %" in said
+
+
+def test_the_demo_has_nothing_to_explain_where_the_last_epoch_is_the_best() -> None:
+    assert explained({"epoch": 18}, {"test_accuracy": 98.89}) == ""
