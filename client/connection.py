@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -17,6 +19,12 @@ Value = TypeVar("Value")
 _PROBLEM: Final = "application/problem+json"
 # What a URL, a key or a body that cannot be sent makes httpx and the serializer raise.
 _UNSENDABLE: Final = (ValueError, TypeError, httpx.InvalidURL, RecursionError)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """The certificate authorities of this machine: reading them takes longer than most requests."""
+    return httpx.create_ssl_context()
 
 
 def _is_local(url: str) -> bool:
@@ -39,6 +47,7 @@ class Connection:
                 timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
                 # A proxy that the environment names knows nothing of this machine's loopback.
                 trust_env=not _is_local(self.url),
+                verify=_authorities(),
             )
         except httpx.InvalidURL as error:
             raise ServiceUnreachableError(f"{url!r} is not a URL: {error}") from error

@@ -26,7 +26,7 @@ app = typer.Typer(help="Measure; every figure is a ratio against a baseline in t
 def overhead(
     pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of runs.")] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs that count in each run.")] = 2,
-    channels: Annotated[int, typer.Option(min=1)] = 8,
+    channels: Annotated[int, typer.Option(min=1, help="Of the first cells.")] = 8,
     layers: Annotated[int, typer.Option(min=1, help="Raise it until an epoch takes 20 s or more.")] = 6,
     side_by_side: Annotated[
         bool | None,
@@ -94,10 +94,10 @@ def random_cells(
 def second_order_error(
     seeds: Annotated[int, typer.Option(min=1, help="Searches to look at.")] = 3,
     steps: Annotated[int, typer.Option(min=0, help="Look at each at its start and after so many steps.")] = 20,
-    channels: Annotated[int, typer.Option(min=2)] = 8,
-    layers: Annotated[int, typer.Option(min=3)] = 5,
+    channels: Annotated[int, typer.Option(min=2, help="Of the first cells.")] = 8,
+    layers: Annotated[int, typer.Option(min=3, help="Cells.")] = 5,
     image: Annotated[int, typer.Option(min=8, help="Side in pixels; a multiple of 8.")] = 16,
-    batch_size: Annotated[int, typer.Option(min=2)] = 16,
+    batch_size: Annotated[int, typer.Option(min=2, help="Images in a step.")] = 16,
     json: Json = False,
 ) -> None:
     """The second-order alpha gradient's finite difference against the exact derivative. No service needed."""
@@ -168,9 +168,9 @@ def language_models(
 @app.command()
 def chaos(
     minutes: Annotated[float, typer.Option(min=0, help="Repeat for so long; once at least.")] = 0.0,
-    searches: Annotated[int, typer.Option(min=1)] = 12,
+    searches: Annotated[int, typer.Option(min=1, help="Jobs that run meanwhile.")] = 12,
     epochs: Annotated[int, typer.Option(min=1, help="Of each search.")] = 6,
-    workers: Annotated[int, typer.Option(min=1)] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Of the service.")] = 2,
     shortest: Annotated[float, typer.Option(min=0, help="Seconds between two faults, at least.")] = 2.0,
     longest: Annotated[float, typer.Option(min=0, help="And at most.")] = 6.0,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the faults; drawn and printed where not given.")] = None,
@@ -212,10 +212,10 @@ def chaos(
 @app.command()
 def study(
     seeds: Annotated[int, typer.Option(min=1, help="Searches of the study.")] = 4,
-    search_epochs: Annotated[int, typer.Option(min=1)] = 2,
-    short_epochs: Annotated[int, typer.Option(min=1)] = 3,
-    final_epochs: Annotated[int, typer.Option(min=1)] = 6,
-    workers: Annotated[int, typer.Option(min=1)] = 2,
+    search_epochs: Annotated[int, typer.Option(min=1, help="Of each search.")] = 2,
+    short_epochs: Annotated[int, typer.Option(min=1, help="Of each short retraining.")] = 3,
+    final_epochs: Annotated[int, typer.Option(min=1, help="Of each final run.")] = 6,
+    workers: Annotated[int, typer.Option(min=1, help="Of the service.")] = 2,
     json: Json = False,
 ) -> None:
     """A study on the digits twice, the second time with API, worker and broker killed: the same numbers? Exit code 1
@@ -322,7 +322,7 @@ def rnn_step(
 
 @app.command("search-step")
 def search_step(
-    batch: Annotated[int, typer.Option(min=2)] = 64,
+    batch: Annotated[int, typer.Option(min=2, help="Images in a step.")] = 64,
     channels: Annotated[int, typer.Option(min=2, help="Of the first cells; an even number.")] = 16,
     layers: Annotated[int, typer.Option(min=3, help="Cells.")] = 8,
     order: Annotated[int, typer.Option(min=1, max=2, help="Of the alpha gradient.")] = 1,
@@ -352,7 +352,7 @@ def search_step(
 
 @app.command("evaluation-step")
 def evaluation_step(
-    batch: Annotated[int, typer.Option(min=2)] = 64,
+    batch: Annotated[int, typer.Option(min=2, help="Images in a step.")] = 64,
     channels: Annotated[int, typer.Option(min=2, help="Of the first cells; an even number.")] = 16,
     layers: Annotated[int, typer.Option(min=3, help="Cells.")] = 8,
     image: Annotated[int, typer.Option(min=4, help="Side of the images, in pixels.")] = 32,

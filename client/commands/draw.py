@@ -25,7 +25,7 @@ def draw(
             metavar="NAME|ID|FILE[:NAME]", help="A known genotype; a search or an evaluation; or in any format."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|png|gif")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|png|gif", help="The picture to write.")],
     family: Annotated[
         Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
     ] = None,

@@ -10,7 +10,7 @@ from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
 
 def epochs(
-    job_id: Annotated[str, typer.Argument(metavar="ID")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="A job's, or its first digits.")],
     after: Annotated[int, typer.Option(min=0, help="Only later epochs.")] = 0,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a column for every metric.")] = False,
     json: Json = False,

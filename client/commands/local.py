@@ -11,9 +11,11 @@ Data = Annotated[Path, typer.Option("--data", help="Where database, broker, chec
 
 
 def up(
-    port: Annotated[int, typer.Option("--port", help="Of the API on loopback; 0 takes a free one.")] = 8000,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Of the API on loopback; 0 takes a free one.")
+    ] = 8000,
     data: Data = Path(".dartboard"),
-    workers: Annotated[int | None, typer.Option("--workers", help="One for each group, unless given.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=0, help="One for each group, unless given.")] = None,
     gpus: Annotated[
         str | None,
         typer.Option(
