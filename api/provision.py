@@ -26,7 +26,8 @@ _MADE: Final = {
 }
 _VALKEY: Final = """\
 bind * -::*
-requirepass {password}
+# Its password opens no command that reconfigures or empties it.
+user default on >{password} ~* &* +@all -@admin -@dangerous
 dir /data
 appendonly yes
 save ""

@@ -8,6 +8,7 @@ from worker.settings import get_settings
 
 app = Celery("dartboard", broker=get_settings().redis_url.get_secret_value(), include=["worker.tasks"])
 app.conf.update(
+    broker_transport="worker.broker:Transport",
     # CUDA does not survive a fork; a fresh child after each wake-up gives all GPU memory back.
     worker_pool="prefork",
     worker_pool_start_method="spawn",

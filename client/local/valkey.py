@@ -80,7 +80,8 @@ class Valkey:
             (
                 "bind 127.0.0.1",
                 f"port {self.port}",
-                f"requirepass {self._password}",
+                # Its password opens no command that reconfigures or empties it.
+                f"user default on >{self._password} ~* &* +@all -@admin -@dangerous",
                 f"dir {_quoted(self.directory)}",
                 f"pidfile {_quoted(self._pid_file)}",
                 "appendonly yes",

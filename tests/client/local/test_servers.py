@@ -178,6 +178,27 @@ def test_valkey_answers_nothing_without_its_password(valkey: Valkey) -> None:
         assert connection.recv(100).startswith(b"-NOAUTH")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CONFIG SET dir /",
+        "CONFIG GET requirepass",
+        "SHUTDOWN",
+        "FLUSHALL",
+        "ACL LIST",
+        "SAVE",
+        "KEYS *",
+        "REPLICAOF 127.0.0.1 1",
+        "MODULE LIST",
+        "MONITOR",
+    ],
+)
+def test_the_password_of_valkey_opens_no_command_of_an_administrator(valkey: Valkey, command: str) -> None:
+    valkey.start()
+    assert "-NOPERM" in ask(valkey, command)
+    assert valkey.answers()
+
+
 def test_valkey_works_in_a_directory_with_spaces_and_quotes(tmp_path: Path, spawner: Spawner) -> None:
     data = DataDirectory(tmp_path / """a "b" 'c' \\ d""")
     valkey = Valkey(data, spawner)
