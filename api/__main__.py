@@ -15,6 +15,7 @@ from api.connections import allow_many, with_limits
 from api.database import Database
 from api.keys.service import KeyService
 from api.logs import configure
+from api.program import run_program
 from api.security import is_loopback
 from api.settings import Settings, get_settings
 from api.tracing import trace_ids
@@ -84,4 +85,4 @@ async def _why_not_beyond_loopback(settings: Settings) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

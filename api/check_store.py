@@ -21,6 +21,7 @@ from api.artifacts.store import Found
 from api.backup.manifest import BackedUp, files_named
 from api.backup.postgres import plain_url
 from api.problems import ProblemError
+from api.program import run_program
 from api.settings import get_settings
 
 # A file without a row for so long has no request any more that could still make one.
@@ -158,4 +159,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

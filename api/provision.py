@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from api.keys.secret import new_secret
+from api.schemas.secret import weakness
 
 # Everything else is derived from these, at every start.
 _MADE: Final = {
@@ -34,6 +35,10 @@ save ""
 """
 
 
+class WeakSecretError(Exception):
+    """A stored secret is empty or short."""
+
+
 def main() -> int:
     """Make what is missing; say which files, never what is in them."""
     parser = argparse.ArgumentParser(prog="python -m api.provision", description="The secrets of a deployment.")
@@ -43,6 +48,9 @@ def main() -> int:
     try:
         for name in provision(arguments.folder, renew=arguments.renew):
             print(f"made {name}")
+    except WeakSecretError as error:
+        print(error, file=sys.stderr)
+        return 2
     except OSError as error:
         print(f"cannot write {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
@@ -50,10 +58,14 @@ def main() -> int:
 
 
 def provision(folder: Path, *, renew: str | None = None) -> list[str]:
-    """Make what is missing under the folder, and the file `renew` anew. The names of what was made. Raises OSError."""
+    """Make what is missing under the folder, and the file `renew` anew. The names of what was made. Raises OSError and
+    WeakSecretError."""
     made = [name for name in _MADE if name == renew or not (folder / name).is_file()]
     for name in made:
         _write(folder / name, _MADE[name]())
+    for name in _MADE:
+        if problem := weakness((folder / name).read_text().strip()):
+            raise WeakSecretError(f"{folder / name} {problem}; `--renew {name}` makes it again")
     for name, text in _derived({name: (folder / name).read_text() for name in _MADE}).items():
         _write(folder / name, text)
     return made

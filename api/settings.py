@@ -6,11 +6,12 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.arrivals import ArrivalLimits
 from api.schemas.keys import KeyLimits
+from api.schemas.secret import SecretUrl, StrongSecret
 
 
 class Settings(BaseSettings):
@@ -20,20 +21,21 @@ class Settings(BaseSettings):
         env_prefix="DARTBOARD_",
         populate_by_name=True,
         extra="ignore",
+        hide_input_in_errors=True,
         # What the environment does not say may lie there, as a file of the variable's name.
         secrets_dir=os.environ.get("DARTBOARD_SECRETS"),
     )
 
-    database_url: SecretStr = Field(
+    database_url: SecretUrl = Field(
         SecretStr("postgresql+psycopg://dartboard@127.0.0.1:5432/dartboard"), validation_alias="DATABASE_URL"
     )
-    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
+    redis_url: SecretUrl = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
     artifacts: Path = Path(".dartboard/artifacts")
     # Elsewhere: s3://bucket/prefix, or file:///folder.
     artifacts_url: str | None = Field(None, validation_alias="ARTIFACTS_URL")
     # Where `{"path": ...}` of a new data set leads: the workers' data root, where the API shares their machine.
     data_root: Path = Path(".dartboard/datasets")
-    worker_key: SecretStr | None = None
+    worker_key: StrongSecret | None = None
     # Always so where the service listens beyond loopback; on loopback for whoever puts a proxy in front of it.
     require_keys: bool = False
     session_seconds: float = Field(12 * 3600.0, gt=0)
@@ -83,7 +85,20 @@ class Settings(BaseSettings):
         )
 
 
+class SettingsError(Exception):
+    """Settings that the service cannot start with. The message names each variable and holds no secret."""
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The process's settings."""
-    return Settings()
+    """The process's settings. Raises SettingsError."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())) from None
+
+
+def _variable(loc: tuple[int | str, ...]) -> str:
+    """The environment's name of a setting; some are known by that name only."""
+    name = str(loc[0])
+    return name if name.isupper() else f"DARTBOARD_{name}".upper()

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.schemas.secret import SecretUrl, StrongSecret
 from api.schemas.worker import Pools
 
 
@@ -21,13 +22,14 @@ class WorkerSettings(BaseSettings):
         env_prefix="DARTBOARD_",
         populate_by_name=True,
         extra="ignore",
+        hide_input_in_errors=True,
         # What the environment does not say may lie there, as a file of the variable's name.
         secrets_dir=os.environ.get("DARTBOARD_SECRETS"),
     )
 
-    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
+    redis_url: SecretUrl = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
     url: str = "http://127.0.0.1:8000"
-    worker_key: SecretStr
+    worker_key: StrongSecret
     worker_name: str = Field(default_factory=socket.gethostname, max_length=200)
     # Half-delivered work of the running attempt lies here: one directory a worker process, never shared.
     worker_state: Path = Path(".dartboard/worker")

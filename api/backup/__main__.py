@@ -13,6 +13,7 @@ from api.artifacts.local import LocalArtifacts
 from api.backup.errors import BackupError
 from api.backup.making import make_backup
 from api.backup.restoring import restore_backup
+from api.program import run_program
 from api.settings import get_settings
 
 INCOMPLETE: Final = 3
@@ -49,4 +50,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

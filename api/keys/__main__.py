@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from api.database import Database
 from api.keys.secret import Secret, secret_of
 from api.keys.service import KeyService
+from api.program import run_program
 from api.schemas.keys import KeyCreate, Role
 from api.settings import get_settings
 from darts_core.validation import field_errors
@@ -69,4 +70,4 @@ async def _create(body: KeyCreate, secret: Secret | None) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from api.schemas.secret import weakness
 from client.local.errors import StackError
 
 
@@ -107,12 +108,16 @@ class DataDirectory:
     def _secrets(self) -> Secrets:
         path = self.path / "secrets.json"
         try:
-            return Secrets(**json.loads(path.read_text()))
+            found = Secrets(**json.loads(path.read_text()))
+            if weak := [name for name, secret in asdict(found).items() if weakness(secret)]:
+                raise ValueError(weak)
+            return found
         except FileNotFoundError:
             pass
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, AttributeError):
             raise StackError(
-                f"{path} cannot be read as secrets. Restore it from a copy, or choose another directory with --data: "
+                f"{path} cannot be read as secrets, or one of them is empty or short. Restore it from a copy, or "
+                "choose another directory with --data: "
                 "the database in this one opens only with the password in that file."
             ) from None
         made = Secrets(*(secrets.token_hex(24) for _ in range(3)))

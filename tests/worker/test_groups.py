@@ -46,7 +46,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def start(worker: str = WORKER) -> subprocess.Popen[str]:
         told = {
-            "DARTBOARD_WORKER_KEY": "k",
+            "DARTBOARD_WORKER_KEY": "k" * 16,
             "DARTBOARD_WORKER_NAME": "host",
             "DARTBOARD_WORKER_STATE": str(tmp_path),
             "CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b,GPU-c,MIG-d",
@@ -108,7 +108,7 @@ def test_a_second_stop_ends_workers_that_take_their_time(start: Start) -> None:
 
 
 def test_more_gpus_than_there_are_are_refused_with_the_way_out(tmp_path: Path) -> None:
-    told = {"CUDA_VISIBLE_DEVICES": "0,1,2", "DARTBOARD_GPUS": "2,2", "DARTBOARD_WORKER_KEY": "k"}
+    told = {"CUDA_VISIBLE_DEVICES": "0,1,2", "DARTBOARD_GPUS": "2,2", "DARTBOARD_WORKER_KEY": "k" * 16}
     command = [sys.executable, "-m", "worker"]
     ended = subprocess.run(command, env=os.environ | told, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2

@@ -33,7 +33,7 @@ class Answers:
 @pytest.fixture
 def settings(tmp_path: Path) -> WorkerSettings:
     return WorkerSettings(
-        worker_key=SecretStr("k"),
+        worker_key=SecretStr("k" * 16),
         worker_state=tmp_path,
         heartbeat_pause_seconds=0.01,
         drain_look_seconds=0.01,

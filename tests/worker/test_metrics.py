@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from api.schemas.jobs import JobKind
 from api.schemas.worker import Claimed, DeviceLoad
@@ -101,4 +102,4 @@ def test_a_file_that_a_full_disk_has_cut_short_is_no_figure(tmp_path: Path) -> N
 def test_metrics_are_served_where_host_or_port_are_given(
     given: dict[str, Any], address: tuple[str, int] | None
 ) -> None:
-    assert WorkerSettings(worker_key="k", **given).metrics_address == address
+    assert WorkerSettings(worker_key=SecretStr("k" * 16), **given).metrics_address == address

@@ -5,8 +5,9 @@ import sys
 def test_the_main_process_imports_no_torch() -> None:
     """It only waits: every GPU's worker would otherwise hold some 500 MB for nothing."""
     code = (
-        "import os, sys; os.environ['DARTBOARD_WORKER_KEY'] = 'k'; import worker.__main__, worker.app, worker.tasks, "
-        "worker.presence, worker.recovery; assert 'torch' not in sys.modules"
+        "import os, sys; os.environ['DARTBOARD_WORKER_KEY'] = 'k' * 16; "
+        "import worker.__main__, worker.app, worker.tasks, worker.presence, worker.recovery; "
+        "assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -8,7 +8,7 @@ from worker.settings import WorkerSettings
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DARTBOARD_WORKER_KEY", "k")
+    monkeypatch.setenv("DARTBOARD_WORKER_KEY", "k" * 16)
 
 
 @pytest.mark.parametrize(

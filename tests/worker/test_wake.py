@@ -14,13 +14,13 @@ from worker.settings import WorkerSettings
 
 @pytest.fixture
 def settings(tmp_path: Path) -> WorkerSettings:
-    return WorkerSettings(worker_key=SecretStr("k"), worker_state=tmp_path)
+    return WorkerSettings(worker_key=SecretStr("k" * 16), worker_state=tmp_path)
 
 
 @pytest.fixture
 def wake(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     # The Celery app is made at import, and wants a worker's settings.
-    monkeypatch.setenv("DARTBOARD_WORKER_KEY", "k")
+    monkeypatch.setenv("DARTBOARD_WORKER_KEY", "k" * 16)
     tasks = import_module("worker.tasks")
     monkeypatch.setattr(tasks, "get_settings", lambda: settings)
     monkeypatch.setattr(tasks, "_FIRST_PAUSE", 0.01)
