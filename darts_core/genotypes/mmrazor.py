@@ -24,6 +24,13 @@ _KEY = re.compile(r"(normal|reduce)_n(\d{1,2})(?:_p(\d{1,2}))?")
 # Some key of a subnet at the start of a line, bare or quoted.
 _FIRST_SIGHT = re.compile(r"""^['"]?(normal|reduce)_n\d+(_p\d+)?['"]?\s*:""", re.MULTILINE)
 
+# A mapping of keys to mappings to lists of names.
+_DEEPEST: Final = 4
+# Two cells of 12 nodes with every edge named have fewer than this.
+_MOST_VALUES: Final = 1500
+# PyYAML reads a thousand characters ahead before it says which level it is on.
+_TOO_DEEP: Final = re.compile(rf"(?:[\[{{]\s*){{{_DEEPEST + 1}}}")
+
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring, _short.maxother = 2, 60, 60
 
@@ -59,6 +66,8 @@ def to_mmrazor(genotype: Genotype) -> str:
 
 def from_mmrazor(text: str) -> Genotype:
     """Read a subnet's YAML. Raises GenotypeError that names the bad key."""
+    if _TOO_DEEP.search(text):
+        raise GenotypeError(f"this is not the YAML of a subnet, which is nested {_DEEPEST} levels deep at most")
     try:
         subnet = yaml.load(text, Loader=_Loader)  # noqa: S506 - safer than the safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -134,13 +143,26 @@ def _chosen(key: str, subnet: Mapping[str, Any]) -> list[str]:
 class _Loader(yaml.BaseLoader):
     """Makes strings, lists and dictionaries, whatever a tag asks for; the safe loader would make dates and more.
 
-    Refuses what PyYAML lets pass: a key that stands twice (it would take the last), and aliases.
+    Refuses what PyYAML lets pass: a key that stands twice (it would take the last), aliases, and more levels or values
+    than a subnet has. PyYAML's time grows with the square of the levels, so both are counted while the text is read.
     """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = self._nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("a subnet has no anchors and aliases")
-        return super().compose_node(parent, index)
+        self._depth, self._nodes = self._depth + 1, self._nodes + 1
+        if self._depth > _DEEPEST:
+            raise yaml.YAMLError(f"a subnet is nested {_DEEPEST} levels deep at most")
+        if self._nodes > _MOST_VALUES:
+            raise yaml.YAMLError(f"a subnet has at most {_MOST_VALUES:,} keys and values")
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
