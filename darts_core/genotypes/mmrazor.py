@@ -24,8 +24,8 @@ _KEY = re.compile(r"(normal|reduce)_n(\d{1,2})(?:_p(\d{1,2}))?")
 # Some key of a subnet at the start of a line, bare or quoted.
 _FIRST_SIGHT = re.compile(r"""^['"]?(normal|reduce)_n\d+(_p\d+)?['"]?\s*:""", re.MULTILINE)
 
-# A mapping of keys to mappings to lists of names.
-_DEEPEST: Final = 4
+# A mapping of keys to mappings to lists of names has 4; what is a little deeper is refused by the name of its entry.
+_DEEPEST: Final = 6
 # Two cells of 12 nodes with every edge named have fewer than this.
 _MOST_VALUES: Final = 1500
 # PyYAML reads a thousand characters ahead before it says which level it is on.
