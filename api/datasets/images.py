@@ -14,7 +14,7 @@ from api.datasets.layout import Place, arrange
 from api.datasets.limits import Limits, OnlyTextError, UnusableError
 from api.datasets.report import Report
 from api.datasets.spool import Spool, SpooledImage
-from darts_core.data.array_files import is_array_name
+from darts_core.data.array_names import is_array_name
 from darts_core.data.decoding import SUFFIXES, decode, is_image_name, squared
 from darts_core.data.part_names import part_of, text_part_of
 from darts_core.errors import DataError

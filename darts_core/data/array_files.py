@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from darts_core.data import pickled_arrays
+from darts_core.data.array_names import IDX
 from darts_core.errors import DataError
 
 Array = npt.NDArray[Any]
 
-_IDX: Final = re.compile(r".*idx\d[-_.]ubyte(?:\.gz)?")
-_BATCH: Final = re.compile(r"(?:.*_)?data(?:_batch_\d+)?|test_batch|batches\.meta|train|test|meta")
 _PICKLED: Final = re.compile(rb"\x80[\x02-\x05]")
 _IDX_TYPES: Final = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _HEADERS: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -28,12 +27,6 @@ _LONGEST_HEADER: Final = 10_000
 # Unpacked bytes for each packed one, which count from so many bytes on.
 _RATIO: Final = 200
 _RATIO_FROM: Final = 64 * 2**20
-
-
-def is_array_name(name: str) -> bool:
-    """Whether a file of this name may hold arrays."""
-    lower = name.lower()
-    return lower.endswith((".npy", ".npz")) or bool(_IDX.fullmatch(lower) or _BATCH.fullmatch(lower))
 
 
 def arrays_of(name: str, content: bytes, most: int) -> dict[str, Any]:
@@ -46,7 +39,7 @@ def arrays_of(name: str, content: bytes, most: int) -> dict[str, Any]:
         return dict(_npz(content, most))
     if lower.endswith(".npy"):
         return {lower.removesuffix(".npy"): _npy(content)}
-    if _IDX.fullmatch(lower):
+    if IDX.fullmatch(lower):
         return {lower.removesuffix(".gz"): _idx(_gunzipped(content, most) if lower.endswith(".gz") else content)}
     if not _PICKLED.match(content):
         return {}
