@@ -44,10 +44,10 @@ def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenoty
 
 
 def softmax(row: Sequence[float]) -> list[float]:
-    """Weights of one edge's operations; they sum to 1."""
+    """Weights of one edge's operations; they sum to 1. Rows that are permutations of each other have equal weights."""
     top = max(row)
     powers = [math.exp(a - top) for a in row]
-    total = sum(powers)
+    total = math.fsum(powers)  # rounded once, so that the order of the columns decides no tie
     return [p / total for p in powers]
 
 

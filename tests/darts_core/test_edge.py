@@ -6,13 +6,14 @@ import hashlib
 import json
 import subprocess
 import sys
+from random import Random
 from typing import Any
 
 import pytest
 
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import ConfigError, GenotypeError
-from darts_core.genotypes import FORMATS, KNOWN, Edge, Genotype, derive, parse, to_json, to_python
+from darts_core.genotypes import FORMATS, KNOWN, Edge, Genotype, derive, derive_recurrent, parse, to_json, to_python
 from darts_core.presets import EVALUATION_PRESETS, SEARCH_PRESETS
 
 LEGAL = [["skip_connect", 0], ["sep_conv_3x3", 1]]
@@ -107,6 +108,27 @@ def test_derive_gives_ties_to_the_lowest_index() -> None:
     rows = [[0.0, 0.0, 0.0]] * 5
     cell = derive(rows, rows, ["none", "skip_connect", "sep_conv_3x3"]).reduce
     assert cell == tuple(Edge("skip_connect", source) for source in (0, 1, 0, 1))
+
+
+def test_rows_that_are_permutations_of_each_other_tie_exactly() -> None:
+    primitives = ["none", "skip_connect", "max_pool_3x3", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3"]
+    random = Random(0)
+    broken = 0
+    for _ in range(500):
+        row = [random.gauss(0, 1) for _ in primitives]
+        row[0] = min(row) - 1  # `none` stays where it is: the best operation is the same in each row
+        rows = [[row[0], *random.sample(row[1:], len(row) - 1)] for _ in range(5)]
+        broken += [edge.source for edge in derive(rows, rows, primitives).normal] != [0, 1, 0, 1]
+    assert broken == 0
+
+
+def test_recurrent_rows_that_are_permutations_of_each_other_tie_exactly() -> None:
+    primitives = ["none", "tanh", "relu", "sigmoid", "identity"]
+    random = Random(0)
+    row = [random.gauss(0, 1) for _ in primitives]
+    row[0] = min(row) - 1
+    tables = [[[row[0], *random.sample(row[1:], 4)] for _ in range(36)] for _ in range(100)]
+    assert {edge.source for table in tables for edge in derive_recurrent(table, primitives).recurrent} == {0}
 
 
 @pytest.mark.parametrize("rows", [[[0.0, 0.0]] * 3, [[0.0, 0.0], [float("nan"), 0.0]], [[0.0]] * 2])
