@@ -1,7 +1,8 @@
 """Language models of the DARTS authors' RNN code: a bare `state_dict`, made a checkpoint of ours.
 
-Their file says neither the cell nor the words behind its numbers: both have to be named. Its `decoder.weight`, where
-there is one, is the encoder's: the two are tied.
+Their file says neither the cell nor the words behind its numbers: both have to be named. The words are numbered by
+their rule, which is not that of our own training. The file's `decoder.weight`, where there is one, is the encoder's: the
+two are tied.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from torch import Tensor
 
 from darts_core.checkpoints import FORMAT, UNKNOWN_ENVIRONMENT, VERSION, Checkpoint, plain_dictionary
 from darts_core.configs import RnnEvaluationConfig
-from darts_core.data.text.corpus import load_text
+from darts_core.data.text.corpus import load_lines
+from darts_core.data.text.lines import authors_vocabulary
 from darts_core.errors import CheckpointError
 from darts_core.genotypes import RecurrentGenotype, to_json
 from darts_core.state_dicts import DECODER, inferred_recurrent, recurrent_misfit, unwrapped
@@ -24,15 +26,16 @@ def read_authors_recurrent(
 ) -> Checkpoint:
     """The file as a checkpoint of ours, without anything to resume from.
 
-    dataset, checksum: the text whose vocabulary it was trained with. Raises CheckpointError for a file that is no
+    dataset, checksum: the text that it was trained on, whose words it numbers. Raises CheckpointError for a file that is no
     state_dict or does not fit the genotype or the vocabulary, DataError.
     """
     tensors = unwrapped(plain_dictionary(path), path.name)
     if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise CheckpointError(f"{path.name} is no state_dict: expected tensors by name, or those under 'state_dict'")
     sizes = inferred_recurrent({name: tuple(tensor.shape) for name, tensor in tensors.items()}, path.name)
-    text = load_text(dataset, data_root, checksum)
-    if misfit := recurrent_misfit(sizes, len(genotype.recurrent), dataset, len(text.vocabulary)):
+    text = load_lines(dataset, data_root, checksum)
+    vocabulary = authors_vocabulary(text.lines)
+    if misfit := recurrent_misfit(sizes, len(genotype.recurrent), dataset, len(vocabulary)):
         raise CheckpointError(f"{path.name}: {misfit.msg}")
     decoder = tensors.pop(DECODER, None)
     if decoder is not None and not torch.equal(decoder, tensors["encoder.weight"]):
@@ -52,7 +55,7 @@ def read_authors_recurrent(
         "weights": {name: tensor.detach().float().contiguous().clone() for name, tensor in tensors.items()},
         "genotype": to_json(genotype),
         "spec": spec.model_dump(mode="json"),
-        "vocabulary": list(text.vocabulary),
+        "vocabulary": list(vocabulary),
         "metrics": {},
         "environment": UNKNOWN_ENVIRONMENT,
         "resume": {},

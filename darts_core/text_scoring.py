@@ -90,7 +90,7 @@ def run_text_score(
         metrics={"test_loss": loss, "test_perplexity": perplexity(loss)},
         seconds=time.perf_counter() - started,
         words=len(model.vocabulary),
-        unknown=int((targets == model.vocabulary.index(UNKNOWN)).sum()),
+        unknown=int((targets == model.vocabulary.index(UNKNOWN)).sum()) if UNKNOWN in model.vocabulary else 0,
         columns=batch,
         log_probabilities=found,
         targets=targets,

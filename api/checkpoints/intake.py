@@ -19,7 +19,7 @@ from darts_core.configs.score import TrainedOn
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX
 from darts_core.data.text import python_docs
 from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, is_uploaded_text, text_folder_of
-from darts_core.data.text.lines import vocabulary_of
+from darts_core.data.text.lines import authors_vocabulary
 from darts_core.errors import DataError
 
 _FIELDS: Final = ("genotype", "dataset", "mean", "std")
@@ -95,17 +95,17 @@ def _checked(images: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _text(name: str, datasets: DatasetService) -> Text:
-    """Raises ProblemError 422 for what is no text."""
+    """A text, with the number of words that the authors' code finds in it. Raises ProblemError 422 for no text."""
     if info := await datasets.text_info(name):
-        return Text(name, info.checksum, info.words)
+        return Text(name, info.checksum, info.all_words)
     if name == PYTHON_DOCS:
         here = python_docs.read()
-        return Text(name, here.checksum, len(vocabulary_of(here.lines["train"])))
+        return Text(name, here.checksum, len(authors_vocabulary(here.lines)))
     try:
         text_folder_of(name)
     except DataError as error:
         raise invalid("dataset", str(error)) from error
-    return Text(name, None, TEXT_SETS[name].words if name in TEXT_SETS else None)
+    return Text(name, None, TEXT_SETS[name].all_words if name in TEXT_SETS else None)
 
 
 async def _stored(part: Part, store: Artifacts, key: str) -> Stored:

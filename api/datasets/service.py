@@ -239,7 +239,7 @@ def text_info_of(dataset: Dataset) -> TextInfo:
     """The same of a ready text."""
     info = dataset.info or {}
     sizes = {field: info[field] for field in ("words", "train", "valid", "test")}
-    return TextInfo(dataset.name, checksum=dataset.checksum, **sizes)
+    return TextInfo(dataset.name, checksum=dataset.checksum, all_words=info.get("all_words"), **sizes)
 
 
 async def _make_room(session: AsyncSession, name: str) -> None:

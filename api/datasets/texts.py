@@ -35,6 +35,7 @@ def pack_text(entries: Iterable[Entry], out: Path, *, report: Report) -> dict[st
         train = lines_of(contents["train"], "train.txt")
         vocabulary = frozenset(vocabulary_of(train))
         parts, counts, unknown = {}, {}, {}
+        all_words: set[str] = set()
         for part in PARTS:
             content = contents.pop(part)
             lines = train if part == "train" else lines_of(content, f"{part}.txt")
@@ -43,6 +44,7 @@ def pack_text(entries: Iterable[Entry], out: Path, *, report: Report) -> dict[st
             parts[part] = packed.to_bytes(lines)
             counts[part] = sum(len(words) + 1 for words in lines)
             unknown[part] = sum(word not in vocabulary for word in words_of(lines))
+            all_words.update(words_of(lines))
     except DataError as error:
         raise UnusableError(str(error)) from error
     for part, least in _LEAST_WORDS.items():
@@ -56,7 +58,7 @@ def pack_text(entries: Iterable[Entry], out: Path, *, report: Report) -> dict[st
         "kind": "text",
         "checksum": checksum,
         "size": out.stat().st_size,
-        "info": {"words": len(vocabulary), **counts, "unknown": unknown},
+        "info": {"words": len(vocabulary), "all_words": len(all_words), **counts, "unknown": unknown},
     }
 
 

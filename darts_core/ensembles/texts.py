@@ -121,8 +121,9 @@ class _Run:
         model = self.model(place, path)
         if model.vocabulary != self.vocabulary:
             raise DataError(
-                f"member {place} knows other words than member 0 ({len(model.vocabulary):,} and "
-                f"{len(self.vocabulary):,} in all): only models of one vocabulary can be mixed"
+                f"member {place} knows other words than member 0, or numbers them in another order "
+                f"({len(model.vocabulary):,} and {len(self.vocabulary):,} in all): only models of one vocabulary can be "
+                "mixed"
             )
         return model
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from darts_core.data.text import python_docs
-from darts_core.data.text.lines import vocabulary_of
+from darts_core.data.text.lines import authors_vocabulary
 from darts_core.genotypes import KNOWN_RECURRENT, to_json
 
 from authors_rnn import AuthorsModel
@@ -20,7 +20,7 @@ NAMED = {"genotype": "DARTS_V2", "dataset": "python-docs"}
 
 
 def authors(words: int | None = None) -> AuthorsModel:
-    words = words or len(vocabulary_of(python_docs.read().lines["train"]))
+    words = words or len(authors_vocabulary(python_docs.read().lines))
     return AuthorsModel([tuple(e) for e in CELL.recurrent], list(CELL.concat), words=words, size=4)
 
 

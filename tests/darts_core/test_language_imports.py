@@ -10,18 +10,18 @@ import torch
 from darts_core import checkpoints, load
 from darts_core.configs import RnnScoreConfig
 from darts_core.configs.score import ScoredCheckpoint
-from darts_core.errors import CheckpointError
+from darts_core.errors import CheckpointError, DataError
 from darts_core.genotypes import KNOWN_RECURRENT, to_json
 from darts_core.language_imports import read_authors_recurrent
 from darts_core.language_models import TrainedLanguageModel
 from darts_core.models.recurrent.language_model import RecurrentNetwork
 from darts_core.text_scoring import run_text_score
 
-from authors_rnn import AuthorsModel
+from authors_rnn import AuthorsCorpus, AuthorsModel, perplexity_of, trained
 
 CELLS = pytest.mark.parametrize("name", ["DARTS_V1", "DARTS_V2", "ENAS"])
-# Four words, <eos> and <unk>.
-WORDS, SIZE = 6, 8
+# Four words and <eos>.
+WORDS, SIZE = 5, 8
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +59,52 @@ def test_ours_with_the_authors_weights_gives_their_logits(name: str, data_root: 
         torch.testing.assert_close(ours(tokens).logits, expected, rtol=0, atol=1e-6)
 
 
+TEXT = {
+    "train": "a cat sees a dog\n a dog bites a cat\n the cat runs\n <unk> runs\n" * 4,
+    "valid": "a dog runs\n the cat sees a dog\n",
+    "test": "a dog bites a cat\n the cat runs\n a cat sees a dog\n",
+}
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        pytest.param("", id="the training text has all words, as in Penn Treebank"),
+        pytest.param("the bird sings\n", id="words of the validation text come last"),
+    ],
+)
+def test_a_model_trained_with_the_authors_numbering_keeps_its_perplexity(new: str, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "small"
+    folder.mkdir(parents=True)
+    for part, text in {**TEXT, "valid": TEXT["valid"] + new}.items():
+        (folder / f"{part}.txt").write_text(text)
+    corpus, cell = AuthorsCorpus(folder), KNOWN_RECURRENT["DARTS_V2"]
+    model = trained(authors("DARTS_V2", words=len(corpus.numbers)), corpus.train, size=SIZE, epochs=40)
+    theirs = perplexity_of(model, corpus.test, size=SIZE)
+    assert theirs < 0.7 * len(corpus.numbers)  # it has learnt something: words by other numbers would show
+    torch.save(model.state_dict(), tmp_path / "theirs.pt")
+    imported = read_authors_recurrent(
+        tmp_path / "theirs.pt", cell, dataset="folder:small", data_root=tmp_path / "data"
+    )
+    assert tuple(imported["vocabulary"]) == tuple(corpus.numbers)
+    given = ScoredCheckpoint(id="x", source="upload", sha256="0" * 64, format="authors", genotype=to_json(cell))
+    config = RnnScoreConfig(dataset="folder:small", checkpoint=given)
+    report = next(run_text_score(config, tmp_path / "theirs.pt", data_root=tmp_path / "data"))
+    assert report.metrics["test_perplexity"] == pytest.approx(theirs, rel=1e-4)
+
+
+def test_a_word_that_an_imported_vocabulary_without_unk_lacks_is_named(data_root: Path, tmp_path: Path) -> None:
+    torch.save(authors("DARTS_V2").state_dict(), tmp_path / "theirs.pt")
+    made = read_authors_recurrent(
+        tmp_path / "theirs.pt", KNOWN_RECURRENT["DARTS_V2"], dataset="folder:tiny", data_root=data_root
+    )
+    checkpoints.save(made, tmp_path / "ours.pt")
+    model = load(tmp_path / "ours.pt")
+    assert isinstance(model, TrainedLanguageModel)
+    with pytest.raises(DataError, match="'zebra' is not in the model's vocabulary, which has no <unk>"):
+        model.prepare(["the", "zebra"])
+
+
 @CELLS
 def test_the_authors_with_our_weights_gives_our_logits(name: str) -> None:
     ours, theirs = RecurrentNetwork(KNOWN_RECURRENT[name], words=WORDS, size=SIZE), authors(name)
@@ -93,7 +139,7 @@ def test_what_does_not_fit_is_named(data_root: Path, tmp_path: Path) -> None:
 
     state = authors("DARTS_V2").state_dict()
     assert "the weights are of 8 nodes, the genotype has 11" in refused(state, "ENAS")
-    assert "7 words, the vocabulary of folder:tiny has 6" in refused(authors("DARTS_V2", words=7).state_dict())
+    assert "7 words, the vocabulary of folder:tiny has 5" in refused(authors("DARTS_V2", words=7).state_dict())
     assert "decoder.bias is missing" in refused({k: v for k, v in state.items() if k != "decoder.bias"})
     assert "no place for rnns.1._W0" in refused({**state, "rnns.1._W0": state["rnns.0._W0"]})
     assert "decoder.weight is not encoder.weight" in refused({**state, "decoder.weight": torch.randn(WORDS, SIZE)})

@@ -17,7 +17,8 @@ FOLDER_PRESET: Final = "ptb"
 class TextInfo:
     """Sizes of a text. words: in its vocabulary, <eos> included. train, valid, test: words in each part.
 
-    checksum: of an uploaded one's content, None for published ones.
+    checksum: of an uploaded one's content, None for published ones. all_words: different ones in all parts, <eos>
+    included; None where they were not counted.
     """
 
     name: str
@@ -27,12 +28,15 @@ class TextInfo:
     test: int
     preset: str = FOLDER_PRESET
     checksum: str | None = None
+    all_words: int | None = None
 
 
 # Penn Treebank as Mikolov prepared it; WikiText-2 (arXiv:1609.07843). Their files lie under the data root.
 TEXT_SETS: Final[dict[str, TextInfo]] = {
-    "ptb": TextInfo("ptb", words=10_000, train=929_589, valid=73_760, test=82_430, preset="ptb"),
-    "wikitext-2": TextInfo("wikitext-2", words=33_278, train=2_088_628, valid=217_646, test=245_569, preset="wt2"),
+    "ptb": TextInfo("ptb", words=10_000, train=929_589, valid=73_760, test=82_430, preset="ptb", all_words=10_000),
+    "wikitext-2": TextInfo(
+        "wikitext-2", words=33_278, train=2_088_628, valid=217_646, test=245_569, preset="wt2", all_words=33_278
+    ),
 }
 
 

@@ -71,7 +71,13 @@ def numbered(lines: TextLines) -> TextData:
 
 
 def encode(words: Iterable[str], vocabulary: Sequence[str]) -> Tensor:
-    """Words to their numbers, int64 (N,); a word that the vocabulary lacks is <unk>."""
+    """Words to their numbers, int64 (N,); a word that the vocabulary lacks is <unk>.
+
+    Raises DataError for such a word where the vocabulary has no <unk>, as an imported one may.
+    """
     places = {word: i for i, word in enumerate(vocabulary)}
-    unknown = places[UNKNOWN]
-    return torch.tensor([places.get(word, unknown) for word in words], dtype=torch.int64)
+    unknown = places.get(UNKNOWN)
+    given = list(words)
+    if unknown is None and (lacking := next((word for word in given if word not in places), None)):
+        raise DataError(f"{lacking!r} is not in the model's vocabulary, which has no {UNKNOWN} to take its place")
+    return torch.tensor([places.get(word, unknown) for word in given], dtype=torch.int64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,14 @@ class TextLines:
     lines: dict[str, Lines]
     checksum: str
     version: str | None = None
+
+
+def authors_vocabulary(lines: Mapping[str, Lines]) -> tuple[str, ...]:
+    """The words of all parts as the DARTS authors' RNN code numbers them: by first appearance, <eos> at line ends.
+
+    lines: of each of `PARTS`, which are read in this order. `vocabulary_of` is that of our own training.
+    """
+    return tuple(dict.fromkeys(word for part in PARTS for word in words_of(lines[part])))
 
 
 def vocabulary_of(train: Lines) -> tuple[str, ...]:
