@@ -16,14 +16,13 @@ from typing import Final
 
 import torch
 
+from darts_core.kernels import levels
 from darts_core.stages import KERNELS, stage
 
 logger = logging.getLogger(__name__)
 
 _SOURCES: Final = Path(__file__).with_name("cpu")
 _FLAGS: Final = (
-    "-O3",
-    "-march=native",
     "-std=c++20",
     "-ffp-contract=fast",
     "-fno-math-errno",
@@ -33,7 +32,7 @@ _FLAGS: Final = (
     "-DAT_PER_OPERATOR_HEADERS",
 )
 SWITCH: Final = "DARTBOARD_KERNELS"
-"""Environment: `off` does without; a path is where they are kept instead of the user's cache."""
+"""Environment: `off`, a level to compile for (`native`, `v2`, `v3`, `v4`), or the folder to keep the kernels in."""
 
 
 @cache
@@ -45,17 +44,36 @@ def available() -> bool:
     if os.environ.get(SWITCH) == "off":
         return False
     try:
-        torch.ops.load_library(_built())  # type: ignore[no-untyped-call]
+        level, cache = chosen()
+        torch.ops.load_library(_built(level, cache))  # type: ignore[no-untyped-call]
     except Exception as error:
         logger.warning("no CPU kernels, going on in torch's own operations: %s", _reason(error))
         return False
     return True
 
 
-def _built() -> Path:
+def chosen() -> tuple[str, Path]:
+    """Level and cache folder that `DARTBOARD_KERNELS` asks for.
+
+    Raises:
+        ValueError: The value is neither a level nor a path, or this processor cannot run that level.
+    """
+    value = os.environ.get(SWITCH) or levels.NATIVE
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dartboard"
+    if os.sep in value:
+        return levels.NATIVE, Path(value)
+    if value not in levels.FLAGS:
+        raise ValueError(f"{SWITCH}={value}: give off, {', '.join(levels.FLAGS)}, or a folder's path (./{value})")
+    if lacking := levels.lacking(value):
+        raise ValueError(f"{SWITCH}={value}: this processor lacks {', '.join(lacking)}")
+    return value, cache
+
+
+def _built(level: str, cache: Path) -> Path:
     """The compiled library, from the cache where it is there already."""
     sources = sorted(_SOURCES.iterdir())
-    folder = _cache() / f"dartboard_{_key(sources)}"
+    flags = ("-O3", levels.FLAGS[level], *_FLAGS)
+    folder = cache / f"dartboard_{_key(sources, flags)}"
     library = folder / "kernels.so"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid != os.getuid():
@@ -73,7 +91,7 @@ def _built() -> Path:
                 load(
                     name := f"kernels_{uuid.uuid4().hex}",  # a name that failed before is not found again
                     [str(source) for source in sources if source.suffix == ".cpp"],
-                    extra_cflags=list(_FLAGS),
+                    extra_cflags=list(flags),
                     build_directory=str(folder),
                     is_python_module=False,
                 )
@@ -81,25 +99,13 @@ def _built() -> Path:
     return library
 
 
-def _key(sources: list[Path]) -> str:
+def _key(sources: list[Path], flags: tuple[str, ...] = _FLAGS) -> str:
     """Of everything that the compiled code depends on."""
-    digest = hashlib.sha256(" ".join((torch.__version__, platform.machine(), _processor(), *_FLAGS)).encode())
+    parts = (torch.__version__, platform.machine(), levels.processor(), *flags)
+    digest = hashlib.sha256(" ".join(parts).encode())
     for source in sources:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _processor() -> str:
-    # What -march=native looks at: a cache on a shared disk must not give one machine's code to another.
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return "".join(next((line for line in lines if line.startswith(name)), "") for name in ("model name", "flags"))
-    return platform.processor()
-
-
-def _cache() -> Path:
-    chosen = os.environ.get(SWITCH)
-    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dartboard"
 
 
 @contextlib.contextmanager

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import median
 from typing import Any, Literal
 
 import pytest
@@ -21,7 +24,8 @@ from darts_core.models.fused.torch_passes import TorchPasses
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 
-ONE_STEP, TWENTY_STEPS = 1e-12, 1e-9
+from rounding import assert_within, bounds, nudged
+
 SPACES: dict[str, Sequence[str]] = {
     **CNN_SPACES,
     "separable": ("sep_conv_5x5", "sep_conv_3x3", "none"),
@@ -76,19 +80,32 @@ def statistics_of(network: SearchNetwork) -> dict[str, Tensor]:
     return {name: buffer.clone() for name, buffer in network.named_buffers()}
 
 
-def assert_close(ours: dict[str, Tensor], truth: dict[str, Tensor], tolerance: float) -> None:
-    """Within `tolerance` of each tensor's largest magnitude."""
-    assert ours.keys() == truth.keys()
-    for name in truth:
-        error, scale = (ours[name] - truth[name]).abs().max(), truth[name].abs().max()
-        assert error <= tolerance * _scale(name, scale, truth), f"{name}: {error:.2e} of {scale:.2e}"
+def assert_same_numbers(fused: SearchNetwork, plain: SearchNetwork, batch: Batch) -> None:
+    """The fused network's within rounding of the plain one's, whatever the processor's way to add."""
+    begun = copy.deepcopy(plain)
+
+    def again(draw: int) -> dict[str, Tensor]:
+        network = copy.deepcopy(begun)
+        images = batch.images.clone()
+        nudged([images, *network.parameters(), *network.alphas.values()], draw)
+        return seen(network, Batch(images, batch.labels))
+
+    truth = seen(plain, batch)
+    assert_within(seen(fused, batch), truth, widened(bounds(truth, again, terms_of(plain, batch)), truth))
 
 
-def _scale(name: str, largest: Tensor, among: dict[str, Tensor]) -> Tensor:
-    """The mean of a normalised map is nothing but rounding: it is small beside the map's deviation."""
-    if name.endswith("running_mean"):
-        return torch.maximum(largest, among[name.replace("running_mean", "running_var")].max().sqrt())
-    return largest
+def terms_of(network: SearchNetwork, batch: Batch) -> int:
+    """Of the longest sum: over the pixels of all images in a statistic, or over what goes into a convolution."""
+    return max(batch.images[:, 0].numel(), *(weight[0].numel() for weight in network.weights()))
+
+
+def widened(allowed: dict[str, float], truth: dict[str, Tensor]) -> dict[str, float]:
+    """The mean of a normalised map is nothing but rounding: what counts is the size of the map, its deviation."""
+    ulp = torch.finfo(torch.float64).eps
+    for name in (name for name in truth if name.endswith("running_mean")):
+        deviation = truth[name.replace("running_mean", "running_var")].max().sqrt()
+        allowed[name] += 100 * ulp * float(deviation)
+    return allowed
 
 
 @pytest.mark.usefixtures("either_way")
@@ -99,7 +116,7 @@ def test_one_pass_gives_the_plain_networks_numbers_in_every_space(space: str, tr
     for network in (plain, fused):
         statistics_drawn(network)
         network.train(training)
-    assert_close(seen(fused, batch_of()), seen(plain, batch_of()), ONE_STEP)
+    assert_same_numbers(fused, plain, batch_of())
 
 
 def statistics_drawn(network: SearchNetwork) -> None:
@@ -120,7 +137,7 @@ def test_the_form_for_gpus_without_kernels_gives_the_plain_networks_numbers(
     for network in (plain, fused):
         statistics_drawn(network)
         network.train(training)
-    assert_close(seen(fused, batch_of((7, 8))), seen(plain, batch_of((7, 8))), ONE_STEP)
+    assert_same_numbers(fused, plain, batch_of((7, 8)))
 
 
 @pytest.mark.usefixtures("either_way")
@@ -128,7 +145,7 @@ def test_the_form_for_gpus_without_kernels_gives_the_plain_networks_numbers(
 def test_any_number_of_nodes_gives_the_plain_networks_numbers(nodes: int) -> None:
     # With fewer channels one may be all but constant, and its BatchNorm makes much of the last bit.
     plain, fused = twins(nodes=nodes, channels=4)
-    assert_close(seen(fused, batch_of()), seen(plain, batch_of()), ONE_STEP)
+    assert_same_numbers(fused, plain, batch_of())
 
 
 @pytest.mark.usefixtures("either_way")
@@ -142,14 +159,14 @@ def test_odd_images_and_batches_give_the_plain_networks_numbers(
     if stem == "half" and count * size[0] * size[1] < 64:
         plain.eval()
         fused.eval()  # a single pixel is left, which has no variance
-    assert_close(seen(fused, batch), seen(plain, batch), ONE_STEP)
+    assert_same_numbers(fused, plain, batch)
 
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("channels", [2, 6, 10, 18])
 def test_channels_that_fill_no_vector_give_the_plain_networks_numbers(channels: int) -> None:
     plain, fused = twins(channels=channels)
-    assert_close(seen(fused, batch_of((9, 8))), seen(plain, batch_of((9, 8))), ONE_STEP)
+    assert_same_numbers(fused, plain, batch_of((9, 8)))
 
 
 @pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
@@ -160,14 +177,14 @@ def test_channels_that_fill_vectors_give_the_plain_networks_numbers(
     space: str, channels: int, size: tuple[int, int]
 ) -> None:
     plain, fused = twins(SPACES[space], channels=channels, layers=1, reductions=())
-    assert_close(seen(fused, batch_of(size)), seen(plain, batch_of(size)), ONE_STEP)
+    assert_same_numbers(fused, plain, batch_of(size))
 
 
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("reductions", [(), (0,), (0, 1, 2)])
 def test_cells_that_reduce_anywhere_give_the_plain_networks_numbers(reductions: tuple[int, ...]) -> None:
     plain, fused = twins(reductions=reductions)
-    assert_close(seen(fused, batch_of((16, 15))), seen(plain, batch_of((16, 15))), ONE_STEP)
+    assert_same_numbers(fused, plain, batch_of((16, 15)))
 
 
 def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int, *, flat: bool) -> dict[str, Tensor]:
@@ -184,15 +201,25 @@ def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int, *, fla
     buffers = {
         f"momentum {i}": optimizer.state[weight]["momentum_buffer"] for i, weight in enumerate(network.weights())
     }
-    return {**network.state_dict(), **network.alphas, **buffers}
+    alphas = {name: alpha.detach() for name, alpha in network.alphas.items()}
+    return {**network.state_dict(), **alphas, **buffers}
 
 
-@pytest.mark.parametrize(("count", "tolerance"), [(1, ONE_STEP), (20, TWENTY_STEPS)])
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("count", [1, 20])
 @pytest.mark.parametrize("order", [1, 2])
-def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], count: int, tolerance: float) -> None:
+def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], count: int) -> None:
     plain, fused = twins(SPACES["shuffled"], channels=2)
+    begun, terms = copy.deepcopy(plain), count * terms_of(plain, batch_of())
+
+    def again(draw: int) -> dict[str, Tensor]:
+        network = copy.deepcopy(begun)
+        nudged([*network.parameters(), *network.alphas.values()], draw)
+        return after_steps(network, order, count, flat=False)
+
     truth = after_steps(plain, order, count, flat=False)
-    assert_close(after_steps(fused, order, count, flat=True), truth, tolerance)
+    allowed = widened(bounds(truth, again, terms), truth)
+    assert_within(after_steps(fused, order, count, flat=True), truth, allowed)
 
 
 @pytest.mark.usefixtures("either_way")
@@ -201,22 +228,35 @@ def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], coun
     ("size", "channels"),  # halved twice: every way in which rows and channels fill vectors
     [((32, 32), 8), ((24, 40), 8), ((16, 16), 16)],
 )
-def test_float32_is_no_farther_from_the_truth_than_twice_the_plain_network(
+def test_float32_is_no_farther_from_the_truth_than_three_times_the_plain_network(
     training: bool, size: tuple[int, int], channels: int
 ) -> None:
-    squares: list[dict[str, float]] = [defaultdict(float), defaultdict(float)]  # a single batch's errors are luck
-    for seed in range(3):
+    # Rounding decides one ReLU or one max-pool in about every tenth batch, and its gradients are then far from the
+    # truth in any arrangement: the median over the batches knows nothing of these.
+    found: list[dict[str, list[float]]] = [defaultdict(list), defaultdict(list)]
+    sizes: dict[str, list[float]] = defaultdict(list)
+    for seed in range(9):
         twin, *networks = twins(channels=channels)[0], *twins(channels=channels)
-        batch = batch_of(size, 4, seed)
+        batch = batch_of(size, 2, seed)
         truth = seen(twin.train(training), batch)
-        for network, found in zip(networks, squares, strict=True):
-            ours = seen(network.float().train(training), batch)
-            for name in (name for name in truth if "num_batches" not in name):
-                scale = float(truth[name].norm()) if "cells" in name else 1.0
-                found[part_of(name)] += (float((ours[name] - truth[name]).double().norm()) / (scale or 1.0)) ** 2
-    plain, fused = squares
+        errors_of(truth, {name: torch.zeros_like(value) for name, value in truth.items()}, sizes)
+        for network, errors in zip(networks, found, strict=True):
+            errors_of(truth, seen(network.float().train(training), batch), errors)
+    plain, fused = ({part: median(values) for part, values in errors.items()} for errors in found)
     assert plain.keys() == fused.keys()
-    assert {part: fused[part] / plain[part] for part in plain if fused[part] > 2**2 * plain[part]} == {}
+    ulp = {part: torch.finfo(torch.float32).eps * median(sizes[part]) for part in plain}
+    too_far = {part: (fused[part], plain[part]) for part in plain if fused[part] > 3 * plain[part] + ulp[part]}
+    assert too_far == {}
+
+
+def errors_of(truth: dict[str, Tensor], ours: dict[str, Tensor], errors: dict[str, list[float]]) -> None:
+    """Add to each part's list how far it is from the truth, in the Euclidean norm."""
+    squares: dict[str, float] = defaultdict(float)
+    for name in (name for name in truth if "num_batches" not in name):
+        scale = float(truth[name].norm()) if "cells" in name else 1.0
+        squares[part_of(name)] += (float((ours[name] - truth[name]).double().norm()) / (scale or 1.0)) ** 2
+    for part, square in squares.items():
+        errors[part].append(math.sqrt(square))
 
 
 def part_of(name: str) -> str:
@@ -232,7 +272,7 @@ def test_frozen_batchnorm_in_a_network_in_training_uses_its_running_statistics()
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
     before = statistics_of(fused)
-    assert_close(seen(fused, batch_of()), seen(plain, batch_of()), ONE_STEP)
+    assert_same_numbers(fused, plain, batch_of())
     assert all(torch.equal(before[name], now) for name, now in statistics_of(fused).items())
 
 
