@@ -1,8 +1,8 @@
 """Language models of the DARTS authors' RNN code: a bare `state_dict`, made a checkpoint of ours.
 
 Their file says neither the cell nor the words behind its numbers: both have to be named. The words are numbered by
-their rule, which is not that of our own training. The file's `decoder.weight`, where there is one, is the encoder's: the
-two are tied.
+their rule, which is not that of our own training. The file's `decoder.weight`, where there is one, is the encoder's:
+the two are tied.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def read_authors_recurrent(
 ) -> Checkpoint:
     """The file as a checkpoint of ours, without anything to resume from.
 
-    dataset, checksum: the text that it was trained on, whose words it numbers. Raises CheckpointError for a file that is no
-    state_dict or does not fit the genotype or the vocabulary, DataError.
+    dataset, checksum: the text that it was trained on, whose words it numbers. Raises CheckpointError for a file that
+    is no state_dict or does not fit the genotype or the vocabulary, DataError.
     """
     tensors = unwrapped(plain_dictionary(path), path.name)
     if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):

@@ -30,11 +30,11 @@ from darts_core.errors import CheckpointError, DartsError, DataError, Stopped
 from darts_core.genotypes import parse
 from darts_core.imports import read_authors
 from darts_core.loading import TrainedNetwork, load_network, trained
+from darts_core.matmul_precision import tf32
 from darts_core.safetensors import write
 from darts_core.state_dict_specs import numbered
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.measuring import Measured, measure
-from darts_core.training.precision import tf32
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 # Beyond this many classes the confusion matrix is left out: the logits have it.

@@ -22,9 +22,9 @@ from darts_core.genotypes import parse
 from darts_core.language_imports import read_authors_recurrent
 from darts_core.language_models import TrainedLanguageModel, built_language_model
 from darts_core.loading import load
+from darts_core.matmul_precision import tf32
 from darts_core.safetensors import write
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
-from darts_core.training.precision import tf32
 from darts_core.training.rnn_run import measure_text, perplexity
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 

@@ -11,7 +11,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from client.benchmarks.memory import GpuPeak, Peak
-from darts_core.training.precision import tf32
+from darts_core.matmul_precision import tf32
 
 Device = Literal["cpu", "cuda"]
 Precision = Literal["float32", "tf32", "bf16"]

@@ -21,12 +21,12 @@ from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.data.feeding import Batch
+from darts_core.matmul_precision import tf32
 from darts_core.models.dilated import DilatedDepthwise
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import search_cost
-from darts_core.training.precision import tf32
 
 _NODES: Final = 4
 _CLASSES: Final = 10

@@ -13,6 +13,7 @@ from darts_core.bilevel import flat_gradients, gradients
 from darts_core.bilevel.flat import FlatSGD
 from darts_core.data.feeding import Batch
 from darts_core.distributed.group import ALONE, Group
+from darts_core.matmul_precision import full_precision
 from darts_core.models.supernet import SearchNetwork
 
 # The authors' choice for convolutional cells: a short memory, for the weights change under the alphas.
@@ -67,8 +68,7 @@ class Architect:
                 with self._weight_optimizer.weights.frozen():
                     return gradients.first_order(lambda: self._loss(validation), self._alphas, mean=self._group.mean)
             return gradients.first_order(lambda: self._loss(validation), self._alphas, mean=self._group.mean)
-        # The finite difference moves each weight by far less than bf16 can tell apart.
-        with torch.autocast(validation.images.device.type, enabled=False):
+        with full_precision(validation.images.device):
             return self._second_order(training, validation)
 
     def _second_order(self, training: Batch, validation: Batch) -> list[Tensor]:

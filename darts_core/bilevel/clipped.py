@@ -30,19 +30,21 @@ def clipped_second_order(
     eta: float,
     clip: float,
     weight_decay: float,
+    fixed: Sequence[Tensor] = (),
     numerator: float = STEP_NUMERATOR,
 ) -> list[Tensor]:
     """The alpha gradient of the validation loss at the virtual weights w' = w - eta * (c * grad + decay * w).
 
     train_loss: of the virtual step; c clips its gradient. pair_loss: the training loss for both sides of the finite
     difference, which must draw the same dropout masks each time. The validation gradient in w' is clipped before the
-    product; the implicit part is taken eta * c times. One tensor an alpha table.
+    product; the implicit part is taken eta * c times. fixed: weights that the virtual step leaves where they are; the
+    validation gradient in them is part of the product all the same. One tensor an alpha table.
     """
     gradient = torch.autograd.grad(train_loss(), weights, allow_unused=True, materialize_grads=True)
     coefficient = clip_coefficient(gradient, clip)
     with torch.no_grad():
         virtual = [
-            (w - eta * (coefficient * g + weight_decay * w)).requires_grad_()
+            (w.clone() if _among(w, fixed) else w - eta * (coefficient * g + weight_decay * w)).requires_grad_()
             for w, g in zip(weights, gradient, strict=True)
         ]
     both = torch.autograd.grad(
@@ -52,3 +54,7 @@ def clipped_second_order(
     scale = clip_coefficient(vector, clip)
     implicit = implicit_gradient(pair_loss, weights, alphas, [scale * v for v in vector], numerator=numerator)
     return [d - eta * coefficient * i for d, i in zip(direct, implicit, strict=True)]
+
+
+def _among(weight: Tensor, others: Sequence[Tensor]) -> bool:
+    return any(weight is other for other in others)

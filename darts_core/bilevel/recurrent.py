@@ -15,6 +15,7 @@ from torch import Tensor
 from darts_core.bilevel.clipped import clipped_second_order
 from darts_core.bilevel.gradients import first_order
 from darts_core.data.text.windows import TextBatch
+from darts_core.matmul_precision import full_precision
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import Pass, RecurrentSearchNetwork
 
@@ -26,6 +27,9 @@ PassName = Literal["virtual", "validation", "pair", "weights"]
 
 DrawMasks = Callable[[PassName], Masks | None]
 """The masks of a pass of this step: the same ones whenever asked."""
+
+
+VirtualEmbedding = Literal["moved", "fixed"]
 
 
 class Stretch(NamedTuple):
@@ -55,7 +59,8 @@ class RecurrentArchitect:
     """Steps the alphas of a language model by Adam on the validation loss, to first or second order.
 
     The losses leave the penalties out. The weights are only read: the second order takes learning rate and weight
-    decay from their optimiser.
+    decay from their optimiser. virtual_embedding: whether the virtual step moves the tied embedding, as the paper's
+    equation says, or leaves it fixed, as the authors' code does.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class RecurrentArchitect:
         lr: float,
         weight_decay: float,
         grad_clip: float,
+        virtual_embedding: VirtualEmbedding = "moved",
     ) -> None:
         self._network = network
         self._weight_optimizer = weight_optimizer
@@ -74,6 +80,7 @@ class RecurrentArchitect:
         self._clip = grad_clip
         self._alphas = list(network.alphas.values())
         self._weights = network.weights()
+        self._fixed = [network.encoder.weight] if virtual_embedding == "fixed" else []
         self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=RECURRENT_ALPHA_BETAS, weight_decay=weight_decay)
 
     def step(self, training: Stretch, validation: Stretch, masks: DrawMasks) -> Tensor:
@@ -100,16 +107,18 @@ class RecurrentArchitect:
             gradients = first_order(of_alphas, self._alphas)
         else:
             group = self._weight_optimizer.param_groups[0]
-            gradients = clipped_second_order(
-                lambda: self._training_loss(training, masks("virtual"), held=self._alphas),
-                lambda: self._training_loss(training, masks("pair"), held=self._weights),
-                lambda weights: validated(self._at(weights, validation, masks("validation"))),
-                self._weights,
-                self._alphas,
-                eta=group["lr"],
-                clip=self._clip,
-                weight_decay=group["weight_decay"],
-            )
+            with full_precision(validation.hidden.device):
+                gradients = clipped_second_order(
+                    lambda: self._training_loss(training, masks("virtual"), held=self._alphas),
+                    lambda: self._training_loss(training, masks("pair"), held=self._weights),
+                    lambda weights: validated(self._at(weights, validation, masks("validation"))),
+                    self._weights,
+                    self._alphas,
+                    eta=group["lr"],
+                    clip=self._clip,
+                    weight_decay=group["weight_decay"],
+                    fixed=self._fixed,
+                )
         return gradients, after[-1]
 
     def _training_loss(self, training: Stretch, masks: Masks | None, *, held: Sequence[Tensor]) -> Tensor:

@@ -25,6 +25,11 @@ class RnnSearchConfig(TextTrainingConfig):
     method: Literal["darts"] = "darts"
     order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
     unrolled: bool | None = Field(None, description="another way to say `order`: true is 2, false is 1")
+    virtual_embedding: Literal["moved", "fixed"] = Field(
+        "moved",
+        description="of order 2: whether the virtual step moves the tied embedding (the paper's equation) or leaves it "
+        "fixed (the authors' code)",
+    )
     epochs: int = Field(50, ge=1, le=100_000)
     batch_size: BatchSize = Field(256, description="columns that the training and the alphas' text are cut into")
     hidden_size: int = Field(300, ge=1, le=16_384, description="of embedding, state and output, which are one")

@@ -23,11 +23,11 @@ from darts_core.ensembles.subjects import Answers
 from darts_core.ensembles.subjects import Images as ImageSubject
 from darts_core.errors import DataError
 from darts_core.loading import TrainedNetwork
+from darts_core.matmul_precision import tf32
 from darts_core.scoring import check_fit, scored_network
 from darts_core.scoring import logits_of as compute
 from darts_core.tensor_files import read_tensors
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
-from darts_core.training.precision import tf32
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 

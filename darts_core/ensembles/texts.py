@@ -22,10 +22,10 @@ from darts_core.ensembles.report import EnsembleReport
 from darts_core.ensembles.subjects import Answers, Words
 from darts_core.errors import DataError
 from darts_core.language_models import TrainedLanguageModel
+from darts_core.matmul_precision import tf32
 from darts_core.tensor_files import read_tensors
 from darts_core.text_scoring import log_probabilities_of, scored_model, tested_columns
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
-from darts_core.training.precision import tf32
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 
@@ -122,8 +122,8 @@ class _Run:
         if model.vocabulary != self.vocabulary:
             raise DataError(
                 f"member {place} knows other words than member 0, or numbers them in another order "
-                f"({len(model.vocabulary):,} and {len(self.vocabulary):,} in all): only models of one vocabulary can be "
-                "mixed"
+                f"({len(model.vocabulary):,} and {len(self.vocabulary):,} in all): only models of one vocabulary can "
+                "be mixed"
             )
         return model
 

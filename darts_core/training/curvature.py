@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from darts_core.matmul_precision import full_precision
 from darts_core.models.supernet import SearchCell, SearchNetwork
 from darts_core.stages import MEASURING, stage
 
@@ -40,7 +41,7 @@ def dominant_eigenvalue(
     stop. Computed edge by edge: the fused network has no second derivatives. Holds the graph of one batch and of its
     gradient in memory.
     """
-    with _plain(network), torch.autocast(images.device.type, enabled=False), torch.enable_grad():
+    with _plain(network), full_precision(images.device), torch.enable_grad():
         product = _hessian(network, images, labels)
         size = sum(alpha.numel() for alpha in network.alphas.values())
         start = torch.randn(size, generator=source, dtype=torch.float64)

@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 
 from darts_core.configs.common import RunConfig
+from darts_core.matmul_precision import tf32
 from darts_core.training.determinism import is_deterministic
 
 Precision = Literal["float32", "bf16", "float64"]
@@ -42,14 +43,3 @@ def computing(config: RunConfig, device: torch.device) -> Iterator[None]:
             # Its cache of converted weights would outlive the optimiser's step.
             settings.enter_context(torch.autocast(device.type, torch.bfloat16, cache_enabled=False))
         yield
-
-
-@contextlib.contextmanager
-def tf32(wanted: bool) -> Iterator[None]:
-    """While it is open, GPUs may multiply with 10 bits of mantissa, or may not; then as it was before."""
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before

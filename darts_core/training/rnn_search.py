@@ -96,6 +96,7 @@ class _Search:
             lr=config.alpha_lr,
             weight_decay=config.alpha_weight_decay,
             grad_clip=config.grad_clip,
+            virtual_embedding=config.virtual_embedding,
         )
         self.steps_done = 0
         self.watch = Watch(config.stop_when, config.stop_from)

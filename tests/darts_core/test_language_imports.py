@@ -83,9 +83,7 @@ def test_a_model_trained_with_the_authors_numbering_keeps_its_perplexity(new: st
     theirs = perplexity_of(model, corpus.test, size=SIZE)
     assert theirs < 0.7 * len(corpus.numbers)  # it has learnt something: words by other numbers would show
     torch.save(model.state_dict(), tmp_path / "theirs.pt")
-    imported = read_authors_recurrent(
-        tmp_path / "theirs.pt", cell, dataset="folder:small", data_root=tmp_path / "data"
-    )
+    imported = read_authors_recurrent(tmp_path / "theirs.pt", cell, dataset="folder:small", data_root=tmp_path / "data")
     assert tuple(imported["vocabulary"]) == tuple(corpus.numbers)
     given = ScoredCheckpoint(id="x", source="upload", sha256="0" * 64, format="authors", genotype=to_json(cell))
     config = RnnScoreConfig(dataset="folder:small", checkpoint=given)

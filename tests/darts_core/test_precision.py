@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
 from darts_core import checkpoints, run_evaluation, run_search
 from darts_core.bilevel.architect import Architect
+from darts_core.bilevel.recurrent import RecurrentArchitect, Stretch
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.feeding import Batch
+from darts_core.data.text.windows import TextBatch
+from darts_core.kernels.gpu import products
 from darts_core.loading import TrainedNetwork, load
+from darts_core.matmul_precision import tf32
+from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.precision import computing, precision_of, uses_tf32
 
@@ -74,6 +80,45 @@ def test_the_second_order_gradient_is_that_of_float32_under_autocast(search_conf
     with computing(search_config(precision="bf16"), CPU):
         under_autocast = architect.gradient(training, validation)
     assert all(torch.equal(a, b) for a, b in zip(exact, under_autocast, strict=True))
+
+
+Flags = tuple[bool, bool, str]
+
+
+def flags() -> Flags:
+    """Whether torch's products and convolutions on GPUs may round to TF32, and how Triton's do."""
+    backends = torch.backends
+    return backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32, products._rounded()
+
+
+@pytest.mark.parametrize(("order", "seen"), [(1, (True, True, "tf32")), (2, (False, False, "tf32x3"))])
+def test_tf32_is_off_in_the_second_order_step_alone(order: Literal[1, 2], seen: Flags) -> None:
+    network = SearchNetwork(["skip_connect", "sep_conv_3x3"], channels=2, layers=3, classes=3, nodes=1)
+    sgd = torch.optim.SGD(network.weights(), lr=0.1)
+    architect = Architect(network, sgd, order=order, lr=0.1, weight_decay=0.0)
+    training, validation = (Batch(torch.randn(4, 3, 8, 8), torch.tensor([0, 1, 2, 0])) for _ in range(2))
+    found: set[Flags] = set()
+    network.classifier.register_forward_hook(lambda *_: found.add(flags()))
+    network.classifier.register_full_backward_hook(lambda *_: found.add(flags()))
+    with tf32(wanted=True):
+        architect.gradient(training, validation)
+        assert flags() == (True, True, "tf32")
+    assert found == {seen}
+
+
+@pytest.mark.parametrize(("order", "seen"), [(1, (True, True, "tf32")), (2, (False, False, "tf32x3"))])
+def test_tf32_is_off_in_the_recurrent_second_order_step_alone(order: Literal[1, 2], seen: Flags) -> None:
+    network = RecurrentSearchNetwork(["tanh", "relu"], words=5, size=4, nodes=2)
+    sgd = torch.optim.SGD(network.weights(), lr=0.1)
+    architect = RecurrentArchitect(network, sgd, order=order, lr=0.1, weight_decay=0.0, grad_clip=0.25)
+    words = torch.randint(5, (4, 2))
+    stretch = Stretch(TextBatch(words[:-1], words[1:]), network.start(2))
+    found: set[Flags] = set()
+    network.register_forward_hook(lambda *_: found.add(flags()))
+    with tf32(wanted=True):
+        architect.gradient(stretch, stretch, lambda _: None)
+        assert flags() == (True, True, "tf32")
+    assert found == {seen}
 
 
 def test_training_leaves_autocast_off(search_config: MakeSearch, data_root: Path) -> None:
