@@ -65,7 +65,8 @@ def run_rnn_evaluation(
 
     Metrics: train_loss, train_perplexity (penalties aside), validation_loss, validation_perplexity, averaged (1 once
     averaged SGD has taken over: then validation and test are of the averaged weights), weight_lr. test_loss and
-    test_perplexity come with the last epoch alone and choose nothing.
+    test_perplexity come with the last epoch alone and choose nothing; best_epoch, best_test_loss and
+    best_test_perplexity come with it, of the best validated epoch's model.
 
     An epoch that ends in numbers that are not finite is taken back: the best epoch's state is put in its place,
     the metrics have rolled_back_to, its number, and no train_loss, and training goes on with the next epoch's draws.
@@ -132,8 +133,22 @@ class _Evaluation:
         if epoch == self.config.epochs:
             test_loss = self._measure(self.test_text)
             metrics |= {"test_loss": test_loss, "test_perplexity": perplexity(test_loss)}
+            metrics |= self._test_of_best(epoch, test_loss)
         check_finite(epoch, metrics)
         return EpochReport(epoch, metrics, steps.seconds, None, None, self._checkpoint(epoch, metrics))
+
+    def _test_of_best(self, epoch: int, last: float) -> dict[str, float]:
+        """The test metrics of the best validated epoch's model. last: the test loss of this, the last epoch."""
+        if not self.best:
+            return {}
+        number, state = self.best["epoch"], self.best["state"]
+        loss = last
+        if number != epoch:
+            kept = on_cpu(self.network.state_dict())
+            self.network.load_state_dict(validated_weights(state["weights"], state["optimizer"]))
+            loss = measure_text(self.network, self.test_text, self.config.bptt, control=self.control)
+            self.network.load_state_dict(kept)
+        return {"best_epoch": float(number), "best_test_loss": loss, "best_test_perplexity": perplexity(loss)}
 
     def _checkpoint(self, epoch: int, metrics: dict[str, float]) -> Checkpoint:
         """epoch: the last finished one. metrics: empty in the middle of an epoch."""
