@@ -16,6 +16,7 @@ from api.problems import ProblemError, invalid
 
 _MOST_PARTS: Final = 20
 _LONGEST_FIELD: Final = 10_000
+_LONGEST_HEADER: Final = 8_000
 _DRAINED_BYTES: Final = 64 * 2**20
 _Event = tuple[str, bytes]
 
@@ -97,10 +98,12 @@ async def _events(request: Request, boundary: bytes) -> AsyncIterator[_Event]:
     def on_header_field(data: bytes, start: int, end: int) -> None:
         nonlocal field
         field += data[start:end]
+        _check_header(field, value)
 
     def on_header_value(data: bytes, start: int, end: int) -> None:
         nonlocal value
         value += data[start:end]
+        _check_header(field, value)
 
     def on_header_end() -> None:
         nonlocal field, value
@@ -131,3 +134,8 @@ async def _events(request: Request, boundary: bytes) -> AsyncIterator[_Event]:
             yield found.popleft()
     if not complete:
         raise ProblemError(400, "the form ends before its closing boundary")
+
+
+def _check_header(field: bytes, value: bytes) -> None:
+    if len(field) + len(value) > _LONGEST_HEADER:
+        raise ProblemError(400, f"a part of the form has a header of more than {_LONGEST_HEADER:,} bytes")

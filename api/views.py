@@ -8,7 +8,7 @@ from api.datasets.availability import Holdings, availability_of
 from api.models import Attempt, Checkpoint, Dataset, Epoch, Event, Job, Upload
 from api.schemas.checkpoints import UploadOut
 from api.schemas.datasets import Availability, CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
-from api.schemas.jobs import AttemptOut, CheckpointOut, EpochOut, JobKind, JobOut, LogLine, Status
+from api.schemas.jobs import AttemptOut, CheckpointOut, EpochOut, Failure, JobKind, JobOut, LogLine, Status
 from darts_core.data.catalogue import FOLDER_PRESET, DatasetInfo
 from darts_core.data.text import python_docs
 from darts_core.data.text.catalogue import FOLDER_PRESET as TEXT_FOLDER_PRESET
@@ -38,6 +38,8 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
     fields = {name: getattr(job, name) for name in JobOut.model_fields if name not in ("links", "parent")}
     if not whole:
         fields["result"] = None
+        if job.error is not None:
+            fields["error"] = Failure.model_validate(job.error).brief()
     if job.parent_id is None and job.status == Status.RUNNING and job.progress:
         fields["stage"] = job.progress.get("stage")
     return JobOut(**fields, parent=job.parent_id, links=links)

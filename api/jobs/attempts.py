@@ -18,7 +18,7 @@ from api.events.log import append
 from api.jobs.attempt_files import AttemptFiles
 from api.jobs.early import finished_progress, last_epoch, stop_reason, stopped
 from api.jobs.fencing import Fence
-from api.jobs.fitting import check_fits
+from api.jobs.fitting import check_epoch, check_fits
 from api.jobs.life import move
 from api.jobs.losses import lose
 from api.jobs.objectives import better, retained
@@ -96,6 +96,7 @@ class AttemptService:
         )
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n):
+                check_epoch(job, report.epoch + 1)
                 last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
                 if report.epoch > last or (report.epoch < last and await self._goes_on_behind(session, job, report)):
                     raise conflict(f"a checkpoint behind epoch {report.epoch} was reported, epoch {last} is the last")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api.jobs.early import last_epoch
 from api.models import Job
 from api.problems import invalid
 from api.schemas.jobs import JobKind
@@ -10,7 +11,10 @@ from darts_core.genotypes import family_of
 
 
 def check_fits(job: Job, report: EpochReport) -> None:
-    """Raises ProblemError 422 for a search's epoch without its cell or its alphas, or with those of another family."""
+    """Raises ProblemError 422 for an epoch behind the job's last one, and for a search's epoch without its cell or its
+    alphas, or with those of another family.
+    """
+    check_epoch(job, report.epoch)
     if job.kind != JobKind.SEARCH:
         return
     family = family_of(job.spec)
@@ -22,3 +26,9 @@ def check_fits(job: Job, report: EpochReport) -> None:
             raise invalid(field, "an epoch of a search has it")
         if found != family:
             raise invalid(field, f"is of the family {found!r}, the search of {family!r}")
+
+
+def check_epoch(job: Job, epoch: int) -> None:
+    """Raises ProblemError 422 for an epoch that the job does not have."""
+    if epoch > (last := last_epoch(job)):
+        raise invalid("epoch", f"{epoch} is behind the job's last epoch, {last}")

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.events.log import append, notify
 from api.models import Job
 from api.problems import conflict
-from api.schemas.jobs import Status
+from api.schemas.jobs import LONGEST_REASON, Status, shortened
 
 S = Status
 
@@ -37,6 +37,7 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     if not may(job, to):
         steps = ", ".join(sorted(TRANSITIONS[Status(job.status)])) or "nothing: it is final"
         raise conflict(f"the job is {job.status} and cannot become {to}; possible from here: {steps}")
+    reason = None if reason is None else shortened(reason, LONGEST_REASON)
     job.status, job.status_reason = to, reason
     if to is S.RUNNING and job.started_at is None:
         job.started_at = func.now()

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.jobs.run_time import run_seconds
 from api.models import Attempt, Checkpoint, Job
+from api.schemas.jobs import LONGEST_REASON, shortened
 
 
 async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
@@ -19,6 +20,7 @@ async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
 async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str | None) -> None:
     """Close the job's open attempt, if it has one; its token is refused from the commit on."""
     running = and_(Attempt.job_id == job.id, Attempt.status == "running")
+    reason = None if reason is None else shortened(reason, LONGEST_REASON)
     # The clock may have been set back since its start.
     at = func.greatest(func.now(), Attempt.started_at)
     ended = {"status": status, "end_reason": reason, "ended_at": at, "seconds": run_seconds()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -9,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from api.comparing.comparison import compare
+from api.comparing.sides import Side
 from api.comparing.tables import to_csv, to_markdown
 from api.deps import Comparing
 from api.problems import documented, invalid_query
@@ -55,13 +58,19 @@ async def compare_jobs(
     wanted: Annotated[Format, Depends(_wanted)],
     comparing: Comparing,
     table: Annotated[TableName, Query(description="which one as CSV; Markdown has all")] = "figures",
-) -> Response | Comparison:
+) -> Response:
     """Two to twenty jobs of any kind: figures, cells edge by edge, metrics by epoch, where the specs differ.
 
     404 names the job that there is not.
     """
-    comparison = compare(await comparing.sides(ids))
+    sides = await comparing.sides(ids)
+    return await asyncio.to_thread(_answer, sides, wanted, table)
+
+
+def _answer(sides: Sequence[Side], wanted: Format, table: TableName) -> Response:
+    """Made outside the event loop: long jobs have many epochs."""
+    comparison = compare(sides)
     if wanted == "json":
-        return comparison
+        return Response(comparison.model_dump_json(), media_type=_MEDIA_TYPES[wanted])
     text = to_csv(comparison, table) if wanted == "csv" else to_markdown(comparison)
     return PlainTextResponse(text, media_type=_MEDIA_TYPES[wanted])

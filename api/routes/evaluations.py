@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import Response
@@ -76,9 +77,12 @@ async def _resolve(
         if isinstance(body, RnnEvaluationCreate):
             text = {name: value for name, value in of_search.items() if name in ("text_checksum", "text_version")}
             text_info = await datasets.text_info(dataset)
-            return body.config(dataset=dataset, genotype=genotype, info=text_info, text=text)
+            return await asyncio.to_thread(body.config, dataset=dataset, genotype=genotype, info=text_info, text=text)
         checksum = of_search.get("dataset_checksum")
         info = await datasets.info(dataset)
-        return body.config(dataset=dataset, genotype=genotype, info=info, dataset_checksum=checksum)
+        # A text with a genotype in it may take a while to read.
+        return await asyncio.to_thread(
+            body.config, dataset=dataset, genotype=genotype, info=info, dataset_checksum=checksum
+        )
     except ValidationError as error:
         raise invalid_fields(error, type(body)) from error

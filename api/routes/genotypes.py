@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -34,7 +35,7 @@ async def register_genotype(
 ) -> Response | AnyGenotypeOut:
     """Give a genotype of your own a name. 200 when it has that name already; 409 when another one has."""
     try:
-        genotype = parse_any(body.genotype) if body.family is None else parse(body.genotype, body.family)
+        genotype = await asyncio.to_thread(_parsed, body)
     except GenotypeError as error:
         raise invalid("genotype", str(error)) from error
     if not await genotypes.register(body.name, genotype):
@@ -74,3 +75,7 @@ def _shape(genotype: AnyGenotype, preset: str | None) -> Shape | LanguageShape:
 async def delete_genotype(name: Name, genotypes: Genotypes) -> None:
     """Forget a registered name; evaluations keep the cell they took. 409 for a published one."""
     await genotypes.delete(name)
+
+
+def _parsed(body: GenotypeCreate) -> AnyGenotype:
+    return parse_any(body.genotype) if body.family is None else parse(body.genotype, body.family)

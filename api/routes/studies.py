@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import Response
 
 from api.deps import Datasets, Jobs
@@ -38,6 +40,7 @@ async def _resolve(body: StudyCreate | RnnStudyCreate, datasets: Datasets) -> St
         raise invalid("seeds", f"{searches} searches in all, and at most {MOST_SEARCHES} are possible: make it several")
     door, points = Door(datasets, body.family, body.gpus), []
     for values in grid:
+        await asyncio.sleep(0)  # a large grid lets other requests through
         search = await door.search(body.search, values, axes="grid")
         short = await door.short_training("short_retrain", body.short_retrain, search)
         final = await door.training("final", body.final, search, runs=body.final_runs)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 _CELLS: Final = ({"normal", "reduce"}, {"recurrent"})
 
@@ -21,8 +21,17 @@ def _whole(alphas: dict[str, list[list[float]]]) -> dict[str, list[list[float]]]
     return alphas
 
 
+def _few(alphas: Any) -> Any:
+    """Before each name and table is looked at."""
+    if isinstance(alphas, dict) and len(alphas) > 2:
+        raise ValueError(f"{len(alphas):,} tables: give `normal` and `reduce`, or `recurrent`")
+    return alphas
+
+
+# A search trains in float32 or float64; beyond the first one's range its training has diverged.
+_LARGEST: Final = 3.4e38
 # A string that looks like a number is none.
-_Alpha = Annotated[float, Field(allow_inf_nan=False, strict=True)]
-_Row = Annotated[list[_Alpha], Field(min_length=1, max_length=64)]
-_Rows = Annotated[list[_Row], Field(min_length=1, max_length=256), AfterValidator(_rectangular)]
-Alphas = Annotated[dict[str, _Rows], AfterValidator(_whole)]
+_Alpha = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False, strict=True)]
+_Row = Annotated[list[_Alpha], Field(fail_fast=True, min_length=1, max_length=64)]
+_Rows = Annotated[list[_Row], Field(fail_fast=True, min_length=1, max_length=256), AfterValidator(_rectangular)]
+Alphas = Annotated[dict[str, _Rows], BeforeValidator(_few), AfterValidator(_whole)]

@@ -52,7 +52,7 @@ class CommitteeCreate(_Committee):
     """Ask for a committee of convolutional cells."""
 
     family: Literal["cnn"] = "cnn"
-    spaces: list[CnnSpace] = Field(["space1", "space2", "space3"], min_length=1)
+    spaces: list[CnnSpace] = Field(["space1", "space2", "space3"], min_length=1, max_length=16)
     search: PartialSearch
     evaluation: PartialRetraining = Field(default_factory=PartialRetraining)
 
@@ -66,7 +66,7 @@ class RnnCommitteeCreate(_Committee):
     """Ask for a committee of language models."""
 
     family: Literal["rnn"]
-    spaces: list[RnnSpace] = Field(["rnn", "rnn_space1"], min_length=1)
+    spaces: list[RnnSpace] = Field(["rnn", "rnn_space1"], min_length=1, max_length=16)
     search: RnnPartialSearch
     evaluation: RnnPartialRetraining = Field(default_factory=RnnPartialRetraining)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.jobs import JobFrame, Number, Table, Text
-from api.schemas.scores import WhichEpoch
+from api.schemas.scores import MOST_CLASSES, WhichEpoch
 from darts_core.configs.ensemble import COMBINE, MOST_MEMBERS, Combine, EnsembleConfig, Selection
 from darts_core.configs.rnn_ensemble import RnnEnsembleConfig
 from darts_core.configs.score import ScoringConfig
@@ -77,7 +77,7 @@ class EnsembleCreate(JobFrame, Ensembling):
     members: list[MemberCreate] = Field(min_length=2, max_length=MOST_MEMBERS)
 
 
-Figures = dict[str, Number]
+Figures = Annotated[dict[str, Number], Field(max_length=100)]
 
 
 class PartOut(BaseModel):
@@ -126,7 +126,7 @@ class PointResult(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     epoch: int
-    members: list[Figures]
+    members: list[Figures] = Field(max_length=MOST_MEMBERS)
     committee: Figures
 
 
@@ -137,7 +137,7 @@ class EnsembleResult(BaseModel):
 
     test: PartOut = Field(description="what all `test` figures are of")
     validation: PartOut | None = Field(description="what was chosen and fitted by, and all `validation` figures are of")
-    members: list[MemberResult]
+    members: list[MemberResult] = Field(max_length=MOST_MEMBERS)
     committee: TogetherResult
     plain: TogetherResult = Field(
         description="all members, equally weighed: the sum of their logits, of language models the mean of their "
@@ -148,9 +148,10 @@ class EnsembleResult(BaseModel):
         "perplexity; negative where the committee is worse"
     )
     disagreement: Table | None = Field(
-        description="for each two members the percent of test images that they name differently; null of texts"
+        max_length=MOST_MEMBERS,
+        description="for each two members the percent of test images that they name differently; null of texts",
     )
-    selection: list[StepResult] | None
-    curve: list[PointResult] | None
-    classes: list[Text] | None
+    selection: list[StepResult] | None = Field(max_length=MOST_MEMBERS)
+    curve: list[PointResult] | None = Field(max_length=10_000)
+    classes: list[Text] | None = Field(max_length=MOST_CLASSES)
     vocabulary: int | None = Field(description="words that language models know")

@@ -68,6 +68,9 @@ RunSeconds = Annotated[
 Labels = Annotated[dict[Line, Line], Field(max_length=32)]
 
 
+_LATEST_LINES: Final = 500
+
+
 def _without_acting(text: str) -> str:
     if found := re.search(f"[{_ACTING}]", text):
         raise ValueError(f"control characters and bidirectional marks (here U+{ord(found[0]):04X}) are not possible")
@@ -77,6 +80,29 @@ def _without_acting(text: str) -> str:
 def _storable(text: str) -> str:
     """Without null bytes, and without the halves of surrogates that undecodable file names leave."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "backslashreplace").decode()
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters: of a longer text its beginning and its end, which tell the most."""
+    if len(text) <= most:
+        return text
+    left_out = f" […{len(text) - most:,} characters…] "
+    kept = max(0, most - len(left_out))
+    return text[: kept - kept // 2] + left_out + (text[-(kept // 2) :] if kept > 1 else "")
+
+
+def _shortened(most: int) -> AfterValidator:
+    """A program's error may be of any length: one that is too long is cut, not refused."""
+    return AfterValidator(lambda text: shortened(text, most))
+
+
+# Why a job or an attempt stands as it does: one line in every list.
+LONGEST_REASON: Final = 1_000
+Reason = Annotated[str, _shortened(LONGEST_REASON)]
+
+
+def _latest(lines: Any) -> Any:
+    return lines[-_LATEST_LINES:] if isinstance(lines, list) else lines
 
 
 class JobFrame(BaseModel):
@@ -125,10 +151,16 @@ class Progress(BaseModel):
 class Failure(BaseModel):
     """Why a job failed, as its worker saw it."""
 
-    type: Text
-    message: Text
-    traceback: Text = ""
-    log_tail: list[Text] = Field(default_factory=list)
+    type: Annotated[Text, _shortened(200)]
+    message: Annotated[Text, _shortened(20_000)]
+    traceback: Annotated[Text, _shortened(100_000)] = ""
+    log_tail: Annotated[list[Annotated[Text, _shortened(4_000)]], BeforeValidator(_latest)] = Field(
+        default_factory=list
+    )
+
+    def brief(self) -> Failure:
+        """What lists show."""
+        return Failure(type=self.type, message=shortened(self.message, 500))
 
 
 class JobOut(BaseModel):
@@ -151,7 +183,7 @@ class JobOut(BaseModel):
     max_attempts: int
     max_runtime: int | None
     status: Status
-    status_reason: str | None
+    status_reason: Reason | None
     progress: Progress | None
     spec: dict[str, Any]
     attempt: int
@@ -205,7 +237,7 @@ class AttemptOut(BaseModel):
     number: int
     worker: str
     status: str
-    end_reason: str | None
+    end_reason: Reason | None
     started_at: datetime
     ended_at: datetime | None
 

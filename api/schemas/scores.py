@@ -14,6 +14,7 @@ from darts_core.errors import ConfigError, Problem
 from darts_core.primitives import Family
 
 _SOURCES: Final = {"checkpoint_id", "evaluation_id", "search_id", "epoch"}
+MOST_CLASSES: Final = 40_000
 WhichEpoch = Annotated[str, StringConstraints(pattern=r"^(best|last|[1-9][0-9]{0,8})$")]
 
 
@@ -55,12 +56,12 @@ class ScoreResult(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     images: int = Field(ge=0)
-    classes: list[Text]
+    classes: list[Text] = Field(max_length=MOST_CLASSES)
     per_class_accuracy: list[Number | None] = Field(
-        description="in percent, in the classes' order; null for a class without test images"
+        max_length=MOST_CLASSES, description="in percent, in the classes' order; null for a class without test images"
     )
-    confusion: list[list[int]] | None = Field(
-        description="rows: true classes, columns: what was said; null beyond 100 classes"
+    confusion: list[Annotated[list[int], Field(max_length=100)]] | None = Field(
+        max_length=100, description="rows: true classes, columns: what was said; null beyond 100 classes"
     )
 
 

@@ -19,6 +19,7 @@ MOST_SEARCHES = 256
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=64)]
 _Optional = Annotated[str | None, Field(max_length=120)]
+_Name = Annotated[str, Field(max_length=120)]
 
 
 class PartialSearch(SearchConfig):
@@ -50,9 +51,9 @@ class _Grid(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    order: list[Literal[1, 2]] | None = Field(None, min_length=1)
-    method: list[str] | None = Field(None, min_length=1, max_length=16)
-    dataset: list[str] | None = Field(None, min_length=1, max_length=16)
+    order: list[Literal[1, 2]] | None = Field(None, min_length=1, max_length=2)
+    method: list[_Name] | None = Field(None, min_length=1, max_length=16)
+    dataset: list[_Name] | None = Field(None, min_length=1, max_length=16)
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -75,13 +76,13 @@ class _Grid(BaseModel):
 class Grid(_Grid):
     """Of convolutional cells."""
 
-    space: list[CnnSpace] | None = Field(None, min_length=1)
+    space: list[CnnSpace] | None = Field(None, min_length=1, max_length=16)
 
 
 class RnnGrid(_Grid):
     """Of recurrent cells."""
 
-    space: list[RnnSpace] | None = Field(None, min_length=1)
+    space: list[RnnSpace] | None = Field(None, min_length=1, max_length=16)
 
 
 class _Study(JobFrame):

@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 from api.schemas.alphas import Alphas
 from api.schemas.ensembles import EnsembleResult
@@ -179,16 +188,30 @@ class DamagedFile(_Message):
     file: FileName
 
 
+def _kind_of_result(value: Any) -> str:
+    """By a field that it alone has: trying one after the other would list the errors of all three."""
+    names = value if isinstance(value, dict) else getattr(value, "model_fields_set", ())
+    return "ensemble" if "committee" in names else "text" if "words" in names else "images"
+
+
+Result = Annotated[
+    Annotated[ScoreResult, Tag("images")]
+    | Annotated[TextScoreResult, Tag("text")]
+    | Annotated[EnsembleResult, Tag("ensemble")],
+    Discriminator(_kind_of_result),
+]
+
+
 class EpochReport(_Message):
     """One finished epoch; its checkpoint has been uploaded before."""
 
     n: ReportNumber
     epoch: int = Field(ge=1, lt=2**31)
-    metrics: dict[MetricName, Number]
+    metrics: dict[MetricName, Number] = Field(max_length=500)
     seconds: Number = Field(ge=0)
     genotype: StoredGenotype | None = None
     alphas: Alphas | None = None
-    result: ScoreResult | TextScoreResult | EnsembleResult | None = None
+    result: Result | None = None
     stopped_early: Text | None = Field(None, max_length=2000, description="why this is the last epoch of the job")
     warnings: list[Text] = Field(default_factory=list, max_length=100, description="go to the job's log")
     waited: Number | None = Field(None, ge=0, description="seconds from the epoch's end to the sending of this report")

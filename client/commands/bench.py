@@ -431,3 +431,27 @@ def watchers(
         return
     for name, value in result.items():
         console.print(f"{name}: {value}")
+
+
+@app.command("worst-bodies")
+def worst_bodies(
+    routes: Annotated[str, typer.Option(help="Only routes whose paths contain this.")] = "",
+    data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """The worst bodies that the API's schemas allow, against every route: its answer, time and memory, and how long
+    `/readyz` took meanwhile; the goal is 0.25 s at most. Starts a service of its own.
+    """
+    from client.benchmarks.worst_bodies import measure, worst_of_each_route
+    from client.output import console, print_json, remarks
+
+    costs = measure(data=data, routes=routes, say=remarks.print)
+    if json:
+        print_json(costs)
+        return
+    console.print("route | bytes | answer | seconds | memory, MiB | /readyz, s | body")
+    for cost in worst_of_each_route(costs):
+        console.print(
+            f"{cost['route']} | {cost['sent']:,} | {cost['status']}, {cost['answer']:,} bytes | "
+            f"{cost['seconds']:.3f} | {cost['memory'] / 2**20:.0f} | {cost['readyz']:.3f} | {cost['what']}"
+        )

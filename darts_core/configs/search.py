@@ -33,7 +33,9 @@ class SearchConfig(TrainingConfig):
     """A differentiable architecture search. DARTS (arXiv:1806.09055), sections 2 and A.1."""
 
     space: CnnSpace | None = Field(None, description="a named set of primitives; `darts` unless primitives are given")
-    primitives: list[CnnPrimitive] | None = Field(None, min_length=1, description="the candidate operations, in order")
+    primitives: list[CnnPrimitive] | None = Field(
+        None, min_length=1, max_length=64, description="the candidate operations, in order"
+    )
     method: Literal["darts"] = "darts"
     order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
     unrolled: bool | None = Field(None, description="another way to say `order`: true is 2, false is 1")

@@ -45,8 +45,10 @@ def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenoty
 
 def softmax(row: Sequence[float]) -> list[float]:
     """Weights of one edge's operations; they sum to 1. Rows that are permutations of each other have equal weights."""
-    top = max(row)
-    powers = [math.exp(a - top) for a in row]
+    # Whole numbers come back from a database as such, and the difference of two huge ones is beyond all floats.
+    values = [float(a) for a in row]
+    top = max(values)
+    powers = [math.exp(a - top) for a in values]
     total = math.fsum(powers)  # rounded once, so that the order of the columns decides no tie
     return [p / total for p in powers]
 
