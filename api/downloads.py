@@ -107,8 +107,9 @@ def _remote_answer(request: Request, found: Remote, stored: Stored, headers: dic
     return StreamingResponse(found.read(start, stop), status, headers, media_type=_MEDIA_TYPE)
 
 
-_SINGLE = re.compile(r"bytes=\s*(\d*)-(\d*)\s*")
-_RANGES = re.compile(r"bytes=\s*(\d+-\d*|-\d+)(\s*,\s*(\d+-\d*|-\d+))*\s*")
+# No file has a place of more digits; Python refuses to read thousands of them.
+_SINGLE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
+_RANGES = re.compile(r"bytes=\s*(\d{1,18}-\d{0,18}|-\d{1,18})(\s*,\s*(\d{1,18}-\d{0,18}|-\d{1,18}))*\s*")
 
 
 def _check_range(request: Request, size: int) -> None:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from psycopg import OperationalError as DriverError
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -116,6 +116,8 @@ def answer_to(error: Exception, path: str) -> JSONResponse | None:
     """The answer to what can go wrong before a route is reached; None for what nobody expected."""
     if isinstance(error, ProblemError):
         return _answer_to_problem(error)
+    if isinstance(error, DataError):
+        return _answer_to_problem(ProblemError(422, _unstorable(error)))
     return _database_away(error, path) if is_unreachable(error) else None
 
 
@@ -152,6 +154,13 @@ def install(app: FastAPI) -> None:
 
 
 _UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, DriverError, ConnectionError)
+
+
+def _unstorable(error: DataError) -> str:
+    """The reason why the database takes no such value: it is the request's, since ours are checked."""
+    if "NUL" in str(error.orig):
+        return "a text holds a NUL character, which cannot be stored: leave it out"
+    return f"a value cannot be stored ({str(error.orig).splitlines()[0][:200]})"
 
 
 def _is_shutting_down(error: DBAPIError) -> bool:

@@ -144,3 +144,9 @@ def test_a_damaged_file_is_500_with_the_cause_and_never_sent(http: httpx.Client,
             assert said in answer.json()["detail"]
     path.write_bytes(CONTENT)
     assert http.get(url).content == CONTENT
+
+
+@pytest.mark.parametrize("wanted", [f"bytes={'9' * 5000}-", f"bytes=0-{'9' * 5000}", f"bytes=-{'9' * 5000}"])
+def test_a_range_of_thousands_of_digits_is_no_range(http: httpx.Client, evaluation: Any, wanted: str) -> None:
+    answer = http.get(f"/evaluations/{evaluation.id}/checkpoint", headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (200, CONTENT)

@@ -6,6 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from api.schemas.alphas import Alphas
+from api.schemas.jobs import LONGEST_REASON, shortened
+from darts_core.genotypes.derive import softmax
 
 _ID = "00000000-0000-4000-8000-000000000000"
 _PATH_VALUES = {"job_id": _ID, "checkpoint_id": _ID, "attempt_id": _ID, "key_id": _ID, "cell": "normal", "name": "x"}
@@ -93,3 +98,34 @@ def test_names_that_no_answer_can_hold_are_refused_all_the_same(http: httpx.Clie
     for body in (b'{"dataset": "digits", "\\ud800": 1}', b'{"dataset": "\\ud800\\u0000"}', b'{"\\u0000": 1}'):
         answer = http.post("/searches", content=body, headers={"Content-Type": "application/json"})
         assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/searches", {"dataset": "digits\x00"}),
+        ("/searches", {"dataset": "digits", "name": "a\x00b"}),
+        ("/evaluations", {"dataset": "digits\x00", "genotype": "DARTS_V2"}),
+        ("/genotypes", {"name": "a\x00b", "genotype": "DARTS_V2"}),
+        ("/datasets", {"name": "a", "path": "a\x00b"}),
+    ],
+)
+def test_a_nul_character_is_refused(http: httpx.Client, path: str, body: dict[str, Any]) -> None:
+    answer = http.post(path, json=body)
+    assert answer.status_code == 422, answer.text
+
+
+def test_alphas_beyond_all_floats_are_refused_and_stored_ones_have_weights() -> None:
+    tables = {"normal": [[1e308, -1e308]], "reduce": [[0.0, 1.0]]}
+    with pytest.raises(ValidationError):
+        TypeAdapter(Alphas).validate_python(tables)
+    assert softmax([10**308, -(10**308)]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("length", [100, 1_000_000])
+def test_a_long_error_keeps_its_beginning_and_its_end(length: int) -> None:
+    text = "first line" + "x" * length + "last line"
+    kept = shortened(text, LONGEST_REASON)
+    assert len(kept) <= LONGEST_REASON
+    assert kept.startswith("first line")
+    assert kept.endswith("last line")
