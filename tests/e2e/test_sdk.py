@@ -98,7 +98,7 @@ def test_its_command_names_what_is_of_the_service(python: Path, project: Path) -
     command = python.parent / "dartboard"
     version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
     assert version.startswith("dartboard 0.")
-    refused = subprocess.run([command, "up"], cwd=project, capture_output=True, text=True, check=False)
+    refused = subprocess.run([command, "up", "--port", "0"], cwd=project, capture_output=True, text=True, check=False)
     assert refused.returncode == 1
     assert "the SDK alone is installed: call ./dartboard in a copy of Dartboard's repository" in refused.stderr
 

@@ -18,6 +18,7 @@ from .tree import COMMANDS, HOSTILE, filled, is_text, obeyed
 STARTS_AT_ONCE: Final = {
     "test": "hands its arguments to pytest",
     "demo": "takes folders and a URL alone",
+    "up": "starts a service; its one text, the host, has a test below",
     "bench overhead": "takes a folder alone",
     "bench chaos": "takes a folder alone",
     "bench fleet": "takes folders alone",
@@ -46,6 +47,12 @@ def test_every_command_is_called_or_excused() -> None:
 def test_a_command_shows_hostile_text_that_it_was_given(at_service: Caller, command: str, text: str) -> None:
     unharmed(at_service(*filled(command, lambda _: text, optional=True)))
     unharmed(at_service(*filled(command, lambda _: text)))
+
+
+def test_up_shows_a_hostile_host(called: Caller, tmp_path: Path) -> None:
+    outcome = called("up", "--host", NAME, "--data", str(tmp_path), "--port", "0")
+    unharmed(outcome)
+    assert outcome.code in (1, 2)
 
 
 Lines = Callable[[Furnished], list[str]]
