@@ -25,6 +25,11 @@ def window(seed: int) -> Window:
     return Window(words[:-1], words[1:], torch.randn(BATCH, SIZE, generator=source, dtype=torch.float64))
 
 
+def stretch(seed: int) -> Stretch:
+    tokens, targets, hidden = window(seed)
+    return Stretch(TextBatch(tokens, targets), hidden)
+
+
 def network_of(seed: int) -> RecurrentSearchNetwork:
     torch.manual_seed(seed)
     network = RecurrentSearchNetwork(RNN_PRIMITIVES, words=WORDS, size=SIZE, nodes=NODES).double().train()
@@ -41,8 +46,7 @@ def ours(seed: int, embedding: VirtualEmbedding) -> torch.Tensor:
     architect = RecurrentArchitect(
         network, optimizer, order=2, lr=0.01, weight_decay=0.0, grad_clip=CLIP, virtual_embedding=embedding
     )
-    stretches = (Stretch(TextBatch(w.tokens, w.targets), w.hidden) for w in (window(2 * seed), window(2 * seed + 1)))
-    [gradient], _ = architect.gradient(*stretches, lambda name: None)
+    [gradient], _ = architect.gradient(stretch(2 * seed), stretch(2 * seed + 1), lambda name: None)
     return gradient
 
 

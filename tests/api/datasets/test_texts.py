@@ -28,7 +28,7 @@ def test_three_files_become_a_text_with_the_training_parts_vocabulary(checked: C
     result = checked({f"mine/{name}": content for name, content in TEXT.items()})
     assert result["kind"] == "text"
     unknown = {"train": 0, "valid": 0, "test": 1}
-    assert result["info"] == {"words": 5, "all_words": 6, "train": 8, "valid": 3, "test": 3, "unknown": unknown}
+    assert result["info"] == {"words": 5, "all_words": 5, "train": 8, "valid": 3, "test": 3, "unknown": unknown}
     placed(tmp_path, result["checksum"])
     text = load_text("mine", tmp_path / "data", result["checksum"])
     assert [text.vocabulary[i] for i in text.parts["train"]] == ["a", "b", "a", "b", "<eos>", "c", "c", "<eos>"]
