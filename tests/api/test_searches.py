@@ -155,7 +155,7 @@ def test_cancel_ends_a_queued_job_and_a_second_cancel_is_409(http: httpx.Client)
     assert cancelled.json()["finished_at"] is not None
     again = http.post(f"/searches/{job['id']}/cancel")
     assert again.status_code == 409
-    assert "queued" in again.json()["detail"]
+    assert "retry" in again.json()["detail"]
 
 
 def test_delete_takes_only_ended_jobs(http: httpx.Client) -> None:
