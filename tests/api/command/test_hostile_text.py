@@ -23,6 +23,7 @@ STARTS_AT_ONCE: Final = {
     "bench chaos": "takes a folder alone",
     "bench fleet": "takes folders alone",
     "bench watchers": "takes a folder alone",
+    "bench worst-bodies": "takes a folder, and a part of paths that are not printed",
 }
 TAKING_TEXT: Final = [
     name for name, command in COMMANDS.items() if name not in STARTS_AT_ONCE and any(map(is_text, command.params))
@@ -46,7 +47,8 @@ def test_every_command_is_called_or_excused() -> None:
 @given(text=st.sampled_from(HOSTILE) | st.text(max_size=40).filter(lambda text: "\x00" not in text))
 def test_a_command_shows_hostile_text_that_it_was_given(at_service: Caller, command: str, text: str) -> None:
     unharmed(at_service(*filled(command, lambda _: text, optional=True)))
-    unharmed(at_service(*filled(command, lambda _: text)))
+    if any(p.required or p.param_type_name == "argument" for p in COMMANDS[command].params if is_text(p)):
+        unharmed(at_service(*filled(command, lambda _: text)))
 
 
 def test_up_shows_a_hostile_host(called: Caller, tmp_path: Path) -> None:
