@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,4 +159,4 @@ def test_the_command_names_what_is_missing_or_broken(tmp_path: Path, missing: st
     assert "there is no file no." in answer.stderr
     broken = CliRunner().invoke(app, ["predict", str(made(tmp_path)), str(tmp_path / "broken.png")])
     assert broken.exit_code == 2
-    assert "broken.png" in broken.stderr
+    assert "broken.png" in re.sub(r"[\s│]", "", broken.stderr)  # the path may go over two lines of the frame
