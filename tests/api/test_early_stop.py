@@ -95,10 +95,10 @@ def test_a_warning_is_a_log_event_behind_the_epochs_own(bench: Any) -> None:
 @pytest.mark.parametrize(
     ("family", "stop_when", "says"),
     [
-        ("cnn", {"skips": ">2"}, "'skip_connects', 'parameter_free'"),
+        ("cnn", {"skips": ">2"}, "allowed: skip_connects, parameter_free"),
         ("cnn", {"skip_connects": "more"}, "> >= < <="),
         ("cnn", {}, "at least 1"),
-        ("rnn", {"skip_connects": ">2"}, "'identities' or 'alpha_entropy'"),
+        ("rnn", {"skip_connects": ">2"}, "allowed: identities, alpha_entropy"),
     ],
 )
 def test_what_cannot_be_watched_is_refused_at_the_door(

@@ -21,6 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.artifacts.local import LocalArtifacts
 from api.database import Database
 from api.events.hub import EventHub
+from api.jobs.attempt_files import AttemptFiles
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.fencing import Fence
@@ -113,7 +114,8 @@ class Services:
         self.workers = WorkerService(database, self.waker, 3600)
         fence = Fence(database, 3600)
         self.heartbeats = HeartbeatService(database, fence, self.hub, 0)
-        self.attempts = AttemptService(database, artifacts, self.waker, fence)
+        self.files = AttemptFiles(database, artifacts, fence)
+        self.attempts = AttemptService(artifacts, self.files, self.waker, fence)
         self.reader = Reader(database)
 
     async def submit(self, idempotency_key: str | None = None) -> Job:
@@ -127,7 +129,7 @@ class Services:
         attempt = claimed.attempt_id, claimed.token
         progress = Progress(epoch=1, epochs=1, step=1, steps=2, eta_seconds=None)
         await self.heartbeats.beat(*attempt, Heartbeat(progress=progress))
-        stored = await self.attempts.store_file(*attempt, "epoch-1.pt", _content(), None)
+        stored = await self.files.store_file(*attempt, "epoch-1.pt", _content(), None)
         report = EpochReport(
             n=1,
             epoch=1,
