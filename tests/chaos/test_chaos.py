@@ -9,7 +9,7 @@ from client.benchmarks.chaos import Outcome, run
 SEARCHES, EPOCHS = 12, 6
 # The others may find nothing to strike at their moment.
 ALWAYS = {"worker", "api", "valkey", "postgres", "stop_worker", "stop_api"}
-MINUTES = 1.6  # a fast machine does it again and again: time for a fault of each kind
+MINUTES = 3.0  # a fast machine does it again and again: time for a fault of each kind, half a minute for the longest
 
 
 @pytest.fixture(scope="module")
