@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from api.schemas.jobs import JobOut
-from api.schemas.worker import Claim, Fail, LogEntry, LogReport
+from api.schemas.worker import Claim, Fail, LogEntry, LogReport, Presence
 from client.cli import call
 from client.sdk import Dartboard
 from client.worker_api import WorkerApi
@@ -108,6 +108,7 @@ def furnished(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Ite
         (folder / "pets.tar").write_bytes(tar_of(files))
         dartboard.add_dataset("hostile", folder / "pets.tar")
         dartboard.wait_for_dataset("hostile")
+        api.show(Presence(name="worker-a", device="cpu", version="0", pools=[POOL]))
         _make_hostile(service)
         yield Furnished(succeeded, failed, study, waiting, checkpoint)
         crew.leave()
