@@ -25,8 +25,8 @@ from darts_core.state_dicts import is_recurrent, unwrapped
 def read_authors(path: Path, genotype: Genotype, told: TrainedOn | None = None) -> Checkpoint:
     """The file as a checkpoint of ours, without anything to resume from.
 
-    told: what it was trained on, as far as its owner says so. Raises CheckpointError that names the first key that
-    does not fit the genotype, and for a file that is no state_dict.
+    told: the data that it was trained on, where its owner names them. Raises CheckpointError that names the first key
+    that does not fit the genotype, and for a file that is no state_dict.
     """
     return read_described(path, genotype, told)[0]
 
