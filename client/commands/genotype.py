@@ -18,6 +18,9 @@ Rank = Annotated[int | None, typer.Option(min=1, help="Of a search: the n-th str
 MaxSkipConnects = Annotated[
     int | None, typer.Option(min=0, help="Of a search: the strongest whose normal cell has no more of them.")
 ]
+FamilyOfName = Annotated[
+    Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
+]
 
 
 def genotype(
@@ -29,9 +32,7 @@ def genotype(
     epoch: Epoch = None,
     rank: Rank = None,
     max_skip_connects: MaxSkipConnects = None,
-    family: Annotated[
-        Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
-    ] = None,
+    family: FamilyOfName = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -57,9 +58,7 @@ def register(
     epoch: Epoch = None,
     rank: Rank = None,
     max_skip_connects: MaxSkipConnects = None,
-    family: Annotated[
-        Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
-    ] = None,
+    family: FamilyOfName = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
