@@ -79,8 +79,8 @@ async def _why_not_beyond_loopback(settings: Settings) -> str | None:
     finally:
         await database.close()
     return (
-        "there is no admin's key, so anybody or nobody would get in; make one with `python -m api.keys create --role "
-        "admin`, or serve loopback only (--host 127.0.0.1)"
+        "there is no admin's key, so either every client or none would get in; make one with "
+        "`python -m api.keys create --role admin`, or serve loopback only (--host 127.0.0.1)"
     )
 
 

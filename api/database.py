@@ -15,9 +15,9 @@ from sqlalchemy.pool import QueuePool
 
 
 async def lock_content(session: AsyncSession, checksum: str) -> None:
-    """Until the transaction ends, nobody else adds or removes a row that shares the stored file of this checksum.
+    """Lock the stored file of this checksum until the transaction ends: no other adds or removes a row that shares it.
 
-    Else who deletes a file's last row and who adds another one could pass each other, and the new row lose its file.
+    Without the lock a deletion of the last row could remove the file of a row that is being added.
     """
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(checksum, 0))))
 
@@ -32,10 +32,10 @@ class PoolUse:
 
 
 def _replace_closed(connection: Any, *_: object) -> None:
-    """A connection that its server has closed is replaced, and all that are as old, not handed out.
+    """Replace a connection that its server has closed, and all that are as old, instead of handing it out.
 
-    Nobody speaks on an idle connection but to end it. Asking the server, as `pool_pre_ping` does, would be one more
-    question for every transaction.
+    The server sends nothing on an idle connection except its end. `pool_pre_ping` would add a round trip to every
+    transaction.
     """
     incoming = poll()
     if not connection.closed:

@@ -184,7 +184,7 @@ class Checkpoint(Base):
 
 
 class Upload(Base):
-    """A checkpoint that somebody brought along. Its file is stored by its sha256, and may be shared.
+    """An uploaded checkpoint. Its file is stored by its SHA-256, so equal uploads share it.
 
     `about` is what the file and its owner say: data set, classes, and for the authors' format the genotype.
     """

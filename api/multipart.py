@@ -53,7 +53,7 @@ async def parts(request: Request) -> AsyncIterator[Part]:
         count = 0
         async for kind, disposition in events:
             if kind != "begin":
-                continue  # the rest of a part that nobody read
+                continue  # the rest of a part that was not read
             count += 1
             if count > _MOST_PARTS:
                 raise ProblemError(400, f"the form has more than {_MOST_PARTS} parts")
@@ -78,7 +78,7 @@ async def drain(request: Request) -> None:
             read += len(chunk)
             if read > _DRAINED_BYTES:
                 return
-    except Exception:  # it has been read already, or nobody sends any more
+    except Exception:  # the body has been read already, or the client is gone
         return
 
 

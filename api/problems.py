@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: one shape for all of them, whoever raises."""
+"""Turns every error into RFC 9457 problem details."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def answer_to(error: Exception, path: str) -> JSONResponse | None:
-    """The answer to what can go wrong before a route is reached; None for what nobody expected."""
+    """The answer to what can go wrong before a route is reached; None for an unexpected one."""
     if isinstance(error, ProblemError):
         return _answer_to_problem(error)
     if isinstance(error, DataError):

@@ -85,7 +85,7 @@ def _derived(made: dict[str, str]) -> dict[str, str]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all. Readable for whoever has the folder: the services in it run as users of their own."""
+    """Write atomically. Every user who can enter the folder may read: its services run as users of their own."""
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.new")
     with aside.open("w") as file:

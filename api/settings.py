@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     # Where `{"path": ...}` of a new data set leads: the workers' data root, where the API shares their machine.
     data_root: Path = Path(".dartboard/datasets")
     worker_key: StrongSecret | None = None
-    # Always so where the service listens beyond loopback; on loopback for whoever puts a proxy in front of it.
+    # A service that listens beyond loopback always requires keys; set it on loopback behind a proxy.
     require_keys: bool = False
     session_seconds: float = Field(12 * 3600.0, gt=0)
     # How long entries of the audit log are kept; 0 keeps them for ever.

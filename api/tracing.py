@@ -1,4 +1,4 @@
-"""OpenTelemetry, where somebody wants it: FastAPI itself makes the spans and sends them (docs/operations.md)."""
+"""Switches on FastAPI's own OpenTelemetry spans where an exporter is configured (docs/operations.md)."""
 
 from __future__ import annotations
 

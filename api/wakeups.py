@@ -14,7 +14,7 @@ TASK = "dartboard.wake"
 
 
 class Wakeups:
-    """Sends messages that say nothing but whom they are for: any worker of the pools with so many GPUs."""
+    """Sends empty messages to the queue of the workers with these pools and number of GPUs."""
 
     def __init__(self, broker_url: str) -> None:
         self._celery = Celery("dartboard", broker=broker_url)

@@ -1,4 +1,7 @@
-"""How a training loop talks to whoever runs it: progress outwards, a wish to stop inwards. Imports no torch."""
+"""The interface between a training loop and its caller: the loop reports progress and asks whether to stop.
+
+Imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Control(Protocol):
 
 
 class Uncontrolled:
-    """Runs to the end and reports to nobody."""
+    """Never stops, and drops all reports."""
 
     def should_stop(self) -> bool:
         """Never."""

@@ -53,7 +53,7 @@ def _onnx(trained: TrainedNetwork, to: Path, *, raw_images: bool) -> None:
 
     try:
         import onnx
-        import onnxscript  # noqa: F401 - torch's exporter needs it, and says so less clearly
+        import onnxscript  # noqa: F401 - torch's exporter needs it, and its own error is less clear
     except ImportError as error:
         raise CheckpointError("ONNX needs more packages: pip install 'dartboard[onnx]'") from error
     height, width = trained.image["size"]

@@ -16,7 +16,7 @@ app.conf.update(
     worker_max_tasks_per_child=1,
     # The child imports torch before it reports for duty.
     worker_proc_alive_timeout=120.0,
-    # A wake-up waits for whoever is idle, not behind somebody's running job.
+    # A wake-up waits for an idle worker, not behind a running job.
     worker_prefetch_multiplier=1,
     worker_disable_prefetch=True,
     # Acknowledged early: the job's row is the truth, redelivery is not wanted.

@@ -37,7 +37,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def is_disk_full(error: BaseException) -> bool:
     """Whether a write failed for want of room, here or in what caused it.
 
-    torch's writer says so only in words, and in some versions only that it could not write everything.
+    torch's writer reports it only in its message, and some versions only that not everything was written.
     """
     seen: BaseException | None = error
     while seen is not None:

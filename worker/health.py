@@ -11,7 +11,7 @@ _UP: Final = "dartboard_worker_up{"
 
 
 def main() -> int:
-    """Exit code 0 when all have shown themselves lately, or when metrics are off and nobody can be asked."""
+    """Exit code 0 when all have shown themselves lately, or when metrics are off and there is no port to ask."""
     port = os.environ.get("DARTBOARD_METRICS_PORT") or "9101"
     if int(port) == 0:
         return 0

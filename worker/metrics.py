@@ -62,7 +62,7 @@ class OfWorkers(Collector):
 
 
 def _loads(devices: Mapping[str, Devices | None]) -> Iterator[Metric]:
-    used = _gauge("device_memory_used_bytes", "Of each of its devices, whoever uses it.", "device")
+    used = _gauge("device_memory_used_bytes", "Of each of its devices, by all processes.", "device")
     total = _gauge("device_memory_total_bytes", "Of each of its devices.", "device")
     utilisation = _gauge("device_utilisation_ratio", "From 0 to 1, where the device says.", "device")
     for name, found in devices.items():

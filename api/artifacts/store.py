@@ -1,4 +1,4 @@
-"""What the rest of the service wants of an artifact store, wherever it lies.
+"""The interface of an artifact store, in a folder or in a bucket.
 
 Nothing half-written is ever visible under its key. A file is written before the row that names it, and deleted after
 that row is gone. Keys are paths: a folder a job, one below it an attempt, and in a file's name the checksum of its

@@ -1,4 +1,4 @@
-"""The dashboard's files, under URLs that name their content: browsers keep them for good, and a new version is new."""
+"""Serves the dashboard's files under URLs that hold a digest of their content, so browsers may cache them forever."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def _is_hidden(parts: tuple[str, ...]) -> bool:
 
 
 def _parts_of(name: str) -> tuple[str, ...]:
-    """Raises UnusableError for a path that leads out of the archive: nobody packs those by accident."""
+    """Raises UnusableError for a path that leads out of the archive, which no tool packs by accident."""
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or "\0" in name or (len(name) > 1 and name[1] == ":"):
         raise UnusableError(f"an entry's path leads out of the archive ({name[:200]!r}): it is refused whole")

@@ -35,7 +35,7 @@ class _Channel:
 
 
 class EventHub:
-    """Follows the event log of every job that somebody watches."""
+    """Follows the event log of every job that has a reader."""
 
     def __init__(self, database: Database) -> None:
         self.log = LogReader(database)
@@ -123,8 +123,8 @@ class EventHub:
             await connection.execute(f"LISTEN {ENDED_CHANNEL}")
             loop = asyncio.get_running_loop()
             while True:
-                # What was committed while nobody listened has no notification any more, nor has a key that was revoked
-                # before its stream was there. And a silent connection may be a dead one: asking finds out.
+                # Commits before LISTEN sent their notifications to no connection, and so did the revocation of a key.
+                # A silent connection may be dead: a statement finds out.
                 await connection.execute("select 1")
                 for job_id in {*self._channels, *self._waiting}:
                     await self._serve(job_id)
@@ -145,7 +145,7 @@ class EventHub:
                         break
 
     async def _end_without_access(self) -> None:
-        """End the streams of keys and sessions that have ended while nobody listened."""
+        """End the streams of keys and sessions that ended before this connection listened."""
         held = {holder for reader in self._open for holder in reader.holders}
         if not held:
             return

@@ -87,7 +87,7 @@ async def _follow_active(hub: EventHub, reading: _Reading, resumed: bool) -> Asy
         begin = await hub.log.queued_at(job_id) if resumed else await hub.log.last_sequence(job_id)
         async for content in reading.begin(job_id, (begin or 1) - resumed):
             yield content
-    # Nobody has to wait for an event to know that the stream stands, and where it would go on.
+    # A reader knows at once that the stream is open and where it would resume.
     yield framed("ready", json.dumps({"jobs": len(reading.last)}).encode(), reading.places)
     while True:
         news = await reading.subscription.take()

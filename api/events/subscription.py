@@ -19,7 +19,7 @@ from api.keys.principal import Principal
 # A reader this many events behind is not reading: it is cut off and comes back by its last id.
 _LONGEST_QUEUE: Final = 1000
 _HEARTBEAT_SECONDS: Final = 15.0
-# Whoever takes nothing for so long while something is there to be taken is not reading.
+# A client that accepts no data for this long is not reading.
 _SENDING_SECONDS: Final = 30.0
 
 
@@ -36,7 +36,7 @@ class Gone:
 
 @dataclass(frozen=True)
 class Stirred:
-    """Something was committed about a job that is not followed; None: about any, nobody was listening for a while."""
+    """A commit about a job that is not followed. job_id None: notifications were lost, so it may be any job."""
 
     job_id: UUID | None
 

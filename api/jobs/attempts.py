@@ -42,7 +42,7 @@ from api.schemas.worker import (
 
 
 class AttemptService:
-    """Takes reports. Whoever comes with a token that no longer holds is answered 409 and changes nothing."""
+    """Takes reports. One whose fencing token is no longer valid gets 409 and changes nothing."""
 
     def __init__(self, artifacts: Artifacts, files: AttemptFiles, waker: Waker, fence: Fence) -> None:
         self._artifacts, self._files, self._waker, self._fence = artifacts, files, waker, fence

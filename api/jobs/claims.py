@@ -117,7 +117,7 @@ class ClaimService:
         return job, known
 
     async def _next(self, session: AsyncSession, claim: Claim, token: str) -> tuple[Job, Attempt] | None:
-        """The first job that fits. A locked row is somebody else's claim in progress: it is skipped, not waited for."""
+        """The first job that fits. A locked row belongs to another claim in progress and is skipped."""
         first = _in_order(claim).limit(1).with_for_update(of=Job, skip_locked=True)
         job = await session.scalar(first)
         if job is None:

@@ -1,4 +1,4 @@
-"""The fence: whoever reports for an attempt holds the job row's lock, and a token that is still good."""
+"""Checks an attempt's fencing token under the job row's lock, before a report changes anything."""
 
 from __future__ import annotations
 

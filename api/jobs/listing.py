@@ -1,4 +1,4 @@
-"""Lists of jobs, newest first. A page costs what it shows, however many jobs there are and wherever it begins."""
+"""Lists jobs, newest first. The cost of a page depends on its length alone, not on how many jobs are stored."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 def new_job(kind: JobKind, frame: JobFrame, spec: Mapping[str, Any], source: UUID | None = None) -> Job:
-    """A queued job that is not stored yet. It belongs to whoever the work in hand is done for."""
+    """A queued job that is not stored yet, owned by the current principal."""
     return Job(
         id=uuid7(),
         kind=kind,

@@ -1,6 +1,6 @@
-"""`python -m api.jobs.passes`: how long one look of each thing takes that looks all the time, in ms, as JSON.
+"""`python -m api.jobs.passes` times one pass of each background task, in ms, and prints JSON.
 
-It only looks: no lease is ended and nobody is woken.
+It only reads: it ends no lease and wakes no worker.
 """
 
 from __future__ import annotations

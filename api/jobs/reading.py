@@ -27,7 +27,7 @@ class Reader:
             return list(await session.scalars(query))
 
     async def epoch(self, job: Job, epoch: int | None) -> Epoch:
-        """One epoch, the latest unless said. 409 while none has ended, 404 for one that does not exist."""
+        """One epoch, by default the latest. 409 while none has ended, 404 for one that does not exist."""
         query = select(Epoch).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
         if epoch is not None:
             query = query.where(Epoch.epoch == epoch)

@@ -252,7 +252,7 @@ async def _lock_parent(session: AsyncSession, job_id: UUID) -> None:
 
 
 def _queued_by(job: Job) -> int:
-    """How many jobs are queued at most by submitting this one: a tree's children come by and by."""
+    """The most jobs that this one has in the queue at a time: a tree queues its children in stages."""
     kind = JobKind(job.kind)
     return PROTOCOLS[kind].at_once(job.spec) if kind.is_tree else 1
 

@@ -21,7 +21,7 @@ from api.wakeups import Wakeups
 _log = structlog.get_logger(__name__)
 # How long a worker may take from a wake-up to its claim before another wake-up is sent in its stead.
 _PATIENCE_SECONDS = 5.0
-_CALM = 10  # times longer between two looks while nobody waits
+_CALM = 10  # times longer between two passes while no job waits
 
 Serving = tuple[tuple[str, ...], int]
 """What a worker can take: jobs of these pools, for so many GPUs. Workers of which that is the same share a queue."""

@@ -85,7 +85,7 @@ class Guard:
             raise
 
     async def _identify(self, request: Request, rule: Rule) -> Principal:
-        """Whose request this is. 401 when nobody's."""
+        """The request's principal. Raises 401 without one."""
         given = _given(request.headers)
         if given is not None:
             return await self._of_key(request, given)
@@ -153,7 +153,7 @@ class Guard:
 
 
 def _given(headers: Headers) -> str | None:
-    """The key that came in a header. Another scheme than Bearer is somebody else's, a proxy's say."""
+    """The key in the Authorization header. A scheme other than Bearer is not ours; a proxy may use it."""
     scheme, _, given = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return given.strip()

@@ -1,4 +1,4 @@
-"""Whom a thing belongs to: looked up in one place, so that no route has to."""
+"""Looks up the owner of the job, checkpoint, data set or genotype that a path names, so that no route has to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ID = TypeAdapter(UUID)
 
 
 async def check_owner(database: Database, principal: Principal, member: Member) -> None:
-    """403 for what belongs to somebody else. What does not exist is left to its route, which says so."""
+    """Raises 403 for a member of another owner. The route answers 404 for one that does not exist."""
     if principal.role is Role.ADMIN:
         return
     query = _query(member)

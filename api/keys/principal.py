@@ -14,7 +14,7 @@ from api.schemas.keys import KeyLimits, Role
 
 @dataclass(frozen=True)
 class Principal:
-    """A key's holder. Without an owner: whoever is on this machine, where no keys are needed.
+    """The holder of a key; without an owner, a local user on a service that needs no keys.
 
     expires_at: of the browser's session that the request came with; None for the key itself.
     """
@@ -34,7 +34,7 @@ _current: ContextVar[Principal | None] = ContextVar("principal", default=None)
 
 @contextmanager
 def acting(principal: Principal) -> Iterator[None]:
-    """Let everything inside know for whom it works."""
+    """Make `principal` the current one inside the block."""
     token = _current.set(principal)
     try:
         yield
@@ -43,7 +43,7 @@ def acting(principal: Principal) -> Iterator[None]:
 
 
 def current() -> Principal | None:
-    """For whom this work is done; None for the service's own."""
+    """The current principal; None for the service's own work."""
     return _current.get()
 
 

@@ -26,7 +26,7 @@ class Secret:
 
 
 def new_secret() -> Secret:
-    """A key that nobody has seen yet."""
+    """A new random key."""
     lookup = secrets.token_hex(8)
     text = f"dartboard_{lookup}_{secrets.token_urlsafe(32)}"
     return Secret(text, lookup, hash_of(text))

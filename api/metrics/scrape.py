@@ -1,4 +1,4 @@
-"""What `/metrics` answers: the process's counters, and how things stand, asked when somebody asks."""
+"""Renders `/metrics`: the process's counters, and gauges that are read from the database at each scrape."""
 
 from __future__ import annotations
 

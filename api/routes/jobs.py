@@ -1,4 +1,4 @@
-"""All kinds of job together: for whoever has an id and does not know its kind."""
+"""Routes under /jobs, which take an id of any kind."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Normalisation(BaseModel):
 
 
 class UploadOut(BaseModel):
-    """A checkpoint that somebody uploaded; `download` is the path of its file."""
+    """An uploaded checkpoint; `download` is the path of its file."""
 
     id: UUID
     name: str

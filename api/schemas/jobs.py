@@ -46,7 +46,7 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens unless somebody retries the job."""
+        """Whether the status is final: only a retry leads out of it."""
         return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 

@@ -74,7 +74,7 @@ class SessionOut(BaseModel):
     """Who the service takes the caller for."""
 
     role: Role
-    owner: str | None = Field(description="null for whoever is on this machine and needs no key")
+    owner: str | None = Field(description="null for a local user, who needs no key")
     key_id: UUID | None
     expires_at: datetime | None = Field(description="of a browser's session")
     keys_required: bool

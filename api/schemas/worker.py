@@ -44,7 +44,7 @@ Pools = Annotated[
 
 
 def wakeup_queue(pools: Iterable[str], gpus: int) -> str:
-    """The broker's queue of the workers that can take each other's jobs: nobody is woken for what he cannot take.
+    """The broker's queue of all workers that can take the same jobs: no wake-up reaches one that cannot.
 
     pools: as `Pools` has them.
     """
@@ -56,7 +56,7 @@ class _Message(BaseModel):
 
 
 class DeviceLoad(_Message):
-    """How full and how busy one device is, whoever uses it: a GPU, or the machine's processors and memory."""
+    """How full and how busy one device is, by all processes together: a GPU, or the machine's processors and memory."""
 
     name: Line
     memory_used: int = Field(ge=0, lt=2**63, description="bytes")

@@ -64,7 +64,7 @@ async def patch_children(session: AsyncSession, tree: Job, patch: JobPatch) -> N
 
 
 async def ended_children(session: AsyncSession, tree: Job) -> list[Job]:
-    """All of them. 409 while one has not ended: somebody may have retried it behind the tree's end."""
+    """All of them. Raises 409 while one has not ended: it may have been retried after the tree ended."""
     children = await locked_children(session, tree)
     if active := [child for child in children if not Status(child.status).ended]:
         [first, *_] = active

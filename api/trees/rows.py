@@ -1,6 +1,6 @@
 """A tree's children as rows, and as its protocol sees them.
 
-Whoever locks several rows of a tree locks the tree's own first, then children by their ids.
+Lock a tree's own row first, then its children's by id.
 """
 
 from __future__ import annotations

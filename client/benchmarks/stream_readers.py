@@ -33,7 +33,7 @@ _SENT = re.compile(rb'"sent_at": ?([0-9.]+)')
 
 @lru_cache(maxsize=1000)
 def _told(event: bytes) -> tuple[int, float | None] | None:
-    """An event's sequence, and when it was sent where it says so; None for a comment. All streams get the same."""
+    """An event's sequence, and the time it was sent if it has one; None for a comment. All streams get the same."""
     if (found := _ID.search(event)) is None:
         return None
     sent = _SENT.search(event)

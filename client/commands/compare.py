@@ -20,7 +20,7 @@ def compare(
     ] = "table",
     table: Annotated[
         Literal["figures", "cells", "epochs", "spec"] | None,
-        typer.Option(help="One table alone; CSV is of `figures` unless said, and Markdown has all."),
+        typer.Option(help="One table alone; by default CSV has `figures`, and Markdown all."),
     ] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,

@@ -28,7 +28,7 @@ class Secrets:
 
 
 def stored_secrets(path: Path) -> Secrets | None:
-    """Those of a folder that somebody may be using; None where there are none."""
+    """Those of a folder that may be in use; None where there are none."""
     try:
         return Secrets(**json.loads((path / "secrets.json").read_text()))
     except (OSError, ValueError, TypeError):

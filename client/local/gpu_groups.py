@@ -31,7 +31,7 @@ def groups_of(environment: Mapping[str, str]) -> list[GpuGroup]:
 
 
 def plan(devices: Sequence[str], wanted: str | None) -> list[GpuGroup]:
-    """Groups of the sizes that are wanted, in their order and that of the devices; of one GPU each unless said.
+    """Groups of the sizes that are wanted, in their order and that of the devices; by default of one GPU each.
 
     devices: as in CUDA_VISIBLE_DEVICES. What is left over is not used. Without any, each group computes on the CPU, in
     as many processes as its size says. Raises BadSettingError when the devices do not suffice.

@@ -47,10 +47,10 @@ def _has_name(user: int) -> bool:
 
 
 def hand_over(directory: Path, identity: str) -> None:
-    """Make everything under `directory` belong to whom a server of this identity is on disk. Only for root."""
+    """Give everything under `directory` to the user that a server of this identity is on disk. Only for root."""
     if os.geteuid() != 0:
         return
-    owner = NOBODY if identity == "nobody" else 0  # in the namespace, root only looks like nobody
+    owner = NOBODY if identity == "nobody" else 0  # in the namespace, root only looks like `nobody`
     if directory.stat().st_uid == owner:
         return
     # The directory last: a kill in the middle is then seen and finished by the next start.

@@ -1,4 +1,4 @@
-"""A tiny program that becomes the server it is told to start, and dies with whoever started it.
+"""A tiny program that becomes the server it is told to start, and dies with its parent.
 
 It runs between fork and exec, in a fresh single-threaded interpreter: a `preexec_fn` would run Python in the fork of
 a process with threads, where any lock may be held for ever. Standard library only, and no import of ours, because
@@ -7,7 +7,7 @@ a process with threads, where any lock may be held for ever. Standard library on
     launcher.py PARENT SIGNAL IDENTITY COMMAND ...
 
 PARENT: pid of the starter; if it's gone already, exit. SIGNAL: number to receive when it dies. IDENTITY: `self`;
-`namespace` (a user namespace in which we are called nobody, for servers that refuse root or the nameless); `nobody`
+`namespace` (a user namespace in which we are `nobody`, for servers that refuse root or the nameless); `nobody`
 (root only: that user, which keeps the right to pass through root's directories where the machine allows it).
 """
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _enter_user_namespace() -> None:
-    """Be called nobody in this process and its children; files on disk stay ours."""
+    """Become `nobody` in this process and its children; files on disk stay ours."""
     user, group = os.geteuid(), os.getegid()
     _check(_libc().unshare(_CLONE_NEWUSER), "unshare")
     for name, text in (
@@ -65,7 +65,7 @@ def _enter_user_namespace() -> None:
 
 
 def _become_nobody() -> None:
-    """Change to user nobody, keeping CAP_DAC_OVERRIDE if it's there: /root is often closed to others."""
+    """Change to the user `nobody`, keeping CAP_DAC_OVERRIDE if it's there: /root is often closed to others."""
     linux = sys.platform == "linux"
     if linux:
         _libc().prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)

@@ -80,7 +80,7 @@ class Postgres:
                 raise failure(self.process, self._data.secrets)
 
     def stop(self) -> None:
-        """Shut it down for good."""
+        """Shut it down and do not start it again."""
         self.process.stop()
         self.release()
 
@@ -158,7 +158,7 @@ class Postgres:
 
 
 def running_url(data: Path, secrets: Secrets | None) -> str | None:
-    """Where the folder's server answers, started by whom it may; None when it does not run. Holds the password."""
+    """The URL of the folder's server, whichever process started it; None when it does not run. Holds the password."""
     if secrets is None:
         return None
     try:

@@ -61,7 +61,7 @@ class _Life:
 
 
 class Process:
-    """A named child that can be started again after it ended, until `stop` closes it for good. Thread-safe."""
+    """A named child that can be started again after it ended, until `stop` ends it. Thread-safe."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Process:
         self._closed = False
 
     def start(self) -> bool:
-        """Start it. False when it was stopped for good meanwhile. Raises StackError when it can't be started."""
+        """Start it. False after `stop`. Raises StackError when it can't be started."""
         if self._prepare is not None:
             self._prepare()
         with self._lock:
@@ -149,7 +149,7 @@ class Process:
         self.signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Stop it for good: its stop signal, then SIGKILL after `grace` seconds. Safe to call again."""
+        """Stop it, never to start again: its stop signal, then SIGKILL after `grace` seconds. Safe to call again."""
         with self._lock:
             self._closed = True
         self.signal(self.command.stop_signal)

@@ -1,4 +1,4 @@
-"""Start a child again whenever it ends, sooner at first, then slower."""
+"""Restarts a child whenever it ends, with a growing delay."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,7 @@ STABLE = 10.0  # seconds; a child that ran this long counts as healthy again
 
 
 def keep_running(process: Process, stopping: threading.Event, report: Callable[[str], None]) -> threading.Thread:
-    """Supervise a started process in a thread of its own until `stopping` is set or it's stopped for good."""
+    """Supervise a started process in a thread of its own until `stopping` is set or the process is stopped."""
     thread = threading.Thread(
         target=_supervise, args=(process, stopping, report), name=f"keep-{process.name}", daemon=True
     )

@@ -64,7 +64,7 @@ class Valkey:
             return False
 
     def stop(self) -> None:
-        """Shut it down for good."""
+        """Shut it down and do not start it again."""
         self.process.stop()
         self.release()
 

@@ -76,7 +76,7 @@ class FlatWeights:
                 parameter.requires_grad_(True)
 
     def _holds_all(self) -> bool:
-        # Whoever converts or moves the network gives its parameters a storage of their own again.
+        # A conversion or move of the network gives each parameter its own storage again.
         run, first = self._values, self._order[0]
         if run.dtype != first.dtype or run.device != first.device:
             return False

@@ -30,7 +30,7 @@ WARM_UP: Final = 3
 class GraphedStep:
     """`search_step` of one process for batches of one size; others, as at a pass's end, are computed call by call.
 
-    Where recording fails it says so once in the log, and all steps are computed call by call.
+    Where recording fails it logs one line, and all steps are computed call by call.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class GraphedStep:
             self._size, self._seen, self._recorded = training.images.shape, 0, None
         self._optimizer.rate()  # up to date before it is read from
         if self._recorded is not None and not self._recorded.holds(self._optimizer):
-            self._seen, self._recorded = 0, None  # somebody moved the weights or loaded a state
+            self._seen, self._recorded = 0, None  # the weights were moved or a state was loaded
         if self._recorded is None:
             if self._seen < WARM_UP:
                 self._seen += 1

@@ -38,6 +38,6 @@ _CLASSES: Final[dict[tuple[str, Any], type[AnyConfig]]] = {
 
 
 def config_class(kind: Literal["search", "evaluation"], spec: Mapping[str, Any]) -> type[AnyConfig]:
-    """The class of a spec by its `family`, `cnn` unless it says so; an unknown one is left to that class to refuse."""
+    """The class of a spec by its `family`, by default `cnn`, whose class also refuses an unknown one."""
     family = spec.get("family", "cnn")
     return _CLASSES[kind, family if family == "rnn" else "cnn"]

@@ -62,7 +62,7 @@ class RunConfig(BaseModel):
     )
 
     def given(self) -> dict[str, Any]:
-        """The fields somebody set, as opposed to those that fell to their default."""
+        """The fields that were given; the others have their defaults."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
     def given_values(self) -> dict[str, Any]:

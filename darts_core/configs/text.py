@@ -64,7 +64,7 @@ def text_problems(dataset: str, checksum: str | None, info: TextInfo | None) -> 
 
 
 def fill_text(values: dict[str, Any], info: TextInfo | None) -> None:
-    """Record which text an uploaded one is, or `python-docs` is here, unless the spec says so already."""
+    """Record the checksum of an uploaded text, or of this machine's `python-docs`, unless the spec has it already."""
     if info is not None:
         values["text_checksum"] = info.checksum
     if values["dataset"] == PYTHON_DOCS:

@@ -103,7 +103,7 @@ def _header(layout: Layout) -> bytes:
         add(f"{part}_labels", "I64", layout.images[part])
     for part in PARTS:
         add(f"{part}_images", "U8", layout.images[part], layout.channels, layout.height, layout.width)
-    # Unaligned where the images' bytes end: whoever maps the file must copy this one.
+    # Unaligned after the images' bytes: a reader that maps the file must copy this tensor.
     add("mean_and_std", "F64", layout.channels, 2)
     text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

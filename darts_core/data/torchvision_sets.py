@@ -17,7 +17,7 @@ from darts_core.data.images import ImageData, statistics
 from darts_core.errors import DataError
 from darts_core.stages import stage
 
-# torchvision's class, and what somebody without a network has to put into the data root.
+# torchvision's class, and the files that the data root needs on a machine without a network.
 _CLASSES: Final = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),

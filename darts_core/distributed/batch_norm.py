@@ -18,7 +18,7 @@ def synchronise(network: nn.Module, group: Group, device: torch.device) -> None:
 def average_statistics(network: nn.Module, group: Group) -> None:
     """Let the running statistics of each rank's own images become the mean of all ranks'.
 
-    After every step, so that the ranks' networks are equal whenever somebody looks.
+    Called after every step, so that the ranks' networks are equal between steps.
     """
     if group.size == 1:
         return

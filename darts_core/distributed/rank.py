@@ -1,4 +1,4 @@
-"""One rank: `python -m darts_core.distributed.rank PIPE`, started by launch.py and by nobody else.
+"""One rank: `python -m darts_core.distributed.rank PIPE`, started by launch.py alone.
 
 It reads its order from the pipe (an inherited descriptor), meets the others, runs its share, and trains the next epoch
 when it is told to. Rank 0 reports. When the pipe closes, the parent is gone, and so is the rank.

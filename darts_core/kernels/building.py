@@ -37,9 +37,9 @@ SWITCH: Final = "DARTBOARD_KERNELS"
 
 @cache
 def available() -> bool:
-    """Whether the kernels are there, `torch.ops.dartboard`: compiles them at first, which takes a minute or two.
+    """Whether the kernels, `torch.ops.dartboard`, can be used. The first call compiles them, in a minute or two.
 
-    Says once in the log why not, if not.
+    Logs once why they cannot.
     """
     if os.environ.get(SWITCH) == "off":
         return False
@@ -77,7 +77,7 @@ def _built(level: str, cache: Path) -> Path:
     library = folder / "kernels.so"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to somebody else")
+        raise PermissionError(f"{folder} belongs to another user")
     # Another process may be compiling them: waiting for it is the same stage.
     with stage(KERNELS), _alone(folder / "building"):
         if not library.exists():

@@ -61,7 +61,7 @@ def deterministic_kernels(wanted: bool, device: torch.device) -> Iterator[None]:
 def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
     """While it is open, torch's global generator of the CPU is seeded; afterwards it goes on as if nothing had been."""
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that would reseed the GPUs as well, for good.
+        # Not torch.manual_seed: that would reseed the GPUs as well, and fork_rng would not restore them.
         torch.default_generator.manual_seed(generator(seed, *purpose).initial_seed())
         yield
 

@@ -23,7 +23,7 @@ def reports(
 ) -> Iterator[EpochReport]:
     """The epochs behind `after`, each run when its report is asked for, up to the one that stops early."""
     for epoch in range(after + 1, config.epochs + 1):
-        # Not around the yield: whoever takes the report must not run under our settings.
+        # Not around the yield: the consumer of the report must not run under our settings.
         with repeatable(config, device), computing(config, device), explained(config):
             report = run_epoch(epoch)
         yield report

@@ -93,7 +93,7 @@ def check_fits(
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that this process can still get there; None where nobody says."""
+    """Bytes that this process can still get there; None where it is unknown."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached

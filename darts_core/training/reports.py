@@ -16,8 +16,8 @@ class EpochReport:
     """One finished epoch, counted from 1. A snapshot: it shares no memory with the run or with other reports.
 
     metrics: losses in nats, accuracies in percent. genotype, alphas: of searches; alphas raw, on the CPU. checkpoint:
-    enough to go on from here. stopped_early: why this is the last epoch, although the spec has more. warnings: what
-    whoever watches should hear of, in sentences.
+    enough to go on from here. stopped_early: why this is the last epoch, although the spec has more. warnings:
+    sentences for the job's log.
     """
 
     epoch: int

@@ -1,4 +1,4 @@
-"""Keys, browser sessions, the audit log, and to whom things belong."""
+"""Keys, browser sessions, the audit log, and the owners of jobs, data sets, checkpoints and genotypes."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -21,7 +21,7 @@ from client.worker_api import WorkerApi
 from .conftest import Bench
 from checkpoint_files import ours
 
-# The job that runs must not be lost while nobody looks.
+# The running job must not lose its lease during the backup.
 PATIENT = {"DARTBOARD_LEASE_SECONDS": "3600"}
 
 EVALUATION = {"genotype": "DARTS_V2", "dataset": "digits", "epochs": 2}

@@ -86,7 +86,7 @@ class Crowd:
 
     async def _run(self, work: Callable[[Services], Awaitable[object]]) -> list[Plan]:
         database = Database(self.url)
-        wakeups = Wakeups("redis://127.0.0.1:1/0")  # nobody is woken
+        wakeups = Wakeups("redis://127.0.0.1:1/0")  # no broker is there, so no worker is woken
         try:
             artifacts = LocalArtifacts(self.folder, 1 << 20)
             artifacts.prepare()

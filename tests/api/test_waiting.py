@@ -1,4 +1,4 @@
-"""Who is woken for a queued job, and what a job says that nobody can take."""
+"""The waker wakes workers that fit a queued job; a job that none can take has a `status_reason`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_only_workers_that_can_take_the_job_are_woken(bench: Any, service: Servi
     show(bench, 4)
     bench.submit(gpus=4, batch_size=64)
     with Redis.from_url(service.broker_url) as redis:
-        # Nobody takes the message: it stays.
+        # No worker takes the message: it stays.
         while not redis.llen(wakeup_queue([bench.pool], 4)):
             time.sleep(0.02)
         assert redis.llen(wakeup_queue([bench.pool], 1)) == 0

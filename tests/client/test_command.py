@@ -13,8 +13,8 @@ def _dartboard(*arguments: str, stdin: str | None = None, cwd: Path | None = Non
 
 
 @pytest.fixture
-def nobody() -> str:
-    """A URL at which nobody listens."""
+def closed_url() -> str:
+    """A URL at which no server listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
@@ -41,10 +41,10 @@ def test_help_names_every_command_and_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_service_that_is_not_there_ends_with_3_and_says_how_to_start_one(nobody: str) -> None:
-    answer = _dartboard("jobs", "--url", nobody)
+def test_a_service_that_is_not_there_ends_with_3_and_says_how_to_start_one(closed_url: str) -> None:
+    answer = _dartboard("jobs", "--url", closed_url)
     assert answer.returncode == 3
-    assert nobody in answer.stderr
+    assert closed_url in answer.stderr
     assert "dartboard up" in answer.stderr
     assert "Traceback" not in answer.stderr
 
@@ -89,8 +89,8 @@ def test_run_searches_without_any_service(tmp_path: Path) -> None:
     assert (tmp_path / "last.pt").stat().st_size > 1000
 
 
-def test_an_id_that_is_none_ends_with_2_and_a_word(nobody: str) -> None:
+def test_an_id_that_is_none_ends_with_2_and_a_word(closed_url: str) -> None:
     for arguments in (("watch", "a b"), ("cancel", "a/b"), ("evaluate", sys.executable)):
-        answer = _dartboard(*arguments, "--url", nobody)
+        answer = _dartboard(*arguments, "--url", closed_url)
         assert answer.returncode == 2, answer.stderr
         assert "Traceback" not in answer.stderr

@@ -5,5 +5,5 @@ FROM ${PYTHON_IMAGE}
 RUN apt-get update \
  && apt-get install -y --no-install-recommends caddy prometheus \
  && rm -rf /var/lib/apt/lists/* /etc/prometheus/* \
- && install -d -o nobody -g nogroup /prometheus
+ && install -d -o "nobody" -g nogroup /prometheus
 ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/config

@@ -105,7 +105,7 @@ def test_curl_gets_the_checkpoint_that_it_was_told_of(
 def test_a_search_succeeds_though_worker_api_and_database_are_killed(stack: Project, dartboard: Dartboard) -> None:
     job = dartboard.submit("search", {**SEARCH, "epochs": 12})
     events = dartboard.follow(job)
-    # Epochs are kept for whoever comes back; steps are for those who watch just then.
+    # Epochs are stored and replayed to later readers; steps reach only the readers of the moment.
     until(events, lambda e: e.kind == "epoch" and e.data["epoch"] == 2)
     before = {service: stack.inspect(service)["RestartCount"] for service in ("worker", "api")}
     stack.kill_main("worker")

@@ -21,7 +21,7 @@ from darts_core.training.reports import EpochReport
 
 
 class Bomb:
-    """Pickles to a call; whoever unpickles it makes a file."""
+    """Pickles to a call that makes a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

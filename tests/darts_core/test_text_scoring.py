@@ -83,7 +83,7 @@ def test_columns_follow_each_other_in_the_file(file: Path, data_root: Path) -> N
 def test_a_score_on_another_text_keeps_the_models_vocabulary(file: Path, data_root: Path) -> None:
     (data_root / "other").mkdir()
     for part in ("train", "valid", "test"):
-        (data_root / "other" / f"{part}.txt").write_text("the cat knows nobody\n" * 30)
+        (data_root / "other" / f"{part}.txt").write_text("the cat knows everyone\n" * 30)
     (report,) = run_text_score(config(dataset="folder:other", batch_size=1), file, data_root=data_root)
     assert report.words == len(WORDS) + 2
     assert report.unknown == 2 * 30

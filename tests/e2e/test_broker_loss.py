@@ -18,7 +18,7 @@ from searching import SEARCH, until
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Valkey]:
-    """One that nobody starts again but the test."""
+    """A broker that only the test starts again."""
     with alone(Valkey, tmp_path) as valkey:
         yield valkey
 

@@ -1,4 +1,4 @@
-"""The dashboard as somebody uses it, in a browser, on the whole stack."""
+"""The dashboard in a browser, on the whole stack."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_page_that_outlives_the_api_catches_up_without_a_gap(
     expect(numbers).to_have_text(["1", "2", "3", "4", "5"])
     lines = page.locator(".logs div")
     expect(lines).to_have_count(len(dartboard.logs(job.id, 500)))
-    # The browser itself says that nobody answered.
+    # The browser itself logs the failed requests.
     troubles: list[str] = page.troubles  # type: ignore[attr-defined]
     troubles[:] = [trouble for trouble in troubles if "net::ERR" not in trouble]
 

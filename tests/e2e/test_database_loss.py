@@ -16,7 +16,7 @@ from searching import QUICK_SIGNS, SEARCH, until
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """One that nobody starts again but the test."""
+    """A database that only the test starts again."""
     with alone(Postgres, tmp_path_factory.mktemp("database")) as postgres:
         yield postgres
 

@@ -13,7 +13,7 @@ from client.local.stack import LocalStack
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Bound, so that nobody else gets it, and never listened on."""
+    """A bound port, which no other process gets, without a listener."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]

@@ -1,4 +1,4 @@
-"""One of the service's servers, started by a test, which nobody starts again but the test."""
+"""Starts one of the service's servers without supervision, so that only the test starts it again."""
 
 from __future__ import annotations
 

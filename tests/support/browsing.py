@@ -59,14 +59,14 @@ def go(page: Page, place: str, seen: str = "h1") -> None:
 
 
 def drawn(page: Page) -> None:
-    """Go to every chart of the view, until all of them are there: they are drawn when somebody comes near."""
+    """Scroll to every chart of the view, which draws it, and wait until all are there."""
     for chart in page.locator(".chart:visible").all():
         chart.scroll_into_view_if_needed()
         expect(chart.locator(".main-svg").first).to_be_visible()
 
 
 def check_everywhere(page: Page) -> None:
-    """What is shown keeps nobody out, light and dark, and is not wider than the screen, on a desk and on a phone."""
+    """Check that the view is accessible, light and dark, and fits the screen of a desk and of a phone."""
     before = page.viewport_size
     for width in (1280, 360):
         page.set_viewport_size({"width": width, "height": 800})
@@ -81,7 +81,7 @@ def check_everywhere(page: Page) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe-core finds that keeps somebody from using the page."""
+    """The accessibility violations that axe-core finds."""
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
     return [
         f"{each['id']}: {each['help']}: {[node['html'][:200] for node in each['nodes']][:3]}"

@@ -1,4 +1,4 @@
-"""What a host's workers show of themselves: read from their folders, whoever of them lives."""
+"""Metrics of a host's workers, read from the folders of the living and the dead."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Middles(NamedTuple):
 
 
 # Ten milliseconds between two jobs, the ended ones before all that are queued. Every tenth queued job waits, at the
-# head of the queue, for four GPUs that nobody has.
+# head of the queue, for four GPUs that no worker has.
 _JOBS: Final = """
 insert into jobs
 select filled.* from generate_series(1, %(count)s) as i

@@ -31,7 +31,7 @@ class Blocks {
       idle_.erase(fitting);
       return block;
     }
-    // Blocks of sizes that nobody asks for any more make room before there is more.
+    // Blocks of sizes that are no longer requested are freed before new memory is taken.
     for (size_t freed = 0; freed < bytes && !idle_.empty(); idle_.erase(idle_.begin())) {
       freed += idle_.begin()->first;
       std::free(idle_.begin()->second);

@@ -72,7 +72,7 @@ class Sums {
   std::unique_ptr<double[]> values_;
 };
 
-// A tensor (N, ...) whose images are dense, wherever they lie.
+// A tensor (N, ...) whose images are each dense, at any distance from each other.
 template <class T>
 struct Images {
   T* data;

@@ -55,7 +55,7 @@ class Arrangement:
         """How a pass from such inputs goes."""
         assert self._columns is not None
         norms = self._norms(cell)
-        # One answer for all: whoever freezes BatchNorm freezes it everywhere.
+        # The first norm speaks for all: BatchNorm is frozen everywhere or nowhere.
         batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
         settings = [Setting(source, self._columns, passes, batch, eps) for source in self._modules(cell)]
         return Plan(cell.nodes, self._order_on(cell, older.device), settings, [], torch.is_grad_enabled())

@@ -154,7 +154,7 @@ class PoolBranch:
         else:
             self._mean, variance = (x.double() for x in statistics(setting.modules.pool_norms, edges))
         self._inverse = (variance + setting.eps).rsqrt_()
-        if identity:  # which nobody normalises
+        if identity:  # which is not normalised
             self._mean = torch.cat([self._mean, self._mean.new_zeros(edges, 1, channels)], 1)
             self._inverse = torch.cat([self._inverse, self._mean.new_ones(edges, 1, channels)], 1)
         self._scale = factor * self._inverse

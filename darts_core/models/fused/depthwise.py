@@ -18,7 +18,7 @@ def convolve(x: Tensor, weight: Tensor, dilation: int, stride: int) -> Tensor:
 def convolve_backward(
     gradient: Tensor, x: Tensor, weight: Tensor, dilation: int, stride: int, *, weights: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """The gradients of x and, where `weights` says so, of the weight, from that of `convolve`."""
+    """The gradients of x and, if `weights`, of the weight, from that of `convolve`."""
     padding = dilation * (weight.shape[-1] // 2)
     towards_x, towards_weight, _ = torch.ops.aten.convolution_backward(
         gradient.contiguous(),

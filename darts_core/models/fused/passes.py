@@ -1,4 +1,4 @@
-"""The passes over the maps of one source state: what is asked of whoever computes them.
+"""The interface of the passes over the maps of one source state.
 
 A state s feeds E edges. Of each edge, K_s separable convolutions start with maps U = first(relu(s)), go on with
 Y = A U, and end with maps V = outer(relu(Y + b)); K_d dilated ones have maps V = dilated(relu(s)) at once. What the

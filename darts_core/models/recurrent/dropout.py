@@ -1,4 +1,4 @@
-"""The dropout masks of one pass over a window of text. Drawn by whoever runs the pass, so that passes can share them.
+"""The dropout masks of one pass over a window of text. The caller draws them, so that passes can share them.
 
 Gal and Ghahramani (arXiv:1512.05287): a mask is kept over all time steps. Survivors are scaled by 1 / (1 - rate).
 """

@@ -42,7 +42,7 @@ class Mixture:
     def backward(self, gradient: Tensor, state: Tensor, product: Tensor, of_shares: Tensor | None) -> Tensor:
         """The gradient of `state` past the product; `product`, as `forward` left it, becomes its own gradient.
 
-        gradient: of the sums. of_shares: (n, primitives), to which the shares' is added; None if nobody needs it.
+        gradient: of the sums. of_shares: (n, primitives), to which the shares' is added; None if it is not needed.
         """
         gate, candidate = product.unbind(1)
         through = gradient * gate

@@ -93,5 +93,5 @@ def test_fetch_ends_when_the_attempt_is_stopped(tmp_path: Path) -> None:
     control = AttemptControl()
     control.reason = StopReason.DRAIN
     control.stopping.set()
-    with WorkerApi("http://127.0.0.1:9", "key") as nobody, pytest.raises(Stopped):
-        fetch(nobody.attempt(str(uuid4()), "token"), "ab" * 32, tmp_path, control)
+    with WorkerApi("http://127.0.0.1:9", "key") as absent, pytest.raises(Stopped):
+        fetch(absent.attempt(str(uuid4()), "token"), "ab" * 32, tmp_path, control)

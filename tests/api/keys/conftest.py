@@ -35,7 +35,7 @@ class Guarded:
         return httpx.Client(base_url=self.url, headers=headers, timeout=20, **options)
 
     def make(self, role: str, owner: str | None = None, **limits: float) -> KeyCreated:
-        """A new key, of an owner of its own unless said."""
+        """A new key, by default of an owner of its own."""
         body = {"role": role, "owner": owner or f"{role}-{uuid4().hex[:8]}", "limits": limits}
         with self.http(self.admin) as http:
             answer = http.post("/keys", json=body)
@@ -96,7 +96,7 @@ def admin(guarded: Guarded) -> Iterator[httpx.Client]:
 
 
 def submitted(http: httpx.Client, **fields: Any) -> JobOut:
-    """A search that nobody will run."""
+    """A search that no worker runs."""
     answer = http.post("/searches", json={"dataset": "digits", "pool": "nobody", **fields})
     assert answer.status_code == 201, answer.text
     return JobOut.model_validate_json(answer.content)

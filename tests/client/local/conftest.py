@@ -66,7 +66,7 @@ class Announcements:
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = path
-        self._pipe = os.open(path, os.O_RDWR)  # both ways: never at its end, whoever comes and goes
+        self._pipe = os.open(path, os.O_RDWR)  # both ways, so that it has no end while writers come and go
         self._rest = b""
 
     def next(self, seconds: float = 20.0) -> str:
