@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from api.arrivals import ArrivalLimits
 from api.schemas.keys import KeyLimits
 from api.schemas.secret import SecretUrl, StrongSecret
+from darts_core.validation import field_errors
 
 
 class Settings(BaseSettings):
@@ -95,7 +96,8 @@ def get_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())) from None
+        problems = field_errors(error.errors(include_input=False))  # an input may be a secret
+        raise SettingsError("\n".join(f"{_variable(e.loc)}: {e.msg}" for e in problems)) from None
 
 
 def _variable(loc: tuple[int | str, ...]) -> str:

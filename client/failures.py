@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from client.distribution import advice
 from client.errors import DartboardError, ProblemError, ServiceUnreachableError
+from darts_core.validation import field_errors
 
 
 class ExitCode(IntEnum):
@@ -32,6 +35,7 @@ _EXTRAS: Final = {
     **dict.fromkeys(("fastapi", "uvicorn", "sqlalchemy", "psycopg", "alembic", "celery"), "api"),
 }
 _TRACEBACK: Final = "DARTBOARD_TRACEBACK"
+_NO_CHOICE: Final = re.compile(r"Value error, .* is not one of (?P<expected>.*)\.", re.DOTALL)
 
 
 def explain(error: Exception) -> ExitCode:
@@ -75,33 +79,42 @@ def _told(error: Exception) -> tuple[str, ExitCode]:
     return f"this is a fault of dartboard, {unexpected}; {_TRACEBACK}=1 shows where it is", ExitCode.FAILED
 
 
-def fields(error: ValidationError) -> str:
-    """A validator's errors, a field a line: its name, what is wrong, its value."""
-    told = error.errors(include_url=False, include_context=False)
-    lines = [f"{'.'.join(map(str, each['loc'])) or 'the body'}: {each['msg']}" for each in told]
+def fields(error: ValidationError, model: Any = None) -> str:
+    """A validator's errors, a field a line: its name, its value, what is allowed and the nearest right name.
+
+    model: the type that was validated; with it, errors of unknown fields name the known ones.
+    """
+    told = field_errors(error.errors(include_url=False), model)
+    lines = [_line(each.loc, each.msg) for each in told]
+    if more := error.error_count() - len(told):
+        lines.append(f"and {more:,} more")
     return "\n".join(lines)
 
 
 def _usage(error: TyperException) -> str:
-    """The parser's words, with the value that was given."""
+    """The parser's words; of a bad value ours."""
     if isinstance(error.__cause__, ValidationError) and getattr(error, "param", None) is not None:
-        told = error.__cause__.errors(include_url=False)
-        error.message = "; ".join(f"{_without_subject(each['msg'])}, not {each['input']!r}" for each in told)
+        told = field_errors(map(_as_choice, error.__cause__.errors(include_url=False)))
+        error.message = "; ".join(each.msg for each in told)
     return error.format_message()
 
 
-def _without_subject(message: str) -> str:
-    return message.replace("Input should", "it must", 1)
+def _as_choice(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A validator's error of a value that is none of the parser's choices as pydantic's own."""
+    if (found := _NO_CHOICE.fullmatch(error["msg"])) is None:
+        return error
+    return {**error, "type": "literal_error", "ctx": {"expected": found["expected"]}}
 
 
 def _problem(error: ProblemError) -> str:
     """The service's words; of several bad fields a line each."""
-    lines = []
-    for each in error.errors:
-        # The first part says whether it is of the body, the query or the path.
-        place = ".".join(str(part) for part in each["loc"][1:])
-        lines.append(f"{place}: {each['msg']}" if place else str(each["msg"]))
+    # The first part says whether it is of the body, the query or the path.
+    lines = [_line(each["loc"][1:], str(each["msg"])) for each in error.errors]
     return "\n  ".join(lines) if lines else error.detail
+
+
+def _line(loc: Sequence[object], message: str) -> str:
+    return f"{'.'.join(map(str, loc))}: {message}" if loc else message
 
 
 def _not_installed(error: ModuleNotFoundError) -> str:

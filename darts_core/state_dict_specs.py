@@ -19,6 +19,7 @@ from darts_core.errors import CheckpointError
 from darts_core.genotypes import Genotype, to_json
 from darts_core.state_dict_shapes import COUNTER, Shapes, evaluation_shapes
 from darts_core.state_dicts import Sizes, inferred
+from darts_core.validation import field_errors
 
 CIFAR_MEAN: Final = [0.49139968, 0.48215827, 0.44653124]
 CIFAR_STD: Final = [0.24703233, 0.24348505, 0.26158768]
@@ -89,7 +90,9 @@ def _spec(sizes: Sizes, genotype: Genotype, dataset: str, file: str) -> Evaluati
             stem=sizes.stem,
         )
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(
+            f"{'.'.join(map(str, e.loc))}: {e.msg}" for e in field_errors(error.errors(), EvaluationConfig)
+        )
         raise CheckpointError(f"{file}: no network of these sizes can be built: {problems}") from error
 
 

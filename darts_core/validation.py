@@ -39,7 +39,7 @@ class FieldError:
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]], model: Any = None) -> list[FieldError]:
-    """The first `MOST_ERRORS` of pydantic's `errors()`, in our words.
+    """The first `MOST_ERRORS` of pydantic's `errors()`, in our words; errors without `input` show no value.
 
     model: the type that was validated, a class or an annotation; with it, errors of unknown fields name the known ones.
     """
@@ -107,18 +107,23 @@ def _field_error(error: Mapping[str, Any], model: Any) -> FieldError:
     if kind == "json_invalid":
         return FieldError(loc, f"this is not JSON: {context.get('error', error['msg'])}")
     if kind in ("literal_error", "enum"):
-        return _of_choices(loc, value, _choices(context.get("expected", "")))
+        return _of_choices(loc, error, _choices(context.get("expected", "")))
     # What our own validators raise is in our words already, and names the value.
     if kind in ("value_error", "assertion_error"):
         message = str(error["msg"]).partition(", ")[2] or str(error["msg"])
         return FieldError(loc, plain(message, _MESSAGE), shown(value) if _is_scalar(value) else None)
-    message = _SUBJECT.sub("must ", str(error["msg"]), count=1)
+    message = _SUBJECT.sub("must ", str(error["msg"]), count=1).partition(", unable to parse")[0]
+    if "input" not in error:
+        return FieldError(loc, plain(message, _MESSAGE))
     if longer := _LONGER.fullmatch(message):
         return FieldError(loc, f"{longer['rest']}, not {int(longer['found']):,}", shown(value))
     return FieldError(loc, plain(f"{message}; got {shown(value)}", _MESSAGE), shown(value))
 
 
-def _of_choices(loc: tuple[str | int, ...], value: Any, choices: tuple[str, ...]) -> FieldError:
+def _of_choices(loc: tuple[str | int, ...], error: Mapping[str, Any], choices: tuple[str, ...]) -> FieldError:
+    if "input" not in error:
+        return FieldError(loc, plain(f"allowed: {', '.join(choices)}", _MESSAGE), None, choices)
+    value = error["input"]
     nearest = nearest_of(value, choices) if isinstance(value, str) else None
     meant = f"; did you mean {nearest!r}?" if nearest is not None else ""
     message = f"{shown(value)} is not possible{meant}; allowed: {', '.join(choices)}"

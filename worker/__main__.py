@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from client.local.errors import StackError
 from client.local.gpu_groups import groups_of
+from darts_core.validation import field_errors
 from worker.folder import lock_state
 from worker.groups import Groups
 from worker.logs import configure
@@ -36,8 +37,8 @@ def main() -> int:
         else:
             settings = WorkerSettings(gpus=1)  # each child reads its own number
     except ValidationError as error:
-        for problem in error.errors():
-            print(f"{_variable(str(problem['loc'][0]))}: {problem['msg']}", file=sys.stderr)
+        for problem in field_errors(error.errors(include_input=False)):  # an input may be a secret
+            print(f"{_variable(str(problem.loc[0]))}: {problem.msg}", file=sys.stderr)
         print("a worker needs DARTBOARD_URL, REDIS_URL and DARTBOARD_WORKER_KEY of the service", file=sys.stderr)
         return 2
     except (StackError, ValueError) as error:

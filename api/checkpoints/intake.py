@@ -14,7 +14,7 @@ from api.datasets.service import DatasetService
 from api.genotype_registry import GenotypeRegistry
 from api.models import Upload
 from api.multipart import Part, parts
-from api.problems import ProblemError, invalid
+from api.problems import ProblemError, invalid, invalid_fields
 from darts_core.configs.score import TrainedOn
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX
 from darts_core.data.text import python_docs
@@ -90,8 +90,7 @@ def _checked(images: dict[str, Any]) -> dict[str, Any]:
     try:
         return TrainedOn(**images).model_dump()
     except ValidationError as error:
-        [first, *_] = error.errors()
-        raise invalid(str((*first["loc"], "mean")[0]), str(first["msg"]).removeprefix("Value error, ")) from error
+        raise invalid_fields(error, TrainedOn, lambda loc: loc[:1] or ("mean",)) from error
 
 
 async def _text(name: str, datasets: DatasetService) -> Text:

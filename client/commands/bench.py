@@ -140,13 +140,16 @@ def language_models(
     from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
     from darts_core.errors import DartsError
 
+    model: type[RnnSearchConfig | RnnEvaluationConfig] = RnnSearchConfig
     try:
         search_spec = RnnSearchConfig(**{"dataset": dataset, **parse_object(search, "--search")}).resolved()
         fields = {"dataset": dataset, "genotype": genotype or "DARTS_V2", **parse_object(evaluation, "--evaluation")}
         # Before the search: a mistake should not come to light after it.
+        model = RnnEvaluationConfig
         spec = RnnEvaluationConfig(**fields).resolved()
     except ValidationError as error:
-        raise typer.BadParameter(told(error), param_hint="--search and --evaluation") from None
+        hint = "--search" if model is RnnSearchConfig else "--evaluation"
+        raise typer.BadParameter(told(error, model), param_hint=hint) from None
     try:
         result = {}
         if genotype is None:

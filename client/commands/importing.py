@@ -64,6 +64,7 @@ def _network(
 ) -> Checkpoint:
     from pydantic import ValidationError
 
+    from client.failures import fields
     from client.genotypes import read_genotype
     from client.output import warn
     from darts_core.configs.score import TrainedOn
@@ -74,7 +75,7 @@ def _network(
     try:
         data = TrainedOn(**told)
     except ValidationError as error:
-        raise typer.BadParameter(str(error.errors()[0]["msg"]), param_hint="--mean") from error
+        raise typer.BadParameter(fields(error, TrainedOn), param_hint="--mean and --std") from None
     checkpoint, about = read_described(file, read_genotype(genotype, "cnn"), data)
     for remark in about.remarks:
         warn(remark)

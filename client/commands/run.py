@@ -44,9 +44,12 @@ def run(
         kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")
-        config = config_class(kind, body)(**body).resolved()
+        if body.get("family", "cnn") not in ("cnn", "rnn"):
+            raise ValueError(f"family: {body['family']!r} is neither 'cnn' nor 'rnn'")
+        model = config_class(kind, body)
+        config = model(**body).resolved()
     except ValidationError as error:
-        raise typer.BadParameter(fields(error), param_hint="SPEC") from None
+        raise typer.BadParameter(fields(error, model), param_hint="SPEC") from None
     except ConfigError as error:
         unknown = any(problem.loc == ("dataset",) for problem in error.problems)
         note = ". An uploaded set is known to its service alone: `dartboard search` uses it there" if unknown else ""

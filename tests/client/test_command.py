@@ -1,3 +1,4 @@
+import io
 import json
 import socket
 import subprocess
@@ -5,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from client.cli import call
 
 
 def _dartboard(*arguments: str, stdin: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -58,16 +61,47 @@ def test_unknown_options_and_commands_end_with_2() -> None:
     assert _dartboard("paint").returncode == 2
 
 
-def test_run_refuses_a_bad_spec_by_name_with_2(tmp_path: Path) -> None:
-    for spec, says in (
-        ({"dataset": "digits", "epochs": 0}, "epochs"),
-        ({"dataset": "x"}, "unknown data set"),
-        ([], ""),
-    ):
-        answer = _dartboard("run", "-", stdin=json.dumps(spec), cwd=tmp_path)
-        assert answer.returncode == 2, answer.stderr
-        assert says in answer.stderr
-        assert "Traceback" not in answer.stderr
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "says"),
+    [
+        (("run", "-"), '{"dataset": "x"}', "unknown data set"),
+        (("run", "-"), "[]", "no JSON object"),
+        (("run", "-"), '{"dataset": "digits", "epochs": 0}', "epochs: must be greater than or equal to 1; got 0"),
+        (("run", "-"), '{"dataset": "digits", "epochs": "x"}', 'epochs: must be a valid integer; got "x"'),
+        (
+            ("run", "-"),
+            '{"dataset": "digits", "space": "dart"}',
+            "space: \"dart\" is not possible; did you mean 'darts'?",
+        ),
+        (("run", "-"), '{"dataset": "digits", "epoch": 3}', "epoch: unknown field; did you mean 'epochs'?; allowed: "),
+        (("run", "-"), '{"genotype": "DARTS_V2"}', "dataset: is required"),
+        (("run", "-"), '{"family": "cat"}', "family: 'cat' is neither 'cnn' nor 'rnn'"),
+        (("bench", "language-models", "--search", '{"bppt": 3}'), "", "bppt: unknown field; did you mean 'bptt'?"),
+        (("bench", "language-models", "--evaluation", '{"layers": 3}'), "", "--evaluation: layers: unknown field"),
+        (
+            ("import", "x.pt", "--genotype=DARTS", "--family=cnn", "--mean=1", "-o", "y.pt"),
+            "",
+            "mean and std go together",
+        ),
+        (("import", "x.pt", "--genotype=DARTS", "--family=cnn", "--mean=nan", "--std=1", "-o", "y.pt"), "", "got NaN"),
+        (("jobs", "--limit", "x"), "", '--limit\': must be a valid integer; got "x"'),
+        (("search", "--family", "rn"), "", "\"rn\" is not possible; did you mean 'rnn'?; allowed: cnn, rnn"),
+    ],
+)
+def test_a_bad_value_is_refused_by_field_value_what_is_allowed_and_the_nearest_name(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    stdin: str,
+    says: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+    code = call(arguments)
+    _, err = capsys.readouterr()
+    assert code == 2, err
+    assert says in err
+    for raw in ("Traceback", "Extra inputs", "Input should", "Field required", "Value error", "unable to parse"):
+        assert raw not in err
 
 
 def test_run_searches_without_any_service(tmp_path: Path) -> None:
