@@ -72,6 +72,9 @@ def _told(error: Exception) -> tuple[str, ExitCode]:
             return fields(error), ExitCode.USAGE
         case ModuleNotFoundError():
             return _not_installed(error), ExitCode.FAILED
+        case ImportError() if _module(error) in _EXTRAS:
+            way_out = f"install it again: {advice(_EXTRAS[_module(error)])}"
+            return f"{_module(error)} is installed and cannot be loaded ({error}); {way_out}", ExitCode.FAILED
         # About a file that the user named, or about the machine.
         case OSError():
             return _file(error), ExitCode.FAILED if error.filename is None else ExitCode.USAGE
@@ -118,10 +121,14 @@ def _line(loc: Sequence[object], message: str) -> str:
 
 
 def _not_installed(error: ModuleNotFoundError) -> str:
-    module = (error.name or "").partition(".")[0]
+    module = _module(error)
     extra = _EXTRAS.get(module)
     way_out = advice(extra) if extra else f"pip install {module}"
     return f"this command needs {module}, which is not installed: {way_out}"
+
+
+def _module(error: ImportError) -> str:
+    return (error.name or "").partition(".")[0]
 
 
 def _file(error: OSError) -> str:

@@ -12,19 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .conftest import NAME, Caller, Furnished, Outcome
-from .tree import COMMANDS, HOSTILE, filled, is_text, obeyed
+from .tree import COMMANDS, HOSTILE, STARTS_AT_ONCE, filled, is_text, obeyed
 
-# What these take of text they would act upon for minutes, or hand to another program.
-STARTS_AT_ONCE: Final = {
-    "test": "hands its arguments to pytest",
-    "demo": "takes folders and a URL alone",
-    "up": "starts a service; its one text, the host, has a test below",
-    "bench overhead": "takes a folder alone",
-    "bench chaos": "takes a folder alone",
-    "bench fleet": "takes folders alone",
-    "bench watchers": "takes a folder alone",
-    "bench worst-bodies": "takes a folder, and a part of paths that are not printed",
-}
 TAKING_TEXT: Final = [
     name for name, command in COMMANDS.items() if name not in STARTS_AT_ONCE and any(map(is_text, command.params))
 ]

@@ -34,6 +34,18 @@ def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
 
 ROOT: Final = typer.main.get_command(app)
 COMMANDS: Final[dict[str, Any]] = dict(_leaves(ROOT))
+# What these take of text they would act upon for minutes, or hand to another program.
+STARTS_AT_ONCE: Final = {
+    "test": "hands its arguments to pytest",
+    "demo": "takes folders and a URL alone",
+    "up": "starts a service; its one text, the host, has a test below",
+    "bench overhead": "takes a folder alone",
+    "bench chaos": "takes a folder alone",
+    "bench study": "takes numbers alone",
+    "bench fleet": "takes folders alone",
+    "bench watchers": "takes a folder alone",
+    "bench worst-bodies": "takes a folder, and a part of paths that are not printed",
+}
 
 
 def with_option(name: str) -> list[str]:
