@@ -187,9 +187,10 @@ def chaos(
     """
     import secrets
 
-    from client.benchmarks.chaos import run
+    from client.benchmarks.chaos import end_as_ctrl_c_does, run
     from client.output import console, print_json, remarks
 
+    end_as_ctrl_c_does()
     if shortest > longest:
         raise typer.BadParameter(f"--shortest {shortest:g} is longer than --longest {longest:g}")
     outcome = run(

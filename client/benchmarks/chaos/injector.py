@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import random
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from client.benchmarks.chaos.faults import Fault, Target
+
+
+def end_as_ctrl_c_does() -> None:
+    """From now on SIGTERM and SIGHUP raise KeyboardInterrupt: faults are undone, and the service is stopped."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def rounds(faults: Sequence[Fault], draw: random.Random) -> Iterator[Fault]:

@@ -30,9 +30,11 @@ class Stop(Fault):
             stopped = [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return False
-        _signal(stopped, signal.SIGSTOP)
-        target.over.wait(seconds)
-        _signal(stopped, signal.SIGCONT)
+        try:
+            _signal(stopped, signal.SIGSTOP)
+            target.over.wait(seconds)
+        finally:
+            _signal(stopped, signal.SIGCONT)
         return True
 
 
