@@ -24,6 +24,7 @@ from client.commands import (
     trees,
     watch,
 )
+from client.commands.check import check
 from client.commands.compare import compare
 from client.commands.draw import draw
 from client.commands.ensemble import ensemble
@@ -94,6 +95,7 @@ _add(
     {"test": testing.test},
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
+_add(_DEVELOPMENT, {"check": check})
 app.add_typer(bench.app, name="bench", rich_help_panel=_DEVELOPMENT)
 
 

@@ -33,11 +33,16 @@ class Lane:
 
 def test(context: typer.Context) -> None:
     """Run the tests; what follows is handed to pytest in their stead (`dartboard test tests/api -k lease`)."""
-    if find_spec("pytest") is None:
-        raise typer.BadParameter("the tests' tools are not installed here: run it as ./dartboard test, which adds them")
+    require_tools()
     if context.args:
         raise typer.Exit(_pytest(Lane("", tuple(context.args))))
     raise typer.Exit(run_lanes(list(lanes())))
+
+
+def require_tools() -> None:
+    """Raises BadParameter where the tools of tests and checks are not installed."""
+    if find_spec("pytest") is None or find_spec("importlinter") is None:
+        raise typer.BadParameter("the tools for this are not installed: call ./dartboard test or check, which add them")
 
 
 def run_lanes(lanes: list[Lane]) -> int:
