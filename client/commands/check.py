@@ -14,7 +14,7 @@ from typing import Final
 
 import typer
 
-from client.commands.testing import require_tools
+from client.commands.testing import require
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _SCRIPTS: Final = Path(sys.executable).parent
@@ -66,7 +66,7 @@ STEPS: Final = (
 
 def check() -> None:
     """Check style, types, import rules and words, and run the tests that need no torch, in less than a minute."""
-    require_tools()
+    require("pytest", "mypy", "importlinter")
     raise typer.Exit(run_steps(STEPS))
 
 

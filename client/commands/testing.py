@@ -33,16 +33,18 @@ class Lane:
 
 def test(context: typer.Context) -> None:
     """Run the tests; what follows is handed to pytest in their stead (`dartboard test tests/api -k lease`)."""
-    require_tools()
+    require("pytest")
     if context.args:
         raise typer.Exit(_pytest(Lane("", tuple(context.args))))
     raise typer.Exit(run_lanes(list(lanes())))
 
 
-def require_tools() -> None:
-    """Raises BadParameter where the tools of tests and checks are not installed."""
-    if find_spec("pytest") is None or find_spec("importlinter") is None:
-        raise typer.BadParameter("the tools for this are not installed: call ./dartboard test or check, which add them")
+def require(*modules: str) -> None:
+    """Raises BadParameter where one of these developers' tools is not installed."""
+    if missing := [module for module in modules if find_spec(module) is None]:
+        raise typer.BadParameter(
+            f"{', '.join(missing)} not installed here: call ./dartboard test or check, which add the tools they need"
+        )
 
 
 def run_lanes(lanes: list[Lane]) -> int:
