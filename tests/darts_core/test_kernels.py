@@ -1,15 +1,26 @@
 from __future__ import annotations
 
 import logging
+import platform
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from darts_core.kernels import building
+from darts_core.kernels import building, levels
 from darts_core.models.supernet import SearchCell
 from darts_core.primitives import CNN_SPACES
+
+
+def empty_source(folder: Path) -> Path:
+    """A folder of kernels that are compiled in no time."""
+    sources = folder / "sources"
+    sources.mkdir()
+    (sources / "empty.cpp").write_text('extern "C" int nothing() { return 0; }')
+    return sources
 
 
 def test_without_a_compiler_torch_goes_on_alone_and_the_log_says_why_once(
@@ -25,10 +36,7 @@ def test_without_a_compiler_torch_goes_on_alone_and_the_log_says_why_once(
 
 @pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
 def test_compiler_that_comes_later_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "sources" / "empty.cpp"
-    source.parent.mkdir()
-    source.write_text('extern "C" int nothing() { return 0; }')
-    monkeypatch.setattr(building, "_SOURCES", source.parent)
+    monkeypatch.setattr(building, "_SOURCES", empty_source(tmp_path))
     monkeypatch.setenv(building.SWITCH, str(tmp_path / "cache"))
     with monkeypatch.context() as without:
         without.setenv("CXX", "/nowhere/c++")
@@ -39,6 +47,107 @@ def test_compiler_that_comes_later_is_used(tmp_path: Path, monkeypatch: pytest.M
 def test_kernels_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(building.SWITCH, "off")
     assert not building.available.__wrapped__()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of kernels that no one has chosen a folder for."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "dartboard"
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """(levels, machine): a processor that has the features of these levels and no other."""
+
+    def has(*names: str, machine: str = "x86_64") -> None:
+        flags = " ".join(flag for name in names for flag in levels._NEEDED[name])
+        monkeypatch.setattr(levels, "_line", lambda start: f"{start}\t\t: {flags}")
+        monkeypatch.setattr("platform.machine", lambda: machine)
+
+    return has
+
+
+@pytest.mark.parametrize("level", levels.FLAGS)
+def test_a_levels_name_chooses_it_and_the_users_cache(
+    level: str, cache: Path, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor("v2", "v3", "v4")
+    monkeypatch.setenv(building.SWITCH, level)
+    assert building.chosen() == (level, cache)
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_a_choice_the_kernels_are_for_this_very_processor(
+    value: str | None, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(building.SWITCH, raising=False)
+    if value is not None:
+        monkeypatch.setenv(building.SWITCH, value)
+    assert building.chosen() == (levels.NATIVE, cache)
+
+
+@pytest.mark.parametrize("folder", ["/var/kernels", "./kernels", "v3/"])
+def test_a_path_chooses_the_folder(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(building.SWITCH, folder)
+    assert building.chosen() == (levels.NATIVE, Path(folder))
+
+
+@pytest.mark.parametrize("value", ["v5", "V3", "on", "x86-64-v3"])
+def test_an_unknown_value_is_refused_with_the_allowed_ones(
+    value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(building.SWITCH, value)
+    message = f"DARTBOARD_KERNELS={value}: give off, native, v2, v3, v4, or a folder's path (./{value})"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        building.chosen()
+    with caplog.at_level(logging.WARNING):
+        assert not building.available.__wrapped__()
+    assert message in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("has", "asked", "lacking"),
+    [
+        (["v3", "v4"], "v2", "cx16, lahf_lm, popcnt, pni, sse4_1, sse4_2, ssse3"),
+        (["v2", "v4"], "v3", "avx, avx2, bmi1, bmi2, f16c, fma, abm, movbe, xsave"),
+        (["v2", "v3"], "v4", "avx512f, avx512bw, avx512cd, avx512dq, avx512vl"),
+        (["v2", "v4"], "v4", "avx, avx2, bmi1, bmi2, f16c, fma, abm, movbe, xsave"),
+    ],
+)
+def test_a_level_that_the_processor_lacks_is_refused_with_the_missing_features(
+    has: list[str], asked: str, lacking: str, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor(*has)
+    monkeypatch.setenv(building.SWITCH, asked)
+    with pytest.raises(ValueError, match=f"^DARTBOARD_KERNELS={asked}: this processor lacks {lacking}$"):
+        building.chosen()
+
+
+def test_levels_are_refused_on_another_kind_of_machine(
+    cache: Path, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor("v2", machine="aarch64")
+    monkeypatch.setenv(building.SWITCH, "v2")
+    with pytest.raises(ValueError, match="level v2 is for x86-64 alone, and this machine is aarch64"):
+        building.chosen()
+    monkeypatch.setenv(building.SWITCH, "native")
+    assert building.chosen() == (levels.NATIVE, cache)
+
+
+@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+@pytest.mark.parametrize("value", ["native", "v2", "FOLDER"])
+def test_the_compiler_gets_the_levels_flag_and_writes_into_the_folder(
+    value: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value == "v2" and platform.machine() != "x86_64":
+        pytest.skip("levels are those of x86-64")
+    monkeypatch.setattr(building, "_SOURCES", empty_source(tmp_path))
+    folder, level = (tmp_path / "own", levels.NATIVE) if value == "FOLDER" else (cache, value)
+    monkeypatch.setenv(building.SWITCH, str(folder) if value == "FOLDER" else value)
+    assert building.available.__wrapped__()
+    (built,) = folder.glob("dartboard_*/kernels.so")
+    assert f" {levels.FLAGS[level]} " in built.with_name("build.ninja").read_text()
 
 
 def test_other_source_is_compiled_anew(tmp_path: Path) -> None:
