@@ -17,14 +17,16 @@ from darts_core.control import Progress
 from darts_core.errors import CheckpointError, DataError, Diverged, Stopped
 from darts_core.genotypes import parse
 from darts_core.language_models import TrainedLanguageModel
+from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import cross_entropy
 from darts_core.scoring import score
 from darts_core.text_scoring import score_text
-from darts_core.training import rnn_evaluation
+from darts_core.training import rnn_evaluation, rnn_search
 from darts_core.training.averaging import optimizer_of, should_average
 from darts_core.training.reports import EpochReport
-from darts_core.training.rnn_run import measure_text
+from darts_core.training.rnn_run import masks_of, measure_text
 
+from rounding import sum_tolerance
 from same_bits import assert_same_bits
 
 MakeSearch = Callable[..., RnnSearchConfig]
@@ -97,6 +99,17 @@ class Recorder:
 
     def keep(self, checkpoint: checkpoints.Checkpoint) -> None:
         self.kept.append(checkpoint)
+
+
+def loss_by_hand(file: Path, text: Path, columns: int) -> tuple[float, float]:
+    """The stored model's mean loss in float64, the text in one window; and how far float32 may be from it."""
+    model = load(file)
+    assert isinstance(model, TrainedLanguageModel)
+    words = model.prepare([word for line in text.read_text().splitlines() for word in [*line.split(), "<eos>"]])[:, 0]
+    rows = len(words) // columns
+    window = words[: rows * columns].view(columns, rows).t()
+    loss = cross_entropy(model.double()(window[:-1]).logits, window[1:]).item()
+    return loss, loss * sum_tolerance(len(words), torch.float32)
 
 
 def validations(reports: list[EpochReport]) -> list[float]:
@@ -251,18 +264,39 @@ def test_last_epoch_is_validated_and_tested_with_the_weights_that_the_file_gives
     last = list(run_rnn_evaluation(config, data_root=data_root))[-1]
     assert last.metrics["averaged"] == 1
     checkpoints.save(last.checkpoint, tmp_path / "c.pt")
-    model = load(tmp_path / "c.pt")
-    assert isinstance(model, TrainedLanguageModel)
-    for part, columns in (("valid", 3), ("test", 2)):
-        words = model.prepare(
-            [w for line in (data_root / f"tiny/{part}.txt").read_text().splitlines() for w in [*line.split(), "<eos>"]]
-        )[:, 0]
-        rows = len(words) // columns
-        text = words[: rows * columns].view(columns, rows).t()
-        loss = cross_entropy(model(text[:-1]).logits, text[1:]).item()
-        metric = "validation" if part == "valid" else "test"
-        assert loss == pytest.approx(last.metrics[f"{metric}_loss"], abs=1e-5)
-        assert last.metrics[f"{metric}_perplexity"] == pytest.approx(math.exp(loss), rel=1e-4)
+    for metric, part, columns in (("validation", "valid", 3), ("test", "test", 2)):
+        loss, tolerance = loss_by_hand(tmp_path / "c.pt", data_root / f"tiny/{part}.txt", columns)
+        assert last.metrics[f"{metric}_loss"] == pytest.approx(loss, abs=tolerance)
+        assert last.metrics[f"{metric}_perplexity"] == pytest.approx(math.exp(loss), rel=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("validation", "best"),
+    [([3.0, 2.0, 2.5], 2), ([3.0, 2.5, 3.1, 3.2, 1.0, 5.0], 5)],
+    ids=["SGD", "averaged SGD"],
+)
+def test_best_test_perplexity_is_that_of_the_best_validated_epochs_own_file(
+    validation: list[float],
+    best: int,
+    evaluation_config: MakeEvaluation,
+    data_root: Path,
+    tmp_path: Path,
+    worsening: list[float],
+) -> None:
+    worsening += validation
+    config = evaluation_config(epochs=len(validation), averaging_patience=1, weight_lr=60.0, grad_clip=1.0)
+    reports = list(run_rnn_evaluation(config, data_root=data_root))
+    last = reports[-1].metrics
+    assert last["best_epoch"] == best
+    found = []
+    for report, name in ((reports[best - 1], "best_test"), (reports[-1], "test")):
+        checkpoints.save(report.checkpoint, tmp_path / "c.pt")
+        loss, tolerance = loss_by_hand(tmp_path / "c.pt", data_root / "tiny/test.txt", columns=2)
+        assert last[f"{name}_loss"] == pytest.approx(loss, abs=tolerance)
+        assert last[f"{name}_perplexity"] == pytest.approx(math.exp(loss), rel=tolerance)
+        found.append(loss)
+    assert abs(found[0] - found[1]) > 100 * tolerance  # or the one could be the other
+    assert all("best_test_perplexity" not in report.metrics for report in reports[:-1])
 
 
 def test_numbers_that_are_not_finite_put_the_best_epoch_back_and_say_so(
@@ -289,6 +323,83 @@ def test_rolling_back_survives_a_resume_bit_for_bit(
     saved = through_a_file(undisturbed[2], tmp_path)
     (resumed,) = run_rnn_evaluation(config, data_root=data_root, resume_from=saved)
     assert_same_bits(undisturbed[3].checkpoint, resumed.checkpoint)
+
+
+def test_a_rollback_under_averaged_sgd_goes_on_from_the_best_epochs_own_weights_with_the_next_epochs_draws(
+    evaluation_config: MakeEvaluation, data_root: Path, worsening: list[float]
+) -> None:
+    config, best, rolled_back = evaluation_config(epochs=6, averaging_patience=1), 4, 5
+    worsening += [3.0, 2.5, 3.1, 1.0, math.nan, 1.0, 2.0]
+    reports = list(run_rnn_evaluation(config, data_root=data_root))
+    assert [r.metrics.get("rolled_back_to") for r in reports] == [None] * 4 + [best, None]
+    assert reports[rolled_back - 1].metrics["averaged"] == 1
+    of_best = reports[best - 1].checkpoint
+    own, put_back = (r.checkpoint["resume"]["training"] for r in (reports[best - 1], reports[rolled_back - 1]))
+    assert_same_bits(own, put_back)
+    assert not torch.equal(put_back["weights"]["encoder.weight"], of_best["weights"]["encoder.weight"])
+    # An undisturbed run that the same draws follow on the best epoch.
+    worsening[:] = [2.0]
+    (undisturbed,) = run_rnn_evaluation(config, data_root=data_root, resume_from={**of_best, "epoch": rolled_back})
+    assert_same_bits(undisturbed.checkpoint["resume"]["training"], reports[-1].checkpoint["resume"]["training"])
+    assert_same_bits(undisturbed.checkpoint["weights"], reports[-1].checkpoint["weights"])
+
+
+def test_a_rollback_forgets_the_validation_losses_behind_the_best_epoch(
+    evaluation_config: MakeEvaluation, data_root: Path, worsening: list[float]
+) -> None:
+    kept, forgotten, next_one = [3.0, 2.0], 2.5, 2.7
+    assert should_average([*kept, forgotten], next_one, 1)
+    worsening += [*kept, forgotten, math.nan, 2.0, next_one, 2.6]
+    reports = list(run_rnn_evaluation(evaluation_config(epochs=6, averaging_patience=1), data_root=data_root))
+    assert reports[3].metrics["rolled_back_to"] == 2
+    histories = [r.checkpoint["resume"]["training"]["history"] for r in reports[2:5]]
+    assert histories == [[*kept, forgotten], kept, [*kept, next_one]]
+    assert reports[5].metrics["averaged"] == 0
+
+
+@pytest.fixture
+def a_batch_that_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """(epoch): the second step of that epoch computes with a factor that is no number."""
+
+    def spoil(spoilt: int) -> None:
+        def masks(config: Any, network: Any, batch: int, *purpose: Any) -> Masks:
+            drawn = masks_of(config, network, batch, *purpose)
+            return drawn._replace(output=drawn.output * math.nan) if purpose[:2] == (spoilt, 1) else drawn
+
+        monkeypatch.setattr(rnn_evaluation, "masks_of", masks)
+        monkeypatch.setattr(rnn_search, "masks_of", masks)
+
+    return spoil
+
+
+def test_an_epoch_with_a_batch_that_is_not_finite_is_trained_to_its_end_and_then_taken_back(
+    evaluation_config: MakeEvaluation, data_root: Path, a_batch_that_is_not_finite: Callable[[int], None]
+) -> None:
+    a_batch_that_is_not_finite(2)
+    control = Recorder()
+    reports = list(run_rnn_evaluation(evaluation_config(), data_root=data_root, control=control))
+    assert [r.metrics.get("rolled_back_to") for r in reports] == [None, 1, None]
+    told = [progress for progress in control.told if progress.epoch == 2]
+    assert [progress.step for progress in told] == list(range(1, told[0].steps + 1))
+
+
+@pytest.mark.parametrize("kind", ["search", "evaluation"])
+def test_divergence_in_the_first_epoch_is_raised_at_its_end(
+    kind: str,
+    search_config: MakeSearch,
+    evaluation_config: MakeEvaluation,
+    data_root: Path,
+    a_batch_that_is_not_finite: Callable[[int], None],
+) -> None:
+    a_batch_that_is_not_finite(1)
+    control = Recorder()
+    if kind == "search":
+        reports = run_rnn_search(search_config(), data_root=data_root, control=control)
+    else:
+        reports = run_rnn_evaluation(evaluation_config(), data_root=data_root, control=control)
+    with pytest.raises(Diverged, match="epoch 1: train_loss is nan"):
+        list(reports)
+    assert [progress.step for progress in control.told] == list(range(1, control.told[0].steps + 1))
 
 
 def test_divergence_without_a_good_epoch_or_again_and_again_is_an_error(
