@@ -127,18 +127,14 @@ def test_training_leaves_autocast_off(search_config: MakeSearch, data_root: Path
 
 
 @pytest.mark.parametrize("order", [1, 2])
-def test_float64_search_finds_the_same_numbers_fused_and_plain_and_goes_on_exactly(
-    order: int, search_config: MakeSearch, data_root: Path
-) -> None:
-    fused, plain = (search_config(precision="float64", order=order, fused=fused) for fused in (True, False))
-    of_fused, of_plain = (list(run_search(config, data_root=data_root)) for config in (fused, plain))
-    resumed = list(run_search(fused, data_root=data_root, resume_from=of_fused[0].checkpoint))
-    for kind, alpha in of_plain[-1].alphas.items():
+def test_float64_search_is_recorded_and_goes_on_exactly(order: int, search_config: MakeSearch, data_root: Path) -> None:
+    config = search_config(precision="float64", order=order)
+    reports = list(run_search(config, data_root=data_root))
+    resumed = list(run_search(config, data_root=data_root, resume_from=reports[0].checkpoint))
+    for kind, alpha in reports[-1].alphas.items():
         assert alpha.dtype == torch.float64
-        torch.testing.assert_close(of_fused[-1].alphas[kind], alpha, rtol=0, atol=1e-9)
-        assert torch.equal(resumed[-1].alphas[kind], of_fused[-1].alphas[kind])
-    assert of_fused[-1].genotype == of_plain[-1].genotype
-    assert of_fused[-1].checkpoint["environment"]["precision"] == "float64"
+        assert torch.equal(resumed[-1].alphas[kind], alpha)
+    assert reports[-1].checkpoint["environment"]["precision"] == "float64"
 
 
 def test_network_trained_in_float64_is_used_in_float32(

@@ -17,6 +17,7 @@ from darts_core.loading import load
 from darts_core.profile import Shape, profile
 from darts_core.training.reports import EpochReport
 
+from rounding import assert_within, bounds, nudged
 from same_bits import assert_same_bits
 
 MakeSearch = Callable[..., SearchConfig]
@@ -51,17 +52,28 @@ class Recorder:
 def test_fused_and_plain_search_find_the_same_cell_and_go_on_from_each_others_checkpoints(
     order: int, search_config: MakeSearch, data_root: Path, tmp_path: Path
 ) -> None:
-    fused, plain = (search_config(order=order, fused=fused) for fused in (True, False))
+    # In float64: in float32 rounding decides a ReLU now and then, and with it which way an alpha goes.
+    fused, plain = (search_config(order=order, fused=fused, precision="float64") for fused in (True, False))
     of_fused, of_plain = (list(run_search(config, data_root=data_root)) for config in (fused, plain))
-    assert of_fused[-1].genotype == of_plain[-1].genotype
+    saved = [through_a_file(reports[0], tmp_path) for reports in (of_fused, of_plain)]
     crossed = [
-        list(run_search(config, data_root=data_root, resume_from=through_a_file(reports[0], tmp_path)))
-        for config, reports in ((plain, of_fused), (fused, of_plain))
+        list(run_search(config, data_root=data_root, resume_from=checkpoint))
+        for config, checkpoint in zip((plain, fused), saved, strict=True)
     ]
-    for other in crossed:
-        assert [r.epoch for r in other] == [2, 3]
-        for kind, alpha in of_plain[-1].alphas.items():
-            torch.testing.assert_close(other[-1].alphas[kind], alpha, rtol=0, atol=1e-4)
+
+    def again(draw: int) -> dict[str, torch.Tensor]:
+        moved = checkpoints.on_cpu(saved[1])
+        nudged([t for t in [*moved["weights"].values(), *moved["alphas"].values()] if t.is_floating_point()], draw)
+        return list(run_search(plain, data_root=data_root, resume_from=moved))[-1].alphas or {}
+
+    truth = of_plain[-1].alphas
+    assert truth is not None
+    steps, longest_sum = 9, 6 * 8 * 8  # three epochs of three; over a batch's pixels, in a BatchNorm
+    allowed = bounds(truth, again, steps * longest_sum)
+    for reports in (of_fused, *crossed):
+        assert reports[-1].epoch == 3
+        assert reports[-1].genotype == of_plain[-1].genotype
+        assert_within(reports[-1].alphas or {}, truth, allowed)
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -7,15 +7,18 @@ with every number that goes in moved by one ulp. So a bound is n times that move
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 DRAWS = 2
 """Random directions that the condition is measured in."""
 
 Results = Mapping[str, Tensor]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def nudged(tensors: Iterable[Tensor], draw: int) -> None:
@@ -43,6 +46,19 @@ def assert_within(ours: Results, truth: Results, allowed: Mapping[str, float]) -
     assert ours.keys() == truth.keys()
     errors = {name: _distance(ours[name], value) for name, value in truth.items()}
     assert {name: (error, allowed[name]) for name, error in errors.items() if not error <= allowed[name]} == {}
+
+
+def assert_same_numbers(plain: Network, ours: Network, run: Callable[[Network], Results], terms: int) -> None:
+    """What the run finds with our arrangement of a network is within rounding of the plain one's."""
+    begun = copy.deepcopy(plain)
+
+    def again(draw: int) -> Results:
+        network = copy.deepcopy(begun)
+        nudged([*network.parameters(), *getattr(network, "alphas", {}).values()], draw)
+        return run(network)
+
+    truth = run(plain)
+    assert_within(run(ours), truth, bounds(truth, again, terms))
 
 
 def sum_tolerance(terms: int, dtype: torch.dtype = torch.float64) -> float:
