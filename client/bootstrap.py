@@ -23,7 +23,7 @@ from typing import TextIO
 
 EXTRAS = "api,worker,local,onnx"
 DEVELOPERS = f"{EXTRAS},dev"
-FOR_DEVELOPERS = ("test", "check")  # commands; ./dartboard has the same list
+FOR_DEVELOPERS = ("test", "check", "docs")  # commands; ./dartboard has the same list
 INSTALLED_GB = 7.0  # torch with CUDA and everything else, unpacked
 CPU_INSTALLED_GB = 2.5  # the same with torch for CPUs alone
 DOWNLOADS_GB = 3.0  # what pip holds at one time in the temporary directory

@@ -26,6 +26,7 @@ from client.commands import (
 )
 from client.commands.check import check
 from client.commands.compare import compare
+from client.commands.docs import docs
 from client.commands.draw import draw
 from client.commands.ensemble import ensemble
 from client.commands.epochs import epochs
@@ -95,7 +96,7 @@ _add(
     {"test": testing.test},
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
-_add(_DEVELOPMENT, {"check": check})
+_add(_DEVELOPMENT, {"check": check, "docs": docs})
 app.add_typer(bench.app, name="bench", rich_help_panel=_DEVELOPMENT)
 
 

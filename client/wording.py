@@ -49,7 +49,7 @@ def check(root: Path) -> list[str]:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
