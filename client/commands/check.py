@@ -32,6 +32,7 @@ UNIT_TESTS: Final = (
     "tests/client/test_docs.py",
     "tests/client/test_events.py",
     "tests/client/test_first_start.py",
+    "tests/client/test_import_circles.py",
     "tests/client/test_output.py",
     "tests/client/test_screen.py",
     "tests/client/test_version.py",
