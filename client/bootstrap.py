@@ -1,37 +1,45 @@
-"""Make .venv, install Dartboard into it with pip, and go on as the command that was asked for.
+"""Makes .venv, installs Dartboard into it with uv, and becomes the command that was asked for.
 
-Run by ./dartboard under whatever Python the machine has, before anything is installed: standard library only, no
-import of ours. It speaks on standard error, since standard output belongs to the command.
+Run by ./dartboard under the machine's Python, before anything is installed: standard library only, no import of ours.
+pip, which comes with Python, installs uv alone. Messages go to standard error; standard output is the command's.
 """
 
+import ast
 import contextlib
 import errno
 import fcntl
 import os
-import queue
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
-EXTRAS = "api,worker,local,onnx"
-DEVELOPERS = f"{EXTRAS},dev"
 FOR_DEVELOPERS = ("test", "check", "docs")  # commands; ./dartboard has the same list
 INSTALLED_GB = 7.0  # torch with CUDA and everything else, unpacked
 CPU_INSTALLED_GB = 2.5  # the same with torch for CPUs alone
-DOWNLOADS_GB = 3.0  # what pip holds at one time in the temporary directory
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # of PyTorch itself; has the builds without CUDA
 _CUDA = re.compile(r"(torch|torchvision|triton|cuda-.*|nvidia-(?!ml-py).*)")  # what a build without CUDA replaces
 _TICK = 0.25  # seconds between two updates of the clock in the progress line
 _QUIET = 2.5  # seconds between two lines where there's no terminal
-_PATIENCE = 10.0  # seconds in which an interrupted pip removes its temporary files
+# pip's settings, and the variables of uv that mean the same.
+_SETTINGS = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "trusted-host": "UV_INSECURE_HOST",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "proxy": "ALL_PROXY",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "retries": "UV_HTTP_RETRIES",
+}
 
 
 class BootstrapError(Exception):
@@ -41,7 +49,7 @@ class BootstrapError(Exception):
 def main(arguments: list[str]) -> int:
     """Install if needed, then become the command. Returns an exit code only when that fails."""
     root = Path(__file__).resolve().parents[1]
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # a kill, too, must take pip along; `nohup` stays what it is
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # a kill, too, must take uv along; `nohup` stays what it is
         if signal.getsignal(ending) is signal.SIG_DFL:
             signal.signal(ending, signal.default_int_handler)
     try:
@@ -104,41 +112,52 @@ def has_gpu() -> bool:
 
 
 class _Installation:
-    """One run of pip after another, with the lock held, all in one log and under one clock."""
+    """One run of uv after another, with the lock held, all in one log and under one clock."""
 
     def __init__(self, root: Path, venv: Path, lock: int, *, developers: bool, build: str) -> None:
-        self._root, self._venv, self._lock = root, venv, lock
+        self._root, self._venv, self._bin, self._lock = root, venv, venv / "bin", lock
         self._developers, self._wanted_build = developers, build
-        self._constraints = _read(root / "constraints.txt")
-        requirements = _read(root / "requirements" / ("dev.txt" if developers else "user.txt"))
-        self._requirements = requirements
-        self._progress = Progress(requirements or self._constraints, venv, sys.stderr)
+        self._requirements = _read(root / "requirements" / ("dev.txt" if developers else "user.txt"))
+        torch = re.findall(r"^torch(?:vision)?==[^\s;]+", self._requirements, re.MULTILINE)
+        self._cpu_builds = [f"{pin}+cpu" for pin in torch]
+        self._progress = Progress(sys.stderr)
+        self._temporary = venv / "tmp"
+        # pip refuses --user in a virtual environment; its words must be in the log before its deeds.
+        own = {"PIP_USER": "0", "PYTHONUNBUFFERED": "1", "TMPDIR": str(self._temporary)}
+        self._environment = {**os.environ, **own}
+        self._indexes: list[str] = []
+        self._cache = venv / "cache"
 
     def run(self) -> None:
         """Raises BootstrapError; what an interrupted call left is finished by the next one."""
         venv, unfinished = self._venv, self._venv / "unfinished"
         if unfinished.exists():
-            # A package may be there in part, which pip would take for whole.
+            # A package may be there in part, which uv would take for whole.
             _empty(venv)
         self._log_path = venv / "install.log"
         check_disk(venv, needed=CPU_INSTALLED_GB if self._may_be_without_cuda() else INSTALLED_GB)
         print(f"dartboard: installing into {venv} (once; log: {self._log_path})", file=sys.stderr)
         wanted = stamp(self._root)  # as it is now: an edit during the installation asks for another one
-        with self._log_path.open("w", encoding="utf-8", errors="replace") as self._log:
+        self._log_path.write_bytes(b"")
+        try:
+            self._temporary.mkdir(exist_ok=True)
+            if not _runs(venv, "pip"):
+                self._make_environment()
+            unfinished.touch()
             try:
-                if not _usable(venv):
-                    self._make_environment()
-                unfinished.touch()
-                try:
-                    build = self._install()
-                except BaseException:
-                    if not self._progress.changing:
-                        unfinished.unlink()  # nothing has been touched yet; what's there stays good
-                    raise
+                self._get_uv()
+                build = self._install()
             except BaseException:
-                self._progress.end("")
+                if not self._progress.changing:
+                    unfinished.unlink()  # nothing has been touched yet; what's there stays good
                 raise
-            self._progress.end("installed")
+        except BaseException:
+            self._progress.end("")
+            raise
+        finally:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            _sweep(self._cache)
+        self._progress.end("installed")
         (venv / "torch").write_text(build, encoding="utf-8")
         (venv / "without-dev").unlink(missing_ok=True) if self._developers else (venv / "without-dev").touch()
         (venv / "installed").write_text(wanted, encoding="utf-8")
@@ -147,6 +166,30 @@ class _Installation:
     def _may_be_without_cuda(self) -> bool:
         return self._wanted_build == "cpu" or (self._wanted_build == "auto" and not has_gpu())
 
+    def _make_environment(self) -> None:
+        if _runs(self._venv):  # by another tool, without pip
+            command = [str(self._bin / "python"), "-m", "ensurepip"]
+        else:
+            _empty(self._venv)
+            command = [sys.executable, "-m", "venv", str(self._venv.resolve())]  # through a link it refuses to go
+        if self._run(command)[0] != 0:
+            raise BootstrapError(
+                f"cannot make a virtual environment in {self._venv}: {' '.join(command)} failed; log: {self._log_path}"
+                "\n  Debian, Ubuntu: apt install python3-venv. Or choose another Python: "
+                "DARTBOARD_PYTHON=/path/to/python3"
+            )
+
+    def _get_uv(self) -> None:
+        """Install uv with pip, take over pip's settings, and choose uv's cache."""
+        pip = [str(self._bin / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check"]
+        requirements = str(self._root / "requirements" / "installer.txt")
+        self._must([*pip, "install", "--progress-bar=off", "--require-hashes", "-r", requirements])
+        self._environment, self._indexes = uv_settings(self._must([*pip, "config", "list"]), self._environment)
+        self._cache = Path(self._must([str(self._bin / "uv"), "cache", "dir"]).splitlines()[-1])
+        if "UV_CACHE_DIR" not in os.environ and not _links(self._cache, self._venv):
+            self._cache = self._venv / "cache"
+        self._environment |= {"UV_CACHE_DIR": str(self._cache), "UV_PYTHON": str(self._bin / "python")}
+
     def _install(self) -> str:
         """Install everything; the build of torch that it is."""
         index = self._index_without_cuda() if self._may_be_without_cuda() else None
@@ -154,101 +197,111 @@ class _Installation:
         if build == "cuda":
             check_disk(self._venv)
         self._announce(build)
-        if _read(self._venv / "torch") not in ("", build):  # pip takes one build of a version for the other
-            names = {name for name in self._progress.present() if _CUDA.fullmatch(name)}
-            self._pip("uninstall", "--yes", *sorted(names))
+        if _read(self._venv / "torch") not in ("", build):
+            names = {name for name in present(self._venv) if _CUDA.fullmatch(name)}
+            self._uv("uninstall", *sorted(names))
         requirements = self._requirements
         if index is not None:
-            pins = [f"{name}=={self._version(name)}+cpu" for name in ("torch", "torchvision")]
-            self._pip("install", "--no-deps", *index, *pins)
+            self._uv("install", "--no-deps", *index, *self._cpu_builds)
             requirements = without_cuda(requirements)
-        else:  # by its whole version: pip takes 2.14.1+cpu for the newer 2.14.1
+        else:  # by its whole version: 2.14.1+cpu is newer than 2.14.1
             requirements = re.sub(r"^(torch|torchvision)==", r"\1===", requirements, flags=re.MULTILINE)
-        if requirements:
-            chosen = self._venv / "requirements.txt"
-            chosen.write_text(requirements, encoding="utf-8")
-            self._pip("install", "--require-hashes", "--no-deps", "-r", str(chosen))
-        # All that it needs is there by now; its own build takes setuptools out of the environment.
-        isolated = ["--no-build-isolation"] if requirements else []
-        extras = DEVELOPERS if self._developers else EXTRAS
-        constraints = str(self._root / "constraints.txt")
-        self._pip("install", *isolated, "-c", constraints, "-e", f".[{extras}]")
+        chosen = self._venv / "requirements.txt"
+        chosen.write_text(requirements, encoding="utf-8")
+        self._uv("install", "--no-deps", *self._indexes, "--require-hashes", "-r", str(chosen))
+        # All that it needs is there by now, setuptools as well.
+        self._uv("install", "--no-deps", *self._indexes, "--no-build-isolation", "-e", ".")
         return build
 
     def _announce(self, build: str) -> None:
         """Size and time beforehand."""
-        if self._progress.present() >= {"torch"} and _read(self._venv / "torch") in ("", build):
+        if "torch" in present(self._venv) and _read(self._venv / "torch") in ("", build):
             return  # an upgrade: most of it is there
-        size, why = ("about 1.5 GB", "torch for CPUs") if build == "cpu" else ("about 6 GB", "torch with CUDA")
-        self._progress.say(f"{size} ({why}{self._other_way(build)}), 2 to 15 minutes")
-
-    def _other_way(self, build: str) -> str:
         if build == "cpu":
-            return "; DARTBOARD_TORCH=cuda takes the other one"
-        if self._wanted_build == "auto" and not has_gpu():
-            return f"; the index in use has no build for CPUs, DARTBOARD_TORCH=cpu takes it from {TORCH_INDEX}"
-        return ""
+            size, other = "1.5 GB (torch for CPUs", "; DARTBOARD_TORCH=cuda takes the other one"
+        else:
+            size, other = "6 GB (torch with CUDA", ""
+            if self._wanted_build == "auto" and not has_gpu():
+                other = f"; the index in use has no build for CPUs, DARTBOARD_TORCH=cpu takes it from {TORCH_INDEX}"
+        self._progress.say(f"about {size}{other}), 1 to 15 minutes; uv's cache: {self._cache}")
 
     def _index_without_cuda(self) -> list[str] | None:
-        """pip's options for where builds for CPUs are: [] for the index in use. None where there are none.
+        """uv's options for where builds for CPUs are. None where there are none.
 
         Raises BootstrapError where one is wanted by name. PyTorch's own index is asked only then.
         """
-        if sys.platform != "linux":
+        if sys.platform != "linux" or not self._cpu_builds:
             return None  # elsewhere the package index has no other builds
         wanted = self._wanted_build == "cpu"
         elsewhere = os.environ.get("DARTBOARD_TORCH_INDEX") or TORCH_INDEX
-        for options in ([], ["--index-url", elsewhere]) if wanted else ([],):
-            if self._offers_cpu_builds(options):
+        install = [str(self._bin / "uv"), "pip", "install", "--no-deps", "--dry-run", "--quiet"]
+        for options in (self._indexes, ["--default-index", elsewhere]) if wanted else (self._indexes,):
+            if self._run([*install, *options, *self._cpu_builds])[0] == 0:
                 return options
         if not wanted:
             return None
         raise BootstrapError(
-            f"DARTBOARD_TORCH=cpu: neither the package index in use nor {elsewhere} has "
-            f"torch=={self._version('torch')}+cpu.\n  DARTBOARD_TORCH_INDEX=URL names an index that has "
-            "it; DARTBOARD_TORCH=cuda takes the build with CUDA."
+            f"DARTBOARD_TORCH=cpu: neither the package index in use nor {elsewhere} has {self._cpu_builds[0]}.\n"
+            "  DARTBOARD_TORCH_INDEX=URL names an index that has it; DARTBOARD_TORCH=cuda takes the build with CUDA."
         )
 
-    def _offers_cpu_builds(self, options: list[str]) -> bool:
-        if not self._version("torch"):
-            return False
-        command = [str(self._venv / "bin" / "python"), "-m", "pip", "index", "versions", "torch", *options]
-        known: list[str] = []
-        self._run([*command, "--disable-pip-version-check", "--timeout=10", "--retries=0"], known.append)
-        return any(f"{self._version('torch')}+cpu" in re.split(r"[\s,]+", line) for line in known)
+    def _uv(self, verb: str, *arguments: str) -> None:
+        self._must([str(self._bin / "uv"), "pip", verb, *arguments])
 
-    def _version(self, package: str) -> str:
-        found = re.search(rf"^{package}==(\S+)", self._constraints, re.MULTILINE)
-        return found.group(1) if found else ""
+    def _must(self, command: list[str]) -> str:
+        """Run a program and return its output. Raises BootstrapError when it fails."""
+        code, said = self._run(command)
+        if code != 0:
+            self._progress.changing = bool(re.search("Could not install|Failed to (un)?install", said))
+            raise BootstrapError(failure(said, self._log_path))
+        return said
 
-    def _make_environment(self) -> None:
-        if _runs(self._venv):  # by another tool, without pip
-            command = [str(self._venv / "bin" / "python"), "-m", "ensurepip"]
-        else:
-            _empty(self._venv)
-            command = [sys.executable, "-m", "venv", str(self._venv.resolve())]  # through a link it refuses to go
-        if self._run(command) != 0:
-            raise BootstrapError(
-                f"cannot make a virtual environment in {self._venv}: {' '.join(command)} failed; log: {self._log_path}"
-                "\n  Debian, Ubuntu: apt install python3-venv. Or choose another Python: "
-                "DARTBOARD_PYTHON=/path/to/python3"
+    def _run(self, command: list[str]) -> tuple[int, str]:
+        """Run a program into the log, follow what it writes, keep the clock going. Returns its exit code and output."""
+        before = len(_read(self._log_path))
+        with self._log_path.open("ab", buffering=0) as log:
+            log.write(f"$ {' '.join(command[:3])}\n".encode())
+            process = subprocess.Popen(
+                command,
+                cwd=self._root,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(self._lock,),  # should we be killed alone, the lock stays until it has ended
+                process_group=0,  # with the programs that build packages, which end with it
             )
+        try:
+            code = None
+            while code is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    code = process.wait(_TICK)
+                self._progress.read(said := _read(self._log_path)[before:])
+                self._progress.show()
+        except BaseException:  # run() removes the temporary files
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self._progress.read(_read(self._log_path)[before:])
+            raise
+        return code, said
 
-    def _pip(self, verb: str, *arguments: str) -> None:
-        command = [str(self._venv / "bin" / "python"), "-m", "pip", verb, "--no-input", "--disable-pip-version-check"]
-        command += ["--progress-bar=off"] if verb == "install" else []
-        self._progress.changing = self._progress.changing or verb == "uninstall"
-        if self._run([*command, *arguments]) != 0:
-            raise BootstrapError(pip_failure(_read(self._log_path), self._log_path))
 
-    def _run(self, command: list[str], tell: Callable[[str], object] = lambda line: None) -> int:
-        def take(line: str) -> None:
-            self._log.write(line)
-            self._log.flush()
-            self._progress.read(line)
-            tell(line)
-
-        return _run(command, self._root, take, self._progress.show, self._lock)
+def uv_settings(listed: str, environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """uv's environment and options for pip's settings, as `pip config list` prints them. UV_... variables win."""
+    settings = {"cert": environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE") or ""}
+    for section in ("global", "install", ":env:"):  # the later wins
+        for name, value in re.findall(rf"^{section}\.([a-z-]+)=(.*)$", listed, re.MULTILINE):
+            settings[name] = str(ast.literal_eval(value))
+    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip's: the hashes decide, not the index
+    for name, variable in _SETTINGS.items():
+        if values := settings.get(name, "").split():
+            found[variable] = ("," if name == "find-links" else " ").join(values)
+    if "SSL_CERT_FILE" not in found and ssl.get_default_verify_paths().cafile:
+        found["UV_SYSTEM_CERTS"] = "1"
+    own = {name: value for name, value in environment.items() if name.startswith("UV_")}
+    no_index = settings.get("no-index", "").lower() in ("1", "true", "t", "yes", "y", "on")
+    return {**environment, **found, **own}, ["--no-index"] if no_index else []
 
 
 def without_cuda(requirements: str) -> str:
@@ -272,77 +325,58 @@ def check_disk(venv: Path, environment: Mapping[str, str] = os.environ, *, neede
             "GB are free.\n  Make room, or put it on a larger disk: make a folder there and link it, "
             f"ln -s /larger/disk/venv {venv}\n  If you know that less is enough: DARTBOARD_INSTALL_GB=N"
         )
-    temporary = Path(tempfile.gettempdir())
-    downloads = min(DOWNLOADS_GB, needed)
-    free = shutil.disk_usage(temporary).free / 1e9
-    if temporary.stat().st_dev != venv.stat().st_dev and free < downloads:
-        raise BootstrapError(
-            f"not enough space for downloads: {temporary} needs about {downloads:.0f} GB, and {free:.1f} GB are free.\n"
-            "  Use another folder for them: TMPDIR=/larger/disk ./dartboard ..."
-        )
 
 
-def pip_failure(log: str, path: Path) -> str:
-    """Why pip failed, in a line, where its log is, and the way on."""
-    errors = [line.removeprefix("ERROR: ") for line in log.splitlines() if line.startswith("ERROR: ")]
-    last = errors[-1] if errors else (log.strip().splitlines() or ["pip said nothing"])[-1]
-    offline = re.search(
-        r"(NewConnectionError|ConnectTimeoutError|ReadTimeoutError|NameResolutionError|ProxyError|ConnectionError"
-        r"|SSLError|Connection refused|Temporary failure in name resolution|Network is unreachable)",
-        log[-5000:],  # the end: an earlier one may have been overcome by trying again
+def failure(said: str, log: Path) -> str:
+    """Why pip or uv failed, in a line, where the log is, and the way on."""
+    reasons = re.findall(r"^(?:ERROR|error|  cause): (.+)", said, re.MULTILINE)
+    first, last = (reasons[0], reasons[-1]) if reasons else 2 * ((said.strip().splitlines() or ["no word of it"])[-1],)
+    network = re.search(
+        r"\w*(?:Connection|Timeout|Resolution|Proxy|SSL)Error|Failed to fetch|error sending request", said
     )
-    if "No space left on device" in log:
-        reason, advice = "the disk is full", "Make room (TMPDIR chooses where downloads are held)"
-    elif offline:
-        reason = f"no way to the package index ({offline.group(1)})"
+    if "No space left on device" in said:
+        reason, advice = "the disk is full", "Make room (UV_CACHE_DIR moves uv's cache to another disk)"
+    elif network:
+        reason = f"no way to the package index ({network.group() if network.group().endswith('Error') else last})"
         advice = "Check the network; behind a proxy set HTTPS_PROXY, for a mirror PIP_INDEX_URL"
-    elif "(from versions: none)" in log:
+    elif re.search(r"from versions: none|not found in the (package registry|provided package locations)", said):
         reason = f"{last} (the package index does not have it, or cannot be reached)"
         advice = "Check the network and PIP_INDEX_URL"
-    elif "No matching distribution" in log:
+    elif re.search(r"No matching distribution|no wheels with a matching", said):
         reason = last
         advice = "Python or this machine may be too new or too unusual for it: DARTBOARD_PYTHON chooses another Python"
     else:
-        reason, advice = last, "See the log"
-    return f"installation failed: {reason}.\n  log: {path}\n  {advice}, then run the same command again."
+        reason, advice = first if first == last else f"{first}: {last}", "See the log"
+    return f"installation failed: {reason}.\n  log: {log}\n  {advice}, then run the same command again."
 
 
 class Progress:
-    """Follows pip and the folder that it fills: one live line on a terminal, a line now and then elsewhere."""
+    """Follows uv's output: one live line on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, constraints: str, venv: Path, output: TextIO) -> None:
-        self.changing = False  # whether pip has begun to change the environment
-        self._total = len(re.findall(r"^[A-Za-z0-9._-]+(\[.*\])?==", constraints, re.MULTILINE))
-        self._versions = {
-            normalised(name): version
-            for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", constraints, re.MULTILINE)
-        }
-        self._venv = venv
+    def __init__(self, output: TextIO) -> None:
+        self.changing = False  # whether uv may be changing the environment
         self._output = output
         self._live = output.isatty()
         self._began = time.monotonic()
         self._shown_at = float("-inf")
-        self._found: set[str] = set()
-        self._installing: list[str] = []
-        self._size = ""
-        self._phase, self._subject = "preparing", ""
+        self._downloads: dict[str, str] = {}  # those that go on, with their sizes
+        self._phase = "preparing"
 
-    def read(self, line: str) -> None:
-        """Take in a line of pip's output."""
+    def read(self, said: str) -> None:
+        """Take in all that the running program has said."""
         before = self._phase
-        if match := re.match(r"\s*(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)", line):
-            self._phase, self._subject, self._size = "downloading", normalised(match.group(1)), ""
-            self._found.add(self._subject)
-        elif match := re.match(r"\s*Downloading \S+ \((\d.*)\)", line):
-            self._size = f" ({match.group(1)})"
-        elif match := re.match(r"Installing collected packages: (.*)", line):
-            self._phase, self._size, self.changing = "installing", "", True
-            self._installing = [normalised(name) for name in match.group(1).split(", ")]
+        begun = re.search(r"^(?:Resolved( \d+ packages?)|Installing collected|\$ .* pip uninstall)", said, re.MULTILINE)
+        self._downloads = dict(re.findall(r"^Downloading (\S+) \((.+iB)\)$", said, re.MULTILINE))
+        for done in re.findall(r"^ Downloaded (\S+)$", said, re.MULTILINE):
+            self._downloads.pop(done, None)
+        if begun:
+            self._phase = f"installing{begun.group(1) or ''}"
+        self.changing = begun is not None and not self._downloads  # uv changes nothing before it has everything
         if not self._live and self._phase != before:
             self._shown_at = float("-inf")
 
     def show(self) -> None:
-        """Show where things are; without a terminal only when the phase changed or half a minute has gone."""
+        """Show where things are; without a terminal only when the phase changed or a few seconds have gone."""
         if not self._live and time.monotonic() - self._shown_at < _QUIET:
             return
         self._shown_at = time.monotonic()
@@ -354,19 +388,11 @@ class Progress:
         self._output.flush()
 
     def line(self) -> str:
-        """For example: installing 37/92 torch 2.14.1 ... 1m12s."""
-        if self._phase == "installing":
-            present = self.present()
-            done = sum(name in present for name in self._installing)
-            total = len(self._installing)
-            self._subject = next((name for name in self._installing if name not in present), "")
-        else:
-            done, total = len(self._found), max(self._total, len(self._found))
-        count = f" {done}/{total}" if done or self._phase != "preparing" else ""
-        what = (
-            f" {self._subject} {self._versions.get(self._subject, '')}".rstrip() + self._size if self._subject else ""
-        )
-        return f"{self._phase}{count}{what} ... {duration(time.monotonic() - self._began)}"
+        """For example: installing 92 packages, downloading torch (507.3MiB) and 3 more ... 1m12s."""
+        names = list(self._downloads)
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        downloads = f", downloading {names[0]} ({self._downloads[names[0]]}){more}" if names else ""
+        return f"{self._phase}{downloads} ... {duration(time.monotonic() - self._began)}"
 
     def say(self, message: str) -> None:
         """A line that stays."""
@@ -386,14 +412,14 @@ class Progress:
             width = shutil.get_terminal_size().columns - 1
             self._output.write("\r" + " " * width + "\r")
 
-    def present(self) -> set[str]:
-        """Normalised names of the packages that the environment has."""
-        found = self._venv.glob("lib/python*/site-packages/*.dist-info")
-        return {normalised(path.name.split("-")[0]) for path in found}
+
+def present(venv: Path) -> set[str]:
+    """Normalised names of the packages that the environment has."""
+    return {normalised(path.name.split("-")[0]) for path in venv.glob("lib/python*/site-packages/*.dist-info")}
 
 
 def normalised(name: str) -> str:
-    """A package's name as pip compares it."""
+    """A package's name as an index compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -403,61 +429,12 @@ def duration(seconds: float) -> str:
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
 
 
-def _run(command: list[str], root: Path, take: Callable[[str], None], tick: Callable[[], None], lock: int) -> int:
-    """Run a program, hand on what it says, tick meanwhile. Returns its exit code."""
-    process = subprocess.Popen(
-        command,
-        cwd=root,
-        env={**os.environ, "PIP_USER": "0", "PYTHONUNBUFFERED": "1"},  # --user is refused in a venv
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        pass_fds=(lock,),  # should we be killed alone, the lock stays until it has ended
-        process_group=0,  # with the programs that build packages, which end with it
-    )
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    code: int | None = None
-    try:
-        while True:
-            with contextlib.suppress(queue.Empty):
-                if (line := lines.get(timeout=_TICK)) is None:
-                    break
-                take(line)
-            tick()
-        code = process.wait()
-    finally:
-        if code is None and process.poll() is None:  # interrupted
-            os.killpg(process.pid, signal.SIGINT)
-            # Python loses a signal that comes while it cleans up after an object.
-            forced = threading.Timer(_PATIENCE, os.killpg, (process.pid, signal.SIGKILL))
-            forced.start()
-            while (line := lines.get()) is not None:
-                take(line)
-            process.wait()
-            forced.cancel()
-    return code
-
-
 def _is_current(root: Path, venv: Path, *, developers: bool, build: str) -> bool:
-    if _read(venv / "installed") != stamp(root) or not (venv / "bin" / "dartboard").exists() or not _usable(venv):
+    if _read(venv / "installed") != stamp(root) or not (venv / "bin" / "dartboard").exists() or not _runs(venv, "pip"):
         return False
     if developers and (venv / "without-dev").exists():
         return False
     return build in ("auto", _read(venv / "torch"))
-
-
-def _usable(venv: Path) -> bool:
-    return _runs(venv, "pip")
 
 
 def _runs(venv: Path, *modules: str) -> bool:
@@ -473,14 +450,34 @@ def _runs(venv: Path, *modules: str) -> bool:
 
 
 def _empty(venv: Path) -> None:
-    """Remove what is in the folder but the log and the lock; not the folder: it may be a link to a larger disk."""
+    """Remove what is in the folder but the log, the lock and the cache; it may itself be a link to a larger disk."""
     for path in list(venv.iterdir()):
-        if path.name in ("install.lock", "install.log"):
+        if path.name in ("install.lock", "install.log", "cache", "tmp"):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def _links(cache: Path, venv: Path) -> bool:
+    """Whether files of the cache can be hard links in the environment: they are on one disk, and both writable."""
+    probe = cache / f".tmp-{os.getpid()}"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        os.link(venv / "install.lock", probe)
+        probe.unlink()
+    except OSError:
+        return False
+    return True
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what an interrupted uv left half written in its cache, while no other uv uses it."""
+    with contextlib.suppress(OSError), (cache / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in cache.glob(".tmp*"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextlib.contextmanager

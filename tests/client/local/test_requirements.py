@@ -32,7 +32,7 @@ def read(name: str) -> str:
     return (ROOT / "requirements" / f"{name}.txt").read_text()
 
 
-@pytest.mark.parametrize("name", [*EXTRAS, "build"])
+@pytest.mark.parametrize("name", [*EXTRAS, "build", "installer"])
 def test_versions_are_those_of_the_constraints(name: str) -> None:
     constraints = pins((ROOT / "constraints.txt").read_text())
     locked = pins(read(name))
@@ -40,7 +40,7 @@ def test_versions_are_those_of_the_constraints(name: str) -> None:
     assert (others, bool(locked)) == ({}, True), "run requirements/lock"
 
 
-@pytest.mark.parametrize("name", [*EXTRAS, "build"])
+@pytest.mark.parametrize("name", [*EXTRAS, "build", "installer"])
 def test_every_package_has_hashes(name: str) -> None:
     entries = [e for e in re.split(r"^(?=[A-Za-z0-9])", read(name), flags=re.MULTILINE) if not e.startswith("#")]
     assert [entry.splitlines()[0] for entry in entries if "--hash=sha256:" not in entry] == []
