@@ -1,7 +1,5 @@
 """The passes of a fused cell on a GPU, in Triton's kernels."""
 
-# ruff: noqa: D102 - what each pass does is said where `Passes` declares it.
-
 from __future__ import annotations
 
 from collections.abc import Sequence

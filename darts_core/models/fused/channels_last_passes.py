@@ -4,8 +4,6 @@ Images of dilated convolutions at stride 1 lie there as their four phases (`dila
 last product: neither statistics nor matrices ask in which order the pixels come.
 """
 
-# ruff: noqa: D102 - what each pass does is said where `Passes` declares it.
-
 from __future__ import annotations
 
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The passes over pooled maps in torch's own operations, on maps with the channels last."""
 
-# ruff: noqa: D102 - what each pass does is said where `Passes` declares it.
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The passes over the grids of factorized reduces in torch's own operations."""
 
-# ruff: noqa: D102 - what each pass does is said where `Passes` declares it.
-
 from __future__ import annotations
 
 import torch

@@ -1,7 +1,5 @@
 """The passes in torch's own operations: for every device, and without a compiler."""
 
-# ruff: noqa: D102 - what each pass does is said where `Passes` declares it.
-
 from __future__ import annotations
 
 from typing import ClassVar
