@@ -11,14 +11,14 @@ import uvicorn
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.app import create_app
-from api.connections import allow_many, with_limits
-from api.database import Database
-from api.keys.service import KeyService
+from api.auth.service import KeyService
+from api.db.engine import Database
+from api.http.connections import allow_many, with_limits
+from api.http.security import is_loopback
 from api.logs import configure
+from api.metrics.tracing import trace_ids
 from api.program import run_program
-from api.security import is_loopback
 from api.settings import Settings, get_settings
-from api.tracing import trace_ids
 
 
 def main() -> int:

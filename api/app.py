@@ -8,41 +8,45 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from api import openapi, problems
 from api.artifacts import open_store
-from api.background import Background
+from api.auth.audit import AuditLog
+from api.auth.middleware import Guard
+from api.auth.retention import AuditRetention
+from api.auth.service import KeyService
+from api.auth.sessions import SessionService
+from api.background_tasks import Background
 from api.checkpoints.converter import Converter
-from api.checkpoints.scored import Sources
+from api.checkpoints.lookup import Sources
 from api.checkpoints.uploads import UploadService
-from api.comparing.gather import Gatherer
+from api.compare.load import Gatherer
+from api.composite.committee_ensemble import Ensembles
+from api.composite.driver import TreeDriver
 from api.dashboard.assets import Assets
-from api.database import Database
+from api.datasets.archive_limits import Limits
 from api.datasets.checker import DatasetChecker
-from api.datasets.limits import Limits
 from api.datasets.service import DatasetService
-from api.downloads import DownloadService
+from api.db.engine import Database
 from api.events.hub import EventHub
-from api.genotype_registry import GenotypeRegistry
+from api.genotypes.registry import GenotypeRegistry
+from api.http import openapi, problems
+from api.http.access_log import Requests
+from api.http.body_limit import BodyLimit
+from api.http.downloads import DownloadService
+from api.http.query_parameters import refuse_unknown_query
+from api.http.security import CurlJson, LocalOnly
 from api.jobs.attempt_files import AttemptFiles
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.fencing import Fence
 from api.jobs.heartbeats import HeartbeatService
-from api.jobs.reading import Reader
+from api.jobs.queries import Reader
 from api.jobs.service import JobService
 from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
+from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
-from api.keys.audit import AuditLog
-from api.keys.guard import Guard
-from api.keys.retention import AuditRetention
-from api.keys.service import KeyService
-from api.keys.sessions import SessionService
-from api.known_query import refuse_unknown_query
-from api.limits import BodyLimit
 from api.metrics.scrape import Scraper
 from api.pictures.drawer import Drawer
-from api.requests import Requests
 from api.routes import (
     checkpoints,
     committees,
@@ -56,23 +60,19 @@ from api.routes import (
     jobs,
     keys,
     metrics,
-    operation,
     pictures,
     presets,
     reference,
     scores,
     searches,
+    service,
     session,
     studies,
     worker,
 )
 from api.schemas.jobs import JobKind
-from api.security import CurlJson, LocalOnly
 from api.settings import Settings, get_settings
-from api.trees.driver import TreeDriver
-from api.trees.ensembles import Ensembles
 from api.version import VERSION
-from api.wakeups import Wakeups
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -111,7 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         presets,
     )
     # Routes are looked through in this order: the workers' first, who ask most of all.
-    for module in (worker, *people, operation, metrics, session, keys, reference, dashboard):
+    for module in (worker, *people, service, metrics, session, keys, reference, dashboard):
         # The page's files take any: a browser or a proxy may add one to get past a cache.
         checks = [] if module in (dashboard, reference) else [Depends(refuse_unknown_query)]
         app.include_router(module.router, dependencies=checks)

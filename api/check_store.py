@@ -16,11 +16,11 @@ import psycopg
 from pydantic import BaseModel
 
 from api.artifacts import Artifacts, Stored, open_store
-from api.artifacts.intact import flaw
 from api.artifacts.store import Found
+from api.artifacts.verify import flaw
 from api.backup.manifest import BackedUp, files_named
 from api.backup.postgres import plain_url
-from api.problems import ProblemError
+from api.http.problems import ProblemError
 from api.program import run_program
 from api.settings import get_settings
 

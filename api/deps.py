@@ -8,30 +8,30 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Request
 
 from api.artifacts import Artifacts
-from api.background import Background
+from api.auth.audit import AuditLog
+from api.auth.principal import LOCAL, Principal, current
+from api.auth.service import KeyService
+from api.auth.sessions import SessionService
+from api.background_tasks import Background
 from api.checkpoints.uploads import UploadService
-from api.comparing.gather import Gatherer
+from api.compare.load import Gatherer
 from api.dashboard.assets import Assets
-from api.database import Database
 from api.datasets.service import DatasetService
-from api.downloads import DownloadService
+from api.db.engine import Database
 from api.events.hub import EventHub
-from api.genotype_registry import GenotypeRegistry
+from api.genotypes.registry import GenotypeRegistry
+from api.http.downloads import DownloadService
+from api.http.problems import ProblemError
 from api.jobs.attempt_files import AttemptFiles
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.heartbeats import HeartbeatService
-from api.jobs.reading import Reader
+from api.jobs.queries import Reader
 from api.jobs.service import JobService
+from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
-from api.keys.audit import AuditLog
-from api.keys.principal import LOCAL, Principal, current
-from api.keys.service import KeyService
-from api.keys.sessions import SessionService
 from api.metrics.scrape import Scraper
-from api.problems import ProblemError
 from api.settings import Settings
-from api.wakeups import Wakeups
 
 
 def _service(name: str) -> Any:

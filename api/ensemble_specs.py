@@ -7,7 +7,7 @@ from typing import Any
 
 from api.checkpoints.members import Member
 from api.datasets.service import DatasetService
-from api.problems import invalid
+from api.http.problems import invalid
 from api.schemas.ensembles import EnsembleCreate
 from darts_core.configs import EnsembleConfig, RnnEnsembleConfig
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo

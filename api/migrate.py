@@ -8,8 +8,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.exc import OperationalError
 
+from api.db.revisions import MIGRATIONS
 from api.program import run_program
-from api.revisions import MIGRATIONS
 from api.settings import get_settings
 
 

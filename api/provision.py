@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from api.keys.secret import new_secret
+from api.auth.hashing import new_secret
 from api.schemas.secret import weakness
 
 # Everything else is derived from these, at every start.

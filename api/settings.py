@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from api.arrivals import ArrivalLimits
+from api.http.request_timeouts import ArrivalLimits
 from api.schemas.keys import KeyLimits
 from api.schemas.secret import SecretUrl, StrongSecret
 from darts_core.validation import field_errors

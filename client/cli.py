@@ -19,9 +19,9 @@ from client.commands import (
     keys,
     local,
     run,
+    studies,
     submit,
     testing,
-    trees,
     watch,
 )
 from client.commands.check import check
@@ -77,7 +77,7 @@ _SERVICE, _TRAIN, _JOBS = "A service of your own", "Search and train", "Jobs"
 _CELLS, _FILES, _DEVELOPMENT = "Cells", "Data and files", "Development"
 
 _add(_TRAIN, {"demo": demo.demo, "search": submit.search, "evaluate": submit.evaluate, "score": submit.score})
-_add(_TRAIN, {"ensemble": ensemble, "study": trees.study, "committee": trees.committee, "run": run.run})
+_add(_TRAIN, {"ensemble": ensemble, "study": studies.study, "committee": studies.committee, "run": run.run})
 _add(_JOBS, {"jobs": jobs.list_jobs, "show": jobs.show_job, "watch": watch.watch_job, "logs": jobs.show_logs})
 _add(_JOBS, {"epochs": epochs})
 _add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "resume": jobs.resume})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from client.clock import Clock
-from darts_core.control import Progress, Uncontrolled
-from darts_core.stages import PREPARING
+from darts_core.training.control import Progress, Uncontrolled
+from darts_core.training.stages import PREPARING
 
 
 class ShownControl(Uncontrolled):
@@ -15,7 +15,7 @@ class ShownControl(Uncontrolled):
         self._training, self._step = PREPARING, ""
 
     def enter_stage(self, name: str | None) -> None:
-        """Told by darts_core.stages; None between stages."""
+        """Told by darts_core.training.stages; None between stages."""
         if name is None:
             self._clock.stage(self._training, self._step)
         else:

@@ -23,7 +23,7 @@ def show_result(dartboard: Dartboard, job: JobOut) -> None:
             print_listing(table(job))
             console.print(f"curl -OJ {dartboard.url}{job.links['checkpoint']}")
         case JobKind.STUDY | JobKind.COMMITTEE:
-            from client.tree_text import tables
+            from client.study_text import tables
 
             for shown in tables(job, dartboard.url):
                 print_listing(shown) if isinstance(shown, Listing) else console.print(shown)

@@ -30,11 +30,11 @@ from api.schemas.keys import KeyCreated, KeyLimits, KeyList, KeyOut, Role
 from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from client.connection import Connection
-from client.downloading import download, with_a_file
+from client.download import download, with_a_file
 from client.errors import ProblemError
+from client.event_stream import follow
 from client.events import Event
-from client.following import follow
-from client.uploading import Upload
+from client.upload import Upload
 from darts_core.configs import AnyConfig, config_class
 from darts_core.primitives import Family
 

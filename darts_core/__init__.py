@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from darts_core.loading import load
-    from darts_core.scoring import run_score
+    from darts_core.files.loading import load
+    from darts_core.scoring.images import run_score
     from darts_core.training.evaluation import run_evaluation
     from darts_core.training.rnn_evaluation import run_rnn_evaluation
     from darts_core.training.rnn_search import run_rnn_search
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["load", "run_evaluation", "run_rnn_evaluation", "run_rnn_search", "run_score", "run_search"]
 
 _HOMES = {
-    "load": "darts_core.loading",
+    "load": "darts_core.files.loading",
     "run_evaluation": "darts_core.training.evaluation",
     "run_rnn_evaluation": "darts_core.training.rnn_evaluation",
     "run_rnn_search": "darts_core.training.rnn_search",
-    "run_score": "darts_core.scoring",
+    "run_score": "darts_core.scoring.images",
     "run_search": "darts_core.training.search",
 }
 

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import create_engine
 
-from api.models import Base
+from api.db.models import Base
 from api.settings import get_settings
 
 engine = create_engine(get_settings().database_url.get_secret_value(), connect_args={"connect_timeout": 10})

@@ -22,27 +22,27 @@ from api.schemas.worker import (
     Release,
     ReportedFile,
 )
-from client.worker_api import AttemptApi, RefusedError, WorkerApi, WorkerApiError
-from darts_core import checkpoints
-from darts_core.control import Progress
 from darts_core.data.uploaded import uploaded_checksum
 from darts_core.errors import RankLost, Stopped
-from darts_core.stages import listening, stage
+from darts_core.files import checkpoints
+from darts_core.training.control import Progress
+from darts_core.training.stages import listening, stage
 from worker import datasets
+from worker.api_client import AttemptApi, RefusedError, WorkerApi, WorkerApiError
+from worker.attempt_dir import AttemptFolder
 from worker.attempt_log import AttemptLog
 from worker.control import AttemptControl, StopReason
 from worker.drain import DrainWatch
 from worker.failures import failure_of, is_disk_full
-from worker.fetching import Fetcher
-from worker.figures import FiguresThread
-from worker.folder import AttemptFolder
 from worker.heartbeat import HeartbeatThread
+from worker.input_files import Fetcher
 from worker.logs import working_on
+from worker.prometheus import FiguresThread
 from worker.reporter import Reporter
 from worker.runners import runner_of
 from worker.saver import Saver
+from worker.serialize import Report, fields_of, file_name, further_files, is_last
 from worker.settings import WorkerSettings
-from worker.wire import Report, fields_of, file_name, further_files, is_last
 
 _log = logging.getLogger("dartboard.worker")
 

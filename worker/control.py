@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from api.schemas.jobs import Progress as ProgressOut
-from darts_core.control import Progress
-from darts_core.stages import PREPARING
+from darts_core.training.control import Progress
+from darts_core.training.stages import PREPARING
 
 if TYPE_CHECKING:
-    from darts_core.checkpoints import Checkpoint
+    from darts_core.files.checkpoints import Checkpoint
 
 
 class StopReason(StrEnum):
@@ -49,7 +49,7 @@ class AttemptControl:
         return self._progress is None
 
     def enter_stage(self, name: str | None) -> None:
-        """Told by darts_core.stages; None between stages."""
+        """Told by darts_core.training.stages; None between stages."""
         self.stage = name
 
     def stop(self, reason: StopReason) -> None:

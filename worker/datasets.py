@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from client.worker_api import AttemptApi, DamagedError, UnreachableError
 from darts_core.data.catalogue import upload_path
 from darts_core.errors import Stopped
+from worker.api_client import AttemptApi, DamagedError, UnreachableError
 from worker.control import AttemptControl
 
 _log = logging.getLogger("dartboard.worker")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from api.schemas.worker import Heartbeat
-from client.worker_api import AttemptApi, SupersededError
+from worker.api_client import AttemptApi, SupersededError
 from worker.control import AttemptControl, StopReason
 from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread

@@ -13,8 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from api.version import VERSION
-from worker.figures import EPOCH_BUCKETS, Devices, Figures
-from worker.folder import AttemptFolder
+from worker.attempt_dir import AttemptFolder
+from worker.prometheus import EPOCH_BUCKETS, Devices, Figures
 
 _FRESH_SECONDS: Final = 30.0
 _BOUNDS: Final = [*(str(float(bound)) for bound in EPOCH_BUCKETS), "+Inf"]

@@ -9,11 +9,11 @@ import structlog
 
 from api.schemas.worker import DeviceLoad, Presence
 from api.version import VERSION
-from client.worker_api import WorkerApi
-from darts_core.data.held_sets import held_sets
+from darts_core.data.available_sets import held_sets
+from worker.api_client import WorkerApi
 from worker.device import device_name
 from worker.device_load import DeviceLoads
-from worker.figures import Devices
+from worker.prometheus import Devices
 from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread
 

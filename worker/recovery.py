@@ -8,8 +8,8 @@ import structlog
 
 from api.schemas.jobs import Failure
 from api.schemas.worker import Fail
-from client.worker_api import UnreachableError, WorkerApi, WorkerApiError
-from worker.folder import AttemptFolder, Leftover
+from worker.api_client import UnreachableError, WorkerApi, WorkerApiError
+from worker.attempt_dir import AttemptFolder, Leftover
 from worker.settings import WorkerSettings
 
 _log = structlog.get_logger(__name__)

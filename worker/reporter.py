@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from client.worker_api import (
+from worker.api_client import (
     AttemptApi,
     RefusedError,
     StoreFullError,

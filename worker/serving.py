@@ -9,7 +9,7 @@ import structlog
 from celery.signals import task_failure, worker_ready, worker_shutting_down
 
 from api.schemas.worker import wakeup_queue
-from worker.lifeline import PARENT_VARIABLE
+from worker.orphan import PARENT_VARIABLE
 from worker.settings import WorkerSettings
 
 

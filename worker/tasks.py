@@ -10,10 +10,10 @@ from typing import Any
 import structlog
 from celery.signals import worker_process_init
 
-from client.worker_api import SupersededError, UnreachableError, WorkerApi, WorkerApiError
+from worker.api_client import SupersededError, UnreachableError, WorkerApi, WorkerApiError
 from worker.app import app
-from worker.lifeline import is_orphan
 from worker.logs import configure
+from worker.orphan import is_orphan
 from worker.settings import WorkerSettings, get_settings
 
 _log = structlog.get_logger(__name__)

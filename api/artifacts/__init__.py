@@ -1,7 +1,7 @@
 """The artifact store: checkpoints and data sets, in a directory or in a bucket."""
 
 from api.artifacts.errors import StoreFullError
-from api.artifacts.opening import open_store
+from api.artifacts.factory import open_store
 from api.artifacts.store import Artifacts, Remote, Stored
 
 __all__ = ["Artifacts", "Remote", "StoreFullError", "Stored", "open_store"]

@@ -18,10 +18,10 @@ import obstore
 from obstore.exceptions import BaseError, GenericError
 from obstore.store import S3Store
 
+from api.artifacts.checksum_cache import Known
 from api.artifacts.errors import gone
-from api.artifacts.known import Known
 from api.artifacts.store import INCOMING, Artifacts, Found, Remote, Stored, gathered
-from api.problems import ProblemError
+from api.http.problems import ProblemError
 
 _PART: Final = 8 << 20
 _READ: Final = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from api.problems import ProblemError
+from api.http.problems import ProblemError
 
 # A file system that turned read-only after an I/O error takes no more than a full one.
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}

@@ -13,9 +13,9 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from typing import IO, ParamSpec, TypeVar
 from uuid import UUID
 
+from api.artifacts.checksum_cache import Known
 from api.artifacts.errors import StoreFullError, gone, unusable
-from api.artifacts.incoming import Incoming
-from api.artifacts.known import Known
+from api.artifacts.staging import Incoming
 from api.artifacts.store import INCOMING, Artifacts, Found, Remote, Stored, gathered
 
 _P = ParamSpec("_P")

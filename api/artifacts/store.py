@@ -22,7 +22,7 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from api.artifacts.errors import gone
-from api.problems import ProblemError
+from api.http.problems import ProblemError
 
 # Files that are arriving or in the making; leftovers are cleared away.
 INCOMING: Final = "incoming"

@@ -10,9 +10,9 @@ from typing import Final
 from api import migrate
 from api.artifacts import open_store
 from api.artifacts.local import LocalArtifacts
+from api.backup.create import make_backup
 from api.backup.errors import BackupError
-from api.backup.making import make_backup
-from api.backup.restoring import restore_backup
+from api.backup.restore import restore_backup
 from api.program import run_program
 from api.settings import get_settings
 

@@ -8,7 +8,7 @@ import psycopg
 from pydantic import BaseModel
 
 from api.checkpoints.uploads import key_of
-from api.datasets.storing import packed_key
+from api.datasets.storage import packed_key
 
 MANIFEST: Final = "manifest.json"
 DUMP: Final = "database.dump"

@@ -14,8 +14,8 @@ import structlog
 
 from api.artifacts import Artifacts, Stored
 from api.artifacts.errors import unusable
-from api.child import ChildDiedError, ask
-from api.problems import conflict
+from api.http.problems import conflict
+from api.sandbox import ChildDiedError, ask
 from darts_core.errors import CheckpointError
 
 # A checkpoint of a gigabyte takes some seconds on a slow disk.
@@ -59,7 +59,7 @@ class Converter:
         try:
             async with self._turns:
                 said = await ask(
-                    "api.checkpoints.converting", order, stderr=to.with_name("stderr"), within_seconds=self._within
+                    "api.checkpoints.convert_child", order, stderr=to.with_name("stderr"), within_seconds=self._within
                 )
         except TimeoutError as error:
             raise CheckpointError(f"reading it took longer than {self._within:g} s: no checkpoint does") from error

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.artifacts import Stored
-from api.checkpoints.scored import Found, Sources
-from api.jobs.reading import Reader
+from api.checkpoints.lookup import Found, Sources
+from api.db.models import Checkpoint, Job
+from api.http.problems import ProblemError, conflict, invalid
+from api.jobs.queries import Reader
 from api.jobs.service import JobService
-from api.models import Checkpoint, Job
-from api.problems import ProblemError, conflict, invalid
 from api.schemas.ensembles import EnsembleCreate, MemberCreate
 from api.schemas.jobs import JobKind, Status
 from darts_core.configs.ensemble import EnsembleMember, file_of, logits_of

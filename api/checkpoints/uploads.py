@@ -10,13 +10,13 @@ from sqlalchemy import exists, select
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
-from api.checkpoints.examiner import Examiner
-from api.checkpoints.examining import Told
-from api.database import Database, lock_content
-from api.id_prefix import begins_with
-from api.keys.principal import current_owner
-from api.models import Upload
-from api.problems import not_found
+from api.auth.principal import current_owner
+from api.checkpoints.inspect_child import Told
+from api.checkpoints.inspector import Examiner
+from api.db.engine import Database, lock_content
+from api.db.models import Upload
+from api.http.problems import not_found
+from api.jobs.id_prefix import begins_with
 
 _LONGEST_NAME = 200
 

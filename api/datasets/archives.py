@@ -21,7 +21,7 @@ from pathlib import Path
 from tarfile import EOFHeaderError, HeaderError, ReadError  # type: ignore[attr-defined]
 from typing import Any, BinaryIO, Final, Protocol, Self
 
-from api.datasets.limits import Limits, UnusableError
+from api.datasets.archive_limits import Limits, UnusableError
 from darts_core.data.array_names import is_array_name
 from darts_core.errors import DataError
 from darts_core.printable import printable

@@ -11,9 +11,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from api.datasets.archive_limits import Limits, UnusableError
 from api.datasets.archives import Entry
 from api.datasets.layout import Place
-from api.datasets.limits import Limits, UnusableError
 from darts_core.data.array_files import arrays_of
 from darts_core.data.decoding import Pixels
 from darts_core.data.part_names import class_name, part_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from api.schemas.datasets import Availability
-from darts_core.data.held_sets import DOWNLOADED, SHIPPED
+from darts_core.data.available_sets import DOWNLOADED, SHIPPED
 
 Holdings = Mapping[str, Sequence[str] | None]
 """The published sets that each living worker holds, by the worker's name; None for a worker that has not told."""

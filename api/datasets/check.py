@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from api.child import serve
+from api.sandbox import serve
 
 _MOST_MEMORY: Final = 4 * 2**30
 
@@ -22,8 +22,8 @@ def check(order: dict[str, Any]) -> dict[str, Any]:
     The result has the `report`, and either the `error` or the `kind` and what `packing.pack` or `texts.pack_text` says
     of the file `work`/packed. Without a kind, files called like a text's are one where there is no image.
     """
+    from api.datasets.archive_limits import Limits, OnlyTextError, UnusableError
     from api.datasets.archives import Entry, entries, folder_entries
-    from api.datasets.limits import Limits, OnlyTextError, UnusableError
     from api.datasets.packing import pack
     from api.datasets.report import Report
     from api.datasets.texts import pack_text

@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.artifacts import Artifacts, StoreFullError
 from api.artifacts.store import INCOMING
-from api.background import Passed
-from api.database import Database, lock_content
-from api.datasets.child import run_check
-from api.datasets.limits import Limits
+from api.background_tasks import Passed
+from api.datasets.archive_limits import Limits
+from api.datasets.check_process import run_check
 from api.datasets.quota import over_quota
-from api.datasets.storing import UPLOADS, folder_below, packed_key
-from api.models import Dataset
-from api.problems import ProblemError, is_unreachable
+from api.datasets.storage import UPLOADS, folder_below, packed_key
+from api.db.engine import Database, lock_content
+from api.db.models import Dataset
+from api.http.problems import ProblemError, is_unreachable
 from api.schemas.datasets import DatasetState
 from darts_core.printable import printable
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Final
 
+from api.datasets.archive_limits import Limits, OnlyTextError, UnusableError
 from api.datasets.archives import Entry
 from api.datasets.array_sets import ArraySet
 from api.datasets.label_files import LabelFile, is_label_name, labelled
 from api.datasets.layout import Place, arrange
-from api.datasets.limits import Limits, OnlyTextError, UnusableError
 from api.datasets.report import Report
 from api.datasets.spool import Spool, SpooledImage
 from darts_core.data.array_names import is_array_name

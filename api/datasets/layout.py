@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from api.datasets.limits import UnusableError
+from api.datasets.archive_limits import UnusableError
 from darts_core.data.part_names import check_part_folders, check_unknown_folders, class_name, part_of
 from darts_core.errors import DataError
 from darts_core.printable import printable

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from api.datasets.archive_limits import Limits, UnusableError
 from api.datasets.archives import Entry
 from api.datasets.images import Placed, placed_images
-from api.datasets.limits import Limits, UnusableError
 from api.datasets.report import Report
 from api.datasets.splitting import split
 from api.datasets.spool import Spool

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.keys.principal import current
-from api.models import Dataset
-from api.problems import ProblemError
+from api.auth.principal import current
+from api.db.models import Dataset
+from api.http.problems import ProblemError
 
 
 def quota_of_request() -> int | None:

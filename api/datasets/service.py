@@ -16,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
-from api.database import Database, lock_content
+from api.auth.principal import current
 from api.datasets.checker import DatasetChecker
 from api.datasets.quota import check_quota_left, quota_of_request
-from api.datasets.storing import folder_below, packed_key
-from api.datasets.use import unfinished_jobs
-from api.keys.principal import current
-from api.models import Dataset
-from api.problems import ProblemError, conflict, invalid, not_found
+from api.datasets.references import unfinished_jobs
+from api.datasets.storage import folder_below, packed_key
+from api.db.engine import Database, lock_content
+from api.db.models import Dataset
+from api.http.problems import ProblemError, conflict, invalid, not_found
 from api.schemas.datasets import DatasetCreate, DatasetState
 from api.schemas.keys import Role
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo

@@ -6,8 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
+from api.datasets.archive_limits import UnusableError
 from api.datasets.images import Placed
-from api.datasets.limits import UnusableError
 from api.datasets.report import Report
 from api.datasets.spool import SpooledImage
 from darts_core.data.held_out import TEST_SHARE, VALID_SHARE, held_out_indices

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from api.datasets.limits import Limits, UnusableError
+from api.datasets.archive_limits import Limits, UnusableError
 from darts_core.data.decoding import Pixels
 
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from api.datasets.archive_limits import UnusableError
 from api.datasets.archives import Entry
-from api.datasets.limits import UnusableError
 from api.datasets.report import Report
 from darts_core.data.part_names import text_part_of
 from darts_core.data.text import packed
 from darts_core.data.text.lines import PARTS, lines_of, vocabulary_of, words_of
-from darts_core.data.text.oddities import oddities
+from darts_core.data.text.warnings import oddities
 from darts_core.errors import DataError
 
 _EXPECTED: Final = (

@@ -13,13 +13,13 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.engine import make_url
 
-from api.background import Passed
-from api.database import Database
+from api.auth.principal import current
+from api.background_tasks import Passed
+from api.db.engine import Database
+from api.db.models import BrowserSession, Key
 from api.events.log import CHANNEL, ENDED_CHANNEL
-from api.events.reading import BATCH, LogReader
+from api.events.queries import BATCH, LogReader
 from api.events.subscription import Gone, Subscription
-from api.keys.principal import current
-from api.models import BrowserSession, Key
 
 _log = structlog.get_logger(__name__)
 _SILENCE_SECONDS = 10.0

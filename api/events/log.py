@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.models import Event, Job
+from api.db.models import Event, Job
 
 CHANNEL = "dartboard_events"
 # Behind the id in a notification: nothing was committed but how far the job is, which is no news to its worker.

@@ -16,9 +16,9 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.connections import connection_of
 from api.events.hub import EventHub
 from api.events.subscription import Subscription
+from api.http.connections import connection_of
 
 _log = structlog.get_logger(__name__)
 HEARTBEAT: Final = b": ping\n\n"

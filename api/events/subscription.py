@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
+from api.auth.principal import Principal
 from api.events.frames import StoredEvent
-from api.keys.principal import Principal
 
 # A reader this many events behind is not reading: it is cut off and comes back by its last id.
 _LONGEST_QUEUE: Final = 1000

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from uuid import UUID
 
 from api.artifacts import Artifacts, Stored, StoreFullError
-from api.database import Database
+from api.db.engine import Database
+from api.http.problems import ProblemError, conflict
 from api.jobs.fencing import Fence
-from api.jobs.life import move
-from api.jobs.resuming import Resuming, file_of
-from api.jobs.rows import end_attempt, files_of
-from api.problems import ProblemError, conflict
+from api.jobs.locking import end_attempt, files_of
+from api.jobs.resume_checkpoint import Resuming, file_of
+from api.jobs.state_machine import move
 from api.schemas.jobs import Status
 from api.schemas.worker import DamagedFile, Offer, ReportedFile, StoredFile
 

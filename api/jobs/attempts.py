@@ -13,20 +13,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
-from api.artifacts.intact import flaw
+from api.artifacts.verify import flaw
+from api.db.models import Attempt, Checkpoint, Epoch, Job
 from api.events.log import append
+from api.http.problems import conflict
 from api.jobs.attempt_files import AttemptFiles
-from api.jobs.early import finished_progress, last_epoch, stop_reason, stopped
+from api.jobs.early_stopping import finished_progress, last_epoch, stop_reason, stopped
 from api.jobs.fencing import Fence
-from api.jobs.fitting import check_epoch, check_fits
-from api.jobs.life import move
-from api.jobs.losses import lose
+from api.jobs.locking import checkpoints_of, end_attempt, files_of, partials_of
+from api.jobs.lost_attempts import lose
 from api.jobs.objectives import better, retained
-from api.jobs.rows import checkpoints_of, end_attempt, files_of, partials_of
+from api.jobs.report_validation import check_epoch, check_fits
+from api.jobs.state_machine import move
 from api.jobs.waker import Waker
 from api.metrics.counters import EPOCH_SECONDS, REPORT_LAG
-from api.models import Attempt, Checkpoint, Epoch, Job
-from api.problems import conflict
 from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import (
     Directive,

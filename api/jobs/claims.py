@@ -15,15 +15,15 @@ from structlog.contextvars import bind_contextvars
 from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts
-from api.database import Database
-from api.jobs.conditions import QUEUED
-from api.jobs.life import move
-from api.jobs.resuming import Resuming, file_of
-from api.jobs.rows import end_attempt, files_of, lock_job
+from api.db.engine import Database
+from api.db.models import Attempt, Checkpoint, Job
+from api.http.problems import ProblemError, conflict
+from api.jobs.index_conditions import QUEUED
+from api.jobs.locking import end_attempt, files_of, lock_job
+from api.jobs.resume_checkpoint import Resuming, file_of
 from api.jobs.run_time import renew
+from api.jobs.state_machine import move
 from api.jobs.waker import Waker
-from api.models import Attempt, Checkpoint, Job
-from api.problems import ProblemError, conflict
 from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import Claim, Claimed, Input
 

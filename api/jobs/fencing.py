@@ -12,11 +12,11 @@ from sqlalchemy import Interval, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import bind_contextvars
 
-from api.database import Database
+from api.db.engine import Database
+from api.db.models import Attempt, Job
+from api.http.problems import ProblemError, conflict
 from api.jobs.claims import hash_of
 from api.jobs.run_time import renew, run_seconds
-from api.models import Attempt, Job
-from api.problems import ProblemError, conflict
 
 _MINE: Final = (Attempt.id == bindparam("attempt"), Attempt.token_hash == bindparam("presented"))
 _LOCKED_JOB: Final = (

@@ -10,12 +10,12 @@ from uuid import UUID
 from sqlalchemy import Double, Interval, Text, Uuid, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from api.database import Database
+from api.db.engine import Database
+from api.db.models import Attempt, Job
 from api.events.hub import EventHub
 from api.events.log import CHANNEL, STEP_ONLY
 from api.jobs.claims import hash_of
 from api.jobs.fencing import Fence, deleted, foreign, over
-from api.models import Attempt, Job
 from api.schemas.jobs import Status
 from api.schemas.worker import Directive, Heartbeat
 

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, column, nulls_last, select, true, values
 
-from api.id_prefix import begins_with
-from api.models import Job, JobLabel
+from api.db.models import Job, JobLabel
+from api.jobs.id_prefix import begins_with
 from api.schemas.jobs import JobKind, Status
 
 

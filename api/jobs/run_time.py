@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Double, FromClause, case, cast, extract, func
 
-from api.models import Attempt
+from api.db.models import Attempt
 
 
 def run_seconds(attempts: FromClause = Attempt.__table__) -> ColumnElement[float]:

@@ -16,22 +16,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from api.artifacts import Artifacts, Stored
-from api.database import Database, lock_content
-from api.datasets.use import hold
+from api.auth.quotas import check_queue
+from api.composite import control
+from api.composite.driver import TreeDriver
+from api.composite.protocols import PROTOCOLS
+from api.datasets.references import hold
+from api.db.engine import Database, lock_content
+from api.db.models import Checkpoint, IdempotencyKey, Job
 from api.events.log import notify
-from api.jobs.life import check_action, move
+from api.http.problems import conflict, not_found
+from api.jobs.create import announce_queued, discard, given_file, new_job
 from api.jobs.listing import Filters, newest
-from api.jobs.making import announce_queued, discard, given_file, new_job
-from api.jobs.rows import end_attempt, lock_job
-from api.jobs.runtime import check_runtime
+from api.jobs.locking import end_attempt, lock_job
+from api.jobs.max_runtime import check_runtime
+from api.jobs.state_machine import check_action, move
 from api.jobs.waker import Waker
-from api.keys.limits import check_queue
-from api.models import Checkpoint, IdempotencyKey, Job
-from api.problems import conflict, not_found
 from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
-from api.trees import control
-from api.trees.driver import TreeDriver
-from api.trees.protocols import PROTOCOLS
 from darts_core.configs import EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig, SearchConfig
 from darts_core.configs.common import check_shares, check_single
 from darts_core.configs.early import check_hessian

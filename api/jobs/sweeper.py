@@ -8,17 +8,17 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import func, select, update
 
-from api.background import Passed
-from api.database import Database
-from api.jobs.conditions import RUNNING
-from api.jobs.database_clock import DatabaseClock, clock
-from api.jobs.losses import lose
-from api.jobs.rows import lock_job
-from api.jobs.runtime import RuntimeLimits
+from api.background_tasks import Passed
+from api.db.clock_steps import DatabaseClock, clock
+from api.db.engine import Database
+from api.db.models import Attempt, Worker
+from api.http.problems import is_unreachable
+from api.jobs.index_conditions import RUNNING
+from api.jobs.locking import lock_job
+from api.jobs.lost_attempts import lose
+from api.jobs.max_runtime import RuntimeLimits
 from api.jobs.waker import Waker
 from api.metrics.counters import CLOCK_STEPS, LEASES_EXPIRED
-from api.models import Attempt, Worker
-from api.problems import is_unreachable
 
 _log = structlog.get_logger(__name__)
 

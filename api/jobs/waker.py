@@ -11,12 +11,12 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import any_, exists, func, select
 
-from api.background import Passed
-from api.database import Database
-from api.jobs.conditions import QUEUED, RUNNING
-from api.jobs.waiting import Waiting
-from api.models import Attempt, Job, Worker
-from api.wakeups import Wakeups
+from api.background_tasks import Passed
+from api.db.engine import Database
+from api.db.models import Attempt, Job, Worker
+from api.jobs.index_conditions import QUEUED, RUNNING
+from api.jobs.queue_reasons import Waiting
+from api.jobs.wakeups import Wakeups
 
 _log = structlog.get_logger(__name__)
 # How long a worker may take from a wake-up to its claim before another wake-up is sent in its stead.

@@ -10,10 +10,10 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from api.database import Database
-from api.jobs.conditions import RUNNING
+from api.db.engine import Database
+from api.db.models import Attempt, Base, Worker
+from api.jobs.index_conditions import RUNNING
 from api.jobs.waker import Serving, Waker
-from api.models import Attempt, Base, Worker
 from api.schemas.operation import WorkerOut
 from api.schemas.worker import Presence
 

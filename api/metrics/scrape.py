@@ -15,14 +15,14 @@ from sqlalchemy import Text, cast, exists, extract, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.artifacts import Artifacts
-from api.database import Database
+from api.db.engine import Database
+from api.db.models import Attempt, Job, Worker
 from api.events.hub import EventHub
-from api.jobs.conditions import QUEUED, RUNNING
-from api.jobs.waiting import Slot
+from api.jobs.index_conditions import QUEUED, RUNNING
+from api.jobs.queue_reasons import Slot
 from api.jobs.waker import Waker
 from api.logs import lost_lines
 from api.metrics.counters import REGISTRY
-from api.models import Attempt, Job, Worker
 from api.schemas.jobs import JobKind, Status
 from api.version import VERSION
 

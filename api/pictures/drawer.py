@@ -9,8 +9,8 @@ from typing import Any, Final
 import structlog
 
 from api.artifacts import Artifacts
-from api.child import ChildDiedError, ask
-from api.problems import ProblemError, conflict
+from api.http.problems import ProblemError, conflict
+from api.sandbox import ChildDiedError, ask
 from darts_core.drawing import CellKind, ThemeName, cells_of, epoch_title, scene_of, to_svg
 from darts_core.errors import DrawingError
 from darts_core.genotypes import AnyGenotype, family_of
@@ -71,7 +71,7 @@ class Drawer:
                 file = (work / "progress.gif").absolute()
                 try:
                     said = await ask(
-                        "api.pictures.animating",
+                        "api.pictures.gif_child",
                         order | {"to": str(file)},
                         stderr=work / "stderr",
                         within_seconds=_WITHIN_SECONDS,

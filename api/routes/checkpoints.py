@@ -7,16 +7,16 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from api.artifacts import Stored
-from api.checkpoints.intake import take
+from api.checkpoints.upload_form import take
 from api.checkpoints.uploads import key_of
 from api.deps import Datasets, Downloads, Genotypes, Jobs, Reading, Store, Uploads
-from api.downloads import FILE_ANSWERS, WantedFile
-from api.id_prefix import IdPrefix
-from api.multipart import drain
-from api.problems import conflict, documented
+from api.http.downloads import FILE_ANSWERS, WantedFile
+from api.http.multipart import drain
+from api.http.problems import conflict, documented
+from api.jobs.id_prefix import IdPrefix
 from api.routes.collection import Cursor, Limit, cut
 from api.schemas.checkpoints import UploadList, UploadOut
-from api.views import upload_out
+from api.serializers import upload_out
 
 router = APIRouter(prefix="/checkpoints", tags=["checkpoints"], responses=documented(422, 503))
 _FORM = {

@@ -8,17 +8,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
+from api.auth.principal import scoped
+from api.db.models import Audit, Job, Key, Upload
 from api.deps import Hub, Jobs, Reading
-from api.events.following import job_stream
+from api.events.job_stream import job_stream
 from api.events.stream import STREAM_ANSWERS, EventStream
+from api.http.problems import documented
 from api.jobs.listing import Filters
 from api.jobs.service import JobService
-from api.keys.principal import scoped
-from api.models import Audit, Job, Key, Upload
-from api.problems import documented
 from api.schemas.epoch_csv import epochs_csv
 from api.schemas.jobs import AttemptList, EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
-from api.views import attempt_out, epoch_out, job_out, log_line
+from api.serializers import attempt_out, epoch_out, job_out, log_line
 
 Row = TypeVar("Row", Job, Upload, Key, Audit)
 JobId = Annotated[UUID, Path(description="the job's id")]

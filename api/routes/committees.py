@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import Response
 
+from api.composite.validate import Door
 from api.deps import Datasets, Jobs
-from api.problems import documented
+from api.http.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, tree_router
 from api.schemas.committees import (
     AnyCommitteeCreate,
@@ -15,8 +16,7 @@ from api.schemas.committees import (
     RnnCommitteeCreate,
 )
 from api.schemas.jobs import JobKind, JobOut
-from api.trees.door import Door
-from api.views import job_out
+from api.serializers import job_out
 
 router = tree_router(JobKind.COMMITTEE)
 

@@ -10,11 +10,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import PlainTextResponse
 
-from api.comparing.comparison import compare
-from api.comparing.sides import Side
-from api.comparing.tables import to_csv, to_markdown
+from api.compare.comparison import compare
+from api.compare.sides import Side
+from api.compare.tables import to_csv, to_markdown
 from api.deps import Comparing
-from api.problems import documented, invalid_query
+from api.http.problems import documented, invalid_query
 from api.schemas.compare import Comparison, TableName
 
 router = APIRouter(prefix="/compare", tags=["jobs"], responses=documented(404, 422, 503))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.dashboard.assets import Asset
 from api.deps import DashboardFiles
-from api.problems import not_found
+from api.http.problems import not_found
 
 router = APIRouter(include_in_schema=False)
 

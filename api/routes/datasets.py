@@ -6,12 +6,12 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Request, Response
 
-from api.datasets.intake import take
+from api.datasets.upload_form import take
 from api.deps import Datasets, Store, Workers
-from api.problems import documented
+from api.http.problems import documented
 from api.routes.collection import IdempotencyKeyHeader
 from api.schemas.datasets import DatasetCreate, DatasetDetail, DatasetList
-from api.views import built_in_out, built_in_text, dataset_detail, dataset_out
+from api.serializers import built_in_out, built_in_text, dataset_detail, dataset_out
 from darts_core.data.catalogue import BUILT_IN
 from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS
 

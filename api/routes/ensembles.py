@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
+from api.checkpoints.lookup import Sources
 from api.checkpoints.members import Members, curve_of, files_of
-from api.checkpoints.scored import Sources
 from api.deps import Datasets, Downloads, Jobs, Reading, Uploads
-from api.downloads import FILE_ANSWERS, WantedFile, plain_name
 from api.ensemble_specs import ensemble_spec
-from api.problems import documented
+from api.http.downloads import FILE_ANSWERS, WantedFile, plain_name
+from api.http.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.ensembles import EnsembleCreate
 from api.schemas.jobs import JobKind, JobOut
-from api.views import job_out
+from api.serializers import job_out
 
 router = job_router(JobKind.ENSEMBLE)
 

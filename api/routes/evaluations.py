@@ -9,14 +9,14 @@ from fastapi import Response
 from pydantic import ValidationError
 
 from api.deps import Datasets, Genotypes, Jobs, Reading
-from api.problems import documented, invalid, invalid_fields
+from api.http.problems import documented, invalid, invalid_fields
+from api.routes.checkpoint_files import add_checkpoint_routes
 from api.routes.collection import IdempotencyKeyHeader, job_router
-from api.routes.kept import add_checkpoint_routes
 from api.schemas.evaluations import AnyEvaluationCreate, EvaluationCreate, RnnEvaluationCreate
 from api.schemas.jobs import JobKind, JobOut
-from api.views import job_out
+from api.serializers import job_out
 from darts_core.configs import EvaluationConfig, RnnEvaluationConfig
-from darts_core.genotypes.drawn import RANDOM
+from darts_core.genotypes.random_cells import RANDOM
 
 router = job_router(JobKind.EVALUATION)
 add_checkpoint_routes(router, JobKind.EVALUATION, "best")

@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api.deps import Hub
-from api.events.many import Places, active_stream, jobs_stream
+from api.events.multiplex import Places, active_stream, jobs_stream
 from api.events.stream import STREAM_ANSWERS, EventStream
-from api.problems import documented, invalid_query
+from api.http.problems import documented, invalid_query
 
 router = APIRouter(prefix="/events", tags=["jobs"], responses=documented(422, 503))
 _JOB = r"^[0-9a-fA-F-]{32,36}(@[0-9]{1,18})?$"

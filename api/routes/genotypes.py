@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query, Response
 
 from api.deps import Genotypes
-from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
-from api.pictures.answers import Pictures
-from api.problems import documented, invalid
+from api.genotypes.responses import TEXT_ANSWERS, WantedFormat, genotype_answer
+from api.http.problems import documented, invalid
+from api.pictures.responses import Pictures
 from api.schemas.genotypes import AnyGenotypeOut, GenotypeCreate, GenotypeList
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import AnyGenotype, RecurrentGenotype, parse, parse_any

@@ -8,12 +8,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.deps import Jobs
-from api.id_prefix import IdPrefix
+from api.http.problems import documented
+from api.jobs.id_prefix import IdPrefix
 from api.jobs.listing import Filters
-from api.problems import documented
 from api.routes.collection import Cursor, JobId, Label, Limit, page_of
 from api.schemas.jobs import JobKind, JobList, JobOut, Status
-from api.views import job_out
+from api.serializers import job_out
 
 router = APIRouter(prefix="/jobs", tags=["jobs"], responses=documented(422, 503))
 

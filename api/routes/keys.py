@@ -7,11 +7,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from api.auth.audit import AuditFilters, entry_out
+from api.auth.service import key_out
 from api.deps import Audit, Keys
-from api.id_prefix import IdPrefix
-from api.keys.audit import AuditFilters, entry_out
-from api.keys.service import key_out
-from api.problems import documented
+from api.http.problems import documented
+from api.jobs.id_prefix import IdPrefix
 from api.routes.collection import Cursor, Limit, cut
 from api.schemas.keys import AuditList, KeyCreate, KeyCreated, KeyList, KeyOut, OwnerName
 

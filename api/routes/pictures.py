@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.deps import Jobs, Reading
-from api.pictures.answers import GIF_ANSWERS, SVG_ANSWERS, Pictures
-from api.problems import ProblemError, documented
+from api.http.problems import ProblemError, documented
+from api.pictures.responses import GIF_ANSWERS, SVG_ANSWERS, Pictures
 from api.routes.collection import JobId
 from api.routes.searches import AtEpoch
 from api.schemas.jobs import JobKind

@@ -8,9 +8,9 @@ from fastapi import APIRouter
 
 from api.schemas.jobs import JobKind
 from api.schemas.presets import PresetList, PresetOut
-from darts_core.presets import EVALUATION_PRESETS, SEARCH_PRESETS, Presets
+from darts_core.presets.cnn import EVALUATION_PRESETS, SEARCH_PRESETS, Presets
+from darts_core.presets.rnn import RNN_EVALUATION_PRESETS, RNN_SEARCH_PRESETS
 from darts_core.primitives import Family
-from darts_core.rnn_presets import RNN_EVALUATION_PRESETS, RNN_SEARCH_PRESETS
 
 router = APIRouter(prefix="/presets", tags=["jobs"])
 _ALL: Final[tuple[tuple[JobKind, Family, Presets], ...]] = (

@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from api.problems import not_found
+from api.http.problems import not_found
 from api.reference.files import reference_file
 
 router = APIRouter(include_in_schema=False)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from api.checkpoints.scored import Found, Sources
+from api.checkpoints.lookup import Found, Sources
 from api.deps import Datasets, Downloads, Jobs, Reading, Uploads
-from api.downloads import FILE_ANSWERS, WantedFile, plain_name
-from api.problems import documented, invalid
+from api.http.downloads import FILE_ANSWERS, WantedFile, plain_name
+from api.http.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.scores import ScoreCreate
-from api.views import job_out
+from api.serializers import job_out
 from darts_core.configs import RnnScoreConfig, ScoreConfig
 
 router = job_router(JobKind.SCORE)

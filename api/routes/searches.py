@@ -6,19 +6,19 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
+from api.db.models import Epoch
 from api.deps import Datasets, Jobs, Reading
-from api.genotype_answers import TEXT_ANSWERS, WantedFormat, genotype_answer
-from api.models import Epoch
-from api.pictures.answers import Pictures
-from api.problems import documented, invalid
+from api.genotypes.network_shape import shape_of_job
+from api.genotypes.responses import TEXT_ANSWERS, WantedFormat, genotype_answer
+from api.http.problems import documented, invalid
+from api.pictures.responses import Pictures
+from api.routes.checkpoint_files import add_checkpoint_routes
 from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
-from api.routes.kept import add_checkpoint_routes
 from api.schemas.genotypes import AnyGenotypeOut
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.scores import WhichEpoch
 from api.schemas.searches import AnyAlphasOut, AnySearchCreate, RnnSearchCreate, alphas_out
-from api.shapes import shape_of_job
-from api.views import job_out
+from api.serializers import job_out
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import AnyGenotype, family_of, parse, ranked

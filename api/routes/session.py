@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from api.auth.principal import Principal
+from api.auth.sessions import COOKIE
 from api.deps import Caller, Config, Sessions
-from api.keys.principal import Principal
-from api.keys.sessions import COOKIE
-from api.problems import ProblemError
+from api.http.problems import ProblemError
 from api.schemas.keys import SessionOut
 from api.settings import Settings
 

@@ -6,13 +6,13 @@ import asyncio
 
 from fastapi import Response
 
+from api.composite.validate import Door
 from api.deps import Datasets, Jobs
-from api.problems import documented, invalid
+from api.http.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, tree_router
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.studies import MOST_SEARCHES, AnyStudyCreate, RnnStudyCreate, StudyCreate, StudyPoint, StudySpec
-from api.trees.door import Door
-from api.views import job_out
+from api.serializers import job_out
 
 router = tree_router(JobKind.STUDY)
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Request, Response
 
 from api.deps import Attempts, AttemptToken, Claims, Datasets, Files, Heartbeats, WorkerDownloads, Workers
-from api.downloads import FILE_ANSWERS
-from api.problems import ProblemError, documented
+from api.http.downloads import FILE_ANSWERS
+from api.http.problems import ProblemError, documented
 from api.schemas.worker import (
     Claim,
     Claimed,

@@ -15,7 +15,7 @@ from darts_core.configs.evaluation import RetrainingConfig
 from darts_core.configs.rnn_evaluation import RnnRetrainingConfig
 from darts_core.data.catalogue import DatasetInfo
 from darts_core.data.text.catalogue import TextInfo
-from darts_core.genotypes.drawn import RANDOM
+from darts_core.genotypes.random_cells import RANDOM
 
 GenotypeSeed = Annotated[
     int | None, Field(ge=0, lt=2**31, description="of `genotype: random`: what draws it; `seed` unless given")

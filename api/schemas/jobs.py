@@ -34,7 +34,7 @@ class JobKind(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a job stands in its life; api/jobs/life.py has the transitions."""
+    """Where a job stands in its life; api/jobs/state_machine.py has the transitions."""
 
     QUEUED = "queued"
     RUNNING = "running"

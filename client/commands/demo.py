@@ -89,8 +89,8 @@ def _search_and_retrain(dartboard: Dartboard, task: _Task, seed: int, out: Conso
 
 
 def _run(dartboard: Dartboard, kind: str, body: dict[str, Any]) -> JobOut:
-    from client.submitting import end
-    from client.watching import watch
+    from client.submit import end
+    from client.watch import watch
 
     job = watch(dartboard, dartboard.submit(kind, body))
     if code := end(dartboard, job, show=False):

@@ -37,7 +37,7 @@ def ensemble(
 ) -> None:
     """Measure trained networks together: each of them, and what they say as one."""
     from client.sdk import Dartboard
-    from client.submitting import submit_and_watch
+    from client.submit import submit_and_watch
 
     given = fields(set_, combine=combine, dataset=dataset, batch_size=batch_size, name=name, priority=priority)
     if best is not None:

@@ -50,7 +50,7 @@ def export(
     """Write a checkpoint's network as ONNX, or its weights as safetensors. Needs no service."""
     from client.output import print_json, print_text
     from darts_core.errors import CheckpointError
-    from darts_core.export import export as write
+    from darts_core.files.exports import export as write
 
     try:
         write(file, to, raw_images=raw_images)

@@ -10,7 +10,7 @@ import typer
 from client.options import Json
 
 if TYPE_CHECKING:
-    from darts_core.checkpoints import Checkpoint
+    from darts_core.files.checkpoints import Checkpoint
 
 Numbers = Annotated[
     str | None,
@@ -35,9 +35,9 @@ def import_(
 ) -> None:
     """Turn a state_dict of the DARTS authors into a checkpoint. Needs no service."""
     from client.output import print_json, print_text
-    from darts_core import checkpoints
     from darts_core.errors import CheckpointError, DataError
-    from darts_core.imports import is_language_model
+    from darts_core.files import checkpoints
+    from darts_core.files.imports import is_language_model
 
     try:
         if family == "rnn" or (family is None and is_language_model(file)):
@@ -52,7 +52,7 @@ def import_(
 
 def _language_model(file: Path, genotype: str, dataset: str | None, data_root: Path) -> Checkpoint:
     from client.genotypes import read_genotype
-    from darts_core.language_imports import read_authors_recurrent
+    from darts_core.files.language_imports import read_authors_recurrent
 
     if dataset is None:
         raise typer.BadParameter("is needed: a state_dict does not say its words", param_hint="--dataset")
@@ -68,7 +68,7 @@ def _network(
     from client.genotypes import read_genotype
     from client.output import warn
     from darts_core.configs.score import TrainedOn
-    from darts_core.imports import read_described, trained_on
+    from darts_core.files.imports import read_described, trained_on
 
     told = trained_on(dataset, data_root).model_dump()
     told |= {name: numbers(text) for name, text in zip(("mean", "std"), normalisation, strict=True) if text is not None}

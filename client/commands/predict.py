@@ -10,7 +10,7 @@ import typer
 from client.options import Json
 
 if TYPE_CHECKING:
-    from darts_core.predicting import Prediction
+    from darts_core.scoring.predict import Prediction
 
 
 def predict(
@@ -24,7 +24,7 @@ def predict(
     from darts_core import load
     from darts_core.ensembles.models import Committee
     from darts_core.errors import CheckpointError, DataError
-    from darts_core.loading import TrainedNetwork
+    from darts_core.files.loading import TrainedNetwork
 
     for path in (checkpoint, *images):
         if not path.is_file():

@@ -28,11 +28,11 @@ def run(
     from client.json_input import read_object
     from client.local_run import ShownControl
     from client.output import print_error, print_json, print_text, remarks, warn
-    from client.watching import epoch_line
+    from client.watch import epoch_line
     from darts_core.configs import config_class
     from darts_core.errors import ConfigError, DartsError
     from darts_core.genotypes import to_json, to_python
-    from darts_core.stages import listening
+    from darts_core.training.stages import listening
 
     body = read_object(spec, "SPEC")
     try:
@@ -60,7 +60,7 @@ def run(
         last = None
         with ExitStack() as until_done:
             clock = until_done.enter_context(Clock(remarks, "loading PyTorch"))
-            from darts_core import checkpoints
+            from darts_core.files import checkpoints
             from darts_core.training.run_config import run_config
 
             shown = ShownControl(clock)

@@ -166,7 +166,7 @@ def _source(text: str, url: str, key: str | None) -> dict[str, str]:
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
     from client.sdk import Dartboard
-    from client.submitting import submit_and_watch
+    from client.submit import submit_and_watch
 
     with Dartboard(url, key) as dartboard:
         submit_and_watch(dartboard, kind, body, detach=detach, json=json)

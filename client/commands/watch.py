@@ -21,7 +21,7 @@ def watch_job(
     """
     from client.output import is_interactive
     from client.sdk import Dartboard
-    from client.submitting import end, watch_to_end
+    from client.submit import end, watch_to_end
 
     lines = json or not is_interactive()
     with Dartboard(url, key) as dartboard:

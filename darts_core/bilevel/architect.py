@@ -11,10 +11,10 @@ from torch import Tensor
 
 from darts_core.bilevel import flat_gradients, gradients
 from darts_core.bilevel.flat import FlatSGD
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.distributed.group import ALONE, Group
-from darts_core.matmul_precision import full_precision
 from darts_core.models.supernet import SearchNetwork
+from darts_core.training.matmul_precision import full_precision
 
 # The authors' choice for convolutional cells: a short memory, for the weights change under the alphas.
 ALPHA_BETAS = (0.5, 0.999)

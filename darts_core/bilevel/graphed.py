@@ -17,9 +17,9 @@ from torch import Tensor
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD
 from darts_core.bilevel.step import WeightGradient, search_step, weight_gradient
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.models.supernet import SearchNetwork
-from darts_core.stages import GRAPHS, stage
+from darts_core.training.stages import GRAPHS, stage
 
 logger = logging.getLogger(__name__)
 

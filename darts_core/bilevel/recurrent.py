@@ -15,9 +15,9 @@ from torch import Tensor
 from darts_core.bilevel.clipped import clipped_second_order
 from darts_core.bilevel.gradients import first_order
 from darts_core.data.text.windows import TextBatch
-from darts_core.matmul_precision import full_precision
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import Pass, RecurrentSearchNetwork
+from darts_core.training.matmul_precision import full_precision
 
 # The authors' choice for recurrent cells: Adam's usual one.
 RECURRENT_ALPHA_BETAS: Final = (0.9, 0.999)

@@ -12,7 +12,7 @@ from torch import Tensor
 from darts_core.bilevel import flat_gradients
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
 from darts_core.models.supernet import SearchNetwork, sum_of

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, folder_of, is_plain_name
 from darts_core.errors import ConfigError, DataError, Problem
-from darts_core.layout import Stem, stem_for
+from darts_core.models.layout import Stem, stem_for
 
 # JSON knows no infinity, and no hyper-parameter needs one.
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]

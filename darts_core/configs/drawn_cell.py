@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from darts_core.genotypes import drawn_cell, to_json
-from darts_core.genotypes.drawn import RANDOM
+from darts_core.genotypes.random_cells import RANDOM
 from darts_core.primitives import Family
 
 

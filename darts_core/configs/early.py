@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from darts_core.errors import ConfigError, Problem
-from darts_core.stopping import OF_EIGENVALUES, Condition
+from darts_core.training.early_stopping import OF_EIGENVALUES, Condition
 
 
 def _checked(text: str) -> str:

@@ -24,8 +24,8 @@ from darts_core.configs.search import BatchSize
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, GenotypeError, Problem
 from darts_core.genotypes import Genotype, parse, to_json
-from darts_core.layout import Stem, least_auxiliary_image, reduction_layers
-from darts_core.presets import EVALUATION_PRESETS, preset_values
+from darts_core.models.layout import Stem, least_auxiliary_image, reduction_layers
+from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
 
 
 class RetrainingConfig(TrainingConfig):

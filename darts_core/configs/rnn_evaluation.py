@@ -12,8 +12,8 @@ from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_t
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
 from darts_core.errors import ConfigError, GenotypeError, Problem
 from darts_core.genotypes import RecurrentGenotype, parse, to_json
-from darts_core.presets import preset_values
-from darts_core.rnn_presets import RNN_EVALUATION_PRESETS
+from darts_core.presets.cnn import preset_values
+from darts_core.presets.rnn import RNN_EVALUATION_PRESETS
 
 
 class RnnRetrainingConfig(TextTrainingConfig):

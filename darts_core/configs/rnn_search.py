@@ -12,9 +12,9 @@ from darts_core.configs.search import BatchSize, fill_order, fill_primitives
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
 from darts_core.errors import ConfigError
-from darts_core.presets import preset_values
+from darts_core.presets.cnn import preset_values
+from darts_core.presets.rnn import RNN_SEARCH_PRESETS
 from darts_core.primitives import RNN_SPACES, RnnPrimitive, RnnSpace
-from darts_core.rnn_presets import RNN_SEARCH_PRESETS
 
 
 class RnnSearchConfig(TextTrainingConfig):

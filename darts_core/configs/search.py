@@ -23,7 +23,7 @@ from darts_core.configs.common import (
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, early_problems
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
-from darts_core.presets import SEARCH_PRESETS, preset_values
+from darts_core.presets.cnn import SEARCH_PRESETS, preset_values
 from darts_core.primitives import CNN_SPACES, CnnPrimitive, CnnSpace
 
 BatchSize = Annotated[int, Field(ge=2, le=65_536)]

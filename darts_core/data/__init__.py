@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from darts_core.stages import LOADING, stage
+from darts_core.training.stages import LOADING, stage
 
 if TYPE_CHECKING:
     from darts_core.data.images import ImageData

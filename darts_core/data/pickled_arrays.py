@@ -1,6 +1,6 @@
 """Reads pickled dictionaries of arrays, as the CIFAR batches are, without executing anything in them. Imports no torch.
 
-Like `darts_core.torch_files`: the pickle's instructions are followed where they build plain values and numpy arrays;
+Follows the pickle's instructions that build plain values and numpy arrays, as `darts_core.files.torch_files` does;
 a name that the pickle wants to import is compared with the few that arrays need, and never imported.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from darts_core.errors import CheckpointError, DataError
-from darts_core.torch_files import PickledName, PickleMachine, run_pickle
+from darts_core.files.torch_files import PickledName, PickleMachine, run_pickle
 
 _MODULES: Final = ("numpy.core", "numpy._core")
 _RECONSTRUCT: Final = frozenset(f"{module}.multiarray._reconstruct" for module in _MODULES)

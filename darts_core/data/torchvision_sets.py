@@ -15,7 +15,7 @@ from torch import Tensor
 
 from darts_core.data.images import ImageData, statistics
 from darts_core.errors import DataError
-from darts_core.stages import stage
+from darts_core.training.stages import stage
 
 # torchvision's class, and the files that the data root needs on a machine without a network.
 _CLASSES: Final = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from darts_core.checkpoints import Checkpoint
-from darts_core.control import Control, Progress
 from darts_core.distributed.group import Group
+from darts_core.files.checkpoints import Checkpoint
+from darts_core.training.control import Control, Progress
 
 
 class SharedControl:

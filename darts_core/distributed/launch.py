@@ -20,13 +20,13 @@ from typing import Any, Final
 
 import torch
 
-from darts_core.checkpoints import Checkpoint, Kind
 from darts_core.configs.common import TrainingConfig
-from darts_core.control import Control, Progress
 from darts_core.distributed.messages import error_of, receive, report_of, send, send_tensors
 from darts_core.errors import ConfigError, DartsError, Problem, RankLost
-from darts_core.stages import PROCESSES, stage, tell
+from darts_core.files.checkpoints import Checkpoint, Kind
+from darts_core.training.control import Control, Progress
 from darts_core.training.reports import EpochReport
+from darts_core.training.stages import PROCESSES, stage, tell
 
 _POLL: Final = 0.05  # seconds between two looks at the control
 # How long the death of a rank may take to become visible after another has lost its connection to it.

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from darts_core import errors
-from darts_core.checkpoints import Checkpoint
 from darts_core.errors import ConfigError, DartsError, Problem
+from darts_core.files.checkpoints import Checkpoint
 from darts_core.genotypes import parse, to_json
 from darts_core.training.reports import EpochReport
 

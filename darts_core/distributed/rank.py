@@ -18,15 +18,15 @@ from typing import Any
 
 import torch
 
-from darts_core.checkpoints import Checkpoint
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.control import Progress
 from darts_core.distributed import group as groups
 from darts_core.distributed.messages import error_to_message, receive, report_to_message, send, send_tensors
-from darts_core.stages import follow
+from darts_core.files.checkpoints import Checkpoint
+from darts_core.training.control import Progress
 from darts_core.training.evaluation import run_evaluation
 from darts_core.training.reports import EpochReport
 from darts_core.training.search import run_search
+from darts_core.training.stages import follow
 
 
 class _Parent:

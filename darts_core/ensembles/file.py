@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from darts_core import checkpoints
-from darts_core.checkpoints import FORMAT, VERSION, Checkpoint
 from darts_core.ensembles.models import Committee, LanguageCommittee
 from darts_core.errors import CheckpointError
-from darts_core.language_models import TrainedLanguageModel, built_language_model
-from darts_core.loading import trained
+from darts_core.files import checkpoints
+from darts_core.files.checkpoints import FORMAT, VERSION, Checkpoint
+from darts_core.files.language_models import TrainedLanguageModel, built_language_model
+from darts_core.files.loading import trained
 
 KIND = "ensemble"
 

@@ -9,10 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from darts_core.checkpoints import Checkpoint
 from darts_core.configs import EnsembleConfig
 from darts_core.configs.ensemble import file_of, logits_of
-from darts_core.control import Control
 from darts_core.data import load as load_data
 from darts_core.data.files import Images
 from darts_core.data.images import ImageData
@@ -22,12 +20,14 @@ from darts_core.ensembles.report import EnsembleReport
 from darts_core.ensembles.subjects import Answers
 from darts_core.ensembles.subjects import Images as ImageSubject
 from darts_core.errors import DataError
-from darts_core.loading import TrainedNetwork
-from darts_core.matmul_precision import tf32
-from darts_core.scoring import check_fit, scored_network
-from darts_core.scoring import logits_of as compute
-from darts_core.tensor_files import read_tensors
+from darts_core.files.checkpoints import Checkpoint
+from darts_core.files.loading import TrainedNetwork
+from darts_core.files.tensors import read_tensors
+from darts_core.scoring.images import check_fit, scored_network
+from darts_core.scoring.images import logits_of as compute
+from darts_core.training.control import Control
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
+from darts_core.training.matmul_precision import tf32
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from darts_core.checkpoints import Checkpoint
 from darts_core.configs.ensemble import Combining, file_of
-from darts_core.control import Control, Progress
 from darts_core.ensembles import file
 from darts_core.ensembles.conclusion import decided, measured
 from darts_core.ensembles.figures import disagreement
 from darts_core.ensembles.report import CurvePoint, EnsembleReport, answers_of, metrics_of
 from darts_core.ensembles.subjects import Answers, Subject
 from darts_core.errors import CheckpointError
+from darts_core.files.checkpoints import Checkpoint
+from darts_core.training.control import Control, Progress
 
 
 @dataclass(frozen=True)

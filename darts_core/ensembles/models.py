@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from darts_core.configs.ensemble import Combine
 from darts_core.data.text.corpus import encode
 from darts_core.ensembles.mixing import combined
-from darts_core.language_models import TrainedLanguageModel
-from darts_core.loading import TrainedNetwork
-from darts_core.predicting import Prediction, RawImages, predict
+from darts_core.files.language_models import TrainedLanguageModel
+from darts_core.files.loading import TrainedNetwork
+from darts_core.scoring.predict import Prediction, RawImages, predict
 
 
 class Committee(nn.Module):

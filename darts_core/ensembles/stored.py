@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from darts_core.safetensors import write
+from darts_core.files.safetensors import write
 
 _TYPES: Final = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64}
 _NAMES: Final = {dtype: name for name, dtype in _TYPES.items()}

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from darts_core.configs import RnnEnsembleConfig
 from darts_core.configs.ensemble import file_of, logits_of
-from darts_core.control import Control
 from darts_core.data.text.corpus import encode, load_lines
 from darts_core.data.text.lines import words_of
 from darts_core.data.text.windows import columns
@@ -21,11 +20,12 @@ from darts_core.ensembles.parts import Part
 from darts_core.ensembles.report import EnsembleReport
 from darts_core.ensembles.subjects import Answers, Words
 from darts_core.errors import DataError
-from darts_core.language_models import TrainedLanguageModel
-from darts_core.matmul_precision import tf32
-from darts_core.tensor_files import read_tensors
-from darts_core.text_scoring import log_probabilities_of, scored_model, tested_columns
+from darts_core.files.language_models import TrainedLanguageModel
+from darts_core.files.tensors import read_tensors
+from darts_core.scoring.text import log_probabilities_of, scored_model, tested_columns
+from darts_core.training.control import Control
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
+from darts_core.training.matmul_precision import tf32
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 

@@ -1,10 +1,9 @@
 """Genotypes: the models, the published ones, their formats, and the rules that derive one from alphas."""
 
 from darts_core.genotypes.calls import cell_in, cell_named
-from darts_core.genotypes.collapse import signs
+from darts_core.genotypes.cell_diagnostics import signs
 from darts_core.genotypes.derive import derive, derive_recurrent, softmax
 from darts_core.genotypes.dot import to_dot
-from darts_core.genotypes.drawn import drawn_cell, random_genotype, random_recurrent_genotype
 from darts_core.genotypes.formats import (
     FORMATS,
     AnyGenotype,
@@ -18,6 +17,7 @@ from darts_core.genotypes.formats import (
 )
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.random_cells import drawn_cell, random_genotype, random_recurrent_genotype
 from darts_core.genotypes.ranked import ranked
 from darts_core.genotypes.recurrent import RecurrentGenotype
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import Edge, Genotype
-from darts_core.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
 from darts_core.models.drop_path import DropPath
+from darts_core.models.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
 from darts_core.models.operations import Identity, operation
 from darts_core.models.skeleton import Stemmed, newer_input, older_input
 
@@ -85,7 +85,7 @@ class AuxiliaryHead(nn.Module):
 class EvaluationNetwork(Stemmed):
     """A stack of one genotype's cells with the skeleton of the search network.
 
-    `stem`: which one fits an image is said by `darts_core.layout.stem_for`; any of them takes images of any size.
+    `stem`: `darts_core.models.layout.stem_for` chooses one for an image size; each takes images of any size.
     Attribute names are those of the authors' two networks, so that `state_dict` keys agree.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from darts_core.layout import STEM_MULTIPLIER, Stem
+from darts_core.models.layout import STEM_MULTIPLIER, Stem
 from darts_core.models.operations import FactorizedReduce, ReLUConvBN
 
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.genotypes import Genotype, derive
-from darts_core.layout import Stem, reduction_layers
-from darts_core.models.fused.arrangement import Arrangement
-from darts_core.models.fused.entrance import entered
+from darts_core.models.fused.dispatch import Arrangement
+from darts_core.models.fused.preprocess import entered
+from darts_core.models.layout import Stem, reduction_layers
 from darts_core.models.operations import operation
 from darts_core.models.skeleton import Stemmed, newer_input, older_input
 from darts_core.primitives import edges_of

@@ -13,8 +13,8 @@ from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, tex
 from darts_core.data.text.lines import vocabulary_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.genotypes import RecurrentGenotype
-from darts_core.presets import preset_values
-from darts_core.rnn_presets import RNN_EVALUATION_PRESETS
+from darts_core.presets.cnn import preset_values
+from darts_core.presets.rnn import RNN_EVALUATION_PRESETS
 
 _RANGES: Final = {"hidden_size": (1, 16_384), "words": (2, 10_000_000)}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from darts_core.genotypes import Edge, Genotype
-from darts_core.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, auxiliary_layer, reduction_layers
+from darts_core.models.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, auxiliary_layer, reduction_layers
 from darts_core.profile.costs import Chain, Cost, Map, newer_input, older_input, operation
 from darts_core.profile.shapes import Shape
 

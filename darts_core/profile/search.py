@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from darts_core.layout import reduction_layers
+from darts_core.models.layout import reduction_layers
 from darts_core.profile.costs import Chain, Cost, Map, newer_input, older_input, operation
 from darts_core.profile.network import stems
 from darts_core.profile.shapes import Shape

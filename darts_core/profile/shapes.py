@@ -9,8 +9,8 @@ from typing import Final, get_args
 from darts_core.configs.common import reduction_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
-from darts_core.layout import Stem, stem_for
-from darts_core.presets import EVALUATION_PRESETS, preset_values
+from darts_core.models.layout import Stem, stem_for
+from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
 
 _RANGES: Final = {
     "channels": (2, 1024),

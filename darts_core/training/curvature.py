@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_core.matmul_precision import full_precision
 from darts_core.models.supernet import SearchCell, SearchNetwork
-from darts_core.stages import MEASURING, stage
+from darts_core.training.matmul_precision import full_precision
+from darts_core.training.stages import MEASURING, stage
 
 # Of those that move the alphas, the first ones: one batch, the same after each epoch.
 HESSIAN_IMAGES: Final = 64

@@ -8,22 +8,22 @@ from typing import Any
 
 import torch
 
-from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.common import check_shares
 from darts_core.configs.evaluation import auxiliary_problems
-from darts_core.control import Control
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import ConfigError
+from darts_core.files.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.training.control import Control
 from darts_core.training.determinism import captured, restored, seeded
 from darts_core.training.epochs import reports
 from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
-from darts_core.training.measuring import Measured, Tally, measure
+from darts_core.training.metrics import Measured, Tally, measure
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (

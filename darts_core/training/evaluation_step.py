@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.configs import EvaluationConfig
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
 from darts_core.models.evaluation_network import EvaluationNetwork

@@ -11,10 +11,10 @@ import torch
 from darts_core.configs import AnyConfig, EvaluationConfig, SearchConfig
 from darts_core.errors import OutOfMemory
 from darts_core.kernels import gpu
-from darts_core.layout import Stem
+from darts_core.models.layout import Stem
 from darts_core.profile import Shape, profile, search_cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
-from darts_core.training.measuring import MEASURING_BATCH
+from darts_core.training.metrics import MEASURING_BATCH
 from darts_core.training.precision import precision_of, type_of
 
 _WAYS_OUT = "fewer channels or layers, or a larger device"

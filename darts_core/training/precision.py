@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 
 from darts_core.configs.common import RunConfig
-from darts_core.matmul_precision import tf32
 from darts_core.training.determinism import is_deterministic
+from darts_core.training.matmul_precision import tf32
 
 Precision = Literal["float32", "bf16", "float64"]
 

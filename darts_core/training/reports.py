@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from darts_core.checkpoints import Checkpoint, save
+from darts_core.files.checkpoints import Checkpoint, save
 from darts_core.genotypes import AnyGenotype
 
 

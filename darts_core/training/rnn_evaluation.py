@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from darts_core.bilevel.recurrent import Penalties, penalised
-from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import RnnEvaluationConfig
-from darts_core.control import Control
 from darts_core.data.text.windows import evaluation_spans, window
 from darts_core.distributed.group import ALONE
+from darts_core.files.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork
 from darts_core.training.averaging import OptimizerName, averaged, optimizer_of, should_average, validated_weights
+from darts_core.training.control import Control
 from darts_core.training.determinism import seeded
 from darts_core.training.epochs import reports
 from darts_core.training.reports import EpochReport

@@ -10,18 +10,18 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from darts_core.checkpoints import Checkpoint, Kind
 from darts_core.configs.text import TextTrainingConfig
-from darts_core.control import Control
 from darts_core.data.order import generator
 from darts_core.data.text.corpus import TextData, load_text
 from darts_core.data.text.windows import columns, window
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
+from darts_core.files.checkpoints import Checkpoint, Kind
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.language_model import LanguageModel
-from darts_core.stages import MEASURING, stage
+from darts_core.training.control import Control
 from darts_core.training.run import common_frame
+from darts_core.training.stages import MEASURING, stage
 
 Config = TypeVar("Config", bound=TextTrainingConfig)
 

@@ -11,15 +11,16 @@ import torch
 from torch import Tensor
 
 from darts_core.bilevel.recurrent import PassName, Penalties, RecurrentArchitect, Stretch, recurrent_search_step
-from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import RnnSearchConfig
-from darts_core.control import Control
 from darts_core.data.text.windows import search_spans, window
 from darts_core.distributed.group import ALONE
+from darts_core.files.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.genotypes import RecurrentGenotype, signs, to_json
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
+from darts_core.training.control import Control
 from darts_core.training.determinism import seeded
+from darts_core.training.epoch_history import Watch
 from darts_core.training.epochs import derived, reports, tables
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_run import (
@@ -32,7 +33,6 @@ from darts_core.training.rnn_run import (
     with_checksum,
 )
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, OpenEpoch, Steps, check_finite, default_device
-from darts_core.training.watching import Watch
 
 
 def run_rnn_search(

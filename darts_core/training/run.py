@@ -12,21 +12,21 @@ from typing import Any, Final, TypeVar
 import torch
 from torch import Tensor
 
-from darts_core.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind, on_cpu
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.configs.common import RunConfig, TrainingConfig
-from darts_core.control import Control, Progress, Uncontrolled
 from darts_core.data import load
 from darts_core.data.augmentation import Augmentation
-from darts_core.data.feeding import Feed, Normaliser
+from darts_core.data.batches import Feed, Normaliser
 from darts_core.data.files import Images
 from darts_core.data.images import ImageData
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import CheckpointError, Diverged, Stopped
-from darts_core.layout import Stem, stem_for
+from darts_core.files.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind, on_cpu
+from darts_core.models.layout import Stem, stem_for
+from darts_core.training.control import Control, Progress, Uncontrolled
 from darts_core.training.determinism import is_deterministic
-from darts_core.training.measuring import RunningSums
 from darts_core.training.memory import check_fits
+from darts_core.training.metrics import RunningSums
 from darts_core.training.precision import precision_of, type_of, uses_tf32
 
 DATA_ROOT: Final = Path("data")

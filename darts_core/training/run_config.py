@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from darts_core.checkpoints import Checkpoint
 from darts_core.configs import AnyConfig, EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig
 from darts_core.configs.common import check_single
-from darts_core.control import Control
+from darts_core.files.checkpoints import Checkpoint
+from darts_core.training.control import Control
 from darts_core.training.evaluation import run_evaluation
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_evaluation import run_rnn_evaluation

@@ -13,24 +13,25 @@ from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
-from darts_core.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.configs import SearchConfig
 from darts_core.configs.common import check_shares
 from darts_core.configs.early import check_hessian
-from darts_core.control import Control
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
+from darts_core.files.checkpoints import Checkpoint, check_resumable, on_cpu
 from darts_core.genotypes import Genotype, signs, to_json
 from darts_core.kernels import gpu
 from darts_core.models.supernet import SearchNetwork
+from darts_core.training.control import Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.determinism import seeded
+from darts_core.training.epoch_history import Watch
 from darts_core.training.epochs import derived, reports, tables
-from darts_core.training.measuring import Tally, measure
+from darts_core.training.metrics import Tally, measure
 from darts_core.training.precision import precision_of, type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
@@ -48,7 +49,6 @@ from darts_core.training.run import (
     with_stem,
 )
 from darts_core.training.schedules import weight_lr
-from darts_core.training.watching import Watch
 
 
 def run_search(

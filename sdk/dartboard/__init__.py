@@ -45,7 +45,7 @@ from darts_core.configs import (
 )
 
 if TYPE_CHECKING:
-    from darts_core.loading import load
+    from darts_core.files.loading import load
 
 __all__ = [
     "AnyConfig",
@@ -82,7 +82,7 @@ def __getattr__(name: str) -> Any:
     if name != "load":
         raise AttributeError(f"module 'dartboard' has no attribute {name!r}")
     try:
-        from darts_core.loading import load
+        from darts_core.files.loading import load
     except ModuleNotFoundError as error:
         raise ImportError(f"dartboard.load needs {error.name}: {advice('worker')}") from error
     return load

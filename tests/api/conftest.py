@@ -16,8 +16,8 @@ from api.schemas.jobs import JobOut
 from api.schemas.worker import Claim, Claimed, EpochReport, Finish
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import AttemptApi, WorkerApi
 from darts_core.genotypes import KNOWN, to_json
+from worker.api_client import AttemptApi, WorkerApi
 
 LEASE_SECONDS = 1.0
 

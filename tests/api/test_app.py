@@ -6,7 +6,7 @@ import httpx
 import psutil
 import pytest
 
-from api.security import is_loopback
+from api.http.security import is_loopback
 
 
 def test_importing_the_app_does_not_import_torch() -> None:

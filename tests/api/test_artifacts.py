@@ -20,7 +20,7 @@ from moto.server import ThreadedMotoServer
 from api.artifacts import Artifacts, Remote, StoreFullError, open_store
 from api.artifacts.bucket import BucketArtifacts
 from api.artifacts.local import LocalArtifacts
-from api.problems import ProblemError
+from api.http.problems import ProblemError
 
 LARGEST = 20_000_000
 

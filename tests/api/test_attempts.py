@@ -11,8 +11,8 @@ import pytest
 
 from api.schemas.jobs import Failure, Progress
 from api.schemas.worker import Claim, Fail, Finish, Heartbeat, LogReport, Release
-from client.worker_api import RefusedError, SupersededError, WorkerApi
 from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, to_json
+from worker.api_client import RefusedError, SupersededError, WorkerApi
 
 
 def test_the_most_urgent_job_is_claimed_first_and_the_oldest_among_equals(bench: Any) -> None:

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from api import background
+from api import background_tasks
 from api.app import create_app
-from api.background import Background, Passed
+from api.background_tasks import Background, Passed
 from api.jobs.sweeper import Sweeper
 from api.metrics.counters import REGISTRY
 from api.settings import Settings
@@ -21,8 +21,8 @@ from api.settings import Settings
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(background, "FIRST_PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(background, "LONGEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(background_tasks, "FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(background_tasks, "LONGEST_PAUSE_SECONDS", 0.01)
 
 
 class Failing:

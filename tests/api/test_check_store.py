@@ -27,7 +27,7 @@ from client.local.errors import StackError
 from client.local.postgres import running_url
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 from .conftest import Bench
 from checkpoint_files import ours

@@ -21,8 +21,8 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
 
 from api.artifacts.local import LocalArtifacts
-from api.checkpoints.examiner import Examiner
-from api.problems import ProblemError
+from api.checkpoints.inspector import Examiner
+from api.http.problems import ProblemError
 from client.sdk import Dartboard
 from darts_core.genotypes import FORMATS, KNOWN, to_json
 

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.database import Database
-from api.jobs import database_clock
-from api.jobs.database_clock import DatabaseClock
+from api.db import clock_steps
+from api.db.clock_steps import DatabaseClock
+from api.db.engine import Database
 from api.schemas.jobs import JobOut
 from api.schemas.worker import Claim
 from client.local.data_directory import DataDirectory
@@ -23,7 +23,7 @@ from client.local.postgres import Postgres
 from client.local.process import Spawner
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import AttemptApi, WorkerApi
+from worker.api_client import AttemptApi, WorkerApi
 
 from beating import beating
 
@@ -152,9 +152,9 @@ def test_a_worker_that_fell_silent_is_noticed_soon_after_the_clock_was_set_back(
 
 
 def test_the_clock_s_step_is_found_whichever_way(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real: Callable[[], float] = database_clock.clock
+    real: Callable[[], float] = clock_steps.clock
     own = [0.0]
-    monkeypatch.setattr(database_clock, "clock", lambda: real() + own[0])
+    monkeypatch.setattr(clock_steps, "clock", lambda: real() + own[0])
 
     async def steps() -> list[float]:
         database = Database(service.database_url)

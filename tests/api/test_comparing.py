@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.comparing.comparison import cell_rows, differences
+from api.compare.comparison import cell_rows, differences
 from darts_core.genotypes import KNOWN, Genotype, random_genotype
 
 values = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())

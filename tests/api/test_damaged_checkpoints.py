@@ -10,9 +10,9 @@ import pytest
 
 from api.schemas.jobs import JobOut
 from api.schemas.worker import PartialReport, Release
-from client.worker_api import DamagedError, SupersededError, UnreachableError
+from worker.api_client import DamagedError, SupersededError, UnreachableError
 from worker.control import AttemptControl
-from worker.fetching import Fetcher
+from worker.input_files import Fetcher
 
 from .conftest import Bench, FakeTraining, Service
 

@@ -9,8 +9,8 @@ import pytest
 
 from api.schemas.jobs import Progress
 from api.schemas.worker import EpochReport, Heartbeat
-from client.worker_api import SupersededError
 from darts_core.genotypes import KNOWN, to_json
+from worker.api_client import SupersededError
 
 
 def stopping(training: Any, epoch: int, **fields: Any) -> EpochReport:

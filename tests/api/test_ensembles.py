@@ -177,7 +177,7 @@ def test_a_lost_worker_and_a_retry_get_the_same_files_again(bench: Any) -> None:
 
 
 def test_a_report_whose_further_file_is_missing_is_refused(bench: Any) -> None:
-    from client.worker_api import SupersededError
+    from worker.api_client import SupersededError
 
     made(bench, of(evaluated(bench), evaluated(bench)))
     training = bench.claim()

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from api.schemas.worker import LogReport, Release
-from client.benchmarks.stream_readers import read
+from benchmarks.stream_readers import read
 from client.events import Event
 from client.local.stack import LocalStack
-from client.worker_api import SupersededError
+from worker.api_client import SupersededError
 
 
 def _follow(bench: Any, job: Any, after: int = 0) -> tuple[threading.Thread, list[Event]]:

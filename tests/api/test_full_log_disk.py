@@ -17,7 +17,7 @@ import pytest
 from api.schemas.worker import Claim
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 _ENVIRONMENT = {"DARTBOARD_LEASE_SECONDS": "1", "DARTBOARD_SWEEP_SECONDS": "0.1"}
 

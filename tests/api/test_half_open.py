@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from api.arrivals import ArrivalLimits
+from api.http.request_timeouts import ArrivalLimits
 from client.local.stack import LocalStack
 
 SECONDS = 1.0

@@ -10,8 +10,8 @@ from uuid import UUID
 import httpx
 
 from api.artifacts.local import LocalArtifacts
-from api.database import Database, lock_content
-from api.jobs.making import discard, new_job
+from api.db.engine import Database, lock_content
+from api.jobs.create import discard, new_job
 from api.schemas.jobs import JobFrame, JobKind
 from api.schemas.worker import Release
 

@@ -2,9 +2,9 @@ from itertools import product
 
 import pytest
 
-from api.jobs.life import ACTIONS, TRANSITIONS, check_action
-from api.models import Job
-from api.problems import ProblemError
+from api.db.models import Job
+from api.http.problems import ProblemError
+from api.jobs.state_machine import ACTIONS, TRANSITIONS, check_action
 from api.schemas.jobs import Status
 
 DESIGN = {

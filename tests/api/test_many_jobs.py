@@ -19,30 +19,30 @@ from plans import Plan, explained
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.artifacts.local import LocalArtifacts
-from api.database import Database
+from api.auth.principal import Principal, acting
+from api.composite.driver import TreeDriver
+from api.db.engine import Database
+from api.db.models import Job
 from api.events.hub import EventHub
+from api.http.problems import ProblemError
 from api.jobs.attempt_files import AttemptFiles
 from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.fencing import Fence
 from api.jobs.heartbeats import HeartbeatService
 from api.jobs.listing import Filters
-from api.jobs.reading import Reader
-from api.jobs.runtime import RuntimeLimits
+from api.jobs.max_runtime import RuntimeLimits
+from api.jobs.queries import Reader
 from api.jobs.service import JobService
 from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
+from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
-from api.keys.principal import Principal, acting
 from api.metrics.scrape import Scraper
-from api.models import Job
-from api.problems import ProblemError
 from api.schemas.jobs import JobFrame, JobKind, Progress, Status
 from api.schemas.keys import KeyLimits, Role
 from api.schemas.worker import Claim, EpochReport, Finish, Heartbeat, Presence
-from api.trees.driver import TreeDriver
-from api.wakeups import Wakeups
-from client.benchmarks.fleet.filling import COMMON, RARE, fill
+from benchmarks.fleet.filling import COMMON, RARE, fill
 from darts_core.configs import SearchConfig
 from darts_core.genotypes import KNOWN, to_json
 

@@ -13,12 +13,12 @@ from alembic.script import ScriptDirectory
 from psycopg.types.json import Jsonb
 from sqlalchemy import select
 
-from api.checkpoints.scored import of_upload
-from api.database import Database
+from api.checkpoints.lookup import of_upload
+from api.db.engine import Database
+from api.db.models import Upload
+from api.db.revisions import head_revision
 from api.migrate import alembic_config
-from api.models import Upload
-from api.revisions import head_revision
-from api.views import upload_out
+from api.serializers import upload_out
 
 from .conftest import Service
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api.schemas.worker import PartialReport, Release
-from client.worker_api import SupersededError
+from worker.api_client import SupersededError
 
 
 def report_partial(training: Any, epoch: int, step: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from api.keys.secret import secret_of
+from api.auth.hashing import secret_of
 from api.provision import main, provision
 
 

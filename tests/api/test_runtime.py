@@ -6,7 +6,7 @@ import pytest
 
 from api.schemas.worker import Heartbeat
 from client.errors import ProblemError
-from client.worker_api import SupersededError
+from worker.api_client import SupersededError
 
 
 def _beat_until_refused(training: Any) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from api.artifacts.incoming import Incoming
+from api.artifacts.staging import Incoming
 from api.schemas.worker import Claim
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 from beating import beating
 

@@ -16,11 +16,11 @@ import pytest
 
 from api.artifacts import StoreFullError
 from api.artifacts.local import LocalArtifacts
-from api.problems import ProblemError
+from api.http.problems import ProblemError
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import StoreFullError as WorkerStoreFullError
-from client.worker_api import WorkerApi
+from worker.api_client import StoreFullError as WorkerStoreFullError
+from worker.api_client import WorkerApi
 
 from .conftest import Bench
 from checkpoint_files import ours

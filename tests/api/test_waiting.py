@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from redis import Redis
 
-from api.jobs.waiting import BROKER_AWAY, Waiting
+from api.jobs.queue_reasons import BROKER_AWAY, Waiting
 from api.schemas.worker import Presence, wakeup_queue
 
 from .conftest import Service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.schemas.worker import DeviceLoad, Presence
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 
 def test_a_worker_stands_there_with_what_it_last_said_of_its_devices(

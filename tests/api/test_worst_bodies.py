@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from client.benchmarks.hostile_bodies import hostile_bodies
-from client.benchmarks.worst_bodies import cost_of
+from benchmarks.hostile_bodies import hostile_bodies
+from benchmarks.worst_bodies import cost_of
 from client.local.stack import LocalStack
 
 _MOST_ERRORS, _MOST_ANSWERED = 50, 64 * 2**10
@@ -38,7 +38,7 @@ def test_the_worst_bodies_of_every_route_are_bounded(stack: LocalStack) -> None:
             assert cost.answer <= _MOST_ANSWERED, cost
             assert cost.memory <= _MOST_MEMORY, cost
             if hostile.route == "/checkpoints" and hostile.what.startswith("a file"):
-                assert cost.children == ["api.checkpoints.examining"], cost
+                assert cost.children == ["api.checkpoints.inspect_child"], cost
     bodies = {
         f"{method.upper()} {route}"
         for route, operations in document["paths"].items()

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from client.benchmarks.chaos import Outcome, run
+from benchmarks.chaos import Outcome, run
 
 SEARCHES, EPOCHS = 12, 6
 # The others may find nothing to strike at their moment.

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from client.benchmarks.fleet import growth, measure
+from benchmarks.fleet import growth, measure
 
 
 def test_a_small_fleet_works_through_a_filled_service_and_every_look_is_timed() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from client.benchmarks import language_models
+from benchmarks import language_models
 from client.cli import app
 from darts_core import run_rnn_evaluation
 from darts_core.configs import RnnEvaluationConfig

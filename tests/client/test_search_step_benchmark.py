@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from client.benchmarks.search_step import Shape, measure
+from benchmarks.search_step import Shape, measure
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from client.commands import trees
+from client.commands import studies
 
 runner = CliRunner()
 
@@ -18,7 +18,7 @@ runner = CliRunner()
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(trees, "_submit", lambda kind, body, *_, **__: found.append((kind, body)))
+    monkeypatch.setattr(studies, "_submit", lambda kind, body, *_, **__: found.append((kind, body)))
     return found
 
 
@@ -30,7 +30,7 @@ def ran(command: Any, *arguments: str) -> Any:
 
 def test_options_become_the_parts_of_a_study(sent: list[tuple[str, dict[str, Any]]]) -> None:
     arguments = ["--seeds", "0,1", "--search-epochs", "2", "--final-runs", "5", "--grid", "order=1,2"]
-    assert ran(trees.study, *arguments, "--set", "final.cutout=0").exit_code == 0
+    assert ran(studies.study, *arguments, "--set", "final.cutout=0").exit_code == 0
     assert sent == [
         (
             "study",
@@ -46,27 +46,27 @@ def test_options_become_the_parts_of_a_study(sent: list[tuple[str, dict[str, Any
 
 
 def test_a_grid_over_data_sets_leaves_the_searchs_open(sent: list[tuple[str, dict[str, Any]]]) -> None:
-    ran(trees.study, "--grid", "dataset=digits,cifar10")
+    ran(studies.study, "--grid", "dataset=digits,cifar10")
     assert sent == [("study", {"grid": {"dataset": ["digits", "cifar10"]}})]
 
 
 def test_a_file_gives_the_body_and_options_change_it(tmp_path: Path, sent: list[tuple[str, dict[str, Any]]]) -> None:
     file = tmp_path / "spec.json"
     file.write_text(json.dumps({"search": {"dataset": "cifar10", "epochs": 50}, "final_runs": 3}))
-    assert ran(trees.study, str(file), "--search-epochs", "25").exit_code == 0
+    assert ran(studies.study, str(file), "--search-epochs", "25").exit_code == 0
     assert sent == [("study", {"search": {"dataset": "cifar10", "epochs": 25}, "final_runs": 3})]
 
 
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path, sent: list[tuple[str, dict[str, Any]]]) -> None:
     file = tmp_path / "spec.json"
     file.write_text("seeds: [0]")
-    assert ran(trees.study, str(file)).exit_code == 2
+    assert ran(studies.study, str(file)).exit_code == 2
     assert sent == []
 
 
 def test_options_become_the_parts_of_a_committee(sent: list[tuple[str, dict[str, Any]]]) -> None:
     arguments = ["--spaces", "space1,space2", "--epochs", "4", "--combine", "mean", "--best", "2"]
-    assert ran(trees.committee, *arguments).exit_code == 0
+    assert ran(studies.committee, *arguments).exit_code == 0
     assert sent == [
         (
             "committee",

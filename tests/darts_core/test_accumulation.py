@@ -14,7 +14,7 @@ from darts_core import run_evaluation, run_search
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.step import weight_step
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.errors import ConfigError
 from darts_core.models.supernet import SearchNetwork
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.gradients import implicit_gradient
 from darts_core.bilevel.step import search_step, weight_step
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from darts_core import checkpoints, load, run_evaluation, run_search
-from darts_core.checkpoints import Checkpoint
+from darts_core import load, run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import CheckpointError
+from darts_core.files import checkpoints
+from darts_core.files.checkpoints import Checkpoint
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
-from darts_core.scoring import score
+from darts_core.scoring.images import score
 from darts_core.training.reports import EpochReport
 
 

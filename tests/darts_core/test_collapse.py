@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, derive, signs
-from darts_core.genotypes.collapse import PARAMETER_FREE, entropy
+from darts_core.genotypes.cell_diagnostics import PARAMETER_FREE, entropy
 from darts_core.primitives import CNN_PRIMITIVES, edges_of
 
 # A busy machine is no reason to fail.

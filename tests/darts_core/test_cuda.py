@@ -19,7 +19,7 @@ from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 from darts_core.training.determinism import deterministic_kernels

@@ -14,7 +14,7 @@ import pytest
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import ConfigError, GenotypeError
 from darts_core.genotypes import FORMATS, KNOWN, Edge, Genotype, derive, derive_recurrent, parse, to_json, to_python
-from darts_core.presets import EVALUATION_PRESETS, SEARCH_PRESETS
+from darts_core.presets.cnn import EVALUATION_PRESETS, SEARCH_PRESETS
 
 LEGAL = [["skip_connect", 0], ["sep_conv_3x3", 1]]
 
@@ -26,7 +26,7 @@ LEGAL = [["skip_connect", 0], ["sep_conv_3x3", 1]]
         "darts_core.genotypes",
         "darts_core.profile",
         "darts_core.configs",
-        "darts_core.presets",
+        "darts_core.presets.cnn",
         "darts_core.data",
     ],
 )

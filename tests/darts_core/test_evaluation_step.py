@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from client.benchmarks.plain_evaluation import plain_batch, plain_optimizer, plain_step
+from benchmarks.plain_evaluation import plain_batch, plain_optimizer, plain_step
 from darts_core.configs import EvaluationConfig
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.distributed.group import ALONE
 from darts_core.models.evaluation_network import EvaluationNetwork

@@ -17,13 +17,14 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from darts_core import checkpoints, load, run_evaluation, run_search
-from darts_core.checkpoints import Checkpoint
+from darts_core import load, run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import CheckpointError
-from darts_core.export import export
-from darts_core.loading import load_network
-from darts_core.torch_files import StoredTensor, TorchFile
+from darts_core.files import checkpoints
+from darts_core.files.checkpoints import Checkpoint
+from darts_core.files.exports import export
+from darts_core.files.loading import load_network
+from darts_core.files.torch_files import StoredTensor, TorchFile
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_reading_a_file_without_torch_gives_what_torch_gives(file: Path) -> None
 
 def test_safetensors_are_written_without_torch(file: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from darts_core.export import export; "
+        "import sys; from pathlib import Path; from darts_core.files.exports import export; "
         "export(Path(sys.argv[1]), Path(sys.argv[2])); assert not {'torch', 'numpy'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code, str(file), str(tmp_path / "x.safetensors")], check=True)

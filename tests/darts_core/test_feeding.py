@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from darts_core.data.augmentation import Augmentation, Draws, cropped, cut_out, draw
-from darts_core.data.feeding import Feed, Normaliser
+from darts_core.data.batches import Feed, Normaliser
 from darts_core.data.held_out import held_out_indices
 from darts_core.data.order import permutation
 from darts_core.data.splits import part_indices

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.step import search_step
-from darts_core.data.feeding import Batch
-from darts_core.kernels import building
-from darts_core.models.fused import arrangement
-from darts_core.models.fused.torch_passes import TorchPasses
+from darts_core.data.batches import Batch
+from darts_core.kernels import build
+from darts_core.models.fused import dispatch
+from darts_core.models.fused.torch_backend import TorchPasses
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 
@@ -41,8 +41,8 @@ SPACES: dict[str, Sequence[str]] = {
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """In torch's own operations, and with the kernels where there are any."""
     if request.param == "torch":
-        monkeypatch.setattr(building, "available", lambda: False)
-    elif not building.available():
+        monkeypatch.setattr(build, "available", lambda: False)
+    elif not build.available():
         pytest.skip("no compiler, no kernels")
 
 
@@ -132,7 +132,7 @@ def statistics_drawn(network: SearchNetwork) -> None:
 def test_the_form_for_gpus_without_kernels_gives_the_plain_networks_numbers(
     space: str, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrangement, "_passes", lambda _: TorchPasses())
+    monkeypatch.setattr(dispatch, "_passes", lambda _: TorchPasses())
     plain, fused = twins(SPACES[space])
     for network in (plain, fused):
         statistics_drawn(network)
@@ -169,7 +169,7 @@ def test_channels_that_fill_no_vector_give_the_plain_networks_numbers(channels: 
     assert_same_numbers(fused, plain, batch_of((9, 8)))
 
 
-@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 @pytest.mark.parametrize("channels", [8, 16, 24, 32])
 @pytest.mark.parametrize("size", [(8, 8), (5, 13), (17, 16)])  # on both sides of where the kernels change their form
 @pytest.mark.parametrize("space", ["darts", "wide"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 
-from darts_core.data.held_sets import DOWNLOADED, PUBLISHED, SHIPPED, held_sets
+from darts_core.data.available_sets import DOWNLOADED, PUBLISHED, SHIPPED, held_sets
 
 
 def test_an_empty_data_root_holds_what_every_worker_has(tmp_path: Path) -> None:

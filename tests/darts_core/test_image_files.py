@@ -13,17 +13,17 @@ from torch import Tensor
 from torchvision.transforms import functional as transforms
 
 from darts_core import run_evaluation, run_search
-from darts_core.checkpoints import save
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data import load
 from darts_core.data.augmentation import Augmentation
+from darts_core.data.batches import Feed, Normaliser
 from darts_core.data.colour import Jitter, draw_jitter, jittered
-from darts_core.data.feeding import Feed, Normaliser
 from darts_core.data.files import FileImages
 from darts_core.data.images import ImageData
 from darts_core.data.resized_crops import Box, resized_crop_box, resized_crops
 from darts_core.errors import DataError
-from darts_core.scoring import score
+from darts_core.files.checkpoints import save
+from darts_core.scoring.images import score
 
 CPU = torch.device("cpu")
 NAMES = ("n01440764", "n01443537")

@@ -16,17 +16,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from darts_core import checkpoints
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.score import ScoredCheckpoint, TrainedOn
 from darts_core.errors import CheckpointError
+from darts_core.files import checkpoints
+from darts_core.files.imports import read_authors, read_described
+from darts_core.files.loading import load_network
+from darts_core.files.safetensors import convert
+from darts_core.files.torch_files import TorchFile, is_legacy, read_legacy
 from darts_core.genotypes import KNOWN, to_json
-from darts_core.imports import read_authors, read_described
-from darts_core.loading import load_network
 from darts_core.models.evaluation_network import EvaluationNetwork
-from darts_core.safetensors import convert
-from darts_core.scoring import scored_network
-from darts_core.torch_files import TorchFile, is_legacy, read_legacy
+from darts_core.scoring.images import scored_network
 
 State = dict[str, torch.Tensor]
 CELL = KNOWN["DARTS_V2"]

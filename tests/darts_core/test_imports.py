@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from darts_core import checkpoints, load, run_evaluation
+from darts_core import load, run_evaluation
 from darts_core.configs import EvaluationConfig
 from darts_core.errors import CheckpointError
+from darts_core.files import checkpoints
+from darts_core.files.imports import read_authors
 from darts_core.genotypes import KNOWN
-from darts_core.imports import read_authors
 from darts_core.models.evaluation_network import EvaluationNetwork
 
 from authors import AuthorsNetwork

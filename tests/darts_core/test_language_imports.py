@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from darts_core import checkpoints, load
+from darts_core import load
 from darts_core.configs import RnnScoreConfig
 from darts_core.configs.score import ScoredCheckpoint
 from darts_core.errors import CheckpointError, DataError
+from darts_core.files import checkpoints
+from darts_core.files.language_imports import read_authors_recurrent
+from darts_core.files.language_models import TrainedLanguageModel
 from darts_core.genotypes import KNOWN_RECURRENT, to_json
-from darts_core.language_imports import read_authors_recurrent
-from darts_core.language_models import TrainedLanguageModel
 from darts_core.models.recurrent.language_model import RecurrentNetwork
-from darts_core.text_scoring import run_text_score
+from darts_core.scoring.text import run_text_score
 
 from authors_rnn import AuthorsCorpus, AuthorsModel, perplexity_of, trained
 

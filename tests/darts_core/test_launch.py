@@ -12,14 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from darts_core import checkpoints, load, run_evaluation, run_search
+from darts_core import load, run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.control import Progress
 from darts_core.data import load as load_data
 from darts_core.data.splits import part_indices
 from darts_core.distributed.messages import error_of, error_to_message
 from darts_core.errors import CheckpointError, ConfigError, DataError, Diverged, Problem, RankLost, Stopped
-from darts_core.training.measuring import measure
+from darts_core.files import checkpoints
+from darts_core.training.control import Progress
+from darts_core.training.metrics import measure
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import UNCONTROLLED
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from killing import AT_EVERY_STEP, Killer
 
-from darts_core import checkpoints, run_evaluation, run_search
-from darts_core.checkpoints import Checkpoint
+from darts_core import run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import Stopped
+from darts_core.files import checkpoints
+from darts_core.files.checkpoints import Checkpoint
 
 from same_bits import assert_same_bits
 

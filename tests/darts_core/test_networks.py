@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from darts_core.genotypes import KNOWN, Genotype
-from darts_core.layout import Stem, least_auxiliary_image, stem_for
 from darts_core.models.drop_path import DropPath
 from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.models.layout import Stem, least_auxiliary_image, stem_for
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_PRIMITIVES
 

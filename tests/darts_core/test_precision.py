@@ -9,17 +9,18 @@ from typing import Literal
 import pytest
 import torch
 
-from darts_core import checkpoints, run_evaluation, run_search
+from darts_core import run_evaluation, run_search
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.recurrent import RecurrentArchitect, Stretch
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.data.text.windows import TextBatch
+from darts_core.files import checkpoints
+from darts_core.files.loading import TrainedNetwork, load
 from darts_core.kernels.gpu import products
-from darts_core.loading import TrainedNetwork, load
-from darts_core.matmul_precision import tf32
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.models.supernet import SearchNetwork
+from darts_core.training.matmul_precision import tf32
 from darts_core.training.precision import computing, precision_of, uses_tf32
 
 MakeSearch = Callable[..., SearchConfig]

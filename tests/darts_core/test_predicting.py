@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from darts_core import checkpoints
 from darts_core.configs.score import TrainedOn
 from darts_core.data.files import middle_of
 from darts_core.ensembles.models import Committee
 from darts_core.errors import DataError
+from darts_core.files import checkpoints
+from darts_core.files.imports import read_authors
+from darts_core.files.loading import TrainedNetwork, load_network
 from darts_core.genotypes import KNOWN
-from darts_core.imports import read_authors
-from darts_core.loading import TrainedNetwork, load_network
 from darts_core.models.evaluation_network import EvaluationNetwork
 
 NAMES = ["cat", "dog", "emu"]

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from darts_core.errors import ConfigError
 from darts_core.genotypes import KNOWN, Genotype
-from darts_core.layout import Stem
 from darts_core.models.evaluation_network import Cell, EvaluationNetwork
+from darts_core.models.layout import Stem
 from darts_core.models.operations import FactorizedReduce
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_SPACES, CnnSpace

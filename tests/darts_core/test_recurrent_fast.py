@@ -15,7 +15,7 @@ from torch import Tensor
 from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, Stretch, penalised, recurrent_search_step
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT, RecurrentGenotype
-from darts_core.kernels import building
+from darts_core.kernels import build
 from darts_core.models.recurrent import search_sequence, state_norm, tied_loss
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.kernel_passes import KernelMixture
@@ -88,7 +88,7 @@ def masks_of(batch: int, seed: int = 0) -> Masks:
 @pytest.fixture(params=[True, False], ids=["kernels", "torch"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """With the CPU kernels, and in torch's own operations."""
-    if request.param and not building.available():
+    if request.param and not build.available():
         pytest.skip("no compiler, no kernels")
     for module in (search_sequence, state_norm):
         monkeypatch.setattr(module, "has_kernels", lambda x: request.param)
@@ -112,7 +112,7 @@ def test_search_network_equals_the_plain_one_with_any_count_of_nodes(nodes: int,
     assert_same_numbers(plain, fast, partial(results, steps=3, batch=11, dropped=True), terms_of(3, 11))
 
 
-@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_kernels_compute_large_small_and_odd_numbers_as_torch_does(dtype: torch.dtype) -> None:
     numbers = torch.tensor([0, 1e-30, -1e-7, 1e-4, -0.3, 17, -17, 44, -44, 90, -90, 400, -400, 1e4, -1e4], dtype=dtype)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from darts_core import checkpoints, run_evaluation, run_search
+from darts_core import run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import ConfigError
+from darts_core.files import checkpoints
+from darts_core.files.loading import load_network
 from darts_core.genotypes import KNOWN
-from darts_core.loading import load_network
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
 from darts_core.profile import profile, search_cost, shape_of

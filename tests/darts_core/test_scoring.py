@@ -10,10 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from darts_core import checkpoints, run_evaluation, run_score
+from darts_core import run_evaluation, run_score
 from darts_core.configs import EvaluationConfig, ScoreConfig
 from darts_core.errors import ConfigError, DataError, Stopped
-from darts_core.scoring import score, summarised
+from darts_core.files import checkpoints
+from darts_core.scoring.images import score, summarised
 
 CHECKPOINT: dict[str, Any] = {"id": "x", "source": "upload", "sha256": "0" * 64}
 

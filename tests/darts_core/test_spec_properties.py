@@ -20,8 +20,8 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.configs.common import TrainingConfig
 from darts_core.errors import ConfigError
 from darts_core.genotypes import Edge, Genotype, to_json
-from darts_core.layout import stem_for
 from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.models.layout import stem_for
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_PRIMITIVES, CNN_SPACES
 from darts_core.profile import Shape, profile
 from darts_core.training.reports import EpochReport

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from darts_core.data import load
-from darts_core.stages import listening, stage, tell
+from darts_core.training.stages import listening, stage, tell
 
 
 def test_the_innermost_stage_counts_and_then_the_one_around_it_again() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from darts_core.files.state_dict_shapes import evaluation_shapes
+from darts_core.files.state_dicts import Sizes, inferred
 from darts_core.genotypes import KNOWN, random_genotype
-from darts_core.layout import Stem
 from darts_core.models.evaluation_network import EvaluationNetwork
-from darts_core.state_dict_shapes import evaluation_shapes
-from darts_core.state_dicts import Sizes, inferred
+from darts_core.models.layout import Stem
 
 LAYOUTS = pytest.mark.parametrize(
     ("layers", "reductions"), [(1, None), (2, None), (5, None), (4, ()), (4, (1,)), (6, (0, 2, 5)), (20, None)]

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from killing import AT_EVERY_STEP, Killer
 from pydantic import ValidationError
 
-from darts_core import checkpoints, run_search
+from darts_core import run_search
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.errors import ConfigError, Stopped
-from darts_core.stopping import Condition, before_growth, growth, stop_reason, warnings
+from darts_core.files import checkpoints
+from darts_core.training.early_stopping import Condition, before_growth, growth, stop_reason, warnings
 from darts_core.training.reports import EpochReport
 
 from same_bits import assert_same_bits

@@ -15,7 +15,7 @@ from darts_core.configs.score import ScoredCheckpoint
 from darts_core.data.text.corpus import load_text
 from darts_core.data.text.windows import columns
 from darts_core.errors import ConfigError
-from darts_core.text_scoring import run_text_score
+from darts_core.scoring.text import run_text_score
 from darts_core.training.reports import EpochReport
 
 WORDS = ["the", "a", "cat", "dog", "sees", "bites", "and", "or"]

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from darts_core import checkpoints, run_evaluation, run_search
+from darts_core import run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.control import Progress
 from darts_core.errors import CheckpointError, ConfigError, DataError, Diverged, Stopped
+from darts_core.files import checkpoints
+from darts_core.files.loading import load
 from darts_core.genotypes import to_json
-from darts_core.loading import load
 from darts_core.profile import Shape, profile
+from darts_core.training.control import Progress
 from darts_core.training.reports import EpochReport
 
 from rounding import assert_within, bounds, nudged

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from darts_core.errors import KernelError
 from darts_core.models.fused.algebra import Inputs, Moments
-from darts_core.models.fused.passes import Filters, Passes
-from darts_core.models.fused.torch_passes import TorchPasses
+from darts_core.models.fused.backend import Filters, Passes
+from darts_core.models.fused.torch_backend import TorchPasses
 
 ON_GPU = torch.cuda.is_available()
 pytest.importorskip("triton", reason="no Triton, no GPU kernels")
@@ -31,7 +31,7 @@ def exact_products() -> Iterator[None]:
 
 
 def kernels() -> Passes:
-    from darts_core.kernels.gpu.passes import TritonPasses
+    from darts_core.kernels.gpu.backend import TritonPasses
 
     return TritonPasses()
 
@@ -199,7 +199,7 @@ def test_kernels_pass_the_trial_that_decides_whether_they_are_used() -> None:
 
 
 def test_a_wrong_kernel_fails_the_trial() -> None:
-    from darts_core.kernels.gpu.passes import TritonPasses
+    from darts_core.kernels.gpu.backend import TritonPasses
     from darts_core.kernels.gpu.trial import try_kernels
 
     class Wrong(TritonPasses):

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, CDPSession, Page
 
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 from browsing import drawn, go, needs_chromium, opened
 from pretending import PretendedSearch

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 from browsing import check_everywhere, go, needs_chromium
 from crews import Crew

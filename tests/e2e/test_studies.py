@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import pytest
 
-from client.benchmarks.killed_study import numbers
+from benchmarks.killed_study import numbers
 from client.errors import ServiceUnreachableError
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 from crews import Crew
 from searching import SEARCH

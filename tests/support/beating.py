@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from api.schemas.worker import Heartbeat
-from client.worker_api import AttemptApi, SupersededError
+from worker.api_client import AttemptApi, SupersededError
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from rich.console import Console
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.worker import Claim, EpochReport, Fail, Finish
 from client.sdk import Dartboard
-from client.tree_text import tables
-from client.worker_api import AttemptApi, WorkerApi
+from client.study_text import tables
 from darts_core.genotypes import KNOWN, to_json
+from worker.api_client import AttemptApi, WorkerApi
 
 # What a search with this seed finds, and how well that does on validation data.
 CELLS = ["DARTS_V1", "DARTS_V2", "AmoebaNet", "NASNet"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from darts_core.checkpoints import Checkpoint
-from darts_core.control import Progress
+from darts_core.files.checkpoints import Checkpoint
+from darts_core.training.control import Progress
 
 AT_EVERY_STEP = 1e-9
 

@@ -9,10 +9,10 @@ from typing import Any
 from api.schemas.jobs import JobOut, Progress
 from api.schemas.worker import Claim, EpochReport, Finish, Heartbeat
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
 from darts_core.genotypes import to_json
 from darts_core.genotypes.derive import derive
 from darts_core.primitives import CNN_PRIMITIVES, edges_of
+from worker.api_client import WorkerApi
 
 STEPS = 300
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from darts_core.bilevel.step import search_step
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.data.feeding import Batch
+from darts_core.data.batches import Batch
 from darts_core.distributed import group as groups
 from darts_core.distributed.group import ALONE, Group
 from darts_core.training.evaluation import _Evaluation

@@ -9,10 +9,10 @@ import torch
 
 from api.schemas.jobs import JobKind
 from api.schemas.worker import Claimed
-from darts_core.control import Progress
+from darts_core.training.control import Progress
+from worker.attempt_dir import AttemptFolder
 from worker.control import AttemptControl, StopReason
 from worker.failures import failure_of, is_disk_full
-from worker.folder import AttemptFolder
 
 
 def _claimed() -> Claimed:

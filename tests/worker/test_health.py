@@ -11,8 +11,8 @@ from subprocess import CompletedProcess, run
 
 import pytest
 
-from worker.figures import Devices
 from worker.metrics import serve_metrics
+from worker.prometheus import Devices
 
 
 def ask(port: int) -> CompletedProcess[str]:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.schemas.worker import Directive, Heartbeat
-from client.worker_api import AttemptApi, SupersededError, UnreachableError
+from worker.api_client import AttemptApi, SupersededError, UnreachableError
 from worker.control import AttemptControl, StopReason
 from worker.drain import DrainWatch
 from worker.heartbeat import HeartbeatThread

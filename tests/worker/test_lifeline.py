@@ -1,6 +1,6 @@
 import os
 
-from worker.lifeline import PARENT_VARIABLE, is_orphan
+from worker.orphan import PARENT_VARIABLE, is_orphan
 
 
 def test_a_child_of_a_living_parent_is_no_orphan() -> None:

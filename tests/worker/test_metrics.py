@@ -13,11 +13,11 @@ from pydantic import SecretStr
 
 from api.schemas.jobs import JobKind
 from api.schemas.worker import Claimed, DeviceLoad
-from darts_core.control import Progress
+from darts_core.training.control import Progress
+from worker.attempt_dir import AttemptFolder
 from worker.control import AttemptControl
-from worker.figures import Devices, Figures, FiguresThread
-from worker.folder import AttemptFolder
 from worker.metrics import OfWorkers
+from worker.prometheus import Devices, Figures, FiguresThread
 from worker.settings import WorkerSettings
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from client.worker_api import (
+from worker.api_client import (
     AttemptApi,
     RefusedError,
     StoreFullError,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from darts_core import checkpoints
-from darts_core.control import Uncontrolled
+from darts_core.files import checkpoints
+from darts_core.training.control import Uncontrolled
 from worker.runners import Runner, evaluation, search
 
 from same_bits import assert_same_bits

@@ -14,9 +14,9 @@ from worker import threads
 from worker.attempt_log import AttemptLog
 from worker.drain import DrainWatch
 from worker.failures import failure_of
-from worker.figures import FiguresThread
 from worker.heartbeat import HeartbeatThread
 from worker.presence import PresenceThread
+from worker.prometheus import FiguresThread
 from worker.reporter import Reporter
 from worker.threads import SupervisedThread
 

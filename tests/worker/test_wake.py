@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from client.worker_api import SupersededError, UnreachableError, WorkerApi
 from worker import attempt
+from worker.api_client import SupersededError, UnreachableError, WorkerApi
 from worker.settings import WorkerSettings
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from api.schemas.jobs import JobKind
-from darts_core.control import Control
 from darts_core.ensembles.report import EnsembleReport
-from darts_core.scoring import ScoreReport
-from darts_core.text_scoring import TextScoreReport
+from darts_core.scoring.images import ScoreReport
+from darts_core.scoring.text import TextScoreReport
+from darts_core.training.control import Control
 from darts_core.training.reports import EpochReport
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from darts_core.configs import EnsembleConfig, RnnEnsembleConfig
-from darts_core.control import Control
 from darts_core.ensembles.images import run_ensemble
 from darts_core.ensembles.report import EnsembleReport
 from darts_core.ensembles.texts import run_text_ensemble
+from darts_core.training.control import Control
 
 
 def run(

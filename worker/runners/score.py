@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from darts_core.configs import RnnScoreConfig, ScoreConfig
-from darts_core.control import Control
 from darts_core.errors import CheckpointError
-from darts_core.scoring import ScoreReport, run_score
-from darts_core.text_scoring import TextScoreReport, run_text_score
+from darts_core.scoring.images import ScoreReport, run_score
+from darts_core.scoring.text import TextScoreReport, run_text_score
+from darts_core.training.control import Control
 
 
 def run(

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from darts_core import checkpoints
 from darts_core.configs import config_class
-from darts_core.control import Control
+from darts_core.files import checkpoints
+from darts_core.training.control import Control
 from darts_core.training.reports import EpochReport
 from darts_core.training.run_config import run_config
 

@@ -14,7 +14,7 @@ from darts_core.data.text import folders, packed, python_docs
 from darts_core.data.text.catalogue import is_uploaded_text, text_folder_of
 from darts_core.data.text.lines import PARTS, UNKNOWN, TextLines, vocabulary_of, words_of
 from darts_core.errors import DataError
-from darts_core.stages import LOADING, stage
+from darts_core.training.stages import LOADING, stage
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Final
 
 from darts_core.data.text.lines import PARTS, Lines, TextLines, lines_of
 from darts_core.errors import DataError
-from darts_core.safetensors import write as write_safetensors
+from darts_core.files.safetensors import write as write_safetensors
 
 _LONGEST_HEADER: Final = 2**16
 

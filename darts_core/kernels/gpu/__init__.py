@@ -8,8 +8,8 @@ from functools import cache
 
 import torch
 
-from darts_core.kernels.building import SWITCH
-from darts_core.stages import KERNELS, stage
+from darts_core.kernels.build import SWITCH
+from darts_core.training.stages import KERNELS, stage
 
 logger = logging.getLogger(__name__)
 

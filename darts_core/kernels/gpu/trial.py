@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from darts_core.errors import KernelError
-from darts_core.kernels.gpu.passes import TritonPasses
+from darts_core.kernels.gpu.backend import TritonPasses
 from darts_core.kernels.gpu.statistics import track
+from darts_core.models.fused.backend import Passes
 from darts_core.models.fused.cell import compute
-from darts_core.models.fused.passes import Passes
-from darts_core.models.fused.torch_passes import TorchPasses
+from darts_core.models.fused.torch_backend import TorchPasses
 from darts_core.models.supernet import SearchCell
 from darts_core.primitives import CNN_SPACES
 

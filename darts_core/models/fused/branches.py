@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from darts_core.models.fused.algebra import Folded, Gradient, Moments
+from darts_core.models.fused.backend import Filters, Passes
 from darts_core.models.fused.columns import Columns
 from darts_core.models.fused.parameters import Norms, SourceModules, statistics
-from darts_core.models.fused.passes import Filters, Passes
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from darts_core.models.fused.backend import Filters
 from darts_core.models.fused.branches import (
     ConvolutionBranch,
     PoolBranch,
@@ -26,7 +27,6 @@ from darts_core.models.fused.branches import (
     matrices_type,
 )
 from darts_core.models.fused.parameters import update_statistics, weights_of
-from darts_core.models.fused.passes import Filters
 from darts_core.models.fused.stacking import stacked
 
 

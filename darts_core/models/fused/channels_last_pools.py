@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from darts_core.models.fused.backend import Pooled
 from darts_core.models.fused.channels_last import dense, image, row_sums, rows
-from darts_core.models.fused.passes import Pooled
 
 
 class ChannelsLastPools:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_core.models.fused.passes import Pooled
+from darts_core.models.fused.backend import Pooled
 
 
 class TorchPools:

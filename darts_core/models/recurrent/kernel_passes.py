@@ -8,7 +8,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from darts_core.kernels.building import available
+from darts_core.kernels.build import available
 
 # The kernels' columns of shares; the last is what all of them weigh together.
 _COLUMNS: Final = ("tanh", "relu", "sigmoid", "identity")

@@ -17,7 +17,7 @@ from api.schemas.jobs import JobOut
 from api.schemas.worker import Claim, Fail, LogEntry, LogReport, Presence
 from client.cli import call
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 from ..conftest import Bench, Service
 from .tree import HOSTILE

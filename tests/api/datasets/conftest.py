@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import pytest
 
+from api.datasets.archive_limits import Limits
 from api.datasets.check import check
-from api.datasets.limits import Limits
 
 from uploads import tar_of
 

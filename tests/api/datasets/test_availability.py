@@ -9,7 +9,7 @@ import pytest
 from api.datasets.availability import Holdings, availability_of
 from api.schemas.worker import Presence
 from client.sdk import Dartboard
-from client.worker_api import WorkerApi
+from worker.api_client import WorkerApi
 
 
 @pytest.mark.parametrize(

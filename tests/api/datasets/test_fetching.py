@@ -9,10 +9,10 @@ from uuid import uuid4
 import pytest
 
 from client.sdk import Dartboard
-from client.worker_api import AttemptApi, RefusedError, WorkerApi
 from darts_core.data import load
 from darts_core.data.catalogue import upload_path
 from darts_core.errors import Stopped
+from worker.api_client import AttemptApi, RefusedError, WorkerApi
 from worker.control import AttemptControl, StopReason
 from worker.datasets import fetch
 

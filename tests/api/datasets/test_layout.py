@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from api.datasets.archive_limits import UnusableError
 from api.datasets.layout import Place, arrange
-from api.datasets.limits import UnusableError
 from darts_core.data.packed import read
 
 from .conftest import Check

@@ -13,14 +13,15 @@ import torch
 from safetensors.torch import load_file
 
 import darts_core
-from darts_core import checkpoints, run_evaluation, run_score
+from darts_core import run_evaluation, run_score
 from darts_core.configs import EnsembleConfig, EvaluationConfig, ScoreConfig
 from darts_core.data import load as load_data
 from darts_core.ensembles.images import run_ensemble
 from darts_core.ensembles.models import Committee
 from darts_core.ensembles.report import EnsembleReport
 from darts_core.errors import CheckpointError, DataError, Stopped
-from darts_core.tensor_files import read_tensors
+from darts_core.files import checkpoints
+from darts_core.files.tensors import read_tensors
 
 MEMBER: dict[str, Any] = {"id": "x", "source": "evaluation", "sha256": "0" * 64}
 

@@ -22,7 +22,7 @@ from darts_core.ensembles.models import LanguageCommittee
 from darts_core.ensembles.report import EnsembleReport
 from darts_core.ensembles.texts import run_text_ensemble
 from darts_core.errors import ConfigError, DataError
-from darts_core.text_scoring import run_text_score
+from darts_core.scoring.text import run_text_score
 
 WORDS = ["the", "a", "cat", "dog", "sees", "bites", "and", "or"]
 MEMBER: dict[str, Any] = {"id": "x", "source": "evaluation", "sha256": "0" * 64}

@@ -1,0 +1,61 @@
+"""Looks up the owner of the job, checkpoint, data set or genotype that a path names, so that no route has to."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Select, select
+
+from api.auth.permissions import JOBS, Member
+from api.auth.principal import Principal
+from api.db.engine import Database
+from api.db.models import Dataset, Job, RegisteredGenotype, Upload
+from api.http.problems import ProblemError
+from api.schemas.keys import Role
+
+_ID = TypeAdapter(UUID)
+
+
+async def check_owner(database: Database, principal: Principal, member: Member) -> None:
+    """Raises 403 for a member of another owner. The route answers 404 for one that does not exist."""
+    if principal.role is Role.ADMIN:
+        return
+    query = _query(member)
+    if query is None:
+        return
+    async with database.single_statements() as session:
+        found = (await session.execute(query)).one_or_none()
+    if found is not None and found[0] != principal.owner:
+        whose = f"belongs to {found[0]}" if found[0] else "was made without a key"
+        raise ProblemError(403, f"this {whose}: only its owner and admins change it")
+
+
+def job_id_of(member: Member | None) -> UUID | None:
+    """The job that a path names, if it does."""
+    return _as_id(member.name) if member is not None and member.collection in JOBS else None
+
+
+def _query(member: Member) -> Select[Any] | None:
+    """The owner of a member; None for a name that no route would take, either."""
+    if "\x00" in member.name:
+        return None
+    if member.collection == "datasets":
+        return select(Dataset.owner).where(Dataset.name == member.name)
+    if member.collection == "genotypes":
+        return select(RegisteredGenotype.owner).where(RegisteredGenotype.name == member.name)
+    member_id = _as_id(member.name)
+    if member_id is None:
+        return None
+    if member.collection == "checkpoints":
+        return select(Upload.owner).where(Upload.id == member_id)
+    return select(Job.owner).where(Job.id == member_id)
+
+
+def _as_id(text: str) -> UUID | None:
+    # As the routes read ids, to the letter: another reading would be a way around the check.
+    try:
+        return _ID.validate_python(text)
+    except ValidationError:
+        return None

@@ -1,0 +1,223 @@
+"""What an uploaded file is, as far as that can be told without torch. Workers check it again, whole, when they use it.
+
+`python -m api.checkpoints.inspect_child` is the process of its own that `api.checkpoints.inspector` runs.
+
+Nothing is unpickled: `darts_core.files.torch_files` follows instructions that build plain values and refuses others.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from api.sandbox import serve
+from darts_core.configs.score import CheckpointFormat, TrainedOn
+from darts_core.errors import CheckpointError, GenotypeError
+from darts_core.files.safetensors import Entry, is_safetensors, read_header
+from darts_core.files.state_dict_specs import described
+from darts_core.files.state_dicts import inferred_recurrent, is_recurrent, recurrent_misfit, unwrapped
+from darts_core.files.torch_files import StoredTensor, TorchFile, is_legacy, read_legacy
+from darts_core.genotypes import AnyGenotype, RecurrentGenotype, family_of, parse, to_json
+from darts_core.primitives import Family
+
+_MOST_MEMORY: Final = 2**30
+_LONGEST_MESSAGE: Final = 1000
+# A data set's name, or a folder below the workers' data root.
+_DATASET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}|folder:[A-Za-z0-9._/ -]{1,200}")
+_CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Examined:
+    """dataset, dataset_checksum (of its content) and classes (how many): None where the file does not say.
+
+    genotype: JSON. words: in a language model's vocabulary. Of a state_dict of images: normalisation, {mean, std}, and
+    `trained_on` what the owner told; remarks: what was assumed because it was not told.
+    """
+
+    format: CheckpointFormat
+    family: Family
+    dataset: str | None
+    dataset_checksum: str | None
+    classes: int | None
+    words: int | None
+    genotype: dict[str, Any] | None
+    normalisation: dict[str, list[float]] | None = None
+    trained_on: dict[str, Any] | None = None
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Text:
+    """Whose vocabulary a language model's state_dict has. checksum, words: None where only a worker knows them."""
+
+    dataset: str
+    checksum: str | None
+    words: int | None
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the owner of a state_dict says of its data. dataset: its name; text, images: as whichever it may be.
+
+    images: the fields of darts_core's TrainedOn.
+    """
+
+    dataset: str | None = None
+    text: Text | None = None
+    images: dict[str, Any] | None = None
+
+
+class UnfitError(Exception):
+    """It cannot be taken. field: of the form."""
+
+    def __init__(self, field: str, msg: str) -> None:
+        super().__init__(msg)
+        self.field = field
+
+
+def examine(path: Path, name: str, genotype: str | dict[str, Any] | None, told: Told) -> Examined:
+    """Raises UnfitError for what cannot be a checkpoint. genotype (in any format), told: for the authors' files.
+
+    Reads the file's index and its instructions, not its tensors; still, some seconds for a large one.
+    """
+    try:
+        if is_legacy(path):
+            # The authors' own files are such; ours never were.
+            return _authors(unwrapped(read_legacy(path), name), genotype, told, name)
+        value = _content(path)
+        if isinstance(value, dict) and value.get("format") == "dartboard":
+            if genotype:
+                raise UnfitError("genotype", "is for files in the authors' format: this checkpoint has its own")
+            if told != Told():
+                where = "dataset" if told.dataset else "mean"
+                raise UnfitError(where, "is for files in the authors' format: this checkpoint names its own")
+            return _ours(value, name)
+        return _authors(unwrapped(value, name), genotype, told, name)
+    except CheckpointError as error:
+        raise UnfitError("file", str(error).replace(path.name, name)) from error
+    except MemoryError as error:
+        raise UnfitError("file", f"examining {name} needs too much memory: no checkpoint does") from error
+
+
+def _content(path: Path) -> Any:
+    """What the file holds, with something that has a shape for each tensor."""
+    if not is_safetensors(path):
+        return TorchFile(path).value
+    header = read_header(path)
+    if header.about is None:
+        return header.tensors
+    return {**header.about, "format": "dartboard", "weights": header.tensors}
+
+
+def answer(order: dict[str, Any]) -> dict[str, Any]:
+    """order: `examine`'s arguments by name. The fields of Examined, or the `error` and the `field` it is in."""
+    try:
+        told = order["told"]
+        text = Text(**told["text"]) if told["text"] else None
+        told = Told(told["dataset"], text, told["images"])
+        return asdict(examine(Path(order["path"]), order["name"], order["genotype"], told))
+    except UnfitError as error:
+        # Text out of a pickle may be long, and hold halves of characters, which no answer can.
+        said = str(error)[:_LONGEST_MESSAGE].encode(errors="backslashreplace").decode()
+        return {"field": error.field, "error": said}
+
+
+def _genotype(text: str | dict[str, Any] | None, family: Family, name: str) -> AnyGenotype:
+    if not text:
+        why = f"{name} is no checkpoint of ours, and a state_dict does not say its cell"
+        raise UnfitError("genotype", f"is needed: {why}")
+    try:
+        return parse(text, family)
+    except GenotypeError as error:
+        raise UnfitError("genotype", str(error)) from error
+
+
+def _ours(value: dict[str, Any], name: str) -> Examined:
+    if value.get("kind") == "ensemble":
+        raise CheckpointError(f"{name} is a whole ensemble: upload the checkpoints of its members, each by itself")
+    spec, weights = value.get("spec"), value.get("weights")
+    family: Family = family_of(spec) if isinstance(spec, dict) else "cnn"
+    told = "vocabulary" if family == "rnn" else "classes"
+    names = value.get(told)
+    complete = isinstance(spec, dict) and isinstance(names, list) and isinstance(weights, dict) and weights
+    if not complete or value.get("kind") not in ("search", "evaluation"):
+        raise CheckpointError(f"{name} is incomplete: a checkpoint has kind, spec, {told} and weights")
+    assert isinstance(spec, dict)
+    assert isinstance(names, list)
+    assert isinstance(weights, dict)
+    if not names or not all(isinstance(n, str) and n for n in names):
+        raise CheckpointError(f"{name} has no usable {told}: expected their names")
+    _check_tensors(weights, name)
+    return Examined(
+        format="dartboard",
+        family=family,
+        dataset=_if(_DATASET, spec.get("dataset")),
+        dataset_checksum=_if(_CHECKSUM, spec.get("text_checksum" if family == "rnn" else "dataset_checksum")),
+        classes=None if family == "rnn" else len(names),
+        words=len(names) if family == "rnn" else None,
+        genotype=_own_genotype(value.get("genotype"), family, name),
+    )
+
+
+def _if(pattern: re.Pattern[str], value: Any) -> str | None:
+    return value if isinstance(value, str) and pattern.fullmatch(value) else None
+
+
+def _own_genotype(value: Any, family: Family, name: str) -> dict[str, Any]:
+    if not isinstance(value, str | dict):
+        raise CheckpointError(f"{name} has no usable genotype: expected text or an object")
+    try:
+        return to_json(parse(value, family))
+    except (GenotypeError, TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{name} has no usable genotype: {error}") from error
+
+
+def _check_tensors(weights: dict[str, Any], name: str) -> None:
+    if not all(isinstance(key, str) and isinstance(tensor, StoredTensor | Entry) for key, tensor in weights.items()):
+        raise CheckpointError(f"{name} has weights that are no tensors: expected tensors by name")
+
+
+def _authors(tensors: dict[str, Any], genotype: str | dict[str, Any] | None, told: Told, name: str) -> Examined:
+    family: Family = "rnn" if is_recurrent(tensors) else "cnn"
+    cell = _genotype(genotype, family, name)
+    _check_tensors(tensors, name)
+    shapes = {key: tensor.shape for key, tensor in tensors.items()}
+    if isinstance(cell, RecurrentGenotype):
+        if told.dataset is not None and told.text is None:
+            raise UnfitError("dataset", f"{told.dataset} is a set of images: this state_dict is of a language model")
+        return _authors_recurrent(shapes, cell, told.text, name)
+    if told.dataset is not None and told.images is None:
+        raise UnfitError("dataset", f"{told.dataset} is a text: this state_dict is of images")
+    trained_on = TrainedOn(**(told.images or {}))
+    found = described(shapes, cell, name, trained_on)
+    return Examined(
+        format="authors",
+        family="cnn",
+        dataset=found.dataset,
+        dataset_checksum=trained_on.dataset_checksum,
+        classes=len(found.classes),
+        words=None,
+        genotype=to_json(cell),
+        normalisation={"mean": found.mean, "std": found.std},
+        trained_on=trained_on.model_dump(),
+        remarks=found.remarks,
+    )
+
+
+def _authors_recurrent(
+    shapes: dict[str, tuple[int, ...]], cell: RecurrentGenotype, text: Text | None, name: str
+) -> Examined:
+    if text is None:
+        raise UnfitError("dataset", "is needed: a state_dict does not say which word each of its numbers is of")
+    sizes = inferred_recurrent(shapes, name)
+    if misfit := recurrent_misfit(sizes, len(cell.recurrent), text.dataset, text.words):
+        raise UnfitError(str(misfit.loc[0]), misfit.msg)
+    return Examined("authors", "rnn", text.dataset, text.checksum, None, sizes.words, to_json(cell))
+
+
+if __name__ == "__main__":
+    sys.exit(serve(answer, _MOST_MEMORY))

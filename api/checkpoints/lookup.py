@@ -1,0 +1,110 @@
+"""From what a score's body names to the file that is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from api.artifacts import Stored
+from api.checkpoints.uploads import UploadService, key_of
+from api.datasets.service import DatasetService
+from api.db.models import Checkpoint, Job, Upload
+from api.http.problems import conflict, invalid
+from api.jobs.queries import Reader
+from api.jobs.service import JobService
+from api.schemas.jobs import JobKind
+from api.schemas.scores import ScoreCreate
+from darts_core.configs.score import ScoredCheckpoint
+from darts_core.data.catalogue import BUILT_IN
+from darts_core.genotypes import family_of
+from darts_core.primitives import Family
+
+
+@dataclass(frozen=True)
+class Found:
+    """job_id: of the evaluation or search that the file is of.
+
+    dataset, checksum: what it was trained on, as far as that is known. columns: that a language model was tested in.
+    """
+
+    checkpoint: ScoredCheckpoint
+    stored: Stored
+    job_id: UUID | None
+    family: Family
+    dataset: str | None
+    checksum: str | None
+    columns: int | None = None
+
+
+class Sources:
+    """Where checkpoints come from."""
+
+    def __init__(self, jobs: JobService, reading: Reader, uploads: UploadService, datasets: DatasetService) -> None:
+        self._jobs, self._reading, self._uploads, self._datasets = jobs, reading, uploads, datasets
+
+    async def find(self, body: ScoreCreate) -> Found:
+        """404 for an unknown id, 409 for a job without a checkpoint, 422 unless exactly one source is named."""
+        named = [n for n in ("checkpoint_id", "evaluation_id", "search_id") if getattr(body, n) is not None]
+        if len(named) != 1:
+            raise invalid("checkpoint_id", "give one of checkpoint_id, evaluation_id and search_id")
+        if body.checkpoint_id is not None:
+            if body.epoch is not None:
+                raise invalid("epoch", "names an epoch of an evaluation or a search: give its id, too")
+            return await self.by_id(body.checkpoint_id)
+        if body.evaluation_id is not None:
+            job = await self._jobs.get(body.evaluation_id, JobKind.EVALUATION)
+            return await self.of_job(job, await self._reading.checkpoint(job, body.epoch or "best"))
+        assert body.search_id is not None
+        job = await self._jobs.get(body.search_id, JobKind.SEARCH)
+        return await self.of_job(job, await self._reading.checkpoint(job, body.epoch or "last"))
+
+    async def by_id(self, checkpoint_id: UUID) -> Found:
+        """Any checkpoint of one network. 404 for an unknown id, 409 for another file."""
+        if upload := await self._uploads.find(checkpoint_id):
+            return of_upload(upload)
+        checkpoint = await self._reading.checkpoint_by_id(checkpoint_id)
+        job = await self._jobs.get(checkpoint.job_id)
+        if job.kind in (JobKind.SCORE, JobKind.ENSEMBLE):
+            raise conflict(
+                f"{checkpoint_id} is a file of the {job.kind} {job.id}: give the checkpoint that it measured"
+            )
+        return await self.of_job(job, checkpoint)
+
+    async def of_job(self, job: Job, checkpoint: Checkpoint) -> Found:
+        """A search's or an evaluation's checkpoint."""
+        stored = checkpoint.stored
+        family = family_of(job.spec)
+        if family == "rnn":
+            scored = ScoredCheckpoint(id=str(checkpoint.id), source=_source(job), sha256=checkpoint.sha256)
+            columns = job.spec.get("test_batch_size", job.spec["validation_batch_size"])
+            return Found(scored, stored, job.id, family, job.spec["dataset"], job.spec.get("text_checksum"), columns)
+        info = BUILT_IN.get(job.spec["dataset"]) or await self._datasets.info_of_spec(job.spec)
+        scored = ScoredCheckpoint(
+            id=str(checkpoint.id),
+            source=_source(job),
+            sha256=checkpoint.sha256,
+            classes=info.classes if info else None,
+        )
+        return Found(scored, stored, job.id, family, job.spec["dataset"], job.spec.get("dataset_checksum"))
+
+
+def _source(job: Job) -> Literal["evaluation", "search"]:
+    return "evaluation" if job.kind == JobKind.EVALUATION else "search"
+
+
+def of_upload(upload: Upload) -> Found:
+    """What was uploaded, to be scored."""
+    scored = ScoredCheckpoint(
+        id=str(upload.id),
+        source="upload",
+        sha256=upload.sha256,
+        format="authors" if upload.format == "authors" else "dartboard",
+        genotype=upload.about["genotype"] if upload.format == "authors" else None,
+        classes=upload.about["classes"],
+        trained_on=upload.about.get("trained_on"),
+    )
+    stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
+    return Found(
+        scored, stored, None, family_of(upload.about), upload.about["dataset"], upload.about["dataset_checksum"]
+    )

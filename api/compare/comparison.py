@@ -1,0 +1,63 @@
+"""Jobs beside each other: which edges, metrics and fields of the spec differ. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from api.compare.sides import Side, cells_of, figures
+from api.schemas.compare import CellRow, Comparison, EpochRow
+from darts_core.genotypes import AnyGenotype, RecurrentGenotype
+from darts_core.genotypes.model import Edge
+
+_CELLS = ("normal", "reduce", "recurrent")
+
+
+def compare(sides: Sequence[Side]) -> Comparison:
+    """Everything about these jobs, in their order."""
+    return Comparison(
+        jobs=[figures(side) for side in sides],
+        cells=list(cell_rows([side.genotype for side in sides])),
+        epochs=epoch_rows(sides),
+        spec=differences([side.spec for side in sides]),
+    )
+
+
+def cell_rows(genotypes: Sequence[AnyGenotype | None]) -> Iterator[CellRow]:
+    """The kept edges of each cell's nodes side by side. Jobs without a genotype are left out of what is the same."""
+    sides = [{} if genotype is None else _by_node(genotype) for genotype in genotypes]
+    there = [index for index, genotype in enumerate(genotypes) if genotype is not None]
+    places = sorted({place for side in sides for place in side}, key=lambda p: (_CELLS.index(p[0]), p[1]))
+    for cell, node in places:
+        entries = [side.get((cell, node), []) for side in sides]
+        for slot in range(max(map(len, entries))):
+            edges = [edges[slot] if slot < len(edges) else None for edges in entries]
+            yield CellRow(cell=cell, node=node, edges=edges, same=len({edges[i] for i in there}) == 1)
+
+
+def epoch_rows(sides: Sequence[Side]) -> list[EpochRow]:
+    """Metrics aligned by epoch, each epoch with the names that any job has there."""
+    rows = []
+    for epoch in sorted({epoch for side in sides for epoch in side.epochs}):
+        found = [side.epochs.get(epoch, {}) for side in sides]
+        names = dict.fromkeys(name for metrics in found for name in metrics)
+        rows.append(EpochRow(epoch=epoch, metrics={name: [m.get(name) for m in found] for name in names}))
+    return rows
+
+
+def differences(specs: Sequence[Any]) -> dict[str, list[Any]]:
+    """The fields whose values are not the same in all specs; one that a spec lacks counts as null."""
+    names = dict.fromkeys(name for spec in specs for name in spec)
+    values = {name: [spec.get(name) for spec in specs] for name in names}
+    return {name: each for name, each in values.items() if len({json.dumps(v, sort_keys=True) for v in each}) > 1}
+
+
+def _by_node(genotype: AnyGenotype) -> dict[tuple[str, int], list[Edge]]:
+    """By cell and node (numbered as states) its edges, by source: their order by strength says nothing of the cell."""
+    per_node, first = (1, 1) if isinstance(genotype, RecurrentGenotype) else (2, 2)
+    found: dict[tuple[str, int], list[Edge]] = {}
+    for cell, edges in cells_of(genotype).items():
+        for place, edge in enumerate(edges):
+            found.setdefault((cell, first + place // per_node), []).append(edge)
+    return {place: sorted(edges, key=lambda e: (e.source, e.op)) for place, edges in found.items()}

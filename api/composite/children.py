@@ -1,0 +1,70 @@
+"""A tree's children as rows, and as its protocol sees them.
+
+Lock a tree's own row first, then its children's by id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.composite.steps import Child
+from api.db.models import Attempt, Epoch, Job
+from api.jobs.run_time import run_seconds
+from api.schemas.jobs import JobKind, Status
+
+
+async def children_of(session: AsyncSession, tree_id: UUID) -> list[Job]:
+    """In the order in which they were made."""
+    return list(await session.scalars(select(Job).where(Job.parent_id == tree_id).order_by(Job.id)))
+
+
+async def locked_children(session: AsyncSession, tree: Job) -> list[Job]:
+    """The same, locked. The caller holds the tree's lock."""
+    query = select(Job).where(Job.parent_id == tree.id).order_by(Job.id).with_for_update()
+    return list(await session.scalars(query.execution_options(populate_existing=True)))
+
+
+async def seen(session: AsyncSession, tree: Job) -> dict[str, Child]:
+    """What the protocol goes by."""
+    rows = await children_of(session, tree.id)
+    genotypes = await _genotypes(session, [j.id for j in rows if j.kind == JobKind.SEARCH and j.status == "succeeded"])
+    seconds = await _seconds(session, tree.id)
+    return {
+        str(row.stage): Child(
+            id=row.id,
+            kind=JobKind(row.kind),
+            stage=str(row.stage),
+            status=Status(row.status),
+            status_reason=row.status_reason,
+            source=row.source_id,
+            spec=row.spec,
+            metrics=row.metrics or {},
+            best=row.best or {},
+            result=row.result,
+            genotype=genotypes.get(row.id),
+            seconds=seconds.get(row.id, 0.0),
+        )
+        for row in rows
+    }
+
+
+async def _genotypes(session: AsyncSession, searches: list[UUID]) -> dict[UUID, dict[str, Any] | None]:
+    query = select(Epoch.job_id, Epoch.genotype).where(Epoch.job_id.in_(searches))
+    latest = query.ext(distinct_on(Epoch.job_id)).order_by(Epoch.job_id, Epoch.epoch.desc())
+    return {row.job_id: row.genotype for row in await session.execute(latest)} if searches else {}
+
+
+async def _seconds(session: AsyncSession, tree_id: UUID) -> dict[UUID, float]:
+    """From claim to end, of all attempts, times their GPUs: what was lost on the way has been computed, too."""
+    ran = func.sum(run_seconds())
+    query = (
+        select(Attempt.job_id, (ran * Job.gpus).label("ran"))
+        .join(Job, Job.id == Attempt.job_id)
+        .where(Job.parent_id == tree_id)
+    )
+    return {row.job_id: float(row.ran) for row in await session.execute(query.group_by(Attempt.job_id, Job.gpus))}

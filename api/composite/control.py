@@ -1,0 +1,78 @@
+"""What is done to a tree is done to its children, in the same transaction. The caller holds the tree's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.composite.children import locked_children, seen
+from api.composite.protocols import PROTOCOLS
+from api.datasets.references import hold
+from api.db.models import Job
+from api.http.problems import conflict
+from api.jobs.locking import end_attempt
+from api.jobs.state_machine import move
+from api.schemas.jobs import JobKind, JobPatch, Status
+
+
+async def cancel_children(session: AsyncSession, tree: Job, only: Collection[UUID] | None = None) -> None:
+    """End those that have not ended. only: these of them."""
+    for child in await locked_children(session, tree):
+        if not Status(child.status).ended and (only is None or child.id in only):
+            why = f"its {tree.kind} {'was cancelled' if only is None else 'has no more use for it'}"
+            await move(session, child, Status.CANCELLED, why)
+            await end_attempt(session, child, "cancelled", why)
+
+
+async def pause_children(session: AsyncSession, tree: Job) -> bool:
+    """Whether all of them stand still at once: those that run do so after the epoch in work."""
+    still = True
+    for child in await locked_children(session, tree):
+        if child.status == Status.QUEUED:
+            await move(session, child, Status.PAUSED, f"its {tree.kind} was paused")
+        elif child.status == Status.RUNNING:
+            await move(session, child, Status.PAUSING, f"its {tree.kind} was paused")
+        still = still and child.status != Status.PAUSING
+    return still
+
+
+async def resume_children(session: AsyncSession, tree: Job) -> None:
+    """Queue those that are paused."""
+    for child in await locked_children(session, tree):
+        if child.status == Status.PAUSED:
+            await _queue(session, child, f"its {tree.kind} was resumed")
+
+
+async def retry_children(session: AsyncSession, tree: Job) -> None:
+    """Queue those again whose failure or cancellation is what the tree's hangs on."""
+    locked = await locked_children(session, tree)
+    worth = PROTOCOLS[JobKind(tree.kind)].worth_retrying(tree.spec, await seen(session, tree))
+    ids = {child.id for child in worth}
+    for child in locked:
+        if child.id in ids:
+            await _queue(session, child, f"its {tree.kind} was retried")
+
+
+async def patch_children(session: AsyncSession, tree: Job, patch: JobPatch) -> None:
+    """Hand on what decides when children run, to those that have not ended."""
+    for child in await locked_children(session, tree):
+        for field in patch.model_fields_set & {"priority", "max_runtime"}:
+            if not Status(child.status).ended:
+                setattr(child, field, getattr(patch, field))
+
+
+async def ended_children(session: AsyncSession, tree: Job) -> list[Job]:
+    """All of them. Raises 409 while one has not ended: it may have been retried after the tree ended."""
+    children = await locked_children(session, tree)
+    if active := [child for child in children if not Status(child.status).ended]:
+        [first, *_] = active
+        raise conflict(f"its child {first.kind} {first.id} is {first.status}; cancel it first")
+    return children
+
+
+async def _queue(session: AsyncSession, child: Job, reason: str) -> None:
+    await hold(session, child.spec)
+    child.error, child.lost_attempts = None, 0
+    await move(session, child, Status.QUEUED, reason)

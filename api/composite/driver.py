@@ -1,0 +1,218 @@
+"""Moves trees on: looks at a tree when one of its children stands otherwise, and does what its protocol says next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.artifacts import Artifacts, Stored
+from api.background_tasks import Passed
+from api.composite.children import seen
+from api.composite.control import cancel_children
+from api.composite.protocols import PROTOCOLS
+from api.composite.steps import Children, NewChild, Step
+from api.datasets.references import hold
+from api.db.engine import Database, lock_content
+from api.db.models import Event, Job
+from api.events.hub import EventHub
+from api.events.log import append
+from api.events.subscription import EndedError, News, Stirred, Subscription
+from api.http.problems import ProblemError, is_unreachable
+from api.jobs.create import announce_queued, discard, given_file, new_job
+from api.jobs.locking import lock_job
+from api.jobs.state_machine import move
+from api.jobs.waker import Waker
+from api.schemas.jobs import JobFrame, JobKind, Status
+from darts_core.errors import ConfigError
+
+_log = structlog.get_logger(__name__)
+_DRIVEN = (Status.RUNNING, Status.PAUSING)
+Prepare = Callable[[dict[str, Any]], Awaitable[tuple[dict[str, Any], dict[str, Stored]]]]
+"""From the body that a protocol says to a spec and the files that the job is given."""
+
+
+class TreeDriver:
+    """Runs in every API process. Each step is one transaction under the tree's row lock, so that two drivers, or one
+    that was killed in the middle of a step and comes back, do every step once.
+    """
+
+    def __init__(
+        self, database: Database, hub: EventHub, waker: Waker, artifacts: Artifacts, sweep_seconds: float
+    ) -> None:
+        self._database, self._hub, self._waker = database, hub, waker
+        self._artifacts, self._pause = artifacts, sweep_seconds
+        self._prepare: dict[JobKind, Prepare] = {}
+        self._known: set[UUID] = set()
+        self._listening: Subscription | None = None
+
+    def prepare_by(self, kind: JobKind, prepare: Prepare) -> None:
+        """How children of this kind are made that need files; others are given their spec by the protocol."""
+        self._prepare[kind] = prepare
+
+    def nudge(self, tree_id: UUID) -> None:
+        """A tree was made here, or goes on: look at it now."""
+        self._known.add(tree_id)
+        if self._listening is not None:
+            self._listening.push(Stirred(tree_id))
+
+    async def run(self, passed: Passed) -> None:
+        """Drive until cancelled."""
+        while True:
+            with suppress(EndedError):  # it then looks at everything again
+                await self._drive(passed)
+
+    async def _drive(self, passed: Passed) -> None:
+        """Everything once, then what stirs; and everything again now and then, in case something went wrong."""
+        async with self._hub.subscribe(overhear=True) as listening:
+            self._listening = listening
+            try:
+                while True:
+                    self._known = set(await self._active())
+                    await self._look_at(self._known)
+                    passed()
+                    over = asyncio.get_running_loop().time() + self._pause
+                    while (left := over - asyncio.get_running_loop().time()) > 0:
+                        stirred = {news.job_id for news in await _new(listening, left) if isinstance(news, Stirred)}
+                        if None in stirred:
+                            break
+                        await self._look_at({tree for tree in self._known if tree in stirred})
+            finally:
+                self._listening = None
+
+    async def _active(self) -> list[UUID]:
+        query = select(Job.id).where(Job.kind.in_(list(PROTOCOLS)), Job.status.in_(_DRIVEN)).order_by(Job.id)
+        async with self._database.single_statements() as session:
+            return list(await session.scalars(query))
+
+    async def _look_at(self, trees: set[UUID]) -> None:
+        for tree_id in sorted(trees):
+            try:
+                await self._step_or_give_up(tree_id)
+            except Exception as error:  # one tree's trouble must not hold up the others
+                if is_unreachable(error):
+                    raise
+                _log.error("tree_not_driven", tree=str(tree_id), exc_info=error)
+
+    async def _step_or_give_up(self, tree_id: UUID) -> None:
+        try:
+            await self.step(tree_id)
+        except (ProblemError, ConfigError) as error:
+            # A child cannot be made any more, as where its data set is gone: no later step would find it again.
+            await self._give_up(tree_id, str(error))
+
+    async def step(self, tree_id: UUID) -> None:
+        """One step of one tree."""
+        async with self._database.transaction() as session:
+            tree = await lock_job(session, tree_id)
+            if tree is None or tree.status not in _DRIVEN:
+                self._known.discard(tree_id)
+                return
+            children = await seen(session, tree)
+            await _tell(session, tree, children)
+            if tree.status == Status.PAUSING:
+                if not any(c.status in (Status.QUEUED, *_DRIVEN) for c in children.values()):
+                    await move(session, tree, Status.PAUSED, tree.status_reason)
+                return
+            protocol = PROTOCOLS[JobKind(tree.kind)]
+            step = protocol.next_step(tree.spec, children)
+            for new in step.create:
+                if new.kind not in self._prepare:
+                    await _create(session, tree, new)
+            _progress(tree, children, protocol.planned(tree.spec))
+            if step.cancel:
+                await cancel_children(session, tree, step.cancel)
+            await _end(session, tree, step)
+        for new in step.create:
+            if new.kind in self._prepare:
+                await self._create_given(tree_id, new)
+        if step.create:
+            self._waker.nudge()
+
+    async def _create_given(self, tree_id: UUID, new: NewChild) -> None:
+        """Queue a child that works on files: prepared before the lock, and made only where it is still missing."""
+        spec, files = await self._prepare[new.kind](new.spec)
+        job: Job | None = None
+        try:
+            async with self._database.transaction() as session:
+                tree = await lock_job(session, tree_id)
+                if tree is None or tree.status != Status.RUNNING or new.stage in await seen(session, tree):
+                    return
+                job = await _create(session, tree, replace(new, spec=spec))
+                await lock_content(session, str(job.id))
+                session.add_all([await given_file(self._artifacts, job, name, file) for name, file in files.items()])
+        except BaseException:
+            if job is not None:
+                await discard(self._database, self._artifacts, job.id)
+            raise
+
+    async def _give_up(self, tree_id: UUID, why: str) -> None:
+        async with self._database.transaction() as session:
+            tree = await lock_job(session, tree_id)
+            if tree is None or tree.status not in _DRIVEN:
+                return
+            await cancel_children(session, tree)
+            await _end(session, tree, Step(failure=why))
+
+
+async def _new(listening: Subscription, seconds: float) -> list[News]:
+    try:
+        async with asyncio.timeout(seconds):
+            return await listening.take()
+    except TimeoutError:
+        return []
+
+
+async def _create(session: AsyncSession, tree: Job, new: NewChild) -> Job:
+    """Queue a child. Its stage is unique within the tree: nothing can make it twice."""
+    frame = JobFrame(**{field: getattr(tree, field) for field in JobFrame.model_fields})
+    job = new_job(new.kind, frame, new.spec, new.source)
+    job.name = f"{tree.name or tree.kind} {new.stage}"[:200]
+    job.owner, job.parent_id, job.stage = tree.owner, tree.id, new.stage
+    await hold(session, job.spec)
+    session.add(job)
+    await session.flush()
+    await announce_queued(session, job)
+    await append(session, tree, "child", _event(new.stage, job.id, new.kind, Status.QUEUED, None))
+    return job
+
+
+async def _tell(session: AsyncSession, tree: Job, children: Children) -> None:
+    """An event in the tree's log for each child that stands otherwise than its last event says."""
+    stage = Event.data["stage"].astext
+    told = select(Event.data).where(Event.job_id == tree.id, Event.kind == "child")
+    latest = told.ext(distinct_on(stage)).order_by(stage, Event.sequence.desc())
+    last = {data["stage"]: data["status"] for data in await session.scalars(latest)}
+    for child in children.values():
+        if last.get(child.stage) != child.status:
+            data = _event(child.stage, child.id, child.kind, child.status, child.status_reason)
+            await append(session, tree, "child", data)
+
+
+def _event(stage: str, child_id: UUID, kind: JobKind, status: Status, reason: str | None) -> dict[str, str | None]:
+    return {"stage": stage, "id": str(child_id), "kind": kind, "status": status, "reason": reason}
+
+
+def _progress(tree: Job, children: Children, planned: int) -> None:
+    """Children that have ended, of all that are planned."""
+    ended = sum(child.status.ended for child in children.values())
+    progress = {"epoch": ended, "epochs": planned, "step": 0, "steps": 0, "eta_seconds": None}
+    if tree.progress != progress:
+        tree.progress = progress
+
+
+async def _end(session: AsyncSession, tree: Job, step: Step) -> None:
+    if step.failure is not None:
+        tree.error = {"type": f"{tree.kind.title()}Failed", "message": step.failure, "traceback": "", "log_tail": []}
+        await move(session, tree, Status.FAILED, step.failure[:500])
+    elif step.result is not None:
+        tree.result, tree.metrics = step.result, dict(step.metrics)
+        await move(session, tree, Status.SUCCEEDED)

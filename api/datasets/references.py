@@ -1,0 +1,58 @@
+"""Jobs and the uploaded sets they use: neither goes without the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import cast, func, literal, select
+from sqlalchemy.dialects.postgresql import JSONB, JSONPATH
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.db.models import Dataset, Job
+from api.http.problems import conflict
+from api.schemas.jobs import Status
+from darts_core.data.uploaded import uploaded_checksum
+
+
+async def hold(session: AsyncSession, spec: dict[str, Any]) -> None:
+    """Keep the spec's uploaded set from being deleted until this transaction has queued its job.
+
+    Of a tree's spec: those of all children to come. Raises ProblemError 409 when one is gone already.
+    """
+    for part in _parts(spec):
+        await _hold(session, part)
+
+
+def _parts(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The specs that are about one data set."""
+    if "points" not in spec:
+        yield spec
+        return
+    for point in spec["points"]:
+        yield from (part for name, part in point.items() if name != "values")
+
+
+async def _hold(session: AsyncSession, spec: dict[str, Any]) -> None:
+    checksum = uploaded_checksum(spec)
+    if checksum is None:
+        return
+    same = select(Dataset.id).where(Dataset.name == spec["dataset"], Dataset.checksum == checksum)
+    if await session.scalar(same.with_for_update(read=True)) is None:
+        raise conflict(
+            f"the data set {spec['dataset']} with the checksum {checksum} has been deleted: upload the same data "
+            "under this name again"
+        )
+
+
+async def unfinished_jobs(session: AsyncSession, dataset: Dataset) -> list[Job]:
+    """Some of those that use the set; the caller holds its row's lock."""
+    ended = [status for status in Status if status.ended]
+    field = "text_checksum" if dataset.kind == "text" else "dataset_checksum"
+    using = (Job.spec[field].astext == dataset.checksum) & (Job.spec["dataset"].astext == dataset.name)
+    # A tree's spec holds those of its children to come.
+    wanted = {"dataset": dataset.name, "checksum": dataset.checksum}
+    path = cast(literal(f"$.points[*].* ? (@.dataset == $dataset && @.{field} == $checksum)"), JSONPATH)
+    to_be_used = func.jsonb_path_exists(Job.spec, path, cast(wanted, JSONB))
+    found = select(Job).where(using | to_be_used, Job.status.not_in(ended)).limit(3)
+    return list(await session.scalars(found))

@@ -1,0 +1,53 @@
+"""A job's events: replay what is stored, follow what comes, end when the job has ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from api.db.models import Job
+from api.events.frames import StoredEvent, end_frame
+from api.events.hub import EventHub
+from api.events.queries import BATCH
+from api.events.stream import HEARTBEAT, EventStream
+from api.events.subscription import Gone, Subscription
+from api.schemas.jobs import Status
+
+
+def job_stream(hub: EventHub, job: Job, after: int) -> EventStream:
+    """The events behind a sequence as an answer."""
+    return EventStream(hub, lambda subscription: _follow(hub, subscription, job, after), job.id)
+
+
+async def _follow(hub: EventHub, subscription: Subscription, job: Job, last: int) -> AsyncGenerator[bytes, None]:
+    """Every event behind `last`, each once and in order, then the end when the job's life is over.
+
+    Subscribing came before replaying: what is stored in between arrives twice and is sent once, by its sequence.
+    """
+    if last > job.last_sequence:
+        # A sequence that does not exist yet is another job's, or a mistake: nothing may be skipped for it.
+        last = min(last, await hub.log.last_sequence(job.id))
+    # As read together with the row's last sequence: what is told in between changes it again.
+    status = Status(job.status)
+    more = True
+    while more:
+        stored = await hub.log.read(job.id, last)
+        if stored:
+            yield b"".join([event.frame for event in stored])
+            last, status = stored[-1].sequence, _status_after(stored, status)
+        subscription.check()
+        more = len(stored) == BATCH
+    while not status.ended:
+        news = await subscription.take()
+        if new := [event for event in news if isinstance(event, StoredEvent) and event.sequence > last]:
+            yield b"".join([event.frame for event in new])
+            last, status = new[-1].sequence, _status_after(new, status)
+        elif not news:
+            yield HEARTBEAT
+        if any(isinstance(told, Gone) for told in news):
+            break
+    yield end_frame(last, status)
+
+
+def _status_after(events: list[StoredEvent], before: Status) -> Status:
+    told = [event.status for event in events if event.status is not None]
+    return told[-1] if told else before

@@ -1,0 +1,69 @@
+"""Reading the event log."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+
+from api.db.engine import Database
+from api.db.models import Event, Job
+from api.events.frames import StoredEvent
+from api.jobs.listing import newest_ids
+from api.schemas.jobs import JobKind, Status
+
+_ACTIVE: Final = [status for status in Status if not status.ended]
+BATCH: Final = 500
+
+
+class LogReader:
+    """Queries only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def last_sequence(self, job_id: UUID) -> int:
+        """Of the job's log; 0 for a job that is gone."""
+        async with self._database.single_statements() as session:
+            return await session.scalar(select(Job.last_sequence).where(Job.id == job_id)) or 0
+
+    async def read(self, job_id: UUID, after: int) -> list[StoredEvent]:
+        """Stored events behind a sequence, in order, a batch at a time: fewer when there are no more."""
+        query = (
+            select(Event.job_id, Event.sequence, Event.kind, Event.data)
+            .where(Event.job_id == job_id, Event.sequence > after)
+            .order_by(Event.sequence)
+            .limit(BATCH)
+        )
+        async with self._database.single_statements() as session:
+            return [StoredEvent(*row) for row in (await session.execute(query))]
+
+    async def status_at(self, job_id: UUID, sequence: int) -> str | None:
+        """The job's status just after the event with this sequence."""
+        query = (
+            select(Event.data["status"].astext)
+            .where(Event.job_id == job_id, Event.kind == "status", Event.sequence <= sequence)
+            .order_by(Event.sequence.desc())
+            .limit(1)
+        )
+        async with self._database.single_statements() as session:
+            return await session.scalar(query)
+
+    async def active(self, most: int) -> list[UUID]:
+        """The jobs that have not ended, newest first."""
+        async with self._database.single_statements() as session:
+            return list(await session.scalars(newest_ids(JobKind, _ACTIVE, limit=most)))
+
+    async def queued_at(self, job_id: UUID) -> int | None:
+        """The sequence with which an unfinished job was last queued: where its present life begins."""
+        queued = Event.data["status"].astext == Status.QUEUED
+        query = (
+            select(Event.sequence)
+            .join(Job, Job.id == Event.job_id)
+            .where(Event.job_id == job_id, Event.kind == "status", queued, Job.status.in_(_ACTIVE))
+            .order_by(Event.sequence.desc())
+            .limit(1)
+        )
+        async with self._database.single_statements() as session:
+            return await session.scalar(query)

@@ -1,0 +1,1 @@
+"""Registered genotypes, and genotypes as responses."""

@@ -1,0 +1,41 @@
+"""The network that a job's cell is reckoned up in."""
+
+from __future__ import annotations
+
+from api.datasets.service import DatasetService
+from api.db.models import Job
+from api.schemas.jobs import JobKind
+from darts_core.data.catalogue import BUILT_IN
+from darts_core.genotypes import family_of
+from darts_core.models.layout import stem_for
+from darts_core.profile import LanguageShape, Shape, language_shape_for, shape_for
+
+
+async def shape_of_job(job: Job, datasets: DatasetService) -> Shape | LanguageShape | None:
+    """An evaluation's own, of a search the one that its data set's preset would train.
+
+    None for data whose size only a worker knows.
+    """
+    spec, own = job.spec, job.kind == JobKind.EVALUATION
+    if family_of(spec) == "rnn":
+        language = language_shape_for(spec["dataset"], await datasets.text_info_of_spec(spec))
+        if language is None or not own:
+            return language
+        return LanguageShape(spec["hidden_size"], language.words)
+    info = await datasets.info_of_spec(spec)
+    if not own:
+        return shape_for(spec["dataset"], info)
+    info = info or BUILT_IN.get(spec["dataset"])
+    if info is None:
+        return None
+    stem = spec.get("stem") or stem_for(info.side)
+    reductions = spec.get("reductions")
+    return Shape(
+        spec["channels"],
+        spec["layers"],
+        info.classes,
+        info.side,
+        info.channels,
+        stem=stem,
+        reductions=None if reductions is None else tuple(reductions),
+    )

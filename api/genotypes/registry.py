@@ -1,0 +1,103 @@
+"""Genotypes that users have given a name, next to the published ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from api.db.engine import Database
+from api.db.models import RegisteredGenotype
+from api.http.problems import conflict, not_found
+from darts_core.genotypes import (
+    KNOWN,
+    KNOWN_RECURRENT,
+    AnyGenotype,
+    RecurrentGenotype,
+    family_of,
+    known_genotypes,
+    parse,
+    to_json,
+)
+from darts_core.genotypes.random_cells import RANDOM
+from darts_core.primitives import Family
+
+
+class GenotypeRegistry:
+    """Names are given once: what a name stands for never changes while anybody may be using it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def register(self, name: str, genotype: AnyGenotype) -> bool:
+        """Give a genotype a name. Whether it is new; 409 when the name stands for another one."""
+        if name == RANDOM:
+            raise conflict(f"{name} stands for a cell that is drawn anew; choose another name")
+        family = _family(genotype)
+        published = known_genotypes(family)
+        if name in published:
+            if published[name] == genotype:
+                return False
+            raise conflict(f"{name} is the name of a published genotype; choose another one")
+        row = {"name": name, "family": family, "genotype": to_json(genotype)}
+        statement = insert(RegisteredGenotype).values(row).on_conflict_do_nothing().returning(RegisteredGenotype.name)
+        async with self._database.transaction() as session:
+            if await session.scalar(statement) is not None:
+                return True
+            stored = await session.get(RegisteredGenotype, name)
+        if stored is not None and _cell(stored) == genotype:
+            return False
+        raise conflict(f"{name} is registered for another genotype; choose another name, or delete that one first")
+
+    async def get(self, name: str, family: Family | None = None) -> AnyGenotype:
+        """The genotype of a published or registered name, or 404 with the names there are.
+
+        family: unless given, a name of both published families is that of cnn.
+        """
+        published = KNOWN.get(name) if family != "rnn" else KNOWN_RECURRENT.get(name)
+        found = published or await self._registered(name) or (KNOWN_RECURRENT.get(name) if family is None else None)
+        if found is None or (family is not None and _family(found) != family):
+            raise not_found("genotype", f"{name!r}; known: {', '.join(await self.names(family))}")
+        return found
+
+    async def names(self, family: Family | None = None) -> list[str]:
+        """Published names first, then the registered ones in alphabetical order; of one family where it is given."""
+        query = select(RegisteredGenotype.name).order_by(RegisteredGenotype.name)
+        if family is not None:
+            query = query.where(RegisteredGenotype.family == family)
+        published = {None: [*KNOWN, *KNOWN_RECURRENT], "cnn": [*KNOWN], "rnn": [*KNOWN_RECURRENT]}[family]
+        async with self._database.transaction() as session:
+            return list(dict.fromkeys([*published, *await session.scalars(query)]))
+
+    async def delete(self, name: str) -> None:
+        """Forget a registered name; jobs keep the genotype they took. 409 for a published one, 404 for none."""
+        if name in KNOWN:
+            raise conflict(f"{name} is a published genotype: it stays")
+        async with self._database.transaction() as session:
+            stored = await session.get(RegisteredGenotype, name)
+            if stored is None:
+                raise not_found("genotype", repr(name))
+            await session.delete(stored)
+
+    async def resolve(self, value: str | dict[str, Any], family: Family | None = None) -> str | dict[str, Any]:
+        """A registered name's genotype; anything else, a published name of the family too, as it is."""
+        if not isinstance(value, str) or (family is not None and value in known_genotypes(family)):
+            return value
+        found = await self._registered(value.strip())
+        return value if found is None else to_json(found)
+
+    async def _registered(self, name: str) -> AnyGenotype | None:
+        if len(name) > 100 or "\x00" in name:
+            return None
+        async with self._database.transaction() as session:
+            stored = await session.get(RegisteredGenotype, name)
+        return None if stored is None else _cell(stored)
+
+
+def _cell(stored: RegisteredGenotype) -> AnyGenotype:
+    return parse(stored.genotype, family_of(stored.genotype))
+
+
+def _family(genotype: AnyGenotype) -> Family:
+    return "rnn" if isinstance(genotype, RecurrentGenotype) else "cnn"

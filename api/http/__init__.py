@@ -1,0 +1,1 @@
+"""HTTP beneath the routes: problem documents, limits, uploads, downloads, access log."""

@@ -1,0 +1,126 @@
+"""Files as HTTP answers: resumable, cacheable, checkable, streamed."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+from starlette.datastructures import Headers
+
+from api.artifacts import Artifacts, Remote, Stored
+from api.artifacts.verify import flaw
+from api.checkpoints.converter import Converter
+from api.db.models import Checkpoint
+from api.http.problems import ProblemError, documented
+
+FileFormat = Literal["torch", "safetensors"]
+WantedFile = Annotated[
+    FileFormat, Query(alias="format", description="safetensors: the weights alone, made when they are asked for first")
+]
+
+_MEDIA_TYPE = "application/octet-stream"
+_MOST_RANGES = 20
+_BINARY = {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "the whole file", "content": _BINARY},
+    206: {"description": "the range asked for", "content": _BINARY},
+    304: {"description": "the file is the one that the caller has"},
+    **documented(404, 409, 416, 500, 507),
+}
+
+
+class DownloadService:
+    """Answers with files of the store. A file that is not the one that was stored is 500 and the cause, never sent."""
+
+    def __init__(self, store: Artifacts, converter: Converter) -> None:
+        self._store, self._converter = store, converter
+
+    async def checkpoint(
+        self, request: Request, checkpoint: Checkpoint, name: str | None, wanted: FileFormat = "torch"
+    ) -> Response:
+        """A job's checkpoint, named after the job, so that `curl -OJ` keeps two apart."""
+        stem = f"{plain_name(name) or checkpoint.job_id}-epoch-{checkpoint.epoch}"
+        return await self.stored(request, checkpoint.stored, stem, wanted)
+
+    async def stored(
+        self, request: Request, stored: Stored, stem: str, wanted: FileFormat = "torch", ending: str = ".pt"
+    ) -> Response:
+        """A stored checkpoint in the wanted format. 409 for safetensors of a file that has no weights to give."""
+        if wanted == "torch" or ending == f".{wanted}":
+            return await self.file(request, stored, f"{stem}{ending}")
+        await self._check(stored, digest=False)
+        return await self.file(request, await self._converter.safetensors(stored), f"{stem}.safetensors")
+
+    async def file(self, request: Request, stored: Stored, filename: str) -> Response:
+        """A file of the store, or 304 when the caller has it. Its ETag is its sha256."""
+        headers = _headers(stored)
+        known = request.headers.get("if-none-match", "")
+        if known == "*" or stored.sha256 in re.findall(r'"([^"]*)"', known):
+            return Response(status_code=304, headers=headers)
+        found = await self._store.find(stored.key)
+        await self._check(stored, digest=request.method != "HEAD")
+        _check_range(request, stored.size)
+        if isinstance(found, Path):
+            return FileResponse(found, media_type=_MEDIA_TYPE, filename=filename, headers=headers)
+        named = {"Content-Disposition": f'attachment; filename="{filename}"'}
+        return _remote_answer(request, found, stored, headers | named)
+
+    async def _check(self, stored: Stored, *, digest: bool) -> None:
+        if why := await flaw(self._store, stored, digest=digest):
+            detail = f"the stored file {stored.key} is damaged: it {why}; dartboard check-store lists all such files"
+            raise ProblemError(500, detail)
+
+
+def plain_name(name: str | None) -> str:
+    """A job's name as part of a file's; empty when nothing of it can be used."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-.")
+
+
+def _headers(stored: Stored) -> dict[str, str]:
+    digest = base64.b64encode(bytes.fromhex(stored.sha256)).decode()
+    return {
+        "ETag": f'"{stored.sha256}"',
+        "Repr-Digest": f"sha-256=:{digest}:",
+        # The file behind "best" or "last" changes while a job runs: ask again, but do not send it again.
+        "Cache-Control": "private, no-cache",
+    }
+
+
+def _remote_answer(request: Request, found: Remote, stored: Stored, headers: dict[str, str]) -> Response:
+    """Sent on while it is read. One range is answered with that range, several with the whole, as RFC 9110 allows."""
+    start, stop, status = 0, stored.size, 200
+    asked = Headers(scope=request.scope)  # not what the request remembers: a Range that is none has been dropped
+    wanted = _SINGLE.fullmatch(asked.get("range", ""))
+    if wanted and asked.get("if-range") in (None, headers["ETag"]):
+        first, last = wanted.groups()
+        start = int(first) if first else max(0, stored.size - int(last))
+        stop = min(stored.size, int(last) + 1) if first and last else stored.size
+        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{stored.size}"
+        status = 206
+    headers |= {"Content-Length": str(stop - start), "Accept-Ranges": "bytes"}
+    if request.method == "HEAD":
+        return Response(None, status, headers, media_type=_MEDIA_TYPE)
+    return StreamingResponse(found.read(start, stop), status, headers, media_type=_MEDIA_TYPE)
+
+
+# No file has a place of more digits; Python refuses to read thousands of them.
+_SINGLE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
+_RANGES = re.compile(r"bytes=\s*(\d{1,18}-\d{0,18}|-\d{1,18})(\s*,\s*(\d{1,18}-\d{0,18}|-\d{1,18}))*\s*")
+
+
+def _check_range(request: Request, size: int) -> None:
+    """Drop a Range header that is none, as RFC 9110 asks; raise ProblemError 416 for one outside the file."""
+    wanted = request.headers.get("range")
+    if wanted is None:
+        return
+    ranges = [r.strip().partition("-") for r in wanted.removeprefix("bytes=").split(",")]
+    legal = _RANGES.fullmatch(wanted) and all(not a or not b or int(a) <= int(b) for a, _, b in ranges)
+    if not legal or len(ranges) > _MOST_RANGES:
+        request.scope["headers"] = [(k, v) for k, v in request.scope["headers"] if k != b"range"]
+    elif not any(int(a) < size if a else int(b) > 0 for a, _, b in ranges):
+        outside = {"Content-Range": f"bytes */{size}"}
+        raise ProblemError(416, f"the file has {size:,} bytes: {wanted} lies outside", headers=outside)

@@ -1,0 +1,64 @@
+"""The OpenAPI document, with what FastAPI cannot know: every error is a problem document, and who may call what."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from api.auth.permissions import SAFE_METHODS, rule_for
+from api.auth.sessions import COOKIE
+from api.http.problems import Problem, documented
+from api.schemas.keys import Role
+
+_TEMPLATE = "#/components/schemas/{model}"
+_METHODS: Final = frozenset({"get", "head", "post", "put", "patch", "delete"})
+_SCHEMES: Final[dict[str, dict[str, str]]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a key, or on the workers' side the worker key"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "what POST /session gives a browser"},
+}
+
+
+def install(app: FastAPI) -> None:
+    """Add what the rules and the problems say to FastAPI's document."""
+    generate = app.openapi
+    required: bool = app.state.settings.require_keys
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generate()
+            schemas = document["components"]["schemas"]
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            _, own = models_json_schema([(Problem, "serialization")], ref_template=_TEMPLATE)
+            schemas.update(own["$defs"])
+            document["components"]["securitySchemes"] = _SCHEMES
+            for path, operations in document["paths"].items():
+                for method in _METHODS & operations.keys():
+                    _add_access(operations[method], method.upper(), path, required)
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _add_access(operation: dict[str, Any], method: str, path: str, required: bool) -> None:
+    """Which keys the operation takes, and how those who may not call it are answered."""
+    role = rule_for(method, path).role
+    # Without keys, 403 is for web pages elsewhere.
+    answers = {403} if role is None else {401, 403, 503}
+    if role is None:
+        operation["security"] = []
+    elif role is Role.WORKER:
+        operation["security"] = [{"bearer": []}, {"header": []}]
+    else:
+        # An empty entry stands for nothing at all: without keys everybody on this machine is let in.
+        operation["security"] = [*({name: []} for name in _SCHEMES), *([] if required else [{}])]
+        answers.add(429)
+    if "requestBody" in operation and method not in SAFE_METHODS:
+        answers |= {400, 413}
+    for status, answer in documented(*sorted(answers)).items():
+        operation["responses"].setdefault(str(status), answer)
+    if role is not None:
+        operation["description"] = f"{operation.get('description', '')}\n\nRole: {role}.".strip()

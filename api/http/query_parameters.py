@@ -1,0 +1,36 @@
+"""Refuses query parameters that a route does not take: a misspelt one would be answered with something else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+
+from api.http.problems import FieldProblem, ProblemError
+from darts_core.validation import MOST_ERRORS, unknown_name
+
+# What asks these adds parameters of its own, to get past caches.
+_PROBES: Final = frozenset({"/healthz", "/readyz"})
+
+
+async def refuse_unknown_query(request: Request) -> None:
+    """A dependency of every route: 422 that names each unknown parameter, and those that there are."""
+    if not request.scope["query_string"] or request.scope["path"] in _PROBES:
+        return
+    known = sorted(_names(request.scope["route"].dependant))
+    unknown = [name for name in request.query_params if name not in known]
+    if not unknown:
+        return
+    found = [unknown_name(name, known, "query parameter") for name in unknown[:MOST_ERRORS]]
+    raise ProblemError(
+        422,
+        f"{found[0].loc[0]}: {found[0].msg}",
+        errors=[FieldProblem.of(error, "query") for error in found],
+        more=len(unknown) - len(found),
+    )
+
+
+def _names(dependant: Dependant) -> set[str]:
+    names = {field.alias for field in dependant.query_params}
+    return names.union(*(_names(each) for each in dependant.dependencies))

@@ -1,0 +1,62 @@
+"""How a job begins: its row, and the first event of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.artifacts import Artifacts, Stored
+from api.db.engine import Database, lock_content
+from api.db.models import Checkpoint, Job
+from api.events.log import append
+from api.schemas.jobs import JobFrame, JobKind, Status
+
+_log = structlog.get_logger(__name__)
+
+
+def new_job(kind: JobKind, frame: JobFrame, spec: Mapping[str, Any], source: UUID | None = None) -> Job:
+    """A queued job that is not stored yet, owned by the current principal."""
+    return Job(
+        id=uuid7(),
+        kind=kind,
+        **{f: getattr(frame, f) for f in JobFrame.model_fields},
+        spec=dict(spec),
+        source_id=source,
+        status=Status.QUEUED,
+        attempt=0,
+        lost_attempts=0,
+        last_sequence=0,
+    )
+
+
+async def announce_queued(session: AsyncSession, job: Job) -> None:
+    """The first event, once the row is there."""
+    await append(session, job, "status", {"status": Status.QUEUED, "reason": None, "attempt": 0})
+
+
+async def discard(database: Database, artifacts: Artifacts, job_id: UUID) -> None:
+    """Remove the files given to a job that was not stored, as far as can be told.
+
+    A commit whose answer was lost has stored it all the same: the writer holds `lock_content` of the job's id.
+    """
+    try:
+        async with database.transaction() as session:
+            await lock_content(session, str(job_id))
+            if await session.get(Job, job_id) is None:
+                await artifacts.delete_job(job_id)
+    except Exception as error:  # the files cost room, and the first error is the one to be told
+        _log.warning("files_not_discarded", job=str(job_id), error=f"{type(error).__name__}: {error}"[:300])
+
+
+async def given_file(artifacts: Artifacts, job: Job, name: str, given: Stored) -> Checkpoint:
+    """A file that the job works on, as the checkpoint of its epoch 0: its own copy, which costs no room."""
+    key = artifacts.key(job.id, 0, name, given.sha256)
+    await artifacts.link(given.key, key)
+    return Checkpoint(
+        id=uuid7(), job_id=job.id, epoch=0, attempt=0, key=key, sha256=given.sha256, size=given.size, metrics={}
+    )

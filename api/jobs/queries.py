@@ -1,0 +1,111 @@
+"""Reading what jobs have produced: epochs, logs, checkpoints."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from api.composite.children import children_of
+from api.db.engine import Database
+from api.db.models import Attempt, Checkpoint, Epoch, Event, Job
+from api.http.problems import ProblemError, conflict, not_found
+from api.jobs.locking import checkpoints_of
+from darts_core.drawing.frames import evenly
+
+
+class Reader:
+    """Queries only."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def epochs(self, job_id: UUID, *, after: int, limit: int) -> list[Epoch]:
+        """Stored epochs above `after`, in order."""
+        query = select(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > after).order_by(Epoch.epoch).limit(limit)
+        async with self._database.single_statements() as session:
+            return list(await session.scalars(query))
+
+    async def epoch(self, job: Job, epoch: int | None) -> Epoch:
+        """One epoch, by default the latest. 409 while none has ended, 404 for one that does not exist."""
+        query = select(Epoch).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
+        if epoch is not None:
+            query = query.where(Epoch.epoch == epoch)
+        async with self._database.single_statements() as session:
+            found = await session.scalar(query)
+        if found is not None:
+            return found
+        if epoch is None:
+            raise conflict(f"no epoch of this {job.kind} has ended yet (it is {job.status}): try again later")
+        raise not_found("epoch", epoch)
+
+    async def named_epoch(self, job: Job, which: str) -> Epoch:
+        """`best` (by its metrics so far), `last`, or an epoch's number. Raises as `epoch` does."""
+        if which == "best" and job.best:
+            return await self.epoch(job, int(job.best["epoch"]))
+        return await self.epoch(job, int(which) if which.isdigit() else None)
+
+    async def evenly(self, job: Job, latest: int, most: int) -> list[Epoch]:
+        """At most so many epochs up to `latest`, in order, the first and `latest` among them."""
+        wanted = evenly(range(1, latest + 1), most)
+        query = select(Epoch).where(Epoch.job_id == job.id, Epoch.epoch.in_(wanted)).order_by(Epoch.epoch)
+        async with self._database.single_statements() as session:
+            return list(await session.scalars(query))
+
+    async def attempts(self, job_id: UUID) -> list[Attempt]:
+        """Every worker's try at the job, latest first."""
+        query = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number.desc())
+        async with self._database.single_statements() as session:
+            return list(await session.scalars(query))
+
+    async def children(self, tree: Job) -> list[Job]:
+        """What a tree is made of, in the order in which it was made."""
+        async with self._database.single_statements() as session:
+            return await children_of(session, tree.id)
+
+    async def logs(self, job_id: UUID, tail: int) -> list[Event]:
+        """The last log lines, in order."""
+        query = select(Event).where(Event.job_id == job_id, Event.kind == "log").order_by(Event.sequence.desc())
+        async with self._database.single_statements() as session:
+            return list(await session.scalars(query.limit(tail)))[::-1]
+
+    async def checkpoints(self, job: Job) -> list[Checkpoint]:
+        """What is stored, latest epoch first."""
+        async with self._database.single_statements() as session:
+            return await checkpoints_of(session, job)
+
+    async def checkpoint(self, job: Job, which: str) -> Checkpoint:
+        """`best`, `last` or an epoch's number. 409 while there is none, 404 for one that is not kept."""
+        stored = await self.checkpoints(job)
+        if not stored:
+            raise conflict(f"this {job.kind} has no checkpoint yet (it is {job.status}): try again later")
+        if which == "last":
+            return stored[0]
+        wanted = int(job.best["epoch"]) if which == "best" and job.best else which
+        for checkpoint in stored:
+            if str(checkpoint.epoch) == str(wanted):
+                return checkpoint
+        kept = ", ".join(str(c.epoch) for c in stored)
+        raise ProblemError(404, f"no checkpoint of epoch {wanted} is kept; kept: {kept}")
+
+    async def file(self, job: Job, name: str) -> Checkpoint:
+        """The row of a file that a score or an ensemble made. 409 while it has not."""
+        stored = [c for c in await self.checkpoints(job) if c.epoch > 0 and c.name == name]
+        if not stored:
+            raise conflict(f"this {job.kind} has no {name} yet (it is {job.status}): try again later")
+        return stored[0]
+
+    async def given(self, job: Job, name: str) -> Checkpoint:
+        """The row of a file that the job was given when it was made. 404 when there is none."""
+        found = [c for c in await self.checkpoints(job) if c.epoch == 0 and c.name == name]
+        if not found:
+            raise ProblemError(404, f"this {job.kind} has no {name}")
+        return found[0]
+
+    async def checkpoint_by_id(self, checkpoint_id: UUID) -> Checkpoint:
+        """404 when there is none."""
+        async with self._database.single_statements() as session:
+            found = await session.get(Checkpoint, checkpoint_id)
+        if found is None or found.step is not None:
+            raise not_found("checkpoint", checkpoint_id)
+        return found

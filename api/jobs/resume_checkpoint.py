@@ -1,0 +1,77 @@
+"""Finds the newest checkpoint from which a job can go on: one whose file is still the one that was stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from api.artifacts import Artifacts
+from api.artifacts.verify import flaw
+from api.db.engine import Database
+from api.db.models import Checkpoint, Job
+from api.events.log import append
+from api.jobs.locking import lock_job
+from api.schemas.worker import LogEntry, Resume
+
+
+class Resuming:
+    """Offers checkpoints to attempts. A damaged or missing file costs epochs, not the job."""
+
+    def __init__(self, database: Database, artifacts: Artifacts) -> None:
+        self._database, self._artifacts = database, artifacts
+
+    async def offer(self, job: Job, stored: Sequence[Checkpoint], *, afresh: str | None = None) -> Resume | None:
+        """The newest intact one, None where the job has to begin anew. Files that are passed over are named in its log.
+
+        stored: the job's checkpoints. afresh: the file of one that a worker could not read, to be read again whatever
+        is known of it. Raises ProblemError where the store itself cannot be used.
+        """
+        passed_over: list[str] = []
+        found: Resume | None = None
+        for checkpoint in _newest_first(stored):
+            offer = resume_of(checkpoint)
+            why = await flaw(self._artifacts, checkpoint.stored, afresh=offer.file == afresh)
+            if why is None:
+                found = offer
+                break
+            passed_over.append(f"the stored checkpoint of {_place(offer)} is damaged: it {why}")
+        if passed_over:
+            await self._tell(job, passed_over, found)
+        return found
+
+    async def _tell(self, job: Job, passed_over: Sequence[str], found: Resume | None) -> None:
+        goes_on = f"goes on from {_place(found)}" if found else "begins anew"
+        async with self._database.transaction() as session:
+            locked = await lock_job(session, job.id)
+            if locked is None:
+                return
+            for said in passed_over:
+                line = LogEntry(time=datetime.now(UTC), level="warning", message=f"{said}; the job {goes_on}")
+                await append(session, locked, "log", line.model_dump(mode="json"))
+
+
+def resume_of(checkpoint: Checkpoint) -> Resume:
+    """What a worker is told of a checkpoint to go on from."""
+    return Resume(
+        epoch=checkpoint.epoch,
+        step=checkpoint.step or 0,
+        file=file_of(checkpoint),
+        sha256=checkpoint.sha256,
+        size=checkpoint.size,
+    )
+
+
+def file_of(checkpoint: Checkpoint) -> str:
+    """The name by which a worker asks for a stored file."""
+    return f"{checkpoint.id}.pt"
+
+
+def _newest_first(stored: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """By epoch, and within one by step. None of a job with inputs, which begins anew."""
+    if any(c.epoch == 0 and c.step is None for c in stored):
+        return []
+    return sorted(stored, key=lambda c: (c.epoch, c.step or 0), reverse=True)
+
+
+def _place(resume: Resume) -> str:
+    return f"epoch {resume.epoch}" + (f" and {resume.step} steps" if resume.step else "")

@@ -1,0 +1,70 @@
+"""The job's life: the one table of transitions, and the one function that makes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api.db.models import Job
+from api.events.log import append, notify
+from api.http.problems import conflict
+from api.schemas.jobs import LONGEST_REASON, Status, shortened
+
+S = Status
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    S.QUEUED: frozenset({S.RUNNING, S.PAUSED, S.CANCELLED}),
+    # Back to queued: its lease ended, or its worker gave it back. Straight to paused: no room on a disk.
+    S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.PAUSING, S.PAUSED, S.QUEUED}),
+    S.PAUSING: frozenset({S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
+    S.PAUSED: frozenset({S.QUEUED, S.CANCELLED}),
+    S.SUCCEEDED: frozenset(),
+    S.FAILED: frozenset({S.QUEUED}),
+    S.CANCELLED: frozenset({S.QUEUED}),
+}
+
+
+def may(job: Job, to: Status) -> bool:
+    """Whether the table has this step."""
+    return to in TRANSITIONS[Status(job.status)]
+
+
+async def move(session: AsyncSession, job: Job, to: Status, reason: str | None = None) -> None:
+    """Take the job to another status and write the event. The caller holds the row's lock.
+
+    Raises ProblemError 409 when the table does not have the step.
+    """
+    if not may(job, to):
+        steps = ", ".join(sorted(TRANSITIONS[Status(job.status)])) or "nothing: it is final"
+        raise conflict(f"the job is {job.status} and cannot become {to}; possible from here: {steps}")
+    reason = None if reason is None else shortened(reason, LONGEST_REASON)
+    job.status, job.status_reason = to, reason
+    if to is S.RUNNING and job.started_at is None:
+        job.started_at = func.now()
+    # The clock may have been set back since its start.
+    job.finished_at = func.greatest(func.now(), Job.started_at) if to.ended else None
+    if to is not S.RUNNING and to is not S.PAUSING:
+        job.worker = None
+    await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})
+    if job.parent_id is not None:
+        await notify(session, job.parent_id)  # api/composite/driver.py looks what that changes for the tree
+
+
+# The statuses in which a user's action is possible.
+ACTIONS: dict[str, frozenset[Status]] = {
+    "cancel": frozenset({S.QUEUED, S.RUNNING, S.PAUSING, S.PAUSED}),
+    "pause": frozenset({S.QUEUED, S.RUNNING}),
+    "resume": frozenset({S.PAUSED}),
+    "retry": frozenset({S.FAILED, S.CANCELLED}),
+}
+
+
+def check_action(job: Job, action: str) -> None:
+    """Raises ProblemError 409, which names the actions that are possible, where this one is not."""
+    if job.status in ACTIONS[action]:
+        return
+    possible = [name for name, statuses in ACTIONS.items() if job.status in statuses]
+    advice = f"possible: {' or '.join(possible)}" if possible else "it is final"
+    if found := [name for name in ("resume", "retry") if name in possible]:
+        advice = f"{found[0]} lets it go on"
+    raise conflict(f"cannot {action} a job that is {job.status}: {advice}")

@@ -1,0 +1,39 @@
+"""The GIF of a search: `python -m api.pictures.gif_child` is the process of its own that `api.pictures.drawer` runs.
+
+Its frames take more memory than the API may, and Pillow holds the interpreter's lock while it draws.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from api.sandbox import serve
+from darts_core.drawing import Frame, cells_of
+from darts_core.errors import DrawingError
+from darts_core.genotypes import parse
+
+_MOST_MEMORY: Final = 2**30
+
+
+def answer(order: dict[str, Any]) -> dict[str, Any]:
+    """Writes the GIF of `epochs` (title, genotype, alphas) to the file `to`; its `bytes`, or the `error`.
+
+    order: further `family`, `primitives` and `theme`.
+    """
+    from darts_core.drawing.animation import to_gif
+
+    try:
+        frames = [
+            Frame(e["title"], cells_of(parse(e["genotype"], order["family"]), e["alphas"], order["primitives"]))
+            for e in order["epochs"]
+        ]
+        picture = to_gif(frames, order["theme"])
+    except DrawingError as error:
+        return {"error": str(error)}
+    return {"bytes": Path(order["to"]).write_bytes(picture)}
+
+
+if __name__ == "__main__":
+    sys.exit(serve(answer, _MOST_MEMORY))

@@ -1,0 +1,83 @@
+"""Pictures as HTTP answers: cacheable, and harmless when they are opened by themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request, Response
+
+from api.db.models import Epoch, Job
+from api.pictures.drawer import Drawer
+from api.version import VERSION
+from darts_core.drawing import CellKind, ThemeName, epoch_title
+from darts_core.genotypes import AnyGenotype, family_of, parse
+
+SVG: Final = "image/svg+xml"
+GIF: Final = "image/gif"
+_SAME: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "the picture is the one that the caller has"}}
+SVG_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "the picture", "content": {SVG: {"schema": {"type": "string"}}}},
+    **_SAME,
+}
+GIF_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "the picture", "content": {GIF: {"schema": {"type": "string", "format": "binary"}}}},
+    **_SAME,
+}
+_HEADERS: Final = {
+    # What stands behind "the latest epoch" changes while a search runs: ask again, but do not send it again.
+    "Cache-Control": "private, no-cache",
+    "X-Content-Type-Options": "nosniff",
+    # An SVG opened by itself is a document: it needs its own style, and nothing else.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
+
+
+class PictureAnswers:
+    """Draws for one request; 304 when its `If-None-Match` names what would be drawn."""
+
+    def __init__(self, request: Request) -> None:
+        self._drawer: Drawer = request.app.state.drawer
+        self._known = request.headers.get("if-none-match", "")
+
+    async def genotype(self, genotype: AnyGenotype, title: str) -> Response:
+        """A genotype by itself."""
+        return self._svg(await self._drawer.svg(genotype, title))
+
+    async def epoch(self, job: Job, epoch: Epoch, cell: CellKind | None = None) -> Response:
+        """What a search stood at after an epoch: all its cells, or one."""
+        assert epoch.genotype is not None
+        genotype = parse(epoch.genotype, family_of(job.spec))
+        title = epoch_title(epoch.epoch, job.spec["epochs"], epoch.metrics)
+        return self._svg(await self._drawer.svg(genotype, title, cell, epoch.alphas, job.spec["primitives"]))
+
+    def known_progress(self, job: Job, latest: Epoch, theme: ThemeName) -> Response | None:
+        """304 when the caller has the GIF up to this epoch: that is known without drawing it."""
+        return self._unchanged(_progress_tag(job, latest, theme))
+
+    async def progress(self, job: Job, epochs: list[Epoch], theme: ThemeName) -> Response:
+        """The GIF of these epochs, the last of which is the latest."""
+        picture = await self._drawer.gif(job.spec, epochs, theme)
+        return Response(picture, media_type=GIF, headers=_HEADERS | {"ETag": _progress_tag(job, epochs[-1], theme)})
+
+    def _svg(self, picture: str) -> Response:
+        tag = _tag(picture)
+        return self._unchanged(tag) or Response(picture, media_type=SVG, headers=_HEADERS | {"ETag": tag})
+
+    def _unchanged(self, tag: str) -> Response | None:
+        if self._known.strip() != "*" and tag not in re.findall(r'"[^"]*"', self._known):
+            return None
+        return Response(status_code=304, headers=_HEADERS | {"ETag": tag})
+
+
+def _progress_tag(job: Job, latest: Epoch, theme: ThemeName) -> str:
+    # A stored epoch never changes, so the latest one stands for all before it.
+    return _tag(f"{VERSION} {job.id} {latest.epoch} {theme}")
+
+
+def _tag(content: str) -> str:
+    return f'"{hashlib.sha256(content.encode()).hexdigest()}"'
+
+
+Pictures = Annotated[PictureAnswers, Depends()]

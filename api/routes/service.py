@@ -1,0 +1,66 @@
+"""The service about itself: alive, ready, which version, which workers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from fastapi import APIRouter, Response
+
+from api.db.revisions import head_revision
+from api.deps import BackgroundTasks, Broker, Db, Workers
+from api.http.problems import documented
+from api.schemas.operation import Health, Readiness, Version, WorkerList
+from api.version import VERSION
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz")
+async def healthz() -> Health:
+    """The process answers."""
+    return Health()
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "a part is missing"}})
+async def readyz(database: Db, broker: Broker, background: BackgroundTasks, response: Response) -> Readiness:
+    """The database, the broker and the migrations are there, the background tasks work. 503 names the part at fault."""
+    found: dict[str, str | None] = {}
+
+    async def migrations() -> None:
+        found["revision"] = await database.revision()
+
+    answers = {
+        "database": await _check(migrations(), "DATABASE_URL"),
+        "broker": await _check(broker.ping(), "REDIS_URL"),
+    }
+    revision, head = found.get("revision"), head_revision()
+    if "revision" not in found:
+        answers["migrations"] = "not known while the database is away"
+    elif revision == head:
+        answers["migrations"] = "ok"
+    else:
+        answers["migrations"] = f"at {revision}, this version needs {head}: run `python -m api.migrate`"
+    answers["background"] = "; ".join(background.problems()) or "ok"
+    ready = all(a == "ok" for a in answers.values())
+    response.status_code = 200 if ready else 503
+    return Readiness(ready=ready, **answers)
+
+
+async def _check(question: Awaitable[None], setting: str) -> str:
+    try:
+        await question
+    except Exception as error:  # whatever the driver raises is the answer
+        return f"cannot be reached ({type(error).__name__}): is it running, and does {setting} name it?"
+    return "ok"
+
+
+@router.get("/version")
+async def version() -> Version:
+    """What runs here."""
+    return Version(version=VERSION)
+
+
+@router.get("/workers", responses=documented(503))
+async def list_workers(workers: Workers) -> WorkerList:
+    """All workers ever seen, and what each runs now."""
+    return WorkerList(items=await workers.list())

@@ -1,0 +1,232 @@
+"""The run: the same searches undisturbed, then under faults, and the counts that tell whether anything was lost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, TypeVar
+from uuid import UUID, uuid4
+
+from benchmarks.chaos.caretaker import Caretaker
+from benchmarks.chaos.faults import Fault, FullDisk, Target, all_faults, small_disks
+from benchmarks.chaos.files import wrong_files
+from benchmarks.chaos.injector import Injector
+from benchmarks.chaos.ledger import Alphas, Ledger, Watched, read
+from benchmarks.chaos.watching import Watcher
+from client.errors import ServiceUnreachableError
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+
+T = TypeVar("T")
+_ENVIRONMENT: Final = {
+    "DARTBOARD_LEASE_SECONDS": "4",
+    "DARTBOARD_STEP_EVENT_SECONDS": "0.2",
+    "OMP_NUM_THREADS": "1",
+}
+# Small, and still a search of two cells with every primitive. However many kills hit one job, it goes on.
+_SPEC: Final[dict[str, Any]] = {
+    "dataset": "digits",
+    "channels": 2,
+    "layers": 3,
+    "nodes": 1,
+    "batch_size": 128,
+    "max_attempts": 100,
+}
+
+
+@dataclass
+class Outcome:
+    """What happened and what was lost."""
+
+    seed: int
+    seconds: float = 0.0
+    jobs: int = 0
+    succeeded: int = 0
+    faults: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    resumed: int = 0
+    lost_attempts: int = 0
+    epochs_expected: int = 0
+    epochs_stored: int = 0
+    duplicates: int = 0
+    alpha_mismatches: int = 0
+    wrong_files: int = 0
+    events_stored: int = 0
+    events_missed: int = 0
+    events_doubled: int = 0
+    events_out_of_order: int = 0
+    events_unknown: int = 0
+    watchers_connected: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def nothing_lost(self) -> bool:
+        """Whether every promise was kept."""
+        wrong = (
+            self.duplicates,
+            self.alpha_mismatches,
+            self.wrong_files,
+            self.events_missed,
+            self.events_doubled,
+        )
+        return (
+            (self.succeeded, self.epochs_stored) == (self.jobs, self.epochs_expected)
+            and not any(wrong)
+            and not self.events_out_of_order
+            and not self.events_unknown
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """For printing."""
+        return asdict(self)
+
+
+def run(
+    *,
+    seed: int,
+    searches: int = 12,
+    epochs: int = 6,
+    workers: int = 2,
+    minutes: float = 0.0,
+    faults: Sequence[Fault] | None = None,
+    shortest: float = 2.0,
+    longest: float = 6.0,
+    patience: float = 900.0,
+    data: Path | None = None,
+    say: Callable[[str], None],
+) -> Outcome:
+    """The searches undisturbed, then under faults: once, and again and again until `minutes` are over.
+
+    seed: decides the order of faults; the searches' own seeds are 0, 1, 2, ... faults: all kinds that this machine
+    can have where not given. shortest, longest: seconds between two faults. patience: seconds for one round before
+    a job that has not ended counts as lost. data: an empty folder, kept afterwards, for looking into its logs; full
+    disks are left out then, since theirs are gone with the run.
+    """
+    outcome = Outcome(seed)
+    chosen = all_faults() if faults is None else list(faults)
+    outcome.left_out = {fault.name: reason for fault in chosen if (reason := fault.missing())}
+    if data is not None:
+        outcome.left_out |= {f.name: "the data are kept" for f in chosen if isinstance(f, FullDisk)}
+    chosen = [fault for fault in chosen if fault.name not in outcome.left_out]
+    for name, reason in outcome.left_out.items():
+        say(f"left out: {name}: {reason}")
+    with ExitStack() as open_things:
+        folder = data or Path(open_things.enter_context(TemporaryDirectory()))
+        if any(isinstance(fault, FullDisk) for fault in chosen):
+            open_things.enter_context(small_disks(folder))
+        stack = open_things.enter_context(LocalStack(folder, port=0, workers=workers, environment=_ENVIRONMENT))
+        dartboard = open_things.enter_context(Dartboard(stack.url))
+        specs = [{**_SPEC, "epochs": epochs, "seed": i} for i in range(searches)]
+        say(f"{searches} searches of {epochs} epochs, undisturbed")
+        undisturbed = _undisturbed(stack, dartboard, specs)
+        say(f"the same under faults, drawn from seed {seed}")
+        target = Target(stack, folder)
+        for fault in chosen:
+            fault.prepare(target)
+        began = time.monotonic()
+        jobs: dict[UUID, int] = {}
+        watchers: list[Watcher] = []
+        caretaker = Caretaker(stack.url)
+        open_things.callback(caretaker.leave)
+        caretaker.start()
+
+        def tell(event: str) -> None:
+            say(f"{time.monotonic() - began:6.1f} s {event}")
+
+        with Injector(target, chosen, seed, shortest=shortest, longest=longest, say=tell) as injector:
+            for number in count(1):
+                batch = _round(dartboard, specs, patience)
+                jobs |= {watcher.job_id: i for i, watcher in enumerate(batch)}
+                watchers += batch
+                tell(f"round {number} is over")
+                if time.monotonic() - began >= 60 * minutes or not all(w.ended for w in batch):
+                    break
+        outcome.seconds = round(time.monotonic() - began, 1)
+        outcome.faults = {fault.name: injector.struck[fault.name] for fault in chosen}
+        outcome.passed_over = {fault.name: injector.passed_over[fault.name] for fault in chosen}
+        outcome.resumed = caretaker.resumed
+        _until_answered(dartboard.workers)  # killed last may have been the database
+        _count(outcome, read(_database(stack), jobs), jobs, undisturbed, epochs, watchers)
+        outcome.wrong_files = len(wrong_files(target, jobs))
+    return outcome
+
+
+def _undisturbed(stack: LocalStack, dartboard: Dartboard, specs: list[dict[str, Any]]) -> list[Alphas]:
+    jobs = [dartboard.submit("search", spec) for spec in specs]
+    for job in jobs:
+        ended = dartboard.wait(job)
+        if (ended.status, ended.attempt) != ("succeeded", 1):
+            raise RuntimeError(f"an undisturbed search is {ended.status} after attempt {ended.attempt}: {ended.error}")
+    ledger = read(_database(stack), [job.id for job in jobs])
+    for job in jobs:
+        dartboard.delete(job.id)
+    return [ledger.alphas(job.id) for job in jobs]
+
+
+def _round(dartboard: Dartboard, specs: list[dict[str, Any]], patience: float) -> list[Watcher]:
+    """Submit all, watch each to its end."""
+    watchers = []
+    for spec in specs:
+        key = str(uuid4())
+        job = _until_answered(lambda spec=spec, key=key: dartboard.submit("search", spec, idempotency_key=key))  # type: ignore[misc]
+        watchers.append(Watcher(dartboard.url, job.id))
+        watchers[-1].start()
+    deadline = time.monotonic() + patience
+    for watcher in watchers:
+        watcher.join(max(0.0, deadline - time.monotonic()))
+    for watcher in watchers:
+        watcher.give_up()
+    return watchers
+
+
+def _until_answered(ask: Callable[[], T]) -> T:
+    """As any user's script does while the service is away. Raises ServiceUnreachableError after two minutes."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            return ask()
+        except ServiceUnreachableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+
+
+def _database(stack: LocalStack) -> str:
+    return stack.processes["api"].command.environment["DATABASE_URL"]
+
+
+def _count(
+    outcome: Outcome,
+    ledger: Ledger,
+    jobs: dict[UUID, int],
+    undisturbed: list[Alphas],
+    epochs: int,
+    watchers: list[Watcher],
+) -> None:
+    outcome.jobs = len(jobs)
+    outcome.statuses = dict(Counter(ledger.statuses.values()))
+    outcome.succeeded = outcome.statuses.get("succeeded", 0)
+    outcome.lost_attempts = ledger.lost_attempts
+    outcome.epochs_expected = len(jobs) * epochs
+    # A job that was made twice has been doubled, too; so has an epoch that was told twice.
+    outcome.duplicates = ledger.all_jobs - len(jobs)
+    watched = Watched()
+    for job_id, number in jobs.items():
+        stored = ledger.epochs[job_id]
+        outcome.epochs_stored += len(stored)
+        outcome.duplicates += len(stored) - len(ledger.alphas(job_id))
+        outcome.duplicates += sum(times - 1 for times in ledger.epoch_events(job_id).values())
+        outcome.alpha_mismatches += sum(alphas != undisturbed[number].get(epoch) for epoch, alphas in stored)
+        outcome.events_stored += len(ledger.events[job_id])
+    for watcher in watchers:
+        watched.add(watcher.seen, ledger.events[watcher.job_id])
+    outcome.events_missed, outcome.events_doubled = watched.missed, watched.doubled
+    outcome.events_out_of_order, outcome.events_unknown = watched.out_of_order, watched.unknown
+    outcome.watchers_connected = sum(watcher.connections for watcher in watchers)

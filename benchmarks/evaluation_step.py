@@ -1,0 +1,132 @@
+"""A step of training a found cell from scratch: as Dartboard does it against the straightforward way, in one run.
+
+Both have the same weights and take the same images out of the same bytes. What is timed is a whole step: batch and
+augmentation, both passes, clipping, SGD, and the sums that an epoch's loss and accuracy come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+
+from benchmarks.pairs import VERSIONS, Version, compare, tell_memory
+from benchmarks.plain_evaluation import plain_batch, plain_optimizer, plain_step
+from darts_core.configs import EvaluationConfig
+from darts_core.data.batches import Normaliser
+from darts_core.data.images import ImageData
+from darts_core.data.order import generator
+from darts_core.distributed.group import ALONE
+from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.profile import Shape as NetworkShape
+from darts_core.profile import profile
+from darts_core.training.evaluation_step import evaluation_step, weight_optimizer
+from darts_core.training.metrics import Tally
+from darts_core.training.run import DeviceData
+
+_CLASSES: Final = 10
+_CPU: Final = torch.device("cpu")
+_DROP_PATH: Final = 0.1  # half-way through the preset's epochs
+_PART: Final = "training"
+_BATCHES: Final = 4
+# A forward pass, and back to maps and to weights.
+_PASSES: Final = 3
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is trained, and on how large batches of how large images."""
+
+    batch: int
+    channels: int
+    layers: int
+    image: int
+    genotype: str
+    auxiliary: bool
+
+
+def measure(
+    shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """What `compare` says, if the cells' convolutions and the classifier are what has to be computed, three times."""
+    return compare(_Run, shape, module=__name__, flops=_flops(shape), pairs=pairs, versions=versions, say=say)
+
+
+class _Run:
+    """A network with its optimiser, and images of noise."""
+
+    def __init__(self, shape: Shape, version: Version) -> None:
+        self._plain = version == "plain"
+        self._config = _config(shape)
+        torch.manual_seed(0)
+        self._source = _noise(shape)
+        self._part = torch.arange(len(self._source.train_labels))
+        self._network = EvaluationNetwork(
+            self._config.cell(),
+            channels=shape.channels,
+            layers=shape.layers,
+            classes=_CLASSES,
+            auxiliary=shape.auxiliary,
+        ).train()
+        self._network.set_drop_path(_DROP_PATH, generator(0, "drop-path"))
+        if self._plain:
+            self._optimizer = plain_optimizer(self._network, self._config)
+        else:
+            self._network.to(memory_format=torch.channels_last)
+            self._optimizer = weight_optimizer(self._network.parameters(), self._config, _CPU)
+            source = self._source
+            data = DeviceData(
+                source,
+                source.train_images,
+                source.train_labels,
+                Normaliser(source.mean, source.std, _CPU),
+                _CPU,
+                ALONE,
+            )
+            self._feed = data.feed(self._part, _PART, self._config, shape.batch)
+            self._tally = Tally(_CPU)
+        self._steps = 0
+
+    def step(self) -> float | None:
+        """The next step; its loss in nats, which the fast version tells of the first one alone."""
+        number, self._steps = self._steps, self._steps + 1
+        if self._plain:
+            batch = plain_batch(self._source, self._part, _PART, self._config, number, _BATCHES)
+            return plain_step(self._network, self._optimizer, batch, self._config)[0]
+        batch = self._feed.batch(number)
+        loss, logits = evaluation_step(self._network, self._optimizer, batch, self._config)
+        self._tally.add(loss, logits, batch.labels)
+        return float(loss) if number == 0 else None
+
+
+def _config(shape: Shape) -> EvaluationConfig:
+    return EvaluationConfig(
+        dataset="folder:noise",
+        preset="cifar10",
+        genotype=shape.genotype,
+        batch_size=shape.batch,
+        channels=shape.channels,
+        layers=shape.layers,
+        auxiliary=shape.auxiliary,
+        cutout=shape.image // 2,
+    ).resolved()
+
+
+def _noise(shape: Shape) -> ImageData:
+    """As many batches as a pass has."""
+    count = _BATCHES * shape.batch
+    images = torch.randint(256, (count, 3, shape.image, shape.image), dtype=torch.uint8)
+    labels = torch.randint(_CLASSES, (count,))
+    middle = (0.5, 0.5, 0.5)
+    return ImageData(images, labels, images, labels, tuple(map(str, range(_CLASSES))), middle, middle)
+
+
+def _flops(shape: Shape) -> int:
+    network = NetworkShape(shape.channels, shape.layers, _CLASSES, shape.image)
+    return 2 * _PASSES * shape.batch * profile(_config(shape).cell(), network).multiply_adds
+
+
+if __name__ == "__main__":
+    tell_memory(_Run, Shape, batch=2, channels=2, layers=3)

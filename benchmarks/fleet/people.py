@@ -1,0 +1,38 @@
+"""Those who look at the fleet and give it work, over HTTP: lists again and again, a new job for each that ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from benchmarks.fleet.filling import COMMON, RARE, Middles
+from benchmarks.fleet.timing import Timed
+
+_PAUSE: Final = 0.1
+
+
+async def look(timed: Timed, middles: Middles) -> None:
+    """Pages of all kinds, one after another."""
+    pages: dict[str, tuple[str, dict[str, Any]]] = {
+        "first page": ("/jobs", {}),
+        "deep page": ("/jobs", {"cursor": middles.ended}),
+        "searches, deep": ("/searches", {"cursor": middles.ended}),
+        "queued, deep": ("/jobs", {"status": "queued", "cursor": middles.queued}),
+        "succeeded": ("/jobs", {"status": "succeeded"}),
+        "running searches": ("/searches", {"status": "running"}),
+        "common label, deep": ("/jobs", {"label": COMMON, "cursor": middles.ended}),
+        "common label, failed": ("/searches", {"label": COMMON, "status": "failed", "limit": 2}),
+        "rare label": ("/jobs", {"label": RARE}),
+    }
+    while True:
+        for name, (path, params) in pages.items():
+            await timed.send(name, "GET", path, params=params)
+            await asyncio.sleep(_PAUSE)
+        await timed.send("workers", "GET", "/workers")
+
+
+async def submit(timed: Timed, body: dict[str, Any], wanted: asyncio.Semaphore) -> None:
+    """A job whenever one is wanted."""
+    while True:
+        await wanted.acquire()
+        await timed.send("submit", "POST", "/searches", json=body)

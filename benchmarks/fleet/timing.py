@@ -1,0 +1,59 @@
+"""Requests with the time that each took, by name."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from statistics import median
+from typing import Any, Final
+
+import httpx
+
+from benchmarks.watchers import at
+
+_TRIES: Final = 5
+
+
+class Timed:
+    """A client that notes how long answers take."""
+
+    def __init__(self, http: httpx.AsyncClient, beside: Timed | None = None) -> None:
+        """beside: another client whose answers are noted at the same place."""
+        self._http = http
+        self.seconds: dict[str, list[float]] = defaultdict(list) if beside is None else beside.seconds
+
+    @property
+    def count(self) -> int:
+        """Answers so far."""
+        return sum(map(len, self.seconds.values()))
+
+    async def send(self, name: str, method: str, path: str, **what: Any) -> httpx.Response:
+        """The answer. Raises httpx.HTTPStatusError for one that is no success.
+
+        What got no answer is sent again, within the same time: servers close connections that have been idle. After
+        503 it is sent again when `Retry-After` says.
+        """
+        start = time.perf_counter()
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                answer = await self._http.request(method, path, **what)
+            except httpx.TransportError:
+                if not tries_left:
+                    raise
+                continue
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
+        self.seconds[name].append(time.perf_counter() - start)
+        return answer.raise_for_status()
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Median and 99th percentile of each, in ms, and how many."""
+        return {name: told(values) for name, values in sorted(self.seconds.items())}
+
+
+def told(seconds: list[float]) -> dict[str, float]:
+    """Median and 99th percentile, in ms, and how many."""
+    ms = sorted(1000 * value for value in seconds)
+    return {"median_ms": round(median(ms), 1), "p99_ms": round(at(ms, 99), 1), "count": len(ms)}

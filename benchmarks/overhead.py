@@ -1,0 +1,132 @@
+"""What the service adds to an epoch: the same search through it and alone, in alternating pairs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from benchmarks.cores import can_trade, traded_with
+from client.local.gpus import visible_gpus
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+
+Arrangement = Literal["side-by-side", "in-turn"]
+_WARM_UP = 1  # epochs at the start of a run that count for nothing
+_COVER = 1  # one more at the end: the run that is done first keeps the other company
+
+
+def measure(
+    spec: dict[str, Any],
+    *,
+    pairs: int,
+    epochs: int,
+    arrangement: Arrangement,
+    data: Path | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Seconds an epoch, both ways, `pairs` times; each pair counts `epochs` epochs after the first.
+
+    Side by side, both run at the same moment, each on one core, and trade cores every few seconds: the service's core
+    carries all of its processes, and what else happens to the machine happens to both. In turn, one runs after the
+    other and each has the machine to itself.
+    The service runs only while it is measured, so that its idle cost counts as its own.
+    Raises subprocess.CalledProcessError when the lone run fails.
+    """
+    spec = {**spec, "epochs": _WARM_UP + epochs + _COVER}
+    alone: list[float] = []
+    served: list[float] = []
+    with TemporaryDirectory() as temporary:
+        for pair in range(pairs):
+            folder = data or Path(temporary)
+            if arrangement == "side-by-side":
+                lone, through = _side_by_side(spec, folder)
+            else:
+                # Who goes first changes: a machine that slows down or speeds up favours neither.
+                lone, through = _in_turn(spec, folder, alone_first=pair % 2 == 0)
+            alone.append(_mean_epoch(lone))
+            served.append(_mean_epoch(through))
+            more = 100 * (served[-1] / alone[-1] - 1)
+            say(f"pair {pair + 1}/{pairs}: alone {alone[-1]:.2f} s, served {served[-1]:.2f} s, {more:+.2f} %")
+    percents = sorted(100 * (s / a - 1) for s, a in zip(served, alone, strict=True))
+    return {
+        "arrangement": arrangement,
+        "pairs": pairs,
+        "epochs_a_pair": epochs,
+        "alone_seconds": round(median(alone), 3),
+        "served_seconds": round(median(served), 3),
+        "overhead_percent": round(median(percents), 2),
+        "overhead_percent_of_pairs": [round(percent, 2) for percent in percents],
+        "spec": spec,
+    }
+
+
+def can_run_side_by_side() -> bool:
+    """Whether two runs would not want the same core or GPU."""
+    return can_trade() and not visible_gpus(os.environ)
+
+
+def _mean_epoch(ends: list[float]) -> float:
+    counted = ends[_WARM_UP - 1 : len(ends) - _COVER]
+    return (counted[-1] - counted[0]) / (len(counted) - 1)
+
+
+def _side_by_side(spec: dict[str, Any], folder: Path) -> tuple[list[float], list[float]]:
+    with (
+        _service(folder) as dartboard,
+        ThreadPoolExecutor(1) as beside,
+        _started_alone(spec) as process,
+        traded_with(process.pid),
+    ):
+        lone = beside.submit(_ends_of, process)
+        through = _served(dartboard, spec)
+        return lone.result(), through
+
+
+def _in_turn(spec: dict[str, Any], folder: Path, *, alone_first: bool) -> tuple[list[float], list[float]]:
+    ends: dict[str, list[float]] = {}
+    for side in ("alone", "served") if alone_first else ("served", "alone"):
+        if side == "alone":
+            with _started_alone(spec) as process:
+                ends[side] = _ends_of(process)
+        else:
+            with _service(folder) as dartboard:
+                ends[side] = _served(dartboard, spec)
+    return ends["alone"], ends["served"]
+
+
+def _started_alone(spec: dict[str, Any]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "client.cli", "run", "-", "--json"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write(json.dumps({"kind": "search", **spec}))
+    process.stdin.close()
+    return process
+
+
+def _ends_of(process: subprocess.Popen[str]) -> list[float]:
+    assert process.stdout is not None
+    ends = [time.monotonic() for _ in process.stdout]
+    if code := process.wait():
+        raise subprocess.CalledProcessError(code, process.args)
+    return ends
+
+
+def _served(dartboard: Dartboard, spec: dict[str, Any]) -> list[float]:
+    job = dartboard.submit("search", spec)
+    return [time.monotonic() for event in dartboard.follow(job) if event.kind == "epoch"]
+
+
+@contextmanager
+def _service(folder: Path) -> Iterator[Dartboard]:
+    with LocalStack(folder, port=0, workers=1) as stack, Dartboard(stack.url) as dartboard:
+        yield dartboard

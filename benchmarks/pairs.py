@@ -1,0 +1,136 @@
+"""Steps of two versions of the same thing in one run: what every `dartboard bench ...-step` measures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from benchmarks.machine import Machine, dispatched_operations
+from darts_core.bilevel.graphed import WARM_UP
+from darts_core.kernels import build, gpu
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Version = Literal["plain", "fused", "graphed"]
+VERSIONS: Final[tuple[Version, ...]] = ("plain", "fused")
+ON_GPUS: Final[tuple[Version, ...]] = (*VERSIONS, "graphed")
+
+
+class Run(Protocol):
+    """What goes on from step to step."""
+
+    def step(self) -> Tensor | float | None:
+        """The next step; its loss in nats, of the first one at least, perhaps still to be computed."""
+
+
+Shape = TypeVar("Shape", bound="DataclassInstance")
+Maker = Callable[[Shape, Version], Run]
+
+
+def compare(
+    make: Maker[Shape],
+    shape: Shape,
+    *,
+    module: str,
+    flops: int,
+    pairs: int,
+    versions: Sequence[Version],
+    say: Callable[[str], None],
+    machine: Machine = Machine(),  # noqa: B008 - it never changes
+) -> dict[str, Any]:
+    """Medians of alternating steps; the peak memory of each version in a process of its own; losses from equal weights.
+
+    module: the one whose `tell_memory` that process runs. flops: of one step, for both versions. gemm_share: what part
+    of the speed of a large matrix product, measured in the same run, the step reaches.
+    """
+    # First, while this process still holds little: together they might not fit.
+    memory = {version: _memory(module, shape, version) for version in versions}
+    runs = {version: make(shape, version) for version in versions}
+    losses = {version: float(run.step() or 0.0) for version, run in runs.items()}  # also the first, slow one
+    if machine.device == "cuda":
+        for run in runs.values():
+            _seconds(run, WARM_UP + 1, machine)
+    seconds: dict[str, list[float]] = {version: [] for version in versions}
+    speeds = [machine.product_speed()]
+    for pair in range(pairs):
+        for version, run in runs.items():
+            seconds[version].append(_seconds(run, machine.steps, machine) / machine.steps)
+        speeds.append(machine.product_speed())
+        say(f"pair {pair + 1}/{pairs}: " + ", ".join(f"{v} {seconds[v][-1]:.4f} s" for v in versions))
+    operations = {version: dispatched_operations(run.step) for version, run in runs.items()}
+
+    speed = median(speeds)
+    result: dict[str, Any] = {
+        "shape": asdict(shape),
+        "threads": torch.get_num_threads(),
+        "kernels": build.available() if machine.device == "cpu" else gpu.available(),
+        "gemm_gflops": speed / 1e9,
+        "step_gflop": flops / 1e9,
+        "seconds": seconds,
+    }
+    for version in versions:
+        middle = median(seconds[version])
+        result |= {
+            f"{version}_seconds": middle,
+            f"{version}_memory": memory[version],
+            f"{version}_ops": operations[version],
+            f"{version}_loss": losses[version],
+            f"{version}_gemm_share": flops / middle / speed,
+        }
+    if set(versions) >= set(VERSIONS):
+        ratios = [plain / fused for plain, fused in zip(seconds["plain"], seconds["fused"], strict=True)]
+        result |= {
+            "speedup": median(ratios),
+            "memory_ratio": memory["fused"] / memory["plain"],
+            "ops_ratio": operations["fused"] / operations["plain"],
+            "gemm_share": result["fused_gemm_share"],
+            "loss_difference": abs(losses["fused"] - losses["plain"]),
+        }
+    if {"plain", "graphed"} <= set(versions):
+        ratios = [plain / graphed for plain, graphed in zip(seconds["plain"], seconds["graphed"], strict=True)]
+        result |= {"graphed_speedup": median(ratios)}
+    return result
+
+
+def _seconds(run: Run, steps: int, machine: Machine) -> float:
+    """What so many steps take, until the last is done."""
+    machine.wait()
+    start = time.perf_counter()
+    for _ in range(steps):
+        run.step()
+    machine.wait()
+    return time.perf_counter() - start
+
+
+def _memory(module: str, shape: DataclassInstance, version: Version) -> int:
+    """Bytes that the network and its steps need at most, in a process of their own: of resident memory, or of the GPU's
+    what torch gave out.
+    """
+    command = [sys.executable, "-m", module, version, json.dumps(asdict(shape))]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return int(done.stdout.splitlines()[-1])
+
+
+def tell_memory(
+    make: Maker[Shape], of: type[Shape], machine: Callable[[Shape], Machine] | None = None, **small: int
+) -> None:
+    """That process: version and shape are its arguments, and the last line it prints is the number."""
+    [version] = [v for v in ON_GPUS if v == sys.argv[1]]
+    shape = of(**json.loads(sys.argv[2]))
+    # What torch sets up at its first products and derivatives is none of the network's.
+    make(replace(shape, **small), version).step()
+    peak = (Machine() if machine is None else machine(shape)).peak()
+    run = make(shape, version)
+    for _ in range(2 if version != "graphed" else WARM_UP + 2):
+        run.step()
+    sys.stdout.write(f"{peak.bytes()}\n")

@@ -1,0 +1,145 @@
+"""A search step of a convolutional network: the fused arrangement against the plain one, side by side in one run.
+
+Both have the same weights and see the same batches. What is timed is a whole step: the architect's and the weights'.
+On a GPU the fused one is timed twice, kernel by kernel and as a CUDA graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import torch
+from torch import Tensor
+
+from benchmarks.machine import Device, Machine, Precision
+from benchmarks.pairs import VERSIONS, Version, compare, tell_memory
+from darts_core.bilevel.architect import Architect
+from darts_core.bilevel.flat import FlatSGD, FlatWeights
+from darts_core.bilevel.graphed import GraphedStep
+from darts_core.bilevel.step import search_step
+from darts_core.data.batches import Batch
+from darts_core.models.dilated import DilatedDepthwise
+from darts_core.models.supernet import SearchNetwork
+from darts_core.primitives import CNN_SPACES
+from darts_core.profile import Shape as NetworkShape
+from darts_core.profile import search_cost
+from darts_core.training.matmul_precision import tf32
+
+_NODES: Final = 4
+_CLASSES: Final = 10
+_GRAD_CLIP: Final = 5.0
+_SPACE: Final = CNN_SPACES["darts"]
+
+# Passes through the network's products in a step, a forward pass counting one. Order 1: forwards and back to the alphas
+# (2); forwards and back to maps and weights (3). Order 2: the virtual step (3), the validation loss there (3), both
+# sides of the difference (2 each), the weight step (3).
+_PASSES: Final = {1: 5, 2: 13}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is searched, and where. tuned: give the plain network its own best settings, which are not the authors'."""
+
+    batch: int
+    channels: int
+    layers: int
+    order: Literal[1, 2]
+    image: int
+    tuned: bool
+    device: Device = "cpu"
+    precision: Precision = "float32"
+
+    @property
+    def machine(self) -> Machine:
+        """Where that is timed."""
+        return Machine(self.device, self.precision)
+
+
+def measure(
+    shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """What `compare` says, if the plain network's convolutions and linear layers are what has to be computed."""
+    return compare(
+        _Run,
+        shape,
+        module=__name__,
+        flops=_flops(shape),
+        pairs=pairs,
+        versions=versions,
+        say=say,
+        machine=shape.machine,
+    )
+
+
+class _Run:
+    """A network with its optimisers, and two batches of noise."""
+
+    def __init__(self, shape: Shape, version: Version) -> None:
+        self._phased = version == "plain" and shape.tuned
+        self._precision, device = shape.precision, torch.device(shape.device)
+        torch.manual_seed(0)
+        self._network = SearchNetwork(
+            _SPACE,
+            channels=shape.channels,
+            layers=shape.layers,
+            nodes=_NODES,
+            classes=_CLASSES,
+            fused=version != "plain",
+        ).train()
+        self._network.to(device)
+        options: dict[str, Any] = {"lr": 0.025, "momentum": 0.9, "weight_decay": 3e-4}
+        self._optimizer: torch.optim.SGD
+        if version != "plain":
+            self._network.lay_statistics_together()
+            self._optimizer = FlatSGD(FlatWeights(self._network), **options)
+        else:
+            if shape.tuned:
+                self._network.to(memory_format=torch.channels_last)
+            self._optimizer = torch.optim.SGD(self._network.weights(), **options)
+        self._architect = Architect(self._network, self._optimizer, order=shape.order, lr=3e-4, weight_decay=1e-3)
+        images = torch.randn(2, shape.batch, 3, shape.image, shape.image).to(device)
+        labels = torch.randint(_CLASSES, (2, shape.batch)).to(device)
+        self._batches = [Batch(*pair) for pair in zip(images, labels, strict=True)]
+        self._graphed = None
+        if version == "graphed":
+            assert isinstance(self._optimizer, FlatSGD)
+            self._graphed = GraphedStep(self._network, self._architect, self._optimizer, _GRAD_CLIP)
+
+    def step(self) -> Tensor:
+        """One step; its training loss in nats, perhaps still to be computed."""
+        with _dilated_phases(self._phased), _precision(self._precision, self._batches[0].images.device.type):
+            if self._graphed is not None:
+                return self._graphed(*self._batches)[0]
+            training, validation = self._batches
+            return search_step(self._network, self._architect, self._optimizer, training, validation, _GRAD_CLIP)[0]
+
+
+@contextlib.contextmanager
+def _precision(wanted: Precision, device: str) -> Iterator[None]:
+    with tf32(wanted == "tf32" or (wanted == "bf16" and device == "cuda")):
+        if wanted != "bf16":
+            yield
+            return
+        with torch.autocast(device, torch.bfloat16, cache_enabled=False):
+            yield
+
+
+@contextlib.contextmanager
+def _dilated_phases(wanted: bool) -> Iterator[None]:
+    before, DilatedDepthwise.phased = DilatedDepthwise.phased, wanted
+    try:
+        yield
+    finally:
+        DilatedDepthwise.phased = before
+
+
+def _flops(shape: Shape) -> int:
+    network = NetworkShape(shape.channels, shape.layers, _CLASSES, shape.image)
+    return 2 * search_cost(_SPACE, _NODES, network).multiply_adds * shape.batch * _PASSES[shape.order]
+
+
+if __name__ == "__main__":
+    tell_memory(_Run, Shape, lambda shape: shape.machine, batch=2, channels=2, layers=3, image=8)

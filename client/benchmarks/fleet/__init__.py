@@ -1,5 +1,0 @@
-"""Many jobs and many workers: do claims, lists and passes take longer the more jobs there are?"""
-
-from client.benchmarks.fleet.run import growth, measure
-
-__all__ = ["growth", "measure"]

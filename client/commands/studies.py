@@ -1,0 +1,149 @@
+"""`dartboard study` and `committee`: queue a tree of jobs, and watch it unless told not to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from client.options import DEFAULT_URL, Json, Key, Url
+
+Spec = Annotated[Path | None, typer.Argument(help="A file with the body as JSON; the options change it.")]
+Dataset = Annotated[str | None, typer.Option(help="To search on, and to train on unless told otherwise.")]
+Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Of the cells; cnn unless given.")]
+Seeds = Annotated[str | None, typer.Option(help="Of the searches: 0,1,2,3 for instance.")]
+SearchEpochs = Annotated[int | None, typer.Option(help="Of each search.")]
+Name = Annotated[str | None, typer.Option(help="To find the job again; its children's names begin with it.")]
+Priority = Annotated[int | None, typer.Option(help="0 to 9; 9 is served first.")]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Only queue it and print its id.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PART.NAME=VALUE", help="Any other field, as search.order=2; may be repeated."),
+]
+
+
+def study(
+    spec: Spec = None,
+    dataset: Dataset = None,
+    family: Family = None,
+    seeds: Seeds = None,
+    search_epochs: SearchEpochs = None,
+    short_epochs: Annotated[int | None, typer.Option(help="Of each candidate's short retraining.")] = None,
+    final_epochs: Annotated[int | None, typer.Option(help="Of each final run.")] = None,
+    final_runs: Annotated[int | None, typer.Option(help="Trainings of the chosen cell.")] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=A,B", help="Go through order, space, dataset or method; may be repeated."),
+    ] = None,
+    name: Name = None,
+    priority: Priority = None,
+    set_: Set = None,
+    detach: Detach = False,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Search with several seeds, retrain shortly, choose on validation data, report the chosen cell's test figures."""
+    given: dict[str, Any] = {
+        "family": family,
+        "seeds": None if seeds is None else _values(seeds),
+        "search.dataset": dataset,
+        "search.epochs": search_epochs,
+        "short_retrain.epochs": short_epochs,
+        "final.epochs": final_epochs,
+        "final_runs": final_runs,
+        "name": name,
+        "priority": priority,
+    }
+    given |= {f"grid.{axis}": _values(values) for axis, values in map(_pair, grid or [])}
+    body = _body(spec, given, set_)
+    if "dataset" not in (body.get("grid") or {}):
+        _default(body, family)
+    _submit("study", body, url, key, detach=detach, json=json)
+
+
+def committee(
+    spec: Spec = None,
+    dataset: Dataset = None,
+    family: Family = None,
+    spaces: Annotated[str | None, typer.Option(help="To search in: space1,space2,space3 unless given.")] = None,
+    seeds: Seeds = None,
+    search_epochs: SearchEpochs = None,
+    epochs: Annotated[int | None, typer.Option(help="Of each member's training.")] = None,
+    combine: Annotated[Literal["sum", "mean", "fitted"] | None, typer.Option(help="How members answer.")] = None,
+    best: Annotated[int | None, typer.Option(help="Choose at most so many members on validation data.")] = None,
+    name: Name = None,
+    priority: Priority = None,
+    set_: Set = None,
+    detach: Detach = False,
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Search in several spaces, train the cells found, and measure them together."""
+    given = {
+        "family": family,
+        "spaces": None if spaces is None else _values(spaces),
+        "seeds": None if seeds is None else _values(seeds),
+        "search.dataset": dataset,
+        "search.epochs": search_epochs,
+        "evaluation.epochs": epochs,
+        "ensemble.combine": combine,
+        "ensemble.select.best": best,
+        "name": name,
+        "priority": priority,
+    }
+    body = _body(spec, given, set_)
+    _default(body, family)
+    _submit("committee", body, url, key, detach=detach, json=json)
+
+
+def _body(file: Path | None, given: dict[str, Any], pairs: list[str] | None) -> dict[str, Any]:
+    """The file's body, changed by what else was given. Raises typer.BadParameter."""
+    from client.json_input import read_object, value_of
+
+    body = {} if file is None else read_object(file, "SPEC")
+    for path, value in given.items():
+        if value is not None:
+            _put(body, path, value)
+    for path, text in map(_pair, pairs or []):
+        _put(body, path, value_of(text))
+    return body
+
+
+def _default(body: dict[str, Any], family: str | None) -> None:
+    """The data set that `dartboard search` would take."""
+    search = body.setdefault("search", {})
+    if isinstance(search, dict):  # else the service refuses it
+        search.setdefault("dataset", "python-docs" if family == "rnn" else "digits")
+
+
+def _put(body: dict[str, Any], path: str, value: Any) -> None:
+    *parts, name = path.split(".")
+    for part in parts:
+        body = body.setdefault(part, {})
+        if not isinstance(body, dict):
+            raise typer.BadParameter(f"{path}: {part} has no fields", param_hint="--set")
+    body[name] = value
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r}: expected NAME=VALUE")
+    return name, value
+
+
+def _values(text: str) -> list[Any]:
+    from client.json_input import value_of
+
+    return [value_of(part.strip()) for part in text.split(",")]
+
+
+def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
+    from client.sdk import Dartboard
+    from client.submit import submit_and_watch
+
+    with Dartboard(url, key) as dartboard:
+        submit_and_watch(dartboard, kind, body, detach=detach, json=json)

@@ -1,0 +1,60 @@
+"""Queues a job for a command, watches it unless told not to, and shows what came out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from client.failures import ExitCode
+
+if TYPE_CHECKING:
+    from api.schemas.jobs import JobOut
+    from client.sdk import Dartboard
+
+
+def submit_and_watch(dartboard: Dartboard, kind: str, body: dict[str, Any], *, detach: bool, json: bool) -> None:
+    """Leaves with the job's exit code. json: the job as one document, when it is queued or when it has ended."""
+    from client.output import console, print_json, remarks
+
+    job = dartboard.submit(kind, body)
+    if detach:
+        print_json(job) if json else console.print(str(job.id))
+        return
+    remarks.print(f"{kind} {job.id}")
+    job = watch_to_end(dartboard, job)
+    if json:
+        print_json(job)
+    raise typer.Exit(end(dartboard, job, show=not json))
+
+
+def watch_to_end(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
+    """The job as it is when it has ended. json: its events as lines.
+
+    Ctrl-C ends the watching, not the job; a remark tells how to come back.
+    """
+    from client.output import remarks
+    from client.watch import watch
+
+    try:
+        return watch(dartboard, job, json=json)
+    except KeyboardInterrupt:
+        remarks.print(
+            f"{job.kind} {job.id} goes on: `dartboard watch {job.id}` shows it again, "
+            f"`dartboard cancel {job.id}` ends it"
+        )
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def end(dartboard: Dartboard, job: JobOut, *, show: bool) -> ExitCode:
+    """Say how the job ended. show: what it found, as well."""
+    from client.output import print_error
+    from client.results import show_result
+
+    if job.status == "succeeded":
+        if show:
+            show_result(dartboard, job)
+        return ExitCode.OK
+    reason = f"{job.error.type}: {job.error.message}" if job.error is not None else job.status_reason or ""
+    print_error(f"{job.kind} {job.id} {job.status}" + (f": {reason}" if reason else ""))
+    return ExitCode.FAILED

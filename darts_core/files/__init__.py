@@ -1,0 +1,1 @@
+"""Files of networks: checkpoints, imports, exports, and how they are read back."""

@@ -1,0 +1,54 @@
+"""A checkpoint of the family rnn turned back into a language model that can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
+from darts_core.data.text.corpus import encode
+from darts_core.files.checkpoints import Checkpoint
+from darts_core.genotypes import RecurrentGenotype, parse
+from darts_core.models.recurrent.language_model import Pass, RecurrentNetwork, RecurrentSearchNetwork
+
+
+class TrainedLanguageModel(nn.Module):
+    """A language model out of a checkpoint, with what is needed to use it.
+
+    Called on numbers of words (T, B) it gives logits (T, B, words) for the words behind them, and the hidden state to
+    go on with. `prepare` makes such numbers of words. `network` is the bare network, whose `state_dict` has the DARTS
+    authors' keys; its weights are those that were validated: the averaged ones once there were any.
+    """
+
+    def __init__(self, network: RecurrentNetwork | RecurrentSearchNetwork, checkpoint: Checkpoint) -> None:
+        super().__init__()
+        self.network = network
+        self.checkpoint = checkpoint
+        self.vocabulary: tuple[str, ...] = tuple(checkpoint["vocabulary"])
+        self.genotype: RecurrentGenotype = parse(checkpoint["genotype"], "rnn")
+
+    def forward(self, tokens: Tensor, hidden: Tensor | None = None) -> Pass:
+        """tokens: (T, B), int64. hidden: (B, size), of the words before; None at the beginning of a text."""
+        hidden = self.network.start(tokens.shape[1]) if hidden is None else hidden
+        return self.network(tokens, hidden)  # type: ignore[no-any-return]
+
+    def prepare(self, words: Sequence[str]) -> Tensor:
+        """Words, <eos> at the end of each line, to one column of numbers (T, 1); unknown ones are <unk>."""
+        return encode(words, self.vocabulary)[:, None]
+
+
+def built_language_model(checkpoint: Checkpoint) -> RecurrentNetwork | RecurrentSearchNetwork:
+    """The network of a spec with its weights. Raises KeyError, ValueError or RuntimeError unless they fit."""
+    words = len(checkpoint["vocabulary"])
+    if checkpoint["kind"] == "evaluation":
+        evaluation = RnnEvaluationConfig(**checkpoint["spec"])
+        network = RecurrentNetwork(evaluation.cell(), words=words, size=evaluation.hidden_size)
+        network.load_state_dict(checkpoint["weights"])
+        return network
+    search = RnnSearchConfig(**checkpoint["spec"]).resolved()
+    assert search.primitives is not None  # a resolved spec names them
+    supernet = RecurrentSearchNetwork(search.primitives, words=words, size=search.hidden_size, nodes=search.nodes)
+    supernet.load_state_dict(checkpoint["weights"])
+    supernet.load_alphas(checkpoint["alphas"])
+    return supernet

@@ -1,0 +1,179 @@
+"""What the keys and shapes of a DARTS network's `state_dict` say of it. Imports no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from darts_core.errors import CheckpointError, Problem
+from darts_core.models.layout import STEM_MULTIPLIER, Stem, reduction_layers
+
+# Of their language models: the encoder's weights once more.
+DECODER: Final = "decoder.weight"
+# Where training programs keep a network's weights.
+WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net", "network", "params", "state_dict_ema", "model_ema")
+# What thop registers in every module, and torch's averaged models in the first.
+_COUNTERS: Final = frozenset({"total_ops", "total_params", "n_averaged"})
+# A prefix, then a key that every network of the authors has.
+_NETWORK: Final = re.compile(r"(.*?)(?:cells\.0\.|rnns\.0\.|encoder\.weight$)")
+_KEYS_LISTED: Final = 8
+_LONGEST_KEY: Final = 80
+
+
+_THEIRS: Final = {("cifar", 10): "cifar10", ("cifar", 100): "cifar100", ("imagenet", 1000): "imagenet"}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a state_dict's shapes say of its network."""
+
+    channels: int
+    layers: int
+    classes: int
+    auxiliary: bool
+    stem: Stem
+    image_channels: int
+    reductions: tuple[int, ...] | None = None
+
+    @property
+    def dataset(self) -> str | None:
+        """What the authors trained networks with this stem and so many classes on; None for any other number."""
+        return _THEIRS.get((self.stem, self.classes))
+
+
+def unwrapped(value: Any, file: str) -> dict[str, Any]:
+    """The tensors by name, as the authors name them: out of a training's dictionary, without a wrapper's prefix.
+
+    The buffers of profilers are left out. Raises CheckpointError that names the keys of a dictionary without tensors.
+    """
+    inner = value
+    while isinstance(inner, dict) and (key := next((k for k in WRAPPERS if isinstance(inner.get(k), dict)), None)):
+        inner = inner[key]
+    named = isinstance(inner, dict) and all(isinstance(name, str) for name in inner)
+    if not named or not any(hasattr(tensor, "shape") for tensor in inner.values()):
+        keys = f"; it has {listed(inner)}" if named and inner else ""
+        raise CheckpointError(
+            f"{file} is no state_dict: expected tensors by name, or those under {', '.join(WRAPPERS)}{keys}"
+        )
+    return _unprefixed({name: tensor for name, tensor in inner.items() if name.rpartition(".")[2] not in _COUNTERS})
+
+
+def _unprefixed(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Without the prefix that parallel training, compilation or a framework's module puts before the network's keys."""
+    prefix = next((found[1] for name in tensors if (found := _NETWORK.match(name))), "")
+    names = {name: name.removeprefix(prefix) for name in tensors}
+    if prefix:
+        # OpenMMLab's classifiers keep the last layer apart from the rest, which is their backbone.
+        names = {name: re.sub(r"^head\.fc\.", "classifier.", plain) for name, plain in names.items()}
+    if len(set(names.values())) < len(names):
+        return tensors  # two networks in one file: the refusal names the first key that has no place
+    return {names[name]: tensor for name, tensor in tensors.items()}
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first of some keys, for messages."""
+    names = [name[:_LONGEST_KEY] for name in names]
+    return ", ".join(names[:_KEYS_LISTED]) + (
+        f" and {len(names) - _KEYS_LISTED} more" if len(names) > _KEYS_LISTED else ""
+    )
+
+
+def inferred(shapes: Mapping[str, tuple[int, ...]], file: str) -> Sizes:
+    """The network's sizes by its keys and their shapes. Raises CheckpointError that names what is missing."""
+    if is_recurrent(shapes):
+        raise CheckpointError(f"{file} is a recurrent model's state_dict: a CNN's genotype does not fit it")
+
+    def shape(name: str, dimensions: int) -> tuple[int, ...]:
+        if len(shapes.get(name, ())) != dimensions:
+            raise CheckpointError(
+                f"{file} is no state_dict of a DARTS evaluation network: {name} is missing, or not of {dimensions} axes"
+            )
+        return shapes[name]
+
+    numbers = [int(found[1]) for name in shapes if (found := re.match(r"cells\.(\d{1,3})\.", name))]
+    if not numbers:
+        raise CheckpointError(
+            f"{file} is no state_dict of a DARTS evaluation network: it has no key cells.0...; it has {listed(shapes)}"
+        )
+    imagenet = "stem0.0.weight" in shapes
+    if imagenet:
+        channels, image_channels = shape("stem0.3.weight", 4)[0], shape("stem0.0.weight", 4)[1]
+    else:
+        outputs, image_channels = shape("stem.0.weight", 4)[:2]
+        channels = outputs // STEM_MULTIPLIER
+    layers = max(numbers) + 1
+    return Sizes(
+        channels=channels,
+        layers=layers,
+        classes=shape("classifier.weight", 2)[0],
+        auxiliary=any(name.startswith("auxiliary_head.") for name in shapes),
+        stem="imagenet" if imagenet else "cifar",
+        image_channels=image_channels,
+        reductions=_reductions(shapes, channels, layers),
+    )
+
+
+def _reductions(shapes: Mapping[str, tuple[int, ...]], channels: int, layers: int) -> tuple[int, ...] | None:
+    """The cells that are twice as wide as the one before; None for the usual ones, or where a width is missing."""
+    widths = [shapes.get(f"cells.{layer}.preprocess1.op.1.weight", (0,))[0] for layer in range(layers)]
+    if not all(widths):
+        return None
+    found = tuple(cell for cell, before in enumerate([channels, *widths[:-1]]) if widths[cell] == 2 * before)
+    return None if set(found) == reduction_layers(layers) else found
+
+
+@dataclass(frozen=True)
+class RecurrentSizes:
+    """What a language model's shapes say of it. words: in its vocabulary."""
+
+    hidden_size: int
+    words: int
+    nodes: int
+
+
+def is_recurrent(names: Iterable[str]) -> bool:
+    """Whether these are keys of a language model."""
+    return any(name.startswith(("encoder.", "rnns.")) for name in names)
+
+
+def inferred_recurrent(shapes: Mapping[str, tuple[int, ...]], file: str) -> RecurrentSizes:
+    """A language model's sizes by its keys and their shapes. Raises CheckpointError that names what does not fit."""
+    words, size = shapes.get("encoder.weight", (0, 0))[:2] if len(shapes.get("encoder.weight", ())) == 2 else (0, 0)
+    if not words or not size:
+        raise CheckpointError(f"{file} is no state_dict of a DARTS language model: it has no table encoder.weight")
+    nodes = sum(name.startswith("rnns.0._Ws.") for name in shapes)
+    expected: dict[str, tuple[int, ...]] = {
+        "encoder.weight": (words, size),
+        "rnns.0._W0": (2 * size, 2 * size),
+        **{f"rnns.0._Ws.{node}": (size, 2 * size) for node in range(nodes)},
+        "decoder.bias": (words,),
+    }
+    for name, shape in expected.items():
+        if name not in shapes:
+            raise CheckpointError(f"{file} is no state_dict of a DARTS language model: {name} is missing")
+        if shapes[name] != shape:
+            raise CheckpointError(
+                f"{file} is no state_dict of a DARTS language model: {name} is {list(shapes[name])}, expected "
+                f"{list(shape)} with words of {size} numbers; embedding, state and output have to be of one size"
+            )
+    expected[DECODER] = (words, size)
+    unknown = next((name for name in shapes if name not in expected), None)
+    if unknown is not None or shapes.get(DECODER, expected[DECODER]) != expected[DECODER]:
+        raise CheckpointError(f"{file} is no state_dict of a DARTS language model: no place for {unknown or DECODER}")
+    return RecurrentSizes(size, words, nodes)
+
+
+def recurrent_misfit(sizes: RecurrentSizes, nodes: int, dataset: str, words: int | None) -> Problem | None:
+    """Why a language model is not of a genotype of so many nodes, or not of the text's vocabulary; None when it is.
+
+    words: in that vocabulary, None where it is not known.
+    """
+    if sizes.nodes != nodes:
+        message = f"the weights are of {sizes.nodes} nodes, the genotype has {nodes}"
+        return Problem(("genotype",), message)
+    if words is not None and sizes.words != words:
+        message = f"the weights are of {sizes.words:,} words, the vocabulary of {dataset} has {words:,}"
+        return Problem(("dataset",), f"{message}: name the text that it was trained on")
+    return None

@@ -1,0 +1,175 @@
+"""The passes for CPUs without the kernels: torch's own operations, on maps with the channels last.
+
+Images of dilated convolutions at stride 1 lie there as their four phases (`dilated`) from the first convolution to the
+last product: neither statistics nor matrices ask in which order the pixels come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from darts_core.models.dilated import add_woven, clear_outside, split_into_phases
+from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
+from darts_core.models.fused.backend import FilterGradients, Filters
+from darts_core.models.fused.channels_last import (
+    add_edges,
+    add_multiplied,
+    dense,
+    image,
+    multiplied,
+    products,
+    sums,
+    widened,
+)
+from darts_core.models.fused.channels_last_depthwise import convolve, towards_input, towards_weight
+from darts_core.models.fused.channels_last_pools import ChannelsLastPools
+from darts_core.models.fused.torch_grids import TorchGrids
+
+
+@dataclass
+class Last:
+    """V, kind by kind, each (N, E * C, H, W)."""
+
+    phased: bool  # the dilated ones; then (4N, E * C, H', W')
+    separable: list[Tensor] = field(default_factory=list)
+    dilated: list[Tensor] = field(default_factory=list)
+
+
+class ChannelsLastPasses(ChannelsLastPools, TorchGrids, TorchAlgebra):
+    """What each pass does is said in `Passes`. U and Y are lists, of the separable kinds; Y is relu(Y + b)."""
+
+    layout: ClassVar[torch.memory_format] = torch.channels_last
+
+    def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[list[Tensor], Last, Moments | None]:
+        edges = (*filters.first, *filters.dilated)[0].shape[0]
+        x = s.relu()
+        v = Last(phased=filters.stride == 1)
+        wide = widened(x, edges) if filters.first else x
+        u = [convolve(wide, weight, filters.stride) for weight in filters.first]
+        if filters.dilated:
+            wide = widened(_of_dilated(x, v), edges)
+            v.dilated = [convolve(wide, weight, 1) for weight in filters.dilated]
+            if v.phased:
+                for maps in v.dilated:
+                    clear_outside(maps, *s.shape[-2:])
+        return u, v, _moments([*u, *v.dilated], edges) if moments else None
+
+    def inner(
+        self, u: list[Tensor], a: Tensor, b: Tensor, filters: Filters, v: Last, *, moments: bool
+    ) -> tuple[list[Tensor], Moments | None]:
+        y = [multiplied(maps, a[:, k], b[:, k]).relu_() for k, maps in enumerate(u)]
+        v.separable = [convolve(maps, weight, 1) for maps, weight in zip(y, filters.outer, strict=True)]
+        return y, _moments(v.separable, len(a)) if moments else None
+
+    def gather(self, v: Last, a: Tensor, out: Tensor) -> None:
+        by_kind = a.unbind(1)
+        direct = v.separable if v.phased else [*v.separable, *v.dilated]
+        for maps, of_kind in zip(direct, by_kind, strict=False):
+            add_multiplied(maps, of_kind, image(out))
+        if v.phased and v.dilated:
+            of_dilated = by_kind[len(v.separable) :]
+            total = multiplied(v.dilated[0], of_dilated[0])
+            for maps, of_kind in zip(v.dilated[1:], of_dilated[1:], strict=True):
+                add_multiplied(maps, of_kind, total)
+            add_woven(total, image(out))
+
+    def products(self, g: Tensor, v: Last) -> Tensor:
+        edges = g.shape[1]
+        found = [products(image(g), maps, edges) for maps in v.separable]
+        if v.dilated:
+            towards = split_into_phases(image(g)) if v.phased else image(g)
+            found += [products(towards, maps, edges) for maps in v.dilated]
+        return torch.stack(found, 1)
+
+    def inner_backward(
+        self,
+        g: Tensor,
+        v: Last,
+        inputs: Inputs,
+        y: list[Tensor],
+        b: Tensor,
+        u: list[Tensor],
+        filters: Filters,
+        *,
+        weights: bool,
+    ) -> tuple[list[Tensor], Moments, FilterGradients]:
+        edges = g.shape[1]
+        towards_y, gradients = [], []
+        for k, weight in enumerate(filters.outer):
+            towards_v = _towards(inputs, k, image(g), v.separable[k])
+            if weights:
+                gradients.append(towards_weight(towards_v, y[k], weight, 1))
+            towards_x = towards_input(towards_v, weight, 1, y[k].shape[-2:])
+            towards_y.append(torch.ops.aten.threshold_backward(towards_x, y[k], 0))
+        outer = Moments(
+            torch.stack([sums(maps, edges) for maps in towards_y], 1),
+            torch.stack([products(a, b, edges) for a, b in zip(towards_y, u, strict=True)], 1),
+        )
+        return towards_y, outer, gradients if weights else None
+
+    def source_backward(
+        self,
+        towards_y: list[Tensor],
+        u: list[Tensor],
+        of_first: Inputs | None,
+        g: Tensor,
+        v: Last,
+        of_last: Inputs,
+        s: Tensor,
+        filters: Filters,
+        *,
+        weights: bool,
+    ) -> tuple[Tensor, FilterGradients]:
+        edges = g.shape[1]
+        x = s.relu()
+        towards_s = torch.zeros_like(x)
+        gradients = []
+        if of_first is not None:
+            wide = widened(x, edges) if weights else x
+            for k, weight in enumerate(filters.first):
+                towards_u = _towards(of_first, k, towards_y[k], u[k])
+                if weights:
+                    gradients.append(towards_weight(towards_u, wide, weight, filters.stride))
+                add_edges(towards_input(towards_u, weight, filters.stride, x.shape[-2:]), edges, towards_s)
+        if v.dilated:
+            part = _of_dilated(x, v)
+            towards_part = torch.zeros_like(part)
+            wide = widened(part, edges) if weights else part
+            of_out = split_into_phases(image(g)) if v.phased else image(g)
+            for k, weight in enumerate(filters.dilated):
+                towards_v = _towards(of_last, len(v.separable) + k, of_out, v.dilated[k])
+                if v.phased:
+                    clear_outside(towards_v, *x.shape[-2:])
+                if weights:
+                    gradients.append(towards_weight(towards_v, wide, weight, 1))
+                add_edges(towards_input(towards_v, weight, 1, part.shape[-2:]), edges, towards_part)
+            if v.phased:
+                add_woven(towards_part, towards_s)
+            else:
+                towards_s[:, :, ::2, ::2] += towards_part
+        return torch.ops.aten.threshold_backward(towards_s, x, 0), gradients if weights else None
+
+
+def _of_dilated(x: Tensor, v: Last) -> Tensor:
+    """What the dilated convolutions read of x; at stride 2 that is every second row and column."""
+    return split_into_phases(x) if v.phased else dense(x[:, :, ::2, ::2])
+
+
+def _moments(kinds: list[Tensor], edges: int) -> Moments:
+    return Moments(
+        torch.stack([sums(maps, edges) for maps in kinds], 1),
+        torch.stack([products(maps, maps, edges) for maps in kinds], 1),
+    )
+
+
+def _towards(inputs: Inputs, kind: int, g: Tensor, maps: Tensor) -> Tensor:
+    """The gradient of a kind's maps. g: that of what the matrices made of them."""
+    if inputs.feedback is None or inputs.constant is None:
+        return multiplied(g, inputs.direct[:, kind])
+    result = multiplied(g, inputs.direct[:, kind], inputs.constant[:, kind])
+    add_multiplied(maps, inputs.feedback[:, kind], result)
+    return result

@@ -1,0 +1,104 @@
+"""When a cell can be computed in the fused arrangement, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from darts_core.kernels import build, gpu
+from darts_core.kernels.cpu_backend import KernelPasses
+from darts_core.models.fused.backend import Passes
+from darts_core.models.fused.branches import Setting
+from darts_core.models.fused.cell import Plan, compute
+from darts_core.models.fused.channels_last_backend import ChannelsLastPasses
+from darts_core.models.fused.columns import Columns
+from darts_core.models.fused.parameters import SourceModules, lay_together, sources_of
+from darts_core.models.fused.torch_backend import TorchPasses
+
+if TYPE_CHECKING:
+    from darts_core.models.supernet import SearchCell
+
+
+class Arrangement:
+    """How one search cell is computed. Holds none of the cell's tensors: its modules do."""
+
+    def __init__(self, primitives: Sequence[str]) -> None:
+        self._columns = Columns.of(primitives)
+        self._sources: list[SourceModules] | None = None
+        self._order: Tensor | None = None
+
+    def suits(self, cell: SearchCell, x: Tensor) -> bool:
+        """Whether the cell can be computed so now; if not, the plain way gives the same.
+
+        Not in bf16 without kernels that sum up in float32, for the statistics come out of sums of products of maps;
+        not in an export, whose network runs elsewhere; not with statistics shared by several GPUs.
+        """
+        if self._columns is None or torch.compiler.is_exporting():
+            return False
+        if torch.is_autocast_enabled(x.device.type) != (x.dtype == torch.bfloat16):
+            return False
+        if x.dtype == torch.bfloat16 and not (x.is_cuda and gpu.available()):
+            return False
+        known = x.dtype in (torch.float32, torch.float64, torch.bfloat16)
+        return known and not any(isinstance(norm, nn.SyncBatchNorm) for norm in self._norms(cell))
+
+    def __call__(self, cell: SearchCell, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
+        """What `SearchCell.forward` makes of its two preprocessed inputs."""
+        norms = self._norms(cell)
+        track = bool(norms) and norms[0].training and norms[0].track_running_stats
+        return compute(self.plan(cell, older, _passes(older)), older, newer, weights, track=track)
+
+    def plan(self, cell: SearchCell, older: Tensor, passes: Passes) -> Plan:
+        """How a pass from such inputs goes."""
+        assert self._columns is not None
+        norms = self._norms(cell)
+        # The first norm speaks for all: BatchNorm is frozen everywhere or nowhere.
+        batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
+        settings = [Setting(source, self._columns, passes, batch, eps) for source in self._modules(cell)]
+        return Plan(cell.nodes, self._order_on(cell, older.device), settings, [], torch.is_grad_enabled())
+
+    def parameters(self, cell: SearchCell) -> Iterator[Tensor]:
+        """Of the cell's edges, those that are used together next to each other."""
+        if self._columns is not None:
+            for source in self._modules(cell):
+                for group in source.groups():
+                    yield from (convolution.weight for convolution in group)
+
+    def lay_statistics_together(self, cell: SearchCell) -> None:
+        """Each group of running statistics into memory of its own, where it is updated as one."""
+        if self._columns is not None:
+            for source in self._modules(cell):
+                for norms in source.norm_groups():
+                    lay_together(norms)
+
+    def _modules(self, cell: SearchCell) -> list[SourceModules]:
+        if self._sources is None:
+            assert self._columns is not None
+            self._sources = sources_of(list(cell._ops), cell.nodes, self._columns, reduction=cell.reduction)
+        return self._sources
+
+    def _order_on(self, cell: SearchCell, device: torch.device) -> Tensor:
+        # Kept: to send it there in each step would make the CPU wait for the GPU.
+        if self._order is None or self._order.device != device:
+            assert self._columns is not None
+            sources, columns = self._modules(cell), self._columns
+            places = [e * columns.count + c for source in sources for e in source.edges for c in columns.used]
+            self._order = torch.tensor(places, device=device)
+        return self._order
+
+    def _norms(self, cell: SearchCell) -> list[nn.BatchNorm2d]:
+        return next((group for source in self._modules(cell) for group in source.norm_groups()), [])
+
+
+def _passes(x: Tensor) -> Passes:
+    if x.device.type == "cpu":
+        return KernelPasses() if build.available() else ChannelsLastPasses()
+    # GPUs' tensor cores, which Triton multiplies small matrices on, know no float64 that is worth it.
+    if x.device.type == "cuda" and x.dtype in (torch.float32, torch.bfloat16) and gpu.available():
+        from darts_core.kernels.gpu.backend import TritonPasses
+
+        return TritonPasses()
+    return TorchPasses()

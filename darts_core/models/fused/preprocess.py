@@ -1,0 +1,80 @@
+"""What a cell's two inputs go through, in one kernel: ReLU, a pointwise convolution, BatchNorm without an affine part.
+
+Of a `FactorizedReduce` that are two convolutions, each of which reads a grid of every second pixel. Neither the ReLU's
+map nor the convolution's is stored: the way back starts from what went in and what came out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from darts_core.kernels import build
+from darts_core.models.fused.parameters import update_statistics
+from darts_core.models.operations import FactorizedReduce, ReLUConvBN
+
+
+def entered(module: nn.Module, x: Tensor) -> Tensor:
+    """What the module makes of x (N, C, H, W); by the kernel, on a CPU that has it, where it is one of the above."""
+    convolutions, norm = _parts(module)
+    if norm is None or not _suits(norm, x):
+        return module(x)  # type: ignore[no-any-return]
+    weights = [convolution.weight for convolution in convolutions]
+    batch = norm.training or norm.running_mean is None
+    statistics: list[Tensor] = []
+    out: Tensor = _Entrance.apply(x, None if batch else norm, norm.eps, statistics, *weights)
+    if batch and norm.track_running_stats:
+        mean, variance = statistics
+        update_statistics([norm], mean, variance, out.numel() // out.shape[1])
+    return out
+
+
+def _parts(module: nn.Module) -> tuple[list[nn.Conv2d], nn.BatchNorm2d | None]:
+    if isinstance(module, FactorizedReduce):
+        return [module.conv_1, module.conv_2], module.bn
+    if isinstance(module, ReLUConvBN):
+        _, convolution, norm = module.op
+        assert isinstance(convolution, nn.Conv2d)
+        if convolution.kernel_size == (1, 1) and convolution.stride == (1, 1) and isinstance(norm, nn.BatchNorm2d):
+            return [convolution], norm
+    return [], None
+
+
+def _suits(norm: nn.BatchNorm2d, x: Tensor) -> bool:
+    if x.device.type != "cpu" or torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu"):
+        return False
+    return type(norm) is nn.BatchNorm2d and not norm.affine and build.available()
+
+
+class _Entrance(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, norm: nn.BatchNorm2d | None, eps: float, statistics: list[Tensor], *weights: Tensor
+    ) -> Tensor:
+        """norm: whose running statistics are used; None for the batch's, which `statistics` gets then."""
+        x = x.contiguous()
+        given = (None, None) if norm is None else (norm.running_mean.double(), norm.running_var.double())  # type: ignore[union-attr]
+        out, mean, variance = torch.ops.dartboard.entrance(x, [w.contiguous() for w in weights], *given, eps)
+        if norm is None:
+            pixels = out.numel() // out.shape[1]
+            if pixels < 2:
+                raise ValueError(
+                    f"BatchNorm needs more than 1 value a channel in training, and gets {tuple(out.shape)}"
+                )
+            statistics += [mean, variance]
+        ctx.save_for_backward(out, x, variance, *weights)
+        ctx.batch, ctx.eps = norm is None, eps
+        return out  # type: ignore[no-any-return]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        out, x, variance, *weights = ctx.saved_tensors
+        wanted = any(ctx.needs_input_grad[4:])
+        towards_x, towards_weights = torch.ops.dartboard.entrance_backward(
+            g.contiguous(), out, x, [w.contiguous() for w in weights], variance, ctx.eps, ctx.batch, wanted
+        )
+        return towards_x, None, None, None, *(towards_weights if wanted else [None] * len(weights))

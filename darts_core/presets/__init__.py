@@ -1,0 +1,1 @@
+"""Named, versioned sets of hyper-parameters, one module a family."""

@@ -1,0 +1,77 @@
+"""What a search remembers of its epochs, to see when it has to stop and which alphas it then goes back to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from darts_core.files.checkpoints import on_cpu
+from darts_core.training.early_stopping import WATCHED, WINDOW, before_growth, growth, stop_reason, warnings
+
+Alphas = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Back:
+    """The alphas that a search returns, and the epoch that they are of."""
+
+    epoch: int
+    alphas: Alphas
+
+
+class Watch:
+    """The history of a search's watched metrics. A run that resumes with it stops where an undisturbed one does."""
+
+    def __init__(self, conditions: Mapping[Any, str] | None, first: int = 1) -> None:
+        """conditions: of which none ends the search before the epoch `first`."""
+        self._conditions: Mapping[str, str] = conditions or {}
+        self._first = first
+        self._history: list[dict[str, float]] = []
+        # Of the last measured epochs, where one of them may be gone back to.
+        self._alphas: dict[int, Alphas] = {}
+        self.stopped: str | None = None
+        self.back: Back | None = None
+
+    def look(self, metrics: dict[str, float], alphas: Alphas) -> list[str]:
+        """Take note of one more epoch; its warnings. Adds `eigenvalue_growth` to the metrics once there is one.
+
+        When it was the last one, sets `stopped` to the reason, and `back` where its alphas are not to be kept.
+        """
+        if "hessian_eigenvalue" in metrics:
+            before = [epoch["hessian_eigenvalue"] for epoch in self._history if "hessian_eigenvalue" in epoch]
+            grown = growth([*before, metrics["hessian_eigenvalue"]])
+            metrics |= {} if grown is None else {"eigenvalue_growth": grown}
+        watched = WATCHED.values()
+        self._history.append({name: value for name, value in metrics.items() if name in watched})
+        self._remember(metrics, alphas)
+        if len(self._history) >= self._first:
+            self.stopped = stop_reason(self._conditions, self._history[-1])
+        if self.stopped and self._grew(metrics):
+            epoch = before_growth(list(self._alphas))
+            self.back = Back(epoch, self._alphas[epoch])
+            self.stopped += f"; the cell is that of epoch {epoch}, before it grew"
+        return [] if self.stopped else warnings(self._conditions, self._history)
+
+    def _remember(self, metrics: Mapping[str, float], alphas: Alphas) -> None:
+        if "eigenvalue_growth" in self._conditions and "hessian_eigenvalue" in metrics:
+            self._alphas[len(self._history)] = on_cpu(alphas)
+            for epoch in list(self._alphas)[: -2 * WINDOW]:
+                del self._alphas[epoch]
+
+    def _grew(self, metrics: Mapping[str, float]) -> bool:
+        name = "eigenvalue_growth"
+        return name in self._conditions and stop_reason({name: self._conditions[name]}, metrics) is not None
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        history = [dict(epoch) for epoch in self._history]
+        return {"history": history, "alphas": on_cpu(self._alphas), "stopped": self.stopped}
+
+    def restore(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from what was put away with `state`; None in files from before there was anything to watch."""
+        if state is not None:
+            self._history, self.stopped = [dict(epoch) for epoch in state["history"]], state["stopped"]
+            self._alphas = dict(state["alphas"])

@@ -1,0 +1,65 @@
+"""The files that an attempt works on: fetched, verified, and where one is damaged, an older one instead."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from api.schemas.worker import Input, Resume
+from darts_core.errors import Stopped
+from worker.api_client import AttemptApi, DamagedError, UnreachableError
+from worker.control import AttemptControl
+
+_log = logging.getLogger("dartboard.worker")
+_DOWNLOADS: Final = 3  # of a file that keeps arriving damaged
+_R = TypeVar("_R")
+
+
+class Fetcher:
+    """Waits for an API that is away. Every method raises Stopped when the control asks for it, and WorkerApiError."""
+
+    def __init__(self, api: AttemptApi, control: AttemptControl) -> None:
+        self._api, self._control = api, control
+
+    def file(self, wanted: Resume | Input, to: Path) -> Path:
+        """Save it as `to`. Raises DamagedError when it is damaged in the store, or keeps arriving so."""
+        for tries in range(_DOWNLOADS):
+            try:
+                self._patiently(lambda: self._api.download(wanted, to), to.name)
+                return to
+            except DamagedError as error:
+                if tries + 1 == _DOWNLOADS:
+                    raise
+                _log.warning("%s; trying again", error)
+        raise AssertionError("unreachable")
+
+    def checkpoint(self, offered: Resume | None, to: Path) -> Resume | None:
+        """Save the checkpoint to go on from as `to`: the offered one, or where that is damaged the newest intact one.
+
+        Gives what was saved, None for a job that begins anew. Raises DamagedError when a file that is intact in the
+        store keeps arriving damaged.
+        """
+        while offered is not None:
+            try:
+                self.file(offered, to)
+                return offered
+            except DamagedError as error:
+                damaged = offered.file
+                offered = self._patiently(lambda: self._api.report_damaged(damaged), to.name)  # noqa: B023 - called now
+                if offered is not None and offered.file == damaged:
+                    raise
+                _log.warning("%s; an older one takes its place", error)
+        return None
+
+    def _patiently(self, call: Callable[[], _R], what: str) -> _R:
+        pause = 0.2
+        while True:
+            try:
+                return call()
+            except UnreachableError as error:
+                _log.warning("%s cannot be fetched yet: %s", what, error)
+                if self._control.stopping.wait(pause):
+                    raise Stopped from error
+                pause = min(2 * pause, 5.0)
