@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from client import distribution
 from client.commands import (
     backups,
-    bench,
     checkpoints,
     datasets,
     demo,
@@ -52,7 +52,6 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        from client import distribution
         from client.output import print_text
 
         print_text(f"dartboard {version(distribution.NAME)}")
@@ -97,7 +96,10 @@ _add(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 _add(_DEVELOPMENT, {"check": check, "docs": docs})
-app.add_typer(bench.app, name="bench", rich_help_panel=_DEVELOPMENT)
+if not distribution.IS_SDK:  # which comes without benchmarks
+    from benchmarks import commands as bench
+
+    app.add_typer(bench.app, name="bench", rich_help_panel=_DEVELOPMENT)
 
 
 def call(arguments: Sequence[str]) -> int:

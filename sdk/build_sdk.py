@@ -21,7 +21,7 @@ ROOT = HERE.parent
 HOME = "dartboard._packages"
 PACKAGES = ("api", "client", "darts_core")
 # Parts that need the service's own code or the repository.
-LEFT_OUT = ("client/benchmarks", "client/bootstrap.py")
+LEFT_OUT = ("client/bootstrap.py",)
 EXTRAS = {"torch": ["torch", "torchvision", "numpy", "pillow"], "onnx": ["onnx", "onnxscript"]}
 
 _FROM = re.compile(rf"^(\s*)from ({'|'.join(PACKAGES)})(?=[. ])", re.MULTILINE)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
+MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
 
 
 @lru_cache(maxsize=1)
