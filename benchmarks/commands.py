@@ -41,7 +41,7 @@ def overhead(
     json: Json = False,
 ) -> None:
     """Wall time of an epoch through the service against the same epoch of `dartboard run` alone."""
-    from client.benchmarks.overhead import can_run_side_by_side, measure
+    from benchmarks.overhead import can_run_side_by_side, measure
     from client.output import console, print_json, remarks
 
     if side_by_side is None:
@@ -74,7 +74,7 @@ def random_cells(
     key: Key = None,
 ) -> None:
     """A searched cell against random ones, retrained alike, through a running service."""
-    from client.benchmarks.random_cells import compare
+    from benchmarks.random_cells import compare
     from client.json_input import parse_object
     from client.output import console, print_json, remarks
     from client.sdk import Dartboard
@@ -101,7 +101,7 @@ def second_order_error(
     json: Json = False,
 ) -> None:
     """The second-order alpha gradient's finite difference against the exact derivative. No service needed."""
-    from client.benchmarks.second_order_error import measure
+    from benchmarks.second_order_error import measure
     from client.output import console, print_json, remarks
 
     sizes = {"channels": channels, "layers": layers, "image": image, "batch_size": batch_size}
@@ -133,7 +133,7 @@ def language_models(
     """A searched recurrent cell against an LSTM of as many parameters, and a bigram model. No service needed."""
     from pydantic import ValidationError
 
-    from client.benchmarks.language_models import RATES, compare, searched
+    from benchmarks.language_models import RATES, compare, searched
     from client.failures import fields as told
     from client.json_input import parse_object
     from client.output import console, print_error, print_json, remarks
@@ -187,7 +187,7 @@ def chaos(
     """
     import secrets
 
-    from client.benchmarks.chaos import end_as_ctrl_c_does, run
+    from benchmarks.chaos import end_as_ctrl_c_does, run
     from client.output import console, print_json, remarks
 
     end_as_ctrl_c_does()
@@ -227,7 +227,7 @@ def study(
 
     Starts a service of its own.
     """
-    from client.benchmarks.killed_study import run
+    from benchmarks.killed_study import run
     from client.output import console, print_json, remarks
 
     outcome = run(
@@ -267,7 +267,7 @@ def fleet(
 
     Starts services of its own. As it stands it takes about ten minutes.
     """
-    from client.benchmarks.fleet import growth, measure
+    from benchmarks.fleet import growth, measure
     from client.output import print_json, print_listing, remarks
     from client.tables import Listing
 
@@ -306,7 +306,7 @@ def rnn_step(
     json: Json = False,
 ) -> None:
     """A training step of recurrent cells: the fast arrangement against the plain loop. No service needed."""
-    from client.benchmarks.rnn_step import Shape, measure
+    from benchmarks.rnn_step import Shape, measure
     from darts_core.genotypes import KNOWN_RECURRENT
 
     if genotype not in KNOWN_RECURRENT:
@@ -342,7 +342,7 @@ def search_step(
     json: Json = False,
 ) -> None:
     """A search step of convolutional cells: the fused arrangement against the plain one. No service needed."""
-    from client.benchmarks.search_step import Shape, measure
+    from benchmarks.search_step import Shape, measure
 
     if channels % 2:
         raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
@@ -368,8 +368,8 @@ def evaluation_step(
     json: Json = False,
 ) -> None:
     """A step of training a found cell from scratch: a job's own against the plain loop. No service needed."""
-    from client.benchmarks.evaluation_step import Shape, measure
-    from darts_core.layout import least_auxiliary_image
+    from benchmarks.evaluation_step import Shape, measure
+    from darts_core.models.layout import least_auxiliary_image
 
     if channels % 2:
         raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
@@ -390,7 +390,7 @@ def _steps(
     graphed: bool = False,
 ) -> None:
     """Measure a step's versions, all unless one is named, and tell. graphed: there is one as a CUDA graph, too."""
-    from client.benchmarks.pairs import ON_GPUS, VERSIONS
+    from benchmarks.pairs import ON_GPUS, VERSIONS
     from client.output import console, print_json, remarks
 
     there = ON_GPUS if graphed else VERSIONS
@@ -426,7 +426,7 @@ def watchers(
     json: Json = False,
 ) -> None:
     """How long a new event takes to all the streams that one API process serves. Starts a service of its own."""
-    from client.benchmarks.watchers import measure
+    from benchmarks.watchers import measure
     from client.output import console, print_json, remarks
 
     result = measure(streams=streams, events=events, pause=pause, data=data, say=remarks.print)
@@ -446,7 +446,7 @@ def worst_bodies(
     """The worst bodies that the API's schemas allow, against every route: its answer, time and memory, and how long
     `/readyz` took meanwhile; the goal is 0.25 s at most. Starts a service of its own.
     """
-    from client.benchmarks.worst_bodies import measure, worst_of_each_route
+    from benchmarks.worst_bodies import measure, worst_of_each_route
     from client.output import console, print_json, remarks
 
     costs = measure(data=data, routes=routes, say=remarks.print)

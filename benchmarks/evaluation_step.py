@@ -23,7 +23,7 @@ from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import profile
 from darts_core.training.evaluation_step import evaluation_step, weight_optimizer
-from darts_core.training.metrics import Tally
+from darts_core.training.metrics import RunningMetrics
 from darts_core.training.run import DeviceData
 
 _CLASSES: Final = 10
@@ -86,7 +86,7 @@ class _Run:
                 ALONE,
             )
             self._feed = data.feed(self._part, _PART, self._config, shape.batch)
-            self._tally = Tally(_CPU)
+            self._tally = RunningMetrics(_CPU)
         self._steps = 0
 
     def step(self) -> float | None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from client.local.errors import StackError
 from client.local.gpu_groups import groups_of
 from darts_core.validation import field_errors
-from worker.folder import lock_state
+from worker.attempt_dir import lock_state
 from worker.groups import Groups
 from worker.logs import configure
 from worker.metrics import serve_metrics

@@ -75,7 +75,7 @@ class BucketArtifacts(Artifacts):
             raise
         return self._known.add(Stored(key, digest.hexdigest(), size), written["e_tag"])
 
-    async def look(self, key: str, *, afresh: bool = False) -> Stored | None:
+    async def stat(self, key: str, *, afresh: bool = False) -> Stored | None:
         """By its ETag, where this process has written or read the same."""
         try:
             with _reached():

@@ -112,11 +112,11 @@ class LocalArtifacts(Artifacts):
         """By the disk's clock."""
         await self._on_disk(_remove_older, self.root / folder, before, {self.root / key for key in keep})
 
-    async def look(self, key: str, *, afresh: bool = False) -> Stored | None:
+    async def stat(self, key: str, *, afresh: bool = False) -> Stored | None:
         """By what the directory says of it, where this process has read the same."""
-        return await self._on_disk(self._look, key, afresh)
+        return await self._on_disk(self._stat, key, afresh)
 
-    def _look(self, key: str, afresh: bool) -> Stored | None:
+    def _stat(self, key: str, afresh: bool) -> Stored | None:
         try:
             with (self.root / key).open("rb") as file:
                 about = os.fstat(file.fileno())

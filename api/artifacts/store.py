@@ -106,7 +106,7 @@ class Artifacts(ABC):
         """
 
     @abstractmethod
-    async def look(self, key: str, *, afresh: bool = False) -> Stored | None:
+    async def stat(self, key: str, *, afresh: bool = False) -> Stored | None:
         """A stored file and the checksum of the bytes that are there; None when there is none.
 
         afresh: read the bytes even where the file looks unchanged since its checksum was last computed.
@@ -143,13 +143,13 @@ class Artifacts(ABC):
     async def derived(self, key: str, suffix: str, make: Make) -> Stored:
         """The file made out of another one, beside it; made when it is asked for first. It goes with its original."""
         made = f"{key}{suffix}"
-        if (stored := await self.look(made)) is not None:
+        if (stored := await self.stat(made)) is not None:
             return stored
         async with self.local(key) as path:
             with self.workspace() as work:
                 await make(path, work / "made")
                 await self.adopt(work / "made", made)
-        stored = await self.look(made)
+        stored = await self.stat(made)
         if stored is None or await self.size(key) is None:  # the original went meanwhile
             await self.delete([made])
             raise gone(key)

@@ -22,7 +22,7 @@ async def flaw(store: Artifacts, stored: Stored, *, digest: bool = True, afresh:
         if size != stored.size:
             return f"has {size:,} bytes, and {stored.size:,} were stored"
         reads = afresh or (digest and not store.remote)
-        found = await store.look(stored.key, afresh=afresh) if reads else stored
+        found = await store.stat(stored.key, afresh=afresh) if reads else stored
     except ProblemError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EIO:
             return f"cannot be read ({error.__cause__.strerror})"

@@ -17,7 +17,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC: Final = frozenset({"/", "/healthz", "/readyz", "/version", "/openapi.json"})
 _PUBLIC_FILES: Final = frozenset({"static", "docs"})
 JOBS: Final = frozenset(kind.collection for kind in JobKind)
-# Collections whose members belong to their creator (api/keys/owners.py looks the owner up).
+# Collections whose members belong to their creator (api/auth/ownership.py looks the owner up).
 OWNED: Final = JOBS | {"checkpoints", "datasets", "genotypes"}
 _RANKS: Final = (Role.VIEWER, Role.USER, Role.ADMIN)
 

@@ -8,13 +8,13 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from api.artifacts import Artifacts, Stored, StoreFullError
-from api.checkpoints.examining import Text, Told
+from api.checkpoints.inspect_child import Text, Told
 from api.checkpoints.uploads import UploadService
 from api.datasets.service import DatasetService
-from api.genotype_registry import GenotypeRegistry
-from api.models import Upload
-from api.multipart import Part, parts
-from api.problems import ProblemError, invalid, invalid_fields
+from api.db.models import Upload
+from api.genotypes.registry import GenotypeRegistry
+from api.http.multipart import Part, parts
+from api.http.problems import ProblemError, invalid, invalid_fields
 from darts_core.configs.score import TrainedOn
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX
 from darts_core.data.text import python_docs

@@ -10,7 +10,7 @@ from uuid import UUID
 from api.schemas.compare import CellFigures, ComparedJob
 from api.schemas.jobs import JobKind, Status
 from darts_core.genotypes import AnyGenotype, Genotype, RecurrentGenotype, to_python
-from darts_core.genotypes.cell_diagnostics import PARAMETER_FREE, count
+from darts_core.genotypes.diagnostics import PARAMETER_FREE, count
 from darts_core.genotypes.model import Edge
 from darts_core.profile import LanguageShape, Shape, profile, profile_language_model
 

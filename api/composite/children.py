@@ -29,7 +29,7 @@ async def locked_children(session: AsyncSession, tree: Job) -> list[Job]:
     return list(await session.scalars(query.execution_options(populate_existing=True)))
 
 
-async def seen(session: AsyncSession, tree: Job) -> dict[str, Child]:
+async def load_children(session: AsyncSession, tree: Job) -> dict[str, Child]:
     """What the protocol goes by."""
     rows = await children_of(session, tree.id)
     genotypes = await _genotypes(session, [j.id for j in rows if j.kind == JobKind.SEARCH and j.status == "succeeded"])

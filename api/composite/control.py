@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.composite.children import locked_children, seen
+from api.composite.children import load_children, locked_children
 from api.composite.protocols import PROTOCOLS
 from api.datasets.references import hold
 from api.db.models import Job
@@ -48,7 +48,7 @@ async def resume_children(session: AsyncSession, tree: Job) -> None:
 async def retry_children(session: AsyncSession, tree: Job) -> None:
     """Queue those again whose failure or cancellation is what the tree's hangs on."""
     locked = await locked_children(session, tree)
-    worth = PROTOCOLS[JobKind(tree.kind)].worth_retrying(tree.spec, await seen(session, tree))
+    worth = PROTOCOLS[JobKind(tree.kind)].worth_retrying(tree.spec, await load_children(session, tree))
     ids = {child.id for child in worth}
     for child in locked:
         if child.id in ids:

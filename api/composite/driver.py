@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.artifacts import Artifacts, Stored
 from api.background_tasks import Passed
-from api.composite.children import seen
+from api.composite.children import load_children
 from api.composite.control import cancel_children
 from api.composite.protocols import PROTOCOLS
 from api.composite.steps import Children, NewChild, Step
@@ -116,7 +116,7 @@ class TreeDriver:
             if tree is None or tree.status not in _DRIVEN:
                 self._known.discard(tree_id)
                 return
-            children = await seen(session, tree)
+            children = await load_children(session, tree)
             await _tell(session, tree, children)
             if tree.status == Status.PAUSING:
                 if not any(c.status in (Status.QUEUED, *_DRIVEN) for c in children.values()):
@@ -144,7 +144,7 @@ class TreeDriver:
         try:
             async with self._database.transaction() as session:
                 tree = await lock_job(session, tree_id)
-                if tree is None or tree.status != Status.RUNNING or new.stage in await seen(session, tree):
+                if tree is None or tree.status != Status.RUNNING or new.stage in await load_children(session, tree):
                     return
                 job = await _create(session, tree, replace(new, spec=spec))
                 await lock_content(session, str(job.id))

@@ -28,7 +28,7 @@ _ANY_CELL: Final = "DARTS_V2"
 assert _ANY_CELL in KNOWN
 
 
-class Door:
+class ChildValidator:
     """Resolves the parts of a tree's body. Raises 422 that names `search.epochs`, 409 as an ordinary job would."""
 
     def __init__(self, datasets: DatasetService, family: Family, gpus: int) -> None:

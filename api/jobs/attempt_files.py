@@ -31,7 +31,7 @@ class AttemptFiles:
         It arrives under a key of its own, and moves to the attempt's under the job row's lock: an upload that ends
         after its attempt changes nothing.
         """
-        await self._fence.look(attempt_id, token)
+        await self._fence.renew(attempt_id, token)
         arriving = self._artifacts.arriving()
         try:
             stored = await self._artifacts.put(arriving, chunks, declared)
@@ -67,7 +67,7 @@ class AttemptFiles:
 
     async def stored(self, attempt_id: UUID, token: str, named: list[ReportedFile]) -> list[Stored]:
         """The uploaded files of which a report speaks: their keys hold the checksum. 409 for one that is not there."""
-        job_id, number = await self._fence.look(attempt_id, token)
+        job_id, number = await self._fence.renew(attempt_id, token)
         found = []
         for file in named:
             key = self._artifacts.key(job_id, number, file.name, file.sha256)

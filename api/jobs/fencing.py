@@ -65,7 +65,7 @@ class Fence:
             renew(attempt, self.lease)
             yield session, job, attempt
 
-    async def look(self, attempt_id: UUID, token: str) -> tuple[UUID, int]:
+    async def renew(self, attempt_id: UUID, token: str) -> tuple[UUID, int]:
         """The job and the number of an attempt whose token holds now; it may be over the next moment. Renews the
         lease.
         """

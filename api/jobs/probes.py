@@ -1,4 +1,4 @@
-"""`python -m api.jobs.passes` times one pass of each background task, in ms, and prints JSON.
+"""`python -m api.jobs.probes` times one pass of each background task, in ms, and prints JSON.
 
 It only reads: it ends no lease and wakes no worker.
 """
@@ -11,12 +11,12 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 
-from api.database import Database
-from api.jobs.runtime import RuntimeLimits
+from api.db.engine import Database
+from api.jobs.max_runtime import RuntimeLimits
 from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
+from api.jobs.wakeups import Wakeups
 from api.settings import Settings
-from api.wakeups import Wakeups
 
 
 async def measure(settings: Settings, times: int) -> dict[str, list[float]]:
@@ -45,6 +45,6 @@ async def measure(settings: Settings, times: int) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m api.jobs.passes")
+    parser = argparse.ArgumentParser(prog="python -m api.jobs.probes")
     parser.add_argument("--times", type=int, default=20)
     print(json.dumps(asyncio.run(measure(Settings(), parser.parse_args().times))))

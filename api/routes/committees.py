@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from api.composite.validate import Door
+from api.composite.validate import ChildValidator
 from api.deps import Datasets, Jobs
 from api.http.problems import documented
 from api.routes.collection import IdempotencyKeyHeader, tree_router
@@ -40,13 +40,13 @@ async def create_committee(
 
 
 async def _resolve(body: CommitteeCreate | RnnCommitteeCreate, datasets: Datasets) -> CommitteeSpec:
-    door, points = Door(datasets, body.family, body.gpus), []
+    validator, points = ChildValidator(datasets, body.family, body.gpus), []
     for space in body.names:
         values = {"space": space}
-        search = await door.search(body.search, values, axes="spaces")
-        evaluation = await door.training("evaluation", body.evaluation, search, runs=len(body.seeds))
+        search = await validator.search(body.search, values, axes="spaces")
+        evaluation = await validator.training("evaluation", body.evaluation, search, runs=len(body.seeds))
         points.append(CommitteePoint(values=values, search=search, evaluation=evaluation))
-    ensemble = await door.ensemble(body.ensemble, points[0].evaluation)
+    ensemble = await validator.ensemble(body.ensemble, points[0].evaluation)
     members = len(points) * len(body.seeds)
     return CommitteeSpec(
         family=body.family,

@@ -6,7 +6,7 @@ import asyncio
 
 from fastapi import Response
 
-from api.composite.validate import Door
+from api.composite.validate import ChildValidator
 from api.deps import Datasets, Jobs
 from api.http.problems import documented, invalid
 from api.routes.collection import IdempotencyKeyHeader, tree_router
@@ -38,12 +38,12 @@ async def _resolve(body: StudyCreate | RnnStudyCreate, datasets: Datasets) -> St
     grid = list(body.grid.points())
     if (searches := len(grid) * len(body.seeds)) > MOST_SEARCHES:
         raise invalid("seeds", f"{searches} searches in all, and at most {MOST_SEARCHES} are possible: make it several")
-    door, points = Door(datasets, body.family, body.gpus), []
+    validator, points = ChildValidator(datasets, body.family, body.gpus), []
     for values in grid:
         await asyncio.sleep(0)  # a large grid lets other requests through
-        search = await door.search(body.search, values, axes="grid")
-        short = await door.short_training("short_retrain", body.short_retrain, search)
-        final = await door.training("final", body.final, search, runs=body.final_runs)
+        search = await validator.search(body.search, values, axes="grid")
+        short = await validator.short_training("short_retrain", body.short_retrain, search)
+        final = await validator.training("final", body.final, search, runs=body.final_runs)
         points.append(StudyPoint(values=values, search=search, short_retrain=short, final=final))
     return StudySpec(
         family=body.family,

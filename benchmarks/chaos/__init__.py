@@ -3,7 +3,7 @@
 `tests/chaos` and `dartboard bench chaos` are this one thing, short and long.
 """
 
-from client.benchmarks.chaos.injector import end_as_ctrl_c_does
-from client.benchmarks.chaos.run import Outcome, run
+from benchmarks.chaos.injector import end_as_ctrl_c_does
+from benchmarks.chaos.run import Outcome, run
 
 __all__ = ["Outcome", "end_as_ctrl_c_does", "run"]

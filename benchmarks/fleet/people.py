@@ -11,7 +11,7 @@ from benchmarks.fleet.timing import Timed
 _PAUSE: Final = 0.1
 
 
-async def look(timed: Timed, middles: Middles) -> None:
+async def browse_lists(timed: Timed, middles: Middles) -> None:
     """Pages of all kinds, one after another."""
     pages: dict[str, tuple[str, dict[str, Any]]] = {
         "first page": ("/jobs", {}),

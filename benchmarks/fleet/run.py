@@ -19,7 +19,7 @@ import httpx
 import psutil
 
 from benchmarks.fleet.filling import Middles, fill
-from benchmarks.fleet.people import look, submit
+from benchmarks.fleet.people import browse_lists, submit
 from benchmarks.fleet.timing import Timed
 from benchmarks.fleet.workers import SimulatedWorker
 from client.local.process import Process
@@ -108,7 +108,7 @@ async def _drive(
             await _run(tasks, seconds)
             took, after = time.monotonic() - began, (_cpu_seconds(api), _cpu_seconds(postgres))
             finished, answered = outcomes["ended"], timed.count + people.count
-            tasks.append(asyncio.create_task(look(people, middles)))
+            tasks.append(asyncio.create_task(browse_lists(people, middles)))
             await _run(tasks, seconds / 2)
             memory = psutil.Process(api.pid).memory_info().rss
             passes = await _passes(api)

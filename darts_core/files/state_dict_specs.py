@@ -16,9 +16,9 @@ from darts_core.configs import EvaluationConfig
 from darts_core.configs.score import TrainedOn
 from darts_core.data.catalogue import BUILT_IN
 from darts_core.errors import CheckpointError
+from darts_core.files.state_dict_shapes import COUNTER, Shapes, evaluation_shapes
+from darts_core.files.state_dicts import Sizes, inferred
 from darts_core.genotypes import Genotype, to_json
-from darts_core.state_dict_shapes import COUNTER, Shapes, evaluation_shapes
-from darts_core.state_dicts import Sizes, inferred
 from darts_core.validation import field_errors
 
 CIFAR_MEAN: Final = [0.49139968, 0.48215827, 0.44653124]

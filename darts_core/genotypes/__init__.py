@@ -1,8 +1,8 @@
 """Genotypes: the models, the published ones, their formats, and the rules that derive one from alphas."""
 
 from darts_core.genotypes.calls import cell_in, cell_named
-from darts_core.genotypes.cell_diagnostics import signs
 from darts_core.genotypes.derive import derive, derive_recurrent, softmax
+from darts_core.genotypes.diagnostics import cell_diagnostics
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.formats import (
     FORMATS,
@@ -29,6 +29,7 @@ __all__ = [
     "Edge",
     "Genotype",
     "RecurrentGenotype",
+    "cell_diagnostics",
     "cell_in",
     "cell_named",
     "derive",
@@ -41,7 +42,6 @@ __all__ = [
     "random_genotype",
     "random_recurrent_genotype",
     "ranked",
-    "signs",
     "softmax",
     "to_dot",
     "to_json",

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.cell_diagnostics import count
 from darts_core.genotypes.derive import Table, derive, derive_recurrent
+from darts_core.genotypes.diagnostics import count
 from darts_core.genotypes.formats import AnyGenotype
 from darts_core.genotypes.model import Edge, Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype

@@ -14,7 +14,7 @@ from darts_core.models.fused.backend import FilterGradients, Filters, Pooled
 _POOLS: Final = {"max_pool_3x3": 0, "avg_pool_3x3": 1}
 
 
-class KernelPasses:
+class CpuBackend:
     """Gives the same bits for any number of threads."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format

@@ -15,14 +15,14 @@ Alphas = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Back:
+class Rollback:
     """The alphas that a search returns, and the epoch that they are of."""
 
     epoch: int
     alphas: Alphas
 
 
-class Watch:
+class EarlyStopping:
     """The history of a search's watched metrics. A run that resumes with it stops where an undisturbed one does."""
 
     def __init__(self, conditions: Mapping[Any, str] | None, first: int = 1) -> None:
@@ -33,9 +33,9 @@ class Watch:
         # Of the last measured epochs, where one of them may be gone back to.
         self._alphas: dict[int, Alphas] = {}
         self.stopped: str | None = None
-        self.back: Back | None = None
+        self.back: Rollback | None = None
 
-    def look(self, metrics: dict[str, float], alphas: Alphas) -> list[str]:
+    def update(self, metrics: dict[str, float], alphas: Alphas) -> list[str]:
         """Take note of one more epoch; its warnings. Adds `eigenvalue_growth` to the metrics once there is one.
 
         When it was the last one, sets `stopped` to the reason, and `back` where its alphas are not to be kept.
@@ -51,7 +51,7 @@ class Watch:
             self.stopped = stop_reason(self._conditions, self._history[-1])
         if self.stopped and self._grew(metrics):
             epoch = before_growth(list(self._alphas))
-            self.back = Back(epoch, self._alphas[epoch])
+            self.back = Rollback(epoch, self._alphas[epoch])
             self.stopped += f"; the cell is that of epoch {epoch}, before it grew"
         return [] if self.stopped else warnings(self._conditions, self._history)
 

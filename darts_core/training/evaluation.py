@@ -23,14 +23,14 @@ from darts_core.training.control import Control
 from darts_core.training.determinism import captured, restored, seeded
 from darts_core.training.epochs import reports
 from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
-from darts_core.training.metrics import Measured, Tally, measure
+from darts_core.training.metrics import Measured, RunningMetrics, measure
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
     UNCONTROLLED,
     DeviceData,
-    OpenEpoch,
+    PartialEpoch,
     Steps,
     check_finite,
     check_memory,
@@ -112,7 +112,7 @@ class _Evaluation:
         self.optimizer = weight_optimizer(self.network.parameters(), config, data.device)
         self.drop_path_source = generator(config.seed, "drop-path", device=data.device)
         self.best: dict[str, Any] = {}
-        self.interrupted: OpenEpoch | None = None
+        self.interrupted: PartialEpoch | None = None
 
     def restore(self, checkpoint: Checkpoint) -> None:
         self.network.load_state_dict(checkpoint["weights"])
@@ -121,7 +121,7 @@ class _Evaluation:
         restore_optimizer(self.optimizer, state["weight_optimizer"])
         restored(self.drop_path_source, state["drop_path"])
         self.best = state["best"]
-        self.interrupted = OpenEpoch.of(checkpoint)
+        self.interrupted = PartialEpoch.of(checkpoint)
 
     def epoch(self, epoch: int) -> EpochReport:
         config = self.config
@@ -161,11 +161,11 @@ class _Evaluation:
         }
         return checkpoint
 
-    def _train(self, epoch: int) -> tuple[Steps, Tally]:
+    def _train(self, epoch: int) -> tuple[Steps, RunningMetrics]:
         self.network.train()
-        tally = Tally(self.data.device)
+        tally = RunningMetrics(self.data.device)
 
-        def in_the_middle(opened: OpenEpoch) -> Checkpoint:
+        def in_the_middle(opened: PartialEpoch) -> Checkpoint:
             return opened.into(self._checkpoint(epoch - 1, (epoch - 1) * self.feed.steps + opened.steps, {}))
 
         steps = Steps(

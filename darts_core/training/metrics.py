@@ -39,7 +39,7 @@ class RunningSums(Protocol):
         """Go on from sums put away with `state`."""
 
 
-class Tally:
+class RunningMetrics:
     """Running sums on the device: adding a batch does not wait for the GPU."""
 
     def __init__(self, device: torch.device) -> None:

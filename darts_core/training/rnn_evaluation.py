@@ -35,7 +35,7 @@ from darts_core.training.rnn_run import (
     text_frame,
     with_checksum,
 )
-from darts_core.training.run import DATA_ROOT, UNCONTROLLED, OpenEpoch, Steps, check_finite, default_device
+from darts_core.training.run import DATA_ROOT, UNCONTROLLED, PartialEpoch, Steps, check_finite, default_device
 
 BuildNetwork = Callable[[RnnEvaluationConfig, int], LanguageModel]
 """The network that a spec trains, over a vocabulary of that many words."""
@@ -105,14 +105,14 @@ class _Evaluation:
         self.rollbacks = 0
         """How many epochs in a row were taken back."""
         self.steps_done = 0
-        self.interrupted: OpenEpoch | None = None
+        self.interrupted: PartialEpoch | None = None
 
     def restore(self, checkpoint: Checkpoint) -> None:
         # Copied: the run must not write into the report.
         state = on_cpu(checkpoint["resume"])
         self._put_back(state["training"])
         self.best, self.rollbacks, self.steps_done = state["best"], state["rollbacks"], state["step"]
-        self.interrupted = OpenEpoch.of(checkpoint)
+        self.interrupted = PartialEpoch.of(checkpoint)
         if self.interrupted is not None:
             self.hidden = [hidden.to(self.data.device) for hidden in state["hidden"]]
 
@@ -255,7 +255,7 @@ class _Evaluation:
         group["lr"] = config.weight_lr
         return steps, tally.mean()
 
-    def _in_the_middle(self, epoch: int, opened: OpenEpoch) -> Checkpoint:
+    def _in_the_middle(self, epoch: int, opened: PartialEpoch) -> Checkpoint:
         checkpoint = self._checkpoint(epoch - 1, {})
         checkpoint["resume"]["hidden"] = on_cpu(self.hidden)
         return opened.into(checkpoint)

@@ -15,12 +15,12 @@ from darts_core.configs import RnnSearchConfig
 from darts_core.data.text.windows import search_spans, window
 from darts_core.distributed.group import ALONE
 from darts_core.files.checkpoints import Checkpoint, check_resumable, on_cpu
-from darts_core.genotypes import RecurrentGenotype, signs, to_json
+from darts_core.genotypes import RecurrentGenotype, cell_diagnostics, to_json
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.training.control import Control
 from darts_core.training.determinism import seeded
-from darts_core.training.epoch_history import Watch
+from darts_core.training.epoch_history import EarlyStopping
 from darts_core.training.epochs import derived, reports, tables
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_run import (
@@ -32,7 +32,7 @@ from darts_core.training.rnn_run import (
     text_frame,
     with_checksum,
 )
-from darts_core.training.run import DATA_ROOT, UNCONTROLLED, OpenEpoch, Steps, check_finite, default_device
+from darts_core.training.run import DATA_ROOT, UNCONTROLLED, PartialEpoch, Steps, check_finite, default_device
 
 
 def run_rnn_search(
@@ -47,7 +47,7 @@ def run_rnn_search(
 
     The training text trains the weights, the validation text the alphas. Metrics: train_loss, train_perplexity (of the
     weight steps, in training mode, penalties aside), validation_loss, validation_perplexity (at the epoch's end,
-    without dropout), weight_lr, and what `darts_core.genotypes.signs` tells of the cell and the alphas.
+    without dropout), weight_lr, and what `darts_core.genotypes.cell_diagnostics` tells of the cell and the alphas.
     """
     config = config.resolved()
     device = device or default_device()
@@ -99,8 +99,8 @@ class _Search:
             virtual_embedding=config.virtual_embedding,
         )
         self.steps_done = 0
-        self.watch = Watch(config.stop_when, config.stop_from)
-        self.interrupted: OpenEpoch | None = None
+        self.early_stopping = EarlyStopping(config.stop_when, config.stop_from)
+        self.interrupted: PartialEpoch | None = None
 
     def restore(self, checkpoint: Checkpoint) -> None:
         self.network.load_state_dict(checkpoint["weights"])
@@ -110,9 +110,9 @@ class _Search:
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
         self.steps_done = state["step"]
-        self.watch.restore(state.get("watch"))
-        self.done = self.config.epochs if self.watch.stopped else checkpoint["epoch"]
-        self.interrupted = OpenEpoch.of(checkpoint)
+        self.early_stopping.restore(state.get("watch"))
+        self.done = self.config.epochs if self.early_stopping.stopped else checkpoint["epoch"]
+        self.interrupted = PartialEpoch.of(checkpoint)
         if self.interrupted is not None:
             self.hidden = _Hidden(*(h.to(self.data.device) for h in state["hidden"]))
 
@@ -129,8 +129,8 @@ class _Search:
         }
         check_finite(epoch, metrics)
         genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
-        metrics |= signs(genotype, tables(alphas))
-        warnings = self.watch.look(metrics, alphas)
+        metrics |= cell_diagnostics(genotype, tables(alphas))
+        warnings = self.early_stopping.update(metrics, alphas)
         checkpoint = self._checkpoint(epoch, genotype, metrics)
         return EpochReport(
             epoch,
@@ -139,7 +139,7 @@ class _Search:
             genotype,
             alphas,
             checkpoint,
-            stopped_early=self.watch.stopped,
+            stopped_early=self.early_stopping.stopped,
             warnings=tuple(warnings),
         )
 
@@ -153,7 +153,7 @@ class _Search:
             "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
             "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
             "step": self.steps_done,
-            "watch": self.watch.state(),
+            "watch": self.early_stopping.state(),
         }
         return checkpoint
 
@@ -203,7 +203,7 @@ class _Search:
         group["lr"] = config.weight_lr
         return steps, tally.mean()
 
-    def _in_the_middle(self, epoch: int, opened: OpenEpoch) -> Checkpoint:
+    def _in_the_middle(self, epoch: int, opened: PartialEpoch) -> Checkpoint:
         checkpoint = self._checkpoint(epoch - 1, derived(epoch, self.network.genotype), {})
         checkpoint["resume"]["hidden"] = on_cpu(self.hidden)
         return opened.into(checkpoint)

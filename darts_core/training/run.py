@@ -103,7 +103,7 @@ def with_stem(config: Config, data: DeviceData) -> Config:
 
 
 @dataclass(frozen=True)
-class OpenEpoch:
+class PartialEpoch:
     """What an interrupted run had done of the epoch it was in: `steps` of it, in `seconds`, with these sums."""
 
     steps: int
@@ -111,7 +111,7 @@ class OpenEpoch:
     seconds: float
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> OpenEpoch | None:
+    def of(cls, checkpoint: Checkpoint) -> PartialEpoch | None:
         """The epoch that the checkpoint was made in the middle of; None for one made at an epoch's end."""
         saved = checkpoint["resume"].get("open")
         return None if saved is None else cls(**saved)
@@ -138,9 +138,9 @@ class Steps:
         steps: int,
         tally: RunningSums,
         group: Group,
-        resumed: OpenEpoch | None,
+        resumed: PartialEpoch | None,
         save_seconds: float,
-        checkpoint: Callable[[OpenEpoch], Checkpoint],
+        checkpoint: Callable[[PartialEpoch], Checkpoint],
     ) -> None:
         """tally: the epoch's running sums; those of `resumed` are put back. checkpoint: makes one of this moment."""
         self._control, self._epoch, self._epochs, self._steps = control, epoch, epochs, steps
@@ -171,7 +171,7 @@ class Steps:
                 self._keep(step + 1)
 
     def _keep(self, steps: int) -> None:
-        opened = OpenEpoch(steps, on_cpu(self._tally.state(self._group)), self.seconds)
+        opened = PartialEpoch(steps, on_cpu(self._tally.state(self._group)), self.seconds)
         if self._group.leads:
             self._control.keep(self._checkpoint(opened))
         self._kept, self._saved = steps, time.perf_counter()

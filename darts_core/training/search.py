@@ -23,22 +23,22 @@ from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
 from darts_core.files.checkpoints import Checkpoint, check_resumable, on_cpu
-from darts_core.genotypes import Genotype, signs, to_json
+from darts_core.genotypes import Genotype, cell_diagnostics, to_json
 from darts_core.kernels import gpu
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.control import Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.determinism import seeded
-from darts_core.training.epoch_history import Watch
+from darts_core.training.epoch_history import EarlyStopping
 from darts_core.training.epochs import derived, reports, tables
-from darts_core.training.metrics import Tally, measure
+from darts_core.training.metrics import RunningMetrics, measure
 from darts_core.training.precision import precision_of, type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import (
     DATA_ROOT,
     UNCONTROLLED,
     DeviceData,
-    OpenEpoch,
+    PartialEpoch,
     Steps,
     check_finite,
     check_memory,
@@ -72,7 +72,7 @@ def run_search(
     images that the data set brings are left alone, so that cells can be chosen by them. Metrics:
     train_loss, train_accuracy (of the weight steps, in training mode), validation_loss, validation_accuracy (of the
     alphas' part at the epoch's end, without augmentation), weight_lr, and what
-    `darts_core.genotypes.signs` tells of the cell and the alphas; with `hessian_every` hessian_eigenvalue, and
+    `darts_core.genotypes.cell_diagnostics` tells of cell and alphas; with `hessian_every` hessian_eigenvalue, and
     eigenvalue_growth. A search that stops because the eigenvalue has grown returns the alphas and the cell of the epoch
     rolled_back_to; what it measured is of its last epoch all the same.
 
@@ -148,8 +148,8 @@ class _Search:
             accumulate=config.accumulate,
         )
         self.step = self._step()
-        self.watch = Watch(config.stop_when, config.stop_from)
-        self.interrupted: OpenEpoch | None = None
+        self.early_stopping = EarlyStopping(config.stop_when, config.stop_from)
+        self.interrupted: PartialEpoch | None = None
 
     def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
         """What moves alphas and weights on a training and a validation batch."""
@@ -188,9 +188,9 @@ class _Search:
         state = on_cpu(checkpoint["resume"])
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
-        self.watch.restore(state.get("watch"))
-        self.done = self.config.epochs if self.watch.stopped else checkpoint["epoch"]
-        self.interrupted = OpenEpoch.of(checkpoint)
+        self.early_stopping.restore(state.get("watch"))
+        self.done = self.config.epochs if self.early_stopping.stopped else checkpoint["epoch"]
+        self.interrupted = PartialEpoch.of(checkpoint)
 
     def epoch(self, epoch: int) -> EpochReport:
         config = self.config
@@ -211,12 +211,12 @@ class _Search:
             metrics["hessian_eigenvalue"] = self._eigenvalue(epoch)
         check_finite(epoch, metrics)
         genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
-        metrics |= signs(genotype, tables(alphas))
-        warnings = self.watch.look(metrics, alphas)
-        if back := self.watch.back:
+        metrics |= cell_diagnostics(genotype, tables(alphas))
+        warnings = self.early_stopping.update(metrics, alphas)
+        if back := self.early_stopping.back:
             self.network.load_alphas(back.alphas)
             genotype, alphas = self.network.genotype(), on_cpu(back.alphas)
-            metrics |= {**signs(genotype, tables(alphas)), "rolled_back_to": float(back.epoch)}
+            metrics |= {**cell_diagnostics(genotype, tables(alphas)), "rolled_back_to": float(back.epoch)}
         checkpoint = self._checkpoint(epoch, epoch * self.weight_feed.steps, genotype, metrics)
         return EpochReport(
             epoch,
@@ -225,7 +225,7 @@ class _Search:
             genotype,
             alphas,
             checkpoint,
-            stopped_early=self.watch.stopped,
+            stopped_early=self.early_stopping.stopped,
             warnings=tuple(warnings),
         )
 
@@ -248,16 +248,16 @@ class _Search:
             "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
             "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
             "step": step,
-            "watch": self.watch.state(),
+            "watch": self.early_stopping.state(),
         }
         return checkpoint
 
-    def _train(self, epoch: int) -> tuple[Steps, Tally]:
+    def _train(self, epoch: int) -> tuple[Steps, RunningMetrics]:
         self.network.train()
         count = self.weight_feed.steps
-        tally = Tally(self.data.device)
+        tally = RunningMetrics(self.data.device)
 
-        def in_the_middle(opened: OpenEpoch) -> Checkpoint:
+        def in_the_middle(opened: PartialEpoch) -> Checkpoint:
             return opened.into(
                 self._checkpoint(
                     epoch - 1, (epoch - 1) * count + opened.steps, derived(epoch, self.network.genotype), {}

@@ -107,14 +107,14 @@ def test_a_stored_file_is_whole_under_its_key(kept: Kept) -> None:
     stored = asyncio.run(kept.store.put("job/1/a.pt", _stream(content[:1000], content[1000:]), None))
     assert (stored.size, stored.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert kept.keys() == ["job/1/a.pt"]
-    assert asyncio.run(kept.store.look("job/1/a.pt")) == stored
-    assert asyncio.run(kept.store.look("job/1/b.pt")) is None
+    assert asyncio.run(kept.store.stat("job/1/a.pt")) == stored
+    assert asyncio.run(kept.store.stat("job/1/b.pt")) is None
     assert kept.read("job/1/a.pt", 1_000, 9_000_001) == content[1_000:9_000_001]
 
 
 def test_an_empty_file_is_a_file(kept: Kept) -> None:
     kept.put("job/1/empty.pt")
-    found = asyncio.run(kept.store.look("job/1/empty.pt"))
+    found = asyncio.run(kept.store.stat("job/1/empty.pt"))
     assert found is not None
     assert (found.size, kept.read("job/1/empty.pt", 0, 0)) == (0, b"")
 
@@ -122,7 +122,7 @@ def test_an_empty_file_is_a_file(kept: Kept) -> None:
 def test_a_checksum_is_of_the_bytes_that_are_there_whoever_wrote_them(kept: Kept) -> None:
     kept.put("job/1/a.pt", b"first")
     kept.put("job/1/a.pt", b"second")
-    again = asyncio.run(_another(kept.store).look("job/1/a.pt"))
+    again = asyncio.run(_another(kept.store).stat("job/1/a.pt"))
     assert again is not None
     assert again.sha256 == hashlib.sha256(b"second").hexdigest()
 

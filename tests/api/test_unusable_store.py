@@ -72,7 +72,7 @@ def test_everything_that_writes_to_a_read_only_store_is_507_with_the_cause(disk:
         with pytest.raises(StoreFullError, match="Read-only file system") as refused:
             asyncio.run(write)
         assert refused.value.status == 507
-    assert asyncio.run(store.look("job/1/a.pt")) is not None
+    assert asyncio.run(store.stat("job/1/a.pt")) is not None
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
-from client.benchmarks.chaos import end_as_ctrl_c_does
-from client.benchmarks.chaos.faults import Stop, Target
-from client.benchmarks.chaos.injector import Injector
+from benchmarks.chaos import end_as_ctrl_c_does
+from benchmarks.chaos.faults import Stop, Target
+from benchmarks.chaos.injector import Injector
 
 end_as_ctrl_c_does()
 stack = SimpleNamespace(processes={"api": SimpleNamespace(pid=int(sys.argv[1]))})

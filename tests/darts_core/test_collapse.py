@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, derive, signs
-from darts_core.genotypes.cell_diagnostics import PARAMETER_FREE, entropy
+from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, cell_diagnostics, derive
+from darts_core.genotypes.diagnostics import PARAMETER_FREE, entropy
 from darts_core.primitives import CNN_PRIMITIVES, edges_of
 
 # A busy machine is no reason to fail.
@@ -26,13 +26,13 @@ tables = st.lists(rows, min_size=edges_of(2), max_size=edges_of(2))
 def test_published_cells_have_the_skips_and_parameter_free_operations_that_stand_in_them(
     name: str, normal_skips: int, normal_free: int, reduce_skips: int, reduce_free: int
 ) -> None:
-    found = signs(KNOWN[name], FLAT)
+    found = cell_diagnostics(KNOWN[name], FLAT)
     assert (found["skip_connects"], found["parameter_free"]) == (normal_skips, normal_free)
     assert (found["reduce_skip_connects"], found["reduce_parameter_free"]) == (reduce_skips, reduce_free)
 
 
 def test_a_recurrent_cell_reports_its_identities_and_its_one_entropy() -> None:
-    assert signs(KNOWN_RECURRENT["DARTS_V1"], {"recurrent": [[0.0] * 5] * 36}) == {
+    assert cell_diagnostics(KNOWN_RECURRENT["DARTS_V1"], {"recurrent": [[0.0] * 5] * 36}) == {
         "identities": 1,
         "alpha_entropy": pytest.approx(math.log(5), rel=1e-15),
     }
@@ -67,7 +67,7 @@ def test_counts_agree_with_the_cell_and_skips_are_among_the_parameter_free(
     normal: list[list[float]], reduce: list[list[float]]
 ) -> None:
     genotype = derive(normal, reduce, CNN_PRIMITIVES)
-    found = signs(genotype, {"normal": normal, "reduce": reduce})
+    found = cell_diagnostics(genotype, {"normal": normal, "reduce": reduce})
     assert found["skip_connects"] == [op for op, _ in genotype.normal].count("skip_connect")
     assert found["reduce_parameter_free"] == len([op for op, _ in genotype.reduce if op in PARAMETER_FREE])
     assert found["skip_connects"] <= found["parameter_free"] <= len(genotype.normal)

@@ -20,7 +20,7 @@ from darts_core.bilevel.step import search_step
 from darts_core.data.batches import Batch
 from darts_core.kernels import build
 from darts_core.models.fused import dispatch
-from darts_core.models.fused.torch_backend import TorchPasses
+from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 
@@ -132,7 +132,7 @@ def statistics_drawn(network: SearchNetwork) -> None:
 def test_the_form_for_gpus_without_kernels_gives_the_plain_networks_numbers(
     space: str, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "_passes", lambda _: TorchPasses())
+    monkeypatch.setattr(dispatch, "_backend_for", lambda _: TorchBackend())
     plain, fused = twins(SPACES[space])
     for network in (plain, fused):
         statistics_drawn(network)

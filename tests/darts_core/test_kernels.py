@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from darts_core.kernels import building, levels
+from darts_core.kernels import build, levels
 from darts_core.models.supernet import SearchCell
 from darts_core.primitives import CNN_SPACES
 
@@ -26,27 +26,27 @@ def empty_source(folder: Path) -> Path:
 def test_without_a_compiler_torch_goes_on_alone_and_the_log_says_why_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv(building.SWITCH, str(tmp_path))
+    monkeypatch.setenv(build.SWITCH, str(tmp_path))
     monkeypatch.setenv("CXX", "/nowhere/c++")
     with caplog.at_level(logging.WARNING):
-        assert not building.available.__wrapped__()
+        assert not build.available.__wrapped__()
     assert len(caplog.records) == 1
     assert "torch's own operations" in caplog.text
 
 
-@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 def test_compiler_that_comes_later_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "_SOURCES", empty_source(tmp_path))
-    monkeypatch.setenv(building.SWITCH, str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "_SOURCES", empty_source(tmp_path))
+    monkeypatch.setenv(build.SWITCH, str(tmp_path / "cache"))
     with monkeypatch.context() as without:
         without.setenv("CXX", "/nowhere/c++")
-        assert not building.available.__wrapped__()
-    assert building.available.__wrapped__()
+        assert not build.available.__wrapped__()
+    assert build.available.__wrapped__()
 
 
 def test_kernels_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(building.SWITCH, "off")
-    assert not building.available.__wrapped__()
+    monkeypatch.setenv(build.SWITCH, "off")
+    assert not build.available.__wrapped__()
 
 
 @pytest.fixture
@@ -73,36 +73,36 @@ def test_a_levels_name_chooses_it_and_the_users_cache(
     level: str, cache: Path, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor("v2", "v3", "v4")
-    monkeypatch.setenv(building.SWITCH, level)
-    assert building.chosen() == (level, cache)
+    monkeypatch.setenv(build.SWITCH, level)
+    assert build.chosen() == (level, cache)
 
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_without_a_choice_the_kernels_are_for_this_very_processor(
     value: str | None, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(building.SWITCH, raising=False)
+    monkeypatch.delenv(build.SWITCH, raising=False)
     if value is not None:
-        monkeypatch.setenv(building.SWITCH, value)
-    assert building.chosen() == (levels.NATIVE, cache)
+        monkeypatch.setenv(build.SWITCH, value)
+    assert build.chosen() == (levels.NATIVE, cache)
 
 
 @pytest.mark.parametrize("folder", ["/var/kernels", "./kernels", "v3/"])
 def test_a_path_chooses_the_folder(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(building.SWITCH, folder)
-    assert building.chosen() == (levels.NATIVE, Path(folder))
+    monkeypatch.setenv(build.SWITCH, folder)
+    assert build.chosen() == (levels.NATIVE, Path(folder))
 
 
 @pytest.mark.parametrize("value", ["v5", "V3", "on", "x86-64-v3"])
 def test_an_unknown_value_is_refused_with_the_allowed_ones(
     value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv(building.SWITCH, value)
+    monkeypatch.setenv(build.SWITCH, value)
     message = f"DARTBOARD_KERNELS={value}: give off, native, v2, v3, v4, or a folder's path (./{value})"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        building.chosen()
+        build.chosen()
     with caplog.at_level(logging.WARNING):
-        assert not building.available.__wrapped__()
+        assert not build.available.__wrapped__()
     assert message in caplog.text
 
 
@@ -119,33 +119,33 @@ def test_a_level_that_the_processor_lacks_is_refused_with_the_missing_features(
     has: list[str], asked: str, lacking: str, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor(*has)
-    monkeypatch.setenv(building.SWITCH, asked)
+    monkeypatch.setenv(build.SWITCH, asked)
     with pytest.raises(ValueError, match=f"^DARTBOARD_KERNELS={asked}: this processor lacks {lacking}$"):
-        building.chosen()
+        build.chosen()
 
 
 def test_levels_are_refused_on_another_kind_of_machine(
     cache: Path, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor("v2", machine="aarch64")
-    monkeypatch.setenv(building.SWITCH, "v2")
+    monkeypatch.setenv(build.SWITCH, "v2")
     with pytest.raises(ValueError, match="level v2 is for x86-64 alone, and this machine is aarch64"):
-        building.chosen()
-    monkeypatch.setenv(building.SWITCH, "native")
-    assert building.chosen() == (levels.NATIVE, cache)
+        build.chosen()
+    monkeypatch.setenv(build.SWITCH, "native")
+    assert build.chosen() == (levels.NATIVE, cache)
 
 
-@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 @pytest.mark.parametrize("value", ["native", "v2", "FOLDER"])
 def test_the_compiler_gets_the_levels_flag_and_writes_into_the_folder(
     value: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if value == "v2" and platform.machine() != "x86_64":
         pytest.skip("levels are those of x86-64")
-    monkeypatch.setattr(building, "_SOURCES", empty_source(tmp_path))
+    monkeypatch.setattr(build, "_SOURCES", empty_source(tmp_path))
     folder, level = (tmp_path / "own", levels.NATIVE) if value == "FOLDER" else (cache, value)
-    monkeypatch.setenv(building.SWITCH, str(folder) if value == "FOLDER" else value)
-    assert building.available.__wrapped__()
+    monkeypatch.setenv(build.SWITCH, str(folder) if value == "FOLDER" else value)
+    assert build.available.__wrapped__()
     (built,) = folder.glob("dartboard_*/kernels.so")
     assert f" {levels.FLAGS[level]} " in built.with_name("build.ninja").read_text()
 
@@ -153,12 +153,12 @@ def test_the_compiler_gets_the_levels_flag_and_writes_into_the_folder(
 def test_other_source_is_compiled_anew(tmp_path: Path) -> None:
     source = tmp_path / "kernel.cpp"
     source.write_text("1")
-    before = building._key([source])
+    before = build._key([source])
     source.write_text("2")
-    assert building._key([source]) != before
+    assert build._key([source]) != before
 
 
-@pytest.mark.skipif("not building.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("channels", [4, 32])
 def test_kernels_give_the_same_bits_for_any_number_of_threads(dtype: torch.dtype, channels: int) -> None:

@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 import torch
 
-from darts_core import checkpoints, load, run_rnn_evaluation, run_rnn_search
+from darts_core import load, run_rnn_evaluation, run_rnn_search
 from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
-from darts_core.control import Progress
 from darts_core.errors import CheckpointError, DataError, Diverged, Stopped
+from darts_core.files import checkpoints
+from darts_core.files.language_models import TrainedLanguageModel
 from darts_core.genotypes import parse
-from darts_core.language_models import TrainedLanguageModel
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import cross_entropy
-from darts_core.scoring import score
-from darts_core.text_scoring import score_text
+from darts_core.scoring.images import score
+from darts_core.scoring.text import score_text
 from darts_core.training import rnn_evaluation, rnn_search
 from darts_core.training.averaging import optimizer_of, should_average
+from darts_core.training.control import Progress
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_run import masks_of, measure_text
 

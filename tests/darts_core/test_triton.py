@@ -10,8 +10,8 @@ from torch import Tensor
 
 from darts_core.errors import KernelError
 from darts_core.models.fused.algebra import Inputs, Moments
-from darts_core.models.fused.backend import Filters, Passes
-from darts_core.models.fused.torch_backend import TorchPasses
+from darts_core.models.fused.backend import CellBackend, Filters
+from darts_core.models.fused.torch_backend import TorchBackend
 
 ON_GPU = torch.cuda.is_available()
 pytest.importorskip("triton", reason="no Triton, no GPU kernels")
@@ -30,10 +30,10 @@ def exact_products() -> Iterator[None]:
     torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def kernels() -> Passes:
-    from darts_core.kernels.gpu.backend import TritonPasses
+def kernels() -> CellBackend:
+    from darts_core.kernels.gpu.backend import TritonBackend
 
-    return TritonPasses()
+    return TritonBackend()
 
 
 def drawn(*shape: int) -> Tensor:
@@ -68,21 +68,21 @@ class Source:
         )
 
 
-def convolved(passes: Passes, of: Source) -> dict[str, object]:
-    u, v, moments = passes.source(of.s, of.filters, moments=True)
-    y, of_v = passes.inner(u, of.a, of.b, of.filters, v, moments=True)
+def convolved(backend: CellBackend, of: Source) -> dict[str, object]:
+    u, v, moments = backend.source(of.s, of.filters, moments=True)
+    y, of_v = backend.inner(u, of.a, of.b, of.filters, v, moments=True)
     out = of.out.clone()
-    passes.gather(v, of.last, out)
+    backend.gather(v, of.last, out)
     return {"u": u, "v": v, "moments": moments, "y": y, "moments of v": of_v, "out": out}
 
 
-def gone_back(passes: Passes, of: Source, *, weights: bool) -> dict[str, object]:
-    u, v, _ = TorchPasses().source(of.s, of.filters, moments=False)
-    y, _ = TorchPasses().inner(u, of.a, of.b, of.filters, v, moments=False)
-    towards_y, moments, outer = passes.inner_backward(of.g, v, of.of_last, y, of.b, u, of.filters, weights=weights)
-    source = passes.source_backward(y, u, of.of_first, of.g, v, of.of_last, of.s, of.filters, weights=weights)
+def gone_back(backend: CellBackend, of: Source, *, weights: bool) -> dict[str, object]:
+    u, v, _ = TorchBackend().source(of.s, of.filters, moments=False)
+    y, _ = TorchBackend().inner(u, of.a, of.b, of.filters, v, moments=False)
+    towards_y, moments, outer = backend.inner_backward(of.g, v, of.of_last, y, of.b, u, of.filters, weights=weights)
+    source = backend.source_backward(y, u, of.of_first, of.g, v, of.of_last, of.s, of.filters, weights=weights)
     return {
-        "products": passes.products(of.g, v),
+        "products": backend.products(of.g, v),
         "towards y": towards_y,
         "moments": moments,
         "outer": outer,
@@ -116,18 +116,18 @@ SOURCES = {
 @pytest.mark.parametrize("source", SOURCES)
 def test_kernels_convolve_as_torch_does(source: str) -> None:
     of = SOURCES[source]()
-    assert_alike(convolved(kernels(), of), convolved(TorchPasses(), of))
+    assert_alike(convolved(kernels(), of), convolved(TorchBackend(), of))
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_kernels_go_back_as_torch_does(source: str) -> None:
     of = SOURCES[source]()
-    assert_alike(gone_back(kernels(), of, weights=True), gone_back(TorchPasses(), of, weights=True))
+    assert_alike(gone_back(kernels(), of, weights=True), gone_back(TorchBackend(), of, weights=True))
 
 
 def test_kernels_without_gradients_of_weights_give_the_maps_ones_alone() -> None:
     of = Source(1, (4, 4))
-    assert_alike(gone_back(kernels(), of, weights=False), gone_back(TorchPasses(), of, weights=False))
+    assert_alike(gone_back(kernels(), of, weights=False), gone_back(TorchBackend(), of, weights=False))
 
 
 POOLINGS = {
@@ -152,15 +152,15 @@ def test_kernels_pool_as_torch_does(poolings: str) -> None:
     if identity:
         feedback[-1] = constant[-1] = 0
 
-    def seen(passes: Passes) -> list[Tensor]:
-        pooled, mean, variance = passes.pool(s, names, stride, identity=identity)
+    def seen(backend: CellBackend) -> list[Tensor]:
+        pooled, mean, variance = backend.pool(s, names, stride, identity=identity)
         mixed = out.clone()
-        passes.mix(pooled, coefficients, mixed)
-        back = passes.pool_backward(g, pooled, coefficients, feedback, constant, s, names, stride)
-        found = [pooled.maps, mixed, passes.mix_products(g, pooled), back]
+        backend.mix(pooled, coefficients, mixed)
+        back = backend.pool_backward(g, pooled, coefficients, feedback, constant, s, names, stride)
+        found = [pooled.maps, mixed, backend.mix_products(g, pooled), back]
         return found + ([mean, variance] if names else [])
 
-    assert_alike(seen(kernels()), seen(TorchPasses()))
+    assert_alike(seen(kernels()), seen(TorchBackend()))
 
 
 @pytest.mark.parametrize(("rows", "channels"), [(6, 6), (3, 6), (20, 20)])
@@ -173,12 +173,12 @@ def test_kernels_fold_batchnorm_into_matrices_as_torch_does(rows: int, channels:
     outer = Moments(drawn(2, 1, rows).double(), drawn(2, 3, rows, channels + 1).double()[..., 1:])
     factor = drawn(2, 4).double()[:, 1:] if weighted else None
 
-    def seen(passes: Passes) -> list[object]:
-        of = passes.folded(weight, factor, moments, pixels=50, eps=1e-5, dtype=TYPE)
-        back = [passes.gradient_of(of, factor, outer, pixels=50, weights=kind) for kind in (TYPE, None)]
+    def seen(backend: CellBackend) -> list[object]:
+        of = backend.folded(weight, factor, moments, pixels=50, eps=1e-5, dtype=TYPE)
+        back = [backend.gradient_of(of, factor, outer, pixels=50, weights=kind) for kind in (TYPE, None)]
         return [*(part.to(TYPE) for part in of), *((b.factor.to(TYPE), b.weight, b.inputs) for b in back)]
 
-    assert_alike(seen(kernels()), seen(TorchPasses()))
+    assert_alike(seen(kernels()), seen(TorchBackend()))
 
 
 def test_kernels_track_statistics_as_batchnorm_does() -> None:
@@ -199,10 +199,10 @@ def test_kernels_pass_the_trial_that_decides_whether_they_are_used() -> None:
 
 
 def test_a_wrong_kernel_fails_the_trial() -> None:
-    from darts_core.kernels.gpu.backend import TritonPasses
+    from darts_core.kernels.gpu.backend import TritonBackend
     from darts_core.kernels.gpu.trial import try_kernels
 
-    class Wrong(TritonPasses):
+    class Wrong(TritonBackend):
         def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
             super().gather(v, 1.02 * a, out)
 

@@ -1,4 +1,4 @@
-// The passes over the maps of separable and dilated convolutions; what each does is said in models/fused/passes.py.
+// The passes over the maps of separable and dilated convolutions; what each does is said in models/fused/backend.py.
 #include "filters.h"
 #include "outer.h"
 #include "products.h"

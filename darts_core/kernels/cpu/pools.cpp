@@ -1,4 +1,4 @@
-// The passes over pooled maps; what each does is said in models/fused/passes.py.
+// The passes over pooled maps; what each does is said in models/fused/backend.py.
 #include <limits>
 #include "recycled.h"
 #include "shares.h"

@@ -1,4 +1,4 @@
-// The factorized reduces of all edges that leave a state; what each call does is said in models/fused/passes.py.
+// The factorized reduces of all edges that leave a state; what each call does is said in models/fused/backend.py.
 #include "outer.h"
 #include "products.h"
 #include "readings.h"

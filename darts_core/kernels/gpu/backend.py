@@ -17,7 +17,7 @@ from darts_core.models.fused.backend import FilterGradients, Filters, Pooled
 from darts_core.models.fused.torch_grids import TorchGrids
 
 
-class TritonPasses(TorchGrids, TritonAlgebra):
+class TritonBackend(TorchGrids, TritonAlgebra):
     """Gives the same bits each time."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format

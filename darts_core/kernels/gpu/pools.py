@@ -81,7 +81,7 @@ def towards(
     names: Sequence[str],
     stride: int,
 ) -> Tensor:
-    """The gradient of s; `Passes.pool_backward` says from what. The same bits each time."""
+    """The gradient of s; `CellBackend.pool_backward` says from what. The same bits each time."""
     n, kinds, channels, rows, columns = maps.shape
     edges, pixels = g.shape[1], rows * columns
     through = torch.empty_like(maps)

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from darts_core.errors import KernelError
-from darts_core.kernels.gpu.backend import TritonPasses
+from darts_core.kernels.gpu.backend import TritonBackend
 from darts_core.kernels.gpu.statistics import track
-from darts_core.models.fused.backend import Passes
+from darts_core.models.fused.backend import CellBackend
 from darts_core.models.fused.cell import compute
-from darts_core.models.fused.torch_backend import TorchPasses
+from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchCell
 from darts_core.primitives import CNN_SPACES
 
@@ -26,13 +26,13 @@ _SPACE: Final = CNN_SPACES["darts"]
 
 
 def try_kernels(
-    device: torch.device, passes: Passes | None = None, shape: tuple[int, int, int, int] = (3, 16, 9, 7)
+    device: torch.device, backend: CellBackend | None = None, shape: tuple[int, int, int, int] = (3, 16, 9, 7)
 ) -> None:
     """Raises KernelError for the first number that differs too much, and whatever Triton raises.
 
     shape: of a cell's inputs, (N, C, H, W).
     """
-    passes = TritonPasses() if passes is None else passes
+    backend = TritonBackend() if backend is None else backend
     # The caller may be in the middle of a step: its random numbers and modes stay as they are.
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.enable_grad(), torch.autocast(device.type, enabled=False):
@@ -43,20 +43,20 @@ def try_kernels(
             )
             w = torch.rand(len(cell._ops), len(_SPACE), device=device)
             states = torch.randn(2, *shape, device=device)
-            truth = _gone_through(cell, TorchPasses(), states, w)
-            _compare(_gone_through(cell, passes, states, w), truth, f"{reduction=}")
-            for result in _gone_through(cell, passes, states.bfloat16(), w):
+            truth = _gone_through(cell, TorchBackend(), states, w)
+            _compare(_gone_through(cell, backend, states, w), truth, f"{reduction=}")
+            for result in _gone_through(cell, backend, states.bfloat16(), w):
                 if not result.isfinite().all():
                     raise KernelError(f"a cell in bf16 ({reduction=}) gives numbers that are not finite")
         _try_statistics(device)
 
 
-def _gone_through(cell: SearchCell, passes: Passes, states: Tensor, w: Tensor) -> list[Tensor]:
+def _gone_through(cell: SearchCell, backend: CellBackend, states: Tensor, w: Tensor) -> list[Tensor]:
     """The output, and the gradients of states, alphas and weights."""
     assert cell.fused is not None
     older, newer = (state.detach().requires_grad_() for state in states)
     w = w.detach().requires_grad_()
-    out = compute(cell.fused.plan(cell, older, passes), older, newer, w, track=False)
+    out = compute(cell.fused.plan(cell, older, backend), older, newer, w, track=False)
     weights = [parameter for operations in cell._ops for parameter in operations.parameters()]
     towards = torch.linspace(-1, 1, out.numel(), device=out.device, dtype=out.dtype).view_as(out)
     return [out, *torch.autograd.grad(out, [older, newer, w, *weights], towards)]

@@ -4,7 +4,7 @@ A state s feeds E edges. Of each edge, K_s separable convolutions start with map
 Y = A U, and end with maps V = outer(relu(Y + b)); K_d dilated ones have maps V = dilated(relu(s)) at once. What the
 edge adds to its node is one product of a matrix with all its maps V. A, b and the last matrix come out of `algebra`.
 
-`darts_core.kernels` does them on CPUs in a kernel, `channels_last_passes` on CPUs and `torch_passes` on every device in
+`darts_core.kernels` computes them in kernels on CPUs, `channels_last_backend` on CPUs and `torch_backend` everywhere in
 torch's own operations. U, V and Y are what their passes make of them: (N, E, K, C, H, W) of the output's size, dense,
 if nothing else is said. g and `out`, (N, E, C, H, W), are dense within an image, s (N, C, H, W) too.
 """
@@ -50,7 +50,7 @@ class Pooled(NamedTuple):
     places: Tensor  # of the maxima, (N, C, H, W); empty without max pooling
 
 
-class Passes(Protocol):
+class CellBackend(Protocol):
     """Forwards first, then backwards; last what is made of the moments (`algebra`)."""
 
     layout: ClassVar[torch.memory_format]

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from darts_core.models.fused.algebra import Folded, Gradient, Moments
-from darts_core.models.fused.backend import Filters, Passes
+from darts_core.models.fused.backend import CellBackend, Filters
 from darts_core.models.fused.columns import Columns
 from darts_core.models.fused.parameters import Norms, SourceModules, statistics
 
@@ -24,7 +24,7 @@ class Setting:
 
     modules: SourceModules
     columns: Columns
-    passes: Passes
+    backend: CellBackend
     batch_statistics: bool
     eps: float
 
@@ -53,23 +53,23 @@ class ConvolutionBranch:
     def __init__(self, setting: Setting, weights: Weights, s: Tensor, w: Tensor, out: Tensor) -> None:
         """Adds to out (N, E, C, H, W). w: of the edges, (E, operations), float64."""
         self._setting, self._weights, self._s = setting, weights, s
-        passes, batch, modules = setting.passes, setting.batch_statistics, setting.modules
+        backend, batch, modules = setting.backend, setting.batch_statistics, setting.modules
         separable = len(weights.filters.first)
         self._factor = w
         self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
-        self._u, self._v, moments = passes.source(s, weights.filters, moments=batch)
+        self._u, self._v, moments = backend.source(s, weights.filters, moments=batch)
         self._inner: Folded | None = None
         inner_moments = None
         if weights.inner is not None:
             self._inner = self._folded(weights.inner, None, modules.inner_norms, _part(moments, slice(0, separable)))
             self._b = self._inner.offset.to(self._inner.matrix.dtype)
-            self._y, inner_moments = passes.inner(
+            self._y, inner_moments = backend.inner(
                 self._u, self._inner.matrix, self._b, weights.filters, self._v, moments=batch
             )
         assert weights.last is not None
         joined = _joined(inner_moments, _part(moments, slice(separable, None)))
         self._last = self._folded(weights.last, self._factor, modules.last_norms, joined)
-        passes.gather(self._v, self._last.matrix, out)
+        backend.gather(self._v, self._last.matrix, out)
         self.bias = self._last.offset.sum(1)
 
     def statistics(self) -> list[Statistics]:
@@ -84,18 +84,18 @@ class ConvolutionBranch:
 
         total: of g over all pixels, (E, C), float64.
         """
-        passes, filters = self._setting.passes, self._weights.filters
-        outer = Moments(total.unsqueeze(1), passes.products(g, self._v))
+        backend, filters = self._setting.backend, self._weights.filters
+        outer = Moments(total.unsqueeze(1), backend.products(g, self._v))
         last = self._gradient(self._last, self._factor, outer, weights)
         of_first: Gradient | None = None
         outer_filters = None
         y = self._v  # stands in where there is none
         if self._inner is not None:
-            y, moments, outer_filters = passes.inner_backward(
+            y, moments, outer_filters = backend.inner_backward(
                 g, self._v, last.inputs, self._y, self._b, self._u, filters, weights=weights
             )
             of_first = self._gradient(self._inner, None, moments, weights)
-        towards_s, source_filters = passes.source_backward(
+        towards_s, source_filters = backend.source_backward(
             y,
             self._u,
             of_first.inputs if of_first else None,
@@ -122,15 +122,15 @@ class ConvolutionBranch:
         return towards_s, last.factor, gradients
 
     def _folded(self, weight: Tensor, factor: Tensor | None, norms: Norms, moments: Moments | None) -> Folded:
-        passes, eps, dtype = self._setting.passes, self._setting.eps, matrices_type(self._s)
+        backend, eps, dtype = self._setting.backend, self._setting.eps, matrices_type(self._s)
         if moments is not None:
-            return passes.folded(weight, factor, moments, pixels=self._pixels, eps=eps, dtype=dtype)
-        return passes.folded_with(weight, factor, *statistics(norms, len(weight)), eps=eps, dtype=dtype)
+            return backend.folded(weight, factor, moments, pixels=self._pixels, eps=eps, dtype=dtype)
+        return backend.folded_with(weight, factor, *statistics(norms, len(weight)), eps=eps, dtype=dtype)
 
     def _gradient(self, of: Folded, factor: Tensor | None, outer: Moments, weights: bool) -> Gradient:
         assert self._weights.last is not None
         dtype = self._weights.last.dtype if weights else None
-        return self._setting.passes.gradient_of(of, factor, outer, pixels=self._pixels, weights=dtype)
+        return self._setting.backend.gradient_of(of, factor, outer, pixels=self._pixels, weights=dtype)
 
 
 class PoolBranch:
@@ -145,7 +145,7 @@ class PoolBranch:
         self._names = setting.columns.pool_names
         identity = w.shape[1] > len(self._names)
         factor = w.unsqueeze(-1)
-        self._pooled, mean, self._variance = setting.passes.pool(
+        self._pooled, mean, self._variance = setting.backend.pool(
             s, self._names, setting.modules.stride, identity=identity
         )
         edges, channels = out.shape[1:3]
@@ -158,7 +158,7 @@ class PoolBranch:
             self._mean = torch.cat([self._mean, self._mean.new_zeros(edges, 1, channels)], 1)
             self._inverse = torch.cat([self._inverse, self._mean.new_ones(edges, 1, channels)], 1)
         self._scale = factor * self._inverse
-        setting.passes.mix(self._pooled, self._scale.to(matrices_type(s)), out)
+        setting.backend.mix(self._pooled, self._scale.to(matrices_type(s)), out)
         self.bias = -(self._scale * self._mean).sum(1)
 
     def statistics(self) -> list[Statistics]:
@@ -172,7 +172,7 @@ class PoolBranch:
     def backward(self, g: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """The gradients of s and of w's columns. total: of g over all pixels, (E, C), float64."""
         pixels = g.shape[0] * g.shape[3] * g.shape[4]
-        products = self._setting.passes.mix_products(g, self._pooled)
+        products = self._setting.backend.mix_products(g, self._pooled)
         d = self._inverse * (products - total.unsqueeze(1) * self._mean)
         feedback = torch.zeros_like(d[0])
         constant = torch.zeros_like(d[0])
@@ -184,7 +184,7 @@ class PoolBranch:
                 lost * self._mean[:, :count] - self._scale[:, :count] * total.unsqueeze(1) / pixels
             ).sum(0)
         dtype = matrices_type(self._s)
-        towards_s = self._setting.passes.pool_backward(
+        towards_s = self._setting.backend.pool_backward(
             g,
             self._pooled,
             self._scale.to(dtype),
@@ -205,18 +205,18 @@ class ReduceBranch:
         self._setting, self._s = setting, s
         self._factor = w.expand(-1, 2)
         self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
-        self._x, moments = setting.passes.grids(s, moments=setting.batch_statistics)
+        self._x, moments = setting.backend.grids(s, moments=setting.batch_statistics)
         self._type = weight.dtype
-        passes, eps, dtype = setting.passes, setting.eps, matrices_type(s)
+        backend, eps, dtype = setting.backend, setting.eps, matrices_type(s)
         if moments is not None:
             # Every edge reads the same grids.
             of_edges = Moments(*(of.expand(len(weight), *of.shape) for of in moments))
-            self._of = passes.folded(weight, self._factor, of_edges, pixels=self._pixels, eps=eps, dtype=dtype)
+            self._of = backend.folded(weight, self._factor, of_edges, pixels=self._pixels, eps=eps, dtype=dtype)
         else:
             running = statistics(setting.modules.reduce_norms, len(weight))
             mean, variance = (x.reshape(weight.shape[:3]) for x in running)
-            self._of = passes.folded_with(weight, self._factor, mean, variance, eps=eps, dtype=dtype)
-        passes.grids_add(self._x, self._of.matrix, out)
+            self._of = backend.folded_with(weight, self._factor, mean, variance, eps=eps, dtype=dtype)
+        backend.grids_add(self._x, self._of.matrix, out)
         self.bias = self._of.offset.flatten(1)
 
     def statistics(self) -> list[Statistics]:
@@ -226,11 +226,11 @@ class ReduceBranch:
 
     def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The gradients of s, of w's column, and of the weights if wanted. total: of g over all pixels, (E, C)."""
-        outer = Moments(total.view(self._factor.shape[0], 2, -1), self._setting.passes.grids_products(g, self._x))
-        found = self._setting.passes.gradient_of(
+        outer = Moments(total.view(self._factor.shape[0], 2, -1), self._setting.backend.grids_products(g, self._x))
+        found = self._setting.backend.gradient_of(
             self._of, self._factor, outer, pixels=self._pixels, weights=self._type if weights else None
         )
-        towards_s = self._setting.passes.grids_backward(g, self._x, found.inputs, self._s)
+        towards_s = self._setting.backend.grids_backward(g, self._x, found.inputs, self._s)
         gradients = [] if found.weight is None else [found.weight]
         return towards_s, found.factor.sum(1, keepdim=True), gradients
 

@@ -76,7 +76,7 @@ class _Cell(torch.autograd.Function):
             raise ValueError(
                 f"BatchNorm needs more than 1 value a channel in training, and gets images of {tuple(older.shape)}"
             )
-        layout = plan.settings[0].passes.layout
+        layout = plan.settings[0].backend.layout
         shape = (batch, plan.nodes * channels, rows, columns)
         # Many maps are added up in a node: in bf16 each of them would be rounded.
         out = torch.empty(shape, dtype=matrices_type(older), device=older.device, memory_format=layout)

@@ -39,8 +39,8 @@ class Last:
     dilated: list[Tensor] = field(default_factory=list)
 
 
-class ChannelsLastPasses(ChannelsLastPools, TorchGrids, TorchAlgebra):
-    """What each pass does is said in `Passes`. U and Y are lists, of the separable kinds; Y is relu(Y + b)."""
+class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra):
+    """What each pass does is said in `CellBackend`. U and Y are lists, of the separable kinds; Y is relu(Y + b)."""
 
     layout: ClassVar[torch.memory_format] = torch.channels_last
 

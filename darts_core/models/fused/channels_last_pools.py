@@ -13,7 +13,7 @@ from darts_core.models.fused.channels_last import dense, image, row_sums, rows
 
 
 class ChannelsLastPools:
-    """What each pass does is said in `Passes`. The maps are a list, (N, C, H, W) each."""
+    """What each pass does is said in `CellBackend`. The maps are a list, (N, C, H, W) each."""
 
     def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
         x = dense(s)

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.kernels import build, gpu
-from darts_core.kernels.cpu_backend import KernelPasses
-from darts_core.models.fused.backend import Passes
+from darts_core.kernels.cpu_backend import CpuBackend
+from darts_core.models.fused.backend import CellBackend
 from darts_core.models.fused.branches import Setting
 from darts_core.models.fused.cell import Plan, compute
-from darts_core.models.fused.channels_last_backend import ChannelsLastPasses
+from darts_core.models.fused.channels_last_backend import ChannelsLastBackend
 from darts_core.models.fused.columns import Columns
 from darts_core.models.fused.parameters import SourceModules, lay_together, sources_of
-from darts_core.models.fused.torch_backend import TorchPasses
+from darts_core.models.fused.torch_backend import TorchBackend
 
 if TYPE_CHECKING:
     from darts_core.models.supernet import SearchCell
@@ -49,15 +49,15 @@ class Arrangement:
         """What `SearchCell.forward` makes of its two preprocessed inputs."""
         norms = self._norms(cell)
         track = bool(norms) and norms[0].training and norms[0].track_running_stats
-        return compute(self.plan(cell, older, _passes(older)), older, newer, weights, track=track)
+        return compute(self.plan(cell, older, _backend_for(older)), older, newer, weights, track=track)
 
-    def plan(self, cell: SearchCell, older: Tensor, passes: Passes) -> Plan:
+    def plan(self, cell: SearchCell, older: Tensor, backend: CellBackend) -> Plan:
         """How a pass from such inputs goes."""
         assert self._columns is not None
         norms = self._norms(cell)
         # The first norm speaks for all: BatchNorm is frozen everywhere or nowhere.
         batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
-        settings = [Setting(source, self._columns, passes, batch, eps) for source in self._modules(cell)]
+        settings = [Setting(source, self._columns, backend, batch, eps) for source in self._modules(cell)]
         return Plan(cell.nodes, self._order_on(cell, older.device), settings, [], torch.is_grad_enabled())
 
     def parameters(self, cell: SearchCell) -> Iterator[Tensor]:
@@ -93,12 +93,12 @@ class Arrangement:
         return next((group for source in self._modules(cell) for group in source.norm_groups()), [])
 
 
-def _passes(x: Tensor) -> Passes:
+def _backend_for(x: Tensor) -> CellBackend:
     if x.device.type == "cpu":
-        return KernelPasses() if build.available() else ChannelsLastPasses()
+        return CpuBackend() if build.available() else ChannelsLastBackend()
     # GPUs' tensor cores, which Triton multiplies small matrices on, know no float64 that is worth it.
     if x.device.type == "cuda" and x.dtype in (torch.float32, torch.bfloat16) and gpu.available():
-        from darts_core.kernels.gpu.backend import TritonPasses
+        from darts_core.kernels.gpu.backend import TritonBackend
 
-        return TritonPasses()
-    return TorchPasses()
+        return TritonBackend()
+    return TorchBackend()

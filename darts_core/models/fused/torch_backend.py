@@ -14,8 +14,8 @@ from darts_core.models.fused.torch_grids import TorchGrids
 from darts_core.models.fused.torch_pools import TorchPools
 
 
-class TorchPasses(TorchPools, TorchGrids, TorchAlgebra):
-    """What each pass does is said in `Passes`."""
+class TorchBackend(TorchPools, TorchGrids, TorchAlgebra):
+    """What each pass does is said in `CellBackend`."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format
 

@@ -10,7 +10,7 @@ from darts_core.models.fused.algebra import Inputs, Moments
 
 
 class TorchGrids:
-    """What each pass does is said in `Passes`."""
+    """What each pass does is said in `CellBackend`."""
 
     def grids(self, s: Tensor, *, moments: bool) -> tuple[Tensor, Moments | None]:
         x = s.relu()

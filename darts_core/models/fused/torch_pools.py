@@ -12,7 +12,7 @@ from darts_core.models.fused.backend import Pooled
 
 
 class TorchPools:
-    """What each pass does is said in `Passes`."""
+    """What each pass does is said in `CellBackend`."""
 
     def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
         maps, places = [], s.new_empty(0, dtype=torch.int64)

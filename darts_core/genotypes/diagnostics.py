@@ -19,7 +19,7 @@ from darts_core.genotypes.recurrent import RecurrentGenotype
 PARAMETER_FREE: Final = frozenset({"max_pool_3x3", "avg_pool_3x3", "skip_connect"})
 
 
-def signs(genotype: AnyGenotype, alphas: Mapping[str, Table]) -> dict[str, float]:
+def cell_diagnostics(genotype: AnyGenotype, alphas: Mapping[str, Table]) -> dict[str, float]:
     """What an epoch of a search reports of its cell and its alphas (raw tables, by the kind of cell).
 
     Of the normal cell `skip_connects`, `parameter_free` (how many such operations the derived cell has) and
