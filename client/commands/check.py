@@ -27,7 +27,7 @@ UNIT_TESTS: Final = (
     "tests/api/test_comparing.py",
     "tests/api/test_life.py",
     "tests/api/test_logs.py",
-    "tests/api/trees/test_study_protocol.py",
+    "tests/api/composite/test_study_protocol.py",
     "tests/client/local/test_data_directory.py",
     "tests/client/local/test_gpu_groups.py",
     "tests/client/local/test_gpus.py",
