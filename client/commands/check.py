@@ -41,6 +41,7 @@ UNIT_TESTS: Final = (
     "tests/client/test_import_circles.py",
     "tests/client/test_output.py",
     "tests/client/test_screen.py",
+    "tests/client/test_paths.py",
     "tests/client/test_version.py",
     "tests/client/test_wording.py",
     "tests/darts_core/drawing/test_drawing.py",
