@@ -294,6 +294,8 @@ def uv_settings(listed: str, environment: Mapping[str, str]) -> tuple[dict[str, 
         for name, value in re.findall(rf"^{section}\.([a-z-]+)=(.*)$", listed, re.MULTILINE):
             settings[name] = str(ast.literal_eval(value))
     found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip's: the hashes decide, not the index
+    if environment.get("PYTHONDONTWRITEBYTECODE"):  # else the first import compiles a module, once
+        found["UV_COMPILE_BYTECODE"] = "1"
     for name, variable in _SETTINGS.items():
         if values := settings.get(name, "").split():
             found[variable] = ("," if name == "find-links" else " ").join(values)

@@ -482,6 +482,11 @@ find-links = /wheels /more
     assert options == ["--no-index"]
 
 
+def test_packages_are_compiled_beforehand_where_an_import_may_not() -> None:
+    assert "UV_COMPILE_BYTECODE" not in uv_settings("", {})[0]
+    assert uv_settings("", {"PYTHONDONTWRITEBYTECODE": "1"})[0]["UV_COMPILE_BYTECODE"] == "1"
+
+
 def test_certificates_for_pip_are_taken_also_from_the_variables_of_its_http_library() -> None:
     given = {"REQUESTS_CA_BUNDLE": "/ca.pem"}
     assert uv_settings("", given)[0]["SSL_CERT_FILE"] == "/ca.pem"
