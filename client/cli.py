@@ -92,7 +92,7 @@ _add(_SERVICE, {"check-store": backups.check_store})
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
 _add(
     _DEVELOPMENT,
-    {"test": testing.test},
+    {"test": testing.run_tests},
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 _add(_DEVELOPMENT, {"check": check, "docs": docs})

@@ -1,4 +1,4 @@
-"""`dartboard test`: the project's tests in lanes: unit, kernels by processor level, end to end, chaos, containers."""
+"""`dartboard test`: runs the project's tests in lanes: unit, kernels, end to end, chaos, containers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
@@ -19,24 +20,30 @@ _ROOT = Path(__file__).resolve().parents[2]
 _MOST_PROCESSES = 16
 _MOST_STACKS = 6
 _NO_TESTS: Final = 5  # pytest's exit code
+_SLOWEST: Final = ("--durations=15", "--durations-min=5")
 _GATES: Final = ("test_fused.py", "test_recurrent_fast.py", "test_kernels.py")
 
 
 @dataclass(frozen=True)
 class Lane:
-    """One run of pytest."""
+    """One run of pytest. Lanes of one track run in turn, tracks side by side."""
 
     name: str
     arguments: tuple[str, ...]
+    track: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def test(context: typer.Context) -> None:
-    """Run the tests; what follows is handed to pytest in their stead (`dartboard test tests/api -k lease`)."""
+def run_tests(
+    context: typer.Context,
+    full: Annotated[bool, typer.Option(help="Also the kernels of every other processor level.")] = False,
+) -> None:
+    """Run the tests. Further arguments go to pytest, which then runs alone (`dartboard test tests/api -k lease`)."""
     require("pytest")
     if context.args:
-        raise typer.Exit(_pytest(Lane("", tuple(context.args))))
-    raise typer.Exit(run_lanes(list(lanes())))
+        command = _command(Lane("", tuple(context.args)))
+        raise typer.Exit(subprocess.run(command, cwd=_ROOT, env=_environment(), check=False).returncode)
+    raise typer.Exit(run_lanes(list(lanes(full=full))))
 
 
 def require(*modules: str) -> None:
@@ -48,12 +55,12 @@ def require(*modules: str) -> None:
 
 
 def run_lanes(lanes: list[Lane]) -> int:
-    """Run all, whether or not one before has failed, then print a line for each. 1 where one has failed."""
-    results = []
+    """Run all lanes, whether or not another has failed, then print a line for each. Returns 1 if one has failed."""
+    tracks: dict[str, list[Lane]] = {}
     for lane in lanes:
-        began = time.monotonic()
-        print(f"== {lane.name}", flush=True)
-        results.append((lane.name, _pytest(lane), time.monotonic() - began))
+        tracks.setdefault(lane.track, []).append(lane)
+    with ThreadPoolExecutor(len(tracks)) as pool:
+        results = [result for track in pool.map(_run_track, tracks.values()) for result in track]
     failed = [code not in (0, _NO_TESTS) for _, code, _ in results]
     for (name, _, seconds), has_failed in zip(results, failed, strict=True):
         print(f"{'FAILED' if has_failed else 'passed'}  {name}: {seconds:.0f} s")
@@ -61,23 +68,31 @@ def run_lanes(lanes: list[Lane]) -> int:
     return int(any(failed))
 
 
-def lanes() -> Iterator[Lane]:
-    """All lanes of this machine."""
+def _run_track(lanes: list[Lane]) -> list[tuple[str, int, float]]:
+    results = []
+    for lane in lanes:
+        began = time.monotonic()
+        results.append((lane.name, _pytest(lane), time.monotonic() - began))
+    return results
+
+
+def lanes(*, full: bool = False) -> Iterator[Lane]:
+    """All lanes of this machine. full: the kernels of every level that this processor runs, not of its own alone."""
     cores = max(2, len(os.sched_getaffinity(0)))
     unit, stacks = str(min(cores, _MOST_PROCESSES)), str(min(cores, _MOST_STACKS))
     others = [f"--ignore=tests/{name}" for name in ("e2e", "chaos", "compose")]
-    yield Lane("unit", ("tests", *others, "-n", unit, "-q"))
+    yield Lane("unit", ("tests", *others, "-n", unit, "-q", *_SLOWEST), "unit")
     # The unit lane has the kernels of this very processor; other machines have others.
     gates = [f"tests/darts_core/{name}" for name in _GATES]
-    for level in _levels():
+    for level in _levels() if full else ():
         environment = {"DARTBOARD_KERNELS": level}
-        yield Lane(f"kernels {level}", (*gates, "-k", "not torch", "-n", unit, "-q"), environment)
-    # End to end each part of the files has a stack of its own; its one worker computes with one thread.
-    yield Lane("end to end", ("tests/e2e", "-n", stacks, "--dist", "loadfile", "-q"))
-    # Two workers and the servers that are started again and again: the machine is full with one of these.
-    yield Lane("chaos", ("tests/chaos", "-q"))
+        yield Lane(f"kernels {level}", (*gates, "-k", "not torch", "-n", unit, "-q"), "unit", environment)
     # Skipped where there is no Docker engine.
-    yield Lane("containers", ("tests/compose", "-q"))
+    yield Lane("containers", ("tests/compose", "-q", *_SLOWEST), "services")
+    # Two workers and the servers that are started again and again: one process is enough.
+    yield Lane("chaos", ("tests/chaos", "-q"), "services")
+    # Each part of the files has a stack of its own; its one worker computes with one thread.
+    yield Lane("end to end", ("tests/e2e", "-n", stacks, "--dist", "loadfile", "-q", *_SLOWEST), "services")
 
 
 def _levels() -> Iterator[str]:
@@ -98,7 +113,26 @@ def _levels() -> Iterator[str]:
 
 
 def _pytest(lane: Lane) -> int:
+    command, environment = _command(lane), {**_environment(), **lane.environment}
+    with subprocess.Popen(
+        command,
+        cwd=_ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(f"{lane.name:>10} | {line}", end="", flush=True)
+    return process.returncode
+
+
+def _command(lane: Lane) -> list[str]:
+    return [sys.executable, "-m", "pytest", *lane.arguments]
+
+
+def _environment() -> dict[str, str]:
     # Two processes of two threads each on two cores wait for each other more than they compute.
-    environment = {"OMP_NUM_THREADS": "1", **os.environ, **lane.environment}
-    command = [sys.executable, "-m", "pytest", *lane.arguments]
-    return subprocess.run(command, cwd=_ROOT, env=environment, check=False).returncode
+    return {"OMP_NUM_THREADS": "1", **os.environ}

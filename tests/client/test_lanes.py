@@ -22,7 +22,8 @@ def files(tmp_path: Path) -> dict[str, str]:
 def test_a_failing_lane_keeps_no_other_from_running(files: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:
     code = run_lanes([Lane("first", (files["bad"], "-q")), Lane("second", (files["good"], "-q"))])
     assert code == 1
-    *_, first, second, last = capfd.readouterr().out.splitlines()
+    *lines, first, second, last = capfd.readouterr().out.splitlines()
+    assert any(line.startswith("     first | ") and "1 failed" in line for line in lines)
     assert first.startswith("FAILED  first: ")
     assert second.startswith("passed  second: ")
     assert last == "1 passed, 1 failed"
@@ -33,7 +34,25 @@ def test_lanes_that_pass_end_with_0(files: dict[str, str], capfd: pytest.Capture
     assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed"
 
 
+def test_tracks_run_side_by_side_and_lanes_of_a_track_in_turn(tmp_path: Path) -> None:
+    """Each track's first lane waits for a file that the other track's makes."""
+    for own, other in (("a", "b"), ("b", "a")):
+        (tmp_path / f"test_{own}.py").write_text(
+            "from pathlib import Path\n\n\n"
+            "def test_it() -> None:\n"
+            f"    Path({str(tmp_path)!r}, {own!r}).touch()\n"
+            f"    while not Path({str(tmp_path)!r}, {other!r}).exists():\n        pass\n"
+        )
+    (tmp_path / "test_last.py").write_text(
+        f"from pathlib import Path\n\n\ndef test_it() -> None:\n    assert Path({str(tmp_path)!r}, 'a').exists()\n"
+    )
+    files = {name: (str(tmp_path / f"test_{name}.py"), "-q") for name in ("a", "b", "last")}
+    assert (
+        run_lanes([Lane("a", files["a"], "one"), Lane("last", files["last"], "one"), Lane("b", files["b"], "two")]) == 0
+    )
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="levels are those of x86-64")
 def test_every_level_that_the_processor_runs_has_a_lane() -> None:
     wanted = {f"kernels {level}" for level in FLAGS if level != NATIVE and not lacking(level)}
-    assert {lane.name for lane in lanes() if lane.name.startswith("kernels ")} == wanted
+    assert {lane.name for lane in lanes(full=True) if lane.name.startswith("kernels ")} == wanted
