@@ -75,9 +75,6 @@ class HeartbeatThread(SupervisedThread):
                 continue
             if answer.directive == "pause":
                 self._control.pause_after_epoch = True
-            elif answer.directive == "cancel":
-                self._superseded(SupersededError("cancelled"))
-                return
 
     def _beat(self, hold: float) -> Heartbeat:
         ran = time.monotonic() - self._claimed_at

@@ -159,7 +159,7 @@ class Heartbeat(_Message):
 class Directive(BaseModel):
     """What the worker shall do now. A cancelled or superseded attempt is answered 409 instead."""
 
-    directive: Literal["continue", "pause", "cancel"]
+    directive: Literal["continue", "pause"]
 
     @classmethod
     def at(cls, status: str) -> Directive:
