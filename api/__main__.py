@@ -15,10 +15,10 @@ from api.auth.service import KeyService
 from api.db.engine import Database
 from api.http.connections import allow_many, with_limits
 from api.http.security import is_loopback
-from api.logs import configure
 from api.metrics.tracing import trace_ids
 from api.program import run_program
 from api.settings import Settings, get_settings
+from darts_core.runtime.logs import configure
 
 
 def main() -> int:

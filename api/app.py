@@ -72,7 +72,7 @@ from api.routes import (
 )
 from api.schemas.jobs import JobKind
 from api.settings import Settings, get_settings
-from api.version import VERSION
+from darts_core.runtime.version import VERSION
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

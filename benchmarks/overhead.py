@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from benchmarks.cores import can_trade, traded_with
-from client.local.gpus import visible_gpus
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from darts_core.runtime.gpus import visible_gpus
 
 Arrangement = Literal["side-by-side", "in-turn"]
 _WARM_UP = 1  # epochs at the start of a run that count for nothing

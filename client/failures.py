@@ -54,8 +54,8 @@ def explain(error: Exception) -> ExitCode:
 
 
 def _told(error: Exception) -> tuple[str, ExitCode]:
-    from client.local.errors import BadSettingError, StackError
     from darts_core.errors import CheckpointError, ConfigError, DartsError, GenotypeError
+    from darts_core.runtime.errors import BadSettingError, StackError
 
     match error:
         case TyperException():

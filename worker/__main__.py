@@ -8,8 +8,8 @@ import sys
 
 from pydantic import ValidationError
 
-from client.local.errors import StackError
-from client.local.gpu_groups import groups_of
+from darts_core.runtime.errors import StackError
+from darts_core.runtime.gpu_groups import groups_of
 from darts_core.validation import field_errors
 from worker.attempt_dir import lock_state
 from worker.groups import Groups

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import structlog
 
-from client.local.cpu_threads import share_of
-from client.local.gpu_groups import GpuGroup
-from client.local.process import Command, Process, Spawner
-from client.local.supervision import keep_running
+from darts_core.runtime.cpu_threads import share_of
+from darts_core.runtime.gpu_groups import GpuGroup
+from darts_core.runtime.process import Command, Process, Spawner
+from darts_core.runtime.supervision import keep_running
 from worker.settings import WorkerSettings
 
 DRAIN_SECONDS = 30.0

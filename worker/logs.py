@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from structlog.typing import EventDict, WrappedLogger
 
-from api import logs
+from darts_core.runtime import logs
 
 _about: dict[str, str] = {}
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api.version import VERSION
+from darts_core.runtime.version import VERSION
 from worker.attempt_dir import AttemptFolder
 from worker.prometheus import EPOCH_BUCKETS, Devices, Figures
 

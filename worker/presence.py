@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from api.schemas.worker import DeviceLoad, Presence
-from api.version import VERSION
 from darts_core.data.available_sets import held_sets
+from darts_core.runtime.version import VERSION
 from worker.api_client import WorkerApi
 from worker.device import device_name
 from worker.device_load import DeviceLoads

@@ -27,7 +27,7 @@ from api.artifacts.store import INCOMING
 from api.backup.errors import BackupError
 from api.backup.manifest import DUMP, FILES, MANIFEST, BackedUp, Manifest, files_named
 from api.backup.postgres import plain_url, run_tool
-from api.version import VERSION
+from darts_core.runtime.version import VERSION
 
 _TRIES: Final = 5
 _STAGE: Final = ".backup-"

@@ -21,10 +21,10 @@ from api.events.hub import EventHub
 from api.jobs.index_conditions import QUEUED, RUNNING
 from api.jobs.queue_reasons import Slot
 from api.jobs.waker import Waker
-from api.logs import lost_lines
 from api.metrics.counters import REGISTRY
 from api.schemas.jobs import JobKind, Status
-from api.version import VERSION
+from darts_core.runtime.logs import lost_lines
+from darts_core.runtime.version import VERSION
 
 _log = structlog.get_logger(__name__)
 _SLOT = ("pool", "gpus")

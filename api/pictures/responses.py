@@ -10,9 +10,9 @@ from fastapi import Depends, Request, Response
 
 from api.db.models import Epoch, Job
 from api.pictures.drawer import Drawer
-from api.version import VERSION
 from darts_core.drawing import CellKind, ThemeName, epoch_title
 from darts_core.genotypes import AnyGenotype, family_of, parse
+from darts_core.runtime.version import VERSION
 
 SVG: Final = "image/svg+xml"
 GIF: Final = "image/gif"

@@ -10,7 +10,7 @@ from api.db.revisions import head_revision
 from api.deps import BackgroundTasks, Broker, Db, Workers
 from api.http.problems import documented
 from api.schemas.operation import Health, Readiness, Version, WorkerList
-from api.version import VERSION
+from darts_core.runtime.version import VERSION
 
 router = APIRouter(tags=["operation"])
 

@@ -22,9 +22,9 @@ from benchmarks.fleet.filling import Middles, fill
 from benchmarks.fleet.people import browse_lists, submit
 from benchmarks.fleet.timing import Timed
 from benchmarks.fleet.workers import SimulatedWorker
-from client.local.process import Process
 from client.local.stack import CODE, LocalStack
 from client.sdk import Dartboard
+from darts_core.runtime.process import Process
 
 # Reading the certificates takes longer than anything else that a client does at its start.
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

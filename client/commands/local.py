@@ -33,9 +33,9 @@ def up(
     from contextlib import ExitStack
 
     from client.clock import Clock
-    from client.local.gpu_groups import VARIABLE
     from client.local.stack import LocalStack
     from client.output import console, print_json, remarks
+    from darts_core.runtime.gpu_groups import VARIABLE
 
     def tell(line: str) -> None:
         remarks.print(line, style="dim")

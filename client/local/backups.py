@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from client.local.errors import BadSettingError, StackError
 from client.local.offline import database_of, run_module, started_database
+from darts_core.runtime.errors import BadSettingError, StackError
 
 # Of `python -m api.backup make`: the backup lacks files that are damaged in the store.
 _INCOMPLETE = 3

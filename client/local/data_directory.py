@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from api.schemas.secret import weakness
-from client.local.errors import StackError
+from darts_core.runtime.errors import StackError
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.local.gpu_groups import GpuGroup
+from darts_core.runtime.gpu_groups import GpuGroup
 
 _LOOPBACK = "127.0.0.1,localhost,::1"
 

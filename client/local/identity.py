@@ -7,9 +7,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from client.local.errors import StackError
-from client.local.launcher import NOBODY, REFUSED
-from client.local.process import LAUNCHER, plain_environment
+from darts_core.runtime.errors import StackError
+from darts_core.runtime.launcher import NOBODY, REFUSED
+from darts_core.runtime.process import LAUNCHER, plain_environment
 
 
 @cache

@@ -5,7 +5,7 @@ import select
 import sys
 from pathlib import Path
 
-from client.local.errors import StackError
+from darts_core.runtime.errors import StackError
 
 
 def wait_for_leftover(pid_file: Path, directory: Path, *, seconds: float = 30.0) -> None:

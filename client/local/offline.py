@@ -8,9 +8,9 @@ from pathlib import Path
 
 from client.local.data_directory import DataDirectory, stored_secrets
 from client.local.environments import inherited
-from client.local.errors import BadSettingError
 from client.local.postgres import Postgres, binaries, running_url
-from client.local.process import Spawner
+from darts_core.runtime.errors import BadSettingError
+from darts_core.runtime.process import Spawner
 
 
 @contextmanager

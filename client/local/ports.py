@@ -5,7 +5,7 @@ import ipaddress
 import socket
 import sys
 
-from client.local.errors import BadSettingError
+from darts_core.runtime.errors import BadSettingError
 
 
 def loopback(host: str) -> str:

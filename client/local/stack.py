@@ -16,18 +16,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
-from client.local.cpu_threads import share_of
 from client.local.data_directory import DataDirectory
 from client.local.environments import Surroundings, inherited
-from client.local.errors import StackError
-from client.local.gpu_groups import groups_of
 from client.local.log_files import keep_small
 from client.local.ports import Reservation, loopback
 from client.local.postgres import Postgres
-from client.local.process import Command, Process, Spawner
 from client.local.startup import failure
-from client.local.supervision import keep_running
 from client.local.valkey import Valkey
+from darts_core.runtime.cpu_threads import share_of
+from darts_core.runtime.errors import StackError
+from darts_core.runtime.gpu_groups import groups_of
+from darts_core.runtime.process import Command, Process, Spawner
+from darts_core.runtime.supervision import keep_running
 
 CODE = Path(__file__).resolve().parents[2]  # where api/, worker/ and migrations/ are
 _POLL = 0.05  # seconds between two looks at /readyz

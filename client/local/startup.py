@@ -3,8 +3,8 @@
 import signal
 
 from client.local.data_directory import Secrets
-from client.local.errors import StackError
-from client.local.process import Process
+from darts_core.runtime.errors import StackError
+from darts_core.runtime.process import Process
 
 
 def failure(process: Process, secrets: Secrets, advice: str = "") -> StackError:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from client.distribution import advice
 from client.local.data_directory import DataDirectory
-from client.local.errors import StackError
 from client.local.leftover import wait_for_leftover
 from client.local.ports import Reservation
-from client.local.process import Command, Process, Spawner, plain_environment
 from client.local.startup import failure
+from darts_core.runtime.errors import StackError
+from darts_core.runtime.process import Command, Process, Spawner, plain_environment
 
 _POLL = 0.02  # seconds between two looks at whether it answers; a server can't tell us
 

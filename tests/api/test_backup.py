@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from client.local.backups import backup, restore
-from client.local.errors import StackError
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from darts_core.runtime.errors import StackError
 from worker.api_client import WorkerApi
 
 from .conftest import Bench

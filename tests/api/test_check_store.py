@@ -23,10 +23,10 @@ from api.check_store import check_store
 from client.cli import app
 from client.local.backups import backup, restore
 from client.local.data_directory import stored_secrets
-from client.local.errors import StackError
 from client.local.postgres import running_url
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from darts_core.runtime.errors import StackError
 from worker.api_client import WorkerApi
 
 from .conftest import Bench

@@ -20,9 +20,9 @@ from api.schemas.jobs import JobOut
 from api.schemas.worker import Claim
 from client.local.data_directory import DataDirectory
 from client.local.postgres import Postgres
-from client.local.process import Spawner
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from darts_core.runtime.process import Spawner
 from worker.api_client import AttemptApi, WorkerApi
 
 from beating import beating

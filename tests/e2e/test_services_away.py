@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from client.local.errors import StackError
 from client.local.stack import LocalStack
+from darts_core.runtime.errors import StackError
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from client.local.data_directory import DataDirectory
-from client.local.process import Spawner
+from darts_core.runtime.process import Spawner
 
 
 class Server(Protocol):

@@ -16,7 +16,7 @@ import pytest
 
 GROUPS = """
 import os, sys
-from client.local.gpu_groups import groups_of
+from darts_core.runtime.gpu_groups import groups_of
 from worker.groups import Groups
 from worker.logs import configure
 from worker.settings import WorkerSettings

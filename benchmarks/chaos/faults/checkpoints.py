@@ -15,7 +15,7 @@ import psycopg
 
 from benchmarks.chaos.faults.fault import Fault, Target
 from benchmarks.chaos.faults.kills import computing
-from client.local.process import Process
+from darts_core.runtime.process import Process
 from worker.api_client import SupersededError, UnreachableError, WorkerApi
 
 _PATIENCE = 15.0  # seconds until an attempt whose worker was killed counts as lost, the database's own faults included

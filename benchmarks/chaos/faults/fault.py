@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.local.process import Process
 from client.local.stack import LocalStack
+from darts_core.runtime.process import Process
 
 
 @dataclass

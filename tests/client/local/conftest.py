@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from client.local.data_directory import DataDirectory
-from client.local.process import Spawner
+from darts_core.runtime.process import Spawner
 
 CODE = Path(__file__).parents[3]
 

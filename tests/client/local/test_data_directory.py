@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from client.local.data_directory import DataDirectory
-from client.local.errors import StackError
+from darts_core.runtime.errors import StackError
 
 
 def test_directory_and_secrets_are_readable_by_their_owner_only(data: DataDirectory) -> None:

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from client.local.errors import StackError
 from client.local.ports import Reservation, loopback
+from darts_core.runtime.errors import StackError
 
 
 def test_taken_port_is_refused_with_its_number_and_way_out(taken_port: int) -> None:

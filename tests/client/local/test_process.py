@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from client.local.errors import StackError
-from client.local.launcher import REFUSED
-from client.local.process import LAUNCHER, Command, Process, Spawner, plain_environment
+from darts_core.runtime.errors import StackError
+from darts_core.runtime.launcher import REFUSED
+from darts_core.runtime.process import LAUNCHER, Command, Process, Spawner, plain_environment
 
 
 def process(spawner: Spawner, directory: Path, *arguments: str, **options: float) -> Process:

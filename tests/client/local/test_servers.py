@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from client.local.data_directory import DataDirectory
-from client.local.errors import StackError
 from client.local.identity import unprivileged_identity
 from client.local.postgres import Postgres
-from client.local.process import Spawner
 from client.local.valkey import Valkey
+from darts_core.runtime.errors import StackError
+from darts_core.runtime.process import Spawner
 
 Supervisor = Callable[..., "subprocess.Popen[str]"]
 
@@ -214,7 +214,7 @@ from pathlib import Path
 from client.local.data_directory import DataDirectory
 from client.local.identity import unprivileged_identity
 from client.local.postgres import Postgres
-from client.local.process import Spawner
+from darts_core.runtime.process import Spawner
 from client.local.valkey import Valkey
 
 data, spawner = DataDirectory(Path(sys.argv[1])), Spawner()

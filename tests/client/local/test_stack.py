@@ -14,8 +14,8 @@ import psutil
 import psycopg
 import pytest
 
-from client.local.errors import StackError
 from client.local.stack import Commands, LocalStack
+from darts_core.runtime.errors import StackError
 
 Supervisor = Callable[..., "subprocess.Popen[str]"]
 

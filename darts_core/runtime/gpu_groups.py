@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from client.local.errors import BadSettingError
-from client.local.gpus import visible_gpus
+from darts_core.runtime.errors import BadSettingError
+from darts_core.runtime.gpus import visible_gpus
 
 VARIABLE = "DARTBOARD_GPUS"
 _MOST = 64  # of one job, as the API takes them

@@ -12,7 +12,7 @@ import pytest
 SPEAKING = """
 import logging, sys
 import structlog
-from api.logs import configure
+from darts_core.runtime.logs import configure
 configure()
 log = structlog.get_logger("ours")
 class Unspeakable:
@@ -24,7 +24,7 @@ except ZeroDivisionError as error:
     logging.getLogger("theirs").error("%d", "no number")
     logging.getLogger("theirs").error("fine", exc_info=error)
     log.warning("value", value=Unspeakable(), name="\\udcff")
-from api.logs import lost_lines
+from darts_core.runtime.logs import lost_lines
 print("lives, lost", lost_lines())
 """
 

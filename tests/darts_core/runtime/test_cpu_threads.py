@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from client.local.cpu_threads import share_of
+from darts_core.runtime.cpu_threads import share_of
 
 
 @pytest.mark.parametrize(("workers", "cores", "threads"), [(2, 16, "8"), (3, 16, "5"), (8, 4, "1")])

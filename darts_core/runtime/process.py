@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from client.local import launcher
-from client.local.errors import StackError
+from darts_core.runtime import launcher
+from darts_core.runtime.errors import StackError
 
 LAUNCHER = Path(launcher.__file__)
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from client.local.gpus import listed_gpus, visible_gpus
+from darts_core.runtime.gpus import listed_gpus, visible_gpus
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from client.local.errors import StackError
-from client.local.gpu_groups import GpuGroup, groups_of, plan
+from darts_core.runtime.errors import StackError
+from darts_core.runtime.gpu_groups import GpuGroup, groups_of, plan
 
 EIGHT = [f"GPU-{letter}" for letter in "abcdefgh"]
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from client.local.process import Process
+from darts_core.runtime.process import Process
 
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds
 STABLE = 10.0  # seconds; a child that ran this long counts as healthy again
