@@ -46,6 +46,10 @@ class BootstrapError(Exception):
     """The installation cannot go on. The message says why and how to go on."""
 
 
+class _WaitInterrupted(Exception):
+    """Ctrl-C while another call installs."""
+
+
 def main(arguments: list[str]) -> int:
     """Install if needed, then become the command. Returns an exit code only when that fails."""
     root = Path(__file__).resolve().parents[1]
@@ -57,6 +61,9 @@ def main(arguments: list[str]) -> int:
     except BootstrapError as error:
         print(f"dartboard: {error}", file=sys.stderr)
         return 1
+    except _WaitInterrupted:
+        print("\ndartboard: no longer waiting; the other call's installation goes on.", file=sys.stderr)
+        return 130
     except KeyboardInterrupt:
         print("\ndartboard: installation interrupted. Run the same command again to go on.", file=sys.stderr)
         return 130
@@ -211,7 +218,18 @@ class _Installation:
         self._uv("install", "--no-deps", *self._indexes, "--require-hashes", "-r", str(chosen))
         # All that it needs is there by now, setuptools as well.
         self._uv("install", "--no-deps", *self._indexes, "--no-build-isolation", "-e", ".")
+        self._put_on_path()
         return build
+
+    def _put_on_path(self) -> None:
+        """Put the checkout and its `sdk` on the environment's path.
+
+        An editable installation's finder is asked after the path. Beside a checkout that is called `dartboard`, a
+        script's own folder would give `import dartboard` that checkout as a namespace package; a package that is on the
+        path goes before it.
+        """
+        for packages in self._venv.glob("lib/python*/site-packages"):
+            (packages / "dartboard.pth").write_text(f"{self._root}\n{self._root / 'sdk'}\n", encoding="utf-8")
 
     def _announce(self, build: str) -> None:
         """Size and time beforehand."""
@@ -484,13 +502,19 @@ def _sweep(cache: Path) -> None:
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[int]:
-    """Hold the lock file; wait, and say so, while another call installs. Gives its descriptor."""
+    """Hold the lock file; wait, with a message, while another call installs. Gives its descriptor.
+
+    Raises _WaitInterrupted for Ctrl-C during the wait.
+    """
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("dartboard: another call is installing right now; waiting for it to finish ...", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                print("dartboard: another call is installing right now; waiting for it to finish ...", file=sys.stderr)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            except KeyboardInterrupt:
+                raise _WaitInterrupted from None
         yield file.fileno()
 
 

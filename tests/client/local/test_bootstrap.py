@@ -283,6 +283,32 @@ def test_two_first_calls_at_once_install_once_and_both_run(ready: Path) -> None:
     assert sum("installing into" in errors for _, errors in said) == 1
 
 
+def test_ctrl_c_while_another_call_installs_ends_the_wait_alone(ready: Path) -> None:
+    with (ready / ".venv" / "install.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting = subprocess.Popen([ready / "dartboard"], env=environment(), stderr=-1, text=True)
+        assert "another call is installing" in waiting.stderr.readline()
+        waiting.send_signal(signal.SIGINT)
+        _, said = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130
+    assert said.strip() == "dartboard: no longer waiting; the other call's installation goes on."
+
+
+def test_a_script_beside_a_checkout_called_dartboard_imports_the_package(
+    installed: Path, tmp_path: Path, uv_wheel: Path
+) -> None:
+    checkout = make_project(tmp_path / "dartboard", uv_wheel)
+    shutil.copytree(installed / ".venv", checkout / ".venv", symlinks=True)
+    for name in ("client", "sdk/dartboard"):
+        (checkout / name).mkdir(parents=True, exist_ok=True)
+        (checkout / name / "__init__.py").write_text("HERE = __file__\n")
+    assert call(checkout / "dartboard").returncode == 0
+    (tmp_path / "client").mkdir()  # of the user, and no package
+    (tmp_path / "script.py").write_text("import client, dartboard\nprint(client.HERE, dartboard.HERE)\n")
+    told = call(checkout / ".venv" / "bin" / "python", str(tmp_path / "script.py"), cwd=tmp_path)
+    assert told.stdout == f"{checkout}/client/__init__.py {checkout}/sdk/dartboard/__init__.py\n", told.stderr
+
+
 def test_unreachable_index_is_named_as_no_network_with_log_and_way_on(ready: Path) -> None:
     lock(ready, MISSING)
     failed = call(ready / "dartboard")
