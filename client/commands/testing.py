@@ -21,7 +21,7 @@ _MOST_PROCESSES = 16
 _MOST_STACKS = 6
 _NO_TESTS: Final = 5  # pytest's exit code
 _SLOWEST: Final = ("--durations=15", "--durations-min=5")
-_GATES: Final = ("test_fused.py", "test_recurrent_fast.py", "test_kernels.py")
+_GATES: Final = ("test_fused.py", "test_recurrent_kernels.py", "test_kernels.py")
 
 
 @dataclass(frozen=True)
