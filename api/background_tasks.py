@@ -10,6 +10,7 @@ import structlog
 
 from api.http.problems import is_unreachable
 from api.metrics.counters import BACKGROUND_FAILURES, BACKGROUND_UP
+from darts_core.runtime.backoff import Backoff
 
 Passed = Callable[[], None]
 """A task calls it after each pass that went well."""
@@ -49,6 +50,7 @@ class _Supervised:
     def __init__(self, name: str, run: Run) -> None:
         self._name, self._run = name, run
         self._failures, self._last_error = 0, ""
+        self._backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -80,10 +82,11 @@ class _Supervised:
             except Exception as failure:
                 error = failure
             self._failed(error)
-            await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS))
+            await asyncio.sleep(self._backoff.pause())
 
     def _passed(self) -> None:
         self._failures = 0
+        self._backoff.reset()
         BACKGROUND_UP.labels(self._name).set(1)
 
     def _failed(self, error: BaseException) -> None:

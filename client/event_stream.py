@@ -10,11 +10,11 @@ from httpx_sse import EventSource, SSEError
 from client.connection import Connection
 from client.errors import ServiceUnreachableError
 from client.events import Event, event_of
+from darts_core.runtime.backoff import Backoff
 
 # The service sends a comment every 15 s: three missed ones mean that the connection is dead.
 _SILENCE_SECONDS = 50.0
 _GIVE_UP_SECONDS = 60.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 
 
 def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
@@ -23,13 +23,14 @@ def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
     A broken connection is made again. Raises ServiceUnreachableError after a minute without any answer, and at once
     when there never was one; ProblemError when the service refuses.
     """
-    last, connected, pause = after, False, _FIRST_PAUSE
+    last, connected, backoff = after, False, Backoff()
     broken_since: float | None = None
     while True:
         try:
             headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Last-Event-ID": str(last)}
             with connection.stream(path, headers=headers, read_timeout=_SILENCE_SECONDS) as answer:
-                connected, broken_since, pause = True, None, _FIRST_PAUSE
+                connected, broken_since = True, None
+                backoff.reset()
                 for message in EventSource(answer).iter_sse():
                     if not message.data:  # a heartbeat comment
                         continue
@@ -44,5 +45,4 @@ def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
             broken_since = broken_since or time.monotonic()
             if not connected or time.monotonic() - broken_since > _GIVE_UP_SECONDS:
                 raise
-        time.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        time.sleep(backoff.pause())

@@ -37,6 +37,7 @@ from client.events import Event
 from client.upload import Upload
 from darts_core.configs import AnyConfig, config_class
 from darts_core.primitives import Family
+from darts_core.runtime.backoff import Backoff
 
 # A string may be the beginning of an id.
 Id = UUID | str
@@ -348,10 +349,9 @@ class Dartboard:
 
     def wait_for_dataset(self, name: str) -> DatasetDetail:
         """Block until the set has been checked."""
-        pause = 0.05
+        backoff = Backoff(0.05, 2.0)
         while (dataset := self.dataset(name)).state == DatasetState.CHECKING:
-            time.sleep(pause)
-            pause = min(2 * pause, 2.0)
+            time.sleep(backoff.pause())
         return dataset
 
     def remove_dataset(self, name: str) -> None:

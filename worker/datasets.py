@@ -11,11 +11,11 @@ from pathlib import Path
 
 from darts_core.data.catalogue import upload_path
 from darts_core.errors import Stopped
-from worker.api_client import AttemptApi, DamagedError, UnreachableError
+from worker.api_client import AttemptApi, DamagedError
 from worker.control import AttemptControl
+from worker.input_files import DOWNLOADS, Fetcher
 
 _log = logging.getLogger("dartboard.worker")
-_DOWNLOADS = 3  # of a file that keeps arriving damaged
 
 
 def fetch(api: AttemptApi, checksum: str, data_root: Path, control: AttemptControl) -> None:
@@ -36,24 +36,17 @@ def fetch(api: AttemptApi, checksum: str, data_root: Path, control: AttemptContr
 
 
 def _download(api: AttemptApi, checksum: str, partial: Path, control: AttemptControl) -> None:
-    pause, damaged = 0.2, 0
-    while True:
+    fetcher = Fetcher(api, control)
+    for damaged in range(1, DOWNLOADS + 1):
         if control.stopping.is_set():
             raise Stopped
-        try:
-            api.download_dataset(checksum, partial)
-        except UnreachableError as error:
-            _log.warning("the data set cannot be fetched yet: %s", error)
-            control.stopping.wait(pause)
-            pause = min(2 * pause, 5.0)
-            continue
+        fetcher.patiently(lambda: api.download_dataset(checksum, partial), f"the data set {checksum}")
         with partial.open("rb") as file:
             arrived = hashlib.file_digest(file, "sha256").hexdigest()
         if arrived == checksum:
             return
         partial.unlink()
-        damaged += 1
-        if damaged == _DOWNLOADS:
+        if damaged == DOWNLOADS:
             raise DamagedError(f"the data set {checksum} arrived {damaged} times with other content, lastly {arrived}")
 
 

@@ -11,9 +11,10 @@ from api.schemas.worker import Input, Resume
 from darts_core.errors import Stopped
 from worker.api_client import AttemptApi, DamagedError, UnreachableError
 from worker.control import AttemptControl
+from worker.retry import until_answered
 
 _log = logging.getLogger("dartboard.worker")
-_DOWNLOADS: Final = 3  # of a file that keeps arriving damaged
+DOWNLOADS: Final = 3  # of a file that keeps arriving damaged
 _R = TypeVar("_R")
 
 
@@ -25,12 +26,12 @@ class Fetcher:
 
     def file(self, wanted: Resume | Input, to: Path) -> Path:
         """Save it as `to`. Raises DamagedError when it is damaged in the store, or keeps arriving so."""
-        for tries in range(_DOWNLOADS):
+        for tries in range(DOWNLOADS):
             try:
-                self._patiently(lambda: self._api.download(wanted, to), to.name)
+                self.patiently(lambda: self._api.download(wanted, to), to.name)
                 return to
             except DamagedError as error:
-                if tries + 1 == _DOWNLOADS:
+                if tries + 1 == DOWNLOADS:
                     raise
                 _log.warning("%s; trying again", error)
         raise AssertionError("unreachable")
@@ -47,19 +48,19 @@ class Fetcher:
                 return offered
             except DamagedError as error:
                 damaged = offered.file
-                offered = self._patiently(lambda: self._api.report_damaged(damaged), to.name)  # noqa: B023 - called now
+                offered = self.patiently(lambda: self._api.report_damaged(damaged), to.name)  # noqa: B023 - called now
                 if offered is not None and offered.file == damaged:
                     raise
                 _log.warning("%s; an older one takes its place", error)
         return None
 
-    def _patiently(self, call: Callable[[], _R], what: str) -> _R:
-        pause = 0.2
-        while True:
-            try:
-                return call()
-            except UnreachableError as error:
-                _log.warning("%s cannot be fetched yet: %s", what, error)
-                if self._control.stopping.wait(pause):
-                    raise Stopped from error
-                pause = min(2 * pause, 5.0)
+    def patiently(self, call: Callable[[], _R], what: str) -> _R:
+        """Call until the API answers."""
+        try:
+            return until_answered(
+                call,
+                wait=self._control.stopping.wait,
+                tell=lambda error: _log.warning("%s cannot be fetched yet: %s", what, error),
+            )
+        except UnreachableError as error:
+            raise Stopped from error

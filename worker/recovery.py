@@ -10,6 +10,7 @@ from api.schemas.jobs import Failure
 from api.schemas.worker import Fail
 from worker.api_client import UnreachableError, WorkerApi, WorkerApiError
 from worker.attempt_dir import AttemptFolder, Leftover
+from worker.retry import until_answered
 from worker.settings import WorkerSettings
 
 _log = structlog.get_logger(__name__)
@@ -34,15 +35,11 @@ def report_lost(settings: WorkerSettings, why: str) -> threading.Thread | None:
 def _tell(settings: WorkerSettings, leftover: Leftover, why: str) -> None:
     report = Fail(outcome="lost", error=Failure(type="WorkerLost", message=why))
     with WorkerApi(settings.url, settings.worker_key.get_secret_value()) as api:
-        waited, pause = 0.0, 0.2
-        while waited < _PATIENCE_SECONDS:
-            try:
-                api.attempt(leftover.attempt_id, leftover.token).fail(report)
-                _log.info("lost_attempt_reported", attempt=leftover.attempt_id)
-                return
-            except UnreachableError:
-                threading.Event().wait(pause)
-                waited, pause = waited + pause, min(2 * pause, 5.0)
-            except WorkerApiError as error:
-                _log.info("lost_attempt_already_over", attempt=leftover.attempt_id, answer=str(error))
-                return
+        attempt = api.attempt(leftover.attempt_id, leftover.token)
+        try:
+            until_answered(lambda: attempt.fail(report), patience=_PATIENCE_SECONDS)
+            _log.info("lost_attempt_reported", attempt=leftover.attempt_id)
+        except UnreachableError as error:
+            _log.warning("lost_attempt_not_reported", attempt=leftover.attempt_id, error=str(error))
+        except WorkerApiError as error:
+            _log.info("lost_attempt_already_over", attempt=leftover.attempt_id, answer=str(error))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from darts_core.runtime.backoff import Backoff
 from worker.api_client import (
     AttemptApi,
     RefusedError,
@@ -22,7 +23,6 @@ from worker.control import AttemptControl, StopReason
 from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
 _LOOK_UP = 0.2  # seconds between two looks at whether the worker was told to stop
 
 Delivery = Callable[[AttemptApi], None]
@@ -83,7 +83,7 @@ class Reporter(SupervisedThread):
 
     def work(self) -> None:
         """Deliver until closed and empty."""
-        pause = _FIRST_PAUSE
+        backoff = Backoff()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._queue or self._closing)
@@ -95,8 +95,7 @@ class Reporter(SupervisedThread):
             except UnreachableError as error:
                 _log.warning("report_waits", report=report.what, error=str(error))
                 with self._changed:
-                    self._changed.wait_for(lambda: self._closing and not self._queue, pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                    self._changed.wait_for(lambda: self._closing and not self._queue, backoff.pause())
                 continue
             except WorkerApiError as error:
                 self._give_up(report, error)
@@ -104,7 +103,7 @@ class Reporter(SupervisedThread):
             except Exception as error:  # whatever it is: a dead reporter would keep the lease for ever
                 self._give_up(report, RefusedError(f"{report.what} cannot be sent: {type(error).__name__}: {error}"))
                 return
-            pause = _FIRST_PAUSE
+            backoff.reset()
             with self._changed:
                 if self._queue:
                     self._queue.popleft()

@@ -10,10 +10,12 @@ from typing import Any
 import structlog
 from celery.signals import worker_process_init
 
-from worker.api_client import SupersededError, UnreachableError, WorkerApi, WorkerApiError
+from darts_core.runtime.backoff import Backoff
+from worker.api_client import SupersededError, WorkerApi, WorkerApiError
 from worker.app import app
 from worker.logs import configure
 from worker.orphan import is_orphan
+from worker.retry import until_answered
 from worker.settings import WorkerSettings, get_settings
 
 _log = structlog.get_logger(__name__)
@@ -38,19 +40,21 @@ def _claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
     # Imports torch: in the pool's child, never in the main process.
     from worker.attempt import claim_and_run
 
-    pause, deadline = _FIRST_PAUSE, time.monotonic() + _PATIENCE_SECONDS
+    def wait(pause: float) -> bool:
+        time.sleep(pause)
+        return settings.drain_flag.exists()
+
     token = secrets.token_urlsafe(32)
-    while True:
-        try:
-            return claim_and_run(api, settings, token)
-        except SupersededError:  # its answer was lost, and the job has gone on meanwhile
-            return True
-        except UnreachableError as error:
-            if time.monotonic() > deadline or settings.drain_flag.exists():
-                raise
-            _log.info("claim_waits", error=str(error))
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+    try:
+        return until_answered(
+            lambda: claim_and_run(api, settings, token),
+            wait=wait,
+            patience=_PATIENCE_SECONDS,
+            backoff=Backoff(_FIRST_PAUSE, _LONGEST_PAUSE),
+            tell=lambda error: _log.info("claim_waits", error=str(error)),
+        )
+    except SupersededError:  # its answer was lost, and the job has gone on meanwhile
+        return True
 
 
 @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]

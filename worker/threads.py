@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from typing import Final
 
 import structlog
 
-_FIRST_PAUSE_SECONDS: Final = 0.2
-_LONGEST_PAUSE_SECONDS: Final = 5.0
+from darts_core.runtime.backoff import Backoff
+
 _log = structlog.get_logger(__name__)
 
 
@@ -19,6 +18,7 @@ class SupervisedThread(threading.Thread, ABC):
     def __init__(self, name: str) -> None:
         super().__init__(name=name, daemon=True)
         self._over = threading.Event()
+        self._backoff = Backoff()
 
     @abstractmethod
     def work(self) -> None:
@@ -26,13 +26,11 @@ class SupervisedThread(threading.Thread, ABC):
 
     def run(self) -> None:
         """Work, again and again where that fails."""
-        pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 self.work()
                 return
             except Exception as error:
                 _log.error("thread_failed", thread=self.name, exc_info=error)
-            if self._over.wait(pause):
+            if self._over.wait(self._backoff.pause()):
                 return
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

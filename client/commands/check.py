@@ -29,6 +29,7 @@ UNIT_TESTS: Final = (
     "tests/darts_core/runtime/test_logs.py",
     "tests/api/composite/test_study_protocol.py",
     "tests/client/local/test_data_directory.py",
+    "tests/darts_core/runtime/test_backoff.py",
     "tests/darts_core/runtime/test_gpu_groups.py",
     "tests/darts_core/runtime/test_gpus.py",
     "tests/client/local/test_log_files.py",
@@ -57,6 +58,7 @@ UNIT_TESTS: Final = (
     "tests/worker/test_logs.py",
     "tests/worker/test_metrics.py",
     "tests/worker/test_reporter.py",
+    "tests/worker/test_retry.py",
     "tests/worker/test_settings.py",
 )
 

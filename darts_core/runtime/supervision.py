@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from darts_core.runtime.backoff import Backoff
 from darts_core.runtime.process import Process
 
-FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # seconds
 STABLE = 10.0  # seconds; a child that ran this long counts as healthy again
 
 
@@ -20,12 +20,12 @@ def keep_running(process: Process, stopping: threading.Event, report: Callable[[
 
 
 def _supervise(process: Process, stopping: threading.Event, report: Callable[[str], None]) -> None:
-    delay = FIRST_DELAY
+    backoff = Backoff(longest=10.0)
     while True:
         process.wait()
         if process.age >= STABLE:
-            delay = FIRST_DELAY
-        if stopping.wait(delay):
+            backoff.reset()
+        if stopping.wait(delay := backoff.pause()):
             return
         where = f", log: {process.log}" if process.log is not None else ""
         ending = f"{process.name} ended (exit code {process.code}{where})"
@@ -37,4 +37,3 @@ def _supervise(process: Process, stopping: threading.Event, report: Callable[[st
             outcome = f"not started again yet: {error}"
         with suppress(Exception):  # no room for a log line, no terminal any more
             report(f"{ending}; {outcome}")
-        delay = min(2 * delay, LONGEST_DELAY)

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from api.schemas.worker import LogReport
-from worker import threads
+from darts_core.runtime.backoff import Backoff
 from worker.attempt_log import AttemptLog
 from worker.drain import DrainWatch
 from worker.failures import failure_of
@@ -24,8 +24,9 @@ from worker.threads import SupervisedThread
 class Failing(SupervisedThread):
     """Fails so many times, then waits until it is ended."""
 
-    def __init__(self, times: int) -> None:
+    def __init__(self, times: int, pause: float) -> None:
         super().__init__("failing")
+        self._backoff = Backoff(pause)
         self._left = times
         self.works, self.failures = threading.Event(), 0
 
@@ -42,9 +43,8 @@ class Failing(SupervisedThread):
         self.join(timeout=10)
 
 
-def test_a_thread_that_fails_works_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_FIRST_PAUSE_SECONDS", 0.001)
-    thread = Failing(3)
+def test_a_thread_that_fails_works_again() -> None:
+    thread = Failing(3, pause=0.001)
     thread.start()
     assert thread.works.wait(10)
     assert thread.failures == 3
@@ -52,9 +52,8 @@ def test_a_thread_that_fails_works_again(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not thread.is_alive()
 
 
-def test_a_thread_that_keeps_failing_can_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "_FIRST_PAUSE_SECONDS", 60.0)
-    thread = Failing(10**9)
+def test_a_thread_that_keeps_failing_can_be_ended() -> None:
+    thread = Failing(10**9, pause=60.0)
     thread.start()
     thread.end()
     assert not thread.is_alive()
