@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from api.artifacts import open_store
 from api.auth.audit import AuditLog
-from api.auth.middleware import Guard
+from api.auth.middleware import AuthMiddleware
 from api.auth.retention import AuditRetention
 from api.auth.service import KeyService
 from api.auth.sessions import SessionService
@@ -29,7 +29,7 @@ from api.db.engine import Database
 from api.events.hub import EventHub
 from api.genotypes.registry import GenotypeRegistry
 from api.http import openapi, problems
-from api.http.access_log import Requests
+from api.http.access_log import AccessLog
 from api.http.body_limit import BodyLimit
 from api.http.downloads import DownloadService
 from api.http.query_parameters import refuse_unknown_query
@@ -90,10 +90,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     app.add_middleware(CurlJson)
     app.add_middleware(BodyLimit, settings.max_upload_bytes)
-    app.add_middleware(Guard, settings)
+    app.add_middleware(AuthMiddleware, settings)
     if not settings.require_keys:
         app.add_middleware(LocalOnly)
-    app.add_middleware(Requests)
+    app.add_middleware(AccessLog)
     people = (
         searches,
         pictures,

@@ -31,7 +31,7 @@ _CHALLENGE = {"WWW-Authenticate": "Bearer"}
 _HOW = "send a key as `Authorization: Bearer <key>` or `X-API-Key: <key>`"
 
 
-class Guard:
+class AuthMiddleware:
     """401 for who is not known, 403 for who may not, 429 for too much; everybody else is passed on with a name."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:

@@ -1,1 +1,1 @@
-"""HTTP beneath the routes: problem documents, limits, uploads, downloads, access log."""
+"""HTTP infrastructure beneath the routes: problem documents, limits, uploads, downloads and the access log."""

@@ -1,4 +1,4 @@
-"""Every request: an id that all its log lines carry, one line when it is over, one count in the histogram."""
+"""Assigns each request an id, logs one line when the request ends and records its latency."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ from api.metrics.counters import HTTP_SECONDS
 
 _log = structlog.get_logger(__name__)
 _HEADER: Final = "X-Request-ID"
-# Another's id goes into our log and into a header: only what cannot be anything else there.
+# A client's id is copied into the log and a response header, so its characters are restricted.
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_GONE: Final = 499  # who asked did not wait for the answer; nginx's number for it
+_CLIENT_CLOSED: Final = 499  # nginx's status for a client that closed the connection before the response
 
 
-class Requests:
-    """The outermost layer. A proxy's X-Request-ID is kept, and given back with the answer."""
+class AccessLog:
+    """Outermost middleware. Keeps a proxy's X-Request-ID and returns the id with the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and take note of it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -36,7 +35,7 @@ class Requests:
         request_id = given if _ID.fullmatch(given) else uuid4().hex
         clear_contextvars()
         bind_contextvars(request=request_id)
-        status, began, answered = _GONE, time.perf_counter(), None
+        status, began, answered = _CLIENT_CLOSED, time.perf_counter(), None
 
         async def answer(message: Message) -> None:
             nonlocal status, answered
@@ -47,7 +46,7 @@ class Requests:
 
         try:
             await self._app(scope, receive, answer)
-        except Exception:  # answered further out
+        except Exception:  # an outer handler sends the response
             status = 500
             raise
         finally:
@@ -61,16 +60,16 @@ class Requests:
                 route=route,
                 status=status,
                 seconds=round(ended - began, 4),
-                **_named(scope),
+                **_path_ids(scope),
             )
 
 
 def _route(scope: Scope) -> str:
-    """The path as the route has it, so that labels stay few; none where the request got to no route."""
+    """The matched route's path template, which keeps the label's cardinality low; `none` without a match."""
     return getattr(scope.get("route"), "path", "none")
 
 
-def _named(scope: Scope) -> dict[str, str]:
-    """What the path names, as other lines call it."""
+def _path_ids(scope: Scope) -> dict[str, str]:
+    """The path's job and attempt ids, under the keys that other log lines use."""
     found = scope.get("path_params", {})
     return {name.removesuffix("_id"): str(found[name]) for name in ("job_id", "attempt_id") if name in found}

@@ -1,6 +1,6 @@
-"""How large a request's body may be, and how many values its JSON may hold: checked before anything is made of it.
+"""Limits the size of request bodies and the number of values in their JSON before any parsing.
 
-How much of a file really comes is counted by the artifact store.
+The artifact store counts the bytes of uploaded files.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import ProblemError, answer_to
 
-# The largest honest body of a person is a text with a genotype in it, escaped; of a worker, a report with log lines.
+# The largest legitimate body from a user holds an escaped genotype; from a worker, a report with log lines.
 LARGEST_BODY: Final = 2**20
 LARGEST_REPORT: Final = 4 * 2**20
-# A validator's time, and the length of its complaint, go with the number of values.
+# Validation time and the length of the error response grow with the number of values.
 MOST_VALUES: Final = 4_000
 MOST_REPORTED: Final = 30_000
-# What a form has besides its file.
+# The form fields next to the file.
 _FORM_BYTES: Final = 2**20
 _UPLOADS: Final = {"/checkpoints", "/datasets"}
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 
 
 class BodyLimit:
-    """Answers 413 to a larger body, announced or not, before it is all in memory, and 422 to one of too many values."""
+    """Responds 413 to a body over the limit, before all of it is in memory, and 422 to one with too many values."""
 
     def __init__(self, app: ASGIApp, largest_file: int) -> None:
         self._app, self._largest_file = app, largest_file
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, its body read and measured; a file is left to be streamed."""
+        """Read and measure the body, then pass the request on; a file's body is not read."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -47,7 +47,7 @@ class BodyLimit:
                 if body is None:
                     return
                 _check_values(body, MOST_REPORTED if worker else MOST_VALUES)
-                receive = _replayed(body, receive)
+                receive = _replay(body, receive)
         except ProblemError as error:
             answer = answer_to(error, scope["path"])
             assert answer is not None
@@ -57,7 +57,7 @@ class BodyLimit:
 
 
 async def _read(receive: Receive, most: int) -> bytes | None:
-    """The whole body; None when its sender has gone. Raises ProblemError 413."""
+    """The whole body; None if the client disconnects. Raises ProblemError 413."""
     pieces: list[bytes] = []
     read, more = 0, True
     while more:
@@ -71,8 +71,8 @@ async def _read(receive: Receive, most: int) -> bytes | None:
     return b"".join(pieces)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that has the body in one piece, then what comes behind it."""
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that returns the body in one piece, then the original's messages."""
     given = False
 
     async def next_message() -> Message:
@@ -86,13 +86,13 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _check_values(body: bytes, most: int) -> None:
-    """Raises ProblemError 422 for more than `most` values, counted without parsing: by what separates them."""
+    """Raises ProblemError 422 for more than `most` values, counted by their separators without parsing."""
     if _separators(body) <= most:
         return
-    # What lies in strings separates nothing. So many are looked at as may stand there, each with a name.
+    # Separators inside strings do not count. Only as many strings are removed as `most` named values can have.
     bare, strings = _STRING.subn(b"", body, count=2 * most + 1)
     if strings > 2 * most or _separators(bare) > most:
-        raise ProblemError(422, f"the body has more than {most:,} values: no request needs as many")
+        raise ProblemError(422, f"the body has more than {most:,} values, more than any request needs")
 
 
 def _separators(body: bytes) -> int:
@@ -100,11 +100,11 @@ def _separators(body: bytes) -> int:
 
 
 def _too_large(most: int) -> ProblemError:
-    return ProblemError(413, f"the body is larger than the {most:,} bytes that are read")
+    return ProblemError(413, f"the body is larger than the limit of {most:,} bytes")
 
 
 def brings_a_file(scope: Scope) -> bool:
-    """Whether the body is a file, which goes straight to the disk."""
+    """Whether the body holds a file, which is streamed to disk."""
     if "/files/" in scope["path"]:
         return True
     kind = dict(scope["headers"]).get(b"content-type", b"")

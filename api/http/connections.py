@@ -1,4 +1,4 @@
-"""Connections as this service keeps them: many at a time, and ended when their other end does not write or read."""
+"""Serves many concurrent connections and closes those whose client neither reads nor writes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _EXTENSION: Final = "dartboard.connection"
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's, which tells the app how to break it off, and when the service stops.
+    """uvicorn's protocol, extended with arrival limits, an abort and a shutdown callback.
 
-    Closing waits for everything to be sent: towards a client that reads nothing it would wait for ever.
+    uvicorn's own close first sends all buffered data, which never ends if the client does not read.
     """
 
     limits: ClassVar[ArrivalLimits] = ArrivalLimits()
@@ -30,7 +30,6 @@ class Connection(HttpToolsProtocol):
     _arrival: Arrival
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has connected."""
         super().connection_made(transport)
         client = self.client[0] if self.client else ""
         self._arrival = Arrival(
@@ -39,49 +38,44 @@ class Connection(HttpToolsProtocol):
         self._arrival.begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection has gone."""
         self._arrival.is_complete()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of one request, or of several."""
         if self.transport.is_closing():
             return
         super().data_received(data)
         self._arrival.received(len(data))
 
     def on_message_begin(self) -> None:
-        """A request begins."""
         super().on_message_begin()
         self.scope["extensions"] = {_EXTENSION: {"connection": self}}
         self._arrival.begin()
 
     def on_headers_complete(self) -> None:
-        """Its header has come."""
         super().on_headers_complete()
         self._arrival.header_is_complete()
 
     def on_message_complete(self) -> None:
-        """Its body has come."""
         super().on_message_complete()
         self._arrival.is_complete()
 
     def cut(self) -> None:
-        """Break it off at once."""
+        """Abort the connection without sending buffered data."""
         self.transport.abort()
 
     def when_stopping(self, call: Callable[[], None]) -> None:
-        """For an answer that does not end by itself: what ends it when the service stops."""
+        """Register the callback that ends an unbounded response, such as an event stream, on shutdown."""
         self._stopping = call
 
     def shutdown(self) -> None:
-        """The service stops: let the request in work end."""
+        """Let the request in progress finish."""
         super().shutdown()
         if self._stopping is not None:
             self._stopping()
 
     def _refuse(self, status: HTTPStatus | None, detail: str) -> None:
-        """Close, with a problem document where no answer has begun."""
+        """Close the connection, with a problem document if no response has started."""
         if self.transport.is_closing():
             return
         if status is not None and (
@@ -92,19 +86,19 @@ class Connection(HttpToolsProtocol):
 
 
 def with_limits(limits: ArrivalLimits) -> type[Connection]:
-    """Connections under these limits, counted apart from others."""
+    """A Connection class with these limits and its own count of open requests."""
     own: dict[str, Any] = {"limits": limits, "_open_by_client": Counter()}
     return type("Connection", (Connection,), own)
 
 
 def connection_of(scope: Scope) -> Connection | None:
-    """The request's; None where another server runs the app."""
+    """The request's connection; None if another server runs the app."""
     found: Connection | None = scope.get("extensions", {}).get(_EXTENSION, {}).get("connection")
     return found
 
 
 def allow_many() -> None:
-    """As many open files as the system lets a process have: each stream is one, and the usual limit is 1024."""
+    """Raise the limit of open files to the hard limit: each stream needs one, and the usual soft limit is 1024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

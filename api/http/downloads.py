@@ -1,4 +1,4 @@
-"""Files as HTTP answers: resumable, cacheable, checkable, streamed."""
+"""Serves stored files with ranges, ETags and digests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from api.http.problems import ProblemError, documented
 
 FileFormat = Literal["torch", "safetensors"]
 WantedFile = Annotated[
-    FileFormat, Query(alias="format", description="safetensors: the weights alone, made when they are asked for first")
+    FileFormat, Query(alias="format", description="safetensors: the weights alone, converted on the first request")
 ]
 
 _MEDIA_TYPE = "application/octet-stream"
@@ -27,14 +27,14 @@ _MOST_RANGES = 20
 _BINARY = {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "the whole file", "content": _BINARY},
-    206: {"description": "the range asked for", "content": _BINARY},
-    304: {"description": "the file is the one that the caller has"},
+    206: {"description": "the requested range", "content": _BINARY},
+    304: {"description": "the client's copy is current"},
     **documented(404, 409, 416, 500, 507),
 }
 
 
 class DownloadService:
-    """Answers with files of the store. A file that is not the one that was stored is 500 and the cause, never sent."""
+    """Serves files of the store. A damaged file is never sent: the response is 500 with the cause."""
 
     def __init__(self, store: Artifacts, converter: Converter) -> None:
         self._store, self._converter = store, converter
@@ -42,21 +42,21 @@ class DownloadService:
     async def checkpoint(
         self, request: Request, checkpoint: Checkpoint, name: str | None, wanted: FileFormat = "torch"
     ) -> Response:
-        """A job's checkpoint, named after the job, so that `curl -OJ` keeps two apart."""
+        """A job's checkpoint. The filename contains the job's name, so that `curl -OJ` keeps two jobs' files apart."""
         stem = f"{plain_name(name) or checkpoint.job_id}-epoch-{checkpoint.epoch}"
         return await self.stored(request, checkpoint.stored, stem, wanted)
 
     async def stored(
         self, request: Request, stored: Stored, stem: str, wanted: FileFormat = "torch", ending: str = ".pt"
     ) -> Response:
-        """A stored checkpoint in the wanted format. 409 for safetensors of a file that has no weights to give."""
+        """A stored checkpoint in the wanted format. 409 for safetensors if the file holds no weights."""
         if wanted == "torch" or ending == f".{wanted}":
             return await self.file(request, stored, f"{stem}{ending}")
         await self._check(stored, digest=False)
         return await self.file(request, await self._converter.safetensors(stored), f"{stem}.safetensors")
 
     async def file(self, request: Request, stored: Stored, filename: str) -> Response:
-        """A file of the store, or 304 when the caller has it. Its ETag is its sha256."""
+        """A file of the store, or 304 if the client has it. The ETag is the file's sha256."""
         headers = _headers(stored)
         known = request.headers.get("if-none-match", "")
         if known == "*" or stored.sha256 in re.findall(r'"([^"]*)"', known):
@@ -67,7 +67,7 @@ class DownloadService:
         if isinstance(found, Path):
             return FileResponse(found, media_type=_MEDIA_TYPE, filename=filename, headers=headers)
         named = {"Content-Disposition": f'attachment; filename="{filename}"'}
-        return _remote_answer(request, found, stored, headers | named)
+        return _remote_response(request, found, stored, headers | named)
 
     async def _check(self, stored: Stored, *, digest: bool) -> None:
         if why := await flaw(self._store, stored, digest=digest):
@@ -76,7 +76,7 @@ class DownloadService:
 
 
 def plain_name(name: str | None) -> str:
-    """A job's name as part of a file's; empty when nothing of it can be used."""
+    """A job's name as part of a filename; empty if it has no usable character."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name or "").strip("-.")
 
 
@@ -85,15 +85,15 @@ def _headers(stored: Stored) -> dict[str, str]:
     return {
         "ETag": f'"{stored.sha256}"',
         "Repr-Digest": f"sha-256=:{digest}:",
-        # The file behind "best" or "last" changes while a job runs: ask again, but do not send it again.
+        # The file behind "best" or "last" changes while a job runs, so a cache must revalidate.
         "Cache-Control": "private, no-cache",
     }
 
 
-def _remote_answer(request: Request, found: Remote, stored: Stored, headers: dict[str, str]) -> Response:
-    """Sent on while it is read. One range is answered with that range, several with the whole, as RFC 9110 allows."""
+def _remote_response(request: Request, found: Remote, stored: Stored, headers: dict[str, str]) -> Response:
+    """Streams a remote file. A single range gets 206; several get the whole file, as RFC 9110 allows."""
     start, stop, status = 0, stored.size, 200
-    asked = Headers(scope=request.scope)  # not what the request remembers: a Range that is none has been dropped
+    asked = Headers(scope=request.scope)  # request.headers caches a Range that _check_range has dropped
     wanted = _SINGLE.fullmatch(asked.get("range", ""))
     if wanted and asked.get("if-range") in (None, headers["ETag"]):
         first, last = wanted.groups()
@@ -107,13 +107,13 @@ def _remote_answer(request: Request, found: Remote, stored: Stored, headers: dic
     return StreamingResponse(found.read(start, stop), status, headers, media_type=_MEDIA_TYPE)
 
 
-# No file has a place of more digits; Python refuses to read thousands of them.
+# No file position has more digits, and Python refuses to parse thousands of them.
 _SINGLE = re.compile(r"bytes=\s*(\d{0,18})-(\d{0,18})\s*")
 _RANGES = re.compile(r"bytes=\s*(\d{1,18}-\d{0,18}|-\d{1,18})(\s*,\s*(\d{1,18}-\d{0,18}|-\d{1,18}))*\s*")
 
 
 def _check_range(request: Request, size: int) -> None:
-    """Drop a Range header that is none, as RFC 9110 asks; raise ProblemError 416 for one outside the file."""
+    """Drop a malformed Range header, as RFC 9110 requires; raise ProblemError 416 for one outside the file."""
     wanted = request.headers.get("range")
     if wanted is None:
         return

@@ -1,4 +1,4 @@
-"""multipart/form-data (RFC 7578), part by part as it arrives: nothing of a file is held in memory or written twice."""
+"""Parses multipart/form-data (RFC 7578) as a stream: files are neither buffered in memory nor written twice."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ _Event = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Part:
-    """A field or a file. filename: of a file. content: to be read before the next part is asked for."""
+    """A field or a file of a form.
+
+    filename: set for files only. content: must be consumed before the next part is requested.
+    """
 
     name: str
     filename: str | None
     content: AsyncIterator[bytes]
 
     async def text(self) -> str:
-        """A field's value. Raises ProblemError 422 when it is none that a field can have."""
+        """A field's value. Raises ProblemError 422 if it is too long or not UTF-8."""
         value = b""
         async for chunk in self.content:
             value += chunk
@@ -39,11 +42,11 @@ class Part:
         try:
             return value.decode()
         except UnicodeDecodeError as error:
-            raise invalid(self.name, "is no UTF-8") from error
+            raise invalid(self.name, "is not UTF-8") from error
 
 
 async def parts(request: Request) -> AsyncIterator[Part]:
-    """The parts of the request's body. Raises ProblemError 400 when it is no form, or is cut short."""
+    """The parts of the request's body. Raises ProblemError 400 for a malformed or truncated form."""
     _, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
     if not boundary:
@@ -53,7 +56,7 @@ async def parts(request: Request) -> AsyncIterator[Part]:
         count = 0
         async for kind, disposition in events:
             if kind != "begin":
-                continue  # the rest of a part that was not read
+                continue  # the unread rest of the previous part
             count += 1
             if count > _MOST_PARTS:
                 raise ProblemError(400, f"the form has more than {_MOST_PARTS} parts")
@@ -65,20 +68,20 @@ async def parts(request: Request) -> AsyncIterator[Part]:
                 _content(events),
             )
     except (FormParserError, ValueError) as error:
-        raise ProblemError(400, f"the form cannot be read: {error}") from error
+        raise ProblemError(400, f"the form is malformed: {error}") from error
     except ClientDisconnect as error:
-        raise ProblemError(400, "the upload broke off") from error
+        raise ProblemError(400, "the upload was interrupted") from error
 
 
 async def drain(request: Request) -> None:
-    """Read on after a refusal, up to a bound, so that the sender hears of it before the connection closes."""
+    """Read on after a refusal, up to a bound, so that the client receives the response before the connection closes."""
     read = 0
     try:
         async for chunk in request.stream():
             read += len(chunk)
             if read > _DRAINED_BYTES:
                 return
-    except Exception:  # the body has been read already, or the client is gone
+    except Exception:  # the body has been read, or the client has disconnected
         return
 
 
@@ -90,7 +93,7 @@ async def _content(events: AsyncIterator[_Event]) -> AsyncIterator[bytes]:
 
 
 async def _events(request: Request, boundary: bytes) -> AsyncIterator[_Event]:
-    """`begin` with a part's Content-Disposition, `data`, `end`."""
+    """Yields `begin` with a part's Content-Disposition, then `data` events, then `end`."""
     found: deque[_Event] = deque()
     headers: dict[bytes, bytes] = {}
     field, value, complete = b"", b"", False

@@ -1,4 +1,4 @@
-"""The OpenAPI document, with what FastAPI cannot know: every error is a problem document, and who may call what."""
+"""Adds problem responses, security schemes and roles to FastAPI's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from api.schemas.keys import Role
 _TEMPLATE = "#/components/schemas/{model}"
 _METHODS: Final = frozenset({"get", "head", "post", "put", "patch", "delete"})
 _SCHEMES: Final[dict[str, dict[str, str]]] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "a key, or on the workers' side the worker key"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "an API key; for worker routes, the worker key"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "what POST /session gives a browser"},
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "set by POST /session"},
 }
 
 
 def install(app: FastAPI) -> None:
-    """Add what the rules and the problems say to FastAPI's document."""
+    """Replace `app.openapi` with a version that adds problems and permissions."""
     generate = app.openapi
     required: bool = app.state.settings.require_keys
 
@@ -44,16 +44,16 @@ def install(app: FastAPI) -> None:
 
 
 def _add_access(operation: dict[str, Any], method: str, path: str, required: bool) -> None:
-    """Which keys the operation takes, and how those who may not call it are answered."""
+    """Add the operation's security requirements and the responses of a refusal."""
     role = rule_for(method, path).role
-    # Without keys, 403 is for web pages elsewhere.
+    # Without keys, only cross-site requests get 403.
     answers = {403} if role is None else {401, 403, 503}
     if role is None:
         operation["security"] = []
     elif role is Role.WORKER:
         operation["security"] = [{"bearer": []}, {"header": []}]
     else:
-        # An empty entry stands for nothing at all: without keys everybody on this machine is let in.
+        # An empty entry means no credentials: without keys, any local client may call the route.
         operation["security"] = [*({name: []} for name in _SCHEMES), *([] if required else [{}])]
         answers.add(429)
     if "requestBody" in operation and method not in SAFE_METHODS:

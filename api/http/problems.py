@@ -21,7 +21,7 @@ from darts_core.errors import ConfigError
 from darts_core.validation import MOST_ERRORS, FieldError, field_errors, plain
 
 MEDIA_TYPE = "application/problem+json"
-# `detail` names the first few bad fields and counts the rest, `errors` has more of them.
+# `detail` names the first few invalid fields and counts the rest; `errors` lists more of them.
 _IN_DETAIL: Final = 5
 _LONGEST_NAME, _LONGEST_MESSAGE, _LONGEST_DETAIL = 100, 1000, 4000
 _log = structlog.get_logger(__name__)
@@ -31,17 +31,17 @@ Loc = tuple[str | int, ...]
 
 
 class FieldProblem(BaseModel):
-    """One bad field: where it stands and what is allowed there."""
+    """An invalid field: its location, the error and the allowed values."""
 
     loc: list[str | int]
     msg: str
-    value: str | None = Field(None, description="that was given, as JSON or its beginning")
-    allowed: list[str] | None = Field(None, description="names or values that are possible here")
-    nearest: str | None = Field(None, description="the one of them that was probably meant")
+    value: str | None = Field(None, description="the rejected value as JSON, possibly truncated")
+    allowed: list[str] | None = Field(None, description="the allowed names or values")
+    nearest: str | None = Field(None, description="the allowed name closest to the value")
 
     @classmethod
     def of(cls, error: FieldError, part: str, at: Callable[[Loc], Loc] = lambda loc: loc) -> FieldProblem:
-        """The error of a field in a part of the request: `body`, `query`, `path` or `header`."""
+        """The problem of a field in one part of the request: `body`, `query`, `path` or `header`."""
         allowed = None if error.allowed is None else list(error.allowed)
         loc = [part, *at(error.loc)]
         return cls(loc=loc, msg=error.msg, value=error.value, allowed=allowed, nearest=error.nearest)
@@ -54,12 +54,12 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[FieldProblem] | None = Field(None, description=f"the first {MOST_ERRORS} of them")
-    more: int | None = Field(None, description="errors that are not listed")
+    errors: list[FieldProblem] | None = Field(None, description=f"the first {MOST_ERRORS} errors")
+    more: int | None = Field(None, description="number of errors not listed")
 
 
 class ProblemError(Exception):
-    """Ends a request with this problem."""
+    """Ends a request with this problem document."""
 
     def __init__(
         self,
@@ -75,12 +75,12 @@ class ProblemError(Exception):
 
 
 def not_found(what: str, key: object) -> ProblemError:
-    """404, naming what was asked for."""
+    """404 that names the missing object."""
     return ProblemError(404, f"no {what} {key}")
 
 
 def conflict(detail: str) -> ProblemError:
-    """409: the request is well formed, but not in this state."""
+    """409 for a well-formed request that the object's state does not allow."""
     return ProblemError(409, detail)
 
 
@@ -90,12 +90,12 @@ def invalid(field: str, msg: str) -> ProblemError:
 
 
 def invalid_query(name: str, msg: str) -> ProblemError:
-    """422 for one parameter of the URL."""
+    """422 for one query parameter."""
     return ProblemError(422, f"{name}: {msg}", errors=[FieldProblem(loc=["query", name], msg=msg)])
 
 
 def invalid_fields(error: ValidationError, model: Any, at: Callable[[Loc], Loc] = lambda loc: loc) -> ProblemError:
-    """422 for every bad field of a body that was validated as `model`. at: where in the body a field stands."""
+    """422 for every invalid field of a body validated as `model`. at: maps a field's location to its place in the body."""
     errors = error.errors(include_url=False)
     fields = [FieldProblem.of(told, "body", at=at) for told in field_errors(errors, model)]
     return _invalid(fields, len(errors))
@@ -113,42 +113,42 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def answer_to(error: Exception, path: str) -> JSONResponse | None:
-    """The answer to what can go wrong before a route is reached; None for an unexpected one."""
+    """The response to an error raised before routing; None for an unexpected error."""
     if isinstance(error, ProblemError):
-        return _answer_to_problem(error)
+        return _problem_response(error)
     if isinstance(error, DataError):
-        return _answer_to_problem(ProblemError(422, _unstorable(error)))
-    return _database_away(error, path) if is_unreachable(error) else None
+        return _problem_response(ProblemError(422, _unstorable(error)))
+    return _database_unreachable(error, path) if is_unreachable(error) else None
 
 
 def is_unreachable(error: Exception) -> bool:
-    """Whether the error says that the database cannot be reached."""
+    """Whether the error means that the database is unreachable."""
     return isinstance(error, _UNREACHABLE) or (isinstance(error, DBAPIError) and _is_shutting_down(error))
 
 
 def install(app: FastAPI) -> None:
-    """Give every error that can leave the app its problem document."""
+    """Register a handler for every error that can leave the app."""
 
-    async def _answered(request: Request, error: Exception) -> JSONResponse:
+    async def _handle(request: Request, error: Exception) -> JSONResponse:
         return answer_to(error, request.url.path) or await _unexpected(request, error)
 
     for cause in (ProblemError, DBAPIError, *_UNREACHABLE):
-        app.add_exception_handler(cause, _answered)
+        app.add_exception_handler(cause, _handle)
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        return _answer(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+        return _response(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
     @app.exception_handler(ConfigError)
     async def _config(_: Request, error: ConfigError) -> JSONResponse:
         fields = [FieldProblem(loc=["body", *p.loc], msg=p.msg) for p in error.problems[:MOST_ERRORS]]
-        return _answer_to_problem(_invalid(fields, len(error.problems)))
+        return _problem_response(_invalid(fields, len(error.problems)))
 
     @app.exception_handler(RequestValidationError)
     async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
         body = getattr(request.scope.get("route"), "body_field", None)
         model = None if body is None else Annotated[body.field_info.annotation, *body.field_info.metadata, None]
-        return _answer_to_problem(_of_errors(error.errors(), model))
+        return _problem_response(_validation_problem(error.errors(), model))
 
     app.add_exception_handler(Exception, _unexpected)
 
@@ -157,9 +157,9 @@ _UNREACHABLE = (OperationalError, InterfaceError, PoolTimeout, DriverError, Conn
 
 
 def _unstorable(error: DataError) -> str:
-    """The reason why the database takes no such value: it is the request's, since ours are checked."""
+    """Why the database rejects a value. The value is the request's: the service's own values are valid."""
     if "NUL" in str(error.orig):
-        return "a text holds a NUL character, which cannot be stored: leave it out"
+        return "a text contains a NUL character, which cannot be stored: remove it"
     return f"a value cannot be stored ({str(error.orig).splitlines()[0][:200]})"
 
 
@@ -168,22 +168,22 @@ def _is_shutting_down(error: DBAPIError) -> bool:
     return error.connection_invalidated or getattr(error.orig, "sqlstate", "") in {"57P01", "57P02", "57P03"}
 
 
-def _database_away(error: Exception, path: str) -> JSONResponse:
+def _database_unreachable(error: Exception, path: str) -> JSONResponse:
     _log.warning("database_unreachable", path=path, error=type(error).__name__)
     detail = (
-        "the database cannot be reached at the moment: try again shortly, with an Idempotency-Key where a job is made, "
-        "since it is not known whether this request was done"
+        "the database is unreachable: retry shortly, with an Idempotency-Key when creating a job, "
+        "since this request may have taken effect"
     )
-    return _answer(503, detail, headers={"Retry-After": "2"})
+    return _response(503, detail, headers={"Retry-After": "2"})
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     _log.error("unexpected_error", path=request.url.path, exc_info=error)
-    return _answer(500, "an unexpected error; the service's log has the details")
+    return _response(500, "an unexpected error; the service's log has the details")
 
 
-def _of_errors(errors: Sequence[Mapping[str, Any]], model: Any) -> ProblemError:
-    """422 for what FastAPI found, whose places begin with the part of the request."""
+def _validation_problem(errors: Sequence[Mapping[str, Any]], model: Any) -> ProblemError:
+    """422 for FastAPI's errors, whose locations begin with the part of the request."""
     listed = errors[:MOST_ERRORS]
     found = field_errors([{**error, "loc": error["loc"][1:]} for error in listed], model)
     fields = [
@@ -194,25 +194,25 @@ def _of_errors(errors: Sequence[Mapping[str, Any]], model: Any) -> ProblemError:
 
 
 def _invalid(fields: list[FieldProblem], found: int) -> ProblemError:
-    """422 for these fields, of so many that are bad."""
+    """422 for these fields, out of `found` invalid ones."""
     detail = "; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in fields[:_IN_DETAIL])
     if found > _IN_DETAIL:
         detail += f"; and {found - _IN_DETAIL:,} more"
     return ProblemError(422, detail, errors=fields, more=found - len(fields))
 
 
-def _answer_to_problem(error: ProblemError) -> JSONResponse:
-    return _answer(error.status, error.detail, error.errors, error.headers, error.more)
+def _problem_response(error: ProblemError) -> JSONResponse:
+    return _response(error.status, error.detail, error.errors, error.headers, error.more)
 
 
-def _answer(
+def _response(
     status: int,
     detail: str,
     errors: list[FieldProblem] | None = None,
     headers: dict[str, str] | None = None,
     more: int = 0,
 ) -> JSONResponse:
-    """Whatever a message quotes, it is cut here, and free of characters that no answer can hold."""
+    """A problem response, its texts truncated and free of characters that JSON cannot carry."""
     problem = Problem(
         title=HTTPStatus(status).phrase,
         status=status,

@@ -1,4 +1,4 @@
-"""Refuses query parameters that a route does not take: a misspelt one would be answered with something else."""
+"""Rejects unknown query parameters, so that a misspelt one is not silently ignored."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fastapi.dependencies.models import Dependant
 from api.http.problems import FieldProblem, ProblemError
 from darts_core.validation import MOST_ERRORS, unknown_name
 
-# What asks these adds parameters of its own, to get past caches.
+# Health probes add parameters of their own to bypass caches.
 _PROBES: Final = frozenset({"/healthz", "/readyz"})
 
 
 async def refuse_unknown_query(request: Request) -> None:
-    """A dependency of every route: 422 that names each unknown parameter, and those that there are."""
+    """Dependency of every route. Raises ProblemError 422 that names each unknown parameter and the known ones."""
     if not request.scope["query_string"] or request.scope["path"] in _PROBES:
         return
     known = sorted(_names(request.scope["route"].dependant))

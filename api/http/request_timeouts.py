@@ -1,6 +1,6 @@
-"""Ends requests that do not arrive: a time for the header, a pace for the body, and a cap on those of one client.
+"""Ends requests whose header or body does not arrive in time, and caps the incomplete requests of a client.
 
-A server that waits for the rest of a request for as long as it takes can be filled with beginnings of requests.
+Without these limits, a client can exhaust the server with requests that it never completes (Slowloris).
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from http import HTTPStatus
 
 @dataclass(frozen=True)
 class ArrivalLimits:
-    """`body_seconds` is the longest silence within a body, and the time in which its bytes may come slower than
-    `body_bytes_per_second`. `per_client` counts requests of one address that have begun and are not complete.
+    """Limits on requests that are still arriving.
+
+    body_seconds: the longest pause within a body, and the grace period before the body's average rate must reach
+    body_bytes_per_second. per_client: incomplete requests per client address.
     """
 
     header_seconds: float = 20.0
@@ -26,10 +28,10 @@ class ArrivalLimits:
 
 
 class Arrival:
-    """The request that is arriving over one connection: from the connection, or the byte behind the one before.
+    """Tracks one request from its connection, or from the end of the previous request, until it is complete.
 
-    refuse: answers with this status and this text and closes; `None` closes without an answer. is_paused: whether
-    it is the service that reads no further, so that the client's silence is no fault of its own.
+    refuse: sends the status and text, then closes; with `None`, closes without a response. is_paused: whether the
+    service itself has paused reading, in which case the client's silence does not count.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Arrival:
         self._bytes = 0
 
     def begin(self) -> bool:
-        """Wait for a header. False where the client has too many requests open, which has been answered then."""
+        """Start the header's timeout. False if the client has too many incomplete requests; those get 429."""
         if self._counted:
             return True
         if self._open[self._client] >= self._limits.per_client:
@@ -61,7 +63,7 @@ class Arrival:
         return True
 
     def received(self, count: int) -> None:
-        """So many bytes have come and have been parsed."""
+        """Count bytes that have arrived and been parsed."""
         self._bytes += count
         self._last = self._loop.time()
         if self._in_header and self._bytes > self._limits.header_bytes:
@@ -69,14 +71,14 @@ class Arrival:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text)
 
     def header_is_complete(self) -> None:
-        """From here on the body is waited for."""
+        """Start the body's timeout."""
         self._stop_timer()
         self._in_header = False
         self._began = self._last = self._loop.time()
-        self._timer = self._loop.call_later(self._limits.body_seconds, self._look_at_body)
+        self._timer = self._loop.call_later(self._limits.body_seconds, self._check_body)
 
     def is_complete(self) -> None:
-        """The request has arrived, or its connection has gone."""
+        """Stop the timers: the request has arrived, or its connection is lost."""
         self._stop_timer()
         self._in_header = False
         if self._counted:
@@ -91,17 +93,17 @@ class Arrival:
             self._timer = None
 
     def _header_is_late(self) -> None:
-        text = f"the header has not come within {self._limits.header_seconds:g} s"
-        # Browsers open connections in advance: nothing is asked for over one without a byte.
+        text = f"the header did not arrive within {self._limits.header_seconds:g} s"
+        # Browsers open spare connections: one without a byte gets no response.
         self._refuse(HTTPStatus.REQUEST_TIMEOUT if self._bytes else None, text)
 
-    def _look_at_body(self) -> None:
+    def _check_body(self) -> None:
         now = self._loop.time()
         if self._is_paused():
             self._last = now
         silence_ends = self._last + self._limits.body_seconds
         pace_ends = self._began + self._limits.body_seconds + self._bytes / self._limits.body_bytes_per_second
         if (left := min(silence_ends, pace_ends) - now) > 0 or self._is_paused():
-            self._timer = self._loop.call_later(max(left, self._limits.body_seconds / 10), self._look_at_body)
+            self._timer = self._loop.call_later(max(left, self._limits.body_seconds / 10), self._check_body)
             return
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the body does not come, or comes too slowly")
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time")

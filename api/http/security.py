@@ -1,5 +1,6 @@
-"""What browsers can be made to send. Without keys the service trusts its loopback interface, but no web page that a
-browser shows; who may do what with a key is api/auth/'s matter.
+"""Protects a loopback service without keys from requests that foreign web pages make a browser send.
+
+Permissions of API keys are checked in api/auth/.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from api.http.problems import MEDIA_TYPE, Problem
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be reached from this machine."""
+    """Whether a host name or address is reachable from this machine only."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -27,17 +28,16 @@ def is_loopback(host: str) -> bool:
 
 
 class LocalOnly:
-    """Refuses what a web page elsewhere could make a browser send to a loopback service.
+    """Rejects cross-site requests to a loopback service with 403.
 
-    The Host header unmasks DNS rebinding, the Origin header a cross-site request.
+    The Host header reveals DNS rebinding, the Origin header a cross-site request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403 or pass the request on."""
-        if scope["type"] == "http" and (problem := _suspicious(scope["method"], Headers(scope=scope))):
+        if scope["type"] == "http" and (problem := _refusal(scope["method"], Headers(scope=scope))):
             body = Problem(title="Forbidden", status=403, detail=problem).model_dump(exclude_none=True)
             await JSONResponse(body, 403, media_type=MEDIA_TYPE)(scope, receive, send)
             return
@@ -45,35 +45,34 @@ class LocalOnly:
 
 
 def has_own_origin(headers: Mapping[str, str]) -> bool:
-    """Whether a browser sent this from a page of the service itself."""
+    """Whether the request's Origin is the service itself."""
     host = headers.get("host", "")
     return headers.get("origin") in {f"http://{host}", f"https://{host}"}
 
 
-def _suspicious(method: str, headers: Mapping[str, str]) -> str | None:
+def _refusal(method: str, headers: Mapping[str, str]) -> str | None:
     host = headers.get("host", "")
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         name = ""
     if not is_loopback(name):
-        return f"this service answers on loopback only, not as {host!r}"
+        return f"this service is available on loopback only, not as {host!r}"
     if "origin" in headers and method not in SAFE_METHODS and not has_own_origin(headers):
         return f"requests from the web page {headers['origin']!r} are refused"
     return None
 
 
 class CurlJson:
-    """Reads a body that curl sends with its default type as the JSON that it is: `curl -d '{...}'` just works.
+    """Treats curl's default content type as JSON, so that `curl -d '{...}'` works without a header.
 
-    No form of that type is taken anywhere, so nothing else can be meant; cross-site forms are stopped by `LocalOnly`.
+    No route takes a URL-encoded form; `LocalOnly` rejects cross-site ones.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, its content type mended."""
         if scope["type"] == "http":
             scope["headers"] = [
                 (k, b"application/json" if k == b"content-type" and v.startswith(_CURLS_DEFAULT) else v)
