@@ -1,1 +1,1 @@
-"""Who is asking, and what they may: keys, sessions, roles, limits, and the record of what was done."""
+"""Authentication and authorisation: keys, sessions, permissions, quotas and the audit log."""

@@ -1,4 +1,4 @@
-"""The audit log: who asked for what that could change something, and how it was answered."""
+"""Records every request that may change something, with its caller and its response status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WRITE = insert(Audit)
 
 @dataclass(frozen=True)
 class AuditFilters:
-    """Which entries to list."""
+    """Criteria for a listing; None matches every entry."""
 
     key_id: UUID | None = None
     job_id: UUID | None = None
@@ -29,13 +29,15 @@ class AuditFilters:
 
 
 class AuditLog:
-    """Written entry by entry, read in pages."""
+    """Writes entries one at a time and lists them in pages."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def note(self, principal: Principal, method: str, path: str, status: int, job_id: UUID | None) -> None:
-        """Write an entry. What cannot be written is logged: the work is done, and its answer has to go out."""
+        """Write an entry. A failed write is only logged: the request has been carried out, and its response must go
+        out.
+        """
         entry = {
             "id": uuid7(),
             "method": method,
@@ -49,11 +51,11 @@ class AuditLog:
         try:
             async with self._database.single_statements() as session:
                 await session.execute(_WRITE, entry)
-        except Exception as error:  # whatever the driver raises
+        except Exception as error:  # the driver raises many types
             _log.warning("audit_not_written", method=method, path=path, status=status, error=type(error).__name__)
 
     async def list(self, filters: AuditFilters, *, limit: int, cursor: UUID | None) -> list[Audit]:
-        """Newest first, below the cursor."""
+        """Entries before the cursor, newest first."""
         query = select(Audit).order_by(Audit.id.desc()).limit(limit)
         if cursor is not None:
             query = query.where(Audit.id < cursor)
@@ -69,5 +71,4 @@ class AuditLog:
 
 
 def entry_out(row: Audit) -> AuditEntry:
-    """One entry."""
     return AuditEntry(**{name: getattr(row, name) for name in AuditEntry.model_fields})

@@ -1,7 +1,7 @@
-"""What a key looks like, and what is stored of it.
+"""Creates, parses and hashes API keys.
 
-A key is random through and through (256 bits), so that a plain SHA-256 of it cannot be turned back: the slow hashes
-that passwords need would only slow down every request.
+A key holds 256 random bits, so a plain SHA-256 cannot be reversed; the slow hashes that passwords need would only slow
+down every request.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import re
 import secrets
 from dataclasses import dataclass
 
-# A prefix that secret scanners can look for, what the row is found by, and the secret.
+# A prefix for secret scanners, the id that finds the row, and the secret.
 _FORM = re.compile(r"dartboard_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A new key. text: to be shown once. lookup, hash: to be stored."""
+    """A new key. text: shown to the user once. lookup and hash: stored."""
 
     text: str
     lookup: str
@@ -26,29 +26,28 @@ class Secret:
 
 
 def new_secret() -> Secret:
-    """A new random key."""
     lookup = secrets.token_hex(8)
     text = f"dartboard_{lookup}_{secrets.token_urlsafe(32)}"
     return Secret(text, lookup, hash_of(text))
 
 
 def secret_of(text: str) -> Secret | None:
-    """The secret of a key that was made elsewhere; None for what cannot be one."""
+    """Parse an existing key; None if the text is not a key."""
     lookup = lookup_of(text)
     return None if lookup is None else Secret(text, lookup, hash_of(text))
 
 
 def lookup_of(text: str) -> str | None:
-    """What the key's row is found by; None for what cannot be a key."""
+    """The id that finds the key's row; None if the text is not a key."""
     found = _FORM.fullmatch(text)
     return None if found is None else found.group(1)
 
 
 def hash_of(text: str) -> str:
-    """What is stored of a key: enough to recognise it, not to use it."""
+    """The SHA-256 of a key, as hex. The database stores the hash, not the key."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def same(stored_hash: str, text: str) -> bool:
-    """Whether the text is the key of this hash, in a time that tells nothing about it."""
+    """Whether the text is the key with this hash, compared in constant time."""
     return hmac.compare_digest(stored_hash, hash_of(text))

@@ -1,4 +1,4 @@
-"""Looks up the owner of the job, checkpoint, data set or genotype that a path names, so that no route has to."""
+"""Checks the ownership of the job, checkpoint, data set or genotype that a path names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ID = TypeAdapter(UUID)
 
 
 async def check_owner(database: Database, principal: Principal, member: Member) -> None:
-    """Raises 403 for a member of another owner. The route answers 404 for one that does not exist."""
+    """Raises ProblemError 403 for a member of another owner. A missing member passes: the route responds 404."""
     if principal.role is Role.ADMIN:
         return
     query = _query(member)
@@ -28,17 +28,17 @@ async def check_owner(database: Database, principal: Principal, member: Member) 
     async with database.single_statements() as session:
         found = (await session.execute(query)).one_or_none()
     if found is not None and found[0] != principal.owner:
-        whose = f"belongs to {found[0]}" if found[0] else "was made without a key"
-        raise ProblemError(403, f"this {whose}: only its owner and admins change it")
+        whose = f"belongs to {found[0]}" if found[0] else "was created without a key"
+        raise ProblemError(403, f"this {whose}: only its owner and admins may change it")
 
 
 def job_id_of(member: Member | None) -> UUID | None:
-    """The job that a path names, if it does."""
+    """The id of the job that a path names, if any."""
     return _as_id(member.name) if member is not None and member.collection in JOBS else None
 
 
 def _query(member: Member) -> Select[Any] | None:
-    """The owner of a member; None for a name that no route would take, either."""
+    """The query for a member's owner; None for a name that no route accepts."""
     if "\x00" in member.name:
         return None
     if member.collection == "datasets":
@@ -54,7 +54,7 @@ def _query(member: Member) -> Select[Any] | None:
 
 
 def _as_id(text: str) -> UUID | None:
-    # As the routes read ids, to the letter: another reading would be a way around the check.
+    # Parsed exactly as the routes parse ids: a difference would bypass the check.
     try:
         return _ID.validate_python(text)
     except ValidationError:

@@ -1,7 +1,7 @@
-"""The one table of who may do what; docs/operations.md has it in words. What is not in it is refused.
+"""Maps every request to the role and ownership that it requires; docs/operations.md describes the table.
 
-Viewers read. Users make things and change their own, too. Admins do everything but a worker's work, and workers
-nothing else.
+Requests outside the table are refused. Viewers read. Users also create resources and change their own. Admins may do
+everything except a worker's requests; workers may do nothing else.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from api.schemas.jobs import JobKind
 from api.schemas.keys import Role
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-# What tells nothing about anybody's work: a probe or a browser has to get there before it has a key.
+# Reveal nothing about users' work; probes and browsers need them before they have a key.
 PUBLIC: Final = frozenset({"/", "/healthz", "/readyz", "/version", "/openapi.json"})
 _PUBLIC_FILES: Final = frozenset({"static", "docs"})
 JOBS: Final = frozenset(kind.collection for kind in JobKind)
-# Collections whose members belong to their creator (api/auth/ownership.py looks the owner up).
+# Collections whose members belong to their creator; api/auth/ownership.py finds the owner.
 OWNED: Final = JOBS | {"checkpoints", "datasets", "genotypes"}
 _RANKS: Final = (Role.VIEWER, Role.USER, Role.ADMIN)
 
 
 @dataclass(frozen=True)
 class Member:
-    """One member of a collection, as a path names it."""
+    """One member of a collection, as named in a path."""
 
     collection: str
     name: str
@@ -32,20 +32,20 @@ class Member:
 
 @dataclass(frozen=True)
 class Rule:
-    """What a request needs. role: None for nothing at all. owned: what only its owner and admins may change."""
+    """The permission that a request requires. role: None if public. owned: restricted to its owner and admins."""
 
     role: Role | None
     owned: Member | None = None
 
     def allows(self, role: Role) -> bool:
-        """Whether a key of this role will do, ownership aside."""
+        """Whether a key with this role may make the request, apart from ownership."""
         if self.role is None or role is self.role:
             return True
         return role in _RANKS and self.role in _RANKS and _RANKS.index(role) > _RANKS.index(self.role)
 
 
 def rule_for(method: str, path: str) -> Rule:
-    """The rule for a request, or for a route whose path has parameters in it."""
+    """The rule for a request's path or a route's path template."""
     _, collection, *rest = (*path.split("/"), "")
     if method in SAFE_METHODS and (path in PUBLIC or collection in _PUBLIC_FILES):
         return Rule(None)

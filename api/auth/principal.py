@@ -1,4 +1,4 @@
-"""Who the request in work is made for: known from its door on, to whatever does its work."""
+"""Holds the principal of the current request in a context variable."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from api.schemas.keys import KeyLimits, Role
 
 @dataclass(frozen=True)
 class Principal:
-    """The holder of a key; without an owner, a local user on a service that needs no keys.
+    """The holder of a key; without an owner, a local user of a service that requires no keys.
 
-    expires_at: of the browser's session that the request came with; None for the key itself.
+    expires_at: when the request's browser session ends; None for a request with a key.
     """
 
     role: Role
@@ -34,7 +34,6 @@ _current: ContextVar[Principal | None] = ContextVar("principal", default=None)
 
 @contextmanager
 def acting(principal: Principal) -> Iterator[None]:
-    """Make `principal` the current one inside the block."""
     token = _current.set(principal)
     try:
         yield
@@ -43,18 +42,18 @@ def acting(principal: Principal) -> Iterator[None]:
 
 
 def current() -> Principal | None:
-    """The current principal; None for the service's own work."""
+    """The current principal; None for background tasks."""
     return _current.get()
 
 
 def current_owner() -> str | None:
-    """Whose the things are that this work makes."""
+    """The owner of resources created in this context."""
     principal = _current.get()
     return None if principal is None else principal.owner
 
 
 def scoped(idempotency_key: str | None) -> str | None:
-    """An Idempotency-Key as it is stored: two owners who choose the same one do not meet."""
+    """An Idempotency-Key as stored, prefixed with the owner, so that two owners' keys cannot collide."""
     owner = current_owner()
-    # No header has a line break in it.
+    # A header value cannot contain a line break.
     return idempotency_key if idempotency_key is None or owner is None else f"{owner}\n{idempotency_key}"

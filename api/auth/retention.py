@@ -1,4 +1,4 @@
-"""How long the audit log is kept."""
+"""Deletes audit entries past their retention."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from api.db.models import Audit
 _log = structlog.get_logger(__name__)
 _PAUSE_SECONDS: Final = 3600.0
 _DAY: Final = 86_400.0
-# So many go in one transaction: a log of years must not hold up the service when it is cleared for the first time.
+# One transaction's share, so that clearing years of entries does not block the service.
 _BATCH: Final = 1000
 
 
 class AuditRetention:
-    """Deletes entries older than so many days; 0 keeps all. Runs in every API process: deleting twice does no harm."""
+    """Deletes entries older than `days`; 0 keeps all. Safe to run in every API process."""
 
     def __init__(self, database: Database, days: int) -> None:
         self._database, self._days = database, days
 
     async def run(self, passed: Passed) -> None:
-        """Sweep now and every hour, until cancelled."""
+        """Sweep now and then every hour, until cancelled."""
         while True:
             if deleted := await self.sweep():
                 _log.info("audit_cleared", entries=deleted, older_than_days=self._days)
@@ -36,9 +36,9 @@ class AuditRetention:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def sweep(self) -> int:
-        """One pass: how many have gone."""
+        """Delete all expired entries; returns their number."""
         deleted, more = 0, bool(self._days)
-        # Ids are UUIDv7, whose first 48 bits are their milliseconds: the primary key finds the old ones.
+        # The first 48 bits of a UUIDv7 id are its milliseconds, so the primary key finds old entries.
         oldest = UUID(int=max(0, int((time.time() - self._days * _DAY) * 1000)) << 80)
         while more:
             batch = select(Audit.id).where(Audit.id < oldest).order_by(Audit.id).limit(_BATCH)

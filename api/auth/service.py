@@ -1,4 +1,4 @@
-"""Keys: made, recognised, listed, revoked. A revoked key keeps its row: the audit log refers to it."""
+"""Creates, finds, lists and revokes keys. A revoked key keeps its row, since the audit log refers to it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from api.http.problems import not_found
 from api.jobs.id_prefix import begins_with
 from api.schemas.keys import KeyCreate, KeyCreated, KeyLimits, KeyOut, Role
 
-# Every request uses a key; not every one has to write so.
-_USE_NOTED = timedelta(minutes=1)
+# Limits the writes of last_used_at: every request uses a key.
+_USE_RECORDED = timedelta(minutes=1)
 
 
 class KeyService:
-    """Each method that changes something is one transaction."""
+    """Runs each change in one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def create(self, body: KeyCreate, secret: Secret | None = None) -> KeyCreated:
-        """Make a key, of that secret if given. Its text is in this answer and nowhere else."""
+        """Create a key, with `secret` if given. Only this response contains the key's text."""
         secret = secret or new_secret()
         key = Key(
             id=uuid7(),
@@ -44,7 +44,7 @@ class KeyService:
         return KeyCreated(**dict(key_out(key)), key=secret.text)
 
     async def find(self, text: str) -> Key | None:
-        """The key's row, revoked or not; None for what is no key of this service."""
+        """The key's row, also if revoked; None if the text is not a key of this service."""
         lookup = lookup_of(text)
         if lookup is None:
             return None
@@ -54,7 +54,7 @@ class KeyService:
                 return None
             if key.revoked_at is None:
                 now = datetime.now(key.created_at.tzinfo)
-                if key.last_used_at is None or key.last_used_at < now - _USE_NOTED:
+                if key.last_used_at is None or key.last_used_at < now - _USE_RECORDED:
                     await session.execute(
                         update(Key)
                         .where(Key.id == key.id)
@@ -64,7 +64,7 @@ class KeyService:
         return key
 
     async def get(self, key_id: UUID) -> Key:
-        """404 when there is none."""
+        """Raises ProblemError 404."""
         async with self._database.single_statements() as session:
             key = await session.get(Key, key_id)
         if key is None:
@@ -72,7 +72,7 @@ class KeyService:
         return key
 
     async def list(self, *, limit: int, cursor: UUID | None, id_prefix: str | None = None) -> list[Key]:
-        """Newest first, below the cursor; revoked ones, too."""
+        """Keys before the cursor, newest first, including revoked ones."""
         query = select(Key).order_by(Key.id.desc()).limit(limit)
         if cursor is not None:
             query = query.where(Key.id < cursor)
@@ -82,7 +82,7 @@ class KeyService:
             return list(await session.scalars(query))
 
     async def revoke(self, key_id: UUID) -> None:
-        """Refuse the key and its sessions from now on. Harmless when it is revoked already; 404 when there is none."""
+        """Revoke the key and end its sessions. Idempotent. Raises ProblemError 404."""
         async with self._database.transaction() as session:
             key = await session.get(Key, key_id, with_for_update=True)
             if key is None:
@@ -92,18 +92,18 @@ class KeyService:
                 await notify_ended(session, key_id)
 
     async def has_admin(self) -> bool:
-        """Whether anybody could manage the service."""
+        """Whether the service has an admin key that is not revoked."""
         query = select(Key.id).where(Key.role == Role.ADMIN, Key.revoked_at.is_(None)).limit(1)
         async with self._database.single_statements() as session:
             return await session.scalar(query) is not None
 
 
 def limits_of(key: Key) -> KeyLimits:
-    """The key's own limits."""
+    """The key's own limits, without defaults."""
     return KeyLimits(**{name: getattr(key, name) for name in KeyLimits.model_fields})
 
 
 def key_out(key: Key) -> KeyOut:
-    """A row without its secret."""
+    """The response model of a key, without its secret."""
     fields = {name: getattr(key, name) for name in KeyOut.model_fields if name != "limits"}
     return KeyOut(**fields, limits=limits_of(key))

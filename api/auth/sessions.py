@@ -1,4 +1,4 @@
-"""Browser sessions: a key exchanged for a cookie, since EventSource cannot send headers."""
+"""Exchanges a key for a browser session's cookie, since EventSource cannot send headers."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ COOKIE: Final = "dartboard_session"
 
 @dataclass(frozen=True)
 class NewSession:
-    """token: the cookie's value, stored nowhere."""
+    """A new session. token: the cookie's value; only its hash is stored."""
 
     token: str = field(repr=False)
     expires_at: datetime
 
 
 class SessionService:
-    """Each method is one transaction."""
+    """Runs each method in one transaction."""
 
     def __init__(self, database: Database, seconds: float) -> None:
         self._database, self._lifetime = database, timedelta(seconds=seconds)
 
     async def open(self, key_id: UUID) -> NewSession:
-        """A session of this key."""
+        """Open a session for this key."""
         token = secrets.token_urlsafe(32)
         row = BrowserSession(
             id=uuid7(), key_id=key_id, token_hash=hash_of(token), expires_at=func.now() + self._lifetime
@@ -47,7 +47,7 @@ class SessionService:
         return NewSession(token, row.expires_at)
 
     async def find(self, token: str) -> tuple[BrowserSession, Key] | None:
-        """The session of a cookie with its key; None when it has ended or its key was revoked."""
+        """The cookie's session and its key; None if the session has ended or the key is revoked."""
         query = (
             select(BrowserSession, Key)
             .join(Key, Key.id == BrowserSession.key_id)
@@ -58,7 +58,7 @@ class SessionService:
             return (await session.execute(query)).one_or_none()
 
     async def close(self, session_id: UUID) -> None:
-        """End it."""
+        """End the session and its streams."""
         async with self._database.transaction() as session:
             await session.execute(delete(BrowserSession).where(BrowserSession.id == session_id))
             await notify_ended(session, session_id)

@@ -1,1 +1,1 @@
-"""The append-only event log of each job, and the streams that follow it."""
+"""Appends to each job's event log and streams it to subscribers."""

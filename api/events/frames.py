@@ -1,4 +1,4 @@
-"""A stored event as streams take it: made into bytes once, handed to every reader."""
+"""Serialises a stored event once for all its subscribers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.schemas.jobs import Status
 
 @dataclass(frozen=True, eq=False)
 class StoredEvent:
-    """One entry of a job's log. All readers of the job have one and the same."""
+    """An entry of a job's event log, shared by all its subscribers."""
 
     job_id: UUID
     sequence: int
@@ -22,27 +22,27 @@ class StoredEvent:
 
     @property
     def status(self) -> Status | None:
-        """What the job became by it, if anything."""
+        """The status that the event set; None for other kinds of events."""
         return Status(self.data["status"]) if self.kind == "status" else None
 
     @cached_property
     def frame(self) -> bytes:
-        """Over the wire, in the stream of its own job."""
+        """The server-sent event in the stream of its own job."""
         return framed(self.kind, _json(self.data), str(self.sequence))
 
     @cached_property
     def named(self) -> bytes:
-        """Its data in a stream of many jobs."""
+        """The event's data in a stream of several jobs."""
         return named(self.job_id, self.sequence, self.data)
 
 
 def named(job_id: UUID, sequence: int, data: dict[str, Any]) -> bytes:
-    """What a stream of many jobs says of one of them."""
+    """The data of an event in a stream of several jobs, labelled with its job."""
     return _json({"job_id": str(job_id), "sequence": sequence, "data": data})
 
 
 def end_frame(last: int, status: Status) -> bytes:
-    """What ends a stream: no stored event, so it repeats the last one's id."""
+    """The last event of a stream. It is not stored, so it repeats the previous event's id."""
     return framed("end", _json({"status": status}), str(last))
 
 

@@ -1,4 +1,4 @@
-"""One LISTEN connection a process, fanned out in memory: a notification costs one read, however many watch."""
+"""Fans PostgreSQL notifications out to subscribers: one LISTEN connection per process and one read per notification."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _TICK_SECONDS = 1.0
 
 @dataclass
 class _Channel:
-    """The readers of one job, and the sequence up to which they were served."""
+    """The subscribers of one job, and the last sequence that they were sent."""
 
     cursor: int
     readers: set[Subscription] = field(default_factory=set)
 
 
 class EventHub:
-    """Follows the event log of every job that has a reader."""
+    """Follows the event log of every job that has subscribers."""
 
     def __init__(self, database: Database) -> None:
         self.log = LogReader(database)
@@ -49,12 +49,11 @@ class EventHub:
 
     @property
     def subscribers(self) -> int:
-        """How many follow events now."""
         return len(self._open)
 
     @contextmanager
     def noticing(self, job_id: UUID) -> Iterator[asyncio.Event]:
-        """An event that is set whenever more was committed about the job than its steps: in doubt once too often."""
+        """An event that is set when a commit changes the job beyond its step counter; it may also be set spuriously."""
         noticed = asyncio.Event()
         self._waiting.setdefault(job_id, set()).add(noticed)
         try:
@@ -69,10 +68,10 @@ class EventHub:
     async def subscribe(
         self, *job_ids: UUID, overhear: bool = False, cut: Callable[[], None] = lambda: None
     ) -> AsyncIterator[Subscription]:
-        """Events of these jobs that are stored from now on, and perhaps some that were stored just before.
+        """Subscribe to events of these jobs stored from now on; a few stored just before may also arrive.
 
-        Subscribe first and read what is stored after: nothing falls in between. overhear: be told when other jobs stir.
-        It is closed when the key or the browser session ends with which the request in work came.
+        Subscribe first, then read the stored events, so that none is missed. overhear: also report changes of other
+        jobs. The subscription closes when the current principal's key or browser session ends.
         """
         subscription = Subscription(current(), cut)
         self._open.add(subscription)
@@ -89,7 +88,7 @@ class EventHub:
                 self.leave(subscription, job_id)
 
     async def join(self, subscription: Subscription, job_id: UUID) -> None:
-        """Follow one more job."""
+        """Add a job to the subscription."""
         if job_id not in self._channels:
             stored = await self.log.last_sequence(job_id)
             self._channels.setdefault(job_id, _Channel(stored))
@@ -97,7 +96,7 @@ class EventHub:
         self._channels[job_id].readers.add(subscription)
 
     def leave(self, subscription: Subscription, job_id: UUID) -> None:
-        """Follow a job no more."""
+        """Remove a job from the subscription."""
         subscription.jobs.discard(job_id)
         if channel := self._channels.get(job_id):
             channel.readers.discard(subscription)
@@ -105,26 +104,26 @@ class EventHub:
                 del self._channels[job_id]
 
     async def tick(self, passed: Passed) -> None:
-        """Send pings to the readers and end those that do not read, until cancelled."""
+        """Send heartbeats to subscribers and close stalled ones, until cancelled."""
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             for reader in tuple(self._open):
                 try:
                     reader.tick()
-                except Exception as error:  # one reader's trouble must not hold up the others
+                except Exception as error:  # one subscriber's failure must not affect the others
                     _log.error("reader_not_served", exc_info=error)
                     self._open.discard(reader)
             passed()
 
     async def listen(self, passed: Passed) -> None:
-        """Hand new events to their readers until cancelled; called again after an error, those missed, too."""
+        """Deliver new events until cancelled. Restarted after an error, it first delivers the missed events."""
         async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True, connect_timeout=5) as connection:
             await connection.execute(f"LISTEN {CHANNEL}")
             await connection.execute(f"LISTEN {ENDED_CHANNEL}")
             loop = asyncio.get_running_loop()
             while True:
-                # Commits before LISTEN sent their notifications to no connection, and so did the revocation of a key.
-                # A silent connection may be dead: a statement finds out.
+                # Commits and key revocations before LISTEN sent no notification to this connection, so everything is
+                # checked once. The statement also detects a dead connection after a silence.
                 await connection.execute("select 1")
                 for job_id in {*self._channels, *self._waiting}:
                     await self._serve(job_id)
@@ -134,7 +133,7 @@ class EventHub:
                 passed()
                 checked = loop.time()
                 while loop.time() - checked < _SILENCE_SECONDS:
-                    # Those that came along with another answer first: they make no more noise on the wire.
+                    # Notifications buffered with another result come first: they do not make the socket readable.
                     async for notification in connection.notifies(timeout=0):
                         if notification.channel == ENDED_CHANNEL:
                             self._end({UUID(notification.payload)})
@@ -145,7 +144,7 @@ class EventHub:
                         break
 
     async def _end_without_access(self) -> None:
-        """End the streams of keys and sessions that ended before this connection listened."""
+        """Close the streams of keys and sessions that ended while this connection was not listening."""
         held = {holder for reader in self._open for holder in reader.holders}
         if not held:
             return
@@ -183,7 +182,7 @@ class EventHub:
 
 
 async def _readable(descriptor: int, seconds: float) -> bool:
-    """Wait until there is something to read, False when the time is over. psycopg itself looks ten times a second."""
+    """Wait until the descriptor is readable; False on timeout. psycopg's own wait polls ten times a second."""
     readable = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(descriptor, readable.set)

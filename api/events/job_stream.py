@@ -1,4 +1,4 @@
-"""A job's events: replay what is stored, follow what comes, end when the job has ended."""
+"""Streams a job's events: replays stored events, follows new ones and ends with the job."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from api.schemas.jobs import Status
 
 
 def job_stream(hub: EventHub, job: Job, after: int) -> EventStream:
-    """The events behind a sequence as an answer."""
+    """The response that streams the job's events after a sequence."""
     return EventStream(hub, lambda subscription: _follow(hub, subscription, job, after), job.id)
 
 
 async def _follow(hub: EventHub, subscription: Subscription, job: Job, last: int) -> AsyncGenerator[bytes, None]:
-    """Every event behind `last`, each once and in order, then the end when the job's life is over.
+    """Yield every event after `last` once and in order, then the end event when the job has ended.
 
-    Subscribing came before replaying: what is stored in between arrives twice and is sent once, by its sequence.
+    The subscription precedes the replay, so an event stored in between arrives twice; its sequence filters the second.
     """
     if last > job.last_sequence:
-        # A sequence that does not exist yet is another job's, or a mistake: nothing may be skipped for it.
+        # A sequence that does not exist yet comes from another job or a mistake; no event may be skipped for it.
         last = min(last, await hub.log.last_sequence(job.id))
-    # As read together with the row's last sequence: what is told in between changes it again.
+    # Consistent with the last sequence read in the same row; later events update it.
     status = Status(job.status)
     more = True
     while more:

@@ -1,4 +1,4 @@
-"""Many jobs' events in one stream: a browser has six connections to a host, and one is enough."""
+"""Streams the events of many jobs over one connection, since a browser opens only six per host."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ from api.events.subscription import Gone, News, Stirred, Subscription
 from api.http.problems import invalid_query
 from api.schemas.jobs import Status
 
-# Every event's id names the place in each job: this bounds how long it gets.
+# Each event's id holds a sequence per job; this bounds its length.
 MOST_JOBS: Final = 200
 _PLACE: Final = struct.Struct(">16sQ")
 
 
 class Places:
-    """How far a reader is in each job. As text it is the `id` of the stream's events, which only this class reads."""
+    """A subscriber's sequence in each job. Its text form, the `id` of the stream's events, is opaque to clients."""
 
     def __init__(self, places: Mapping[UUID, int]) -> None:
         self._places = dict(places)
 
     @classmethod
     def parse(cls, text: str) -> Places:
-        """Raises ProblemError 422 for what is no such id."""
+        """Raises ProblemError 422 if the text is malformed."""
         try:
             content = base64.b64decode(text, b"-_", validate=True)
             return cls({UUID(bytes=job): sequence for job, sequence in _PLACE.iter_unpack(content)})
         except (binascii.Error, struct.error, ValueError) as error:
-            raise invalid_query("after", "is no id of this stream's events: leave it out to begin now") from error
+            raise invalid_query("after", "is not an event id of this stream: omit it to start from now") from error
 
     def __str__(self) -> str:
         packed = b"".join(_PLACE.pack(job.bytes, sequence) for job, sequence in self._places.items())
         return base64.urlsafe_b64encode(packed).decode()
 
     def items(self) -> list[tuple[UUID, int]]:
-        """Jobs with the sequences up to which they were read."""
+        """The jobs with the last sequence read from each."""
         return list(self._places.items())
 
 
 def jobs_stream(hub: EventHub, places: Places) -> EventStream:
-    """Events of these jobs behind their places, each once and in the job's order; `end` once for each that ends.
+    """Stream these jobs' events after their places, each once and in the job's order, with one `end` per ended job.
 
-    The stream closes when all have ended.
+    The stream closes when all jobs have ended.
     """
     return EventStream(hub, lambda subscription: _follow_jobs(_Reading(hub, subscription, places)))
 
 
 def active_stream(hub: EventHub, places: Places | None) -> EventStream:
-    """Events of every job that has not ended, from now on; of a job that comes along, from when it was queued.
+    """Stream the events of every active job from now on; of a new job, from the event that queued it.
 
-    places: where an earlier stream stopped; what happened since comes first.
+    places: where an earlier stream stopped; the events since then are replayed first.
     """
     return EventStream(
         hub,
@@ -72,7 +72,7 @@ async def _follow_jobs(reading: _Reading) -> AsyncGenerator[bytes, None]:
         yield content
     while reading.last:
         news = await reading.subscription.take()
-        if content := b"".join(map(reading.taken, news)):
+        if content := b"".join(map(reading.frames, news)):
             yield content
         elif not news:
             yield HEARTBEAT
@@ -87,7 +87,7 @@ async def _follow_active(hub: EventHub, reading: _Reading, resumed: bool) -> Asy
         begin = await hub.log.queued_at(job_id) if resumed else await hub.log.last_sequence(job_id)
         async for content in reading.begin(job_id, (begin or 1) - resumed):
             yield content
-    # A reader knows at once that the stream is open and where it would resume.
+    # Tells the client that the stream is open and where it would resume.
     yield framed("ready", json.dumps({"jobs": len(reading.last)}).encode(), reading.places)
     while True:
         news = await reading.subscription.take()
@@ -95,7 +95,7 @@ async def _follow_active(hub: EventHub, reading: _Reading, resumed: bool) -> Asy
             yield HEARTBEAT
         for told in news:
             if not isinstance(told, Stirred):
-                if content := reading.taken(told):
+                if content := reading.frames(told):
                     yield content
                 continue
             stirred = await hub.log.active(MOST_JOBS) if told.job_id is None else [told.job_id]
@@ -107,10 +107,10 @@ async def _follow_active(hub: EventHub, reading: _Reading, resumed: bool) -> Asy
 
 
 class _Reading:
-    """What one stream has sent of each job that it still follows."""
+    """The progress of one stream in each job that it follows."""
 
     def __init__(self, hub: EventHub, subscription: Subscription, places: Places) -> None:
-        # All of them from the first event on: its id has to say that nothing of the others was sent yet.
+        # Holds all jobs from the first event on, so that its id covers those of which nothing was sent yet.
         self.last = dict(places.items())
         self.subscription = subscription
         self._hub = hub
@@ -120,13 +120,13 @@ class _Reading:
         return str(Places(self.last))
 
     async def begin_all(self) -> AsyncIterator[bytes]:
-        """Follow the jobs that it was made with, from their places on."""
+        """Follow the initial jobs from their places."""
         for job_id, after in tuple(self.last.items()):
             async for content in self.begin(job_id, after):
                 yield content
 
     async def begin(self, job_id: UUID, after: int) -> AsyncIterator[bytes]:
-        """Follow a job: what is stored behind `after`, before what comes."""
+        """Follow a job: replay the events after `after`, then let new ones in."""
         await self._hub.join(self.subscription, job_id)
         self.last[job_id] = min(after, await self._hub.log.last_sequence(job_id))
         more = True
@@ -135,13 +135,13 @@ class _Reading:
             if stored:
                 yield b"".join(map(self._sent, stored))
             more = len(stored) == BATCH
-        # Only now: an ended job may have been retried further on in what is stored.
+        # Checked after the replay, since the stored events may contain a retry of an ended job.
         status = await self._hub.log.status_at(job_id, self.last[job_id])
         if status is None or Status(status).ended:
             yield self._end(job_id, status)
 
-    def taken(self, news: News) -> bytes:
-        """What has to be sent, if anything."""
+    def frames(self, news: News) -> bytes:
+        """The frames to send for a message; empty if the stream does not follow the job or has sent the event."""
         if isinstance(news, Stirred) or news.job_id not in self.last:
             return b""
         if isinstance(news, Gone):

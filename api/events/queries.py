@@ -1,4 +1,4 @@
-"""Reading the event log."""
+"""Reads the event log."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ BATCH: Final = 500
 
 
 class LogReader:
-    """Queries only."""
+    """Read-only queries of the event log."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def last_sequence(self, job_id: UUID) -> int:
-        """Of the job's log; 0 for a job that is gone."""
+        """The last sequence of the job's log; 0 if the job does not exist."""
         async with self._database.single_statements() as session:
             return await session.scalar(select(Job.last_sequence).where(Job.id == job_id)) or 0
 
     async def read(self, job_id: UUID, after: int) -> list[StoredEvent]:
-        """Stored events behind a sequence, in order, a batch at a time: fewer when there are no more."""
+        """Up to BATCH events after a sequence, in order; fewer mean that there are no more."""
         query = (
             select(Event.job_id, Event.sequence, Event.kind, Event.data)
             .where(Event.job_id == job_id, Event.sequence > after)
@@ -40,7 +40,7 @@ class LogReader:
             return [StoredEvent(*row) for row in (await session.execute(query))]
 
     async def status_at(self, job_id: UUID, sequence: int) -> str | None:
-        """The job's status just after the event with this sequence."""
+        """The job's status right after the event with this sequence."""
         query = (
             select(Event.data["status"].astext)
             .where(Event.job_id == job_id, Event.kind == "status", Event.sequence <= sequence)
@@ -51,12 +51,12 @@ class LogReader:
             return await session.scalar(query)
 
     async def active(self, most: int) -> list[UUID]:
-        """The jobs that have not ended, newest first."""
+        """The active jobs, newest first."""
         async with self._database.single_statements() as session:
             return list(await session.scalars(newest_ids(JobKind, _ACTIVE, limit=most)))
 
     async def queued_at(self, job_id: UUID) -> int | None:
-        """The sequence with which an unfinished job was last queued: where its present life begins."""
+        """The sequence of the event that last queued an active job; None for other jobs."""
         queued = Event.data["status"].astext == Status.QUEUED
         query = (
             select(Event.sequence)

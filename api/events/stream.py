@@ -1,7 +1,7 @@
-"""An answer of server-sent events: ready bytes, handed on by one task a reader.
+"""Sends server-sent events as prepared bytes, with one task per subscriber.
 
-FastAPI's own takes several tasks and a serialisation for each event and reader; with a thousand readers that is
-seconds of CPU an event (docs/reliability.md).
+FastAPI's own response takes several tasks and one serialisation per event and subscriber, which with a thousand
+subscribers costs seconds of CPU per event (docs/reliability.md).
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ Contents = Callable[[Subscription], AsyncGenerator[bytes, None]]
 
 
 class EventStream(Response):
-    """The answer that goes on until its contents end, or its reader may or does not read any more."""
+    """A response that lasts until its contents end or its subscriber stalls or loses access."""
 
     media_type = "text/event-stream"
 
     def __init__(self, hub: EventHub, contents: Contents, *job_ids: UUID, overhear: bool = False) -> None:
-        """contents: begins when the jobs are followed. overhear: whether it wants to know of others, too."""
+        """contents: starts once the jobs are followed. overhear: also report changes of other jobs."""
         self._hub, self._contents, self._job_ids, self._overhear = hub, contents, job_ids, overhear
-        # Behind an nginx, X-Accel-Buffering keeps it from collecting events before it passes them on.
+        # X-Accel-Buffering keeps nginx from buffering events.
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the end.
+        """Send until the stream ends.
 
-        What sends is a task of its own: this one is a dozen calls deep in the app's, and every event would go through
-        all of them. This one waits for the reader to leave, or for the answer to be complete: it is told of both alike.
+        A separate task sends, since every event would otherwise pass through the middleware's dozen nested calls. This
+        task waits for a disconnect, which Starlette also reports when the response is complete.
         """
         connection = connection_of(scope)
         cut = _nothing if connection is None else connection.cut
@@ -79,14 +79,14 @@ class EventStream(Response):
                     subscription.sending(now=True)
                     await send({"type": "http.response.body", "body": content, "more_body": True})
                     subscription.sending(now=False)
-        except Exception as error:  # too slow, or the database is away: the reader comes back by its last id
+        except Exception as error:  # too slow, or the database is unreachable: the client reconnects with its last id
             if not subscription.in_order:
                 jobs = [str(job_id) for job_id in self._job_ids]
                 _log.info("stream_cut", jobs=jobs, cause=f"{type(error).__name__}: {error}"[:200])
                 subscription.close()
-        # Nothing to a connection that is broken off; any other would be a fault without its last part.
+        # A no-op on an aborted connection; any other needs a final part for a valid response.
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _nothing() -> None:
-    """Another server's connections end when they do."""
+    """Another server's connections cannot be aborted."""

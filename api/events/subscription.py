@@ -1,6 +1,6 @@
-"""One reader of the event log: what waits for it, and whether it still reads.
+"""Queues news for one subscriber of the event log and detects one that has stopped reading.
 
-No reader has a timer or a task of its own for this: with a thousand of them those are most of what an event costs.
+A subscriber has no timer or task of its own: with a thousand subscribers, those would dominate the cost of an event.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uuid import UUID
 from api.auth.principal import Principal
 from api.events.frames import StoredEvent
 
-# A reader this many events behind is not reading: it is cut off and comes back by its last id.
+# A subscriber this many events behind is not reading; it is closed and must reconnect with its last id.
 _LONGEST_QUEUE: Final = 1000
 _HEARTBEAT_SECONDS: Final = 15.0
 # A client that accepts no data for this long is not reading.
@@ -24,7 +24,7 @@ _SENDING_SECONDS: Final = 30.0
 
 
 class EndedError(Exception):
-    """The reader fell too far behind, has gone, or may not read any more; it must reconnect with the last id it saw."""
+    """The subscriber fell too far behind, disconnected or lost access; it must reconnect with its last id."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,9 @@ class Gone:
 
 @dataclass(frozen=True)
 class Stirred:
-    """A commit about a job that is not followed. job_id None: notifications were lost, so it may be any job."""
+    """A commit changed a job that is not followed. job_id: None after lost notifications, when any job may have
+    changed.
+    """
 
     job_id: UUID | None
 
@@ -45,10 +47,10 @@ News = StoredEvent | Gone | Stirred
 
 
 class Subscription:
-    """A reader's queue of what is new about the jobs it follows, oldest first."""
+    """A subscriber's queue of news about the jobs it follows, oldest first."""
 
     def __init__(self, holder: Principal | None, cut: Callable[[], None]) -> None:
-        """holder: by whose key or session it was opened. cut: breaks the connection, also while it is written to."""
+        """holder: the principal that subscribed. cut: aborts the connection, even in the middle of a write."""
         self.jobs: set[UUID] = set()
         names = () if holder is None else (holder.key_id, holder.session_id)
         self.holders = {name for name in names if name is not None}
@@ -58,14 +60,14 @@ class Subscription:
         self._stirred: set[Stirred] = set()
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
-        # Whether the answer is to be completed though it has no end.
+        # Whether the response is completed normally although its contents have not ended.
         self.in_order = False
-        # When the last thing was sent, or, while something is being sent, when that began.
+        # When sending last finished, or, during sending, when it started.
         self._since = time.monotonic()
         self._sending = False
 
     def push(self, news: News) -> None:
-        """Hand it over; a full queue ends the subscription."""
+        """Queue the news; a full queue closes the subscription."""
         if len(self._news) >= _LONGEST_QUEUE:
             self.close()
             return
@@ -73,14 +75,14 @@ class Subscription:
         self._wake()
 
     def stir(self, job_id: UUID | None) -> None:
-        """Tell of a job that is not followed, once until that is read."""
+        """Report a change of a job that is not followed, once until the queue is read."""
         stirred = Stirred(job_id)
         if job_id not in self.jobs and stirred not in self._stirred:
             self._stirred.add(stirred)
             self.push(stirred)
 
     async def take(self) -> list[News]:
-        """Wait for something new and take all that is there by then; nothing when it is time for a sign of life.
+        """Wait for news and take all of it; an empty list means that a heartbeat is due.
 
         Raises EndedError.
         """
@@ -94,23 +96,23 @@ class Subscription:
         return news
 
     def check(self) -> None:
-        """Raises EndedError when there is no use in going on."""
+        """Raise EndedError if the subscription has ended."""
         if self._ended:
             raise EndedError
 
     def sending(self, *, now: bool) -> None:
-        """Something is given to the connection now, or has been taken by it."""
+        """Record whether the connection is being written to."""
         self._sending, self._since = now, time.monotonic()
 
     def close(self) -> None:
-        """End it now, with its connection: who is stuck in sending is torn away, who waits is woken."""
+        """End the subscription and abort its connection, even in the middle of a write."""
         if not self._ended:
             self._ended = True
             self._wake()
             self._cut()
 
     def finish(self) -> None:
-        """End it, and let its connection end in order unless its reader does not read."""
+        """End the subscription and complete its response, unless the client is not reading."""
         if self._sending:
             self.close()
         elif not self._ended:
@@ -118,7 +120,9 @@ class Subscription:
             self._wake()
 
     def tick(self) -> None:
-        """Look at the clock, every second or so."""
+        """Wake for a heartbeat, and close if the client has stalled or its session expired. Called about every
+        second.
+        """
         seconds = time.monotonic() - self._since
         out_of_time = self._until is not None and datetime.now(UTC) >= self._until
         if out_of_time or (self._sending and seconds >= _SENDING_SECONDS):

@@ -95,7 +95,9 @@ def invalid_query(name: str, msg: str) -> ProblemError:
 
 
 def invalid_fields(error: ValidationError, model: Any, at: Callable[[Loc], Loc] = lambda loc: loc) -> ProblemError:
-    """422 for every invalid field of a body validated as `model`. at: maps a field's location to its place in the body."""
+    """422 for every invalid field of a body validated as `model`. at: maps a field's location to its place in
+    the body.
+    """
     errors = error.errors(include_url=False)
     fields = [FieldProblem.of(told, "body", at=at) for told in field_errors(errors, model)]
     return _invalid(fields, len(errors))
