@@ -1,1 +1,1 @@
-"""Uploaded data sets: taken in, checked and packed in a child process, handed to workers by checksum."""
+"""Receives uploaded data sets, checks and packs them in a child process and serves them to workers by checksum."""

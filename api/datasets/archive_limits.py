@@ -1,4 +1,4 @@
-"""How much an upload may unfold to before it is refused."""
+"""Defines the limits on the contents of an upload."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """unpacked_bytes: of the whole archive. entries: in it. ratio: unpacked bytes for each byte of the archive, which
-    counts from `ratio_from` bytes on, as stored bytes do. file_bytes: of one file. array_bytes: of a file of arrays.
+    """Limits on one upload; a larger one is refused.
+
+    unpacked_bytes, entries: of the whole archive. ratio: unpacked bytes per byte of the archive, applied from
+    ratio_from bytes on; also limits the decoded images. file_bytes: of one file. array_bytes: of one file of arrays.
     pixels: of one image. packed_bytes: of all decoded images.
     """
 
@@ -19,13 +21,13 @@ class Limits:
     file_bytes: int = 64 * 2**20
     array_bytes: int = 2**30
     pixels: int = 2**25
-    # Workers hold a set in memory whole, on the device too.
+    # Workers hold a whole set in memory, and on the device too.
     packed_bytes: int = 8 * 2**30
 
 
 class UnusableError(Exception):
-    """Nothing can be made of the upload; the message says why, and the way out."""
+    """The upload cannot become a data set; the message gives the cause and the remedy."""
 
 
 class OnlyTextError(UnusableError):
-    """There is no image in it, but a file called like a text's part."""
+    """The upload has no images, but files named like the parts of a text."""

@@ -1,6 +1,6 @@
-"""The files in an upload, one after another. Nothing is ever written under a name that the archive gives.
+"""Iterates over the files of an upload without ever writing under a name from the archive.
 
-An archive that is made to do harm is refused whole (UnusableError); what merely is no image is an entry with a problem.
+A malicious archive is refused as a whole (UnusableError); a file that is not an image is an entry with a problem.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ _TAR_MAGIC_AT: Final = 257
 _BLOCK: Final = 2**16
 HEAD_BYTES: Final = 512
 _CUT_SHORT: Final = "the archive is damaged or was cut short: pack and upload it again"
-# What the readers raise for damaged archives.
+# Raised by the archive readers for damaged archives.
 _DAMAGE: Final = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, zlib.error, lzma.LZMAError, ValueError)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file.
+    """One file of an upload.
 
-    parts: its path, empty for a folder. problem: why it cannot be an image, if that is known. read: its bytes, to be
-    called before the next entry is asked for; raises DataError when this file is damaged, UnusableError when all is.
+    parts: its path; empty for a folder. problem: why it cannot be an image, if known. read: returns its bytes; call
+    before advancing the iterator. Raises DataError if this file is damaged, UnusableError if the archive is.
     """
 
     parts: tuple[str, ...]
@@ -59,23 +59,23 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Its path as messages show it."""
+        """The path, made printable."""
         return printable("/".join(self.parts))
 
 
 def is_archive(head: bytes) -> bool:
-    """Whether a file that starts with these bytes (`HEAD_BYTES` of them) could be a tar, packed or not, or a zip."""
+    """Whether a file with these first HEAD_BYTES may be a zip or a tar, compressed or not."""
     return head.startswith((*_ZIP, *_COMPRESSED)) or head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + 5] == b"ustar"
 
 
 def entries(archive: Path, limits: Limits) -> Iterator[Entry]:
-    """The files of a tar (.gz, .xz, .bz2) or zip. Raises UnusableError."""
+    """Yield the files of a tar (.gz, .xz, .bz2) or zip. Raises UnusableError."""
     with archive.open("rb") as file:
         head = file.read(HEAD_BYTES)
         file.seek(0)
         if not is_archive(head):
-            raise UnusableError("this is neither a tar (plain, .gz, .xz or .bz2) nor a zip")
-        found = _of_zip(file, limits) if head.startswith(_ZIP) else _of_tar(file, head, limits)
+            raise UnusableError("the file is neither a tar (plain, .gz, .xz or .bz2) nor a zip")
+        found = _zip_entries(file, limits) if head.startswith(_ZIP) else _tar_entries(file, head, limits)
         count = 0
         try:
             for entry in found:
@@ -86,12 +86,12 @@ def entries(archive: Path, limits: Limits) -> Iterator[Entry]:
                     yield entry
         except _DAMAGE as error:
             raise UnusableError(f"{_CUT_SHORT} ({error})") from error
-        except RuntimeError as error:  # zipfile's word for what it cannot decipher
+        except RuntimeError as error:  # raised by zipfile for an unsupported encryption
             raise UnusableError(f"the archive cannot be read: {error}") from error
 
 
 def folder_entries(folder: Path, limits: Limits) -> Iterator[Entry]:
-    """The files under a folder; links are not followed."""
+    """Yield the files under a folder; symlinks are not followed."""
     count = 0
     for place, folders, files in os.walk(folder, followlinks=False):
         folders.sort()
@@ -115,15 +115,15 @@ def _file_content(path: Path) -> bytes:
 
 
 def _is_hidden(parts: tuple[str, ...]) -> bool:
-    """What file managers leave behind is no matter for a report."""
+    """Files left by file managers stay out of the report."""
     return not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
 def _parts_of(name: str) -> tuple[str, ...]:
-    """Raises UnusableError for a path that leads out of the archive, which no tool packs by accident."""
+    """The parts of a path. Raises UnusableError for a path outside the archive, which no tool writes by accident."""
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or "\0" in name or (len(name) > 1 and name[1] == ":"):
-        raise UnusableError(f"an entry's path leads out of the archive ({name[:200]!r}): it is refused whole")
+        raise UnusableError(f"an entry's path leads out of the archive ({name[:200]!r}): the archive is refused")
     return tuple(part for part in parts if part not in ("", "."))
 
 
@@ -131,17 +131,17 @@ def _problem(name: str, mode: int, size: int, limits: Limits) -> str | None:
     if stat.S_ISLNK(mode):
         return "is a link; pack the image itself"
     if not stat.S_ISREG(mode):
-        return "is no regular file"
+        return "is not a regular file"
     most = limits.array_bytes if is_array_name(name.rpartition("/")[2]) else limits.file_bytes
     if size > most:
         return f"has {size:,} bytes, more than the {most:,} that one file may have"
     return None
 
 
-def _of_zip(file: BinaryIO, limits: Limits) -> Iterator[Entry]:
+def _zip_entries(file: BinaryIO, limits: Limits) -> Iterator[Entry]:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        # No member yields more than it declares: all can be reckoned with before the first is read.
+        # No member yields more than its declared size, so the sum is checked before the first read.
         packed = file.seek(0, 2)
         _check_unpacked(sum(member.file_size for member in members), packed, limits)
         for member in members:
@@ -158,30 +158,30 @@ def _zip_content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         return archive.read(member)
     except (*_DAMAGE, RuntimeError) as error:
-        raise DataError(f"is damaged in the archive, or packed in an unknown way ({error})") from error
+        raise DataError(f"is damaged in the archive, or uses an unknown compression ({error})") from error
 
 
-def _of_tar(file: BinaryIO, head: bytes, limits: Limits) -> Iterator[Entry]:
+def _tar_entries(file: BinaryIO, head: bytes, limits: Limits) -> Iterator[Entry]:
     size = file.seek(0, 2)
     file.seek(0)
     plain: _Readable = next((unpack(file) for magic, unpack in _COMPRESSED.items() if head.startswith(magic)), file)
     counted: Any = _Counted(plain, size, limits)
     with tarfile.open(fileobj=counted, mode="r|", tarinfo=_StrictTarInfo, bufsize=_BLOCK) as archive:
         while (member := archive.next()) is not None:
-            archive.members.clear()  # type: ignore[attr-defined]  # else it remembers them all
+            archive.members.clear()  # type: ignore[attr-defined]  # tarfile would otherwise keep every member
             parts = () if member.isdir() else _parts_of(member.name)
-            yield Entry(parts, _tar_problem(member, limits), partial(_content, archive, member))
+            yield Entry(parts, _tar_problem(member, limits), partial(_tar_content, archive, member))
 
 
 def _tar_problem(member: tarfile.TarInfo, limits: Limits) -> str | None:
     if member.issym() or member.islnk():
         return "is a link; pack the image itself (tar --dereference --hard-dereference)"
     if not member.isreg() or member.issparse():
-        return "is no regular file"
+        return "is not a regular file"
     return _problem(member.name, stat.S_IFREG, member.size, limits)
 
 
-def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _tar_content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     try:
         file = archive.extractfile(member)
         assert file is not None  # a regular file
@@ -197,13 +197,13 @@ def _check_unpacked(unpacked: int, packed: int, limits: Limits) -> None:
         )
     if unpacked > limits.ratio_from and unpacked > limits.ratio * packed:
         raise UnusableError(
-            f"the archive unpacks to more than {limits.ratio} times its size, as no set of images does: pack the image "
-            "files as they are"
+            f"the archive unpacks to more than {limits.ratio} times its size, which no set of images does: pack the "
+            "image files as they are"
         )
 
 
 class _Counted(RawIOBase):
-    """Reads on, and counts what the decompressor yields: headers and skipped members cost as much as images."""
+    """Counts the decompressor's output, since headers and skipped members cost as much as images."""
 
     def __init__(self, file: _Readable, packed: int, limits: Limits) -> None:
         self._file, self._packed, self._limits = file, packed, limits
@@ -217,7 +217,7 @@ class _Counted(RawIOBase):
 
 
 class _StrictTarInfo(tarfile.TarInfo):
-    """An archive ends with its closing block: what ends without, or with a bad header, is not taken as complete."""
+    """Requires the closing block: an archive without one, or with a bad header, is incomplete."""
 
     @classmethod
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:

@@ -1,4 +1,4 @@
-"""From files of arrays to labelled images: MNIST's idx files, CIFAR's batches, .npz and .npy."""
+"""Reads labelled images from files of arrays: MNIST's idx files, CIFAR's batches, .npz and .npy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CHANNELS: Final = (1, 3)
 
 @dataclass
 class _Pieces:
-    """Arrays of one part, in the order of their files."""
+    """The arrays of one part, by file."""
 
     images: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     labels: dict[str, list[str]] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class ArraySet:
         return bool(self._parts)
 
     def take(self, entry: Entry) -> bool:
-        """Read a file's arrays; False for one that holds none. Raises DataError."""
+        """Read a file's arrays; False if it holds none. Raises DataError."""
         arrays = arrays_of(entry.parts[-1], entry.read(), self._limits.array_bytes)
         for names in _CLASS_NAMES:
             if names in arrays:
@@ -59,31 +59,32 @@ class ArraySet:
         batch = "data" in arrays and ("labels" in arrays or "fine_labels" in arrays)
         file = entry.parts[-1] if batch and not entry.parts[-1].endswith(".npz") else ""
         if file:
-            arrays = {f"{_part_in(file)}_images": _planar(arrays["data"]), f"{_part_in(file)}_labels": _fine(arrays)}
+            part = _part_in(file)
+            arrays = {f"{part}_images": _cifar_images(arrays["data"]), f"{part}_labels": _cifar_labels(arrays)}
         taken = False
         for name, array in arrays.items():
-            taken |= self._sort_in(name, array, file or entry.name)
+            taken |= self._add(name, array, file or entry.name)
         if arrays and not taken:
             raise DataError(f"holds {printable(', '.join(arrays))}; {_EXPECTED}")
         return taken
 
-    def _sort_in(self, name: str, array: Any, file: str) -> bool:
-        """Take an array by its name; False where the name is neither that of images nor of labels."""
+    def _add(self, name: str, array: Any, file: str) -> bool:
+        """Store an array by its name; False if the name denotes neither images nor labels."""
         tokens = set(re.split(r"[^a-z0-9]+", name.lower()))
         if not tokens & (_IMAGES | _LABELS):
             return False
         pieces = self._parts[_part_in(name)]
         known: dict[str, Any] = pieces.images if tokens & _IMAGES else pieces.labels
         if file in known or (known and not _is_batch(file)):
-            raise DataError(f"holds a second array of {name}: one set has one; upload the files of one set alone")
+            raise DataError(f"holds a second array of {name}: upload the files of one set only")
         if known is pieces.images:
-            pieces.images[file] = _layered(np.asarray(array), name)
+            pieces.images[file] = _channels_last(np.asarray(array), name)
         else:
             pieces.labels[file] = _labels(array, name)
         return True
 
     def images(self) -> Iterator[tuple[tuple[str, ...], Pixels, Place]]:
-        """Each image with a name and its place. Raises UnusableError when images and labels do not go together."""
+        """Yield each image with a name and its place. Raises UnusableError if images and labels do not match."""
         for part, pieces in sorted(self._parts.items()):
             if not pieces.images and not pieces.labels:
                 continue
@@ -102,7 +103,7 @@ class ArraySet:
 
 
 def _part_in(name: str) -> str:
-    """The part that a file's or an array's name speaks of; without one, that which the others are held out of."""
+    """The part named in a file's or an array's name; train if there is none."""
     words = re.split(r"[^a-z0-9]+", name.lower().replace("t10k", "test"))
     return next((part for word in words if (part := part_of(word))), "train")
 
@@ -111,11 +112,11 @@ def _is_batch(file: str) -> bool:
     return "batch" in file
 
 
-def _fine(arrays: dict[str, Any]) -> Any:
+def _cifar_labels(arrays: dict[str, Any]) -> Any:
     return arrays["fine_labels"] if "fine_labels" in arrays else arrays["labels"]
 
 
-def _planar(data: Any) -> npt.NDArray[Any]:
+def _cifar_images(data: Any) -> npt.NDArray[Any]:
     """CIFAR's rows (N, 3 * side * side), channel by channel, as (N, 3, side, side)."""
     rows = np.asarray(data)
     side = int((rows.size / max(1, len(rows)) / 3) ** 0.5)
@@ -124,8 +125,8 @@ def _planar(data: Any) -> npt.NDArray[Any]:
     return rows.reshape(-1, 3, side, side)
 
 
-def _layered(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
-    """uint8 (N, H, W, C) of (N, H, W), (N, H, W, C) or (N, C, H, W)."""
+def _channels_last(array: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
+    """(N, H, W), (N, H, W, C) or (N, C, H, W) as uint8 (N, H, W, C)."""
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or not (array.shape[3] in _CHANNELS or array.shape[1] in _CHANNELS):
@@ -161,7 +162,7 @@ def _labels(given: Any, name: str) -> list[str]:
         raise DataError(f"has {name} of the shape {array.shape} and type {array.dtype}; expected one label an image")
     if array.dtype.kind == "f":
         if not np.array_equal(array, np.rint(array)):
-            raise DataError(f"has {name} that are no whole numbers; expected one label an image")
+            raise DataError(f"has {name} that are not whole numbers; expected one label an image")
         array = array.astype(np.int64)
     if array.dtype.kind == "b":
         array = array.astype(np.int64)

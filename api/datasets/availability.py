@@ -1,4 +1,4 @@
-"""Whether the files of a published data set are where the workers run, as far as the workers have told."""
+"""Determines whether the workers hold the files of a published data set, from their reports."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from api.schemas.datasets import Availability
 from darts_core.data.available_sets import DOWNLOADED, SHIPPED
 
 Holdings = Mapping[str, Sequence[str] | None]
-"""The published sets that each living worker holds, by the worker's name; None for a worker that has not told."""
+"""The published sets that each live worker holds, by the worker's name; None for a worker that reports none."""
 
 
 def availability_of(name: str, holdings: Holdings) -> tuple[Availability, list[str] | None]:
-    """Of a published set, and the workers that hold it (None for one that every worker has).
+    """The availability of a published set and the workers that hold it; None for a set that every worker has.
 
-    It is ready when all living workers that tell hold it: any of them may get the job.
+    A set is ready when every live worker that reports its sets holds it, since any of them may claim the job.
     """
     if name in SHIPPED:
         return Availability.READY, None

@@ -1,6 +1,6 @@
-"""`python -m api.datasets.check`: check one upload and pack it, in a process of its own.
+"""Checks and packs one upload in a process of its own: `python -m api.datasets.check`.
 
-Images come from anybody and their decoders are large: neither time nor memory of theirs is the API's.
+Images are untrusted and their decoders are large, so the API spends neither time nor memory on them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ _MOST_MEMORY: Final = 4 * 2**30
 
 
 def check(order: dict[str, Any]) -> dict[str, Any]:
-    """order: `source`, `folder` (whether it is one), `work` (a directory for the result), `size`, `kind`, `limits`.
+    """Check one upload.
 
-    The result has the `report`, and either the `error` or the `kind` and what `packing.pack` or `texts.pack_text` says
-    of the file `work`/packed. Without a kind, files called like a text's are one where there is no image.
+    order: `source`, `folder` (whether the source is one), `work` (a directory for the result), `size`, `kind`,
+    `limits`. Returns the `report` and either an `error` or the `kind` and the result of `packing.pack` or
+    `texts.pack_text`, which describe the file `work`/packed. Without a kind, an upload without images but with files
+    named like a text's is a text.
     """
     from api.datasets.archive_limits import Limits, OnlyTextError, UnusableError
     from api.datasets.archives import Entry, entries, folder_entries
@@ -59,10 +61,10 @@ def check(order: dict[str, Any]) -> dict[str, Any]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return {"error": f"the artifact store has no room left ({error.strerror}): free some space and upload again"}
+        return {"error": f"the artifact store is full ({error.strerror}): free some space and upload again"}
     except MemoryError:
         return {
-            "error": "checking it needs too much memory: bring less at once, images scaled down",
+            "error": "checking the upload needs too much memory: split the set, or scale the images down",
             "report": report.to_json(),
         }
     return {**packed, "report": report.to_json()}
@@ -75,7 +77,7 @@ def _bytes_of(source: Path) -> int:
 
 
 def main() -> int:
-    """Do the one check that standard input orders."""
+    """Run the check ordered on standard input."""
     return serve(check, _MOST_MEMORY)
 
 

@@ -1,4 +1,4 @@
-"""Checks uploaded sets one after another, each in a child process."""
+"""Checks uploaded sets one at a time, each in a child process."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from api.schemas.datasets import DatasetState
 from darts_core.printable import printable
 
 _PAUSE_SECONDS: Final = 5.0
-# An upload without a row for so long has no request any more that could still make one.
+# No request can still create a row for an upload this old.
 _ABANDONED_SECONDS: Final = 24 * 3600.0
 _STORE_PAUSE_SECONDS: Final = 30.0
 _log = structlog.get_logger(__name__)
 
 
 class DatasetChecker:
-    """The row is the truth: one that is `checking` is checked, again if need be, until it is ready or failed.
+    """Checks every set whose row is `checking`, until the row is ready or failed.
 
-    Its lock is held meanwhile, so several API processes never check one set twice, and a crash gives it back. A row
-    whose check cannot be completed fails; one that waits for the artifact store is put back behind the others.
+    The row stays locked during its check: no two API processes check one set, and a crash releases it. A set whose
+    check cannot complete fails; one that waits for the artifact store is postponed behind the others.
     """
 
     def __init__(
@@ -48,11 +48,10 @@ class DatasetChecker:
         self._postponed: dict[UUID, float] = {}
 
     def nudge(self) -> None:
-        """There is something to check."""
+        """Wake the checker: a set is waiting."""
         self._nudged.set()
 
     async def run(self, passed: Passed) -> None:
-        """Check until cancelled."""
         await self._remove_abandoned()
         while True:
             while await self._check_next():
@@ -66,7 +65,7 @@ class DatasetChecker:
                 self._nudged.clear()
 
     async def _remove_abandoned(self) -> None:
-        """Uploads and arriving files without a row, old enough that no request can still make one."""
+        """Remove uploads and incoming files without a row that are too old for a request in progress."""
         named = select(Dataset.request["upload"].astext).where(Dataset.state == DatasetState.CHECKING)
         async with self._database.single_statements() as session:
             waiting = set(await session.scalars(named))
@@ -74,7 +73,7 @@ class DatasetChecker:
             await self._artifacts.remove_older(folder, time.time() - _ABANDONED_SECONDS, keep=waiting)
 
     async def _check_next(self) -> bool:
-        """Check the oldest set that is not postponed; whether there was one."""
+        """Check the oldest set that is not postponed; False if there is none."""
         now = time.monotonic()
         self._postponed = {dataset_id: until for dataset_id, until in self._postponed.items() if until > now}
         waiting = select(Dataset).where(
@@ -88,17 +87,17 @@ class DatasetChecker:
                 if dataset is None:
                     return False
                 taken = dataset.id, dataset.request.get("upload")
-                await self._settle(session, dataset)
+                await self._check_locked(session, dataset)
         except Exception as error:
             if taken is None or is_unreachable(error):
                 raise
-            if not await self._set_aside(taken[0], error):
+            if not await self._handle_error(taken[0], error):
                 return True
-        await self._forget(taken[1])
+        await self._discard_upload(taken[1])
         return True
 
-    async def _settle(self, session: AsyncSession, dataset: Dataset) -> None:
-        """Check a locked set and write down the outcome."""
+    async def _check_locked(self, session: AsyncSession, dataset: Dataset) -> None:
+        """Check a locked set and store the outcome."""
         with self._artifacts.workspace() as work:
             found = await self._check(dataset.request, work)
             if "checksum" in found and (error := await over_quota(session, dataset, found["checksum"], found["size"])):
@@ -111,11 +110,11 @@ class DatasetChecker:
         dataset.kind = found.get("kind", dataset.kind)
         dataset.state = DatasetState.FAILED if dataset.error else DatasetState.READY
         dataset.checksum, dataset.size, dataset.info = (found.get(k) for k in ("checksum", "size", "info"))
-        dataset.checked_at = func.clock_timestamp()  # now() is when the check began
+        dataset.checked_at = func.clock_timestamp()  # now() is the transaction's start
         await session.flush()
 
-    async def _set_aside(self, dataset_id: UUID, error: Exception) -> bool:
-        """Keep a set whose check broke off from holding up the others: try it again later, or fail it (True)."""
+    async def _handle_error(self, dataset_id: UUID, error: Exception) -> bool:
+        """Postpone (False) or fail (True) a set whose check raised, so that it does not block the others."""
         if isinstance(error, ProblemError) and error.status == 503:
             self._postponed[dataset_id] = time.monotonic() + _STORE_PAUSE_SECONDS
             _log.warning("dataset_postponed", dataset=str(dataset_id), error=str(error)[:300])
@@ -126,11 +125,11 @@ class DatasetChecker:
             dataset = await session.scalar(this.with_for_update())
             if dataset is None:
                 return False
-            dataset.state, dataset.error = DatasetState.FAILED, _broken_off(error)
+            dataset.state, dataset.error = DatasetState.FAILED, _cause_of(error)
             dataset.checked_at = func.clock_timestamp()
         return True
 
-    async def _forget(self, upload: str | None) -> None:
+    async def _discard_upload(self, upload: str | None) -> None:
         if upload:
             await self._artifacts.discard([upload])
 
@@ -142,10 +141,10 @@ class DatasetChecker:
             except ProblemError as error:
                 if error.status != 404:
                     raise
-                return {"error": "the uploaded file is gone: bring the set again"}
+                return {"error": "the uploaded file is missing: upload the set again"}
         folder = folder_below(self._data_root, request["path"])
         if folder is None or not folder.exists():
-            return {"error": f"{request['path']} is gone: bring the set again"}
+            return {"error": f"{request['path']} is missing: add the set again"}
         return await self._run(folder, work, request)
 
     async def _run(self, source: Path, work: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -153,8 +152,8 @@ class DatasetChecker:
         return await run_check(source, work, wanted, limits=self._limits, within_seconds=self._within)
 
 
-def _broken_off(error: Exception) -> str:
-    """The cause as the set's owner reads it."""
+def _cause_of(error: Exception) -> str:
+    """The cause in the owner's terms."""
     if isinstance(error, StoreFullError):
         return f"{error}: free some space and upload again"
-    return f"the check could not be completed ({printable(f'{type(error).__name__}: {error}')}): bring the set again"
+    return f"the check could not be completed ({printable(f'{type(error).__name__}: {error}')}): upload the set again"

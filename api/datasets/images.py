@@ -1,4 +1,4 @@
-"""From the files of an upload to decoded images, each in its part and class."""
+"""Decodes the images of an upload and assigns each to its part and class."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from darts_core.data.decoding import SUFFIXES, decode, is_image_name, squared
 from darts_core.data.part_names import part_of, text_part_of
 from darts_core.errors import DataError
 
-_NO_IMAGE: Final = "no image by its name"
-_NO_IMAGE_DETAIL: Final = f"is no image by its name; known: {', '.join(sorted(SUFFIXES))}"
-# Folders of this name hold images, and say nothing of their class.
+_NO_IMAGE: Final = "not an image by its name"
+_NO_IMAGE_DETAIL: Final = f"is not an image by its name; known: {', '.join(sorted(SUFFIXES))}"
+# Folders with these names hold images of any class.
 _PLAIN_FOLDERS: Final = frozenset({"images", "imgs", "img", "data", "jpg", "png"})
 
 Placed = list[tuple[SpooledImage, Place]]
@@ -29,7 +29,7 @@ Placed = list[tuple[SpooledImage, Place]]
 
 @dataclass
 class _Found:
-    """What an upload holds."""
+    """The contents of an upload."""
 
     images: list[SpooledImage] = field(default_factory=list)
     tables: list[LabelFile] = field(default_factory=list)
@@ -40,9 +40,10 @@ class _Found:
 def placed_images(
     entries: Iterable[Entry], spool: Spool, *, size: int | None, limits: Limits, report: Report
 ) -> Placed:
-    """The usable images and their places. size: scale all to so many pixels a side.
+    """The usable images and their places. size: pixels per side to scale all images to.
 
-    Arrays count where there are no image files. Raises UnusableError, OnlyTextError where there is but a text.
+    Files of arrays are used only if there are no image files. Raises UnusableError; OnlyTextError if there is only a
+    text.
     """
     arrays = ArraySet(limits)
     found = _read(entries, spool, arrays, size, limits, report)
@@ -56,8 +57,8 @@ def placed_images(
             for parts, pixels, place in arrays.images()
         ]
     if found.texts:
-        raise OnlyTextError("there is no image in it, but a text: leave kind and size out, or say kind=text")
-    raise UnusableError(f"there is no usable image in it{report.most_common}")
+        raise OnlyTextError("the upload holds a text and no image: omit kind and size, or set kind=text")
+    raise UnusableError(f"the upload holds no usable image{report.most_common}")
 
 
 def _read(
@@ -69,21 +70,21 @@ def _read(
         found.texts = found.texts or text_part_of(name) is not None
         try:
             if entry.problem is not None:
-                report.skip(entry.parts, "no file that can be taken", entry.problem)
+                report.skip(entry.parts, "unsupported file", entry.problem)
             elif is_image_name(name):
                 pixels, changes = decode(BytesIO(entry.read()), size=size, most_pixels=limits.pixels)
                 report.change(changes)
                 found.images.append(spool.add(entry.parts, pixels))
             elif is_label_name(name):
                 found.tables.append(LabelFile(entry.parts, entry.read()))
-            elif not is_array_name(name) or not _takes(arrays, entry, found):
+            elif not is_array_name(name) or not _take_arrays(arrays, entry, found):
                 report.skip(entry.parts, _NO_IMAGE, _NO_IMAGE_DETAIL)
         except DataError as error:
-            report.skip(entry.parts, "no image that can be decoded", str(error))
+            report.skip(entry.parts, "image that cannot be decoded", str(error))
     return found
 
 
-def _takes(arrays: ArraySet, entry: Entry, found: _Found) -> bool:
+def _take_arrays(arrays: ArraySet, entry: Entry, found: _Found) -> bool:
     try:
         return arrays.take(entry)
     except DataError as error:
@@ -110,7 +111,7 @@ def _place(found: _Found, report: Report) -> Placed:
 
 
 def _by_folders(paths: list[tuple[str, ...]], with_tables: bool) -> list[Place | str]:
-    """The places that folders give. With a table of labels, folders that tell no classes apart count for nothing."""
+    """The places given by folders. Next to a table of labels, folders that do not distinguish classes are ignored."""
     if not with_tables:
         return arrange(paths)
     try:

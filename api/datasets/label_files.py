@@ -1,4 +1,6 @@
-"""Labels that lie beside images: a table of files and classes (.csv, .tsv), or val_annotations.txt of tiny-imagenet."""
+"""Reads labels from tables beside the images: files and classes (.csv, .tsv), or tiny-imagenet's
+val_annotations.txt.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from darts_core.data.part_names import class_name, part_of
 
 _LABEL_COLUMNS: Final = ("label", "class", "category", "target", "class_name", "classname", "label_name", "breed", "y")
 _PART_COLUMNS: Final = ("split", "part", "set", "subset", "fold")
-# A table of boxes lies beside images, too: its second column is a number.
+# A table of bounding boxes looks alike, but its second column is a number.
 _ANNOTATIONS: Final = re.compile(r"(?:.*[_-])?(?:annotations|labels)\.txt")
 _SAMPLE: Final = 200
 
@@ -24,21 +26,21 @@ Folder = tuple[str, ...]
 
 
 def is_label_name(name: str) -> bool:
-    """Whether a file of this name may be a table of labels."""
+    """Whether a file with this name may be a table of labels."""
     lower = name.lower()
     return lower.endswith((".csv", ".tsv")) or bool(_ANNOTATIONS.fullmatch(lower))
 
 
 @dataclass(frozen=True)
 class LabelFile:
-    """A table of labels as it lies in the upload."""
+    """A table of labels in the upload."""
 
     parts: Folder
     content: bytes
 
 
 def labelled(files: Sequence[LabelFile], paths: Sequence[Folder]) -> tuple[dict[int, Place], set[LabelFile]]:
-    """The place of each image (by its index in paths) that a table names, and the tables of use."""
+    """The place of each image that a table names, by its index in `paths`, and the tables that name any."""
     images = _Images(paths)
     found: dict[int, Place] = {}
     used: set[LabelFile] = set()
@@ -50,7 +52,7 @@ def labelled(files: Sequence[LabelFile], paths: Sequence[Folder]) -> tuple[dict[
 
 
 class _Images:
-    """Finds images by the names that tables give them."""
+    """Finds images by their names in tables."""
 
     def __init__(self, paths: Sequence[Folder]) -> None:
         self.paths = paths
@@ -61,7 +63,9 @@ class _Images:
             self._by_name[path[-1].rpartition(".")[0]].append(i)
 
     def find(self, name: str, folder: Folder) -> int | None:
-        """The image that a table in this folder means: by its path, else the only one of that name, suffix or not."""
+        """The image that a table in `folder` names: by its path, else by a unique file name, with or without its
+        suffix.
+        """
         parts = tuple(part for part in name.strip().replace("\\", "/").split("/") if part not in ("", "."))
         if not parts:
             return None
@@ -76,7 +80,7 @@ class _Images:
 
 
 def _places(file: LabelFile, images: _Images) -> dict[int, Place]:
-    """Empty for a table that names no images of the upload, or no classes."""
+    """The places from one table; empty if it names no images of the upload or no classes."""
     try:
         rows = _rows(file)
     except (UnicodeDecodeError, csv.Error):
@@ -96,8 +100,8 @@ def _places(file: LabelFile, images: _Images) -> dict[int, Place]:
             continue
         image = images.find(row[file_column], file.parts[:-1])
         if image is not None:
-            said = part_of(row[part_column].strip()) if part_column is not None and part_column < len(row) else None
-            found[image] = Place(said or _part_in(file, images.paths[image]), class_name(label))
+            named = part_of(row[part_column].strip()) if part_column is not None and part_column < len(row) else None
+            found[image] = Place(named or _part_in(file, images.paths[image]), class_name(label))
     return found
 
 
@@ -111,7 +115,7 @@ def _rows(file: LabelFile) -> list[list[str]]:
 
 
 def _columns(header: list[str], rows: list[list[str]], images: _Images, folder: Folder) -> tuple[int, int] | None:
-    """Those of files and of labels. The files' is the one whose cells are names of images."""
+    """The columns of files and labels, or None. The file column is the one whose cells name the most images."""
     sample = rows[:_SAMPLE]
     width = max((len(row) for row in sample), default=0)
     hits = [len({images.find(row[i], folder) for row in sample if len(row) > i} - {None}) for i in range(width)]
@@ -128,7 +132,7 @@ def _columns(header: list[str], rows: list[list[str]], images: _Images, folder: 
 
 
 def _part_in(file: LabelFile, image: Folder) -> str:
-    """The part that the table's own name speaks of, or a folder that the table or the image lies in."""
+    """The part named in the table's file name, else in a folder of the table or the image, else train."""
     stem = file.parts[-1].rpartition(".")[0].lower()
     for name in (*re.split(r"[^a-z]+", stem), *reversed(file.parts[:-1]), *reversed(image[:-1])):
         if part := part_of(name):

@@ -1,7 +1,7 @@
-"""From the paths in an upload to parts and classes: `[root/]class/*` or `[root/]{train,valid,test}/class/*`.
+"""Assigns images to parts and classes by their paths: `[root/]class/*` or `[root/]{train,valid,test}/class/*`.
 
-The root is the folder below which most images find a class. A folder `images` inside of every class folder, as
-tiny-imagenet has it, is passed over.
+The root is the folder below which most images have a class. An `images` folder inside every class folder, as in
+tiny-imagenet, is skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from darts_core.printable import printable
 
 _EXPECTED: Final = "expected [root/]class/image or [root/]{train,valid,test}/class/image"
 _WRONG_DEPTH: Final = f"lies at the wrong depth; {_EXPECTED}"
-# A second root with this share of the best one's images is no mishap of a few files.
+# A second root with this share of the best root's images is not just a few misplaced files.
 _RIVAL_SHARE: Final = 0.1
 
 Folder = tuple[str, ...]
@@ -26,7 +26,7 @@ Folder = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image belongs. part: train, valid or test."""
+    """The part and class of an image. part: train, valid or test."""
 
     part: str
     label: str
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True)
 class _Root:
-    """A folder that holds classes, or parts with classes. images: how many find a class below it."""
+    """A folder of classes, or of parts with classes. images: the number with a class below it."""
 
     folder: Folder
     in_parts: bool
@@ -42,9 +42,9 @@ class _Root:
 
 
 def arrange(paths: Sequence[Folder]) -> list[Place | str]:
-    """For each path its place, or why it has none. Raises UnusableError when the folders are no data set."""
+    """The place of each path, or why it has none. Raises UnusableError if the folders do not form a data set."""
     if not paths:
-        raise UnusableError(f"there are no images in it; {_EXPECTED}")
+        raise UnusableError(f"the upload holds no images; {_EXPECTED}")
     folders = [path[:-1] for path in paths]
     roots, inner = _roots(folders), [_without_images(folder) for folder in folders]
     if _best(inner_roots := _roots(inner)).images > _best(roots).images:
@@ -59,7 +59,7 @@ def _without_images(folder: Folder) -> Folder:
 
 
 def _roots(folders: Iterable[Folder]) -> list[_Root]:
-    """Every folder below which images find a class."""
+    """Every folder below which images have a class."""
     classes: Counter[Folder] = Counter()
     parts: Counter[Folder] = Counter()
     with_train: set[Folder] = set()
@@ -75,7 +75,7 @@ def _roots(folders: Iterable[Folder]) -> list[_Root]:
 
 
 def _best(roots: Iterable[_Root]) -> _Root:
-    """The one with the most images, the uppermost of equals."""
+    """The root with the most images; of equals, the topmost."""
     return max(roots, key=lambda root: (root.images, -len(root.folder)), default=_Root((), False, 0))
 
 
@@ -85,7 +85,7 @@ def _check_rivals(best: _Root, roots: Iterable[_Root]) -> None:
         apart = best.folder[:shared] != other.folder[:shared]
         if apart and other.images >= _RIVAL_SHARE * best.images:
             names = " and ".join(printable("/".join(root.folder)) for root in (best, other))
-            raise UnusableError(f"class folders lie below {names}, which are no parts of one set; {_EXPECTED}")
+            raise UnusableError(f"class folders lie below {names}, which are not parts of one set; {_EXPECTED}")
 
 
 def _below(root: _Root, folders: Sequence[Folder]) -> list[Place | str]:

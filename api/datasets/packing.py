@@ -1,4 +1,4 @@
-"""From the files of an upload to one packed data set: decode all, sort out what does not fit, split, write."""
+"""Packs the files of an upload into one data set: decodes, selects one size, splits and writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from api.datasets.splitting import split
 from api.datasets.spool import Spool
 from darts_core.data.packed import PARTS, Layout, write
 
-# Each of the two reduction cells halves an image, and something has to be left.
+# Each of the two reduction cells halves the image, and some pixels must remain.
 SMALLEST_SIDE: Final = 4
 
 
@@ -29,14 +29,14 @@ def pack(
     limits: Limits,
     report: Report,
 ) -> dict[str, Any]:
-    """Write the usable images to `out`; the set's checksum, size in bytes and sizes as JSON.
+    """Write the usable images to `out`; returns the set's checksum, size in bytes and dimensions as JSON.
 
-    spool_file: an empty file for decoded images. source_bytes: the upload's size. size: scale all to so many pixels a
-    side. Raises UnusableError when no data set can be made of them.
+    spool_file: an empty file for decoded images. source_bytes: the upload's size. size: pixels per side to scale all
+    images to. Raises UnusableError if the images do not form a data set.
     """
     spool = Spool(spool_file, source_bytes, limits)
     images = placed_images(entries, spool, size=size, limits=limits, report=report)
-    images = _of_one_size(images, report, scaled=size is not None)
+    images = _most_common_size(images, report, scaled=size is not None)
     classes, parts, held_out = split(images, report)
     first = parts["train"].images[0]
     channels = max(image.channels for part in parts.values() for image in part.images)
@@ -62,25 +62,25 @@ def pack(
     }
 
 
-def _of_one_size(images: Placed, report: Report, *, scaled: bool) -> Placed:
-    """Those of the most common size, the larger one of two that are as common."""
+def _most_common_size(images: Placed, report: Report, *, scaled: bool) -> Placed:
+    """The images of the most common size, or of the larger one on a tie."""
     counts = Counter((image.height, image.width) for image, _ in images)
     (height, width), count = max(counts.items(), key=lambda item: (item[1], item[0]))
     if not scaled and 2 * count < len(images):
         raise UnusableError(
-            f"the images have {len(counts):,} sizes, and only {count:,} of {len(images):,} the most common one, "
-            f"{width}x{height}: name a size to scale all to, say size=64"
+            f"the images have {len(counts):,} sizes, and only {count:,} of {len(images):,} have the most common one, "
+            f"{width}x{height}: give a size to scale all images to, such as size=64"
         )
     if min(height, width) < SMALLEST_SIDE:
         raise UnusableError(
-            f"the images have {width}x{height} pixels: at least {SMALLEST_SIDE}x{SMALLEST_SIDE} are needed; name a "
-            "size to scale them to, say size=32"
+            f"the images have {width}x{height} pixels: at least {SMALLEST_SIDE}x{SMALLEST_SIDE} are needed; give a "
+            "size to scale them to, such as size=32"
         )
     kept = []
     for image, place in images:
         if (image.height, image.width) == (height, width):
             kept.append((image, place))
         else:
-            detail = f"has {image.width}x{image.height} pixels, most have {width}x{height}; name a size to scale all to"
+            detail = f"has {image.width}x{image.height} pixels, most have {width}x{height}; give a size to scale all to"
             report.skip(image.parts, "of another size", detail)
     return kept

@@ -1,4 +1,4 @@
-"""How many bytes of packed data sets an owner may keep, however little was uploaded for them."""
+"""Enforces an owner's quota of packed data set bytes, which may exceed the uploaded bytes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from api.http.problems import ProblemError
 
 
 def quota_of_request() -> int | None:
-    """The bytes that the request's owner may keep; None without keys, and for a key without a limit."""
+    """The quota of the request's owner in bytes; None without keys or for a key without a limit."""
     principal = current()
     return None if principal is None or principal.owner is None else principal.limits.dataset_bytes
 
 
 async def check_quota_left(session: AsyncSession) -> None:
-    """413 when the request's owner has used up the quota, before any byte of an upload is read."""
+    """Raise ProblemError 413 if the request's owner has used up the quota. Called before an upload's body is read."""
     principal, most = current(), quota_of_request()
     if principal is None or principal.owner is None or most is None:
         return
@@ -26,9 +26,9 @@ async def check_quota_left(session: AsyncSession) -> None:
 
 
 async def over_quota(session: AsyncSession, dataset: Dataset, checksum: str, size: int) -> str | None:
-    """Why a checked set of `size` packed bytes exceeds its owner's quota, and the way out; None when it does not.
+    """Why a checked set of `size` packed bytes exceeds its owner's quota, with the remedy; None if it fits.
 
-    To be called before the set is stored: checks of one owner pass here one after another.
+    Call before storing the set: an advisory lock serialises the checks of one owner.
     """
     most = dataset.request.get("dataset_bytes")
     if most is None or dataset.owner is None:
@@ -37,11 +37,11 @@ async def over_quota(session: AsyncSession, dataset: Dataset, checksum: str, siz
     await session.execute(select(lock))
     if await _kept(session, dataset.owner, without=checksum) + size <= most:
         return None
-    return f"packed, it has {size:,} bytes, and {_used_up(dataset.owner, most)}"
+    return f"the packed set has {size:,} bytes, and {_used_up(dataset.owner, most)}"
 
 
 async def _kept(session: AsyncSession, owner: str, without: str | None = None) -> int:
-    """Bytes of the owner's packed sets; what two names share counts once."""
+    """Bytes of the owner's packed sets; a set shared by two names counts once."""
     packed = select(Dataset.checksum, Dataset.size).where(Dataset.owner == owner, Dataset.checksum.is_not(None))
     if without is not None:
         packed = packed.where(Dataset.checksum != without)

@@ -1,4 +1,4 @@
-"""Jobs and the uploaded sets they use: neither goes without the other."""
+"""Keeps jobs and the uploaded sets that they use consistent: a set in use cannot be deleted."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from darts_core.data.uploaded import uploaded_checksum
 
 
 async def hold(session: AsyncSession, spec: dict[str, Any]) -> None:
-    """Keep the spec's uploaded set from being deleted until this transaction has queued its job.
+    """Lock the spec's uploaded set against deletion until this transaction has queued its job.
 
-    Of a tree's spec: those of all children to come. Raises ProblemError 409 when one is gone already.
+    For a composite job's spec, lock the sets of all its future children. Raises ProblemError 409 if a set is deleted.
     """
     for part in _parts(spec):
         await _hold(session, part)
 
 
 def _parts(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The specs that are about one data set."""
+    """The specs that name one data set each."""
     if "points" not in spec:
         yield spec
         return
@@ -46,11 +46,11 @@ async def _hold(session: AsyncSession, spec: dict[str, Any]) -> None:
 
 
 async def unfinished_jobs(session: AsyncSession, dataset: Dataset) -> list[Job]:
-    """Some of those that use the set; the caller holds its row's lock."""
+    """Up to three active jobs that use the set. The caller holds the row's lock."""
     ended = [status for status in Status if status.ended]
     field = "text_checksum" if dataset.kind == "text" else "dataset_checksum"
     using = (Job.spec[field].astext == dataset.checksum) & (Job.spec["dataset"].astext == dataset.name)
-    # A tree's spec holds those of its children to come.
+    # A composite job's spec holds the specs of its future children.
     wanted = {"dataset": dataset.name, "checksum": dataset.checksum}
     path = cast(literal(f"$.points[*].* ? (@.dataset == $dataset && @.{field} == $checksum)"), JSONPATH)
     to_be_used = func.jsonb_path_exists(Job.spec, path, cast(wanted, JSONB))

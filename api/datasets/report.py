@@ -1,4 +1,4 @@
-"""The report of a check: files that were skipped, changes made to images, and warnings."""
+"""Builds the report of a check: skipped files, changes to images and warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WARNINGS: Final = 50
 
 
 class Report:
-    """Counts every skipped file by its cause, and lists the first ones by name; counts changes; collects warnings."""
+    """Counts skipped files by cause and lists the first by name; counts changes; collects warnings."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -23,7 +23,7 @@ class Report:
         self._warnings: list[str] = []
 
     def skip(self, parts: tuple[str, ...], cause: str, detail: str) -> None:
-        """cause: in a few words, the same for all such files. detail: about this one."""
+        """Count a skipped file. cause: a short phrase shared by such files. detail: about this file."""
         self._counts[cause] += 1
         if len(self._files) < _LISTED or cause not in self._examples:
             file = {"file": printable("/".join(parts)), "reason": printable(detail)}
@@ -32,17 +32,17 @@ class Report:
                 self._files.append(file)
 
     def change(self, changes: Iterable[str]) -> None:
-        """Count what was done to one image before it was taken."""
+        """Count the changes made to one image."""
         self._changes.update(changes)
 
     def warn(self, warning: str) -> None:
-        """Tell of something that makes the set other than its owner may expect."""
+        """Add a warning about an unexpected property of the set."""
         if len(self._warnings) < _WARNINGS:
             self._warnings.append(printable(warning))
 
     @property
     def most_common(self) -> str:
-        """The most common cause with an example of it, or nothing."""
+        """The most common cause with an example; empty without skipped files."""
         if not self._counts:
             return ""
         [(cause, count)] = self._counts.most_common(1)

@@ -1,4 +1,4 @@
-"""What people do to data sets: bring, list, read, use, delete."""
+"""Creates, lists, reads and deletes uploaded data sets."""
 
 from __future__ import annotations
 
@@ -35,40 +35,40 @@ _NAMES_LISTED = 30
 
 @dataclass(frozen=True)
 class Brought:
-    """A data set, and whether this request made it or an earlier one with the same key did."""
+    """A data set; replayed: an earlier request with the same Idempotency-Key created it."""
 
     dataset: Dataset
     replayed: bool
 
 
 class DatasetService:
-    """Each method is one transaction."""
+    """Runs each change in one transaction."""
 
     def __init__(self, database: Database, artifacts: Artifacts, checker: DatasetChecker, data_root: Path) -> None:
         self._database, self._artifacts, self._checker = database, artifacts, checker
         self._data_root = data_root
 
     async def check_room(self) -> None:
-        """413 when the request's owner may keep no more data sets."""
+        """Raise ProblemError 413 if the request's owner has used up the quota."""
         async with self._database.single_statements() as session:
             await check_quota_left(session)
 
     def check_new(self, body: DatasetCreate) -> None:
-        """Refuse at the door what needs no look at the data. Raises ProblemError."""
+        """Validate the fields that do not depend on the data. Raises ProblemError."""
         if body.kind == "text" and body.size is not None:
-            raise invalid("size", "is of images: a text has none")
+            raise invalid("size", "applies to images only: a text has none")
         if body.name in BUILT_IN or not is_uploaded_text(body.name):
             raise conflict(f"{body.name} is a built-in data set: choose another name")
         if body.path is not None and folder_below(self._data_root, body.path) is None:
-            message = f"the service sees no folder {body.path!r} below its data root; upload an archive instead"
+            message = f"there is no folder {body.path!r} below the service's data root; upload an archive instead"
             raise invalid("path", message)
 
     async def bring(
         self, dataset_id: UUID, body: DatasetCreate, upload: Stored | None, idempotency_key: str | None
     ) -> Brought:
-        """Enter a set to be checked; it takes the place of a failed one of the same owner.
+        """Create a set to be checked, replacing a failed one of the same owner.
 
-        409 for a name that is taken, or a key that came with another body.
+        Raises ProblemError 409 if the name is taken or the Idempotency-Key was used with another body.
         """
         body_hash = _hash_of(body, upload)
         dataset = Dataset(
@@ -89,7 +89,7 @@ class DatasetService:
         try:
             async with self._database.transaction() as session:
                 await lock_content(session, str(dataset_id))
-                if earlier := await _brought_with(session, idempotency_key, body_hash):
+                if earlier := await _created_with(session, idempotency_key, body_hash):
                     return Brought(earlier, replayed=True)
                 await _make_room(session, body.name)
                 session.add(dataset)
@@ -97,26 +97,26 @@ class DatasetService:
                 await session.refresh(dataset)
         except IntegrityError as error:
             async with self._database.transaction() as session:
-                if earlier := await _brought_with(session, idempotency_key, body_hash):
+                if earlier := await _created_with(session, idempotency_key, body_hash):
                     return Brought(earlier, replayed=True)
             raise conflict(f"there is a data set {body.name} already: delete it, or choose another name") from error
         self._checker.nudge()
         return Brought(dataset, replayed=False)
 
     async def discard(self, dataset_id: UUID, upload: Stored) -> None:
-        """Remove the file of a set that was not entered; a commit whose answer was lost has entered it."""
+        """Remove an upload unless its row exists: a commit whose response was lost has created it."""
         async with self._database.transaction() as session:
             await lock_content(session, str(dataset_id))
             if await session.get(Dataset, dataset_id) is None:
                 await self._artifacts.discard([upload.key])
 
     async def list(self) -> list[Dataset]:
-        """The uploaded ones, newest first."""
+        """The uploaded sets, newest first."""
         async with self._database.transaction() as session:
             return list(await session.scalars(select(Dataset).order_by(Dataset.id.desc())))
 
     async def get(self, name: str) -> Dataset:
-        """An uploaded one. 404 when there is none."""
+        """An uploaded set. Raises ProblemError 404."""
         async with self._database.transaction() as session:
             found = await session.scalar(select(Dataset).where(Dataset.name == name))
         if found is None:
@@ -124,7 +124,7 @@ class DatasetService:
         return found
 
     async def delete(self, name: str) -> None:
-        """Forget an uploaded set. 409 while it is checked, or an unfinished job uses it."""
+        """Delete an uploaded set. Raises ProblemError 409 while it is checked or an active job uses it."""
         if name in BUILT_IN or not is_uploaded_text(name):
             raise conflict(f"{name} is built in: it cannot be deleted")
         dataset = await self.get(name)
@@ -132,7 +132,7 @@ class DatasetService:
             this = select(Dataset).where(Dataset.id == dataset.id).with_for_update(skip_locked=True)
             locked = await session.scalar(this.execution_options(populate_existing=True))
             if locked is None:
-                raise conflict(f"{name} is being checked or taken up by a job at this moment: try again later")
+                raise conflict(f"{name} is being checked or claimed by a job: try again later")
             if jobs := await unfinished_jobs(session, locked):
                 ids = ", ".join(str(job.id) for job in jobs)
                 raise conflict(f"unfinished jobs use {name} ({ids}): let them end, or cancel them")
@@ -140,7 +140,7 @@ class DatasetService:
         await self._delete_files(locked)
 
     async def _delete_files(self, dataset: Dataset) -> None:
-        """Those of a row that is gone, the packed one unless another row shares it."""
+        """Delete the files of a deleted row, except a packed file that another row shares."""
         if upload := dataset.request.get("upload"):
             await self._artifacts.discard([upload])
         if dataset.checksum:
@@ -150,39 +150,39 @@ class DatasetService:
                     await self._artifacts.discard([packed_key(dataset.checksum)])
 
     async def info(self, name: str) -> DatasetInfo | None:
-        """What is known of a set that a spec names, None for one that the catalogue or only a worker knows.
+        """The dimensions of a set named in a spec; None for one that only the catalogue or a worker knows.
 
-        Raises ProblemError: 422 for an unknown or unusable one, 409 for one that is still being checked.
+        Raises ProblemError 422 for an unknown or unusable set, 409 for one that is still being checked.
         """
         if name in BUILT_IN or name.startswith(FOLDER_PREFIX):
             return None
         if name == PYTHON_DOCS or name in TEXT_SETS:
-            raise invalid("dataset", f"{name} is a text: it goes with family rnn")
+            raise invalid("dataset", f"{name} is a text: use it with family rnn")
         return info_of(await self._usable(name, "images", BUILT_IN))
 
     async def text_info(self, name: str) -> TextInfo | None:
-        """The same of a text."""
+        """Like `info`, for a text."""
         if name in BUILT_IN:
             known = ", ".join([PYTHON_DOCS, *TEXT_SETS])
-            raise invalid("dataset", f"{name} is a set of images, which goes with family cnn; known: {known}")
+            raise invalid("dataset", f"{name} is a set of images: use it with family cnn; known: {known}")
         if not is_uploaded_text(name):
             return None
         return text_info_of(await self._usable(name, "text", [PYTHON_DOCS, *TEXT_SETS]))
 
     async def kind(self, name: str) -> str:
-        """Whether an uploaded set is of `images` or a `text`; `unknown` for a name that there is not, as yet."""
+        """`images` or `text` for an uploaded set; `unknown` if there is no set of this name yet."""
         async with self._database.transaction() as session:
             return await session.scalar(select(Dataset.kind).where(Dataset.name == name)) or "unknown"
 
     async def trained_on(self, name: str) -> dict[str, Any]:
-        """What an uploaded set of images says of a network trained on it: the fields of darts_core's TrainedOn.
+        """The fields of darts_core's TrainedOn for a network trained on an uploaded set of images.
 
-        Raises ProblemError as `info` does.
+        Raises ProblemError like `info`.
         """
         found = await self._usable(name, "images", BUILT_IN)
         info = found.info or {}
-        said: dict[str, Any] = {field: info[field] for field in ("classes", "mean", "std") if field in info}
-        return {**said, "dataset": name, "dataset_checksum": found.checksum, "size": [info["height"], info["width"]]}
+        fields: dict[str, Any] = {field: info[field] for field in ("classes", "mean", "std") if field in info}
+        return {**fields, "dataset": name, "dataset_checksum": found.checksum, "size": [info["height"], info["width"]]}
 
     async def _usable(self, name: str, kind: str, built_in: Iterable[str]) -> Dataset:
         async with self._database.transaction() as session:
@@ -198,17 +198,17 @@ class DatasetService:
         if found.state == DatasetState.FAILED:
             raise invalid("dataset", f"{name} cannot be used: {found.error}")
         if found.kind != kind:
-            goes = "a text: it goes with family rnn" if found.kind == "text" else "of images: it goes with family cnn"
-            raise invalid("dataset", f"{name} is {goes}")
+            use = "text: use it with family rnn" if found.kind == "text" else "set of images: use it with family cnn"
+            raise invalid("dataset", f"{name} is a {use}")
         return found
 
     async def info_of_spec(self, spec: dict[str, Any]) -> DatasetInfo | None:
-        """The same for a job's spec; None, too, for a set that has been deleted since."""
+        """Like `info` for a job's spec; also None for a set deleted since."""
         found = await self._of_spec(spec)
         return None if found is None else info_of(found)
 
     async def text_info_of_spec(self, spec: dict[str, Any]) -> TextInfo | None:
-        """The same of a text."""
+        """Like `info_of_spec`, for a text."""
         found = await self._of_spec(spec)
         return None if found is None else text_info_of(found)
 
@@ -220,7 +220,7 @@ class DatasetService:
             return await session.scalar(select(Dataset).where(Dataset.checksum == checksum).limit(1))
 
     async def packed(self, checksum: str) -> Stored:
-        """The file of a ready set. 404 when there is none."""
+        """The file of a ready set. Raises ProblemError 404."""
         async with self._database.transaction() as session:
             size = await session.scalar(select(Dataset.size).where(Dataset.checksum == checksum).limit(1))
         if size is None:
@@ -229,21 +229,21 @@ class DatasetService:
 
 
 def info_of(dataset: Dataset) -> DatasetInfo:
-    """What specs are resolved with, of a ready set."""
+    """The dimensions of a ready set of images, with which specs are resolved."""
     info = dataset.info or {}
     sizes = {field: info[field] for field in ("height", "width", "channels", "train", "valid", "test")}
     return DatasetInfo(dataset.name, len(info["classes"]), checksum=dataset.checksum, **sizes)
 
 
 def text_info_of(dataset: Dataset) -> TextInfo:
-    """The same of a ready text."""
+    """Like `info_of`, for a text."""
     info = dataset.info or {}
     sizes = {field: info[field] for field in ("words", "train", "valid", "test")}
     return TextInfo(dataset.name, checksum=dataset.checksum, all_words=info.get("all_words"), **sizes)
 
 
 async def _make_room(session: AsyncSession, name: str) -> None:
-    """Remove a failed set of this name, of which nothing but its report is stored."""
+    """Delete a failed set of this name; only its report is stored."""
     failed = select(Dataset).where(Dataset.name == name, Dataset.state == DatasetState.FAILED).with_for_update()
     dataset = await session.scalar(failed)
     if dataset is None:
@@ -255,7 +255,7 @@ async def _make_room(session: AsyncSession, name: str) -> None:
     await session.flush()
 
 
-async def _brought_with(session: AsyncSession, key: str | None, body_hash: str) -> Dataset | None:
+async def _created_with(session: AsyncSession, key: str | None, body_hash: str) -> Dataset | None:
     if key is None:
         return None
     known = await session.scalar(select(Dataset).where(Dataset.idempotency_key == key))
@@ -270,5 +270,4 @@ def _hash_of(body: DatasetCreate, upload: Stored | None) -> str:
 
 
 def new_id() -> UUID:
-    """Of a set to come."""
     return uuid7()

@@ -1,4 +1,4 @@
-"""From placed images to numbered classes and three parts; a part that is missing is held out of the training images."""
+"""Numbers the classes and splits images into three parts, holding missing parts out of the training images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_core.data.packed import PARTS
 from darts_core.printable import printable
 
 _SHARES: Final = {"test": TEST_SHARE, "valid": VALID_SHARE}
-# A search trains weights on one half and alphas on the other, in batches of two images at least.
+# A search trains weights on one half and alphas on the other, in batches of at least two images.
 LEAST_TRAINING: Final = 4
 _WARNED_CLASSES: Final = 10
 
@@ -24,23 +24,23 @@ _Pairs = list[tuple[int, SpooledImage]]
 
 @dataclass(frozen=True)
 class Part:
-    """The images of one part, in the order in which they are stored, and their labels."""
+    """The images of one part in stored order, and their labels."""
 
     images: list[SpooledImage]
     labels: list[int]
 
 
 def split(images: Placed, report: Report) -> tuple[tuple[str, ...], dict[str, Part], list[str]]:
-    """The classes, the images of each part, and the parts that were not given: held out of the training images.
+    """The classes, the images of each part, and the names of the held-out parts.
 
-    Everything goes by what the images show, not by their names or order: the same images give the same split. Raises
-    UnusableError for one class only, for classes that the training part lacks, for too few images.
+    The split depends on the images' content only, not on their names or order. Raises UnusableError for a single class,
+    for classes that the training part lacks, or for too few images.
     """
     classes = sorted({place.label for _, place in images if place.part == "train"})
     if not classes:
-        raise UnusableError("there is no training part: name one train, or leave all images to be split")
+        raise UnusableError("there is no training part: name one train, or upload all images unsplit")
     if len(classes) < 2:
-        raise UnusableError(f"there is only one class, {printable(classes[0])!r}: nothing to tell apart; add a second")
+        raise UnusableError(f"there is only one class, {printable(classes[0])!r}: add a second")
     numbers = {name: number for number, name in enumerate(classes)}
     parts: dict[str, _Pairs] = {part: [] for part in PARTS}
     for image, place in images:

@@ -1,4 +1,4 @@
-"""Decoded images on the disk, until it is known which of them make the set."""
+"""Spools decoded images on disk until the images of the set are selected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_core.data.decoding import Pixels
 
 @dataclass(frozen=True)
 class SpooledImage:
-    """A decoded image: where its bytes (H, W, C) lie in the spool. digest: of what it shows."""
+    """A decoded image. offset: of its bytes (H, W, C) in the spool. digest: the SHA-256 of its shape and bytes."""
 
     parts: tuple[str, ...]
     offset: int
@@ -26,7 +26,7 @@ class SpooledImage:
 
 
 class Spool:
-    """Takes images one after another and gives them back in any order.
+    """Stores images in sequence and reads them in any order.
 
     file: empty, open for reading and writing. source_bytes: the upload's size.
     """
@@ -36,7 +36,7 @@ class Spool:
         self._size = 0
 
     def add(self, parts: tuple[str, ...], pixels: Pixels) -> SpooledImage:
-        """Put away one image (H, W, C). Raises UnusableError when all together are too many bytes."""
+        """Store one image (H, W, C). Raises UnusableError if the total exceeds a limit."""
         data = pixels.tobytes()
         self._file.write(data)
         height, width, channels = pixels.shape
@@ -47,21 +47,21 @@ class Spool:
         return image
 
     def check(self, stored: int) -> None:
-        """Raise UnusableError when so many bytes of pixels would be too many, or out of proportion to the upload."""
+        """Raise UnusableError if `stored` bytes of pixels exceed the limit or the ratio to the upload."""
         limits = self._limits
         if stored > limits.packed_bytes:
             raise UnusableError(
-                f"the decoded images need more than {limits.packed_bytes:,} bytes, and a set is held in memory whole: "
-                "scale them down (size=...)"
+                f"the decoded images need more than {limits.packed_bytes:,} bytes, and workers "
+                "hold a whole set in memory: scale them down (size=...)"
             )
         if stored > limits.ratio_from and stored > limits.ratio * self._source_bytes:
             raise UnusableError(
-                f"the decoded images need more than {limits.ratio} times the upload's {self._source_bytes:,} bytes, as "
-                "no set of pictures does: scale them down (size=...)"
+                f"the decoded images need more than {limits.ratio} times the upload's {self._source_bytes:,} bytes, "
+                "which no set of images does: scale them down (size=...)"
             )
 
     def pixels(self, images: Iterable[SpooledImage], channels: int) -> Iterator[Pixels]:
-        """The images (H, W, channels); a grey one among coloured ones has three equal channels."""
+        """Yield the images as (H, W, channels); a grey image in a set with three channels is repeated."""
         for image in images:
             self._file.seek(image.offset)
             shape = (image.height, image.width, image.channels)

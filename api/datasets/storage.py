@@ -1,4 +1,4 @@
-"""Where data sets come from and where they lie in the artifact store."""
+"""Names the sources of data sets and their keys in the artifact store."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ UPLOADS: Final = "datasets/uploads"
 
 
 def upload_key(dataset_id: UUID) -> str:
-    """An upload as it came, until it has been checked."""
+    """The key of an upload until it is checked."""
     return f"{UPLOADS}/{dataset_id}"
 
 
 def packed_key(checksum: str) -> str:
-    """A packed set, whatever it is called."""
+    """The key of a packed set; sets with the same content share it."""
     return f"datasets/{checksum}.safetensors"
 
 
 def folder_below(root: Path, path: str) -> Path | None:
-    """The folder of a relative path, links followed; None when there is none, or it is not below the root."""
+    """The folder at a relative path, with symlinks resolved; None if it is missing or not below `root`."""
     try:
         top = root.resolve()
         folder = (top / path).resolve()
         inside = not Path(path).is_absolute() and folder != top and folder.is_relative_to(top)
         return folder if inside and folder.is_dir() else None
-    except (OSError, RuntimeError, ValueError):  # a loop of links, a null byte
+    except (OSError, RuntimeError, ValueError):  # a loop of symlinks, a null byte
         return None

@@ -1,6 +1,6 @@
-"""From the files of an upload to one packed text: `[root/]train.txt`, `valid.txt` and `test.txt`.
+"""Packs the files of an upload into one text: `[root/]train.txt`, `valid.txt` and `test.txt`.
 
-The files may have the names that WikiText and Penn Treebank are published with (`wiki.train.tokens`, `ptb.train.txt`).
+The files may also have the names of WikiText and Penn Treebank (`wiki.train.tokens`, `ptb.train.txt`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from darts_core.errors import DataError
 _EXPECTED: Final = (
     "expected [root/]train.txt, valid.txt (or val.txt) and test.txt, or wiki.train.tokens, ptb.train.txt and the like"
 )
-# Columns are three words long at least, of which a search reads two side by side.
+# A column needs at least three words, and a search reads two columns side by side.
 _LEAST_WORDS: Final = {"train": 6, "valid": 3, "test": 3}
 
 
 def pack_text(entries: Iterable[Entry], out: Path, *, report: Report) -> dict[str, Any]:
-    """Write the three parts to `out`; the text's checksum, size in bytes and sizes in words as JSON.
+    """Write the three parts to `out`; returns the text's checksum, size in bytes and sizes in words as JSON.
 
-    Raises UnusableError when a part is missing, there twice, too short, no UTF-8, or has too many different words.
+    Raises UnusableError if a part is missing, duplicate, too short or not UTF-8, or has too many distinct words.
     """
     contents = _contents(entries, report)
     try:
@@ -63,20 +63,20 @@ def pack_text(entries: Iterable[Entry], out: Path, *, report: Report) -> dict[st
 
 
 def _contents(entries: Iterable[Entry], report: Report) -> dict[str, bytes]:
-    """The bytes of each part; all lie in one folder."""
+    """The bytes of each part; all files must be in one folder."""
     found: dict[str, bytes] = {}
     folder: tuple[str, ...] | None = None
     for entry in entries:
         part = text_part_of(entry.parts[-1])
         if part is None:
-            report.skip(entry.parts, "no part of the text", f"is no part of the text; {_EXPECTED}")
+            report.skip(entry.parts, "not a part of the text", f"is not a part of the text; {_EXPECTED}")
             continue
         if entry.problem is not None:
             raise UnusableError(f"{entry.name} {entry.problem}")
         if part in found:
             raise UnusableError(f"{entry.name} is a second file for the {part} part; {_EXPECTED}")
         if folder not in (None, entry.parts[:-1]):
-            raise UnusableError(f"{entry.name} does not lie where the other parts do; {_EXPECTED} in one folder")
+            raise UnusableError(f"{entry.name} is in another folder than the other parts; {_EXPECTED} in one folder")
         folder = entry.parts[:-1]
         try:
             found[part] = entry.read()

@@ -1,4 +1,4 @@
-"""From a POST's body to a data set to be checked: a form with an archive, or JSON that names a folder."""
+"""Creates a data set from a request: a form with an archive, or JSON that names a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from api.schemas.datasets import DatasetCreate
 
 
 async def take(request: Request, service: DatasetService, store: Artifacts, key: str | None) -> Brought:
-    """Enter what the request brings. Raises ProblemError; nothing of a refused upload stays."""
+    """Create the data set that the request describes. Raises ProblemError; a refused upload leaves no file behind."""
     dataset_id = new_id()
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await service.bring(dataset_id, await _from_json(request, service), None, key)
@@ -39,14 +39,14 @@ async def _from_json(request: Request, service: DatasetService) -> DatasetCreate
     try:
         value = json.loads(await request.body())
     except ValueError as error:
-        raise ProblemError(400, f"the body is no JSON: {error}") from error
+        raise ProblemError(400, f"the body is not JSON: {error}") from error
     except RecursionError as error:
         raise ProblemError(422, "the body's JSON is nested too deeply: give a flat object") from error
     if not isinstance(value, dict):
-        raise ProblemError(400, "the body is no JSON object")
+        raise ProblemError(400, "the body is not a JSON object")
     body = _validated(value)
     if body.path is None:
-        raise invalid("path", "is needed: a folder under the data root; or send a form with an archive as `file`")
+        raise invalid("path", "is required: a folder below the data root; or send a form with an archive as `file`")
     service.check_new(body)
     await service.check_room()
     return body
@@ -70,7 +70,7 @@ async def _from_form(
             raise invalid("file", "is missing: send the archive as a file of the form")
         body = _validated(fields)
         if body.path is not None:
-            raise invalid("path", "goes without a file: give one of the two")
+            raise invalid("path", "excludes a file: give one of the two")
         service.check_new(body)
     except BaseException:
         await store.discard([upload_key(dataset_id)])
@@ -80,7 +80,7 @@ async def _from_form(
 
 
 async def _store(part: Part, store: Artifacts, dataset_id: UUID, length: str) -> Stored:
-    # The whole form's length: a little more than the file's.
+    # The length of the whole form, slightly more than the file's.
     declared = int(length) if length.isdecimal() else None
     try:
         return await store.put(upload_key(dataset_id), _archive(part), declared)
@@ -89,7 +89,7 @@ async def _store(part: Part, store: Artifacts, dataset_id: UUID, length: str) ->
 
 
 async def _archive(part: Part) -> AsyncIterator[bytes]:
-    """The part's bytes, refused as soon as its head shows that it is no archive."""
+    """Yield the part's bytes; raise ProblemError 422 as soon as the first bytes show that it is not an archive."""
     head = b""
     async for chunk in part.content:
         if len(head) < HEAD_BYTES:

@@ -90,7 +90,7 @@ def test_texts_and_images_do_not_take_each_others_place(http: httpx.Client, text
     for dataset in (text.name, "python-docs"):
         answer = http.post("/searches", json={"dataset": dataset})
         assert answer.status_code == 422
-        assert "is a text: it goes with family rnn" in answer.json()["detail"]
+        assert "is a text: use it with family rnn" in answer.json()["detail"]
     answer = http.post("/searches", json={"family": "rnn", "dataset": "digits"})
     assert "is a set of images" in answer.json()["detail"]
 

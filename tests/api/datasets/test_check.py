@@ -113,7 +113,7 @@ def test_broken_image_and_nested_archive_are_skipped_and_named(checked: Check) -
     files = {**pets(each=10), "cat/half.png": picture(1)[:60], "cat/more.zip": nested, "cat/more.png": nested}
     result = checked(zip_of(files))
     assert set(skipped(result)) == {"cat/half.png", "cat/more.zip", "cat/more.png"}
-    assert causes(result) == {"no image that can be decoded": 2, "no image by its name": 1}
+    assert causes(result) == {"image that cannot be decoded": 2, "not an image by its name": 1}
 
 
 def test_what_file_managers_leave_behind_is_passed_over_in_silence(checked: Check) -> None:
@@ -123,12 +123,12 @@ def test_what_file_managers_leave_behind_is_passed_over_in_silence(checked: Chec
 
 def test_images_of_an_uncommon_size_are_skipped_with_both_sizes(checked: Check) -> None:
     result = checked(tar_of({**pets(each=10), "dog/odd.png": picture(7, (9, 7))}))
-    assert skipped(result) == {"dog/odd.png": "has 9x7 pixels, most have 8x8; name a size to scale all to"}
+    assert skipped(result) == {"dog/odd.png": "has 9x7 pixels, most have 8x8; give a size to scale all to"}
 
 
 def test_images_of_many_sizes_are_refused_unless_a_size_is_named(checked: Check) -> None:
     files = {f"{c}/{i}.png": picture(i, (10 + i, 20)) for c in ("cat", "dog") for i in range(8)}
-    assert "name a size to scale all to, say size=64" in checked(tar_of(files))["error"]
+    assert "give a size to scale all images to, such as size=64" in checked(tar_of(files))["error"]
     info = checked(tar_of(files), size=12)["info"]
     assert (info["height"], info["width"], info["train"] + info["valid"] + info["test"]) == (12, 12, 16)
 
@@ -222,7 +222,7 @@ def test_encrypted_zip_is_refused(checked: Check) -> None:
 @pytest.mark.parametrize(
     ("files", "says"),
     [
-        ({"readme.txt": b"x"}, "there is no usable image"),
+        ({"readme.txt": b"x"}, "holds no usable image"),
         ({f"cat/{i}.png": picture(i) for i in range(5)}, "only one class, 'cat'"),
         ({f"{i}.png": picture(i) for i in range(5)}, "no image lies in a class folder"),
         ({"cat/0.png": picture(0), "dog/0.png": picture(1)}, "too few images"),
@@ -235,7 +235,7 @@ def test_upload_that_is_no_data_set_is_refused_with_its_cause(checked: Check, fi
 
 
 def test_too_many_pixels_in_all_are_refused(checked: Check) -> None:
-    assert "held in memory whole" in checked(tar_of(pets(each=10)), packed_bytes=1000)["error"]
+    assert "hold a whole set in memory" in checked(tar_of(pets(each=10)), packed_bytes=1000)["error"]
 
 
 def test_pixels_out_of_proportion_to_the_upload_are_refused(checked: Check) -> None:

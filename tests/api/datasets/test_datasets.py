@@ -113,7 +113,7 @@ def test_the_name_of_a_failed_upload_is_free_again(ready: Callable[..., DatasetD
     [
         ({"name": "../x"}, 422, "name"),
         ({"name": "digits"}, 409, "built-in"),
-        ({"kind": "text", "size": "8"}, 422, "is of images"),
+        ({"kind": "text", "size": "8"}, 422, "applies to images only"),
         ({"size": "2"}, 422, "size"),
         ({"colour": "x"}, 422, "colour"),
         ({"path": "pets"}, 422, "path"),
@@ -386,8 +386,8 @@ def test_command_shows_every_cause_changes_and_how_many_more_files_there_are(
     shown = subprocess.run([*command, "--url", service.url], capture_output=True, text=True, check=True).stdout
     for line in (
         "41 files were skipped:",
-        "40: no image by its name",
-        "1: no image that can be decoded",
+        "40: not an image by its name",
+        "1: image that cannot be decoded",
         "and 31 more",
         "1 image was taken with transparent pixels laid on white",
         "warning: the class cow has a single training image",

@@ -52,7 +52,7 @@ def test_changed_content_is_refused_by_its_checksum(checked: Check, tmp_path: Pa
 
 def test_other_files_are_left_out_and_listed(checked: Check) -> None:
     result = checked({**TEXT, "README": b"hello"})
-    assert result["report"]["causes"] == {"no part of the text": 1}
+    assert result["report"]["causes"] == {"not a part of the text": 1}
     assert result["report"]["files"][0]["file"] == "README"
 
 
@@ -70,7 +70,7 @@ def test_images_beside_a_text_are_images_unless_said_otherwise(checked: Check) -
         ({**TEXT, "test.txt": b"a\nb \xff\n"}, "test.txt: line 2 is no UTF-8 (byte 4 is 0xff)"),
         ({**TEXT, "test.txt": b"a\0b"}, "zero byte"),
         ({**TEXT, "valid.txt": b" \n\n"}, "valid.txt holds no word"),
-        ({"train.txt": b"a", "x/valid.txt": b"a", "test.txt": b"a"}, "does not lie where the other parts do"),
+        ({"train.txt": b"a", "x/valid.txt": b"a", "test.txt": b"a"}, "is in another folder than the other parts"),
         ({**TEXT, "../../etc/train.txt": b"a"}, "leads out of the archive"),
         ({**TEXT, "train.txt": b"x" * 2000}, "a word of 2,000 characters"),
     ],
@@ -80,7 +80,7 @@ def test_what_is_no_text_is_refused_with_its_place(checked: Check, files: dict[s
 
 
 def test_a_text_is_refused_where_images_are_wanted(checked: Check) -> None:
-    assert "no image in it, but a text" in checked(TEXT, kind="images")["error"]
+    assert "holds a text and no image" in checked(TEXT, kind="images")["error"]
 
 
 def test_the_limits_of_archives_hold_for_texts(checked: Check) -> None:
