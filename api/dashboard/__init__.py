@@ -1,1 +1,1 @@
-"""The page at `/`: static files, and how they are served."""
+"""The page at `/`: static files and their server."""

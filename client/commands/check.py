@@ -75,6 +75,7 @@ class Step:
 STEPS: Final = (
     Step("types", (_SCRIPTS / "mypy",)),
     Step("unit tests", (sys.executable, "-c", _WITHOUT_TORCH, "-q", *UNIT_TESTS)),
+    Step("javascript", (sys.executable, "-m", "client.commands.javascript")),
     Step("import rules", (_SCRIPTS / "lint-imports",)),
     Step("style", (_SCRIPTS / "ruff", "check", ".")),
     Step("format", (_SCRIPTS / "ruff", "format", "--check", ".")),

@@ -1,12 +1,15 @@
-"""The page at `/` as it is served; tests/e2e/test_dashboard.py looks at it with a browser."""
+"""Requests the page at `/` and its files; tests/e2e/test_dashboard.py opens them in a browser."""
 
 from __future__ import annotations
 
 import gzip
 import re
+from pathlib import Path
 
 import httpx
 import pytest
+
+STATIC = Path(__file__).parents[2] / "api" / "dashboard" / "static"
 
 
 @pytest.fixture
@@ -15,7 +18,7 @@ def page(http: httpx.Client) -> str:
 
 
 def files(page: str) -> list[str]:
-    """Those that the page names, and the modules that it fetches when a view wants them."""
+    """The files that the page names, and the modules that views import later."""
     [base] = set(re.findall(r'href="(/static/[^"]+/)app.js"', page))
     [later] = re.findall(r'name="modules" content="([^"]+)"', page)
     return re.findall(r'"(/static/[^"]+)"', page) + [base + name for name in later.split()]
@@ -35,12 +38,20 @@ def test_nothing_is_fetched_from_another_host(http: httpx.Client, page: str) -> 
     assert [url for url in elsewhere if not url.endswith("//www.w3.org")] == []
 
 
-def test_every_file_of_the_page_can_be_kept_for_good(http: httpx.Client, page: str) -> None:
+def test_browsers_may_keep_every_file_of_the_page_forever(http: httpx.Client, page: str) -> None:
     assert len(files(page)) > 20
     for url in files(page):
         answer = http.head(url)
         assert answer.status_code == 200, url
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_modules_are_served_without_block_comments_on_the_same_lines(http: httpx.Client, page: str) -> None:
+    [url] = [url for url in files(page) if url.endswith("/lib/format.js")]
+    served, source = http.get(url).text.splitlines(), (STATIC / "lib" / "format.js").read_text().splitlines()
+    assert not any(line.lstrip().startswith(("/**", "*")) for line in served)
+    code = {number: line for number, line in enumerate(source) if not line.lstrip().startswith(("/**", "*"))}
+    assert {number: served[number] for number in code} == code
 
 
 def test_the_charts_come_compressed_from_the_installed_wheel(http: httpx.Client, page: str) -> None:

@@ -1,4 +1,4 @@
-"""The dashboard in a browser, on the whole stack."""
+"""Uses the dashboard in a browser, on the whole stack."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def evaluation(stack: LocalStack) -> JobOut:
 
 
 def note_epochs(page: Page) -> None:
-    """From now on, which epochs' pictures are up: on the window, so that a reload loses them."""
+    """Note the epochs whose pictures the page shows, in its window: a reload loses them."""
     page.evaluate(
         """window.seen = new Set(); new MutationObserver(() => {
             const shown = document.querySelector(".pictures")?.dataset.epoch;
@@ -74,7 +74,7 @@ def test_a_search_made_in_the_form_brings_its_epochs_without_a_reload(page: Page
     page.get_by_role("button", name="Search a cell").click()
     page.wait_for_url("**/#/jobs/*")
     expect(page.get_by_role("heading", level=1)).to_have_text("from the form")
-    # A machine's first search compiles the kernels before it begins.
+    # The first search on a machine compiles the kernels first.
     expect(shown_epoch(page, 3)).to_be_visible(timeout=300_000)
     expect(page.locator(".head .status")).to_have_text("succeeded")
     seen = noted_epochs(page)
@@ -84,7 +84,7 @@ def test_a_search_made_in_the_form_brings_its_epochs_without_a_reload(page: Page
 
 def test_the_slider_goes_back_to_the_cell_of_an_earlier_epoch(page: Page, search: JobOut, dartboard: Dartboard) -> None:
     go(page, f"jobs/{search.id}", ".pictures[data-epoch='3']")
-    # The last epoch's pictures are there before the epochs are.
+    # The last epoch's pictures come before the epochs.
     expect(page.get_by_role("slider")).to_be_enabled()
     page.get_by_role("slider").press("Home")
     expect(shown_epoch(page, 1)).to_be_visible()
@@ -99,11 +99,11 @@ def test_the_slider_goes_back_to_the_cell_of_an_earlier_epoch(page: Page, search
 
 def test_play_goes_through_the_epochs_to_the_last(page: Page, search: JobOut) -> None:
     go(page, f"jobs/{search.id}", ".pictures[data-epoch='3']")
-    # The last epoch's pictures are there before the epochs are.
+    # The last epoch's pictures come before the epochs.
     expect(page.get_by_role("button", name="Play")).to_be_enabled()
     page.get_by_role("slider").press("Home")
     expect(shown_epoch(page, 1)).to_be_visible()
-    # Pictures that take longer than a frame hold the playing up: none is left out.
+    # Slow pictures delay the playing; none is skipped.
     page.route(re.compile("cells/.*epoch=2$"), late)
     note_epochs(page)
     page.get_by_role("button", name="Play").press("Enter")
@@ -113,7 +113,7 @@ def test_play_goes_through_the_epochs_to_the_last(page: Page, search: JobOut) ->
     assert noted_epochs(page) == [1, 2, 3]
 
 
-def test_curves_and_alphas_are_drawn_and_stand_in_tables_too(page: Page, search: JobOut, dartboard: Dartboard) -> None:
+def test_curves_and_alphas_are_drawn_and_listed_in_tables(page: Page, search: JobOut, dartboard: Dartboard) -> None:
     go(page, f"jobs/{search.id}", ".chart")
     drawn(page)
     expect(page.locator(".heatmaplayer")).to_be_visible()
@@ -140,12 +140,12 @@ def test_a_page_that_outlives_the_api_catches_up_without_a_gap(
     expect(numbers).to_have_text(["1", "2", "3", "4", "5"])
     lines = page.locator(".logs div")
     expect(lines).to_have_count(len(dartboard.logs(job.id, 500)))
-    # The browser itself logs the failed requests.
+    # The browser reports the failed connections.
     troubles: list[str] = page.troubles  # type: ignore[attr-defined]
     troubles[:] = [trouble for trouble in troubles if "net::ERR" not in trouble]
 
 
-def test_a_job_is_cancelled_and_the_attempt_says_so(page: Page, dartboard: Dartboard) -> None:
+def test_a_job_is_cancelled_and_its_attempt_shows_the_reason(page: Page, dartboard: Dartboard) -> None:
     job = dartboard.submit("search", HOURS)
     go(page, f"jobs/{job.id}")
     expect(page.locator(".head .status")).to_have_text("running")
@@ -157,7 +157,7 @@ def test_a_job_is_cancelled_and_the_attempt_says_so(page: Page, dartboard: Dartb
     assert dartboard.job(job.id).status == "cancelled"
 
 
-def test_a_new_job_comes_into_the_list_and_moves_there(page: Page, dartboard: Dartboard) -> None:
+def test_a_new_job_appears_in_the_list_and_is_updated(page: Page, dartboard: Dartboard) -> None:
     go(page, "jobs", "#connection[data-state=live]")
     job = dartboard.submit("search", {**SEARCH, "epochs": 2, "name": "newcomer", "labels": {"by": "sdk"}})
     row = page.get_by_role("row", name="newcomer")
@@ -214,7 +214,7 @@ def test_a_checkpoint_is_downloaded_bit_for_bit(
     expect(page.locator(".command pre")).to_contain_text("curl -OJ")
 
 
-def test_a_value_that_is_not_possible_is_refused_at_its_field(page: Page) -> None:
+def test_an_invalid_value_is_refused_at_its_field(page: Page) -> None:
     go(page, "new", "form")
     page.get_by_label("dataset", exact=True).fill("digits")
     page.get_by_text("All settings").click()
@@ -225,11 +225,13 @@ def test_a_value_that_is_not_possible_is_refused_at_its_field(page: Page) -> Non
     expect(bad).to_be_focused()
     expect(bad).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_text("give at most 718").first).to_be_visible()
-    # The browser itself says that the answer was a refusal.
+    # The browser reports the refused request.
     page.troubles.clear()  # type: ignore[attr-defined]
 
 
-def test_a_clone_asks_for_what_the_preset_would_not_give(page: Page, search: JobOut, dartboard: Dartboard) -> None:
+def test_a_clone_asks_for_the_values_that_differ_from_the_preset(
+    page: Page, search: JobOut, dartboard: Dartboard
+) -> None:
     go(page, f"jobs/{search.id}")
     page.get_by_role("link", name="Clone and edit").click()
     page.wait_for_selector("form")
@@ -238,7 +240,7 @@ def test_a_clone_asks_for_what_the_preset_would_not_give(page: Page, search: Job
     expect(page.get_by_label("alpha_lr", exact=True)).to_have_attribute("placeholder", "0.02")
     page.get_by_label("name", exact=True).fill("its clone")
     page.get_by_label("seed", exact=True).fill("7")
-    page.get_by_label("pool", exact=True).fill("nobody")
+    page.get_by_label("pool", exact=True).fill("idle")
     page.get_by_role("button", name="Search a cell").click()
     page.wait_for_url("**/#/jobs/*")
     clone = dartboard.job(page.url.rpartition("/")[2])
@@ -258,7 +260,7 @@ def test_a_data_set_is_uploaded_and_checked(page: Page, tmp_path: Path) -> None:
     expect(row).to_contain_text("2 classes")
 
 
-def test_workers_stand_there_with_what_they_run(page: Page, dartboard: Dartboard) -> None:
+def test_workers_are_listed_with_their_job(page: Page, dartboard: Dartboard) -> None:
     job = dartboard.submit("search", HOURS)
     until(dartboard.follow(job), lambda e: e.kind == "status" and e.data["status"] == "running")
     go(page, "workers", "tbody tr")
@@ -287,7 +289,7 @@ def test_workers_stand_there_with_what_they_run(page: Page, dartboard: Dartboard
         ("datasets", "tbody tr"),
     ],
 )
-def test_no_view_keeps_anybody_out_and_none_is_wider_than_the_screen(
+def test_every_view_is_accessible_and_fits_the_screen(
     page: Page, search: JobOut, evaluation: JobOut, place: str, seen: str
 ) -> None:
     go(page, place.format(search=search.id, evaluation=evaluation.id), seen)

@@ -1,6 +1,6 @@
-"""How fast the dashboard is there, and that a page which stays open does not grow.
+"""Measures the first view of the dashboard, and checks that a page that stays open does not grow.
 
-`DARTBOARD_WATCH_MINUTES=10 pytest tests/e2e/test_dashboard_load.py -s` watches for longer, and says what it measured.
+`DARTBOARD_WATCH_MINUTES=10 pytest tests/e2e/test_dashboard_load.py -s` watches for longer and prints the measurements.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from pretending import PretendedSearch
 pytestmark = [needs_chromium, pytest.mark.timeout(1800)]
 MINUTES = float(os.environ.get("DARTBOARD_WATCH_MINUTES", "0.3"))
 RUNNING = 20
-# After a first view: what is late to come comes in that time.
+# Time for late work of a first view.
 _CALM_MS = 2000
-# What the browser says of the page's beginning, in ms since it was gone to: its first words, the cell on the screen,
+# Times in ms since the navigation: first words, the cell on the screen,
 # plotly's bundle asked for and there, the end of its last task of more than 50 ms, and by how much all of them were
 # longer.
 _WATCH = """
@@ -58,7 +58,7 @@ _WATCH = """
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalStack, Dartboard, WorkerApi]]:
-    """A stack whose searches are only pretended."""
+    """A stack without workers: the test reports as if it were one."""
     data = tmp_path_factory.mktemp("quiet")
     environment = {"DARTBOARD_LEASE_SECONDS": "600", "DARTBOARD_STEP_EVENT_SECONDS": "0.5"}
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:
@@ -67,7 +67,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalStack
             yield stack, dartboard, api
 
 
-def test_the_first_view_of_fifty_epochs_is_there_at_once(
+def test_the_first_view_of_fifty_epochs_needs_few_requests(
     quiet: tuple[LocalStack, Dartboard, WorkerApi], browser: Browser, tmp_path: Path
 ) -> None:
     stack, dartboard, api = quiet
@@ -105,13 +105,13 @@ def test_the_first_view_of_fifty_epochs_is_there_at_once(
     first, early = told["first"]
     print(f"first view with the first chart's bundle: {first} answers, {early:,} bytes as sent")
     print(f"with all charts and modules: {len(sizes)} answers, {sum(sizes):,} bytes")
-    # Wall time is the machine's matter, and printed; these are the page's.
+    # Wall times depend on the machine and are printed only.
     assert first < 35
     assert sum(sizes) < 2_000_000
     assert len(sizes) < 65
 
 
-def test_a_page_that_stays_open_with_twenty_running_jobs_grows_in_nothing(
+def test_a_page_with_twenty_running_jobs_does_not_grow(
     quiet: tuple[LocalStack, Dartboard, WorkerApi], browser: Browser, tmp_path: Path
 ) -> None:
     stack, dartboard, api = quiet
@@ -135,14 +135,14 @@ def test_a_page_that_stays_open_with_twenty_running_jobs_grows_in_nothing(
 
 
 def _move(page: Page, searches: list[PretendedSearch], seconds: float) -> int:
-    """Every search does a step about once a second, and each in its turn ends an epoch. How often they did."""
+    """Report a step of every search about once a second, and an epoch of one search in turn. Returns the rounds."""
     rounds, until = 0, time.monotonic() + seconds
     while time.monotonic() < until:
         for search in searches:
             search.step(rounds + 1)
         searches[rounds % len(searches)].end_epoch()
         rounds += 1
-        # The browser's events are taken in only while it is waited for.
+        # Playwright handles the browser's events only while it waits.
         page.wait_for_timeout(1000)
     return rounds
 

@@ -1,4 +1,4 @@
-"""The dashboard of a service that wants keys."""
+"""Logs in to the dashboard of a service that requires keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
 
 @pytest.fixture(scope="module")
 def key(locked: LocalStack) -> str:
-    """An admin's, made beside the service."""
+    """An admin's key, created on the service's machine."""
     told = locked.processes["api"].command.environment
     command = [sys.executable, "-m", "api.keys", "create", "--role", "admin", "--owner", "ada"]
     environment = {**os.environ, "DATABASE_URL": told["DATABASE_URL"]}
@@ -37,25 +37,24 @@ def key(locked: LocalStack) -> str:
 def page(browser: Browser, locked: LocalStack) -> Iterator[Page]:
     with opened(browser, locked.url) as page:
         yield page
-        # The browser itself says that answers were refusals.
+        # The browser reports refused requests.
         troubles: list[str] = page.troubles  # type: ignore[attr-defined]
         troubles[:] = [trouble for trouble in troubles if "401" not in trouble]
 
 
 @pytest.mark.parametrize("place", ["jobs", "jobs/01a204dd-203c-7526-803f-c3ac98d05626", "compare", "workers"])
-def test_whoever_has_no_session_is_asked_for_a_key_and_told_of_nothing_else(page: Page, place: str) -> None:
+def test_without_a_session_the_page_asks_for_a_key_and_sends_no_other_request(page: Page, place: str) -> None:
     asked: list[str] = []
     go(page, place, "input[type=password]")
     page.wait_for_load_state("networkidle")
     page.on("request", lambda request: asked.append(request.url))
     expect(page.locator("#connection")).to_have_text("")
-    expect(page.locator("main")).to_contain_text("This service wants a key.")
+    expect(page.locator("main")).to_contain_text("This service requires a key.")
     check_everywhere(page)
-    # Nor does what stood there before go on asking.
     assert asked == []
 
 
-def test_a_wrong_key_is_refused_at_its_field_and_the_right_one_shows_what_was_asked_for(page: Page, key: str) -> None:
+def test_a_wrong_key_is_refused_at_its_field_and_the_right_one_opens_the_view(page: Page, key: str) -> None:
     go(page, "jobs", "input[type=password]")
     page.get_by_label("Key").fill("dbk_wrong")
     page.get_by_role("button", name="Log in").click()

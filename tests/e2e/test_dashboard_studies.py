@@ -1,4 +1,4 @@
-"""A study and a committee as the dashboard shows them, while a worker pretends."""
+"""Shows studies and committees in the dashboard, while the test acts as their worker."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def crew(stack: LocalStack, data: Path, dartboard: Dartboard, tmp_path: Path) ->
         crew.leave()
 
 
-def test_a_studys_tree_grows_while_it_is_looked_at_and_ends_with_its_tables(page: Page, crew: Crew) -> None:
+def test_a_studys_children_appear_live_and_its_tables_at_the_end(page: Page, crew: Crew) -> None:
     study = crew.study(name="my study")
-    go(page, f"jobs/{study.id}", ".tree")
-    expect(page.locator(".tree tbody tr")).to_have_count(2)
+    go(page, f"jobs/{study.id}", ".children")
+    expect(page.locator(".children tbody tr")).to_have_count(2)
     crew.work_until_ended(study)
-    expect(page.locator(".tree tbody tr")).to_have_count(6)
-    expect(page.locator(".tree .status.succeeded")).to_have_count(6)
+    expect(page.locator(".children tbody tr")).to_have_count(6)
+    expect(page.locator(".children .status.succeeded")).to_have_count(6)
     expect(page.get_by_text("Test accuracy 90.50 %")).to_be_visible()
     expect(page.get_by_text("the highest validation accuracy of 2 candidates")).to_be_visible()
     check_everywhere(page)
@@ -44,7 +44,7 @@ def test_a_studys_tree_grows_while_it_is_looked_at_and_ends_with_its_tables(page
 
 def test_a_committee_shows_its_members_and_its_file(page: Page, crew: Crew) -> None:
     committee = crew.work_until_ended(crew.committee())
-    go(page, f"jobs/{committee.id}", ".tree")
+    go(page, f"jobs/{committee.id}", ".children")
     expect(page.get_by_role("region", name="Members").locator("tbody tr")).to_have_count(3)
     expect(page.get_by_text("/checkpoint")).to_be_visible()
     check_everywhere(page)
@@ -54,7 +54,7 @@ def test_a_committee_shows_its_members_and_its_file(page: Page, crew: Crew) -> N
     check_everywhere(page)
 
 
-def test_a_study_is_made_in_the_form_after_a_refusal_at_the_field_of_one_of_its_parts(page: Page, crew: Crew) -> None:
+def test_a_study_is_created_after_a_refusal_at_a_field_of_one_of_its_parts(page: Page, crew: Crew) -> None:
     go(page, "new?kind=study", ".part")
     page.get_by_label("seeds", exact=True).fill("3, 4")
     search = page.get_by_role("group", name="search")
@@ -68,34 +68,34 @@ def test_a_study_is_made_in_the_form_after_a_refusal_at_the_field_of_one_of_its_
     expect(search.get_by_text("greater than or equal to 1")).to_be_visible()
     search.get_by_label("epochs", exact=True).fill("1")
     page.get_by_role("button", name="Start the study").click()
-    page.wait_for_selector(".tree")
-    made = crew.dartboard.job(page.url.rpartition("/")[2])
-    assert made.spec["seeds"] == [3, 4]
-    [point] = made.spec["points"]
+    page.wait_for_selector(".children")
+    created = crew.dartboard.job(page.url.rpartition("/")[2])
+    assert created.spec["seeds"] == [3, 4]
+    [point] = created.spec["points"]
     assert (point["values"], point["search"]["epochs"]) == ({"order": 2}, 1)
-    # The browser itself says that the first answer was a refusal.
+    # The browser reports the refused request.
     page.troubles.clear()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", ["study", "committee"])
-def test_a_clone_of_a_tree_is_the_same_tree(page: Page, crew: Crew, kind: str) -> None:
+def test_a_clone_of_a_composite_job_has_the_same_spec(page: Page, crew: Crew, kind: str) -> None:
     tree = crew.study(grid={"order": [1, 2]}) if kind == "study" else crew.committee()
     go(page, f"new?from={tree.id}", ".part")
     page.get_by_role("button", name="Start the").click()
-    page.wait_for_selector(".tree")
+    page.wait_for_selector(".children")
     clone = crew.dartboard.job(page.url.rpartition("/")[2])
     assert clone.id != tree.id
     assert clone.spec == tree.spec
 
 
-def test_a_member_that_is_not_there_is_refused_at_its_place(page: Page) -> None:
+def test_an_invalid_member_is_refused_at_its_field(page: Page) -> None:
     go(page, "new?kind=ensemble", ".part")
     for place in (0, 1):
         member = page.get_by_role("group", name=f"members {place}")
         member.get_by_label("evaluation_id", exact=True).fill(
             "no id" if place else "01a204dd-203c-7526-803f-c3ac98d05626"
         )
-    page.get_by_role("button", name="Measure together").click()
+    page.get_by_role("button", name="Create the ensemble").click()
     bad = page.get_by_role("group", name="members 1").get_by_label("evaluation_id", exact=True)
     expect(bad).to_be_focused()
     expect(bad).to_have_attribute("aria-invalid", "true")

@@ -1,39 +1,41 @@
-import { el, fill } from "./lib/dom.js";
-import { get, onExpired, send, wordsFor } from "./lib/http.js";
+/** Starts the page: shows the view of each place, the session and the login. */
+import { byId, el, fill } from "./lib/dom.js";
+import { get, onExpired, Problem, send, wordsFor } from "./lib/http.js";
 import { route, viewOf } from "./lib/router.js";
 import { preload, preloadAll } from "./preload.js";
 
-// A view's modules are fetched when it is gone to, or when the page has nothing better to do.
+// A view's modules are imported when the view is first shown.
+/** @type {Record<string, { title: string, load: () => Promise<View> }>} */
 const VIEWS = {
-  jobs: { title: "Jobs", show: async () => (await import("./jobs/view.js")).jobsView },
-  job: { title: "Job", show: async () => (await import("./job/view.js")).jobView },
-  new: { title: "New job", show: async () => (await import("./new/view.js")).newView },
-  compare: { title: "Compare", show: async () => (await import("./compare/view.js")).compareView },
-  workers: { title: "Workers", show: async () => (await import("./workers.js")).workersView },
-  datasets: { title: "Data sets", show: async () => (await import("./datasets.js")).datasetsView },
+  jobs: { title: "Jobs", load: async () => (await import("./jobs/view.js")).jobsView },
+  job: { title: "Job", load: async () => (await import("./job/view.js")).jobView },
+  new: { title: "New job", load: async () => (await import("./new/view.js")).newView },
+  compare: { title: "Compare", load: async () => (await import("./compare/view.js")).compareView },
+  workers: { title: "Workers", load: async () => (await import("./workers.js")).workersView },
+  datasets: { title: "Data sets", load: async () => (await import("./datasets.js")).datasetsView },
 };
 
-const main = document.getElementById("main");
+const main = byId("main");
 let locked = false;
 let first = true;
 
-const { again, leave } = route((at, signal) => {
+const { again, leave } = route((place, signal) => {
   if (locked) return;
-  const name = Object.hasOwn(VIEWS, viewOf(at)) ? viewOf(at) : "jobs";
-  const view = VIEWS[name];
-  document.title = `${view.title} · Dartboard`;
+  const name = Object.hasOwn(VIEWS, viewOf(place)) ? viewOf(place) : "jobs";
+  const { title, load } = VIEWS[name];
+  document.title = `${title} · Dartboard`;
   for (const link of document.querySelectorAll(".top nav a")) {
-    if (link.hash === `#/${name === "job" ? "jobs" : name}`) link.setAttribute("aria-current", "page");
+    if (link.getAttribute("href") === `#/${name === "job" ? "jobs" : name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  disconnected();
+  clearConnection();
   fill(main);
   preload(name);
-  show(view, at, signal).catch((error) => {
+  show(load, place, signal).catch((error) => {
     if (signal.aborted || locked) return;
-    fill(main, el("h1", {}, view.title), el("p", { class: "problem" }, wordsFor(error)));
+    fill(main, el("h1", {}, title), el("p", { class: "problem" }, wordsFor(error)));
   });
-  // A new view is read from its beginning; the first one is where the reader is anyway.
+  // A new view starts at its top; the first view keeps the browser's position.
   if (!first) {
     scrollTo(0, 0);
     main.focus({ preventScroll: true });
@@ -41,56 +43,57 @@ const { again, leave } = route((at, signal) => {
   first = false;
 });
 
-document.getElementById("skip").addEventListener("click", (event) => {
+byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   main.focus();
 });
 
 onExpired(lock);
-greet();
+showSession();
 preloadAll();
 
-function disconnected() {
-  const connection = document.getElementById("connection");
+function clearConnection() {
+  const connection = byId("connection");
   connection.textContent = "";
   delete connection.dataset.state;
 }
 
-async function show(view, at, signal) {
-  const shown = await view.show();
-  if (!signal.aborted) await shown(main, at, signal);
+/** @param {() => Promise<View>} load @param {Place} place @param {AbortSignal} signal */
+async function show(load, place, signal) {
+  const view = await load();
+  if (!signal.aborted) await view(main, place, signal);
 }
 
-/** Who is looking: with keys, their name and a way out. */
-async function greet() {
+/** Show the owner of the key and a button to log out. A service without keys has no session. */
+async function showSession() {
   try {
     const session = await get("/session");
     if (session.owner === null) return;
     const logOut = el("button", { type: "button", class: "plain" }, "Log out");
     logOut.addEventListener("click", async () => {
-      // The service cuts the streams of a session that has ended.
+      // The service closes the streams of an ended session.
       leave();
       await send("DELETE", "/session").catch(() => {});
       lock();
     });
-    fill(document.getElementById("session"), `${session.owner} (${session.role})`, logOut);
+    fill(byId("session"), `${session.owner} (${session.role})`, logOut);
   } catch (error) {
-    if (error.status === 401) lock();
+    if (error instanceof Problem && error.status === 401) lock();
   }
 }
 
+/** Show the login in place of the view. The page sends no other request until there is a session. */
 async function lock() {
   if (locked) return;
   locked = true;
-  // Nothing is asked for, and nothing said of it, until there is a session.
   leave();
-  disconnected();
-  fill(document.getElementById("session"));
+  clearConnection();
+  fill(byId("session"));
   document.title = "Log in · Dartboard";
   const { loginView } = await import("./login.js");
   loginView(main, () => {
     locked = false;
-    greet();
+    showSession();
     again();
   });
 }

@@ -1,33 +1,28 @@
-import { el, field, fill, notice, scrolling } from "./lib/dom.js";
+/** Lists the data sets and uploads new ones. */
+import { el, field, fill, notice, scrolling, table } from "./lib/dom.js";
 import { bytes, whole } from "./lib/format.js";
 import { get, problemOf, send, wordsFor } from "./lib/http.js";
 
-const FIRST_LOOK_MS = 300;
-const SLOWEST_LOOK_MS = 4000;
+const FIRST_PAUSE_MS = 300;
+const LONGEST_PAUSE_MS = 4000;
+const MARKS = { ready: "succeeded", failed: "failed", checking: "running" };
 
-/** The data sets that there are, and a way to bring one. */
-export function datasetsView(main, at, signal) {
+/** @type {View} */
+export function datasetsView(main, _, signal) {
   const body = el("tbody");
-  const heads = ["Name", "State", "Kind", "Train / valid / test", "Classes or words", "Size", ""];
+  const heads = ["Name", "State", "Kind", "Train / valid / test", "Classes or words", "Size", el("span", { class: "unseen" }, "Actions")];
   fill(
     main,
     el("div", { class: "head" }, el("h1", {}, "Data sets")),
-    el(
-      "div",
-      { class: "stack" },
-      upload(load, signal),
-      scrolling(
-        "All data sets",
-        el("table", { class: "cards" }, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head || el("span", { class: "unseen" }, "Actions"))))), body),
-      ),
-    ),
+    el("div", { class: "stack" }, upload(load, signal), scrolling("All data sets", table(heads, body, { class: "cards" }))),
   );
-  let timer = null;
-  let pause = FIRST_LOOK_MS;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  let pause = FIRST_PAUSE_MS;
   signal.addEventListener("abort", () => clearTimeout(timer));
   load();
 
-  /** Looks again while a set is being checked, and only then. */
+  /** Load the list, and again while a data set is being checked. */
   async function load() {
     clearTimeout(timer);
     try {
@@ -35,19 +30,20 @@ export function datasetsView(main, at, signal) {
       fill(body, ...items.map((each) => row(each, load)));
       if (items.some(({ state }) => state === "checking")) {
         timer = setTimeout(load, pause);
-        pause = Math.min(2 * pause, SLOWEST_LOOK_MS);
-      } else pause = FIRST_LOOK_MS;
+        pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
+      } else pause = FIRST_PAUSE_MS;
     } catch (error) {
       if (!signal.aborted) notice(wordsFor(error));
     }
   }
 }
 
+/** @param {Dataset} set @param {() => void} changed */
 function row(set, changed) {
   const { name, state, kind, sizes, classes, words, bytes: size, source, error, image, availability } = set;
-  const mark = { ready: "succeeded", failed: "failed", checking: "running" }[state];
   const parts = sizes ? [sizes.train, sizes.valid, sizes.test].map(whole).join(" / ") : "–";
   const shape = image ? ` ${image.width}×${image.height}${image.channels === 1 ? " grey" : ""}` : "";
+  const away = availability && availability !== "ready";
   const remove = el("button", { type: "button", class: "danger" }, "Delete", el("span", { class: "unseen" }, ` ${name}`));
   remove.addEventListener("click", async () => {
     if (!confirm(`Delete ${name}?`)) return;
@@ -58,9 +54,10 @@ function row(set, changed) {
     }
     changed();
   });
+  /** @type {[string | null, Child][]} */
   const cells = [
     [null, el("div", {}, el("strong", {}, name), error ? el("div", { class: "problem" }, error) : null)],
-    [null, availability && availability !== "ready" ? el("span", { class: "muted" }, availability) : el("span", { class: `status ${mark}` }, state)],
+    [null, away ? el("span", { class: "muted" }, availability) : el("span", { class: `status ${MARKS[state]}` }, state)],
     ["Kind", `${kind}${shape}`],
     ["Train / valid / test", parts],
     ["Classes or words", classes ? `${whole(classes)} classes` : words ? `${whole(words)} words` : "–"],
@@ -70,20 +67,25 @@ function row(set, changed) {
   return el("tr", {}, ...cells.map(([label, content]) => el("td", { "data-label": label }, content)));
 }
 
+/** @param {() => void} changed @param {AbortSignal} signal */
 function upload(changed, signal) {
   const name = el("input", { type: "text", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,99}", autocomplete: "off" });
   const file = el("input", { type: "file", required: true, accept: ".zip,.tar,.gz,.tgz,.xz,.bz2,.npz" });
   const size = el("input", { type: "number", min: 4, max: 1024, placeholder: "as they are" });
   const problem = el("p", { class: "problem", role: "alert" });
   const bar = el("progress", { max: 1, value: 0, "aria-label": "Upload" });
-  const told = el("output", { class: "small" });
-  const sending = el("div", { class: "wide", hidden: true }, el("div", { class: "bar-text" }, told), bar);
+  const state = el("output", { class: "small" });
+  const sending = el("div", { class: "wide", hidden: true }, el("div", { class: "bar-text" }, state), bar);
   const button = el("button", { class: "primary" }, "Upload");
   const form = el(
     "form",
     { class: "panel stack" },
-    el("h2", {}, "Bring your own"),
-    el("p", { class: "hint" }, "An archive of class folders with images, of arrays (MNIST, CIFAR, .npz), or of train.txt, valid.txt and test.txt."),
+    el("h2", {}, "Upload a data set"),
+    el(
+      "p",
+      { class: "hint" },
+      "An archive of class folders with images, of arrays (MNIST, CIFAR, .npz), or of train.txt, valid.txt and test.txt.",
+    ),
     el("div", { class: "form-grid" }, field("Name", name), field("Archive", file), field("Scale to pixels", size), sending),
     problem,
     el("div", { class: "row" }, button),
@@ -94,12 +96,9 @@ function upload(changed, signal) {
     button.disabled = true;
     sending.hidden = false;
     try {
-      await put(contents(), (done) => {
-        bar.value = done;
-        told.textContent = done < 1 ? `${Math.round(100 * done)} % sent` : "sent; it is being stored";
-      }, signal);
+      await put(contents(), showProgress, signal);
       form.reset();
-      notice("The data set is there; it is being checked.", { good: true });
+      notice("The data set is uploaded; the service is checking it.", { good: true });
       changed();
     } catch (error) {
       problem.textContent = wordsFor(error);
@@ -110,17 +109,29 @@ function upload(changed, signal) {
   });
   return form;
 
-  /** The file last: whoever reads the form in order knows the rest by then. */
+  /** The service reads the form in order and needs the other fields before the file. */
   function contents() {
     const data = new FormData();
     data.append("name", name.value.trim());
     if (size.value) data.append("size", size.value);
-    data.append("file", file.files[0]);
+    if (file.files) data.append("file", file.files[0]);
     return data;
+  }
+
+  /** @param {number} done */
+  function showProgress(done) {
+    bar.value = done;
+    state.textContent = done < 1 ? `${Math.round(100 * done)} % sent` : "sent; the service is storing it";
   }
 }
 
-/** An upload that tells how far it is: fetch cannot. */
+/**
+ * Upload with progress, which fetch does not report.
+ * @param {FormData} data
+ * @param {(done: number) => void} progress
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
 function put(data, progress, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

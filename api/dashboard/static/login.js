@@ -1,7 +1,8 @@
+/** Exchanges a key for a session's cookie. The page keeps the key nowhere. */
 import { el, field, fill } from "./lib/dom.js";
 import { send, wordsFor } from "./lib/http.js";
 
-/** Ask for a key and exchange it for a session's cookie; the key itself is kept nowhere. */
+/** @param {HTMLElement} main @param {() => void} done */
 export function loginView(main, done) {
   const key = el("input", { type: "password", autocomplete: "current-password", required: true, spellcheck: "false" });
   const problem = el("p", { class: "problem", role: "alert" });
@@ -10,7 +11,7 @@ export function loginView(main, done) {
     "form",
     { class: "panel stack narrow" },
     el("h1", { tabindex: "-1" }, "Log in"),
-    el("p", { class: "muted" }, "This service wants a key. Its admins make one with ", el("code", {}, "dartboard keys create"), "."),
+    el("p", { class: "muted" }, "This service requires a key. Its admins create one with ", el("code", {}, "dartboard keys create"), "."),
     field("Key", key, { problem }),
     button,
   );

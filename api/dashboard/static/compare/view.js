@@ -1,3 +1,4 @@
+/** Compares two to six jobs side by side, live. */
 import { cellsOf, entropy, inWords } from "../lib/cells.js";
 import { Chart, lines } from "../lib/charts.js";
 import { batched, el, fill, scrolling, text } from "../lib/dom.js";
@@ -11,65 +12,70 @@ const METRICS = ["validation_accuracy", "validation_perplexity", "train_loss", "
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 const MOST = 6;
 
-/** Two to six jobs beside each other, live. */
+/**
+ * A compared job. `drawn` is the epoch of its cell's picture.
+ * @typedef {{ job: Job, epochs: Epoch[], ended: boolean, drawn?: number, picture?: HTMLElement }} Side
+ * @typedef {[string, (side: Side, at: number) => Child]} Row name and content, for a side and its place
+ */
+
+/** @param {HTMLElement} main @param {Place} place @param {AbortSignal} signal */
 export async function compareView(main, { query }, signal) {
   const ids = [...new Set((query.get("ids") ?? "").split(",").filter(Boolean))].slice(0, MOST);
   if (ids.length < 2) return choose(main, ids, signal);
   const sides = await Promise.all(ids.map((id) => side(id, signal)));
   const grid = el("div", { class: "columns" });
+  /** @type {Map<string, Chart>} */
   const charts = new Map();
   const figures = el("table", { class: "small" });
   const specs = el("table", { class: "small" });
   const pictures = el("div", { class: "columns" });
   const paint = batched(show, signal);
-  let compared = await get(`/compare?ids=${ids.join(",")}`, { signal });
-  let asking = false;
+  let compared = await compare();
+  let refreshing = false;
   fill(
     main,
     el(
       "div",
       { class: "head" },
-      el("div", {}, el("h1", {}, `Compare ${sides.length} jobs`), el("p", { class: "muted" }, "Lines and columns stand in the same order.")),
-      el("div", { class: "row" }, together(sides), el("a", { class: "button", href: "#/jobs" }, "Choose others")),
+      el("div", {}, el("h1", {}, `Compare ${sides.length} jobs`), el("p", { class: "muted" }, "Lines and columns are in the same order.")),
+      el("div", { class: "row" }, ensembleLink(sides), el("a", { class: "button", href: "#/jobs" }, "Choose others")),
     ),
-    el(
-      "div",
-      { class: "stack" },
-      scrolling("Figures", figures),
-      grid,
-      pictures,
-      scrolling("Where the specs differ", specs),
-    ),
+    el("div", { class: "stack" }, scrolling("Figures", figures), grid, pictures, scrolling("Where the specs differ", specs)),
   );
   const places = sides.map(({ job }) => `job=${job.id}@${job.last_sequence}`);
   follow(`/events?${places.join("&")}`, { onEvent: take, signal });
   paint();
 
-  function take(kind, { job_id: id, data }) {
-    const one = sides.find(({ job }) => job.id === id);
+  /** @param {JobEvent} event */
+  function take(event) {
+    const one = sides.find(({ job }) => job.id === event.job_id);
     if (!one) return true;
-    if (kind === "end") {
+    if (event.kind === "end") {
       one.ended = true;
       return sides.some(({ ended }) => !ended);
     }
-    if (kind === "epoch" && !one.epochs.some(({ epoch }) => epoch === data.epoch)) one.epochs.push(data);
-    apply(one.job, kind, data);
-    if (kind === "epoch" || kind === "status") refresh();
+    if (event.kind === "epoch" && !one.epochs.some(({ epoch }) => epoch === event.data.epoch)) one.epochs.push(event.data);
+    apply(one.job, event);
+    if (event.kind === "epoch" || event.kind === "status") refresh();
     paint();
     return true;
   }
 
-  /** One question at a time: with many jobs at work, events come faster than answers. */
+  function compare() {
+    return get(`/compare?ids=${ids.join(",")}`, { signal });
+  }
+
+  /** One request at a time: with many running jobs, events come faster than answers. */
   async function refresh() {
-    if (asking) return;
-    asking = true;
+    if (refreshing) return;
+    refreshing = true;
     try {
-      compared = await get(`/compare?ids=${ids.join(",")}`, { signal });
+      compared = await compare();
       paint();
     } catch {
-      // Away: the stream comes back, and its next event asks again.
+      // The service is away: the next event of the stream refreshes again.
     } finally {
-      asking = false;
+      refreshing = false;
     }
   }
 
@@ -78,25 +84,40 @@ export async function compareView(main, { query }, signal) {
     tabulate(specs, sides, differences(compared), "The specs are the same.");
     const last = Math.max(1, ...sides.flatMap(({ epochs }) => epochs.map(({ epoch }) => epoch)));
     for (const name of METRICS) curve(words(name), name, last, ({ metrics }) => metrics[name]);
-    curve("alpha entropy", "nats", last, ({ alphas }) => alphas && mean(Object.values(alphas).map(entropy)));
+    curve("alpha entropy", "nats", last, ({ alphas }) => (alphas ? mean(Object.values(alphas).map(entropy)) : undefined));
     draw();
   }
 
+  /**
+   * @param {string} heading
+   * @param {string} y
+   * @param {number} last
+   * @param {(epoch: Epoch) => number | undefined} of
+   */
   function curve(heading, y, last, of) {
     const series = sides.map(({ job, epochs }, index) => {
-      const there = epochs.filter((epoch) => of(epoch) !== undefined && of(epoch) !== null);
-      return { name: title(job), x: there.map(({ epoch }) => epoch), y: there.map(of), colour: index + 1, dash: DASHES[index] };
+      const points = epochs.flatMap((epoch) => {
+        const value = of(epoch);
+        return value === undefined ? [] : [[epoch.epoch, value]];
+      });
+      return { name: title(job), x: points.map(([x]) => x), y: points.map(([, y]) => y), colour: index + 1, dash: DASHES[index] };
     });
     if (!series.some(({ x }) => x.length)) return;
-    if (!charts.has(heading)) {
-      const node = el("div", { class: "chart", role: "img", "aria-label": `${heading} of each job over the epochs; the table above has the latest` });
+    let chart = charts.get(heading);
+    if (!chart) {
+      const node = el("div", {
+        class: "chart",
+        role: "img",
+        "aria-label": `${heading} of each job over the epochs; the table above has the latest`,
+      });
       grid.append(el("div", { class: "panel" }, el("h2", {}, capital(heading)), node));
-      charts.set(heading, new Chart(node, signal));
+      chart = new Chart(node, signal);
+      charts.set(heading, chart);
     }
-    charts.get(heading).draw(() => lines({ series, y: words(y), last }));
+    chart.draw(() => lines({ series, y: words(y), last }));
   }
 
-  /** The latest cell of each search. */
+  /** Show the latest cell of each search. */
   function draw() {
     for (const one of sides) {
       const latest = one.epochs.at(-1);
@@ -113,59 +134,100 @@ export async function compareView(main, { query }, signal) {
   }
 }
 
-/** Trained networks can answer together, too. */
-function together(sides) {
+/**
+ * A link to an ensemble of these jobs, if all are trained networks.
+ * @param {Side[]} sides
+ */
+function ensembleLink(sides) {
   if (!sides.every(({ job }) => job.kind === "evaluation" && job.status === "succeeded")) return null;
-  return el("a", { class: "button", href: `#/new?kind=ensemble&members=${sides.map(({ job }) => job.id).join(",")}` }, "Measure together");
+  return el(
+    "a",
+    { class: "button", href: `#/new?kind=ensemble&members=${sides.map(({ job }) => job.id).join(",")}` },
+    "Create an ensemble",
+  );
 }
 
+/**
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @returns {Promise<Side>}
+ */
 async function side(id, signal) {
   const job = await get(`/jobs/${encodeURIComponent(id)}`, { signal });
   const { items: epochs } = await get(`${job.links.self}/epochs`, { signal });
   return { job, epochs, ended: false };
 }
 
-/** [name, what stands there for a job and its place]: what the events bring, then what the service reckons up. */
+/**
+ * The rows of figures: first those that events update, then those that the service computes.
+ * @param {Side[]} sides
+ * @param {Comparison} comparison
+ * @returns {Row[]}
+ */
 function rowsOf(sides, { jobs }) {
+  /** @type {Row[]} */
   const rows = [
     ["status", ({ job }) => el("span", { class: `status ${job.status}` }, job.status)],
     ["epochs", ({ epochs }, at) => `${epochs.length} of ${jobs[at].planned_epochs ?? "–"}`],
-    ["best", ({ job }) => (bestOf(job) ? `${metric(bestOf(job).name, bestOf(job).value)} (epoch ${bestOf(job).epoch})` : "–")],
-    ["computing time", (_, at) => duration(jobs[at].compute_seconds)],
+    ["best", ({ job }) => bestIn(job)],
+    ["compute time", (_, at) => duration(jobs[at].compute_seconds)],
     ["parameters", (_, at) => whole(jobs[at].parameters)],
     ["multiply-adds", (_, at) => whole(jobs[at].multiply_adds)],
     ["skip connections", (_, at) => counted(jobs[at].cells, "skip_connects")],
     ["without parameters", (_, at) => counted(jobs[at].cells, "parameter_free")],
   ];
   const names = new Set(sides.flatMap(({ job }) => Object.keys(job.metrics ?? {})));
-  return [...rows, ...[...names].map((name) => [words(name), ({ job }) => metric(name, job.metrics?.[name])])];
+  for (const name of names) rows.push([words(name), ({ job }) => metric(name, job.metrics?.[name])]);
+  return rows;
 }
 
-function counted(cells, what) {
-  const each = Object.entries(cells).map(([cell, figures]) => `${figures[what]} of ${figures.edges} ${cell}`);
+/** @param {Job} job */
+function bestIn(job) {
+  const best = bestOf(job);
+  return best ? `${metric(best.name, best.value)} (epoch ${best.epoch})` : "–";
+}
+
+/** @param {Comparison["jobs"][0]["cells"]} cells @param {"skip_connects" | "parameter_free"} name */
+function counted(cells, name) {
+  const each = Object.entries(cells).map(([cell, figures]) => `${figures[name]} of ${figures.edges} ${cell}`);
   return each.join(", ") || "–";
 }
 
-/** The names in the specs whose values are not the same everywhere. */
+/**
+ * The values of the specs that differ.
+ * @param {Comparison} comparison
+ * @returns {Row[]}
+ */
 function differences({ spec }) {
   return Object.entries(spec).map(([name, values]) => [name, (_, at) => value(values[at])]);
 }
 
+/** @param {HTMLElement} table @param {Side[]} sides @param {Row[]} rows @param {string} otherwise */
 function tabulate(table, sides, rows, otherwise = "") {
   const heads = sides.map(({ job }) => el("th", { scope: "col" }, el("a", { href: `#/jobs/${job.id}` }, title(job))));
   fill(
     table,
     el("thead", {}, el("tr", {}, el("td"), ...heads)),
-    el("tbody", {}, ...rows.map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), ...sides.map((one, at) => el("td", {}, of(one, at)))))),
+    el(
+      "tbody",
+      {},
+      ...rows.map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), ...sides.map((one, at) => el("td", {}, of(one, at))))),
+    ),
   );
   if (!rows.length && otherwise) fill(table, el("tbody", {}, el("tr", {}, el("td", {}, otherwise))));
 }
 
+/** @param {number[]} values */
 function mean(values) {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
-/** Without jobs to compare: a list to take them from. */
+/**
+ * Offer a list of jobs to choose from.
+ * @param {HTMLElement} main
+ * @param {string[]} ids
+ * @param {AbortSignal} signal
+ */
 async function choose(main, ids, signal) {
   const { items } = await page("/jobs", {}, { limit: 50, signal });
   const chosen = new Set(ids);

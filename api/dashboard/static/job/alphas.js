@@ -1,53 +1,76 @@
+/** Charts the softmax weights of all edges over the epochs as a heat map: edges from top to bottom, operations within. */
 import { cellsOf, edges, softmax, stateName } from "../lib/cells.js";
 import { axis, Chart, epochAxis, marker, token } from "../lib/charts.js";
-import { el, fill, scrolling } from "../lib/dom.js";
+import { el, fill, scrolling, table } from "../lib/dom.js";
 
-/** The softmaxed alphas of all edges over the epochs, as a heat map: edges from top to bottom, operations within. */
+/**
+ * The epochs of a search that hold alphas; those of imported searches may have none.
+ * @param {Epoch[]} epochs
+ */
+export function searchEpochs(epochs) {
+  return /** @type {SearchEpoch[]} */ (epochs.filter(({ alphas }) => alphas));
+}
+
 export class Alphas {
-  constructor({ job }, signal, look) {
-    this.family = job.spec.family;
-    this.primitives = job.spec.primitives;
+  /** @param {JobState} state @param {AbortSignal} signal @param {SelectEpoch} select */
+  constructor(state, signal, select) {
+    const { family, primitives } = /** @type {SearchSpec} */ (state.job.spec);
+    this.state = state;
+    this.family = family;
+    this.primitives = primitives;
+    /** @type {SearchEpoch[]} */
+    this.epochs = [];
+    this.drawn = "";
     this.cell = cellsOf(this.family)[0];
     this.op = "";
-    this.map = el("div", { class: "chart tall", role: "img", "aria-label": "Weights of all edges over the epochs; the table below has those of one epoch" });
-    this.table = el("table", { class: "small" });
+    this.map = el("div", {
+      class: "chart tall",
+      role: "img",
+      "aria-label": "Weights of all edges over the epochs; the table below has those of one epoch",
+    });
+    this.table = el("div");
     this.details = el("details", {}, el("summary", {}, "One epoch as a table"), scrolling("Weights of one epoch", this.table));
     this.details.addEventListener("toggle", () => this.tabulate());
-    this.chart = new Chart(this.map, signal, { onClick: look });
+    this.chart = new Chart(this.map, signal, select);
     this.node = el(
       "section",
       { class: "panel", hidden: true },
-      el("header", {}, el("h2", {}, "Alphas"), el("div", { class: "row" }, this.cells(), this.ops())),
+      el("header", {}, el("h2", {}, "Alphas"), el("div", { class: "row" }, this.cellChoice(), this.opChoice())),
       el("p", { class: "hint" }, "Weight of each operation among its edge's candidates. Click an epoch to see its cell."),
       this.map,
       this.details,
     );
   }
 
-  cells() {
+  cellChoice() {
     const names = cellsOf(this.family);
-    if (names.length === 1) return null;
-    return this.select("Cell", names, (name) => (this.cell = name));
+    return names.length > 1 ? this.choice("Cell", names, (cell) => ({ cell })) : null;
   }
 
-  ops() {
-    return this.select("Operation", ["", ...this.primitives], (name) => (this.op = name), "all operations");
+  opChoice() {
+    return this.choice("Operation", ["", ...this.primitives], (op) => ({ op }), "all operations");
   }
 
-  select(label, values, set, blank = "") {
+  /**
+   * @param {string} label
+   * @param {string[]} values
+   * @param {(value: string) => Partial<Pick<Alphas, "cell" | "op">>} chosen
+   */
+  choice(label, values, chosen, blank = "") {
     const options = values.map((value) => el("option", { value }, value || blank));
     const node = el("select", { "aria-label": label }, ...options);
     node.addEventListener("change", () => {
-      set(node.value);
-      this.drawn = null;
+      Object.assign(this, chosen(node.value));
+      this.drawn = "";
       this.update(this.state);
     });
     return el("div", {}, node);
   }
 
+  /** @param {JobState} state */
   update(state) {
     this.state = state;
-    const epochs = state.epochs.filter(({ alphas }) => alphas);
+    const epochs = searchEpochs(state.epochs);
     this.node.hidden = !epochs.length;
     const drawn = `${epochs.length} ${state.at}`;
     if (!epochs.length || this.drawn === drawn) return;
@@ -57,6 +80,7 @@ export class Alphas {
     this.tabulate();
   }
 
+  /** @param {SearchEpoch[]} epochs @param {number | null} at @returns {Figure} */
   figure(epochs, at) {
     const rows = edges(epochs[0].alphas[this.cell].length, this.family);
     const ops = this.op ? [this.op] : this.primitives;
@@ -86,7 +110,7 @@ export class Alphas {
       layout: {
         hovermode: "closest",
         margin: { l: 100, r: 8, t: 8, b: 44 },
-        xaxis: { ...epochAxis(epochs.at(-1).epoch), showgrid: false },
+        xaxis: { ...epochAxis(epochs[epochs.length - 1].epoch), showgrid: false },
         yaxis: axis("", {
           autorange: "reversed",
           showgrid: false,
@@ -98,30 +122,28 @@ export class Alphas {
     };
   }
 
+  /** @param {number} node @param {number} source */
   edge(node, source) {
     return `${stateName(source, this.family)} → ${node}`;
   }
 
   tabulate() {
-    if (!this.details.open || !this.epochs) return;
     const epoch = this.epochs.find((each) => each.epoch === this.state.at) ?? this.epochs.at(-1);
-    const table = epoch.alphas[this.cell].map(softmax);
+    if (!this.details.open || !epoch) return;
+    const weights = epoch.alphas[this.cell].map(softmax);
     const heads = [`${this.cell}, epoch ${epoch.epoch}`, ...this.primitives];
-    fill(
-      this.table,
-      el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))),
-      el(
-        "tbody",
-        {},
-        ...edges(table.length, this.family).map(([node, source], row) =>
-          el("tr", {}, el("th", { scope: "row" }, this.edge(node, source)), ...table[row].map((w) => el("td", {}, w.toFixed(3)))),
-        ),
-      ),
+    const rows = edges(weights.length, this.family).map(([node, source], row) =>
+      el("tr", {}, el("th", { scope: "row" }, this.edge(node, source)), ...weights[row].map((w) => el("td", {}, w.toFixed(3)))),
     );
+    fill(this.table, table(heads, el("tbody", {}, ...rows)));
   }
 }
 
-/** A line between one edge's operations and the next one's. */
+/**
+ * Lines between the operations of neighbouring edges.
+ * @param {[number, number][]} rows
+ * @param {number} each operations per edge
+ */
 function separators(rows, each) {
   if (each === 1) return [];
   return rows.slice(1).map((_, index) => ({

@@ -1,25 +1,34 @@
-import { el, fill, text } from "../lib/dom.js";
+/** Shows the pictures of a search's cells at any epoch, with a slider and a button that plays the epochs. */
+
 import { cellsOf, inWords } from "../lib/cells.js";
+import { el, fill, text } from "../lib/dom.js";
 import { metric, words } from "../lib/format.js";
 
 const FRAME_MS = 350;
 const MOST_KEPT = 120;
 
-/** The pictures of the cells at any epoch, with a slider through them and a button that plays them. */
 export class Cell {
-  constructor({ job }, signal, look) {
+  /** @param {JobState} state @param {AbortSignal} signal @param {SelectEpoch} select */
+  constructor({ job }, signal, select) {
     this.family = job.spec.family;
     this.base = job.links.self;
-    this.look = look;
+    this.select = select;
     this.cells = cellsOf(this.family);
+    /** @type {Epoch[]} */
     this.epochs = [];
+    /** @type {Map<string, Promise<HTMLImageElement>>} */
     this.pictures = new Map();
-    this.asked = null;
-    this.told = null;
+    /** The epoch whose pictures are shown or loading. @type {number | null} */
+    this.wanted = null;
+    /** @type {number | null} */
+    this.described = null;
     this.widest = 0;
+    /** @type {Promise<void> | null} */
     this.showing = null;
+    /** @type {object | null} */
     this.playing = null;
-    this.shown = new Promise((resolve) => (this.tellShown = resolve));
+    /** The first pictures are shown or failed. @type {PromiseWithResolvers<void>} */
+    this.first = Promise.withResolvers();
     this.picture = el("div", { class: "pictures" }, el("p", { class: "muted" }, "The cell appears when the first epoch has ended."));
     this.slider = el("input", { type: "range", min: 1, max: 1, value: 1, disabled: true, "aria-label": "Epoch" });
     this.slider.addEventListener("input", () => this.go(Number(this.slider.value)));
@@ -40,15 +49,17 @@ export class Cell {
     if (job.status === "succeeded" && job.progress?.epoch) this.show(job.progress.epoch);
   }
 
+  /** @param {JobState} state */
   update(state) {
     this.epochs = state.epochs;
-    if (!this.epochs.length) return;
-    const last = this.epochs.at(-1).epoch;
+    const latest = this.epochs.at(-1);
+    if (!latest) return;
+    const last = latest.epoch;
     const at = state.at ?? last;
     this.slider.disabled = this.play.disabled = false;
-    this.slider.max = last;
-    if (Number(this.slider.value) !== at) this.slider.value = at;
-    const epoch = this.epochs.find((each) => each.epoch === at) ?? this.epochs.at(-1);
+    this.slider.max = String(last);
+    if (Number(this.slider.value) !== at) this.slider.value = String(at);
+    const epoch = this.epochs.find((each) => each.epoch === at) ?? latest;
     text(this.where, state.at === null ? `epoch ${at} (latest)` : `epoch ${at} of ${last}`);
     const name = ["validation_accuracy", "validation_perplexity"].find((each) => each in epoch.metrics);
     const score = name ? `, ${words(name)} ${metric(name, epoch.metrics[name])}` : "";
@@ -57,7 +68,9 @@ export class Cell {
     this.describe();
   }
 
+  /** @param {number} epoch */
   link(epoch) {
+    /** @param {string} format */
     const genotype = (format) => `${this.base}/genotype?epoch=${epoch}&format=${format}`;
     fill(
       this.links,
@@ -68,34 +81,43 @@ export class Cell {
     );
   }
 
-  /** Ends when an epoch's pictures are up, or could not be had, or others were asked for. */
+  /**
+   * Show an epoch's pictures. Resolves when they are shown, could not be loaded or are no longer wanted.
+   * @param {number} epoch
+   */
   show(epoch) {
-    if (this.asked !== epoch) {
-      this.asked = epoch;
+    if (this.wanted !== epoch) {
+      this.wanted = epoch;
       this.showing = this.put(epoch);
     }
     return this.showing;
   }
 
-  /** Put an epoch's pictures up once they are there: until then the ones before them stay. */
+  /**
+   * Replace the pictures once those of the epoch are loaded.
+   * @param {number} epoch
+   */
   async put(epoch) {
     try {
       const images = await Promise.all(this.cells.map((cell) => this.fetched(this.url(cell, epoch))));
-      if (this.asked !== epoch) return;
-      this.picture.dataset.epoch = epoch;
+      if (this.wanted !== epoch) return;
+      this.picture.dataset.epoch = String(epoch);
       this.scale(images);
       fill(this.picture, ...images);
-      this.tellShown();
+      this.first.resolve();
       this.describe();
       this.link(epoch);
-      this.ahead(epoch + 1);
+      this.preload(epoch + 1);
     } catch {
-      if (this.asked === epoch) this.asked = null;
-      this.tellShown();
+      if (this.wanted === epoch) this.wanted = null;
+      this.first.resolve();
     }
   }
 
-  /** One scale for all epochs: a cell that needs more room than most must not move its nodes. */
+  /**
+   * Use one scale for all epochs, so that the nodes of cells of different width keep their size.
+   * @param {HTMLImageElement[]} images
+   */
   scale(images) {
     this.widest = Math.max(this.widest, ...images.map((image) => image.naturalWidth));
     for (const image of images) {
@@ -104,57 +126,70 @@ export class Cell {
     }
   }
 
-  /** What the pictures show, in words, once their epoch is known. */
+  /** Describe the pictures in words once the data of their epoch is known. */
   describe() {
     const shown = Number(this.picture.dataset.epoch);
     const known = this.epochs.find(({ epoch }) => epoch === shown);
-    if (!known || this.told === shown) return;
-    this.told = shown;
-    const told = this.cells.map((cell) => `${cell} cell after epoch ${shown}: ${inWords(known.genotype, cell, this.family)}`);
-    [...this.picture.children].forEach((image, index) => (image.alt = told[index]));
-    fill(this.words, ...told.map((each) => el("p", {}, each)));
+    if (!known || this.described === shown) return;
+    this.described = shown;
+    const words = this.cells.map((cell) => `${cell} cell after epoch ${shown}: ${inWords(known.genotype, cell, this.family)}`);
+    [...this.picture.children].forEach((image, index) => {
+      image.setAttribute("alt", words[index]);
+    });
+    fill(this.words, ...words.map((each) => el("p", {}, each)));
   }
 
+  /** @param {string} cell @param {number} epoch */
   url(cell, epoch) {
     return `${this.base}/cells/${cell}.svg?epoch=${epoch}`;
   }
 
+  /**
+   * The loaded picture of a URL, from a cache of the latest ones.
+   * @param {string} url
+   */
   fetched(url) {
-    if (!this.pictures.has(url)) {
-      // Browsers tell when an image with this attribute was painted.
+    let ready = this.pictures.get(url);
+    if (!ready) {
+      // elementtiming: performance entries show when the picture was painted.
       const image = el("img", { src: url, alt: "", elementtiming: "cell", fetchpriority: "high" });
-      const ready = image.decode().then(() => image);
+      ready = image.decode().then(() => image);
       ready.catch(() => this.pictures.delete(url));
       this.pictures.set(url, ready);
-      if (this.pictures.size > MOST_KEPT) this.pictures.delete(this.pictures.keys().next().value);
+      if (this.pictures.size > MOST_KEPT) this.pictures.delete([...this.pictures.keys()][0]);
     }
-    return this.pictures.get(url);
+    return ready;
   }
 
-  /** Fetch what playing will want next. */
-  ahead(epoch) {
+  /**
+   * Load the next pictures while playing.
+   * @param {number} epoch
+   */
+  preload(epoch) {
     if (!this.playing || !this.epochs.some((each) => each.epoch === epoch)) return;
     for (const cell of this.cells) this.fetched(this.url(cell, epoch)).catch(() => {});
   }
 
+  /** @param {number} epoch */
   go(epoch) {
     this.stop();
-    this.look(epoch);
+    this.select(epoch);
   }
 
   toggle() {
-    if (this.playing) return this.stop();
-    return this.run();
+    if (this.playing) this.stop();
+    else this.run();
   }
 
-  /** From the epoch that is shown, or again from the first: each stays for a frame, however long it took to come. */
+  /** Play from the shown epoch, or from the first after the last: each loaded epoch stays for a frame. */
   async run() {
-    const mine = (this.playing = {});
+    const mine = {};
+    this.playing = mine;
     text(this.play, "❚❚ Stop");
-    const last = () => this.epochs.at(-1).epoch;
+    const last = () => this.epochs.at(-1)?.epoch ?? 0;
     const from = Number(this.slider.value);
     for (let at = from >= last() ? 1 : from; at <= last(); at += 1) {
-      this.look(at);
+      this.select(at);
       await this.show(at);
       await new Promise((resolve) => setTimeout(resolve, FRAME_MS));
       if (this.playing !== mine) return;

@@ -1,17 +1,22 @@
+/** Charts the metrics over the epochs, a chart per kind of metric, and lists them in a table. */
 import { Chart, lines } from "../lib/charts.js";
-import { el, fill, scrolling } from "../lib/dom.js";
+import { el, fill, scrolling, table } from "../lib/dom.js";
 import { capital, metric, words } from "../lib/format.js";
 
 const GROUPS = { loss: "loss in nats", accuracy: "accuracy in %", perplexity: "perplexity" };
 
-/** What was measured, epoch by epoch: a chart for each kind of metric that there is, and all of it as a table. */
 export class Curves {
-  constructor(signal, look) {
+  /** @param {AbortSignal} signal @param {SelectEpoch} select */
+  constructor(signal, select) {
     this.signal = signal;
-    this.look = look;
+    this.select = select;
+    /** @type {Map<string, Chart>} */
     this.charts = new Map();
+    /** @type {Epoch[]} */
+    this.epochs = [];
+    this.drawn = "";
     this.grid = el("div", { class: "columns" });
-    this.table = el("table", { class: "small" });
+    this.table = el("div");
     this.details = el("details", {}, el("summary", {}, "As a table"), scrolling("All metrics", this.table));
     this.details.addEventListener("toggle", () => this.tabulate());
     this.details.hidden = true;
@@ -19,6 +24,7 @@ export class Curves {
     this.node = el("section", { class: "stack", "aria-label": "Curves" }, this.grid, this.empty, this.details);
   }
 
+  /** @param {JobState} state */
   update({ epochs, at }) {
     this.epochs = epochs;
     this.empty.hidden = epochs.length > 0;
@@ -34,15 +40,19 @@ export class Curves {
     this.tabulate();
   }
 
+  /** @param {string} group */
   chart(group) {
-    if (!this.charts.has(group)) {
+    let chart = this.charts.get(group);
+    if (!chart) {
       const node = el("div", { class: "chart", role: "img", "aria-label": `${group} over the epochs; the table below has its values` });
       this.grid.append(el("div", { class: "panel" }, el("h2", {}, capital(group)), node));
-      this.charts.set(group, new Chart(node, this.signal, { onClick: this.look }));
+      chart = new Chart(node, this.signal, this.select);
+      this.charts.set(group, chart);
     }
-    return this.charts.get(group);
+    return chart;
   }
 
+  /** @param {string[]} names @param {string} unit @param {Epoch[]} epochs @param {number | null} at */
   figure(names, unit, epochs, at) {
     const order = ["train", "validation", "test"];
     const series = names
@@ -57,24 +67,17 @@ export class Curves {
           dash: ["solid", "solid", "dash"][index] ?? "dot",
         };
       });
-    return lines({ series, y: unit, last: epochs.at(-1).epoch, mark: at });
+    return lines({ series, y: unit, last: epochs[epochs.length - 1].epoch, mark: at });
   }
 
   tabulate() {
     if (!this.details.open) return;
     const names = [...new Set(this.epochs.flatMap(({ metrics }) => Object.keys(metrics)))];
     const heads = ["epoch", "attempt", "seconds", ...names.map(words)];
-    fill(
-      this.table,
-      el("thead", {}, el("tr", {}, ...heads.map((name) => el("th", { scope: "col" }, name)))),
-      el(
-        "tbody",
-        {},
-        ...this.epochs.map(({ epoch, attempt, seconds, metrics }) => {
-          const values = names.map((name) => metric(name, metrics[name]));
-          return el("tr", {}, ...[epoch, attempt, seconds.toFixed(1), ...values].map((each) => el("td", {}, String(each))));
-        }),
-      ),
-    );
+    const rows = this.epochs.map(({ epoch, attempt, seconds, metrics }) => {
+      const values = names.map((name) => metric(name, metrics[name]));
+      return el("tr", {}, ...[epoch, attempt, seconds.toFixed(1), ...values].map((each) => el("td", {}, String(each))));
+    });
+    fill(this.table, table(heads, el("tbody", {}, ...rows)));
   }
 }

@@ -1,13 +1,17 @@
+/** Shows the job's name, status, progress, actions and main figures. */
 import { el, fill, notice, text } from "../lib/dom.js";
-import { capital, clock, duration, metric, shortId, words } from "../lib/format.js";
+import { capital, clock, duration, metric, secondsBetween, shortId, words } from "../lib/format.js";
 import { post, send, wordsFor } from "../lib/http.js";
-import { allowed, bestOf, ENDED, isTree, share, title } from "../lib/jobs.js";
+import { allowed, bestOf, ENDED, isComposite, share, title } from "../lib/jobs.js";
 
-const VERBS = { pause: "Pause", resume: "Resume", retry: "Retry", cancel: "Cancel" };
+const ACTIONS = { pause: "Pause", resume: "Resume", retry: "Retry", cancel: "Cancel" };
 
-/** Name, status, progress, what can be done, and the figures that one looks for first. */
 export class Header {
-  constructor(state, signal, { changed, follow }) {
+  /**
+   * @param {JobState} state
+   * @param {{ changed: (job: Job) => void, follow: () => void }} callbacks
+   */
+  constructor(state, { changed, follow }) {
     this.changed = changed;
     this.follow = follow;
     this.job = state.job;
@@ -18,8 +22,8 @@ export class Header {
     this.bar = el("progress", { max: 1, "aria-label": "progress" });
     this.figures = el("dl", { class: "figures" });
     this.error = el("section", { class: "panel error-panel stack", hidden: true });
-    this.buttons = Object.entries(VERBS).map(([verb, label]) =>
-      el("button", { type: "button", class: verb === "cancel" ? "danger" : null, on: { click: () => this.act(verb) } }, label),
+    this.buttons = Object.entries(ACTIONS).map(([action, label]) =>
+      el("button", { type: "button", class: action === "cancel" ? "danger" : null, on: { click: () => this.act(action) } }, label),
     );
     this.remove = el("button", { type: "button", class: "danger", on: { click: () => this.delete() } }, "Delete");
     const { id, kind, spec } = state.job;
@@ -46,6 +50,7 @@ export class Header {
     );
   }
 
+  /** @param {JobState} state */
   update({ job }) {
     this.job = job;
     text(this.title, title(job));
@@ -54,40 +59,43 @@ export class Header {
     const about = [job.kind, job.spec.family, job.spec.dataset, shortId(job.id)];
     text(this.reason, [...about, job.status_reason].filter(Boolean).join(" · "));
     this.bar.value = share(job);
-    Object.keys(VERBS).forEach((verb, at) => (this.buttons[at].hidden = !allowed(verb, job)));
+    Object.keys(ACTIONS).forEach((action, at) => {
+      this.buttons[at].hidden = !allowed(action, job);
+    });
     this.remove.hidden = !ENDED.has(job.status);
     this.train.hidden = !job.metrics;
     fill(this.figures, ...this.facts(job).flatMap(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
     this.fail(job.error);
   }
 
+  /** @param {Job} job */
   facts(job) {
     const at = job.progress;
     const epochs = job.spec.epochs ?? 1;
-    const facts = [[isTree(job) ? "Children ended" : "Epoch", at ? `${at.epoch} of ${at.epochs}` : `– of ${epochs}`]];
+    /** @type {[string, Child][]} */
+    const facts = [[isComposite(job) ? "Children ended" : "Epoch", at ? `${at.epoch} of ${at.epochs}` : `– of ${epochs}`]];
     if (at?.steps && job.status === "running") facts.push(["Step", `${at.step} of ${at.steps}`]);
     if (at?.stage && job.status === "running") facts.push(["Stage", at.stage]);
-    if (job.status === "running") facts.push(["Left", duration(at?.eta_seconds)]);
+    if (job.status === "running") facts.push(["Remaining", duration(at?.eta_seconds)]);
     const best = bestOf(job);
     if (best) facts.push([`Best ${words(best.name)}`, `${metric(best.name, best.value)} (${best.epoch})`]);
     for (const name of ["train_loss", "test_loss", "test_accuracy_mean", "test_accuracy_std", "test_perplexity_mean"]) {
       if (job.metrics && name in job.metrics) facts.push([capital(words(name)), metric(name, job.metrics[name])]);
     }
-    if (job.started_at) {
-      const end = job.finished_at ? Date.parse(job.finished_at) : Date.now();
-      facts.push([job.finished_at ? "Took" : "Since", duration((end - Date.parse(job.started_at)) / 1000)]);
-    }
+    if (job.started_at) facts.push(["Duration", duration(secondsBetween(job.started_at, job.finished_at))]);
     if (job.worker) facts.push(["Worker", el("span", { class: "mono" }, job.worker)]);
-    facts.push(["Made", el("span", { class: "small" }, clock(job.created_at))]);
+    facts.push(["Created", el("span", { class: "small" }, clock(job.created_at))]);
+    if (job.started_at) facts.push(["Started", el("span", { class: "small" }, clock(job.started_at))]);
     if (job.owner) facts.push(["Owner", job.owner]);
     return facts;
   }
 
+  /** @param {Job["error"]} error */
   fail(error) {
     this.error.hidden = error === null;
     if (error === null || this.error.dataset.shown === error.message) return;
     this.error.dataset.shown = error.message;
-    const rest = [error.traceback, ...error.log_tail].filter(Boolean).join("\n");
+    const rest = [error.traceback, ...(error.log_tail ?? [])].filter(Boolean).join("\n");
     fill(
       this.error,
       el("h2", {}, error.type),
@@ -96,10 +104,11 @@ export class Header {
     );
   }
 
-  async act(verb) {
-    if (verb === "cancel" && !confirm(`Cancel ${title(this.job)}? It can be retried from its last epoch.`)) return;
+  /** @param {string} action */
+  async act(action) {
+    if (action === "cancel" && !confirm(`Cancel ${title(this.job)}? It can be retried from its last epoch.`)) return;
     try {
-      this.changed(await post(`${this.job.links.self}/${verb}`));
+      this.changed(await post(`${this.job.links.self}/${action}`));
       this.follow();
     } catch (error) {
       notice(wordsFor(error));

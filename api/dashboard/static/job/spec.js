@@ -1,13 +1,15 @@
+/** Shows all values of the job's spec, defaults filled in. */
 import { el, fill } from "../lib/dom.js";
 import { value } from "../lib/format.js";
 
-/** Everything that the job was told, defaults filled in. */
 export class Spec {
   constructor() {
+    this.shown = "";
     this.list = el("dl", { class: "pairs small" });
     this.node = el("section", { class: "panel" }, el("details", {}, el("summary", {}, "Spec"), this.list));
   }
 
+  /** @param {JobState} state */
   update({ job }) {
     const frame = { id: job.id, priority: job.priority, pool: job.pool, gpus: job.gpus, labels: job.labels, threads: job.threads };
     const shown = JSON.stringify([frame, job.spec]);

@@ -1,9 +1,14 @@
+/** Makes the row of filters above the list of jobs. */
 import { el, field } from "../lib/dom.js";
 
 const KINDS = ["search", "evaluation", "score", "ensemble", "study", "committee"];
 const STATUSES = ["queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled"];
 
-/** The row of filters. onChange(name, value); what the service filters by waits until it has been typed out. */
+/**
+ * onChange is called once typing pauses.
+ * @param {URLSearchParams} query
+ * @param {(name: string, value: string) => void} onChange
+ */
 export function filters(query, onChange) {
   return el(
     "div",
@@ -14,6 +19,7 @@ export function filters(query, onChange) {
     field("Label", typed("label", "text", "key=value")),
   );
 
+  /** @param {string} name @param {string[]} values */
   function choice(name, values) {
     const options = values.map((each) => el("option", { value: each }, each));
     const select = el("select", {}, el("option", { value: "" }, "any"), ...options);
@@ -22,9 +28,11 @@ export function filters(query, onChange) {
     return select;
   }
 
+  /** @param {string} name @param {string} type @param {string} placeholder */
   function typed(name, type, placeholder) {
     const input = el("input", { type, placeholder, value: query.get(name) ?? "" });
-    let timer = null;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
     input.addEventListener("input", () => {
       clearTimeout(timer);
       timer = setTimeout(() => onChange(name, input.value.trim()), 250);

@@ -1,9 +1,10 @@
+/** Shows one job of the list. The row is created once, then changed in place. */
 import { el, text } from "../lib/dom.js";
 import { ago, clock, duration, metric, words } from "../lib/format.js";
 import { bestOf, share, title } from "../lib/jobs.js";
 
-/** One job in the list: made once, then changed in place. */
 export class Row {
+  /** @param {Job} job @param {(id: string, selected: boolean) => void} onSelect */
   constructor(job, onSelect) {
     this.job = job;
     this.box = el("input", { type: "checkbox", on: { change: () => onSelect(job.id, this.box.checked) } });
@@ -14,7 +15,7 @@ export class Row {
     this.eta = el("span", { class: "muted" });
     this.bar = el("progress", { max: 1 });
     this.best = el("span");
-    this.made = el("time", { datetime: job.created_at, title: clock(job.created_at) });
+    this.created = el("time", { datetime: job.created_at, title: clock(job.created_at) });
     this.node = el(
       "tr",
       {},
@@ -22,7 +23,7 @@ export class Row {
       el("td", { class: "name" }, this.name, this.tags),
       el("td", { class: "progress" }, el("div", { class: "bar-text" }, this.at, this.eta), this.bar),
       el("td", { "data-label": "Best" }, this.best),
-      el("td", { "data-label": "Made", class: "muted" }, this.made),
+      el("td", { "data-label": "Created", class: "muted" }, this.created),
       el("td", { class: "select" }, this.box),
     );
     this.update();
@@ -39,8 +40,8 @@ export class Row {
     text(this.tags, [job.kind, job.spec.family, job.spec.dataset, ...labels].filter(Boolean).join(" · "));
     const at = job.progress;
     text(this.at, at ? `${at.epoch} / ${at.epochs}` : `– / ${job.spec.epochs ?? 1}`);
-    const running = job.status === "running" && at?.eta_seconds !== null && at !== null;
-    text(this.eta, running ? `${duration(at.eta_seconds)} left` : "");
+    const eta = job.status === "running" ? at?.eta_seconds : null;
+    text(this.eta, typeof eta === "number" ? `${duration(eta)} remaining` : "");
     this.bar.value = share(job);
     this.bar.setAttribute("aria-label", `progress of ${name}`);
     const best = bestOf(job);
@@ -49,8 +50,8 @@ export class Row {
     this.tick();
   }
 
-  /** What changes with the clock alone. */
+  /** Update the texts that change with time alone. */
   tick() {
-    text(this.made, ago(this.job.created_at));
+    text(this.created, ago(this.job.created_at));
   }
 }

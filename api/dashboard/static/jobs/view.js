@@ -1,3 +1,4 @@
+/** Lists all jobs. One event stream keeps the rows current and brings new jobs. */
 import { batched, el, fill, scrolling, text } from "../lib/dom.js";
 import { get, page, wordsFor } from "../lib/http.js";
 import { apply } from "../lib/jobs.js";
@@ -7,16 +8,21 @@ import { filters } from "./filters.js";
 import { found, sorted, wanted } from "./order.js";
 import { Row } from "./row.js";
 
-const COLUMNS = { status: "Status", name: "Job", progress: "Progress", best: "Best", made: "Made" };
+const COLUMNS = { status: "Status", name: "Job", progress: "Progress", best: "Best", created: "Created" };
+const DESCENDING_FIRST = new Set(["progress", "best", "created"]);
 const MOST_COMPARED = 6;
 
-/** All jobs: one stream keeps every row current, and new jobs come by themselves. */
+/** @type {View} */
 export function jobsView(main, { query }, signal) {
+  /** @type {Map<string, Row>} */
   const rows = new Map();
-  const asked = new Set();
+  /** @type {Set<string>} */
+  const fetching = new Set();
+  /** @type {Set<string>} */
   const selected = new Set();
+  /** @type {string | null} */
   let cursor = null;
-  let asking = 0;
+  let loads = 0;
 
   const summary = el("p", { class: "muted" }, "Loading…");
   const body = el("tbody");
@@ -46,16 +52,19 @@ export function jobsView(main, { query }, signal) {
     el("div", { class: "row" }, more),
     bar,
   );
-  const clock = setInterval(() => rows.forEach((row) => row.tick()), 30_000);
+  const clock = setInterval(() => {
+    for (const row of rows.values()) row.tick();
+  }, 30_000);
   signal.addEventListener("abort", () => clearInterval(clock));
   follow("/events?active=true", { onEvent: take, signal });
   load();
 
+  /** @param {string | null} from a cursor; null for the newest jobs */
   async function load(from = null) {
-    const mine = ++asking;
+    const mine = ++loads;
     try {
-      const { items, next_cursor } = await page("/jobs", server(), { cursor: from, signal });
-      if (mine !== asking) return;
+      const { items, next_cursor } = await page("/jobs", serverFilters(), { cursor: from, signal });
+      if (mine !== loads) return;
       if (from === null) drop((job) => !items.some(({ id }) => id === job.id) && job.id > (items.at(-1)?.id ?? ""));
       items.forEach(put);
       if (from !== null || cursor === null || rows.size <= items.length) cursor = next_cursor;
@@ -65,34 +74,42 @@ export function jobsView(main, { query }, signal) {
     }
   }
 
-  /** An event of the stream; `ready` means that it stands: whatever came before it is in the list now. */
-  function take(kind, { job_id: id, sequence, data }) {
+  /**
+   * Apply an event. `ready` means that the stream has started: the list as of now holds all changes before it.
+   * @param {JobEvent} event
+   */
+  function take(event) {
+    const { kind, job_id: id, sequence } = event;
     if (kind === "ready") return void load();
     const row = rows.get(id);
-    if (!row) return void (kind === "status" && ask(id));
+    if (!row) return void (kind === "status" && refresh(id));
     if (kind === "end" || sequence <= row.job.last_sequence) return;
     row.job.last_sequence = sequence;
-    if (apply(row.job, kind, data)) ask(id);
+    if (apply(row.job, event)) refresh(id);
     row.update();
     paint();
   }
 
-  /** The whole job, once however many events ask for it. */
-  async function ask(id) {
-    if (asked.has(id)) return;
-    asked.add(id);
+  /**
+   * Fetch a job; further calls while the request is under way do nothing.
+   * @param {string} id
+   */
+  async function refresh(id) {
+    if (fetching.has(id)) return;
+    fetching.add(id);
     try {
       const job = await get(`/jobs/${id}`, { signal });
-      if (wanted(job, server())) put(job);
+      if (wanted(job, serverFilters())) put(job);
       else drop((each) => each.id === id);
       paint();
     } catch {
-      // Deleted meanwhile, or the service is away: the list is asked for again when it is back.
+      // The job was deleted, or the service is away: the list is loaded again when the stream is back.
     } finally {
-      asked.delete(id);
+      fetching.delete(id);
     }
   }
 
+  /** @param {Job} job */
   function put(job) {
     const row = rows.get(job.id);
     if (!row) rows.set(job.id, new Row(job, select));
@@ -102,17 +119,18 @@ export function jobsView(main, { query }, signal) {
     }
   }
 
+  /** @param {(job: Job) => boolean} which */
   function drop(which) {
     for (const [id, row] of rows) if (which(row.job)) rows.delete(id);
   }
 
   function show() {
-    const by = query.get("sort") ?? "made";
+    const by = query.get("sort") ?? "created";
     const descending = query.get("order") !== "ascending";
     const search = query.get("search") ?? "";
     const jobs = [...rows.values()].map(({ job }) => job);
     const shown = sorted(search ? jobs.filter((job) => found(job, search)) : jobs, by, descending);
-    const nodes = shown.map(({ id }) => rows.get(id).node);
+    const nodes = shown.flatMap(({ id }) => rows.get(id)?.node ?? []);
     if (nodes.length !== body.childElementCount || nodes.some((node, at) => body.children[at] !== node)) {
       body.replaceChildren(...nodes);
     }
@@ -125,16 +143,17 @@ export function jobsView(main, { query }, signal) {
     const queued = jobs.filter(({ status }) => status === "queued").length;
     const hidden = jobs.length - shown.length;
     const parts = [`${running} running`, `${queued} queued`, `${shown.length} shown`];
-    if (hidden) parts.push(`${hidden} not found by the search`);
-    if (cursor) parts.push("older ones are not loaded");
-    text(summary, jobs.length || cursor ? parts.join(" · ") : "No jobs yet. Make one, or POST one to /searches.");
+    if (hidden) parts.push(`${hidden} hidden by the search`);
+    if (cursor) parts.push("older jobs are not loaded");
+    text(summary, jobs.length || cursor ? parts.join(" · ") : "No jobs yet. Create one here, or POST one to /searches.");
   }
 
+  /** @param {string} by @param {string} label */
   function head(by, label) {
     const button = el("button", { type: "button", class: "plain" }, label);
     button.addEventListener("click", () => {
-      const same = (query.get("sort") ?? "made") === by;
-      const descending = same ? query.get("order") === "ascending" : by === "made" || by === "best" || by === "progress";
+      const same = (query.get("sort") ?? "created") === by;
+      const descending = same ? query.get("order") === "ascending" : DESCENDING_FIRST.has(by);
       query.set("sort", by);
       query.set("order", descending ? "descending" : "ascending");
       remember(query);
@@ -143,6 +162,7 @@ export function jobsView(main, { query }, signal) {
     return el("th", { scope: "col", "data-by": by }, button);
   }
 
+  /** @param {string} name @param {string} value */
   function change(name, value) {
     query.set(name, value);
     remember(query);
@@ -152,10 +172,11 @@ export function jobsView(main, { query }, signal) {
     load();
   }
 
-  function server() {
+  function serverFilters() {
     return { kind: query.get("kind"), status: query.get("status"), label: query.get("label") };
   }
 
+  /** @param {string} id @param {boolean} on */
   function select(id, on) {
     if (on) selected.add(id);
     else selected.delete(id);
@@ -166,4 +187,3 @@ export function jobsView(main, { query }, signal) {
     else compare.href = `#/compare?ids=${[...selected].join(",")}`;
   }
 }
-

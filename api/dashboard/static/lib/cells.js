@@ -1,12 +1,14 @@
-/** Mathematics of the alphas: rows are edges, columns primitives. */
+/** Computes softmax and entropy of alphas and describes cells. A table of alphas has a row per edge, a column per primitive. */
 
-// What costs no parameters to keep: many of them in a cell are the known way in which a search collapses.
-const SKIPS = new Set(["skip_connect", "identity"]);
+// Operations without parameters. A search that collapses chooses many of them.
+const PARAMETER_FREE = new Set(["skip_connect", "identity"]);
 
+/** @param {Family} family */
 export function cellsOf(family) {
   return family === "rnn" ? ["recurrent"] : ["normal", "reduce"];
 }
 
+/** @param {number[]} row */
 export function softmax(row) {
   const most = Math.max(...row);
   const powers = row.map((alpha) => Math.exp(alpha - most));
@@ -14,14 +16,22 @@ export function softmax(row) {
   return powers.map((power) => power / sum);
 }
 
-/** Mean entropy of a table's edges in nats; ln(primitives) when nothing is decided, 0 when all is. */
+/**
+ * Mean entropy of a table's edges in nats: ln(primitives) when all weights are equal, 0 when one operation has all weight.
+ * @param {number[][]} table
+ */
 export function entropy(table) {
   const each = table.map((row) => softmax(row).reduce((sum, w) => sum - (w > 0 ? w * Math.log(w) : 0), 0));
   return each.reduce((a, b) => a + b, 0) / each.length;
 }
 
-/** [node, source] of each row: node i sees the inputs and all nodes before it. */
+/**
+ * [node, source] of each row: the sources of a node are the cell's inputs and all nodes before it.
+ * @param {number} count
+ * @param {Family} family
+ */
 export function edges(count, family) {
+  /** @type {[number, number][]} */
   const found = [];
   for (let node = family === "rnn" ? 1 : 2; found.length < count; node += 1) {
     for (let source = 0; source < node && found.length < count; source += 1) found.push([node, source]);
@@ -29,32 +39,48 @@ export function edges(count, family) {
   return found;
 }
 
-/** What a state is called in the pictures. */
+/**
+ * A state's name in the pictures.
+ * @param {number} index
+ * @param {Family} family
+ */
 export function stateName(index, family) {
   if (family === "rnn") return index === 0 ? "h₀" : `node ${index}`;
-  return index === 0 ? "c(k−2)" : index === 1 ? "c(k−1)" : `node ${index}`;
+  return ["c(k−2)", "c(k−1)"][index] ?? `node ${index}`;
 }
 
-/** The derived cell's chosen operations: [{ node, op, source }]. */
+/**
+ * The operations of a derived cell.
+ * @param {Genotype | null | undefined} genotype
+ * @param {string} cell
+ * @param {Family} family
+ */
 export function chosen(genotype, cell, family) {
   const perNode = family === "rnn" ? 1 : 2;
-  const first = family === "rnn" ? 1 : 2;
-  return (genotype?.[cell] ?? []).map(([op, source], index) => ({
-    node: first + Math.floor(index / perNode),
-    op,
-    source,
-  }));
+  return (genotype?.[cell] ?? []).map(([op, source], index) => ({ node: perNode + Math.floor(index / perNode), op, source }));
 }
 
+/**
+ * How many operations of a derived cell are skip connections.
+ * @param {Genotype | null | undefined} genotype
+ * @param {string} cell
+ * @param {Family} family
+ */
 export function skips(genotype, cell, family) {
-  return chosen(genotype, cell, family).filter(({ op }) => SKIPS.has(op)).length;
+  return chosen(genotype, cell, family).filter(({ op }) => PARAMETER_FREE.has(op)).length;
 }
 
-/** The cell in words, for whoever does not see the picture. */
+/**
+ * The cell in words, as its picture's alternative text.
+ * @param {Genotype | null | undefined} genotype
+ * @param {string} cell
+ * @param {Family} family
+ */
 export function inWords(genotype, cell, family) {
-  const nodes = new Map();
-  for (const { node, op, source } of chosen(genotype, cell, family)) {
-    nodes.set(node, [...(nodes.get(node) ?? []), `${op} of ${stateName(source, family)}`]);
-  }
-  return [...nodes].map(([node, parts]) => `${stateName(node, family)} is ${parts.join(" plus ")}`).join("; ");
+  const nodes = Map.groupBy(chosen(genotype, cell, family), ({ node }) => node);
+  const described = [...nodes].map(([node, parts]) => {
+    const inputs = parts.map(({ op, source }) => `${op} of ${stateName(source, family)}`);
+    return `${stateName(node, family)} is ${inputs.join(" plus ")}`;
+  });
+  return described.join("; ");
 }

@@ -1,10 +1,17 @@
-/** plotly, fetched when the first chart comes near the screen, and the few kinds of chart that the views need. */
+/** Draws charts with plotly, which is fetched when the first chart comes near the screen. */
+import { meta } from "./dom.js";
 
+/** @type {Promise<Plotly> | null} */
 let loading = null;
+/** @type {Promise<unknown>} */
 let before = Promise.resolve();
+/** @type {Promise<unknown>} */
 let turn = Promise.resolve();
 
-/** plotly holds the page up for a moment: it is fetched only when this is there, or has taken too long. */
+/**
+ * Delay plotly, whose start blocks the page for a moment, until `shown` resolves or too much time has passed.
+ * @param {Promise<unknown>} shown
+ */
 export function startAfter(shown, patience = 10_000) {
   before = Promise.race([shown, new Promise((resolve) => setTimeout(resolve, patience))]);
 }
@@ -14,8 +21,8 @@ async function plotly() {
   await painted();
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = document.querySelector("meta[name=charts]").content;
-    script.onload = () => resolve(window.Plotly);
+    script.src = meta("charts");
+    script.onload = () => resolve(/** @type {Plotly} */ (window.Plotly));
     script.onerror = () => {
       loading = null;
       script.remove();
@@ -26,18 +33,21 @@ async function plotly() {
   return loading;
 }
 
-/** When all that the page holds by now is on the screen: the second frame begins when the first one is painted. */
+/** Wait until the page's present content is painted: the second frame begins when the first one is on the screen. */
 async function painted() {
   await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
   await idle();
 }
 
-/** When the page has nothing better to do; soon in any case. */
+/** Wait until the browser is idle, at most 0.3 s. Safari has no idle callbacks. */
 function idle() {
-  return new Promise((resolve) => (window.requestIdleCallback ? requestIdleCallback(resolve, { timeout: 300 }) : setTimeout(resolve)));
+  return new Promise((resolve) => ("requestIdleCallback" in window ? requestIdleCallback(resolve, { timeout: 300 }) : setTimeout(resolve)));
 }
 
-/** Charts are drawn one by one, so that a click in between is not held up by all of them. */
+/**
+ * Draw one chart after another, so that the page answers clicks between them.
+ * @param {() => Promise<void>} work
+ */
 function oneByOne(work) {
   const mine = turn.then(idle).then(work);
   turn = mine.catch(() => {});
@@ -46,16 +56,21 @@ function oneByOne(work) {
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+/**
+ * The value of a design token (styles/tokens.css).
+ * @param {string} name
+ */
 export function token(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-// What is this close to the screen is drawn.
+// Charts this close to the screen are drawn.
 const NEAR = "300px";
 
-/** One chart in `node`, drawn when somebody is about to see it, anew at most twice a second, gone with `signal`. */
+/** A chart that is drawn when its node comes near the screen, at most twice a second, until `signal` aborts. */
 export class Chart {
   #node;
+  /** @type {(() => Figure) | null} */
   #make = null;
   #due = false;
   #near = false;
@@ -64,14 +79,15 @@ export class Chart {
   #listening = false;
   #onClick;
 
-  constructor(node, signal, { onClick = null } = {}) {
+  /** @param {ChartNode} node @param {AbortSignal} signal @param {SelectEpoch | null} onClick */
+  constructor(node, signal, onClick = null) {
     this.#node = node;
     this.#signal = signal;
     this.#onClick = onClick;
     dark.addEventListener("change", () => this.#soon(), { signal });
     const size = new ResizeObserver(() => node.firstChild && window.Plotly?.Plots.resize(node));
     size.observe(node);
-    const sight = new IntersectionObserver((seen) => this.#seen(seen.at(-1).isIntersecting), { rootMargin: NEAR });
+    const sight = new IntersectionObserver((seen) => this.#seen(seen[seen.length - 1].isIntersecting), { rootMargin: NEAR });
     sight.observe(node);
     signal.addEventListener("abort", () => {
       size.disconnect();
@@ -80,12 +96,16 @@ export class Chart {
     });
   }
 
-  /** make: () => { traces, layout }, asked again when the page turns dark. */
+  /**
+   * Draw what `make` returns, and again when the colour scheme changes.
+   * @param {() => Figure} make
+   */
   draw(make) {
     this.#make = make;
     this.#soon();
   }
 
+  /** @param {boolean} near */
   #seen(near) {
     this.#near = near;
     if (near && this.#stale) this.#soon();
@@ -96,20 +116,21 @@ export class Chart {
     if (this.#due || !this.#near || this.#make === null) return;
     this.#due = true;
     const library = await plotly().catch(() => null);
-    // The first drawing at once, later ones together.
+    // The first drawing starts at once; later ones within half a second are combined.
     if (this.#listening) await new Promise((resolve) => setTimeout(resolve, 500));
     this.#due = false;
     if (library !== null) await oneByOne(() => this.#paint(library));
   }
 
+  /** @param {Plotly} library */
   async #paint(library) {
-    if (this.#signal.aborted || !this.#stale) return;
+    if (this.#signal.aborted || !this.#stale || this.#make === null) return;
     this.#stale = false;
     const { traces, layout } = this.#make();
     await library.react(this.#node, traces, { ...base(), ...layout }, CONFIG);
     if (!this.#listening) {
       this.#listening = true;
-      if (this.#onClick) this.#node.on("plotly_click", (event) => this.#onClick(event.points[0].x));
+      this.#node.on?.("plotly_click", ({ points }) => this.#onClick?.(points[0].x));
     }
   }
 }
@@ -119,7 +140,7 @@ const CONFIG = { displayModeBar: false, responsive: false, doubleClick: "reset" 
 function base() {
   return {
     autosize: true,
-    // Wide enough for every axis here: plotly draws a chart twice where it has to find that out itself.
+    // Wide enough for every axis of the page: with automatic margins plotly draws a chart twice.
     margin: { l: 58, r: 12, t: 8, b: 44 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
@@ -131,6 +152,7 @@ function base() {
   };
 }
 
+/** @param {string} title @param {object} extra */
 export function axis(title, extra = {}) {
   return {
     title: { text: title, standoff: 6 },
@@ -142,12 +164,20 @@ export function axis(title, extra = {}) {
   };
 }
 
-/** Epochs on the x axis are whole. */
+/**
+ * An x axis of whole epochs.
+ * @param {number} last
+ */
 export function epochAxis(last) {
   return axis("epoch", { tickformat: "d", rangemode: "tozero", range: [0.5, Math.max(last, 2) + 0.5], nticks: 8 });
 }
 
-/** series: [{ name, x, y, colour: 1..6, dash }]. mark: an epoch to draw a line at. */
+/**
+ * A line per series. colour: 1 to 6. mark: the epoch of a vertical line.
+ * @typedef {{ name: string, x: number[], y: number[], colour: number, dash?: string, step?: boolean }} Series
+ * @param {{ series: Series[], y: string, last: number, mark?: number | null, extra?: object }} options
+ * @returns {Figure}
+ */
 export function lines({ series, y, last, mark = null, extra = {} }) {
   const many = series.some(({ x }) => x.length > 40);
   return {
@@ -169,6 +199,10 @@ export function lines({ series, y, last, mark = null, extra = {} }) {
   };
 }
 
+/**
+ * A vertical line at an epoch.
+ * @param {number} epoch
+ */
 export function marker(epoch) {
   return {
     type: "line",

@@ -1,4 +1,9 @@
-/** 3725 -> "1 h 2 min". */
+/** Formats times, sizes, metrics and names for people. */
+
+/**
+ * 3725 -> "1 h 2 min".
+ * @param {number | null} [seconds]
+ */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "–";
   if (seconds < 60) return `${Math.max(0, Math.round(seconds))} s`;
@@ -9,51 +14,77 @@ export function duration(seconds) {
   return `${Math.round(hours / 24)} days`;
 }
 
+/**
+ * Seconds between two times; until now without the second.
+ * @param {string} from
+ * @param {string | null} [to]
+ */
+export function secondsBetween(from, to) {
+  return ((to ? Date.parse(to) : Date.now()) - Date.parse(from)) / 1000;
+}
+
+/** @param {string} time */
 export function ago(time) {
-  const seconds = (Date.now() - Date.parse(time)) / 1000;
+  const seconds = secondsBetween(time);
   return seconds < 5 ? "just now" : `${duration(seconds)} ago`;
 }
 
+/** @param {string} time */
 export function clock(time) {
   return new Date(time).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** @param {number | null} [count] */
 export function bytes(count) {
   if (count === null || count === undefined) return "–";
+  let rest = count;
   for (const unit of ["B", "kB", "MB", "GB"]) {
-    if (count < 1000) return `${unit === "B" ? count : count.toFixed(1)} ${unit}`;
-    count /= 1000;
+    if (rest < 1000) return `${unit === "B" ? rest : rest.toFixed(1)} ${unit}`;
+    rest /= 1000;
   }
-  return `${count.toFixed(1)} TB`;
+  return `${rest.toFixed(1)} TB`;
 }
 
+/** @param {number | null} [count] */
 export function whole(count) {
   return count === null || count === undefined ? "–" : count.toLocaleString("en-GB");
 }
 
-/** A metric with its unit: accuracies are percent, losses nats. */
+/**
+ * A metric with its unit: accuracies in percent, losses in nats.
+ * @param {string} name
+ * @param {unknown} value
+ */
 export function metric(name, value) {
-  if (value === null || value === undefined) return "–";
+  if (typeof value !== "number") return "–";
   if (/_(accuracy|top5|calibration_error)(_mean|_std)?$/.test(name)) return `${value.toFixed(2)} %`;
   if (name.endsWith("_loss")) return value.toFixed(4);
   if (name.endsWith("_perplexity")) return value.toFixed(2);
   return Number.isInteger(value) ? String(value) : value.toPrecision(4);
 }
 
-/** "validation_accuracy" -> "validation accuracy". */
+/**
+ * "validation_accuracy" -> "validation accuracy".
+ * @param {string} name
+ */
 export function words(name) {
   return name.replaceAll("_", " ");
 }
 
+/** @param {string} text */
 export function capital(text) {
-  return text[0].toUpperCase() + text.slice(1);
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** @param {string} id */
 export function shortId(id) {
   return id.slice(-8);
 }
 
-/** A spec's value as one line. */
+/**
+ * A spec's value as one line.
+ * @param {unknown} of
+ */
 export function value(of) {
   if (of === null || of === undefined) return "–";
   return typeof of === "object" ? JSON.stringify(of) : String(of);

@@ -1,5 +1,8 @@
-/** What the service answered with when it refused: `errors` names the fields. */
+/** Sends requests to the API and turns its problem documents into errors. */
+
+/** The API refused a request. `errors` names the fields. */
 export class Problem extends Error {
+  /** @param {number} status @param {string} detail @param {FieldProblem[]} errors */
   constructor(status, detail, errors = []) {
     super(detail);
     this.status = status;
@@ -7,70 +10,112 @@ export class Problem extends Error {
   }
 }
 
+/** @type {Set<() => void>} */
 const expired = new Set();
 
-/** Be told when the service wants a key that the page does not have. */
+/**
+ * Call `listener` when the API wants a key that the page does not have.
+ * @param {() => void} listener
+ */
 export function onExpired(listener) {
   expired.add(listener);
 }
 
+/** @type {Map<string, Promise<Response | null>>} */
 const early = new Map();
 
-/** Ask for this before whoever wants it is there: the first `get` of the same path has the answer. */
-export function ahead(path) {
-  early.set(path, fetch(path, { headers: { Accept: "application/json" } }).catch(() => null));
+/**
+ * Send a GET before its view has loaded; the first `get` of the same path takes the answer.
+ * @param {string} path
+ */
+export function prefetch(path) {
+  early.set(
+    path,
+    fetch(path, { headers: { Accept: "application/json" } }).catch(() => null),
+  );
 }
 
+/**
+ * @template {string} Path
+ * @param {Path} path
+ * @param {{ signal?: AbortSignal }} [options]
+ */
 export function get(path, options = {}) {
-  return send("GET", path, options);
+  return /** @type {Promise<Answer<Path>>} */ (send("GET", path, options));
 }
 
+/**
+ * Submit or control a job.
+ * @param {string} path
+ * @param {object | null} body
+ * @param {{ headers?: Record<string, string> }} [options]
+ */
 export function post(path, body = null, options = {}) {
-  return send("POST", path, { ...options, body });
+  return /** @type {Promise<Job>} */ (send("POST", path, { ...options, body }));
 }
 
-/** A request; its JSON, or null for an answer without a body. Throws Problem, or TypeError when nobody answers. */
-export async function send(method, path, { body = null, headers = {}, signal = null } = {}) {
+/**
+ * Send a request. Returns its JSON, or null for an answer without a body. Throws Problem, or TypeError when the service
+ * cannot be reached.
+ * @param {string} method
+ * @param {string} path
+ * @param {{ body?: object | null, headers?: Record<string, string>, signal?: AbortSignal }} [options]
+ * @returns {Promise<unknown>}
+ */
+export async function send(method, path, { body = null, headers = {}, signal } = {}) {
+  /** @type {RequestInit} */
   const options = { method, headers: { Accept: "application/json", ...headers }, signal };
   if (body !== null) {
     options.body = JSON.stringify(body);
-    options.headers["Content-Type"] = "application/json";
+    options.headers = { ...options.headers, "Content-Type": "application/json" };
   }
-  const known = await taken(method, path);
-  const answer = known?.ok ? known : await fetch(path, options);
+  const prefetched = method === "GET" ? await takePrefetched(path) : null;
+  const answer = prefetched?.ok ? prefetched : await fetch(path, options);
   const content = await answer.text();
   if (answer.ok) return content ? JSON.parse(content) : null;
-  const problem = problemOf(answer.status, content);
-  if (answer.status === 401 && path !== "/session") expired.forEach((listener) => listener());
-  throw problem;
+  if (answer.status === 401 && path !== "/session") for (const listener of expired) listener();
+  throw problemOf(answer.status, content);
 }
 
-function taken(method, path) {
-  if (method !== "GET") return null;
+/** @param {string} path */
+function takePrefetched(path) {
   const answer = early.get(path);
   early.delete(path);
   return answer;
 }
 
-/** A problem document, or what stands in its place when something between here and the service answered. */
+/**
+ * The problem document of an answer; without one, as from a proxy, a problem that names the status.
+ * @param {number} status
+ * @param {string} content
+ */
 export function problemOf(status, content) {
   try {
     const { detail, errors } = JSON.parse(content);
-    return new Problem(status, detail, errors ?? []);
+    return new Problem(status, detail, errors);
   } catch {
     return new Problem(status, `the service answered ${status}`);
   }
 }
 
-/** Every page of a list up to `most` items. */
-export async function page(path, filters, { cursor = null, limit = 100, signal = null } = {}) {
-  const query = new URLSearchParams({ limit });
+/**
+ * One page of a list.
+ * @template {Collection | "/checkpoints"} Path
+ * @param {Path} path
+ * @param {Record<string, string | null | undefined>} filters
+ * @param {{ cursor?: string | null, limit?: number, signal?: AbortSignal }} [options]
+ */
+export function page(path, filters, { cursor = null, limit = 100, signal } = {}) {
+  const query = new URLSearchParams({ limit: String(limit) });
   for (const [name, value] of Object.entries({ ...filters, cursor })) if (value) query.set(name, value);
   return get(`${path}?${query}`, { signal });
 }
 
-/** Words for a person, of whatever went wrong. */
+/**
+ * An error's message for people.
+ * @param {unknown} error
+ */
 export function wordsFor(error) {
-  if (error instanceof TypeError) return "The service does not answer. What is shown may be old.";
-  return error.message;
+  if (error instanceof TypeError) return "The service cannot be reached. The page may show old data.";
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,8 +1,10 @@
+/** Reads jobs: titles, progress, best epochs and the actions that a status allows. Applies events to them. */
 import { shortId } from "./format.js";
 
+/** @type {Set<Status>} */
 export const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 
-// What each status allows, as the service's own table of transitions has it.
+/** The statuses in which the API accepts each action. @type {Record<string, Set<Status>>} */
 const ALLOWED = {
   cancel: new Set(["queued", "running", "pausing", "paused"]),
   pause: new Set(["queued", "running"]),
@@ -10,36 +12,51 @@ const ALLOWED = {
   retry: new Set(["failed", "cancelled"]),
 };
 
-/** Whether it is made of other jobs, which its tree shows. */
-export function isTree(job) {
+/**
+ * Whether the job consists of other jobs.
+ * @param {Job} job
+ */
+export function isComposite(job) {
   return "children" in job.links;
 }
 
-export function allowed(verb, job) {
-  return ALLOWED[verb].has(job.status);
+/** @param {string} action @param {Job} job */
+export function allowed(action, job) {
+  return ALLOWED[action].has(job.status);
 }
 
+/** @param {Job} job */
 export function title(job) {
   return job.name ?? `${job.spec.dataset} ${job.kind} ${shortId(job.id)}`;
 }
 
-/** How far a job is, from 0 to 1. `progress.epoch` is the one in work, whose steps are all done once it has ended. */
+/**
+ * A job's progress from 0 to 1. `progress.epoch` is the epoch in work; `step` equals `steps` once it has ended.
+ * @param {Job} job
+ */
 export function share(job) {
   const at = job.progress;
   if (job.status === "succeeded") return 1;
-  if (!at || !at.epochs || !at.epoch) return 0;
+  if (!at?.epochs || !at.epoch) return 0;
   return Math.min(1, (at.epoch - 1 + (at.steps ? at.step / at.steps : at.stage ? 0 : 1)) / at.epochs);
 }
 
-/** The name of the metric that makes an epoch the best one, and its value. */
+/**
+ * The best epoch and the name and value of the metric that it was chosen by.
+ * @param {Job} job
+ */
 export function bestOf(job) {
   const best = job.best ?? {};
   const name = ["validation_accuracy", "validation_perplexity", "test_accuracy", "test_perplexity"].find((n) => n in best);
   return name ? { name, value: best[name], epoch: best.epoch } : null;
 }
 
-/** Take an event of the job into it. Returns whether anything about it has to be asked for anew. */
-export function apply(job, kind, data) {
+/**
+ * Apply an event to its job. Returns whether the job has to be fetched again, since events do not hold all that changed.
+ * @param {Job} job
+ * @param {JobEvent} event
+ */
+export function apply(job, { kind, data }) {
   if (kind === "step") {
     job.progress = data;
   } else if (kind === "status") {
@@ -58,7 +75,11 @@ export function apply(job, kind, data) {
   return false;
 }
 
-/** The rule by which the service chooses the best epoch. */
+/**
+ * Whether the API would choose these metrics over the best ones so far.
+ * @param {Metrics} metrics
+ * @param {Metrics | null} best
+ */
 function better(metrics, best) {
   if (!best) return true;
   if ("validation_accuracy" in metrics && "validation_accuracy" in best) {

@@ -1,22 +1,29 @@
+/** Follows event streams and reconnects them. */
+import { byId } from "./dom.js";
 import { get } from "./http.js";
 
+/** @type {EventKind[]} */
 const KINDS = ["ready", "status", "step", "epoch", "log", "checkpoint", "child", "end"];
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
-// A browser has six connections to a host for all its tabs: one that nobody looks at gives its own back.
+// A browser allows six connections to a host for all its tabs: a hidden tab gives up its own.
 const HIDDEN_FOR = 60_000;
 
 /**
- * Follow an event stream until `signal` aborts. A connection that breaks is made again behind the last event seen, so
- * that nothing is missed and nothing comes twice.
+ * Follow an event stream until `signal` aborts. A broken connection is made again after the last event received, so that
+ * no event is missed or comes twice.
  *
- * onEvent(kind, data, id) for each event; onOpen() whenever a connection stands. Returning false from onEvent ends it.
+ * onEvent gets each event and ends the stream by returning false.
+ * @param {string} path
+ * @param {{ after?: number | null, onEvent: (event: JobEvent) => boolean | void, signal: AbortSignal }} options
  */
-export function follow(path, { after = null, onEvent, onOpen = () => {}, signal }) {
+export function follow(path, { after = null, onEvent, signal }) {
+  /** @type {EventSource | null} */
   let source = null;
-  let last = after;
+  let last = after === null ? null : String(after);
   let pause = FIRST_PAUSE;
-  let timer = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
   let ended = false;
 
   function open() {
@@ -26,21 +33,20 @@ export function follow(path, { after = null, onEvent, onOpen = () => {}, signal 
     source = new EventSource(url);
     source.onopen = () => {
       pause = FIRST_PAUSE;
-      tell("live");
-      onOpen();
+      showState("live");
     };
     source.onerror = () => {
       close();
-      tell("broken");
+      showState("broken");
       timer = setTimeout(open, pause * (0.75 + Math.random() / 2));
       pause = Math.min(2 * pause, LONGEST_PAUSE);
-      // Only this tells an ended session from a service that is away.
+      // A stream's error has no status: this request shows whether the session has ended.
       get("/workers", { signal }).catch(() => {});
     };
     for (const kind of KINDS) {
       source.addEventListener(kind, (message) => {
         if (message.lastEventId) last = message.lastEventId;
-        if (onEvent(kind, JSON.parse(message.data), message.lastEventId) === false) end();
+        if (onEvent(eventOf(kind, message)) === false) end();
       });
     }
   }
@@ -54,7 +60,7 @@ export function follow(path, { after = null, onEvent, onOpen = () => {}, signal 
     ended = true;
     clearTimeout(timer);
     close();
-    tell("idle");
+    showState("idle");
   }
 
   function onVisibility() {
@@ -73,11 +79,24 @@ export function follow(path, { after = null, onEvent, onOpen = () => {}, signal 
   open();
 }
 
-const WORDS = { live: "Live", broken: "Reconnecting…", idle: "" };
+/**
+ * The event of a message. In the stream of one job the data is the message itself and its id the sequence number; in
+ * that of many jobs the message names the job.
+ * @param {EventKind} kind
+ * @param {MessageEvent<string>} message
+ */
+export function eventOf(kind, { data, lastEventId }) {
+  const content = JSON.parse(data);
+  const named = "job_id" in content ? content : { job_id: "", sequence: Number(lastEventId), data: content };
+  return /** @type {JobEvent} */ ({ kind, ...named });
+}
 
-function tell(state) {
-  const shown = document.getElementById("connection");
+const LABELS = { live: "Live", broken: "Reconnecting…", idle: "" };
+
+/** @param {keyof typeof LABELS} state */
+function showState(state) {
+  const shown = byId("connection");
   if (shown.dataset.state === state) return;
   shown.dataset.state = state;
-  shown.textContent = WORDS[state];
+  shown.textContent = LABELS[state];
 }

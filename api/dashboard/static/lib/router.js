@@ -1,30 +1,41 @@
-/** Where the page is: `#/jobs/ID?epoch=3` gives { parts: ["jobs", ID], query }. */
-export function place() {
+/** Maps the address to views: `#/jobs/ID?epoch=3` is a place with parts ["jobs", ID] and a query. */
+
+/** @returns {Place} */
+export function currentPlace() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   return { parts: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query ?? "") };
 }
 
-/** The name of a place's view, where it is one; a job by itself is a view of its own. */
+/**
+ * The name of a place's view. A single job has a view of its own.
+ * @param {Pick<Place, "parts">} place
+ */
 export function viewOf({ parts }) {
-  return parts[0] === "jobs" && parts[1] ? "job" : parts[0] ?? "jobs";
+  return parts[0] === "jobs" && parts[1] ? "job" : (parts[0] ?? "jobs");
 }
 
-/** Write filters into the address without leaving the view. */
+/**
+ * Write filters into the address without leaving the view.
+ * @param {URLSearchParams} query
+ */
 export function remember(query) {
   const [path] = location.hash.split("?");
   const kept = new URLSearchParams([...query].filter(([, value]) => value));
   history.replaceState(null, "", kept.size ? `${path}?${kept}` : path || "#/jobs");
 }
 
-/** Show the view for every place; each lives until its signal aborts. Returns what shows it again, and what ends it. */
+/**
+ * Show the view of each place; leaving a place aborts its signal. Returns functions that show the view again and leave it.
+ * @param {(place: Place, signal: AbortSignal) => void} show
+ */
 export function route(show) {
   let leaving = new AbortController();
   const go = () => {
-    // A link to a part of the page is no place.
+    // A link within the page, as the one that skips to its content, is not a place.
     if (location.hash && !location.hash.startsWith("#/")) return;
     leaving.abort();
     leaving = new AbortController();
-    show(place(), leaving.signal);
+    show(currentPlace(), leaving.signal);
   };
   addEventListener("hashchange", go);
   go();

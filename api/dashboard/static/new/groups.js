@@ -1,53 +1,78 @@
+/** Makes the form's groups of inputs from the fields of a request model. */
 import { el, fill, prose } from "../lib/dom.js";
 import { Input } from "./inputs.js";
 
+/**
+ * @typedef {import("./lists.js").Lists} Lists
+ * @typedef {Input | Part | Rows} AnyInput
+ * @typedef {(string | number)[]} Path
+ */
+
+/** @param {Field} about @param {Lists} lists @returns {AnyInput} */
 function inputOf(about, lists) {
   if (about.type === "group") return new Part(about, lists);
   if (about.type === "rows") return new Rows(about, lists);
   return new Input(about, lists);
 }
 
-/** The inputs of one object's fields: `leaves` are its own, `parts` are objects again. */
+/** The inputs of one object: `leaves` are its own values, `parts` are objects within it. */
 export class Group {
+  /** @param {GroupField & { required?: boolean }} about @param {Lists} lists */
   constructor(about, lists) {
     this.name = about.name;
-    this.about = about;
+    this.required = about.required ?? false;
+    /** @type {AnyInput[]} */
     this.inputs = about.fields.map((field) => inputOf(field, lists));
     this.leaves = this.inputs.filter((input) => input instanceof Input);
-    const nodes = (inputs) => inputs.map(({ node }) => node);
-    this.first = about.first.map((name) => this.input(name)).filter(Boolean);
+    this.parts = this.inputs.filter((input) => input instanceof Part);
+    this.first = about.first.map((name) => this.input(name)).filter((input) => input !== undefined);
     const others = this.inputs.filter((input) => !this.first.includes(input));
-    this.parts = [...this.first, ...others].filter((input) => !(input instanceof Input));
     this.rest = others.filter((input) => input instanceof Input);
-    this.grid = el("div", { class: "form-grid" }, ...nodes(this.first.filter((input) => input instanceof Input)));
-    this.below = nodes(this.parts);
-    this.more = this.rest.length
-      ? el("details", {}, el("summary", {}, "All settings"), el("div", { class: "form-grid" }, ...nodes(this.rest)))
-      : null;
+    /** @type {AnyInput[]} */
+    const nested = [...this.first, ...others].filter((input) => !(input instanceof Input));
+    this.grid = gridOf(this.first.filter((input) => input instanceof Input));
+    /** @type {HTMLElement[]} */
+    this.below = nested.map(({ node }) => node);
+    this.more = this.rest.length ? el("details", {}, el("summary", {}, "All settings"), gridOf(this.rest)) : null;
   }
 
+  /** @param {string} name */
   input(name) {
     return this.inputs.find((input) => input.name === name);
   }
 
-  /** What was said; undefined for nothing, where the service can do without. */
-  read() {
-    const said = this.inputs.map((input) => [input.name, input.read()]).filter(([, value]) => value !== undefined);
-    return said.length || this.about.required ? Object.fromEntries(said) : undefined;
+  /** @param {string} name */
+  leaf(name) {
+    return this.leaves.find((input) => input.name === name);
   }
 
+  /** The values of the filled inputs; undefined if there are none and the object is optional. @returns {Record<string, unknown> | undefined} */
+  read() {
+    const given = this.inputs.map((input) => [input.name, input.read()]).filter(([, value]) => value !== undefined);
+    return given.length || this.required ? Object.fromEntries(given) : undefined;
+  }
+
+  /** @param {unknown} values an object, or undefined */
   write(values) {
-    for (const input of this.inputs) if (values?.[input.name] !== undefined) input.write(values[input.name]);
+    const given = new Map(Object.entries(values ?? {}));
+    for (const input of this.inputs) if (given.get(input.name) !== undefined) input.write(given.get(input.name));
     if (this.more) this.more.open = this.rest.some((input) => input.read() !== undefined);
   }
 
   clear() {
-    this.inputs.forEach((input) => (input instanceof Input ? input.fail(null) : input.clear()));
+    for (const input of this.inputs) {
+      if (input instanceof Input) input.fail(null);
+      else input.clear();
+    }
   }
 
-  /** The input at this place of the body, or the last group on the way there. */
+  /**
+   * The input at this place of the body, or the last group on the way there.
+   * @param {Path} path
+   * @returns {AnyInput | Group}
+   */
   find([name, ...path]) {
-    const input = this.input(name);
+    const input = this.inputs.find((each) => each.name === name);
     if (input) return input.find(path);
     return path.length ? this.find(path) : this;
   }
@@ -57,14 +82,21 @@ export class Group {
   }
 }
 
-/** An object within another one, with its name above it. */
-class Part extends Group {
+/** @param {Input[]} inputs */
+function gridOf(inputs) {
+  return el("div", { class: "form-grid" }, ...inputs.map(({ node }) => node));
+}
+
+/** An object within another, with its name as a heading. */
+export class Part extends Group {
+  /** @param {GroupField & { required?: boolean, about?: string }} about @param {Lists} lists */
   constructor(about, lists, label = about.name) {
     super(about, lists);
     this.problem = el("p", { class: "problem" });
     const title = el("h2", { id: `part-${++parts}` }, el("code", {}, label));
     const hint = about.about ? el("p", { class: "hint" }, prose(about.about)) : null;
     this.header = el("header", {}, title);
+    /** @type {HTMLElement} */
     this.node = el(
       "section",
       { class: "panel stack part", role: "group", "aria-labelledby": title.id },
@@ -76,10 +108,12 @@ class Part extends Group {
     );
   }
 
+  /** @param {string | null} [message] */
   fail(message) {
     this.problem.textContent = message ?? "";
   }
 
+  /** @override */
   clear() {
     this.fail(null);
     super.clear();
@@ -88,24 +122,32 @@ class Part extends Group {
 
 let parts = 0;
 
-/** A list of objects: at first as many as there have to be. */
+/** A list of objects. It starts with the smallest number that the API accepts. */
 class Rows {
+  /** @param {Extract<Field, { type: "rows" }>} about @param {Lists} lists */
   constructor(about, lists) {
     this.name = about.name;
     this.about = about;
     this.lists = lists;
+    /** @type {Part[]} */
     this.rows = [];
     this.problem = el("p", { class: "problem" });
     this.list = el("div", { class: "stack" });
-    const add = el("button", { type: "button", on: { click: () => this.add().focus() } }, `Add to ${about.name}`);
-    this.node = el("section", { class: "stack", role: "group", "aria-label": about.name }, this.problem, this.list, el("div", { class: "row" }, add));
-    while (this.rows.length < about.least) this.add();
+    this.more = el("button", { type: "button", on: { click: () => this.add().focus() } }, `Add to ${about.name}`);
+    this.node = el(
+      "section",
+      { class: "stack", role: "group", "aria-label": about.name },
+      this.problem,
+      this.list,
+      el("div", { class: "row" }, this.more),
+    );
+    this.write([]);
   }
 
   add() {
-    const { row } = this.about;
-    const part = new Part({ ...row, required: true }, this.lists, `${this.name} ${this.rows.length}`);
-    const remove = el("button", { type: "button", class: "plain" }, "Remove", el("span", { class: "unseen" }, ` ${this.name} ${this.rows.length}`));
+    const label = `${this.name} ${this.rows.length}`;
+    const part = new Part({ ...this.about.row, required: true }, this.lists, label);
+    const remove = el("button", { type: "button", class: "plain" }, "Remove", el("span", { class: "unseen" }, ` ${label}`));
     remove.addEventListener("click", () => this.remove(part));
     part.header.append(remove);
     this.rows.push(part);
@@ -113,40 +155,52 @@ class Rows {
     return part;
   }
 
-  /** The others move up: the service counts them in their order. */
+  /**
+   * Remove a row; the others are numbered again.
+   * @param {Part} part
+   */
   remove(part) {
     const values = this.rows.filter((row) => row !== part).map((row) => row.read());
     this.rows = [];
     this.write(values);
-    while (this.rows.length < this.about.least) this.add();
     this.show();
-    this.node.querySelector("button:not(.plain)").focus();
+    this.more.focus();
   }
 
   show() {
     fill(this.list, ...this.rows.map(({ node }) => node));
   }
 
+  /** @returns {(object | undefined)[]} */
   read() {
     return this.rows.map((row) => row.read());
   }
 
+  /** @param {unknown} values a list of objects */
   write(values) {
-    while (this.rows.length < values.length) this.add();
-    values.forEach((value, at) => this.rows[at].write(value));
+    const given = Array.isArray(values) ? values : [];
+    while (this.rows.length < Math.max(given.length, this.about.least)) this.add();
+    given.forEach((value, at) => {
+      this.rows[at].write(value);
+    });
   }
 
+  /** @param {string | null} [message] */
   fail(message) {
     this.problem.textContent = message ?? "";
   }
 
   clear() {
     this.fail(null);
-    this.rows.forEach((row) => row.clear());
+    for (const row of this.rows) row.clear();
   }
 
+  /**
+   * @param {Path} path
+   * @returns {AnyInput | Group}
+   */
   find([place, ...path]) {
-    return this.rows[place]?.find(path) ?? this;
+    return this.rows[Number(place)]?.find(path) ?? this;
   }
 
   focus() {

@@ -1,23 +1,39 @@
+/** Makes an input for a field of the request model. */
 import { el, field, prose } from "../lib/dom.js";
 
+/** @typedef {import("./lists.js").Lists} Lists */
+
 /**
- * An input for one field of the schema: `read()` gives what was said, undefined for nothing; `write(value)` says it;
- * `suggest(value)` shows what it is otherwise; `fail(message)` shows what is wrong; `find(path)` is where that belongs.
+ * How an input works: `read` returns its value or undefined when it is empty, `suggest` shows its default.
+ * @typedef {{
+ *   node: HTMLElement,
+ *   first?: HTMLElement,
+ *   read: () => unknown,
+ *   write: (value: unknown) => void,
+ *   suggest: (value: unknown) => void,
+ * }} Control
  */
+
 export class Input {
+  /** @param {LeafField} about @param {Lists} lists */
   constructor(about, lists) {
     this.name = about.name;
     this.about = about;
-    const hint = el("span", { class: "hint" }, prose(about.about));
+    const hint = about.about ? el("span", { class: "hint" }, prose(about.about)) : null;
     this.problem = el("span", { class: "problem" });
     const { node, first = node, read, write, suggest } = make(about, lists);
-    Object.assign(this, { first, read, write, suggest });
+    this.first = first;
+    this.read = read;
+    this.write = write;
+    this.suggest = suggest;
+    const label = el("code", {}, about.name);
     this.node =
       about.type === "choices"
-        ? fieldset(about, node, hint, this.problem)
-        : field(el("code", {}, about.name), node, { hint: about.about ? hint : null, problem: this.problem, wide: about.long });
+        ? el("fieldset", { class: "field wide" }, el("legend", { class: "label" }, label), node, hint, this.problem)
+        : field(label, node, { hint, problem: this.problem, wide: about.type === "text" && about.long });
   }
 
+  /** @param {string | null} [message] */
   fail(message) {
     this.problem.textContent = message ?? "";
     if (message) this.first.setAttribute("aria-invalid", "true");
@@ -28,51 +44,72 @@ export class Input {
     this.first.focus();
   }
 
+  /** The input that a problem at this path belongs to. @returns {Input} */
   find() {
     return this;
   }
 }
 
+/** @param {LeafField} about @param {Lists} lists @returns {Control} */
 function make(about, lists) {
   if (lists.has(about.name)) return listed(about, lists);
   if (about.type === "choice") return choice(about.values.map((value) => [String(value), value]));
-  if (about.type === "boolean") return choice([["yes", true], ["no", false]]);
+  if (about.type === "boolean") return choice(Object.entries({ yes: true, no: false }));
   if (about.type === "choices") return choices(about);
-  if (about.type === "object") return about.name === "labels" ? labels() : json();
+  if (about.name === "labels") return labels();
   if (about.type === "list") return list();
-  if (about.type === "array") return json();
+  if (about.type === "object" || about.type === "array") return typed(text(), parsed);
   if (about.type === "integer" || about.type === "number") return number(about);
-  return about.long ? typed(el("textarea", { rows: 3, spellcheck: "false" })) : typed(el("input", { type: "text" }));
+  return typed(about.type === "text" && about.long ? el("textarea", { rows: 3, spellcheck: "false" }) : el("input", { type: "text" }));
 }
 
-function typed(node, read = (text) => text, write = plain) {
+function text() {
+  return el("input", { type: "text", spellcheck: "false" });
+}
+
+/**
+ * @param {HTMLInputElement | HTMLTextAreaElement} node
+ * @param {(text: string) => unknown} read
+ * @param {(value: unknown) => string} write
+ * @returns {Control}
+ */
+function typed(node, read = (content) => content, write = plain) {
   return {
     node,
     read: () => (node.value.trim() === "" ? undefined : read(node.value.trim())),
-    write: (value) => (node.value = write(value)),
-    suggest: (value) => (node.placeholder = value === undefined || value === null ? "" : write(value)),
+    write: (value) => {
+      node.value = write(value);
+    },
+    suggest: (value) => {
+      node.placeholder = value === undefined || value === null ? "" : write(value);
+    },
   };
 }
 
+/** @param {{ whole: boolean, min?: number, max?: number }} about */
 function number({ whole, min, max }) {
   const node = el("input", { type: "number", step: whole ? 1 : "any", min, max, inputmode: whole ? "numeric" : "decimal" });
   return typed(node, Number);
 }
 
+/** @param {[string, unknown][]} pairs labels and values @returns {Control} */
 function choice(pairs) {
   const open = el("option", { value: "" }, "–");
   const node = el("select", {}, open, ...pairs.map(([label], index) => el("option", { value: String(index) }, label)));
   return {
     node,
     read: () => (node.value === "" ? undefined : pairs[Number(node.value)][1]),
-    write: (value) => (node.value = String(pairs.findIndex(([, each]) => each === value)).replace("-1", "")),
+    write: (value) => {
+      node.value = String(pairs.findIndex(([, each]) => each === value)).replace("-1", "");
+    },
     suggest: (value) => {
       const named = pairs.find(([, each]) => each === value)?.[0];
-      open.textContent = named === undefined ? "–" : `${named} (unless said)`;
+      open.textContent = named === undefined ? "–" : `${named} (default)`;
     },
   };
 }
 
+/** @param {{ name: string, values: unknown[] }} about @returns {Control} */
 function choices({ name, values }) {
   const boxes = values.map((value) => el("input", { type: "checkbox", name, value: String(value) }));
   const otherwise = el("span", { class: "hint" });
@@ -81,51 +118,72 @@ function choices({ name, values }) {
     node,
     first: boxes[0],
     read: () => (boxes.some(({ checked }) => checked) ? values.filter((_, at) => boxes[at].checked) : undefined),
-    write: (wanted) => boxes.forEach((box, at) => (box.checked = [wanted].flat().includes(values[at]))),
-    suggest: (value) => (otherwise.textContent = value?.length ? `${value.join(", ")} unless said` : ""),
+    write: (wanted) => {
+      boxes.forEach((box, at) => {
+        box.checked = [wanted].flat().includes(values[at]);
+      });
+    },
+    suggest: (value) => {
+      otherwise.textContent = Array.isArray(value) && value.length ? `default: ${value.join(", ")}` : "";
+    },
   };
 }
 
-function fieldset({ name }, node, hint, problem) {
-  return el("fieldset", { class: "field wide" }, el("legend", { class: "label" }, el("code", {}, name)), node, hint, problem);
-}
-
-/** One of those that there are, or another by its name. */
+/** An input that offers existing names but takes any. @param {LeafField} about @param {Lists} lists */
 function listed(about, lists) {
   const node = el("input", { type: "text", required: about.required, autocomplete: "off", spellcheck: "false" });
   lists.offer(about.name, node);
-  // Several stand with commas between them.
   return about.type === "list" ? list(node) : typed(node);
 }
 
+/** @returns {Control} */
 function labels() {
-  const pairs = (text) =>
-    Object.fromEntries(text.split(",").map((pair) => pair.split("=")).map(([key, ...rest]) => [key.trim(), rest.join("=").trim()]));
   const node = el("input", { type: "text", placeholder: "key=value, key=value" });
-  return {
-    ...typed(node, pairs),
-    write: (value) => (node.value = Object.entries(value).map((pair) => pair.join("=")).join(", ")),
-    suggest: () => {},
-  };
+  return { ...typed(node, labelsOf, written), suggest: () => {} };
+
+  /** @param {unknown} value */
+  function written(value) {
+    return Object.entries(value ?? {})
+      .map((pair) => pair.join("="))
+      .join(", ");
+  }
 }
 
-function list(node = el("input", { type: "text", spellcheck: "false" })) {
-  // What is no number goes to the service as it is, which says what it wants.
-  const item = (text) => (/^-?\d+$/.test(text) ? Number(text) : text);
-  return typed(node, (text) => text.split(/[\s,]+/).filter(Boolean).map(item), (values) => [values].flat().join(", "));
+/**
+ * "a=1, b=2" -> { a: "1", b: "2" }.
+ * @param {string} content
+ */
+export function labelsOf(content) {
+  const pairs = content.split(",").map((pair) => pair.split("="));
+  return Object.fromEntries(pairs.map(([key, ...rest]) => [key.trim(), rest.join("=").trim()]));
 }
 
-function json() {
-  const node = el("input", { type: "text", spellcheck: "false" });
-  return typed(node, (text) => {
-    try {
-      return JSON.parse(text);
-    } catch {
-      return text; // the service says what it wants
-    }
-  });
+function list(node = text()) {
+  return typed(node, itemsOf, (values) => [values].flat().join(", "));
 }
 
+/**
+ * Items between commas or spaces, whole numbers as numbers. The API refuses items of a wrong type.
+ * @param {string} content
+ */
+export function itemsOf(content) {
+  const items = content.split(/[\s,]+/).filter(Boolean);
+  return items.map((item) => (/^-?\d+$/.test(item) ? Number(item) : item));
+}
+
+/**
+ * JSON, or the text itself where it is none: the API refuses that with a better message.
+ * @param {string} content
+ */
+export function parsed(content) {
+  try {
+    return JSON.parse(content);
+  } catch {
+    return content;
+  }
+}
+
+/** @param {unknown} value */
 function plain(value) {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

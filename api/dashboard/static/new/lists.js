@@ -1,8 +1,10 @@
+/** Offers names and ids for fields that refer to something: data sets, jobs and uploaded checkpoints. */
 import { el, fill } from "../lib/dom.js";
 import { page } from "../lib/http.js";
 import { title } from "../lib/jobs.js";
 
 const MOST = 50;
+/** @type {Record<string, { path: Collection | "/checkpoints", status?: string }>} */
 const SOURCES = {
   search_id: { path: "/searches" },
   evaluation_id: { path: "/evaluations", status: "succeeded" },
@@ -10,39 +12,60 @@ const SOURCES = {
   checkpoint_id: { path: "/checkpoints" },
 };
 
-/** What can be chosen for a field that names something else: data sets, and by their ids jobs and uploaded files. */
 export class Lists {
+  /** @param {Dataset[]} datasets @param {AbortSignal} signal */
   constructor(datasets, signal) {
     this.signal = signal;
-    this.asked = new Set();
-    this.named = new Map();
+    this.loaded = new Set();
+    /** @type {Map<string, HTMLElement>} */
+    this.lists = new Map();
     this.node = el("div", { hidden: true });
     for (const name of ["dataset", ...Object.keys(SOURCES)]) {
-      this.named.set(name, this.node.appendChild(el("datalist", { id: `list-${name}` })));
+      this.lists.set(name, this.node.appendChild(el("datalist", { id: `list-${name}` })));
     }
-    fill(this.named.get("dataset"), ...datasets.map(({ name }) => el("option", { value: name })));
+    this.show(
+      "dataset",
+      datasets.map(({ name }) => el("option", { value: name })),
+    );
   }
 
-  /** Whether there is one for fields of this name. */
+  /**
+   * Whether there is a list for fields of this name.
+   * @param {string} name
+   */
   has(name) {
-    return this.named.has(name);
+    return this.lists.has(name);
   }
 
-  /** Offer it in this input; what the service has to be asked for is asked for when somebody goes there. */
+  /**
+   * Offer a list in an input. It is loaded when the input gets the focus.
+   * @param {string} name
+   * @param {HTMLElement} input
+   */
   offer(name, input) {
-    input.setAttribute("list", this.named.get(name).id);
+    input.setAttribute("list", `list-${name}`);
     input.addEventListener("focus", () => this.load(name));
   }
 
+  /** @param {string} name @param {Child[]} options */
+  show(name, options) {
+    const list = this.lists.get(name);
+    if (list) fill(list, ...options);
+  }
+
+  /** @param {string} name */
   async load(name) {
-    if (!(name in SOURCES) || this.asked.has(name)) return;
-    this.asked.add(name);
+    if (!(name in SOURCES) || this.loaded.has(name)) return;
+    this.loaded.add(name);
     const { path, status } = SOURCES[name];
     try {
       const { items } = await page(path, { status }, { limit: MOST, signal: this.signal });
-      fill(this.named.get(name), ...items.map((each) => el("option", { value: each.id }, each.spec ? title(each) : each.name)));
+      this.show(
+        name,
+        items.map((each) => el("option", { value: each.id }, "spec" in each ? title(each) : each.name)),
+      );
     } catch {
-      this.asked.delete(name); // it can be typed all the same
+      this.loaded.delete(name); // the next focus tries again
     }
   }
 }

@@ -1,47 +1,76 @@
-/** What a service fills in by itself, so that a copy leaves it to be filled in again. */
-const RESOLVED = new Set(["dataset_checksum", "text_checksum", "text_version", "unrolled", "stem", "method"]);
-const FRAME = ["name", "labels", "priority", "pool", "gpus", "max_attempts", "max_runtime"];
-const USUAL = { priority: 5, pool: "default", gpus: 1, max_attempts: 3 };
+/** Computes the request that repeats a job: only the values that its presets and the API's defaults do not give. */
 
-/** What to say for the same job once more: the values that its presets would not give. form: of its kind. */
+/** Values that the API fills in. */
+const RESOLVED = new Set(["dataset_checksum", "text_checksum", "text_version", "unrolled", "stem", "method"]);
+const FRAME = /** @type {const} */ (["name", "labels", "priority", "pool", "gpus", "max_attempts", "max_runtime"]);
+/** @type {Record<string, unknown>} */
+const DEFAULTS = { priority: 5, pool: "default", gpus: 1, max_attempts: 3 };
+
+/**
+ * @typedef {Record<string, unknown>} Values
+ * @typedef {Pick<GroupField, "fields">} Form
+ * @typedef {Pick<Job, "kind" | "spec" | "links" | typeof FRAME[number]>} Source
+ */
+
+/**
+ * The values to ask for the same job again.
+ * @param {Source} job
+ * @param {Preset[]} presets
+ * @param {Form} form the fields of the job's kind
+ * @returns {Values}
+ */
 export function overrides(job, presets, form) {
-  const said = {};
+  /** @type {Values} */
+  const given = {};
   for (const name of FRAME) {
     const value = job[name];
-    if (value !== null && value !== USUAL[name] && (name !== "labels" || Object.keys(value).length)) said[name] = value;
+    if (value !== null && value !== DEFAULTS[name] && (name !== "labels" || Object.keys(job.labels).length)) given[name] = value;
   }
   const { spec, kind } = job;
-  if (kind === "score") return { ...said, ...scoreOf(job) };
-  if (kind === "ensemble") return { ...said, ...ensembleOf(spec) };
-  if (kind === "study") return { ...said, ...studyOf(spec, presets, form) };
-  if (kind === "committee") return { ...said, ...committeeOf(spec, presets, form) };
-  return { ...said, ...own(spec, kind, presets, form) };
+  if (kind === "score") return { ...given, ...scoreOf(job) };
+  if (kind === "ensemble") return { ...given, ...ensembleOf(/** @type {EnsembleSpec} */ (spec)) };
+  if (kind === "study") return { ...given, ...studyOf(/** @type {StudySpec} */ (spec), presets, form) };
+  if (kind === "committee") return { ...given, ...committeeOf(/** @type {CommitteeSpec} */ (spec), presets, form) };
+  return { ...given, ...ownValues(spec, kind, presets, form) };
 }
 
-/** The values of one spec that neither its preset nor the schema gives. */
-function own(spec, kind, presets, form) {
+/**
+ * The values of a spec that neither its preset nor the schema gives.
+ * @param {JobSpec} spec
+ * @param {Kind} kind
+ * @param {Preset[]} presets
+ * @param {Form} form
+ */
+function ownValues(spec, kind, presets, form) {
   const preset = presets.find(
     (each) => each.kind === kind && each.family === spec.family && each.name === spec.preset && each.version === spec.preset_version,
   );
-  const said = {};
+  /** @type {Values} */
+  const given = {};
   for (const [name, value] of Object.entries(spec)) {
     if (RESOLVED.has(name) || value === null) continue;
     if (name === "primitives" && spec.space) continue;
     if (name === "preset_version" && preset?.latest) continue;
-    const usual = preset?.values[name] ?? form.fields.find((field) => field.name === name)?.default;
+    const field = form.fields.find((each) => each.name === name);
+    const usual = preset?.values[name] ?? (field && "default" in field ? field.default : undefined);
     if (name !== "preset" && same(usual, value)) continue;
-    said[name] = value;
+    given[name] = value;
   }
-  return said;
+  return given;
 }
 
-/** A score's spec holds what was measured; asking for it again names where that came from. */
+/**
+ * A score's spec holds the checkpoint's values; the request names the job that the checkpoint is from.
+ * @param {Pick<Job, "links" | "spec">} job
+ */
 function scoreOf({ links, spec }) {
-  const said = { dataset: spec.dataset };
-  for (const source of ["evaluation", "search"]) if (links[source]) said[`${source}_id`] = links[source].split("/").at(-1);
-  return said;
+  /** @type {Values} */
+  const given = { dataset: spec.dataset };
+  for (const source of ["evaluation", "search"]) if (links[source]) given[`${source}_id`] = links[source].split("/").at(-1);
+  return given;
 }
 
+/** @param {EnsembleSpec} spec */
 function ensembleOf({ members, dataset, combine, select, curve, batch_size: batch, family }) {
   return {
     dataset,
@@ -56,6 +85,7 @@ function ensembleOf({ members, dataset, combine, select, curve, batch_size: batc
   };
 }
 
+/** @param {StudySpec} spec @param {Preset[]} presets @param {Form} form */
 function studyOf({ points, seeds, final_runs, enough, enough_final }, presets, form) {
   const [{ search, short_retrain, final }] = points;
   const grid = axes(points);
@@ -63,32 +93,46 @@ function studyOf({ points, seeds, final_runs, enough, enough_final }, presets, f
   return { seeds, final_runs, enough, enough_final, ...parts, grid };
 }
 
+/** @param {CommitteeSpec} spec @param {Preset[]} presets @param {Form} form */
 function committeeOf({ points, seeds, enough, ensemble }, presets, form) {
   const [{ search, evaluation }] = points;
   const spaces = axes(points).space;
   return { spaces, seeds, enough, ensemble, ...partsOf({ search, evaluation }, ["space", "primitives"], presets, form) };
 }
 
-/** The values that a tree goes through, each by its name. */
+/**
+ * The distinct values of a grid by name.
+ * @param {Axes[]} points
+ */
 function axes(points) {
   const names = Object.keys(points[0].values);
   return Object.fromEntries(names.map((name) => [name, [...new Set(points.map(({ values }) => values[name]))]]));
 }
 
-/** What each part of a tree says of itself: without what is gone through, and without the search's data once more. */
-function partsOf(specs, gone, presets, form) {
-  const said = {};
+/**
+ * The own values of a composite job's parts, without those of the grid and without the search's data set in later parts.
+ * @param {Record<string, JobSpec>} specs
+ * @param {string[]} grid
+ * @param {Preset[]} presets
+ * @param {Form} form
+ */
+function partsOf(specs, grid, presets, form) {
+  /** @type {Record<string, Values>} */
+  const given = {};
   for (const [name, spec] of Object.entries(specs)) {
     const part = form.fields.find((field) => field.name === name);
-    said[name] = own(spec, name === "search" ? "search" : "evaluation", presets, part);
-    if (name === "search") for (const axis of gone) delete said[name][axis];
-    else if (spec.dataset === specs.search.dataset) delete said[name].dataset;
-    // Each data set of several starts from its own preset.
-    if (gone.includes("dataset")) delete said[name].preset;
+    const fields = part && "fields" in part ? part.fields : [];
+    const values = ownValues(spec, name === "search" ? "search" : "evaluation", presets, { fields });
+    if (name === "search") for (const axis of grid) delete values[axis];
+    else if (spec.dataset === specs.search.dataset) delete values.dataset;
+    // With a grid of data sets, each starts from its own preset.
+    if (grid.includes("dataset")) delete values.preset;
+    given[name] = values;
   }
-  return said;
+  return given;
 }
 
+/** @param {unknown} a @param {unknown} b */
 function same(a, b) {
   return JSON.stringify(a) === JSON.stringify(b);
 }

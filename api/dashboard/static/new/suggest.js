@@ -1,4 +1,6 @@
-/** Which presets the parts of a tree start from. */
+/** Shows in the form's empty fields the values that the API would fill in. */
+
+/** The kind of preset of each part of a composite job. @type {Record<string, Pick<Context, "kind" | "short">>} */
 const PARTS = {
   search: { kind: "search" },
   short_retrain: { kind: "evaluation", short: true },
@@ -7,29 +9,38 @@ const PARTS = {
 };
 
 /**
- * Show in each empty field what stands there when nothing is said: the preset's value, else the schema's.
- * about: { kind, family, datasets, presets, short }. dataset: what the group works on unless it says so itself.
+ * Show in each empty field its default: the preset's value, otherwise the schema's.
+ * @typedef {{ kind: string | null, family: Family, datasets: Dataset[], presets: Preset[], short?: boolean }} Context
+ * @param {import("./groups.js").Group} group
+ * @param {Context} context
+ * @param {unknown} dataset the data set of a group that names none
  */
-export function suggest(group, about, dataset = undefined) {
-  const { kind, family, datasets, presets } = about;
-  const said = (name) => group.input(name)?.read();
-  const names = presets.filter((each) => each.kind === kind && each.family === family && each.latest).map(({ name }) => name);
-  const of = datasets.find(({ name }) => name === (said("dataset") ?? dataset));
-  const named = said("preset") ?? usual(of?.preset, names, about.short);
-  const version = said("preset_version");
-  const fits = (each) => each.kind === kind && each.family === family && each.name === named;
-  const preset = presets.find((each) => fits(each) && (version ? each.version === version : each.latest));
+export function suggest(group, context, dataset = undefined) {
+  const { kind, family, datasets, presets, short = false } = context;
+  /** @param {string} name */
+  const given = (name) => group.input(name)?.read();
+  const fitting = presets.filter((each) => each.kind === kind && each.family === family);
+  const names = fitting.filter(({ latest }) => latest).map(({ name }) => name);
+  const of = datasets.find(({ name }) => name === (given("dataset") ?? dataset));
+  const named = given("preset") ?? usual(of?.preset, names, short);
+  const version = given("preset_version");
+  const preset = fitting.find((each) => each.name === named && (version ? each.version === version : each.latest));
   for (const input of group.leaves) input.suggest(preset?.values[input.name] ?? input.about.default);
-  group.input("preset")?.suggest(named ?? names.join(", "));
-  if (dataset) group.input("dataset")?.suggest(dataset);
-  const data = group.input("search")?.input?.("dataset")?.read();
+  group.leaf("preset")?.suggest(named ?? names.join(", "));
+  if (dataset) group.leaf("dataset")?.suggest(dataset);
+  const search = group.parts.find(({ name }) => name === "search");
   for (const part of group.parts) {
-    const inherited = part.name in PARTS && part.name !== "search" ? data : undefined;
-    if (part.leaves) suggest(part, { ...about, kind: null, short: false, ...PARTS[part.name] }, inherited);
+    const inherited = part.name in PARTS && part !== search ? search?.input("dataset")?.read() : undefined;
+    suggest(part, { ...context, ...(PARTS[part.name] ?? { kind: null, short: false }) }, inherited);
   }
 }
 
-/** The preset that the service takes for a data set; candidates are trained with the short one, where there is one. */
+/**
+ * The preset that the API takes for a data set: the short one for candidates, if there is one.
+ * @param {string | undefined} preset
+ * @param {string[]} names
+ * @param {boolean} short
+ */
 function usual(preset, names, short) {
   return short && names.includes(`${preset}-short`) ? `${preset}-short` : preset;
 }

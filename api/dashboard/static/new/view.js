@@ -1,5 +1,6 @@
+/** Shows the form that creates a job. Empty fields take the values of the preset, shown in grey. */
 import { el, fill, notice } from "../lib/dom.js";
-import { get, post, wordsFor } from "../lib/http.js";
+import { get, Problem, post, wordsFor } from "../lib/http.js";
 import { remember } from "../lib/router.js";
 import { Group } from "./groups.js";
 import { Lists } from "./lists.js";
@@ -7,6 +8,7 @@ import { overrides } from "./overrides.js";
 import { formOf, WITHOUT_FAMILY } from "./schema.js";
 import { suggest } from "./suggest.js";
 
+/** @type {Record<string, Collection>} */
 const COLLECTIONS = {
   search: "/searches",
   evaluation: "/evaluations",
@@ -15,44 +17,57 @@ const COLLECTIONS = {
   study: "/studies",
   committee: "/committees",
 };
-const SAY = {
+/** @type {Record<string, string>} */
+const SUBMIT_LABELS = {
   search: "Search a cell",
   evaluation: "Train a cell",
   score: "Score a checkpoint",
-  ensemble: "Measure together",
+  ensemble: "Create the ensemble",
   study: "Start the study",
   committee: "Start the committee",
 };
 
-/** A job's form, made from the schema: what is left empty comes from the preset, which stands there in grey. */
+/** @param {HTMLElement} main @param {Place} place @param {AbortSignal} signal */
 export async function newView(main, { query }, signal) {
+  const source = query.get("from");
   const [{ items: datasets }, { items: presets }, from] = await Promise.all([
     get("/datasets", { signal }),
     get("/presets", { signal }),
-    query.get("from") ? get(`/jobs/${encodeURIComponent(query.get("from"))}`, { signal }) : null,
+    source ? get(`/jobs/${encodeURIComponent(source)}`, { signal }) : null,
   ]);
-  const frame = { kind: from?.kind ?? query.get("kind") ?? "search", family: from?.spec.family ?? query.get("family") ?? "cnn" };
-  if (!(frame.kind in COLLECTIONS)) frame.kind = "search";
-  let root = null;
+  /** @type {{ kind: string, family: Family }} */
+  const frame = { kind: from?.kind ?? query.get("kind") ?? "search", family: from?.spec.family ?? familyIn(query) };
+  if (!Object.hasOwn(COLLECTIONS, frame.kind)) frame.kind = "search";
+  /** @type {Group} */
+  let root;
 
   const form = el("form", { class: "stack", novalidate: true });
   const summary = el("p", { class: "problem", role: "alert" });
+  const submitButton = el("button", { class: "primary" });
   const families = choice("family", ["cnn", "rnn"]);
   fill(
     main,
     el(
       "div",
       { class: "head" },
-      el("div", {}, el("h1", {}, from ? `Clone of ${from.name ?? from.id}` : "New job"), el("p", { class: "muted" }, "What is left empty comes from the preset.")),
+      el(
+        "div",
+        {},
+        el("h1", {}, from ? `Clone of ${from.name ?? from.id}` : "New job"),
+        el("p", { class: "muted" }, "Empty fields take the values of the preset."),
+      ),
       el("div", { class: "row" }, choice("kind", Object.keys(COLLECTIONS)), families),
     ),
     form,
   );
   form.addEventListener("submit", submit);
-  form.addEventListener("input", () => suggested());
+  form.addEventListener("input", showDefaults);
   await build((fields) => (from ? overrides(from, presets, fields) : given(query)));
 
-  /** valuesOf: what is said already, of these fields. */
+  /**
+   * Build the form of the chosen kind and family.
+   * @param {(fields: GroupField) => Record<string, unknown>} valuesOf the values to start with
+   */
   async function build(valuesOf) {
     const fields = await formOf(frame.kind, frame.family, signal);
     const fitting = datasets.filter(({ kind, state }) => state === "ready" && (kind === "text") === (frame.family === "rnn"));
@@ -61,65 +76,71 @@ export async function newView(main, { query }, signal) {
     root.write(valuesOf(fields));
     root.more?.classList.add("panel");
     families.hidden = WITHOUT_FAMILY.has(frame.kind);
+    submitButton.textContent = SUBMIT_LABELS[frame.kind];
     fill(
       form,
       el("div", { class: "panel" }, root.grid),
       ...root.below,
       root.more,
       summary,
-      el("div", { class: "row" }, el("button", { class: "primary" }, SAY[frame.kind])),
+      el("div", { class: "row" }, submitButton),
       lists.node,
     );
-    suggested();
+    showDefaults();
   }
 
-  function suggested() {
+  function showDefaults() {
     suggest(root, { ...frame, datasets, presets });
   }
 
+  /** @param {Event} event */
   async function submit(event) {
     event.preventDefault();
     root.clear();
-    const said = root.read();
-    const body = WITHOUT_FAMILY.has(frame.kind) ? said : { family: frame.family, ...said };
+    const values = root.read();
+    const body = WITHOUT_FAMILY.has(frame.kind) ? values : { family: frame.family, ...values };
     summary.textContent = "";
-    const button = form.querySelector("button.primary");
-    button.disabled = true;
+    submitButton.disabled = true;
     try {
-      // Pressed twice, or sent twice by a broken connection, it is one job all the same.
-      const headers = { "Idempotency-Key": await keyOf(body) };
+      // A second click or a repeated request creates no second job.
+      const headers = { "Idempotency-Key": keyOf(body) };
       const job = await post(COLLECTIONS[frame.kind], body, { headers });
       notice(`The ${frame.kind} is queued.`, { good: true });
       location.hash = `#/jobs/${job.id}`;
     } catch (error) {
       refuse(error);
     } finally {
-      button.disabled = false;
+      submitButton.disabled = false;
     }
   }
 
-  /** Each problem at its field; those that have none in a line of their own. */
+  /**
+   * Show each problem at its field, and the others above the button.
+   * @param {unknown} error
+   */
   function refuse(error) {
+    /** @type {string[]} */
     const left = [];
     const failed = [];
-    for (const { loc, msg } of error.errors ?? []) {
-      // What is wrong with several fields together names one of them in its words.
+    for (const { loc, msg } of error instanceof Problem ? error.errors : []) {
+      // A problem of several fields together is at their group, and its message begins with the name of one of them.
       const [, named, rest] = /^(\w+): (.*)$/s.exec(msg) ?? [];
       const group = root.find(loc);
-      const input = (named && group.input?.(named)) || group;
-      if (input === root) left.push([loc.slice(1).join("."), msg].filter(Boolean).join(": "));
+      const input = (group instanceof Group && group.input(named)) || group;
+      if (!("fail" in input)) left.push([loc.slice(1).join("."), msg].filter(Boolean).join(": "));
       else {
         input.fail(input === group ? msg : rest);
         failed.push(input);
       }
     }
-    summary.textContent = left.join("; ") || (failed.length ? "Some values are not possible: see above." : wordsFor(error));
+    summary.textContent = left.join("; ") || (failed.length ? "Some values are not valid: see above." : wordsFor(error));
     for (const { node } of failed) {
-      for (let hidden = node.closest("details"); hidden; hidden = hidden.parentElement.closest("details")) hidden.open = true;
+      for (let hidden = node.closest("details"); hidden; hidden = hidden.parentElement?.closest("details") ?? null) hidden.open = true;
     }
     failed[0]?.focus();
   }
 
+  /** @param {"kind" | "family"} name @param {string[]} values */
   function choice(name, values) {
     return el(
       "div",
@@ -128,10 +149,10 @@ export async function newView(main, { query }, signal) {
         const input = el("input", { type: "radio", name, value, checked: frame[name] === value });
         input.addEventListener("change", () => {
           const kept = root.read();
-          frame[name] = value;
+          Object.assign(frame, { [name]: value });
           query.set(name, value);
           remember(query);
-          build(() => kept).catch((error) => notice(wordsFor(error)));
+          build(() => kept ?? {}).catch((error) => notice(wordsFor(error)));
         });
         return el("label", {}, input, value);
       }),
@@ -139,18 +160,31 @@ export async function newView(main, { query }, signal) {
   }
 }
 
-/** What the address says: fields by their names, and evaluations that are to be measured together. */
+/** @param {URLSearchParams} query @returns {Family} */
+function familyIn(query) {
+  return query.get("family") === "rnn" ? "rnn" : "cnn";
+}
+
+/**
+ * The values in the address: fields by name, and an ensemble's members by their evaluations' ids.
+ * @param {URLSearchParams} query
+ * @returns {Record<string, unknown>}
+ */
 function given(query) {
   const { members, ...fields } = Object.fromEntries(query);
   return members ? { ...fields, members: members.split(",").map((id) => ({ evaluation_id: id })) } : fields;
 }
 
-/** The same within one visit for the same body: a new visit means a new job. */
 const visit = crypto.getRandomValues(new Uint32Array(4)).join("-");
-const made = new Map();
+/** @type {string[]} */
+const submitted = [];
 
-async function keyOf(body) {
+/**
+ * The idempotency key of a body: the same for the same body until the page is loaded again.
+ * @param {object | undefined} body
+ */
+function keyOf(body) {
   const text = `${location.hash} ${JSON.stringify(body)}`;
-  if (!made.has(text)) made.set(text, `${visit}-${made.size}`);
-  return made.get(text);
+  if (!submitted.includes(text)) submitted.push(text);
+  return `${visit}-${submitted.indexOf(text)}`;
 }

@@ -1,41 +1,42 @@
+/** Lists an evaluation's checkpoints, to download here or with curl. */
 import { el, fill } from "../../lib/dom.js";
-import { bytes, clock, metric } from "../../lib/format.js";
+import { bytes, clock, metric, words } from "../../lib/format.js";
 import { get } from "../../lib/http.js";
 import { curl } from "./curl.js";
 
-/** The files that an evaluation keeps, to download here or with curl. */
 export class Checkpoints {
+  /** @param {JobState} state @param {AbortSignal} signal */
   constructor({ job }, signal) {
     this.base = job.links.self;
     this.signal = signal;
+    this.best = job.best?.epoch;
     this.list = el("div", { class: "stack" });
     this.node = el("section", { class: "panel" }, el("header", {}, el("h2", {}, "Checkpoints")), this.list);
     this.refresh();
   }
 
+  /** @param {JobState} state */
   update({ job }) {
     this.best = job.best?.epoch;
   }
 
-  take(kind) {
+  /** @param {JobEvent} event */
+  take({ kind }) {
     if (kind === "checkpoint" || kind === "status") this.refresh();
   }
 
   async refresh() {
-    let items = [];
-    try {
-      ({ items } = await get(`${this.base}/checkpoints`, { signal: this.signal }));
-    } catch {
-      return; // what is shown stays
-    }
-    if (!items.length) return void fill(this.list, el("p", { class: "muted" }, "None yet: the first epoch brings one."));
-    fill(this.list, ...items.map((each, index) => this.one(each, index === 0)));
+    const answer = await get(`${this.base}/checkpoints`, { signal: this.signal }).catch(() => null);
+    if (!answer) return; // the list stays as it is
+    if (answer.items.length) fill(this.list, ...answer.items.map((each, index) => this.one(each, index === 0)));
+    else fill(this.list, el("p", { class: "muted" }, "None yet: the first epoch saves one."));
   }
 
-  one({ epoch, download, size, sha256, metrics, created_at: made }, latest) {
+  /** @param {Checkpoint} checkpoint @param {boolean} latest */
+  one({ epoch, download, size, sha256, metrics, created_at: created }, latest) {
     const roles = [epoch === this.best && "best", latest && "last"].filter(Boolean).join(", ");
-    const accuracy = ["validation_accuracy", "validation_perplexity"].find((name) => name in metrics);
-    const about = [bytes(size), accuracy && `${accuracy.replace("_", " ")} ${metric(accuracy, metrics[accuracy])}`, clock(made)];
+    const name = ["validation_accuracy", "validation_perplexity"].find((each) => each in metrics);
+    const about = [bytes(size), name && `${words(name)} ${metric(name, metrics[name])}`, clock(created)];
     return el(
       "div",
       { class: "stack" },

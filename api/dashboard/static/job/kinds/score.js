@@ -1,25 +1,23 @@
+/** Shows a score's result: its metrics, the accuracy of each class and the file of logits. */
 import { el } from "../../lib/dom.js";
 import { metric, value, words } from "../../lib/format.js";
 import { curl } from "./curl.js";
-import { Measured } from "./measured.js";
+import { ResultPanel } from "./result_panel.js";
 
-/** What a score measured: its metrics, each class, and the file of logits. */
-export class Result extends Measured {
+export class Score extends ResultPanel {
   constructor() {
-    super((job) => [
-      ...(job.result ? [details(job.result)] : []),
-      ...(job.status === "succeeded" ? [curl(job.links.logits)] : []),
-    ]);
+    super((job) => [job.result ? details(job.result) : null, job.status === "succeeded" ? curl(job.links.logits) : null]);
   }
 }
 
-function details({ classes, per_class_accuracy: each, confusion, ...rest }) {
+/** @param {ScoreResult} result */
+function details({ classes, per_class_accuracy: each = [], confusion: _, ...rest }) {
   const rows = (classes ?? []).map((name, index) => [name, metric("_accuracy", each[index])]);
   const pairs = [...Object.entries(rest).map(([name, of]) => [words(name), value(of)]), ...rows];
   return el(
     "details",
     {},
-    el("summary", {}, classes ? "Accuracy of each class" : "In detail"),
+    el("summary", {}, classes ? "Accuracy of each class" : "Details"),
     el("dl", { class: "pairs small" }, ...pairs.flatMap(([name, of]) => [el("dt", {}, name), el("dd", {}, of)])),
   );
 }

@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { cellsOf, chosen, edges, entropy, inWords, skips, softmax, stateName } from "../../api/dashboard/static/lib/cells.js";
+
+/** @type {Genotype} */
+const DERIVED = {
+  normal: [
+    ["sep_conv_3x3", 0],
+    ["skip_connect", 1],
+    ["skip_connect", 0],
+    ["max_pool_3x3", 2],
+  ],
+  recurrent: [
+    ["tanh", 0],
+    ["identity", 1],
+  ],
+};
+
+test("a family has its cells", () => {
+  assert.deepEqual(cellsOf("cnn"), ["normal", "reduce"]);
+  assert.deepEqual(cellsOf("rnn"), ["recurrent"]);
+});
+
+test("softmax adds up to one, also for large alphas", () => {
+  const weights = softmax([1000, 1000, 1000 + Math.log(2)]);
+  assert.ok(Math.abs(weights[0] - 0.25) < 1e-12 && Math.abs(weights[2] - 0.5) < 1e-12, String(weights));
+});
+
+test("entropy is ln(primitives) for equal alphas and zero for a decided edge", () => {
+  assert.ok(Math.abs(entropy([[1, 1, 1]]) - Math.log(3)) < 1e-12);
+  assert.equal(entropy([[0, -Infinity, -Infinity]]), 0);
+  assert.ok(Math.abs(entropy([[0, 0], [0, -Infinity]]) - Math.log(2) / 2) < 1e-12); // biome-ignore format: a table
+});
+
+test("edges lead from the inputs and all earlier nodes", () => {
+  assert.deepEqual(edges(5, "cnn"), [[2, 0], [2, 1], [3, 0], [3, 1], [3, 2]]); // biome-ignore format: a table
+  assert.deepEqual(edges(3, "rnn"), [[1, 0], [2, 0], [2, 1]]); // biome-ignore format: a table
+});
+
+test("states have the names of the pictures", () => {
+  assert.deepEqual([0, 1, 2].map((index) => stateName(index, "cnn")), ["c(k−2)", "c(k−1)", "node 2"]); // biome-ignore format: one line
+  assert.deepEqual(
+    [0, 1].map((index) => stateName(index, "rnn")),
+    ["h₀", "node 1"],
+  );
+});
+
+test("a cnn node has two operations, an rnn node one", () => {
+  assert.deepEqual(chosen(DERIVED, "normal", "cnn").map(({ node }) => node), [2, 2, 3, 3]); // biome-ignore format: one line
+  assert.deepEqual(chosen(DERIVED, "recurrent", "rnn")[1], { node: 2, op: "identity", source: 1 });
+  assert.deepEqual(chosen(null, "normal", "cnn"), []);
+});
+
+test("skip connections are counted in both families", () => {
+  assert.equal(skips(DERIVED, "normal", "cnn"), 2);
+  assert.equal(skips(DERIVED, "recurrent", "rnn"), 1);
+});
+
+test("a cell is described node by node", () => {
+  assert.equal(
+    inWords(DERIVED, "normal", "cnn"),
+    "node 2 is sep_conv_3x3 of c(k−2) plus skip_connect of c(k−1); node 3 is skip_connect of c(k−2) plus max_pool_3x3 of node 2",
+  );
+});

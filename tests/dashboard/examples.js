@@ -1,0 +1,43 @@
+/** Makes jobs, epochs and presets for the tests. */
+
+/** @param {Partial<Job>} fields @returns {Job} */
+export function job(fields = {}) {
+  return {
+    id: "01a204dd-203c-7526-803f-c3ac98d05626",
+    kind: "search",
+    owner: null,
+    name: null,
+    labels: {},
+    priority: 5,
+    pool: "default",
+    gpus: 1,
+    max_attempts: 3,
+    max_runtime: null,
+    status: "running",
+    status_reason: null,
+    progress: null,
+    spec: { family: "cnn", dataset: "digits", epochs: 10 },
+    attempt: 1,
+    worker: null,
+    threads: null,
+    created_at: "2026-01-01T00:00:00Z",
+    started_at: null,
+    finished_at: null,
+    metrics: null,
+    best: null,
+    error: null,
+    last_sequence: 0,
+    links: { self: "/searches/01a204dd-203c-7526-803f-c3ac98d05626" },
+    ...fields,
+  };
+}
+
+/** @param {number} number @param {Metrics} metrics @returns {Epoch} */
+export function epoch(number, metrics) {
+  return { epoch: number, attempt: 1, metrics, seconds: 3, genotype: null, alphas: null };
+}
+
+/** @param {EventKind} kind @param {unknown} data */
+export function event(kind, data) {
+  return /** @type {JobEvent} */ ({ kind, data, sequence: 1, job_id: "" });
+}
