@@ -16,10 +16,9 @@ from client.local.backups import backup, restore
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from darts_core.runtime.errors import StackError
+from tests.support.checkpoint_files import ours
+from tests.support.service import Bench
 from worker.api_client import WorkerApi
-
-from .conftest import Bench
-from checkpoint_files import ours
 
 # The running job must not lose its lease during the backup.
 PATIENT = {"DARTBOARD_LEASE_SECONDS": "3600"}

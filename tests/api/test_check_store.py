@@ -27,10 +27,9 @@ from client.local.postgres import running_url
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from darts_core.runtime.errors import StackError
+from tests.support.checkpoint_files import ours
+from tests.support.service import Bench
 from worker.api_client import WorkerApi
-
-from .conftest import Bench
-from checkpoint_files import ours
 
 
 @dataclass

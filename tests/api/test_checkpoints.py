@@ -25,11 +25,10 @@ from api.checkpoints.inspector import Examiner
 from api.http.problems import ProblemError
 from client.sdk import Dartboard
 from darts_core.genotypes import FORMATS, KNOWN, to_json
-
-from .conftest import Service
-from authors import authors_state
-from checkpoint_files import ours, saved
-from uploads import picture, tar_of
+from tests.support.archives import picture, tar_of
+from tests.support.authors import authors_state
+from tests.support.checkpoint_files import ours, saved
+from tests.support.service import Service
 
 
 def upload(http: httpx.Client, content: bytes, name: str = "my.pt", **fields: str) -> httpx.Response:

@@ -23,9 +23,8 @@ from client.local.postgres import Postgres
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from darts_core.runtime.process import Spawner
+from tests.support.heartbeats import heartbeats
 from worker.api_client import AttemptApi, WorkerApi
-
-from beating import beating
 
 _LEASE_SECONDS = 2.0
 _HOUR = 3600.0
@@ -106,7 +105,7 @@ def test_a_step_ends_no_living_lease_and_fails_no_max_runtime(
 ) -> None:
     service = service_at_true_time
     job, attempt = service.claim(max_runtime=600)
-    with beating(attempt) as taken:
+    with heartbeats(attempt) as taken:
         assert taken.acquire(timeout=10)
         service.set_clock(step)
         until = time.monotonic() + 3 * _LEASE_SECONDS
@@ -122,7 +121,7 @@ def test_seconds_of_computing_are_those_that_passed(service_at_true_time: Steppe
     service = service_at_true_time
     began = time.monotonic()
     job, attempt = service.claim()
-    with beating(attempt) as taken:
+    with heartbeats(attempt) as taken:
         assert taken.acquire(timeout=10)
         service.set_clock(step)
         for _ in range(5):
@@ -142,7 +141,7 @@ def test_a_worker_that_fell_silent_is_noticed_soon_after_the_clock_was_set_back(
 ) -> None:
     service = service_at_true_time
     job, attempt = service.claim()
-    with beating(attempt) as taken:
+    with heartbeats(attempt) as taken:
         assert taken.acquire(timeout=10)
     service.set_clock(-_HOUR)
     began = time.monotonic()

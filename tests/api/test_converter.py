@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from .conftest import Bench, Service
+from tests.support.service import Bench, Service
 
 _VIEWERS = 12
 

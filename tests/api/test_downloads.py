@@ -9,8 +9,7 @@ from typer.testing import CliRunner
 
 from client.cli import app
 from client.errors import ProblemError
-
-from checkpoint_files import ours
+from tests.support.checkpoint_files import ours
 
 CONTENT = bytes(range(256)) * 5000
 

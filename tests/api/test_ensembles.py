@@ -11,8 +11,7 @@ import pytest
 from api.schemas.ensembles import EnsembleResult
 from api.schemas.jobs import Failure
 from api.schemas.worker import EpochReport, Fail, ReportedFile
-
-from checkpoint_files import ours
+from tests.support.checkpoint_files import ours
 
 FIGURES = {"accuracy": 75.0, "loss": 0.5}
 MEMBER = {"epoch": 1, "chosen": True, "weight": 1.0, "test": FIGURES, "validation": None}

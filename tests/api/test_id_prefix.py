@@ -12,8 +12,7 @@ import pytest
 from api.schemas.jobs import JobOut
 from client.errors import ProblemError
 from client.sdk import Dartboard
-
-from .conftest import Bench
+from tests.support.service import Bench
 
 
 @pytest.fixture

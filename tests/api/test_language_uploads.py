@@ -11,9 +11,8 @@ import pytest
 from darts_core.data.text import python_docs
 from darts_core.data.text.lines import authors_vocabulary
 from darts_core.genotypes import KNOWN_RECURRENT, to_json
-
-from authors_rnn import AuthorsModel
-from checkpoint_files import ours, saved
+from tests.support.authors_rnn import AuthorsModel
+from tests.support.checkpoint_files import ours, saved
 
 CELL = KNOWN_RECURRENT["DARTS_V2"]
 NAMED = {"genotype": "DARTS_V2", "dataset": "python-docs"}

@@ -14,8 +14,7 @@ from api.db.engine import Database, lock_content
 from api.jobs.create import discard, new_job
 from api.schemas.jobs import JobFrame, JobKind
 from api.schemas.worker import Release
-
-from .conftest import Bench, FakeTraining, Service
+from tests.support.service import Bench, Service, SimulatedAttempt
 
 
 def _files(service: Service, job_id: UUID) -> list[Path]:
@@ -23,7 +22,7 @@ def _files(service: Service, job_id: UUID) -> list[Path]:
 
 
 def _put(
-    http: httpx.Client, service: Service, training: FakeTraining, name: str, content: bytes | Iterator[bytes]
+    http: httpx.Client, service: Service, training: SimulatedAttempt, name: str, content: bytes | Iterator[bytes]
 ) -> httpx.Response:
     headers = {"Authorization": f"Bearer {service.worker_key}", "X-Attempt-Token": training.claimed.token}
     return http.put(f"/worker/attempts/{training.claimed.attempt_id}/files/{name}", content=content, headers=headers)

@@ -15,7 +15,6 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from plans import Plan, explained
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.artifacts.local import LocalArtifacts
@@ -45,9 +44,9 @@ from api.schemas.worker import Claim, EpochReport, Finish, Heartbeat, Presence
 from benchmarks.fleet.filling import COMMON, RARE, fill
 from darts_core.configs import SearchConfig
 from darts_core.genotypes import KNOWN, to_json
-
-from .conftest import Service
-from .test_migrations import database_at
+from tests.support.databases import database_at, plain
+from tests.support.query_plans import Plan, explained
+from tests.support.service import Service
 
 JOBS, WORKERS, PAGE = 4000, 8, 5
 # A page of each kind and status, and their number twice: to choose from, and as rows.
@@ -66,7 +65,7 @@ class Crowd:
     @property
     def middle(self) -> UUID:
         """A job that as many are older than as newer."""
-        with psycopg.connect(self.url.replace("+psycopg", "")) as connection:
+        with psycopg.connect(plain(self.url)) as connection:
             [found] = (
                 connection.execute("select id from jobs order by id offset %s limit 1", [JOBS // 2]).fetchone() or []
             )
@@ -270,7 +269,7 @@ def test_what_refers_to_a_job_is_found_by_an_index_when_it_goes(crowd: Crowd) ->
         select conrelid::regclass::text, conname from pg_constraint where confrelid = 'jobs'::regclass
         and not exists (select from pg_index where indrelid = conrelid and indkey[0] = conkey[1])
     """
-    with psycopg.connect(crowd.url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(plain(crowd.url)) as connection:
         assert connection.execute(unindexed).fetchall() == []
 
 

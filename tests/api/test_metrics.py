@@ -12,8 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.schemas.worker import Presence, Release
-
-from .conftest import Bench, Service
+from tests.support.service import Bench, Service
 
 Read = Callable[..., float | None]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
-import sys
 from uuid import UUID
 
 import psycopg
@@ -19,17 +17,10 @@ from api.db.models import Upload
 from api.db.revisions import head_revision
 from api.migrate import alembic_config
 from api.serializers import upload_out
+from tests.support.databases import database_at, plain, upgrade
+from tests.support.service import Service
 
-from .conftest import Service
-
-_UPGRADE = "import sys; from alembic import command; from api.migrate import alembic_config; "
-_UPGRADE += "command.upgrade(alembic_config(), sys.argv[1])"
 _ID = UUID("019335d9-7f00-7000-8000-000000000001")
-
-
-def upgrade(database_url: str, revision: str) -> None:
-    environment = {**os.environ, "DATABASE_URL": database_url}
-    subprocess.run([sys.executable, "-c", _UPGRADE, revision], env=environment, check=True)
 
 
 async def the_upload(database_url: str) -> Upload:
@@ -41,29 +32,20 @@ async def the_upload(database_url: str) -> Upload:
         await database.close()
 
 
-def database_at(service: Service, name: str, revision: str) -> str:
-    """A database of its own with the tables of a version; its URL."""
-    with psycopg.connect(service.database_url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"create database {name}")
-    url = f"{service.database_url.rpartition('/')[0]}/{name}"
-    upgrade(url, revision)
-    return url
-
-
 def test_the_last_number_is_the_head_of_the_chain() -> None:
     assert head_revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 def test_a_job_that_an_earlier_version_took_is_found_by_its_labels(service: Service) -> None:
     url = database_at(service, f"labelled_{os.getpid()}", "0007")
-    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(plain(url)) as connection:
         connection.execute(
             "insert into jobs (id, kind, labels, priority, pool, gpus, max_attempts, spec, status, attempt, "
             "lost_attempts, last_sequence) values (%s, 'search', %s, 5, 'default', 1, 3, '{}', 'queued', 0, 0, 0)",
             (_ID, Jsonb({"team": "blue"})),
         )
     upgrade(url, "head")
-    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(plain(url)) as connection:
         found = connection.execute("select job_id, key, value, kind, status from job_labels").fetchall()
     assert found == [(_ID, "team", "blue", "search", "queued")]
 
@@ -71,7 +53,7 @@ def test_a_job_that_an_earlier_version_took_is_found_by_its_labels(service: Serv
 def test_a_checkpoint_that_an_earlier_version_took_is_listed_and_can_be_scored(service: Service) -> None:
     url = database_at(service, f"older_{os.getpid()}", "0004")
     about = {"dataset": "digits", "classes": 10, "genotype": None}
-    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(plain(url)) as connection:
         connection.execute(
             "insert into uploads (id, name, format, sha256, size, about) values (%s, 'my.pt', 'dartboard', %s, 1, %s)",
             (_ID, "0" * 64, Jsonb(about)),

@@ -11,8 +11,7 @@ from redis import Redis
 
 from api.jobs.queue_reasons import BROKER_AWAY, Waiting
 from api.schemas.worker import Presence, wakeup_queue
-
-from .conftest import Service
+from tests.support.service import Service
 
 
 def show(bench: Any, gpus: int) -> None:

@@ -10,11 +10,10 @@ import pytest
 
 from api.schemas.jobs import JobOut
 from api.schemas.worker import PartialReport, Release
+from tests.support.service import Bench, Service, SimulatedAttempt
 from worker.api_client import DamagedError, SupersededError, UnreachableError
 from worker.control import AttemptControl
 from worker.input_files import Fetcher
-
-from .conftest import Bench, FakeTraining, Service
 
 
 def _file(service: Service, job: JobOut, epoch: int) -> Path:
@@ -32,7 +31,7 @@ def _interrupted(bench: Bench, epochs: int = 3, **fields: Any) -> JobOut:
     return job
 
 
-def _resumed_from(training: FakeTraining) -> int | None:
+def _resumed_from(training: SimulatedAttempt) -> int | None:
     return training.claimed.resume.epoch if training.claimed.resume else None
 
 

@@ -12,10 +12,9 @@ from api.schemas.jobs import Failure
 from api.schemas.scores import ScoreResult
 from api.schemas.worker import EpochReport, Fail
 from darts_core.genotypes import KNOWN, to_json
-
-from authors import authors_state
-from checkpoint_files import ours, saved
-from uploads import pets, tar_of
+from tests.support.archives import pets, tar_of
+from tests.support.authors import authors_state
+from tests.support.checkpoint_files import ours, saved
 
 RESULT = ScoreResult(images=4, classes=["a", "b"], per_class_accuracy=[50.0, None], confusion=[[1, 1], [0, 2]])
 

@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from api.schemas.datasets import DatasetDetail
-
-from uploads import tar_of
+from tests.support.archives import tar_of
 
 
 def parts(number: int) -> dict[str, bytes]:

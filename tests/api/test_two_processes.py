@@ -18,9 +18,8 @@ from api.artifacts.staging import Incoming
 from api.schemas.worker import Claim
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from tests.support.heartbeats import heartbeats
 from worker.api_client import WorkerApi
-
-from beating import beating
 
 Second = Callable[[], AbstractContextManager[str]]
 
@@ -58,7 +57,7 @@ def test_a_process_that_starts_leaves_another_ones_upload_alone(service: Any, be
         with second():
             yield halves[1]
 
-    with beating(training.attempt):
+    with heartbeats(training.attempt):
         answer = httpx.put(
             f"{service.url}/worker/attempts/{claimed.attempt_id}/files/epoch-1.pt",
             headers={"Authorization": f"Bearer {service.worker_key}", "X-Attempt-Token": claimed.token},

@@ -19,11 +19,10 @@ from api.artifacts.local import LocalArtifacts
 from api.http.problems import ProblemError
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from tests.support.checkpoint_files import ours
+from tests.support.service import Bench
 from worker.api_client import StoreFullError as WorkerStoreFullError
 from worker.api_client import WorkerApi
-
-from .conftest import Bench
-from checkpoint_files import ours
 
 
 async def _bytes() -> AsyncIterator[bytes]:

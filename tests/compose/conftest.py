@@ -15,14 +15,8 @@ import pytest
 from api.schemas.jobs import JobOut
 from client.events import Event
 from client.sdk import Dartboard
+from tests.support.compose import CPU, IMAGES, MAIN, PORT, READ_KEY, ROOT, URL, VERSION, Engine, Project, find_engine
 
-from composing import CPU, MAIN, ROOT, Engine, Project, find_engine
-
-VERSION = "test"
-IMAGES = {"api": f"dartboard-api:{VERSION}", "worker": f"dartboard-worker-cpu:{VERSION}"}
-PORT = "18473"
-URL = f"http://127.0.0.1:{PORT}"
-READ_KEY = "docker compose exec -T api cat /run/dartboard/admin_key"
 POST_SEARCH = """\
 KEY=$(docker compose exec -T api cat /run/dartboard/admin_key)
 curl -H "Authorization: Bearer $KEY" localhost:8000/searches -d '{"dataset":"digits","epochs":3}'

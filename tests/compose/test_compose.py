@@ -18,10 +18,20 @@ import pytest
 from api.schemas.jobs import AttemptOut, JobOut
 from client.events import Event
 from client.sdk import Dartboard
-
-from .conftest import READ_KEY, URL, VERSION
-from composing import CPU, ROOT, TLS, WORKER, Engine, Project, checkpoint_hash, eventually
-from searching import SEARCH, until
+from tests.support.compose import (
+    CPU,
+    READ_KEY,
+    ROOT,
+    TLS,
+    URL,
+    VERSION,
+    WORKER,
+    Engine,
+    Project,
+    checkpoint_hash,
+    eventually,
+)
+from tests.support.small_search import SEARCH, until
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from composing import CPU, MAIN, ROOT, S3, TLS, WORKER, Engine
+from tests.support.compose import CPU, MAIN, ROOT, S3, TLS, WORKER, Engine
 
 # An engine that is not there yet is started first.
 pytestmark = pytest.mark.timeout(1200)

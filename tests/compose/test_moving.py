@@ -12,9 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from api.schemas.jobs import JobOut
 from client.sdk import Dartboard
-
-from .conftest import READ_KEY, URL
-from composing import MAIN, ROOT, S3, Project, checkpoint_hash
+from tests.support.compose import MAIN, READ_KEY, ROOT, S3, URL, Project, checkpoint_hash
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -16,8 +16,7 @@ from torch import Tensor
 from darts_core.configs.common import check_shares
 from darts_core.distributed.group import Group
 from darts_core.errors import ConfigError
-
-import two_ranks
+from tests.support import two_ranks
 
 Seen = dict[str, Any]
 KINDS = ("order 1", "order 2", "evaluation")
@@ -27,7 +26,7 @@ KINDS = ("order 1", "order 2", "evaluation")
 def ranks(data_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Seen, Seen]:
     """What each of two ranks saw."""
     folder = tmp_path_factory.mktemp("ranks")
-    program = [sys.executable, two_ranks.__file__]
+    program = [sys.executable, "-m", two_ranks.__name__]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     both = [subprocess.Popen([*program, str(rank), str(folder), str(data_root)], env=environment) for rank in (0, 1)]
     try:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from killing import AT_EVERY_STEP, Killer
 from pydantic import ValidationError
 
 from darts_core import run_search
@@ -19,8 +18,8 @@ from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
 from darts_core.training.early_stopping import Condition, before_growth, growth, stop_reason, warnings
 from darts_core.training.reports import EpochReport
-
-from same_bits import assert_same_bits
+from tests.support.killer import AT_EVERY_STEP, Killer
+from tests.support.same_bits import assert_same_bits
 
 # A busy machine is no reason to fail.
 patient = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -21,9 +21,8 @@ from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.training.evaluation import _Evaluation
 from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
 from darts_core.training.run import UNCONTROLLED, DeviceData
-
-from rounding import assert_within, bounds, nudged
-from same_bits import assert_same_bits
+from tests.support.rounding import assert_within, bounds, nudged
+from tests.support.same_bits import assert_same_bits
 
 CPU = torch.device("cpu")
 MakeEvaluation = Callable[..., EvaluationConfig]

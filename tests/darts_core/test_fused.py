@@ -23,8 +23,7 @@ from darts_core.models.fused import dispatch
 from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
-
-from rounding import assert_within, bounds, nudged
+from tests.support.rounding import assert_within, bounds, nudged
 
 SPACES: dict[str, Sequence[str]] = {
     **CNN_SPACES,

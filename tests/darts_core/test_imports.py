@@ -17,9 +17,8 @@ from darts_core.files import checkpoints
 from darts_core.files.imports import read_authors
 from darts_core.genotypes import KNOWN
 from darts_core.models.evaluation_network import EvaluationNetwork
-
-from authors import AuthorsNetwork
-from rounding import assert_same_numbers
+from tests.support.authors import AuthorsNetwork
+from tests.support.rounding import assert_same_numbers
 
 KINDS = pytest.mark.parametrize(
     ("name", "imagenet"), [("DARTS_V2", False), ("DARTS_V2", True), ("PC_DARTS", False), ("AmoebaNet", True)]

@@ -17,8 +17,7 @@ from darts_core.files.language_models import TrainedLanguageModel
 from darts_core.genotypes import KNOWN_RECURRENT, to_json
 from darts_core.models.recurrent.language_model import RecurrentNetwork
 from darts_core.scoring.text import run_text_score
-
-from authors_rnn import AuthorsCorpus, AuthorsModel, perplexity_of, trained
+from tests.support.authors_rnn import AuthorsCorpus, AuthorsModel, perplexity_of, trained
 
 CELLS = pytest.mark.parametrize("name", ["DARTS_V1", "DARTS_V2", "ENAS"])
 # Four words and <eos>.

@@ -23,8 +23,7 @@ from darts_core.training.control import Progress
 from darts_core.training.metrics import measure
 from darts_core.training.reports import EpochReport
 from darts_core.training.run import UNCONTROLLED
-
-from same_bits import assert_same_bits
+from tests.support.same_bits import assert_same_bits
 
 MakeSearch = Callable[..., SearchConfig]
 MakeEvaluation = Callable[..., EvaluationConfig]

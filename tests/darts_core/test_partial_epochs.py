@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killing import AT_EVERY_STEP, Killer
 
 from darts_core import run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import Stopped
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import Checkpoint
-
-from same_bits import assert_same_bits
+from tests.support.killer import AT_EVERY_STEP, Killer
+from tests.support.same_bits import assert_same_bits
 
 
 def killed_in_the_middle(runner: Callable[..., Any], config: Any, data_root: Path, folder: Path) -> Checkpoint:

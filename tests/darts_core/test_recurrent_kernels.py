@@ -23,8 +23,7 @@ from darts_core.models.recurrent.language_model import LanguageModel, RecurrentN
 from darts_core.models.recurrent.mixture import Mixture
 from darts_core.models.recurrent.tied_loss import tied_cross_entropy
 from darts_core.primitives import RNN_PRIMITIVES, RNN_SPACES
-
-from rounding import assert_same_numbers, sum_tolerance
+from tests.support.rounding import assert_same_numbers, sum_tolerance
 
 WORDS, SIZE = 13, 7
 RATES = DropoutRates(word=0.1, input=0.2, cell_input=0.3, hidden=0.25, output=0.4)

@@ -26,9 +26,8 @@ from darts_core.training.averaging import optimizer_of, should_average
 from darts_core.training.control import Progress
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_run import masks_of, measure_text
-
-from rounding import sum_tolerance
-from same_bits import assert_same_bits
+from tests.support.rounding import sum_tolerance
+from tests.support.same_bits import assert_same_bits
 
 MakeSearch = Callable[..., RnnSearchConfig]
 MakeEvaluation = Callable[..., RnnEvaluationConfig]

@@ -17,9 +17,8 @@ from darts_core.genotypes import to_json
 from darts_core.profile import Shape, profile
 from darts_core.training.control import Progress
 from darts_core.training.reports import EpochReport
-
-from rounding import assert_within, bounds, nudged
-from same_bits import assert_same_bits
+from tests.support.rounding import assert_within, bounds, nudged
+from tests.support.same_bits import assert_same_bits
 
 MakeSearch = Callable[..., SearchConfig]
 MakeEvaluation = Callable[..., EvaluationConfig]

@@ -11,8 +11,7 @@ from darts_core.configs import RnnSearchConfig
 from darts_core.data.text.windows import TextBatch
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.primitives import RNN_PRIMITIVES
-
-from authors_rnn_search import AuthorsSearchModel, Window, second_order
+from tests.support.authors_rnn_search import AuthorsSearchModel, Window, second_order
 
 ETA, DECAY, CLIP = 20.0, 5e-7, 0.25  # of the preset
 WORDS, SIZE, NODES, BATCH, LENGTH = 11, 6, 3, 4, 5

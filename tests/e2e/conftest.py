@@ -13,9 +13,8 @@ from playwright.sync_api import Browser, Page
 from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-
-from browsing import launched, opened
-from searching import QUICK_SIGNS, SEARCH
+from tests.support.browser import launched, opened
+from tests.support.small_search import QUICK_SIGNS, SEARCH
 
 
 @pytest.fixture(scope="session")

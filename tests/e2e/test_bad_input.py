@@ -16,8 +16,7 @@ from api.schemas.jobs import JobOut
 from client.events import Event
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-
-from searching import SEARCH, until
+from tests.support.small_search import SEARCH, until
 
 
 def _class_folders(root: Path, size: int = 8) -> Path:

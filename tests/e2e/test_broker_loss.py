@@ -11,15 +11,14 @@ from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.local.valkey import Valkey
 from client.sdk import Dartboard
-
-from alone import alone
-from searching import SEARCH, until
+from tests.support.small_search import SEARCH, until
+from tests.support.unsupervised import unsupervised
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Valkey]:
     """A broker that only the test starts again."""
-    with alone(Valkey, tmp_path) as valkey:
+    with unsupervised(Valkey, tmp_path) as valkey:
         yield valkey
 
 

@@ -6,8 +6,7 @@ import psutil
 
 from api.schemas.jobs import JobOut
 from client.sdk import Dartboard
-
-from searching import until
+from tests.support.small_search import until
 
 
 def test_cancel_in_the_middle_of_an_epoch_frees_the_worker_for_the_next_job(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from api.schemas.jobs import JobOut
 from client.sdk import Dartboard
-
-from searching import until
+from tests.support.small_search import until
 
 
 def test_a_job_with_a_damaged_checkpoint_ends_like_an_undisturbed_one(

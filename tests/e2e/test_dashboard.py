@@ -13,10 +13,9 @@ from playwright.sync_api import Page, Route, expect
 from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-
-from browsing import check_everywhere, drawn, go, needs_chromium
-from searching import SEARCH, until
-from uploads import pets, tar_of
+from tests.support.archives import pets, tar_of
+from tests.support.browser import check_everywhere, drawn, go, needs_chromium
+from tests.support.small_search import SEARCH, until
 
 pytestmark = [needs_chromium, pytest.mark.timeout(900)]
 SMALL = {name: value for name, value in SEARCH.items() if name != "dataset"}

@@ -16,10 +16,9 @@ from playwright.sync_api import Browser, CDPSession, Page
 
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from tests.support.browser import drawn, go, needs_chromium, opened
+from tests.support.simulated_search import SimulatedSearch
 from worker.api_client import WorkerApi
-
-from browsing import drawn, go, needs_chromium, opened
-from pretending import PretendedSearch
 
 pytestmark = [needs_chromium, pytest.mark.timeout(1800)]
 MINUTES = float(os.environ.get("DARTBOARD_WATCH_MINUTES", "0.3"))
@@ -71,7 +70,7 @@ def test_the_first_view_of_fifty_epochs_needs_few_requests(
     quiet: tuple[LocalStack, Dartboard, WorkerApi], browser: Browser, tmp_path: Path
 ) -> None:
     stack, dartboard, api = quiet
-    search = PretendedSearch(dartboard, api, 1000, tmp_path, epochs=50)
+    search = SimulatedSearch(dartboard, api, 1000, tmp_path, epochs=50)
     for _ in range(50):
         search.end_epoch()
     search.finish()
@@ -115,7 +114,7 @@ def test_a_page_with_twenty_running_jobs_does_not_grow(
     quiet: tuple[LocalStack, Dartboard, WorkerApi], browser: Browser, tmp_path: Path
 ) -> None:
     stack, dartboard, api = quiet
-    searches = [PretendedSearch(dartboard, api, n, tmp_path, epochs=1000) for n in range(RUNNING)]
+    searches = [SimulatedSearch(dartboard, api, n, tmp_path, epochs=1000) for n in range(RUNNING)]
     with opened(browser, stack.url) as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -134,7 +133,7 @@ def test_a_page_with_twenty_running_jobs_does_not_grow(
         assert after["JSHeapUsedSize"] < before["JSHeapUsedSize"] + 1_000_000
 
 
-def _move(page: Page, searches: list[PretendedSearch], seconds: float) -> int:
+def _move(page: Page, searches: list[SimulatedSearch], seconds: float) -> int:
     """Report a step of every search about once a second, and an epoch of one search in turn. Returns the rounds."""
     rounds, until = 0, time.monotonic() + seconds
     while time.monotonic() < until:

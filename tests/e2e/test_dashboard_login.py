@@ -11,8 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from client.local.stack import LocalStack
-
-from browsing import check_everywhere, go, needs_chromium, opened
+from tests.support.browser import check_everywhere, go, needs_chromium, opened
 
 pytestmark = [needs_chromium, pytest.mark.timeout(600)]
 

@@ -11,28 +11,27 @@ from playwright.sync_api import Page, expect
 
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from tests.support.browser import check_everywhere, go, needs_chromium
+from tests.support.simulated_worker import SimulatedWorker
 from worker.api_client import WorkerApi
-
-from browsing import check_everywhere, go, needs_chromium
-from crews import Crew
 
 pytestmark = [needs_chromium, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def crew(stack: LocalStack, data: Path, dartboard: Dartboard, tmp_path: Path) -> Iterator[Crew]:
+def worker(stack: LocalStack, data: Path, dartboard: Dartboard, tmp_path: Path) -> Iterator[SimulatedWorker]:
     key = json.loads((data / "secrets.json").read_text())["worker_key"]
     with WorkerApi(stack.url, key) as api:
-        crew = Crew(dartboard, api, tmp_path, "shown")
-        yield crew
-        crew.leave()
+        worker = SimulatedWorker(dartboard, api, tmp_path, "shown")
+        yield worker
+        worker.leave()
 
 
-def test_a_studys_children_appear_live_and_its_tables_at_the_end(page: Page, crew: Crew) -> None:
-    study = crew.study(name="my study")
+def test_a_studys_children_appear_live_and_its_tables_at_the_end(page: Page, worker: SimulatedWorker) -> None:
+    study = worker.study(name="my study")
     go(page, f"jobs/{study.id}", ".children")
     expect(page.locator(".children tbody tr")).to_have_count(2)
-    crew.work_until_ended(study)
+    worker.work_until_ended(study)
     expect(page.locator(".children tbody tr")).to_have_count(6)
     expect(page.locator(".children .status.succeeded")).to_have_count(6)
     expect(page.get_by_text("Test accuracy 90.50 %")).to_be_visible()
@@ -42,8 +41,8 @@ def test_a_studys_children_appear_live_and_its_tables_at_the_end(page: Page, cre
     expect(page.get_by_role("heading", level=1)).to_have_text("my study final/run-1")
 
 
-def test_a_committee_shows_its_members_and_its_file(page: Page, crew: Crew) -> None:
-    committee = crew.work_until_ended(crew.committee())
+def test_a_committee_shows_its_members_and_its_file(page: Page, worker: SimulatedWorker) -> None:
+    committee = worker.work_until_ended(worker.committee())
     go(page, f"jobs/{committee.id}", ".children")
     expect(page.get_by_role("region", name="Members").locator("tbody tr")).to_have_count(3)
     expect(page.get_by_text("/checkpoint")).to_be_visible()
@@ -54,7 +53,7 @@ def test_a_committee_shows_its_members_and_its_file(page: Page, crew: Crew) -> N
     check_everywhere(page)
 
 
-def test_a_study_is_created_after_a_refusal_at_a_field_of_one_of_its_parts(page: Page, crew: Crew) -> None:
+def test_a_study_is_created_after_a_refusal_at_a_field_of_one_of_its_parts(page: Page, worker: SimulatedWorker) -> None:
     go(page, "new?kind=study", ".part")
     page.get_by_label("seeds", exact=True).fill("3, 4")
     search = page.get_by_role("group", name="search")
@@ -62,14 +61,14 @@ def test_a_study_is_created_after_a_refusal_at_a_field_of_one_of_its_parts(page:
     search.get_by_label("epochs", exact=True).fill("0")
     page.get_by_role("group", name="grid").get_by_label("2", exact=True).check()
     page.get_by_text("All settings").last.click()
-    page.get_by_label("pool", exact=True).fill(crew.pool)
+    page.get_by_label("pool", exact=True).fill(worker.pool)
     page.get_by_role("button", name="Start the study").click()
     expect(search.get_by_label("epochs", exact=True)).to_be_focused()
     expect(search.get_by_text("greater than or equal to 1")).to_be_visible()
     search.get_by_label("epochs", exact=True).fill("1")
     page.get_by_role("button", name="Start the study").click()
     page.wait_for_selector(".children")
-    created = crew.dartboard.job(page.url.rpartition("/")[2])
+    created = worker.dartboard.job(page.url.rpartition("/")[2])
     assert created.spec["seeds"] == [3, 4]
     [point] = created.spec["points"]
     assert (point["values"], point["search"]["epochs"]) == ({"order": 2}, 1)
@@ -78,12 +77,12 @@ def test_a_study_is_created_after_a_refusal_at_a_field_of_one_of_its_parts(page:
 
 
 @pytest.mark.parametrize("kind", ["study", "committee"])
-def test_a_clone_of_a_composite_job_has_the_same_spec(page: Page, crew: Crew, kind: str) -> None:
-    tree = crew.study(grid={"order": [1, 2]}) if kind == "study" else crew.committee()
+def test_a_clone_of_a_composite_job_has_the_same_spec(page: Page, worker: SimulatedWorker, kind: str) -> None:
+    tree = worker.study(grid={"order": [1, 2]}) if kind == "study" else worker.committee()
     go(page, f"new?from={tree.id}", ".part")
     page.get_by_role("button", name="Start the").click()
     page.wait_for_selector(".children")
-    clone = crew.dartboard.job(page.url.rpartition("/")[2])
+    clone = worker.dartboard.job(page.url.rpartition("/")[2])
     assert clone.id != tree.id
     assert clone.spec == tree.spec
 

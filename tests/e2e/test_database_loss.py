@@ -9,15 +9,14 @@ import pytest
 from client.local.postgres import Postgres
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-
-from alone import alone
-from searching import QUICK_SIGNS, SEARCH, until
+from tests.support.small_search import QUICK_SIGNS, SEARCH, until
+from tests.support.unsupervised import unsupervised
 
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A database that only the test starts again."""
-    with alone(Postgres, tmp_path_factory.mktemp("database")) as postgres:
+    with unsupervised(Postgres, tmp_path_factory.mktemp("database")) as postgres:
         yield postgres
 
 

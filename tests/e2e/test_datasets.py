@@ -17,8 +17,7 @@ from PIL import Image
 from client.errors import ServiceUnreachableError
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-
-from uploads import pets, tar_of
+from tests.support.archives import pets, tar_of
 
 
 def write_stripes(path: Path) -> None:

@@ -27,9 +27,8 @@ from api.schemas.jobs import JobOut
 from client.cli import app
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-
-from documents import PAGES, ROOT, Block, blocks
-from searching import SEARCH
+from tests.support.documents import PAGES, ROOT, Block, blocks
+from tests.support.small_search import SEARCH
 
 SHELL: Final = [block for page in PAGES for block in blocks(page, "sh")]
 RUN: Final = [page for page in PAGES if any(block.reason is None for block in blocks(page, "sh"))]

@@ -11,8 +11,7 @@ import pytest
 from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-
-from searching import SEARCH, until
+from tests.support.small_search import SEARCH, until
 
 # Some seconds an epoch: what is killed in one must be dead before its end.
 LONGER = {"epochs": 4, "batch_size": 32}

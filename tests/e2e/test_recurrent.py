@@ -19,10 +19,9 @@ from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from darts_core.genotypes import parse
-
-from same_bits import assert_same_bits
-from searching import until
-from uploads import tar_of
+from tests.support.archives import tar_of
+from tests.support.same_bits import assert_same_bits
+from tests.support.small_search import until
 
 SMALL: Final[dict[str, Any]] = {"family": "rnn", "epochs": 2, "hidden_size": 8}
 SEARCH: Final[dict[str, Any]] = {**SMALL, "dataset": "python-docs", "nodes": 3, "batch_size": 256}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page
 
-from browsing import needs_chromium
+from tests.support.browser import needs_chromium
 
 pytestmark = needs_chromium
 

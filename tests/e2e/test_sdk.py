@@ -13,8 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from client.local.stack import LocalStack
-
-from documents import ROOT, blocks
+from tests.support.documents import ROOT, blocks
 
 PAGE = ROOT / "docs" / "sdk.md"
 

@@ -8,8 +8,7 @@ import pytest
 from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-
-from searching import QUICK_SIGNS, SEARCH, until
+from tests.support.small_search import QUICK_SIGNS, SEARCH, until
 
 JOB = {**SEARCH, "nodes": 1, "primitives": ["none", "skip_connect", "max_pool_3x3"], "epochs": 3, "gpus": 2}
 

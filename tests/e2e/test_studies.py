@@ -14,10 +14,9 @@ from benchmarks.killed_study import numbers
 from client.errors import ServiceUnreachableError
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
+from tests.support.simulated_worker import SimulatedWorker
+from tests.support.small_search import SEARCH
 from worker.api_client import WorkerApi
-
-from crews import Crew
-from searching import SEARCH
 
 T = TypeVar("T")
 TRAINING = {"epochs": 1, "channels": 4, "layers": 3, "batch_size": 128}
@@ -31,12 +30,12 @@ STUDY: dict[str, Any] = {
 
 
 @pytest.fixture
-def crew(stack: LocalStack, data: Path, dartboard: Dartboard, tmp_path: Path) -> Iterator[Crew]:
+def worker(stack: LocalStack, data: Path, dartboard: Dartboard, tmp_path: Path) -> Iterator[SimulatedWorker]:
     key = json.loads((data / "secrets.json").read_text())["worker_key"]
     with WorkerApi(stack.url, key) as api:
-        crew = Crew(dartboard, api, tmp_path, "pretended")
-        yield crew
-        crew.leave()
+        worker = SimulatedWorker(dartboard, api, tmp_path, "pretended")
+        yield worker
+        worker.leave()
 
 
 def once_there(ask: Callable[[], T]) -> T:
@@ -50,17 +49,19 @@ def once_there(ask: Callable[[], T]) -> T:
             time.sleep(0.1)
 
 
-def test_an_api_that_is_killed_behind_every_child_loses_no_step_and_doubles_none(crew: Crew, stack: LocalStack) -> None:
-    study = crew.study()
+def test_an_api_that_is_killed_behind_every_child_loses_no_step_and_doubles_none(
+    worker: SimulatedWorker, stack: LocalStack
+) -> None:
+    study = worker.study()
     for number in range(6):
-        crew.work()
+        worker.work()
         if number % 2:  # at once, or with the driver at work
-            crew.until(lambda made=number: len(crew.children(study)) > made)
+            worker.until(lambda made=number: len(worker.children(study)) > made)
         stack.processes["api"].kill()
-        once_there(lambda: crew.dartboard.job(study.id))
-    assert crew.work_until_ended(study).status == "succeeded"
-    assert len(crew.children(study)) == 6
-    assert len(crew.done) == 6
+        once_there(lambda: worker.dartboard.job(study.id))
+    assert worker.work_until_ended(study).status == "succeeded"
+    assert len(worker.children(study)) == 6
+    assert len(worker.done) == 6
 
 
 def test_a_study_whose_api_worker_and_broker_are_killed_finds_the_same_numbers(

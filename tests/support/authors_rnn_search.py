@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from authors_rnn import ACTIVATIONS
+from tests.support.authors_rnn import ACTIVATIONS
 
 
 class AuthorsSearchCell(nn.Module):

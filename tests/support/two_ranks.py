@@ -1,5 +1,6 @@
-"""Steps of training on one rank or on two: `python two_ranks.py RANK FOLDER DATA_ROOT` is one of two and leaves what it
-saw in FOLDER/RANK.pt.
+"""Takes training steps on one rank or on two.
+
+`python -m tests.support.two_ranks RANK FOLDER DATA_ROOT` is one of two ranks, and writes its results to FOLDER/RANK.pt.
 """
 
 from __future__ import annotations

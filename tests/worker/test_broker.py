@@ -15,8 +15,7 @@ from redis import Redis
 
 from api.schemas.worker import wakeup_queue
 from client.local.valkey import Valkey
-
-from alone import alone
+from tests.support.unsupervised import unsupervised
 
 MALFORMED = [
     b"",
@@ -37,7 +36,7 @@ MALFORMED = [
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Valkey]:
-    with alone(Valkey, tmp_path) as valkey:
+    with unsupervised(Valkey, tmp_path) as valkey:
         yield valkey
 
 

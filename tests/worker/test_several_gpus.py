@@ -11,9 +11,8 @@ from PIL import Image
 
 from darts_core.files import checkpoints
 from darts_core.training.control import Uncontrolled
+from tests.support.same_bits import assert_same_bits
 from worker.runners import Runner, evaluation, search
-
-from same_bits import assert_same_bits
 
 COMMON = {
     "dataset": "folder:tiny",

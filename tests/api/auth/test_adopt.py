@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from api.auth.hashing import new_secret
-
-from .conftest import Guarded, keys_command
+from tests.support.keys import Guarded, keys_command
 
 
 @pytest.fixture

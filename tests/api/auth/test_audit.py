@@ -12,9 +12,8 @@ import pytest
 
 from api.auth.retention import AuditRetention
 from api.db.engine import Database
-
-from .conftest import Guarded, Person, submitted
-from .test_keys import plain
+from tests.support.databases import plain
+from tests.support.keys import Guarded, Person, submitted
 
 
 def test_a_change_is_noted_with_its_key_its_job_and_its_answer(guarded: Guarded, admin: httpx.Client) -> None:

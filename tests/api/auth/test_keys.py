@@ -16,14 +16,10 @@ import pytest
 from api.auth.hashing import lookup_of, new_secret, same
 from api.schemas.worker import Claim
 from client.sdk import Dartboard
+from tests.support.databases import plain
+from tests.support.keys import Guarded, Person, made_on_the_server, read_to_its_end, submitted
+from tests.support.service import Service
 from worker.api_client import RefusedError, WorkerApi
-
-from ..conftest import Service
-from .conftest import Guarded, Person, made_on_the_server, read_to_its_end, submitted
-
-
-def plain(database_url: str) -> str:
-    return database_url.replace("postgresql+psycopg", "postgresql")
 
 
 def test_a_key_is_stored_as_a_hash_only(guarded: Guarded) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from .conftest import Guarded
+from tests.support.keys import Guarded
 
 
 def environment(database_url: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import Guarded
-from browsing import check_everywhere, go, launched, needs_chromium, opened
+from tests.support.browser import check_everywhere, go, launched, needs_chromium, opened
+from tests.support.keys import Guarded
 
 pytestmark = needs_chromium
 

@@ -13,12 +13,11 @@ import pytest
 
 from api.schemas.jobs import JobKind
 from client.sdk import Dartboard
+from tests.support.checkpoint_files import ours
+from tests.support.keys import Guarded, submitted
+from tests.support.service import Bench
+from tests.support.simulated_worker import SimulatedWorker
 from worker.api_client import WorkerApi
-
-from ..conftest import Bench
-from .conftest import Guarded, submitted
-from checkpoint_files import ours
-from crews import Crew
 
 EXAMPLES = 2  # requests of each kind that are made up for an operation
 # Fields that contradict each other, names that stand for nothing and files that are none fit the document, but no
@@ -50,9 +49,9 @@ def real(guarded: Guarded, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         training = bench.claim()
         training.report(1)
         training.finish()
-        crew = Crew(dartboard, worker_api, folder, "real-trees")
-        study, committee = map(crew.work_until_ended, (crew.study(), crew.committee()))
-        [ensemble] = [child for child in crew.children(committee).values() if child.kind is JobKind.ENSEMBLE]
+        worker = SimulatedWorker(dartboard, worker_api, folder, "real-trees")
+        study, committee = map(worker.work_until_ended, (worker.study(), worker.committee()))
+        [ensemble] = [child for child in worker.children(committee).values() if child.kind is JobKind.ENSEMBLE]
         submitted(http, pool="real")
         attempt = bench.claim().claimed
     spare = guarded.make("viewer")

@@ -9,10 +9,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from ..conftest import Service
-from .conftest import Guarded, Person, submitted
-from checkpoint_files import ours
-from uploads import pets, tar_of
+from tests.support.archives import pets, tar_of
+from tests.support.checkpoint_files import ours
+from tests.support.keys import Guarded, Person, submitted
+from tests.support.service import Service
 
 ACTIONS = ("cancel", "pause", "resume", "retry")
 

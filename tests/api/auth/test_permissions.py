@@ -9,8 +9,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from .conftest import Guarded, submitted
-from checkpoint_files import ours
+from tests.support.checkpoint_files import ours
+from tests.support.keys import Guarded, submitted
 
 PUBLIC = {"/healthz", "/readyz", "/version"}
 CALLERS = ("anonymous", "revoked", "viewer", "another user", "worker", "owner", "admin")

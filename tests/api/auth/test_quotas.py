@@ -14,10 +14,9 @@ from api.auth.principal import Principal
 from api.auth.quotas import Bucket, Meters, with_defaults
 from api.http.problems import ProblemError
 from api.schemas.keys import KeyLimits, Role
-
-from .conftest import Person, submitted
-from checkpoint_files import ours
-from uploads import pets, tar_of
+from tests.support.archives import pets, tar_of
+from tests.support.checkpoint_files import ours
+from tests.support.keys import Person, submitted
 
 
 class Clock:

@@ -8,8 +8,8 @@ import httpx
 import psycopg
 import pytest
 
-from .conftest import Guarded, Person, read_to_its_end, submitted
-from .test_keys import plain
+from tests.support.databases import plain
+from tests.support.keys import Guarded, Person, read_to_its_end, submitted
 
 COOKIE = "dartboard_session"
 

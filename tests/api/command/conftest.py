@@ -4,56 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
-from uuid import UUID
 
 import psycopg
 import pytest
 
-from api.schemas.jobs import JobOut
 from api.schemas.worker import Claim, Fail, LogEntry, LogReport, Presence
-from client.cli import call
 from client.sdk import Dartboard
+from tests.support.archives import pets, tar_of
+from tests.support.checkpoint_files import ours
+from tests.support.command import NAME, POOL, Caller, Furnished
+from tests.support.command_tree import HOSTILE
+from tests.support.databases import plain
+from tests.support.service import Bench, Service
+from tests.support.simulated_worker import SimulatedWorker
 from worker.api_client import WorkerApi
-
-from ..conftest import Bench, Service
-from .tree import HOSTILE
-from checkpoint_files import ours
-from crews import Crew
-from uploads import pets, tar_of
-
-# Everything at once; the service refuses such names today, and older ones have stored them.
-NAME: Final = "".join(text for text in HOSTILE if "\n" not in text)
-POOL: Final = "hostile"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        return self.out + self.err
-
-
-class Caller:
-    """Calls the command in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> Outcome:
-        self._capsys.readouterr()
-        code = call(arguments)
-        out, err = self._capsys.readouterr()
-        return Outcome(code, out, err)
 
 
 @pytest.fixture
@@ -72,18 +38,6 @@ def at_service(called: Caller, service: Service, monkeypatch: pytest.MonkeyPatch
     return called
 
 
-@dataclass(frozen=True)
-class Furnished:
-    """Jobs whose every free text is hostile."""
-
-    succeeded: JobOut
-    failed: JobOut
-    study: JobOut
-    waiting: JobOut
-    checkpoint: UUID
-    """An uploaded one."""
-
-
 @pytest.fixture(scope="session")
 def furnished(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
     folder = tmp_path_factory.mktemp("furnished")
@@ -100,8 +54,8 @@ def furnished(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Ite
         error = {"type": "Diverged", "message": NAME}
         end = Fail.model_validate({"n": 1, "outcome": "failed", "error": error})
         api.attempt(str(claimed.attempt_id), claimed.token).fail(end)
-        crew = Crew(dartboard, api, folder, POOL)
-        study = crew.work_until_ended(crew.study())
+        worker = SimulatedWorker(dartboard, api, folder, POOL)
+        study = worker.work_until_ended(worker.study())
         (folder / "mine.pt").write_bytes(ours())
         checkpoint = dartboard.upload_checkpoint(folder / "mine.pt").id
         files = pets() | {f"cat/{NAME}.png": b"no picture", "cat/a\nb.png": b"nor this"}
@@ -111,7 +65,7 @@ def furnished(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Ite
         api.show(Presence(name="worker-a", device="cpu", version="0", pools=[POOL]))
         _make_hostile(service)
         yield Furnished(succeeded, failed, study, waiting, checkpoint)
-        crew.leave()
+        worker.leave()
 
 
 def _hostile_log(number: int) -> LogReport:
@@ -120,7 +74,7 @@ def _hostile_log(number: int) -> LogReport:
 
 
 def _make_hostile(service: Service) -> None:
-    url = service.database_url.replace("postgresql+psycopg://", "postgresql://")
+    url = plain(service.database_url)
     with psycopg.connect(url) as connection:
         connection.execute(
             "update jobs set name = %s, status_reason = %s, labels = %s, worker = %s where pool = %s",

@@ -10,10 +10,9 @@ from typing import Any, Final
 import pytest
 
 from client.failures import ExitCode
-
-from ..conftest import Bench, Service
-from .conftest import Caller, Furnished
-from .process import at_terminal, into_closed_pipe, start
+from tests.support.command import Caller, Furnished
+from tests.support.command_process import at_terminal, into_closed_pipe, start
+from tests.support.service import Bench, Service
 
 _ESCAPE: Final = "\x1b["
 _COLOUR: Final = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)(?:;\d+)*m")

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from .tree import COMMANDS, STARTS_AT_ONCE, filled, sensible
+from tests.support.command_tree import COMMANDS, STARTS_AT_ONCE, filled, sensible
 
 CALLED: Final = [command for command in COMMANDS if command not in STARTS_AT_ONCE]
 NEED_TORCH: Final = {

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 
 from client.sdk import Dartboard
+from tests.support.simulated_worker import SimulatedWorker
 from worker.api_client import WorkerApi
-
-from crews import Crew
 
 
 @pytest.fixture
-def crew(dartboard: Dartboard, worker_api: WorkerApi, pool: str, tmp_path: Path) -> Iterator[Crew]:
-    crew = Crew(dartboard, worker_api, tmp_path, pool)
-    yield crew
-    crew.leave()
+def worker(dartboard: Dartboard, worker_api: WorkerApi, pool: str, tmp_path: Path) -> Iterator[SimulatedWorker]:
+    worker = SimulatedWorker(dartboard, worker_api, tmp_path, pool)
+    yield worker
+    worker.leave()

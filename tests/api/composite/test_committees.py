@@ -10,9 +10,8 @@ import pytest
 from api.composite.committee import next_step, planned
 from api.composite.steps import Step
 from api.schemas.jobs import JobKind, Status
-
-from .test_study_protocol import World
-from crews import COMMITTEE, Crew, printed
+from tests.support.protocol_world import World
+from tests.support.simulated_worker import COMMITTEE, SimulatedWorker, printed
 
 SPACES = ["space1", "space2", "space3"]
 
@@ -83,10 +82,10 @@ def test_a_committee_waits_for_its_ensemble() -> None:
     assert world.step() == Step()
 
 
-def test_a_committee_goes_from_searches_to_its_figures(crew: Crew) -> None:
-    ended = crew.work_until_ended(crew.committee())
+def test_a_committee_goes_from_searches_to_its_figures(worker: SimulatedWorker) -> None:
+    ended = worker.work_until_ended(worker.committee())
     assert (ended.status, ended.error) == ("succeeded", None)
-    children = crew.children(ended)
+    children = worker.children(ended)
     assert [str(c.kind) for c in children.values()] == ["search"] * 3 + ["evaluation"] * 3 + ["ensemble"]
     assert ended.result is not None
     assert ended.result["ensemble"] == children["ensemble"].links["self"]
@@ -96,33 +95,35 @@ def test_a_committee_goes_from_searches_to_its_figures(crew: Crew) -> None:
     assert ended.metrics["test_accuracy"] == 96.0
 
 
-def test_the_command_shows_the_members_and_where_the_committee_is(crew: Crew) -> None:
-    ended = crew.work_until_ended(crew.committee())
+def test_the_command_shows_the_members_and_where_the_committee_is(worker: SimulatedWorker) -> None:
+    ended = worker.work_until_ended(worker.committee())
     shown = printed(ended)
     assert all(space in shown for space in SPACES)
     [together] = [line.split()[1:3] for line in shown.splitlines() if "together" in line]
     assert together == ["97.00", "96.00"]
-    assert f"{crew.children(ended)['ensemble'].links['self']}/checkpoint" in shown
+    assert f"{worker.children(ended)['ensemble'].links['self']}/checkpoint" in shown
 
 
-def test_the_ensemble_is_given_its_members_files_and_the_spec_of_an_ordinary_one(crew: Crew) -> None:
-    ended = crew.work_until_ended(crew.committee())
-    children = crew.children(ended)
+def test_the_ensemble_is_given_its_members_files_and_the_spec_of_an_ordinary_one(
+    worker: SimulatedWorker,
+) -> None:
+    ended = worker.work_until_ended(worker.committee())
+    children = worker.children(ended)
     trained = [children[f"evaluation/{space}-seed-0"] for space in SPACES]
     body = {**COMMITTEE["ensemble"], "members": [{"evaluation_id": str(job.id)} for job in trained], "pool": "nobody"}
-    ordinary = crew.dartboard.submit("ensemble", body)
+    ordinary = worker.dartboard.submit("ensemble", body)
     assert children["ensemble"].spec == ordinary.spec
     assert children["ensemble"].parent == ended.id
 
 
-def test_a_cancelled_ensemble_is_made_again_by_a_retry(crew: Crew) -> None:
-    committee = crew.committee()
-    crew.failing = {"ensemble"}
-    assert crew.work_until_ended(committee).status == "failed"
-    crew.failing, crew.done = set(), []
-    crew.dartboard.retry(committee.id)
-    assert crew.work_until_ended(committee).status == "succeeded"
-    assert crew.done == ["ensemble"]
+def test_a_cancelled_ensemble_is_made_again_by_a_retry(worker: SimulatedWorker) -> None:
+    committee = worker.committee()
+    worker.failing = {"ensemble"}
+    assert worker.work_until_ended(committee).status == "failed"
+    worker.failing, worker.done = set(), []
+    worker.dartboard.retry(committee.id)
+    assert worker.work_until_ended(committee).status == "succeeded"
+    assert worker.done == ["ensemble"]
 
 
 @pytest.mark.parametrize(

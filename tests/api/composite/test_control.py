@@ -15,118 +15,121 @@ from api.jobs.waker import Waker
 from api.jobs.wakeups import Wakeups
 from api.schemas.jobs import JobOut
 from client.errors import ProblemError
+from tests.support.archives import pets, tar_of
+from tests.support.service import Service
+from tests.support.simulated_worker import SimulatedWorker
 from worker.api_client import SupersededError
 
-from ..conftest import Service
-from crews import Crew
-from uploads import pets, tar_of
+
+def statuses(worker: SimulatedWorker, tree: JobOut) -> dict[str, str]:
+    return {stage: str(child.status) for stage, child in worker.children(tree).items()}
 
 
-def statuses(crew: Crew, tree: JobOut) -> dict[str, str]:
-    return {stage: str(child.status) for stage, child in crew.children(tree).items()}
-
-
-def test_cancel_ends_the_children_and_their_tokens(crew: Crew) -> None:
-    study = crew.study()
-    running = crew.until(crew.begin)
-    assert crew.dartboard.cancel(study.id).status == "cancelled"
-    assert statuses(crew, study) == {"search/seed-0": "cancelled", "search/seed-1": "cancelled"}
+def test_cancel_ends_the_children_and_their_tokens(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    running = worker.until(worker.begin)
+    assert worker.dartboard.cancel(study.id).status == "cancelled"
+    assert statuses(worker, study) == {"search/seed-0": "cancelled", "search/seed-1": "cancelled"}
     with pytest.raises(SupersededError, match="cancelled"):
         running.finish()
 
 
-def test_pause_lets_running_children_end_their_epoch_and_then_stands(crew: Crew) -> None:
-    study = crew.study()
-    running = crew.until(crew.begin)
-    assert crew.dartboard.pause(study.id).status == "pausing"
-    assert statuses(crew, study) == {"search/seed-0": "pausing", "search/seed-1": "paused"}
+def test_pause_lets_running_children_end_their_epoch_and_then_stands(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    running = worker.until(worker.begin)
+    assert worker.dartboard.pause(study.id).status == "pausing"
+    assert statuses(worker, study) == {"search/seed-0": "pausing", "search/seed-1": "paused"}
     running.finish()
-    crew.until(lambda: crew.dartboard.job(study.id).status == "paused")
-    assert list(crew.children(study)) == ["search/seed-0", "search/seed-1"], "a paused study begins nothing"
+    worker.until(lambda: worker.dartboard.job(study.id).status == "paused")
+    assert list(worker.children(study)) == ["search/seed-0", "search/seed-1"], "a paused study begins nothing"
 
 
-def test_pause_with_nothing_running_is_done_at_once(crew: Crew) -> None:
-    study = crew.study()
-    crew.until(lambda: len(crew.children(study)) == 2)
-    assert crew.dartboard.pause(study.id).status == "paused"
-    assert crew.begin() is None
+def test_pause_with_nothing_running_is_done_at_once(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    worker.until(lambda: len(worker.children(study)) == 2)
+    assert worker.dartboard.pause(study.id).status == "paused"
+    assert worker.begin() is None
 
 
-def test_a_resumed_study_ends_as_if_it_had_not_been_paused(crew: Crew) -> None:
-    study = crew.study()
-    crew.work()
-    crew.dartboard.pause(study.id)
-    crew.until(lambda: crew.dartboard.job(study.id).status == "paused")
-    assert crew.dartboard.resume(study.id).status == "running"
-    ended = crew.work_until_ended(study)
+def test_a_resumed_study_ends_as_if_it_had_not_been_paused(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    worker.work()
+    worker.dartboard.pause(study.id)
+    worker.until(lambda: worker.dartboard.job(study.id).status == "paused")
+    assert worker.dartboard.resume(study.id).status == "running"
+    ended = worker.work_until_ended(study)
     assert ended.status == "succeeded"
-    assert len(crew.children(study)) == 6
+    assert len(worker.children(study)) == 6
 
 
-def test_a_failed_study_says_why_and_a_retry_goes_on_with_what_failed(crew: Crew) -> None:
-    crew.failing = {"search/seed-0", "search/seed-1"}
-    failed = crew.work_until_ended(crew.study())
+def test_a_failed_study_says_why_and_a_retry_goes_on_with_what_failed(worker: SimulatedWorker) -> None:
+    worker.failing = {"search/seed-0", "search/seed-1"}
+    failed = worker.work_until_ended(worker.study())
     assert failed.status == "failed"
     assert failed.error is not None
     assert "2 of 2 candidates failed, and 1 are needed (search/seed-0 failed: Diverged" in failed.error.message
-    crew.failing = set()
-    assert crew.dartboard.retry(failed.id).status == "running"
-    ended = crew.work_until_ended(failed)
+    worker.failing = set()
+    assert worker.dartboard.retry(failed.id).status == "running"
+    ended = worker.work_until_ended(failed)
     assert (ended.status, ended.error) == ("succeeded", None)
 
 
-def test_a_retry_behind_the_choice_repeats_only_final_runs(crew: Crew) -> None:
-    crew.failing = {"search/seed-1", "final/run-0", "final/run-1"}
-    failed = crew.work_until_ended(crew.study())
-    crew.failing, crew.done = set(), []
-    crew.dartboard.retry(failed.id)
-    ended = crew.work_until_ended(failed)
+def test_a_retry_behind_the_choice_repeats_only_final_runs(worker: SimulatedWorker) -> None:
+    worker.failing = {"search/seed-1", "final/run-0", "final/run-1"}
+    failed = worker.work_until_ended(worker.study())
+    worker.failing, worker.done = set(), []
+    worker.dartboard.retry(failed.id)
+    ended = worker.work_until_ended(failed)
     assert ended.status == "succeeded"
-    assert crew.done == ["final/run-0", "final/run-1"]
+    assert worker.done == ["final/run-0", "final/run-1"]
 
 
-def test_a_cancelled_study_goes_on_where_it_was(crew: Crew) -> None:
-    study = crew.study()
-    crew.work()
-    crew.dartboard.cancel(study.id)
-    crew.dartboard.retry(study.id)
-    assert crew.work_until_ended(study).status == "succeeded"
-    assert crew.done.count("search/seed-0") == 1
+def test_a_cancelled_study_goes_on_where_it_was(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    worker.work()
+    worker.dartboard.cancel(study.id)
+    worker.dartboard.retry(study.id)
+    assert worker.work_until_ended(study).status == "succeeded"
+    assert worker.done.count("search/seed-0") == 1
 
 
-def test_a_child_that_is_cancelled_counts_as_failed(crew: Crew) -> None:
-    study = crew.study()
-    crew.until(lambda: len(crew.children(study)) == 2)
-    crew.dartboard.cancel(crew.children(study)["search/seed-1"].id)
-    ended = crew.work_until_ended(study)
+def test_a_child_that_is_cancelled_counts_as_failed(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    worker.until(lambda: len(worker.children(study)) == 2)
+    worker.dartboard.cancel(worker.children(study)["search/seed-1"].id)
+    ended = worker.work_until_ended(study)
     assert ended.result is not None
     assert ended.result["points"][0]["candidates"][1]["failure"] == "search/seed-1 cancelled: cancelled by request"
 
 
-def test_a_child_of_a_running_study_cannot_be_deleted(crew: Crew) -> None:
-    crew.study()
-    first = crew.work()
+def test_a_child_of_a_running_study_cannot_be_deleted(worker: SimulatedWorker) -> None:
+    worker.study()
+    first = worker.work()
     with pytest.raises(ProblemError, match="that it belongs to is running"):
-        crew.dartboard.delete(first.job.id)
+        worker.dartboard.delete(first.job.id)
 
 
-def test_delete_takes_the_children_and_their_files_along(crew: Crew, service: Service, http: httpx.Client) -> None:
-    study = crew.study()
-    crew.work_until_ended(study)
-    children = crew.children(study)
+def test_delete_takes_the_children_and_their_files_along(
+    worker: SimulatedWorker, service: Service, http: httpx.Client
+) -> None:
+    study = worker.study()
+    worker.work_until_ended(study)
+    children = worker.children(study)
     folders = [folder for c in children.values() for folder in service.data.rglob(f"*{c.id}*")]
     assert folders
-    crew.dartboard.delete(study.id)
+    worker.dartboard.delete(study.id)
     assert [http.get(f"/jobs/{c.id}").status_code for c in children.values()] == [404] * 6
     assert not any(folder.exists() for folder in folders)
 
 
-def test_a_patched_priority_reaches_the_children_that_have_not_ended(crew: Crew, http: httpx.Client) -> None:
-    study = crew.study()
-    crew.work()
-    crew.until(lambda: len(crew.children(study)) == 3)
+def test_a_patched_priority_reaches_the_children_that_have_not_ended(
+    worker: SimulatedWorker, http: httpx.Client
+) -> None:
+    study = worker.study()
+    worker.work()
+    worker.until(lambda: len(worker.children(study)) == 3)
     http.patch(study.links["self"], json={"priority": 9})
-    found = {stage: child.priority for stage, child in crew.children(study).items()}
+    found = {stage: child.priority for stage, child in worker.children(study).items()}
     assert found == {"search/seed-0": 5, "search/seed-1": 9, "short-retrain/seed-0": 9}
 
 
@@ -143,26 +146,26 @@ async def stepped_by_many(service: Service, study: JobOut, drivers: int) -> None
         await database.close()
 
 
-def test_many_drivers_at_once_do_every_step_once(crew: Crew, service: Service) -> None:
-    study = crew.study()
+def test_many_drivers_at_once_do_every_step_once(worker: SimulatedWorker, service: Service) -> None:
+    study = worker.study()
     for _ in range(6):
         asyncio.run(stepped_by_many(service, study, 8))
-        crew.work()
-    assert crew.work_until_ended(study).status == "succeeded"
-    assert len(crew.children(study)) == 6
-    told = [(e.data["stage"], e.data["status"]) for e in crew.dartboard.follow(study) if e.kind == "child"]
+        worker.work()
+    assert worker.work_until_ended(study).status == "succeeded"
+    assert len(worker.children(study)) == 6
+    told = [(e.data["stage"], e.data["status"]) for e in worker.dartboard.follow(study) if e.kind == "child"]
     assert len(told) == len(set(told))
 
 
 def test_a_data_set_that_a_child_to_come_will_use_stays_until_the_study_has_ended(
-    crew: Crew, http: httpx.Client
+    worker: SimulatedWorker, http: httpx.Client
 ) -> None:
-    name = f"pets-{crew.pool}"
+    name = f"pets-{worker.pool}"
     made = http.post("/datasets", data={"name": name}, files={"file": ("pets.tar", tar_of(pets()))})
     assert made.status_code == 201
-    crew.until(lambda: http.get(f"/datasets/{name}").json()["state"] == "ready")
+    worker.until(lambda: http.get(f"/datasets/{name}").json()["state"] == "ready")
     # The searches are on the digits; only the final runs will be on the pets.
-    study = crew.study(final={"dataset": name, "epochs": 1, "batch_size": 4, "auxiliary": False})
+    study = worker.study(final={"dataset": name, "epochs": 1, "batch_size": 4, "auxiliary": False})
     assert str(study.id) in http.delete(f"/datasets/{name}").json()["detail"]
-    crew.dartboard.cancel(study.id)
+    worker.dartboard.cancel(study.id)
     assert http.delete(f"/datasets/{name}").status_code == 204

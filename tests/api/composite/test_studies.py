@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from client.sdk import Dartboard
-
-from crews import STUDY, Crew, printed
+from tests.support.simulated_worker import STUDY, SimulatedWorker, printed
 
 
 def test_a_study_answers_201_with_the_specs_of_all_children_filled_in(http: httpx.Client, pool: str) -> None:
@@ -25,8 +24,8 @@ def test_a_study_answers_201_with_the_specs_of_all_children_filled_in(http: http
     assert (job["spec"]["enough"], job["spec"]["enough_final"]) == (1, 1)
 
 
-def test_a_study_goes_from_searches_to_test_figures(crew: Crew) -> None:
-    ended = crew.work_until_ended(crew.study())
+def test_a_study_goes_from_searches_to_test_figures(worker: SimulatedWorker) -> None:
+    ended = worker.work_until_ended(worker.study())
     assert ended.status == "succeeded"
     assert ended.result is not None
     [winner] = ended.result["winners"]
@@ -37,10 +36,10 @@ def test_a_study_goes_from_searches_to_test_figures(crew: Crew) -> None:
     assert ended.metrics["compute_seconds"] > 0
 
 
-def test_children_are_ordinary_jobs_with_parent_stage_and_the_parents_frame(crew: Crew) -> None:
-    study = crew.study(name="mine", labels={"team": "vision"}, priority=7, max_attempts=9)
-    crew.work_until_ended(study)
-    children = crew.children(study)
+def test_children_are_ordinary_jobs_with_parent_stage_and_the_parents_frame(worker: SimulatedWorker) -> None:
+    study = worker.study(name="mine", labels={"team": "vision"}, priority=7, max_attempts=9)
+    worker.work_until_ended(study)
+    children = worker.children(study)
     assert list(children) == [
         "search/seed-0",
         "search/seed-1",
@@ -55,56 +54,58 @@ def test_children_are_ordinary_jobs_with_parent_stage_and_the_parents_frame(crew
         assert (child.labels, child.priority, child.max_attempts) == ({"team": "vision"}, 7, 9)
 
 
-def test_a_child_has_the_spec_that_the_same_body_would_have_as_an_ordinary_job(crew: Crew) -> None:
-    study = crew.study()
-    crew.work_until_ended(study)
-    children = crew.children(study)
-    search = crew.dartboard.submit("search", {**STUDY["search"], "seed": 1, "pool": "nobody"})
+def test_a_child_has_the_spec_that_the_same_body_would_have_as_an_ordinary_job(
+    worker: SimulatedWorker,
+) -> None:
+    study = worker.study()
+    worker.work_until_ended(study)
+    children = worker.children(study)
+    search = worker.dartboard.submit("search", {**STUDY["search"], "seed": 1, "pool": "nobody"})
     body = {**STUDY["final"], "search_id": str(children["search/seed-1"].id), "pool": "nobody"}
-    evaluation = crew.dartboard.submit("evaluation", body)
+    evaluation = worker.dartboard.submit("evaluation", body)
     assert children["search/seed-1"].spec == search.spec
     assert children["final/run-0"].spec == evaluation.spec
 
 
-def test_the_children_route_has_them_in_the_order_of_their_making(crew: Crew, http: httpx.Client) -> None:
-    study = crew.study()
-    crew.work_until_ended(study)
+def test_the_children_route_has_them_in_the_order_of_their_making(worker: SimulatedWorker, http: httpx.Client) -> None:
+    study = worker.study()
+    worker.work_until_ended(study)
     answer = http.get(study.links["children"]).json()
-    assert [c["stage"] for c in answer["items"]] == list(crew.children(study))
+    assert [c["stage"] for c in answer["items"]] == list(worker.children(study))
 
 
-def test_a_studys_stream_tells_how_each_child_stands(crew: Crew) -> None:
-    study = crew.study()
-    crew.work_until_ended(study)
-    told = [e.data for e in crew.dartboard.follow(study) if e.kind == "child"]
-    for stage in crew.children(study):
+def test_a_studys_stream_tells_how_each_child_stands(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    worker.work_until_ended(study)
+    told = [e.data for e in worker.dartboard.follow(study) if e.kind == "child"]
+    for stage in worker.children(study):
         of_stage = [e["status"] for e in told if e["stage"] == stage]
         assert of_stage[0] == "queued"
         assert of_stage[-1] == "succeeded"
         assert len(of_stage) == len(set(of_stage))
 
 
-def test_the_command_shows_the_candidates_the_choice_and_the_test_figure(crew: Crew) -> None:
-    shown = printed(crew.work_until_ended(crew.study()))
+def test_the_command_shows_the_candidates_the_choice_and_the_test_figure(worker: SimulatedWorker) -> None:
+    shown = printed(worker.work_until_ended(worker.study()))
     assert "chosen" in shown
     assert "seed 1: the highest validation accuracy of 2 candidates: 95.00 %" in shown
     assert "test accuracy 90.50 ± 0.71 over 2 runs" in shown
 
 
-def test_a_studys_progress_counts_ended_children(crew: Crew) -> None:
-    study = crew.study()
-    crew.work()
-    progress = crew.until(lambda: (p := crew.dartboard.job(study.id).progress) and p.epoch == 1 and p)
+def test_a_studys_progress_counts_ended_children(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    worker.work()
+    progress = worker.until(lambda: (p := worker.dartboard.job(study.id).progress) and p.epoch == 1 and p)
     assert (progress.epoch, progress.epochs) == (1, 6)
 
 
-def test_no_worker_is_given_a_study(crew: Crew) -> None:
-    crew.study()
-    assert {crew.work().job.kind for _ in range(2)} == {"search"}
+def test_no_worker_is_given_a_study(worker: SimulatedWorker) -> None:
+    worker.study()
+    assert {worker.work().job.kind for _ in range(2)} == {"search"}
 
 
-def test_a_study_over_a_grid_has_a_table_of_each_point(crew: Crew) -> None:
-    ended = crew.work_until_ended(crew.study(grid={"order": [1, 2], "space": ["space1", "space2"]}))
+def test_a_study_over_a_grid_has_a_table_of_each_point(worker: SimulatedWorker) -> None:
+    ended = worker.work_until_ended(worker.study(grid={"order": [1, 2], "space": ["space1", "space2"]}))
     assert ended.result is not None
     assert [p["values"] for p in ended.result["points"]] == [
         {"order": 1, "space": "space1"},
@@ -112,7 +113,7 @@ def test_a_study_over_a_grid_has_a_table_of_each_point(crew: Crew) -> None:
         {"order": 2, "space": "space1"},
         {"order": 2, "space": "space2"},
     ]
-    children = crew.children(ended)
+    children = worker.children(ended)
     assert children["point-3/search/seed-1"].spec["unrolled"] is True
     assert len(children["point-3/search/seed-1"].spec["primitives"]) == 6
 

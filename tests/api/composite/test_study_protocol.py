@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from uuid import UUID, uuid5
 
 import pytest
 
-from api.composite.steps import Child, NewChild, Step
-from api.composite.study import at_once, next_step, planned, worth_retrying
+from api.composite.steps import NewChild, Step
+from api.composite.study import at_once, planned, worth_retrying
 from api.schemas.jobs import JobKind, Status
-
-Outcome = Callable[[NewChild], dict[str, Any]]
-_NAMES = UUID("019335d9-7f00-7000-8000-000000000001")
-VALIDATION = {0: 90.0, 1: 95.0, 2: 92.5, 3: 95.0}
+from tests.support.protocol_world import VALIDATION, World, as_planned
 
 
 def study(**changes: Any) -> dict[str, Any]:
@@ -27,59 +22,6 @@ def study(**changes: Any) -> dict[str, Any]:
     }
     usual = {"family": "cnn", "seeds": [0, 1, 2, 3], "final_runs": 3, "enough": 2, "enough_final": 2, "points": [point]}
     return {**usual, **changes}
-
-
-def as_planned(new: NewChild) -> dict[str, Any]:
-    """Found cells are called by their seed; validation goes by it, test figures by the final run's seed."""
-    if new.kind is JobKind.SEARCH:
-        return {"genotype": {"seed": new.spec["seed"]}}
-    value = VALIDATION[new.spec["genotype"]["seed"]]
-    name = new.stage.split("/")[-2]
-    metrics = {"test_accuracy": float(new.spec["seed"])} if name == "final" else {}
-    return {"best": {"epoch": 2.0, "validation_accuracy": value}, "metrics": metrics}
-
-
-class World:
-    """Runs children one after the other, in the order in which they were made."""
-
-    def __init__(self, spec: dict[str, Any], outcome: Outcome = as_planned, failing: tuple[str, ...] = ()) -> None:
-        self.spec, self.outcome, self.failing = spec, outcome, failing
-        self.children: dict[str, Child] = {}
-        self.waiting: list[NewChild] = []
-
-    def step(self, protocol: Callable[..., Step] = next_step) -> Step:
-        step = protocol(self.spec, self.children)
-        for new in step.create:
-            assert new.stage not in self.children, "made twice"
-            child = Child(
-                uuid5(_NAMES, new.stage), new.kind, new.stage, Status.QUEUED, source=new.source, spec=new.spec
-            )
-            self.children[new.stage] = child
-            self.waiting.append(new)
-        for child in self.children.values():
-            if child.id in step.cancel:
-                self.children[child.stage] = replace(child, status=Status.CANCELLED)
-                self.waiting = [new for new in self.waiting if new.stage != child.stage]
-        return step
-
-    def work(self) -> None:
-        """The oldest child that waits is done."""
-        new = self.waiting.pop(0)
-        child = replace(self.children[new.stage], seconds=10.0)
-        if new.stage in self.failing:
-            self.children[new.stage] = replace(child, status=Status.FAILED, status_reason="Diverged: it did")
-        else:
-            self.children[new.stage] = replace(child, status=Status.SUCCEEDED, **self.outcome(new))
-
-    def run(self) -> Step:
-        while True:
-            step = self.step()
-            if step.result is not None or step.failure is not None:
-                return step
-            self.work()
-
-    def made(self, name: str) -> list[str]:
-        return [stage for stage in self.children if f"{name}/" in stage]
 
 
 def test_a_study_begins_with_a_search_for_each_seed() -> None:

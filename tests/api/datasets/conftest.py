@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
 from api.datasets.archive_limits import Limits
 from api.datasets.check import check
-
-from uploads import tar_of
-
-
-class Check(Protocol):
-    """Checks an archive, or the tar of these files; the packed file is tmp_path/packed."""
-
-    def __call__(
-        self, upload: bytes | Mapping[str, bytes], size: int | None = None, kind: str | None = None, **limits: int
-    ) -> dict[str, Any]: ...
+from tests.support.archive_check import Check
+from tests.support.archives import tar_of
 
 
 @pytest.fixture

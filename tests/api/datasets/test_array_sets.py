@@ -17,9 +17,8 @@ import numpy.typing as npt
 import pytest
 
 from darts_core.data.packed import read
-
-from .conftest import Check
-from uploads import Files, pets, tar_of
+from tests.support.archive_check import Check
+from tests.support.archives import Files, pets, tar_of
 
 Array = npt.NDArray[Any]
 

@@ -16,9 +16,8 @@ import pytest
 from PIL import Image
 
 from darts_core.data.packed import read
-
-from .conftest import Check
-from uploads import Files, pets, picture, tar_of
+from tests.support.archive_check import Check
+from tests.support.archives import Files, pets, picture, tar_of
 
 
 def zip_of(files: Mapping[str, bytes]) -> bytes:

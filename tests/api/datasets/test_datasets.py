@@ -22,9 +22,9 @@ from PIL import Image
 from api.schemas.datasets import DatasetDetail
 from client.sdk import Dartboard
 from darts_core.data.packed import read
-
-from ..conftest import Bench, Service
-from uploads import pets, picture, tar_of
+from tests.support.archives import pets, picture, tar_of
+from tests.support.databases import plain
+from tests.support.service import Bench, Service
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_deletion_and_a_check_of_the_same_content_wait_for_each_other(
         with service.http as client:
             return client.delete(f"/datasets/{name}").status_code
 
-    database = _api_process(service).environ()["DATABASE_URL"].replace("+psycopg", "")
+    database = plain(_api_process(service).environ()["DATABASE_URL"])
     waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
     with ThreadPoolExecutor() as threads, psycopg.connect(database, autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(hashtextextended(%s, 0))", [checksum])

@@ -12,11 +12,10 @@ from client.sdk import Dartboard
 from darts_core.data import load
 from darts_core.data.catalogue import upload_path
 from darts_core.errors import Stopped
+from tests.support.archives import pets, tar_of
 from worker.api_client import AttemptApi, RefusedError, WorkerApi
 from worker.control import AttemptControl, StopReason
 from worker.datasets import fetch
-
-from uploads import pets, tar_of
 
 
 @pytest.fixture

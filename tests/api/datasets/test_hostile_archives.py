@@ -18,9 +18,9 @@ import psycopg
 import pytest
 
 from client.sdk import Dartboard
-
-from ..conftest import Bench, Service
-from uploads import Files, pets, picture, tar_of
+from tests.support.archives import Files, pets, picture, tar_of
+from tests.support.databases import plain
+from tests.support.service import Bench, Service
 
 CANARY = "canary-of-dartboards-hostile-archives.png"
 """What every archive tries to leave somewhere."""
@@ -162,7 +162,7 @@ def test_a_row_that_cannot_be_checked_fails_and_holds_up_no_other(
     http: httpx.Client, dartboard: Dartboard, service: Service, request_: str
 ) -> None:
     broken, behind = f"broken-{uuid4().hex[:8]}", f"behind-{uuid4().hex[:8]}"
-    with psycopg.connect(service.database_url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(plain(service.database_url)) as connection:
         connection.execute(
             "insert into datasets (id, name, kind, request, state, body_hash) values (%s, %s, 'unknown', %s, %s, '')",
             (UUID(int=uuid4().int >> 8), broken, request_, "checking"),

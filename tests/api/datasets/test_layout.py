@@ -10,9 +10,8 @@ import pytest
 from api.datasets.archive_limits import UnusableError
 from api.datasets.layout import Place, arrange
 from darts_core.data.packed import read
-
-from .conftest import Check
-from uploads import Files, pets, picture
+from tests.support.archive_check import Check
+from tests.support.archives import Files, pets, picture
 
 
 def arranged(*paths: str) -> list[Place | str]:

@@ -9,9 +9,8 @@ import pytest
 from darts_core.data.catalogue import upload_path
 from darts_core.data.text.corpus import load_text
 from darts_core.errors import DataError
-
-from .conftest import Check
-from uploads import picture, tar_of
+from tests.support.archive_check import Check
+from tests.support.archives import picture, tar_of
 
 TEXT = {"train.txt": b"a b a b\nc  c\n", "valid.txt": b"a c\n", "test.txt": b"b z\n"}
 

@@ -17,6 +17,7 @@ from client.local.postgres import Postgres
 from client.local.valkey import Valkey
 from darts_core.runtime.errors import StackError
 from darts_core.runtime.process import Spawner
+from tests.support.databases import plain
 
 Supervisor = Callable[..., "subprocess.Popen[str]"]
 
@@ -38,7 +39,7 @@ def valkey(data: DataDirectory, spawner: Spawner) -> Iterator[Valkey]:
 
 
 def connect(server: Postgres) -> "psycopg.Connection[tuple[object, ...]]":
-    return psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True)
+    return psycopg.connect(plain(server.url), autocommit=True)
 
 
 def ask(server: Valkey, *commands: str) -> str:
@@ -64,7 +65,7 @@ def test_postgres_keeps_its_data_over_a_restart(data: DataDirectory, spawner: Sp
 
 def test_postgres_takes_no_connection_with_a_wrong_password(postgres: Postgres, data: DataDirectory) -> None:
     postgres.start()
-    wrong = postgres.url.replace("+psycopg", "").replace(data.secrets.postgres_password, "wrong")
+    wrong = plain(postgres.url).replace(data.secrets.postgres_password, "wrong")
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong)
 

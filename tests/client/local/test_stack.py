@@ -16,6 +16,7 @@ import pytest
 
 from client.local.stack import Commands, LocalStack
 from darts_core.runtime.errors import StackError
+from tests.support.databases import plain
 
 Supervisor = Callable[..., "subprocess.Popen[str]"]
 
@@ -95,7 +96,7 @@ def test_started_stack_has_ready_api_and_migrated_real_servers(tmp_path: Path, a
     with stack:
         told = json.loads(get(f"{stack.url}/environment"))
         assert "PGHOST" not in told
-        with psycopg.connect(told["DATABASE_URL"].replace("+psycopg", "")) as connection:
+        with psycopg.connect(plain(told["DATABASE_URL"])) as connection:
             assert connection.info.dbname == "dartboard"
         assert list(stack.processes) == ["postgres", "valkey", "api", "worker-1"]
         assert all(process.running for process in stack.processes.values())

@@ -63,7 +63,7 @@ def printed(job: JobOut) -> str:
 
 
 @dataclass
-class Crew:
+class SimulatedWorker:
     """Claims from one pool. `failing`: stages that fail."""
 
     dartboard: Dartboard
@@ -100,7 +100,7 @@ class Crew:
 
     def begin(self) -> Running | None:
         """Claim the next job."""
-        claimed = self.api.claim(Claim(worker=f"crew-{self.pool}", pools=[self.pool], threads=1))
+        claimed = self.api.claim(Claim(worker=f"simulated-{self.pool}", pools=[self.pool], threads=1))
         if claimed is None:
             return None
         job = self.dartboard.job(claimed.job_id)
@@ -125,19 +125,19 @@ class Crew:
 class Running:
     """A claimed job."""
 
-    crew: Crew
+    worker: SimulatedWorker
     job: JobOut
     attempt: AttemptApi
 
     def finish(self) -> None:
         """Report its one epoch, or its failure."""
         stage = str(self.job.stage)
-        self.crew.done.append(stage)
-        if stage in self.crew.failing:
+        self.worker.done.append(stage)
+        if stage in self.worker.failing:
             error = {"type": "Diverged", "message": "it did"}
             self.attempt.fail(Fail.model_validate({"n": 1, "outcome": "failed", "error": error}))
             return
-        path = self.crew.folder / f"{uuid4().hex}.pt"
+        path = self.worker.folder / f"{uuid4().hex}.pt"
         path.write_bytes(stage.encode())
         stored = self.attempt.upload(path)
         report = EpochReport(n=1, epoch=1, seconds=1.0, checkpoint=path.name, sha256=stored.sha256, **self._found())

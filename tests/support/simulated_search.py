@@ -17,7 +17,7 @@ from worker.api_client import WorkerApi
 STEPS = 300
 
 
-class PretendedSearch:
+class SimulatedSearch:
     """One running search of four nodes, as long as its worker key and pool are its own."""
 
     def __init__(self, dartboard: Dartboard, api: WorkerApi, number: int, folder: Path, **fields: Any) -> None:

@@ -21,7 +21,7 @@ S = TypeVar("S", bound=Server)
 
 
 @contextmanager
-def alone(server: Callable[[DataDirectory, Spawner], S], data: Path) -> Iterator[S]:
+def unsupervised(server: Callable[[DataDirectory, Spawner], S], data: Path) -> Iterator[S]:
     """Running, with its files in an empty folder."""
     directory, spawner = DataDirectory(data), Spawner()
     started = server(directory, spawner)

@@ -144,3 +144,18 @@ def checkpoint_hash(stack: Project, url: str, key: str, job: UUID, folder: Path)
         "curl", "-fsS", "-H", f"Authorization: Bearer {key}", "-o", str(file), f"{url}/evaluations/{job}/checkpoint"
     )
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+VERSION = "test"
+
+
+IMAGES = {"api": f"dartboard-api:{VERSION}", "worker": f"dartboard-worker-cpu:{VERSION}"}
+
+
+PORT = "18473"
+
+
+URL = f"http://127.0.0.1:{PORT}"
+
+
+READ_KEY = "docker compose exec -T api cat /run/dartboard/admin_key"

@@ -12,7 +12,7 @@ from worker.api_client import AttemptApi, SupersededError
 
 
 @contextmanager
-def beating(attempt: AttemptApi) -> Iterator[threading.Semaphore]:
+def heartbeats(attempt: AttemptApi) -> Iterator[threading.Semaphore]:
     """Renew the lease several times a second, as a worker does; each taken heartbeat releases the semaphore."""
     over, taken, began = threading.Event(), threading.Semaphore(0), time.monotonic()
 

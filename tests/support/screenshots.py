@@ -1,6 +1,6 @@
 """Takes the screenshots of docs/img anew: a real service, real (small) jobs, every view.
 
-    PYTHONPATH=. .venv/bin/python tests/support/gallery.py [--url URL] [--only NAME] [--out docs/img]
+    .venv/bin/python -m tests.support.screenshots [--url URL] [--only NAME] [--out docs/img]
 
 Without `--url` it starts a service of its own, whose jobs take some minutes. A running service gets them once, however
 often this is called. The login page comes from a service with keys, which is started for it.
@@ -27,10 +27,9 @@ from client.errors import DartboardError
 from client.local.stack import LocalStack
 from client.screen import Screen
 from client.sdk import Dartboard
-
-from browsing import go, launched, opened
-from searching import SEARCH
-from uploads import pets, tar_of
+from tests.support.archives import pets, tar_of
+from tests.support.browser import go, launched, opened
+from tests.support.small_search import SEARCH
 
 TRAINING = {"channels": 4, "layers": 3, "batch_size": 128}
 RNN = {"family": "rnn", "dataset": "python-docs", "epochs": 6, "hidden_size": 16, "nodes": 4, "batch_size": 256}
