@@ -1,4 +1,4 @@
-"""The artifact store: checkpoints and data sets, in a directory or in a bucket."""
+"""Stores checkpoints and data sets in a directory or a bucket."""
 
 from api.artifacts.errors import StoreFullError
 from api.artifacts.factory import open_store

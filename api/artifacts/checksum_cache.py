@@ -1,4 +1,4 @@
-"""Checksums of stored files that this process has written or read: they need not be computed from the bytes again."""
+"""Caches the checksums of stored files that this process has written or read."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ _MOST: Final = 1000
 
 
 class Known:
-    """The latest ones, each with a mark of the bytes: an ETag, or what a directory says of a file."""
+    """A bounded cache of checksums, each with a fingerprint of the file: an ETag or the file's metadata."""
 
     def __init__(self) -> None:
         self._files: OrderedDict[str, tuple[object, Stored]] = OrderedDict()
 
-    def find(self, key: str, mark: object) -> Stored | None:
-        """None for a file that is not known, and for one that has changed since."""
+    def find(self, key: str, fingerprint: object) -> Stored | None:
+        """The cached file; None if it is unknown or its fingerprint has changed."""
         known, stored = self._files.get(key, (None, None))
-        return stored if mark is not None and known == mark else None
+        return stored if fingerprint is not None and known == fingerprint else None
 
-    def add(self, stored: Stored, mark: object) -> Stored:
-        """Remember it; gives it back."""
-        self._files[stored.key] = (mark, stored)
+    def add(self, stored: Stored, fingerprint: object) -> Stored:
+        """Cache the file; returns it."""
+        self._files[stored.key] = (fingerprint, stored)
         while len(self._files) > _MOST:
             self._files.popitem(last=False)
         return stored
 
     def forget(self, key: str) -> None:
-        """It is to be removed, or has been found changed."""
+        """Drop the file, since it is deleted or has changed."""
         self._files.pop(key, None)

@@ -1,4 +1,4 @@
-"""The store in one directory of this machine."""
+"""Implements the store in a local directory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _R = TypeVar("_R")
 
 
 class LocalArtifacts(Artifacts):
-    """Files under `root`, each written aside and renamed."""
+    """Files under `root`. Each is written to a temporary file, synced and renamed."""
 
     def __init__(self, root: Path, max_bytes: int) -> None:
         super().__init__(max_bytes)
@@ -31,35 +31,35 @@ class LocalArtifacts(Artifacts):
         self._known = Known()
 
     def prepare(self) -> None:
-        """Take a folder for files in the making, and remove those of processes that have died."""
-        self._making = Incoming(self.root / INCOMING)
+        """Create this process's incoming folder and remove those of dead processes."""
+        self._own_incoming = Incoming(self.root / INCOMING)
 
     @property
     def _incoming(self) -> Path:
-        return self._making.folder
+        return self._own_incoming.folder
 
     async def _on_disk(self, function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Run it in a thread. Raises ProblemError for an error of the disk."""
+        """Run the function in a thread. Raises ProblemError for a disk error."""
         try:
             return await self._in_thread(function, *args, **kwargs)
         except OSError as error:
             raise unusable(error) from error
 
     async def find(self, key: str) -> Path | Remote:
-        """Where it lies."""
+        """The file's path."""
         if await self.size(key) is None:
             raise gone(key)
         return self.root / key
 
     @asynccontextmanager
     async def local(self, key: str) -> AsyncIterator[Path]:
-        """The file itself."""
+        """The stored file itself."""
         if await self.size(key) is None:
             raise gone(key)
         yield self.root / key
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], declared: int | None) -> Stored:
-        """As the contract says; a file that cannot fit is refused before it is read."""
+        """See `Artifacts.put`; a file that does not fit is refused before it is read."""
         if declared is not None:
             await self._on_disk(self._check_room, declared)
         digest, size = hashlib.sha256(), 0
@@ -71,10 +71,10 @@ class LocalArtifacts(Artifacts):
                     raise self._too_large(size)
                 digest.update(block)
                 await self._on_disk(file.write, block)
-            await self._on_disk(_settle, file)
+            await self._on_disk(_sync_file, file)
             await self._on_disk(_publish, Path(file.name), self.root / key)
         finally:
-            _throw_away(file)
+            _discard_temporary(file)
         return Stored(key, digest.hexdigest(), size)
 
     def _check_room(self, declared: int) -> None:
@@ -82,13 +82,12 @@ class LocalArtifacts(Artifacts):
             raise self._too_large(declared)
         free = shutil.disk_usage(self._incoming).free
         if declared > free:
-            raise StoreFullError(f"the artifact store has {free:,} bytes free, the file has {declared:,}")
+            raise StoreFullError(f"the artifact store has {free:,} bytes free; the file has {declared:,}")
 
     def _new_file(self) -> IO[bytes]:
         return NamedTemporaryFile(dir=self._incoming, delete=False)
 
     def free_bytes(self) -> int | None:
-        """The room that is left; None where that is not known."""
         try:
             return shutil.disk_usage(self._incoming).free
         except OSError:
@@ -96,7 +95,7 @@ class LocalArtifacts(Artifacts):
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
-        """A directory on the store's disk for files in the making, gone afterwards."""
+        """A directory on the store's file system."""
         try:
             directory = TemporaryDirectory(dir=self._incoming, ignore_cleanup_errors=True)
         except OSError as error:
@@ -105,57 +104,55 @@ class LocalArtifacts(Artifacts):
             yield Path(name)
 
     async def adopt(self, path: Path, key: str) -> None:
-        """Rename it, once it is on the disk."""
+        """Syncs the file, then renames it."""
         await self._on_disk(_adopt, path, self.root / key)
 
     async def remove_older(self, folder: str, before: float, keep: Collection[str] = ()) -> None:
-        """By the disk's clock."""
+        """Compares with the file system's clock."""
         await self._on_disk(_remove_older, self.root / folder, before, {self.root / key for key in keep})
 
     async def stat(self, key: str, *, afresh: bool = False) -> Stored | None:
-        """By what the directory says of it, where this process has read the same."""
+        """Looks the checksum up by the file's metadata, if this process has read the same file."""
         return await self._on_disk(self._stat, key, afresh)
 
     def _stat(self, key: str, afresh: bool) -> Stored | None:
         try:
             with (self.root / key).open("rb") as file:
                 about = os.fstat(file.fileno())
-                mark = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
-                if not afresh and (known := self._known.find(key, mark)):
+                fingerprint = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
+                if not afresh and (known := self._known.find(key, fingerprint)):
                     return known
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-                return self._known.add(Stored(key, sha256, about.st_size), mark)
+                return self._known.add(Stored(key, sha256, about.st_size), fingerprint)
         except FileNotFoundError:
             return None
 
     async def files(self) -> dict[str, Found]:
-        """By a walk through the directory."""
+        """Walks the directory."""
         return await self._on_disk(_files, self.root)
 
     async def size(self, key: str) -> int | None:
-        """By its directory entry."""
         return await self._on_disk(_size, self.root / key)
 
     async def move(self, key: str, to: str) -> None:
-        """Rename a stored file, over another one if there is one."""
         if await self.size(key) is None:
             raise gone(key)
         await self._on_disk(_publish, self.root / key, self.root / to)
 
     async def link(self, key: str, to: str) -> None:
-        """Store the file under a second key: neither goes with the other. 404 when it is gone."""
+        """Makes a hard link, or a copy if the file system refuses one."""
         if await self.size(key) is None:
             raise gone(key)
         await self._on_disk(self._link, self.root / key, self.root / to)
 
     def _link(self, path: Path, to: Path) -> None:
-        """Through the incoming folder, since a copy takes its time."""
+        """Link through the incoming folder, since a copy takes time."""
         aside = self.root / self.arriving()
         aside.parent.mkdir(exist_ok=True)
         try:
             try:
                 os.link(path, aside)
-            except OSError:  # a file system without hard links, or a file that can have no more of them
+            except OSError:  # no hard links on this file system, or the file has the maximum number
                 shutil.copyfile(path, aside)
                 _sync(aside)
             _publish(aside, to)
@@ -163,17 +160,14 @@ class LocalArtifacts(Artifacts):
             aside.unlink(missing_ok=True)
 
     async def delete(self, keys: Collection[str]) -> None:
-        """Remove files and what was derived from them; one that is gone already is fine."""
         for key in keys:
             self._known.forget(key)
             await self._on_disk(_remove, self.root / key)
 
     async def delete_job(self, job_id: UUID) -> None:
-        """Remove all files of a job."""
         await self._on_disk(_remove_folder, self.root / str(job_id))
 
     async def keep_only(self, job_id: UUID, keys: Collection[str], before_attempt: int) -> None:
-        """Remove what earlier attempts left without a row: uploads whose report never came."""
         await self._on_disk(self._keep_only, job_id, set(keys), before_attempt)
 
     def _keep_only(self, job_id: UUID, keys: set[str], before_attempt: int) -> None:
@@ -182,8 +176,8 @@ class LocalArtifacts(Artifacts):
                 path.unlink(missing_ok=True)
 
 
-def _throw_away(file: IO[bytes]) -> None:
-    """Nothing is left to do about what fails here; an error before it has been raised."""
+def _discard_temporary(file: IO[bytes]) -> None:
+    """Close and remove the file. Errors are ignored: an earlier one has been raised."""
     with suppress(OSError):
         file.close()
     with suppress(OSError):
@@ -193,19 +187,19 @@ def _throw_away(file: IO[bytes]) -> None:
 def _files(root: Path) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for folder, names, files in os.walk(root):
-        if Path(folder) == root:  # what a backup needs is hidden
+        if Path(folder) == root:  # a backup's bookkeeping is hidden
             names[:] = [name for name in names if name != INCOMING and not name.startswith(".")]
             files = [name for name in files if not name.startswith(".")]
         for path in (Path(folder) / name for name in files):
-            with suppress(FileNotFoundError):  # it has gone meanwhile
+            with suppress(FileNotFoundError):  # deleted in the meantime
                 about = path.stat()
-                # A second name of an old file is as new as the change of the file's entry.
+                # A hard link to an old file counts as changed when it was created.
                 changed = max(about.st_mtime, about.st_ctime)
                 found[path.relative_to(root).as_posix()] = Found(about.st_size, changed)
     return found
 
 
-def _settle(file: IO[bytes]) -> None:
+def _sync_file(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
 
@@ -213,12 +207,12 @@ def _settle(file: IO[bytes]) -> None:
 def _publish(temporary: Path, final: Path) -> None:
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary.replace(final)
-    # The rename itself must outlive a power cut, or a row would point at nothing.
+    # Without a sync of the directory, a power failure could lose the rename and leave a row without its file.
     _sync(final.parent)
 
 
 def _sync(path: Path) -> None:
-    """Have a file or a directory on the disk."""
+    """Flush a file or directory to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

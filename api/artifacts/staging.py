@@ -1,4 +1,4 @@
-"""Gives each process a folder of its own for files in the making, and removes those of processes that have died."""
+"""Gives each process an incoming folder of its own and removes the folders of dead processes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-# For what no lock tells of: files of a request, and file systems without locks.
+# Applies to files that no lock covers: those of requests, and all on file systems without locks.
 _ABANDONED_SECONDS: Final = 24 * 3600.0
 
 
 class Incoming:
-    """A folder below `shared`, locked for as long as this object, and so at most this process, lives."""
+    """A folder below `shared`, locked for the lifetime of this object."""
 
     def __init__(self, shared: Path) -> None:
-        """Raises OSError."""
         shared.mkdir(parents=True, exist_ok=True)
-        # Else another process could take a folder that is not locked yet for one of the dead.
+        # Otherwise another process could see a new folder before it is locked and remove it.
         with _locked(shared):
             for leftover in shared.iterdir():
                 if _is_abandoned(leftover):
                     _remove(leftover)
             self.folder = Path(tempfile.mkdtemp(dir=shared))
             self._lock = os.open(self.folder, os.O_RDONLY)
-            with suppress(OSError):  # no locks here: its age has to tell
+            with suppress(OSError):  # no locks on this file system: the folder's age decides
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def __del__(self) -> None:
@@ -49,7 +48,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _is_abandoned(path: Path) -> bool:
-    """Whether no process writes there any more: the lock of a process's folder tells, else its age."""
+    """Whether no process uses the path: decided by its lock, or by its age without one."""
     try:
         is_old = path.stat().st_mtime < time.time() - _ABANDONED_SECONDS
         if not path.is_dir():

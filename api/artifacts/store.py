@@ -1,8 +1,8 @@
-"""The interface of an artifact store, in a folder or in a bucket.
+"""Defines the interface of an artifact store in a directory or a bucket.
 
-Nothing half-written is ever visible under its key. A file is written before the row that names it, and deleted after
-that row is gone. Keys are paths: a folder a job, one below it an attempt, and in a file's name the checksum of its
-bytes, so that no upload can overwrite another file; `uploads/` and `datasets/` have what people bring.
+A key never shows a partial file. A file is written before the row that names it and deleted after that row. Keys are
+paths `job/attempt/checksum-name`; the checksum keeps an upload from overwriting another file. `uploads/` and
+`datasets/` hold the users' files.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from uuid_utils.compat import uuid7
 from api.artifacts.errors import gone
 from api.http.problems import ProblemError
 
-# Files that are arriving or in the making; leftovers are cleared away.
+# Holds incoming and temporary files; leftovers are removed.
 INCOMING: Final = "incoming"
 _log = structlog.get_logger(__name__)
 _GATHER: Final = 1 << 20
 _THREADS: Final = 4
 Make = Callable[[Path, Path], Awaitable[None]]
-"""Makes a file out of another one: gets the original's path, and the path to write to."""
+"""Derives a file: takes the original's path and the path to write to."""
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A file in the store. `size` in bytes."""
+    """A stored file. size: in bytes."""
 
     key: str
     sha256: str
@@ -46,7 +46,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Found:
-    """A file as a listing shows it. size in bytes; changed: seconds since 1970."""
+    """A file in a listing. size: in bytes. changed: seconds since 1970."""
 
     size: int
     changed: float
@@ -54,15 +54,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Remote:
-    """A file to be sent that is not on this machine. `read`: its bytes from one place up to another."""
+    """A file that is not on this machine. read: yields its bytes from a start offset up to a stop offset."""
 
     read: Callable[[int, int], AsyncIterator[bytes]]
 
 
 class Artifacts(ABC):
-    """The contract. What cannot be reached raises ProblemError 503, what is gone 404, no room StoreFullError (507)."""
+    """The interface of a store.
 
-    # Whether damage is found by the store itself, and reading a file is a transfer.
+    Raises ProblemError 503 if the store is unavailable, 404 for a missing file and StoreFullError (507) without space.
+    """
+
+    # Whether the store itself detects damage and reading a file is a transfer.
     remote: ClassVar[bool] = False
 
     def __init__(self, max_bytes: int) -> None:
@@ -70,7 +73,7 @@ class Artifacts(ABC):
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
 
     def apart(self, name: str) -> Self:
-        """The same store on threads of its own: work for others, however slow, does not hold up its user's."""
+        """The same store on separate threads, so that slow background work does not block requests."""
         other = copy.copy(self)
         other._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"store-{name}")
         return other
@@ -81,7 +84,7 @@ class Artifacts(ABC):
 
     @staticmethod
     def key(job_id: UUID, attempt: int, name: str, sha256: str) -> str:
-        """Where an attempt's file lies. `name` has been checked to be a plain file name."""
+        """The key of an attempt's file. `name` must be a plain file name."""
         return f"{job_id}/{attempt}/{sha256}-{name}"
 
     @staticmethod
@@ -91,57 +94,56 @@ class Artifacts(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Get ready, and clear away what a killed process left half-written."""
+        """Create folders and remove the partial files of killed processes. Call before any other method."""
 
     @abstractmethod
     def free_bytes(self) -> int | None:
-        """The room that is left; None where that is not known."""
+        """The free space; None if it is unknown."""
 
     @abstractmethod
     async def put(self, key: str, chunks: AsyncIterator[bytes], declared: int | None) -> Stored:
-        """Write a stream to `key`, whole or not at all.
+        """Write a stream to `key`, entirely or not at all.
 
-        declared: the size in bytes that the sender announced, if it did. Raises ProblemError 413 when it is too
-        large.
+        declared: the size in bytes announced by the sender, if any. Raises ProblemError 413 for a file past the limit.
         """
 
     @abstractmethod
     async def stat(self, key: str, *, afresh: bool = False) -> Stored | None:
-        """A stored file and the checksum of the bytes that are there; None when there is none.
+        """A stored file with the checksum of its present bytes; None if it is missing.
 
-        afresh: read the bytes even where the file looks unchanged since its checksum was last computed.
+        afresh: read the bytes even if the file looks unchanged since its checksum was computed.
         """
 
     @abstractmethod
     async def size(self, key: str) -> int | None:
-        """Bytes of a stored file, without reading it; None when there is none."""
+        """The size of a stored file in bytes, without reading it; None if it is missing."""
 
     @abstractmethod
     async def find(self, key: str) -> Path | Remote:
-        """The file, to be sent."""
+        """The file's path or a Remote, to send to a client. Raises ProblemError 404."""
 
     @abstractmethod
     def local(self, key: str) -> AbstractAsyncContextManager[Path]:
-        """The file on this machine's disk, for a user that must be given a path."""
+        """The file as a local path, for the duration of the context. Raises ProblemError 404."""
 
     @abstractmethod
     def workspace(self) -> AbstractContextManager[Path]:
-        """A directory for files in the making, gone afterwards."""
+        """A temporary directory, removed at the end of the context."""
 
     @abstractmethod
     async def adopt(self, path: Path, key: str) -> None:
-        """Take a finished file out of a workspace into the store."""
+        """Move a finished file from a workspace into the store."""
 
     @abstractmethod
     async def move(self, key: str, to: str) -> None:
-        """Rename a stored file, over another one if there is one."""
+        """Rename a stored file, replacing an existing one. Raises ProblemError 404."""
 
     @abstractmethod
     async def link(self, key: str, to: str) -> None:
-        """Store the file under a second key: neither goes with the other."""
+        """Store the file under a second key; deleting one key leaves the other. Raises ProblemError 404."""
 
     async def derived(self, key: str, suffix: str, make: Make) -> Stored:
-        """The file made out of another one, beside it; made when it is asked for first. It goes with its original."""
+        """The file at `key` + `suffix`, made on the first call. It is deleted together with its original."""
         made = f"{key}{suffix}"
         if (stored := await self.stat(made)) is not None:
             return stored
@@ -150,17 +152,17 @@ class Artifacts(ABC):
                 await make(path, work / "made")
                 await self.adopt(work / "made", made)
         stored = await self.stat(made)
-        if stored is None or await self.size(key) is None:  # the original went meanwhile
+        if stored is None or await self.size(key) is None:  # the original was deleted in the meantime
             await self.delete([made])
             raise gone(key)
         return stored
 
     @abstractmethod
     async def delete(self, keys: Collection[str]) -> None:
-        """Remove files and what was derived from them; one that is gone already is fine."""
+        """Delete files and their derived files; missing ones are ignored."""
 
     async def discard(self, keys: Collection[str]) -> None:
-        """Delete files that no row names any more. One that cannot be removed costs room and is logged, no more."""
+        """Delete files that no row names any more. A failure only wastes space, so it is logged."""
         for key in keys:
             try:
                 await self.delete([key])
@@ -169,26 +171,26 @@ class Artifacts(ABC):
 
     @abstractmethod
     async def delete_job(self, job_id: UUID) -> None:
-        """Remove all files of a job."""
+        """Delete all files of a job."""
 
     @abstractmethod
     async def keep_only(self, job_id: UUID, keys: Collection[str], before_attempt: int) -> None:
-        """Remove what earlier attempts left without a row: uploads whose report never came."""
+        """Delete files of earlier attempts that are not in `keys`: uploads that were never reported."""
 
     @abstractmethod
     async def remove_older(self, folder: str, before: float, keep: Collection[str] = ()) -> None:
-        """Remove a folder's files that were last written before a time (seconds since 1970), but for these keys."""
+        """Delete the files of a folder last written before a time (seconds since 1970), except `keys`."""
 
     @abstractmethod
     async def files(self) -> dict[str, Found]:
-        """All stored files by their keys, but for those that are arriving."""
+        """All stored files by key, without incoming ones."""
 
     def _too_large(self, size: int) -> ProblemError:
-        return ProblemError(413, f"the file has {size:,} bytes or more; at most {self._max_bytes:,} are taken")
+        return ProblemError(413, f"the file has at least {size:,} bytes; the limit is {self._max_bytes:,}")
 
 
 async def gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in blocks of a megabyte, so that few writes are needed."""
+    """The same bytes in blocks of at least a megabyte, for fewer writes."""
     block = bytearray()
     async for chunk in chunks:
         block += chunk

@@ -1,4 +1,4 @@
-"""Whether a stored file is still the one that was stored."""
+"""Verifies that a stored file is intact."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from api.http.problems import ProblemError
 
 
 async def flaw(store: Artifacts, stored: Stored, *, digest: bool = True, afresh: bool = False) -> str | None:
-    """How the file differs from what was stored, as a clause that begins with a verb; None for an intact one.
+    """How the file differs from the stored one, as a verb phrase; None if it is intact.
 
-    digest: compare the checksum, too, which reads a file of this machine where it is not known to be unchanged.
-    afresh: read it in any case.
-    Raises ProblemError where the store itself cannot be used.
+    digest: also compare the checksum, which reads a local file unless it is known to be unchanged. afresh: read the
+    file in any case. Raises ProblemError if the store is unavailable.
     """
     try:
         size = await store.size(stored.key)
         if size is None:
             return "is missing"
         if size != stored.size:
-            return f"has {size:,} bytes, and {stored.size:,} were stored"
+            return f"has {size:,} bytes instead of {stored.size:,}"
         reads = afresh or (digest and not store.remote)
         found = await store.stat(stored.key, afresh=afresh) if reads else stored
     except ProblemError as error:
@@ -30,5 +29,5 @@ async def flaw(store: Artifacts, stored: Stored, *, digest: bool = True, afresh:
     if found is None:
         return "is missing"
     if found.sha256 != stored.sha256:
-        return f"has the checksum {found.sha256}, and {stored.sha256} was stored"
+        return f"has the checksum {found.sha256} instead of {stored.sha256}"
     return None

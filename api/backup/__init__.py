@@ -1,1 +1,1 @@
-"""Copies of all that is stored: made while the service runs, and put back where there is nothing."""
+"""Backs up the database and the artifact store of a running service, and restores them into empty ones."""

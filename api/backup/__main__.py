@@ -1,4 +1,4 @@
-"""`python -m api.backup make FILE` and `restore FILE`, with the service's own settings."""
+"""Provides `python -m api.backup make FILE` and `restore FILE`, with the service's settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INCOMPLETE: Final = 3
 
 
 def main() -> int:
-    """Exit codes: 0 done, 1 not, 3 a backup was made and lacks files that are damaged in the store."""
+    """Run the command. Exit codes: 0 success, 1 failure, 3 a backup that lacks files damaged in the store."""
     parser = argparse.ArgumentParser(prog="python -m api.backup", description="Make or restore a backup of Dartboard.")
     parser.add_argument("verb", choices=["make", "restore"])
     parser.add_argument("file", type=Path)
@@ -31,7 +31,7 @@ def main() -> int:
         store = open_store(settings.artifacts_url, settings.artifacts, settings.max_upload_bytes)
         if not isinstance(store, LocalArtifacts):
             raise BackupError(
-                "the artifacts are in a bucket: back up the database by pg_dump, the bucket by versioning"
+                "the artifacts are in a bucket: back up the database with pg_dump, the bucket with versioning"
             )
         if arguments.verb == "make":
             manifest = make_backup(database_url, store.root, arguments.file)

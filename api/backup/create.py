@@ -1,8 +1,8 @@
-"""Makes a backup while the service runs.
+"""Creates a backup while the service runs.
 
-Files are written before the rows that name them. So the database comes first and the files
-after it; and since a file may be deleted in between, all files get a second name before the database is read, and again
-after it. What a row names and was made and deleted in that time, is missing: then all is done again.
+Files are written before the rows that name them, so the database is dumped before the files are read. A file may be
+deleted in between: all files are hard-linked before the dump and again after it. A file created and deleted within that
+time is missing, and the backup is retried.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _LOCK: Final = ".backup.lock"
 
 
 def make_backup(database_url: str, artifacts: Path, to: Path) -> Manifest:
-    """Write the backup to `to`, whole or not at all. Raises BackupError and OSError.
+    """Write the backup to `to`, entirely or not at all. Raises BackupError and OSError.
 
-    Files that are damaged or missing are named in the manifest's `damaged`, and left out.
+    The manifest lists damaged and missing files in `damaged`; the backup omits them.
     """
     if to.exists():
-        raise BackupError(f"{to} is there already: choose another name, or remove it")
+        raise BackupError(f"{to} exists: choose another name, or remove it")
     aside = to.with_name(f"{to.name}.partial")
-    with _staged(artifacts) as stage:
-        manifest = _gathered(database_url, artifacts, stage)
+    with _stage_folder(artifacts) as stage:
+        manifest = _collect(database_url, artifacts, stage)
         try:
             with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 _write(file, manifest, stage)
@@ -56,20 +56,20 @@ def make_backup(database_url: str, artifacts: Path, to: Path) -> Manifest:
 
 
 @contextmanager
-def _staged(artifacts: Path) -> Iterator[Path]:
-    """A folder on the store's own disk, which a second name of a file needs. One backup at a time has one."""
+def _stage_folder(artifacts: Path) -> Iterator[Path]:
+    """A folder on the store's file system, as hard links require. A lock admits one backup at a time."""
     with (artifacts / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise BackupError(f"another backup of {artifacts} is being made: wait for its end") from error
+            raise BackupError(f"another backup of {artifacts} is running: wait until it ends") from error
         for leftover in artifacts.glob(f"{_STAGE}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         with TemporaryDirectory(prefix=_STAGE, dir=artifacts) as stage:
             yield Path(stage)
 
 
-def _gathered(database_url: str, artifacts: Path, stage: Path) -> Manifest:
+def _collect(database_url: str, artifacts: Path, stage: Path) -> Manifest:
     before: set[str] = set()
     with psycopg.connect(plain_url(database_url)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -83,7 +83,7 @@ def _gathered(database_url: str, artifacts: Path, stage: Path) -> Manifest:
                 run_tool(database_url, "pg_dump", dump)
             _link_all(artifacts, stage)
             missing = {file.key for file in files if not (stage / FILES / file.key).is_file()}
-            if not missing or missing == before:  # twice the same: they have not just been made and deleted
+            if not missing or missing == before:  # missing twice in a row: not just created and deleted
                 break
             before = missing
     if missing and len(missing) == len(files):
@@ -109,7 +109,7 @@ def _link_all(artifacts: Path, stage: Path) -> None:
         to = stage / FILES / here
         to.mkdir(parents=True, exist_ok=True)
         for name in files:
-            # There from the first time, or deleted a moment ago.
+            # Linked in the first pass, or just deleted.
             with contextlib.suppress(FileExistsError, FileNotFoundError):
                 os.link(Path(folder) / name, to / name)
 
@@ -126,7 +126,7 @@ def _write(file: io.BufferedWriter, manifest: Manifest, stage: Path) -> None:
 
 
 def _problem(path: Path, file: BackedUp) -> str | None:
-    """How a file differs from its row; None for an intact one."""
+    """How a file differs from its row; None if it is intact."""
     try:
         with path.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
@@ -136,4 +136,4 @@ def _problem(path: Path, file: BackedUp) -> str | None:
         return f"cannot be read ({error.strerror})"
     if file.sha256 in (None, sha256):
         return None
-    return f"has the checksum {sha256}, and {file.sha256} was stored"
+    return f"has the checksum {sha256} instead of {file.sha256}"

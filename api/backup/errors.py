@@ -1,5 +1,5 @@
-"""The one error of backups."""
+"""Defines the error of backups."""
 
 
 class BackupError(Exception):
-    """It cannot be made, or not be put back. The message names the cause and the way out."""
+    """A backup cannot be created or restored. The message gives the cause and the remedy."""

@@ -1,4 +1,4 @@
-"""What is in a backup: a tar of this, the database's dump, and the files that the database's rows name."""
+"""Describes the contents of a backup: a tar of the manifest, the database dump and the files that rows name."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FILES: Final = "files/"
 
 
 class BackedUp(BaseModel):
-    """One file that a row names. Of an upload that is still to be checked nothing is known but where it lies.
+    """A file that a row names. For an upload that is not checked yet, only the key is known.
 
-    of: the job, the upload or the data set, for messages. problem: of a damaged file, which is not in the backup.
+    of: the job, upload or data set, for messages. problem: of a damaged file, which the backup omits.
     """
 
     key: str
@@ -29,7 +29,7 @@ class BackedUp(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a backup says of itself; `revision` is the database's migration."""
+    """The description of a backup. revision: the database's migration."""
 
     version: str
     revision: str
@@ -39,7 +39,7 @@ class Manifest(BaseModel):
 
 
 def files_named(connection: psycopg.Connection) -> list[BackedUp]:
-    """All files that rows name, as the connection's transaction sees them."""
+    """All files that rows name, in the snapshot of the connection's transaction."""
     checkpoints = (
         "select c.key, c.sha256, c.size, j.kind || ' ' || j.id || ', epoch ' || c.epoch "
         "from checkpoints c join jobs j on j.id = c.job_id"

@@ -1,4 +1,4 @@
-"""Postgres' own programs, told where the database is without anybody seeing its password."""
+"""Runs PostgreSQL's client programs without exposing the password in their arguments."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from api.backup.errors import BackupError
 
 
 def run_tool(database_url: str, name: str, arguments: Sequence[str]) -> None:
-    """Run pg_dump or pg_restore, from DARTBOARD_PG_BIN or the PATH. Raises BackupError."""
+    """Run pg_dump or pg_restore from DARTBOARD_PG_BIN or the PATH. Raises BackupError."""
     program = shutil.which(name, path=os.environ.get("DARTBOARD_PG_BIN")) or shutil.which(name)
     if program is None:
         raise BackupError(
-            f"{name} is not here: install Postgres' client programs, or name their folder in DARTBOARD_PG_BIN"
+            f"{name} is missing: install PostgreSQL's client programs, or set DARTBOARD_PG_BIN to their folder"
         )
     url = make_url(database_url)
     where = {"PGHOST": url.host, "PGPORT": url.port, "PGUSER": url.username, "PGPASSWORD": url.password}
@@ -25,9 +25,9 @@ def run_tool(database_url: str, name: str, arguments: Sequence[str]) -> None:
     environment["PGDATABASE"] = url.database or ""
     ended = subprocess.run([program, *arguments], env=environment, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
-        raise BackupError(f"{name} ended with exit code {ended.returncode}: {ended.stderr.strip()[-2000:]}")
+        raise BackupError(f"{name} failed with exit code {ended.returncode}: {ended.stderr.strip()[-2000:]}")
 
 
 def plain_url(database_url: str) -> str:
-    """As the driver takes it."""
+    """The URL in the form that psycopg accepts."""
     return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,4 +1,4 @@
-"""Puts a backup back where there is nothing yet: files first, and every one compared with its checksum."""
+"""Restores a backup into an empty database and an empty store, verifying every checksum."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from api.db.revisions import head_revision
 
 
 def restore_backup(database_url: str, artifacts: Path, backup: Path) -> Manifest:
-    """Fill an empty database and an empty store. Raises BackupError and OSError; what is there is never touched."""
+    """Fill an empty database and an empty store. Raises BackupError and OSError; never overwrites existing data."""
     with psycopg.connect(plain_url(database_url)) as connection:
         tables = connection.execute("select count(*) from pg_tables where schemaname = 'public'").fetchone()
     if tables and tables[0]:
@@ -32,16 +32,16 @@ def restore_backup(database_url: str, artifacts: Path, backup: Path) -> Manifest
             manifest = _read_manifest(tar)
             tar_names = set(tar.getnames())
             if missing := [f.key for f in manifest.files if f"{FILES}{f.key}" not in tar_names]:
-                raise BackupError(f"{backup} lacks {len(missing)} files, {missing[0]} among them: it is damaged")
+                raise BackupError(f"{backup} lacks {len(missing)} files, including {missing[0]}: it is damaged")
             for file in manifest.files:
                 _extract(tar, file, Path(work), artifacts)
             dump = Path(work) / DUMP
             _copy(tar, DUMP, dump)
-            # All of it or nothing.
+            # Entirely or not at all.
             whole = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
             run_tool(database_url, "pg_restore", [*whole, f"--dbname={make_url(database_url).database}", str(dump)])
     except tarfile.TarError as error:
-        raise BackupError(f"{backup} is no backup, or damaged: {error}") from error
+        raise BackupError(f"{backup} is not a backup, or is damaged: {error}") from error
     return manifest
 
 
@@ -50,9 +50,9 @@ def _read_manifest(tar: tarfile.TarFile) -> Manifest:
         file = tar.extractfile(MANIFEST)
         manifest = Manifest.model_validate_json(file.read() if file else b"")
     except (KeyError, ValueError) as error:
-        raise BackupError(f"it has no usable {MANIFEST}: it is no backup of Dartboard ({error})") from error
+        raise BackupError(f"it has no usable {MANIFEST}: it is not a backup of Dartboard ({error})") from error
     if manifest.revision > head_revision():
-        raise BackupError(f"it was made by version {manifest.version}, which is newer: restore it with that one")
+        raise BackupError(f"it was made by version {manifest.version}, which is newer: restore it with that version")
     return manifest
 
 
@@ -62,16 +62,16 @@ def _extract(tar: tarfile.TarFile, file: BackedUp, work: Path, artifacts: Path) 
         raise BackupError(f"it names a file outside of the store: {file.key}")
     sha256 = _copy(tar, f"{FILES}{file.key}", work / "file")
     if file.sha256 not in (None, sha256):
-        raise BackupError(f"{file.key} has the checksum {sha256}, the backup says {file.sha256}: it is damaged")
+        raise BackupError(f"{file.key} has the checksum {sha256} instead of {file.sha256}: the backup is damaged")
     to.parent.mkdir(parents=True, exist_ok=True)
     (work / "file").rename(to)
 
 
 def _copy(tar: tarfile.TarFile, name: str, to: Path) -> str:
-    """The copy's checksum."""
+    """Copy a member; returns its sha256."""
     source = tar.extractfile(name)
     if source is None:
-        raise BackupError(f"{name} in the backup is no file: it is damaged")
+        raise BackupError(f"{name} in the backup is not a file: the backup is damaged")
     with source, to.open("wb") as file:
         shutil.copyfileobj(source, file, 1 << 20)
     with to.open("rb") as file:

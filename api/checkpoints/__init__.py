@@ -1,1 +1,1 @@
-"""Checkpoints that people bring along, and checkpoints in other formats. Without torch."""
+"""Receives uploaded checkpoints and converts checkpoints to other formats, without torch."""

@@ -1,6 +1,6 @@
-"""The weights of a stored checkpoint as safetensors, in a process of its own that `api.checkpoints.converter` runs.
+"""Converts a stored checkpoint to safetensors, as the child process of `api.checkpoints.converter`.
 
-Nothing is unpickled: `darts_core.files.torch_files` follows instructions that build plain values and refuses others.
+Nothing is unpickled: `darts_core.files.torch_files` only follows instructions that build plain values.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _LONGEST_MESSAGE: Final = 1000
 
 
 def answer(order: dict[str, Any]) -> dict[str, Any]:
-    """order: `checkpoint` and `to`, both paths, and the `name` for messages.
+    """Convert one file. order: the paths `checkpoint` and `to`, and the `name` for messages.
 
-    Empty, or the `error` that makes it impossible, or the `errno` and `strerror` of the disk.
+    Returns an empty object, the `error` that prevents the conversion, or the disk's `errno` and `strerror`.
     """
     try:
         with Path(order["to"]).open("wb") as file:
             convert(Path(order["checkpoint"]), file)
     except CheckpointError as error:
-        # Text out of a pickle may be long, and hold halves of characters, which no answer can.
-        said = str(error).replace(Path(order["checkpoint"]).name, order["name"])
-        return {"error": said[:_LONGEST_MESSAGE].encode(errors="backslashreplace").decode()}
+        # Text from a pickle may be long and contain lone surrogates, which a response cannot carry.
+        message = str(error).replace(Path(order["checkpoint"]).name, order["name"])
+        return {"error": message[:_LONGEST_MESSAGE].encode(errors="backslashreplace").decode()}
     except MemoryError:
-        return {"error": "it needs too much memory: no checkpoint does"}
+        return {"error": "reading it takes more memory than any checkpoint needs"}
     except OSError as error:
         return {"errno": error.errno, "strerror": error.strerror}
     return {}

@@ -1,4 +1,4 @@
-"""Stored checkpoints as safetensors: made when they are asked for first, in a process of its own, and kept."""
+"""Converts stored checkpoints to safetensors on the first request, in a child process, and keeps the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Converter:
-    """One conversion at a time of each file, few at a time of all; one that fails is not tried again for an hour."""
+    """Runs one conversion per file and few in total. A file that failed is refused for an hour."""
 
     def __init__(self, store: Artifacts, within_seconds: float = WITHIN_SECONDS) -> None:
         self._store, self._within = store, within_seconds
@@ -36,7 +36,7 @@ class Converter:
         self._refused: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     async def safetensors(self, stored: Stored) -> Stored:
-        """The weights alone. Raises ProblemError: 409 for a file that has none to give, or takes too long."""
+        """The weights as safetensors. Raises ProblemError 409 if the file has no weights or takes too long."""
         lock = self._files.setdefault(stored.key, asyncio.Lock())
         async with lock:
             why, until = self._refused.get(stored.sha256, ("", 0.0))
@@ -45,7 +45,7 @@ class Converter:
             try:
                 return await self._store.derived(stored.key, ".safetensors", partial(self._make, _name(stored)))
             except CheckpointError as error:
-                why = f"it cannot be had as safetensors: {error}"
+                why = f"the checkpoint cannot be converted to safetensors: {error}"
                 self._remember(stored.sha256, why)
                 raise conflict(why) from error
 
@@ -58,25 +58,25 @@ class Converter:
         order = _order(checkpoint, to) | {"name": name}
         try:
             async with self._turns:
-                said = await ask(
+                result = await ask(
                     "api.checkpoints.convert_child", order, stderr=to.with_name("stderr"), within_seconds=self._within
                 )
         except TimeoutError as error:
-            raise CheckpointError(f"reading it took longer than {self._within:g} s: no checkpoint does") from error
+            raise CheckpointError(f"reading it took longer than {self._within:g} s") from error
         except ChildDiedError as error:
             _log.error("conversion_died", code=error.code, stderr=error.trace)
-            raise CheckpointError(f"reading it broke down (exit code {error.code})") from error
-        if "errno" in said:
-            raise unusable(OSError(said["errno"], said["strerror"]))
-        if "error" in said:
-            raise CheckpointError(said["error"])
+            raise CheckpointError(f"reading it crashed (exit code {error.code})") from error
+        if "errno" in result:
+            raise unusable(OSError(result["errno"], result["strerror"]))
+        if "error" in result:
+            raise CheckpointError(result["error"])
 
 
 def _name(stored: Stored) -> str:
-    """What the file is called, without the checksum that its key holds."""
+    """The file's name without the checksum in its key."""
     return stored.key.rpartition("/")[2].removeprefix(f"{stored.sha256}-")
 
 
 def _order(checkpoint: Path, to: Path) -> dict[str, str]:
-    # The child works elsewhere.
+    # The child has another working directory.
     return {"checkpoint": str(checkpoint.absolute()), "to": str(to.absolute())}

@@ -1,8 +1,7 @@
-"""What an uploaded file is, as far as that can be told without torch. Workers check it again, whole, when they use it.
+"""Inspects an uploaded checkpoint without torch, as the child process of `api.checkpoints.inspector`.
 
-`python -m api.checkpoints.inspect_child` is the process of its own that `api.checkpoints.inspector` runs.
-
-Nothing is unpickled: `darts_core.files.torch_files` follows instructions that build plain values and refuses others.
+Nothing is unpickled: `darts_core.files.torch_files` only follows instructions that build plain values. Workers check
+the whole file again when they use it.
 """
 
 from __future__ import annotations
@@ -25,17 +24,18 @@ from darts_core.primitives import Family
 
 _MOST_MEMORY: Final = 2**30
 _LONGEST_MESSAGE: Final = 1000
-# A data set's name, or a folder below the workers' data root.
+# The name of a data set, or a folder below the workers' data root.
 _DATASET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}|folder:[A-Za-z0-9._/ -]{1,200}")
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Examined:
-    """dataset, dataset_checksum (of its content) and classes (how many): None where the file does not say.
+    """The contents of a checkpoint. Fields are None if the file does not state them.
 
-    genotype: JSON. words: in a language model's vocabulary. Of a state_dict of images: normalisation, {mean, std}, and
-    `trained_on` what the owner told; remarks: what was assumed because it was not told.
+    dataset_checksum: of the data set's content. classes, words: counts; words are those of a language model's
+    vocabulary. genotype: JSON. For a state_dict of images: normalisation {mean, std}, trained_on (as stated by the
+    owner) and remarks (assumptions about fields that the owner did not state).
     """
 
     format: CheckpointFormat
@@ -52,7 +52,9 @@ class Examined:
 
 @dataclass(frozen=True)
 class Text:
-    """Whose vocabulary a language model's state_dict has. checksum, words: None where only a worker knows them."""
+    """The text whose vocabulary a language model's state_dict has. checksum, words: None if only a worker knows
+    them.
+    """
 
     dataset: str
     checksum: str | None
@@ -61,7 +63,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Told:
-    """What the owner of a state_dict says of its data. dataset: its name; text, images: as whichever it may be.
+    """The owner's statements about the data of a state_dict. dataset: its name, which may be of a text or of images.
 
     images: the fields of darts_core's TrainedOn.
     """
@@ -72,7 +74,7 @@ class Told:
 
 
 class UnfitError(Exception):
-    """It cannot be taken. field: of the form."""
+    """The file cannot be accepted. field: the form's invalid field."""
 
     def __init__(self, field: str, msg: str) -> None:
         super().__init__(msg)
@@ -80,13 +82,14 @@ class UnfitError(Exception):
 
 
 def examine(path: Path, name: str, genotype: str | dict[str, Any] | None, told: Told) -> Examined:
-    """Raises UnfitError for what cannot be a checkpoint. genotype (in any format), told: for the authors' files.
+    """Inspect a file's index and instructions, but not its tensors; a large file takes some seconds.
 
-    Reads the file's index and its instructions, not its tensors; still, some seconds for a large one.
+    genotype (in any format), told: only for state_dicts in the authors' format. Raises UnfitError if the file is not a
+    checkpoint.
     """
     try:
         if is_legacy(path):
-            # The authors' own files are such; ours never were.
+            # Only the authors' own files use the legacy format.
             return _authors(unwrapped(read_legacy(path), name), genotype, told, name)
         value = _content(path)
         if isinstance(value, dict) and value.get("format") == "dartboard":
@@ -100,11 +103,11 @@ def examine(path: Path, name: str, genotype: str | dict[str, Any] | None, told: 
     except CheckpointError as error:
         raise UnfitError("file", str(error).replace(path.name, name)) from error
     except MemoryError as error:
-        raise UnfitError("file", f"examining {name} needs too much memory: no checkpoint does") from error
+        raise UnfitError("file", f"examining {name} takes more memory than any checkpoint needs") from error
 
 
 def _content(path: Path) -> Any:
-    """What the file holds, with something that has a shape for each tensor."""
+    """The contents of the file, with a shape in place of each tensor."""
     if not is_safetensors(path):
         return TorchFile(path).value
     header = read_header(path)
@@ -114,22 +117,22 @@ def _content(path: Path) -> Any:
 
 
 def answer(order: dict[str, Any]) -> dict[str, Any]:
-    """order: `examine`'s arguments by name. The fields of Examined, or the `error` and the `field` it is in."""
+    """Run `examine`. order: its arguments by name. Returns the fields of Examined, or an `error` and its `field`."""
     try:
         told = order["told"]
         text = Text(**told["text"]) if told["text"] else None
         told = Told(told["dataset"], text, told["images"])
         return asdict(examine(Path(order["path"]), order["name"], order["genotype"], told))
     except UnfitError as error:
-        # Text out of a pickle may be long, and hold halves of characters, which no answer can.
-        said = str(error)[:_LONGEST_MESSAGE].encode(errors="backslashreplace").decode()
-        return {"field": error.field, "error": said}
+        # Text from a pickle may be long and contain lone surrogates, which a response cannot carry.
+        message = str(error)[:_LONGEST_MESSAGE].encode(errors="backslashreplace").decode()
+        return {"field": error.field, "error": message}
 
 
 def _genotype(text: str | dict[str, Any] | None, family: Family, name: str) -> AnyGenotype:
     if not text:
-        why = f"{name} is no checkpoint of ours, and a state_dict does not say its cell"
-        raise UnfitError("genotype", f"is needed: {why}")
+        why = f"{name} is a state_dict, which does not contain its cell"
+        raise UnfitError("genotype", f"is required: {why}")
     try:
         return parse(text, family)
     except GenotypeError as error:
@@ -138,7 +141,7 @@ def _genotype(text: str | dict[str, Any] | None, family: Family, name: str) -> A
 
 def _ours(value: dict[str, Any], name: str) -> Examined:
     if value.get("kind") == "ensemble":
-        raise CheckpointError(f"{name} is a whole ensemble: upload the checkpoints of its members, each by itself")
+        raise CheckpointError(f"{name} is an ensemble: upload the checkpoints of its members one by one")
     spec, weights = value.get("spec"), value.get("weights")
     family: Family = family_of(spec) if isinstance(spec, dict) else "cnn"
     told = "vocabulary" if family == "rnn" else "classes"
@@ -178,7 +181,7 @@ def _own_genotype(value: Any, family: Family, name: str) -> dict[str, Any]:
 
 def _check_tensors(weights: dict[str, Any], name: str) -> None:
     if not all(isinstance(key, str) and isinstance(tensor, StoredTensor | Entry) for key, tensor in weights.items()):
-        raise CheckpointError(f"{name} has weights that are no tensors: expected tensors by name")
+        raise CheckpointError(f"{name} has weights that are not tensors: expected tensors by name")
 
 
 def _authors(tensors: dict[str, Any], genotype: str | dict[str, Any] | None, told: Told, name: str) -> Examined:
@@ -188,10 +191,10 @@ def _authors(tensors: dict[str, Any], genotype: str | dict[str, Any] | None, tol
     shapes = {key: tensor.shape for key, tensor in tensors.items()}
     if isinstance(cell, RecurrentGenotype):
         if told.dataset is not None and told.text is None:
-            raise UnfitError("dataset", f"{told.dataset} is a set of images: this state_dict is of a language model")
+            raise UnfitError("dataset", f"{told.dataset} is a set of images: this state_dict is a language model")
         return _authors_recurrent(shapes, cell, told.text, name)
     if told.dataset is not None and told.images is None:
-        raise UnfitError("dataset", f"{told.dataset} is a text: this state_dict is of images")
+        raise UnfitError("dataset", f"{told.dataset} is a text: this state_dict classifies images")
     trained_on = TrainedOn(**(told.images or {}))
     found = described(shapes, cell, name, trained_on)
     return Examined(
@@ -212,7 +215,7 @@ def _authors_recurrent(
     shapes: dict[str, tuple[int, ...]], cell: RecurrentGenotype, text: Text | None, name: str
 ) -> Examined:
     if text is None:
-        raise UnfitError("dataset", "is needed: a state_dict does not say which word each of its numbers is of")
+        raise UnfitError("dataset", "is required: a state_dict does not contain its vocabulary")
     sizes = inferred_recurrent(shapes, name)
     if misfit := recurrent_misfit(sizes, len(cell.recurrent), text.dataset, text.words):
         raise UnfitError(str(misfit.loc[0]), misfit.msg)

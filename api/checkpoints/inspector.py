@@ -1,4 +1,4 @@
-"""Runs `api.checkpoints.inspect_child` in a process of its own: files of a few bytes can keep it busy for hours."""
+"""Runs `api.checkpoints.inspect_child` in a child process, since a file of a few bytes can keep it busy for hours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Examiner:
-    """A few at a time, so that no crowd of uploads takes the machine's memory."""
+    """Runs few inspections at a time, so that concurrent uploads do not exhaust the memory."""
 
     def __init__(self, artifacts: Artifacts, within_seconds: float = WITHIN_SECONDS) -> None:
         self._artifacts, self._within = artifacts, within_seconds
@@ -30,7 +30,7 @@ class Examiner:
     async def examine(
         self, path: Path, name: str, genotype: str | dict[str, Any] | None, told: Told | None = None
     ) -> Examined:
-        """Raises ProblemError 422 for what cannot be a checkpoint, and for what is not examined in time."""
+        """Inspect a file. Raises ProblemError 422 if it is not a checkpoint or the inspection times out."""
         order = {"path": _absolute(path), "name": name, "genotype": genotype, "told": asdict(told or Told())}
         try:
             async with self._turns:
@@ -39,17 +39,17 @@ class Examiner:
                         "api.checkpoints.inspect_child", order, stderr=work / "stderr", within_seconds=self._within
                     )
         except TimeoutError as error:
-            said = f"examining {name} took longer than {self._within:g} s: no checkpoint does"
-            raise invalid("file", said) from error
+            message = f"examining {name} took longer than {self._within:g} s"
+            raise invalid("file", message) from error
         except ChildDiedError as error:
             _log.error("checkpoint_examination_died", code=error.code, stderr=error.trace)
-            said = f"examining {name} broke down (exit code {error.code}); the service's log has the details"
-            raise invalid("file", said) from error
+            message = f"examining {name} crashed (exit code {error.code}); the service's log has the details"
+            raise invalid("file", message) from error
         if "error" in found:
             raise invalid(found["field"], found["error"])
         return Examined(**found)
 
 
 def _absolute(path: Path) -> str:
-    # The child works elsewhere.
+    # The child has another working directory.
     return str(path.absolute())

@@ -1,4 +1,4 @@
-"""From what a score's body names to the file that is measured."""
+"""Finds the checkpoint file that the body of a score names."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from darts_core.primitives import Family
 
 @dataclass(frozen=True)
 class Found:
-    """job_id: of the evaluation or search that the file is of.
+    """The file to score. job_id: the evaluation or search that saved it.
 
-    dataset, checksum: what it was trained on, as far as that is known. columns: that a language model was tested in.
+    dataset, checksum: of its training data, if known. columns: the batch size of a language model's test.
     """
 
     checkpoint: ScoredCheckpoint
@@ -38,16 +38,18 @@ class Found:
 
 
 class Sources:
-    """Where checkpoints come from."""
+    """Finds checkpoints among jobs and uploads."""
 
     def __init__(self, jobs: JobService, reading: Reader, uploads: UploadService, datasets: DatasetService) -> None:
         self._jobs, self._reading, self._uploads, self._datasets = jobs, reading, uploads, datasets
 
     async def find(self, body: ScoreCreate) -> Found:
-        """404 for an unknown id, 409 for a job without a checkpoint, 422 unless exactly one source is named."""
+        """Raises ProblemError 404 for an unknown id, 409 for a job without a checkpoint, 422 unless exactly one source
+        is named.
+        """
         named = [n for n in ("checkpoint_id", "evaluation_id", "search_id") if getattr(body, n) is not None]
         if len(named) != 1:
-            raise invalid("checkpoint_id", "give one of checkpoint_id, evaluation_id and search_id")
+            raise invalid("checkpoint_id", "give exactly one of checkpoint_id, evaluation_id and search_id")
         if body.checkpoint_id is not None:
             if body.epoch is not None:
                 raise invalid("epoch", "names an epoch of an evaluation or a search: give its id, too")
@@ -60,7 +62,9 @@ class Sources:
         return await self.of_job(job, await self._reading.checkpoint(job, body.epoch or "last"))
 
     async def by_id(self, checkpoint_id: UUID) -> Found:
-        """Any checkpoint of one network. 404 for an unknown id, 409 for another file."""
+        """The checkpoint of one network. Raises ProblemError 404 for an unknown id, 409 for a file of a score or
+        ensemble.
+        """
         if upload := await self._uploads.find(checkpoint_id):
             return of_upload(upload)
         checkpoint = await self._reading.checkpoint_by_id(checkpoint_id)
@@ -72,7 +76,7 @@ class Sources:
         return await self.of_job(job, checkpoint)
 
     async def of_job(self, job: Job, checkpoint: Checkpoint) -> Found:
-        """A search's or an evaluation's checkpoint."""
+        """The checkpoint of a search or an evaluation."""
         stored = checkpoint.stored
         family = family_of(job.spec)
         if family == "rnn":
@@ -94,7 +98,7 @@ def _source(job: Job) -> Literal["evaluation", "search"]:
 
 
 def of_upload(upload: Upload) -> Found:
-    """What was uploaded, to be scored."""
+    """The file of an upload."""
     scored = ScoredCheckpoint(
         id=str(upload.id),
         source="upload",

@@ -1,4 +1,4 @@
-"""From what an ensemble's body names to its members' files."""
+"""Finds the files of an ensemble's members."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _MOST_FILES: Final = 1000
 
 @dataclass(frozen=True)
 class Member:
-    """found: its checkpoint; of a score's, `dataset` and `checksum` are those that it was measured on.
+    """One member of an ensemble.
 
-    logits: that the score kept. kept: of an evaluation, its checkpoints by their epochs.
+    found: its checkpoint; for a score, `dataset` and `checksum` are those of the scored data. logits: stored by the
+    score. kept: an evaluation's checkpoints by epoch.
     """
 
     found: Found
@@ -36,14 +37,14 @@ class Member:
 
 
 class Members:
-    """Finds them."""
+    """Finds the members that the body of an ensemble names."""
 
     def __init__(self, sources: Sources, jobs: JobService, reading: Reader) -> None:
         self._sources, self._jobs, self._reading = sources, jobs, reading
 
     async def find(self, body: EnsembleCreate) -> list[Member]:
-        """404 for an unknown id, 409 for a job that has no such file yet, 422 unless each names exactly one source;
-        all say which member it is.
+        """Raises ProblemError 404 for an unknown id, 409 for a job without the file, 422 unless a member names exactly
+        one source. The message gives the member's index.
         """
         found = []
         for place, member in enumerate(body.members):
@@ -57,7 +58,7 @@ class Members:
 
     async def _find(self, member: MemberCreate) -> Member:
         if sum(getattr(member, name) is not None for name in _SOURCES) != 1:
-            raise invalid("evaluation_id", f"give one of {', '.join(_SOURCES)}")
+            raise invalid("evaluation_id", f"give exactly one of {', '.join(_SOURCES)}")
         if member.epoch is not None and member.evaluation_id is None:
             raise invalid("epoch", "names an epoch of an evaluation: give its id")
         if member.checkpoint_id is not None:
@@ -75,7 +76,7 @@ class Members:
 
     async def _of_score(self, score: Job) -> Member:
         if score.status != Status.SUCCEEDED:
-            raise conflict(f"the score {score.id} is {score.status}: its logits are there when it has succeeded")
+            raise conflict(f"the score {score.id} is {score.status}: its logits are available once it has succeeded")
         logits = await self._reading.file(score, "logits.safetensors")
         given = next(c for c in await self._reading.checkpoints(score) if c.epoch == 0)
         checkpoint = ScoredCheckpoint(**score.spec["checkpoint"])
@@ -87,7 +88,7 @@ class Members:
             family,
             score.spec["dataset"],
             score.spec.get("text_checksum" if family == "rnn" else "dataset_checksum"),
-            # What it was cut into where the spec left that to the checkpoint.
+            # The score's actual columns, if its spec left them to the checkpoint.
             (score.result or {}).get("columns"),
         )
         about = _about(checkpoint, score).model_copy(update={"score_id": str(score.id)})
@@ -95,10 +96,12 @@ class Members:
 
 
 def curve_of(members: Sequence[Member]) -> list[int]:
-    """The epochs of which all kept a checkpoint. 422 for a member that keeps none by epochs, or without such epochs."""
+    """The epochs of which every member kept a checkpoint. Raises ProblemError 422 if there are none."""
     for place, member in enumerate(members):
         if not member.kept:
-            raise invalid("curve", f"members.{place} is no evaluation: only they keep checkpoints epoch by epoch")
+            raise invalid(
+                "curve", f"members.{place} is not an evaluation: only evaluations keep a checkpoint per epoch"
+            )
     epochs = sorted(set.intersection(*(set(member.kept) for member in members)))
     if not epochs:
         raise invalid("curve", "there is no epoch of which all members kept a checkpoint: train with checkpoint_every")
@@ -108,7 +111,7 @@ def curve_of(members: Sequence[Member]) -> list[int]:
 
 
 def files_of(members: Sequence[Member], curve: Sequence[int]) -> dict[str, Stored]:
-    """What the job is given, by the names of darts_core.configs.ensemble; no file twice for one member."""
+    """The job's input files, by their names in darts_core.configs.ensemble. A member's file is given only once."""
     files: dict[str, Stored] = {}
     for place, member in enumerate(members):
         files[file_of(place)] = member.found.stored

@@ -1,4 +1,4 @@
-"""From a form to an uploaded checkpoint: its file goes straight to the disk."""
+"""Creates an uploaded checkpoint from a form, whose file is streamed to the store."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ async def take(
     genotypes: GenotypeRegistry,
     datasets: DatasetService,
 ) -> tuple[Upload, bool]:
-    """The upload, and whether it is new. Fields: `file`, and those of `_FIELDS` before or behind it.
+    """The upload, and whether it is new. Form fields: `file` and those in `_FIELDS`, in any order.
 
-    Raises ProblemError; nothing of a refused file stays.
+    Raises ProblemError; a refused upload leaves no file behind.
     """
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise ProblemError(415, "send a form: curl -F file=@FILE (multipart/form-data)")
@@ -45,7 +45,7 @@ async def take(
         async for part in parts(request):
             if part.name == "file":
                 if arrived is not None:
-                    raise invalid("file", "one file at a time")
+                    raise invalid("file", "is given twice: upload one file at a time")
                 arrived = await _stored(part, store, key), part.filename or ""
             elif part.name in _FIELDS:
                 fields[part.name] = await part.text()
@@ -60,14 +60,14 @@ async def take(
 
 
 async def _told(fields: dict[str, str], datasets: DatasetService) -> Told:
-    """What the form says of the data. Raises ProblemError 422 for a name that is none, and numbers that are none."""
+    """The form's statements about the data. Raises ProblemError 422 for an unknown name or malformed numbers."""
     name = fields.get("dataset") or None
     normalisation = {key: _numbers(key, fields[key]) for key in ("mean", "std") if fields.get(key)}
     text, images = None, None
     if name is None or name in BUILT_IN:
         images = {"dataset": name}
     elif name.startswith(FOLDER_PREFIX):
-        images, text = {"dataset": name}, await _text(name, datasets)  # of which kind it is only a worker knows
+        images, text = {"dataset": name}, await _text(name, datasets)  # only a worker knows the folder's kind
     elif not is_uploaded_text(name) or await datasets.kind(name) == "text":
         text = await _text(name, datasets)
     else:
@@ -75,7 +75,7 @@ async def _told(fields: dict[str, str], datasets: DatasetService) -> Told:
     if normalisation and images is not None:
         images = _checked({**images, "mean": None, "std": None, **normalisation})
     elif normalisation:
-        raise invalid("mean", f"is of images: {name} is a text")
+        raise invalid("mean", f"applies to images only: {name} is a text")
     return Told(name, text, images if images != {"dataset": None} else None)
 
 
@@ -83,7 +83,7 @@ def _numbers(field: str, value: str) -> list[float]:
     try:
         return [float(number) for number in value.split(",")]
     except ValueError as error:
-        raise invalid(field, f"{value[:100]!r}: expected one number a channel, such as 0.49,0.48,0.45") from error
+        raise invalid(field, f"{value[:100]!r}: expected one number per channel, such as 0.49,0.48,0.45") from error
 
 
 def _checked(images: dict[str, Any]) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _checked(images: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _text(name: str, datasets: DatasetService) -> Text:
-    """A text, with the number of words that the authors' code finds in it. Raises ProblemError 422 for no text."""
+    """The text with the number of words in the authors' vocabulary. Raises ProblemError 422 if it is not a text."""
     if info := await datasets.text_info(name):
         return Text(name, info.checksum, info.all_words)
     if name == PYTHON_DOCS:

@@ -1,4 +1,4 @@
-"""Uploaded checkpoints: taken in, listed, deleted. A file is stored once, by its sha256."""
+"""Creates, lists and deletes uploaded checkpoints. A file is stored once, by its sha256."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_NAME = 200
 
 
 class UploadService:
-    """Each change is one transaction; files come before rows and go after them."""
+    """Runs each change in one transaction. Files are written before their rows and deleted after them."""
 
     def __init__(self, database: Database, artifacts: Artifacts) -> None:
         self._database, self._artifacts = database, artifacts
@@ -31,10 +31,10 @@ class UploadService:
     async def take(
         self, arrived: Stored, name: str, genotype: str | dict[str, Any] | None, told: Told
     ) -> tuple[Upload, bool]:
-        """Keep a file that has arrived, and give it a row; whether it is new: of one owner the same file and
-        genotype are one.
+        """Store a received file and create its row; returns the row and whether it is new. The same file and genotype
+        of one owner share a row.
 
-        told: of the data that a state_dict was trained on. Raises ProblemError 422 for what is no checkpoint.
+        told: the data that a state_dict was trained on. Raises ProblemError 422 if the file is not a checkpoint.
         """
         name = _plain(name)
         async with self._artifacts.local(arrived.key) as path:
@@ -42,8 +42,8 @@ class UploadService:
         about = {k: v for k, v in asdict(examined).items() if k != "format"}
         async with self._database.transaction() as session:
             await lock_content(session, arrived.sha256)
-            # Over a file of the same bytes, too: where that one was damaged, it is whole again. Before the commit,
-            # which must not show a row without a file.
+            # Replaces a stored file with the same checksum, which repairs a damaged one. Precedes the commit, so that
+            # no row is visible without its file.
             await self._artifacts.move(arrived.key, key_of(arrived.sha256))
             for upload in await session.scalars(select(Upload).where(Upload.sha256 == arrived.sha256)):
                 if upload.about == about and upload.owner == current_owner():
@@ -62,12 +62,12 @@ class UploadService:
         return upload, True
 
     async def find(self, upload_id: UUID) -> Upload | None:
-        """None when there is none with this id."""
+        """The upload; None if it does not exist."""
         async with self._database.transaction() as session:
             return await session.get(Upload, upload_id)
 
     async def list(self, *, limit: int, cursor: UUID | None, id_prefix: str | None = None) -> list[Upload]:
-        """Newest first, below the cursor."""
+        """Uploads before the cursor, newest first."""
         query = select(Upload).order_by(Upload.id.desc()).limit(limit)
         if cursor is not None:
             query = query.where(Upload.id < cursor)
@@ -77,7 +77,7 @@ class UploadService:
             return list(await session.scalars(query))
 
     async def delete(self, upload_id: UUID) -> None:
-        """Forget it; the file goes with its last row. Scores of it keep a copy of their own. 404 when there is none."""
+        """Delete the row, and the file with its last row. Scores keep copies of their own. Raises ProblemError 404."""
         async with self._database.transaction() as session:
             upload = await session.get(Upload, upload_id)
             if upload is None:
@@ -90,11 +90,11 @@ class UploadService:
 
 
 def key_of(sha256: str) -> str:
-    """Where an uploaded file lies in the store."""
+    """The key of an uploaded file."""
     return f"uploads/{sha256}.pt"
 
 
 def _plain(name: str) -> str:
-    """A file's name as it may be shown and stored: no folders, no control characters."""
+    """A file name fit to show and store: without folders and control characters."""
     last = name.replace("\\", "/").rpartition("/")[2]
     return "".join(c for c in last if c.isprintable())[:_LONGEST_NAME].strip() or "checkpoint.pt"

@@ -1,1 +1,1 @@
-"""Registered genotypes, and genotypes as responses."""
+"""Registers genotypes and renders them as responses."""

@@ -1,4 +1,4 @@
-"""The network that a job's cell is reckoned up in."""
+"""Determines the network shape with which the cost of a job's cell is computed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from darts_core.profile import LanguageShape, Shape, language_shape_for, shape_f
 
 
 async def shape_of_job(job: Job, datasets: DatasetService) -> Shape | LanguageShape | None:
-    """An evaluation's own, of a search the one that its data set's preset would train.
+    """The shape of an evaluation's network, or of the network that the data set's preset would train for a search.
 
-    None for data whose size only a worker knows.
+    None for data of a size that only a worker knows.
     """
     spec, own = job.spec, job.kind == JobKind.EVALUATION
     if family_of(spec) == "rnn":

@@ -1,4 +1,4 @@
-"""Genotypes that users have given a name, next to the published ones."""
+"""Registers genotypes by name, next to the published ones."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from darts_core.primitives import Family
 
 
 class GenotypeRegistry:
-    """Names are given once: what a name stands for never changes while anybody may be using it."""
+    """Registered names. A name cannot be reassigned, since a client may be using it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def register(self, name: str, genotype: AnyGenotype) -> bool:
-        """Give a genotype a name. Whether it is new; 409 when the name stands for another one."""
+        """Register a genotype; returns whether it is new. Raises ProblemError 409 if the name has another genotype."""
         if name == RANDOM:
-            raise conflict(f"{name} stands for a cell that is drawn anew; choose another name")
+            raise conflict(f"{name} stands for a randomly drawn cell; choose another name")
         family = _family(genotype)
         published = known_genotypes(family)
         if name in published:
@@ -51,9 +51,9 @@ class GenotypeRegistry:
         raise conflict(f"{name} is registered for another genotype; choose another name, or delete that one first")
 
     async def get(self, name: str, family: Family | None = None) -> AnyGenotype:
-        """The genotype of a published or registered name, or 404 with the names there are.
+        """The genotype with a published or registered name. Raises ProblemError 404 with the known names.
 
-        family: unless given, a name of both published families is that of cnn.
+        family: without one, a name published in both families means cnn.
         """
         published = KNOWN.get(name) if family != "rnn" else KNOWN_RECURRENT.get(name)
         found = published or await self._registered(name) or (KNOWN_RECURRENT.get(name) if family is None else None)
@@ -62,7 +62,7 @@ class GenotypeRegistry:
         return found
 
     async def names(self, family: Family | None = None) -> list[str]:
-        """Published names first, then the registered ones in alphabetical order; of one family where it is given."""
+        """Published names, then registered ones in alphabetical order; of one family if given."""
         query = select(RegisteredGenotype.name).order_by(RegisteredGenotype.name)
         if family is not None:
             query = query.where(RegisteredGenotype.family == family)
@@ -71,9 +71,11 @@ class GenotypeRegistry:
             return list(dict.fromkeys([*published, *await session.scalars(query)]))
 
     async def delete(self, name: str) -> None:
-        """Forget a registered name; jobs keep the genotype they took. 409 for a published one, 404 for none."""
+        """Delete a registered name; jobs keep their genotypes. Raises ProblemError 409 for a published name, 404 if
+        unknown.
+        """
         if name in KNOWN:
-            raise conflict(f"{name} is a published genotype: it stays")
+            raise conflict(f"{name} is a published genotype: it cannot be deleted")
         async with self._database.transaction() as session:
             stored = await session.get(RegisteredGenotype, name)
             if stored is None:
@@ -81,7 +83,7 @@ class GenotypeRegistry:
             await session.delete(stored)
 
     async def resolve(self, value: str | dict[str, Any], family: Family | None = None) -> str | dict[str, Any]:
-        """A registered name's genotype; anything else, a published name of the family too, as it is."""
+        """A registered name's genotype; any other value unchanged, including a published name of the family."""
         if not isinstance(value, str) or (family is not None and value in known_genotypes(family)):
             return value
         found = await self._registered(value.strip())

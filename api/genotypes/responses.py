@@ -1,4 +1,4 @@
-"""A genotype as an HTTP answer, in whichever format was asked for."""
+"""Renders a genotype as a response in the requested format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXT_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def _wanted(
-    format: Annotated[Format | None, Query(description="`Accept` works, too")] = None,  # noqa: A002
+    format: Annotated[Format | None, Query(description="overrides the `Accept` header")] = None,  # noqa: A002
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Format:
     asked = [f for f, media in _MEDIA_TYPES.items() if media in accept]
@@ -55,9 +55,9 @@ def genotype_answer(
     epoch: int | None = None,
     primitives: list[str] | None = None,
 ) -> Response | AnyGenotypeOut:
-    """The genotype as JSON, with what its evaluation network of this shape costs, or as text.
+    """The genotype as JSON, with the cost of its evaluation network of this shape, or as text.
 
-    Raises ProblemError 422 when the format cannot hold it.
+    Raises ProblemError 422 if the format cannot represent it.
     """
     if wanted == "json":
         out = RecurrentGenotypeOut if isinstance(genotype, RecurrentGenotype) else GenotypeOut

@@ -1,4 +1,4 @@
-"""Renders `/metrics`: the process's counters, and gauges that are read from the database at each scrape."""
+"""Renders `/metrics`: the process's counters and gauges read from the database at each scrape."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SLOT = ("pool", "gpus")
 
 
 class Scraper:
-    """Reads indexes, never whole tables of jobs."""
+    """Collects gauges with queries that read indexes, never a whole table of jobs."""
 
     def __init__(
         self, database: Database, hub: EventHub, waker: Waker, artifacts: Artifacts, presence_seconds: float
@@ -40,48 +40,52 @@ class Scraper:
         self._presence = timedelta(seconds=presence_seconds)
 
     async def scrape(self) -> bytes:
-        """Everything, in Prometheus' text format. Without a database, what is known without it."""
+        """All metrics in Prometheus' text format; without a database, those that do not need it."""
         families = list(self._of_process())
-        reachable = _gauge("dartboard_database_up", "Whether the database answered.")
+        reachable = _gauge("dartboard_database_up", "Whether the database is reachable.")
         try:
             async with self._database.transaction() as session:
                 families += [await _jobs(session), *await self._slots(session)]
             reachable.add_metric([], 1)
-        except Exception as error:  # whatever the driver raises: the rest is wanted all the more
+        except Exception as error:  # the driver raises many types, and the other metrics matter most during a failure
             _log.warning("metrics_without_database", error=f"{type(error).__name__}: {error}"[:300])
             reachable.add_metric([], 0)
         now = CollectorRegistry()
-        now.register(_Found([*families, reachable]))
+        now.register(_Collected([*families, reachable]))
         return generate_latest(REGISTRY) + generate_latest(now)
 
     def _of_process(self) -> Iterator[Metric]:
         pool = self._database.pool()
-        connections = _gauge("dartboard_database_connections", "This process's, by what they do.", "state")
+        connections = _gauge(
+            "dartboard_database_connections", "Database connections of this process, by state.", "state"
+        )
         connections.add_metric(["in_use"], pool.in_use)
         connections.add_metric(["idle"], pool.idle)
         yield connections
-        yield _one("dartboard_database_connections_max", "As many as it may have.", pool.most)
-        yield _one("dartboard_event_subscribers", "Open event streams of this process.", self._hub.subscribers)
+        yield _value(
+            "dartboard_database_connections_max", "Maximum number of database connections of this process.", pool.most
+        )
+        yield _value("dartboard_event_subscribers", "Open event streams of this process.", self._hub.subscribers)
         broker = 0 if self._waker.waiting.broker_away else 1
-        yield _one("dartboard_broker_up", "Whether the broker took what was last sent to it.", broker)
+        yield _value("dartboard_broker_up", "Whether the last message to the broker was delivered.", broker)
         lost = "Log lines that could not be written, as on a full disk."
         yield CounterMetricFamily("dartboard_log_lines_lost", lost, value=lost_lines())
         if (free := self._artifacts.free_bytes()) is not None:
-            yield _one("dartboard_artifacts_free_bytes", "Room on the disk of the artifact store.", free)
+            yield _value("dartboard_artifacts_free_bytes", "Free space on the artifact store's disk.", free)
         about = _gauge("dartboard_build_info", "Always 1.", "version")
         about.add_metric([VERSION], 1)
         yield about
 
     async def _slots(self, session: AsyncSession) -> list[Metric]:
-        """Queues and workers, by pool and GPUs: a queue that has workers is shown empty, too."""
-        workers = _gauge("dartboard_workers", "Living workers, by what they do.", *_SLOT, "state")
+        """Gauges of queues and workers by pool and GPUs; a queue with workers is exported even if it is empty."""
+        workers = _gauge("dartboard_workers", "Live workers, by state.", *_SLOT, "state")
         busy = exists().where(Attempt.worker == Worker.name, RUNNING)
         counts = func.count(), func.count().filter(busy)
         alive = select(Worker.pools, Worker.gpus, *counts).where(Worker.last_seen > func.now() - self._presence)
         served: set[Slot] = set()
         for pools, gpus, there, working in await session.execute(alive.group_by(Worker.pools, Worker.gpus)):
             served |= {(pool, gpus) for pool in pools}
-            # One that serves several is counted once.
+            # A worker that serves several pools counts once.
             workers.add_metric([",".join(pools), str(gpus), "busy"], working)
             workers.add_metric([",".join(pools), str(gpus), "idle"], there - working)
         return [workers, *await _queues(session, served)]
@@ -97,19 +101,19 @@ async def _jobs(session: AsyncSession) -> Metric:
 
 
 async def _queues(session: AsyncSession, served: Collection[Slot]) -> list[Metric]:
-    # There is no least UUID in Postgres, and the least text of UUIDs of version 7 is the oldest one's.
+    # Postgres has no min(uuid), but the smallest text of UUIDv7 ids is the oldest one's.
     oldest = func.min(cast(Job.id, Text))
     query = select(Job.pool, Job.gpus, func.count(), oldest).where(QUEUED).group_by(Job.pool, Job.gpus)
     found: dict[Slot, tuple[int, UUID]] = {
         (pool, gpus): (count, UUID(first)) for pool, gpus, count, first in await session.execute(query)
     }
-    # A job that was given back or lost waits since then.
+    # A job that was released or lost has waited since its last attempt ended.
     tried = select(func.max(Attempt.ended_at)).where(Attempt.job_id == Job.id).scalar_subquery()
     waited = extract("epoch", func.greatest(func.now() - func.greatest(Job.created_at, tried), timedelta()))
     first = select(Job.id, waited).where(Job.id.in_([job_id for _, job_id in found.values()]))
     seconds = {job_id: float(age) for job_id, age in await session.execute(first)}
     queued = _gauge("dartboard_queue_jobs", "Queued jobs.", *_SLOT)
-    ages = _gauge("dartboard_queue_oldest_seconds", "How long the oldest of them has waited.", *_SLOT)
+    ages = _gauge("dartboard_queue_oldest_seconds", "Waiting time of the oldest queued job.", *_SLOT)
     for pool, gpus in sorted({*found, *served}):
         count, job_id = found.get((pool, gpus), (0, None))
         queued.add_metric([pool, str(gpus)], count)
@@ -117,8 +121,8 @@ async def _queues(session: AsyncSession, served: Collection[Slot]) -> list[Metri
     return [queued, ages]
 
 
-class _Found(Collector):
-    """Families that have been asked for already: a collector itself cannot wait for a database."""
+class _Collected(Collector):
+    """Exports metrics collected before, since a Collector cannot await a database."""
 
     def __init__(self, families: list[Metric]) -> None:
         self._families = families
@@ -131,5 +135,5 @@ def _gauge(name: str, documentation: str, *labels: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, documentation, labels=labels)
 
 
-def _one(name: str, documentation: str, value: float) -> Metric:
+def _value(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(name, documentation, value=value)

@@ -1,4 +1,4 @@
-"""Switches on FastAPI's own OpenTelemetry spans where an exporter is configured (docs/operations.md)."""
+"""Adds OpenTelemetry trace ids to log lines (docs/operations.md describes the exporter)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 
 def trace_ids(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """Add `trace_id` and `span_id`, in hexadecimal digits, to a log line of a request that is traced."""
+    """Add `trace_id` and `span_id` in hexadecimal to a log line within a trace."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         line["trace_id"] = trace.format_trace_id(context.trace_id)

@@ -1,4 +1,4 @@
-"""Draws cells without holding anybody else up: SVG on a thread, GIF in a process of its own."""
+"""Draws cells without blocking the event loop: SVG in a thread, GIF in a child process."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from darts_core.errors import DrawingError
 from darts_core.genotypes import AnyGenotype, family_of
 from darts_core.genotypes.derive import Table
 
-# A hundred frames take seconds, on a machine that is busy with searches a minute.
+# A hundred frames take seconds; on a machine busy with searches, a minute.
 _WITHIN_SECONDS: Final = 300.0
-# Graphviz is a process for each layout that is not known yet.
+# Graphviz runs one process for each layout that is not cached.
 _SVGS_AT_ONCE: Final = 4
 _log = structlog.get_logger(__name__)
 
 
 class Drawer:
-    """Few at a time, so that no crowd of readers takes the machine from the workers beside it."""
+    """Runs few drawings at a time, so that readers do not starve the workers on the same machine."""
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
@@ -39,7 +39,7 @@ class Drawer:
         alphas: Mapping[str, Table] | None = None,
         primitives: Sequence[str] = (),
     ) -> str:
-        """All the genotype's cells, or one of them. Raises ProblemError 409 where the alphas do not fit them."""
+        """Draw all the genotype's cells, or one. Raises ProblemError 409 if the alphas do not fit the genotype."""
 
         def drawn() -> str:
             cells = cells_of(genotype, alphas, primitives)
@@ -52,7 +52,7 @@ class Drawer:
                 raise _unfit(str(error)) from error
 
     async def gif(self, spec: Mapping[str, Any], epochs: Sequence[Any], theme: ThemeName) -> bytes:
-        """Of these epochs of a search. Raises ProblemError 409 where alphas do not fit, 503 when it takes too long."""
+        """Draw these epochs of a search. Raises ProblemError 409 if alphas do not fit, 503 on a timeout."""
         order = {
             "family": family_of(spec),
             "primitives": spec["primitives"],
@@ -70,7 +70,7 @@ class Drawer:
             with self._artifacts.workspace() as work:
                 file = (work / "progress.gif").absolute()
                 try:
-                    said = await ask(
+                    result = await ask(
                         "api.pictures.gif_child",
                         order | {"to": str(file)},
                         stderr=work / "stderr",
@@ -83,10 +83,10 @@ class Drawer:
                     _log.error("animation_died", code=error.code, stderr=error.trace)
                     detail = f"the picture cannot be drawn: exit code {error.code}; the service's log has the details"
                     raise ProblemError(500, detail) from error
-                if "error" in said:
-                    raise _unfit(said["error"])
+                if "error" in result:
+                    raise _unfit(result["error"])
                 return await asyncio.to_thread(file.read_bytes)
 
 
 def _unfit(why: str) -> ProblemError:
-    return conflict(f"the picture cannot be drawn of what the worker reported: {why}")
+    return conflict(f"the worker's report cannot be drawn: {why}")

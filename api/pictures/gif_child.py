@@ -1,6 +1,6 @@
-"""The GIF of a search: `python -m api.pictures.gif_child` is the process of its own that `api.pictures.drawer` runs.
+"""Draws the GIF of a search, as the child process of `api.pictures.drawer`.
 
-Its frames take more memory than the API may, and Pillow holds the interpreter's lock while it draws.
+Its frames exceed the API's memory limit, and Pillow holds the GIL while drawing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _MOST_MEMORY: Final = 2**30
 
 
 def answer(order: dict[str, Any]) -> dict[str, Any]:
-    """Writes the GIF of `epochs` (title, genotype, alphas) to the file `to`; its `bytes`, or the `error`.
+    """Write the GIF of `epochs` (title, genotype, alphas) to the file `to`; returns its size as `bytes`, or an `error`.
 
-    order: further `family`, `primitives` and `theme`.
+    order: also `family`, `primitives` and `theme`.
     """
     from darts_core.drawing.animation import to_gif
 

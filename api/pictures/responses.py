@@ -1,4 +1,4 @@
-"""Pictures as HTTP answers: cacheable, and harmless when they are opened by themselves."""
+"""Serves pictures as cacheable responses that are safe to open on their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darts_core.runtime.version import VERSION
 
 SVG: Final = "image/svg+xml"
 GIF: Final = "image/gif"
-_SAME: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "the picture is the one that the caller has"}}
+_SAME: Final[dict[int | str, dict[str, Any]]] = {304: {"description": "the client's copy is current"}}
 SVG_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "the picture", "content": {SVG: {"schema": {"type": "string"}}}},
     **_SAME,
@@ -26,38 +26,38 @@ GIF_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     **_SAME,
 }
 _HEADERS: Final = {
-    # What stands behind "the latest epoch" changes while a search runs: ask again, but do not send it again.
+    # The latest epoch changes while a search runs, so a cache must revalidate.
     "Cache-Control": "private, no-cache",
     "X-Content-Type-Options": "nosniff",
-    # An SVG opened by itself is a document: it needs its own style, and nothing else.
+    # An SVG opened on its own is a document, which needs its inline style and nothing else.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
 }
 
 
 class PictureAnswers:
-    """Draws for one request; 304 when its `If-None-Match` names what would be drawn."""
+    """Draws the pictures of one request; responds 304 if `If-None-Match` names the picture."""
 
     def __init__(self, request: Request) -> None:
         self._drawer: Drawer = request.app.state.drawer
         self._known = request.headers.get("if-none-match", "")
 
     async def genotype(self, genotype: AnyGenotype, title: str) -> Response:
-        """A genotype by itself."""
+        """The SVG of a genotype."""
         return self._svg(await self._drawer.svg(genotype, title))
 
     async def epoch(self, job: Job, epoch: Epoch, cell: CellKind | None = None) -> Response:
-        """What a search stood at after an epoch: all its cells, or one."""
+        """The SVG of a search's genotype and alphas after an epoch: all cells, or one."""
         assert epoch.genotype is not None
         genotype = parse(epoch.genotype, family_of(job.spec))
         title = epoch_title(epoch.epoch, job.spec["epochs"], epoch.metrics)
         return self._svg(await self._drawer.svg(genotype, title, cell, epoch.alphas, job.spec["primitives"]))
 
     def known_progress(self, job: Job, latest: Epoch, theme: ThemeName) -> Response | None:
-        """304 when the caller has the GIF up to this epoch: that is known without drawing it."""
+        """A 304 if the client has the GIF up to this epoch, determined without drawing it."""
         return self._unchanged(_progress_tag(job, latest, theme))
 
     async def progress(self, job: Job, epochs: list[Epoch], theme: ThemeName) -> Response:
-        """The GIF of these epochs, the last of which is the latest."""
+        """The GIF of these epochs; the last one must be the latest."""
         picture = await self._drawer.gif(job.spec, epochs, theme)
         return Response(picture, media_type=GIF, headers=_HEADERS | {"ETag": _progress_tag(job, epochs[-1], theme)})
 
@@ -72,7 +72,7 @@ class PictureAnswers:
 
 
 def _progress_tag(job: Job, latest: Epoch, theme: ThemeName) -> str:
-    # A stored epoch never changes, so the latest one stands for all before it.
+    # A stored epoch never changes, so the latest epoch identifies all before it.
     return _tag(f"{VERSION} {job.id} {latest.epoch} {theme}")
 
 

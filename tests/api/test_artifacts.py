@@ -219,7 +219,7 @@ def test_a_bucket_that_is_not_there_is_503_and_says_what_to_look_at(bucket: Kept
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "file://host/x", "/srv/artifacts"])
 def test_a_url_of_no_store_is_refused_by_name(url: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"ARTIFACTS_URL={url}: give s3://bucket/prefix"):
+    with pytest.raises(ValueError, match=f"ARTIFACTS_URL={url}: use s3://bucket/prefix"):
         open_store(url, tmp_path, LARGEST)
 
 

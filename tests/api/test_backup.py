@@ -90,7 +90,7 @@ def test_a_backup_with_a_damaged_file_is_refused(
     damaged.write_bytes(content.replace(b"checkpoint of epoch 2", b"checkpoint of epoch X"))
     with pytest.raises(StackError, match="nothing was restored"):
         restore(folder / "refused", damaged)
-    assert "it is damaged" in capfd.readouterr().err
+    assert "the backup is damaged" in capfd.readouterr().err
     assert not (folder / "refused").exists()
     # In a folder that was there its own files stay.
     (folder / "mine" / "datasets").mkdir(parents=True)

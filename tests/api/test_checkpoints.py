@@ -136,7 +136,7 @@ def test_the_owner_tells_what_the_weights_were_trained_on(http: httpx.Client, tm
         ({"mean": "1,1,1", "std": "1,0,1"}, "std: "),
         ({"mean": "1,1,nan", "std": "1,1,1"}, "mean: "),
         ({"mean": "1", "std": "1"}, "mean and std have 1"),
-        ({"mean": "1,1,1", "std": "1,1,1", "dataset": "ptb"}, "is of images"),
+        ({"mean": "1,1,1", "std": "1,1,1", "dataset": "ptb"}, "applies to images only"),
     ],
 )
 def test_what_cannot_be_said_of_the_data_is_refused(http: httpx.Client, fields: dict[str, str], says: str) -> None:
@@ -164,9 +164,9 @@ def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) 
     [
         (b"garbage", {"genotype": "DARTS_V2"}, "no file of torch.save"),
         (b"", {}, "no file of torch.save"),
-        (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {}, "genotype: is needed"),
+        (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {}, "genotype: is required"),
         (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {"genotype": "DARTS_V2"}, "no key cells.0"),
-        (saved({"encoder.weight": torch.zeros(2, 2)}), {"genotype": "DARTS_V2"}, "dataset: is needed"),
+        (saved({"encoder.weight": torch.zeros(2, 2)}), {"genotype": "DARTS_V2"}, "dataset: is required"),
         (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {"genotype": "DARTS_V2", "dataset": "ptb"}, "of images"),
         (ours(), {"dataset": "ptb"}, "names its own"),
         (saved(torch.nn.LSTM(2, 2)), {"genotype": "DARTS_V2"}, "state_dict()"),
@@ -177,7 +177,7 @@ def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) 
         (ours(genotype=3), {}, "no usable genotype"),
         (ours(classes=[]), {}, "no usable classes"),
         (ours(classes=["a", 1]), {}, "no usable classes"),
-        (ours(weights={"a": 1}), {}, "no tensors"),
+        (ours(weights={"a": 1}), {}, "not tensors"),
         (saved(torch.nn.LSTM(2, 2), old=True), {"genotype": "DARTS_V2"}, "state_dict()"),
         (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}, old=True), {"genotype": "DARTS_V2"}, "no key cells.0"),
         (saved({}, old=True)[:40], {"genotype": "DARTS_V2"}, "damaged"),

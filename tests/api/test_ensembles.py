@@ -220,13 +220,13 @@ def test_an_ensembles_own_files_are_no_checkpoints_to_score(bench: Any, http: ht
 
 def test_an_ensembles_file_is_refused_as_an_upload_with_the_way_out(http: httpx.Client) -> None:
     answer = http.post("/checkpoints", files={"file": ("all.pt", ours(kind="ensemble"))})
-    assert (answer.status_code, "all.pt is a whole ensemble: upload" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "all.pt is an ensemble: upload" in answer.json()["detail"]) == (422, True)
 
 
 @pytest.mark.parametrize(
     ("bad", "status", "says"),
     [
-        ({}, 422, "members.1: evaluation_id: give one of evaluation_id, checkpoint_id, score_id"),
+        ({}, 422, "members.1: evaluation_id: give exactly one of evaluation_id, checkpoint_id, score_id"),
         ({"evaluation_id": str(uuid4()), "score_id": str(uuid4())}, 422, "members.1"),
         ({"evaluation_id": str(uuid4())}, 404, "members.1: no evaluation"),
         ({"checkpoint_id": str(uuid4())}, 404, "members.1: no checkpoint"),
@@ -307,7 +307,7 @@ def test_a_curve_of_an_upload_is_refused(bench: Any, http: httpx.Client) -> None
     uploaded = http.post("/checkpoints", files={"file": ("my.pt", ours())}).json()["id"]
     members = [*of(evaluated(bench)), {"checkpoint_id": uploaded}]
     answer = http.post("/ensembles", json={"members": members, "curve": True})
-    assert (answer.status_code, "curve: members.1 is no evaluation" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "curve: members.1 is not an evaluation" in answer.json()["detail"]) == (422, True)
 
 
 def test_an_ensemble_of_language_models_is_mixed_in_the_columns_that_they_test_with(bench: Any) -> None:

@@ -114,7 +114,7 @@ def test_a_worker_that_gets_a_damaged_file_reports_it_and_takes_the_next_older(
     assert _resumed_from(training) == 3
     _file(service, job, 3).write_bytes(b"damaged now")
     _file(service, job, 2).unlink()
-    with pytest.raises(DamagedError, match="has 11 bytes, and 21 were stored"):
+    with pytest.raises(DamagedError, match="has 11 bytes instead of 21"):
         training.attempt.download(training.claimed.resume, tmp_path / "resume.pt")  # type: ignore[arg-type]
     fetched = Fetcher(training.attempt, AttemptControl()).checkpoint(training.claimed.resume, tmp_path / "resume.pt")
     assert fetched is not None
@@ -152,11 +152,11 @@ def test_a_store_that_cannot_be_read_costs_no_attempt(bench: Bench, service: Ser
     path = _file(service, job, 3)
     aside = path.rename(tmp_path / "aside")
     path.symlink_to(path)
-    with pytest.raises(UnreachableError, match="503 the artifact store cannot be used at the moment"):
+    with pytest.raises(UnreachableError, match="503 the artifact store is unavailable"):
         bench.claim()
     waiting = bench.dartboard.job(job.id)
     assert waiting.status == "queued"
-    assert "the artifact store cannot be used" in (waiting.status_reason or "")
+    assert "the artifact store is unavailable" in (waiting.status_reason or "")
     path.unlink()
     aside.rename(path)
     assert _resumed_from(bench.claim()) == 3

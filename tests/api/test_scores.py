@@ -123,8 +123,8 @@ def test_an_uploaded_file_and_its_genotype_reach_the_worker(bench: Any, http: ht
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
-        ({}, 422, "give one of"),
-        ({"evaluation_id": str(uuid4()), "checkpoint_id": str(uuid4())}, 422, "give one of"),
+        ({}, 422, "give exactly one of"),
+        ({"evaluation_id": str(uuid4()), "checkpoint_id": str(uuid4())}, 422, "give exactly one of"),
         ({"evaluation_id": str(uuid4())}, 404, "no evaluation"),
         ({"checkpoint_id": str(uuid4())}, 404, "no checkpoint"),
         ({"checkpoint_id": str(uuid4()), "epoch": "best"}, 422, "epoch"),
