@@ -1,1 +1,1 @@
-"""The service: the only code that touches Postgres. Imports no torch."""
+"""Implements the service, the only code that accesses Postgres. Imports no torch."""

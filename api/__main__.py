@@ -1,4 +1,4 @@
-"""`python -m api`: serve."""
+"""Serves the API: `python -m api`."""
 
 from __future__ import annotations
 
@@ -35,51 +35,52 @@ def main() -> int:
     settings = get_settings()
     if not is_loopback(arguments.host):
         settings = settings.model_copy(update={"require_keys": True})
-        if problem := asyncio.run(_why_not_beyond_loopback(settings)):
+        if problem := asyncio.run(_loopback_only_reason(settings)):
             print(f"refusing to listen on {arguments.host}: {problem}", file=sys.stderr)
             return 2
     allow_many()
     app = create_app(settings)
-    _look_for_garbage_seldom()
+    _tune_garbage_collection()
     uvicorn.run(
         app,
         host=arguments.host,
         port=arguments.port,
         http=with_limits(settings.arrival_limits),
-        log_config=None,  # its lines come out like ours
+        log_config=None,  # uvicorn's lines use the service's log format
         log_level="warning",
         access_log=False,
-        # Open event streams must not hold up a stop: their readers come back by the last id.
+        # Open event streams must not delay a shutdown: clients reconnect with their last id.
         timeout_graceful_shutdown=2,
     )
     return 0
 
 
-def _look_for_garbage_seldom() -> None:
-    """Looking through everything stops all streams for 0.2 s: what is there now stays out of it, the rest waits longer.
+def _tune_garbage_collection() -> None:
+    """Make full collections rare, since each pauses all streams for 0.2 s.
 
-    Little here is in cycles; most of that is young, and found without looking through everything.
+    Objects alive at start are frozen. Few objects are in cycles; most of those are young and found by partial
+    collections.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 20, 100)
 
 
-async def _why_not_beyond_loopback(settings: Settings) -> str | None:
-    """None when there is a key to get in with."""
+async def _loopback_only_reason(settings: Settings) -> str | None:
+    """Why the service must not listen beyond loopback; None if it has an admin key."""
     database = Database(settings.database_url.get_secret_value())
     try:
         if await KeyService(database).has_admin():
             return None
     except SQLAlchemyError as error:
         return (
-            f"the database cannot tell whether there are keys ({type(error).__name__}); check DATABASE_URL, "
+            f"the keys in the database cannot be read ({type(error).__name__}); check DATABASE_URL, "
             "run `python -m api.migrate`, then `python -m api.keys create --role admin`"
         )
     finally:
         await database.close()
     return (
-        "there is no admin's key, so either every client or none would get in; make one with "
+        "there is no admin key, so no client could get in; create one with "
         "`python -m api.keys create --role admin`, or serve loopback only (--host 127.0.0.1)"
     )
 

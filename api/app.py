@@ -1,4 +1,4 @@
-"""The FastAPI app, put together."""
+"""Assembles the FastAPI app."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ from darts_core.runtime.version import VERSION
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """A new app; settings come from the environment unless given."""
+    """Create an app. Settings default to those of the environment."""
     app = FastAPI(
         title="Dartboard",
         version=VERSION,
@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if not settings.require_keys:
         app.add_middleware(LocalOnly)
     app.add_middleware(AccessLog)
-    people = (
+    user_routes = (
         searches,
         pictures,
         evaluations,
@@ -110,9 +110,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         datasets,
         presets,
     )
-    # Routes are looked through in this order: the workers' first, who ask most of all.
-    for module in (worker, *people, service, metrics, session, keys, reference, dashboard):
-        # The page's files take any: a browser or a proxy may add one to get past a cache.
+    # Routes are matched in this order: the workers' first, which get the most requests.
+    for module in (worker, *user_routes, service, metrics, session, keys, reference, dashboard):
+        # Browsers and proxies may add a query to bypass caches, so the page's files accept any.
         checks = [] if module in (dashboard, reference) else [Depends(refuse_unknown_query)]
         app.include_router(module.router, dependencies=checks)
     openapi.install(app)
@@ -121,7 +121,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Make the services, run the background tasks, and let go of everything at the end."""
+    """Create the services, run the background tasks and close everything at the end."""
     settings: Settings = app.state.settings
     database = Database(settings.database_url.get_secret_value())
     wakeups = Wakeups(settings.redis_url.get_secret_value())
@@ -180,5 +180,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """Operations are named by their functions, so that generated clients read well."""
+    """Name operations after their functions, for readable generated clients."""
     return route.name

@@ -13,34 +13,33 @@ from api.metrics.counters import BACKGROUND_FAILURES, BACKGROUND_UP
 from darts_core.runtime.backoff import Backoff
 
 Passed = Callable[[], None]
-"""A task calls it after each pass that went well."""
+"""Called by a task after each successful pass."""
 Run = Callable[[Passed], Awaitable[None]]
-"""Works until cancelled. Raises whatever keeps it from going on."""
+"""Works until cancelled; raises on a failure."""
 
 FIRST_PAUSE_SECONDS: Final = 0.5
-# Short: most failures are an absent database, and the tasks have to go on soon after it is back.
+# Short, since most failures are an unreachable database, and the tasks must resume soon after its return.
 LONGEST_PAUSE_SECONDS: Final = 2.0
 _FAILURES_TO_TELL: Final = 3
 _log = structlog.get_logger(__name__)
 
 
 class Background:
-    """The tasks of one API process, by name. Create and start it in the event loop that they run in."""
+    """The background tasks of one API process, by name. Create and start it in the tasks' event loop."""
 
     def __init__(self, tasks: Mapping[str, Run]) -> None:
         self._tasks = [_Supervised(name, run) for name, run in tasks.items()]
 
     def start(self) -> None:
-        """Start them all."""
         for task in self._tasks:
             task.start()
 
     async def stop(self) -> None:
-        """Cancel them all and wait for their ends."""
+        """Cancel all tasks and wait until they end."""
         await asyncio.gather(*(task.stop() for task in self._tasks))
 
     def problems(self) -> Iterator[str]:
-        """A phrase for each task that has failed several times in a row, or is dead."""
+        """A phrase for each task that has failed several times in a row or has ended."""
         for task in self._tasks:
             if problem := task.problem():
                 yield problem
@@ -54,7 +53,8 @@ class _Supervised:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        BACKGROUND_FAILURES.labels(self._name)  # without a first value there is no rate of the first failure
+        # exported from the start: without a first value, the first failure has no rate
+        BACKGROUND_FAILURES.labels(self._name)
         self._passed()
         self._task = asyncio.create_task(self._supervise(), name=self._name)
 
@@ -78,7 +78,7 @@ class _Supervised:
             except asyncio.CancelledError as cancelled:
                 if (this := asyncio.current_task()) is not None and this.cancelling():
                     raise
-                error = cancelled  # of something that it waited for
+                error = cancelled  # raised by an awaited task, not a cancellation of this one
             except Exception as failure:
                 error = failure
             self._failed(error)

@@ -1,6 +1,6 @@
-"""`python -m api.check_store`: compares every stored file with the row that names it, with the service's own settings.
+"""Compares every stored file with the row that names it: `python -m api.check_store`, with the service's settings.
 
-The service may run meanwhile. Nothing is changed unless it is asked for.
+The service may run meanwhile. Nothing is changed without an option.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from api.http.problems import ProblemError
 from api.program import run_program
 from api.settings import get_settings
 
-# A file without a row for so long has no request any more that could still make one.
+# No request can still create a row for a file this old.
 _ABANDONED_SECONDS: Final = 24 * 3600.0
 _SUFFIX: Final = ".safetensors"
 _ADVICE: Final = """\
-A job goes on from its newest intact checkpoint by itself. An uploaded checkpoint or a data set is whole again when the
-same file is uploaded once more. Anything else comes from a backup, or from running the job again."""
+A job resumes from its newest intact checkpoint by itself. Uploading the same file again repairs an uploaded checkpoint
+or data set. Restore anything else from a backup, or run the job again."""
 
 
 class Damaged(BaseModel):
-    """A file that is not what was stored. of: whose it is. problem: a clause that begins with a verb."""
+    """A stored file that differs from its row. of: its owner. problem: a verb phrase."""
 
     key: str
     of: str
@@ -42,7 +42,7 @@ class Damaged(BaseModel):
 
 
 class Unnamed(BaseModel):
-    """A file that no row names. Removed only where asked for, and after a day."""
+    """An orphan: a file that no row names. Removed on request only, and only after a day."""
 
     key: str
     size: int
@@ -50,7 +50,9 @@ class Unnamed(BaseModel):
 
 
 class StoreReport(BaseModel):
-    """files: how many rows name; bytes: of these, as they were stored."""
+    """The result of a check. files: the number of files that rows name. bytes: their total size according to
+    the rows.
+    """
 
     files: int
     bytes: int
@@ -59,21 +61,21 @@ class StoreReport(BaseModel):
 
     @property
     def intact(self) -> bool:
-        """Whether all named files are what was stored, by now."""
+        """Whether all named files are intact or repaired."""
         return all(file.repaired for file in self.damaged)
 
 
 async def check_store(
     database_url: str, store: Artifacts, *, repair: bool = False, remove_unnamed: bool = False
 ) -> StoreReport:
-    """Read every file afresh. Raises ProblemError where the store cannot be used, psycopg.Error for the database.
+    """Read every file afresh. Raises ProblemError if the store is unavailable, psycopg.Error for the database.
 
-    repair: put another intact file with the same checksum in a damaged one's place.
+    repair: replace a damaged file with an intact one of the same checksum.
     """
-    files = await store.files()  # before the rows: a file comes before its row
+    files = await store.files()  # before the rows, since a file is written before its row
     named = _named(database_url)
     flaws = {file.key: why for file in named if (why := await _flaw(store, file))}
-    if flaws:  # rows that have gone since took their files with them
+    if flaws:  # rows deleted meanwhile took their files along
         named = _named(database_url)
     damaged = [Damaged(key=f.key, of=f.of, problem=flaws[f.key]) for f in named if f.key in flaws]
     if repair:
@@ -110,7 +112,7 @@ async def _repair(store: Artifacts, named: Iterable[BackedUp], damaged: list[Dam
 
 
 def _unnamed(files: dict[str, Found], named: Iterable[BackedUp]) -> list[Unnamed]:
-    """What was made out of another file goes with it."""
+    """The orphans, except files derived from another file, which are deleted together with it."""
     known = {file.key for file in named}
     return [
         Unnamed(key=key, size=found.size)
@@ -129,14 +131,18 @@ def _print(report: StoreReport) -> None:
     if removed:
         print(f"removed: {len(removed)} files ({sum(f.size for f in removed):,} bytes) that no row names")
     if kept:
-        said = f"{len(kept)} files ({sum(f.size for f in kept):,} bytes) are named by no row"
-        print(f"{said}; --remove-unnamed removes those that are older than a day")
+        orphans = f"{len(kept)} files ({sum(f.size for f in kept):,} bytes) are named by no row"
+        print(f"{orphans}; --remove-unnamed removes those that are older than a day")
 
 
 def main() -> int:
-    """Exit codes: 0 all files are intact, or are again; 1 some are not; 3 the store or the database cannot be used."""
+    """Run the check. Exit codes: 0 all files are intact or repaired, 1 some are not, 3 the store or database is
+    unavailable.
+    """
     parser = argparse.ArgumentParser(prog="python -m api.check_store", description=__doc__)
-    parser.add_argument("--repair", action="store_true", help="replace damaged files by intact ones of the same bytes")
+    parser.add_argument(
+        "--repair", action="store_true", help="replace damaged files with intact ones of the same content"
+    )
     parser.add_argument("--remove-unnamed", action="store_true", help="remove files without a row, after a day")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What routes ask for: the services, made once at start and kept on the app's state under these names."""
+"""Defines the dependencies of routes: services created once at start and kept on the app's state."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from api.settings import Settings
 
 
 def _service(name: str) -> Any:
-    # Asynchronous, like all here: FastAPI would send plain functions to a thread, each of them in every request.
+    # Asynchronous, since FastAPI would run a plain function in a thread for every request.
     async def get(request: Request) -> Any:
         return getattr(request.app.state, name)
 

@@ -1,4 +1,4 @@
-"""From an ensemble's body and its members to its spec: what they have to have in common."""
+"""Resolves an ensemble's body and members to its spec, and checks that the members are compatible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from darts_core.errors import ConfigError, Problem
 async def ensemble_spec(
     body: EnsembleCreate, members: Sequence[Member], curve: list[int] | None, datasets: DatasetService
 ) -> EnsembleConfig | RnnEnsembleConfig:
-    """The resolved spec. 422 names each member that does not fit the others or the data, and why."""
+    """The resolved spec. Raises ProblemError 422 that names each member unfit for the others or the data, with the
+    reason.
+    """
     family = members[0].found.family
     _refuse(
         members,
@@ -27,7 +29,7 @@ async def ensemble_spec(
         raise invalid("family", f"the members are of family {family!r}")
     dataset = body.dataset or next((m.found.dataset for m in members if m.found.dataset), None)
     if dataset is None:
-        raise invalid("dataset", "is needed: no member says what it was trained on")
+        raise invalid("dataset", "is required: no member names its training data")
     given: dict[str, Any] = {
         **body.ensemble(dataset, family),
         "members": [member.about for member in members],
@@ -47,10 +49,11 @@ async def _images(
     if body.dataset is None and body.dataset_checksum is None:
         checksum = _common_checksum(members)
         if checksum is not None:
-            # The data that they were trained on, not what its name has come to mean since.
+            # The members' own training data, even if the name now denotes another set.
             if info is None or info.checksum != checksum:
                 raise invalid(
-                    "dataset", f"is needed: the data that the members were trained on is gone, {dataset} is another now"
+                    "dataset",
+                    f"is required: the members' training data was deleted, and {dataset} now has other content",
                 )
             given["dataset_checksum"] = checksum
     config = EnsembleConfig(**given).resolved(info)
@@ -66,9 +69,9 @@ async def _texts(
 ) -> RnnEnsembleConfig:
     dataset = given["dataset"]
     for place, member in enumerate(members):
-        # A state_dict of the authors has the vocabulary of the text that it was uploaded with, and of no other.
+        # A state_dict in the authors' format has only the vocabulary of the text that it was uploaded with.
         if member.found.checkpoint.format == "authors" and member.found.dataset != dataset:
-            raise invalid(f"members.{place}", f"its words have numbers by {member.found.dataset} alone")
+            raise invalid(f"members.{place}", f"its vocabulary is that of {member.found.dataset}")
     checksum = _common_checksum([member for member in members if member.logits is None])
     if body.dataset is None and body.text_checksum is None:
         given["text_checksum"] = checksum or next((m.found.checksum for m in members), None)
@@ -80,21 +83,21 @@ async def _texts(
 
 
 def _check_data(members: Sequence[Member], dataset: str, *, asked: bool) -> None:
-    """Members of other data take part where the data to measure on are named; logits of other data never do."""
+    """Members trained on other data require an explicit data set; logits of other data are always refused."""
 
     def problem(member: Member) -> str | None:
         theirs = member.found.dataset
         if theirs in (None, dataset):
             return None
         if member.logits is not None:
-            return f"its score kept logits of {theirs}, not of {dataset}: name the checkpoint that it measured"
-        return None if asked else f"is of {theirs}, others of {dataset}: say with `dataset` what to measure them on"
+            return f"its score kept logits of {theirs}, not of {dataset}: give the checkpoint that it measured"
+        return None if asked else f"is of {theirs}, others of {dataset}: set `dataset` to the data to measure them on"
 
     _refuse(members, problem)
 
 
 def _common_checksum(members: Sequence[Member]) -> str | None:
-    """That of all members that have one. 422 where they differ."""
+    """The checksum shared by all members that have one. Raises ConfigError if they differ."""
     first = next((m.found.checksum for m in members if m.found.checksum), None)
     _refuse(
         members,
@@ -108,7 +111,7 @@ def _common_checksum(members: Sequence[Member]) -> str | None:
 
 
 def _check_scores(members: Sequence[Member], checksum: str | None, columns: int | None) -> None:
-    """Kept logits have to be of the very data, and a text's of the same columns."""
+    """Stored logits must be of exactly this data, and a text's of the same number of columns."""
 
     def problem(member: Member) -> str | None:
         if member.logits is None:
@@ -123,7 +126,7 @@ def _check_scores(members: Sequence[Member], checksum: str | None, columns: int 
 
 
 async def _check_channels(members: Sequence[Member], info: DatasetInfo, datasets: DatasetService) -> None:
-    """Whether the images have as many channels as those that each member was trained on, where that is known."""
+    """Raise ConfigError if the images have another number of channels than a member's known training images."""
     problems = []
     for place, member in enumerate(members):
         if member.logits is not None or member.found.dataset is None:

@@ -1,7 +1,7 @@
-"""`python -m api.keys create`: make a key beside the running service, with its DATABASE_URL.
+"""Creates a key directly in the database: `python -m api.keys create`, with the service's DATABASE_URL.
 
-The first admin's key is made so; further ones by `dartboard keys`, which asks the service. `adopt` takes a key that
-lies in a file already, as containers have it from `python -m api.provision`.
+Use it for the first admin key; `dartboard keys` creates others through the service. `adopt` stores a key from a file,
+as containers get it from `python -m api.provision`.
 """
 
 from __future__ import annotations
@@ -24,21 +24,19 @@ from darts_core.validation import field_errors
 
 
 def main() -> int:
-    """Print the new key, alone on its line; of an adopted one nothing."""
+    """Print the new key on a line of its own; an adopted one is not printed."""
     parser = argparse.ArgumentParser(prog="python -m api.keys", description="Keys of the Dartboard API.")
     commands = parser.add_subparsers(dest="command", required=True)
-    create = commands.add_parser("create", help="make a key and print it: it is stored nowhere")
-    adopt = commands.add_parser(
-        "adopt", help="store a key that was made before, unless it is known; revoked, it stays so"
-    )
-    adopt.add_argument("file", type=Path, help="that holds the key, as `python -m api.provision` makes it")
+    create = commands.add_parser("create", help="create a key and print it: only its hash is stored")
+    adopt = commands.add_parser("adopt", help="store an existing key unless it is known; a revoked key stays revoked")
+    adopt.add_argument("file", type=Path, help="the file with the key, as created by `python -m api.provision`")
     for command in (create, adopt):
         command.add_argument("--role", choices=[role.value for role in Role], default=Role.ADMIN.value)
-        command.add_argument("--owner", default="admin", help="whose the things are that are made with it")
+        command.add_argument("--owner", default="admin", help="the owner of everything created with the key")
     arguments = parser.parse_args()
     secret = None
     if arguments.command == "adopt" and (secret := secret_of(arguments.file.read_text().strip())) is None:
-        print(f"{arguments.file} holds no key: let `python -m api.provision` make it", file=sys.stderr)
+        print(f"{arguments.file} holds no key: create it with `python -m api.provision`", file=sys.stderr)
         return 2
     try:
         body = KeyCreate(role=Role(arguments.role), owner=arguments.owner)
@@ -46,19 +44,19 @@ def main() -> int:
         print(f"--owner: {field_errors(error.errors())[0].msg}", file=sys.stderr)
         return 2
     try:
-        made = asyncio.run(_create(body, secret))
+        key = asyncio.run(_create(body, secret))
     except (OperationalError, ProgrammingError) as error:
         where = get_settings().database_url.get_secret_value().rpartition("@")[2]
-        way_out = "check DATABASE_URL, and run `python -m api.migrate` first"
-        print(f"cannot store a key in {where}: {error.orig}; {way_out}", file=sys.stderr)
+        remedy = "check DATABASE_URL, and run `python -m api.migrate` first"
+        print(f"cannot store a key in {where}: {error.orig}; {remedy}", file=sys.stderr)
         return 1
     if secret is None:
-        print(made)
+        print(key)
     return 0
 
 
 async def _create(body: KeyCreate, secret: Secret | None) -> str:
-    """The key's text. A secret that is known already is left as it is."""
+    """The key's text. A known secret is left unchanged."""
     database = Database(get_settings().database_url.get_secret_value())
     try:
         keys = KeyService(database)

@@ -1,4 +1,4 @@
-"""`python -m api.migrate`: bring the database to this version's tables."""
+"""Migrates the database to this version's tables: `python -m api.migrate`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from api.settings import get_settings
 
 
 def alembic_config() -> Config:
-    """Alembic's configuration; there is no ini file, the URL comes from the settings."""
+    """Alembic's configuration, without an ini file; the URL comes from the settings."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     return config
 
 
 def main() -> int:
-    """Upgrade to the head; harmless when already there."""
+    """Upgrade to the latest migration. Idempotent."""
     try:
         command.upgrade(alembic_config(), "head")
     except OperationalError as error:

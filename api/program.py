@@ -1,4 +1,4 @@
-"""Runs one of the API's programs, and explains settings that it cannot start with."""
+"""Runs one of the API's programs and reports invalid settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.settings import SettingsError
 
 
 def run_program(main: Callable[[], int]) -> NoReturn:
-    """Exit with the program's code; with 2 and a line for each bad setting where there is one."""
+    """Exit with the program's code, or with 2 and a line for each invalid setting."""
     try:
         sys.exit(main())
     except SettingsError as error:

@@ -1,7 +1,7 @@
-"""`python -m api.provision FOLDER`: what is secret in a deployment, made once, in one folder for each service.
+"""Creates the secrets of a deployment once, in one folder per service: `python -m api.provision FOLDER`.
 
-Each container sees its own folder alone: only the API's has the way into the database, and none has more than it
-needs. What is there already stays; `--renew api/admin_key` makes that one file again.
+Each container sees only its own folder, and only the API's contains access to the database. Existing files are kept;
+`--renew api/admin_key` replaces one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Final
 from api.auth.hashing import new_secret
 from api.schemas.secret import weakness
 
-# Everything else is derived from these, at every start.
-_MADE: Final = {
+# All other files are derived from these at every start.
+_SECRETS: Final = {
     "api/admin_key": lambda: new_secret().text,
     "api/metrics_key": lambda: new_secret().text,
     "api/DARTBOARD_WORKER_KEY": lambda: secrets.token_urlsafe(32),
@@ -36,18 +36,18 @@ save ""
 
 
 class WeakSecretError(Exception):
-    """A stored secret is empty or short."""
+    """A stored secret is empty or too short."""
 
 
 def main() -> int:
-    """Make what is missing; say which files, never what is in them."""
+    """Create missing secrets and print their file names, but never their contents."""
     parser = argparse.ArgumentParser(prog="python -m api.provision", description="The secrets of a deployment.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--renew", choices=sorted(_MADE), help="make this one again")
+    parser.add_argument("--renew", choices=sorted(_SECRETS), help="replace this secret")
     arguments = parser.parse_args()
     try:
         for name in provision(arguments.folder, renew=arguments.renew):
-            print(f"made {name}")
+            print(f"created {name}")
     except WeakSecretError as error:
         print(error, file=sys.stderr)
         return 2
@@ -58,34 +58,38 @@ def main() -> int:
 
 
 def provision(folder: Path, *, renew: str | None = None) -> list[str]:
-    """Make what is missing under the folder, and the file `renew` anew. The names of what was made. Raises OSError and
-    WeakSecretError."""
-    made = [name for name in _MADE if name == renew or not (folder / name).is_file()]
-    for name in made:
-        _write(folder / name, _MADE[name]())
-    for name in _MADE:
+    """Create the secrets missing from the folder and replace `renew`; returns the names of the new files.
+
+    Raises OSError and WeakSecretError.
+    """
+    created = [name for name in _SECRETS if name == renew or not (folder / name).is_file()]
+    for name in created:
+        _write(folder / name, _SECRETS[name]())
+    for name in _SECRETS:
         if problem := weakness((folder / name).read_text().strip()):
-            raise WeakSecretError(f"{folder / name} {problem}; `--renew {name}` makes it again")
-    for name, text in _derived({name: (folder / name).read_text() for name in _MADE}).items():
+            raise WeakSecretError(f"{folder / name} {problem}; `--renew {name}` replaces it")
+    for name, text in _derived({name: (folder / name).read_text() for name in _SECRETS}).items():
         _write(folder / name, text)
-    return made
+    return created
 
 
-def _derived(made: dict[str, str]) -> dict[str, str]:
-    """What follows from the secrets: addresses with passwords in them, copies for those who need them."""
-    broker = f"redis://:{made['valkey/password']}@valkey:6379/0"
+def _derived(values: dict[str, str]) -> dict[str, str]:
+    """The files derived from the secrets: URLs with passwords, and copies for other services."""
+    broker = f"redis://:{values['valkey/password']}@valkey:6379/0"
     return {
-        "api/DATABASE_URL": f"postgresql+psycopg://dartboard:{made['postgres/password']}@postgres:5432/dartboard",
+        "api/DATABASE_URL": f"postgresql+psycopg://dartboard:{values['postgres/password']}@postgres:5432/dartboard",
         "api/REDIS_URL": broker,
         "worker/REDIS_URL": broker,
-        "worker/DARTBOARD_WORKER_KEY": made["api/DARTBOARD_WORKER_KEY"],
-        "valkey/valkey.conf": _VALKEY.format(password=made["valkey/password"]),
-        "monitoring/metrics_key": made["api/metrics_key"],
+        "worker/DARTBOARD_WORKER_KEY": values["api/DARTBOARD_WORKER_KEY"],
+        "valkey/valkey.conf": _VALKEY.format(password=values["valkey/password"]),
+        "monitoring/metrics_key": values["api/metrics_key"],
     }
 
 
 def _write(path: Path, text: str) -> None:
-    """Write atomically. Every user who can enter the folder may read: its services run as users of their own."""
+    """Write atomically and readable for all users that can enter the folder, since each service has a user of
+    its own.
+    """
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.new")
     with aside.open("w") as file:

@@ -1,7 +1,7 @@
-"""Work on what strangers sent, in a process of its own: neither its time nor its memory is the API's.
+"""Processes untrusted files in a child process, so that they cost the API neither time nor memory.
 
-The order goes to it as one line of JSON on standard input, the answer comes as one on standard output. `ask` is the
-API's side, `serve` the child's.
+The child reads an order as one line of JSON on standard input and writes one line as its result. `ask` is the API's
+side, `serve` the child's.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any, Final
 import api
 
 _CODE: Final = Path(api.__file__).resolve().parent.parent
-# It reads what strangers packed: it gets no secret of ours to lose.
-_KEPT: Final = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+# The child reads untrusted files, so its environment holds no secrets.
+_PASSED_ON: Final = ("PATH", "PYTHONPATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
 _SHOWN_BYTES: Final = 4000
 
 
 class ChildDiedError(Exception):
-    """The child ended without an answer. trace: the end of what it wrote to standard error."""
+    """The child ended without a result. trace: the end of its standard error."""
 
     def __init__(self, code: int | None, trace: str) -> None:
         super().__init__(f"exit code {code}")
@@ -33,30 +33,30 @@ class ChildDiedError(Exception):
 
 
 async def ask(module: str, order: dict[str, Any], *, stderr: Path, within_seconds: float) -> dict[str, Any]:
-    """What `python -m module` answers. stderr: a new file for its complaints.
+    """The result of `python -m module`. stderr: a new file for the child's standard error.
 
-    Raises TimeoutError and ChildDiedError; the process is gone afterwards, also when this is cancelled.
+    Raises TimeoutError and ChildDiedError. The child has ended on return, also after a cancellation.
     """
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    with stderr.open("wb") as complaints:
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    with stderr.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             module,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=complaints,
+            stderr=errors,
             cwd=_CODE,
-            # Threads of a numeric library would take memory and gain nothing.
+            # Threads of numeric libraries would take memory without benefit.
             env={**environment, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         async with asyncio.timeout(within_seconds):
-            # The pipe stays open: its closing tells the child that we are gone.
+            # The pipe stays open: if it closes, the child knows that its parent has died.
             process.stdin.write(json.dumps(order).encode() + b"\n")
-            said = await process.stdout.read()
+            output = await process.stdout.read()
             await process.wait()
     finally:
         if process.returncode is None:
@@ -65,14 +65,14 @@ async def ask(module: str, order: dict[str, Any], *, stderr: Path, within_second
         process.stdin.close()
     if process.returncode != 0:
         raise ChildDiedError(process.returncode, _end_of(stderr))
-    answer: dict[str, Any] = json.loads(said)
+    answer: dict[str, Any] = json.loads(output)
     return answer
 
 
 def serve(work: Callable[[dict[str, Any]], dict[str, Any]], most_memory: int) -> int:
-    """Limit this process (most_memory: bytes of address space), do the one order, answer it; the exit code."""
+    """Limit this process to `most_memory` bytes of address space and process the one order; returns the exit code."""
     order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_leave_with_the_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     os.nice(5)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     most = most_memory if hard == resource.RLIM_INFINITY else min(most_memory, hard)
@@ -82,9 +82,9 @@ def serve(work: Callable[[dict[str, Any]], dict[str, Any]], most_memory: int) ->
     return 0
 
 
-def _leave_with_the_parent() -> None:
-    """Its end of the pipe closes when it dies, however it dies."""
-    # Not through sys.stdin, whose lock the interpreter wants at its end.
+def _exit_with_parent() -> None:
+    """Exit when the parent's end of the pipe closes, however the parent dies."""
+    # Not via sys.stdin, whose lock the interpreter takes at exit.
     os.read(0, 1)
     os._exit(1)
 

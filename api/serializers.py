@@ -1,4 +1,4 @@
-"""From rows to what goes over the wire."""
+"""Serialises rows to response models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darts_core.presets.rnn import RNN_SEARCH_PRESETS
 
 
 def job_out(job: Job, *, whole: bool = True) -> JobOut:
-    """A job with its links; not `whole`, without what would make a list of jobs large."""
+    """A job with its links; without `whole`, omits the fields that would make a listing large."""
     base = f"/{JobKind(job.kind).collection}/{job.id}"
     links = {"self": base, "events": f"{base}/events", "epochs": f"{base}/epochs", "logs": f"{base}/logs"}
     if job.kind in (JobKind.SEARCH, JobKind.EVALUATION):
@@ -46,34 +46,31 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
 
 
 def upload_out(upload: Upload) -> UploadOut:
-    """An uploaded checkpoint and where to get it."""
+    """An uploaded checkpoint with its download link."""
     fields = {name: getattr(upload, name) for name in ("id", "name", "format", "sha256", "size", "created_at")}
     return UploadOut(**fields, **upload.about, download=f"/checkpoints/{upload.id}")
 
 
 def epoch_out(epoch: Epoch) -> EpochOut:
-    """One stored epoch."""
     return EpochOut(**{name: getattr(epoch, name) for name in EpochOut.model_fields})
 
 
 def attempt_out(attempt: Attempt) -> AttemptOut:
-    """One worker's try."""
     return AttemptOut(**{name: getattr(attempt, name) for name in AttemptOut.model_fields})
 
 
 def log_line(event: Event) -> LogLine:
-    """One log event as a line."""
     return LogLine(sequence=event.sequence, **event.data)
 
 
 def checkpoint_out(checkpoint: Checkpoint) -> CheckpointOut:
-    """One stored checkpoint and where to get it."""
+    """A stored checkpoint with its download link."""
     fields = {name: getattr(checkpoint, name) for name in CheckpointOut.model_fields if name != "download"}
     return CheckpointOut(**fields, download=f"/checkpoints/{checkpoint.id}")
 
 
 def built_in_out(info: DatasetInfo, holdings: Holdings) -> DatasetOut:
-    """One of the catalogue. holdings: the sets that living workers hold."""
+    """A data set of the catalogue. holdings: the sets that live workers hold."""
     availability, held_by = availability_of(info.name, holdings)
     return DatasetOut(
         name=info.name,
@@ -90,7 +87,7 @@ def built_in_out(info: DatasetInfo, holdings: Holdings) -> DatasetOut:
 
 
 def built_in_text(name: str, holdings: Holdings) -> DatasetOut:
-    """A text that needs no upload. holdings: the sets that living workers hold."""
+    """A published text. holdings: the sets that live workers hold."""
     availability, held_by = availability_of(name, holdings)
     return DatasetOut(
         name=name,
@@ -114,12 +111,11 @@ def _text_fields(name: str) -> dict[str, Any]:
 
 
 def dataset_out(dataset: Dataset) -> DatasetOut:
-    """An uploaded one."""
     return DatasetOut(**_dataset_fields(dataset))
 
 
 def dataset_detail(dataset: Dataset) -> DatasetDetail:
-    """An uploaded one, with the report of its check."""
+    """An uploaded set with the report of its check."""
     report = None if dataset.report is None else CheckReport.model_validate(dataset.report)
     return DatasetDetail(**_dataset_fields(dataset), report=report)
 

@@ -1,4 +1,4 @@
-"""What the API is told from outside, by environment variables and files. Secrets have no defaults."""
+"""Reads the API's settings from environment variables and files. Secrets have no defaults."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from darts_core.validation import field_errors
 
 
 class Settings(BaseSettings):
-    """Read once at start. Times are in seconds."""
+    """Settings, read once at start. Times are in seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix="DARTBOARD_",
         populate_by_name=True,
         extra="ignore",
         hide_input_in_errors=True,
-        # What the environment does not say may lie there, as a file of the variable's name.
+        # A folder of files, each named like the environment variable that it replaces.
         secrets_dir=os.environ.get("DARTBOARD_SECRETS"),
     )
 
@@ -32,32 +32,32 @@ class Settings(BaseSettings):
     )
     redis_url: SecretUrl = Field(SecretStr("redis://127.0.0.1:6379/0"), validation_alias="REDIS_URL")
     artifacts: Path = Path(".dartboard/artifacts")
-    # Elsewhere: s3://bucket/prefix, or file:///folder.
+    # Overrides `artifacts`: s3://bucket/prefix or file:///folder.
     artifacts_url: str | None = Field(None, validation_alias="ARTIFACTS_URL")
-    # Where `{"path": ...}` of a new data set leads: the workers' data root, where the API shares their machine.
+    # The folder below which a new data set's `path` lies; the workers' data root if they share the machine.
     data_root: Path = Path(".dartboard/datasets")
     worker_key: StrongSecret | None = None
-    # A service that listens beyond loopback always requires keys; set it on loopback behind a proxy.
+    # A service beyond loopback always requires keys; set this on loopback behind a proxy.
     require_keys: bool = False
     session_seconds: float = Field(12 * 3600.0, gt=0)
-    # How long entries of the audit log are kept; 0 keeps them for ever.
+    # Retention of audit entries; 0 keeps them forever.
     audit_days: int = Field(365, ge=0, le=36_500)
-    # What a key may use that has no limits of its own.
+    # Quotas of a key without limits of its own.
     limit_queued_jobs: int = Field(1000, ge=0, lt=2**31)
     limit_upload_bytes_per_day: int = Field(200 * 2**30, ge=0, lt=2**63)
     limit_requests_per_second: float = Field(100.0, gt=0)
     limit_dataset_bytes: int = Field(200 * 2**30, ge=0, lt=2**63)
-    # A heartbeat's answer is held for up to 5 s: a lease outlasts several of them, and a short network cut.
+    # Heartbeats are long polls of up to 5 s: a lease must outlast several, and a short network failure.
     lease_seconds: float = Field(20.0, gt=0)
-    # How often to look for leases that ran out: small beside a lease, for nothing else is waiting for it.
+    # The interval of checks for expired leases; small compared with a lease, since nothing else detects them.
     sweep_seconds: float = Field(4.0, gt=0)
-    # How often to send again while a queued job's worker does not come.
+    # The interval of repeated wake-ups while no worker claims a queued job.
     wake_seconds: float = Field(1.0, gt=0)
-    # A worker is idle, not gone, as long as it showed itself within this time.
+    # A worker is shown as live until this long after its last request.
     presence_seconds: float = Field(15.0, gt=0)
-    # Step events are a view, not a record: one every so often is enough, and keeps the log small.
+    # Step events are only a view, so one per interval is enough and keeps the log small.
     step_event_seconds: float = Field(5.0, gt=0)
-    # A request whose header or body does not come is ended; so is one above so many of one address that have begun.
+    # Limits of incomplete requests (api/http/request_timeouts.py).
     request_header_seconds: float = Field(20.0, gt=0)
     request_body_seconds: float = Field(60.0, gt=0)
     unfinished_requests_per_client: int = Field(1024, ge=1)
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
 
     @property
     def arrival_limits(self) -> ArrivalLimits:
-        """The limits of requests that are still to come."""
+        """The limits of incomplete requests."""
         return ArrivalLimits(
             header_seconds=self.request_header_seconds,
             body_seconds=self.request_body_seconds,
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
 
     @property
     def key_limits(self) -> KeyLimits:
-        """The limits of a key that has none of its own."""
+        """The quotas of a key without limits of its own."""
         return KeyLimits(
             queued_jobs=self.limit_queued_jobs,
             upload_bytes_per_day=self.limit_upload_bytes_per_day,
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
 
 
 class SettingsError(Exception):
-    """Settings that the service cannot start with. The message names each variable and holds no secret."""
+    """Settings with which the service cannot start. The message names each variable and contains no secret."""
 
 
 @lru_cache(maxsize=1)
@@ -101,6 +101,6 @@ def get_settings() -> Settings:
 
 
 def _variable(loc: tuple[int | str, ...]) -> str:
-    """The environment's name of a setting; some are known by that name only."""
+    """The environment variable of a setting; some settings are known by that name only."""
     name = str(loc[0])
     return name if name.isupper() else f"DARTBOARD_{name}".upper()

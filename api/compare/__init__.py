@@ -1,1 +1,1 @@
-"""Jobs beside each other: read in `gather`, compared by pure functions, written as tables."""
+"""Compares jobs side by side: loads them, compares them in pure functions and renders tables."""

@@ -1,4 +1,4 @@
-"""Jobs beside each other: which edges, metrics and fields of the spec differ. Pure."""
+"""Compares the edges, metrics and specs of jobs, without side effects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CELLS = ("normal", "reduce", "recurrent")
 
 
 def compare(sides: Sequence[Side]) -> Comparison:
-    """Everything about these jobs, in their order."""
+    """Compare the jobs, in their order."""
     return Comparison(
         jobs=[figures(side) for side in sides],
         cells=list(cell_rows([side.genotype for side in sides])),
@@ -25,7 +25,7 @@ def compare(sides: Sequence[Side]) -> Comparison:
 
 
 def cell_rows(genotypes: Sequence[AnyGenotype | None]) -> Iterator[CellRow]:
-    """The kept edges of each cell's nodes side by side. Jobs without a genotype are left out of what is the same."""
+    """The kept edges of each node side by side. `same` ignores jobs without a genotype."""
     sides = [{} if genotype is None else _by_node(genotype) for genotype in genotypes]
     there = [index for index, genotype in enumerate(genotypes) if genotype is not None]
     places = sorted({place for side in sides for place in side}, key=lambda p: (_CELLS.index(p[0]), p[1]))
@@ -37,7 +37,7 @@ def cell_rows(genotypes: Sequence[AnyGenotype | None]) -> Iterator[CellRow]:
 
 
 def epoch_rows(sides: Sequence[Side]) -> list[EpochRow]:
-    """Metrics aligned by epoch, each epoch with the names that any job has there."""
+    """Metrics aligned by epoch; each epoch has the names that any job reports there."""
     rows = []
     for epoch in sorted({epoch for side in sides for epoch in side.epochs}):
         found = [side.epochs.get(epoch, {}) for side in sides]
@@ -47,14 +47,16 @@ def epoch_rows(sides: Sequence[Side]) -> list[EpochRow]:
 
 
 def differences(specs: Sequence[Any]) -> dict[str, list[Any]]:
-    """The fields whose values are not the same in all specs; one that a spec lacks counts as null."""
+    """The fields whose values differ between the specs; a missing field counts as null."""
     names = dict.fromkeys(name for spec in specs for name in spec)
     values = {name: [spec.get(name) for spec in specs] for name in names}
     return {name: each for name, each in values.items() if len({json.dumps(v, sort_keys=True) for v in each}) > 1}
 
 
 def _by_node(genotype: AnyGenotype) -> dict[tuple[str, int], list[Edge]]:
-    """By cell and node (numbered as states) its edges, by source: their order by strength says nothing of the cell."""
+    """The edges by cell and node (numbered as states), sorted by source, since their order by strength is
+    irrelevant.
+    """
     per_node, first = (1, 1) if isinstance(genotype, RecurrentGenotype) else (2, 2)
     found: dict[tuple[str, int], list[Edge]] = {}
     for cell, edges in cells_of(genotype).items():

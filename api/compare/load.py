@@ -1,4 +1,4 @@
-"""Reading what a comparison is made of."""
+"""Loads the jobs of a comparison."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from darts_core.genotypes import AnyGenotype, cell_diagnostics, family_of, parse
 
 
 class Gatherer:
-    """Queries only."""
+    """Reads the jobs of a comparison; changes nothing."""
 
     def __init__(self, database: Database, datasets: DatasetService) -> None:
         self._database, self._datasets = database, datasets
 
     async def sides(self, ids: Sequence[UUID]) -> list[Side]:
-        """These jobs, in this order. 404 for an unknown one, naming it."""
+        """The jobs in the order of their ids. Raises ProblemError 404 that names an unknown id."""
         async with self._database.transaction() as session:
             found = {job.id: job for job in await session.scalars(select(Job).where(Job.id.in_(ids)))}
             for job_id in ids:
@@ -63,10 +63,10 @@ class Gatherer:
 
 
 async def _epochs(session: AsyncSession, job: Job) -> dict[int, dict[str, float]]:
-    """Metrics by epoch. Searches from before their epochs told signs of collapse get these here."""
-    told = Epoch.metrics.has_key("alpha_entropy")
-    # Many epochs' alphas are large: only where there is something to make of them.
-    alphas, genotype = (case((told, null()), else_=column) for column in (Epoch.alphas, Epoch.genotype))
+    """Metrics by epoch. For searches older than the cell diagnostics, the diagnostics are computed here."""
+    diagnosed = Epoch.metrics.has_key("alpha_entropy")
+    # The alphas of many epochs are large, so they are read only for epochs without diagnostics.
+    alphas, genotype = (case((diagnosed, null()), else_=column) for column in (Epoch.alphas, Epoch.genotype))
     query = select(Epoch.epoch, Epoch.metrics, alphas, genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch)
     found: dict[int, dict[str, float]] = {}
     for epoch, metrics, tables, cell in await session.execute(query):
@@ -86,12 +86,12 @@ async def _runs(session: AsyncSession, job: Job) -> tuple[Run, ...]:
 
 
 async def _genotype(session: AsyncSession, job: Job) -> AnyGenotype | None:
-    """A search's latest cell, or the one that an evaluation trains."""
+    """A search's latest cell, or the cell that an evaluation trains."""
     cell: Any = job.spec.get("genotype")
     if job.kind == JobKind.SEARCH:
         query = select(Epoch.genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
         cell = await session.scalar(query)
     try:
         return None if cell is None else parse(cell, family_of(job.spec))
-    except GenotypeError:  # another kind's field of this name
+    except GenotypeError:  # the spec's field of this name belongs to another kind
         return None

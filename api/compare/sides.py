@@ -1,4 +1,4 @@
-"""What a comparison knows of each job, and the figures made of it. Pure."""
+"""Describes one job of a comparison and computes its figures, without side effects."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from darts_core.genotypes.diagnostics import PARAMETER_FREE, count
 from darts_core.genotypes.model import Edge
 from darts_core.profile import LanguageShape, Shape, profile, profile_language_model
 
-# What passes the state on unchanged, in either family.
+# Operations of either family that return their input unchanged.
 SKIPS = frozenset({"skip_connect", "identity"})
 
 
 @dataclass(frozen=True)
 class Run:
-    """An attempt: how long it ran, and the device of its worker, as far as that is known."""
+    """The duration of an attempt in seconds and its worker's device, if known."""
 
     seconds: float
     device: str | None
@@ -28,7 +28,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Side:
-    """One job of a comparison. shape: of the network that its figures are of, None where that is not known."""
+    """One job of a comparison. shape: of the network whose cost is given; None if unknown."""
 
     id: UUID
     kind: JobKind
@@ -47,14 +47,14 @@ class Side:
 
 
 def cells_of(genotype: AnyGenotype) -> dict[str, tuple[Edge, ...]]:
-    """The kept edges by the kind of cell."""
+    """The kept edges by cell."""
     if isinstance(genotype, RecurrentGenotype):
         return {"recurrent": genotype.recurrent}
     return {"normal": genotype.normal, "reduce": genotype.reduce}
 
 
 def figures(side: Side) -> ComparedJob:
-    """The job's column."""
+    """The job's column of the comparison."""
     parameters, multiply_adds = _costs(side)
     on_gpus = [run for run in side.runs if run.device is not None and not run.device.startswith("cpu")]
     return ComparedJob(

@@ -1,4 +1,4 @@
-"""A comparison as tables, one column a job, and these as CSV and Markdown. Pure."""
+"""Renders a comparison as tables with one column per job, in CSV and Markdown, without side effects."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from api.schemas.spreadsheet import field
 
 
 class Table(NamedTuple):
-    """`keys`: the headings of the leading columns; each row has these, then a value a job."""
+    """A table. keys: the headings of the leading columns; each row holds these, then one value per job."""
 
     keys: tuple[str, ...]
     rows: list[list[Any]]
 
 
 def tables(comparison: Comparison) -> dict[TableName, Table]:
-    """All of it; `cells` and `spec` may have no rows."""
+    """All tables; `cells` and `spec` may be empty."""
     return {
         "figures": Table(("figure",), list(_figures(comparison.jobs))),
         "cells": Table(
@@ -37,7 +37,7 @@ def tables(comparison: Comparison) -> dict[TableName, Table]:
 
 
 def to_csv(comparison: Comparison, name: TableName) -> str:
-    """One of the tables; the jobs' columns are headed by their ids. RFC 4180, numbers in full, no formulas."""
+    """One table as RFC 4180 CSV, with job ids as headings, unrounded numbers and formulas escaped."""
     table = tables(comparison)[name]
     out = io.StringIO()
     writer = csv.writer(out)
@@ -55,7 +55,7 @@ _HEADINGS: Final[dict[TableName, str]] = {
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """All tables that have rows, each under its heading; long numbers are shortened."""
+    """All tables that have rows, each below a heading, with rounded numbers."""
     heads = [job.name or str(job.id) for job in comparison.jobs]
     parts = []
     for name, table in tables(comparison).items():
@@ -66,7 +66,7 @@ def to_markdown(comparison: Comparison) -> str:
     return "\n".join(parts)
 
 
-# Names come from outside: no HTML, link or picture of theirs is rendered, and none ends its field.
+# Names are untrusted: they must not render as HTML, links or pictures, nor end their cell.
 _MARKUP: Final = re.compile(r"[\\|<>&`*\[\]]")
 _PLAIN: Final = (
     *("id", "kind", "name", "status", "status_reason", "family", "dataset", "seed", "epochs", "planned_epochs"),
@@ -103,7 +103,7 @@ def _yes(value: bool) -> str:
 
 
 def _text(value: Any) -> Any:
-    """Lists and objects as JSON: a table's field is one value."""
+    """A list, object or boolean as JSON, since a cell holds one value."""
     return json.dumps(value) if isinstance(value, (list, dict, bool)) else value
 
 

@@ -1,1 +1,1 @@
-"""Postgres: the engine, the tables, the revision that the code needs."""
+"""Connects to Postgres and defines the tables and the required revision."""

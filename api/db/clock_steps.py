@@ -1,4 +1,4 @@
-"""Notices when the database's clock is set forward or back."""
+"""Detects steps of the database's clock, forward or back."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from api.db.engine import Database
 
 
 def clock() -> float:
-    """Seconds that go on while the machine sleeps, as the database's do where it is another one."""
+    """Monotonic seconds that include the machine's sleep, as a remote database's clock does."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class DatabaseClock:
-    """Compares the database's clock with this process's, which nothing sets."""
+    """Compares the database's clock with this process's monotonic clock."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ahead: tuple[float, float] | None = None
 
     async def step(self) -> float:
-        """Seconds by which it was set since the last call, as far as that is certain; 0.0 at the first."""
+        """The seconds by which the clock was certainly set since the last call; 0.0 on the first call."""
         before = clock()
         async with self._database.single_statements() as session:
             there = await session.scalar(select(cast(extract("epoch", func.clock_timestamp()), Double))) or 0.0
-        # It was read at some moment of the question: so far ahead at least, and so far at most.
+        # The clock was read during the query, which bounds the difference from both sides.
         least, most = there - clock(), there - before
         if self._ahead is None:
             self._ahead = least, most

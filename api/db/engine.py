@@ -1,4 +1,4 @@
-"""The connection to Postgres: one engine a process, one transaction a piece of work."""
+"""Manages the connections to Postgres: one engine per process, one transaction per unit of work."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from sqlalchemy.pool import QueuePool
 
 
 async def lock_content(session: AsyncSession, checksum: str) -> None:
-    """Lock the stored file of this checksum until the transaction ends: no other adds or removes a row that shares it.
+    """Lock the stored file with this checksum until the transaction ends, so that no other adds or removes a row of it.
 
-    Without the lock a deletion of the last row could remove the file of a row that is being added.
+    Otherwise deleting the last row could remove the file of a row that is being added.
     """
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(checksum, 0))))
 
 
 @dataclass(frozen=True)
 class PoolUse:
-    """Connections."""
+    """The numbers of connections in use, idle and allowed."""
 
     in_use: int
     idle: int
@@ -32,10 +32,10 @@ class PoolUse:
 
 
 def _replace_closed(connection: Any, *_: object) -> None:
-    """Replace a connection that its server has closed, and all that are as old, instead of handing it out.
+    """Replace a connection that the server has closed, and all older ones, at checkout.
 
-    The server sends nothing on an idle connection except its end. `pool_pre_ping` would add a round trip to every
-    transaction.
+    The server sends nothing on an idle connection except its end, so a poll suffices; `pool_pre_ping` would add a round
+    trip to every transaction.
     """
     incoming = poll()
     if not connection.closed:
@@ -45,12 +45,12 @@ def _replace_closed(connection: Any, *_: object) -> None:
 
 
 class Database:
-    """Hands out transactions. Every error inside one rolls it back whole."""
+    """Opens transactions, each of which an error inside rolls back."""
 
     def __init__(self, url: str) -> None:
         self.engine = create_async_engine(
             url,
-            # None beyond: those would be made anew, with a login, for every use in a rush.
+            # No overflow: its connections would be opened, with a login, for every use under load.
             pool_size=20,
             max_overflow=0,
             pool_timeout=10,
@@ -68,23 +68,22 @@ class Database:
             yield session
 
     def pool(self) -> PoolUse:
-        """How its connections are used now."""
+        """The pool's present use."""
         pool = self.engine.pool
         assert isinstance(pool, QueuePool)
         return PoolUse(in_use=pool.checkedout(), idle=pool.checkedin(), most=pool.size())
 
     @asynccontextmanager
     async def single_statements(self) -> AsyncIterator[AsyncSession]:
-        """A session of which every statement is its own transaction: begin and commit would be two more questions.
+        """A session in autocommit mode, which saves the round trips of begin and commit.
 
-        For whatever asks for one thing, or for several that need not agree: in a transaction each statement sees what
-        was committed before it, too.
+        For single statements, or several that need no common snapshot: read committed would give them none either.
         """
         async with self._single_statements() as session:
             yield session
 
     async def revision(self) -> str | None:
-        """The migration the database stands at, None before the first one."""
+        """The database's migration; None before the first one."""
         async with self.engine.connect() as connection:
             if not await connection.scalar(text("select to_regclass('alembic_version')")):
                 return None
@@ -92,5 +91,5 @@ class Database:
             return str(found) if found else None
 
     async def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         await self.engine.dispose()

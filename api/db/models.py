@@ -1,4 +1,4 @@
-"""The tables. Only api/ reads or writes them (docs/architecture.md, contract 1)."""
+"""Defines the tables. Only api/ reads and writes them (docs/architecture.md, contract 1)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from api.artifacts.store import Stored
 from api.auth.principal import current_owner
 
 JsonObject = dict[str, Any]
-# The order of lists (api/jobs/listing.py). Ids are never null: nulls last keeps the primary key, which is in the other
-# order then, from being read row by row for the few that a filter wants.
+# The order of listings (api/jobs/listing.py). Ids are never null; `nulls last` keeps the planner from reading the
+# primary key, which has the other order, row by row for the few rows that a filter selects.
 _NEWEST = "{} desc nulls last"
 
 
 class Base(DeclarativeBase):
-    """Types and constraint names that all tables share."""
+    """Types and constraint names shared by all tables."""
 
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own hook
         JsonObject: JSONB,
@@ -38,19 +38,19 @@ class Base(DeclarativeBase):
 
 
 class Job(Base):
-    """What was asked, and where it stands. The row is the truth; messages only wake.
+    """A job's request and state. The row is authoritative; broker messages only wake workers.
 
-    A child of a tree (a study, a committee) has its parent, and a stage that names it there.
+    A child of a composite job (study or committee) has a parent and a stage that is unique within it.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
-        # The claim's order: what fits the worker, the highest priority, then the oldest (a UUIDv7 sorts by its time).
+        # The order of claims: matching jobs by priority, then age (UUIDv7 ids sort by time).
         Index("ix_jobs_queue", "pool", "gpus", text("priority desc"), "id", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_list", "kind", "status", text(_NEWEST.format("id"))),
         UniqueConstraint("parent_id", "stage"),
         Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
-        # For the deletion of what it refers to.
+        # Speeds up the deletion of referenced jobs.
         Index("ix_jobs_source", "source_id", postgresql_where=text("source_id is not null")),
     )
 
@@ -88,9 +88,9 @@ class Job(Base):
 
 
 class JobLabel(Base):
-    """An index of `jobs.labels` with what else lists choose by. The job's row is the truth: a trigger follows it.
+    """Indexes `jobs.labels` together with the other filters of listings. A trigger keeps it in step with the job's row.
 
-    A GIN index would find a label's jobs, but all of them at once and in no order.
+    A GIN index would return all jobs of a label at once, in no order.
     """
 
     __tablename__ = "job_labels"
@@ -107,14 +107,14 @@ class JobLabel(Base):
 
 
 class Attempt(Base):
-    """One worker's try at a job, fenced by its token and kept alive by its lease."""
+    """One worker's attempt at a job, fenced by its token and kept alive by its lease."""
 
     __tablename__ = "attempts"
     __table_args__ = (
         UniqueConstraint("job_id", "number"),
-        # A claim that comes again finds by it what it got.
+        # A repeated claim finds its attempt by the token.
         UniqueConstraint("token_hash"),
-        # As many as workers are busy. Without the lease in it: each heartbeat would write to the index, too.
+        # Has one entry per busy worker. It omits the lease, so that heartbeats need not update the index.
         Index("ix_attempts_running", "worker", postgresql_where=text("status = 'running'")),
     )
 
@@ -128,7 +128,7 @@ class Attempt(Base):
     last_report: Mapped[int] = mapped_column(BigInteger, default=0)
     lease_expires_at: Mapped[datetime]
     renewed_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    # Up to `renewed_at`, or to the end: api/jobs/run_time.py.
+    # Run time up to `renewed_at` or the end: see api/jobs/run_time.py.
     seconds: Mapped[float] = mapped_column(Double, server_default="0")
     step_event_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -136,7 +136,7 @@ class Attempt(Base):
 
 
 class Epoch(Base):
-    """What one finished epoch reported; keyed so that no repeated report can double it."""
+    """The report of a finished epoch; the key prevents a repeated report from adding it twice."""
 
     __tablename__ = "epochs"
 
@@ -151,11 +151,10 @@ class Epoch(Base):
 
 
 class Checkpoint(Base):
-    """A stored file and what it is; `key` is its place in the artifact store.
+    """A stored file of a job; `key` is its key in the artifact store.
 
-    `epoch` 0 has what the job was given to work on. `step` is null for what was made at an epoch's end. A partial
-    checkpoint, made in the middle of the epoch behind `epoch`, has the steps done of it; a job has at most one, and
-    none longer than until that epoch is stored.
+    Epoch 0 holds the job's input. `step` is null for a file saved at the end of an epoch. A partial checkpoint, saved
+    within the epoch after `epoch`, has the number of steps done; a job has at most one, until that epoch is stored.
     """
 
     __tablename__ = "checkpoints"
@@ -174,19 +173,18 @@ class Checkpoint(Base):
 
     @property
     def stored(self) -> Stored:
-        """Its file, as it was stored."""
         return Stored(self.key, self.sha256, self.size)
 
     @property
     def name(self) -> str:
-        """The name that its worker gave it; a key holds its checksum besides."""
+        """The name given by the worker, without the checksum in the key."""
         return self.key.rpartition("/")[2].removeprefix(f"{self.sha256}-")
 
 
 class Upload(Base):
-    """An uploaded checkpoint. Its file is stored by its SHA-256, so equal uploads share it.
+    """An uploaded checkpoint. Equal uploads share one file, stored by its SHA-256.
 
-    `about` is what the file and its owner say: data set, classes, and for the authors' format the genotype.
+    `about`: statements of the file and its owner, such as data set, classes and, in the authors' format, the genotype.
     """
 
     __tablename__ = "uploads"
@@ -203,7 +201,7 @@ class Upload(Base):
 
 
 class Event(Base):
-    """One entry of a job's append-only log; `sequence` has no gaps within a job."""
+    """An entry of a job's append-only event log; `sequence` has no gaps within a job."""
 
     __tablename__ = "events"
 
@@ -215,7 +213,7 @@ class Event(Base):
 
 
 class Worker(Base):
-    """A worker process as it last showed itself."""
+    """A worker process and its last report."""
 
     __tablename__ = "workers"
 
@@ -231,7 +229,7 @@ class Worker(Base):
 
 
 class RegisteredGenotype(Base):
-    """A name that a user gave a genotype."""
+    """A genotype that a user has named."""
 
     __tablename__ = "genotypes"
 
@@ -243,7 +241,7 @@ class RegisteredGenotype(Base):
 
 
 class IdempotencyKey(Base):
-    """A creating request that may come again: the same key and body get the first answer."""
+    """A creating request that may be repeated: the same key and body get the first response."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_job", "job_id"),)
@@ -255,9 +253,9 @@ class IdempotencyKey(Base):
 
 
 class Dataset(Base):
-    """An uploaded data set. Its packed file lies in the store under its checksum, which two names may share.
+    """An uploaded data set. Its packed file is stored by checksum, so two names may share one.
 
-    `request`: how it was asked for. `info`: what is known of a ready one. `report`: what was skipped, and why.
+    `request`: how to obtain the data. `info`: the dimensions of a ready set. `report`: the check's report.
     """
 
     __tablename__ = "datasets"
@@ -281,9 +279,9 @@ class Dataset(Base):
 
 
 class Key(Base):
-    """An API key, by which requests are known: found by `lookup`, recognised by the hash of the whole.
+    """An API key, found by `lookup` and verified by the hash of the whole key.
 
-    What is made with it belongs to `owner`. Limits that are null are the service's. A revoked key keeps its row.
+    `owner` owns everything created with it. A null limit means the service's default. A revoked key keeps its row.
     """
 
     __tablename__ = "keys"
@@ -303,7 +301,7 @@ class Key(Base):
 
 
 class BrowserSession(Base):
-    """A browser that has shown a key. Only the hash of its cookie is kept."""
+    """A browser's session, opened with a key. Stores only the hash of the cookie."""
 
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_expires", "expires_at"),)
@@ -316,7 +314,7 @@ class BrowserSession(Base):
 
 
 class Audit(Base):
-    """One request that could change something. Refers to rows that may be gone, and outlives them."""
+    """A request that may have changed something. It may refer to deleted rows, and outlives them."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_key", "key_id", "id"), Index("ix_audit_job", "job_id", "id"))

@@ -1,4 +1,4 @@
-"""Which migration this version's code needs."""
+"""Determines the migration that this version of the code requires."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
 
 @lru_cache(maxsize=1)
 def head_revision() -> str:
-    """The last of the chain, whose files begin with their numbers (a test compares with what Alembic finds).
+    """The latest migration, by the number in its file name (a test compares with Alembic's head).
 
     Alembic itself would cost a serving process 11 MB.
     """

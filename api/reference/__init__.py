@@ -1,1 +1,1 @@
-"""The interactive API documentation at /docs: Swagger UI out of an installed wheel; no other origin serves it."""
+"""Serves the interactive API documentation at /docs: Swagger UI from an installed package, without other origins."""

@@ -1,4 +1,4 @@
-"""Finds the page's files: ours, and Swagger UI's in the wheel of fastapi-offline, which is never imported."""
+"""Finds the page's files: its own, and Swagger UI's in the package fastapi-offline, which is never imported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FILES: Final = {
 
 @cache
 def reference_file(name: str) -> Asset | None:
-    """One of the four files, compressed; None for another name. Takes some 100 ms the first time."""
+    """One of the four files, compressed; None for another name. The first call takes some 100 ms."""
     if name not in _FILES:
         return None
     source, media_type = _FILES[name]
@@ -31,5 +31,5 @@ def reference_file(name: str) -> Asset | None:
 def _wheel() -> Path:
     found = importlib.util.find_spec("fastapi_offline")
     if found is None or not found.submodule_search_locations:
-        raise RuntimeError("fastapi-offline is not installed: /docs takes Swagger UI from its wheel")
+        raise RuntimeError("fastapi-offline is not installed: /docs takes Swagger UI from its package")
     return Path(found.submodule_search_locations[0]) / "static"

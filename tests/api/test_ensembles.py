@@ -260,7 +260,7 @@ def test_members_of_images_of_other_channels_are_refused_with_their_place(bench:
 def test_members_of_several_data_sets_need_one_to_be_named(bench: Any, http: httpx.Client) -> None:
     answer = http.post("/ensembles", json={"members": of(evaluated(bench, "cifar10"), evaluated(bench))})
     assert answer.status_code == 422
-    assert "members.1: is of digits, others of cifar10: say with `dataset`" in answer.json()["detail"]
+    assert "members.1: is of digits, others of cifar10: set `dataset`" in answer.json()["detail"]
 
 
 def test_a_scores_logits_of_other_data_are_refused(bench: Any, http: httpx.Client) -> None:

@@ -56,7 +56,7 @@ def test_it_says_what_it_made_and_not_a_word_of_what_is_in_it(
     monkeypatch.setattr(sys, "argv", ["provision", str(tmp_path)])
     assert main() == 0
     said = capsys.readouterr().out
-    assert "made api/admin_key\n" in said
+    assert "created api/admin_key\n" in said
     assert not any(text in said for text in contents(tmp_path).values())
 
 

@@ -72,7 +72,7 @@ def test_every_secret_can_be_made_anew(elsewhere: Project) -> None:
     before = elsewhere.shell(READ_KEY).strip()
     for name in _SECRETS:
         assert f"`{name}`" in documented
-        assert elsewhere.shell(f"{_RENEW}{name}").strip() == f"made {name}"
+        assert elsewhere.shell(f"{_RENEW}{name}").strip() == f"created {name}"
     assert _ALTER in documented
     elsewhere.shell(_ALTER)
     elsewhere.compose("up", "-d", "--wait", "--no-build", "--force-recreate", "migrate", "postgres", "valkey", "api")
