@@ -1,1 +1,3 @@
-"""The job life: submitting, claiming, reporting, sweeping. One transition table, in life.py."""
+"""Manages the lifecycle of jobs: submission, claims, reports and sweeps, with one transition table in
+state_machine.py.
+"""

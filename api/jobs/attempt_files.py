@@ -1,4 +1,4 @@
-"""The files of an attempt: those that its worker sends, and those that it is given."""
+"""Stores the files that an attempt uploads and serves its input files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from api.schemas.worker import DamagedFile, Offer, ReportedFile, StoredFile
 
 
 class AttemptFiles:
-    """Each method wants the attempt's token, and raises ProblemError 409 where it no longer holds."""
+    """Each method requires the attempt's token and raises ProblemError 409 once the token is invalid."""
 
     def __init__(self, database: Database, artifacts: Artifacts, fence: Fence) -> None:
         self._artifacts, self._fence = artifacts, fence
@@ -26,10 +26,10 @@ class AttemptFiles:
     async def store_file(
         self, attempt_id: UUID, token: str, name: str, chunks: AsyncIterator[bytes], declared: int | None
     ) -> StoredFile:
-        """Take a file before the report that names it. 507 when there is no room: the job then pauses.
+        """Store a file before the report that names it. Raises ProblemError 507 without space; the job then pauses.
 
-        It arrives under a key of its own, and moves to the attempt's under the job row's lock: an upload that ends
-        after its attempt changes nothing.
+        The file is written under a temporary key and moved to the attempt's key under the job row's lock, so an upload
+        that ends after its attempt changes nothing.
         """
         await self._fence.renew(attempt_id, token)
         arriving = self._artifacts.arriving()
@@ -38,7 +38,7 @@ class AttemptFiles:
             async with self._fence.passed(attempt_id, token) as (_, job, attempt):
                 await self._artifacts.move(arriving, self._artifacts.key(job.id, attempt.number, name, stored.sha256))
         except StoreFullError as error:
-            reason = f"{error}; free some space there and resume the job"
+            reason = f"{error}; free some space and resume the job"
             async with self._fence.passed(attempt_id, token) as (session, job, _):
                 await end_attempt(session, job, "released", str(error))
                 await move(session, job, Status.PAUSED, reason)
@@ -48,7 +48,7 @@ class AttemptFiles:
         return StoredFile(name=name, sha256=stored.sha256, size=stored.size)
 
     async def given_file(self, attempt_id: UUID, token: str, name: str) -> Stored:
-        """A file that the claim named to the attempt. 404 for any other."""
+        """A file that the claim gave to the attempt. Raises ProblemError 404 for any other."""
         async with self._fence.passed(attempt_id, token) as (session, job, _):
             whole, partial = await files_of(session, job)
             found = [c for c in (*whole, *partial) if file_of(c) == name]
@@ -57,16 +57,18 @@ class AttemptFiles:
         return found[0].stored
 
     async def report_damaged(self, attempt_id: UUID, token: str, report: DamagedFile) -> Offer:
-        """A file did not arrive as it was stored: the newest checkpoint that is still intact, to go on from instead.
+        """Offer the newest intact checkpoint after a worker has received a damaged file.
 
-        The same one again where it is intact here, so that it was damaged on the way.
+        The offer is the same file again if the store's copy is intact, since the transfer damaged it.
         """
         async with self._fence.passed(attempt_id, token) as (session, job, _):
             whole, partials = await files_of(session, job)
         return Offer(resume=await self._resuming.offer(job, [*whole, *partials], afresh=report.file))
 
     async def stored(self, attempt_id: UUID, token: str, named: list[ReportedFile]) -> list[Stored]:
-        """The uploaded files of which a report speaks: their keys hold the checksum. 409 for one that is not there."""
+        """The uploaded files that a report names; their keys contain the checksum. Raises ProblemError 409 for a
+        missing one.
+        """
         job_id, number = await self._fence.renew(attempt_id, token)
         found = []
         for file in named:
@@ -74,8 +76,8 @@ class AttemptFiles:
             size = await self._artifacts.size(key)
             if size is None:
                 raise conflict(
-                    f"{file.name} has not been uploaded with the checksum {file.sha256}: upload a checkpoint, then "
-                    "report it"
+                    f"{file.name} has not been uploaded with the checksum {file.sha256}: upload a checkpoint "
+                    "before reporting it"
                 )
             found.append(Stored(key, file.sha256, size))
         return found

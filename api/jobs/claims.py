@@ -1,4 +1,4 @@
-"""A worker claims a job: its pools' most urgent, oldest row, an attempt number, a token and a lease."""
+"""Lets a worker claim the first matching job of its pools, with an attempt number, a fencing token and a lease."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from api.schemas.jobs import JobKind, Status
 from api.schemas.worker import Claim, Claimed, Input
 
 _log = structlog.get_logger(__name__)
-# Of each pool, where a worker serves several: more than this process can be claiming at one moment. Where others have
-# even these, the worker is woken again.
+# Candidates per pool for a worker with several pools; more than this process claims at one moment. If other processes
+# lock them all, the worker is woken again.
 _HEADS = 25
 
 
 class ClaimService:
-    """Hands jobs to workers."""
+    """Assigns queued jobs to workers."""
 
     def __init__(self, database: Database, artifacts: Artifacts, waker: Waker, lease_seconds: float) -> None:
         self._database, self._artifacts, self._waker = database, artifacts, waker
@@ -42,15 +42,16 @@ class ClaimService:
         self._lease = timedelta(seconds=lease_seconds)
 
     async def claim(self, claim: Claim) -> Claimed | None:
-        """The job to do now, or None when no queued job fits this worker.
+        """Claim a job; None if no queued job fits this worker.
 
-        With the token of an earlier claim, what that one got: a lost answer costs no lease. 409 when that is over.
+        With the token of an earlier claim, returns that claim's job, so a lost response costs no lease. Raises
+        ProblemError 409 if that attempt has ended.
         """
         self._waker.claimed(claim.pools, claim.gpus)
         token = claim.token or secrets.token_urlsafe(32)
         try:
             taken = await self._take(claim, token)
-        except IntegrityError:  # the same claim came twice at the same moment, and the other one won
+        except IntegrityError:  # the same claim arrived twice at once, and the other request won
             taken = await self._take(claim, token)
         if taken is None:
             return None
@@ -58,12 +59,12 @@ class ClaimService:
         bind_contextvars(job=str(job.id), attempt=str(attempt.id))
         try:
             await self._artifacts.keep_only(job.id, [c.key for c in stored], before_attempt=attempt.number)
-        except ProblemError as error:  # the claim stands: tidying up can wait for the next one
+        except ProblemError as error:  # the claim stands: the next one removes the leftovers
             _log.warning("leftovers_not_removed", job=str(job.id), error=error.detail)
         try:
             resume = await self._resuming.offer(job, stored)
         except ProblemError as error:
-            await self._give_back(job.id, attempt.id, error.detail)
+            await self._release(job.id, attempt.id, error.detail)
             raise
         assert job.threads is not None
         return Claimed(
@@ -80,8 +81,8 @@ class ClaimService:
             inputs=[_input(c) for c in stored if c.epoch == 0 and c.step is None],
         )
 
-    async def _give_back(self, job_id: UUID, attempt_id: UUID, why: str) -> None:
-        """Queue a job again whose checkpoints cannot be read: no attempt is lost to a store that is away."""
+    async def _release(self, job_id: UUID, attempt_id: UUID, why: str) -> None:
+        """Requeue a job whose checkpoints cannot be read. An unavailable store does not cost an attempt."""
         async with self._database.transaction() as session:
             job = await lock_job(session, job_id)
             attempt = await session.get(Attempt, attempt_id)
@@ -95,15 +96,15 @@ class ClaimService:
 
     async def _take(self, claim: Claim, token: str) -> tuple[Job, Attempt, list[Checkpoint]] | None:
         async with self._database.transaction() as session:
-            taken = await self._again(session, claim) or await self._next(session, claim, token)
+            taken = await self._repeated(session, claim) or await self._next(session, claim, token)
             if taken is None:
                 return None
             job, attempt = taken
             whole, partials = await files_of(session, job)
             return job, attempt, [*whole, *partials]
 
-    async def _again(self, session: AsyncSession, claim: Claim) -> tuple[Job, Attempt] | None:
-        """What this very claim got before."""
+    async def _repeated(self, session: AsyncSession, claim: Claim) -> tuple[Job, Attempt] | None:
+        """The job and attempt of an earlier claim with the same token."""
         if claim.token is None:
             return None
         known = await session.scalar(select(Attempt).where(Attempt.token_hash == hash_of(claim.token)))
@@ -117,14 +118,14 @@ class ClaimService:
         return job, known
 
     async def _next(self, session: AsyncSession, claim: Claim, token: str) -> tuple[Job, Attempt] | None:
-        """The first job that fits. A locked row belongs to another claim in progress and is skipped."""
+        """The first job that fits. A locked row belongs to a claim in progress and is skipped."""
         first = _in_order(claim).limit(1).with_for_update(of=Job, skip_locked=True)
         job = await session.scalar(first)
         if job is None:
             return None
         job.attempt += 1
         job.worker = claim.worker
-        # The spec's thread count, or the first attempt's, holds for all: sums depend on it.
+        # The thread count of the spec or the first attempt holds for all attempts, since sums depend on it.
         job.threads = job.threads or job.spec.get("threads") or claim.threads
         attempt = Attempt(
             id=uuid7(),
@@ -142,17 +143,17 @@ class ClaimService:
 
 
 def _in_order(claim: Claim) -> Select[Job]:
-    """The queued jobs that fit the worker, in the order in which they are due: no more are read than wanted."""
+    """The queued jobs that fit the worker, in claim order, reading no more rows than needed."""
     pool, *others = claim.pools
     if not others:
         return select(Job).where(*_fits(claim, pool)).order_by(Job.priority.desc(), Job.id)
-    # The index has each pool's jobs in order, not those of several: their first ones are put in order here.
+    # The index is ordered within each pool; the first jobs of several pools are sorted here.
     first = (
         select(Job.id, Job.priority).where(*_fits(claim, pool)).order_by(Job.priority.desc(), Job.id).limit(_HEADS)
         for pool in claim.pools
     )
     heads = union_all(*first).subquery()
-    # Looked at again behind the lock, which is on the job's own row.
+    # Rechecked under the lock, which covers only the job's own row.
     query = select(Job).join(heads, heads.c.id == Job.id).where(QUEUED)
     return query.order_by(heads.c.priority.desc(), heads.c.id)
 
@@ -162,10 +163,10 @@ def _fits(claim: Claim, pool: str) -> list[ColumnElement[bool]]:
 
 
 def hash_of(token: str) -> str:
-    """What is stored of a secret: enough to recognise it, not to use it."""
+    """The SHA-256 of a token, as hex. The database stores the hash, not the token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _input(stored: Checkpoint) -> Input:
-    """What was given to the job when it was made, as its epoch 0."""
+    """An input file, stored as epoch 0 of the job."""
     return Input(name=stored.name, file=file_of(stored), sha256=stored.sha256, size=stored.size)

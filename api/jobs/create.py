@@ -1,4 +1,4 @@
-"""How a job begins: its row, and the first event of its log."""
+"""Creates the row of a job, the first event of its log and copies of its input files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 def new_job(kind: JobKind, frame: JobFrame, spec: Mapping[str, Any], source: UUID | None = None) -> Job:
-    """A queued job that is not stored yet, owned by the current principal."""
+    """A queued job owned by the current principal, not stored yet."""
     return Job(
         id=uuid7(),
         kind=kind,
@@ -35,26 +35,26 @@ def new_job(kind: JobKind, frame: JobFrame, spec: Mapping[str, Any], source: UUI
 
 
 async def announce_queued(session: AsyncSession, job: Job) -> None:
-    """The first event, once the row is there."""
+    """Append the first event; the row must exist."""
     await append(session, job, "status", {"status": Status.QUEUED, "reason": None, "attempt": 0})
 
 
 async def discard(database: Database, artifacts: Artifacts, job_id: UUID) -> None:
-    """Remove the files given to a job that was not stored, as far as can be told.
+    """Delete the input files of a job unless its row exists: a commit whose response was lost has stored it.
 
-    A commit whose answer was lost has stored it all the same: the writer holds `lock_content` of the job's id.
+    The writer of the row holds `lock_content` of the job's id. Errors are logged.
     """
     try:
         async with database.transaction() as session:
             await lock_content(session, str(job_id))
             if await session.get(Job, job_id) is None:
                 await artifacts.delete_job(job_id)
-    except Exception as error:  # the files cost room, and the first error is the one to be told
+    except Exception as error:  # the files only waste space, and the caller raises the first error
         _log.warning("files_not_discarded", job=str(job_id), error=f"{type(error).__name__}: {error}"[:300])
 
 
 async def given_file(artifacts: Artifacts, job: Job, name: str, given: Stored) -> Checkpoint:
-    """A file that the job works on, as the checkpoint of its epoch 0: its own copy, which costs no room."""
+    """Copy an input file as a checkpoint of the job's epoch 0, by a link where the store allows it."""
     key = artifacts.key(job.id, 0, name, given.sha256)
     await artifacts.link(given.key, key)
     return Checkpoint(

@@ -1,4 +1,4 @@
-"""Searches that end before their last epoch, by a `stop_when` of their spec: what a job's row keeps of that."""
+"""Records in a job's row that a search has stopped early by its spec's `stop_when`."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ def stopped(epoch: int, reason: str) -> dict[str, Any]:
 
 
 def last_epoch(job: Job) -> int:
-    """The epoch with which the job is done: where it stopped, else the spec's last."""
-    return int(_of(job)["epoch"] if _of(job) else job.spec["epochs"])
+    """The epoch that completes the job: the one after which it stopped, else the spec's last."""
+    return int(_stopped_early(job)["epoch"] if _stopped_early(job) else job.spec["epochs"])
 
 
 def stop_reason(job: Job) -> str | None:
-    """Why the job is done although its spec has more epochs; None when it has not."""
-    early = _of(job)
+    """Why the job ended before its spec's last epoch; None if it did not."""
+    early = _stopped_early(job)
     if not early:
         return None
     return f"stopped early after epoch {early['epoch']} of {job.spec['epochs']}: {early['reason']}"[:500]
 
 
 def finished_progress(job: Job) -> dict[str, Any] | None:
-    """The progress of a job that has done all its epochs."""
+    """The progress of a job that has completed all its epochs."""
     if job.progress is None:
         return None
     epochs, steps = last_epoch(job), job.progress["steps"]
     return {"epoch": epochs, "epochs": epochs, "step": steps, "steps": steps, "eta_seconds": 0.0}
 
 
-def _of(job: Job) -> dict[str, Any]:
-    """What `stopped` wrote; empty for a job that did not."""
+def _stopped_early(job: Job) -> dict[str, Any]:
+    """The value that `stopped` wrote; empty for other jobs."""
     found: dict[str, Any] = (job.result or {}).get("stopped_early") or {}
     return found

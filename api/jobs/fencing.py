@@ -1,4 +1,4 @@
-"""Checks an attempt's fencing token under the job row's lock, before a report changes anything."""
+"""Checks an attempt's fencing token under the job row's lock before a report changes anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MINE: Final = (Attempt.id == bindparam("attempt"), Attempt.token_hash == bindpa
 _LOCKED_JOB: Final = (
     select(Job).where(Job.id == select(Attempt.job_id).where(*_MINE).scalar_subquery()).with_for_update(of=Job)
 )
-_RENEWED: Final = (
+_RENEW: Final = (
     update(Attempt)
     .where(*_MINE, Attempt.status == "running")
     .values(
@@ -36,7 +36,7 @@ _RENEWED: Final = (
 
 
 class Fence:
-    """What every report of a worker passes."""
+    """Validates fencing tokens and renews leases."""
 
     def __init__(self, database: Database, lease_seconds: float) -> None:
         self._database, self.lease = database, timedelta(seconds=lease_seconds)
@@ -45,14 +45,15 @@ class Fence:
     async def passed(
         self, attempt_id: UUID, token: str, *, repeatable: int | None = None
     ) -> AsyncIterator[tuple[AsyncSession, Job, Attempt]]:
-        """The job row locked, and the token known to hold until the commit. Renews the lease.
+        """Lock the job row and validate the token until the commit; renews the lease.
 
-        repeatable: the number of a report that ends the attempt; sent again, it finds its own work done.
+        repeatable: the number of a report that ends the attempt; if it is repeated, the ended attempt is accepted.
+        Raises ProblemError 403 for a foreign token, 409 for an ended attempt.
         """
         async with self._database.transaction() as session:
             given = {"attempt": attempt_id, "presented": hash_of(token)}
             job = await session.scalar(_LOCKED_JOB, given)
-            # Behind the lock: as it stands from here on.
+            # Read under the lock, so its state cannot change any more.
             attempt = None if job is None else await session.get(Attempt, attempt_id)
             if job is None or attempt is None:
                 raise foreign()
@@ -66,29 +67,27 @@ class Fence:
             yield session, job, attempt
 
     async def renew(self, attempt_id: UUID, token: str) -> tuple[UUID, int]:
-        """The job and the number of an attempt whose token holds now; it may be over the next moment. Renews the
-        lease.
-        """
+        """Renew the lease; returns the job's id and the attempt's number. The attempt may end right afterwards."""
         given = {"attempt": attempt_id, "presented": hash_of(token), "lease": self.lease}
         async with self._database.single_statements() as session:
-            found = (await session.execute(_RENEWED, given)).one_or_none()
+            found = (await session.execute(_RENEW, given)).one_or_none()
         if found is not None:
             job_id, number = found
             return job_id, number
         async with self.passed(attempt_id, token) as (_, job, attempt):
-            return job.id, attempt.number  # or says why not
+            return job.id, attempt.number  # raises if the attempt has ended
 
 
 def foreign() -> ProblemError:
-    """The answer to a token that is another attempt's, or of one whose job is gone."""
-    return ProblemError(403, "this attempt token is not this attempt's")
+    """The response to a token of another attempt, or of a deleted job's attempt."""
+    return ProblemError(403, "the token belongs to another attempt")
 
 
 def deleted() -> ProblemError:
-    """The answer to a report for a job that is gone."""
+    """The response to a report for a deleted job."""
     return conflict("the job was deleted: stop working on it")
 
 
 def over(number: int, status: str) -> ProblemError:
-    """The answer to a report for an attempt that has ended."""
+    """The response to a report for an ended attempt."""
     return conflict(f"attempt {number} is over ({status}): stop working on it")

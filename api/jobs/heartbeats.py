@@ -1,4 +1,4 @@
-"""Heartbeats: a worker says that it lives and how far it is, and hears what to do."""
+"""Processes heartbeats: renews the lease, stores the progress and returns a directive."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from api.jobs.fencing import Fence, deleted, foreign, over
 from api.schemas.jobs import Status
 from api.schemas.worker import Directive, Heartbeat
 
-_REMEMBERED: Final = 10_000
+_CACHED: Final = 10_000
 
-# All that a heartbeat does, in one statement that is its own transaction: most of what the service is asked are these.
-# The job's row is locked first, as everywhere; the attempt is looked at behind that lock, so that a beat never revives
-# an attempt that has just been ended. The newest progress is kept on the job; it goes into the log only now and then,
-# and only when it has moved; another stage is told at once. The job's row is written even when it has not: that gives
-# the status behind the lock.
+# Does all the work of a heartbeat in one statement and transaction, since heartbeats are most of the load. The job's
+# row is locked first, as everywhere; the attempt is read under that lock, so that a heartbeat cannot revive an attempt
+# that has just ended. The newest progress is stored on the job; the log gets an event only at intervals and only after
+# progress, but a new stage at once. The job's row is written even without progress, which yields its status under the
+# lock.
 _BEAT: Final = text("""
 with job as (
     select id, progress from jobs
@@ -34,7 +34,7 @@ with job as (
 ), renewed as (
     update attempts set
         lease_expires_at = now() + :lease,
-        -- as api/jobs/run_time.py, where the worker does not tell
+        -- as api/jobs/run_time.py, unless the worker reports it
         seconds = coalesce(:seconds,
             seconds + greatest(extract(epoch from least(now(), lease_expires_at) - renewed_at)::float8, 0)),
         renewed_at = now(),
@@ -74,7 +74,7 @@ _STATUS_OF: Final = (
 
 
 class HeartbeatService:
-    """Takes heartbeats. 409 for an attempt that is over."""
+    """Processes heartbeats. Raises ProblemError 409 for an ended attempt."""
 
     def __init__(self, database: Database, fence: Fence, hub: EventHub, step_event_seconds: float) -> None:
         self._database, self._fence, self._hub = database, fence, hub
@@ -82,14 +82,14 @@ class HeartbeatService:
         self._jobs: dict[UUID, UUID] = {}
 
     async def beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> Directive:
-        """Renew the lease, note the progress, say what to do.
+        """Renew the lease, store the progress and return a directive.
 
-        With nothing to do but to go on the answer waits up to `beat.hold` seconds for that to change: a cancel
-        reaches the worker at once, and a job that goes its way costs next to nothing.
+        While the directive is to continue, the response is delayed by up to `beat.hold` seconds until that changes: a
+        cancellation reaches the worker at once, and an undisturbed job needs few requests.
         """
         deadline = asyncio.get_running_loop().time() + beat.hold
         with self._hub.noticing(await self._job_of(attempt_id)) as noticed:
-            # What is committed behind this is noticed.
+            # Later commits set `noticed`.
             status = await self._beat(attempt_id, token, beat)
             while beat.hold and status == Status.RUNNING and await _set_before(noticed, deadline):
                 noticed.clear()
@@ -97,20 +97,20 @@ class HeartbeatService:
         return Directive.at(status)
 
     async def _job_of(self, attempt_id: UUID) -> UUID:
-        """The job that an attempt is of, which never changes: asked once in an attempt's life."""
+        """The id of the attempt's job. It never changes, so it is cached."""
         if (known := self._jobs.get(attempt_id)) is not None:
             return known
         async with self._database.single_statements() as session:
             found = await session.scalar(_JOB_OF, {"attempt": attempt_id})
         if found is None:
             raise foreign()
-        while len(self._jobs) >= _REMEMBERED:
+        while len(self._jobs) >= _CACHED:
             del self._jobs[next(iter(self._jobs))]
         self._jobs[attempt_id] = found
         return found
 
     async def _beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> str:
-        """Whatever the heartbeat changes; the job's status."""
+        """Apply the heartbeat; returns the job's status."""
         given = {
             "attempt": attempt_id,
             "token_hash": hash_of(token),
@@ -124,10 +124,10 @@ class HeartbeatService:
         if taken is not None:
             return str(taken.status)
         async with self._fence.passed(attempt_id, token) as (_, job, _attempt):
-            return job.status  # or says why not
+            return job.status  # raises if the attempt has ended
 
     async def _status_of(self, attempt_id: UUID) -> str:
-        """The job's. 409 when the attempt is over."""
+        """The job's status. Raises ProblemError 409 if the attempt has ended."""
         async with self._database.single_statements() as session:
             found = (await session.execute(_STATUS_OF, {"attempt": attempt_id})).one_or_none()
         if found is None:

@@ -1,6 +1,6 @@
-"""Conditions that partial indexes name.
+"""Defines conditions that match partial indexes.
 
-Their values stand in the statement: a plan that the database makes once for all parameters could not use such an index.
+Their values are literals: a generic plan, made once for all parameters, cannot use such an index.
 """
 
 from __future__ import annotations

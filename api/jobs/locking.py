@@ -1,4 +1,4 @@
-"""The rows that every part of the job life needs: the locked job, its open attempt, its checkpoints."""
+"""Locks a job's row, ends its attempt and loads its checkpoints."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from api.schemas.jobs import LONGEST_REASON, shortened
 
 
 async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
-    """The row, locked until the transaction ends. Everything that changes a job comes through here."""
+    """The row, locked until the transaction ends. Every change of a job must take this lock first."""
     return await session.get(Job, job_id, with_for_update=True, populate_existing=True)
 
 
 async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str | None) -> None:
-    """Close the job's open attempt, if it has one; its token is refused from the commit on."""
+    """End the job's running attempt, if any. The commit invalidates its token."""
     running = and_(Attempt.job_id == job.id, Attempt.status == "running")
     reason = None if reason is None else shortened(reason, LONGEST_REASON)
-    # The clock may have been set back since its start.
+    # The clock may have been set back since the attempt started.
     at = func.greatest(func.now(), Attempt.started_at)
     ended = {"status": status, "end_reason": reason, "ended_at": at, "seconds": run_seconds()}
     await session.execute(update(Attempt).where(running).values(ended))
 
 
 async def files_of(session: AsyncSession, job: Job) -> tuple[list[Checkpoint], list[Checkpoint]]:
-    """The job's stored checkpoints of whole epochs, and those made in the middle of one, each latest first."""
+    """The job's checkpoints of whole epochs, and its partial ones, each latest first."""
     stored = await _checkpoints(session, job)
     return [c for c in stored if c.step is None], [c for c in stored if c.step is not None]
 
 
 async def checkpoints_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
-    """The job's stored checkpoints of whole epochs, latest first."""
+    """The job's checkpoints of whole epochs, latest first."""
     return await _checkpoints(session, job, Checkpoint.step.is_(None))
 
 
 async def partials_of(session: AsyncSession, job: Job) -> list[Checkpoint]:
-    """Those made in the middle of an epoch, latest first: one, or two where a crash left its forerunner."""
+    """The job's partial checkpoints, latest first: one, or two if a crash left the previous one."""
     return await _checkpoints(session, job, Checkpoint.step.is_not(None))
 
 

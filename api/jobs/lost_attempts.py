@@ -1,4 +1,4 @@
-"""What happens to a job whose worker is gone."""
+"""Requeues or fails a job whose worker is lost."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from api.schemas.jobs import Status
 
 
 async def lose(session: AsyncSession, job: Job, why: str) -> None:
-    """Close the attempt and let the job go on elsewhere, unless it has lost too many workers in a row.
+    """End the attempt as lost and requeue the job, or fail it after `max_attempts` lost attempts in a row.
 
-    The caller holds the row's lock. `lost_attempts` goes back to 0 with every stored epoch, so a job that makes
-    progress is never given up, and one that kills its worker each time is.
+    The caller holds the row's lock. Every stored epoch resets `lost_attempts` to 0, so a job that makes progress is
+    never failed here, while a job that kills its worker each time is.
     """
     await end_attempt(session, job, "lost", why)
     if job.status == Status.PAUSING:
-        await move(session, job, Status.PAUSED, f"paused; its worker was lost on the way ({why})")
+        await move(session, job, Status.PAUSED, f"paused; its worker was lost before it paused ({why})")
         return
     job.lost_attempts += 1
     if job.lost_attempts < job.max_attempts:
-        await move(session, job, Status.QUEUED, f"attempt {job.attempt} was lost ({why}); goes on from its last epoch")
+        await move(session, job, Status.QUEUED, f"attempt {job.attempt} was lost ({why}); resumes from its last epoch")
         return
     lost = f"its worker was lost ({why})"
     if job.lost_attempts > 1:

@@ -1,6 +1,6 @@
-"""Run-time limits: a job that has run for longer than its `max_runtime` fails, and keeps what it has stored.
+"""Fails jobs that have run for longer than their `max_runtime`; stored epochs are kept.
 
-All attempts count from claim to end; waiting in the queue and pauses do not.
+The time of all attempts counts, from claim to end; waiting in the queue and pauses do not.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ _log = structlog.get_logger(__name__)
 
 
 class RuntimeLimits:
-    """Ends what runs for too long."""
+    """Enforces the run-time limits of jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def enforce(self) -> None:
-        """One pass over the running attempts."""
+        """Check all running attempts once."""
         for job_id in await self.over():
             try:
                 await self._end(job_id)
-            except Exception as error:  # one job's trouble must not hold up the others
+            except Exception as error:  # one job's failure must not affect the others
                 if is_unreachable(error):
                     raise
                 _log.error("runtime_limit_not_enforced", job=str(job_id), exc_info=error)
 
     async def over(self) -> list[UUID]:
-        """Running jobs that have used up their time."""
+        """The running jobs that have exceeded their limit."""
         limited = select(Job.id).join(Attempt, Attempt.job_id == Job.id).where(RUNNING, Job.max_runtime.is_not(None))
         async with self._database.single_statements() as session:
             return list(await session.scalars(limited.where(_used_up())))
@@ -48,11 +48,11 @@ class RuntimeLimits:
     async def _end(self, job_id: UUID) -> None:
         async with self._database.transaction() as session:
             job = await lock_job(session, job_id)
-            # It may have ended, or been given more time, between the look and the lock.
+            # It may have ended or got more time before it was locked.
             if job is None or job.status not in (Status.RUNNING, Status.PAUSING) or not await is_used_up(session, job):
                 return
             message = (
-                f"it has run for longer than its max_runtime of {job.max_runtime} s; it keeps its stored epochs: "
+                f"the job has run for longer than its max_runtime of {job.max_runtime} s and keeps its stored epochs: "
                 "raise max_runtime (PATCH), then retry the job"
             )
             job.error = {"type": "RuntimeLimit", "message": message, "traceback": "", "log_tail": []}
@@ -62,21 +62,20 @@ class RuntimeLimits:
 
 
 async def is_used_up(session: AsyncSession, job: Job) -> bool:
-    """Whether the job has a limit and has run for as long."""
+    """Whether the job has a limit and has reached it."""
     return bool(await session.scalar(select(Job.id).where(Job.id == job.id, _used_up())))
 
 
 async def check_runtime(session: AsyncSession, job: Job) -> None:
-    """409 when the job would be stopped again as soon as it runs."""
+    """Raise ProblemError 409 if the job would be stopped again as soon as it runs."""
     if await is_used_up(session, job):
         raise conflict(
-            f"the job has used up its max_runtime of {job.max_runtime} s: raise it first, or take it away with null "
-            f"(PATCH)"
+            f"the job has used up its max_runtime of {job.max_runtime} s: raise it, or remove it with null (PATCH)"
         )
 
 
 def _used_up() -> ColumnElement[bool]:
-    """NULL, so not true, for a job without a limit."""
+    """The condition that a job has reached its limit; NULL without a limit."""
     return _seconds_run() >= Job.max_runtime
 
 

@@ -1,6 +1,6 @@
-"""`python -m api.jobs.probes` times one pass of each background task, in ms, and prints JSON.
+"""Times one pass of each background task in ms and prints JSON: `python -m api.jobs.probes`.
 
-It only reads: it ends no lease and wakes no worker.
+Reads only: ends no lease and wakes no worker.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from api.settings import Settings
 
 
 async def measure(settings: Settings, times: int) -> dict[str, list[float]]:
-    """Milliseconds of each look, by what looks."""
+    """Milliseconds of each pass, by task."""
     database = Database(settings.database_url.get_secret_value())
     wakeups = Wakeups(settings.redis_url.get_secret_value())
     waker = Waker(database, wakeups, pause_seconds=settings.wake_seconds, presence_seconds=settings.presence_seconds)
     sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
-    looks: dict[str, Callable[[], Awaitable[object]]] = {
+    passes: dict[str, Callable[[], Awaitable[object]]] = {
         "sweeper": sweeper.expired,
         "run_times": RuntimeLimits(database).over,
         "waker": waker.wanted,
     }
-    taken: dict[str, list[float]] = {name: [] for name in looks}
+    taken: dict[str, list[float]] = {name: [] for name in passes}
     try:
         for number in range(times + 1):
-            for name, look in looks.items():
+            for name, run_pass in passes.items():
                 start = time.perf_counter()
-                await look()
-                if number:  # the first one connects
+                await run_pass()
+                if number:  # the first pass opens the connection
                     taken[name].append(1000 * (time.perf_counter() - start))
     finally:
         await wakeups.close()

@@ -1,4 +1,4 @@
-"""Finds the newest checkpoint from which a job can go on: one whose file is still the one that was stored."""
+"""Finds the newest intact checkpoint from which a job can resume."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from api.schemas.worker import LogEntry, Resume
 
 
 class Resuming:
-    """Offers checkpoints to attempts. A damaged or missing file costs epochs, not the job."""
+    """Offers checkpoints to attempts. A damaged or missing file costs epochs, but does not fail the job."""
 
     def __init__(self, database: Database, artifacts: Artifacts) -> None:
         self._database, self._artifacts = database, artifacts
 
     async def offer(self, job: Job, stored: Sequence[Checkpoint], *, afresh: str | None = None) -> Resume | None:
-        """The newest intact one, None where the job has to begin anew. Files that are passed over are named in its log.
+        """The newest intact checkpoint; None if the job must start over. The job's log names the files passed over.
 
-        stored: the job's checkpoints. afresh: the file of one that a worker could not read, to be read again whatever
-        is known of it. Raises ProblemError where the store itself cannot be used.
+        stored: the job's checkpoints. afresh: a file that a worker could not read, whose bytes are read again. Raises
+        ProblemError if the store is unavailable.
         """
         passed_over: list[str] = []
         found: Resume | None = None
@@ -36,22 +36,22 @@ class Resuming:
                 break
             passed_over.append(f"the stored checkpoint of {_place(offer)} is damaged: it {why}")
         if passed_over:
-            await self._tell(job, passed_over, found)
+            await self._log_damage(job, passed_over, found)
         return found
 
-    async def _tell(self, job: Job, passed_over: Sequence[str], found: Resume | None) -> None:
-        goes_on = f"goes on from {_place(found)}" if found else "begins anew"
+    async def _log_damage(self, job: Job, passed_over: Sequence[str], found: Resume | None) -> None:
+        resumes = f"resumes from {_place(found)}" if found else "starts over"
         async with self._database.transaction() as session:
             locked = await lock_job(session, job.id)
             if locked is None:
                 return
-            for said in passed_over:
-                line = LogEntry(time=datetime.now(UTC), level="warning", message=f"{said}; the job {goes_on}")
+            for damage in passed_over:
+                line = LogEntry(time=datetime.now(UTC), level="warning", message=f"{damage}; the job {resumes}")
                 await append(session, locked, "log", line.model_dump(mode="json"))
 
 
 def resume_of(checkpoint: Checkpoint) -> Resume:
-    """What a worker is told of a checkpoint to go on from."""
+    """The offer of a checkpoint to a worker."""
     return Resume(
         epoch=checkpoint.epoch,
         step=checkpoint.step or 0,
@@ -62,12 +62,12 @@ def resume_of(checkpoint: Checkpoint) -> Resume:
 
 
 def file_of(checkpoint: Checkpoint) -> str:
-    """The name by which a worker asks for a stored file."""
+    """The name under which a worker requests a stored file."""
     return f"{checkpoint.id}.pt"
 
 
 def _newest_first(stored: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """By epoch, and within one by step. None of a job with inputs, which begins anew."""
+    """By epoch, and by step within an epoch. Empty for a job with inputs, which starts over."""
     if any(c.epoch == 0 and c.step is None for c in stored):
         return []
     return sorted(stored, key=lambda c: (c.epoch, c.step or 0), reverse=True)

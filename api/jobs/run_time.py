@@ -1,7 +1,7 @@
-"""How long attempts have run, by sums that a step of the database's clock cannot spoil.
+"""Sums the run time of attempts in a way that is immune to steps of the database's clock.
 
-A row has the seconds up to the last renewal of its lease: by its worker's own clock where a heartbeat told, else by the
-database's from renewal to renewal, of which no more than the lease counts.
+A row holds the seconds up to the last renewal of its lease: by the worker's own clock if its heartbeat gives them, else
+by the database's clock between renewals, each limited to the lease.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from api.db.models import Attempt
 
 
 def run_seconds(attempts: FromClause = Attempt.__table__) -> ColumnElement[float]:
-    """Seconds from the claim to the end, or to now: also what a renewal and the end of an attempt store."""
+    """Seconds from the claim to the end, or to now; also the value stored at a renewal and at the end."""
     columns = attempts.c
     since = extract("epoch", func.least(func.now(), columns.lease_expires_at) - columns.renewed_at)
     since_renewed = case((columns.status == "running", func.greatest(cast(since, Double), 0)), else_=0)
@@ -22,6 +22,6 @@ def run_seconds(attempts: FromClause = Attempt.__table__) -> ColumnElement[float
 
 
 def renew(attempt: Attempt, lease: timedelta) -> None:
-    """Let the attempt's lease begin anew, with the next flush."""
+    """Renew the attempt's lease on the next flush."""
     attempt.seconds, attempt.renewed_at = run_seconds(), func.now()
     attempt.lease_expires_at = func.now() + lease

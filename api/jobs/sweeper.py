@@ -1,4 +1,4 @@
-"""The sweeper: ends leases that were not renewed, and jobs that have run for too long."""
+"""Ends attempts whose lease has expired and jobs that exceed their run-time limit."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _log = structlog.get_logger(__name__)
 
 
 class Sweeper:
-    """Runs in every API process; the row locks keep two of them out of each other's way."""
+    """Runs in every API process; row locks keep concurrent sweeps apart."""
 
     def __init__(self, database: Database, waker: Waker, *, lease_seconds: float, sweep_seconds: float) -> None:
         self._database, self._waker = database, waker
         self._runtime = RuntimeLimits(database)
         self._clock = DatabaseClock(database)
-        # Passes must lie closer together than what counts as an outage.
+        # Passes must be closer together than the pause that counts as an outage.
         self._lease, self._pause = lease_seconds, min(sweep_seconds, lease_seconds / 4)
-        # Workers could not renew anything while no API or no database was there to ask, and what they have renewed
-        # says nothing after the database's clock was set: they get a whole lease's time before any lease ends.
+        # Workers cannot renew leases while the API or the database is down, and renewals mean nothing after a step of
+        # the database's clock: workers then get a whole lease before any attempt is ended.
         self._last_pass = clock()
         self._grace_until = self._last_pass + lease_seconds
         self._capped = False
@@ -47,11 +47,11 @@ class Sweeper:
             await asyncio.sleep(self._pause)
 
     async def sweep(self) -> bool:
-        """One pass; False while the times in the database say nothing."""
+        """Run one pass; False during the grace period, in which no attempt is ended."""
         expired = await self.expired()
-        # After the question, which may have hung for as long as the database was away.
+        # After the query, which may have waited for the database.
         step, now = await self._clock.step(), clock()
-        # Renewals come after a quarter of a lease: a smaller step ends no living one.
+        # Workers renew after a quarter of the lease, so a smaller step cannot expire a live one.
         stepped = abs(step) > self._lease / 4
         if stepped:
             _log.warning("database_clock_stepped", seconds=round(step, 3))
@@ -68,14 +68,14 @@ class Sweeper:
         for attempt in expired:
             try:
                 await self._end(attempt)
-            except Exception as error:  # one attempt's trouble must not hold up the others
+            except Exception as error:  # one attempt's failure must not affect the others
                 if is_unreachable(error):
                     raise
                 _log.error("lease_not_ended", attempt=str(attempt.id), exc_info=error)
         return True
 
     async def _cap(self) -> None:
-        """Bring back what lies in the future since the clock was set back: else a dead worker would seem to live."""
+        """Cap times that are in the future after the clock was set back; otherwise dead workers would seem alive."""
         lease = func.now() + timedelta(seconds=self._lease)
         async with self._database.transaction() as session:
             late = update(Attempt).where(RUNNING, Attempt.lease_expires_at > lease)
@@ -83,7 +83,7 @@ class Sweeper:
             await session.execute(update(Worker).where(Worker.last_seen > func.now()).values(last_seen=func.now()))
 
     async def expired(self) -> list[Attempt]:
-        """Running attempts whose leases are over."""
+        """The running attempts with an expired lease."""
         query = select(Attempt).where(RUNNING, Attempt.lease_expires_at < func.now())
         async with self._database.single_statements() as session:
             return list(await session.scalars(query))
@@ -93,7 +93,7 @@ class Sweeper:
             job = await lock_job(session, expired.job_id)
             if job is None:
                 return
-            # A heartbeat may have come between the look and the lock.
+            # A heartbeat may have arrived before the lock.
             still = await session.scalar(
                 select(Attempt.id).where(
                     Attempt.id == expired.id, Attempt.status == "running", Attempt.lease_expires_at < func.now()

@@ -1,4 +1,4 @@
-"""Wakes idle workers while jobs are queued: at once after a change, and again and again until they come."""
+"""Wakes idle workers while jobs are queued: at once after a change, then repeatedly until they claim."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ from api.jobs.queue_reasons import Waiting
 from api.jobs.wakeups import Wakeups
 
 _log = structlog.get_logger(__name__)
-# How long a worker may take from a wake-up to its claim before another wake-up is sent in its stead.
+# The time from a wake-up to the worker's claim, after which another wake-up is sent.
 _PATIENCE_SECONDS = 5.0
-_CALM = 10  # times longer between two passes while no job waits
+_CALM = 10  # factor by which the interval between passes grows while no job waits
 
 Serving = tuple[tuple[str, ...], int]
-"""What a worker can take: jobs of these pools, for so many GPUs. Workers of which that is the same share a queue."""
+"""The pools and number of GPUs of a worker. Workers with equal values share a queue."""
 
 
 class Waker:
-    """Sends at most one wake-up for each idle worker that could take a queued job.
+    """Sends at most one wake-up per idle worker that could claim a queued job.
 
-    A lost message is sent again, a superfluous one finds nothing to claim: an emptied broker heals by this.
+    Lost messages are repeated and superfluous ones find nothing to claim, so the system recovers from an emptied
+    broker.
     """
 
     def __init__(self, database: Database, wakeups: Wakeups, *, pause_seconds: float, presence_seconds: float) -> None:
@@ -41,21 +42,21 @@ class Waker:
         self.waiting = Waiting()
 
     def nudge(self) -> None:
-        """Something was queued, or a worker has become idle: look now."""
+        """Run a pass now: a job was queued or a worker became idle."""
         self._nudged.set()
 
     def claimed(self, pools: Iterable[str], gpus: int) -> None:
-        """Such a worker came: one wake-up has arrived."""
+        """Record the arrival of a wake-up: a worker with these pools and GPUs has claimed."""
         if underway := self._underway.get((tuple(pools), gpus)):
             underway.pop(0)
 
     async def run(self, passed: Passed) -> None:
-        """Wake until cancelled."""
+        """Wake workers until cancelled."""
         while True:
             jobs_wait = await self.wake()
             passed()
             try:
-                # Queueing a job nudges: with none waiting, looking again is only for what went wrong there.
+                # Queueing a job calls `nudge`, so passes without waiting jobs only cover failures.
                 await asyncio.wait_for(self._nudged.wait(), self._pause * (1 if jobs_wait else _CALM))
             except TimeoutError:
                 continue
@@ -63,14 +64,14 @@ class Waker:
                 self._nudged.clear()
 
     async def wake(self) -> bool:
-        """One pass. Whether any worker should come."""
+        """Run one pass; returns whether any worker should claim."""
         wanted = await self.wanted()
         self.waiting.served = {(pool, gpus) for pools, gpus in wanted for pool in pools}
         try:
             if self.waiting.broker_away:
                 await self._wakeups.ping()
             await self._send(wanted)
-        except Exception as error:  # whatever the broker's driver raises
+        except Exception as error:  # the broker's drivers raise many types
             _log.warning("broker_unreachable", error=f"{type(error).__name__}: {error}"[:300])
             self.waiting.broker_away = True
         else:
@@ -88,8 +89,9 @@ class Waker:
                 underway.append(time.monotonic())
 
     async def wanted(self) -> dict[Serving, int]:
-        """How many idle workers could take a queued job, by their pools and GPUs; 0 where workers are, but none should
-        come. Of the queued jobs no more are looked at than there are idle workers.
+        """The number of idle workers that could claim a queued job, by pools and GPUs; 0 for workers without jobs.
+
+        Reads at most as many queued jobs as there are idle workers.
         """
         busy = exists().where(Attempt.worker == Worker.name, RUNNING)
         idle = func.count().filter(~busy).label("idle")

@@ -1,4 +1,4 @@
-"""Which workers there are, by what they last said of themselves."""
+"""Tracks workers by their last presence report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from api.jobs.waker import Serving, Waker
 from api.schemas.operation import WorkerOut
 from api.schemas.worker import Presence
 
-# Made once: every worker says this every few seconds.
+# Built once, since every worker reports every few seconds.
 _NEW: Final = insert(Base.metadata.tables[Worker.__tablename__]).values(last_seen=func.now())
 _SEEN: Final = _NEW.on_conflict_do_update(
     index_elements=[Worker.name],
@@ -26,37 +26,37 @@ _SEEN: Final = _NEW.on_conflict_do_update(
 
 
 class WorkerService:
-    """The roll call."""
+    """Records and lists workers."""
 
     def __init__(self, database: Database, waker: Waker, presence_seconds: float) -> None:
         self._database, self._waker = database, waker
         self._presence = timedelta(seconds=presence_seconds)
-        self._heard: dict[str, tuple[float, Serving]] = {}
+        self._reports: dict[str, tuple[float, Serving]] = {}
 
     async def note(self, presence: Presence) -> None:
-        """Remember that this worker is there; look for a job for it if it was not before."""
+        """Record a worker's presence, and run a wake pass if the worker is new."""
         async with self._database.single_statements() as session:
             await session.execute(_SEEN, presence.model_dump())
         if self._is_new(presence):
             self._waker.nudge()
 
     def _is_new(self, presence: Presence) -> bool:
-        # Hundreds of workers say every few seconds that they are still there, which changes nothing for any job. What
-        # another API process has heard is not known here: it costs one look too many.
+        # Hundreds of workers report every few seconds without changing anything for a job. Reports to other API
+        # processes are unknown here, at the cost of a superfluous pass.
         now, patience = time.monotonic(), self._presence.total_seconds()
-        self._heard = {name: heard for name, heard in self._heard.items() if now - heard[0] < patience}
-        before, serving = self._heard.get(presence.name), (tuple(presence.pools), presence.gpus)
-        self._heard[presence.name] = (now, serving)
+        self._reports = {name: heard for name, heard in self._reports.items() if now - heard[0] < patience}
+        before, serving = self._reports.get(presence.name), (tuple(presence.pools), presence.gpus)
+        self._reports[presence.name] = (now, serving)
         return before is None or before[1] != serving
 
     async def holdings(self) -> dict[str, Sequence[str] | None]:
-        """The published data sets that each living worker holds; None for one that has not told."""
+        """The published data sets that each live worker holds; None for a worker that reports none."""
         query = select(Worker.name, Worker.datasets).where(Worker.last_seen > func.now() - self._presence)
         async with self._database.single_statements() as session:
             return {worker.name: worker.datasets for worker in await session.execute(query)}
 
     async def list(self) -> list[WorkerOut]:
-        """All workers ever seen, and what each one runs now."""
+        """All workers ever seen, with their current jobs."""
         query = select(Worker, Attempt.job_id).outerjoin(Attempt, (Attempt.worker == Worker.name) & RUNNING)
         async with self._database.single_statements() as session:
             now = await session.scalar(select(func.now()))

@@ -299,7 +299,7 @@ def test_a_token_opens_its_own_attempt_only(bench: Any) -> None:
     bench.submit()
     one, two = bench.claim(), bench.claim()
     crossed = bench.api.attempt(str(one.claimed.attempt_id), two.claimed.token)
-    with pytest.raises(SupersededError, match="not this attempt's"):
+    with pytest.raises(SupersededError, match="belongs to another attempt"):
         crossed.heartbeat(Heartbeat())
 
 

@@ -51,7 +51,7 @@ def test_a_job_goes_on_from_the_newest_intact_checkpoint(bench: Bench, service: 
     [line] = bench.dartboard.logs(job.id)
     assert line.level == "warning"
     assert line.message.startswith("the stored checkpoint of epoch 3 is damaged: it ")
-    assert line.message.endswith("; the job goes on from epoch 2")
+    assert line.message.endswith("; the job resumes from epoch 2")
     training.report(3, b"epoch 3 once more")
     training.report(4)
     training.finish()
@@ -120,7 +120,7 @@ def test_a_worker_that_gets_a_damaged_file_reports_it_and_takes_the_next_older(
     assert fetched is not None
     assert fetched.epoch == 1
     assert (tmp_path / "resume.pt").read_bytes() == b"checkpoint of epoch 1"
-    assert "goes on from epoch 1" in bench.dartboard.logs(job.id)[-1].message
+    assert "resumes from epoch 1" in bench.dartboard.logs(job.id)[-1].message
 
 
 def test_a_worker_begins_anew_where_no_checkpoint_is_intact(bench: Bench, service: Service, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_worker_begins_anew_where_no_checkpoint_is_intact(bench: Bench, servic
     _file(service, job, 1).unlink()
     fetched = Fetcher(training.attempt, AttemptControl()).checkpoint(training.claimed.resume, tmp_path / "resume.pt")
     assert fetched is None
-    assert bench.dartboard.logs(job.id)[-1].message.endswith("; the job begins anew")
+    assert bench.dartboard.logs(job.id)[-1].message.endswith("; the job starts over")
 
 
 def test_a_damaged_input_is_named_to_its_worker(bench: Bench, service: Service, tmp_path: Path) -> None:

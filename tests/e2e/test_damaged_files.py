@@ -25,6 +25,6 @@ def test_a_job_with_a_damaged_checkpoint_ends_like_an_undisturbed_one(
     undisturbed = dartboard.wait(submit(epochs=4, seed=7, checkpoint_every=1))
     assert dartboard.wait(job).status == "succeeded"
     logged = [line.message for line in dartboard.logs(job.id)]
-    assert any(f"epoch {done} is damaged" in line and f"goes on from epoch {done - 1}" in line for line in logged)
+    assert any(f"epoch {done} is damaged" in line and f"resumes from epoch {done - 1}" in line for line in logged)
     assert [e.alphas for e in dartboard.epochs(job.id)] == [e.alphas for e in dartboard.epochs(undisturbed.id)]
     assert [e.epoch for e in dartboard.epochs(job.id)] == [1, 2, 3, 4]
