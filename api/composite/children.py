@@ -1,6 +1,6 @@
-"""A tree's children as rows, and as its protocol sees them.
+"""Loads and locks the children of a composite job.
 
-Lock a tree's own row first, then its children's by id.
+Lock the composite job's row first, then its children's rows by id.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from api.schemas.jobs import JobKind, Status
 
 
 async def children_of(session: AsyncSession, tree_id: UUID) -> list[Job]:
-    """In the order in which they were made."""
+    """The children in the order of their creation."""
     return list(await session.scalars(select(Job).where(Job.parent_id == tree_id).order_by(Job.id)))
 
 
 async def locked_children(session: AsyncSession, tree: Job) -> list[Job]:
-    """The same, locked. The caller holds the tree's lock."""
+    """The children, locked. The caller holds the composite job's lock."""
     query = select(Job).where(Job.parent_id == tree.id).order_by(Job.id).with_for_update()
     return list(await session.scalars(query.execution_options(populate_existing=True)))
 
 
 async def load_children(session: AsyncSession, tree: Job) -> dict[str, Child]:
-    """What the protocol goes by."""
+    """The children by stage, as the protocol sees them."""
     rows = await children_of(session, tree.id)
     genotypes = await _genotypes(session, [j.id for j in rows if j.kind == JobKind.SEARCH and j.status == "succeeded"])
     seconds = await _seconds(session, tree.id)
@@ -60,7 +60,7 @@ async def _genotypes(session: AsyncSession, searches: list[UUID]) -> dict[UUID, 
 
 
 async def _seconds(session: AsyncSession, tree_id: UUID) -> dict[UUID, float]:
-    """From claim to end, of all attempts, times their GPUs: what was lost on the way has been computed, too."""
+    """GPU seconds of each child: time from claim to end of all attempts, including lost ones, times its GPUs."""
     ran = func.sum(run_seconds())
     query = (
         select(Attempt.job_id, (ran * Job.gpus).label("ran"))

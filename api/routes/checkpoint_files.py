@@ -1,6 +1,6 @@
-"""The routes of the checkpoints that a job keeps, made once for each kind that trains.
+"""Adds the checkpoint routes of a job to the collections of trained kinds.
 
-Annotations are evaluated here, not postponed: FastAPI has to see the defaults that are made for each kind.
+Annotations are evaluated here, not postponed, since FastAPI must see each kind's default epoch.
 """
 
 from typing import Annotated
@@ -17,11 +17,13 @@ from api.serializers import checkpoint_out
 
 
 def add_checkpoint_routes(router: APIRouter, kind: JobKind, default: WhichEpoch) -> None:
-    """`checkpoints` and `checkpoint` below a job. default: the epoch whose file comes where none is asked for."""
+    """Add `checkpoints` and `checkpoint` below a job. default: the epoch of the file when the request names none."""
 
     @router.get("/{job_id}/checkpoints", operation_id=f"list_{kind}_checkpoints", responses=documented(404))
     async def list_checkpoints(job_id: JobId, jobs: Jobs, reading: Reading) -> CheckpointList:
-        """The kept ones, latest epoch first: the last, an evaluation's best, with `checkpoint_every: k` each k-th."""
+        """The kept checkpoints, latest epoch first: the last, an evaluation's best and, with `checkpoint_every: k`,
+        each k-th.
+        """
         job = await jobs.get(job_id, kind)
         return CheckpointList(items=[checkpoint_out(c) for c in await reading.checkpoints(job)])
 

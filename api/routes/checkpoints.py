@@ -1,4 +1,4 @@
-"""Checkpoints by their own id, whichever job they are of; and those that people upload."""
+"""Serves checkpoints of jobs and uploads by their own ids, and receives uploads."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _FORM = {
         "file": {"type": "string", "format": "binary"},
         "genotype": {
             "type": "string",
-            "description": "of the authors' state_dict: a known or registered name, Python text, JSON, mmrazor YAML",
+            "description": "required for a state_dict: a known or registered name, Python text, JSON or mmrazor YAML",
         },
         "dataset": {
             "type": "string",
-            "description": "of a state_dict: the data that it was trained on; needed for language models, whose "
-            "vocabulary is that text's",
+            "description": "the training data of a state_dict; required for language models, whose vocabulary is that "
+            "text's",
         },
         "mean": {
             "type": "string",
-            "description": "of a state_dict of images: one number a channel of images scaled to 0..1, by commas; the "
-            "data set's own, or the authors', unless given",
+            "description": "for a state_dict of images: the mean of each channel of images scaled to 0..1, comma-"
+            "separated; default: the data set's, or the authors'",
         },
-        "std": {"type": "string", "description": "the same of the deviation"},
+        "std": {"type": "string", "description": "like mean: the standard deviation of each channel"},
     },
 }
 
@@ -46,15 +46,17 @@ _FORM = {
 @router.post(
     "",
     status_code=201,
-    responses=documented(400, 413, 415, 507) | {200: {"model": UploadOut, "description": "the file was there already"}},
+    responses=documented(400, 413, 415, 507)
+    | {200: {"model": UploadOut, "description": "the file was uploaded before"}},
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
 )
 async def upload_checkpoint(
     request: Request, response: Response, uploads: Uploads, store: Store, genotypes: Genotypes, datasets: Datasets
 ) -> UploadOut:
-    """Bring a checkpoint along, to be scored: one of ours, or a state_dict of the DARTS authors with its genotype.
+    """Upload a checkpoint: one of Dartboard's, or a state_dict of the DARTS authors with its genotype.
 
-    Streamed to disk. 422 for what is neither, pickled objects above all. The same file again answers the first one.
+    The file is streamed to disk. 422 if it is neither, or contains pickled objects. Repeating an upload returns the
+    first one.
     """
     try:
         upload, new = await take(request, uploads, store, genotypes, datasets)
@@ -71,17 +73,17 @@ async def upload_checkpoint(
 async def list_uploaded_checkpoints(
     uploads: Uploads, id_prefix: IdPrefix = None, limit: Limit = 50, cursor: Cursor = None
 ) -> UploadList:
-    """The uploaded ones, newest first; `GET /evaluations/{id}/checkpoints` has an evaluation's."""
+    """The uploaded checkpoints, newest first; `GET /evaluations/{id}/checkpoints` lists an evaluation's."""
     page, more = cut(await uploads.list(limit=limit + 1, cursor=cursor, id_prefix=id_prefix), limit)
     return UploadList(items=[upload_out(u) for u in page], next_cursor=more)
 
 
 @router.delete("/{checkpoint_id}", status_code=204, responses=documented(404, 409))
 async def delete_uploaded_checkpoint(checkpoint_id: UUID, uploads: Uploads, reading: Reading) -> None:
-    """Forget an uploaded file; its scores stay. 409 for a job's checkpoint, which goes with its job."""
+    """Delete an uploaded checkpoint; its scores remain. 409 for a job's checkpoint, which is deleted with its job."""
     if await uploads.find(checkpoint_id) is None:
         checkpoint = await reading.checkpoint_by_id(checkpoint_id)
-        raise conflict(f"this checkpoint belongs to the job {checkpoint.job_id}: it goes when the job is deleted")
+        raise conflict(f"this checkpoint belongs to the job {checkpoint.job_id}: it is deleted with the job")
     await uploads.delete(checkpoint_id)
 
 
@@ -96,7 +98,7 @@ async def download_checkpoint_by_id(
     downloads: Downloads,
     wanted: WantedFile = "torch",
 ) -> Response:
-    """The file of one checkpoint."""
+    """Download a checkpoint."""
     if upload := await uploads.find(checkpoint_id):
         stored = Stored(key_of(upload.sha256), upload.sha256, upload.size)
         ending = ".safetensors" if upload.name.endswith(".safetensors") else ".pt"

@@ -1,4 +1,4 @@
-"""Jobs beside each other."""
+"""Compares jobs side by side."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def _ids(
         try:
             found.append(UUID(text))
         except ValueError as error:
-            raise invalid_query("ids", f"{text[:80]!r} is no id") from error
+            raise invalid_query("ids", f"{text[:80]!r} is not an id") from error
     found = list(dict.fromkeys(found))
     if not FEWEST <= len(found) <= MOST:
         raise invalid_query("ids", f"expected {FEWEST} to {MOST} different jobs, got {len(found)}")
@@ -45,7 +45,7 @@ async def _ids(
 
 
 async def _wanted(
-    format: Annotated[Format | None, Query(description="`Accept` works, too")] = None,  # noqa: A002
+    format: Annotated[Format | None, Query(description="overrides the `Accept` header")] = None,  # noqa: A002
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Format:
     asked = [f for f, media in _MEDIA_TYPES.items() if media in accept]
@@ -57,18 +57,18 @@ async def compare_jobs(
     ids: Annotated[list[UUID], Depends(_ids)],
     wanted: Annotated[Format, Depends(_wanted)],
     comparing: Comparing,
-    table: Annotated[TableName, Query(description="which one as CSV; Markdown has all")] = "figures",
+    table: Annotated[TableName, Query(description="the table for CSV; Markdown contains all")] = "figures",
 ) -> Response:
-    """Two to twenty jobs of any kind: figures, cells edge by edge, metrics by epoch, where the specs differ.
+    """Compare 2 to 20 jobs of any kind: figures, cells edge by edge, metrics by epoch and differing spec fields.
 
-    404 names the job that there is not.
+    404 names the unknown job.
     """
     sides = await comparing.sides(ids)
-    return await asyncio.to_thread(_answer, sides, wanted, table)
+    return await asyncio.to_thread(_render, sides, wanted, table)
 
 
-def _answer(sides: Sequence[Side], wanted: Format, table: TableName) -> Response:
-    """Made outside the event loop: long jobs have many epochs."""
+def _render(sides: Sequence[Side], wanted: Format, table: TableName) -> Response:
+    """Runs in a thread, since long jobs have many epochs."""
     comparison = compare(sides)
     if wanted == "json":
         return Response(comparison.model_dump_json(), media_type=_MEDIA_TYPES[wanted])

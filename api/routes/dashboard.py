@@ -1,4 +1,4 @@
-"""The dashboard at `/`, and the files that it consists of."""
+"""Serves the dashboard at `/` and its files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from api.http.problems import not_found
 
 router = APIRouter(include_in_schema=False)
 
-# plotly's own style sheets, by their hashes: an empty one that it fills by script, and that of its maps.
+# The hashes of plotly's style sheets: an empty one that it fills by script, and the one of its maps.
 _CHART_STYLES: Final = (
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-ji27qzEtxXZW+7dun6UwjHXJ18e6WAin1VvNtkzIE/o='"
 )
@@ -21,9 +21,9 @@ _POLICY: Final = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         f"style-src 'self' {_CHART_STYLES}",
-        # It sets style attributes, too, which can do no more than change how the page looks.
+        # plotly also sets style attributes, which can only change the page's appearance.
         "style-src-attr 'unsafe-inline'",
-        # plotly paints a heat map into a data URL.
+        # plotly renders heat maps into data URLs.
         "img-src 'self' data:",
         "connect-src 'self'",
         "base-uri 'none'",
@@ -46,23 +46,23 @@ _FILE_HEADERS: Final = {
 
 @router.api_route("/", methods=["GET", "HEAD"])
 async def get_dashboard(request: Request, assets: DashboardFiles) -> Response:
-    """The page. It asks for everything else itself."""
+    """The page, which requests its files and data itself."""
     headers = _PAGE_HEADERS | {"ETag": assets.page_tag}
     if assets.page_tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return _sent(request, assets.page, headers)
+    return _respond(request, assets.page, headers)
 
 
 @router.api_route("/static/{path:path}", methods=["GET", "HEAD"])
 async def get_dashboard_file(request: Request, path: str, assets: DashboardFiles) -> Response:
-    """One of its files; a path that names other content than today's is 404."""
+    """A file of the page. 404 for a path with an outdated digest."""
     asset = await assets.find(f"/static/{path}")
     if asset is None:
         raise not_found("file", path[:200])
-    return _sent(request, asset, _FILE_HEADERS)
+    return _respond(request, asset, _FILE_HEADERS)
 
 
-def _sent(request: Request, asset: Asset, headers: dict[str, str]) -> Response:
+def _respond(request: Request, asset: Asset, headers: dict[str, str]) -> Response:
     headers = headers | {"Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         return Response(asset.packed, media_type=asset.media_type, headers=headers | {"Content-Encoding": "gzip"})

@@ -1,4 +1,4 @@
-"""Data sets: the built-in ones, and those that users bring."""
+"""Lists built-in and uploaded data sets, and receives uploads."""
 
 from __future__ import annotations
 
@@ -43,10 +43,9 @@ _FORM: Final[dict[str, Any]] = {
 async def create_dataset(
     request: Request, datasets: Datasets, store: Store, response: Response, key: IdempotencyKeyHeader = None
 ) -> DatasetDetail:
-    """Bring a data set: class folders or a text's parts in an archive, or a folder under the data root. It is checked
-    afterwards.
+    """Create a data set from an archive with class folders or a text's parts, or from a folder below the data root.
 
-    Poll `GET /datasets/{name}` until its state is `ready` or `failed`.
+    It is checked afterwards: poll `GET /datasets/{name}` until its state is `ready` or `failed`.
     """
     brought = await take(request, datasets, store, key)
     response.headers["Location"] = f"/datasets/{brought.dataset.name}"
@@ -57,7 +56,7 @@ async def create_dataset(
 
 @router.get("")
 async def list_datasets(datasets: Datasets, workers: Workers) -> DatasetList:
-    """The built-in data sets, then the uploaded ones; `folder:NAME` names any other under the workers' data root."""
+    """The built-in data sets, then the uploaded ones; `folder:NAME` names any other below the workers' data root."""
     uploaded = [dataset_out(dataset) for dataset in await datasets.list()]
     holdings = await workers.holdings()
     images = [built_in_out(info, holdings) for info in BUILT_IN.values()]
@@ -67,7 +66,7 @@ async def list_datasets(datasets: Datasets, workers: Workers) -> DatasetList:
 
 @router.get("/{name}", responses=documented(404))
 async def get_dataset(name: Name, datasets: Datasets, workers: Workers) -> DatasetDetail:
-    """One of them: how its check stands, or went."""
+    """A data set with the report of its check."""
     if name in BUILT_IN:
         return DatasetDetail(**dict(built_in_out(BUILT_IN[name], await workers.holdings())))
     if name == PYTHON_DOCS or name in TEXT_SETS:
@@ -77,5 +76,5 @@ async def get_dataset(name: Name, datasets: Datasets, workers: Workers) -> Datas
 
 @router.delete("/{name}", status_code=204, responses=documented(404, 409))
 async def delete_dataset(name: Name, datasets: Datasets) -> None:
-    """Forget an uploaded set. 409 while it is being checked or an unfinished job uses it."""
+    """Delete an uploaded set. 409 while it is being checked or an active job uses it."""
     await datasets.delete(name)

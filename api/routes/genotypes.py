@@ -1,4 +1,4 @@
-"""Genotypes by name: the published ones, and those that users register."""
+"""Lists, registers and renders genotypes by name."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Name = Annotated[str, Path(max_length=100, pattern=r"^[^\x00]*$")]
 
 @router.get("")
 async def list_genotypes(
-    genotypes: Genotypes, family: Annotated[Family | None, Query(description="of both unless given")] = None
+    genotypes: Genotypes, family: Annotated[Family | None, Query(description="default: both")] = None
 ) -> GenotypeList:
-    """The names that `genotype` fields take."""
+    """The names that `genotype` fields accept."""
     return GenotypeList(items=await genotypes.names(family))
 
 
@@ -33,7 +33,7 @@ async def list_genotypes(
 async def register_genotype(
     body: GenotypeCreate, genotypes: Genotypes, response: Response
 ) -> Response | AnyGenotypeOut:
-    """Give a genotype of your own a name. 200 when it has that name already; 409 when another one has."""
+    """Register a genotype under a name. 200 if it has the name already; 409 if another genotype has it."""
     try:
         genotype = await asyncio.to_thread(_parsed, body)
     except GenotypeError as error:
@@ -50,15 +50,13 @@ async def get_known_genotype(
     wanted: WantedFormat,
     genotypes: Genotypes,
     pictures: Pictures,
-    family: Annotated[
-        Family | None, Query(description="of a name that stands for a cell of each; cnn unless given")
-    ] = None,
+    family: Annotated[Family | None, Query(description="for a name published in both families; default: cnn")] = None,
     preset: Annotated[
         Literal["cifar10", "imagenet", "ptb", "wt2"] | None,
-        Query(description="of the network that is counted: cifar10, of recurrent cells ptb, unless given"),
+        Query(description="of the evaluation network; default: cifar10, or ptb for a recurrent cell"),
     ] = None,
 ) -> Response | AnyGenotypeOut:
-    """One of them, with the parameters and multiply-adds of its evaluation network."""
+    """A genotype, with the parameters and multiply-adds of its evaluation network."""
     genotype = await genotypes.get(name, family)
     if wanted == "svg":
         return await pictures.genotype(genotype, name)
@@ -73,7 +71,7 @@ def _shape(genotype: AnyGenotype, preset: str | None) -> Shape | LanguageShape:
 
 @router.delete("/{name}", status_code=204, responses=documented(404, 409))
 async def delete_genotype(name: Name, genotypes: Genotypes) -> None:
-    """Forget a registered name; evaluations keep the cell they took. 409 for a published one."""
+    """Delete a registered name; evaluations keep their cells. 409 for a published name."""
     await genotypes.delete(name)
 
 

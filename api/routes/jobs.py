@@ -1,4 +1,4 @@
-"""Routes under /jobs, which take an id of any kind."""
+"""Serves jobs of any kind under /jobs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ async def list_all_jobs(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> JobList:
-    """Newest first."""
+    """Jobs of all kinds, newest first."""
     return await page_of(jobs, Filters(kind, status, label, parent, id_prefix), limit, cursor)
 
 
 @router.get("/{job_id}", responses=documented(404))
 async def get_any_job(job_id: JobId, jobs: Jobs) -> JobOut:
-    """How it stands now; `links.self` is its place in its own collection."""
+    """The job's current state; `links.self` is its path in its own collection."""
     return job_out(await jobs.get(job_id))

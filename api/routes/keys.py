@@ -1,4 +1,4 @@
-"""Keys, and what was done with them: for admins."""
+"""Manages keys and lists the audit log, for admins."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ router = APIRouter(tags=["keys"], responses=documented(422))
 
 @router.post("/keys", status_code=201)
 async def create_key(body: KeyCreate, keys: Keys, response: Response) -> KeyCreated:
-    """Make a key. `key` is shown in this answer and never again."""
+    """Create a key. Only this response contains `key`."""
     created = await keys.create(body)
     response.headers["Location"] = f"/keys/{created.id}"
-    # What holds a secret is not for a cache.
+    # Responses with secrets must not be cached.
     response.headers["Cache-Control"] = "no-store"
     return created
 
 
 @router.get("/keys")
 async def list_keys(keys: Keys, id_prefix: IdPrefix = None, limit: Limit = 50, cursor: Cursor = None) -> KeyList:
-    """Newest first, revoked ones, too."""
+    """Keys, newest first, including revoked ones."""
     page, more = cut(await keys.list(limit=limit + 1, cursor=cursor, id_prefix=id_prefix), limit)
     return KeyList(items=[key_out(k) for k in page], next_cursor=more)
 
 
 @router.get("/keys/{key_id}", responses=documented(404))
 async def get_key(key_id: UUID, keys: Keys) -> KeyOut:
-    """One of them."""
+    """A key, without its secret."""
     return key_out(await keys.get(key_id))
 
 
 @router.delete("/keys/{key_id}", status_code=204, responses=documented(404))
 async def revoke_key(key_id: UUID, keys: Keys) -> None:
-    """Refuse a key and its sessions from now on. What was made with it stays its owner's."""
+    """Revoke a key and end its sessions. Its owner keeps everything created with it."""
     await keys.revoke(key_id)
 
 
@@ -56,6 +56,6 @@ async def list_audit(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> AuditList:
-    """Who did what: every request of a known caller that could change something, newest first."""
+    """Requests of authenticated callers that could change something, newest first."""
     page, more = cut(await audit.list(AuditFilters(key, job, owner), limit=limit + 1, cursor=cursor), limit)
     return AuditList(items=[entry_out(e) for e in page], next_cursor=more)

@@ -1,4 +1,4 @@
-"""The service's figures, for Prometheus."""
+"""Exports metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from api.deps import Metrics
 
 router = APIRouter(tags=["operation"])
 _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"description": "all figures", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    200: {"description": "all metrics", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
 
 @router.get("/metrics", response_class=Response, responses=_ANSWER)
 async def metrics(scraper: Metrics) -> Response:
-    """All figures in Prometheus' text format; what each means is in docs/operations.md."""
+    """All metrics in Prometheus' text format; docs/operations.md documents them."""
     return Response(await scraper.scrape(), headers={"Content-Type": CONTENT_TYPE_LATEST})

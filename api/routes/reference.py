@@ -1,4 +1,4 @@
-"""The interactive API documentation at /docs, and its files."""
+"""Serves the interactive API documentation at /docs."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _HEADERS: Final = {
 
 @router.api_route("/docs", methods=["GET", "HEAD"])
 async def get_reference(request: Request) -> Response:
-    """The page."""
-    return await _sent(request, "index.html")
+    """The documentation page."""
+    return await _respond(request, "index.html")
 
 
 @router.api_route("/docs/{name}", methods=["GET", "HEAD"])
 async def get_reference_file(request: Request, name: str) -> Response:
-    """One of its files."""
-    return await _sent(request, name)
+    """A file of the documentation page."""
+    return await _respond(request, name)
 
 
-async def _sent(request: Request, name: str) -> Response:
+async def _respond(request: Request, name: str) -> Response:
     asset = await asyncio.to_thread(reference_file, name[:100])
     if asset is None:
         raise not_found("file", name[:100])

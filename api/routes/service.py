@@ -1,4 +1,4 @@
-"""The service about itself: alive, ready, which version, which workers."""
+"""Reports the service's health, readiness, version and workers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ router = APIRouter(tags=["operation"])
 
 @router.get("/healthz")
 async def healthz() -> Health:
-    """The process answers."""
+    """Liveness: the process responds."""
     return Health()
 
 
-@router.get("/readyz", responses={503: {"model": Readiness, "description": "a part is missing"}})
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "a part is not ready"}})
 async def readyz(database: Db, broker: Broker, background: BackgroundTasks, response: Response) -> Readiness:
-    """The database, the broker and the migrations are there, the background tasks work. 503 names the part at fault."""
+    """Readiness of the database, the migrations, the broker and the background tasks. 503 names the failing part."""
     found: dict[str, str | None] = {}
 
     async def migrations() -> None:
@@ -35,11 +35,11 @@ async def readyz(database: Db, broker: Broker, background: BackgroundTasks, resp
     }
     revision, head = found.get("revision"), head_revision()
     if "revision" not in found:
-        answers["migrations"] = "not known while the database is away"
+        answers["migrations"] = "unknown while the database is unreachable"
     elif revision == head:
         answers["migrations"] = "ok"
     else:
-        answers["migrations"] = f"at {revision}, this version needs {head}: run `python -m api.migrate`"
+        answers["migrations"] = f"at {revision}, this version requires {head}: run `python -m api.migrate`"
     answers["background"] = "; ".join(background.problems()) or "ok"
     ready = all(a == "ok" for a in answers.values())
     response.status_code = 200 if ready else 503
@@ -49,18 +49,18 @@ async def readyz(database: Db, broker: Broker, background: BackgroundTasks, resp
 async def _check(question: Awaitable[None], setting: str) -> str:
     try:
         await question
-    except Exception as error:  # whatever the driver raises is the answer
-        return f"cannot be reached ({type(error).__name__}): is it running, and does {setting} name it?"
+    except Exception as error:  # the driver raises many types; the response names the type
+        return f"unreachable ({type(error).__name__}): is it running, and is {setting} correct?"
     return "ok"
 
 
 @router.get("/version")
 async def version() -> Version:
-    """What runs here."""
+    """The version of the service."""
     return Version(version=VERSION)
 
 
 @router.get("/workers", responses=documented(503))
 async def list_workers(workers: Workers) -> WorkerList:
-    """All workers ever seen, and what each runs now."""
+    """All workers ever seen, with their current jobs."""
     return WorkerList(items=await workers.list())

@@ -1,4 +1,6 @@
-"""Browser sessions: EventSource and links cannot send headers, so a browser trades its key for a cookie."""
+"""Opens and closes browser sessions: a browser exchanges its key for a cookie, since EventSource cannot send
+headers.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,9 @@ router = APIRouter(prefix="/session", tags=["session"])
 async def open_session(
     caller: Caller, settings: Config, sessions: Sessions, request: Request, response: Response
 ) -> SessionOut:
-    """Exchange the key in the request's header for an HttpOnly cookie."""
+    """Exchange the key in the request header for an HttpOnly cookie."""
     if caller.key_id is None or caller.session_id is not None:
-        raise ProblemError(401, "send the key itself, as `Authorization: Bearer <key>` or `X-API-Key: <key>`")
+        raise ProblemError(401, "send the key, as `Authorization: Bearer <key>` or `X-API-Key: <key>`")
     opened = await sessions.open(caller.key_id)
     response.set_cookie(
         COOKIE,
@@ -28,7 +30,7 @@ async def open_session(
         max_age=int(settings.session_seconds),
         httponly=True,
         samesite="strict",
-        # Without TLS, as on loopback, a browser would not send a secure cookie back.
+        # Without TLS, as on loopback, browsers do not return a secure cookie.
         secure=request.url.scheme == "https",
     )
     response.headers["Cache-Control"] = "no-store"
@@ -37,7 +39,7 @@ async def open_session(
 
 @router.get("")
 async def get_session(caller: Caller, settings: Config) -> SessionOut:
-    """Who the caller is: a page asks this to know whether it needs a key."""
+    """The caller's role and owner, and whether the service requires keys."""
     return _session_out(caller, settings)
 
 

@@ -1,4 +1,4 @@
-"""The workers' side: show up, claim, report. docs/architecture.md, contracts 2 to 4."""
+"""Serves workers: presence, claims, heartbeats, reports and files (docs/architecture.md, contracts 2 to 4)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Name = Annotated[FileName, Path()]
 
 @router.post("/presence", status_code=204)
 async def note_presence(body: Presence, workers: Workers) -> None:
-    """Be counted as a worker that can be woken."""
+    """Register as a live worker, which can be woken."""
     await workers.note(body)
 
 
@@ -48,25 +48,25 @@ async def note_presence(body: Presence, workers: Workers) -> None:
     responses={204: {"description": "no queued job fits this worker"}, **_FENCED},
 )
 async def claim_job(body: Claim, claims: Claims) -> Claimed | Response:
-    """Get the most urgent queued job that fits, with a lease on it. 409: what the same token got before is over."""
+    """Claim the first queued job that fits, with a lease. 409 if the token's earlier attempt has ended."""
     return await claims.claim(body) or Response(status_code=204)
 
 
 @router.post("/attempts/{attempt_id}/heartbeat", responses=_FENCED)
 async def beat(attempt_id: UUID, token: AttemptToken, body: Heartbeat, heartbeats: Heartbeats) -> Directive:
-    """Renew the lease. 409: the attempt is over, stop."""
+    """Renew the lease. 409 if the attempt has ended: stop."""
     return await heartbeats.beat(attempt_id, token, body)
 
 
 @router.post("/attempts/{attempt_id}/epochs", responses=_FENCED)
 async def report_epoch(attempt_id: UUID, token: AttemptToken, body: EpochReport, attempts: Attempts) -> Directive:
-    """Report a finished epoch. 409 also when its checkpoint is not stored."""
+    """Report a finished epoch. 409 also if its checkpoint is not stored."""
     return await attempts.report_epoch(attempt_id, token, body)
 
 
 @router.post("/attempts/{attempt_id}/partials", responses=_FENCED)
 async def report_partial(attempt_id: UUID, token: AttemptToken, body: PartialReport, attempts: Attempts) -> Directive:
-    """Report a checkpoint made in the middle of an epoch. 409 also when it is not stored, or of another epoch."""
+    """Report a partial checkpoint. 409 also if it is not stored or belongs to another epoch."""
     return await attempts.report_partial(attempt_id, token, body)
 
 
@@ -78,25 +78,25 @@ async def report_logs(attempt_id: UUID, token: AttemptToken, body: LogReport, at
 
 @router.post("/attempts/{attempt_id}/finish", status_code=204, responses=_FENCED)
 async def finish(attempt_id: UUID, token: AttemptToken, body: Finish, attempts: Attempts) -> None:
-    """The job is done. 409 while an epoch is missing."""
+    """Report success. 409 while an epoch is missing."""
     await attempts.finish(attempt_id, token, body)
 
 
 @router.post("/attempts/{attempt_id}/fail", status_code=204, responses=_FENCED)
 async def fail(attempt_id: UUID, token: AttemptToken, body: Fail, attempts: Attempts) -> None:
-    """The attempt ended without success."""
+    """Report that the attempt failed or was lost."""
     await attempts.fail(attempt_id, token, body)
 
 
 @router.post("/attempts/{attempt_id}/release", status_code=204, responses=_FENCED)
 async def release(attempt_id: UUID, token: AttemptToken, body: Release, attempts: Attempts) -> None:
-    """Give the job back unharmed."""
+    """Release the job; the attempt does not count as lost."""
     await attempts.release(attempt_id, token, body)
 
 
 @router.post("/attempts/{attempt_id}/damaged", responses=_FENCED)
 async def report_damaged(attempt_id: UUID, token: AttemptToken, body: DamagedFile, files: Files) -> Offer:
-    """A checkpoint did not arrive as it was stored: get the newest one that is intact."""
+    """Report a damaged checkpoint and get the newest intact one."""
     return await files.report_damaged(attempt_id, token, body)
 
 
@@ -114,7 +114,7 @@ async def upload(
     files: Files,
     content_length: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
 ) -> StoredFile:
-    """Store a file of this attempt, streamed. 507 when there is no room: the job then pauses."""
+    """Stream a file of this attempt to the store. 507 without space: the job then pauses."""
     return await files.store_file(attempt_id, token, name, request.stream(), content_length)
 
 
@@ -127,7 +127,7 @@ async def download_resume_file(
     files: Files,
     downloads: WorkerDownloads,
 ) -> Response:
-    """The checkpoint to resume from, under the name that the claim gave. 410 when it is damaged or missing."""
+    """The checkpoint to resume from, under the name in the claim. 410 if it is damaged or missing."""
     return await _intact(downloads.file(request, await files.given_file(attempt_id, token, name), name))
 
 
@@ -135,13 +135,13 @@ async def download_resume_file(
 async def download_dataset(
     request: Request, checksum: Annotated[Sha256, Path()], datasets: Datasets, downloads: WorkerDownloads
 ) -> Response:
-    """An uploaded data set, packed, as jobs name it in `dataset_checksum`; `Range` continues a broken download."""
+    """An uploaded data set in packed form, by the `dataset_checksum` of a job; `Range` resumes a download."""
     packed = await datasets.packed(checksum)
     return await _intact(downloads.file(request, packed, packed.key.rpartition("/")[2]))
 
 
 async def _intact(answer: Awaitable[Response]) -> Response:
-    """410 for a damaged or a missing file: to ask again, as a worker does after 500, would not help."""
+    """Respond 410 for a damaged or missing file, since a worker would retry after 500 in vain."""
     try:
         return await answer
     except ProblemError as error:

@@ -1,4 +1,4 @@
-"""Uploaded checkpoints on the wire."""
+"""Defines the schemas of uploaded checkpoints."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darts_core.primitives import Family
 
 
 class Normalisation(BaseModel):
-    """One number a channel, of images scaled to 0..1."""
+    """The mean and standard deviation of each channel of images scaled to 0..1."""
 
     mean: list[float]
     std: list[float]
@@ -28,19 +28,19 @@ class UploadOut(BaseModel):
     family: Family = "cnn"
     sha256: str
     size: int
-    dataset: str | None = Field(description="what it was trained on; `remarks` says what of that is assumed")
-    dataset_checksum: str | None = Field(description="of that data: of an uploaded set, or a text")
+    dataset: str | None = Field(description="its training data; `remarks` lists assumptions")
+    dataset_checksum: str | None = Field(description="of that data, for an uploaded set or a text")
     classes: int | None
-    words: int | None = Field(None, description="in a language model's vocabulary")
+    words: int | None = Field(None, description="size of a language model's vocabulary")
     genotype: dict[str, Any] | None
-    normalisation: Normalisation | None = Field(None, description="of an imported network of images")
-    remarks: list[str] = Field([], description="of an imported network: what was assumed because it was not told")
+    normalisation: Normalisation | None = Field(None, description="for an imported network of images")
+    remarks: list[str] = Field([], description="for an imported network: assumptions about fields that were not given")
     created_at: datetime
     download: str
 
 
 class UploadList(BaseModel):
-    """One page, newest first; `next_cursor` leads to the next one, null at the end."""
+    """One page, newest first; `next_cursor` leads to the next page and is null on the last."""
 
     items: list[UploadOut]
     next_cursor: str | None

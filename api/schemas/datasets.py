@@ -1,4 +1,4 @@
-"""Data sets on the wire."""
+"""Defines the schemas of data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darts_core.data.catalogue import NAME_RULE
 
 
 class DatasetState(StrEnum):
-    """Where an uploaded set stands. Only a ready one can be used."""
+    """The state of an uploaded set. Only a ready one can be used."""
 
     CHECKING = "checking"
     READY = "ready"
@@ -20,7 +20,7 @@ class DatasetState(StrEnum):
 
 
 class Availability(StrEnum):
-    """Whether a set's files are where the workers run."""
+    """Whether the workers hold a set's files."""
 
     READY = "ready"
     DOWNLOADS = "downloads on first use"
@@ -28,22 +28,22 @@ class Availability(StrEnum):
 
 
 class DatasetCreate(BaseModel):
-    """What comes with an upload's file, or names a folder in its stead."""
+    """The fields next to an upload's file, or the path of a folder."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", description=NAME_RULE)
-    kind: Literal["images", "text"] | None = Field(None, description="told by the files unless given")
+    kind: Literal["images", "text"] | None = Field(None, description="default: detected from the files")
     size: int | None = Field(
-        None, ge=4, le=1024, description="scale every image to so many pixels a side, cut to a square around its middle"
+        None, ge=4, le=1024, description="pixels per side to which every image is scaled, after a central square crop"
     )
     path: str | None = Field(
-        None, min_length=1, max_length=1000, description="instead of a file: a folder under the workers' data root"
+        None, min_length=1, max_length=1000, description="instead of a file: a folder below the workers' data root"
     )
 
 
 class Sizes(BaseModel):
-    """Images in each part, or words. `valid` is 0 where every run holds out training images of its own."""
+    """The numbers of images or words in each part. `valid` is 0 if every run holds out training images of its own."""
 
     train: int
     valid: int
@@ -51,7 +51,7 @@ class Sizes(BaseModel):
 
 
 class ImageSize(BaseModel):
-    """In pixels; channels: 1 for grey, 3 for colour."""
+    """The size in pixels. channels: 1 for grey, 3 for colour."""
 
     height: int
     width: int
@@ -66,20 +66,20 @@ class SkippedFile(BaseModel):
 
 
 class CheckReport(BaseModel):
-    """What was left out of an upload (how many files, by cause, and the first of them by name), changed, or odd."""
+    """The number of skipped files, by cause, with the first ones by name; changes to images; warnings."""
 
     skipped: int
     causes: dict[str, int]
     files: list[SkippedFile]
-    changes: dict[str, int] = Field({}, description="what was done to images that were taken, and to how many")
-    warnings: list[str] = Field([], description="what may make the set other than it was meant")
+    changes: dict[str, int] = Field({}, description="changes made to images, with the number of images")
+    warnings: list[str] = Field([], description="unexpected properties of the set")
 
 
 class DatasetOut(BaseModel):
-    """A data set that specs can name. What is not known yet, or of a failed one, is null."""
+    """A data set that specs can name. Unknown fields, and those of a failed set, are null."""
 
     name: str
-    kind: Literal["images", "text", "unknown"] = Field(description="`unknown` until the check has told it")
+    kind: Literal["images", "text", "unknown"] = Field(description="`unknown` until the check determines it")
     source: Literal["built-in", "upload", "path"]
     state: DatasetState
     classes: int | None = None
@@ -87,30 +87,31 @@ class DatasetOut(BaseModel):
     sizes: Sizes | None = None
     image: ImageSize | None = None
     held_out: list[Literal["valid", "test"]] | None = Field(
-        None, description="the parts that the upload did not bring: held out of its training images, always the same"
+        None, description="parts missing from the upload, held out deterministically from its training images"
     )
     mean: list[float] | None = Field(None, description="of each channel of the training images, scaled to 0..1")
     std: list[float] | None = None
-    words: int | None = Field(None, description="of a text: in its vocabulary, which is of the training part alone")
-    unknown: Sizes | None = Field(None, description="of a text: words of each part that the vocabulary lacks")
-    checksum: str | None = Field(None, description="sha256 of the packed set: the same images or words give the same")
+    words: int | None = Field(
+        None, description="for a text: size of its vocabulary, which is built from the training part only"
+    )
+    unknown: Sizes | None = Field(None, description="for a text: words of each part outside the vocabulary")
+    checksum: str | None = Field(None, description="sha256 of the packed set; equal for equal images or words")
     bytes: int | None = Field(None, description="of the packed set")
     preset: str
     availability: Availability | None = Field(
         None,
-        description="of a published set, by the files that living workers have told of; null for an upload that is not "
-        "ready",
+        description="of a published set, by the files that live workers report; null for an upload that is not ready",
     )
     held_by: list[str] | None = Field(
-        None, description="living workers that hold a published set's files; null where none are needed"
+        None, description="live workers that hold a published set's files; null if none are needed"
     )
-    error: str | None = Field(None, description="why a failed one cannot be used, and the way out")
+    error: str | None = Field(None, description="why the check failed, with the remedy")
     created_at: datetime | None = None
     checked_at: datetime | None = None
 
 
 class DatasetDetail(DatasetOut):
-    """One data set, with the report of its check."""
+    """A data set with the report of its check."""
 
     report: CheckReport | None = None
 

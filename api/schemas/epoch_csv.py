@@ -1,4 +1,4 @@
-"""Epochs as CSV, for spreadsheets and data frames."""
+"""Renders epochs as CSV for spreadsheets and data frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from api.schemas.spreadsheet import field
 
 
 def epochs_csv(epochs: Sequence[EpochOut]) -> str:
-    """One row an epoch: `epoch`, `attempt`, `seconds`, then every metric by name; empty where an epoch lacks one."""
+    """One row per epoch: `epoch`, `attempt`, `seconds`, then every metric by name; empty if an epoch lacks the
+    metric.
+    """
     metrics = sorted({name for epoch in epochs for name in epoch.metrics})
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Genotypes on the wire."""
+"""Defines the schemas of genotypes."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ GenotypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-
 
 
 class GenotypeCreate(BaseModel):
-    """A name for a genotype of your own."""
+    """A genotype to register under a name."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: GenotypeName = Field(description="letters, digits, '_', '.' and '-'; starts with a letter")
     genotype: str | dict[str, Any] = Field(description="Python text, JSON, mmrazor YAML or an export of NNI")
-    family: Family | None = Field(None, description="of a name that stands for a cell of each; cnn unless given")
+    family: Family | None = Field(None, description="for a name published in both families; default: cnn")
 
 
-class _Answer(BaseModel):
+class _GenotypeBase(BaseModel):
     text: str = Field(description="`Genotype(...)`, as Python")
 
     def __str__(self) -> str:
-        """The text that `import`, `register` and evaluations take."""
+        """The text that `import`, `register` and evaluations accept."""
         return self.text
 
-    epoch: int | None = Field(None, description="of the search that it was derived in")
+    epoch: int | None = Field(None, description="of the search from which it was derived")
     primitives: list[str] | None = None
-    parameters: int | None = Field(None, description="of the evaluation network; null where its size is not known")
+    parameters: int | None = Field(None, description="of the evaluation network; null if its size is unknown")
     parameters_with_auxiliary: int | None = None
 
 
-class GenotypeOut(_Answer):
-    """A genotype in JSON and as Python text, with what its evaluation network costs."""
+class GenotypeOut(_GenotypeBase):
+    """A genotype as JSON and Python text, with the cost of its evaluation network."""
 
     family: Literal["cnn"] = "cnn"
     normal: list[tuple[str, int]]
@@ -47,12 +47,12 @@ class GenotypeOut(_Answer):
     training_bytes: int | None = Field(
         None, description="activations that training keeps for the backward pass, for one image in float32"
     )
-    activation_bytes: int | None = Field(None, description="all that the layers put out, for one image in float32")
-    cells: list[CellProfile] | None = Field(None, description="the same, cell by cell")
+    activation_bytes: int | None = Field(None, description="outputs of all layers, for one image in float32")
+    cells: list[CellProfile] | None = Field(None, description="the cost of each cell")
 
 
-class RecurrentGenotypeOut(_Answer):
-    """A recurrent genotype in JSON and as Python text, with what its language model costs."""
+class RecurrentGenotypeOut(_GenotypeBase):
+    """A recurrent genotype as JSON and Python text, with the cost of its language model."""
 
     family: Literal["rnn"]
     recurrent: list[tuple[str, int]]

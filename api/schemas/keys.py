@@ -1,4 +1,4 @@
-"""Keys, sessions and the audit log on the wire."""
+"""Defines the schemas of keys, sessions and the audit log."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-# No slash, no line break: a name stands in log lines and in the keys that make requests repeatable.
+# Without slashes and line breaks, since names are part of log lines and stored idempotency keys.
 OwnerName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,99}$")]
 
 
 class Role(StrEnum):
-    """What a key is for; docs/operations.md says what each may do."""
+    """The role of a key; docs/operations.md lists each role's permissions."""
 
     VIEWER = "viewer"
     USER = "user"
@@ -23,20 +23,18 @@ class Role(StrEnum):
 
 
 class KeyLimits(BaseModel):
-    """What one key may use; null: as the service is set."""
+    """The quotas of one key; null means the service's default."""
 
-    queued_jobs: int | None = Field(None, ge=0, lt=2**31, description="its owner's jobs that wait at one time")
+    queued_jobs: int | None = Field(None, ge=0, lt=2**31, description="the owner's jobs that may be queued at a time")
     upload_bytes_per_day: int | None = Field(None, ge=0, lt=2**63)
     requests_per_second: float | None = Field(
-        None, gt=0, le=1e6, allow_inf_nan=False, description="over time; five seconds' worth at once"
+        None, gt=0, le=1e6, allow_inf_nan=False, description="on average; bursts of up to five seconds' worth"
     )
-    dataset_bytes: int | None = Field(
-        None, ge=0, lt=2**63, description="of its owner's data sets, packed, that are kept at one time"
-    )
+    dataset_bytes: int | None = Field(None, ge=0, lt=2**63, description="total size of the owner's packed data sets")
 
 
 class KeyCreate(BaseModel):
-    """A key to make. What is made with it belongs to `owner`: who has two keys owns the same with both."""
+    """A key to create. Everything created with it belongs to `owner`, as with the owner's other keys."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -58,7 +56,7 @@ class KeyOut(BaseModel):
 
 
 class KeyCreated(KeyOut):
-    """A new key, shown this once."""
+    """A new key with its secret, which is shown only once."""
 
     key: str
 
@@ -71,17 +69,17 @@ class KeyList(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """Who the service takes the caller for."""
+    """The caller as authenticated by the service."""
 
     role: Role
-    owner: str | None = Field(description="null for a local user, who needs no key")
+    owner: str | None = Field(description="null for a local user without a key")
     key_id: UUID | None
-    expires_at: datetime | None = Field(description="of a browser's session")
+    expires_at: datetime | None = Field(description="end of the browser's session")
     keys_required: bool
 
 
 class AuditEntry(BaseModel):
-    """One request that could change something, and how it was answered."""
+    """A request that could change something, with its response status."""
 
     id: UUID
     at: datetime

@@ -1,4 +1,4 @@
-"""The service about itself."""
+"""Defines the schemas of the service's operation: health, readiness, version and workers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Each part the service needs, `ok` or what is wrong with it."""
+    """The state of each part that the service needs: `ok`, or the problem."""
 
     ready: bool
     database: str
@@ -27,13 +27,13 @@ class Readiness(BaseModel):
 
 
 class Version(BaseModel):
-    """What runs here."""
+    """The version of the service."""
 
     version: str
 
 
 class WorkerOut(BaseModel):
-    """A worker as it last showed itself; `job_id`: what it runs now."""
+    """A worker's last report; `job_id` is its current job."""
 
     name: str
     pools: list[str]
@@ -43,11 +43,11 @@ class WorkerOut(BaseModel):
     first_seen: datetime
     last_seen: datetime
     alive: bool
-    load: list[DeviceLoad] = Field(description="of each of its devices, when it was last seen")
+    load: list[DeviceLoad] = Field(description="of each of its devices, at its last report")
     job_id: UUID | None
 
 
 class WorkerList(BaseModel):
-    """All workers."""
+    """All workers ever seen."""
 
     items: list[WorkerOut]

@@ -1,4 +1,4 @@
-"""Secrets in settings: one that is empty or short is a variable that was not set, and keeps no one out."""
+"""Validates secrets in settings: an empty or short one usually comes from an unset variable, and protects nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ SHORTEST: Final = 16
 
 
 def weakness(secret: str) -> str | None:
-    """The reason why a secret cannot be relied on, and the way out; None where it can."""
+    """Why a secret is too weak, with the remedy; None if it is strong enough."""
     if len(secret) >= SHORTEST:
         return None
     found = "is empty" if not secret else f"has {len(secret)} characters"
-    return f"{found}: give at least {SHORTEST}, made by `openssl rand -hex 24` for example, or leave the variable unset"
+    return f"{found}: use at least {SHORTEST}, for example from `openssl rand -hex 24`, or leave the variable unset"
 
 
 def _strong(secret: SecretStr) -> SecretStr:
@@ -25,11 +25,10 @@ def _strong(secret: SecretStr) -> SecretStr:
 
 
 def _with_password(url: SecretStr) -> SecretStr:
-    # `user:@host`, as a template makes it of an unset variable. A server that asks for none has no colon there.
+    # `user:@host` results from a template with an unset variable. For a server without a password, the URL has no
+    # colon.
     if urlsplit(url.get_secret_value()).password == "":
-        raise ValueError(
-            "the password in this URL is empty: set it, or leave the colon out where the server needs none"
-        )
+        raise ValueError("the password in this URL is empty: set it, or remove the colon if the server needs none")
     return url
 
 

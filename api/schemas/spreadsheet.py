@@ -1,4 +1,4 @@
-"""Fields of CSV files, which people open in spreadsheets."""
+"""Escapes CSV fields that a spreadsheet would compute."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 def field(value: Any) -> Any:
-    """A text that a spreadsheet would compute as a formula, behind an apostrophe; numbers and other texts unchanged."""
+    """The value, with an apostrophe before a text that a spreadsheet would compute as a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
