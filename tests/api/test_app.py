@@ -1,12 +1,12 @@
 import subprocess
 import sys
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 
 from api.http.security import is_loopback
+from tests.support.service import Service
 
 
 def test_importing_the_app_does_not_import_torch() -> None:
@@ -58,7 +58,7 @@ def test_loopback_is_recognised() -> None:
     assert not any(is_loopback(h) for h in ("0.0.0.0", "10.0.0.1", "example.org", "", "localhost.example"))
 
 
-def test_the_api_stays_under_150_mb_of_resident_memory(service: Any, http: httpx.Client) -> None:
+def test_the_api_stays_under_150_mb_of_resident_memory(service: Service, http: httpx.Client) -> None:
     for _ in range(50):
         http.get("/searches")
     port = httpx.URL(service.url).port

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +16,7 @@ from api.background_tasks import Background, Passed
 from api.jobs.sweeper import Sweeper
 from api.metrics.counters import REGISTRY
 from api.settings import Settings
+from tests.support.service import Service
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +109,7 @@ def test_a_task_that_is_gone_is_named() -> None:
 
 
 def test_readyz_names_the_task_that_keeps_failing_until_it_works_again(
-    service: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(
         database_url=SecretStr(service.database_url),

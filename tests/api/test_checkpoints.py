@@ -28,7 +28,7 @@ from darts_core.genotypes import FORMATS, KNOWN, to_json
 from tests.support.archives import picture, tar_of
 from tests.support.authors import authors_state
 from tests.support.checkpoint_files import ours, saved
-from tests.support.service import Service
+from tests.support.service import Bench, Service
 
 
 def upload(http: httpx.Client, content: bytes, name: str = "my.pt", **fields: str) -> httpx.Response:
@@ -154,7 +154,7 @@ def test_weights_that_do_not_fit_their_genotype_are_refused_at_the_door(http: ht
 def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) -> None:
     content, ids = saved(authors_state()), []
     for order in (("genotype", "file"), ("file", "genotype")):
-        parts = {"genotype": (None, "DARTS_V2"), "file": ("x.pt", content)}
+        parts: dict[str, tuple[str | None, str | bytes]] = {"genotype": (None, "DARTS_V2"), "file": ("x.pt", content)}
         ids.append(http.post("/checkpoints", files=[(name, parts[name]) for name in order]).json()["id"])
     assert ids[0] == ids[1]
 
@@ -191,7 +191,9 @@ def test_what_is_no_checkpoint_is_refused_by_name(
     assert says in answer.json()["detail"]
 
 
-def test_a_file_with_code_is_refused_never_run_and_not_kept(http: httpx.Client, service: Any, tmp_path: Path) -> None:
+def test_a_file_with_code_is_refused_never_run_and_not_kept(
+    http: httpx.Client, service: Service, tmp_path: Path
+) -> None:
     before = sorted((service.data / "artifacts" / "uploads").glob("*"))
     answer = upload(http, saved({"format": "dartboard", "weights": Bomb(tmp_path / "exploded")}))
     assert answer.status_code == 422
@@ -207,7 +209,7 @@ def test_a_body_that_is_no_form_or_has_no_file_says_how_to_send_one(http: httpx.
     assert "file: is missing" in answer.json()["detail"]
 
 
-def test_a_refused_upload_is_read_to_its_end(service: Any) -> None:
+def test_a_refused_upload_is_read_to_its_end(service: Service) -> None:
     form = b'--x\r\nContent-Disposition: form-data; name="colour"\r\n\r\n'
     url, size = httpx.URL(service.url), 16 * 2**20
     head = (
@@ -220,7 +222,7 @@ def test_a_refused_upload_is_read_to_its_end(service: Any) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 422")
 
 
-def test_the_same_file_is_stored_once_and_goes_with_its_last_row(http: httpx.Client, service: Any) -> None:
+def test_the_same_file_is_stored_once_and_goes_with_its_last_row(http: httpx.Client, service: Service) -> None:
     content = saved(authors_state())
     first = upload(http, content, genotype="DARTS_V2")
     again = upload(http, content, genotype="DARTS_V2")
@@ -242,7 +244,7 @@ def test_uploads_are_listed_newest_first(http: httpx.Client) -> None:
     assert http.get(f"/checkpoints?limit=1&cursor={page['next_cursor']}").json()["items"][0]["id"] == ids[0]
 
 
-def test_a_jobs_checkpoint_is_not_deleted_by_its_id(bench: Any, http: httpx.Client) -> None:
+def test_a_jobs_checkpoint_is_not_deleted_by_its_id(bench: Bench, http: httpx.Client) -> None:
     body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 1, "pool": bench.pool}
     job = bench.dartboard.submit("evaluation", body)
     bench.claim().report(1)
@@ -267,7 +269,7 @@ def test_the_weights_alone_come_as_safetensors_resumable_and_with_an_etag(http: 
 
 
 def test_an_evaluations_checkpoint_comes_as_safetensors_and_goes_with_it(
-    bench: Any, http: httpx.Client, service: Any, tmp_path: Path
+    bench: Bench, http: httpx.Client, service: Service, tmp_path: Path
 ) -> None:
     body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 2, "pool": bench.pool, "name": "n"}
     job = bench.dartboard.submit("evaluation", body)
@@ -281,7 +283,7 @@ def test_an_evaluations_checkpoint_comes_as_safetensors_and_goes_with_it(
     assert left == ["epoch-2.pt"]
 
 
-def test_a_file_without_weights_cannot_be_had_as_safetensors(bench: Any, http: httpx.Client) -> None:
+def test_a_file_without_weights_cannot_be_had_as_safetensors(bench: Bench, http: httpx.Client) -> None:
     body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 1, "pool": bench.pool}
     job = bench.dartboard.submit("evaluation", body)
     bench.claim().report(1)

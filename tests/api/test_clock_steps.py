@@ -24,6 +24,7 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from darts_core.runtime.process import Spawner
 from tests.support.heartbeats import heartbeats
+from tests.support.service import Service
 from worker.api_client import AttemptApi, WorkerApi
 
 _LEASE_SECONDS = 2.0
@@ -150,7 +151,7 @@ def test_a_worker_that_fell_silent_is_noticed_soon_after_the_clock_was_set_back(
     service.dartboard.cancel(job.id)
 
 
-def test_the_clock_s_step_is_found_whichever_way(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_s_step_is_found_whichever_way(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     real: Callable[[], float] = clock_steps.clock
     own = [0.0]
     monkeypatch.setattr(clock_steps, "clock", lambda: real() + own[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -17,13 +16,15 @@ from api.schemas.worker import EpochReport, Presence
 from client.cli import app
 from client.sdk import Dartboard
 from darts_core.genotypes import KNOWN, to_json, to_python
+from tests.support.service import Bench, Service, SimulatedAttempt
+from worker.api_client import WorkerApi
 
 # Softmaxed: one half and two quarters; all alike.
 HALF = [math.log(2.0), 0.0, 0.0]
 EVEN = [0.0, 0.0, 0.0]
 
 
-def report(training: Any, epoch: int, genotype: str, **metrics: float) -> None:
+def report(training: SimulatedAttempt, epoch: int, genotype: str, **metrics: float) -> None:
     path = training.folder / f"epoch-{epoch}.pt"
     path.write_bytes(b"a checkpoint")
     stored = training.attempt.upload(path)
@@ -42,7 +43,7 @@ def report(training: Any, epoch: int, genotype: str, **metrics: float) -> None:
 
 
 @pytest.fixture
-def pair(bench: Any) -> tuple[str, str]:
+def pair(bench: Bench) -> tuple[str, str]:
     """A search that ended as DARTS_V1 after 2 epochs, and one that stands at DARTS_V2 after 1."""
     first = bench.submit(epochs=2, seed=1, name="one|two", channels=8)
     training = bench.claim("on-cpu")
@@ -131,7 +132,7 @@ def test_compute_seconds_are_the_attempts_time_from_claim_to_end(
 
 
 def test_seconds_count_as_gpu_seconds_on_gpus_alone(
-    pair: tuple[str, str], dartboard: Dartboard, worker_api: Any
+    pair: tuple[str, str], dartboard: Dartboard, worker_api: WorkerApi
 ) -> None:
     worker_api.show(Presence(name="on-cpu", device="cpu (x86_64, 2 cores)", version="0", pools=["elsewhere"]))
     worker_api.show(Presence(name="on-gpu", device="NVIDIA H100", version="0", pools=["elsewhere"]))
@@ -235,7 +236,7 @@ def test_more_than_twenty_are_refused(http: httpx.Client) -> None:
         ("table", "validation_accuracy"),
     ],
 )
-def test_the_command_prints_each_format(pair: tuple[str, str], service: Any, form: str, says: str) -> None:
+def test_the_command_prints_each_format(pair: tuple[str, str], service: Service, form: str, says: str) -> None:
     done = CliRunner().invoke(app, ["compare", *pair, "--format", form, "--url", service.url])
     assert done.exit_code == 0, done.output
     assert says in done.output

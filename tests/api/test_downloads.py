@@ -1,21 +1,22 @@
 import base64
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
+from api.schemas.jobs import JobOut
 from client.cli import app
 from client.errors import ProblemError
 from tests.support.checkpoint_files import ours
+from tests.support.service import Bench, Service
 
 CONTENT = bytes(range(256)) * 5000
 
 
 @pytest.fixture
-def evaluation(bench: Any) -> Any:
+def evaluation(bench: Bench) -> JobOut:
     job = bench.dartboard.submit(
         "evaluation",
         {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 3, "pool": bench.pool, "name": "my cell / 1"},
@@ -28,7 +29,7 @@ def evaluation(bench: Any) -> Any:
     return job
 
 
-def test_the_best_checkpoints_etag_is_its_sha256(http: httpx.Client, evaluation: Any) -> None:
+def test_the_best_checkpoints_etag_is_its_sha256(http: httpx.Client, evaluation: JobOut) -> None:
     answer = http.get(f"/evaluations/{evaluation.id}/checkpoint")
     digest = hashlib.sha256(CONTENT)
     assert answer.content == CONTENT
@@ -38,7 +39,7 @@ def test_the_best_checkpoints_etag_is_its_sha256(http: httpx.Client, evaluation:
     assert answer.headers["Content-Disposition"] == 'attachment; filename="my-cell-1-epoch-2.pt"'
 
 
-def test_best_and_last_are_kept_and_others_named_as_gone(http: httpx.Client, evaluation: Any) -> None:
+def test_best_and_last_are_kept_and_others_named_as_gone(http: httpx.Client, evaluation: JobOut) -> None:
     listed = http.get(f"/evaluations/{evaluation.id}/checkpoints").json()["items"]
     assert [c["epoch"] for c in listed] == [3, 2]
     assert http.get(f"/evaluations/{evaluation.id}/checkpoint?epoch=last").content == b"checkpoint of epoch 3"
@@ -48,7 +49,7 @@ def test_best_and_last_are_kept_and_others_named_as_gone(http: httpx.Client, eva
     assert "kept: 3, 2" in gone.json()["detail"]
 
 
-def test_head_range_and_if_none_match_work(http: httpx.Client, evaluation: Any) -> None:
+def test_head_range_and_if_none_match_work(http: httpx.Client, evaluation: JobOut) -> None:
     path = f"/evaluations/{evaluation.id}/checkpoint"
     head = http.head(path)
     assert head.headers["Content-Length"] == str(len(CONTENT))
@@ -59,7 +60,7 @@ def test_head_range_and_if_none_match_work(http: httpx.Client, evaluation: Any) 
 
 
 def test_a_range_outside_the_file_is_a_416_problem_and_nonsense_is_no_range(
-    http: httpx.Client, evaluation: Any
+    http: httpx.Client, evaluation: JobOut
 ) -> None:
     path = f"/evaluations/{evaluation.id}/checkpoint"
     outside = http.get(path, headers={"Range": "bytes=99999999-"})
@@ -70,7 +71,7 @@ def test_a_range_outside_the_file_is_a_416_problem_and_nonsense_is_no_range(
         assert http.get(path, headers={"Range": nonsense}).status_code == 200
 
 
-def test_the_sdk_continues_a_broken_download_and_verifies_it(bench: Any, evaluation: Any, tmp_path: Path) -> None:
+def test_the_sdk_continues_a_broken_download_and_verifies_it(bench: Bench, evaluation: JobOut, tmp_path: Path) -> None:
     name = "my-cell-1-epoch-2.pt"
     partial = tmp_path / f".{name}.{hashlib.sha256(CONTENT).hexdigest()[:12]}.part"
     partial.write_bytes(CONTENT[:777])
@@ -80,13 +81,13 @@ def test_the_sdk_continues_a_broken_download_and_verifies_it(bench: Any, evaluat
     assert not partial.exists()
 
 
-def test_the_sdk_replaces_a_damaged_part_of_full_length(bench: Any, evaluation: Any, tmp_path: Path) -> None:
+def test_the_sdk_replaces_a_damaged_part_of_full_length(bench: Bench, evaluation: JobOut, tmp_path: Path) -> None:
     partial = tmp_path / f".out.pt.{hashlib.sha256(CONTENT).hexdigest()[:12]}.part"
     partial.write_bytes(CONTENT[::-1])
     assert bench.dartboard.download_checkpoint(evaluation.id, tmp_path / "out.pt").read_bytes() == CONTENT
 
 
-def test_the_sdk_recovers_from_a_damaged_part(bench: Any, evaluation: Any, tmp_path: Path) -> None:
+def test_the_sdk_recovers_from_a_damaged_part(bench: Bench, evaluation: JobOut, tmp_path: Path) -> None:
     partial = tmp_path / f".out.pt.{hashlib.sha256(CONTENT).hexdigest()[:12]}.part"
     partial.write_bytes(b"not the beginning")
     with pytest.raises(Exception, match="checksum"):
@@ -94,7 +95,7 @@ def test_the_sdk_recovers_from_a_damaged_part(bench: Any, evaluation: Any, tmp_p
     assert bench.dartboard.download_checkpoint(evaluation.id, tmp_path / "out.pt").read_bytes() == CONTENT
 
 
-def test_a_searchs_kept_checkpoints_are_listed_and_served(bench: Any, http: httpx.Client, tmp_path: Path) -> None:
+def test_a_searchs_kept_checkpoints_are_listed_and_served(bench: Bench, http: httpx.Client, tmp_path: Path) -> None:
     job = bench.submit(name="look", checkpoint_every=2)
     training = bench.claim()
     assert http.get(f"/searches/{job.id}/checkpoint").status_code == 409
@@ -110,7 +111,7 @@ def test_a_searchs_kept_checkpoints_are_listed_and_served(bench: Any, http: http
     assert bench.dartboard.download(job.id, tmp_path, epoch="2").read_bytes() == b"checkpoint of epoch 2"
 
 
-def test_any_id_can_be_downloaded(bench: Any, http: httpx.Client, tmp_path: Path) -> None:
+def test_any_id_can_be_downloaded(bench: Bench, http: httpx.Client, tmp_path: Path) -> None:
     uploaded = http.post("/checkpoints", files={"file": ("my.pt", content := ours())}).json()
     assert bench.dartboard.download(uploaded["id"], tmp_path / "uploaded").read_bytes() == content
     score = bench.dartboard.submit("score", {"checkpoint_id": uploaded["id"], "dataset": "digits", "pool": bench.pool})
@@ -123,7 +124,7 @@ def test_any_id_can_be_downloaded(bench: Any, http: httpx.Client, tmp_path: Path
         bench.dartboard.download("0198c5a0-0000-7000-8000-000000000000", tmp_path)
 
 
-def test_the_command_downloads_a_searchs_checkpoint(bench: Any, service: Any, tmp_path: Path) -> None:
+def test_the_command_downloads_a_searchs_checkpoint(bench: Bench, service: Service, tmp_path: Path) -> None:
     job = bench.submit(epochs=1)
     bench.claim().report(1)
     done = CliRunner().invoke(app, ["download", str(job.id), "-o", str(tmp_path / "a.pt"), "--url", service.url])
@@ -131,7 +132,9 @@ def test_the_command_downloads_a_searchs_checkpoint(bench: Any, service: Any, tm
     assert (tmp_path / "a.pt").read_bytes() == b"checkpoint of epoch 1"
 
 
-def test_a_damaged_file_is_500_with_the_cause_and_never_sent(http: httpx.Client, evaluation: Any, service: Any) -> None:
+def test_a_damaged_file_is_500_with_the_cause_and_never_sent(
+    http: httpx.Client, evaluation: JobOut, service: Service
+) -> None:
     [path] = (service.data / "artifacts" / str(evaluation.id)).rglob("*-epoch-2.pt")
     url = f"/evaluations/{evaluation.id}/checkpoint"
     for damaged, said in ((CONTENT[:-1], f"has {len(CONTENT) - 1:,} bytes"), (b"x" + CONTENT[1:], "has the checksum")):
@@ -146,6 +149,6 @@ def test_a_damaged_file_is_500_with_the_cause_and_never_sent(http: httpx.Client,
 
 
 @pytest.mark.parametrize("wanted", [f"bytes={'9' * 5000}-", f"bytes=0-{'9' * 5000}", f"bytes=-{'9' * 5000}"])
-def test_a_range_of_thousands_of_digits_is_no_range(http: httpx.Client, evaluation: Any, wanted: str) -> None:
+def test_a_range_of_thousands_of_digits_is_no_range(http: httpx.Client, evaluation: JobOut, wanted: str) -> None:
     answer = http.get(f"/evaluations/{evaluation.id}/checkpoint", headers={"Range": wanted})
     assert (answer.status_code, answer.content) == (200, CONTENT)

@@ -10,10 +10,11 @@ import pytest
 from api.schemas.jobs import Progress
 from api.schemas.worker import EpochReport, Heartbeat
 from darts_core.genotypes import KNOWN, to_json
+from tests.support.service import Bench, SimulatedAttempt
 from worker.api_client import SupersededError
 
 
-def stopping(training: Any, epoch: int, **fields: Any) -> EpochReport:
+def stopping(training: SimulatedAttempt, epoch: int, **fields: Any) -> EpochReport:
     """Report an epoch as the last one."""
     path = training.folder / f"epoch-{epoch}.pt"
     path.write_bytes(b"the last checkpoint")
@@ -33,7 +34,7 @@ def stopping(training: Any, epoch: int, **fields: Any) -> EpochReport:
     return report
 
 
-def test_a_search_that_stops_early_succeeds_and_says_why(bench: Any) -> None:
+def test_a_search_that_stops_early_succeeds_and_says_why(bench: Bench) -> None:
     job = bench.submit(epochs=50, stop_when={"skip_connects": ">2"})
     training = bench.claim()
     training.report(1)
@@ -45,7 +46,7 @@ def test_a_search_that_stops_early_succeeds_and_says_why(bench: Any) -> None:
     assert ended.result == {"stopped_early": {"epoch": 2, "reason": "skip_connects is 3 (>2)"}}
 
 
-def test_its_progress_is_that_of_a_search_that_is_done_whatever_a_late_heartbeat_says(bench: Any) -> None:
+def test_its_progress_is_that_of_a_search_that_is_done_whatever_a_late_heartbeat_says(bench: Bench) -> None:
     job = bench.submit(epochs=50)
     training = bench.claim()
     training.report(1)
@@ -55,7 +56,7 @@ def test_its_progress_is_that_of_a_search_that_is_done_whatever_a_late_heartbeat
     assert bench.dartboard.job(job.id).progress == Progress(epoch=2, epochs=2, step=7, steps=7, eta_seconds=0)
 
 
-def test_without_a_reason_a_search_cannot_finish_before_its_last_epoch(bench: Any) -> None:
+def test_without_a_reason_a_search_cannot_finish_before_its_last_epoch(bench: Bench) -> None:
     bench.submit(epochs=3)
     training = bench.claim()
     training.report(1)
@@ -63,19 +64,19 @@ def test_without_a_reason_a_search_cannot_finish_before_its_last_epoch(bench: An
         training.finish()
 
 
-def test_an_attempt_lost_behind_the_last_epoch_leaves_the_next_one_nothing_but_to_finish(bench: Any) -> None:
+def test_an_attempt_lost_behind_the_last_epoch_leaves_the_next_one_nothing_but_to_finish(bench: Bench) -> None:
     job = bench.submit(epochs=50)
     lost = bench.claim("worker-a")
     lost.report(1)
     stopping(lost, 2, stopped_early="because")
     bench.wait_for_status(job, "queued")  # its lease has run out
     second = bench.claim("worker-b")
-    assert second.claimed.resume.epoch == 2
+    assert second.resume.epoch == 2
     second.finish()
     assert bench.dartboard.job(job.id).status == "succeeded"
 
 
-def test_warnings_are_in_the_jobs_log_once_however_often_the_epoch_is_reported(bench: Any) -> None:
+def test_warnings_are_in_the_jobs_log_once_however_often_the_epoch_is_reported(bench: Bench) -> None:
     job = bench.submit()
     training = bench.claim()
     report = stopping(training, 1, warnings=["collapse looms: 2 skip connects in the cell"])
@@ -84,7 +85,7 @@ def test_warnings_are_in_the_jobs_log_once_however_often_the_epoch_is_reported(b
     assert warned == ["collapse looms: 2 skip connects in the cell"]
 
 
-def test_a_warning_is_a_log_event_behind_the_epochs_own(bench: Any) -> None:
+def test_a_warning_is_a_log_event_behind_the_epochs_own(bench: Bench) -> None:
     job = bench.submit()
     stopping(bench.claim(), 1, warnings=["collapse looms"])
     bench.dartboard.cancel(job.id)

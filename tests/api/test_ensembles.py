@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from api.schemas.ensembles import EnsembleResult
-from api.schemas.jobs import Failure
+from api.schemas.jobs import Failure, JobOut
 from api.schemas.worker import EpochReport, Fail, ReportedFile
 from tests.support.checkpoint_files import ours
+from tests.support.service import Bench, Service, SimulatedAttempt
 
 FIGURES = {"accuracy": 75.0, "loss": 0.5}
 MEMBER = {"epoch": 1, "chosen": True, "weight": 1.0, "test": FIGURES, "validation": None}
@@ -32,7 +33,7 @@ RESULT = EnsembleResult.model_validate(
 )
 
 
-def evaluated(bench: Any, dataset: str = "digits", epochs: int = 1, name: str = "one", **fields: Any) -> Any:
+def evaluated(bench: Bench, dataset: str = "digits", epochs: int = 1, name: str = "one", **fields: Any) -> JobOut:
     body = {"dataset": dataset, "genotype": "DARTS_V2", "epochs": epochs, "pool": bench.pool, **fields}
     job = bench.dartboard.submit("evaluation", body)
     training = bench.claim()
@@ -42,15 +43,15 @@ def evaluated(bench: Any, dataset: str = "digits", epochs: int = 1, name: str = 
     return job
 
 
-def of(*jobs: Any) -> list[dict[str, str]]:
+def of(*jobs: JobOut) -> list[dict[str, str]]:
     return [{"evaluation_id": str(job.id)} for job in jobs]
 
 
-def made(bench: Any, members: list[dict[str, str]], **fields: Any) -> Any:
+def made(bench: Bench, members: list[dict[str, str]], **fields: Any) -> JobOut:
     return bench.dartboard.submit("ensemble", {"members": members, "pool": bench.pool, **fields})
 
 
-def scored(bench: Any, **body: Any) -> Any:
+def scored(bench: Bench, **body: Any) -> JobOut:
     score = bench.dartboard.submit("score", {**body, "pool": bench.pool})
     training = bench.claim()
     report(training, {"test_accuracy": 1.0}, None, main="logits.safetensors")
@@ -59,7 +60,12 @@ def scored(bench: Any, **body: Any) -> Any:
 
 
 def report(
-    training: Any, metrics: dict[str, float], result: EnsembleResult | None, *, main: str, more: str | None = None
+    training: SimulatedAttempt,
+    metrics: dict[str, float],
+    result: EnsembleResult | None,
+    *,
+    main: str,
+    more: str | None = None,
 ) -> None:
     sums = {}
     for name in (main, more):
@@ -80,7 +86,7 @@ def report(
     )
 
 
-def given_to(training: Any) -> dict[str, bytes]:
+def given_to(training: SimulatedAttempt) -> dict[str, bytes]:
     found = {}
     for given in training.claimed.inputs:
         training.attempt.download(given, training.folder / given.name)
@@ -88,7 +94,7 @@ def given_to(training: Any) -> dict[str, bytes]:
     return found
 
 
-def test_a_whole_ensemble_is_stored_and_told(bench: Any, http: httpx.Client) -> None:
+def test_a_whole_ensemble_is_stored_and_told(bench: Bench, http: httpx.Client) -> None:
     job = made(bench, of(evaluated(bench), evaluated(bench)), name="both")
     assert (job.spec["dataset"], job.spec["combine"], job.spec["epochs"]) == ("digits", "sum", 1)
     assert [http.get(job.links[file]).status_code for file in ("checkpoint", "logits")] == [409, 409]
@@ -103,7 +109,7 @@ def test_a_whole_ensemble_is_stored_and_told(bench: Any, http: httpx.Client) -> 
     assert kinds == ["status", "status", "epoch", "checkpoint", "status", "end"]
 
 
-def test_its_file_is_resumable_has_an_etag_and_the_jobs_name(bench: Any, http: httpx.Client) -> None:
+def test_its_file_is_resumable_has_an_etag_and_the_jobs_name(bench: Bench, http: httpx.Client) -> None:
     job = made(bench, of(evaluated(bench), evaluated(bench)), name="my committee")
     training = bench.claim()
     report(training, {"test_accuracy": 75.0}, RESULT, main="ensemble.pt", more="logits.safetensors")
@@ -116,7 +122,7 @@ def test_its_file_is_resumable_has_an_etag_and_the_jobs_name(bench: Any, http: h
     assert http.get(job.links["checkpoint"], headers=known).status_code == 304
 
 
-def test_the_epochs_that_take_part_can_be_chosen(bench: Any) -> None:
+def test_the_epochs_that_take_part_can_be_chosen(bench: Bench) -> None:
     first, second = evaluated(bench, epochs=2, name="a"), evaluated(bench, epochs=2, name="b")
     members = [{"evaluation_id": str(first.id), "epoch": "last"}, {"evaluation_id": str(second.id)}]
     job = made(bench, members)
@@ -124,14 +130,14 @@ def test_the_epochs_that_take_part_can_be_chosen(bench: Any) -> None:
     assert given_to(bench.claim()) == {"member-0.pt": b"a, epoch 2", "member-1.pt": b"b, epoch 1"}
 
 
-def test_what_takes_part_stays_when_its_evaluation_is_deleted(bench: Any) -> None:
+def test_what_takes_part_stays_when_its_evaluation_is_deleted(bench: Bench) -> None:
     first, second = evaluated(bench, name="a"), evaluated(bench, name="b")
     made(bench, of(first, second))
     bench.dartboard.delete(first.id)
     assert given_to(bench.claim())["member-0.pt"] == b"a, epoch 1"
 
 
-def test_a_score_gives_its_checkpoint_and_its_logits(bench: Any) -> None:
+def test_a_score_gives_its_checkpoint_and_its_logits(bench: Bench) -> None:
     first, second = evaluated(bench, name="a"), evaluated(bench, name="b")
     score = scored(bench, evaluation_id=str(first.id))
     job = made(bench, [{"score_id": str(score.id)}, *of(second)])
@@ -143,7 +149,7 @@ def test_a_score_gives_its_checkpoint_and_its_logits(bench: Any) -> None:
     }
 
 
-def test_a_curve_takes_the_epochs_that_all_members_kept(bench: Any) -> None:
+def test_a_curve_takes_the_epochs_that_all_members_kept(bench: Bench) -> None:
     first = evaluated(bench, epochs=4, name="a", checkpoint_every=1)
     second = evaluated(bench, epochs=4, name="b", checkpoint_every=2)
     members = [{"evaluation_id": str(job.id), "epoch": "last"} for job in (first, second)]
@@ -160,7 +166,7 @@ def test_a_curve_takes_the_epochs_that_all_members_kept(bench: Any) -> None:
     ]
 
 
-def test_a_lost_worker_and_a_retry_get_the_same_files_again(bench: Any) -> None:
+def test_a_lost_worker_and_a_retry_get_the_same_files_again(bench: Bench) -> None:
     job = made(bench, of(evaluated(bench, name="a"), evaluated(bench, name="b")))
     bench.claim().attempt.fail(Fail(outcome="lost", error=Failure(type="WorkerLost", message="killed")))
     second = bench.claim()
@@ -175,7 +181,7 @@ def test_a_lost_worker_and_a_retry_get_the_same_files_again(bench: Any) -> None:
     assert bench.dartboard.job(job.id).status == "succeeded"
 
 
-def test_a_report_whose_further_file_is_missing_is_refused(bench: Any) -> None:
+def test_a_report_whose_further_file_is_missing_is_refused(bench: Bench) -> None:
     from worker.api_client import SupersededError
 
     made(bench, of(evaluated(bench), evaluated(bench)))
@@ -195,7 +201,7 @@ def test_a_report_whose_further_file_is_missing_is_refused(bench: Any) -> None:
         training.attempt.report_epoch(told)
 
 
-def test_a_deleted_ensemble_takes_its_files_with_it_and_nobody_elses(bench: Any, service: Any) -> None:
+def test_a_deleted_ensemble_takes_its_files_with_it_and_nobody_elses(bench: Bench, service: Service) -> None:
     first, second = evaluated(bench), evaluated(bench)
     job = made(bench, of(first, second))
     bench.dartboard.cancel(job.id)
@@ -204,14 +210,14 @@ def test_a_deleted_ensemble_takes_its_files_with_it_and_nobody_elses(bench: Any,
     assert list((service.data / "artifacts" / str(first.id)).rglob("*.pt"))
 
 
-def test_the_same_key_and_body_answer_the_first_ensemble(bench: Any) -> None:
+def test_the_same_key_and_body_answer_the_first_ensemble(bench: Bench) -> None:
     members, key = of(evaluated(bench), evaluated(bench)), str(uuid4())
     body = {"members": members, "pool": bench.pool}
     first = bench.dartboard.submit("ensemble", body, idempotency_key=key)
     assert bench.dartboard.submit("ensemble", body, idempotency_key=key).id == first.id
 
 
-def test_an_ensembles_own_files_are_no_checkpoints_to_score(bench: Any, http: httpx.Client) -> None:
+def test_an_ensembles_own_files_are_no_checkpoints_to_score(bench: Bench, http: httpx.Client) -> None:
     made(bench, of(evaluated(bench), evaluated(bench)))
     [given, _] = bench.claim().claimed.inputs
     answer = http.post("/scores", json={"checkpoint_id": given.file.removesuffix(".pt")})
@@ -236,13 +242,13 @@ def test_an_ensembles_file_is_refused_as_an_upload_with_the_way_out(http: httpx.
     ],
 )
 def test_a_bad_member_is_refused_with_its_place(
-    bench: Any, http: httpx.Client, bad: dict[str, Any], status: int, says: str
+    bench: Bench, http: httpx.Client, bad: dict[str, Any], status: int, says: str
 ) -> None:
     answer = http.post("/ensembles", json={"members": [*of(evaluated(bench)), bad]})
     assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
 
 
-def test_members_of_other_classes_are_refused_with_their_place(bench: Any, http: httpx.Client) -> None:
+def test_members_of_other_classes_are_refused_with_their_place(bench: Bench, http: httpx.Client) -> None:
     members = of(evaluated(bench), evaluated(bench, "cifar100"))
     answer = http.post("/ensembles", json={"members": members, "dataset": "digits"})
     assert answer.status_code == 422
@@ -250,20 +256,20 @@ def test_members_of_other_classes_are_refused_with_their_place(bench: Any, http:
     assert "tells 100 classes apart, digits has 10" in answer.json()["detail"]
 
 
-def test_members_of_images_of_other_channels_are_refused_with_their_place(bench: Any, http: httpx.Client) -> None:
+def test_members_of_images_of_other_channels_are_refused_with_their_place(bench: Bench, http: httpx.Client) -> None:
     members = of(evaluated(bench), evaluated(bench, "cifar10"))
     answer = http.post("/ensembles", json={"members": members, "dataset": "digits"})
     assert answer.status_code == 422
     assert "members.1: takes images of 3 channels (cifar10), digits has 1" in answer.json()["detail"]
 
 
-def test_members_of_several_data_sets_need_one_to_be_named(bench: Any, http: httpx.Client) -> None:
+def test_members_of_several_data_sets_need_one_to_be_named(bench: Bench, http: httpx.Client) -> None:
     answer = http.post("/ensembles", json={"members": of(evaluated(bench, "cifar10"), evaluated(bench))})
     assert answer.status_code == 422
     assert "members.1: is of digits, others of cifar10: set `dataset`" in answer.json()["detail"]
 
 
-def test_a_scores_logits_of_other_data_are_refused(bench: Any, http: httpx.Client) -> None:
+def test_a_scores_logits_of_other_data_are_refused(bench: Bench, http: httpx.Client) -> None:
     first, second = evaluated(bench), evaluated(bench, "fashion-mnist")
     score = scored(bench, evaluation_id=str(second.id))
     members = [*of(first), {"score_id": str(score.id)}]
@@ -272,15 +278,15 @@ def test_a_scores_logits_of_other_data_are_refused(bench: Any, http: httpx.Clien
     assert "members.1: its score kept logits of fashion-mnist, not of digits" in answer.json()["detail"]
 
 
-def test_a_score_that_has_not_ended_is_409(bench: Any, http: httpx.Client) -> None:
+def test_a_score_that_has_not_ended_is_409(bench: Bench, http: httpx.Client) -> None:
     first = evaluated(bench)
     score = bench.dartboard.submit("score", {"evaluation_id": str(first.id), "pool": "nobody"})
     answer = http.post("/ensembles", json={"members": [*of(first), {"score_id": str(score.id)}]})
     assert (answer.status_code, "members.1: the score" in answer.json()["detail"]) == (409, True)
 
 
-def test_members_of_both_families_are_refused(bench: Any, http: httpx.Client) -> None:
-    text = {"family": "rnn", "genotype": "DARTS_V1", "test_batch_size": 10}
+def test_members_of_both_families_are_refused(bench: Bench, http: httpx.Client) -> None:
+    text: dict[str, Any] = {"family": "rnn", "genotype": "DARTS_V1", "test_batch_size": 10}
     members = of(evaluated(bench), evaluated(bench, "python-docs", **text))
     answer = http.post("/ensembles", json={"members": members})
     assert (answer.status_code, "members.1: is of family 'rnn'" in answer.json()["detail"]) == (422, True)
@@ -297,29 +303,29 @@ def test_members_of_both_families_are_refused(bench: Any, http: httpx.Client) ->
     ],
 )
 def test_what_does_not_fit_is_refused_by_field(
-    bench: Any, http: httpx.Client, fields: dict[str, Any], says: str
+    bench: Bench, http: httpx.Client, fields: dict[str, Any], says: str
 ) -> None:
     answer = http.post("/ensembles", json={"members": of(evaluated(bench), evaluated(bench)), **fields})
     assert (answer.status_code, says in answer.json()["detail"]) == (422, True), answer.text
 
 
-def test_a_curve_of_an_upload_is_refused(bench: Any, http: httpx.Client) -> None:
+def test_a_curve_of_an_upload_is_refused(bench: Bench, http: httpx.Client) -> None:
     uploaded = http.post("/checkpoints", files={"file": ("my.pt", ours())}).json()["id"]
     members = [*of(evaluated(bench)), {"checkpoint_id": uploaded}]
     answer = http.post("/ensembles", json={"members": members, "curve": True})
     assert (answer.status_code, "curve: members.1 is not an evaluation" in answer.json()["detail"]) == (422, True)
 
 
-def test_an_ensemble_of_language_models_is_mixed_in_the_columns_that_they_test_with(bench: Any) -> None:
-    text = {"family": "rnn", "genotype": "DARTS_V1", "test_batch_size": 10}
+def test_an_ensemble_of_language_models_is_mixed_in_the_columns_that_they_test_with(bench: Bench) -> None:
+    text: dict[str, Any] = {"family": "rnn", "genotype": "DARTS_V1", "test_batch_size": 10}
     first = evaluated(bench, "python-docs", **text)
     job = made(bench, of(first, evaluated(bench, "python-docs", **text)))
     assert (job.spec["family"], job.spec["combine"], job.spec["batch_size"]) == ("rnn", "mean", 10)
     assert job.spec["text_checksum"] == first.spec["text_checksum"]
 
 
-def test_logits_of_language_models_are_not_summed(bench: Any, http: httpx.Client) -> None:
-    text = {"family": "rnn", "genotype": "DARTS_V1", "test_batch_size": 10}
+def test_logits_of_language_models_are_not_summed(bench: Bench, http: httpx.Client) -> None:
+    text: dict[str, Any] = {"family": "rnn", "genotype": "DARTS_V1", "test_batch_size": 10}
     job = evaluated(bench, "python-docs", **text)
     answer = http.post("/ensembles", json={"members": of(job, job), "combine": "sum"})
     assert (answer.status_code, "language models are mixed" in answer.json()["detail"]) == (422, True)

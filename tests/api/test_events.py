@@ -4,26 +4,27 @@ import socket
 import threading
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from api.schemas.jobs import JobOut
 from api.schemas.worker import LogReport, Release
 from benchmarks.stream_readers import read
 from client.events import Event
 from client.local.stack import LocalStack
+from tests.support.service import Bench, Service
 from worker.api_client import SupersededError
 
 
-def _follow(bench: Any, job: Any, after: int = 0) -> tuple[threading.Thread, list[Event]]:
+def _follow(bench: Bench, job: JobOut, after: int = 0) -> tuple[threading.Thread, list[Event]]:
     seen: list[Event] = []
     thread = threading.Thread(target=lambda: seen.extend(bench.dartboard.follow(job, after)), daemon=True)
     thread.start()
     return thread, seen
 
 
-def test_watchers_that_join_at_any_time_see_every_event_once_and_in_order(bench: Any) -> None:
+def test_watchers_that_join_at_any_time_see_every_event_once_and_in_order(bench: Bench) -> None:
     job = bench.submit(epochs=20)
     training = bench.claim()
     watchers = [_follow(bench, job)]
@@ -39,7 +40,7 @@ def test_watchers_that_join_at_any_time_see_every_event_once_and_in_order(bench:
         assert seen[-1].kind == "end"
 
 
-def test_a_watcher_that_comes_back_by_id_gets_the_rest(bench: Any) -> None:
+def test_a_watcher_that_comes_back_by_id_gets_the_rest(bench: Bench) -> None:
     job = bench.submit()
     training = bench.claim()
     for epoch in (1, 2, 3):
@@ -50,13 +51,13 @@ def test_a_watcher_that_comes_back_by_id_gets_the_rest(bench: Any) -> None:
     assert [e.sequence for e in seen] == [5, 6, 7, 8, 9, 9]
 
 
-def test_a_watcher_that_has_seen_everything_of_an_ended_job_still_gets_the_end(bench: Any) -> None:
+def test_a_watcher_that_has_seen_everything_of_an_ended_job_still_gets_the_end(bench: Bench) -> None:
     job = bench.submit()
     bench.dartboard.cancel(job.id)
     assert [(e.kind, e.sequence) for e in bench.dartboard.follow(job, after=2)] == [("end", 2)]
 
 
-def test_epoch_events_carry_what_the_epochs_list_has(bench: Any) -> None:
+def test_epoch_events_carry_what_the_epochs_list_has(bench: Bench) -> None:
     job = bench.submit(epochs=1)
     training = bench.claim()
     training.report(1)
@@ -66,7 +67,7 @@ def test_epoch_events_carry_what_the_epochs_list_has(bench: Any) -> None:
     assert told == listed.model_dump(mode="json")
 
 
-def test_a_sequence_that_does_not_exist_yet_skips_nothing(bench: Any) -> None:
+def test_a_sequence_that_does_not_exist_yet_skips_nothing(bench: Bench) -> None:
     job = bench.submit()
     thread, seen = _follow(bench, job, after=1_000_000)
     bench.dartboard.cancel(job.id)
@@ -74,7 +75,7 @@ def test_a_sequence_that_does_not_exist_yet_skips_nothing(bench: Any) -> None:
     assert [e.kind for e in seen][-1] == "end"
 
 
-def test_the_stream_of_a_deleted_job_ends(bench: Any) -> None:
+def test_the_stream_of_a_deleted_job_ends(bench: Bench) -> None:
     job = bench.submit()
     watchers = [_follow(bench, job) for _ in range(3)]
     bench.dartboard.cancel(job.id)
@@ -84,7 +85,7 @@ def test_the_stream_of_a_deleted_job_ends(bench: Any) -> None:
         assert not thread.is_alive()
 
 
-def test_fifty_watchers_of_one_job_get_every_event_once_and_in_order(bench: Any, service: Any) -> None:
+def test_fifty_watchers_of_one_job_get_every_event_once_and_in_order(bench: Bench, service: Service) -> None:
     place, results = urlsplit(service.url), []
     job = bench.submit()
 
@@ -102,7 +103,7 @@ def test_fifty_watchers_of_one_job_get_every_event_once_and_in_order(bench: Any,
     assert (told["refused"], told["without_end"], told["incomplete"], told["events"]) == (0, 0, 0, 9)
 
 
-def _reported(bench: Any, lines: int, length: int) -> None:
+def _reported(bench: Bench, lines: int, length: int) -> None:
     """Log lines in one report of an attempt of their own; again where a busy machine lets its lease run out."""
     line = {"time": "2026-01-01T00:00:00Z", "message": "x" * length}
     while True:
@@ -116,7 +117,7 @@ def _reported(bench: Any, lines: int, length: int) -> None:
 
 
 def test_a_watcher_that_does_not_read_is_cut_off_and_misses_nothing_when_it_comes_back(
-    bench: Any, service: Any
+    bench: Bench, service: Service
 ) -> None:
     job = bench.submit(max_attempts=100)
     place = urlsplit(service.url)
@@ -151,6 +152,7 @@ def test_streams_end_in_order_when_the_service_stops(tmp_path: Path) -> None:
             log = stack.processes["api"].log
         # A connection that was broken off would raise.
         assert "event: end" not in "".join("".join(rest) for rest in pieces)
+    assert log is not None
     told = log.read_text()
     assert "ASGI" not in told
     assert "running task" not in told

@@ -5,6 +5,7 @@ import httpx
 import pytest
 
 from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, parse, to_python
+from tests.support.service import Bench
 
 
 def test_every_published_genotype_is_served_and_parses_back(http: httpx.Client) -> None:
@@ -52,7 +53,7 @@ def test_what_a_format_cannot_hold_is_422_and_an_unknown_name_404(http: httpx.Cl
     assert "DARTS_V2" in unknown.json()["detail"]
 
 
-def test_a_searchs_genotype_has_the_counts_of_its_evaluation_network(bench: Any, http: httpx.Client) -> None:
+def test_a_searchs_genotype_has_the_counts_of_its_evaluation_network(bench: Bench, http: httpx.Client) -> None:
     job = bench.submit()
     bench.claim().report(1)
     served = http.get(f"/searches/{job.id}/genotype").json()
@@ -68,7 +69,7 @@ def _name() -> str:
     return f"mine-{uuid4().hex[:8]}"
 
 
-def test_a_registered_genotype_is_served_and_trained_under_its_name(bench: Any, http: httpx.Client) -> None:
+def test_a_registered_genotype_is_served_and_trained_under_its_name(bench: Bench, http: httpx.Client) -> None:
     name = _name()
     made = http.post("/genotypes", json={"name": name, "genotype": MINE})
     assert made.status_code == 201
@@ -117,7 +118,7 @@ def test_what_cannot_be_registered_is_refused_by_field(http: httpx.Client, body:
 RECURRENT = "rnn/genotypes.py\nMINE = Genotype(recurrent=[('tanh', 0), ('relu', 1)], concat=range(1, 3))"
 
 
-def test_a_recurrent_cell_is_registered_and_trained_under_its_name(bench: Any, http: httpx.Client) -> None:
+def test_a_recurrent_cell_is_registered_and_trained_under_its_name(bench: Bench, http: httpx.Client) -> None:
     name = _name()
     made = http.post("/genotypes", json={"name": name, "genotype": RECURRENT})
     assert made.status_code == 201, made.text

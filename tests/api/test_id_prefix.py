@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +39,7 @@ def test_every_method_takes_the_beginning_of_an_id(dartboard: Dartboard, job: Jo
     assert dartboard.resume(prefix).status == "queued"
     assert dartboard.update(prefix, name="again").name == "again"
     assert dartboard.cancel(prefix).status == "cancelled"
-    assert dartboard.epochs(prefix) == dartboard.logs(prefix) == []
+    assert (dartboard.epochs(prefix), dartboard.logs(prefix)) == ([], [])
     assert [event.kind for event in dartboard.follow(prefix)][-1] == "end"
     dartboard.delete(prefix)
     with pytest.raises(ProblemError, match="none of the jobs has an id that begins with") as found:
@@ -84,7 +85,7 @@ def test_what_cannot_be_sent_is_a_problem_and_no_other_error(dartboard: Dartboar
         dartboard.submit("search", {"dataset": "digits", **body})
 
 
-def test_texts_are_paths(dartboard: Dartboard, bench: Bench, tmp_path: Any) -> None:
+def test_texts_are_paths(dartboard: Dartboard, bench: Bench, tmp_path: Path) -> None:
     search = bench.submit(epochs=1)
     training = bench.claim()
     training.report(1)

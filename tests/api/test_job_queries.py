@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx
 
+from tests.support.service import Bench
 
-def test_attempts_say_who_tried_and_what_ended_each_try(bench: Any, http: httpx.Client) -> None:
+
+def test_attempts_say_who_tried_and_what_ended_each_try(bench: Bench, http: httpx.Client) -> None:
     job = bench.submit()
     bench.claim("worker-a")
     bench.dartboard.cancel(job.id)
@@ -24,7 +24,7 @@ def test_attempts_say_who_tried_and_what_ended_each_try(bench: Any, http: httpx.
     assert first["end_reason"] == "cancelled by request"
 
 
-def test_a_job_says_where_its_events_go_on(bench: Any) -> None:
+def test_a_job_says_where_its_events_go_on(bench: Bench) -> None:
     job = bench.submit()
     assert job.last_sequence == 1
     bench.dartboard.cancel(job.id)
@@ -32,7 +32,7 @@ def test_a_job_says_where_its_events_go_on(bench: Any) -> None:
     assert [event.data["status"] for event in events] == ["cancelled", "cancelled"]
 
 
-def test_a_preset_has_the_values_that_a_spec_is_filled_with(bench: Any, http: httpx.Client) -> None:
+def test_a_preset_has_the_values_that_a_spec_is_filled_with(bench: Bench, http: httpx.Client) -> None:
     presets = http.get("/presets").json()["items"]
     [digits] = [p for p in presets if (p["kind"], p["name"], p["latest"]) == ("search", "digits", True)]
     spec = bench.submit(epochs=digits["values"]["epochs"]).spec

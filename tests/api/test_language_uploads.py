@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -13,6 +12,7 @@ from darts_core.data.text.lines import authors_vocabulary
 from darts_core.genotypes import KNOWN_RECURRENT, to_json
 from tests.support.authors_rnn import AuthorsModel
 from tests.support.checkpoint_files import ours, saved
+from tests.support.service import Bench
 
 CELL = KNOWN_RECURRENT["DARTS_V2"]
 NAMED = {"genotype": "DARTS_V2", "dataset": "python-docs"}
@@ -20,14 +20,16 @@ NAMED = {"genotype": "DARTS_V2", "dataset": "python-docs"}
 
 def authors(words: int | None = None) -> AuthorsModel:
     words = words or len(authors_vocabulary(python_docs.read().lines))
-    return AuthorsModel([tuple(e) for e in CELL.recurrent], list(CELL.concat), words=words, size=4)
+    return AuthorsModel(
+        [(operation, source) for operation, source in CELL.recurrent], list(CELL.concat), words=words, size=4
+    )
 
 
 def upload(http: httpx.Client, content: bytes, **fields: str) -> httpx.Response:
     return http.post("/checkpoints", files={"file": ("my.pt", content)}, data=fields)
 
 
-def test_our_own_language_model_is_taken_and_scored_on_its_text(bench: Any, http: httpx.Client) -> None:
+def test_our_own_language_model_is_taken_and_scored_on_its_text(bench: Bench, http: httpx.Client) -> None:
     checksum = python_docs.read().checksum
     spec = {"family": "rnn", "dataset": "python-docs", "text_checksum": checksum}
     made = upload(http, ours(spec=spec, genotype=to_json(CELL), vocabulary=["a", "<eos>", "<unk>"], classes=None))
@@ -38,7 +40,9 @@ def test_our_own_language_model_is_taken_and_scored_on_its_text(bench: Any, http
 
 
 @pytest.mark.parametrize("old", [False, True])
-def test_the_authors_state_dict_is_taken_with_its_genotype_and_text(http: httpx.Client, old: bool, bench: Any) -> None:
+def test_the_authors_state_dict_is_taken_with_its_genotype_and_text(
+    http: httpx.Client, old: bool, bench: Bench
+) -> None:
     made = upload(http, saved(authors().state_dict(), old=old), **NAMED)
     assert made.status_code == 201, made.text
     assert (made.json()["format"], made.json()["family"]) == ("authors", "rnn")

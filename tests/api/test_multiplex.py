@@ -10,6 +10,8 @@ import httpx
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
+from tests.support.service import Bench
+
 Told = tuple[str, dict[str, Any], str]
 
 
@@ -31,7 +33,7 @@ def stream(http: httpx.Client) -> Callable[..., Iterator[Told]]:
 
 
 def test_named_jobs_come_each_once_and_in_order_and_the_stream_closes_behind_the_last_end(
-    bench: Any, stream: Callable[..., Iterator[Told]]
+    bench: Bench, stream: Callable[..., Iterator[Told]]
 ) -> None:
     jobs = [bench.submit(epochs=2), bench.submit(epochs=2)]
     for _ in jobs:
@@ -48,7 +50,7 @@ def test_named_jobs_come_each_once_and_in_order_and_the_stream_closes_behind_the
 
 
 def test_a_stream_begins_behind_the_sequence_that_stands_beside_the_id(
-    bench: Any, stream: Callable[..., Iterator[Told]]
+    bench: Bench, stream: Callable[..., Iterator[Told]]
 ) -> None:
     job = bench.submit()
     bench.dartboard.cancel(job.id)
@@ -57,7 +59,7 @@ def test_a_stream_begins_behind_the_sequence_that_stands_beside_the_id(
 
 
 def test_any_event_s_id_resumes_all_jobs_without_a_gap_or_a_double(
-    bench: Any, stream: Callable[..., Iterator[Told]]
+    bench: Bench, stream: Callable[..., Iterator[Told]]
 ) -> None:
     jobs = [bench.submit(epochs=3), bench.submit(epochs=3)]
     trainings = [bench.claim(), bench.claim()]
@@ -73,7 +75,7 @@ def test_any_event_s_id_resumes_all_jobs_without_a_gap_or_a_double(
 
 
 def test_a_job_that_is_queued_later_joins_the_stream_of_active_ones(
-    bench: Any, stream: Callable[..., Iterator[Told]]
+    bench: Bench, stream: Callable[..., Iterator[Told]]
 ) -> None:
     told = stream("active=true")
     assert next(told)[0] == "ready"
@@ -91,7 +93,7 @@ def test_a_job_that_is_queued_later_joins_the_stream_of_active_ones(
 
 
 def test_what_happened_while_a_reader_of_active_jobs_was_away_comes_first(
-    bench: Any, stream: Callable[..., Iterator[Told]]
+    bench: Bench, stream: Callable[..., Iterator[Told]]
 ) -> None:
     earlier = bench.submit()
     told = stream("active=true")
@@ -108,7 +110,7 @@ def test_what_happened_while_a_reader_of_active_jobs_was_away_comes_first(
     assert mine == [(str(earlier.id), "cancelled")] * 2 + [(str(later.id), "queued")]
 
 
-def test_a_deleted_job_ends(bench: Any, stream: Callable[..., Iterator[Told]]) -> None:
+def test_a_deleted_job_ends(bench: Bench, stream: Callable[..., Iterator[Told]]) -> None:
     job, other = bench.submit(), bench.submit()
     told = stream(f"job={job.id}&job={other.id}")
     next(told), next(told)

@@ -1,16 +1,17 @@
 """Checkpoints made in the middle of an epoch: the newest one waits until its epoch is stored."""
 
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
+from api.schemas.jobs import JobOut
 from api.schemas.worker import PartialReport, Release
+from tests.support.service import Bench, Service, SimulatedAttempt
 from worker.api_client import SupersededError
 
 
-def report_partial(training: Any, epoch: int, step: int) -> None:
+def report_partial(training: SimulatedAttempt, epoch: int, step: int) -> None:
     path = training.folder / f"partial-{epoch}-{step}.pt"
     path.write_bytes(f"epoch {epoch}, step {step}".encode())
     stored = training.attempt.upload(path)
@@ -18,11 +19,11 @@ def report_partial(training: Any, epoch: int, step: int) -> None:
     training.attempt.report_partial(report)
 
 
-def files_of(service: Any, job: Any) -> list[str]:
+def files_of(service: Service, job: JobOut) -> list[str]:
     return sorted(p.name[65:] for p in (Path(service.data) / "artifacts" / str(job.id)).rglob("*.pt"))
 
 
-def test_the_next_attempt_goes_on_in_the_middle_of_the_epoch(bench: Any) -> None:
+def test_the_next_attempt_goes_on_in_the_middle_of_the_epoch(bench: Bench) -> None:
     bench.submit()
     first = bench.claim()
     first.report(1)
@@ -30,22 +31,22 @@ def test_the_next_attempt_goes_on_in_the_middle_of_the_epoch(bench: Any) -> None
     report_partial(first, 1, 9)
     first.attempt.release(Release(reason="shutdown"))
     second = bench.claim()
-    resume = second.claimed.resume
+    resume = second.resume
     assert (resume.epoch, resume.step) == (1, 9)
     second.attempt.download(resume, second.folder / "resumed")
     assert (second.folder / "resumed").read_bytes() == b"epoch 1, step 9"
 
 
-def test_the_first_epoch_is_resumed_in_its_middle_as_well(bench: Any) -> None:
+def test_the_first_epoch_is_resumed_in_its_middle_as_well(bench: Bench) -> None:
     bench.submit()
     first = bench.claim()
     report_partial(first, 0, 3)
     first.attempt.release(Release(reason="shutdown"))
-    resume = bench.claim().claimed.resume
+    resume = bench.claim().resume
     assert (resume.epoch, resume.step) == (0, 3)
 
 
-def test_only_the_newest_partial_file_is_kept(bench: Any, service: Any) -> None:
+def test_only_the_newest_partial_file_is_kept(bench: Bench, service: Service) -> None:
     job = bench.submit()
     training = bench.claim()
     training.report(1)
@@ -54,18 +55,18 @@ def test_only_the_newest_partial_file_is_kept(bench: Any, service: Any) -> None:
     assert files_of(service, job) == ["epoch-1.pt", "partial-1-12.pt"]
 
 
-def test_a_partial_file_is_gone_when_its_epoch_is_stored(bench: Any, service: Any) -> None:
+def test_a_partial_file_is_gone_when_its_epoch_is_stored(bench: Bench, service: Service) -> None:
     job = bench.submit()
     training = bench.claim()
     report_partial(training, 0, 5)
     training.report(1)
     assert files_of(service, job) == ["epoch-1.pt"]
     training.attempt.release(Release(reason="shutdown"))
-    resume = bench.claim().claimed.resume
+    resume = bench.claim().resume
     assert (resume.epoch, resume.step) == (1, 0)
 
 
-def test_an_interrupted_epoch_has_one_event_and_its_partial_files_none(bench: Any) -> None:
+def test_an_interrupted_epoch_has_one_event_and_its_partial_files_none(bench: Bench) -> None:
     job = bench.submit(epochs=1)
     first = bench.claim()
     report_partial(first, 0, 5)
@@ -77,7 +78,7 @@ def test_an_interrupted_epoch_has_one_event_and_its_partial_files_none(bench: An
     assert (kinds.count("epoch"), kinds.count("checkpoint")) == (1, 1)
 
 
-def test_a_partial_report_of_another_epoch_is_refused(bench: Any) -> None:
+def test_a_partial_report_of_another_epoch_is_refused(bench: Bench) -> None:
     bench.submit()
     training = bench.claim()
     training.report(1)
@@ -85,7 +86,7 @@ def test_a_partial_report_of_another_epoch_is_refused(bench: Any) -> None:
         report_partial(training, 0, 5)
 
 
-def test_a_partial_checkpoint_is_not_listed(bench: Any, http: httpx.Client) -> None:
+def test_a_partial_checkpoint_is_not_listed(bench: Bench, http: httpx.Client) -> None:
     body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 3, "pool": bench.pool}
     job = bench.dartboard.submit("evaluation", body)
     training = bench.claim()
@@ -94,7 +95,7 @@ def test_a_partial_checkpoint_is_not_listed(bench: Any, http: httpx.Client) -> N
     assert http.get(f"/evaluations/{job.id}/checkpoint").status_code == 409
 
 
-def test_each_kth_checkpoint_is_kept_when_the_spec_says_so(bench: Any, service: Any) -> None:
+def test_each_kth_checkpoint_is_kept_when_the_spec_says_so(bench: Bench, service: Service) -> None:
     job = bench.submit(epochs=5, checkpoint_every=2)
     training = bench.claim()
     for epoch in range(1, 6):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 from xml.etree import ElementTree
@@ -18,11 +19,12 @@ from api.schemas.worker import EpochReport, Release
 from client.cli import app
 from darts_core.genotypes import KNOWN, derive, derive_recurrent, to_json, to_python
 from darts_core.primitives import CNN_PRIMITIVES, RNN_PRIMITIVES, edges_of, recurrent_edges_of
+from tests.support.service import Bench, Service, SimulatedAttempt
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def _report(training: Any, epoch: int, alphas: dict[str, Any], genotype: Any, **metrics: float) -> None:
+def _report(training: SimulatedAttempt, epoch: int, alphas: dict[str, Any], genotype: Any, **metrics: float) -> None:
     path = training.folder / f"epoch-{epoch}.pt"
     path.write_bytes(b"checkpoint")
     report = EpochReport(
@@ -43,14 +45,14 @@ def _table(seed: int, rows: int, columns: int) -> list[list[float]]:
     return [[source.gauss(0, 1) for _ in range(columns)] for _ in range(rows)]
 
 
-def _report_cnn(training: Any, epoch: int) -> None:
+def _report_cnn(training: SimulatedAttempt, epoch: int) -> None:
     alphas = {name: _table(10 * epoch + i, edges_of(2), 8) for i, name in enumerate(("normal", "reduce"))}
     genotype = derive(alphas["normal"], alphas["reduce"], CNN_PRIMITIVES)
     _report(training, epoch, alphas, genotype, validation_accuracy=80.0 + epoch)
 
 
 @pytest.fixture
-def search(bench: Any) -> str:
+def search(bench: Bench) -> str:
     """A search of two nodes after two of its three epochs."""
     job = bench.submit(nodes=2)
     training = bench.claim()
@@ -60,7 +62,7 @@ def search(bench: Any) -> str:
 
 
 @pytest.fixture
-def recurrent(bench: Any) -> str:
+def recurrent(bench: Bench) -> str:
     body = {"family": "rnn", "dataset": "python-docs", "epochs": 2, "nodes": 3, "pool": bench.pool}
     job = bench.dartboard.submit("search", body)
     training = bench.claim()
@@ -148,7 +150,7 @@ def test_progress_is_a_gif_with_a_frame_an_epoch(request: pytest.FixtureRequest,
         assert gif.n_frames == 2  # type: ignore[attr-defined]
 
 
-def test_others_are_answered_while_a_progress_is_drawn(search: str, service: Any, http: httpx.Client) -> None:
+def test_others_are_answered_while_a_progress_is_drawn(search: str, service: Service, http: httpx.Client) -> None:
     with service.http as other, ThreadPoolExecutor(1) as pool:
         drawing = pool.submit(other.get, f"/searches/{search}/progress.gif")
         answered = 0
@@ -165,7 +167,7 @@ def test_progress_comes_in_dark_too(search: str, http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["genotype?format=svg", "cells/normal.svg", "progress.gif"])
-def test_a_picture_is_sent_once_and_anew_only_after_another_epoch(bench: Any, http: httpx.Client, path: str) -> None:
+def test_a_picture_is_sent_once_and_anew_only_after_another_epoch(bench: Bench, http: httpx.Client, path: str) -> None:
     job = bench.submit(nodes=2)
 
     def report(epoch: int) -> None:
@@ -200,7 +202,7 @@ def test_openapi_names_the_pictures_kinds(http: httpx.Client) -> None:
 
 
 def test_the_command_draws_a_search_at_an_epoch_and_its_progress(
-    search: str, http: httpx.Client, tmp_path: Any
+    search: str, http: httpx.Client, tmp_path: Path
 ) -> None:
     def draw(*arguments: str) -> int:
         return CliRunner().invoke(app, ["draw", search, "--url", str(http.base_url), *arguments]).exit_code
@@ -213,7 +215,7 @@ def test_the_command_draws_a_search_at_an_epoch_and_its_progress(
     assert draw("-o", str(tmp_path / "a.svg"), "--epoch", "9") == 2
 
 
-def test_the_command_draws_the_cell_of_an_evaluation(bench: Any, http: httpx.Client, tmp_path: Any) -> None:
+def test_the_command_draws_the_cell_of_an_evaluation(bench: Bench, http: httpx.Client, tmp_path: Path) -> None:
     body = {"dataset": "digits", "genotype": "PC_DARTS", "name": "retrained", "pool": "nobody"}
     job = http.post("/evaluations", json=body).json()["id"]
     file = tmp_path / "cell.svg"
@@ -225,7 +227,7 @@ def test_the_command_draws_the_cell_of_an_evaluation(bench: Any, http: httpx.Cli
     "alphas", [{"normal": [[0.5]], "reduce": [[0.5]]}, {"normal": [[0.0] * 8], "reduce": [[0.0] * 8]}]
 )
 def test_alphas_that_do_not_fit_the_cell_are_no_fault_of_the_service(
-    bench: Any, http: httpx.Client, alphas: dict[str, Any]
+    bench: Bench, http: httpx.Client, alphas: dict[str, Any]
 ) -> None:
     job = bench.submit()
     _report(bench.claim(), 1, alphas, KNOWN["DARTS_V2"])

@@ -24,7 +24,9 @@ def _errors(answer: httpx.Response) -> list[dict[str, Any]]:
     return found
 
 
-def test_every_route_refuses_a_query_parameter_that_it_does_not_take(http: httpx.Client, worker_headers: Any) -> None:
+def test_every_route_refuses_a_query_parameter_that_it_does_not_take(
+    http: httpx.Client, worker_headers: dict[str, str]
+) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     asked = 0
     for path, operations in paths.items():

@@ -11,19 +11,19 @@ from redis import Redis
 
 from api.jobs.queue_reasons import BROKER_AWAY, Waiting
 from api.schemas.worker import Presence, wakeup_queue
-from tests.support.service import Service
+from tests.support.service import Bench, Service
 
 
-def show(bench: Any, gpus: int) -> None:
+def show(bench: Bench, gpus: int) -> None:
     bench.api.show(Presence(name=f"{gpus}-of-{uuid4()}", pools=[bench.pool], gpus=gpus, device="cpu", version="0"))
 
 
-def reason_of(bench: Any, job_id: UUID) -> str | None:
+def reason_of(bench: Bench, job_id: UUID) -> str | None:
     found: str | None = bench.dartboard.job(job_id).status_reason
     return found
 
 
-def test_only_workers_that_can_take_the_job_are_woken(bench: Any, service: Service) -> None:
+def test_only_workers_that_can_take_the_job_are_woken(bench: Bench, service: Service) -> None:
     show(bench, 1)
     show(bench, 4)
     bench.submit(gpus=4, batch_size=64)
@@ -34,7 +34,7 @@ def test_only_workers_that_can_take_the_job_are_woken(bench: Any, service: Servi
         assert redis.llen(wakeup_queue([bench.pool], 1)) == 0
 
 
-def test_no_more_wake_ups_wait_than_idle_workers_or_queued_jobs(bench: Any, service: Service) -> None:
+def test_no_more_wake_ups_wait_than_idle_workers_or_queued_jobs(bench: Bench, service: Service) -> None:
     for _ in range(3):
         show(bench, 1)
     jobs = [bench.submit() for _ in range(2)]
@@ -49,7 +49,7 @@ def test_no_more_wake_ups_wait_than_idle_workers_or_queued_jobs(bench: Any, serv
         assert redis.llen(wakeup_queue([bench.pool], 1)) == 3
 
 
-def test_a_worker_of_several_pools_is_woken_once_for_jobs_of_any(bench: Any, service: Service) -> None:
+def test_a_worker_of_several_pools_is_woken_once_for_jobs_of_any(bench: Bench, service: Service) -> None:
     pools = sorted([bench.pool, f"{bench.pool}-too"])
     bench.api.show(Presence(name=f"both-{uuid4()}", pools=pools, device="cpu", version="0"))
     jobs = [bench.submit(pool=pool) for pool in pools]
@@ -61,7 +61,7 @@ def test_a_worker_of_several_pools_is_woken_once_for_jobs_of_any(bench: Any, ser
     assert [reason_of(bench, job.id) for job in jobs] == [None, None]
 
 
-def test_a_job_that_no_living_worker_can_take_says_so_until_one_comes(bench: Any) -> None:
+def test_a_job_that_no_living_worker_can_take_says_so_until_one_comes(bench: Bench) -> None:
     job = bench.submit()
     while bench.pool not in (reason_of(bench, job.id) or ""):
         time.sleep(0.02)
@@ -72,7 +72,7 @@ def test_a_job_that_no_living_worker_can_take_says_so_until_one_comes(bench: Any
         time.sleep(0.02)
 
 
-def test_a_reason_of_its_own_is_kept_before_it(bench: Any) -> None:
+def test_a_reason_of_its_own_is_kept_before_it(bench: Bench) -> None:
     job = bench.submit()
     bench.dartboard.pause(job.id)
     bench.dartboard.resume(job.id)

@@ -10,11 +10,12 @@ import pytest
 from api.schemas.worker import EpochReport
 from darts_core.genotypes import KNOWN_RECURRENT, to_json
 from darts_core.primitives import RNN_PRIMITIVES
+from tests.support.service import Bench, SimulatedAttempt
 
 ALPHAS = [[0.1 * column for column in range(5)] for _ in range(36)]
 
 
-def report(training: Any, epoch: int, perplexity: float) -> None:
+def report(training: SimulatedAttempt, epoch: int, perplexity: float) -> None:
     path = training.folder / f"epoch-{epoch}.pt"
     path.write_bytes(b"checkpoint")
     training.attempt.report_epoch(
@@ -32,7 +33,7 @@ def report(training: Any, epoch: int, perplexity: float) -> None:
 
 
 @pytest.fixture
-def searched(bench: Any) -> str:
+def searched(bench: Bench) -> str:
     """A search of two epochs, the first of which is the better one."""
     job = bench.dartboard.submit("search", {"family": "rnn", "dataset": "python-docs", "epochs": 2, "pool": bench.pool})
     training = bench.claim()

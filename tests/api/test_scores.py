@@ -8,19 +8,21 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from api.schemas.jobs import Failure
+from api.schemas.datasets import DatasetDetail
+from api.schemas.jobs import Failure, JobOut
 from api.schemas.scores import ScoreResult
 from api.schemas.worker import EpochReport, Fail
 from darts_core.genotypes import KNOWN, to_json
 from tests.support.archives import pets, tar_of
 from tests.support.authors import authors_state
 from tests.support.checkpoint_files import ours, saved
+from tests.support.service import Bench, Service, SimulatedAttempt
 
 RESULT = ScoreResult(images=4, classes=["a", "b"], per_class_accuracy=[50.0, None], confusion=[[1, 1], [0, 2]])
 
 
 @pytest.fixture
-def evaluation(bench: Any) -> Any:
+def evaluation(bench: Bench) -> JobOut:
     """With a best epoch 1 and a last one 2."""
     body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 2, "pool": bench.pool}
     job = bench.dartboard.submit("evaluation", body)
@@ -31,7 +33,7 @@ def evaluation(bench: Any) -> Any:
     return job
 
 
-def report_score(training: Any) -> None:
+def report_score(training: SimulatedAttempt) -> None:
     path = training.folder / "logits.safetensors"
     path.write_bytes(b"logits")
     stored = training.attempt.upload(path)
@@ -48,13 +50,13 @@ def report_score(training: Any) -> None:
     )
 
 
-def given_to(training: Any) -> bytes:
+def given_to(training: SimulatedAttempt) -> bytes:
     [given] = training.claimed.inputs
     training.attempt.download(given, training.folder / "given.pt")
     return (training.folder / "given.pt").read_bytes()
 
 
-def test_a_whole_score_is_stored_and_told(bench: Any, http: httpx.Client, evaluation: Any) -> None:
+def test_a_whole_score_is_stored_and_told(bench: Bench, http: httpx.Client, evaluation: JobOut) -> None:
     score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
     assert score.spec["dataset"] == "digits"
     assert score.links["evaluation"] == f"/evaluations/{evaluation.id}"
@@ -73,20 +75,20 @@ def test_a_whole_score_is_stored_and_told(bench: Any, http: httpx.Client, evalua
 @pytest.mark.parametrize(
     ("epoch", "content"), [(None, b"the best one"), ("last", b"the last one"), ("1", b"the best one")]
 )
-def test_the_epoch_that_is_measured_can_be_chosen(bench: Any, evaluation: Any, epoch: Any, content: bytes) -> None:
+def test_the_epoch_that_is_measured_can_be_chosen(bench: Bench, evaluation: JobOut, epoch: Any, content: bytes) -> None:
     chosen = {} if epoch is None else {"epoch": epoch}
     bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool, **chosen})
     assert given_to(bench.claim()) == content
 
 
-def test_what_is_measured_stays_when_its_evaluation_is_deleted(bench: Any, evaluation: Any) -> None:
+def test_what_is_measured_stays_when_its_evaluation_is_deleted(bench: Bench, evaluation: JobOut) -> None:
     score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
     bench.dartboard.delete(evaluation.id)
     assert given_to(bench.claim()) == b"the best one"
     assert "evaluation" not in bench.dartboard.job(score.id).links
 
 
-def test_a_lost_worker_and_a_retry_measure_the_same_file_again(bench: Any, evaluation: Any) -> None:
+def test_a_lost_worker_and_a_retry_measure_the_same_file_again(bench: Bench, evaluation: JobOut) -> None:
     score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
     bench.claim().attempt.fail(Fail(outcome="lost", error=Failure(type="WorkerLost", message="killed")))
     second = bench.claim()
@@ -100,7 +102,9 @@ def test_a_lost_worker_and_a_retry_measure_the_same_file_again(bench: Any, evalu
     assert bench.dartboard.job(score.id).status == "succeeded"
 
 
-def test_a_score_can_be_cancelled_and_deleted_with_its_files(bench: Any, service: Any, evaluation: Any) -> None:
+def test_a_score_can_be_cancelled_and_deleted_with_its_files(
+    bench: Bench, service: Service, evaluation: JobOut
+) -> None:
     score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
     assert bench.dartboard.cancel(score.id).status == "cancelled"
     bench.dartboard.delete(score.id)
@@ -108,7 +112,7 @@ def test_a_score_can_be_cancelled_and_deleted_with_its_files(bench: Any, service
     assert (service.data / "artifacts" / str(evaluation.id)).exists()
 
 
-def test_an_uploaded_file_and_its_genotype_reach_the_worker(bench: Any, http: httpx.Client) -> None:
+def test_an_uploaded_file_and_its_genotype_reach_the_worker(bench: Bench, http: httpx.Client) -> None:
     file = saved(authors_state())
     made = http.post("/checkpoints", files={"file": ("x.pt", file)}, data={"genotype": "DARTS_V2"}).json()
     score = bench.dartboard.submit("score", {"checkpoint_id": made["id"], "pool": bench.pool})
@@ -137,20 +141,20 @@ def test_a_bad_score_is_refused_by_name(http: httpx.Client, body: dict[str, Any]
     assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
 
 
-def test_a_score_of_an_evaluation_without_a_checkpoint_is_409(bench: Any, http: httpx.Client) -> None:
+def test_a_score_of_an_evaluation_without_a_checkpoint_is_409(bench: Bench, http: httpx.Client) -> None:
     body = {"dataset": "digits", "genotype": "DARTS_V2", "pool": "nobody"}
     job = bench.dartboard.submit("evaluation", body)
     assert http.post("/scores", json={"evaluation_id": str(job.id)}).status_code == 409
 
 
-def test_a_data_set_of_another_number_of_classes_is_refused(http: httpx.Client, evaluation: Any) -> None:
+def test_a_data_set_of_another_number_of_classes_is_refused(http: httpx.Client, evaluation: JobOut) -> None:
     answer = http.post("/scores", json={"evaluation_id": str(evaluation.id), "dataset": "cifar100"})
     assert answer.status_code == 422
     assert "100 classes" in answer.json()["detail"]
 
 
 def test_the_same_key_and_body_answer_the_first_score_and_leave_no_files(
-    bench: Any, service: Any, evaluation: Any
+    bench: Bench, service: Service, evaluation: JobOut
 ) -> None:
     body, key = {"evaluation_id": str(evaluation.id), "pool": bench.pool}, str(uuid4())
     first = bench.dartboard.submit("score", body, idempotency_key=key)
@@ -159,17 +163,17 @@ def test_the_same_key_and_body_answer_the_first_score_and_leave_no_files(
     assert {p.name for p in (service.data / "artifacts").iterdir()} == before
 
 
-def test_the_same_key_answers_the_first_score_when_its_evaluation_is_gone(bench: Any, evaluation: Any) -> None:
+def test_the_same_key_answers_the_first_score_when_its_evaluation_is_gone(bench: Bench, evaluation: JobOut) -> None:
     body, key = {"evaluation_id": str(evaluation.id), "pool": bench.pool}, str(uuid4())
     first = bench.dartboard.submit("score", body, idempotency_key=key)
     bench.dartboard.delete(evaluation.id)
     assert bench.dartboard.submit("score", body, idempotency_key=key).id == first.id
 
 
-def test_a_data_set_whose_name_was_used_anew_has_to_be_named(bench: Any, http: httpx.Client) -> None:
+def test_a_data_set_whose_name_was_used_anew_has_to_be_named(bench: Bench, http: httpx.Client) -> None:
     name = f"pets-{uuid4().hex[:8]}"
 
-    def bring(first: int) -> Any:
+    def bring(first: int) -> DatasetDetail:
         http.post("/datasets", data={"name": name}, files={"file": ("pets.tar", tar_of(pets(first)))})
         return bench.dartboard.wait_for_dataset(name)
 
@@ -189,13 +193,13 @@ def test_a_data_set_whose_name_was_used_anew_has_to_be_named(bench: Any, http: h
     assert named.json()["spec"]["dataset_checksum"] == second.checksum
 
 
-def test_an_uploaded_checkpoint_is_scored_on_the_data_it_was_trained_on(bench: Any, http: httpx.Client) -> None:
+def test_an_uploaded_checkpoint_is_scored_on_the_data_it_was_trained_on(bench: Bench, http: httpx.Client) -> None:
     name = f"pets-{uuid4().hex[:8]}"
     http.post("/datasets", data={"name": name}, files={"file": ("pets.tar", tar_of(pets(0)))})
     known = bench.dartboard.wait_for_dataset(name)
 
-    def score_of(checksum: str) -> httpx.Response:
-        file = ours(spec={"dataset": name, "dataset_checksum": checksum}, classes=list(known.class_names))
+    def score_of(checksum: str | None) -> httpx.Response:
+        file = ours(spec={"dataset": name, "dataset_checksum": checksum}, classes=known.class_names)
         uploaded = http.post("/checkpoints", files={"file": ("my.pt", file)}).json()
         assert uploaded["dataset_checksum"] == checksum
         return http.post("/scores", json={"checkpoint_id": uploaded["id"], "pool": bench.pool})
@@ -206,7 +210,7 @@ def test_an_uploaded_checkpoint_is_scored_on_the_data_it_was_trained_on(bench: A
     assert "was trained on is gone" in gone.json()["detail"]
 
 
-def test_lists_leave_the_result_out(bench: Any, http: httpx.Client, evaluation: Any) -> None:
+def test_lists_leave_the_result_out(bench: Bench, http: httpx.Client, evaluation: JobOut) -> None:
     score = bench.dartboard.submit(
         "score", {"evaluation_id": str(evaluation.id), "pool": bench.pool, "labels": {"pool": bench.pool}}
     )

@@ -10,6 +10,7 @@ import pytest
 
 from client.sdk import Dartboard
 from darts_core.genotypes import parse, ranked
+from tests.support.service import Bench
 
 
 def test_create_search_answers_201_with_its_location_and_a_fully_resolved_spec(http: httpx.Client) -> None:
@@ -99,8 +100,7 @@ def test_list_pages_through_all_jobs_of_a_label_newest_first(http: httpx.Client)
     http.post("/searches", json={"dataset": "digits"})
     seen, cursor = [], None
     while True:
-        params = {"label": f"team={team}", "limit": 2} | ({"cursor": cursor} if cursor else {})
-        page = http.get("/searches", params=params).json()
+        page = http.get("/searches", params={"label": f"team={team}", "limit": 2, "cursor": cursor or ""}).json()
         seen += [j["id"] for j in page["items"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -190,7 +190,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("query", [{"rank": 3}, {"max_skip_connects": 0}, {"max_skip_connects": 1, "rank": 2}])
-def test_other_genotypes_come_from_the_same_alphas(bench: Any, http: httpx.Client, query: dict[str, int]) -> None:
+def test_other_genotypes_come_from_the_same_alphas(bench: Bench, http: httpx.Client, query: dict[str, int]) -> None:
     job = bench.submit()
     bench.claim().report(1, alphas=TABLES)
     served = http.get(f"/searches/{job.id}/genotype", params=query).json()
@@ -201,13 +201,13 @@ def test_other_genotypes_come_from_the_same_alphas(bench: Any, http: httpx.Clien
 
 
 @pytest.mark.parametrize("query", ["rank=0", "rank=101", "max_skip_connects=-1", "epoch=worst", "epoch=0"])
-def test_what_names_no_genotype_is_422(bench: Any, http: httpx.Client, query: str) -> None:
+def test_what_names_no_genotype_is_422(bench: Bench, http: httpx.Client, query: str) -> None:
     job = bench.submit()
     bench.claim().report(1, alphas=TABLES)
     assert http.get(f"/searches/{job.id}/genotype?{query}").status_code == 422
 
 
-def test_a_limit_that_leaves_no_genotype_is_422(bench: Any, http: httpx.Client) -> None:
+def test_a_limit_that_leaves_no_genotype_is_422(bench: Bench, http: httpx.Client) -> None:
     job = bench.submit(primitives=["none", "skip_connect"])
     bench.claim().report(1, alphas={kind: [row[:2] for row in table] for kind, table in TABLES.items()})
     refused = http.get(f"/searches/{job.id}/genotype?max_skip_connects=2")
@@ -215,7 +215,7 @@ def test_a_limit_that_leaves_no_genotype_is_422(bench: Any, http: httpx.Client) 
     assert "max_skip_connects: there are fewer than 1 genotypes" in refused.json()["detail"]
 
 
-def test_the_best_epochs_genotype_is_that_of_the_best_validation(bench: Any, http: httpx.Client) -> None:
+def test_the_best_epochs_genotype_is_that_of_the_best_validation(bench: Bench, http: httpx.Client) -> None:
     job = bench.submit()
     training = bench.claim()
     for epoch, accuracy in ((1, 40.0), (2, 70.0), (3, 60.0)):
@@ -227,7 +227,7 @@ def test_the_best_epochs_genotype_is_that_of_the_best_validation(bench: Any, htt
     assert http.get(path, params={"epoch": "9"}).status_code == 404
 
 
-def test_epochs_come_as_csv_with_a_column_for_every_metric(bench: Any, http: httpx.Client) -> None:
+def test_epochs_come_as_csv_with_a_column_for_every_metric(bench: Bench, http: httpx.Client) -> None:
     job = bench.submit()
     training = bench.claim()
     training.report(1)

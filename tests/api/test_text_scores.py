@@ -7,14 +7,16 @@ from typing import Any
 import httpx
 import pytest
 
+from api.schemas.jobs import JobOut
 from api.schemas.scores import TextScoreResult
 from api.schemas.worker import EpochReport
+from tests.support.service import Bench
 
 RESULT = TextScoreResult(words=90, vocabulary=12, unknown=3, columns=10)
 
 
 @pytest.fixture
-def evaluation(bench: Any) -> Any:
+def evaluation(bench: Bench) -> JobOut:
     body = {"family": "rnn", "dataset": "python-docs", "genotype": "DARTS_V1", "epochs": 1, "test_batch_size": 10}
     job = bench.dartboard.submit("evaluation", {**body, "pool": bench.pool})
     training = bench.claim()
@@ -23,14 +25,16 @@ def evaluation(bench: Any) -> Any:
     return job
 
 
-def test_a_score_is_made_for_the_text_and_columns_that_the_evaluation_tested_on(bench: Any, evaluation: Any) -> None:
+def test_a_score_is_made_for_the_text_and_columns_that_the_evaluation_tested_on(
+    bench: Bench, evaluation: JobOut
+) -> None:
     score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
     assert (score.spec["family"], score.spec["dataset"], score.spec["batch_size"]) == ("rnn", "python-docs", 10)
     assert score.spec["text_checksum"] == evaluation.spec["text_checksum"]
     assert score.spec["text_version"] == evaluation.spec["text_version"]
 
 
-def test_a_scores_result_is_stored_and_told(bench: Any, http: httpx.Client, evaluation: Any) -> None:
+def test_a_scores_result_is_stored_and_told(bench: Bench, http: httpx.Client, evaluation: JobOut) -> None:
     score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
     training = bench.claim()
     path = training.folder / "logits.safetensors"
@@ -56,7 +60,7 @@ def test_a_scores_result_is_stored_and_told(bench: Any, http: httpx.Client, eval
     ],
 )
 def test_what_does_not_fit_a_language_model_is_refused_by_field(
-    http: httpx.Client, evaluation: Any, body: dict[str, Any], field: str, says: str
+    http: httpx.Client, evaluation: JobOut, body: dict[str, Any], field: str, says: str
 ) -> None:
     answer = http.post("/scores", json={"evaluation_id": str(evaluation.id), **body})
     assert answer.status_code == 422

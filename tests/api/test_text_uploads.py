@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 
 from api.schemas.datasets import DatasetDetail
 from tests.support.archives import tar_of
+from tests.support.service import Bench
 
 
 def parts(number: int) -> dict[str, bytes]:
@@ -19,13 +19,13 @@ def parts(number: int) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def text(bench: Any, http: httpx.Client) -> DatasetDetail:
+def text(bench: Bench, http: httpx.Client) -> DatasetDetail:
     name = f"text-{uuid4().hex[:8]}"
     answer = http.post("/datasets", data={"name": name}, files={"file": ("t.tar", tar_of(parts(uuid4().int)))})
     assert answer.status_code == 201, answer.text
     found = bench.dartboard.wait_for_dataset(name)
     assert found.state == "ready", found.error
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def test_an_uploaded_text_is_shown_with_its_sizes(text: DatasetDetail) -> None:
@@ -48,7 +48,7 @@ def test_built_in_texts_are_listed_with_their_kind(http: httpx.Client) -> None:
     assert http.get("/datasets/python-docs").json()["checksum"] == listed["python-docs"]["checksum"]
 
 
-def test_a_search_an_evaluation_and_a_score_take_the_text_by_its_name(bench: Any, text: DatasetDetail) -> None:
+def test_a_search_an_evaluation_and_a_score_take_the_text_by_its_name(bench: Bench, text: DatasetDetail) -> None:
     small = {"family": "rnn", "pool": bench.pool, "epochs": 1, "batch_size": 8, "hidden_size": 8}
     search = bench.dartboard.submit("search", {**small, "dataset": text.name})
     assert (search.spec["dataset"], search.spec["text_checksum"]) == (text.name, text.checksum)
@@ -62,15 +62,16 @@ def test_a_search_an_evaluation_and_a_score_take_the_text_by_its_name(bench: Any
     assert score.spec["text_checksum"] == text.checksum
 
 
-def test_the_packed_text_is_there_for_workers(bench: Any, text: DatasetDetail) -> None:
+def test_the_packed_text_is_there_for_workers(bench: Bench, text: DatasetDetail) -> None:
     job = bench.dartboard.submit("search", {"family": "rnn", "dataset": text.name, "pool": bench.pool, "batch_size": 8})
     training = bench.claim()
     assert training.claimed.job_id == job.id
+    assert text.checksum is not None
     training.attempt.download_dataset(text.checksum, training.folder / "text")
     assert b"the bird" in (training.folder / "text").read_bytes()
 
 
-def test_a_text_that_an_unfinished_job_uses_stays(bench: Any, http: httpx.Client, text: DatasetDetail) -> None:
+def test_a_text_that_an_unfinished_job_uses_stays(bench: Bench, http: httpx.Client, text: DatasetDetail) -> None:
     body = {"family": "rnn", "dataset": text.name, "pool": "nobody", "batch_size": 8}
     job = bench.dartboard.submit("search", body)
     assert http.delete(f"/datasets/{text.name}").status_code == 409

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,13 +18,14 @@ from api.schemas.worker import Claim
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from tests.support.heartbeats import heartbeats
+from tests.support.service import Bench, Service
 from worker.api_client import WorkerApi
 
 Second = Callable[[], AbstractContextManager[str]]
 
 
 @pytest.fixture
-def second(service: Any, tmp_path: Path) -> Second:
+def second(service: Service, tmp_path: Path) -> Second:
     """Starts a second API process beside the first one; its URL."""
 
     @contextmanager
@@ -46,7 +46,7 @@ def second(service: Any, tmp_path: Path) -> Second:
     return start
 
 
-def test_a_process_that_starts_leaves_another_ones_upload_alone(service: Any, bench: Any, second: Second) -> None:
+def test_a_process_that_starts_leaves_another_ones_upload_alone(service: Service, bench: Bench, second: Second) -> None:
     bench.submit()
     training = bench.claim()
     claimed = training.claimed
@@ -69,7 +69,7 @@ def test_a_process_that_starts_leaves_another_ones_upload_alone(service: Any, be
 
 
 def test_a_job_submitted_to_one_process_is_done_through_the_other(
-    service: Any, bench: Any, second: Second, dartboard: Dartboard
+    service: Service, bench: Bench, second: Second, dartboard: Dartboard
 ) -> None:
     with second() as url, Dartboard(url) as other, WorkerApi(url, service.worker_key) as worker:
         job = bench.submit()

@@ -152,7 +152,9 @@ def open_to_others(stack: Project, debian: str) -> Iterator[Project]:
 
 
 @pytest.fixture(scope="module")
-def other_host(open_to_others: Project, key: str, secrets: dict[str, str], tmp_path_factory: Any) -> Iterator[Project]:
+def other_host(
+    open_to_others: Project, key: str, secrets: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
     """A project of its own on a network of its own, from which HTTPS and the broker's TLS port are reached."""
     main, folder = open_to_others, tmp_path_factory.mktemp("host")
     broker, authority = folder / "broker.crt", folder / "authority.crt"

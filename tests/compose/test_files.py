@@ -36,7 +36,9 @@ _Loader.add_constructor("!reset", lambda *_: None)
 @pytest.mark.parametrize("files", [*([MAIN, *over] for over in _OVER), [WORKER], [WORKER, CPU]])
 def test_compose_takes_every_combination_of_files(engine: Engine, files: list[str], profile: str) -> None:
     chosen = [part for file in files for part in ("-f", file)]
-    said = engine.run("docker", "compose", *chosen, "config", "-q", COMPOSE_PROFILES=profile, **_SETTINGS)
+    said = engine.run(
+        "docker", "compose", *chosen, "config", "-q", environment={**_SETTINGS, "COMPOSE_PROFILES": profile}
+    )
     assert said == ""
 
 

@@ -40,7 +40,9 @@ def data_root(tmp_path: Path) -> Path:
 
 def authors(name: str, words: int = WORDS, size: int = SIZE) -> AuthorsModel:
     genotype = KNOWN_RECURRENT[name]
-    return AuthorsModel([tuple(e) for e in genotype.recurrent], list(genotype.concat), words=words, size=size)
+    return AuthorsModel(
+        [(operation, source) for operation, source in genotype.recurrent], list(genotype.concat), words=words, size=size
+    )
 
 
 @CELLS

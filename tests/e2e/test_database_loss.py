@@ -43,7 +43,10 @@ def test_a_request_without_the_database_is_503_with_retry_after_and_works_again_
     headers = {"Authorization": f"Bearer {service.processes['api'].command.environment['DARTBOARD_WORKER_KEY']}"}
     body = {"worker": "test", "pool": "nobody", "threads": 1} if path == "/worker/claim" else {**SEARCH, "pool": "x"}
     with httpx.Client(base_url=service.url, timeout=30, headers=headers if "claim" in path else {}) as http:
-        ask = lambda: http.request(method, path, json=body if method == "POST" else None)  # noqa: E731
+
+        def ask() -> httpx.Response:
+            return http.request(method, path, json=body if method == "POST" else None)
+
         _kill(database)
         refused = ask()
         database.start()

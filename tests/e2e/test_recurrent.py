@@ -137,7 +137,7 @@ def test_a_study_chooses_the_cell_of_the_lowest_perplexity_and_trains_that(dartb
     assert point["chosen"]["seed"] == best["seed"]
     [winner] = study.result["winners"]
     assert winner["final"]["metric"] == "test_perplexity"
-    finals = [job for job in dartboard.jobs(parent=str(study.id)) if job.stage.startswith("final")]
+    finals = [job for job in dartboard.jobs(parent=str(study.id)) if str(job.stage).startswith("final")]
     assert len(finals) == 2
     assert all(parse(job.spec["genotype"], "rnn") == parse(point["chosen"]["genotype"], "rnn") for job in finals)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from api.schemas.jobs import JobOut
 from benchmarks.killed_study import numbers
 from client.errors import ServiceUnreachableError
 from client.local.stack import LocalStack
@@ -49,6 +51,10 @@ def once_there(ask: Callable[[], T]) -> T:
             time.sleep(0.1)
 
 
+def _has_more_children(worker: SimulatedWorker, study: JobOut, than: int) -> bool:
+    return len(worker.children(study)) > than
+
+
 def test_an_api_that_is_killed_behind_every_child_loses_no_step_and_doubles_none(
     worker: SimulatedWorker, stack: LocalStack
 ) -> None:
@@ -56,7 +62,7 @@ def test_an_api_that_is_killed_behind_every_child_loses_no_step_and_doubles_none
     for number in range(6):
         worker.work()
         if number % 2:  # at once, or with the driver at work
-            worker.until(lambda made=number: len(worker.children(study)) > made)
+            worker.until(partial(_has_more_children, worker, study, number))
         stack.processes["api"].kill()
         once_there(lambda: worker.dartboard.job(study.id))
     assert worker.work_until_ended(study).status == "succeeded"

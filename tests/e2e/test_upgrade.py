@@ -78,6 +78,8 @@ def test_stored_files_and_cells_are_there_for_new_jobs(upgraded: Dartboard, jobs
     [uploaded] = upgraded.uploaded_checkpoints()
     before = jobs["score"][0]
     after = upgraded.wait(upgraded.submit("score", {"checkpoint_id": str(uploaded.id), "dataset": "digits"}))
+    assert after.metrics is not None
+    assert before.metrics is not None
     assert after.metrics["test_accuracy"] == before.metrics["test_accuracy"]
     retrained = {"genotype": "REGISTERED", "dataset": "pets", "channels": 2, "layers": 3, "batch_size": 4, "epochs": 1}
     assert upgraded.wait(upgraded.submit("evaluation", retrained)).status == "succeeded"

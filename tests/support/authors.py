@@ -19,7 +19,8 @@ class ReLUConvBN(nn.Module):
         self.op = nn.Sequential(nn.ReLU(), nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.op(x)
+        y: Tensor = self.op(x)
+        return y
 
 
 class Reduce(nn.Module):
@@ -31,7 +32,8 @@ class Reduce(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.relu()
-        return self.bn(torch.cat([self.conv_1(x), self.conv_2(x[:, :, 1:, 1:])], 1))
+        y: Tensor = self.bn(torch.cat([self.conv_1(x), self.conv_2(x[:, :, 1:, 1:])], 1))
+        return y
 
 
 def depthwise(c: int, kernel: int, stride: int, dilation: int = 1) -> nn.Conv2d:
@@ -49,7 +51,8 @@ class Layers(nn.Module):
         self.op = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.op(x)
+        y: Tensor = self.op(x)
+        return y
 
 
 def operation(name: str, c: int, stride: int) -> nn.Module:
@@ -108,7 +111,8 @@ class Auxiliary(nn.Module):
         self.classifier = nn.Linear(768, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).flatten(1))
+        y: Tensor = self.classifier(self.features(x).flatten(1))
+        return y
 
 
 class AuthorsNetwork(nn.Module):
@@ -173,9 +177,9 @@ def authors_state(name: str = "DARTS_V2") -> dict[str, Tensor]:
     """The weights of a small network of theirs, which tells ten classes apart."""
     genotype = KNOWN[name]
     network = AuthorsNetwork(
-        [tuple(e) for e in genotype.normal],
+        [(operation, source) for operation, source in genotype.normal],
         list(genotype.normal_concat),
-        [tuple(e) for e in genotype.reduce],
+        [(operation, source) for operation, source in genotype.reduce],
         list(genotype.reduce_concat),
         c=2,
         layers=3,

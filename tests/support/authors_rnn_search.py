@@ -116,7 +116,7 @@ def _flat(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _clip(gradients: Sequence[Tensor], most: float) -> float:
-    coefficient = most / (_flat(gradients).norm().item() + 1e-6)
+    coefficient: float = most / (_flat(gradients).norm().item() + 1e-6)
     if coefficient < 1:
         for gradient in gradients:
             gradient.mul_(coefficient)

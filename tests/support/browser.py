@@ -72,7 +72,7 @@ def check_everywhere(page: Page) -> None:
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (page.url, width)
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             found = violations(page)
             assert found == [], f"{page.url} {width} {scheme}: {found}"
     page.emulate_media(color_scheme="light")

@@ -39,12 +39,12 @@ class Engine:
 
     environment: Mapping[str, str] = field(repr=False)
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> str:
+    def run(self, *command: str, check: bool = True, environment: Mapping[str, str] | None = None) -> str:
         """What the command, run in the checkout, says on standard output. Fails with all it said."""
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env={**self.environment, **environment},
+            env={**self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -100,7 +100,7 @@ class Project:
     def shell(self, line: str) -> str:
         """A line as a reader of the documentation types it; the project follows from the environment."""
         environment = {"COMPOSE_PROJECT_NAME": self.name, "COMPOSE_FILE": ":".join(self.files), **self.settings}
-        return self.engine.run("bash", "-ec", line, **environment)
+        return self.engine.run("bash", "-ec", line, environment=environment)
 
     def compose(self, *arguments: str) -> str:
         return self.shell("docker compose " + " ".join(f"'{a}'" for a in arguments))

@@ -11,6 +11,7 @@ from api.composite.steps import Child, NewChild, Step
 from api.composite.study import next_step
 from api.schemas.jobs import JobKind, Status
 
+Protocol = Callable[[dict[str, Any], dict[str, Child]], Step]
 Outcome = Callable[[NewChild], dict[str, Any]]
 
 
@@ -38,8 +39,10 @@ class World:
         self.children: dict[str, Child] = {}
         self.waiting: list[NewChild] = []
 
-    def step(self, protocol: Callable[..., Step] = next_step) -> Step:
-        step = protocol(self.spec, self.children)
+    protocol: Protocol = staticmethod(next_step)
+
+    def step(self) -> Step:
+        step = self.protocol(self.spec, self.children)
         for new in step.create:
             assert new.stage not in self.children, "made twice"
             child = Child(

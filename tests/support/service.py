@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from api.schemas.jobs import JobOut
-from api.schemas.worker import Claim, Claimed, EpochReport, Finish
+from api.schemas.worker import Claim, Claimed, EpochReport, Finish, Resume
 from client.sdk import Dartboard
 from darts_core.genotypes import KNOWN, to_json
 from worker.api_client import AttemptApi, WorkerApi
@@ -44,6 +44,12 @@ class SimulatedAttempt:
     @property
     def attempt(self) -> AttemptApi:
         return self.api.attempt(str(self.claimed.attempt_id), self.claimed.token)
+
+    @property
+    def resume(self) -> Resume:
+        """The checkpoint that the attempt begins with."""
+        assert self.claimed.resume is not None
+        return self.claimed.resume
 
     def number(self) -> int:
         self.sent += 1

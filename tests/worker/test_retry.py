@@ -24,8 +24,12 @@ class Away:
 def test_each_unanswered_call_is_told_and_repeated_after_a_longer_pause() -> None:
     pauses: list[float] = []
     told: list[str] = []
-    api = Away(3)
-    answer = until_answered(api.call, wait=lambda s: bool(pauses.append(s)), tell=lambda error: told.append(str(error)))
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
+
+    answer = until_answered(Away(3).call, wait=wait, tell=lambda error: told.append(str(error)))
     assert (answer, pauses, told) == ("answer", [0.2, 0.4, 0.8], ["2 left", "1 left", "0 left"])
 
 

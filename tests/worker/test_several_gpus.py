@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from darts_core.files import checkpoints
 from darts_core.training.control import Uncontrolled
+from darts_core.training.reports import EpochReport
 from tests.support.same_bits import assert_same_bits
 from worker.runners import Runner, evaluation, search
 
@@ -38,6 +40,10 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def _epochs(reports: Iterable[object]) -> list[EpochReport]:
+    return [report for report in reports if isinstance(report, EpochReport)]
+
+
 class Keeper(Uncontrolled):
     """Runs to the end and keeps the checkpoints from the middle of epochs."""
 
@@ -57,11 +63,13 @@ def test_resumed_job_on_two_processes_equals_the_undisturbed_one_bit_for_bit(
     runner: Runner, spec: dict[str, Any], where: str, data_root: Path, tmp_path: Path
 ) -> None:
     control = Keeper()
-    first, undisturbed = runner(spec, data_root=data_root, resume_from=None, inputs={}, control=control, gpus=2)
+    first, undisturbed = _epochs(
+        runner(spec, data_root=data_root, resume_from=None, inputs={}, control=control, gpus=2)
+    )
     middle = next(kept for kept in control.kept if kept["epoch"] == 1)  # the first step of epoch 2 is in it
     file = tmp_path / "resume.pt"
     checkpoints.save(first.checkpoint if where == "between epochs" else middle, file)
-    [resumed] = runner(spec, data_root=data_root, resume_from=file, inputs={}, control=Uncontrolled(), gpus=2)
+    [resumed] = _epochs(runner(spec, data_root=data_root, resume_from=file, inputs={}, control=Uncontrolled(), gpus=2))
     assert (resumed.epoch, resumed.metrics) == (2, undisturbed.metrics)
     assert resumed.checkpoint["environment"]["ranks"] == 2
     assert_same_bits(undisturbed.checkpoint, resumed.checkpoint)

@@ -30,7 +30,7 @@ def wake(settings: WorkerSettings, monkeypatch: pytest.MonkeyPatch) -> Callable[
 def test_a_claim_that_finds_no_api_is_made_again_by_the_same_child(
     wake: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = [UnreachableError("away"), UnreachableError("away"), True, False]
+    answers: list[Exception | bool] = [UnreachableError("away"), UnreachableError("away"), True, False]
     tokens = []
 
     def claim_and_run(_: WorkerApi, __: WorkerSettings, token: str) -> bool:

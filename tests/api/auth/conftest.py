@@ -17,6 +17,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     environment = {"DARTBOARD_REQUIRE_KEYS": "true", "DARTBOARD_SWEEP_SECONDS": "0.5"}
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:
         api = stack.processes["api"]
+        assert api.log is not None
         told = api.command.environment
         made = made_on_the_server(told["DATABASE_URL"], "--role", "admin", "--owner", "root")
         assert made.returncode == 0, made.stderr

@@ -65,7 +65,7 @@ def test_without_a_key_nothing_but_probes_and_documents_is_served(anonymous: htt
 
 @pytest.mark.parametrize("given", ["nonsense", "dartboard_0123456789abcdef_" + "A" * 43, "dartboard_\xff", "x" * 5000])
 def test_what_is_no_key_of_the_service_is_401(anonymous: httpx.Client, given: str) -> None:
-    headers = {"Authorization": b"Bearer " + given.encode("latin-1")}
+    headers = {b"Authorization": b"Bearer " + given.encode("latin-1")}
     assert anonymous.get("/jobs", headers=headers).status_code == 401
 
 

@@ -14,9 +14,8 @@ from uuid import uuid4
 import pytest
 
 from client.failures import ExitCode
-from tests.support.command import Caller, Furnished
+from tests.support.command import Caller, Furnished, Outcome
 from tests.support.command_tree import COMMANDS, filled, kind_of, sensible, with_option
-from tests.support.protocol_world import Outcome
 
 REMOTE: Final = with_option("url")
 NUMBERS: Final = [

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.command import NAME, Caller, Furnished
+from tests.support.command import NAME, Caller, Furnished, Outcome
 from tests.support.command_tree import COMMANDS, HOSTILE, STARTS_AT_ONCE, filled, is_text, obeyed
-from tests.support.protocol_world import Outcome
 
 TAKING_TEXT: Final = [
     name for name, command in COMMANDS.items() if name not in STARTS_AT_ONCE and any(map(is_text, command.params))

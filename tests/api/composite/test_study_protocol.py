@@ -151,7 +151,8 @@ def test_a_choice_stands_though_another_candidate_comes_through_later() -> None:
     world = World(study(), failing=("short-retrain/seed-1",))
     while not world.made("final"):
         world.step()
-        world.waiting and world.work()
+        if world.waiting:
+            world.work()
     late = world.children["short-retrain/seed-1"]
     best = {"epoch": 2.0, "validation_accuracy": 99.0}
     world.children[late.stage] = replace(late, status=Status.SUCCEEDED, best=best)

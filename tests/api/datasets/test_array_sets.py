@@ -32,9 +32,15 @@ def idx(array: npt.NDArray[np.uint8]) -> bytes:
     return head + array.tobytes()
 
 
-def npz(compressed: bool = False, **arrays: Any) -> bytes:
+def npz(**arrays: Any) -> bytes:
     buffer = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(buffer, **arrays)
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def npz_compressed(**arrays: Any) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -106,7 +112,7 @@ ARRAYS: dict[str, dict[str, Array]] = {
 
 @pytest.mark.parametrize("kind", ARRAYS)
 def test_an_npz_is_taken_alone_and_within_an_archive(checked: Check, tmp_path: Path, kind: str) -> None:
-    for upload in (npz(**ARRAYS[kind]), npz(True, **ARRAYS[kind]), tar_of({"a/set.npz": npz(**ARRAYS[kind])})):
+    for upload in (npz(**ARRAYS[kind]), npz_compressed(**ARRAYS[kind]), tar_of({"a/set.npz": npz(**ARRAYS[kind])})):
         train, test = stored(checked(upload), tmp_path)
         assert (train, test) == (given(TRAIN, TRAIN_LABELS), given(TEST, TEST_LABELS))
 
@@ -216,7 +222,7 @@ def test_a_gz_or_npz_bomb_within_an_archive_is_refused(checked: Check) -> None:
     zeros = bytes(70 * 2**20)
     for name, content in (
         ("train-images-idx3-ubyte.gz", gzip.compress(zeros)),
-        ("x.npz", npz(True, x_train=np.frombuffer(zeros, dtype=np.uint8))),
+        ("x.npz", npz_compressed(x_train=np.frombuffer(zeros, dtype=np.uint8))),
     ):
         assert "unpacks to more than" in checked(tar_of({name: content}))["error"]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from darts_core.runtime.launcher import REFUSED
 from darts_core.runtime.process import LAUNCHER, Command, Process, Spawner, plain_environment
 
 
-def process(spawner: Spawner, directory: Path, *arguments: str, **options: float) -> Process:
+def process(spawner: Spawner, directory: Path, *arguments: str, **options: Any) -> Process:
     command = Command(arguments, plain_environment(), directory)
     return Process("child", command, directory / "child.log", spawner, **options)
 

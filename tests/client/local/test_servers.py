@@ -18,6 +18,7 @@ from client.local.valkey import Valkey
 from darts_core.runtime.errors import StackError
 from darts_core.runtime.process import Spawner
 from tests.support.databases import plain
+from tests.support.processes import Watch
 
 Supervisor = Callable[..., "subprocess.Popen[str]"]
 
@@ -229,9 +230,10 @@ sys.stdin.read()
 
 @pytest.mark.parametrize("identity", IDENTITIES)
 def test_killed_supervisor_leaves_no_server_behind_and_its_data_opens_again(
-    tmp_path: Path, supervisor: Supervisor, watch, identity: str, spawner: Spawner
+    tmp_path: Path, supervisor: Supervisor, watch: Watch, identity: str, spawner: Spawner
 ) -> None:
     killed = supervisor(SUPERVISOR, str(tmp_path / "data"), identity)
+    assert killed.stdout is not None
     for pid in map(int, killed.stdout.readline().split()):
         for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
             watch.add(process.pid)

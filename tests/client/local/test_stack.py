@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import psutil
 import psycopg
@@ -17,8 +18,11 @@ import pytest
 from client.local.stack import Commands, LocalStack
 from darts_core.runtime.errors import StackError
 from tests.support.databases import plain
+from tests.support.processes import Announcements, Watch
 
-Supervisor = Callable[..., "subprocess.Popen[str]"]
+Supervisor = Callable[..., subprocess.Popen[str]]
+MakeStack = Callable[..., LocalStack]
+Reports: TypeAlias = "queue.SimpleQueue[str]"
 
 # Each says in the pipe that it's there and when it's asked to stop.
 API = """
@@ -59,23 +63,23 @@ ELSEWHERE = {
 
 
 def commands(
-    announcements, *, migrate: str = "pass", status: int = 200, worker: str = "willing", api: str = API
+    announcements: Announcements, *, migrate: str = "pass", status: int = 200, worker: str = "willing", api: str = API
 ) -> Commands:
     run, pipe = (sys.executable, "-c"), str(announcements.path)
     return Commands((*run, migrate), (*run, api, pipe, str(status)), (*run, WORKER, pipe, worker))
 
 
 @pytest.fixture
-def reports() -> "queue.SimpleQueue[str]":
+def reports() -> Reports:
     return queue.SimpleQueue()
 
 
 @pytest.fixture
-def make(tmp_path: Path, announcements, reports: "queue.SimpleQueue[str]") -> Iterator[Callable[..., LocalStack]]:
+def make(tmp_path: Path, announcements: Announcements, reports: Reports) -> Iterator[MakeStack]:
     """Makes stacks on servers that exist elsewhere, so that only API and worker are started."""
     made: list[LocalStack] = []
 
-    def make(*, environment: dict[str, str] | None = None, **options) -> LocalStack:
+    def make(*, environment: dict[str, str] | None = None, **options: Any) -> LocalStack:
         options = {"port": 0, "commands": commands(announcements), "report": reports.put, **options}
         made.append(LocalStack(tmp_path / "data", environment=ELSEWHERE | (environment or {}), **options))
         return made[-1]
@@ -87,10 +91,11 @@ def make(tmp_path: Path, announcements, reports: "queue.SimpleQueue[str]") -> It
 
 def get(url: str) -> bytes:
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=10) as answer:
-        return answer.read()
+        content: bytes = answer.read()
+        return content
 
 
-def test_started_stack_has_ready_api_and_migrated_real_servers(tmp_path: Path, announcements) -> None:
+def test_started_stack_has_ready_api_and_migrated_real_servers(tmp_path: Path, announcements: Announcements) -> None:
     environment = {"DATABASE_URL": "", "REDIS_URL": "", "CUDA_VISIBLE_DEVICES": "", "PGHOST": "192.0.2.1"}
     stack = LocalStack(tmp_path / "data", port=0, environment=environment, commands=commands(announcements))
     with stack:
@@ -103,7 +108,7 @@ def test_started_stack_has_ready_api_and_migrated_real_servers(tmp_path: Path, a
     assert not any(process.running for process in stack.processes.values())
 
 
-def test_worker_is_told_the_service_and_nothing_of_the_database(make, announcements) -> None:
+def test_worker_is_told_the_service_and_nothing_of_the_database(make: MakeStack, announcements: Announcements) -> None:
     stack = make(environment={"DARTBOARD_API_KEY": "mine", "PGHOST": "192.0.2.1"})
     stack.start()
     told = json.loads(announcements.next())
@@ -115,7 +120,7 @@ def test_worker_is_told_the_service_and_nothing_of_the_database(make, announceme
     assert Path(told["DARTBOARD_WORKER_STATE"]).is_dir()
 
 
-def test_api_and_worker_share_the_worker_key(make, announcements) -> None:
+def test_api_and_worker_share_the_worker_key(make: MakeStack, announcements: Announcements) -> None:
     stack = make()
     stack.start()
     key = json.loads(get(f"{stack.url}/environment"))["DARTBOARD_WORKER_KEY"]
@@ -123,27 +128,27 @@ def test_api_and_worker_share_the_worker_key(make, announcements) -> None:
     assert json.loads(announcements.next())["DARTBOARD_WORKER_KEY"] == key
 
 
-def test_postgres_variables_of_the_user_reach_the_api_only_with_their_own_database(make) -> None:
+def test_postgres_variables_of_the_user_reach_the_api_only_with_their_own_database(make: MakeStack) -> None:
     stack = make(environment={"PGSSLMODE": "require"})
     stack.start()
     assert json.loads(get(f"{stack.url}/environment"))["PGSSLMODE"] == "require"
 
 
-def test_servers_given_by_url_are_used_and_none_is_started(make) -> None:
+def test_servers_given_by_url_are_used_and_none_is_started(make: MakeStack) -> None:
     stack = make()
     stack.start()
     assert set(stack.processes) == {"api", "worker-1"}
     assert json.loads(get(f"{stack.url}/environment"))["DATABASE_URL"] == ELSEWHERE["DATABASE_URL"]
 
 
-def test_each_group_of_the_visible_gpus_gets_a_worker(make, announcements) -> None:
+def test_each_group_of_the_visible_gpus_gets_a_worker(make: MakeStack, announcements: Announcements) -> None:
     make(environment={"CUDA_VISIBLE_DEVICES": "3,5,6", "DARTBOARD_GPUS": "2,1"}).start()
     told = [json.loads(announcements.next()) for _ in range(2)]
     shares = {worker["DARTBOARD_GPUS"]: worker["CUDA_VISIBLE_DEVICES"] for worker in told}
     assert shares == {"2": "3,5", "1": "6"}
 
 
-def test_each_visible_gpu_gets_a_worker_of_its_own(make, announcements) -> None:
+def test_each_visible_gpu_gets_a_worker_of_its_own(make: MakeStack, announcements: Announcements) -> None:
     make(environment={"CUDA_VISIBLE_DEVICES": "3,5"}).start()
     told = [json.loads(announcements.next()) for _ in range(2)]
     assert sorted(worker["CUDA_VISIBLE_DEVICES"] for worker in told) == ["3", "5"]
@@ -151,7 +156,7 @@ def test_each_visible_gpu_gets_a_worker_of_its_own(make, announcements) -> None:
 
 
 @pytest.mark.parametrize("name", ["api", "worker-1"])
-def test_killed_child_is_started_again_and_said_so(make, reports: "queue.SimpleQueue[str]", name: str) -> None:
+def test_killed_child_is_started_again_and_said_so(make: MakeStack, reports: Reports, name: str) -> None:
     stack = make()
     stack.start()
     first = stack.processes[name].pid
@@ -161,7 +166,7 @@ def test_killed_child_is_started_again_and_said_so(make, reports: "queue.SimpleQ
 
 
 def test_child_that_keeps_ending_is_started_at_longer_and_longer_intervals(
-    make, announcements, reports: "queue.SimpleQueue[str]"
+    make: MakeStack, announcements: Announcements, reports: Reports
 ) -> None:
     mayfly = Commands(commands(announcements).migrate, commands(announcements).api, ("false",))
     make(commands=mayfly).start()
@@ -170,7 +175,7 @@ def test_child_that_keeps_ending_is_started_at_longer_and_longer_intervals(
 
 
 def test_child_is_started_again_though_its_end_can_be_reported_neither_on_disk_nor_at_the_terminal(
-    make, announcements, tmp_path: Path
+    make: MakeStack, announcements: Announcements, tmp_path: Path
 ) -> None:
     def fail(_: str) -> None:
         raise OSError("no terminal")
@@ -184,7 +189,7 @@ def test_child_is_started_again_though_its_end_can_be_reported_neither_on_disk_n
 
 
 def test_child_that_cannot_be_started_for_an_unforeseen_reason_is_tried_again(
-    make, announcements, reports: "queue.SimpleQueue[str]", monkeypatch: pytest.MonkeyPatch
+    make: MakeStack, announcements: Announcements, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack = make()
     stack.start()
@@ -201,7 +206,7 @@ def test_child_that_cannot_be_started_for_an_unforeseen_reason_is_tried_again(
     announcements.next()
 
 
-def test_workers_stop_before_the_api(make, announcements) -> None:
+def test_workers_stop_before_the_api(make: MakeStack, announcements: Announcements) -> None:
     stack = make()
     stack.start()
     announcements.next()  # the worker is there
@@ -209,7 +214,7 @@ def test_workers_stop_before_the_api(make, announcements) -> None:
     assert [announcements.next(), announcements.next()] == ["worker stops", "api stops"]
 
 
-def test_worker_that_does_not_stop_is_killed_after_its_grace(make, announcements) -> None:
+def test_worker_that_does_not_stop_is_killed_after_its_grace(make: MakeStack, announcements: Announcements) -> None:
     stack = make(commands=commands(announcements, worker="stubborn"), worker_grace=0.1)
     stack.start()
     announcements.next()
@@ -217,7 +222,9 @@ def test_worker_that_does_not_stop_is_killed_after_its_grace(make, announcements
     assert stack.processes["worker-1"].code == -signal.SIGKILL
 
 
-def test_stack_that_waits_to_restart_a_child_stops_at_once(make, announcements, reports) -> None:
+def test_stack_that_waits_to_restart_a_child_stops_at_once(
+    make: MakeStack, announcements: Announcements, reports: Reports
+) -> None:
     mayfly = Commands(commands(announcements).migrate, commands(announcements).api, ("false",))
     stack = make(commands=mayfly)
     stack.start()
@@ -228,25 +235,25 @@ def test_stack_that_waits_to_restart_a_child_stops_at_once(make, announcements, 
     assert time.monotonic() - began < 1.0
 
 
-def test_taken_port_is_refused_before_anything_starts(make, taken_port: int, tmp_path: Path) -> None:
+def test_taken_port_is_refused_before_anything_starts(make: MakeStack, taken_port: int, tmp_path: Path) -> None:
     with pytest.raises(StackError, match=f"Port {taken_port}"):
         make(port=taken_port).start()
     assert list((tmp_path / "data" / "logs").iterdir()) == []
 
 
-def test_host_that_others_can_reach_is_refused(make) -> None:
+def test_host_that_others_can_reach_is_refused(make: MakeStack) -> None:
     with pytest.raises(StackError, match="loopback"):
         make(host="0.0.0.0")
 
 
-def test_second_stack_on_the_directory_is_refused_with_the_url_of_the_first(make) -> None:
+def test_second_stack_on_the_directory_is_refused_with_the_url_of_the_first(make: MakeStack) -> None:
     first = make()
     first.start()
     with pytest.raises(StackError, match=first.url):
         make().start()
 
 
-def test_refused_second_stack_leaves_the_first_one_alone(make) -> None:
+def test_refused_second_stack_leaves_the_first_one_alone(make: MakeStack) -> None:
     first = make()
     first.start()
     second = make()
@@ -256,7 +263,9 @@ def test_refused_second_stack_leaves_the_first_one_alone(make) -> None:
     assert get(f"{first.url}/readyz")
 
 
-def test_failed_migration_shows_its_last_lines_and_log(make, announcements, tmp_path: Path) -> None:
+def test_failed_migration_shows_its_last_lines_and_log(
+    make: MakeStack, announcements: Announcements, tmp_path: Path
+) -> None:
     failing = commands(announcements, migrate="raise SystemExit('no such revision: 42')")
     stack = make(commands=failing)
     with pytest.raises(StackError) as failed:
@@ -266,33 +275,35 @@ def test_failed_migration_shows_its_last_lines_and_log(make, announcements, tmp_
     assert str(tmp_path / "data" / "logs" / "migrate.log") in str(failed.value)
 
 
-def test_failed_start_gives_the_directory_back(make, announcements) -> None:
+def test_failed_start_gives_the_directory_back(make: MakeStack, announcements: Announcements) -> None:
     with pytest.raises(StackError):
         make(commands=commands(announcements, migrate="raise SystemExit(1)")).start()
     make().start()
 
 
-def test_secrets_in_a_log_are_not_shown_in_the_error(make, announcements) -> None:
+def test_secrets_in_a_log_are_not_shown_in_the_error(make: MakeStack, announcements: Announcements) -> None:
     leaking = "import os; raise SystemExit('key ' + os.environ['DARTBOARD_WORKER_KEY'])"
     with pytest.raises(StackError, match=r"key \*\*\*"):
         make(commands=commands(announcements, migrate=leaking)).start()
 
 
-def test_api_that_does_not_get_ready_is_stopped_and_its_reason_shown(make, announcements) -> None:
+def test_api_that_does_not_get_ready_is_stopped_and_its_reason_shown(
+    make: MakeStack, announcements: Announcements
+) -> None:
     stack = make(commands=commands(announcements, status=503), ready_within=2.0)
     with pytest.raises(StackError, match="503 database: asleep"):
         stack.start()
     assert not stack.processes["api"].running
 
 
-def test_api_that_ends_is_reported_without_waiting(make, announcements) -> None:
+def test_api_that_ends_is_reported_without_waiting(make: MakeStack, announcements: Announcements) -> None:
     began = time.monotonic()
     with pytest.raises(StackError, match="api ended with exit code 1"):
         make(commands=commands(announcements, api="raise SystemExit('no')")).start()
     assert time.monotonic() - began < 20
 
 
-def test_stop_in_another_thread_ends_wait(make) -> None:
+def test_stop_in_another_thread_ends_wait(make: MakeStack) -> None:
     import threading
 
     stack = make()
@@ -317,10 +328,13 @@ with stack:
 """
 
 
-def supervise(supervisor: Supervisor, data: Path, watch, using: Commands, environment: dict[str, str]):
+def supervise(
+    supervisor: Supervisor, data: Path, watch: Watch, using: Commands, environment: dict[str, str]
+) -> subprocess.Popen[str]:
     """A stack in a process of its own, with all its processes watched."""
     given = {"commands": [using.migrate, using.api, using.worker], "environment": environment}
     process = supervisor(SUPERVISOR, str(data), json.dumps(given))
+    assert process.stdout is not None
     pids = process.stdout.readline().split()
     assert pids, "it did not start"
     for pid in map(int, pids):
@@ -331,7 +345,7 @@ def supervise(supervisor: Supervisor, data: Path, watch, using: Commands, enviro
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_stops_everything_cleanly(
-    supervisor: Supervisor, tmp_path: Path, announcements, watch, number: signal.Signals
+    supervisor: Supervisor, tmp_path: Path, announcements: Announcements, watch: Watch, number: signal.Signals
 ) -> None:
     own = {"DATABASE_URL": "", "REDIS_URL": "", "CUDA_VISIBLE_DEVICES": ""}
     process = supervise(supervisor, tmp_path / "data", watch, commands(announcements), own)
@@ -344,7 +358,7 @@ def test_signal_stops_everything_cleanly(
 
 
 def test_second_signal_ends_a_worker_that_takes_its_time(
-    supervisor: Supervisor, tmp_path: Path, announcements, watch
+    supervisor: Supervisor, tmp_path: Path, announcements: Announcements, watch: Watch
 ) -> None:
     stubborn = commands(announcements, worker="stubborn")
     process = supervise(supervisor, tmp_path / "data", watch, stubborn, ELSEWHERE)
@@ -357,7 +371,7 @@ def test_second_signal_ends_a_worker_that_takes_its_time(
 
 
 def test_killed_supervisor_leaves_no_process_behind(
-    supervisor: Supervisor, tmp_path: Path, announcements, watch
+    supervisor: Supervisor, tmp_path: Path, announcements: Announcements, watch: Watch
 ) -> None:
     own = {"DATABASE_URL": "", "REDIS_URL": "", "CUDA_VISIBLE_DEVICES": ""}
     stubborn = commands(announcements, worker="stubborn")

@@ -278,7 +278,7 @@ def test_drawing_imports_neither_torch_nor_without_need_pillow() -> None:
 def test_a_missing_graphviz_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     from darts_core.drawing import graphviz
 
-    monkeypatch.setattr(graphviz.shutil, "which", lambda *_, **__: None)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     graphviz._program.cache_clear()
     with pytest.raises(DrawingError, match="pip install graphviz-pure"):
         graphviz.laid_out("digraph {}")

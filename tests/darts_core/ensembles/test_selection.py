@@ -74,7 +74,8 @@ def test_selection_is_never_worse_than_its_best_member(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_each_step_adds_the_member_that_helps_most(seed: int) -> None:
-    quality, chosen = Votes(6, seed), []
+    quality = Votes(6, seed)
+    chosen: list[int] = []
     for step in forward_selection(6, 6, quality):
         tried = [quality(sorted([*chosen, member])) for member in range(6) if member not in chosen]
         assert step.quality == max(tried)

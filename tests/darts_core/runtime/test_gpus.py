@@ -46,13 +46,18 @@ class _NvmlError(Exception):
 def nvml(*gpus: tuple[str, list[str | None] | None]) -> SimpleNamespace:
     """A library that knows these: of each its UUID and, if it is split, its slices with the gaps between them."""
 
-    def mode(handle: int) -> list[int]:
-        if gpus[handle][1] is None:
+    def slices(handle: int) -> list[str | None]:
+        found = gpus[handle][1]
+        if found is None:
             raise _NvmlError("not supported")
+        return found
+
+    def mode(handle: int) -> list[int]:
+        slices(handle)
         return [1, 1]
 
     def one_slice(handle: int, index: int) -> str:
-        found = gpus[handle][1][index]
+        found = slices(handle)[index]
         if found is None:
             raise _NvmlError("not found")
         return found
@@ -65,7 +70,7 @@ def nvml(*gpus: tuple[str, list[str | None] | None]) -> SimpleNamespace:
         nvmlDeviceGetCount=lambda: len(gpus),
         nvmlDeviceGetHandleByIndex=lambda index: index,
         nvmlDeviceGetMigMode=mode,
-        nvmlDeviceGetMaxMigDeviceCount=lambda handle: len(gpus[handle][1]),
+        nvmlDeviceGetMaxMigDeviceCount=lambda handle: len(slices(handle)),
         nvmlDeviceGetMigDeviceHandleByIndex=one_slice,
         nvmlDeviceGetUUID=lambda handle: gpus[handle][0] if isinstance(handle, int) else handle,
     )
