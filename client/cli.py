@@ -41,7 +41,8 @@ from client.failures import ExitCode, explain
 app = typer.Typer(
     name="dartboard",
     help="Differentiable architecture search as a service.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the service cannot be reached, 130 Ctrl-C.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the service cannot be reached, 130 Ctrl-C, "
+    "141 the reader of the output went away.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

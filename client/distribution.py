@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 IS_SDK: Final = __name__.startswith("dartboard.")
+COMMAND: Final = "dartboard" if IS_SDK else "./dartboard"
+"""What a user types."""
 NAME: Final = "dartboard-sdk" if IS_SDK else "dartboard"
 # The SDK brings two of the extras, by names of its own; the others are of the service.
 _SDK_EXTRAS: Final = {"worker": "torch", "onnx": "onnx"}
 
 
 def advice(extra: str) -> str:
-    """How to get what an extra of Dartboard brings."""
+    """How to get what an extra of Dartboard brings. No package index has Dartboard: a name there is of others."""
+    checkout = "in a copy of Dartboard's repository"
     if not IS_SDK:
-        return f"pip install 'dartboard[{extra}]'"
+        return f"pip install '.[{extra}]' {checkout}"
     if extra in _SDK_EXTRAS:
-        return f"pip install '{NAME}[{_SDK_EXTRAS[extra]}]'"
+        return f"pip install './sdk[{_SDK_EXTRAS[extra]}]' {checkout}, or the SDK's wheel with [{_SDK_EXTRAS[extra]}]"
     return "it is of the service, and the SDK alone is installed: call ./dartboard in a copy of Dartboard's repository"

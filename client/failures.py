@@ -123,7 +123,7 @@ def _line(loc: Sequence[object], message: str) -> str:
 def _not_installed(error: ModuleNotFoundError) -> str:
     module = _module(error)
     extra = _EXTRAS.get(module)
-    way_out = advice(extra) if extra else f"pip install {module}"
+    way_out = advice(extra) if extra else "install Dartboard again"
     return f"this command needs {module}, which is not installed: {way_out}"
 
 

@@ -10,8 +10,12 @@ from uuid import UUID
 import typer
 from pydantic import BaseModel
 
+from darts_core.validation import did_you_mean
+
 if TYPE_CHECKING:
     from api.schemas.genotypes import AnyGenotypeOut
+    from api.schemas.jobs import JobOut
+    from client.sdk import Dartboard
     from darts_core.genotypes import AnyGenotype, Genotype, RecurrentGenotype
     from darts_core.primitives import Family
 
@@ -45,8 +49,9 @@ def read_genotype(source: str, family: Family | None = None) -> AnyGenotype:
 
     text = text_of_file(source)
     if text is None and not _is_published(source, family) and _LIKE_A_NAME.fullmatch(source):
-        known = ", ".join(_published(family))
-        raise typer.BadParameter(f"{source!r} is neither a file nor a known genotype; known: {known}")
+        known = _published(family)
+        meant = did_you_mean(source, known)
+        raise typer.BadParameter(f"{source!r} is neither a file nor a known genotype{meant}; known: {', '.join(known)}")
     try:
         value = source if text is None else text
         return parse_any(value) if family is None else parse(value, family)
@@ -86,7 +91,7 @@ def find_genotype(
 
     epoch, rank, max_skip_connects: of a search. Raises typer.BadParameter for what neither knows.
     """
-    from client.errors import ServiceUnreachableError
+    from client.errors import ProblemError, ServiceUnreachableError
     from client.sdk import Dartboard
 
     search_id = id_of(source)
@@ -98,11 +103,35 @@ def find_genotype(
         return read_genotype(source, family)
     with Dartboard(url, key) as dartboard:
         if search_id is not None:
-            return dartboard.genotype(search_id, epoch, rank=rank, max_skip_connects=max_skip_connects)
+            try:
+                return dartboard.genotype(search_id, epoch, rank=rank, max_skip_connects=max_skip_connects)
+            except ProblemError as error:
+                if error.status == 404:
+                    search_of(dartboard, search_id)
+                raise
         try:
             return dartboard.known_genotype(source, family)
         except ServiceUnreachableError:
             return read_genotype(source, family)  # which says that it is not known here
+
+
+def search_of(dartboard: Dartboard, search_id: str) -> JobOut:
+    """The search of this id. Raises typer.BadParameter for a job of another kind, with the way on."""
+    from api.schemas.jobs import JobKind
+    from client.distribution import COMMAND
+
+    job = dartboard.job(search_id)
+    if job.kind is JobKind.SEARCH:
+        return job
+    its = job.links.get("search", "").rpartition("/")[2]
+    if its:
+        advice = f"give its search's id, {its}"
+    elif "genotype" in job.spec:
+        advice = f"it trained a genotype that was given: `{COMMAND} show {job.id}` has it"
+    else:
+        advice = "give a search's id"
+    article = "an" if job.kind[0] in "ae" else "a"
+    raise typer.BadParameter(f"{job.id} is {article} {job.kind}, not a search; {advice}")
 
 
 def cell_of(found: AnyGenotype | AnyGenotypeOut) -> AnyGenotype:

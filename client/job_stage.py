@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.schemas.jobs import JobOut
 from client.events import Event
 
 
@@ -20,6 +21,16 @@ def stage_of(event: Event) -> str | None:
         case "epoch":
             return f"epoch {data['epoch']} done"
     return None
+
+
+def finished_epochs(job: JobOut) -> str:
+    """How many of a job's epochs have ended, as in `2/50`; of a study's or a committee's children instead."""
+    at = job.progress
+    if at is None:
+        return f"0/{job.spec['epochs']}" if "epochs" in job.spec else ""
+    # `progress` names the epoch in work. Its last step done, and no measuring left, it has ended.
+    has_ended = at.step == at.steps and at.stage is None and job.metrics is not None
+    return f"{at.epoch if has_ended or job.kind.is_tree or job.status == 'succeeded' else at.epoch - 1}/{at.epochs}"
 
 
 def steps_of(data: dict[str, Any]) -> str:

@@ -5,8 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 
-from api.schemas.jobs import JobOut
+from pydantic import BaseModel
+
+from api.schemas.committees import CommitteeSpec
+from api.schemas.jobs import JobKind, JobOut
+from api.schemas.studies import StudySpec
+from client.job_stage import finished_epochs
+from darts_core import configs
+
+# What a reader looks for: a schema has these among others, which its base classes bring first.
+_MAIN: Final = ("family", "dataset", "preset", "seed", "epochs", "batch_size", "channels", "layers", "nodes")
+_SCHEMAS: Final[dict[tuple[JobKind, str], type[BaseModel]]] = {
+    (JobKind.SEARCH, "cnn"): configs.SearchConfig,
+    (JobKind.SEARCH, "rnn"): configs.RnnSearchConfig,
+    (JobKind.EVALUATION, "cnn"): configs.EvaluationConfig,
+    (JobKind.EVALUATION, "rnn"): configs.RnnEvaluationConfig,
+    (JobKind.SCORE, "cnn"): configs.ScoreConfig,
+    (JobKind.SCORE, "rnn"): configs.RnnScoreConfig,
+    (JobKind.ENSEMBLE, "cnn"): configs.EnsembleConfig,
+    (JobKind.ENSEMBLE, "rnn"): configs.RnnEnsembleConfig,
+    **dict.fromkeys(((JobKind.STUDY, "cnn"), (JobKind.STUDY, "rnn")), StudySpec),
+    **dict.fromkeys(((JobKind.COMMITTEE, "cnn"), (JobKind.COMMITTEE, "rnn")), CommitteeSpec),
+}
 
 
 def lines(job: JobOut) -> Iterator[str]:
@@ -15,19 +37,43 @@ def lines(job: JobOut) -> Iterator[str]:
     yield f"  status: {job.status}" + (f" ({job.status_reason})" if job.status_reason else "")
     if job.error is not None:
         yield f"  error: {job.error.type}: {job.error.message}"
-    if job.progress is not None:
-        yield f"  epoch: {job.progress.epoch}/{job.progress.epochs}"
+    if epochs := finished_epochs(job):
+        yield f"  {'jobs' if job.kind.is_tree else 'epochs'} finished: {epochs}"
     for title, moment in (("created", job.created_at), ("started", job.started_at), ("ended", job.finished_at)):
         if moment is not None:
             yield f"  {title}: {_local(moment)}"
     for title, value in (("worker", job.worker), ("owner", job.owner), ("labels", _pairs(job.labels))):
         if value:
             yield f"  {title}: {value}"
-    for title, found in (("metrics", job.metrics), ("best", job.best), ("spec", job.spec)):
-        if found:
+    for title, figures in (("metrics", job.metrics), ("best", job.best)):
+        if figures:
             yield f"  {title}:"
-            for name, field in found.items():
-                yield f"    {name}: {field if isinstance(field, str) else json.dumps(field, ensure_ascii=False)}"
+            yield from (f"    {name}: {_figure(figures[name])}" for name in sorted(figures, key=_epoch_first))
+    yield "  spec:"
+    for name in _in_order(job):
+        field = job.spec[name]
+        yield f"    {name}: {field if isinstance(field, str) else json.dumps(field, ensure_ascii=False)}"
+
+
+def _figure(value: float) -> str:
+    """Two decimals, or four digits of what is smaller than one: `47.37`, `0.025`, `3`."""
+    if value.is_integer():
+        return f"{value:.0f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.4g}"
+
+
+def _epoch_first(name: str) -> tuple[bool, str]:
+    return name != "epoch", name
+
+
+def _in_order(job: JobOut) -> list[str]:
+    """The names of the spec's fields: the main ones first, the rest in their schema's order, then unknown ones.
+
+    The database does not keep an order.
+    """
+    family = job.spec.get("family", "cnn")
+    schema = (*_MAIN, *_SCHEMAS[job.kind, "rnn" if family == "rnn" else "cnn"].model_fields)
+    return list(dict.fromkeys([*(name for name in schema if name in job.spec), *sorted(job.spec)]))
 
 
 def _local(moment: datetime) -> str:

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 
-Url = Annotated[str, typer.Option("--url", envvar="DARTBOARD_URL", help="The service.")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_DATA: Final = Path(".dartboard")
+
+
+def _url(context: typer.Context, given: str) -> str:
+    """The address of the service that runs with this folder's data, where none is given."""
+    source = context.get_parameter_source("url")
+    if context.resilient_parsing or source is None or source.name != "DEFAULT" or not DEFAULT_DATA.exists():
+        return given
+    from client.local.data_directory import serving
+    from client.output import remarks
+
+    found = serving(DEFAULT_DATA) or given
+    # A command of a group passes here with its group before it.
+    if found != given and context.meta.setdefault("dartboard.url", "") != found:
+        context.meta["dartboard.url"] = found
+        remarks.print(f"the service of this folder is at {found}", style="dim")
+    return found
+
+
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url",
+        envvar="DARTBOARD_URL",
+        callback=_url,
+        help="The service; unless given, that of this folder if one runs.",
+    ),
+]
 Key = Annotated[str | None, typer.Option("--key", envvar="DARTBOARD_API_KEY", help="Your API key.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wide = Annotated[bool, typer.Option("--wide", help="All columns, however narrow the terminal.")]
@@ -14,7 +43,6 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Any other field of the spec; may be repeated."),
 ]
-DEFAULT_URL = "http://127.0.0.1:8000"
 
 
 def fields(pairs: list[str] | None, **given: Any) -> dict[str, Any]:

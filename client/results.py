@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from api.schemas.jobs import JobKind, JobOut
+from client.distribution import COMMAND
 from client.output import console, print_listing, print_text
 from client.sdk import Dartboard
 from client.tables import Listing
@@ -14,16 +17,47 @@ def show_result(dartboard: Dartboard, job: JobOut) -> None:
         case JobKind.SEARCH:
             print_text(dartboard.genotype(job.id).text)
         case JobKind.EVALUATION:
-            console.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(job.id)}")
+            for line in _epochs(job):
+                console.print(line)
+            console.print(_way_to(job, "checkpoint"))
         case JobKind.SCORE:
-            console.print(f"curl -OJ {dartboard.url}/scores/{job.id}/logits")
+            if job.metrics:
+                console.print(figures(job.metrics))
+            console.print(_way_to(job, "logits"))
         case JobKind.ENSEMBLE:
             from client.ensemble_text import table
 
             print_listing(table(job))
-            console.print(f"curl -OJ {dartboard.url}{job.links['checkpoint']}")
+            console.print(_way_to(job, "checkpoint"))
         case JobKind.STUDY | JobKind.COMMITTEE:
             from client.study_text import tables
 
-            for shown in tables(job, dartboard.url):
+            for shown in tables(job):
                 print_listing(shown) if isinstance(shown, Listing) else console.print(shown)
+
+
+def figures(metrics: Mapping[str, float]) -> str:
+    """What was measured on validation and test data, as in `validation accuracy 97.22 %, test accuracy 98.06 %`."""
+    units = {"accuracy": " %", "top5": " %", "perplexity": ""}
+    return ", ".join(
+        f"{part} {measure.replace('top5', 'top-5 accuracy')} {metrics[name]:.2f}{unit}"
+        for part in ("validation", "test")
+        for measure, unit in units.items()
+        if (name := f"{part}_{measure}") in metrics
+    )
+
+
+def _epochs(job: JobOut) -> Iterator[str]:
+    """The last epoch, after which the test data are measured, and the best on validation data, which the file holds."""
+    best, last = job.best or {}, job.metrics or {}
+    final = int(job.spec["epochs"])
+    chosen = int(best.get("epoch", final))
+    if chosen != final:
+        yield f"last epoch, {final}: {figures(last)}"
+        yield f"best epoch, {chosen}: {figures(best)}"
+    else:
+        yield f"best epoch, {final}, the last: {figures(last)}"
+
+
+def _way_to(job: JobOut, what: str) -> str:
+    return f"{what}: {COMMAND} download {job.id}"

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from api.schemas.jobs import JobKind, JobOut
+from client.distribution import COMMAND
 from client.tables import Column, Listing
 
 
-def tables(job: JobOut, url: str) -> Iterator[str | Listing]:
-    """Of a job that has succeeded. url: the service's."""
+def tables(job: JobOut) -> Iterator[str | Listing]:
+    """Of a job that has succeeded."""
     result = job.result or {}
     if job.kind is JobKind.STUDY:
         for point in result["points"]:
@@ -22,7 +23,7 @@ def tables(job: JobOut, url: str) -> Iterator[str | Listing]:
         yield _members(result)
         # Without validation images the ensemble measures with one half of the test images; members had them all.
         yield f"the last two rows: measured on what {result['ensemble']} names as test and validation"
-        yield f"curl -OJ {url}{result['ensemble']}/checkpoint"
+        yield f"the ensemble's file: {COMMAND} download {job.id}"
     yield f"{result['compute_seconds']:.0f} s of computing in all"
 
 

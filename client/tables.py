@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +14,8 @@ from rich.text import Text
 from client.safe_text import one_line
 
 _GAP: Final = 2
+# A longer cell pushes its own row aside, not the whole column.
+_LONG: Final = 40
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Listing:
 
     def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
         shown = self.fitting(options.max_width)
-        widths = self._widths()
+        widths = self._widths(_LONG)
         yield Text(self._line([c.title for c in shown], shown, widths), style="bold")
         places = [self.columns.index(column) for column in shown]
         for row in self._rows:
@@ -54,11 +57,13 @@ class Listing:
             shown.remove(column)
         return shown
 
-    def _widths(self) -> dict[Column, int]:
-        return {
-            column: max(cell_len(text) for text in (column.title, *(row[place] for row in self._rows)))
-            for place, column in enumerate(self.columns)
-        }
+    def _widths(self, most: int = sys.maxsize) -> dict[Column, int]:
+        """Those of the widest cells that have at most so many characters."""
+        widths = {}
+        for place, column in enumerate(self.columns):
+            cells = (cell_len(row[place]) for row in self._rows)
+            widths[column] = max(cell_len(column.title), *(width for width in cells if width <= most), 0)
+        return widths
 
     @staticmethod
     def _line(cells: list[str], shown: Sequence[Column], widths: dict[Column, int]) -> str:

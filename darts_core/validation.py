@@ -19,6 +19,8 @@ from pydantic import BaseModel, Tag
 
 # More errors than these are counted, not listed.
 MOST_ERRORS: Final = 50
+# Of more allowed names the nearest are named.
+_MOST_NAMES: Final = 10
 _NAME, _VALUE, _MESSAGE = 100, 80, 600
 
 _SHORT = reprlib.Repr()
@@ -65,16 +67,29 @@ def unknown_name(name: str, known: Iterable[str] | None, what: str) -> FieldErro
         return FieldError((plain(name, _NAME),), f"unknown {what}")
     allowed = tuple(known)
     nearest = nearest_of(name, allowed)
-    message = f"unknown {what}"
-    if nearest is not None:
-        message += f"; did you mean {nearest!r}?"
-    message += f"; allowed: {', '.join(allowed)}" if allowed else "; none is taken here"
+    message = f"unknown {what}{did_you_mean(name, allowed)}"
+    listed = allowed if len(allowed) <= _MOST_NAMES else _nearest(name, allowed, _MOST_NAMES, 0.0)
+    more = f" and {len(allowed) - len(listed)} more" if len(listed) < len(allowed) else ""
+    message += f"; allowed: {', '.join(listed)}{more}" if allowed else "; none is taken here"
     return FieldError((plain(name, _NAME),), plain(message, _MESSAGE), None, allowed, nearest)
 
 
 def nearest_of(name: str, allowed: Iterable[str]) -> str | None:
     """The allowed name that this one is probably a slip of."""
-    return next(iter(difflib.get_close_matches(name[:_NAME], list(allowed), n=1, cutoff=0.6)), None)
+    return next(iter(_nearest(name, allowed, 1, 0.6)), None)
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """`; did you mean 'digits'?`, as a part of a message; empty where no allowed name is near."""
+    nearest = nearest_of(name, allowed)
+    return "" if nearest is None else f"; did you mean {nearest!r}?"
+
+
+def _nearest(name: str, allowed: Iterable[str], most: int, cutoff: float) -> list[str]:
+    """The allowed names that are most like this one, without regard to case."""
+    by_folded = {each.casefold(): each for each in allowed}
+    found = difflib.get_close_matches(name[:_NAME].casefold(), list(by_folded), n=most, cutoff=cutoff)
+    return [by_folded[each] for each in found]
 
 
 def plain(text: str, most: int) -> str:
@@ -125,7 +140,7 @@ def _of_choices(loc: tuple[str | int, ...], error: Mapping[str, Any], choices: t
         return FieldError(loc, plain(f"allowed: {', '.join(choices)}", _MESSAGE), None, choices)
     value = error["input"]
     nearest = nearest_of(value, choices) if isinstance(value, str) else None
-    meant = f"; did you mean {nearest!r}?" if nearest is not None else ""
+    meant = did_you_mean(value, choices) if isinstance(value, str) else ""
     message = f"{shown(value)} is not possible{meant}; allowed: {', '.join(choices)}"
     return FieldError(loc, plain(message, _MESSAGE), shown(value), choices, nearest)
 

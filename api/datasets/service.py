@@ -29,6 +29,7 @@ from api.schemas.keys import Role
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo
 from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, is_uploaded_text
 from darts_core.data.uploaded import uploaded_checksum
+from darts_core.validation import did_you_mean
 
 _NAMES_LISTED = 30
 
@@ -99,7 +100,10 @@ class DatasetService:
             async with self._database.transaction() as session:
                 if earlier := await _created_with(session, idempotency_key, body_hash):
                     return Brought(earlier, replayed=True)
-            raise conflict(f"there is a data set {body.name} already: delete it, or choose another name") from error
+            raise conflict(
+                f"there is a data set {body.name!r} already: remove it (`dartboard datasets remove {body.name}`), or "
+                "choose another name"
+            ) from error
         self._checker.nudge()
         return Brought(dataset, replayed=False)
 
@@ -192,7 +196,8 @@ class DatasetService:
                 names = [*built_in, *await session.scalars(ready.order_by(Dataset.id.desc()).limit(_NAMES_LISTED))]
                 known = ", ".join(names)
                 what = "text" if kind == "text" else "data set"
-                raise invalid("dataset", f"unknown {what} {name[:200]!r}; known: {known}, or folder:NAME")
+                meant = did_you_mean(name, names)
+                raise invalid("dataset", f"unknown {what} {name[:200]!r}{meant}; known: {known}, or folder:NAME")
         if found.state == DatasetState.CHECKING:
             raise conflict(f"the data set {name} is still being checked: try again when it is ready")
         if found.state == DatasetState.FAILED:

@@ -22,6 +22,7 @@ from darts_core.genotypes import (
 )
 from darts_core.genotypes.random_cells import RANDOM
 from darts_core.primitives import Family
+from darts_core.validation import did_you_mean
 
 
 class GenotypeRegistry:
@@ -58,7 +59,8 @@ class GenotypeRegistry:
         published = KNOWN.get(name) if family != "rnn" else KNOWN_RECURRENT.get(name)
         found = published or await self._registered(name) or (KNOWN_RECURRENT.get(name) if family is None else None)
         if found is None or (family is not None and _family(found) != family):
-            raise not_found("genotype", f"{name!r}; known: {', '.join(await self.names(family))}")
+            known = await self.names(family)
+            raise not_found("genotype", f"{name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
         return found
 
     async def names(self, family: Family | None = None) -> list[str]:

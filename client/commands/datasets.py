@@ -65,7 +65,8 @@ def add_dataset(
     name = name or path.resolve().name.split(".")[0]
     total = path.stat().st_size if path.is_file() else None
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Dartboard(url, key) as dartboard, Progress(*columns, console=remarks, transient=True) as bar:
+    bar = Progress(*columns, console=remarks, transient=True, disable=not remarks.is_terminal)
+    with Dartboard(url, key) as dartboard, bar:
         task = bar.add_task("uploading", total=total)
         dartboard.add_dataset(name, path, size=size, progress=lambda sent: bar.update(task, completed=sent))
         bar.update(task, description="checking", total=None)

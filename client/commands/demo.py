@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from client.commands.local import Data, announce_data
-from client.options import Json
+from client.options import DEFAULT_DATA, Json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,7 @@ _TEXT: Final = _Task({"family": "rnn", "dataset": "python-docs"}, "perplexity", 
 
 
 def demo(
-    data: Data = Path(".dartboard"),
+    data: Data = DEFAULT_DATA,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
     url: Annotated[str | None, typer.Option("--url", help="Use a running service instead of a new one.")] = None,
     key: Annotated[str | None, typer.Option("--key", envvar="DARTBOARD_API_KEY", help="Your API key.")] = None,
@@ -118,8 +118,8 @@ def _explain_epochs(evaluation: JobOut, task: _Task, out: Console) -> None:
     if int(best.get("epoch", epochs)) == epochs or name not in last:
         return
     out.print(
-        f"the file holds epoch {best['epoch']:.0f}, the best on the validation part, which the next line measures; "
-        f"the last epoch, {epochs}, had a test {task.measure} of {last[name]:.2f}{task.unit}",
+        f"test {task.measure} of the last epoch, {epochs}: {last[name]:.2f}{task.unit}; of the file, which holds epoch "
+        f"{best['epoch']:.0f}, the best on the validation part:",
         style="dim",
     )
 

@@ -11,6 +11,7 @@ import typer
 from client.options import DEFAULT_URL, Json, Key, Url
 
 if TYPE_CHECKING:
+    from api.schemas.jobs import JobOut
     from client.sdk import Dartboard
     from darts_core.drawing import Frame
     from darts_core.primitives import Family
@@ -22,12 +23,14 @@ def draw(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="NAME|ID|FILE[:NAME]", help="A known genotype; a search or an evaluation; or in any format."
+            metavar="NAME|ID|FILE[:NAME]",
+            help="A known genotype, the id of a search or an evaluation, or a file with a genotype in any format.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|png|gif", help="The picture to write.")],
     family: Annotated[
-        Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
+        Literal["cnn", "rnn"] | None,
+        typer.Option(help="Of a name that stands for a cell of each family; cnn unless given."),
     ] = None,
     epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
     dark: Annotated[
@@ -99,7 +102,7 @@ def _frames_of_job(dartboard: Dartboard, job_id: str, epoch: int | None, *, ever
     if job.kind != "search":
         if "genotype" not in job.spec:
             raise typer.BadParameter(f"a {job.kind} has no cell of its own: draw its checkpoint's search or evaluation")
-        yield Frame(job.name or "", cells_of(parse(job.spec["genotype"], family_of(job.spec))))
+        yield Frame(_title(job), cells_of(parse(job.spec["genotype"], family_of(job.spec))))
         return
     epochs = dartboard.epochs(job.id)
     chosen = [e for e in epochs if every or e.epoch == (epoch or epochs[-1].epoch)]
@@ -109,4 +112,8 @@ def _frames_of_job(dartboard: Dartboard, job_id: str, epoch: int | None, *, ever
     for found in chosen:
         assert found.genotype is not None
         cells = cells_of(parse(found.genotype, family_of(job.spec)), found.alphas, job.spec["primitives"])
-        yield Frame(epoch_title(found.epoch, job.spec["epochs"], found.metrics), cells)
+        yield Frame(f"{_title(job)}. {epoch_title(found.epoch, job.spec['epochs'], found.metrics)}", cells)
+
+
+def _title(job: JobOut) -> str:
+    return f"{job.name or job.kind.capitalize()} on {job.spec['dataset']}"

@@ -19,14 +19,17 @@ MaxSkipConnects = Annotated[
     int | None, typer.Option(min=0, help="Of a search: the strongest whose normal cell has no more of them.")
 ]
 FamilyOfName = Annotated[
-    Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
+    Literal["cnn", "rnn"] | None,
+    typer.Option(help="Of a name that stands for a cell of each family; cnn unless given."),
 ]
 
 
 def genotype(
     source: Annotated[
         str,
-        typer.Argument(metavar="ID|NAME|FILE[:NAME]", help="Of a search; or a known one; or in any format."),
+        typer.Argument(
+            metavar="ID|NAME|FILE[:NAME]", help="A search's id, a known genotype, or a file with one in any format."
+        ),
     ],
     format_: Annotated[Format | None, typer.Option("--format", help="python unless given.")] = None,
     epoch: Epoch = None,

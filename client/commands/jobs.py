@@ -25,6 +25,7 @@ def list_jobs(
     """List jobs, newest first."""
     from itertools import islice
 
+    from client.job_stage import finished_epochs
     from client.output import print_json, print_listing
     from client.sdk import Dartboard
     from client.tables import Column, Listing
@@ -34,12 +35,11 @@ def list_jobs(
     if json:
         print_json(list(jobs))
         return
-    figures = [Column("epoch", 2, number=True), Column("validation", 1, number=True)]
+    figures = [Column("epochs", 2, number=True), Column("validation", 1, number=True)]
     listing = Listing("id", Column("kind", 3), "name", Column("data set", 4), "status", *figures)
     for job in jobs:
-        epoch = f"{job.progress.epoch}/{job.progress.epochs}" if job.progress else f"-/{job.spec['epochs']}"
-        shown = _validation(job.metrics or {})
-        listing.add(str(job.id), job.kind, job.name or "", job.spec["dataset"], job.status, epoch, shown)
+        shown = finished_epochs(job), _validation(job.metrics or {})
+        listing.add(str(job.id), job.kind, job.name or "", job.spec["dataset"], job.status, *shown)
     print_listing(listing, wide=wide)
 
 

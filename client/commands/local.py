@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from client.options import DEFAULT_DATA
+
 Data = Annotated[Path, typer.Option("--data", help="Where database, broker, checkpoints and logs live.")]
 
 
@@ -14,7 +16,7 @@ def up(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Of the API on loopback; 0 takes a free one.")
     ] = 8000,
-    data: Data = Path(".dartboard"),
+    data: Data = DEFAULT_DATA,
     workers: Annotated[int | None, typer.Option("--workers", min=0, help="One for each group, unless given.")] = None,
     gpus: Annotated[
         str | None,

@@ -84,7 +84,7 @@ def evaluate(
     """Train a cell from scratch: that of a search, or a genotype of your own."""
     body = fields(
         set_,
-        **_source(source, url, key),
+        **_source(source, family, url, key),
         family=family,
         dataset=dataset,
         preset=preset,
@@ -153,15 +153,20 @@ def _scored(source: str, genotype: str | None, text: str | None, url: str, key: 
         return {f"{job.kind}_id": str(job.id)}
 
 
-def _source(text: str, url: str, key: str | None) -> dict[str, str]:
-    from client.genotypes import genotype_text, id_of
+def _source(text: str, family: Literal["cnn", "rnn"] | None, url: str, key: str | None) -> dict[str, str]:
+    """The field that names the cell. Raises typer.BadParameter for a job that is no search, ProblemError 404."""
+    from client.genotypes import genotype_text, id_of, is_unknown_name, search_of
     from client.sdk import Dartboard
+    from darts_core.genotypes.random_cells import RANDOM
 
     beginning = id_of(text)
-    if beginning is None:
-        return {"genotype": genotype_text(text)}
+    genotype = genotype_text(text) if beginning is None else ""
     with Dartboard(url, key) as dartboard:
-        return {"search_id": str(dartboard.full_id(beginning))}
+        if beginning is not None:
+            return {"search_id": str(search_of(dartboard, beginning).id)}
+        if text != RANDOM and is_unknown_name(text, family):
+            dartboard.known_genotype(text, family)
+    return {"genotype": genotype}
 
 
 def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:

@@ -35,6 +35,21 @@ def stored_secrets(path: Path) -> Secrets | None:
         return None
 
 
+def serving(path: Path) -> str | None:
+    """The URL of the service that runs with a folder's data; None where none runs."""
+    try:
+        with (path / "lock").open(encoding="utf-8") as file:
+            holder = json.load(file)
+            os.kill(int(holder["pid"]), 0)
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return str(holder["url"]) or None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        pass
+    return None
+
+
 class DataDirectory:
     """A locked data directory. Raises StackError when another supervisor holds it or it can't be written."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from darts_core.errors import DataError
+from darts_core.validation import did_you_mean
 
 FOLDER_PREFIX: Final = "folder:"
 FOLDER_PRESET: Final = "cifar10"
@@ -80,7 +81,10 @@ def folder_of(dataset: str) -> str | None:
     if dataset.startswith(FOLDER_PREFIX):
         return folder_named_by(dataset)
     known = ", ".join(BUILT_IN)
-    raise DataError(f"unknown data set {dataset!r}; known: {known}, or folder:NAME for a folder of class folders")
+    meant = did_you_mean(dataset, BUILT_IN)
+    raise DataError(
+        f"unknown data set {dataset!r}{meant}; known: {known}, or folder:NAME for a folder of class folders"
+    )
 
 
 def folder_named_by(dataset: str) -> str:

@@ -75,6 +75,8 @@ def read_image(source: Path | BinaryIO, *, most_pixels: int | None = None) -> tu
         raise
     except UnidentifiedImageError as error:
         raise DataError(f"cannot be decoded as an image (it is in none of {', '.join(_FORMATS)})") from error
+    except FileNotFoundError as error:
+        raise DataError("does not exist") from error
     # What a damaged file makes Pillow raise depends on the format: anything.
     except Exception as error:
         raise DataError(

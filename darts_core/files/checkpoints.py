@@ -19,7 +19,7 @@ from torch import Tensor
 from darts_core.errors import CheckpointError
 from darts_core.files.safetensors import is_safetensors, read_header
 from darts_core.files.tensors import read_tensors
-from darts_core.files.torch_files import way_out
+from darts_core.files.torch_files import is_pickled, way_out
 
 FORMAT: Final = "dartboard"
 VERSION: Final = 1
@@ -153,6 +153,10 @@ def content(path: Path) -> Any:
     except FileNotFoundError:
         raise
     except pickle.UnpicklingError as error:
+        if not is_pickled(path):
+            raise CheckpointError(
+                f"{path} is no checkpoint: neither a file of torch.save nor of safetensors"
+            ) from error
         raise CheckpointError(
             f"{path} is no checkpoint, or holds pickled objects besides tensors, numbers and text: {way_out(path)}"
         ) from error

@@ -55,7 +55,7 @@ def _onnx(trained: TrainedNetwork, to: Path, *, raw_images: bool) -> None:
         import onnx
         import onnxscript  # noqa: F401 - torch's exporter needs it, and its own error is less clear
     except ImportError as error:
-        raise CheckpointError("ONNX needs more packages: pip install 'dartboard[onnx]'") from error
+        raise CheckpointError("ONNX needs more packages, onnx and onnxscript: pip install onnx onnxscript") from error
     height, width = trained.image["size"]
     images = torch.zeros(2, trained.image["channels"], height, width)
     network: torch.nn.Module = trained.network

@@ -131,6 +131,11 @@ def _is_pickle(path: Path) -> bool:
         return file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
+def is_pickled(path: Path) -> bool:
+    """Whether the file may hold pickled objects, by how it begins: an image, for instance, holds none."""
+    return zipfile.is_zipfile(path) or is_legacy(path) or _is_pickle(path)
+
+
 def read_legacy(path: Path) -> Any:
     """What a file of a PyTorch before 1.6 holds, read like TorchFile's value. Raises CheckpointError.
 

@@ -20,6 +20,7 @@ from darts_core.genotypes.model import FIELDS, Genotype
 from darts_core.genotypes.python_text import fields_of_python, positional
 from darts_core.genotypes.recurrent import RECURRENT_FIELDS, RecurrentGenotype
 from darts_core.primitives import Family
+from darts_core.validation import did_you_mean
 
 __all__ = [
     "FORMATS",
@@ -130,7 +131,7 @@ def parse(value: str | dict[str, Any], family: Family = "cnn") -> AnyGenotype:
     subnet = " nor a subnet in mmrazor's YAML" if family == "cnn" else ""
     raise GenotypeError(
         f"{text[:60]!r} is neither a known name ({', '.join(known)}) nor JSON nor a text `Genotype({fields[0]}=...)`"
-        f"{subnet}"
+        f"{subnet}{did_you_mean(text, known)}"
     )
 
 

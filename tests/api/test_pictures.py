@@ -208,7 +208,7 @@ def test_the_command_draws_a_search_at_an_epoch_and_its_progress(
         return CliRunner().invoke(app, ["draw", search, "--url", str(http.base_url), *arguments]).exit_code
 
     assert draw("-o", str(tmp_path / "a.svg"), "--epoch", "1") == 0
-    assert "Epoch 1 of 3" in (tmp_path / "a.svg").read_text()
+    assert "<title>Search on digits. Epoch 1 of 3" in (tmp_path / "a.svg").read_text()
     assert draw("-o", str(tmp_path / "a.gif")) == 0
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 2  # type: ignore[attr-defined]
@@ -220,7 +220,7 @@ def test_the_command_draws_the_cell_of_an_evaluation(bench: Bench, http: httpx.C
     job = http.post("/evaluations", json=body).json()["id"]
     file = tmp_path / "cell.svg"
     assert CliRunner().invoke(app, ["draw", job, "--url", str(http.base_url), "-o", str(file)]).exit_code == 0
-    assert "<title>retrained</title>" in file.read_text()
+    assert "<title>retrained on digits</title>" in file.read_text()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from darts_core.configs.score import TrainedOn
 from darts_core.data.files import middle_of
 from darts_core.ensembles.models import Committee
-from darts_core.errors import DataError
+from darts_core.errors import CheckpointError, DataError
 from darts_core.files import checkpoints
 from darts_core.files.imports import read_authors
 from darts_core.files.loading import TrainedNetwork, load_network
@@ -120,6 +120,20 @@ def test_images_for_an_imagenet_network_are_cut_as_its_test_images(tmp_path: Pat
 def test_what_is_no_raw_image_is_refused(tmp_path: Path, image: Any, says: str) -> None:
     with pytest.raises(DataError, match=says):
         load_network(made(tmp_path)).predict(image)
+
+
+def test_an_image_that_is_not_there_is_refused_as_such(tmp_path: Path) -> None:
+    network = load_network(made(tmp_path))
+    with pytest.raises(DataError, match=r"none\.png does not exist$"):
+        network.predict(tmp_path / "none.png")
+
+
+def test_an_image_in_place_of_a_checkpoint_is_refused_in_a_line(tmp_path: Path) -> None:
+    Image.fromarray(pixels(1)[0]).save(tmp_path / "photo.jpg")
+    with pytest.raises(CheckpointError) as refused:
+        load_network(tmp_path / "photo.jpg")
+    said = f"{tmp_path / 'photo.jpg'} is no checkpoint: neither a file of torch.save nor of safetensors"
+    assert str(refused.value) == said
 
 
 def test_a_committee_predicts_as_well(tmp_path: Path) -> None:

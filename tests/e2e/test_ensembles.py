@@ -97,7 +97,7 @@ def test_the_command_makes_an_ensemble_and_shows_its_members(
     command = [*dartboard, "ensemble", *ids, "--combine", "fitted", "--best", "2", "--url", stack.url]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "committee" in shown.stdout
-    assert "/checkpoint" in shown.stdout
+    assert "checkpoint: ./dartboard download " in shown.stdout
     command = [*dartboard, "download", str(ensemble.id), "--url", stack.url, "--json"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert json.loads(answer.stdout)["file"] == "three.pt"

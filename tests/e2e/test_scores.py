@@ -68,4 +68,4 @@ def test_the_command_scores_a_job_and_downloads_its_logits(
     assert (tmp_path / json.loads(answer.stdout)["file"]).suffix == ".safetensors"
     command = [sys.executable, "-m", "client.cli", "score", str(evaluation.id), "--url", stack.url]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert "/logits" in shown.stdout
+    assert "logits: ./dartboard download " in shown.stdout

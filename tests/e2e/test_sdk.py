@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,10 @@ import dartboard
 try: dartboard.load
 except ImportError as error: print(error)
 """
-    assert run(python, project, code) == "dartboard.load needs torch: pip install 'dartboard-sdk[torch]'\n"
+    assert run(python, project, code) == (
+        "dartboard.load needs torch: pip install './sdk[torch]' in a copy of Dartboard's repository, "
+        "or the SDK's wheel with [torch]\n"
+    )
 
 
 def test_its_command_names_what_is_of_the_service(python: Path, project: Path) -> None:
@@ -118,3 +122,8 @@ def test_the_pages_ten_lines_search_plot_retrain_download_and_predict(
     code = f"import dartboard\nfile = {str(file)!r}\n{prediction}"
     told = run(Path(sys.executable), with_torch, code, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'sdk'}")
     assert [line.split()[0] in "0123456789" for line in told.splitlines()] == [True, True]
+    [readme] = [block.text for block in blocks(ROOT / "README.md", "python") if "predict" in block.text]
+    shutil.copy(file, with_torch / "file.pt")
+    (with_torch / "one.png").rename(with_torch / "image.png")
+    path = f"{ROOT}{os.pathsep}{ROOT / 'sdk'}"
+    assert run(Path(sys.executable), with_torch, f"import dartboard\n{readme}", PYTHONPATH=path) == f"{told[0]}\n"

@@ -56,7 +56,7 @@ def cell_of(genotype: dict[str, Any]) -> str:
 def printed(job: JobOut) -> str:
     """What the command shows of an ended tree."""
     console = Console(file=StringIO(), width=200)
-    for shown in tables(job, "http://127.0.0.1"):
+    for shown in tables(job):
         console.print(shown)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()

@@ -8,6 +8,7 @@ from typing import Final
 
 from darts_core.data.catalogue import FOLDER_PREFIX, folder_named_by, is_plain_name
 from darts_core.errors import DataError
+from darts_core.validation import did_you_mean
 
 PYTHON_DOCS: Final = "python-docs"
 FOLDER_PRESET: Final = "ptb"
@@ -51,8 +52,12 @@ def text_folder_of(dataset: str) -> str | None:
         return dataset
     if dataset.startswith(FOLDER_PREFIX):
         return folder_named_by(dataset)
-    known = ", ".join([PYTHON_DOCS, *TEXT_SETS])
-    raise DataError(f"unknown text {dataset!r}; known: {known}, or folder:NAME for a folder of train/valid/test.txt")
+    known = [PYTHON_DOCS, *TEXT_SETS]
+    meant = did_you_mean(dataset, known)
+    raise DataError(
+        f"unknown text {dataset!r}{meant}; known: {', '.join(known)}, or folder:NAME for a folder of "
+        "train/valid/test.txt"
+    )
 
 
 def is_uploaded_text(dataset: str) -> bool:

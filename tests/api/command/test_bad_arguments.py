@@ -204,4 +204,4 @@ def test_a_part_that_is_not_installed_is_named_with_what_brings_it(
     from client.failures import _not_installed
 
     error = ModuleNotFoundError(f"No module named {module!r}", name=module)
-    assert f"pip install 'dartboard[{extra}]'" in _not_installed(error)
+    assert f"pip install '.[{extra}]' in a copy of Dartboard's repository" in _not_installed(error)

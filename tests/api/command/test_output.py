@@ -39,6 +39,25 @@ def test_output_whose_reader_has_gone_ends_with_141(service: Service, line: str)
     assert (code, err) == (ExitCode.BROKEN_PIPE, "")
 
 
+@pytest.mark.parametrize("command", ["watch", "logs", "genotype", "show", "epochs"])
+def test_output_of_a_job_whose_reader_has_gone_ends_with_141(
+    service: Service, furnished: Furnished, command: str
+) -> None:
+    code, err = into_closed_pipe(command, str(furnished.succeeded.id), DARTBOARD_URL=service.url)
+    assert (code, err) == (ExitCode.BROKEN_PIPE, "")
+
+
+def test_watch_whose_reader_takes_one_line_ends_with_141(service: Service, bench: Bench) -> None:
+    job = bench.submit()
+    with start("watch", str(job.id), DARTBOARD_URL=service.url) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        bench.dartboard.cancel(job.id)
+        assert process.stderr is not None
+        assert (process.stderr.read(), process.wait()) == ("", ExitCode.BROKEN_PIPE)
+
+
 def test_watch_writes_events_into_a_pipe_as_lines_of_json(service: Service, furnished: Furnished) -> None:
     with start("watch", str(furnished.succeeded.id), DARTBOARD_URL=service.url) as process:
         out, err = process.communicate()

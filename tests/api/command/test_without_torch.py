@@ -78,5 +78,5 @@ def test_a_command_that_needs_torch_names_it_and_the_way_out(tmp_path: Path, rai
         assert code in (0, 1, 2, 3), (command, said)
         if command in told:
             assert code == 1, (command, said)
-            assert "pip install 'dartboard[worker]'" in said, (command, said)
+            assert "pip install '.[worker]' in a copy of Dartboard's repository" in said, (command, said)
     assert "Traceback" not in done.stderr

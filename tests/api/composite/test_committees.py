@@ -100,7 +100,7 @@ def test_the_command_shows_the_members_and_where_the_committee_is(worker: Simula
     assert all(space in shown for space in SPACES)
     [together] = [line.split()[1:3] for line in shown.splitlines() if "together" in line]
     assert together == ["97.00", "96.00"]
-    assert f"{worker.children(ended)['ensemble'].links['self']}/checkpoint" in shown
+    assert f"./dartboard download {ended.id}" in shown
 
 
 def test_the_ensemble_is_given_its_members_files_and_the_spec_of_an_ordinary_one(
