@@ -1,1 +1,1 @@
-"""Jobs that are made of other jobs: studies and committees. No worker claims them; `driver.py` moves them on."""
+"""Runs composite jobs: studies and committees. No worker claims them; `driver.py` advances them."""

@@ -1,4 +1,6 @@
-"""A committee: cells of several spaces, each trained from scratch, that answer together (CoNAS)."""
+"""Implements the protocol of a committee: cells of several spaces, each trained from scratch, as one ensemble
+(CoNAS).
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,17 @@ ENSEMBLE: Final = "ensemble"
 
 
 def planned(spec: Mapping[str, Any]) -> int:
-    """How many children a committee has when none fails."""
+    """The number of children if none fails."""
     return 2 * at_once(spec) + 1
 
 
 def at_once(spec: Mapping[str, Any]) -> int:
-    """How many of them may be queued at the same time."""
+    """The largest number of children queued at the same time."""
     return len(spec["points"]) * len(spec["seeds"])
 
 
 def next_step(spec: Mapping[str, Any], children: Children) -> Step:
-    """What a committee does next: search and train every member, then measure those that came through together."""
+    """Search and train every member, then measure the ensemble of the successful ones."""
     members = _members(spec, children)
     ensemble = children.get(ENSEMBLE)
     if ensemble is not None:
@@ -43,14 +45,14 @@ def next_step(spec: Mapping[str, Any], children: Children) -> Step:
 
 
 def worth_retrying(spec: Mapping[str, Any], children: Children) -> list[Child]:
-    """The lost children that the outcome can still hang on: once there is an ensemble, nothing but that."""
+    """The lost children that still affect the outcome; once there is an ensemble, only the ensemble."""
     decisive = [children[ENSEMBLE]] if ENSEMBLE in children else list(children.values())
     return [child for child in decisive if child.lost]
 
 
 @dataclass(frozen=True)
 class _Member:
-    """One cell on its way into the committee. place: of its seed among the committee's."""
+    """One cell on its way into the committee. place: the index of its seed."""
 
     point: Mapping[str, Any]
     seed: int
@@ -63,7 +65,7 @@ class _Member:
         return next((c.failure for c in (self.search, self.evaluation) if c is not None and c.lost), None)
 
     def next(self) -> NewChild | None:
-        """The member's next job, when it is time for one."""
+        """The member's next job, or None while it waits."""
         if self.search is None:
             spec = {**self.point["search"], "seed": self.seed}
             return NewChild(JobKind.SEARCH, _stage("search", self.point, self.seed), spec)
@@ -74,7 +76,7 @@ class _Member:
         return NewChild(JobKind.EVALUATION, _stage("evaluation", self.point, self.seed), spec, self.search.id)
 
     def row(self) -> dict[str, Any]:
-        """What is told of it."""
+        """The member's row in the result."""
         trained = self.evaluation if self.evaluation is not None and self.evaluation.succeeded else None
         return {
             **self.point["values"],

@@ -1,4 +1,4 @@
-"""Reading what jobs have produced: epochs, logs, checkpoints."""
+"""Reads the results of jobs: epochs, logs and checkpoints."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from darts_core.drawing.frames import evenly
 
 
 class Reader:
-    """Queries only."""
+    """Read-only queries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def epochs(self, job_id: UUID, *, after: int, limit: int) -> list[Epoch]:
-        """Stored epochs above `after`, in order."""
+        """Stored epochs after `after`, in order."""
         query = select(Epoch).where(Epoch.job_id == job_id, Epoch.epoch > after).order_by(Epoch.epoch).limit(limit)
         async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def epoch(self, job: Job, epoch: int | None) -> Epoch:
-        """One epoch, by default the latest. 409 while none has ended, 404 for one that does not exist."""
+        """One epoch; by default the latest. Raises ProblemError 409 while none is stored, 404 for one that does not
+        exist.
+        """
         query = select(Epoch).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
         if epoch is not None:
             query = query.where(Epoch.epoch == epoch)
@@ -36,30 +38,30 @@ class Reader:
         if found is not None:
             return found
         if epoch is None:
-            raise conflict(f"no epoch of this {job.kind} has ended yet (it is {job.status}): try again later")
+            raise conflict(f"this {job.kind} has no finished epoch yet (it is {job.status}): try again later")
         raise not_found("epoch", epoch)
 
     async def named_epoch(self, job: Job, which: str) -> Epoch:
-        """`best` (by its metrics so far), `last`, or an epoch's number. Raises as `epoch` does."""
+        """The epoch named `best` (by its metrics so far), `last` or a number. Raises ProblemError like `epoch`."""
         if which == "best" and job.best:
             return await self.epoch(job, int(job.best["epoch"]))
         return await self.epoch(job, int(which) if which.isdigit() else None)
 
     async def evenly(self, job: Job, latest: int, most: int) -> list[Epoch]:
-        """At most so many epochs up to `latest`, in order, the first and `latest` among them."""
+        """At most `most` evenly spaced epochs up to `latest`, in order, including the first and `latest`."""
         wanted = evenly(range(1, latest + 1), most)
         query = select(Epoch).where(Epoch.job_id == job.id, Epoch.epoch.in_(wanted)).order_by(Epoch.epoch)
         async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def attempts(self, job_id: UUID) -> list[Attempt]:
-        """Every worker's try at the job, latest first."""
+        """The job's attempts, latest first."""
         query = select(Attempt).where(Attempt.job_id == job_id).order_by(Attempt.number.desc())
         async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
     async def children(self, tree: Job) -> list[Job]:
-        """What a tree is made of, in the order in which it was made."""
+        """The children of a composite job, in the order of their creation."""
         async with self._database.single_statements() as session:
             return await children_of(session, tree.id)
 
@@ -70,12 +72,14 @@ class Reader:
             return list(await session.scalars(query.limit(tail)))[::-1]
 
     async def checkpoints(self, job: Job) -> list[Checkpoint]:
-        """What is stored, latest epoch first."""
+        """The stored checkpoints, latest epoch first."""
         async with self._database.single_statements() as session:
             return await checkpoints_of(session, job)
 
     async def checkpoint(self, job: Job, which: str) -> Checkpoint:
-        """`best`, `last` or an epoch's number. 409 while there is none, 404 for one that is not kept."""
+        """The checkpoint `best`, `last` or of an epoch's number. Raises ProblemError 409 while there is none, 404 for
+        one that is not kept.
+        """
         stored = await self.checkpoints(job)
         if not stored:
             raise conflict(f"this {job.kind} has no checkpoint yet (it is {job.status}): try again later")
@@ -89,21 +93,21 @@ class Reader:
         raise ProblemError(404, f"no checkpoint of epoch {wanted} is kept; kept: {kept}")
 
     async def file(self, job: Job, name: str) -> Checkpoint:
-        """The row of a file that a score or an ensemble made. 409 while it has not."""
+        """The row of a file that a score or an ensemble produced. Raises ProblemError 409 until it has."""
         stored = [c for c in await self.checkpoints(job) if c.epoch > 0 and c.name == name]
         if not stored:
             raise conflict(f"this {job.kind} has no {name} yet (it is {job.status}): try again later")
         return stored[0]
 
     async def given(self, job: Job, name: str) -> Checkpoint:
-        """The row of a file that the job was given when it was made. 404 when there is none."""
+        """The row of an input file of the job. Raises ProblemError 404."""
         found = [c for c in await self.checkpoints(job) if c.epoch == 0 and c.name == name]
         if not found:
             raise ProblemError(404, f"this {job.kind} has no {name}")
         return found[0]
 
     async def checkpoint_by_id(self, checkpoint_id: UUID) -> Checkpoint:
-        """404 when there is none."""
+        """Raises ProblemError 404."""
         async with self._database.single_statements() as session:
             found = await session.get(Checkpoint, checkpoint_id)
         if found is None or found.step is not None:

@@ -52,9 +52,9 @@ async def create_ensemble(
 async def download_ensemble(
     request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads, wanted: WantedFile = "torch"
 ) -> Response:
-    """All chosen members and their weights as one file, which `darts_core.load` runs as one model.
+    """All chosen members and their weights in one file, which `darts_core.load` runs as one model.
 
-    409 while the ensemble has not ended, and for safetensors, which have no place for several networks.
+    409 until the ensemble has succeeded, and for safetensors, which cannot hold several networks.
     """
     job = await jobs.get(job_id, JobKind.ENSEMBLE)
     row = await reading.file(job, "ensemble.pt")
@@ -67,12 +67,12 @@ async def download_ensemble(
 async def download_ensemble_logits(
     request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads
 ) -> Response:
-    """A safetensors file of `logits`, float64 (N, classes), of the committee, `labels`, int64 (N,), `places`, int64
-    (N,), where these images stand in the test part, and each member's `member.I`, float32 (N, classes). The same with
-    `validation.` before it of what was chosen and fitted by.
+    """A safetensors file of the ensemble's `logits`, float64 (N, classes), `labels`, int64 (N,), `places`, int64 (N,),
+    the images' indices in the test part, and `member.I`, float32 (N, classes), for each member. The same with the
+    prefix `validation.` for the data of the selection and fit.
 
-    Of language models `log_probabilities` (N,) of the words that came and `targets` stand in place of logits and
-    labels. 409 while the ensemble has not ended.
+    For language models, `log_probabilities` (N,) of the actual words and `targets` replace logits and labels. 409 until
+    the ensemble has succeeded.
     """
     job = await jobs.get(job_id, JobKind.ENSEMBLE)
     row = await reading.file(job, "logits.safetensors")

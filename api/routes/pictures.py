@@ -1,4 +1,4 @@
-"""What a search stands at, and how it came there, as pictures."""
+"""Serves pictures of a search's cells and progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CELLS = {"cnn": ("normal", "reduce"), "rnn": ("recurrent",)}
 async def get_cell_picture(
     job_id: JobId, cell: CellKind, jobs: Jobs, reading: Reading, pictures: Pictures, epoch: AtEpoch = None
 ) -> Response:
-    """One cell, its lines as wide as the alphas make them. 409 while no epoch has ended, 404 for the other family's."""
+    """One cell with line widths by its alphas. 409 before the first finished epoch, 404 for another family's cell."""
     job = await jobs.get(job_id, JobKind.SEARCH)
     family = family_of(job.spec)
     if cell not in _CELLS[family]:
@@ -39,9 +39,9 @@ async def get_progress_picture(
     jobs: Jobs,
     reading: Reading,
     pictures: Pictures,
-    theme: Annotated[ThemeName, Query(description="of the page around it")] = "light",
+    theme: Annotated[ThemeName, Query(description="colour theme")] = "light",
 ) -> Response:
-    """All cells, epoch after epoch: at most 100 frames, evenly chosen. 409 while no epoch has ended."""
+    """All cells over the epochs, in at most 100 evenly spaced frames. 409 before the first finished epoch."""
     job = await jobs.get(job_id, JobKind.SEARCH)
     latest = await reading.epoch(job, None)
     if known := pictures.known_progress(job, latest, theme):

@@ -1,4 +1,4 @@
-"""The named sets of values that specs start from."""
+"""Lists the presets from which specs start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALL: Final[tuple[tuple[JobKind, Family, Presets], ...]] = (
 
 @router.get("")
 async def list_presets() -> PresetList:
-    """What a spec is filled in with where it says nothing itself."""
+    """The default values of specs, by preset."""
     return PresetList(
         items=[
             PresetOut(

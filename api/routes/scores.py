@@ -79,7 +79,7 @@ async def _config(body: ScoreCreate, found: Found, datasets: Datasets) -> ScoreC
 async def download_measured_checkpoint(
     request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads, wanted: WantedFile = "torch"
 ) -> Response:
-    """The file that the score measures: its own copy, which stays when the training or the upload goes."""
+    """The measured checkpoint: the score's own copy, independent of the training or upload."""
     job = await jobs.get(job_id, JobKind.SCORE)
     given = await reading.given(job, "given.pt")
     return await downloads.stored(request, given.stored, plain_name(job.name) or str(job.id), wanted)
@@ -90,13 +90,11 @@ async def download_measured_checkpoint(
 async def download_logits(
     request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads
 ) -> Response:
-    """A safetensors file of `logits`, float32 (N, classes), and `labels`, int64 (N,), in the data set's own order.
+    """A safetensors file of `logits`, float32 (N, classes), and `labels`, int64 (N,), in the data set's order.
 
-    Of a language model, whose logits would be a number for each word of the vocabulary, it holds what perplexities and
-    ensembles need of them: `log_probabilities`, float32 (N,), of the words that came, and `targets`, int64 (N,), their
-    numbers in the vocabulary, in the text's order.
-
-    409 while the score has not ended.
+    For a language model, whose logits would hold a number for each word of the vocabulary, it contains the part that
+    perplexities and ensembles need: `log_probabilities`, float32 (N,), of the actual words, and `targets`, int64 (N,),
+    their indices in the vocabulary, in the text's order. 409 until the score has succeeded.
     """
     job = await jobs.get(job_id, JobKind.SCORE)
     row = await reading.file(job, "logits.safetensors")

@@ -27,7 +27,7 @@ from darts_core.genotypes.ranked import MOST_RANKS
 
 router = job_router(JobKind.SEARCH)
 add_checkpoint_routes(router, JobKind.SEARCH, "last")
-AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="the latest unless given")]
+AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="default: the latest")]
 
 
 @router.post("", status_code=201, responses=documented(409))
@@ -56,16 +56,16 @@ async def get_genotype(
     datasets: Datasets,
     pictures: Pictures,
     wanted: WantedFormat,
-    epoch: Annotated[WhichEpoch | None, Query(description="`best`, `last` or a number; the last unless given")] = None,
+    epoch: Annotated[WhichEpoch | None, Query(description="`best`, `last` or a number; default: last")] = None,
     rank: Annotated[
         int,
         Query(ge=1, le=MOST_RANKS, description="the n-th strongest genotype, as docs/api.md defines it"),
     ] = 1,
     max_skip_connects: Annotated[
-        int | None, Query(ge=0, le=2 * MOST_NODES, description="that the normal cell may have at most")
+        int | None, Query(ge=0, le=2 * MOST_NODES, description="maximum number in the normal cell")
     ] = None,
 ) -> Response | AnyGenotypeOut:
-    """The cell that the alphas stand for. 409 while no epoch has ended.
+    """The cell derived from the alphas. 409 before the first finished epoch.
 
     `parameters` and `multiply_adds` are those of the evaluation network that the data set's preset would train.
     """
@@ -99,7 +99,7 @@ def _ranked(epoch: Epoch, primitives: list[str], rank: int, max_skip_connects: i
 
 @router.get("/{job_id}/alphas", responses=documented(404, 409))
 async def get_alphas(job_id: JobId, jobs: Jobs, reading: Reading, epoch: AtEpoch = None) -> AnyAlphasOut:
-    """Raw and softmaxed alphas after an epoch. 409 while none has ended."""
+    """Raw and softmaxed alphas after an epoch. 409 before the first finished epoch."""
     job = await jobs.get(job_id, JobKind.SEARCH)
     found = await reading.epoch(job, epoch)
     assert found.alphas is not None

@@ -1,1 +1,1 @@
-"""What goes over the wire. Pure pydantic: the client and the workers share these modules."""
+"""Defines requests and responses in pure pydantic, shared with the client and the workers."""

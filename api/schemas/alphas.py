@@ -1,4 +1,4 @@
-"""Tables of alphas as workers report them: refused where no picture, no softmax and no cell could be made of them."""
+"""Validates the tables of alphas that workers report, so that pictures, softmax and cells can be computed from them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def _whole(alphas: dict[str, list[list[float]]]) -> dict[str, list[list[float]]]
 
 
 def _few(alphas: Any) -> Any:
-    """Before each name and table is looked at."""
+    """Checked before names and tables are validated."""
     if isinstance(alphas, dict) and len(alphas) > 2:
         raise ValueError(f"{len(alphas):,} tables: give `normal` and `reduce`, or `recurrent`")
     return alphas
 
 
-# A search trains in float32 or float64; beyond the first one's range its training has diverged.
+# A search trains in float32 or float64; beyond the range of float32 it has diverged.
 _LARGEST: Final = 3.4e38
-# A string that looks like a number is none.
+# strict: a string that looks like a number is rejected.
 _Alpha = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False, strict=True)]
 _Row = Annotated[list[_Alpha], Field(fail_fast=True, min_length=1, max_length=64)]
 _Rows = Annotated[list[_Row], Field(fail_fast=True, min_length=1, max_length=256), AfterValidator(_rectangular)]

@@ -1,4 +1,6 @@
-"""Committees on the wire: searches in several spaces, their cells trained, and an ensemble of them, as one job."""
+"""Defines the schemas of committees: searches in several spaces, trainings of their cells and an ensemble, as
+one job.
+"""
 
 from __future__ import annotations
 
@@ -21,35 +23,32 @@ from darts_core.primitives import CnnSpace, Family, RnnSpace
 
 
 class _Committee(JobFrame):
-    """What both families' committees say. The frame is handed on to every child."""
+    """The fields of both families' committees. Every child inherits the JobFrame."""
 
-    seeds: Seeds = Field([0], description="of the searches in each space")
-    ensemble: Ensembling = Field(default_factory=Ensembling, description="how the members answer together")
-    enough: int | None = Field(
-        None, ge=2, description="members that have to come through; half of them, and two, unless given"
-    )
+    seeds: Seeds = Field([0], description="seeds of the searches in each space")
+    ensemble: Ensembling = Field(default_factory=Ensembling, description="how the members are combined")
+    enough: int | None = Field(None, ge=2, description="members that must succeed; default: half of them, at least two")
 
     @property
     def names(self) -> list[str]:
-        """The spaces."""
         raise NotImplementedError
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds: each seed can be named once")
+            raise ValueError("seeds: each seed may be given once")
         if len(set(self.names)) != len(self.names):
-            raise ValueError("spaces: each space can be named once")
+            raise ValueError("spaces: each space may be given once")
         members = len(self.names) * len(self.seeds)
         if not 2 <= members <= MOST_MEMBERS:
-            raise ValueError(f"spaces times seeds are {members} members; from 2 to {MOST_MEMBERS} are possible")
+            raise ValueError(f"spaces times seeds are {members} members; expected 2 to {MOST_MEMBERS}")
         if self.enough is not None and self.enough > members:
-            raise ValueError(f"enough: {self.enough} cannot come through, there are {members}")
+            raise ValueError(f"enough: {self.enough} cannot succeed, there are {members}")
         return self
 
 
 class CommitteeCreate(_Committee):
-    """Ask for a committee of convolutional cells."""
+    """Request for a committee of convolutional cells."""
 
     family: Literal["cnn"] = "cnn"
     spaces: list[CnnSpace] = Field(["space1", "space2", "space3"], min_length=1, max_length=16)
@@ -58,12 +57,11 @@ class CommitteeCreate(_Committee):
 
     @property
     def names(self) -> list[str]:
-        """The spaces."""
         return list(self.spaces)
 
 
 class RnnCommitteeCreate(_Committee):
-    """Ask for a committee of language models."""
+    """Request for a committee of language models."""
 
     family: Literal["rnn"]
     spaces: list[RnnSpace] = Field(["rnn", "rnn_space1"], min_length=1, max_length=16)
@@ -72,7 +70,6 @@ class RnnCommitteeCreate(_Committee):
 
     @property
     def names(self) -> list[str]:
-        """The spaces."""
         return list(self.spaces)
 
 
@@ -90,7 +87,7 @@ class CommitteePoint(BaseModel):
 
 
 class CommitteeSpec(BaseModel):
-    """A committee with every value of every training filled in. ensemble: as its body says."""
+    """A committee with all values of every training resolved. ensemble: as in the request."""
 
     family: Family
     dataset: str

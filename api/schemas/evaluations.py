@@ -1,4 +1,4 @@
-"""Evaluations on the wire."""
+"""Defines the schemas of evaluations."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ from darts_core.data.catalogue import DatasetInfo
 from darts_core.data.text.catalogue import TextInfo
 from darts_core.genotypes.random_cells import RANDOM
 
-GenotypeSeed = Annotated[
-    int | None, Field(ge=0, lt=2**31, description="of `genotype: random`: what draws it; `seed` unless given")
-]
+GenotypeSeed = Annotated[int | None, Field(ge=0, lt=2**31, description="seed of `genotype: random`; default: `seed`")]
 
 
 class EvaluationCreate(JobFrame, RetrainingConfig):
-    """Ask for a cell to be trained from scratch: that of a search, or a genotype of your own."""
+    """Request to train a cell from scratch: that of a search, or a given genotype."""
 
-    # A search brings its data set along, so it may be left out here.
+    # Optional, since a search determines its data set.
     dataset: str | None = Field(  # type: ignore[assignment]
         None, max_length=120, description="the search's own unless given"
     )
@@ -58,9 +56,9 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
 
 
 class RnnEvaluationCreate(JobFrame, RnnRetrainingConfig):
-    """Ask for a recurrent cell to be trained from scratch: that of a search, or a genotype of your own."""
+    """Request to train a recurrent cell from scratch: that of a search, or a given genotype."""
 
-    # A search brings its text along, so it may be left out here.
+    # Optional, since a search determines its text.
     dataset: str | None = Field(  # type: ignore[assignment]
         None, max_length=120, description="the search's own unless given"
     )

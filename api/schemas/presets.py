@@ -1,4 +1,4 @@
-"""Presets on the wire."""
+"""Defines the schemas of presets."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from darts_core.primitives import Family
 
 
 class PresetOut(BaseModel):
-    """What a spec that names this preset starts from."""
+    """The default values of a spec with this preset."""
 
     kind: JobKind
     family: Family
     name: str
     version: int
-    latest: bool = Field(description="what a spec gets that names no version")
+    latest: bool = Field(description="the version of a spec that names none")
     values: dict[str, Any]
 
 
 class PresetList(BaseModel):
-    """All presets in all their versions."""
+    """All presets in all versions."""
 
     items: list[PresetOut]

@@ -1,4 +1,4 @@
-"""Searches on the wire."""
+"""Defines the schemas of searches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darts_core.data.text.catalogue import TextInfo
 
 
 class SearchCreate(JobFrame, SearchConfig):
-    """Ask for a search. Values left out come from the preset."""
+    """Request to search a cell. Omitted values come from the preset."""
 
     def config(self, info: DatasetInfo | None) -> SearchConfig:
         """The spec alone, resolved. info: of an uploaded data set. Raises ConfigError."""
@@ -23,7 +23,7 @@ class SearchCreate(JobFrame, SearchConfig):
 
 
 class RnnSearchCreate(JobFrame, RnnSearchConfig):
-    """Ask for a search of a recurrent cell. Values left out come from the preset."""
+    """Request to search a recurrent cell. Omitted values come from the preset."""
 
     def config(self, info: TextInfo | None) -> RnnSearchConfig:
         """The spec alone, resolved. info: of an uploaded text. Raises ConfigError."""
@@ -43,7 +43,7 @@ class _Alphas(BaseModel):
 
 
 class AlphasOut(_Alphas):
-    """The alphas after an epoch: one row an edge, one column a primitive."""
+    """The alphas after an epoch: one row per edge, one column per primitive."""
 
     family: Literal["cnn"] = "cnn"
     normal: Table
@@ -51,7 +51,7 @@ class AlphasOut(_Alphas):
 
 
 class RecurrentAlphasOut(_Alphas):
-    """The alphas of a recurrent cell after an epoch: one row an edge, one column a primitive."""
+    """The alphas of a recurrent cell after an epoch: one row per edge, one column per primitive."""
 
     family: Literal["rnn"]
     recurrent: Table
@@ -61,7 +61,7 @@ AnyAlphasOut = Annotated[AlphasOut | RecurrentAlphasOut, Field(discriminator="fa
 
 
 def alphas_out(epoch: int, primitives: list[str], alphas: dict[str, Any]) -> AnyAlphasOut:
-    """Add the softmaxed weights to raw alphas, whose tables tell the family."""
+    """Add the softmaxed weights to raw alphas, whose tables determine the family."""
     from darts_core.genotypes import softmax
 
     weights = {cell: [softmax(row) for row in table] for cell, table in alphas.items()}

@@ -1,4 +1,4 @@
-"""Studies on the wire: the protocol of DARTS (arXiv:1806.09055), section 3, as one job."""
+"""Defines the schemas of studies: the protocol of DARTS (arXiv:1806.09055), section 3, as one job."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ _Name = Annotated[str, Field(max_length=120)]
 
 
 class PartialSearch(SearchConfig):
-    """A search without its seed, which the study gives it; the data set may be the grid's."""
+    """A search without its seed, which the study sets; the grid may set the data set."""
 
     dataset: _Optional = None  # type: ignore[assignment]
 
 
 class RnnPartialSearch(RnnSearchConfig):
-    """The same of recurrent cells."""
+    """A search of recurrent cells without its seed."""
 
     dataset: _Optional = None  # type: ignore[assignment]
 
 
 class PartialRetraining(RetrainingConfig):
-    """A training of whichever cell is found, on the search's own data unless another set is named."""
+    """A training of the found cell, by default on the search's data."""
 
     dataset: _Optional = None  # type: ignore[assignment]
 
 
 class RnnPartialRetraining(RnnRetrainingConfig):
-    """The same of recurrent cells."""
+    """A training of the found recurrent cell, by default on the search's text."""
 
     dataset: _Optional = None  # type: ignore[assignment]
 
 
 class _Grid(BaseModel):
-    """Values to go through, each with each. What is left out is as the search says."""
+    """Values to combine with each other. Omitted fields keep the search's value."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,7 +59,7 @@ class _Grid(BaseModel):
     def _each_once(self) -> Self:
         for name, values in self._axes().items():
             if len(set(values)) != len(values):
-                raise ValueError(f"{name}: each value can be named once")
+                raise ValueError(f"{name}: each value may be given once")
         return self
 
     def _axes(self) -> dict[str, list[Any]]:
@@ -67,42 +67,42 @@ class _Grid(BaseModel):
         return {name: values for name, values in given.items() if values is not None}
 
     def points(self) -> Iterator[dict[str, Any]]:
-        """Every combination; one without values for an empty grid."""
+        """Every combination; a single one without values for an empty grid."""
         axes = self._axes()
         for values in product(*axes.values()):
             yield dict(zip(axes, values, strict=True))
 
 
 class Grid(_Grid):
-    """Of convolutional cells."""
+    """The grid of a study of convolutional cells."""
 
     space: list[CnnSpace] | None = Field(None, min_length=1, max_length=16)
 
 
 class RnnGrid(_Grid):
-    """Of recurrent cells."""
+    """The grid of a study of recurrent cells."""
 
     space: list[RnnSpace] | None = Field(None, min_length=1, max_length=16)
 
 
 class _Study(JobFrame):
-    """What both families' studies say. The frame is handed on to every child."""
+    """The fields of both families' studies. Every child inherits the JobFrame."""
 
-    seeds: Seeds = Field([0, 1, 2, 3], description="of the searches")
+    seeds: Seeds = Field([0, 1, 2, 3], description="seeds of the searches")
     final_runs: int = Field(
-        3, ge=1, le=100, description="trainings of the chosen cell, with the seeds that follow `final.seed`"
+        3, ge=1, le=100, description="trainings of the chosen cell, with consecutive seeds from `final.seed`"
     )
     enough: int | None = Field(
-        None, ge=1, description="candidates that have to come through, of each point; half of them unless given"
+        None, ge=1, description="candidates that must succeed at each point; default: half of them"
     )
     enough_final: int | None = Field(
-        None, ge=1, description="final runs that have to succeed, of each point; half of them unless given"
+        None, ge=1, description="final runs that must succeed at each point; default: half of them"
     )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds: each seed can be named once")
+            raise ValueError("seeds: each seed may be given once")
         for name, most in (("enough", len(self.seeds)), ("enough_final", self.final_runs)):
             if (value := getattr(self, name)) is not None and value > most:
                 raise ValueError(f"{name}: {value} cannot succeed, there are {most}")
@@ -110,26 +110,26 @@ class _Study(JobFrame):
 
 
 class StudyCreate(_Study):
-    """Ask for a study of convolutional cells."""
+    """Request for a study of convolutional cells."""
 
     family: Literal["cnn"] = "cnn"
     search: PartialSearch
     short_retrain: PartialRetraining = Field(
         default_factory=PartialRetraining,
-        description="what candidates are chosen by, on validation data; the data set's `-short` preset unless given",
+        description="the training that ranks candidates on validation data; default: the data set's `-short` preset",
     )
     final: PartialRetraining = Field(default_factory=PartialRetraining, description="what is reported")
     grid: Grid = Field(default_factory=Grid)
 
 
 class RnnStudyCreate(_Study):
-    """Ask for a study of recurrent cells."""
+    """Request for a study of recurrent cells."""
 
     family: Literal["rnn"]
     search: RnnPartialSearch
     short_retrain: RnnPartialRetraining = Field(
         default_factory=RnnPartialRetraining,
-        description="what candidates are chosen by, on validation text; the text's `-short` preset unless given",
+        description="the training that ranks candidates on validation text; default: the text's `-short` preset",
     )
     final: RnnPartialRetraining = Field(default_factory=RnnPartialRetraining, description="what is reported")
     grid: RnnGrid = Field(default_factory=RnnGrid)
@@ -158,10 +158,10 @@ class StudyPoint(BaseModel):
 
 
 class StudySpec(BaseModel):
-    """A study with every value of every child filled in."""
+    """A study with all values of every child resolved."""
 
     family: Family
-    dataset: str = Field(description="that is searched on; several of a grid")
+    dataset: str = Field(description="the searches' data set; several for a grid")
     seeds: list[int]
     final_runs: int
     enough: int

@@ -48,7 +48,7 @@ def test_an_evaluation_of_an_unknown_search_is_404_and_of_a_young_one_409(http: 
     search = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
     young = http.post("/evaluations", json={"search_id": search["id"]})
     assert young.status_code == 409
-    assert "no epoch" in young.json()["detail"]
+    assert "no finished epoch" in young.json()["detail"]
 
 
 def test_a_checkpoint_is_409_before_there_is_one(http: httpx.Client) -> None:

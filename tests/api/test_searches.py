@@ -91,7 +91,7 @@ def test_genotype_is_409_while_no_epoch_has_ended(http: httpx.Client) -> None:
     job = http.post("/searches", json={"dataset": "digits"}).json()
     answer = http.get(f"/searches/{job['id']}/genotype")
     assert answer.status_code == 409
-    assert "no epoch" in answer.json()["detail"]
+    assert "no finished epoch" in answer.json()["detail"]
 
 
 def test_list_pages_through_all_jobs_of_a_label_newest_first(http: httpx.Client) -> None:

@@ -141,7 +141,7 @@ def test_the_same_idempotency_key_answers_the_first_study(http: httpx.Client, po
         ({"grid": {"method": ["newton"]}}, "grid.method", "darts"),
         ({"grid": {"dataset": ["digits"]}}, "search.dataset", "leave it out"),
         ({"grid": {"colour": ["red"]}}, "grid.colour", "unknown field"),
-        ({"seeds": [1, 1]}, "", "each seed can be named once"),
+        ({"seeds": [1, 1]}, "", "each seed may be given once"),
         ({"enough": 3}, "", "there are 2"),
         ({"gpus": 7}, "search.batch_size", "shared by 7 GPUs"),
     ],
