@@ -1,4 +1,4 @@
-"""Data sets: what is known of them without opening them (catalogue), and their arrays. Imports torch on `load` only."""
+"""Loads data sets by name. `load` imports torch; `darts_core.data.catalogue` describes the sets without it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @stage(LOADING)
 def load(dataset: str, data_root: Path, checksum: str | None = None) -> ImageData:
-    """Read a data set: a built-in one (downloaded into data_root when missing) or `folder:NAME` in it.
+    """Load a built-in set, downloaded into `data_root` when missing, or the class folders of `folder:NAME`.
 
-    checksum: of an uploaded set, which is read by it alone. Raises DataError that names the cause and the way out:
-    unknown name, missing or broken files, no network.
+    checksum: of an uploaded set, which is found by it alone. Raises DataError for an unknown name, missing or broken
+    files, or no network; the message says how to fix it.
     """
     from darts_core.data import digits, folders, imagenet, torchvision_sets, uploads
     from darts_core.data.catalogue import folder_of

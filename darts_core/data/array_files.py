@@ -24,15 +24,15 @@ _IDX_TYPES: Final = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f
 _HEADERS: Final = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _MOST_AXES: Final = 8
 _LONGEST_HEADER: Final = 10_000
-# Unpacked bytes for each packed one, which count from so many bytes on.
+# At most so many unpacked bytes per packed byte, enforced above _RATIO_FROM.
 _RATIO: Final = 200
 _RATIO_FROM: Final = 64 * 2**20
 
 
 def arrays_of(name: str, content: bytes, most: int) -> dict[str, Any]:
-    """What a file holds, by name: the arrays of a .npz or of a pickled batch; that of an idx or .npy by the file's own.
+    """Read a file's arrays by name: a .npz or pickled batch names its own; an idx or .npy array has the file's name.
 
-    most: bytes that it may unpack to. Empty for a file that holds no arrays after all. Raises DataError.
+    most: bytes that the file may unpack to. Empty for a file without arrays. Raises DataError.
     """
     lower = name.lower()
     if lower.endswith(".npz"):
@@ -69,7 +69,7 @@ def _npy(content: bytes) -> Array:
             raise ValueError("it holds Python objects")
         flat = np.frombuffer(content, dtype, offset=file.tell())
         return flat.reshape(shape, order="F" if fortran else "C")
-    # A damaged header makes numpy raise anything.
+    # numpy raises any exception on a damaged header.
     except Exception as error:
         raise DataError(f"is no .npy of numbers or texts ({error})") from error
 

@@ -1,4 +1,4 @@
-"""Names of files that hold published arrays of images and labels. Imports no numpy."""
+"""Names the files that hold published arrays of images and labels. Imports no numpy."""
 
 from __future__ import annotations
 
@@ -10,6 +10,5 @@ _BATCH: Final = re.compile(r"(?:.*_)?data(?:_batch_\d+)?|test_batch|batches\.met
 
 
 def is_array_name(name: str) -> bool:
-    """Whether a file of this name may hold arrays."""
     lower = name.lower()
     return lower.endswith((".npy", ".npz")) or bool(IDX.fullmatch(lower) or _BATCH.fullmatch(lower))

@@ -1,7 +1,7 @@
-"""Random crop, mirror image and cutout (arXiv:1708.04552), batched on the device the images are on.
+"""Random crop, horizontal flip and cutout (arXiv:1708.04552), batched on the images' device.
 
-What happens to an image depends on (seed, pass, index of the image) alone: all draws of a pass over the data are made
-at once on the CPU and then indexed.
+An image's augmentation depends only on (seed, pass, index): all draws of a pass are made on the CPU in one go and then
+indexed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from darts_core.data.order import generator
 
 @dataclass(frozen=True)
 class Augmentation:
-    """`crop_padding`: zero pixels on each side before the crop back to size. `cutout`: the side of the square in
-    pixels, 0 for none; the square's centre lies in the image, so parts of the square may fall outside. `resized_crop`:
-    before all that, a random part of the image instead of the whole. `colour_jitter`: strength of brightness, contrast,
-    saturation and hue, all 0 for none.
+    """Augmentation settings.
+
+    `crop_padding`: zero pixels added on each side before cropping back to size. `cutout`: side of the square in pixels,
+    0 for none; its centre lies in the image, so the square may be clipped. `resized_crop`: first crop a random region
+    and scale it to full size. `colour_jitter`: strength of brightness, contrast, saturation and hue, all 0 for none.
     """
 
     crop_padding: int
@@ -32,7 +33,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Draws:
-    """One number an image, each (N,): the crop's offsets and the cutout's centre in pixels, whether to mirror."""
+    """Draws for N images, each tensor (N,): crop offsets and cutout centre in pixels, and whether to flip."""
 
     top: Tensor
     left: Tensor
@@ -41,14 +42,14 @@ class Draws:
     centre_x: Tensor
 
     def of(self, indices: Tensor) -> Draws:
-        """Those of some images."""
+        """Select images by index."""
         return Draws(*(values[indices] for values in vars(self).values()))
 
 
 def draw(
     augmentation: Augmentation, count: int, size: tuple[int, int], seed: int, *purpose: str | int, device: torch.device
 ) -> Draws:
-    """The draws for all `count` images of one pass; always the same number of draws, whatever is switched on."""
+    """Draw for all `count` images of a pass. The number of draws does not depend on the settings."""
     source = generator(seed, "augmentation", *purpose)
 
     def whole(below: int) -> Tensor:
@@ -59,7 +60,7 @@ def draw(
 
 
 def cropped(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
-    """Shifted within their zero padding and perhaps mirrored: (N, C, H, W) in, the same shape and type out."""
+    """Crop the padded images and flip some of them: (N, C, H, W) to the same shape and dtype."""
     padding = augmentation.crop_padding
     if padding == 0 and not augmentation.flip:
         return images
@@ -71,12 +72,12 @@ def cropped(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
     columns = draws.left[:, None] + columns
     padded = F.pad(images, (padding, padding, padding, padding))
     sample = torch.arange(len(images), device=images.device)[:, None, None]
-    # Indices around a slice put the slice last: (N, H, W, C).
+    # Advanced indices around a slice put the slice last: (N, H, W, C).
     return padded[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def cut_out(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
-    """Normalised images (N, C, H, W) with a square set to 0, which is their mean."""
+    """Set a square of each normalised image (N, C, H, W) to 0, the mean."""
     side = augmentation.cutout
     if side == 0:
         return images

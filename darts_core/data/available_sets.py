@@ -1,4 +1,4 @@
-"""Which published data sets lie under a data root. Opens no file, and imports no torch."""
+"""Lists the published data sets present under a data root. Opens no file; imports no torch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 from darts_core.data.catalogue import BUILT_IN
 from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS
 
-# They come with the packages that a worker needs anyway.
+# Shipped with packages that every worker has.
 SHIPPED: Final = frozenset({"digits", PYTHON_DOCS})
-# Files and folders under the data root, as torchvision and our own readers look for them.
+# Paths under the data root where torchvision and our own readers look.
 _CIFAR10: Final = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]
 _FASHION: Final = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 _FILES: Final[dict[str, list[str]]] = {
@@ -25,6 +25,6 @@ PUBLISHED: Final = (*BUILT_IN, PYTHON_DOCS, *TEXT_SETS)
 
 
 def held_sets(data_root: Path) -> list[str]:
-    """The published sets that a worker with this data root can read without a download, in alphabetical order."""
+    """List, in alphabetical order, the published sets that can be read from this data root without a download."""
     found = {name for name, files in _FILES.items() if all((data_root / file).exists() for file in files)}
     return sorted(found | SHIPPED)

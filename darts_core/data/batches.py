@@ -1,4 +1,4 @@
-"""Batches of training images, as a pure function of the step."""
+"""Serves training batches as a pure function of the step number."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from darts_core.data.resized_crops import resized_crops
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import DataError
 
-# Batches whose files are decoded while the network works on the one before.
+# Batches decoded ahead of the current one, when images are files.
 _AHEAD: Final = 2
 
 
 class Batch(NamedTuple):
-    """Normalised images (N, C, H, W), and labels (N,), int64."""
+    """Normalised images (N, C, H, W) and int64 labels (N,)."""
 
     images: Tensor
     labels: Tensor
 
     def parts(self, count: int) -> list[tuple[Batch, float]]:
-        """The batch cut into `count` neighbouring parts, each with its share of the whole, which add up to 1.
+        """Split into `count` consecutive parts, each with its fraction of the batch; the fractions sum to 1.
 
-        Fewer parts where a batch at a pass's end would leave BatchNorm too few images in one.
+        Returns fewer parts for a short last batch that would leave BatchNorm too few images in one of them.
         """
         size = len(self.labels)
         count = max(1, min(count, size // SMALLEST_SHARE))
@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 
 
 class Normaliser:
-    """Maps uint8 images to numbers of mean 0 and deviation 1 over the training set, channel by channel."""
+    """Maps uint8 images to zero mean and unit deviation per channel, by the training set's statistics."""
 
     def __init__(
         self, mean: Sequence[float], std: Sequence[float], device: torch.device, dtype: torch.dtype = torch.float32
@@ -49,16 +49,16 @@ class Normaliser:
         self._std = torch.tensor(std, dtype=dtype, device=device)[:, None, None]
 
     def __call__(self, images: Images) -> Tensor:
-        """uint8 (N, C, H, W) to `dtype`, of the same shape."""
+        """uint8 (N, C, H, W) to `dtype`, same shape."""
         return (pixels(images).to(self._mean.dtype) / 255 - self._mean) / self._std
 
 
 class Feed:
-    """Endless batches of one part of the training images, in a new order and newly augmented in each pass.
+    """Endless batches of one part of the training images, reshuffled and newly augmented in each pass.
 
-    A step number (from 0) gives its batch whatever was asked before: pass and place in it follow from the number. A
-    pass ends with a smaller batch when the sizes ask for it; only a last batch of a single image is left out, for
-    BatchNorm has no variance there. With several ranks each gets its share of the same batches.
+    The step number (from 0) determines the batch: its pass and its position follow from the number. A pass may end with
+    a smaller batch; a last batch of a single image is dropped, since BatchNorm has no variance there. With several
+    ranks each gets its share of the same batches.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Feed:
         seed: int,
         group: Group = ALONE,
     ) -> None:
-        """images, labels: all training images, on the device. part: indices into them. name: of the part, for its
-        random streams and for messages. batch_size: of all ranks together. Raises DataError when
-        the part holds less than one batch.
+        """images, labels: all training images, on the device. part: indices into them. name: of the part, used for
+        random streams and messages. batch_size: over all ranks. Raises DataError when the part is smaller than one
+        batch.
         """
         if batch_size > len(part):
             fewer = f"give a batch_size of at most {len(part)}, or " if len(part) >= SMALLEST_SHARE else ""
@@ -95,21 +95,21 @@ class Feed:
         self._ahead: dict[int, FileImages] = {}
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 0 over all passes."""
+        """Return the batch of a step, counted from 0 over all passes."""
         _, indices = self._chosen(step)
         drawn = self._pass(step // self.steps)[2].of(indices)
         images = self._normalise(cropped(self._coloured(self._taken(step), step), drawn, self._augmentation))
         return Batch(cut_out(images, drawn, self._augmentation), self._labels[indices])
 
     def _chosen(self, step: int) -> tuple[Tensor, Tensor]:
-        """This rank's images of a step's batch: indices on the CPU, and the same on the device."""
+        """Indices of this rank's images in a step's batch, on the CPU and on the device."""
         number, place = divmod(step, self.steps)
         batch = slice(place * self._batch_size, (place + 1) * self._batch_size)
         on_cpu, on_device, _ = self._pass(number)
         return self._group.share(on_cpu[batch]), self._group.share(on_device[batch])
 
     def _taken(self, step: int) -> Tensor:
-        """The bytes of a step's images; of files, those of the steps to come are asked for as well."""
+        """Fetch the step's images; when they are files, also start decoding those of the next steps."""
         if not isinstance(self._images, FileImages):
             images = self._images[self._chosen(step)[1]]
             if not self._augmentation.resized_crop:
@@ -136,7 +136,7 @@ class Feed:
         return jittered(images, [draw_jitter(source, strength) for source in sources])
 
     def _numbers(self, purpose: str, step: int) -> list[random.Random]:
-        # From the indices on the CPU: those on the device would have to be waited for.
+        # CPU indices: reading the device's copy would wait for the GPU.
         indices, number = self._chosen(step)[0].tolist(), step // self.steps
         return [numbers(self._seed, purpose, self._name, number, index) for index in indices]
 

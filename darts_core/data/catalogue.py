@@ -1,6 +1,6 @@
-"""What is known of a data set before anyone opens it. Imports no torch.
+"""Describes the built-in data sets. Imports no torch.
 
-The API checks specs against this page; the arrays themselves are read by `darts_core.data.load` on a worker.
+The API validates specs against this catalogue; a worker reads the arrays with `darts_core.data.load`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class DatasetInfo:
     """Sizes of a data set.
 
-    height, width: in pixels. channels: 1 for grey. train, valid, test: images in each part; `valid` is 0 where runs
-    hold out training images of their own. checksum: of an uploaded set's content, None for built-in ones.
+    height, width: in pixels. channels: 1 for grey. train, valid, test: images in each part; `valid` is 0 where a run
+    holds out training images instead. checksum: of an uploaded set's content; None for a built-in set.
     """
 
     name: str
@@ -54,7 +54,8 @@ def _square(
 BUILT_IN: Final[dict[str, DatasetInfo]] = {
     info.name: info
     for info in (
-        # scikit-learn's 8x8 scans of handwritten digits: 1,797 images, a fixed stratified fifth of them for testing.
+        # scikit-learn's 8x8 scans of handwritten digits: 1,797 images; a fixed, stratified fifth of them is the test
+        # part.
         _square("digits", classes=10, side=8, channels=1, train=1437, test=360, preset="digits"),
         _square("cifar10", classes=10, side=32, channels=3, train=50_000, test=10_000, preset="cifar10"),
         _square("cifar100", classes=100, side=32, channels=3, train=50_000, test=10_000),
@@ -66,15 +67,15 @@ BUILT_IN: Final[dict[str, DatasetInfo]] = {
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a folder or an uploaded set may be called so: nothing that could lead elsewhere as part of a path."""
+    """Whether a folder or an uploaded set may have this name. Such a name is safe as one component of a path."""
     return _NAME.fullmatch(name) is not None
 
 
 def folder_of(dataset: str) -> str | None:
-    """The folder's name when `dataset` reads `folder:NAME`, None for a built-in name.
+    """Return NAME of `folder:NAME`, None for a built-in name.
 
-    The folder lies directly under the workers' data root and holds one folder a class. Raises DataError for a name
-    that is neither: nothing that could lead outside the data root passes here.
+    The folder lies directly under the workers' data root and holds one folder per class. Raises DataError for any other
+    name, including one that could lead outside the data root.
     """
     if dataset in BUILT_IN:
         return None
@@ -88,7 +89,7 @@ def folder_of(dataset: str) -> str | None:
 
 
 def folder_named_by(dataset: str) -> str:
-    """NAME of `folder:NAME`. Raises DataError when it could lead outside the data root."""
+    """Return NAME of `folder:NAME`. Raises DataError when it could lead outside the data root."""
     name = dataset.removeprefix(FOLDER_PREFIX)
     if not is_plain_name(name):
         raise DataError(
@@ -98,11 +99,11 @@ def folder_named_by(dataset: str) -> str:
 
 
 def upload_path(data_root: Path, checksum: str) -> Path:
-    """Where the packed file of an uploaded set lies."""
+    """Path of an uploaded set's packed file."""
     return data_root / "uploads" / f"{checksum}.safetensors"
 
 
 def preset_of(dataset: str, presets: Collection[str]) -> str:
-    """The one of these presets that a spec on this data set starts from unless it names another."""
+    """The preset that a spec on this data set starts from unless it names another."""
     info = BUILT_IN.get(dataset)
     return info.preset if info and info.preset in presets else FOLDER_PRESET

@@ -1,6 +1,6 @@
-"""Colour jitter: brightness, contrast, saturation and hue, each changed at random and in a random order.
+"""Colour jitter: brightness, contrast, saturation and hue, changed at random and in random order.
 
-Batched on the images' device; the four operations are those of torchvision's `ColorJitter`.
+Batched on the images' device; the four operations match torchvision's `ColorJitter`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
-# ITU-R 601-2, as Pillow and torchvision weigh red, green and blue.
+# ITU-R 601-2 luma weights, as in Pillow and torchvision.
 _LUMINANCE: Final = (0.2989, 0.587, 0.114)
 
 
 class Jitter(NamedTuple):
-    """One image's factors (of hue: the shift in turns), and the order of the four operations."""
+    """Factors for each image (for hue: the shift in turns), and the order of the four operations."""
 
     factors: tuple[float, float, float, float]
     order: tuple[int, int, int, int]
 
 
 def draw_jitter(source: random.Random, strength: Sequence[float]) -> Jitter:
-    """strength: of brightness, contrast, saturation (factors from 1 - s to 1 + s), and of hue (from -s to s turns)."""
+    """strength: of brightness, contrast, saturation (factors from 1 - s to 1 + s) and hue (from -s to s turns)."""
     brightness, contrast, saturation, hue = strength
     factors = [source.uniform(max(0.0, 1 - s), 1 + s) for s in (brightness, contrast, saturation)]
     first, second, third, fourth = source.sample(range(4), 4)
@@ -32,7 +32,7 @@ def draw_jitter(source: random.Random, strength: Sequence[float]) -> Jitter:
 
 
 def jittered(images: Tensor, jitters: Sequence[Jitter]) -> Tensor:
-    """uint8 images (N, 3, H, W) with each image's own jitter. Grey ones (N, 1, H, W) have no saturation and no hue."""
+    """Apply each image's own jitter to uint8 images (N, 3, H, W). Grey ones (N, 1, H, W) skip saturation and hue."""
     out = images.to(torch.float32) / 255
     factors = torch.tensor([jitter.factors for jitter in jitters], device=images.device)
     order = torch.tensor([jitter.order for jitter in jitters])
@@ -61,7 +61,7 @@ def _hue(images: Tensor, turns: Tensor) -> Tensor:
     high, low = images.amax(dim=1, keepdim=True), images.amin(dim=1, keepdim=True)
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
     span = high - low
-    # Grey pixels have no hue: any will do, for their span is 0.
+    # Grey pixels have no hue; any value works, since their span is 0.
     divisor = torch.where(span == 0, 1.0, span)
     sixths = torch.where(
         red == high,
@@ -69,7 +69,7 @@ def _hue(images: Tensor, turns: Tensor) -> Tensor:
         torch.where(green == high, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
     )
     sixths = sixths + 6 * turns
-    # Each channel is a trapezium over the circle of hues, a third of a turn apart.
+    # Each channel is a trapezoid over the hue circle, offset by a third of a turn.
     rises = torch.cat([(sixths + shift) % 6 for shift in (5.0, 3.0, 1.0)], dim=1)
     return high - span * torch.minimum(rises, 4 - rises).clamp(0, 1)
 

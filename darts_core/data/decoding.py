@@ -1,7 +1,7 @@
-"""Decodes image files by one set of rules: of uploads, of `folder:` and of sets read file by file. Imports no torch.
+"""Decodes image files by one set of rules for uploads, `folder:` sets and sets read file by file. Imports no torch.
 
-An image is turned as its EXIF orientation says; transparent pixels are laid on white; 16-bit grey is scaled from
-0..65535 to 0..255, the same for every image. Of an animation the first frame is taken.
+EXIF orientation is applied; transparent pixels are composited on white; 16-bit grey is scaled from 0..65535 to 0..255.
+Only the first frame of an animation is read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SUFFIXES: Final = frozenset(
     {".apng", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"}
     | {".tif", ".tiff", ".webp"}
 )
-# Pillow knows formats that start other programs, and many that no training set is kept in.
+# Pillow also has formats that start other programs, and many that no training set uses.
 _FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY_MODES: Final = frozenset({"1", "L", "LA"})
 _COLOUR_MODES: Final = frozenset({"RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "HSV", "LAB"})
@@ -37,37 +37,39 @@ SCALED_DEPTH: Final = "scaled from 16 bits to 8"
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name is taken for an image: it has one of `SUFFIXES`, and is not hidden."""
+    """Whether the name has one of `SUFFIXES` and is not hidden."""
     return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
 
 
 class Decoded(NamedTuple):
-    """An image as bytes (H, W, C), C being 1 for grey and 3 for colour, and the changes made to what the file says."""
+    """An image as bytes (H, W, C), C being 1 for grey and 3 for colour, and the conversions applied to the file's
+    pixels.
+    """
 
     pixels: Pixels
     changes: tuple[str, ...]
 
 
 def decode(source: Path | BinaryIO, *, size: int | None = None, most_pixels: int | None = None) -> Decoded:
-    """An image file's pixels. Raises DataError, which leaves it to the caller to name the file.
+    """Decode an image file. Raises DataError; the caller adds the file's name.
 
-    size: scale the image to so many pixels a side, cut to a square around its middle. most_pixels: the most that its
-    header may declare, checked before anything is decoded.
+    size: scale and centre-crop to a square of this side. most_pixels: limit on the size that the header declares,
+    checked before decoding.
     """
     image, changes = read_image(source, most_pixels=most_pixels)
     return Decoded(_array(image if size is None else _squared(image, size)), changes)
 
 
 def squared(pixels: Pixels, size: int) -> Pixels:
-    """Pixels (H, W, C) scaled to (size, size, C) as `decode` does it."""
+    """Scale and centre-crop pixels (H, W, C) to (size, size, C)."""
     return _array(_squared(Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels), size))
 
 
 def read_image(source: Path | BinaryIO, *, most_pixels: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
-    """The image upright in mode L or RGB, and the changes made to it. Raises DataError like `decode`."""
+    """Decode an image upright in mode L or RGB; also return the conversions applied. Raises DataError like `decode`."""
     try:
         with warnings.catch_warnings():
-            # Of images that declare many pixels: `most_pixels` says how many are too many.
+            # Pillow's own limit on declared pixels; `most_pixels` replaces it.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source, formats=_FORMATS) as image:
                 return plain_image(image, most_pixels)
@@ -77,7 +79,7 @@ def read_image(source: Path | BinaryIO, *, most_pixels: int | None = None) -> tu
         raise DataError(f"cannot be decoded as an image (it is in none of {', '.join(_FORMATS)})") from error
     except FileNotFoundError as error:
         raise DataError("does not exist") from error
-    # What a damaged file makes Pillow raise depends on the format: anything.
+    # Pillow raises any exception on a damaged file, depending on the format.
     except Exception as error:
         raise DataError(
             f"cannot be decoded as an image ({_OBJECT.sub('the file', str(error))}); replace or remove it"
@@ -85,7 +87,7 @@ def read_image(source: Path | BinaryIO, *, most_pixels: int | None = None) -> tu
 
 
 def plain_image(image: Image.Image, most_pixels: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
-    """An opened image upright in mode L or RGB, and the changes made to it. Raises DataError."""
+    """Convert an opened image to upright L or RGB; also return the conversions applied. Raises DataError."""
     if most_pixels is not None and image.width * image.height > most_pixels:
         raise DataError(f"declares {image.width}x{image.height} pixels, more than {most_pixels:,}; scale it down")
     # Pillow gives PGM of more than 8 bits as 32-bit integers, scaled to 0..65535.
@@ -111,12 +113,12 @@ def plain_image(image: Image.Image, most_pixels: int | None = None) -> tuple[Ima
 def _is_turned(image: Image.Image) -> bool:
     try:
         return image.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9)
-    except Exception:  # damaged EXIF makes Pillow raise anything, and the pixels are fine
+    except Exception:  # Pillow raises any exception on damaged EXIF; the pixels are fine
         return False
 
 
 def _shallow(image: Image.Image) -> Image.Image:
-    """16-bit grey as 8 bits, rounded: 65535 becomes 255, as 257 * 255 is 65535."""
+    """Scale 16-bit grey to 8 bits, rounded: 65535 = 255 * 257."""
     values = np.asarray(image).astype(np.int64)
     return Image.fromarray(((values + 128) // 257).clip(0, 255).astype(np.uint8))
 

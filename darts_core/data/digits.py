@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 real scans of 8x8 pixels, shipped with the library (UCI, 1998)."""
+"""Reads scikit-learn's handwritten digits: 1,797 scans of 8x8 pixels, shipped with the library (UCI, 1998)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from darts_core.errors import DataError
 
 
 def read() -> ImageData:
-    """The digits, their 17 grey values spread over 0..255, with the fixed test fifth of the catalogue."""
+    """Load the digits, their 17 grey levels scaled to 0..255, with the catalogue's fixed test fifth."""
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:

@@ -1,7 +1,7 @@
-"""Images that stay files until they are needed: for sets that are too large for memory.
+"""Decodes images on demand, for data sets that do not fit in memory.
 
-Decoding runs on threads, for Pillow lets go of the interpreter while it decodes and scales. What comes out depends on
-the file and on its own random numbers alone, never on which thread took it or on what was asked for ahead of time.
+Decoding runs on threads: Pillow releases the GIL. A decoded image depends only on its file and its own random numbers,
+never on the thread or on prefetching.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from darts_core.data.decoding import read_image
 from darts_core.data.resized_crops import resized_crop_box
 from darts_core.errors import DataError
 
-# The authors' test images: the shorter side scaled to 256 pixels, of which the middle 224 are taken.
+# The authors' test transform: scale the shorter side to 256 pixels, take the central 224.
 _SCALED: Final = 256 / 224
 
 
 class FileImages:
-    """Stands where a tensor of uint8 images (N, 3, size, size) would: indexed, it is a smaller set of files still.
+    """A lazy stand-in for a uint8 tensor (N, 3, size, size): indexing selects files without decoding them.
 
-    `decoded` gives the bytes: the middle of each image, or a random part of it after `with_crops`.
+    `decoded` returns the pixels: the centre of each image, or a random crop after `with_crops`.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class FileImages:
         device: torch.device | None = None,
         crops: Sequence[random.Random] | None = None,
     ) -> None:
-        """size: height and width in pixels. crops: one source of random numbers an image."""
+        """size: height and width in pixels. crops: one random generator per image."""
         self._paths, self._size, self._crops = paths, size, crops
         self.device = device or torch.device("cpu")
         self._started: list[Future[Tensor]] | None = None
@@ -54,7 +54,7 @@ class FileImages:
         return len(self), 3, self._size, self._size
 
     def to(self, device: torch.device) -> Self:
-        """The same, with `decoded` on that device."""
+        """The same files; `decoded` puts the pixels on this device."""
         return type(self)(self._paths, self._size, device=device, crops=self._crops)
 
     def __getitem__(self, which: slice | Tensor) -> Self:
@@ -63,11 +63,11 @@ class FileImages:
         return type(self)([self._paths[i] for i in numbers], self._size, device=self.device, crops=crops)
 
     def with_crops(self, crops: Sequence[random.Random]) -> Self:
-        """A random part of each image, scaled to size, drawn from one source of random numbers an image."""
+        """Use a random crop of each image, scaled to size, drawn from one generator per image."""
         return type(self)(self._paths, self._size, device=self.device, crops=crops)
 
     def start(self) -> Self:
-        """Begin to decode; `decoded` will find it under way."""
+        """Start decoding in the background; `decoded` waits for the result."""
         if self._started is None:
             crops = [None] * len(self) if self._crops is None else self._crops
             pool = _threads()
@@ -77,11 +77,13 @@ class FileImages:
         return self
 
     def decoded(self) -> Tensor:
-        """uint8 (N, 3, size, size) on the device. Raises DataError that names the first file that cannot be decoded."""
+        """Return uint8 (N, 3, size, size) on the device. Raises DataError that names the first file that cannot be
+        decoded.
+        """
         pending = self.start()._started
         assert pending is not None
         on_gpu = self.device.type == "cuda"
-        # Pinned, so that the copy runs beside what the GPU computes.
+        # Pinned, so that the copy overlaps with the GPU's computation.
         out = torch.empty(self.shape, dtype=torch.uint8, pin_memory=on_gpu)
         for place, future in zip(out, pending, strict=True):
             place.copy_(future.result())
@@ -93,7 +95,7 @@ Images = Tensor | FileImages
 
 
 def pixels(images: Images) -> Tensor:
-    """The bytes, decoded where they are not yet."""
+    """Return the decoded bytes, decoding them first where necessary."""
     return images.decoded() if isinstance(images, FileImages) else images
 
 
@@ -103,7 +105,7 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def middle_of(image: Image.Image, size: int) -> Tensor:
-    """The middle of an image in bytes (C, size, size), scaled as the authors scale ImageNet's test images."""
+    """Decode the central square of an image, (C, size, size), as the authors do for ImageNet's test images."""
     from torchvision.transforms import functional as transforms
 
     middle = transforms.center_crop(transforms.resize(image, round(size * _SCALED)), size)

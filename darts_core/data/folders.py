@@ -1,4 +1,4 @@
-"""Reads class folders: NAME/class/* or NAME/{train,valid,test}/class/*, every image of the same size."""
+"""Reads class folders: NAME/class/* or NAME/{train,valid,test}/class/*; all images have the same size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_core.data.images import ImageData, statistics
 from darts_core.data.part_names import check_part_folders, check_unknown_folders, class_name, part_of
 from darts_core.errors import DataError
 
-# The arrays are held in memory whole, on the device too.
+# The arrays are held in memory, on the device too.
 LARGEST_BYTES = 8 * 2**30
 
 
@@ -27,16 +27,15 @@ class _File:
 
 
 def read(name: str, data_root: Path) -> ImageData:
-    """The folder NAME directly under data_root.
+    """Read the folder NAME directly under data_root.
 
-    Parts have the names of `darts_core.data.part_names` (`valid`, `val`, `dev`). A validation folder beside `train`
-    gives the validation images. Without a `test` folder a fifth of each class is held out of the training images,
-    chosen by the files' names, without a seed. Classes are numbered in alphabetical order. Files that start with a dot
-    or are no images by their suffix are passed over. Images are grey when all of them are, else colour.
+    Part folders go by the names in `darts_core.data.part_names` (`valid`, `val`, `dev`). A validation folder beside
+    `train` gives the validation images. Without a `test` folder, a fifth of each class is held out, chosen by file name
+    without a seed. Classes are numbered in alphabetical order. Hidden files and files without an image suffix are
+    skipped. Images are grey when all of them are, else colour.
 
-    Raises DataError, naming the file, for anything that cannot be used: a missing or empty folder, a path that leads
-    out of data_root (links are followed first), a broken image, images of different sizes, a labelled folder that is
-    called like no part.
+    Raises DataError, naming the file, for a missing or empty folder, a path that leads out of data_root (links are
+    followed first), a broken image, images of different sizes, or a labelled folder whose name is no part's.
     """
     root = data_root.resolve()
     folder = _inside(data_root / name, root)
@@ -52,7 +51,7 @@ def read(name: str, data_root: Path) -> ImageData:
 
 
 def _parts(folder: Path, root: Path) -> dict[str, Path]:
-    """The folder of each part, when there is one to train on. Raises DataError when a folder's part is unclear."""
+    """Find the folder of each part. Raises DataError when the part of a folder is ambiguous."""
     inside = _subfolders(folder, root)
     found = {part: path for path in inside if (part := part_of(path.name))}
     if "train" not in found or not _subfolders(found["train"], root):
@@ -68,7 +67,7 @@ def _classes(folder: Path, root: Path) -> list[str]:
 
 
 def _part(folder: Path, classes: list[str], root: Path) -> list[_File]:
-    """The files of a part beside the training part."""
+    """Files of the validation or test part."""
     unknown = sorted(set(_classes(folder, root)) - set(classes))
     if unknown:
         part = f"{folder.parent.name}/{folder.name}"
@@ -101,7 +100,7 @@ def _subfolders(folder: Path, root: Path) -> list[Path]:
 
 
 def _files(folder: Path, classes: list[str], root: Path) -> list[_File]:
-    """The images of each class, in the order of classes and names. A class may be missing from a part."""
+    """Images of each class, ordered by class and name. A part may lack a class."""
     numbers = {name: number for number, name in enumerate(classes)}
     files: list[_File] = []
     for place in sorted(_subfolders(folder, root), key=lambda path: (numbers[class_name(path.name)], path.name)):
@@ -116,7 +115,7 @@ def _files(folder: Path, classes: list[str], root: Path) -> list[_File]:
 def _inside(path: Path, root: Path) -> Path:
     try:
         resolved = path.resolve()
-    except (OSError, RuntimeError) as error:  # a loop of links
+    except (OSError, RuntimeError) as error:  # a link loop
         raise DataError(f"{path} cannot be followed: {error}") from error
     if not resolved.is_relative_to(root):
         raise DataError(f"{path} leads out of the data root {root}; copy the images into it instead of linking them")
@@ -150,7 +149,7 @@ def _decoded(train: list[_File], valid: list[_File], test: list[_File], classes:
 
 
 class _Arrays:
-    """Collects decoded images, checking that they fit together."""
+    """Collects decoded images and checks that their sizes match and fit in memory."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -158,7 +157,6 @@ class _Arrays:
         self._first: Path | None = None
 
     def add(self, path: Path) -> None:
-        """Decode one image. Raises DataError."""
         array = _decode(path)
         if self._first is None:
             self._first = path
@@ -177,7 +175,7 @@ class _Arrays:
         self._arrays.append(array)
 
     def stacked(self) -> Tensor:
-        """uint8 (N, C, H, W); grey images turn to colour among coloured ones."""
+        """uint8 (N, C, H, W); grey images become colour when any image is colour."""
         channels = max(array.shape[2] for array in self._arrays)
         out = np.empty((len(self._arrays), channels, *self._arrays[0].shape[:2]), dtype=np.uint8)
         for i, array in enumerate(self._arrays):

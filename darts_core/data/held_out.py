@@ -1,4 +1,4 @@
-"""The images to hold out of data that comes without a test or validation part. Imports no torch."""
+"""Selects held-out images for data without a test or validation part. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
-# Of all images, and of those that are left to train on.
+# Fractions of all images, and of those left for training.
 TEST_SHARE: Final = 0.2
 VALID_SHARE: Final = 0.1
 
 
 def held_out_indices(labels: Sequence[int], names: Sequence[str], size: int) -> list[int]:
-    """Which images to hold out for testing: `size` of them, each class in proportion, ascending indices.
+    """Choose `size` test images, stratified by class; returns ascending indices.
 
-    No seed: the test set is part of the data, the same for every run on every machine. Within a class the images whose
-    names have the lowest SHA-256 are taken, so that neither their order nor a new file moves many others. A class never
-    gives away its last image.
+    Without a seed: the test set is part of the data, identical for every run on every machine. Within a class the
+    images whose names have the lowest SHA-256 are taken, so that reordering or adding files moves few others. A class
+    always keeps one image.
     """
     members: dict[int, list[int]] = {}
     for index, label in enumerate(labels):
@@ -29,7 +29,9 @@ def held_out_indices(labels: Sequence[int], names: Sequence[str], size: int) -> 
 
 
 def _apportion(counts: dict[int, int], size: int) -> dict[int, int]:
-    """Shares of `size` in proportion: rounded down, the rest to the largest remainders, low labels first."""
+    """Split `size` in proportion to the shares: round down, then give the rest to the largest remainders, low labels
+    first.
+    """
     total = sum(counts.values())
     quotas = {label: size * count // total for label, count in counts.items()}
     by_remainder = sorted(counts, key=lambda label: (-(size * counts[label] % total), label))
@@ -39,5 +41,5 @@ def _apportion(counts: dict[int, int], size: int) -> dict[int, int]:
 
 
 def _digest(name: str) -> bytes:
-    """A file's name may hold bytes that are no UTF-8; they come back as they were."""
+    """SHA-256 of a file name, whose bytes need not be UTF-8."""
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()

@@ -1,7 +1,7 @@
-"""ImageNet as class folders: imagenet/{train,val}/CLASS/IMAGE under the data root, read file by file.
+"""Reads ImageNet as class folders, imagenet/{train,val}/CLASS/IMAGE under the data root, file by file.
 
-Any other set laid out like that can stand there as well. Its published validation images are the test images here, as
-in every published table; a run holds out training images of its own to choose by.
+Any other set in that layout works as well. The published validation images serve as test images, as in published
+tables; a run holds out training images to choose its best epoch.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from darts_core.data.images import ImageData
 from darts_core.data.part_names import class_name
 from darts_core.errors import DataError
 
-# The published figures.
+# The published statistics.
 MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 
 
 def read(data_root: Path) -> ImageData:
-    """The files of both parts, in the order of their names; no image is opened yet. Raises DataError."""
+    """List the files of both parts in name order, without opening an image. Raises DataError."""
     folder = data_root / "imagenet"
     if not (folder / "train").is_dir() or not (folder / "val").is_dir():
         raise DataError(f"imagenet needs the folders {folder}/train and {folder}/val, with a folder for each class")
@@ -58,7 +58,7 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _files(folder: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
-    """The images of each class, in the order of classes and names. A class may be missing from the test images."""
+    """Images of each class, ordered by class and name. The test part may lack a class."""
     numbers = {name: number for number, name in enumerate(classes)}
     paths: list[Path] = []
     labels: list[int] = []

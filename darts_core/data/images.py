@@ -1,4 +1,4 @@
-"""A data set of images, in memory or in files."""
+"""Holds an image data set, in memory or as files."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _CHUNK = 4096
 
 @dataclass(frozen=True)
 class ImageData:
-    """Images are uint8 (N, channels, H, W), labels int64 (N,) that index `classes`; all on the CPU, or still in files.
+    """uint8 images (N, channels, H, W) and int64 labels (N,) that index `classes`, on the CPU or as undecoded files.
 
-    `mean` and `std`: one number a channel, of the training images scaled to 0..1. `valid_images` and `valid_labels`:
-    of a set that brings validation images of its own, to choose epochs and cells by; searches leave them alone.
+    `mean` and `std`: per channel, of the training images scaled to 0..1. `valid_images` and `valid_labels`: the set's
+    own validation part, for choosing epochs and cells; searches do not read it.
     """
 
     train_images: Images
@@ -43,9 +43,9 @@ class ImageData:
 
 
 def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of uint8 images (N, C, H, W), on the scale 0..1."""
+    """Mean and standard deviation per channel of uint8 images (N, C, H, W), on the scale 0..1."""
     histograms = torch.zeros(images.shape[1], 256, dtype=torch.int64)
-    # Counting takes eight bytes a pixel: not for all images at once.
+    # Counting takes eight bytes a pixel, hence in chunks.
     for part in torch.split(images, _CHUNK):
         for channel in range(images.shape[1]):
             histograms[channel] += torch.bincount(part[:, channel].flatten().to(torch.int64), minlength=256)

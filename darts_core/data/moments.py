@@ -1,4 +1,4 @@
-"""Mean and deviation of pixels out of their histograms. Imports no torch."""
+"""Computes mean and standard deviation from pixel histograms. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 
 def moments(histogram: Sequence[int]) -> tuple[float, float]:
-    """Mean and standard deviation on the scale 0..1, of as many pixels of each value 0..255 as the histogram says.
+    """Mean and standard deviation, on the scale 0..1, of a histogram over the values 0..255.
 
-    Exact integer sums, hence the same on every machine. Pixels without any contrast get the deviation 1.
+    Sums exact integers, so the result is identical on every machine. A constant image gets deviation 1.
     """
     count = sum(histogram)
     first = sum(value * n for value, n in enumerate(histogram)) / count

@@ -1,7 +1,7 @@
-"""A checked data set as one file: labels and images as bytes behind a JSON header, in the layout of safetensors.
+"""Stores a checked data set as one file: labels and images as bytes behind a JSON header, in the safetensors layout.
 
-The same images in the same parts and classes always give the same file, so its SHA-256 stands for the data. Nothing in
-it can be executed. Imports no torch.
+The same images in the same parts and classes always give the same file, so its SHA-256 identifies the data. The file
+holds no code. Imports no torch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LONGEST_HEADER: Final = 2**26
 
 @dataclass(frozen=True)
 class Layout:
-    """What a packed file holds. images: how many in each of `PARTS`."""
+    """Shape of a packed file. images: how many in each of `PARTS`."""
 
     classes: tuple[str, ...]
     channels: int
@@ -40,7 +40,9 @@ class Layout:
 
 @dataclass(frozen=True)
 class Packed:
-    """The file in memory. images: (N, C, H, W) of each of `PARTS`, labels: (N,). mean, std: of the training images."""
+    """A packed file in memory. images: (N, C, H, W) for each of `PARTS`; labels: (N,). mean, std: of the training
+    images.
+    """
 
     classes: tuple[str, ...]
     images: dict[str, npt.NDArray[np.uint8]]
@@ -51,7 +53,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Written:
-    """What came of writing. size: in bytes. mean, std: one number a channel, of the training images scaled to 0..1."""
+    """Result of `write`. size: in bytes. mean, std: per channel, of the training images scaled to 0..1."""
 
     checksum: str
     size: int
@@ -62,7 +64,7 @@ class Written:
 def write(
     path: Path, layout: Layout, labels: Mapping[str, Sequence[int]], images: Mapping[str, Iterable[Pixels]]
 ) -> Written:
-    """Write the images (each (H, W, C), taken one after another) and their labels, part by part."""
+    """Write images, each (H, W, C) and consumed one at a time, and their labels, part by part."""
     digest, size = hashlib.sha256(), 0
     histograms = np.zeros((layout.channels, 256), dtype=np.int64)
     with path.open("wb") as file:
@@ -83,7 +85,7 @@ def write(
                     for channel, plane in enumerate(planes):
                         histograms[channel] += np.bincount(plane.reshape(-1), minlength=256)
         pairs = [moments(histogram) for histogram in histograms.tolist()]
-        # At the end, for they are known only now.
+        # Last: the labels are known only now.
         put(np.asarray(pairs, dtype="<f8").tobytes())
     mean, std = tuple(m for m, _ in pairs), tuple(s for _, s in pairs)
     return Written(digest.hexdigest(), size, mean, std)
@@ -103,7 +105,7 @@ def _header(layout: Layout) -> bytes:
         add(f"{part}_labels", "I64", layout.images[part])
     for part in PARTS:
         add(f"{part}_images", "U8", layout.images[part], layout.channels, layout.height, layout.width)
-    # Unaligned after the images' bytes: a reader that maps the file must copy this tensor.
+    # Unaligned after the images' bytes; a reader that maps the file must copy this tensor.
     add("mean_and_std", "F64", layout.channels, 2)
     text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -111,7 +113,7 @@ def _header(layout: Layout) -> bytes:
 
 
 def read(path: Path, checksum: str) -> Packed:
-    """Read a file that `write` made. Raises DataError when its content is not what the checksum stands for."""
+    """Read a file written by `write`. Raises DataError when its content does not match the checksum."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()

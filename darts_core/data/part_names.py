@@ -1,6 +1,6 @@
-"""Which part of a data set a folder or a text file holds, and what a class is called. Imports no torch.
+"""Maps names of folders and files to parts of a data set, and normalises class names. Imports no torch.
 
-Uploads, `folder:NAME` and the published texts go by these names alike.
+Shared by uploads, `folder:NAME` and the published texts.
 """
 
 from __future__ import annotations
@@ -19,29 +19,28 @@ _NAMES: Final = {
     "test": ("test", "testing"),
 }
 _PART_OF: Final = {name: part for part, names in _NAMES.items() for name in names}
-# train.txt, and as published: wiki.train.tokens, ptb.train.txt, wiki.train.raw.
+# train.txt, and published names: wiki.train.tokens, ptb.train.txt, wiki.train.raw.
 _TEXT_FILE: Final = re.compile(r"(?:[a-z0-9-]+\.)?([a-z]+)\.(?:txt|tokens|raw)")
 KNOWN: Final = "; ".join(f"{part}: {', '.join(names)}" for part, names in _NAMES.items())
 
 
 def part_of(folder: str) -> str | None:
-    """The part (train, valid or test) that a folder of this name holds; None for any other name."""
+    """The part (train, valid or test) of a folder with this name, else None."""
     return _PART_OF.get(folder.lower())
 
 
 def text_part_of(file: str) -> str | None:
-    """The part of a text that a file of this name holds; None for any other name."""
+    """The part of a text file with this name, else None."""
     named = _TEXT_FILE.fullmatch(file.lower())
     return part_of(named[1]) if named else None
 
 
 def class_name(folder: str) -> str:
-    """The class of a folder or a label: one name for all Unicode forms of it (NFC)."""
+    """Normalise a class name to Unicode NFC."""
     return unicodedata.normalize("NFC", folder)
 
 
 def check_part_folders(folders: Iterable[str]) -> None:
-    """Raise DataError when two folders hold the same part."""
     found: dict[str, str] = {}
     for folder in sorted(set(folders)):
         part = part_of(folder)
@@ -50,9 +49,9 @@ def check_part_folders(folders: Iterable[str]) -> None:
 
 
 def check_unknown_folders(classes: Mapping[str, set[str]], known: set[str]) -> None:
-    """Raise DataError when a folder that is no part holds classes of the training part: it is labelled data.
+    """Raise DataError when a folder whose name is no part's holds classes of the training part: it is labelled data.
 
-    classes: of each folder beside the training part that is called like no part.
+    classes: of each such folder beside the training part.
     """
     for folder, labels in sorted(classes.items()):
         if labels & known:

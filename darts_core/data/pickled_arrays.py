@@ -1,7 +1,7 @@
-"""Reads pickled dictionaries of arrays, as the CIFAR batches are, without executing anything in them. Imports no torch.
+"""Reads pickled dictionaries of arrays, such as the CIFAR batches, without executing code. Imports no torch.
 
-Follows the pickle's instructions that build plain values and numpy arrays, as `darts_core.files.torch_files` does;
-a name that the pickle wants to import is compared with the few that arrays need, and never imported.
+Interprets the opcodes that build plain values and numpy arrays, as `darts_core.files.torch_files` does. Names that the
+pickle imports are compared with an allow list and never imported.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _RECONSTRUCT: Final = frozenset(f"{module}.multiarray._reconstruct" for module i
 _FROM_BUFFER: Final = frozenset(f"{module}.numeric._frombuffer" for module in _MODULES)
 _DTYPE: Final = "numpy.dtype"
 _ENCODE: Final = "_codecs.encode"
-# Numbers alone: objects would be pickles within the pickle.
+# Numbers only: an object array is a pickle within the pickle.
 _KINDS: Final = "biuf"
 
 
 def read(content: bytes, name: str) -> dict[str, Any]:
-    """The pickled dictionary: lists, numbers, texts and arrays by name; byte strings as text (latin-1).
+    """Return the pickled dictionary of lists, numbers, texts and arrays; byte strings become text (latin-1).
 
-    Raises DataError for a pickle that needs more than that, and for one of no dictionary.
+    Raises DataError for a pickle that needs more than that, or that holds no dictionary.
     """
     try:
         value = run_pickle(_ArrayMachine(name), content, name)
@@ -46,7 +46,7 @@ class _Dtype:
 
 @dataclass
 class _Array:
-    """An array whose shape and bytes come after it has been made."""
+    """An array whose shape and bytes arrive in a later opcode."""
 
     array: npt.NDArray[Any] | None = None
 
@@ -80,7 +80,7 @@ class _ArrayMachine(PickleMachine):
             _, shape, kind, fortran, data = state
             target.array = _array(data, kind, shape, fortran=bool(fortran))
         elif isinstance(target, _Dtype):
-            # (version, byte order, ...); the rest is of structures, which a plain number has not.
+            # (version, byte order, ...); the rest describes structures, which a plain number has not.
             if state[1] in ("<", ">"):
                 target.dtype = target.dtype.newbyteorder(state[1])
         else:

@@ -1,4 +1,4 @@
-"""A random part of an image, scaled to full size: how ImageNet is trained since Inception (arXiv:1409.4842)."""
+"""Random resized crops, the ImageNet augmentation since Inception (arXiv:1409.4842)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ATTEMPTS: Final = 10
 
 
 class Box(NamedTuple):
-    """In pixels."""
+    """A crop, in pixels."""
 
     top: int
     left: int
@@ -26,9 +26,9 @@ class Box(NamedTuple):
 
 
 def resized_crop_box(source: random.Random, height: int, width: int) -> Box:
-    """A part of 8 to 100 % of the area and of a ratio from 3:4 to 4:3, both drawn anew until the image holds it.
+    """Draw a box of 8 to 100 % of the area and a ratio from 3:4 to 4:3, redrawn until it fits the image.
 
-    After ten vain attempts the middle, as much of it as the ratios allow.
+    After ten failed attempts: the largest centred box that the ratios allow.
     """
     for _ in range(_ATTEMPTS):
         area = height * width * source.uniform(*_AREAS)
@@ -45,11 +45,11 @@ def resized_crop_box(source: random.Random, height: int, width: int) -> Box:
 
 
 def resized_crops(images: Tensor, sources: Sequence[random.Random]) -> Tensor:
-    """uint8 images (N, C, H, W) to a random part of each, bilinearly scaled to the same shape, on their device."""
+    """Crop a random box of each uint8 image (N, C, H, W) and scale it bilinearly to the same shape, on its device."""
     count, _, height, width = images.shape
     boxes = torch.tensor([resized_crop_box(source, height, width) for source in sources], dtype=torch.float32)
     top, left, down, across = boxes.to(images.device).unbind(dim=1)
-    # The sampling grid runs from -1 to 1 over the whole image.
+    # The sampling grid spans -1..1 over the whole image.
     transform = torch.zeros(count, 2, 3, device=images.device)
     transform[:, 0, 0], transform[:, 0, 2] = across / width, (2 * left + across) / width - 1
     transform[:, 1, 1], transform[:, 1, 2] = down / height, (2 * top + down) / height - 1

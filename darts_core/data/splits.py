@@ -1,4 +1,4 @@
-"""The deterministic split of the training images of one run."""
+"""Splits the training images of a run deterministically."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from darts_core.data.order import permutation
 
 
 def part_indices(images: int, sizes: tuple[int, int], seed: int) -> tuple[Tensor, Tensor]:
-    """The two parts of the training images in one run: indices (sizes[0],) and (sizes[1],), disjoint, drawn by seed."""
+    """Two disjoint parts of the training images, drawn by seed: indices (sizes[0],) and (sizes[1],)."""
     order = permutation(images, seed, "split")
     first, second = sizes
     return order[:first].sort().values, order[first : first + second].sort().values

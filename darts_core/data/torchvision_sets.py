@@ -1,7 +1,6 @@
-"""Published image sets through torchvision, which downloads them and checks their published checksums.
+"""Reads published image sets through torchvision, which downloads them and verifies their checksums.
 
-CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): colour images of 32x32 pixels. Fashion-MNIST (arXiv:1708.07747): grey
-images of 28x28 pixels.
+CIFAR-10 and CIFAR-100 (Krizhevsky, 2009): colour, 32x32 pixels. Fashion-MNIST (arXiv:1708.07747): grey, 28x28.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from darts_core.data.images import ImageData, statistics
 from darts_core.errors import DataError
 from darts_core.training.stages import stage
 
-# torchvision's class, and the files that the data root needs on a machine without a network.
+# torchvision's class, and the files to copy to a machine without a network.
 _CLASSES: Final = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
     "fashion-mnist": ("FashionMNIST", "FashionMNIST/raw"),
 }
 
-# The published figures, as the DARTS authors use them. Those of the others are computed from their images.
+# The published statistics, as the DARTS authors use them. Those of other sets are computed.
 CIFAR10_MEAN: Final = (0.49139968, 0.48215827, 0.44653124)
 CIFAR10_STD: Final = (0.24703233, 0.24348505, 0.26158768)
 
 
 def read(name: str, data_root: Path) -> ImageData:
-    """A set of the catalogue from data_root, downloaded into it first when it is not there.
+    """Read a catalogue set from data_root, downloading it first when missing.
 
     Raises DataError when it can be neither found nor downloaded.
     """
@@ -62,7 +61,7 @@ def _open(name: str, data_root: Path) -> tuple[Any, Any]:
     try:
         return both(download=False)
     except RuntimeError:
-        pass  # not there, or damaged: fetch it
+        pass  # missing or damaged: download it
     try:
         data_root.mkdir(parents=True, exist_ok=True)
         # Two workers on one machine must not unpack over each other.

@@ -1,4 +1,4 @@
-"""Which uploaded set a spec uses, of either family. Imports no torch."""
+"""Finds the uploaded set that a spec uses. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from darts_core.data.text.catalogue import is_uploaded_text
 
 
 def uploaded_checksum(spec: Mapping[str, Any]) -> str | None:
-    """The checksum of the uploaded images or text that a resolved spec names; None when it names none."""
+    """The checksum of the uploaded images or text that a resolved spec names, if any."""
     if spec.get("family") != "rnn":
         return spec.get("dataset_checksum")
     return spec.get("text_checksum") if is_uploaded_text(spec["dataset"]) else None

@@ -1,4 +1,4 @@
-"""Uploaded data sets, as their packed files lie under the data root: found by checksum, whatever they are called."""
+"""Reads uploaded data sets from their packed files under the data root, found by checksum whatever their names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from darts_core.data.packed import read as read_packed
 
 
 def read(checksum: str, data_root: Path) -> ImageData:
-    """The set with its own validation part. Raises DataError when the file is missing or holds other content."""
+    """Read a set with its own validation part. Raises DataError when the file is missing or does not match the
+    checksum.
+    """
     packed = read_packed(upload_path(data_root, checksum), checksum)
     images = {part: torch.from_numpy(pixels) for part, pixels in packed.images.items()}
     labels = {part: torch.from_numpy(numbers) for part, numbers in packed.labels.items()}

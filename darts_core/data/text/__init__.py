@@ -1,1 +1,1 @@
-"""Texts for language models: what is known of them, their words, and windows of them."""
+"""Loads texts for language models and cuts them into windows."""

@@ -1,4 +1,4 @@
-"""What is known of a text before anyone opens it. Imports no torch."""
+"""Describes the built-in texts. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ FOLDER_PRESET: Final = "ptb"
 class TextInfo:
     """Sizes of a text. words: in its vocabulary, <eos> included. train, valid, test: words in each part.
 
-    checksum: of an uploaded one's content, None for published ones. all_words: different ones in all parts, <eos>
-    included; None where they were not counted.
+    checksum: of an uploaded text's content, None for a published one. all_words: distinct words in all parts, <eos>
+    included; None where not counted.
     """
 
     name: str
@@ -42,7 +42,7 @@ TEXT_SETS: Final[dict[str, TextInfo]] = {
 
 
 def text_folder_of(dataset: str) -> str | None:
-    """The folder's name under the data root, None for `python-docs`, which has none.
+    """Return the text's folder under the data root; None for `python-docs`, which has none.
 
     Raises DataError for a name that is unknown or could lead outside the data root.
     """
@@ -61,12 +61,12 @@ def text_folder_of(dataset: str) -> str | None:
 
 
 def is_uploaded_text(dataset: str) -> bool:
-    """Whether a spec's text can only be an uploaded one: it is called like none that is found by its name."""
+    """Whether the name is neither built in nor `folder:NAME`, so that only a checksum can identify the text."""
     return dataset != PYTHON_DOCS and dataset not in TEXT_SETS and is_plain_name(dataset)
 
 
 def text_preset_of(dataset: str, presets: Collection[str]) -> str:
-    """The one of these presets that a spec on this text starts from unless it names another."""
+    """The preset that a spec on this text starts from unless it names another."""
     info = TEXT_SETS.get(dataset)
     wanted = info.preset if info else dataset
     return wanted if wanted in presets else FOLDER_PRESET

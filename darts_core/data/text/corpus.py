@@ -1,4 +1,4 @@
-"""A text as numbers: each word is its place in the vocabulary."""
+"""Turns a text into word indices."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from darts_core.training.stages import LOADING, stage
 class TextData:
     """A text in memory, on the CPU.
 
-    parts: words of `train`, `valid` and `test` in order, int64 (N,). unknown: how many of them the training text does
-    not know. checksum, version: as of `TextLines`.
+    parts: word indices of `train`, `valid` and `test`, int64 (N,). unknown: how many words of each part the training
+    vocabulary lacks. checksum, version: see `TextLines`.
     """
 
     parts: dict[str, Tensor]
@@ -33,22 +33,22 @@ class TextData:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What a user wants to know first: words in the vocabulary and in each part, <eos> included."""
+        """Words in the vocabulary and in each part, <eos> included."""
         return {"vocabulary": len(self.vocabulary), **{part: len(words) for part, words in self.parts.items()}}
 
 
 @stage(LOADING)
 def load_text(dataset: str, data_root: Path, checksum: str | None = None) -> TextData:
-    """Read a text whole: `python-docs`, a published one or `folder:NAME` under data_root, an uploaded one.
+    """Load a whole text: `python-docs`, a published one, `folder:NAME` under data_root, or an uploaded one.
 
-    The vocabulary is built of the training part alone. Raises DataError that names the cause and the way out, also
-    when the content is not what the checksum stands for.
+    The vocabulary comes from the training part alone. Raises DataError, also when the content does not match the
+    checksum.
     """
     return numbered(load_lines(dataset, data_root, checksum))
 
 
 def load_lines(dataset: str, data_root: Path, checksum: str | None = None) -> TextLines:
-    """The same before words become numbers."""
+    """Load a text as lines, before words become indices."""
     if checksum is not None and is_uploaded_text(dataset):
         return packed.read(upload_path(data_root, checksum), checksum)
     name = text_folder_of(dataset)
@@ -63,7 +63,7 @@ def load_lines(dataset: str, data_root: Path, checksum: str | None = None) -> Te
 
 
 def numbered(lines: TextLines) -> TextData:
-    """Words to numbers. Raises DataError when the vocabulary is too large."""
+    """Map words to indices. Raises DataError when the vocabulary is too large."""
     vocabulary = vocabulary_of(lines.lines["train"])
     parts = {part: encode(words_of(lines.lines[part]), vocabulary) for part in PARTS}
     unknown_words = {part: int((words == vocabulary.index(UNKNOWN)).sum()) for part, words in parts.items()}
@@ -71,9 +71,9 @@ def numbered(lines: TextLines) -> TextData:
 
 
 def encode(words: Iterable[str], vocabulary: Sequence[str]) -> Tensor:
-    """Words to their numbers, int64 (N,); a word that the vocabulary lacks is <unk>.
+    """Map words to indices, int64 (N,); a word outside the vocabulary becomes <unk>.
 
-    Raises DataError for such a word where the vocabulary has no <unk>, as an imported one may.
+    Raises DataError for such a word when the vocabulary has no <unk>, as an imported one may.
     """
     places = {word: i for i, word in enumerate(vocabulary)}
     unknown = places.get(UNKNOWN)

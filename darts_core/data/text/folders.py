@@ -1,4 +1,4 @@
-"""Folders of train.txt, valid.txt and test.txt: words split by spaces, a sentence a line (the layout of awd-lstm).
+"""Reads folders of train.txt, valid.txt and test.txt: one sentence per line, words split by spaces (awd-lstm's layout).
 
 Imports no torch.
 """
@@ -16,11 +16,11 @@ LARGEST_BYTES: Final = 2**30
 
 
 def read(name: str, data_root: Path) -> TextLines:
-    """The folder NAME directly under data_root.
+    """Read the folder NAME directly under data_root.
 
-    Its files may have the other names that uploads take (`val.txt`, `wiki.train.tokens`, `ptb.train.txt`). Raises
-    DataError, naming file and place, for what cannot be used: a missing, empty or too large file, two files for one
-    part, a path that leads out of data_root (links are followed first), bytes that are no UTF-8, absurdly long words.
+    Files may have the other names that uploads accept (`val.txt`, `wiki.train.tokens`, `ptb.train.txt`). Raises
+    DataError, naming file and line, for a missing, empty or too large file, two files for one part, a path that leads
+    out of data_root (links are followed first), bytes that are not UTF-8, or absurdly long words.
     """
     root = data_root.resolve()
     folder = (root / name).resolve()
@@ -33,7 +33,7 @@ def read(name: str, data_root: Path) -> TextLines:
 
 
 def _file_of(folder: Path, part: str) -> Path:
-    """The file of a part: the one with the plain name, else the only one with another known name."""
+    """The file of a part: the plain name, else the only other known name present."""
     plain = folder / f"{part}.txt"
     if plain.exists() or not folder.is_dir():
         return plain

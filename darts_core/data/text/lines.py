@@ -1,4 +1,4 @@
-"""A text as lines of words, in three parts, before words become numbers. Imports no torch."""
+"""Splits a text into lines of words. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EOS: Final = "<eos>"
 UNKNOWN: Final = "<unk>"
 PARTS: Final = ("train", "valid", "test")
 
-# Every checkpoint carries the vocabulary, and every step computes a probability for each of its words.
+# Every checkpoint carries the vocabulary, and every step computes a probability for each word in it.
 MOST_WORDS: Final = 500_000
 LONGEST_WORD: Final = 1000
 
@@ -23,7 +23,9 @@ Lines = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class TextLines:
-    """lines: of each of `PARTS`. checksum: SHA-256 of the content. version: what else its content depends on."""
+    """lines: of each of `PARTS`. checksum: SHA-256 of the content. version: of the software that the content depends
+    on.
+    """
 
     lines: dict[str, Lines]
     checksum: str
@@ -31,18 +33,18 @@ class TextLines:
 
 
 def authors_vocabulary(lines: Mapping[str, Lines]) -> tuple[str, ...]:
-    """The words of all parts as the DARTS authors' RNN code numbers them: by first appearance, <eos> at line ends.
+    """The DARTS authors' vocabulary: words of all parts by first appearance, with <eos> at line ends.
 
-    lines: of each of `PARTS`, which are read in this order. `vocabulary_of` is that of our own training.
+    lines: of each of `PARTS`, read in this order. Our own training uses `vocabulary_of`.
     """
     return tuple(dict.fromkeys(word for part in PARTS for word in words_of(lines[part])))
 
 
 def vocabulary_of(train: Lines) -> tuple[str, ...]:
-    """The words of the training part in order of appearance, with <eos> and <unk> among them.
+    """Words of the training part in order of appearance, with <eos> and <unk> among them.
 
-    A text that has no <unk> of its own gets it in place of the words that occur once: else nothing could be learned
-    about words that were never seen. Raises DataError when there are too many.
+    Without an <unk> of its own, words that occur once become <unk>; otherwise nothing could be learned about unseen
+    words. Raises DataError when there are too many words.
     """
     counts = Counter(word for line in train for word in line)
     least = 1 if UNKNOWN in counts else 2
@@ -57,7 +59,7 @@ def vocabulary_of(train: Lines) -> tuple[str, ...]:
 
 
 def lines_of(content: bytes, file: str) -> list[list[str]]:
-    """The words of each line. Raises DataError, naming the file and the place, for what is no text of words."""
+    """Split each line into words. Raises DataError, naming file and line, for content that is not text."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -81,14 +83,14 @@ def lines_of(content: bytes, file: str) -> list[list[str]]:
 
 
 def words_of(lines: Lines) -> Iterable[str]:
-    """All words in order, <eos> behind each line."""
+    """Concatenate all lines, each followed by <eos>."""
     for line in lines:
         yield from line
         yield EOS
 
 
 def checksum_of(parts: dict[str, bytes]) -> str:
-    """SHA-256 over the named parts; the lengths are in it, so that no word can move from one to the next unseen."""
+    """SHA-256 over the named parts, lengths included, so that moving a word between parts changes it."""
     digest = hashlib.sha256()
     for name in PARTS:
         digest.update(f"{name} {len(parts[name])}\n".encode())

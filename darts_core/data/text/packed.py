@@ -1,6 +1,6 @@
-"""A checked text as one file: each part's UTF-8 behind a JSON header, in the layout of safetensors.
+"""Stores a checked text as one file: each part's UTF-8 behind a JSON header, in the safetensors layout.
 
-The same words in the same lines always give the same file, so its SHA-256 stands for the text. Imports no torch.
+The same words in the same lines always give the same file, so its SHA-256 identifies the text. Imports no torch.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _LONGEST_HEADER: Final = 2**16
 
 
 def to_bytes(lines: Lines) -> bytes:
-    """Words with one space between them, a line each."""
+    """Join words by single spaces, one line per sentence."""
     return "".join(f"{' '.join(words)}\n" for words in lines).encode()
 
 
 def write(path: Path, parts: Mapping[str, bytes]) -> str:
-    """Write each of `PARTS`, as `to_bytes` made it; gives the file's sha256. Raises OSError."""
+    """Write each of `PARTS`, as made by `to_bytes`, and return the file's SHA-256. Raises OSError."""
     return write_safetensors(path, {part: ("U8", (len(parts[part]),), parts[part]) for part in PARTS})
 
 
 def read(path: Path, checksum: str) -> TextLines:
-    """Read a file that `write` made. Raises DataError when its content is not what the checksum stands for."""
+    """Read a file written by `write`. Raises DataError when its content does not match the checksum."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

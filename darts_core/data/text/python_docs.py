@@ -1,6 +1,6 @@
-"""`python-docs`: the language reference that every CPython carries in `pydoc_data.topics`. Imports no torch.
+"""Builds `python-docs` from the language reference in CPython's `pydoc_data.topics`. Imports no torch.
 
-No download, but another text in each version of Python: its checksum and that version go with every figure.
+Needs no download, but differs between Python versions: every figure comes with its checksum and version.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import Final
 
 from darts_core.data.text.lines import Lines, TextLines, checksum_of
 
-# Identifiers, numbers, and signs, of which a run of the same is one: `==`, `...`.
+# Identifiers, numbers and punctuation; a run of one sign is one token: `==`, `...`.
 _WORD: Final = re.compile(r"(?P<sign>[^\w\s])(?P=sign)*|[^\W\d]\w*|\d+")
-# The lines under headings and between the rows of tables say nothing, but would be half of all signs.
+# Heading underlines and table rules carry no meaning, yet would be half of all signs.
 _RULE: Final = re.compile(r"^[ \t]*[-+=*~^|][-+=*~^| \t]{2,}$", re.MULTILINE)
-# Of each ten neighbouring blocks the ninth is for validation, the tenth for testing.
+# Of every ten consecutive blocks the ninth is for validation, the tenth for testing.
 _BLOCK: Final = 10
 _PARTS: Final = ("train",) * 8 + ("valid", "test")
 
 
 @cache
 def read() -> TextLines:
-    """The text of the running Python: a paragraph a line, in lower case, numbers as N.
+    """The running Python's text: one paragraph per line, lower case, numbers as N.
 
-    Paragraphs that several topics share are taken once, so that no test paragraph was seen in training. Blocks of ten
+    Paragraphs shared by several topics are kept once, so that no test paragraph occurs in training. Blocks of ten
     paragraphs stay together; four fifths of the blocks are for training, a tenth each for validation and testing.
     """
     lines: dict[str, list[list[str]]] = {"train": [], "valid": [], "test": []}

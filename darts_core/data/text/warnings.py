@@ -1,4 +1,4 @@
-"""Finds what makes a text other than its owner may expect, though it can be used. Imports no torch."""
+"""Warns about usable texts that probably differ from their owner's intent. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Final
 from darts_core.data.text.lines import EOS, Lines
 
 _SMALL_VOCABULARY: Final = 10
-# Languages that put spaces between words stay far below this, tables of numbers and addresses as well.
+# Languages that separate words by spaces stay far below this, as do tables of numbers and addresses.
 _LONG_WORDS: Final = 20
 
 
 def oddities(content: bytes, lines: Lines, file: str, vocabulary: int) -> Iterator[str]:
-    """Warnings about one part. content: the file; lines: its words; vocabulary: of the training part, in words."""
+    """Warn about one part. content: the file; lines: its words; vocabulary: size of the training vocabulary."""
     if b"\r" in content and b"\n" not in content:
         yield f"{file} ends its lines in CR alone, so that it is one single line here: convert its line ends to LF"
     doubled = sum(1 for words in lines if words and words[-1] == EOS)

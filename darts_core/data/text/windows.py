@@ -1,6 +1,6 @@
-"""Windows of a text: columns that are read side by side, and how many rows each training step reads.
+"""Cuts a text into parallel columns and chooses how many rows each training step reads.
 
-As in the DARTS authors' code, which follows awd-lstm (arXiv:1708.02182). Lengths are a pure function of (seed, epoch).
+Follows the DARTS authors' code, hence awd-lstm (arXiv:1708.02182). Lengths are a pure function of (seed, epoch).
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from torch import Tensor
 from darts_core.data.order import generator
 from darts_core.errors import DataError
 
-# How often a step reads the full length; otherwise it reads half, so that windows do not always break at one place.
+# Probability of the full length; otherwise half, so that windows do not always break at the same place.
 _FULL: Final = 0.95
-# Of random lengths: deviation, least, and how far above `bptt` one may go.
+# Of random lengths: standard deviation, minimum, and maximum above `bptt`.
 _DEVIATION: Final = 5.0
 _SHORTEST: Final = 5
 _LONGER: Final = 20
 
 
 class TextBatch(NamedTuple):
-    """tokens: (T, B), int64. targets: (T, B), the word behind each."""
+    """tokens: (T, B), int64. targets: (T, B), the next words."""
 
     tokens: Tensor
     targets: Tensor
 
 
 class Span(NamedTuple):
-    """Rows that a step reads: from `start`, `length` of them or as many as are left."""
+    """Rows of one step: `length` rows from `start`, or as many as remain."""
 
     start: int
     length: int
 
 
 def columns(words: Tensor, batch: int, name: str) -> Tensor:
-    """A text (N,) cut into `batch` equal stretches side by side: (N // batch, batch). What is left over is dropped.
+    """Cut a text (N,) into `batch` equal columns: (N // batch, batch). The remainder is dropped.
 
-    Raises DataError, naming the part, when the stretches would be too short to learn from.
+    Raises DataError, naming the part, when the columns would be too short to train on.
     """
     rows = len(words) // batch
     if rows < 3:
@@ -49,18 +49,18 @@ def columns(words: Tensor, batch: int, name: str) -> Tensor:
 
 
 def window(text: Tensor, start: int, length: int) -> TextBatch:
-    """Rows start.. of columns (N, B), at most `length`, each with the row behind it."""
+    """Up to `length` rows of columns (N, B) from `start`, each with its next row."""
     length = min(length, len(text) - 1 - start)
     return TextBatch(text[start : start + length], text[start + 1 : start + 1 + length])
 
 
 def search_spans(rows: int, bptt: int, seed: int, epoch: int) -> list[Span]:
-    """What an epoch of a search reads: lengths of bptt, one in twenty of half of it."""
+    """Spans of a search epoch: bptt rows each, one in twenty half as long."""
     return _spans(rows, bptt, seed, epoch, deviation=0.0)
 
 
 def evaluation_spans(rows: int, bptt: int, seed: int, epoch: int) -> list[Span]:
-    """What an epoch of retraining reads: the same, spread normally, at least 5 and at most bptt + 20 rows."""
+    """Spans of a retraining epoch: as in a search, plus normal noise, from 5 to bptt + 20 rows."""
     return _spans(rows, bptt, seed, epoch, deviation=_DEVIATION)
 
 
