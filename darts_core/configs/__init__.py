@@ -1,4 +1,4 @@
-"""One spec a job kind and family: what a user may say, what is filled in, what is refused."""
+"""Specs: one model per job kind and family, with defaults and validation."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ _CLASSES: Final[dict[tuple[str, Any], type[AnyConfig]]] = {
 
 
 def config_class(kind: Literal["search", "evaluation"], spec: Mapping[str, Any]) -> type[AnyConfig]:
-    """The class of a spec by its `family`, by default `cnn`, whose class also refuses an unknown one."""
+    """The spec class for the `family` in the values; the cnn class by default, which also refuses unknown families."""
     family = spec.get("family", "cnn")
     return _CLASSES[kind, family if family == "rnn" else "cnn"]

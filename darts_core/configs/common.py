@@ -1,4 +1,4 @@
-"""What the specs of all training jobs share, and those of convolutional ones. Imports no torch."""
+"""Fields and validators shared by the specs of training jobs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, fold
 from darts_core.errors import ConfigError, DataError, Problem
 from darts_core.models.layout import Stem, stem_for
 
-# JSON knows no infinity, and no hyper-parameter needs one.
+# JSON has no infinity, and no hyper-parameter needs one.
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Strength = Annotated[float, Field(ge=0, le=1)]
 CellNumber = Annotated[int, Field(ge=0, lt=100)]
 Hue = Annotated[float, Field(ge=0, le=0.5)]
-# FactorizedReduce splits the channels in two halves: odd counts cannot be built.
+# FactorizedReduce splits the channels in two halves, so their number is even.
 EvenChannels = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
 # BatchNorm has no variance on a single image.
 SMALLEST_SHARE: Final = 2
-# Of a node behind the last reduction: far beyond any network that was ever trained.
+# Of a node behind the last reduction; far above any published network.
 MOST_CHANNELS: Final = 65_536
 
 
 class RunConfig(BaseModel):
-    """Fields of every training job, whatever it trains."""
+    """Fields of every training job of either family."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,11 +62,11 @@ class RunConfig(BaseModel):
     )
 
     def given(self) -> dict[str, Any]:
-        """The fields that were given; the others have their defaults."""
+        """Names of the fields that were set explicitly."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
     def given_values(self) -> dict[str, Any]:
-        """The fields that are not for the preset to say: those given, but for an open preset or version of it."""
+        """Explicitly set values that override the preset; an unset preset or preset version is left out."""
         open_fields = {name for name in ("preset", "preset_version") if getattr(self, name) is None}
         return {name: value for name, value in self.given().items() if name not in open_fields}
 
@@ -120,7 +120,7 @@ class TrainingConfig(RunConfig):
 
 
 def accumulation_problems(values: Mapping[str, Any]) -> list[Problem]:
-    """Whether each part of a batch is left the images that BatchNorm needs."""
+    """Check that each part of a batch has enough images for BatchNorm."""
     accumulate, batch_size = values.get("accumulate", 1), values["batch_size"]
     if accumulate == 1 or SMALLEST_SHARE * accumulate <= batch_size:
         return []
@@ -130,7 +130,7 @@ def accumulation_problems(values: Mapping[str, Any]) -> list[Problem]:
 
 
 def reduction_problems(values: Mapping[str, Any]) -> list[Problem]:
-    """Whether the cells that reduce are cells of the network, and leave it a width that can be built."""
+    """Check that the reduction cells exist, and that the final width can be built."""
     reductions, layers = values.get("reductions"), values["layers"]
     if reductions is None:
         return []
@@ -146,23 +146,23 @@ def reduction_problems(values: Mapping[str, Any]) -> list[Problem]:
 
 
 def fill_stem(values: dict[str, Any], info: DatasetInfo | None) -> None:
-    """Choose the stem where the spec leaves it open and the image size is known."""
+    """Choose the stem from the image size unless the spec sets it or the size is unknown."""
     if values.get("stem") is None and info is not None:
         values["stem"] = stem_for(info.side)
 
 
 def known_info(config: Mapping[str, Any], info: DatasetInfo | None) -> DatasetInfo | None:
-    """What is known of the spec's data set: what the caller knows, else the catalogue's page.
+    """Describe the spec's data set: from the caller's `info`, else from the catalogue.
 
-    None for a set that only a worker can open: then its sizes are checked there.
+    None for a set that only a worker can open; the worker then checks its sizes.
     """
     return info or BUILT_IN.get(config["dataset"])
 
 
 def dataset_problems(dataset: str, checksum: str | None, info: DatasetInfo | None) -> list[Problem]:
-    """What is wrong with the data set's name, if anything.
+    """Validate the data set's name and checksum.
 
-    A name that neither the catalogue nor `info` knows stands for an uploaded set, and needs its checksum.
+    A name that neither the catalogue nor `info` knows denotes an uploaded set and needs its checksum.
     """
     if info is None and checksum is None:
         try:
@@ -181,9 +181,9 @@ def dataset_problems(dataset: str, checksum: str | None, info: DatasetInfo | Non
 
 
 def split_problems(batch_size: int, parts: Mapping[str, float], info: DatasetInfo | None) -> list[Problem]:
-    """Whether a batch fits in each part (a share of the training images) of a data set whose size is known."""
+    """Check that a batch fits in each part (a share of the training images) of a data set of known size."""
     if info is None:
-        return []  # the worker alone knows the size: it checks again
+        return []  # only the worker knows the size, and checks again
     problems = []
     for name, share in parts.items():
         size = part_size(info.train, share)
@@ -200,7 +200,7 @@ def _way_out(size: int) -> str:
 
 
 def check_shares(batch_size: int, gpus: int) -> None:
-    """Raises ConfigError when a batch cannot be dealt out evenly to that many devices."""
+    """Raise ConfigError when a batch cannot be split evenly over the devices."""
     least = SMALLEST_SHARE * gpus
     if batch_size % gpus or batch_size < least:
         message = f"{batch_size} images cannot be shared by {gpus} GPUs: give a multiple of {gpus}, at least {least}"
@@ -208,11 +208,11 @@ def check_shares(batch_size: int, gpus: int) -> None:
 
 
 def check_single(gpus: int) -> None:
-    """Raises ConfigError for more than one: recurrent cells train on a single device."""
+    """Raise ConfigError for more than one GPU: recurrent cells train on a single device."""
     if gpus != 1:
         raise ConfigError([Problem(("gpus",), f"recurrent cells train on one GPU, not on {gpus}")])
 
 
 def part_size(images: int, share: float) -> int:
-    """Images in a leading part: `share` of them, rounded down."""
+    """Number of images in a leading part: `share` of them, rounded down."""
     return math.floor(images * share)

@@ -1,4 +1,4 @@
-"""`stop_when` of a search's spec: early stopping, as what it may be about and how it is said. Imports no torch."""
+"""Validates `stop_when`, the early-stopping conditions of a search's spec. Imports no torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ StopFrom = Annotated[
 
 
 def early_problems(values: Mapping[str, Any]) -> list[Problem]:
-    """What keeps the conditions from ever being looked at, or what they are about from being measured."""
+    """Refuse conditions that can never apply, or whose quantity is not measured."""
     problems = []
     first, last = values.get("stop_from", 1), values["epochs"]
     if first > last:
@@ -45,7 +45,7 @@ def early_problems(values: Mapping[str, Any]) -> list[Problem]:
 
 
 def check_hessian(every: int | None, gpus: int) -> None:
-    """Raises ConfigError when the eigenvalue is wanted on several GPUs: their BatchNorm has no second derivatives."""
+    """Raise ConfigError for the eigenvalue on several GPUs: SyncBatchNorm has no second derivatives."""
     if every is not None and gpus > 1:
         raise ConfigError(
             [Problem(("hessian_every",), f"works on one GPU, not on {gpus}: leave it out, or give gpus=1")]

@@ -1,4 +1,4 @@
-"""The spec of an ensemble: trained networks that answer together. Imports no torch."""
+"""The spec of an ensemble of trained networks. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMBINE: Final = (
 
 
 class Selection(BaseModel):
-    """Forward selection: start with the best member, add again and again whichever helps most, on validation data.
+    """Forward selection: start with the best member and repeatedly add the one that helps most on validation data.
 
     Caruana et al., Ensemble selection from libraries of models (ICML 2004), without replacement.
     """
@@ -31,9 +31,9 @@ class Selection(BaseModel):
 
 
 class EnsembleMember(ScoredCheckpoint):
-    """One member: its checkpoint, and where that is from.
+    """One member: its checkpoint and its origin.
 
-    Its file is the job's input `member-I.pt`, I its place in the list from 0.
+    Its file is the job's input `member-I.pt`, I being its index in the list.
     """
 
     name: str | None = Field(None, description="of the job that it is from")
@@ -43,7 +43,7 @@ class EnsembleMember(ScoredCheckpoint):
 
 
 class Combining(BaseModel):
-    """What the specs of ensembles of both families share."""
+    """Fields shared by the ensemble specs of both families."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,17 +57,17 @@ class Combining(BaseModel):
 
     @property
     def validated(self) -> bool:
-        """Whether anything is chosen or fitted, for which there have to be data besides those of the report."""
+        """Whether members or weights are chosen, which needs data besides those of the report."""
         return self.select is not None or self.combine == "fitted"
 
 
 def file_of(place: int, epoch: int | None = None) -> str:
-    """The name of a member's checkpoint among the job's inputs; with `epoch`, of that epoch's of its curve."""
+    """The name of a member's checkpoint among the job's inputs; with `epoch`, of that epoch's checkpoint."""
     return f"member-{place}.pt" if epoch is None else f"member-{place}-epoch-{epoch}.pt"
 
 
 def logits_of(place: int) -> str:
-    """The name of the logits that a member's score kept, among the job's inputs."""
+    """The name, among the job's inputs, of the logits stored by a member's score."""
     return f"member-{place}.safetensors"
 
 
@@ -75,9 +75,9 @@ class EnsembleConfig(ScoringConfig, Combining):
     """Convolutional networks, measured together on a data set's test images."""
 
     def resolved(self, info: DatasetInfo | None = None) -> EnsembleConfig:
-        """The same spec with every value filled in. info: of the data set, as in EvaluationConfig.
+        """Return the spec with every value filled in. info: of the data set, as in EvaluationConfig.
 
-        Raises ConfigError for an unknown data set, and names each member that tells another number of classes apart.
+        Raises ConfigError for an unknown data set, and for each member with another number of classes.
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
         info = known_info({"dataset": self.dataset}, info)

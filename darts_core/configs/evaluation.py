@@ -1,4 +1,4 @@
-"""The spec of an evaluation: a found cell, trained from scratch. Imports no torch."""
+"""The spec of an evaluation: retraining a cell from scratch. Imports no torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
 
 
 class RetrainingConfig(TrainingConfig):
-    """How to train a cell from scratch, whichever it is. DARTS (arXiv:1806.09055), sections 3.2 and A.2."""
+    """Hyper-parameters of retraining, without the genotype. DARTS (arXiv:1806.09055), sections 3.2 and A.2."""
 
     epochs: int = Field(600, ge=1, le=100_000)
     batch_size: BatchSize = 96
@@ -51,7 +51,7 @@ class RetrainingConfig(TrainingConfig):
 
 
 class EvaluationConfig(RetrainingConfig):
-    """Training of one genotype from scratch."""
+    """Retraining of one genotype from scratch."""
 
     genotype: dict[str, Any] = Field(
         description="a known name, Python text, JSON, mmrazor YAML, or `random`; stored as JSON", examples=["DARTS_V2"]
@@ -73,14 +73,12 @@ class EvaluationConfig(RetrainingConfig):
             raise ValueError(str(error)) from error
 
     def cell(self) -> Genotype:
-        """The genotype to build."""
         return parse(self.genotype)
 
     def resolved(self, info: DatasetInfo | None = None) -> EvaluationConfig:
-        """The same spec with every value filled in, from its preset where it says nothing itself.
+        """Return the spec with every value filled in; unset values come from its preset.
 
-        info: of the data set, where the caller knows more than the catalogue: of an uploaded one. Raises ConfigError
-        with everything that is wrong, field by field.
+        info: of the data set, required for an uploaded one. Raises ConfigError with every problem, field by field.
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
         preset = self.preset or preset_of(self.dataset, EVALUATION_PRESETS)
@@ -99,13 +97,13 @@ class EvaluationConfig(RetrainingConfig):
         return EvaluationConfig(**values)
 
     def split_sizes(self, images: int) -> tuple[int, int]:
-        """Images to train on and images held out of training, out of `images`; the second may be 0."""
+        """Number of images for training and of held-out images; the second may be 0."""
         training = part_size(images, self.train_portion)
         return training, images - training
 
 
 def _fitting(values: Mapping[str, Any], info: DatasetInfo, given: set[str]) -> dict[str, Any]:
-    """What the data decides where the spec says nothing, whatever the preset has."""
+    """Defaults that depend on the data, whatever the preset."""
     fitting: dict[str, Any] = {}
     if "auxiliary" not in given and info.side < _least_side(values):
         fitting["auxiliary"] = False
@@ -121,9 +119,9 @@ def _auxiliary_problems(values: Mapping[str, Any], info: DatasetInfo | None) -> 
 
 
 def auxiliary_problems(values: Mapping[str, Any], stem: Stem, dataset: str, size: tuple[int, int]) -> list[Problem]:
-    """Whether images of this size (height, width) are too small for the auxiliary head behind this stem.
+    """Check that images of this size (height, width) are large enough for the auxiliary head behind this stem.
 
-    values: of the spec, whose `layers` and `reductions` count.
+    values: of the spec; only `layers` and `reductions` are read.
     """
     least, (height, width) = _least_side({**values, "stem": stem}), size
     if min(size) >= least:

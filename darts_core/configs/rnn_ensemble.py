@@ -14,16 +14,16 @@ from darts_core.errors import ConfigError, Problem
 
 
 class RnnEnsembleConfig(RnnScoringConfig, Combining):
-    """Language models, measured together on a test text: their probabilities are mixed, word by word."""
+    """Language models, measured together on a test text by mixing their word probabilities."""
 
     combine: Literal["mean", "fitted"] = Field(
         "mean", description="of probabilities: plain, or with the weights that fit the validation text best"
     )
 
     def resolved(self, info: TextInfo | None = None) -> RnnEnsembleConfig:
-        """The same spec with every value filled in that can be known without the text.
+        """Return the spec with every value filled in that does not depend on the text's content.
 
-        info: of an uploaded one. Raises ConfigError.
+        info: of an uploaded text. Raises ConfigError.
         """
         problems = text_problems(self.dataset, self.text_checksum, info)
         values = self.model_dump()

@@ -1,4 +1,4 @@
-"""The spec of an evaluation of a recurrent cell: trained from scratch as a language model. Imports no torch."""
+"""The spec of an evaluation of a recurrent cell: retraining as a language model. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darts_core.presets.rnn import RNN_EVALUATION_PRESETS
 
 
 class RnnRetrainingConfig(TextTrainingConfig):
-    """How to train a recurrent cell from scratch, whichever it is. DARTS (arXiv:1806.09055), sections 3.2 and A.2.2."""
+    """Hyper-parameters of retraining, without the genotype. DARTS (arXiv:1806.09055), sections 3.2 and A.2.2."""
 
     epochs: int = Field(8000, ge=1, le=100_000)
     batch_size: int = Field(64, ge=1, le=65_536, description="columns that the training text is cut into")
@@ -37,12 +37,12 @@ class RnnRetrainingConfig(TextTrainingConfig):
 
     @property
     def part_size(self) -> int:
-        """Columns that are computed at once."""
+        """Columns computed at once."""
         return self.small_batch_size or self.batch_size
 
 
 class RnnEvaluationConfig(RnnRetrainingConfig):
-    """Training of one recurrent genotype from scratch."""
+    """Retraining of one recurrent genotype from scratch."""
 
     genotype: dict[str, Any] = Field(
         description="a known name, Python text, JSON, or `random`; stored as JSON", examples=["DARTS_V2"]
@@ -64,13 +64,12 @@ class RnnEvaluationConfig(RnnRetrainingConfig):
             raise ValueError(str(error)) from error
 
     def cell(self) -> RecurrentGenotype:
-        """The genotype to build."""
         return parse(self.genotype, "rnn")
 
     def resolved(self, info: TextInfo | None = None) -> RnnEvaluationConfig:
-        """The same spec with every value filled in, from its preset where it says nothing itself.
+        """Return the spec with every value filled in; unset values come from its preset.
 
-        info: of an uploaded text. Raises ConfigError with everything that is wrong, field by field.
+        info: of an uploaded text. Raises ConfigError with every problem, field by field.
         """
         problems = text_problems(self.dataset, self.text_checksum, info)
         preset = self.preset or text_preset_of(self.dataset, RNN_EVALUATION_PRESETS)

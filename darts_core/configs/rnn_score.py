@@ -1,4 +1,4 @@
-"""The spec of a language model's score: a checkpoint, measured on a test text. Imports no torch."""
+"""The spec of a language model's score on a test text. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darts_core.errors import ConfigError
 
 
 class RnnScoringConfig(BaseModel):
-    """How to measure a language model, whichever it is. Its own vocabulary holds, not the text's."""
+    """How to measure a language model. The model's own vocabulary is used, not the text's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,15 +39,15 @@ class RnnScoringConfig(BaseModel):
 
 
 class RnnScoreConfig(RnnScoringConfig):
-    """A score, with the checkpoint known."""
+    """A score of a known checkpoint."""
 
     checkpoint: ScoredCheckpoint
     epochs: Literal[1] = Field(1, description="one pass over the test text")
 
     def resolved(self, info: TextInfo | None = None) -> RnnScoreConfig:
-        """The same spec with every value filled in that can be known without the text.
+        """Return the spec with every value filled in that does not depend on the text's content.
 
-        info: of an uploaded one. Raises ConfigError.
+        info: of an uploaded text. Raises ConfigError.
         """
         problems = text_problems(self.dataset, self.text_checksum, info)
         values = self.model_dump()

@@ -48,9 +48,9 @@ class RnnSearchConfig(TextTrainingConfig):
     stop_from: StopFrom = 1
 
     def resolved(self, info: TextInfo | None = None) -> RnnSearchConfig:
-        """The same spec with every value filled in, from its preset where it says nothing itself.
+        """Return the spec with every value filled in; unset values come from its preset.
 
-        info: of an uploaded text. Raises ConfigError with everything that is wrong, field by field.
+        info: of an uploaded text. Raises ConfigError with every problem, field by field.
         """
         problems = text_problems(self.dataset, self.text_checksum, info)
         preset = self.preset or text_preset_of(self.dataset, RNN_SEARCH_PRESETS)

@@ -1,4 +1,4 @@
-"""The spec of a score: a checkpoint, measured on a data set's test images. Imports no torch."""
+"""The spec of a score: measuring a checkpoint on a data set's test images. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CheckpointFormat = Literal["dartboard", "authors"]
 
 
 class ScoringConfig(BaseModel):
-    """How to measure a checkpoint, whichever it is. Its own classes and normalisation hold, not the data set's."""
+    """How to measure a checkpoint. The checkpoint's classes and normalisation are used, not the data set's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,9 +35,9 @@ Mean = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 
 class TrainedOn(BaseModel):
-    """The data behind a state_dict, as far as its owner tells: the file itself does not.
+    """The training data of a state_dict, as declared by its owner; the file does not record them.
 
-    mean, std: one number a channel, of images scaled to 0..1. size: height and width in pixels.
+    mean, std: per channel, of images scaled to 0..1. size: height and width in pixels.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,7 +57,7 @@ class TrainedOn(BaseModel):
 
 
 class ScoredCheckpoint(BaseModel):
-    """The file that is measured; it is the job's own copy, whatever becomes of where it was taken from."""
+    """The measured file. The job holds its own copy, so deleting the original does not matter."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,13 +71,13 @@ class ScoredCheckpoint(BaseModel):
 
 
 class ScoreConfig(ScoringConfig):
-    """A score, with the checkpoint known."""
+    """A score of a known checkpoint."""
 
     checkpoint: ScoredCheckpoint
     epochs: Literal[1] = Field(1, description="one pass over the test images")
 
     def resolved(self, info: DatasetInfo | None = None) -> ScoreConfig:
-        """The same spec with every value filled in. info: of the data set, as in EvaluationConfig.
+        """Return the spec with every value filled in. info: of the data set, as in EvaluationConfig.
 
         Raises ConfigError for an unknown data set, and for one with another number of classes than the checkpoint's.
         """

@@ -76,10 +76,9 @@ class SearchConfig(TrainingConfig):
     )
 
     def resolved(self, info: DatasetInfo | None = None) -> SearchConfig:
-        """The same spec with every value filled in, from its preset where it says nothing itself.
+        """Return the spec with every value filled in; unset values come from its preset.
 
-        info: of the data set, where the caller knows more than the catalogue: of an uploaded one. Raises ConfigError
-        with everything that is wrong, field by field.
+        info: of the data set, required for an uploaded one. Raises ConfigError with every problem, field by field.
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
         preset = self.preset or preset_of(self.dataset, SEARCH_PRESETS)
@@ -98,7 +97,7 @@ class SearchConfig(TrainingConfig):
         return SearchConfig(**values)
 
     def split_sizes(self, images: int) -> tuple[int, int]:
-        """Training images for the weights and for the alphas, out of `images`."""
+        """Number of training images for the weights and for the alphas."""
         weights = part_size(images, self.train_portion)
         return weights, images - weights
 
@@ -108,7 +107,7 @@ def _parts(train_portion: float) -> dict[str, float]:
 
 
 def fill_primitives(values: dict[str, Any], spaces: Mapping[Any, Sequence[str]], default: str) -> list[Problem]:
-    """Name the primitives of a space, the default one where the spec says nothing; or what is wrong with them."""
+    """Set `primitives` from the space, by default the family's default space. Returns the problem, if any."""
     space, primitives = values.get("space"), values.get("primitives")
     if primitives is None:
         values["space"] = space or default
@@ -124,7 +123,7 @@ def fill_primitives(values: dict[str, Any], spaces: Mapping[Any, Sequence[str]],
 
 
 def fill_order(values: dict[str, Any]) -> list[Problem]:
-    """Bring `order` and `unrolled` to agree, first order where the spec says nothing; or what is wrong with them."""
+    """Reconcile `order` and `unrolled`; first order by default. Returns the problem, if any."""
     unrolled, order = values.get("unrolled"), values.get("order")
     if unrolled is not None and order is not None and unrolled != (order == 2):
         return [Problem(("unrolled",), f"{str(unrolled).lower()} contradicts order {order}: give one of them")]

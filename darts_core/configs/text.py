@@ -1,4 +1,4 @@
-"""What the specs of jobs on text share. Imports no torch."""
+"""Fields and validators shared by the specs of jobs on text. Imports no torch."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class TextTrainingConfig(RunConfig):
     activation_penalty: NonNegative = Field(0.0, description="on the squares of the cell's outputs")
     slowness_penalty: NonNegative = Field(1e-3, description="on the squares of their changes")
     validation_batch_size: int = Field(10, ge=1, le=65_536, description="columns that the validation text is cut into")
-    # A learning rate of 20 leaves no room for the rounding of bf16.
+    # A learning rate of 20 amplifies the rounding of bf16 too much.
     precision: Literal["float32"] = "float32"
 
 
 def text_problems(dataset: str, checksum: str | None, info: TextInfo | None) -> list[Problem]:
-    """What is wrong with the text's name, if anything. info: of an uploaded one, where the caller knows it.
+    """Validate the text's name and checksum. info: of an uploaded text, when known.
 
-    A name that neither the catalogue nor `info` knows stands for an uploaded text, and needs its checksum.
+    A name that neither the catalogue nor `info` knows denotes an uploaded text and needs its checksum.
     """
     if info is not None:
         if checksum in (None, info.checksum):
@@ -64,7 +64,7 @@ def text_problems(dataset: str, checksum: str | None, info: TextInfo | None) -> 
 
 
 def fill_text(values: dict[str, Any], info: TextInfo | None) -> None:
-    """Record the checksum of an uploaded text, or of this machine's `python-docs`, unless the spec has it already."""
+    """Record the checksum of an uploaded text or of this machine's `python-docs`, unless the spec has one."""
     if info is not None:
         values["text_checksum"] = info.checksum
     if values["dataset"] == PYTHON_DOCS:
@@ -78,13 +78,13 @@ def fill_text(values: dict[str, Any], info: TextInfo | None) -> None:
 def columns_problems(
     batches: dict[str, int], dataset: str, info: TextInfo | None, *, least: int = 1, alphas: bool = False
 ) -> list[Problem]:
-    """Whether each batch (by its field's name) leaves columns long enough, in a text whose size is known.
+    """Check that each batch size (by field name) leaves long enough columns in a text of known size.
 
-    least: the smallest `batch_size`. alphas: whether the validation text is cut into `batch_size` columns, too.
+    least: the smallest valid `batch_size`. alphas: whether the validation text is cut into `batch_size` columns, too.
     """
     info = info or TEXT_SETS.get(dataset)
     if info is None:
-        return []  # the worker alone knows the size: it checks again
+        return []  # only the worker knows the size, and checks again
     training = min(info.train, info.valid) if alphas else info.train
     sizes = {"batch_size": training, "validation_batch_size": info.valid, "test_batch_size": info.test}
     return [

@@ -1,6 +1,6 @@
-"""Pictures of cells: Graphviz places them, two renderers draw SVG and pixels. Imports no torch.
+"""Draws cells: Graphviz computes the layout, two renderers produce SVG and pixels. Imports no torch.
 
-`darts_core.drawing.raster` and `darts_core.drawing.animation` need Pillow; nothing else here does.
+Only `darts_core.drawing.raster` and `darts_core.drawing.animation` need Pillow.
 """
 
 from darts_core.drawing.cells import CellKind, cells_of

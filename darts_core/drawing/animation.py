@@ -1,4 +1,4 @@
-"""A search's epochs as an animated GIF: one frame an epoch, everything but what changes in its place."""
+"""Renders a search's epochs as an animated GIF, one frame per epoch, with a fixed layout."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _WHOLE_MS, _SHORTEST_MS, _LONGEST_MS, _LAST_MS = 12_000, 120, 800, 2_500
 
 
 def to_gif(frames: Sequence[Frame], theme: ThemeName = "light") -> bytes:
-    """The frames, in a loop that rests on the last one. Leaves frames out evenly beyond `MOST_FRAMES`.
+    """Encode the frames as a loop that pauses on the last one. Drops frames evenly beyond `MOST_FRAMES`.
 
-    frames: at least one, all of cells of the same family. Raises DrawingError.
+    frames: at least one, all cells of one family. Raises DrawingError.
     """
     frames = evenly(frames, MOST_FRAMES)
-    # Wide enough for the widest frame: then nothing but lines moves.
+    # The widest frame's width for all, so that only lines move.
     reach = [max(widths) for widths in zip(*(half_widths(frame.cells) for frame in frames), strict=True)]
     colours = _palette(theme)
     images = [
@@ -43,7 +43,7 @@ def to_gif(frames: Sequence[Frame], theme: ThemeName = "light") -> bytes:
 
 
 def _palette(theme: ThemeName) -> Image.Image:
-    """One set of colours for all frames: those of every role, and what lies between them on smooth edges."""
+    """One palette for all frames: the colour of every role and the blends on antialiased edges."""
     page = THEMES[theme].page
     colours = [page]
     for role in THEMES[theme].roles.values():

@@ -1,4 +1,4 @@
-"""What a picture shows of a genotype: its cells, each node's operations, and how strong the alphas make them."""
+"""Describes a genotype for drawing: its cells, the operations of each node, and their alpha weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADINGS: Final[dict[CellKind, str]] = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One kept edge. weight: its operation's share of the edge, from 0 to 1; None where no alphas are known."""
+    """One kept edge. weight: its operation's softmax share, from 0 to 1; None without alphas."""
 
     name: str
     source: int
@@ -30,10 +30,10 @@ class Operation:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. nodes: the operations into each node, by their source; `output` joins the nodes of `concat`.
+    """One cell. nodes: operations into each node, ordered by source; `output` joins the nodes of `concat`.
 
-    States are numbered as in the genotype: in a convolutional cell 0 and 1 are its two inputs; in a recurrent one
-    both inputs make state 0.
+    States are numbered as in the genotype: in a convolutional cell 0 and 1 are its two inputs; in a recurrent one both
+    inputs form state 0.
     """
 
     kind: CellKind
@@ -42,7 +42,7 @@ class Cell:
 
     @property
     def recurrent(self) -> bool:
-        """Whether both inputs make one state 0."""
+        """Whether both inputs form one state 0."""
         return self.kind == "recurrent"
 
     @property
@@ -52,16 +52,16 @@ class Cell:
 
     @property
     def inputs(self) -> tuple[str, str]:
-        """The labels of the two inputs."""
+        """Labels of the two inputs."""
         return ("x_{t}", "h_{t-1}") if self.recurrent else ("c_{k-2}", "c_{k-1}")
 
     @property
     def output(self) -> str:
-        """The label of the output."""
+        """Label of the output."""
         return "h_{t}" if self.recurrent else "c_{k}"
 
     def state(self, number: int) -> str:
-        """What to call a state in words."""
+        """Describe a state in words."""
         if number < self.first:
             return "state 0" if self.recurrent else self.inputs[number]
         return f"node {number}"
@@ -70,9 +70,9 @@ class Cell:
 def cells_of(
     genotype: AnyGenotype, alphas: Mapping[str, Table] | None = None, primitives: Sequence[str] | None = None
 ) -> tuple[Cell, ...]:
-    """Normal and reduction cell, or the recurrent one.
+    """The normal and reduction cells, or the recurrent one.
 
-    alphas: raw, by cell, with the primitives that their columns stand for. Raises DrawingError where they do not fit.
+    alphas: raw tables by cell kind, with the primitives of their columns. Raises DrawingError when they do not fit.
     """
     if isinstance(genotype, RecurrentGenotype):
         parts: tuple[tuple[CellKind, tuple[Edge, ...], tuple[int, ...]], ...] = (
@@ -99,7 +99,7 @@ def _nodes(
             Operation(e.op, e.source, _weight(kind, table, rows_before(node) + e.source, e.op, primitives))
             for e in edges[width * node : width * (node + 1)]
         ]
-        # By source, not by strength as in the genotype: so an operation keeps its place while strengths change.
+        # By source, not by strength as in the genotype, so that an operation keeps its position while strengths change.
         nodes.append(tuple(sorted(kept, key=lambda operation: operation.source)))
     return tuple(nodes)
 

@@ -1,4 +1,4 @@
-"""Lines as cubic Bezier pieces: a start, then two control points and an end for each piece."""
+"""Geometry of cubic Bezier curves: a start, then two control points and an end per segment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Point = tuple[float, float]
 
 
 def rounded(corners: Sequence[Point], most: float) -> Iterator[Point]:
-    """A line of straight pieces with its corners cut to a curve, at most so far from each corner."""
+    """Round the corners of a polyline, deviating at most so far from each corner."""
     start = corners[0]
     yield start
     for (before, corner), (_, after) in pairwise(pairwise(corners)):
@@ -25,7 +25,7 @@ def rounded(corners: Sequence[Point], most: float) -> Iterator[Point]:
 
 @lru_cache(maxsize=1024)
 def flattened(points: tuple[Point, ...], pieces: int = 14) -> list[Point]:
-    """The curve as straight pieces, so many for each cubic one."""
+    """Approximate the curve by so many straight segments per cubic."""
     flat = [points[0]]
     for first in range(0, len(points) - 1, 3):
         for step in range(1, pieces + 1):
@@ -37,7 +37,7 @@ def flattened(points: tuple[Point, ...], pieces: int = 14) -> list[Point]:
 
 
 def sharpest(points: tuple[Point, ...], within: float = 6.0) -> float:
-    """The most that the curve turns within so many pixels, in radians."""
+    """The largest turn within so many pixels, in radians."""
     pieces = [(a, b) for a, b in pairwise(flattened(points)) if math.dist(a, b) > 0.1]
     directions = [math.atan2(b[1] - a[1], b[0] - a[0]) for a, b in pieces]
     turns = [abs(math.remainder(b - a, math.tau)) for a, b in pairwise(directions)]
@@ -54,7 +54,7 @@ def sharpest(points: tuple[Point, ...], within: float = 6.0) -> float:
 
 
 def dashes(flat: Sequence[Point], on: float, off: float) -> Iterator[list[Point]]:
-    """A line of straight pieces, cut into dashes."""
+    """Cut a polyline into dashes."""
     drawn, left, dash = True, on, [flat[0]]
     for begin, end in pairwise(flat):
         at, length = begin, math.dist(begin, end)

@@ -1,4 +1,4 @@
-"""What an animation consists of: epochs, and how few of them are enough. Needs no Pillow."""
+"""Defines the frames of an animation and thins them out. Needs no Pillow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Frame:
 
 
 def epoch_title(epoch: int, epochs: int, metrics: Mapping[str, float]) -> str:
-    """What stands above the cells of a search after an epoch: how far it is, and how good on validation data."""
+    """Title of a search epoch: its number and validation metric."""
     title = f"Epoch {epoch} of {epochs}"
     if (accuracy := metrics.get("validation_accuracy")) is not None:
         return f"{title}: validation accuracy {accuracy:.2f} %"
@@ -31,7 +31,7 @@ def epoch_title(epoch: int, epochs: int, metrics: Mapping[str, float]) -> str:
 
 
 def evenly(items: Sequence[T], most: int) -> Sequence[T]:
-    """At most so many of them, the first and the last among them."""
+    """At most so many items, evenly spaced, including the first and the last."""
     if len(items) <= most:
         return items
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]

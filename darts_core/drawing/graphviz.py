@@ -1,4 +1,4 @@
-"""Graphviz, out of the wheel graphviz-pure: a program that takes DOT and gives places."""
+"""Runs Graphviz from the wheel graphviz-pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SECONDS: Final = 20
 
 
 def laid_out(dot: str) -> dict[str, Any]:
-    """The graph with a `pos` on every node and edge, in points, as Graphviz's own JSON. Raises DrawingError."""
+    """Return Graphviz's JSON for the graph, with `pos` of every node and edge in points. Raises DrawingError."""
     try:
         done = subprocess.run(
             [_program(), "-Kdot", "-Tjson0"], input=dot.encode(), capture_output=True, timeout=_SECONDS, check=True

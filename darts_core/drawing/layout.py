@@ -1,7 +1,7 @@
-"""Where everything in a cell's picture stands, by Graphviz.
+"""Lays out a cell with Graphviz.
 
-All boxes hang on one straight spine, the inputs on top: each node's operations side by side, the node below them. So
-their places follow from the number of nodes alone, and from epoch to epoch only the lines move that do change.
+All boxes hang on one vertical spine, inputs on top; the operations of a node are side by side above it. Positions
+depend only on the number of nodes, so that between epochs only changed edges move.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from darts_core.drawing.wiring import CLEARANCE, GAP, HEIGHT, OUTPUT_WIDTH, Wiri
 from darts_core.errors import DrawingError
 
 _ROUNDING: Final = 26.0
-# Radians of turning within a few pixels that look like a fault.
+# A turn of so many radians within a few pixels looks like a fault.
 _SHARP: Final = 1.2
-# Pixels from one line to the next beside it.
+# Pixels between neighbouring lines.
 _LANE: Final = 30.0
 _MARGIN: Final = 8.0
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle by its centre."""
+    """A rectangle, by its centre."""
 
     x: float
     y: float
@@ -38,7 +38,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Curve:
-    """Cubic Bezier pieces: a start, then two control points and an end for each. tip: of the arrow, if there is one."""
+    """Cubic Bezier segments: a start, then two control points and an end for each. tip: of the arrow, if any."""
 
     points: tuple[Point, ...]
     tip: Point | None
@@ -46,11 +46,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Layout:
-    """Boxes and curves by their keys, in pixels from the top of the spine; x is 0 on the spine, y grows downwards.
+    """Boxes and curves by key, in pixels from the top of the spine; x is 0 on the spine, y grows downwards.
 
     Boxes: ("input", i), ("operation", node, i), ("state", number), ("output",). Curves: ("feed", i) from an input to
-    state 0, ("read", node, i) from a state to an operation, ("join", node, i) from there to its node, ("concat",
-    number) to the output. half_width: how far anything reaches to either side.
+    state 0, ("read", node, i) from a state to an operation, ("join", node, i) from an operation to its node, ("concat",
+    number) to the output. half_width: the largest distance from the spine.
     """
 
     boxes: dict[tuple[Any, ...], Box]
@@ -60,7 +60,7 @@ class Layout:
 
 
 def layout_of(cell: Cell) -> Layout:
-    """The cell's layout. Raises DrawingError when Graphviz is not there."""
+    """Lay out the cell. Raises DrawingError when Graphviz is missing."""
     return _layout(Wiring.of(cell))
 
 
@@ -68,10 +68,10 @@ def layout_of(cell: Cell) -> Layout:
 def _layout(wiring: Wiring) -> Layout:
     try:
         found = _placed(wiring, "spline")
-    except DrawingError:  # at times one of its splines fits nowhere, and Graphviz gives the whole graph up
+    except DrawingError:  # sometimes a spline fits nowhere, and Graphviz gives up the whole graph
         found = _placed(wiring, "polyline")
     if any(_swings(curve, wiring) for curve in found.curves.values()):
-        # Its splines are the more beautiful lines, but at times one swings out or ties a knot. A polyline never does.
+        # Splines look better, but some swing out or form a knot; polylines never do.
         straight = _placed(wiring, "polyline").curves
         curves = {key: straight[key] if _swings(line, wiring) else line for key, line in found.curves.items()}
         found = replace(found, curves=curves)
@@ -101,10 +101,10 @@ def _placed(wiring: Wiring, splines: Literal["spline", "polyline"]) -> Layout:
 
 
 def _swings(curve: Curve, wiring: Wiring) -> bool:
-    """Whether a line turns sharply, or goes further out than all lines beside each other would need."""
+    """Whether a line turns sharply, or reaches further out than lines side by side need."""
     lines = sum(map(len, wiring.sources)) + len(wiring.concat)
     furthest = max(abs(x) for x, _ in curve.points)
-    # The last piece may be the short one that leads into a box.
+    # The last segment may be the short one that enters a box.
     return furthest > wiring.row_width(2) / 2 + _LANE * lines or sharpest(curve.points[:-3]) > _SHARP
 
 
@@ -126,13 +126,13 @@ def _boxes(wiring: Wiring, centres: dict[str, Point]) -> Iterator[tuple[tuple[An
 
 
 def _line(pos: str, placed: Callable[[Point], Point], row: float) -> tuple[list[Point], Point | None]:
-    # `e,x,y` in front is the arrow's tip, where the line itself would go on.
+    # The leading `e,x,y` is the arrow's tip, where the line would end.
     tip = None
     if pos.startswith("e,"):
         first, pos = pos[2:].split(" ", 1)
         tip = placed(_points(first)[0])
     points = [placed(point) for point in _points(pos)]
-    # To Graphviz a row is longer than its boxes are, so that no line comes too near: over that gap it goes level.
+    # Graphviz is given wider rows than drawn, to keep lines at a distance; the line crosses that gap horizontally.
     if _at_side(points[0], row):
         begin = (math.copysign(row / 2, points[0][0]), points[0][1])
         points = [begin, begin, points[0], *points]

@@ -1,4 +1,4 @@
-"""Colours by the kind of operation, for light and for dark pages. Text on each fill, and lines on the page, are AA."""
+"""Colours by operation kind, for light and dark pages. Text on fills and lines on the page meet contrast level AA."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ThemeName = Literal["light", "dark"]
 
 @dataclass(frozen=True)
 class Colours:
-    """Of one role: what it is filled with, its outline and lines, the text on it."""
+    """Fill, line and text colour of one role."""
 
     fill: str
     line: str
@@ -19,13 +19,13 @@ class Colours:
 
 @dataclass(frozen=True)
 class Theme:
-    """Of one picture: its page and the roles on it."""
+    """Page colour and roles of one theme."""
 
     page: str
     roles: dict[str, Colours]
 
 
-# An operation's role; the names are those of the legend.
+# Role by operation; the legend uses the same names.
 PARAMETER_FREE, SEPARABLE, DILATED, FACTORISED = "parameter-free", "separable", "dilated", "factorised"
 _BY_PREFIX: Final = {
     "max_pool_": PARAMETER_FREE,
@@ -36,7 +36,7 @@ _BY_PREFIX: Final = {
     "conv_": FACTORISED,
 }
 ACTIVATIONS: Final = ("tanh", "relu", "sigmoid", "identity")
-# What any search may choose; the factorised convolution is of published cells only.
+# Operations that any search may choose; only published cells have the factorised convolution.
 LEGEND: Final = (PARAMETER_FREE, SEPARABLE, DILATED)
 
 _AMBER = Colours("#ffe6bf", "#a86200", "#3d2600"), Colours("#4d3408", "#e3a33c", "#ffe9c7")
@@ -52,7 +52,7 @@ _COLOURS: Final = {
     "relu": _AMBER,
     "sigmoid": _PURPLE,
     "identity": _TEAL,
-    # What is no operation: the inputs and the output, the nodes, lines to the output, and text on the page.
+    # Roles other than operations: inputs and output, nodes, lines to the output, text on the page.
     "end": (Colours("#e8edf3", "#5b6b7e", "#1b2530"), Colours("#273444", "#8fa1b5", "#e8eef5")),
     "node": (Colours("#3c4a5a", "#3c4a5a", "#ffffff"), Colours("#c3cfdc", "#c3cfdc", "#101820")),
     "concat": (Colours("none", "#76869a", "#76869a"), Colours("none", "#8394a8", "#8394a8")),
@@ -67,7 +67,7 @@ THEMES: Final[dict[ThemeName, Theme]] = {
 
 
 def role_of(operation: str) -> str:
-    """The role of an operation by its full name."""
+    """The role of an operation, by its full name."""
     if operation in ACTIVATIONS:
         return operation
     return next(role for prefix, role in _BY_PREFIX.items() if operation.startswith(prefix))

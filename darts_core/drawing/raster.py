@@ -1,4 +1,4 @@
-"""A scene as pixels, drawn with Pillow and its own font: PNG, and the frames of an animation."""
+"""Rasterises a scene with Pillow and its own font, as PNG or as frames of an animation."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from darts_core.drawing.curves import Point, dashes, flattened
 from darts_core.drawing.palette import THEMES, Theme, ThemeName
 from darts_core.drawing.scene import Line, Scene, Shape, Words
 
-# Pillow's lines have hard edges: drawn larger and shrunk, they are smooth.
+# Supersampling: Pillow's lines are not antialiased.
 _FINER: Final = 3
 
 
 def to_png(scene: Scene, theme: ThemeName = "light", scale: int = 2) -> bytes:
-    """A PNG file. scale: its pixels for one of the scene's; 2 is sharp on today's screens."""
+    """Encode as PNG. scale: pixels per scene pixel; 2 is sharp on high-density screens."""
     file = io.BytesIO()
     to_image(scene, theme, scale).save(file, "PNG")
     return file.getvalue()
 
 
 def to_image(scene: Scene, theme: ThemeName = "light", scale: int = 1) -> Image.Image:
-    """The scene as an RGB image of `scale` pixels for each of its own."""
+    """Render as an RGB image with `scale` pixels per scene pixel."""
     return _Canvas(scene, THEMES[theme], scale * _FINER).drawn().reduce(_FINER)
 
 
@@ -76,7 +76,7 @@ class _Canvas:
         x = words.x * self._scale - sum(font.getlength(text) for text, _, font in parts) / 2
         for text, lower, font in parts:
             y = (words.y + (3 if lower else 0)) * self._scale
-            # The font has one weight: a rim of the text's own colour makes it bolder.
+            # The font has one weight; an outline in the text's colour makes it bolder.
             rim = round(0.3 * self._scale) if words.bold else 0
             self._draw.text((x, y), text, self._theme.roles[words.role].text, font, anchor="ls", stroke_width=rim)
             x += font.getlength(text)

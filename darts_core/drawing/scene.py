@@ -1,4 +1,4 @@
-"""A picture as a list of boxes, lines and texts with their places: what both renderers draw from."""
+"""Composes a picture as positioned boxes, lines and texts, the input of both renderers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from darts_core.drawing.curves import Point
 from darts_core.drawing.layout import Box, Curve, Layout, layout_of
 from darts_core.drawing.palette import FACTORISED, LEGEND, role_of
 
-# Lines in pixels: without alphas, and by an operation's weight from 0 to 1 with them.
+# Line widths in pixels: without alphas, and by an operation's weight from 0 to 1.
 PLAIN_WIDTH: Final = 2.0
 _THINNEST, _THICKEST = 1.0, 7.0
 
-_EDGE: Final = 20.0  # between the outermost line and the picture's rim
+_EDGE: Final = 20.0  # between the outermost line and the edge of the picture
 _TITLE: Final = 34.0
 _HEADING: Final = 32.0
 _LEGEND: Final = 34.0
@@ -27,7 +27,7 @@ _REMARK: Final = "the wider the line, the larger the weight"
 
 @dataclass(frozen=True)
 class Words:
-    """Text centred at x on the baseline y; `_{...}` in it is set lower. size in pixels."""
+    """Text centred at x on the baseline y; `_{...}` is a subscript. size in pixels."""
 
     text: str
     x: float
@@ -37,14 +37,14 @@ class Words:
     bold: bool = False
 
     def runs(self) -> Iterator[tuple[str, bool]]:
-        """The text's parts, each with whether it stands lower: `c_{k-1}` is `c` and, lower, `k-1`."""
+        """The text's parts, each with whether it is a subscript: `c_{k-1}` is `c` and the subscript `k-1`."""
         for plain, lower in re.findall(r"((?:(?!_\{)[\s\S])+)|_\{([^}]*)\}", self.text):
             yield (plain, False) if plain else (lower, True)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A box with round corners and its label."""
+    """A rounded box with a label."""
 
     box: Box
     role: str
@@ -52,13 +52,13 @@ class Shape:
     radius: float = 7.0
 
     def words(self) -> Words:
-        """The label, in the middle."""
+        """The centred label."""
         return Words(self.label, self.box.x, self.box.y + 4.5, 13, self.role)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve, with an arrow where it has a tip."""
+    """A curve, with an arrow when it has a tip."""
 
     curve: Curve
     role: str
@@ -66,7 +66,7 @@ class Line:
     dashed: bool = False
 
     def arrow_head(self) -> tuple[Point, Point, Point] | None:
-        """The triangle at its end, the wider the line the wider; None where the curve has no tip."""
+        """The arrow's triangle, scaled with the line's width; None when the curve has no tip."""
         tip, base = self.curve.tip, self.curve.points[-1]
         if tip is None:
             return None
@@ -78,7 +78,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Group:
-    """What belongs together. title: in words, what a mouse pointer over it is told; empty for none."""
+    """Shapes and lines with a common tooltip. title: the tooltip; empty for none."""
 
     items: tuple[Words | Shape | Line, ...]
     title: str = ""
@@ -86,7 +86,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole picture. title and description: for those who cannot see it."""
+    """A whole picture. title and description: alternative text."""
 
     width: float
     height: float
@@ -96,17 +96,17 @@ class Scene:
 
 
 def line_width(weight: float | None) -> float:
-    """In pixels, growing with the weight by equal steps."""
+    """In pixels, linear in the weight."""
     return PLAIN_WIDTH if weight is None else round(_THINNEST + (_THICKEST - _THINNEST) * weight, 2)
 
 
 def half_widths(cells: Sequence[Cell]) -> tuple[float, ...]:
-    """How far each cell reaches from its middle: at least what most cells of as many nodes need."""
+    """Distance from each cell's middle to its edge, at least that of most cells with as many nodes."""
     return tuple(max(layout_of(cell).half_width, _usual_half_width(cell)) for cell in cells)
 
 
 def scene_of(cells: Sequence[Cell], title: str = "", reach: Sequence[float] | None = None) -> Scene:
-    """The cells side by side. reach: at least the `half_widths` of all pictures that shall be of one size."""
+    """Place the cells side by side. reach: minimum `half_widths`, for pictures of equal size."""
     layouts = [layout_of(cell) for cell in cells]
     reach = half_widths(cells) if reach is None else reach
     height = max(layout.height for layout in layouts)
@@ -130,7 +130,7 @@ def scene_of(cells: Sequence[Cell], title: str = "", reach: Sequence[float] | No
 
 
 def describe(cell: Cell) -> str:
-    """The cell in sentences."""
+    """Describe the cell in sentences."""
     parts = [f"{HEADINGS[cell.kind]}."]
     if cell.recurrent:
         parts.append("State 0 is made of the inputs x_t and h_{t-1}.")
@@ -144,7 +144,7 @@ def describe(cell: Cell) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """A layout moved to its place in the picture."""
+    """A layout translated to its position in the picture."""
 
     layout: Layout
     x: float
@@ -161,7 +161,7 @@ class _Place:
 
 
 def _cell_groups(cell: Cell, place: _Place) -> Iterator[Group]:
-    """Lines to the output lie below all others, nodes above all."""
+    """Lines to the output are drawn below everything else, nodes on top."""
     yield Group((Words(HEADINGS[cell.kind], place.x, place.y - 14, 14, "heading", bold=True),))
     for number in cell.concat:
         title = f"node {number} to the output"
@@ -200,14 +200,15 @@ def _said(cell: Cell, operation: Operation) -> str:
 
 
 def _usual_half_width(cell: Cell) -> float:
-    # Measured over random cells: few of as many nodes need more. A recurrent one is narrower than its picture's title.
+    # Measured over random cells: few with as many nodes need more. A recurrent cell is narrower than its picture's
+    # title.
     return max(190.0, 60.0 + 24.0 * len(cell.nodes)) if cell.recurrent else 130.0 + 30.0 * len(cell.nodes)
 
 
 def _legend(cells: Sequence[Cell], room: float) -> list[list[str]]:
-    """What the colours and widths mean, in one row, or in two where there is no room for that.
+    """The key to colours and widths, in one row or two.
 
-    Activations need no colours explained: every one has its own, and its name stands on it.
+    Activations are not listed: each has its own colour and its name on it.
     """
     operations = [o for cell in cells for node in cell.nodes for o in node]
     entries: list[str] = []
@@ -232,7 +233,7 @@ def _legend_row(entries: list[str], middle: float, y: float) -> Iterator[Group]:
 
 
 def _fitting(title: str, room: float) -> tuple[str, float]:
-    """The title and its size. Narrow cells stay narrow: else their nodes would move with the title's length."""
+    """Fit the title's size to the picture: widening a narrow cell would move its nodes with the title's length."""
     size = max(10.0, min(16.0, room / _text_width(title, 1, bold=True)))
     most = int(room / _text_width("x", size, bold=True))
     return title if len(title) <= most else title[: most - 1] + "…", round(size, 1)
@@ -243,5 +244,5 @@ def _entry_width(entry: str) -> float:
 
 
 def _text_width(text: str, size: float, bold: bool = False) -> float:
-    # An estimate for any sans-serif: the renderers' fonts differ.
+    # An estimate for any sans-serif font; the renderers' fonts differ.
     return (0.7 if bold else 0.6) * size * len(text)

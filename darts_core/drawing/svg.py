@@ -1,4 +1,4 @@
-"""A scene as SVG: no script, nothing from elsewhere, light or dark as the page around it."""
+"""Writes a scene as SVG without scripts or external references; colours follow the page's light or dark theme."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FONTS = "ui-sans-serif, system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial,
 
 
 def to_svg(scene: Scene) -> str:
-    """A document of its own that can stand in a page as well."""
+    """A standalone document that can also be embedded in a page."""
     width, height = round(scene.width), round(scene.height)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="dartboard-cell" role="img" width="{width}" height="{height}"'
@@ -28,7 +28,7 @@ def to_svg(scene: Scene) -> str:
 
 
 def _style() -> str:
-    # Rules for the picture alone: it may stand inside a page that has rules of its own.
+    # Scoped rules: the picture may be embedded in a page with its own styles.
     rules = ".dartboard-cell path{fill:none;stroke-linecap:round} .dartboard-cell text{text-anchor:middle}"
     return rules + _theme("light") + f"@media (prefers-color-scheme:dark){{{_theme('dark')}}}"
 
@@ -90,5 +90,5 @@ def _text(words: Words) -> str:
 
 
 def _safe(text: str) -> str:
-    """Escaped, and without the control characters that no XML may hold."""
+    """Escape, dropping control characters that XML forbids."""
     return escape("".join(c if c.isprintable() or c == " " else "\N{REPLACEMENT CHARACTER}" for c in text))

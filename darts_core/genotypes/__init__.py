@@ -1,4 +1,4 @@
-"""Genotypes: the models, the published ones, their formats, and the rules that derive one from alphas."""
+"""Genotypes: their models, published cells, text formats, and derivation from alphas."""
 
 from darts_core.genotypes.calls import cell_in, cell_named
 from darts_core.genotypes.derive import derive, derive_recurrent, softmax

@@ -1,4 +1,4 @@
-"""Finds `Genotype(...)` calls in any text: log lines, whole modules, pasted messages. Imports no torch."""
+"""Finds `Genotype(...)` calls in any text: log lines, modules, pasted messages. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from darts_core.genotypes.recurrent import RECURRENT_FIELDS
 from darts_core.primitives import Family
 
 _CALL: Final = re.compile(r"(?<!\w)(?<!class )(?<!def )Genotype\s*\(")
-# Inside a call. Calls do not nest: a second one means that the first was no call.
+# Calls do not nest: a second `Genotype(` inside means that the first was not a call.
 _TOKEN: Final = re.compile(r"""'[^'\n]*'|"[^"\n]*"|\#[^\n]*|(?<!\w)Genotype\s*\(|[()\[\]{}]""")
-# `NAME = `, `NAME: ` or `"NAME": ` before a call, and `module.` behind that.
+# `NAME = `, `NAME: ` or `"NAME": ` before a call, optionally followed by `module.`.
 _NAME: Final = re.compile(r"""([A-Za-z_][\w.-]*)['"]?\s*[=:]\s*(?:[\w.]+\.)?$""")
 _ALIAS: Final = re.compile(r"^[ \t]*(\w+)[ \t]*=[ \t]*(\w+)[ \t]*(?:#.*)?$", re.MULTILINE)
 _FIELD: Final = re.compile(r"\b(normal|normal_concat|reduce|reduce_concat|recurrent|concat)\s*=")
@@ -36,7 +36,7 @@ _PLAIN: Final = str.maketrans(
 
 @dataclass(frozen=True)
 class Call:
-    """One call. name: of the variable or field that it is the value of. line: its first, from 1."""
+    """One call. name: the variable or field that it is assigned to. line: where it starts, from 1."""
 
     name: str | None
     line: int
@@ -45,29 +45,28 @@ class Call:
 
     @property
     def title(self) -> str:
-        """For messages."""
         return f"{self.name} (line {self.line})" if self.name else f"line {self.line}"
 
     def is_of(self, family: Family) -> bool:
-        """Whether the call names fields of this family, or none at all."""
+        """Whether the call names fields of this family, or no fields."""
         named = set(_FIELD.findall(self.text))
         return not named or bool(named & _FIELDS_OF[family])
 
 
 def plain(text: str) -> str:
-    """Text without a byte order mark, HTML's escapes and typographic quotes."""
+    """Strip a byte order mark, HTML escapes and typographic quotes."""
     return html.unescape(text).translate(_PLAIN).strip()
 
 
 def cell_in(text: str) -> str:
-    """The text of the one genotype in any text. Raises GenotypeError as `only_call` does."""
+    """Return the text of the only genotype in any text. Raises GenotypeError as `only_call` does."""
     return only_call(plain(text))
 
 
 def only_call(text: str, family: Family | None = None) -> str:
-    """The text of the one genotype in a plain text; of the family, where there are some of both.
+    """Return the text of the only genotype in a plain text; where both families occur, the only one of `family`.
 
-    Raises GenotypeError when there is none, and with their names when there are several.
+    Raises GenotypeError when there is none, and lists the names when there are several.
     """
     calls = _calls(text)
     calls = [call for call in calls if family is not None and call.is_of(family)] or calls
@@ -80,7 +79,7 @@ def only_call(text: str, family: Family | None = None) -> str:
 
 
 def cell_named(text: str, name: str) -> str:
-    """The text of the genotype with this name, or on this line, among those of a text. Raises GenotypeError."""
+    """Return the text of the genotype with this name, or on this line. Raises GenotypeError."""
     text = plain(text)
     calls, aliases = _calls(text), dict(_ALIAS.findall(text))
     names = {name}
@@ -95,7 +94,7 @@ def cell_named(text: str, name: str) -> str:
 
 
 def _calls(text: str) -> list[Call]:
-    """All calls with a list among their arguments; those in comments only where there are no others."""
+    """All calls with a list argument. Calls in comments count only when there are no others."""
     found = [call for call in _scanned(text) if "[" in call.text]
     if not found:
         raise GenotypeError("this text has no call `Genotype(...)` with lists of operations")
@@ -129,7 +128,7 @@ def _scanned(text: str) -> Iterator[Call]:
 
 
 def _unescaped(text: str) -> str:
-    """A call out of a string literal: no genotype has a backslash of its own."""
+    """Remove backslashes that a string literal added; genotypes have none."""
     return text.replace("\\n", "\n").replace("\\", "")
 
 

@@ -1,4 +1,4 @@
-"""From alphas to a genotype. Imports no torch: a table of alphas is a list of rows, one an edge."""
+"""Derives a genotype from alphas. Imports no torch: an alpha table is a list of rows, one per edge."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Table = Sequence[Sequence[float]]
 
 
 def derive(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
-    """The discrete cell that a pair of raw alpha tables stands for.
+    """Derive the discrete cell from a pair of raw alpha tables.
 
-    normal, reduce: one row an edge (edges into node i follow those into node i-1), one column a primitive. For each
-    node the two incoming edges whose best non-`none` weight is largest, strongest first; on each its best non-`none`
-    operation; ties go to the lowest index. DARTS (arXiv:1806.09055), section 2.4. Raises GenotypeError when the
-    tables do not fit a cell, or a weight is not a number.
+    normal, reduce: one row per edge (edges into node i follow those into node i-1), one column per primitive. Each node
+    keeps its two incoming edges with the largest non-`none` weight, strongest first, each with its best non-`none`
+    operation; ties go to the lowest index. DARTS (arXiv:1806.09055), section 2.4. Raises GenotypeError when the tables
+    do not fit a cell or contain a non-finite number.
     """
     nodes = _nodes_of(len(normal))
     concat = tuple(range(2, 2 + nodes))
@@ -27,11 +27,11 @@ def derive(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
 
 
 def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenotype:
-    """The discrete recurrent cell that a raw alpha table stands for.
+    """Derive the discrete recurrent cell from a raw alpha table.
 
-    table: one row an edge (edges into node i follow those into node i-1), one column a primitive. Each node keeps the
-    one earlier state and the one non-`none` operation of largest weight; ties go to the lowest index. The output is
-    the mean of all nodes. Raises GenotypeError as `derive` does.
+    table: one row per edge (edges into node i follow those into node i-1), one column per primitive. Each node keeps
+    the predecessor and non-`none` operation of largest weight; ties go to the lowest index. The output is the mean of
+    all nodes. Raises GenotypeError as `derive` does.
     """
     nodes = next((n for n in range(1, MOST_NODES + 1) if recurrent_edges_of(n) == len(table)), None)
     if nodes is None:
@@ -44,12 +44,12 @@ def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenoty
 
 
 def softmax(row: Sequence[float]) -> list[float]:
-    """Weights of one edge's operations; they sum to 1. Rows that are permutations of each other have equal weights."""
-    # Whole numbers come back from a database as such, and the difference of two huge ones is beyond all floats.
+    """Softmax over one edge's operations, independent of column order: permuted rows give equal weights."""
+    # A database returns whole numbers as int, and the difference of two huge ints overflows float.
     values = [float(a) for a in row]
     top = max(values)
     powers = [math.exp(a - top) for a in values]
-    total = math.fsum(powers)  # rounded once, so that the order of the columns decides no tie
+    total = math.fsum(powers)  # rounded once, so that the column order decides no tie
     return [p / total for p in powers]
 
 
@@ -70,7 +70,7 @@ def _cell(table: Table, primitives: Sequence[str], nodes: int) -> tuple[Edge, ..
 
 
 def _strongest(rows: Table, first: int, primitives: Sequence[str]) -> list[Edge]:
-    """All edges into one node, each with its best operation, the strongest first. first: the number of its first."""
+    """All edges into one node, each with its best operation, strongest first. first: row of the node's first edge."""
     allowed = [k for k, name in enumerate(primitives) if name != "none"]
     best: list[tuple[float, int, int]] = []
     for source, row in enumerate(rows):
@@ -79,5 +79,5 @@ def _strongest(rows: Table, first: int, primitives: Sequence[str]) -> list[Edge]
         weights = softmax(row)
         op = max(allowed, key=lambda k: (weights[k], -k))
         best.append((-weights[op], source, op))
-    # Sorting by (-weight, source) puts the stronger edge first and breaks ties by the lowest source.
+    # Sorting by (-weight, source) breaks ties by the lowest source.
     return [Edge(primitives[op], source) for _, source, op in sorted(best)]

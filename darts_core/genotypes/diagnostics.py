@@ -1,6 +1,6 @@
-"""Signs of a search that collapses: a cell of operations without parameters, alphas that stay or fall undecided.
+"""Measures signs of a collapsing search: parameter-free cells, and the entropy of the alphas.
 
-Many skip-connections in the derived normal cell are the known way in which DARTS fails: DARTS+ (arXiv:1909.06035) and
+Many skip-connections in the derived normal cell are the known failure of DARTS: DARTS+ (arXiv:1909.06035) and
 RobustDARTS (arXiv:1909.09656). Imports no torch.
 """
 
@@ -15,16 +15,16 @@ from darts_core.genotypes.formats import AnyGenotype
 from darts_core.genotypes.model import Edge
 from darts_core.genotypes.recurrent import RecurrentGenotype
 
-# In the evaluation network a skip-connection of stride 2 has parameters, too; it counts by what it is for.
+# A skip-connection of stride 2 has parameters in the evaluation network; it counts as parameter-free all the same.
 PARAMETER_FREE: Final = frozenset({"max_pool_3x3", "avg_pool_3x3", "skip_connect"})
 
 
 def cell_diagnostics(genotype: AnyGenotype, alphas: Mapping[str, Table]) -> dict[str, float]:
-    """What an epoch of a search reports of its cell and its alphas (raw tables, by the kind of cell).
+    """Diagnostics of one search epoch, from raw alpha tables by cell kind.
 
-    Of the normal cell `skip_connects`, `parameter_free` (how many such operations the derived cell has) and
-    `alpha_entropy` (nats); the same of the reduction cell with `reduce_` before the name. Of a recurrent cell
-    `identities` and `alpha_entropy`.
+    For the normal cell `skip_connects`, `parameter_free` (the number of such operations in the derived cell) and
+    `alpha_entropy` (nats); for the reduction cell the same with the prefix `reduce_`. For a recurrent cell `identities`
+    and `alpha_entropy`.
     """
     if isinstance(genotype, RecurrentGenotype):
         return {
@@ -42,16 +42,13 @@ def cell_diagnostics(genotype: AnyGenotype, alphas: Mapping[str, Table]) -> dict
 
 
 def count(edges: Iterable[Edge], operations: Iterable[str]) -> int:
-    """How many of a cell's kept edges carry one of these operations."""
+    """Count the kept edges with one of these operations."""
     wanted = frozenset(operations)
     return sum(edge.op in wanted for edge in edges)
 
 
 def entropy(table: Table) -> float:
-    """Mean over the edges of the entropy of their softmaxed alphas, in nats.
-
-    ln(primitives) while nothing is decided, 0 when everything is.
-    """
+    """Mean entropy, in nats, of the softmaxed alphas of each edge: from 0 (decided) to ln(primitives) (undecided)."""
     rows = [-math.fsum(w * math.log(w) for w in softmax(row) if w > 0) for row in table]
-    # Rounding must not leave less than nothing, nor minus zero.
+    # Rounding may give a tiny negative number or minus zero.
     return max(0.0, math.fsum(rows) / len(rows)) + 0.0

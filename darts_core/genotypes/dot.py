@@ -1,4 +1,4 @@
-"""Genotypes as DOT, Graphviz's language. Imports no torch."""
+"""Writes genotypes as DOT, Graphviz's language. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _INPUTS = ("c_{k-2}", "c_{k-1}")
 
 
 def to_dot(genotype: Genotype | RecurrentGenotype, cell: Literal["normal", "reduce", "recurrent"] | None = None) -> str:
-    """One digraph with all the genotype's cells as clusters, or with one of them alone.
+    """One digraph with a cluster for each cell, or with the named cell alone.
 
-    Operations by their full names. Raises KeyError for a cell of the other family.
+    Operations have their full names. Raises KeyError for a cell of the other family.
     """
     if isinstance(genotype, RecurrentGenotype):
         return _digraph("recurrent", {"recurrent": _recurrent_body(genotype)}, cell)
@@ -43,7 +43,7 @@ def _body(cell: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> list[s
     lines = [f'    {cell}_{state} [label="{label}"];' for state, label in enumerate(labels)]
     lines.append(f'    {cell}_out [label="c_{{k}}"];')
     lines += [f'    {cell}_{e.source} -> {cell}_{2 + i // 2} [label="{e.op}"];' for i, e in enumerate(edges)]
-    # The concatenation is no operation: dashed, and without a label.
+    # Concatenation is not an operation: dashed and unlabelled.
     lines += [f"    {cell}_{node} -> {cell}_out [style=dashed];" for node in concat]
     return lines
 
@@ -56,6 +56,6 @@ def _recurrent_body(genotype: RecurrentGenotype) -> list[str]:
     lines += [
         f'    recurrent_{e.source} -> recurrent_{1 + i} [label="{e.op}"];' for i, e in enumerate(genotype.recurrent)
     ]
-    # The mean is no operation: dashed, and without a label.
+    # The mean is not an operation: dashed and unlabelled.
     lines += [f"    recurrent_{node} -> recurrent_out [style=dashed];" for node in genotype.concat]
     return lines

@@ -1,6 +1,6 @@
-"""Every format that a genotype is read from or written in. Imports no torch.
+"""Parses and writes every genotype format. Imports no torch.
 
-JSON is here; calls in Python text, NNI's exports, mmrazor's YAML and DOT have a module each.
+JSON is handled here; Python text, NNI exports, mmrazor YAML and DOT have a module each.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ __all__ = [
 
 AnyGenotype = Genotype | RecurrentGenotype
 
-# A genotype of six nodes is under 1 kB of text, 3 kB of YAML; what is far longer is not one, and not worth parsing.
+# A genotype of six nodes is under 1 kB of text, 3 kB of YAML; far longer input is refused before parsing.
 _LONGEST = 20_000
-# A module with genotypes in it, or part of a log: read within some 50 ms, whatever it holds.
+# Limit on a module or log with genotypes in it: searched within some 50 ms, whatever its content.
 _LONGEST_TEXT = 120_000
 # The start of a JSON object or a Python dictionary.
 _MAPPING: Final = re.compile(r"(?:\w+\s*=\s*)?\{")
@@ -48,12 +48,12 @@ _FIELDS_OF: Final[dict[Family, tuple[str, ...]]] = {"cnn": FIELDS, "rnn": RECURR
 
 
 def to_python(genotype: AnyGenotype) -> str:
-    """One line of Python, as the DARTS authors' code reads it."""
+    """One line of Python in the DARTS authors' format."""
     return str(genotype)
 
 
 def to_mmrazor(genotype: AnyGenotype) -> str:
-    """The subnet as mmrazor's YAML. Raises GenotypeError for what the format cannot say: recurrent cells, for one."""
+    """The subnet as mmrazor YAML. Raises GenotypeError when the format cannot express it, as for recurrent cells."""
     if isinstance(genotype, RecurrentGenotype):
         raise GenotypeError(
             "mmrazor's subnets are of convolutional cells; write a recurrent one as python, json or dot"
@@ -62,12 +62,12 @@ def to_mmrazor(genotype: AnyGenotype) -> str:
 
 
 def known_genotypes(family: Family) -> dict[str, Genotype] | dict[str, RecurrentGenotype]:
-    """The published cells of a family, by name."""
+    """Published cells of a family, by name."""
     return KNOWN if family == "cnn" else KNOWN_RECURRENT
 
 
 def to_json(genotype: AnyGenotype) -> dict[str, Any]:
-    """The JSON form of docs/api.md, with the Python text beside it under `text`."""
+    """The JSON form of docs/api.md, with the Python text under `text`."""
     if isinstance(genotype, RecurrentGenotype):
         return {
             "family": "rnn",
@@ -85,7 +85,7 @@ def to_json(genotype: AnyGenotype) -> dict[str, Any]:
     }
 
 
-# Writers of text by the format's name.
+# Writers by format name.
 FORMATS: Final[dict[str, Callable[[AnyGenotype], str]]] = {
     "python": to_python,
     "json": lambda genotype: json.dumps(to_json(genotype)),
@@ -95,7 +95,7 @@ FORMATS: Final[dict[str, Callable[[AnyGenotype], str]]] = {
 
 
 def family_of(genotype: Mapping[str, Any]) -> Family:
-    """The family that a genotype's JSON form names; `cnn` where it names none."""
+    """The family named by a genotype's JSON; `cnn` by default."""
     return "rnn" if genotype.get("family") == "rnn" else "cnn"
 
 
@@ -106,10 +106,11 @@ def parse(value: str | dict[str, Any], family: Literal["rnn"]) -> RecurrentGenot
 @overload
 def parse(value: str | dict[str, Any], family: Family) -> AnyGenotype: ...
 def parse(value: str | dict[str, Any], family: Family = "cnn") -> AnyGenotype:
-    """Read a known name, JSON (text or already decoded), Python text, NNI's export or mmrazor's YAML.
+    """Parse a known name, JSON (text or decoded), Python text, an NNI export or mmrazor YAML.
 
-    A `Genotype(...)` call is found in the text around it, a log or a module. The last two are of the family cnn. The
-    family decides which cell a name stands for; a genotype of the other one is refused. Raises GenotypeError.
+    A `Genotype(...)` call is found inside surrounding text, such as a log or a module. NNI and mmrazor formats are of
+    the family cnn. `family` resolves names shared by both families. Raises GenotypeError, also for a genotype of the
+    other family.
     """
     if isinstance(value, dict):
         return _from_mapping(value, family)
@@ -136,10 +137,7 @@ def parse(value: str | dict[str, Any], family: Family = "cnn") -> AnyGenotype:
 
 
 def parse_any(value: str | dict[str, Any]) -> AnyGenotype:
-    """Read a genotype of either family. A name that stands for a cell of each is that of the family cnn.
-
-    Raises GenotypeError.
-    """
+    """Parse a genotype of either family; a name shared by both means the cnn cell. Raises GenotypeError."""
     return parse(value, _family_in(value))
 
 
@@ -169,7 +167,7 @@ def _short_enough(text: str) -> str:
 
 
 def _mapping_in(text: str) -> dict[str, Any] | None:
-    """The object that a text is, in JSON or as a Python dictionary, `NAME = ` before it or not; None for any other."""
+    """The object in a text of JSON or a Python dictionary, with or without `NAME = `; None for any other text."""
     start = _MAPPING.match(text)
     if start is None:
         return None
@@ -200,7 +198,7 @@ def _from_mapping(value: Mapping[Any, Any], family: Family) -> AnyGenotype:
 
 
 def _named_fields(text: str) -> list[str]:
-    """The fields of either family that a Python text names."""
+    """Genotype fields of either family that a Python text names."""
     return re.findall(r"\b(normal|normal_concat|reduce|reduce_concat|recurrent|concat)\s*=", text)
 
 

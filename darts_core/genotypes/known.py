@@ -81,7 +81,7 @@ _RECURRENT_DARTS_V2 = RecurrentGenotype(
     _edges("sigmoid 0, relu 1, relu 1, identity 1, tanh 2, sigmoid 5, tanh 3, relu 5"), tuple(range(1, 9))
 )
 
-# Some names stand for a cell of each family.
+# Some names denote a cell in each family.
 KNOWN_RECURRENT: dict[str, RecurrentGenotype] = {
     "DARTS_V1": RecurrentGenotype(
         _edges("relu 0, relu 1, tanh 2, relu 3, relu 4, identity 1, relu 5, relu 1"), tuple(range(1, 9))

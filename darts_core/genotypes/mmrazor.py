@@ -1,8 +1,8 @@
-"""Genotypes in and out of mmrazor's subnet YAML. Imports no torch.
+"""Reads and writes genotypes as mmrazor subnet YAML. Imports no torch.
 
-A subnet names, for each node of a cell, the edges that it keeps (`normal_n2: {chosen: [normal_n2_p0, normal_n2_p1]}`)
-and for each edge its operation (`normal_n2_p0: {chosen: [sep_conv_3x3]}`). Some files give the operation of edges that
-no node keeps as well. The output concatenates all nodes: the format has no words for anything else.
+A subnet names the kept edges of each node (`normal_n2: {chosen: [normal_n2_p0, normal_n2_p1]}`) and the operation of
+each edge (`normal_n2_p0: {chosen: [sep_conv_3x3]}`). Some files also give operations of edges that no node keeps. The
+output always concatenates all nodes: the format cannot express anything else.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from darts_core.genotypes.model import MOST_NODES, Edge, Genotype
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
 CELLS: Final = ("normal", "reduce")
-# A node's key, or with the last part an edge's: from which state.
+# A node's key; with the last part, the key of an edge and its source state.
 _KEY = re.compile(r"(normal|reduce)_n(\d{1,2})(?:_p(\d{1,2}))?")
-# Some key of a subnet at the start of a line, bare or quoted.
+# A subnet key at the start of a line, bare or quoted.
 _FIRST_SIGHT = re.compile(r"""^['"]?(normal|reduce)_n\d+(_p\d+)?['"]?\s*:""", re.MULTILINE)
 
-# A mapping of keys to mappings to lists of names has 4; what is a little deeper is refused by the name of its entry.
+# A mapping of keys to mappings to lists of names has 4 levels; slightly deeper input is refused by its entry's name.
 _DEEPEST: Final = 6
 # Two cells of 12 nodes with every edge named have fewer than this.
 _MOST_VALUES: Final = 1500
-# PyYAML reads a thousand characters ahead before it says which level it is on.
+# PyYAML reads a thousand characters ahead before it reports the level.
 _TOO_DEEP: Final = re.compile(rf"(?:[\[{{]\s*){{{_DEEPEST + 1}}}")
 
 _short = reprlib.Repr()
@@ -36,9 +36,9 @@ _short.maxlevel, _short.maxstring, _short.maxother = 2, 60, 60
 
 
 def to_mmrazor(genotype: Genotype) -> str:
-    """The subnet as YAML. Raises GenotypeError for what the format cannot say.
+    """Write the subnet as YAML. Raises GenotypeError when the format cannot express the genotype.
 
-    That is an output which leaves nodes out, and a node that reads the same state twice.
+    That is an output which omits nodes, or a node that reads the same state twice.
     """
     lines: list[str] = []
     for cell, edges, concat in (
@@ -65,7 +65,7 @@ def to_mmrazor(genotype: Genotype) -> str:
 
 
 def from_mmrazor(text: str) -> Genotype:
-    """Read a subnet's YAML. Raises GenotypeError that names the bad key."""
+    """Parse subnet YAML. Raises GenotypeError that names the bad key."""
     if _TOO_DEEP.search(text):
         raise GenotypeError(f"this is not the YAML of a subnet, which is nested {_DEEPEST} levels deep at most")
     try:
@@ -78,7 +78,7 @@ def from_mmrazor(text: str) -> Genotype:
 
 
 def from_mmrazor_mapping(subnet: Mapping[Any, Any]) -> Genotype:
-    """The same, from the decoded file. The order in which a node names its edges is kept."""
+    """Parse a decoded subnet. Keeps the order in which a node names its edges."""
     nodes = dict.fromkeys(CELLS, 2)
     for key in subnet:
         match = _match(key)
@@ -93,12 +93,12 @@ def from_mmrazor_mapping(subnet: Mapping[Any, Any]) -> Genotype:
 
 
 def is_mmrazor(text: str) -> bool:
-    """Whether a text looks like a subnet, going by its keys."""
+    """Whether a text has keys of a subnet."""
     return _FIRST_SIGHT.search(text) is not None
 
 
 def is_mmrazor_mapping(value: Mapping[Any, Any]) -> bool:
-    """Whether a decoded object looks like a subnet, going by its keys."""
+    """Whether a decoded object has keys of a subnet."""
     return any(_match(key) for key in value)
 
 
@@ -141,10 +141,10 @@ def _chosen(key: str, subnet: Mapping[str, Any]) -> list[str]:
 
 
 class _Loader(yaml.BaseLoader):
-    """Makes strings, lists and dictionaries, whatever a tag asks for; the safe loader would make dates and more.
+    """Builds only strings, lists and dictionaries, whatever the tags; the safe loader would build dates and more.
 
-    Refuses what PyYAML lets pass: a key that stands twice (it would take the last), aliases, and more levels or values
-    than a subnet has. PyYAML's time grows with the square of the levels, so both are counted while the text is read.
+    Also refuses duplicate keys (PyYAML takes the last), aliases, and more levels or values than a subnet has. PyYAML's
+    time grows with the square of the depth, so both are counted while parsing.
     """
 
     def __init__(self, stream: str) -> None:

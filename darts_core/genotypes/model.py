@@ -1,4 +1,4 @@
-"""A genotype: which operations a cell keeps, and between which nodes. Imports no torch."""
+"""Genotypes of convolutional cells: the kept operations and the edges between nodes. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from darts_core.errors import GenotypeError
 from darts_core.genotypes.operation_names import canonical
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
-# Published cells have at most 5; twice as many and more is somebody's mistake, or worse.
+# Published cells have at most 5; twice as many is a mistake or an attack.
 MOST_NODES = 12
-# The names of a genotype's parts in every format that spells them out, in the order of `Genotype`.
+# Field names in every format that spells them out, in the order of `Genotype`.
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 
 _SHORT = reprlib.Repr()
@@ -21,7 +21,7 @@ _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple = 3, 2 * MOST_NODES, 2 * MOST_N
 
 
 class Edge(NamedTuple):
-    """One kept edge: the operation and the state it reads (0 and 1 are the cell's inputs, 2.. its nodes)."""
+    """One kept edge: the operation and the state that it reads (0 and 1 are the cell's inputs, 2.. its nodes)."""
 
     op: str
     source: int
@@ -29,10 +29,10 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True)
 class Genotype:
-    """A convolutional architecture: two entries a node, and the nodes that a cell's output concatenates.
+    """A convolutional architecture: two edges per node, and the nodes that the cell output concatenates.
 
-    DARTS (arXiv:1806.09055), section 2.4. Raises GenotypeError on construction when an entry is not legal, so that
-    a Genotype in hand can always be built.
+    DARTS (arXiv:1806.09055), section 2.4. Raises GenotypeError on construction for an illegal edge, so that every
+    Genotype can be built.
     """
 
     normal: tuple[Edge, ...]
@@ -45,7 +45,7 @@ class Genotype:
         _check_cell("reduce", self.reduce, self.reduce_concat)
 
     def __str__(self) -> str:
-        """One line of Python, as the DARTS authors' code reads it; `parse` gives the genotype back."""
+        """One line of Python in the DARTS authors' format; `parse` reads it back."""
         normal = f"normal={pairs(self.normal)}, normal_concat={list(self.normal_concat)}"
         return f"Genotype({normal}, reduce={pairs(self.reduce)}, reduce_concat={list(self.reduce_concat)})"
 
@@ -57,7 +57,7 @@ class Genotype:
         reduce: Iterable[Sequence[Any]],
         reduce_concat: Iterable[int],
     ) -> Genotype:
-        """Build from plain lists, as they come out of JSON or Python text. Raises GenotypeError."""
+        """Build from plain lists, as decoded from JSON or Python text. Raises GenotypeError."""
         return cls(
             edges_from("normal", normal),
             nodes_from("normal_concat", normal_concat),
@@ -67,30 +67,30 @@ class Genotype:
 
 
 def pairs(edges: Iterable[Edge]) -> str:
-    """A list of pairs as Python writes it."""
+    """Write a list of pairs as Python does."""
     return f"[{', '.join(f'({op!r}, {source})' for op, source in edges)}]"
 
 
 def _shown(value: Any) -> str:
-    """For a message: of what came from outside only the beginning, for lists that share parts unfold without end."""
+    """A short repr for messages: input is cut, since lists that share parts can unfold without end."""
     try:
         return _SHORT.repr(value)
-    except ValueError:  # a number of more digits than Python writes out
+    except ValueError:  # an int with more digits than Python converts to text
         return f"a huge {type(value).__name__}"
 
 
 def edges_from(cell: str, entries: Any) -> tuple[Edge, ...]:
-    """The entries of one cell, read from plain lists. Raises GenotypeError that names the bad one."""
+    """Parse the edges of one cell from plain lists. Raises GenotypeError that names the bad one."""
     if not isinstance(entries, (list, tuple)):
         raise GenotypeError(f"{cell}: expected a list of [operation, node] pairs, got {_shown(entries)}")
-    # Some ports nest the pairs of one node in a list of their own.
+    # Some ports nest the pairs of a node in a list.
     if entries and all(isinstance(e, (list, tuple)) and e and isinstance(e[0], (list, tuple)) for e in entries):
         entries = [pair for node in entries for pair in node]
     edges = []
     for i, entry in enumerate(entries):
         match entry:
             case [str(op), int(source)] | [str(op), int(source), float()] if not isinstance(source, bool):
-                # The third is the edge's weight, which some ports keep.
+                # Some ports keep the edge's weight as the third item.
                 edges.append(Edge(canonical(op), source))
             case [str(), int(), int()]:
                 raise GenotypeError(
@@ -103,7 +103,7 @@ def edges_from(cell: str, entries: Any) -> tuple[Edge, ...]:
 
 
 def nodes_from(field: str, nodes: Any) -> tuple[int, ...]:
-    """A list of node numbers, read from plain lists. Raises GenotypeError."""
+    """Parse a list of node numbers. Raises GenotypeError."""
     if not isinstance(nodes, (list, tuple, range)) or not all(type(n) is int for n in nodes):
         raise GenotypeError(f"{field}: expected a list of node numbers, got {_shown(nodes)}")
     return tuple(nodes)

@@ -1,8 +1,8 @@
-"""Genotypes out of the architectures that NNI exports. Imports no torch.
+"""Reads genotypes from NNI exports. Imports no torch.
 
-Version 3 names slots: `normal/op_2_0` is the operation of node 2's first edge, `normal/input_2_0` the state that it
-reads. Earlier versions name edges, as mmrazor does: `normal_n2_p0` is the operation of the edge from state 0 into node
-2, [] where the edge is not kept, and `normal_n2_switch` lists the two that are kept.
+Version 3 names slots: `normal/op_2_0` is the operation of node 2's first edge, `normal/input_2_0` the state that this
+edge reads. Earlier versions name edges as mmrazor does: `normal_n2_p0` is the operation of the edge from state 0 into
+node 2, [] where the edge is dropped, and `normal_n2_switch` lists the two kept edges.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _OPERATIONS: Final = tuple(NNI.values())
 
 
 def is_nni(value: Mapping[Any, Any]) -> bool:
-    """Whether a decoded object looks like an export of NNI, going by its keys."""
+    """Whether a decoded object has keys of an NNI export."""
     return any(_matched(key) for key in value)
 
 
 def from_nni(value: Mapping[Any, Any]) -> Genotype:
-    """Read either form. Keys of neither, such as `width` and `depth`, are left alone.
+    """Parse either form. Other keys, such as `width` and `depth`, are ignored.
 
     Raises GenotypeError that names the bad key.
     """
@@ -72,7 +72,7 @@ def _edges_by_switch(cell: str, node: int, value: Mapping[Any, Any]) -> list[lis
 
 
 def _operation(key: str, value: Mapping[Any, Any]) -> str:
-    """An operation by its name, its number in NNI's list, or a list of truths with one truth."""
+    """Resolve an operation given by name, by its number in NNI's list, or as a one-hot list of booleans."""
     given = _of(key, value)
     if isinstance(given, list) and sum(choice is True for choice in given) == 1:
         given = given.index(True)

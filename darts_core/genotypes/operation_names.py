@@ -1,4 +1,4 @@
-"""Names that other tools give to the operations of DARTS: Katib's and NNI's. Imports no torch."""
+"""Maps operation names of Katib and NNI to those of DARTS. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KATIB: Final = {
     "dilated_convolution_3x3": "dil_conv_3x3",
     "dilated_convolution_5x5": "dil_conv_5x5",
 }
-# In the order of NNI's own list, by whose numbers some of its exports name them.
+# In the order of NNI's own list; some exports give an operation by its number.
 NNI: Final = {
     "maxpool": "max_pool_3x3",
     "avgpool": "avg_pool_3x3",
@@ -29,5 +29,5 @@ _ALIASES: Final = _KATIB | NNI
 
 
 def canonical(operation: str) -> str:
-    """The operation's name in DARTS; any other name as it is."""
+    """The DARTS name of an operation; an unknown name is returned unchanged."""
     return _ALIASES.get(operation, operation)

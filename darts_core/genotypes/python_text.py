@@ -1,4 +1,4 @@
-"""The fields of a `Genotype(...)` call in Python text. Imports no torch; evaluates nothing."""
+"""Parses the fields of a `Genotype(...)` call without evaluating anything. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from darts_core.errors import GenotypeError
 from darts_core.genotypes.model import FIELDS
 
 _LONGEST_RANGE: Final = 64
-# Calls that only wrap the list or number they are given, whichever module they are from.
+# Calls that only wrap a list or number, from any module.
 _WRAPPERS: Final = frozenset({"list", "tuple", "array", "asarray", "tensor", "int", "float", "str", "str_"})
 _NUMBER: Final = re.compile(r"u?int\d+|float\d+")
 
 
 def fields_of_python(call: str, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
-    """The fields of one call, not yet checked: those named, in this order. Raises GenotypeError.
+    """Return the unvalidated values of the given fields of one call, in this order. Raises GenotypeError.
 
-    Read by its syntax tree: literals, `range`, and calls that wrap them, such as `tuple(...)` and `np.int64(...)`.
-    Other fields are left out where their value is None.
+    Accepts literals, `range`, and wrapping calls such as `tuple(...)` and `np.int64(...)`. Other fields may be present
+    when their value is None.
     """
     try:
         tree = ast.parse(call, mode="eval").body
@@ -38,7 +38,7 @@ def fields_of_python(call: str, fields: Sequence[str] = FIELDS) -> dict[str, Any
 
 
 def positional(call: str) -> int:
-    """How many positional arguments a call has; 0 for what is no call."""
+    """Number of positional arguments of a call; 0 for anything else."""
     try:
         tree = ast.parse(call, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

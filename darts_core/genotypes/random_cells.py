@@ -1,4 +1,4 @@
-"""Random cells: what any search has to beat. Imports no torch."""
+"""Draws random cells, the baseline that a search has to beat. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from darts_core.primitives import (
     recurrent_edges_of,
 )
 
-# What a spec names to get one.
+# The value of `genotype` that requests a random cell.
 RANDOM: Final = "random"
 
 
 def random_genotype(seed: int, *, nodes: int = 4, primitives: Sequence[str] = CNN_PRIMITIVES) -> Genotype:
-    """A cell drawn by the rule that derives one, from alphas that mean nothing.
+    """Draw a cell by deriving it from random alphas.
 
-    So every pair of edges into a node is as likely as any other, and on each every primitive but `none`.
+    Every pair of edges into a node is equally likely, as is every primitive but `none` on each edge.
     """
     source = random.Random(seed)  # noqa: S311 - no secret
     normal, reduce = (_table(source, edges_of(nodes), len(primitives)) for _ in range(2))
@@ -37,7 +37,7 @@ def random_genotype(seed: int, *, nodes: int = 4, primitives: Sequence[str] = CN
 def random_recurrent_genotype(
     seed: int, *, nodes: int = 8, primitives: Sequence[str] = RNN_PRIMITIVES
 ) -> RecurrentGenotype:
-    """The same of a recurrent cell, whose nodes read one state each."""
+    """Draw a recurrent cell in the same way; each of its nodes reads one state."""
     source = random.Random(seed)  # noqa: S311 - no secret
     return derive_recurrent(_table(source, recurrent_edges_of(nodes), len(primitives)), primitives)
 
@@ -45,7 +45,7 @@ def random_recurrent_genotype(
 def drawn_cell(
     family: Family, seed: int, *, nodes: int | None = None, space: str | None = None
 ) -> Genotype | RecurrentGenotype:
-    """A random cell of a family. nodes, space: of operations; the family's own unless given.
+    """Draw a cell of a family. nodes, space: number of nodes and operation space; the family's defaults if omitted.
 
     Raises GenotypeError for an unknown space.
     """

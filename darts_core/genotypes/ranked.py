@@ -1,8 +1,8 @@
-"""The n-th best genotype that alphas stand for, with a limit on skip-connections. Imports no torch.
+"""Finds the n-th strongest genotype of alpha tables, optionally limiting skip-connections. Imports no torch.
 
-A discretisation keeps, for each node of a cell, two different incoming edges (of a recurrent cell one) and on each of
-them one operation other than `none`. Its strength is the product of the softmaxed weights of all that it keeps, both
-cells together. Rank 1 is the strongest, which is what `derive` gives. Equal strengths are ranked in a fixed order.
+A discretisation keeps two different incoming edges per node (one in a recurrent cell), each with one operation other
+than `none`. Its strength is the product of the softmaxed weights of everything kept, over both cells. Rank 1 is the
+strongest and equals `derive`. Equal strengths have a fixed order.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _SKIP: Final = "skip_connect"
 
 
 class _Choice(NamedTuple):
-    """Some nodes' kept edges, node after node. strength: the logarithm of the product of their weights."""
+    """The kept edges of some nodes, in node order. strength: logarithm of the product of their weights."""
 
     strength: float
     edges: tuple[Edge, ...]
 
 
-# The strongest choices for the nodes so far, strongest first, by the number of skip-connections among them.
+# The strongest choices for the nodes so far, strongest first, by number of skip-connections.
 _Best = dict[int, list[_Choice]]
 
 
 def ranked(
     alphas: Mapping[str, Table], primitives: Sequence[str], *, rank: int = 1, max_skip_connects: int | None = None
 ) -> AnyGenotype:
-    """The rank-th strongest genotype of raw alpha tables by the kind of cell.
+    """The rank-th strongest genotype of raw alpha tables by cell kind.
 
-    max_skip_connects: how many the normal cell may have at most, as in P-DARTS and DARTS+. Raises GenotypeError when
-    there are not so many genotypes, for tables that fit no cell, and for a limit on a recurrent cell, which has none.
+    max_skip_connects: limit for the normal cell, as in P-DARTS and DARTS+. Raises GenotypeError when fewer genotypes
+    exist, when the tables do not fit a cell, and for a limit on a recurrent cell.
     """
     if "recurrent" in alphas:
         if max_skip_connects is not None:
@@ -72,7 +72,7 @@ def _nth(best: _Best, rank: int) -> _Choice:
 
 
 def _cell(table: Table, primitives: Sequence[str], kept: int, most: int, limit: int | None) -> _Best:
-    """The strongest choices for a whole cell: so many for each number of skip-connections up to the limit."""
+    """The strongest choices for a whole cell, by number of skip-connections up to the limit."""
     best: _Best = {0: [_Choice(0.0, ())]}
     first, inputs = 0, kept
     while first < len(table):
@@ -88,7 +88,7 @@ def _cell(table: Table, primitives: Sequence[str], kept: int, most: int, limit: 
 
 
 def _node(rows: Table, primitives: Sequence[str], kept: int, most: int) -> _Best:
-    """The strongest choices for one node, the stronger edge first, by their number of skip-connections."""
+    """The strongest choices for one node, stronger edge first, by number of skip-connections."""
     allowed = [place for place, name in enumerate(primitives) if name != "none"]
     weights = [_log_softmax(row) for row in rows]
     found: dict[int, list[_Choice]] = {}
@@ -97,7 +97,7 @@ def _node(rows: Table, primitives: Sequence[str], kept: int, most: int) -> _Best
             edges = sorted((-weights[s][k], s, k) for s, k in zip(sources, operations, strict=True))
             choice = _Choice(-math.fsum(e[0] for e in edges), tuple(Edge(primitives[k], s) for _, s, k in edges))
             found.setdefault(count(choice.edges, {_SKIP}), []).append(choice)
-    # Sorting keeps the order of what is equal: the lowest sources first, then the lowest operations.
+    # A stable sort keeps equal strengths in order of source, then operation.
     return {skips: sorted(choices, key=lambda c: -c.strength)[:most] for skips, choices in found.items()}
 
 
@@ -108,7 +108,7 @@ def _log_softmax(row: Sequence[float]) -> list[float]:
 
 
 def _strongest_pairs(lists: Iterable[tuple[list[_Choice], list[_Choice]]], most: int) -> list[_Choice]:
-    """The strongest sums of a choice of the first and one of the second list of a pair, of all pairs together."""
+    """The strongest sums of one choice from each list of a pair, over all pairs."""
     pairs = list(lists)
 
     def entry(pair: int, i: int, j: int) -> tuple[float, int, int, int]:
@@ -121,7 +121,7 @@ def _strongest_pairs(lists: Iterable[tuple[list[_Choice], list[_Choice]]], most:
         strength, pair, i, j = heapq.heappop(heap)
         a, b = pairs[pair]
         found.append(_Choice(-strength, a[i].edges + b[j].edges))
-        # Each sum is reached once: along the second list, and at its start along the first.
+        # Each sum is reached once: along the second list, or at its start along the first.
         if j + 1 < len(b):
             heapq.heappush(heap, entry(pair, i, j + 1))
         if j == 0 and i + 1 < len(a):

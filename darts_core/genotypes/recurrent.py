@@ -1,4 +1,4 @@
-"""Recurrent genotypes: which earlier state each node of a recurrent cell reads, and through which activation.
+"""Genotypes of recurrent cells: the predecessor and the activation of each node.
 
 DARTS (arXiv:1806.09055), section 3.1.2. Imports no torch.
 """
@@ -13,17 +13,17 @@ from darts_core.errors import GenotypeError
 from darts_core.genotypes.model import MOST_NODES, Edge, edges_from, nodes_from, pairs
 from darts_core.primitives import RNN_PRIMITIVES
 
-# The names of its parts in every format that spells them out, in the order of `RecurrentGenotype`.
+# Field names in every format that spells them out, in the order of `RecurrentGenotype`.
 RECURRENT_FIELDS = ("recurrent", "concat")
 OPERATIONS = frozenset(RNN_PRIMITIVES) - {"none"}
 
 
 @dataclass(frozen=True)
 class RecurrentGenotype:
-    """A recurrent architecture: one entry a node, and the nodes whose mean the cell puts out.
+    """A recurrent architecture: one edge per node, and the nodes whose mean is the cell's output.
 
-    State 0 is the initial one (made of the word and the last output), states 1.. are the nodes: entry i belongs to
-    node i + 1 and reads one of the states 0..i. Raises GenotypeError on construction when an entry is not legal.
+    State 0 is the initial one (from the word and the previous output), states 1.. are the nodes: entry i belongs to
+    node i + 1 and reads one of the states 0..i. Raises GenotypeError on construction for an illegal entry.
     """
 
     recurrent: tuple[Edge, ...]
@@ -51,10 +51,10 @@ class RecurrentGenotype:
             raise GenotypeError(f"concat: expected different nodes from 1 to {last}, got {list(self.concat)}")
 
     def __str__(self) -> str:
-        """One line of Python, as the DARTS authors' code reads it; `parse` gives the genotype back."""
+        """One line of Python in the DARTS authors' format; `parse` reads it back."""
         return f"Genotype(recurrent={pairs(self.recurrent)}, concat={list(self.concat)})"
 
     @classmethod
     def of(cls, recurrent: Iterable[Sequence[Any]], concat: Iterable[int]) -> RecurrentGenotype:
-        """Build from plain lists, as they come out of JSON or Python text. Raises GenotypeError."""
+        """Build from plain lists, as decoded from JSON or Python text. Raises GenotypeError."""
         return cls(edges_from("recurrent", recurrent), nodes_from("concat", concat))

@@ -1,4 +1,4 @@
-"""What networks cost, by arithmetic on their shapes. Imports no torch."""
+"""Computes the cost of networks from their shapes. Imports no torch."""
 
 from darts_core.profile.costs import Cost
 from darts_core.profile.language_model import (

@@ -1,7 +1,7 @@
-"""What layers cost, layer by layer. Imports no torch.
+"""Counts the cost of each layer. Imports no torch.
 
-The rules are those of darts_core/models: no convolution has a bias, every padding keeps the size, and a stride of 2
-halves it, rounding up. In an evaluation network BatchNorm is affine; in a search network only the stem's is.
+Follows darts_core/models: convolutions have no bias, padding keeps the size, and a stride of 2 halves it, rounding up.
+In an evaluation network BatchNorm is affine; in a supernet only the stem's is.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Final, Self
 
 @dataclass(frozen=True)
 class Cost:
-    """Trainable parameters, multiply-adds of convolutions and linear layers, and numbers that the layers put out.
+    """Trainable parameters, multiply-adds of convolutions and linear layers, and output elements, for one image.
 
-    All for one image. `activations` counts the output of every layer (ReLU, convolution, BatchNorm, pooling, linear),
-    every sum and every concatenation once. `kept` counts the numbers that training keeps of them for the backward pass.
+    `activations` counts the output of every layer (ReLU, convolution, BatchNorm, pooling, linear), sum and
+    concatenation once. `kept` counts the elements that training keeps for the backward pass.
     """
 
     parameters: int = 0
@@ -34,12 +34,12 @@ class Cost:
 
     @property
     def activation_bytes(self) -> int:
-        """Memory of the activations as float32, were none of them freed."""
+        """Bytes of all activations as float32, if none were freed."""
         return 4 * self.activations
 
     @property
     def training_bytes(self) -> int:
-        """Memory of what training keeps of them, as float32."""
+        """Bytes of what training keeps for the backward pass, as float32."""
         return 4 * self.kept
 
 
@@ -53,15 +53,15 @@ class Map:
 
     @property
     def size(self) -> int:
-        """How many numbers it holds."""
+        """Number of elements."""
         return self.channels * self.height * self.width
 
 
 class Chain:
-    """One map's way through layers: its shape now, and what the layers passed so far cost.
+    """Accumulates the cost of a chain of layers applied to one map.
 
-    A layer whose gradient needs its input keeps it, once: `keeps_start` tells whether that is the map that the chain
-    began with, which several chains may share.
+    A layer whose gradient needs its input keeps that input, counted once. `keeps_start` tells whether the kept map is
+    the chain's start, which several chains may share.
     """
 
     def __init__(self, start: Map) -> None:
@@ -71,23 +71,23 @@ class Chain:
         self._at_start, self._is_kept = True, False
 
     def relu(self) -> Self:
-        """A ReLU; its gradient needs what it puts out."""
+        """A ReLU; its gradient needs its output."""
         self._put_out(self.map)
         return self.keep()
 
     def norm(self, *, affine: bool = True) -> Self:
-        """A BatchNorm, with scale and shift where it is affine."""
+        """A BatchNorm, with scale and shift when affine."""
         return self.keep()._put_out(self.map, parameters=2 * self.map.channels if affine else 0)
 
     def pool(self, stride: int, *, largest: bool = False) -> Self:
-        """A 3x3 pooling: the mean, or the largest, which remembers where it was."""
+        """A 3x3 average or max pooling; the latter keeps its indices."""
         self.keep()._put_out(_strided(self.map, self.map.channels, stride, stride))
         if largest:
-            self.cost += Cost(kept=2 * self.map.size)  # indices of eight bytes
+            self.cost += Cost(kept=2 * self.map.size)  # eight-byte indices
         return self
 
     def keep(self) -> Self:
-        """What is here now is needed in the backward pass."""
+        """Keep the current map for the backward pass."""
         if self._at_start:
             self.keeps_start = True
         elif not self._is_kept:
@@ -104,7 +104,7 @@ class Chain:
         return self.keep()._put_out(out, parameters=weights, multiply_adds=weights * out.height * out.width)
 
     def depthwise(self, kernel: int, stride: int) -> Self:
-        """One filter a channel; dilation changes nothing here."""
+        """A depthwise convolution; dilation does not change its cost."""
         return self.convolution(self.map.channels, (kernel, kernel), (stride, stride), groups=self.map.channels)
 
     def pointwise(self, outputs: int) -> Self:
@@ -112,25 +112,24 @@ class Chain:
         return self.convolution(outputs, (1, 1))
 
     def factorized_reduce(self, outputs: int, *, affine: bool = True) -> Self:
-        """ReLU, two strided 1x1 convolutions of half the channels each, their concatenation, BatchNorm."""
+        """ReLU, two strided 1x1 convolutions of half the channels each, concatenation, BatchNorm."""
         self.relu()
         halves = [Chain(self.map).convolution(outputs // 2, (1, 1), (2, 2)) for _ in range(2)]
         for half in halves:
             self.cost += half.cost
         if self.map.height % 2 or self.map.width % 2:
-            self.cost += Cost(kept=self.map.size)  # the shifted input is padded, thus copied
+            self.cost += Cost(kept=self.map.size)  # the shifted input is padded, hence copied
         return self._put_out(_strided(self.map, outputs, 2, 2)).norm(affine=affine)
 
     def zeros(self, stride: int) -> Self:
-        """No connection."""
+        """The `none` operation."""
         return self._put_out(_strided(self.map, self.map.channels, stride, stride))
 
     def global_pool(self) -> Self:
-        """The mean of each channel."""
         return self._put_out(Map(self.map.channels, 1, 1))
 
     def linear(self, outputs: int) -> Self:
-        """A linear layer with bias on all that the map holds."""
+        """A linear layer with bias on the flattened map."""
         weights = self.map.size * outputs
         return self.keep()._put_out(Map(outputs, 1, 1), parameters=weights + outputs, multiply_adds=weights)
 
@@ -146,7 +145,7 @@ def _strided(before: Map, channels: int, down: int, across: int) -> Map:
 
 
 def older_input(chain: Chain, outputs: int, *, after_reduction: bool, affine: bool = True) -> None:
-    """How a cell takes in the older of its inputs, which behind a reduction is twice as large."""
+    """Preprocess the older input, which is twice as large after a reduction."""
     if after_reduction:
         chain.factorized_reduce(outputs, affine=affine)
     else:
@@ -154,12 +153,12 @@ def older_input(chain: Chain, outputs: int, *, after_reduction: bool, affine: bo
 
 
 def newer_input(chain: Chain, outputs: int, *, affine: bool = True) -> None:
-    """How a cell takes in an input of its own size."""
+    """Preprocess the newer input."""
     chain.relu().pointwise(outputs).norm(affine=affine)
 
 
 def operation(name: str, chain: Chain, stride: int, *, search: bool = False) -> None:
-    """Send a chain through the operation of that name, in its search or its evaluation flavour."""
+    """Apply the named operation in its search or evaluation form."""
     _OPERATIONS[name](chain, stride, search)
 
 

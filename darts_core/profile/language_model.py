@@ -1,6 +1,6 @@
-"""What a recurrent genotype's language model costs. Imports no torch.
+"""Computes the cost of a recurrent genotype's language model. Imports no torch.
 
-It follows darts_core/models/recurrent/language_model.py; tests hold the two to the same numbers.
+Mirrors darts_core/models/recurrent/language_model.py; tests check that the numbers agree.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _RANGES: Final = {"hidden_size": (1, 16_384), "words": (2, 10_000_000)}
 
 @dataclass(frozen=True)
 class LanguageShape:
-    """A language model's sizes. Raises ConfigError on construction, with every field that is out of range.
+    """Sizes of a language model. Raises ConfigError on construction for every field out of range.
 
-    hidden_size: of embedding, state and output, which are one for their weights are tied. words: in the vocabulary.
+    hidden_size: of embedding, state and output, which are equal because the weights are tied. words: in the vocabulary.
     """
 
     hidden_size: int
@@ -49,7 +49,7 @@ LANGUAGE_PRESETS: Final[dict[str, LanguageShape]] = {
 def language_shape_of(
     preset: str = "ptb", *, hidden_size: int | None = None, words: int | None = None
 ) -> LanguageShape:
-    """A preset's shape, with what is given instead. Raises ConfigError for an unknown preset or a size out of range."""
+    """A preset's shape with overrides. Raises ConfigError for an unknown preset or a size out of range."""
     if preset not in LANGUAGE_PRESETS:
         known = ", ".join(LANGUAGE_PRESETS)
         raise ConfigError([Problem(("preset",), f"unknown preset {preset!r}; known: {known}")])
@@ -58,9 +58,9 @@ def language_shape_of(
 
 
 def language_shape_for(dataset: str, info: TextInfo | None = None) -> LanguageShape | None:
-    """The language model that the text's own preset trains; None for a text whose words only a worker knows.
+    """The language model that the text's preset trains; None for a text whose vocabulary only a worker knows.
 
-    info: of an uploaded one.
+    info: of an uploaded text.
     """
     values = preset_values(RNN_EVALUATION_PRESETS, text_preset_of(dataset, RNN_EVALUATION_PRESETS))
     if dataset == PYTHON_DOCS:
@@ -71,9 +71,9 @@ def language_shape_for(dataset: str, info: TextInfo | None = None) -> LanguageSh
 
 @dataclass(frozen=True)
 class LanguageProfile:
-    """Trainable parameters, and multiply-adds of the matrix products for one word, part by part.
+    """Trainable parameters, and multiply-adds of the matrix products per word, by part.
 
-    embedding: tied to the decoder, hence counted once. decoder_bias: one number a word.
+    embedding: tied to the decoder, hence counted once. decoder_bias: one number per word.
     """
 
     parameters: int
@@ -84,7 +84,7 @@ class LanguageProfile:
     decoder_bias: int
 
     def totals(self) -> dict[str, int]:
-        """The figures that published tables compare, named as those of convolutional networks: no head is auxiliary."""
+        """The totals of published tables, named as for convolutional networks; there is no auxiliary head."""
         return {
             "parameters": self.parameters,
             "parameters_with_auxiliary": self.parameters,
@@ -92,15 +92,13 @@ class LanguageProfile:
         }
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as plain numbers."""
         return asdict(self)
 
 
 def profile_language_model(genotype: RecurrentGenotype, shape: LanguageShape) -> LanguageProfile:
-    """Reckon up the language model of a recurrent genotype."""
     size, words = shape.hidden_size, shape.words
     embedding = words * size
-    initial_state = 2 * size * 2 * size  # word and last output to a gate and a candidate
+    initial_state = 2 * size * 2 * size  # gate and candidate, from the word and the previous output
     nodes = len(genotype.recurrent) * size * 2 * size
     return LanguageProfile(
         parameters=embedding + initial_state + nodes + words,

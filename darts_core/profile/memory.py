@@ -1,7 +1,7 @@
-"""How much memory a training run needs, by arithmetic on its network's shapes. Imports no torch.
+"""Estimates the memory of a training run from its network's shapes. Imports no torch.
 
-What autograd keeps is counted exactly; what an allocator and the layers' scratch space add to it is not, and is a
-factor here, found by measuring (docs/performance.md says how far off).
+Tensors kept by autograd are counted exactly; allocator overhead and scratch space are measured factors
+(docs/performance.md reports the error).
 """
 
 from __future__ import annotations
@@ -11,34 +11,36 @@ from typing import Final, Literal
 
 Kind = Literal["cpu", "cuda"]
 
-# On top of what the backward pass keeps: scratch space, gradients of activations, what the allocator cannot reuse; on
-# CPUs the copies that dilated convolutions make as well.
+# Overhead on top of what the backward pass keeps: scratch space, gradients of activations, fragmentation; on CPUs also
+# the copies made by dilated convolutions.
 _OVERHEAD: Final[dict[Kind, float]] = {"cpu": 1.4, "cuda": 1.15}
-# Of the libraries' kernels, whatever the network.
+# Of the libraries' kernels, independent of the network.
 _LIBRARIES: Final[dict[Kind, int]] = {"cpu": 128 * 2**20, "cuda": 256 * 2**20}
-# Weight, gradient, momentum, and a step's temporary copy; to second order also the virtual weights, their gradient, the
-# training gradient and the weights that are put back.
+# Weight, gradient, momentum and a step's temporary copy; second order adds the virtual weights, their gradient, the
+# training gradient and the saved weights.
 _COPIES: Final = {1: 4, 2: 8}
-# A pass without gradients holds about so many maps as large as the largest cell's output.
+# Maps of the size of the largest cell output held by a forward pass without gradients.
 _MEASURED_MAPS: Final = 4
-# In the fused arrangement of a search's cell all maps of four edges exist at the same time.
+# In a fused search cell the maps of four edges exist at the same time.
 _FUSED_MEASURED_MAPS: Final = 12
 
 
 @dataclass(frozen=True)
 class MemoryNeed:
-    """In bytes. fixed: whatever the batch. per_image: for each image of a batch's part. measuring: to measure."""
+    """In bytes. fixed: independent of the batch. per_image: per image of a batch part. measuring: of the evaluation
+    passes.
+    """
 
     fixed: int
     per_image: int
     measuring: int
 
     def of(self, images: int) -> int:
-        """To train on parts of so many images, and to measure between the epochs."""
+        """Bytes for training on parts of so many images, with evaluation between the epochs."""
         return self.fixed + max(images * self.per_image, self.measuring)
 
     def fitting(self, free: int) -> int:
-        """Images in a part that so much memory suffices for; an even number, 0 where it suffices for nothing."""
+        """The largest even number of images per part that fits in so much memory; 0 when none does."""
         if self.fixed + self.measuring > free:
             return 0
         return (free - self.fixed) // self.per_image // 2 * 2
@@ -56,10 +58,10 @@ def memory_need(
     weight_bytes: int = 4,
     fused: bool = False,
 ) -> MemoryNeed:
-    """training_bytes, parameters: of the profile. largest_map: numbers in the largest output of a cell.
+    """training_bytes, parameters: of the profile. largest_map: elements of the largest cell output.
 
-    measured_images: batch of the passes that measure. order: of the alpha gradient. activation_bytes, weight_bytes: of
-    one number. fused: a search network in the fused arrangement.
+    measured_images: batch size of the evaluation passes. order: of the alpha gradient. activation_bytes, weight_bytes:
+    per element. fused: whether search cells are fused.
     """
     per_image = training_bytes * activation_bytes / 4 * _OVERHEAD[kind]
     measured_maps = _FUSED_MEASURED_MAPS if fused else _MEASURED_MAPS

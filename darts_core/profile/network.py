@@ -1,6 +1,6 @@
-"""The cost of an evaluation network, cell by cell. Imports no torch.
+"""Computes the cost of an evaluation network, cell by cell. Imports no torch.
 
-It follows darts_core/models/evaluation_network.py step by step; tests hold the two to the same numbers.
+Mirrors darts_core/models/evaluation_network.py; tests check that the numbers agree.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from darts_core.profile.shapes import Shape
 
 @dataclass(frozen=True)
 class CellProfile:
-    """One cell. channels: that its output holds, all nodes together; height and width: of its output."""
+    """Cost of one cell. channels, height and width: of its output, all nodes concatenated."""
 
     index: int
     kind: Literal["normal", "reduce"]
@@ -31,11 +31,11 @@ class CellProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a network costs in one forward pass of one image in evaluation mode, the auxiliary head aside.
+    """Cost of one forward pass of one image in evaluation mode, without the auxiliary head.
 
-    parameters: trainable ones. multiply_adds: of convolutions and linear layers. activation_bytes: all that the layers
-    put out, as float32, an upper bound: inference frees most of it at once. training_bytes: what training keeps of it
-    for the backward pass. `stem` and `classifier`: what is outside of the cells.
+    parameters: trainable. multiply_adds: of convolutions and linear layers. activation_bytes: of all layer outputs as
+    float32, an upper bound: inference frees most of them. training_bytes: of those kept for the backward pass. `stem`
+    and `classifier`: the layers outside the cells.
     """
 
     parameters: int
@@ -48,7 +48,7 @@ class Profile:
     classifier: Cost
 
     def totals(self) -> dict[str, int]:
-        """The three figures that published tables compare."""
+        """The three totals of published tables."""
         return {
             "parameters": self.parameters,
             "parameters_with_auxiliary": self.parameters_with_auxiliary,
@@ -57,7 +57,7 @@ class Profile:
 
 
 def profile(genotype: Genotype, shape: Shape) -> Profile:
-    """Reckon up the evaluation network of a genotype. Milliseconds, whatever the size."""
+    """Profile the evaluation network of a genotype. Takes milliseconds at any size."""
     older, newer, stem, after_reduction = stems(shape)
     reductions = reduction_layers(shape.layers, shape.reductions)
     channels, auxiliary_inputs = shape.channels, 0
@@ -89,9 +89,9 @@ def profile(genotype: Genotype, shape: Shape) -> Profile:
 
 
 def stems(shape: Shape) -> tuple[Map, Map, Cost, bool]:
-    """The first cell's two inputs (older, newer), what they cost, and whether the cell counts as after a reduction."""
+    """The first cell's inputs (older, newer), the stem's cost, and whether the cell counts as following a reduction."""
     images = Chain(Map(shape.image_channels, shape.image, shape.width or shape.image))
-    batch = Cost(kept=images.map.size)  # the first convolution needs the images themselves
+    batch = Cost(kept=images.map.size)  # the first convolution keeps the images themselves
     half, twice = shape.channels // 2, (2, 2)
     if shape.stem != "imagenet":
         strides = twice if shape.stem == "half" else (1, 1)
@@ -112,7 +112,7 @@ def _cell(
     reduction: bool,
     after_reduction: bool,
 ) -> tuple[Map, Cost]:
-    """The shape of a cell's output, and what the whole cell costs."""
+    """The shape of a cell's output, and the cell's cost."""
     inputs = [Chain(older), Chain(newer)]
     older_input(inputs[0], channels, after_reduction=after_reduction)
     newer_input(inputs[1], channels)
@@ -148,7 +148,7 @@ def _cell_profile(index: int, kind: Literal["normal", "reduce"], out: Map, cost:
 
 
 def _auxiliary_parameters(inputs: int, shape: Shape) -> int:
-    """Of the auxiliary head: 1x1 convolution, BatchNorm, 2x2 convolution, BatchNorm (not for ImageNet), linear."""
+    """Parameters of the head: 1x1 convolution, BatchNorm, 2x2 convolution, BatchNorm (not for ImageNet), linear."""
     narrow, wide = AUXILIARY_CHANNELS
     norms = 2 * narrow + (0 if shape.stem == "imagenet" else 2 * wide)
     return inputs * narrow + narrow * wide * 4 + norms + wide * shape.classes + shape.classes

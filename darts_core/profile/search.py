@@ -1,6 +1,6 @@
-"""What a search network costs. Imports no torch.
+"""Computes the cost of a supernet. Imports no torch.
 
-It follows darts_core/models/supernet.py step by step; tests hold the two to the same numbers.
+Mirrors darts_core/models/supernet.py; tests check that the numbers agree.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from darts_core.profile.shapes import Shape
 
 
 def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: bool = False) -> Cost:
-    """Of the network whose edges hold all these primitives: the alphas, which are few, aside.
+    """Cost of a supernet with all these primitives on each edge, without the few alphas.
 
-    fused: what is kept for the backward pass is what the fused arrangement keeps (`darts_core.models.fused`).
+    fused: count the tensors that fused cells keep for the backward pass (`darts_core.models.fused`).
     """
     older, newer, total, after_reduction = stems(shape)
     reductions = reduction_layers(shape.layers, shape.reductions)
@@ -63,8 +63,8 @@ def _cell(
             for name in primitives:
                 chain = Chain(state)
                 operation(name, chain, 2 if reduction and source < 2 else 1, search=True)
-                chain.keep()  # the alpha's gradient needs what each operation puts out
-                # Weighted, then added to the others'.
+                chain.keep()  # the alpha's gradient needs the output of each operation
+                # weighted, then added
                 cost += chain.cost + Cost(activations=2 * chain.map.size)
                 if chain.keeps_start:
                     kept_states.add(source)
@@ -79,7 +79,7 @@ def _cell(
 
 
 def _fused_kept(primitives: Sequence[str], nodes: int, node: Map, reduction: bool) -> int:
-    """Numbers beside the states themselves. node: the map of one."""
+    """Elements kept besides the states. node: the map of one node."""
     separable = sum(name.startswith("sep_conv") for name in primitives)
     dilated = sum(name.startswith("dil_conv") for name in primitives)
     pools = sum("pool" in name for name in primitives)
@@ -88,6 +88,6 @@ def _fused_kept(primitives: Sequence[str], nodes: int, node: Map, reduction: boo
         edges = nodes - max(0, source - 1)
         skips = 0
         if "skip_connect" in primitives:
-            skips = 2 if reduction and source < 2 else 1  # two grids of a reduction, or the state once more
+            skips = 2 if reduction and source < 2 else 1  # two grids in a reduction cell, else the state once more
         total += edges * (3 * separable + dilated) + pools + skips
     return total * node.size

@@ -1,4 +1,4 @@
-"""The sizes that, with a genotype, make an evaluation network. Imports no torch."""
+"""Defines the sizes of an evaluation network. Imports no torch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _RANGES: Final = {
 
 @dataclass(frozen=True)
 class Shape:
-    """An evaluation network's sizes. Raises ConfigError on construction, with every field that is out of range.
+    """Sizes of an evaluation network. Raises ConfigError on construction for every field out of range.
 
-    channels: of the first cells. layers: cells. image: height in pixels, and width unless `width` is given.
-    reductions: cells (from 0) that reduce; at a third and two thirds unless given.
+    channels: of the first cells. layers: cells. image: height in pixels, and width unless `width` is given. reductions:
+    indices of the reduction cells; by default at a third and two thirds.
     """
 
     channels: int
@@ -71,7 +71,7 @@ def shape_of(
     stem: Stem | None = None,
     reductions: Sequence[int] | None = None,
 ) -> Shape:
-    """A preset's shape, with what is given instead; the stem is the one for the image's size unless given.
+    """A preset's shape with overrides; the stem defaults to the one for the image size.
 
     Raises ConfigError for an unknown preset or stem, or a size out of range.
     """
@@ -92,9 +92,9 @@ def shape_of(
 
 
 def shape_for(dataset: str, info: DatasetInfo | None = None) -> Shape | None:
-    """The evaluation network that the data set's own preset trains; None for data whose size only a worker knows.
+    """The evaluation network that the data set's preset trains; None for data whose size only a worker knows.
 
-    info: of an uploaded set, which the catalogue does not know.
+    info: of an uploaded set, which is not in the catalogue.
     """
     info = info or BUILT_IN.get(dataset)
     if info is None:
