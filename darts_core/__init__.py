@@ -1,6 +1,6 @@
-"""Differentiable architecture search: searches, retraining, checkpoints. Knows no HTTP, no database, no Celery.
+"""Differentiable architecture search: searches, retraining, checkpoints. Independent of HTTP, databases and Celery.
 
-`import darts_core`, its genotypes, configs and presets need no torch; what does is imported on first use.
+`import darts_core`, its genotypes, configs and presets need no torch; names that need torch are imported on first use.
 """
 
 from __future__ import annotations

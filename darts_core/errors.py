@@ -1,4 +1,4 @@
-"""What can go wrong in darts_core, by whose fault it is. Imports no torch."""
+"""Exceptions of darts_core, by cause. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a spec: the field's path and a sentence that says what is allowed."""
+    """One invalid field of a spec: its path and a sentence that says which values are allowed."""
 
     loc: tuple[str | int, ...]
     msg: str
@@ -18,11 +18,11 @@ class Problem:
 
 
 class DartsError(Exception):
-    """Base of every error that darts_core raises on purpose."""
+    """Base class of every exception that darts_core raises deliberately."""
 
 
 class ConfigError(DartsError, ValueError):
-    """A spec that cannot be run, with every problem found in it."""
+    """An invalid spec, with every problem found in it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -30,36 +30,36 @@ class ConfigError(DartsError, ValueError):
 
 
 class GenotypeError(DartsError, ValueError):
-    """A genotype that cannot be read or built; the message points at the bad entry."""
+    """A genotype that cannot be parsed or built; the message names the bad edge or field."""
 
 
 class DataError(DartsError):
-    """The data cannot be used (missing, broken, too small). Trying again would not help."""
+    """The data are missing, broken or too small. Retrying does not help."""
 
 
 class OutOfMemory(DartsError):
-    """The run needs more memory than its device has; the message says which batch would fit. Not to be tried again."""
+    """The run needs more memory than its device has; the message names a fitting batch size. Retrying does not help."""
 
 
 class CheckpointError(DartsError):
-    """A checkpoint that cannot be used: wrong format, wrong spec, or not safe to load."""
+    """An unusable checkpoint: wrong format, wrong spec, or unsafe to load."""
 
 
 class Stopped(DartsError):
-    """The control asked a training loop to stop between two steps; nothing of the open epoch is kept."""
+    """The control stopped a training loop between two steps; the partial epoch is discarded."""
 
 
 class Diverged(DartsError):
-    """Training left the finite numbers; the message names the epoch and the way out. Trying again would not help."""
+    """Training produced a non-finite number; the message names the epoch and a remedy. Retrying does not help."""
 
 
 class RankLost(DartsError):
-    """One of the processes of a run on several devices has died. Trying again may help."""
+    """A process of a multi-device run died. Retrying may help."""
 
 
 class DrawingError(DartsError):
-    """A picture that cannot be drawn: its layout program is missing, or its alphas are of another cell."""
+    """A picture cannot be drawn: the layout program is missing, or the alphas do not fit the genotype."""
 
 
 class KernelError(DartsError):
-    """A kernel for GPUs gives other numbers than torch's operations do."""
+    """A GPU kernel disagrees with torch's own operations."""

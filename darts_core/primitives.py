@@ -1,6 +1,6 @@
-"""The candidate operations of a cell and the named spaces made of them. Imports no torch.
+"""Defines the candidate operations of a cell and the named spaces made of them. Imports no torch.
 
-DARTS (arXiv:1806.09055), sections 3.1.1 and 3.1.2; the committee spaces are CoNAS's. The order of a space is the column
+DARTS (arXiv:1806.09055), sections 3.1.1 and 3.1.2; the committee spaces are CoNAS's. A space's order is the column
 order of its alphas.
 """
 
@@ -20,7 +20,7 @@ CnnPrimitive = Literal[
 ]
 CNN_PRIMITIVES: Final[tuple[CnnPrimitive, ...]] = get_args(CnnPrimitive)
 
-# Operations that published genotypes use, though no search offers them.
+# Operations of published genotypes that no search offers.
 CNN_GENOTYPE_OPERATIONS: Final[frozenset[str]] = frozenset(CNN_PRIMITIVES[1:]) | {
     "sep_conv_7x7",
     "conv_7x1_1x7",
@@ -42,7 +42,7 @@ CNN_SPACES: Final[dict[CnnSpace, tuple[CnnPrimitive, ...]]] = {
 
 
 def edges_of(nodes: int) -> int:
-    """How many edges a cell of `nodes` intermediate nodes has: node i sees 2 inputs and i earlier nodes."""
+    """Number of edges in a cell with `nodes` intermediate nodes: node i reads 2 inputs and i earlier nodes."""
     return sum(2 + i for i in range(nodes))
 
 
@@ -59,5 +59,5 @@ RNN_SPACES: Final[dict[RnnSpace, tuple[RnnPrimitive, ...]]] = {
 
 
 def recurrent_edges_of(nodes: int) -> int:
-    """How many edges a recurrent cell of `nodes` nodes has: node i sees the initial state and i earlier nodes."""
+    """Number of edges in a recurrent cell with `nodes` nodes: node i reads the initial state and i earlier nodes."""
     return sum(1 + i for i in range(nodes))

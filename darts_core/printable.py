@@ -1,4 +1,4 @@
-"""Makes names out of archives and file systems fit to be stored and shown. Imports no torch."""
+"""Sanitises names from archives and file systems for storage and display. Imports no torch."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any
 
 
 def printable(text: str, longest: int = 500) -> str:
-    """The text without characters that a database, JSON or a terminal cannot take, cut at `longest` characters.
+    r"""Replace characters that a database, JSON or a terminal cannot take; cut at `longest` characters.
 
-    Bytes that are no UTF-8, which Python hands on as lone surrogates, become `\\udcNN`; control characters U+FFFD.
+    Bytes that are not UTF-8, which Python represents as lone surrogates, become `\udcNN`; control characters U+FFFD.
     """
     safe = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in safe)[:longest]
 
 
 def storable(text: str) -> str:
-    """The text with its line breaks, without what neither JSON nor a database takes: lone surrogates and NUL."""
+    """Remove lone surrogates and NUL, which neither JSON nor a database takes; keep line breaks."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def printable_json(value: Any, longest: int = 4000) -> Any:
-    """The JSON value with every text in it made printable."""
+    """Apply `printable` to every text in a JSON value."""
     if isinstance(value, str):
         return printable(value, longest)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Turns a validator's errors into ours: the field, its value, the values that are allowed and the nearest right name.
+"""Turns pydantic's errors into ours: the field, its value, the allowed values and the nearest valid name.
 
 Imports no torch.
 """
@@ -17,9 +17,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag
 
-# More errors than these are counted, not listed.
+# Further errors are counted, not listed.
 MOST_ERRORS: Final = 50
-# Of more allowed names the nearest are named.
+# With more allowed names, only the nearest are listed.
 _MOST_NAMES: Final = 10
 _NAME, _VALUE, _MESSAGE = 100, 80, 600
 
@@ -31,7 +31,7 @@ _LONGER = re.compile(r"(?P<rest>.*) after validation, not (?P<found>\d+)$")
 
 @dataclass(frozen=True)
 class FieldError:
-    """One bad field. `value`, `allowed` and `nearest` are None where they say nothing."""
+    """One invalid field. `value`, `allowed` and `nearest` are None where they do not apply."""
 
     loc: tuple[str | int, ...]
     msg: str
@@ -41,15 +41,15 @@ class FieldError:
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]], model: Any = None) -> list[FieldError]:
-    """The first `MOST_ERRORS` of pydantic's `errors()`, in our words; errors without `input` show no value.
+    """Convert the first `MOST_ERRORS` of pydantic's `errors()`; errors without `input` show no value.
 
-    model: the type that was validated, a class or an annotation; with it, errors of unknown fields name the known ones.
+    model: the validated type, a class or an annotation; with it, errors of unknown fields list the known ones.
     """
     found: list[FieldError] = []
     listed: set[tuple[str | int, ...]] = set()
     for error in islice(errors, MOST_ERRORS):
         told = _field_error(error, model)
-        # An object's fields are listed once, however many of its names are unknown.
+        # List an object's fields once, however many unknown names it has.
         if error["type"] == "extra_forbidden":
             if told.loc[:-1] in listed:
                 told = FieldError(told.loc, told.msg.partition("; allowed: ")[0], told.value, None, told.nearest)
@@ -59,9 +59,9 @@ def field_errors(errors: Iterable[Mapping[str, Any]], model: Any = None) -> list
 
 
 def unknown_name(name: str, known: Iterable[str] | None, what: str) -> FieldError:
-    """That there is no field or parameter (`what`) of this name. `loc` is the name alone.
+    """An error for an unknown field or parameter (`what`). `loc` is the name alone.
 
-    known: the names there are; None where the caller cannot tell.
+    known: the valid names; None if the caller cannot tell.
     """
     if known is None:
         return FieldError((plain(name, _NAME),), f"unknown {what}")
@@ -75,38 +75,38 @@ def unknown_name(name: str, known: Iterable[str] | None, what: str) -> FieldErro
 
 
 def nearest_of(name: str, allowed: Iterable[str]) -> str | None:
-    """The allowed name that this one is probably a slip of."""
+    """The allowed name closest to a misspelt one."""
     return next(iter(_nearest(name, allowed, 1, 0.6)), None)
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """`; did you mean 'digits'?`, as a part of a message; empty where no allowed name is near."""
+    """End of a message such as `; did you mean 'digits'?`; empty when no allowed name is close."""
     nearest = nearest_of(name, allowed)
     return "" if nearest is None else f"; did you mean {nearest!r}?"
 
 
 def _nearest(name: str, allowed: Iterable[str], most: int, cutoff: float) -> list[str]:
-    """The allowed names that are most like this one, without regard to case."""
+    """The closest allowed names, ignoring case."""
     by_folded = {each.casefold(): each for each in allowed}
     found = difflib.get_close_matches(name[:_NAME].casefold(), list(by_folded), n=most, cutoff=cutoff)
     return [by_folded[each] for each in found]
 
 
 def plain(text: str, most: int) -> str:
-    """A text from outside, fit to be sent: at most so many characters, no null bytes and no lone surrogates."""
+    """Cut untrusted text to so many characters and remove NULs and lone surrogates, so that it can be sent."""
     cut = text if len(text) <= most else f"{text[: most - 1]}…"
     return cut.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "backslashreplace").decode()
 
 
 def shown(value: Any) -> str:
-    """A value from outside as a message shows it: JSON of scalars, the beginning of all else."""
+    """Show an untrusted value in a message: scalars as JSON, everything else cut."""
     if isinstance(value, str):
         return plain(json.dumps(value[: _VALUE + 1], ensure_ascii=False), _VALUE)
     if value is None or isinstance(value, (bool, float)):
         return json.dumps(value)
     try:
         return plain(_SHORT.repr(value), _VALUE)
-    except ValueError:  # a number of more digits than Python writes out
+    except ValueError:  # an int with more digits than Python converts to text
         return f"a huge {type(value).__name__}"
 
 
@@ -123,7 +123,7 @@ def _field_error(error: Mapping[str, Any], model: Any) -> FieldError:
         return FieldError(loc, f"this is not JSON: {context.get('error', error['msg'])}")
     if kind in ("literal_error", "enum"):
         return _of_choices(loc, error, _choices(context.get("expected", "")))
-    # What our own validators raise is in our words already, and names the value.
+    # Our own validators' messages name the value already.
     if kind in ("value_error", "assertion_error"):
         message = str(error["msg"]).partition(", ")[2] or str(error["msg"])
         return FieldError(loc, plain(message, _MESSAGE), shown(value) if _is_scalar(value) else None)
@@ -146,7 +146,7 @@ def _of_choices(loc: tuple[str | int, ...], error: Mapping[str, Any], choices: t
 
 
 def _choices(expected: str) -> tuple[str, ...]:
-    """pydantic's `'a', 'b' or 'c'`, apart."""
+    """Split pydantic's `'a', 'b' or 'c'`."""
     quoted = re.findall(r"'([^']*)'", expected)
     return tuple(quoted or re.split(r", | or ", expected))
 
@@ -156,7 +156,7 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _fields_at(annotation: Any, path: tuple[str | int, ...]) -> list[str]:
-    """The names of all fields that the object at this place may have, in their order."""
+    """Names of all fields that the object at this place may have, in order."""
     names: dict[str, None] = {}
     for model in _models_at(annotation, path):
         names |= dict.fromkeys(field.alias or name for name, field in model.model_fields.items())
@@ -171,7 +171,7 @@ def _models_at(annotation: Any, path: tuple[str | int, ...]) -> Iterator[type[Ba
         tags = [extra.tag for extra in arguments[1:] if isinstance(extra, Tag)]
         if not tags:
             yield from _models_at(arguments[0], path)
-        elif path[:1] == (tags[0],):  # how pydantic names the member of a union that it chose
+        elif path[:1] == (tags[0],):  # pydantic's tag for the chosen member of a union
             yield from _models_at(arguments[0], path[1:])
     elif origin in (Union, UnionType):
         for member in arguments:

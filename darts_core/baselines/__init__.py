@@ -1,1 +1,1 @@
-"""What trained networks are measured against, and that takes no training: models by counting."""
+"""Baselines for trained networks that need no training: models by counting."""

@@ -1,8 +1,8 @@
-"""A bigram language model by interpolated Kneser-Ney smoothing: what knowing the last word alone is worth.
+"""A bigram language model with interpolated Kneser-Ney smoothing: the baseline that uses the last word alone.
 
-Kneser and Ney (ICASSP 1995), in the interpolated form of Chen and Goodman (1999), section 2.7: from each count a
-discount D is taken; what that frees goes to words by how many different words they were seen behind; and what D
-frees there goes to all words alike. D is the one free number; it is fitted on validation text.
+Kneser and Ney (ICASSP 1995), in the interpolated form of Chen and Goodman (1999), section 2.7: a discount D is taken
+from each count; the freed mass goes to words by the number of distinct words they follow; the mass that D frees there
+is spread uniformly. D is the only free parameter, fitted on validation text.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ DISCOUNTS: Final = tuple(hundredths / 100 for hundredths in range(1, 100))
 
 @dataclass(frozen=True)
 class Bigram:
-    """Counts of a text, float64. A pair's number is first * words + second.
+    """Counts of a text, float64. A pair's index is first * words + second.
 
-    pairs: the numbers of those that occur, sorted, int64 (P,). counts: (P,). followed: how often each word is followed
-    by one, (words,). followers, predecessors: how many different words were seen behind and before each, (words,).
+    pairs: indices of the pairs that occur, sorted, int64 (P,). counts: (P,). followed: occurrences of each word before
+    another, (words,). followers, predecessors: distinct words seen after and before each, (words,).
     """
 
     words: int
@@ -34,7 +34,7 @@ class Bigram:
 
     @classmethod
     def counted(cls, text: Tensor, words: int, discount: float) -> Bigram:
-        """text: int64 (N,), at least two words, each below `words`. discount: above 0, below 1."""
+        """text: int64 (N,), at least two words, each below `words`. discount: strictly between 0 and 1."""
         pairs, counts = torch.unique(text[:-1] * words + text[1:], return_counts=True)
         first, second = pairs // words, pairs % words
         return cls(
@@ -48,11 +48,11 @@ class Bigram:
         )
 
     def probabilities(self, first: Tensor, second: Tensor) -> Tensor:
-        """Of each second word behind its first one. Both int64, of one shape, as is the answer."""
+        """Probability of each second word given its first. Both int64, of one shape, as is the result."""
         number = first * self.words + second
         place = torch.searchsorted(self.pairs, number).clamp(max=len(self.pairs) - 1)
         count = torch.where(self.pairs[place] == number, self.counts[place], 0.0)
-        # Nothing is known of what follows a word that only ends the text: then all is left to the continuations.
+        # A word that occurs only at the text's end has no followers: all mass goes to the continuations.
         followed = self.followed[first]
         known = followed > 0
         divisor = followed.clamp(min=1)
@@ -61,18 +61,18 @@ class Bigram:
         return kept + freed * self._continuations()[second]
 
     def loss(self, tokens: Tensor, targets: Tensor) -> float:
-        """Mean cross-entropy in nats of targets, each behind its token; shapes as of a window of text."""
+        """Mean cross-entropy in nats of targets given their tokens; shapes as of a window of text."""
         return float(-self.probabilities(tokens.cpu(), targets.cpu()).log().mean())
 
     def _continuations(self) -> Tensor:
-        """How probable each word is by the different words before it, (words,)."""
+        """Probability of each word by the number of distinct words before it, (words,)."""
         kept = (self.predecessors - self.discount).clamp(min=0)
         freed = self.discount * float((self.predecessors > 0).sum())
         return (kept + freed / self.words) / len(self.pairs)
 
 
 def fitted_bigram(text: Tensor, words: int, tokens: Tensor, targets: Tensor) -> Bigram:
-    """The model of a text (N,) with the discount, to a hundredth, that foretells the given targets best."""
+    """The model of a text (N,) with the discount, to a hundredth, that minimises the loss of the given targets."""
     counted = Bigram.counted(text, words, DISCOUNTS[0])
     models = (replace(counted, discount=discount) for discount in DISCOUNTS)
     return min(models, key=lambda model: model.loss(tokens, targets))

@@ -1,1 +1,1 @@
-"""One run on several devices: a process each, which hold equal weights and see different images of the same batch."""
+"""Data-parallel training on several devices: one process each, with equal weights and its share of each batch."""

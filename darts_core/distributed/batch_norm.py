@@ -1,4 +1,4 @@
-"""BatchNorm over several ranks: the statistics of the whole batch on GPUs, averaged running statistics on CPUs."""
+"""BatchNorm over several ranks: whole-batch statistics on GPUs, averaged running statistics on CPUs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from darts_core.distributed.group import Group
 
 
 def synchronise(network: nn.Module, group: Group, device: torch.device) -> None:
-    """On GPUs make every BatchNorm see the whole batch; changes no key of the `state_dict`. Elsewhere torch cannot."""
+    """On GPUs, convert every BatchNorm to SyncBatchNorm; keys of the `state_dict` stay the same. CPUs have no
+    counterpart.
+    """
     if group.size > 1 and device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
 
 
 @torch.no_grad()
 def average_statistics(network: nn.Module, group: Group) -> None:
-    """Let the running statistics of each rank's own images become the mean of all ranks'.
+    """Average the running statistics over all ranks.
 
     Called after every step, so that the ranks' networks are equal between steps.
     """
@@ -25,7 +27,7 @@ def average_statistics(network: nn.Module, group: Group) -> None:
     statistics = [
         buffer
         for module in network.modules()
-        if isinstance(module, nn.BatchNorm2d)  # SyncBatchNorm is none: its statistics are equal already
+        if isinstance(module, nn.BatchNorm2d)  # not SyncBatchNorm, whose statistics are equal already
         for buffer in module.buffers(recurse=False)
         if buffer.is_floating_point()
     ]

@@ -1,4 +1,4 @@
-"""One control for all ranks."""
+"""Shares one control among all ranks."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from darts_core.training.control import Control, Progress
 
 
 class SharedControl:
-    """Asks rank 0's control and tells every rank the answer, so that all stop between the same two steps."""
+    """Broadcasts the answers of rank 0's control, so that all ranks stop between the same two steps."""
 
     def __init__(self, control: Control, group: Group) -> None:
         self._control, self._group = control, group
 
     def should_stop(self) -> bool:
-        """Rank 0's answer; every rank must ask."""
+        """Rank 0's answer; a collective call."""
         return self._group.agree(self._group.leads and self._control.should_stop())
 
     def progress(self, progress: Progress) -> None:
-        """Rank 0's alone: the others stand where it stands."""
+        """On rank 0 only."""
         if self._group.leads:
             self._control.progress(progress)
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Rank 0's alone: the others hold the same."""
+        """On rank 0 only."""
         if self._group.leads:
             self._control.keep(checkpoint)
 
 
 def shared(control: Control, group: Group) -> Control:
-    """The control for the loops of all ranks of a group."""
+    """The control for this rank's loop."""
     return control if group.size == 1 else SharedControl(control, group)

@@ -1,10 +1,9 @@
-"""The processes of one run, and what they exchange.
+"""Process groups and their collectives.
 
-Every process (a *rank*, counted from 0) holds the whole network and its share of each batch. What autograd gives on a
-share is averaged over the ranks before anything is done with it, so all ranks take the same step. The means are taken
-here rather than by DistributedDataParallel's hooks: these fire on `backward` alone, never on `torch.autograd.grad`,
-which the architect needs, and they lay out their buckets anew after the first step, so that a resumed run would add in
-another order. One flat buffer has one order.
+Every process (a *rank*, counted from 0) holds the whole network and its share of each batch. Gradients of the shares
+are averaged over the ranks before use, so all ranks take the same step. DistributedDataParallel's hooks do not fit:
+they fire on `backward`, never on `torch.autograd.grad`, which the architect needs, and they rebuild their buckets after
+the first step, so that a resumed run would add in another order. One flat buffer has one order.
 """
 
 from __future__ import annotations
@@ -20,26 +19,26 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-# A backstop: the parent ends all ranks as soon as one of them dies. Long enough for rank 0 to download a data set.
+# A fallback: the parent ends all ranks when one dies. Long enough for rank 0 to download a data set.
 TIMEOUT: Final = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
 class Group:
-    """`rank` of `size` processes. A process that runs alone is a group of one and exchanges nothing."""
+    """`rank` of `size` processes. A single process is a group of one and exchanges nothing."""
 
     rank: int = 0
     size: int = 1
-    # Of the CPU, also beside NCCL: asking whether to stop must not wait for the GPU.
+    # On the CPU, even beside NCCL: asking whether to stop must not wait for the GPU.
     _talk: dist.ProcessGroup | None = None
 
     @property
     def leads(self) -> bool:
-        """Whether this is the rank that decides and reports."""
+        """Whether this rank decides and reports."""
         return self.rank == 0
 
     def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The means over all ranks, equal bit for bit on all of them, in new tensors laid out like the given ones."""
+        """Means over all ranks, bit-identical on each, as new tensors with the layout of the given ones."""
         if self.size == 1:
             return list(tensors)
         result = [torch.empty_like(tensor) for tensor in tensors]
@@ -54,7 +53,7 @@ class Group:
         return result
 
     def average_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Put the mean of every `.grad` over all ranks in its place; all ranks must have the same ones."""
+        """Replace every `.grad` by its mean over all ranks; all ranks must have the same ones."""
         if self.size == 1:
             return
         having = [parameter for parameter in parameters if parameter.grad is not None]
@@ -62,7 +61,6 @@ class Group:
             parameter.grad = mean
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks."""
         if self.size == 1:
             return tensor
         total = tensor.clone()
@@ -70,15 +68,16 @@ class Group:
         return total
 
     def share(self, batch: Tensor) -> Tensor:
-        """This rank's part of a batch: neighbours along the first axis, as many on each rank; a remainder is left out.
+        """This rank's consecutive part of a batch along the first axis, equally large on each rank; a remainder is
+        dropped.
 
-        Equal parts make the mean of the ranks' means the mean over the batch.
+        With equal parts the mean of the ranks' means is the mean over the batch.
         """
         each = len(batch) // self.size
         return batch[self.rank * each : (self.rank + 1) * each]
 
     def agree(self, answer: bool) -> bool:
-        """What rank 0 answers, on every rank."""
+        """Broadcast rank 0's answer."""
         if self.size == 1:
             return answer
         flag = torch.tensor([answer], dtype=torch.uint8)
@@ -86,7 +85,7 @@ class Group:
         return bool(flag)
 
     def wait(self) -> None:
-        """Until every rank has come here."""
+        """Block until every rank has called this."""
         if self.size > 1:
             dist.barrier(group=self._talk)
 
@@ -95,9 +94,9 @@ ALONE: Final = Group()
 
 
 def join(rank: int, size: int, store: Path, device: torch.device) -> Group:
-    """Meet the other ranks by the file `store`, which must not exist before; blocks until all are there.
+    """Rendezvous through the file `store`, which must not exist before; blocks until all ranks have joined.
 
-    NCCL between GPUs, gloo on CPUs; both over this machine's loopback alone. Once a process.
+    NCCL between GPUs, gloo on CPUs; both over loopback only. Once per process.
     """
     for library in ("GLOO", "NCCL"):
         os.environ.setdefault(f"{library}_SOCKET_IFNAME", "lo")
@@ -111,10 +110,9 @@ def join(rank: int, size: int, store: Path, device: torch.device) -> Group:
         timeout=TIMEOUT,
     )
     talk = dist.new_group(backend="gloo", timeout=TIMEOUT)
-    assert isinstance(talk, dist.ProcessGroup)  # the number would say that this process is no member
+    assert isinstance(talk, dist.ProcessGroup)  # torch takes this number for a process outside the group
     return Group(rank, size, talk)
 
 
 def leave() -> None:
-    """Say goodbye to the other ranks."""
     dist.destroy_process_group()

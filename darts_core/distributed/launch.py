@@ -1,7 +1,7 @@
-"""Starting a run's ranks, and being their one parent: orders go out, rank 0's reports come back.
+"""Starts a run's ranks and exchanges orders and reports with them.
 
-The parent computes nothing. A rank that fails or dies ends them all with the cause; a parent that dies closes the
-pipes, and the ranks leave.
+The parent computes nothing. A rank that fails or dies ends all of them with the cause; when the parent dies its pipes
+close, and the ranks exit.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from darts_core.training.control import Control, Progress
 from darts_core.training.reports import EpochReport
 from darts_core.training.stages import PROCESSES, stage, tell
 
-_POLL: Final = 0.05  # seconds between two looks at the control
-# How long the death of a rank may take to become visible after another has lost its connection to it.
+_POLL: Final = 0.05  # seconds between two checks of the control
+# How long a rank's death may take to become visible after another rank lost its connection.
 _DEATH_SHOWS: Final = 1.0
 _CODE: Final = Path(__file__).resolve().parents[2]
 
@@ -44,10 +44,10 @@ def launch(
     resume_from: Checkpoint | None,
     control: Control,
 ) -> Iterator[EpochReport]:
-    """Run a resolved spec on `gpus` devices of this machine, or as many processes where `device` is a CPU.
+    """Run a resolved spec on `gpus` devices of this machine, or as many processes when `device` is a CPU.
 
-    Raises at once what a rank raises before its first epoch, later what the first one to fail raises, and RankLost
-    when a rank dies. The processes are gone when the iterator ends, is closed or is forgotten.
+    Raises an exception from before the first epoch at once and a later one from the iterator; RankLost when a rank
+    dies. The processes are gone when the iterator ends, is closed or is garbage-collected.
     """
     _check_devices(gpus, device)
     order = {
@@ -56,7 +56,7 @@ def launch(
         "data_root": str(data_root.absolute()),
         "device": device.type,
         "size": gpus,
-        # Shared out, that a run takes no more of a CPU than it would alone.
+        # Split, so that a run uses no more CPU than on one device.
         "threads": max(1, torch.get_num_threads() // gpus),
         "resume_from": resume_from,
     }
@@ -93,7 +93,7 @@ class _Ranks:
         try:
             for _ in range(size):
                 self._start()
-            # Not before all have been started: a checkpoint fills the pipe until its rank is up to read it.
+            # Only after all have started: a checkpoint fills the pipe until its rank reads it.
             for rank, pipe in enumerate(self._pipes):
                 try:
                     send_tensors(pipe, "order", {**order, "rank": rank, "store": f"{self._folder.name}/store"})
@@ -104,7 +104,7 @@ class _Ranks:
             raise
 
     def await_ready(self, control: Control) -> None:
-        """Until every rank has its data and its network."""
+        """Wait until every rank has its data and its network."""
         waiting = set(range(len(self._pipes)))
         while waiting:
             rank, message = self._receive(control)
@@ -131,7 +131,7 @@ class _Ranks:
                         return None
 
     def end(self) -> None:
-        """No rank is left afterwards. Safe to call again."""
+        """End every rank. Idempotent."""
         for process in self._processes:
             process.kill()
         for process in self._processes:
@@ -155,11 +155,11 @@ class _Ranks:
             )
 
     def _tell(self, pipe: Connection, kind: str) -> None:
-        with contextlib.suppress(OSError):  # it is dead: reading from it tells more
+        with contextlib.suppress(OSError):  # dead: reading from the pipe gives the cause
             send(pipe, kind)
 
     def _receive(self, control: Control) -> tuple[int, dict[str, Any]]:
-        """The next message of any rank, but for what it logs. Raises what a rank reports, RankLost for a dead one."""
+        """The next message of any rank except log lines. Raises a rank's reported error, RankLost for a dead one."""
         while True:
             if not self._stopping and control.should_stop():
                 self._stopping = True
@@ -180,7 +180,7 @@ class _Ranks:
                 logging.getLogger(message["logger"]).log(message["level"], "%s", message["text"])
 
     def _cause(self, error: Exception) -> Exception:
-        """The error itself, unless it is that of a rank whose neighbour has died."""
+        """The error itself, unless it is the consequence of another rank's death."""
         deadline = time.monotonic() + (0.0 if isinstance(error, DartsError) else _DEATH_SHOWS)
         while True:
             for rank, process in enumerate(self._processes):

@@ -1,4 +1,4 @@
-"""What goes over the pipe between a run's parent and its ranks: JSON, and tensors as a checkpoint's bytes."""
+"""Serialises messages between a run's parent and its ranks: JSON, and tensors as a checkpoint's bytes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from darts_core.files.checkpoints import Checkpoint
 from darts_core.genotypes import parse, to_json
 from darts_core.training.reports import EpochReport
 
-# A first byte that no JSON object begins with.
+# A first byte that no JSON object starts with.
 _TENSORS = b"\x00"
 
 
 class RankTraceback(Exception):
-    """The cause of an error that a rank ran into: where it happened over there."""
+    """The cause of a rank's error: its traceback."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -32,19 +32,19 @@ class RankTraceback(Exception):
 
 
 def send(pipe: Connection, kind: str, **values: Any) -> None:
-    """Values are what JSON can say."""
+    """values: JSON-serialisable."""
     pipe.send_bytes(json.dumps({"kind": kind, **values}).encode())
 
 
 def send_tensors(pipe: Connection, kind: str, value: dict[str, Any]) -> None:
-    """Values are what a checkpoint can hold."""
+    """values: as in a checkpoint."""
     buffer = io.BytesIO()
     torch.save({"kind": kind, "value": value}, buffer)
     pipe.send_bytes(_TENSORS + buffer.getbuffer())
 
 
 def receive(pipe: Connection) -> dict[str, Any]:
-    """The next message; blocks. Raises EOFError or OSError when the other side is gone."""
+    """Block for the next message. Raises EOFError or OSError when the other side is gone."""
     data = pipe.recv_bytes()
     if data[:1] == _TENSORS:
         message = torch.load(io.BytesIO(memoryview(data)[1:]), weights_only=True)
@@ -55,7 +55,6 @@ def receive(pipe: Connection) -> dict[str, Any]:
 
 
 def report_to_message(report: EpochReport) -> dict[str, Any]:
-    """For `send_tensors`."""
     return {
         "epoch": report.epoch,
         "metrics": report.metrics,
@@ -69,7 +68,7 @@ def report_to_message(report: EpochReport) -> dict[str, Any]:
 
 
 def report_of(message: dict[str, Any]) -> EpochReport:
-    """The report that `report_to_message` took apart."""
+    """The inverse of `report_to_message`."""
     genotype = None if message["genotype"] is None else parse(message["genotype"])
     checkpoint: Checkpoint = message["checkpoint"]
     return EpochReport(
@@ -85,7 +84,7 @@ def report_of(message: dict[str, Any]) -> EpochReport:
 
 
 def error_to_message(error: BaseException) -> dict[str, Any]:
-    """Type, message, traceback; what is wrong with which field, and the number of the system's error."""
+    """Serialise type, message, traceback, field problems and errno."""
     return {
         "type": type(error).__name__,
         "message": str(error),
@@ -96,7 +95,7 @@ def error_to_message(error: BaseException) -> dict[str, Any]:
 
 
 def error_of(message: dict[str, Any]) -> Exception:
-    """The same error again, its traceback as its cause; of an unknown type a RuntimeError that names it."""
+    """Rebuild the error with its traceback as cause; an unknown type becomes a RuntimeError that names it."""
     name, text = message["type"], message["message"]
     known = getattr(errors, name, None)
     error: Exception

@@ -1,7 +1,7 @@
-"""One rank: `python -m darts_core.distributed.rank PIPE`, started by launch.py alone.
+"""The program of one rank: `python -m darts_core.distributed.rank PIPE`, started only by launch.py.
 
-It reads its order from the pipe (an inherited descriptor), meets the others, runs its share, and trains the next epoch
-when it is told to. Rank 0 reports. When the pipe closes, the parent is gone, and so is the rank.
+It reads its order from the pipe (an inherited descriptor), joins the group, and trains an epoch on each request. Rank 0
+reports. A closed pipe means that the parent is gone, and ends the rank.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Parent:
         self._next = threading.Semaphore(0)
 
     def listen(self) -> None:
-        """From now on take orders in a thread of their own."""
+        """Start receiving orders in a thread."""
         threading.Thread(target=self._listen, name="parent", daemon=True).start()
 
     def say(self, kind: str, **values: Any) -> None:
@@ -51,7 +51,7 @@ class _Parent:
             send_tensors(self._pipe, "report", report_to_message(report))
 
     def wait_for_next(self) -> None:
-        """Until the next epoch is asked for."""
+        """Block until the next epoch is requested."""
         self._next.acquire()
 
     def should_stop(self) -> bool:
@@ -73,12 +73,12 @@ class _Parent:
                     case "stop":
                         self._stop.set()
         except (EOFError, OSError):
-            # The main thread may be anywhere, in a collective that never ends too.
+            # The main thread may be blocked, even in a collective that never ends.
             os._exit(1)
 
 
 class _Log(logging.Handler):
-    """Hands what rank 0 logs to the parent's loggers."""
+    """Forwards rank 0's log records to the parent's loggers."""
 
     def __init__(self, parent: _Parent) -> None:
         super().__init__(logging.INFO)
@@ -89,8 +89,7 @@ class _Log(logging.Handler):
 
 
 def main() -> int:
-    """The program."""
-    # Ctrl-C reaches the whole terminal; what becomes of the run is for the parent to decide.
+    # Ctrl-C reaches the whole terminal; the parent decides how the run ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pipe = Connection(int(sys.argv[1]))
     order = receive(pipe)["value"]
@@ -100,7 +99,7 @@ def main() -> int:
         _work(order, parent)
     except Exception as error:
         parent.say("error", **error_to_message(error))
-    # To leave now would break the others' connections, and their complaints would drown the cause. The parent ends us.
+    # Exiting now would break the others' connections, and their errors would hide the cause. The parent ends us.
     threading.Event().wait()
     return 0
 

@@ -1,1 +1,1 @@
-"""Ensembles: what several trained networks say together, how good that is, and one file that holds them all."""
+"""Ensembles: combine trained networks, measure the combination, and save it as one file."""

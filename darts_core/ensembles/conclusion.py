@@ -1,4 +1,4 @@
-"""From what the members said to the committee: who is in it, with which weights, and how good all that is."""
+"""Selects an ensemble's members, fits their weights and computes its metrics."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ from darts_core.ensembles.subjects import Answers, Subject
 
 @dataclass(frozen=True)
 class Step:
-    """A step of the selection: who came, and how good the committee was then on the validation data, its members
-    weighing the same.
-    """
+    """One selection step: the added member and the validation metric of the equally weighted ensemble."""
 
     member: int
     validation: Figures
@@ -29,7 +27,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Decision:
-    """Who is in the committee (ascending places), with which weights (one a member, 0 for who is not)."""
+    """The selected members (ascending indices) and their weights (one per member, 0 when not selected)."""
 
     chosen: list[int]
     weights: list[float]
@@ -38,7 +36,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything about one part. plain: all members combined without choice or weights."""
+    """All results on one part. plain: all members combined without selection or fitted weights."""
 
     part: Part
     members: list[Figures]
@@ -48,7 +46,7 @@ class Measured:
 
 
 def decided(subject: Subject, config: Combining, validation: Answers | None) -> Decision:
-    """validation: there whenever the config wants something chosen or fitted. Raises DataError."""
+    """validation: required when the config asks for selection or fitting. Raises DataError."""
     members = len(config.members)
     chosen, selection = list(range(members)), None
     if validation is None:
@@ -77,7 +75,7 @@ def _selection(subject: Subject, config: Combining, validation: Answers) -> list
 
 
 def measured(subject: Subject, config: Combining, decision: Decision, answers: Answers) -> tuple[Measured, Tensor]:
-    """All figures on one part, and the committee's answers, float64. Raises DataError."""
+    """Compute all metrics on one part, and the ensemble's outputs, float64. Raises DataError."""
     check_finite(answers.outputs)
     committee = subject.combined(answers.outputs, decision.weights, config.combine)
     everybody = range(len(config.members))

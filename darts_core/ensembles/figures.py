@@ -1,4 +1,4 @@
-"""How good answers are: of images by their logits, of words by their log-probabilities. All in float64."""
+"""Metrics of predictions: of images from logits, of words from log-probabilities. All in float64."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def image_figures(logits: Tensor, labels: Tensor) -> Figures:
 
 
 def word_figures(log_probabilities: Tensor) -> Figures:
-    """`loss` in nats a word and `perplexity`. log_probabilities: (N,), of the words that came."""
+    """`loss` in nats per word and `perplexity`. log_probabilities: (N,), of the target words."""
     loss = -log_probabilities.double().mean().item()
     return {"loss": loss, "perplexity": perplexity(loss)}
 
 
 def calibration_error(logits: Tensor, labels: Tensor) -> float:
-    """The expected calibration error, in percent: how far confidence is from accuracy, over 15 bins of confidence.
+    """Expected calibration error in percent: the gap between confidence and accuracy over 15 confidence bins.
 
-    Bins are (0, 1/15], (1/15, 2/15] ...; confidence is the largest probability. Guo et al. (arXiv:1706.04599),
-    equation 3.
+    Bins are (0, 1/15], (1/15, 2/15] ...; confidence is the largest probability. Guo et al. (arXiv:1706.04599), equation
+    3.
     """
     confidence, said = logits.double().softmax(dim=1).max(dim=1)
     bins = (confidence * BINS).ceil().long().clamp(1, BINS) - 1
     difference = (said == labels).double() - confidence
-    # Of each bin |sum of (right - confidence)| / N, which is its share times |accuracy - confidence|.
+    # Per bin |sum of (correct - confidence)| / N, which is the bin's share times |accuracy - confidence|.
     sums = torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, difference)
     return 100 * sums.abs().sum().item() / len(labels)
 
 
 def disagreement(outputs: Sequence[Tensor]) -> list[list[float]]:
-    """For each two members the percent of images that they name differently; symmetric, 0 on the diagonal."""
+    """Percent of images that two members label differently, for each pair; symmetric, 0 on the diagonal."""
     said = [output.argmax(dim=1) for output in outputs]
     return [[_percent(one != other) for other in said] for one in said]
 

@@ -1,4 +1,4 @@
-"""A committee as one file: a dictionary that `torch.load(weights_only=True)` reads, with its members' checkpoints."""
+"""Stores an ensemble as one file: a dictionary for `torch.load(weights_only=True)`, with its members' checkpoints."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def save(
     named: dict[str, list[str]],
     metrics: dict[str, float],
 ) -> str:
-    """Write the file whole or not at all; gives its sha256. Raises OSError.
+    """Write the file atomically and return its SHA-256. Raises OSError.
 
-    members, weights: of the committee, without those that were not chosen. named: {"classes": ...}, of language models
-    {"vocabulary": ...}. What a member's training would go on with is left out.
+    members, weights: of the selected members only. named: {"classes": ...}, or {"vocabulary": ...} for language models.
+    Resume state of the members is left out.
     """
     file = {
         "format": FORMAT,
@@ -46,7 +46,9 @@ def save(
 
 
 def committee(value: dict[str, Any], path: str | Path) -> Committee | LanguageCommittee:
-    """What `save` wrote, ready for use, in evaluation mode, on the CPU. path: for messages. Raises CheckpointError."""
+    """Build the ensemble from a saved dictionary, in evaluation mode, on the CPU. path: for messages. Raises
+    CheckpointError.
+    """
     checkpoints.check_version(value, Path(path))
     try:
         members = [checkpoints.checked(member, Path(path)) for member in value["members"]]

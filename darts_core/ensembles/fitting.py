@@ -1,4 +1,4 @@
-"""Weights of a mixture, fitted on data that no member was trained on."""
+"""Fits the weights of a mixture on data that no member was trained on."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ _NEAR_ENOUGH: Final = 1e-10  # nats
 
 
 def fitted_weights(log_probabilities: Tensor) -> Tensor:
-    """The shares, float64 (members,), at least 0 and adding up to 1, of the mixture that makes the truth likeliest.
+    """Maximum-likelihood mixture weights, float64 (members,), non-negative and summing to 1.
 
-    log_probabilities: (members, N), float64: what each member gave to what was true, in nats. Expectation maximisation
-    from equal shares, as for mixtures of language models (Jelinek and Mercer, 1980): the loss falls with every step
-    towards its one minimum, and the largest gain is a bound on what is left to win (Cover, 1984, equation 12). Nothing
-    is random.
+    log_probabilities: (members, N), float64, of the true classes or words, in nats. Expectation maximisation from equal
+    weights, as for mixtures of language models (Jelinek and Mercer, 1980): the loss decreases monotonically to its
+    single minimum, and the largest gain bounds the remaining improvement (Cover, 1984, equation 12). Deterministic.
     """
     members, count = log_probabilities.shape
-    # Only ratios count: the likeliest member's probability becomes 1, so that no place can vanish as a whole.
+    # Only ratios count: scaling the likeliest member's probability to 1 prevents underflow of a whole column.
     likelihood = (log_probabilities - log_probabilities.max(dim=0).values).exp()
     weights = torch.full((members,), 1 / members, dtype=torch.float64)
     for _ in range(_MOST_STEPS):

@@ -1,4 +1,4 @@
-"""An ensemble of convolutional networks, measured on a data set's test images."""
+"""Measures an ensemble of convolutional networks on a data set's test images."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def run_ensemble(
     device: torch.device | None = None,
     control: Control = UNCONTROLLED,
 ) -> Iterator[EnsembleReport]:
-    """Measure the members and what they say together; one report.
+    """Measure the members and their combination; yields one report.
 
-    inputs: the members' files, named as in darts_core.configs.ensemble. What is chosen or fitted is so on the data
-    set's own validation images; where it has none, on one half of the test images, and all figures are then of the
-    other half. Evaluations train on all other images, which therefore cannot tell who is good.
+    inputs: the members' files, named as in darts_core.configs.ensemble. Members and weights are chosen on the data
+    set's own validation images; without those, on one half of the test images, and all metrics are then of the other
+    half. Other images are unsuitable: evaluations train on them.
 
     Raises CheckpointError, DataError, Stopped (between two batches).
     """
@@ -98,7 +98,7 @@ class _Run:
         )
 
     def divided(self, whole: list[Tensor], valid: list[Tensor]) -> tuple[Tensor, Answers | None]:
-        """The rows of the test part that figures are of, and the answers that choices are made by."""
+        """Test indices that the metrics cover, and the outputs that members and weights are chosen by."""
         labels = self.data.test_labels
         everything = torch.arange(len(labels))
         if not self.config.validated:
@@ -127,7 +127,7 @@ class _Run:
         return scored_network(self.config.members[place], member_file(self.inputs, place)).checkpoint
 
     def on_test(self, place: int, network: TrainedNetwork) -> Tensor:
-        """A score's logits where there are any, else computed."""
+        """The logits stored by a score if the member names one, else computed."""
         kept = self.inputs.get(logits_of(place))
         if kept is None:
             return self.said(network, self.data.test_images)
@@ -140,7 +140,7 @@ class _Run:
         return found["logits"]
 
     def at_epoch(self, epoch: int, whole: list[Tensor], rows: Tensor) -> list[Tensor]:
-        """What every member's checkpoint of this epoch says; the member itself where it is of this epoch."""
+        """Outputs of every member's checkpoint of this epoch; the member itself if it is of this epoch."""
         outputs = []
         for place, own in enumerate(whole):
             path = self.inputs.get(file_of(place, epoch))

@@ -1,4 +1,4 @@
-"""What ensembles of both families do with their answers, once these are there."""
+"""Builds an ensemble's report from its members' outputs, for both families."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from darts_core.training.control import Control, Progress
 
 @dataclass(frozen=True)
 class Names:
-    """What answers and what they are about are called in files; classes or vocabulary of the committee."""
+    """Names of outputs and labels in files; classes or vocabulary of the ensemble."""
 
     output: str
     label: str
@@ -30,22 +30,21 @@ class Names:
 
 
 class PassControl:
-    """The control of one of several passes, whose progress is that of all of them."""
+    """Wraps a control for one of several passes and reports progress over all of them."""
 
     def __init__(self, control: Control, before: int, passes: int) -> None:
         self._control, self._before, self._passes = control, before, passes
 
     def should_stop(self) -> bool:
-        """As the whole."""
         return self._control.should_stop()
 
     def progress(self, progress: Progress) -> None:
-        """As if all passes had as many steps as this one."""
+        """Report progress as if all passes had as many steps as this one."""
         step, steps = self._before * progress.steps + progress.step, self._passes * progress.steps
         self._control.progress(Progress(1, 1, step, steps))
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Nothing is made in the middle."""
+        """Does nothing: a pass saves no intermediate checkpoint."""
 
 
 def report_of(
@@ -60,10 +59,10 @@ def report_of(
     epochs: Sequence[int],
     checkpoint: Callable[[int], Checkpoint],
 ) -> EnsembleReport:
-    """Decide on the validation answers, measure on the test answers.
+    """Choose members and weights on the validation outputs; measure on the test outputs.
 
-    curve: by epoch what every member's checkpoint of it says on the test data. epochs: of the members. checkpoint: a
-    member's, read when the committee's file is written. Raises DataError.
+    curve: by epoch, test outputs of every member's checkpoint of that epoch. epochs: of the members. checkpoint: reads
+    a member's when the ensemble's file is written. Raises DataError.
     """
     decision = decided(subject, config, validation)
     on_test, committee = measured(subject, config, decision, test)
@@ -107,7 +106,7 @@ def report_of(
 
 
 def member_file(inputs: Mapping[str, Path], place: int) -> Path:
-    """A member's checkpoint. Raises CheckpointError when it did not come with the job."""
+    """Path of a member's checkpoint. Raises CheckpointError when the job has no such input."""
     path = inputs.get(file_of(place))
     if path is None:
         raise CheckpointError(f"the checkpoint of member {place} is gone: queue a new ensemble")

@@ -1,4 +1,4 @@
-"""From the members' answers to the committee's, in float64."""
+"""Combines the members' outputs, in float64."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from darts_core.errors import DataError
 
 
 def combined(outputs: Sequence[Tensor], weights: Sequence[float], combine: Combine) -> Tensor:
-    """The committee's logits, float64 (..., classes), out of the members', any float of that shape.
+    """The ensemble's logits, float64 (..., classes), from the members', any float dtype of that shape.
 
-    `sum`: the weighted sum of logits. Else the logarithm of the weighted mean of probabilities, whose softmax is that
-    mean. Members of weight 0 are left out. Added up in the members' order, whatever the device.
+    `sum`: the weighted sum of logits. Otherwise the logarithm of the weighted mean of probabilities, whose softmax is
+    that mean. Members of weight 0 are skipped. Accumulated in member order on every device.
     """
     pairs = [(output.double(), weight) for output, weight in zip(outputs, weights, strict=True) if weight > 0]
     if combine == "sum":
@@ -24,24 +24,24 @@ def combined(outputs: Sequence[Tensor], weights: Sequence[float], combine: Combi
 
 
 def mixed(pairs: Sequence[tuple[Tensor, float]]) -> Tensor:
-    """log(sum of weight * exp(log-probability)): each pair is log-probabilities, float64 of one shape, and a weight."""
+    """log(sum of weight * exp(log-probability)) over pairs of log-probabilities, float64 of one shape, and a weight."""
     (total, first), *others = pairs
     total = total + torch.tensor(first, dtype=torch.float64).log().to(total.device)
     for log_probabilities, weight in others:
         share = torch.tensor(weight, dtype=torch.float64).log().to(total.device)
-        # Never by way of the probabilities themselves, the smallest of which float64 does not know.
+        # Stays in log space: the smallest probabilities underflow in float64.
         total = torch.logaddexp(total, log_probabilities + share)
     return total
 
 
 def even_weights(members: int, chosen: Sequence[int], combine: Combine) -> list[float]:
-    """One weight a member, 0 for those not chosen: 1 each where logits are summed up, else shares of 1."""
+    """One weight per member, 0 when not selected: 1 for summed logits, else equal shares of 1."""
     weight = 1.0 if combine == "sum" else 1 / len(chosen)
     return [weight if place in chosen else 0.0 for place in range(members)]
 
 
 def check_finite(outputs: Sequence[Tensor]) -> None:
-    """Raises DataError that names the first member whose answers are no finite numbers."""
+    """Raise DataError that names the first member with a non-finite output."""
     for place, output in enumerate(outputs):
         if not bool(torch.isfinite(output).all()):
             raise DataError(f"member {place} answers with numbers that are not finite: leave it out")

@@ -1,4 +1,4 @@
-"""Committees: several trained networks that are used as one."""
+"""Ensembles as modules: several trained networks behind the interface of one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from darts_core.scoring.predict import Prediction, RawImages, predict
 
 
 class Committee(nn.Module):
-    """Several networks of images as one.
+    """Several image networks as one.
 
-    Called on uint8 images (N, channels, H, W) it gives logits (N, classes), float64: every member prepares the images
-    in its own way, so that there is no one normalisation. `prepare` gives them back as they are: a committee is used
-    like a single network. `weights`: one a member, in the order of `members`.
+    Maps uint8 images (N, channels, H, W) to logits (N, classes), float64. Every member applies its own normalisation,
+    so `prepare` returns the images unchanged. `weights`: one per member, in the order of `members`.
     """
 
     def __init__(
@@ -35,26 +34,26 @@ class Committee(nn.Module):
         self.image = members[0].image
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 (N, channels, H, W) to logits (N, classes), float64. Raises TypeError for images of other numbers."""
+        """uint8 (N, channels, H, W) to logits (N, classes), float64. Raises TypeError for another dtype."""
         if images.dtype != torch.uint8:
             raise TypeError(f"a committee takes bytes (torch.uint8), which each member prepares, not {images.dtype}")
         outputs = [member(member.prepare(images)).float() for member in self._networks]
         return combined(outputs, self.weights, self.combine)
 
     def predict(self, images: RawImages, batch_size: int = 64) -> list[Prediction]:
-        """What the committee says of raw images, as one network's `predict`."""
+        """Predict raw images, as `predict` of a single network does."""
         [first, *_] = self._networks
         device = next(self.parameters()).device
         as_imagenet = first.checkpoint["spec"]["dataset"] == "imagenet"
         return predict(self, images, device=device, as_imagenet=as_imagenet, batch_size=batch_size)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 images as they are."""
+        """Return uint8 images unchanged."""
         return images
 
 
 class CommitteePass(NamedTuple):
-    """logits: (T, B, words), float64, for the words behind each place. hidden: of every member, to go on with."""
+    """logits: (T, B, words), float64, for the next words. hidden: of every member, for the next call."""
 
     logits: Tensor
     hidden: tuple[Tensor, ...]
@@ -70,12 +69,12 @@ class LanguageCommittee(nn.Module):
         self.vocabulary = members[0].vocabulary
 
     def forward(self, tokens: Tensor, hidden: Sequence[Tensor] | None = None) -> CommitteePass:
-        """tokens: (T, B), int64. hidden: what the words before ended with; None at the beginning of a text."""
+        """tokens: (T, B), int64. hidden: returned by the previous call; None at the beginning of a text."""
         states = hidden if hidden is not None else [None] * len(self.members)
         passes = [member(tokens, state) for member, state in zip(self.members, states, strict=True)]
         logits = combined([passed.logits for passed in passes], self.weights, self.combine)
         return CommitteePass(logits, tuple(passed.hidden for passed in passes))
 
     def prepare(self, words: Sequence[str]) -> Tensor:
-        """Words, <eos> at the end of each line, to one column of numbers (T, 1); unknown ones are <unk>."""
+        """Map words, with <eos> at line ends, to one column of indices (T, 1); unknown words become <unk>."""
         return encode(words, self.vocabulary)[:, None]

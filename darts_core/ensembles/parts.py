@@ -1,4 +1,4 @@
-"""Which data a committee is put together on, and which it is measured on."""
+"""Splits a part of the data into one half for selection and one for measurement."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darts_core.data.order import permutation
 
 @dataclass(frozen=True)
 class Part:
-    """What a figure is of: `count` images or words of the data set's part `part`, which has `of` in all."""
+    """The data behind a metric: `count` images or words of the data set's part `part`, which has `of` in all."""
 
     part: Literal["test", "valid"]
     count: int
@@ -21,10 +21,9 @@ class Part:
 
 
 def halves(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The places (ascending, int64) of two halves of a part, each class divided evenly; of odd ones the second has
-    one more.
+    """Indices (ascending, int64) of two halves of a part, stratified by class; the second half gets an odd one.
 
-    labels: (N,). By a fixed draw: the same for every ensemble on these data, so that figures can be compared.
+    labels: (N,). The draw is fixed, so that all ensembles on the same data are comparable.
     """
     first = torch.zeros(len(labels), dtype=torch.bool)
     order = permutation(len(labels), 0, "ensemble halves")

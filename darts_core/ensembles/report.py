@@ -1,4 +1,4 @@
-"""A finished ensemble: its figures, its answers, and the file that holds it."""
+"""The report of a finished ensemble: metrics, outputs, and the file that holds it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOGITS = "logits.safetensors"
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Epoch `epoch` of every member, combined as the decision says, on the test data of the report."""
+    """Metrics of epoch `epoch` of every member, combined with the report's members and weights, on its test data."""
 
     epoch: int
     members: list[Figures]
@@ -27,7 +27,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class EnsembleReport:
-    """metrics: the committee's figures by flat names. disagreement: percent, of members with logits.
+    """metrics: the ensemble's, by flat name. disagreement: percent, for members with logits.
 
     answers: by the names under which they are stored; see docs/api.md.
     """
@@ -47,20 +47,19 @@ class EnsembleReport:
 
     @property
     def epoch(self) -> int:
-        """An ensemble is measured in one go."""
         return 1
 
     def save(self, path: Path) -> str:
-        """The committee as one file; gives its sha256. Raises OSError, CheckpointError."""
+        """Save the ensemble as one file and return its SHA-256. Raises OSError, CheckpointError."""
         return self.write(path)
 
     def save_answers(self, path: Path) -> str:
-        """What everybody said, as safetensors; gives the file's sha256. Raises OSError."""
+        """Save all outputs as safetensors and return the file's SHA-256. Raises OSError."""
         return write_tensors(path, self.answers)
 
 
 def metrics_of(test: Measured, validation: Measured | None) -> dict[str, float]:
-    """The committee's figures, and what they are to be compared with, by names for lists and curves."""
+    """The ensemble's metrics and their baselines, by the names used in lists and curves."""
     found = {f"test_{name}": value for name, value in test.committee.items()}
     found["gain"] = test.gain
     for name, best in (("accuracy", max), ("perplexity", min)):
@@ -73,7 +72,7 @@ def metrics_of(test: Measured, validation: Measured | None) -> dict[str, float]:
 
 
 def answers_of(answers: Answers, committee: Tensor, *, prefix: str, output: str, label: str) -> dict[str, Tensor]:
-    """What was said on one part, by the names under which it is stored. output, label: as the subject calls them."""
+    """The outputs on one part, by the names under which they are stored. output, label: the subject's names."""
     return {
         f"{prefix}{output}": committee,
         f"{prefix}{label}": answers.labels,

@@ -1,4 +1,4 @@
-"""Forward selection of a committee's members. Imports no torch."""
+"""Selects an ensemble's members by forward selection. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ Quality = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Addition:
-    """A step of the selection: which member came, and how good the committee is with it on the validation data."""
+    """One selection step: the added member and the ensemble's quality on the validation data."""
 
     member: int
     quality: Quality
 
 
 def forward_selection(candidates: int, most: int, quality: Callable[[Sequence[int]], Quality]) -> list[Addition]:
-    """Members in the order in which they were chosen, at most `most`, of candidates numbered from 0.
+    """Select at most `most` of the candidates 0..candidates-1; returns the members in the order of selection.
 
-    quality: of a committee of these members (ascending). Every step adds the member that makes the best committee, the
-    first of equals. What is given is the best beginning of that path, the shortest of equals: it is never worse than
+    quality: of an ensemble of these members (ascending). Each step adds the member that makes the best ensemble, ties
+    to the lowest number. The result is the best prefix of that path, the shortest among equals, hence never worse than
     the best member alone. Caruana et al. (ICML 2004), without replacement.
     """
     path: list[Addition] = []

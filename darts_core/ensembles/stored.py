@@ -1,4 +1,4 @@
-"""Writes an ensemble's answers as safetensors."""
+"""Writes an ensemble's outputs as safetensors."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ _NAMES: Final = {dtype: name for name, dtype in _TYPES.items()}
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Tensors of float32, float64 or int64 on the CPU; gives the file's sha256. Raises OSError."""
+    """Write CPU tensors of float32, float64 or int64 and return the file's SHA-256. Raises OSError."""
     return write(path, {k: (_NAMES[t.dtype], tuple(t.shape), t.numpy().tobytes()) for k, t in tensors.items()})

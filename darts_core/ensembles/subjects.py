@@ -1,4 +1,4 @@
-"""What ensembles of images and of words do differently: how answers are combined and judged."""
+"""Strategies for image and word ensembles: how outputs are combined and measured."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from darts_core.ensembles.selection import Quality
 
 @dataclass(frozen=True)
 class Answers:
-    """What the members said on one part.
+    """The members' outputs on one part.
 
-    outputs: a tensor a member, float32, as the subject has them. labels: (N,), int64, what was true. places: (N,),
-    int64, where these stand in the data set's part.
+    outputs: float32, one tensor per member, in the subject's shape. labels: (N,), int64, true classes or words. places:
+    (N,), int64, indices into the data set's part.
     """
 
     part: Part
@@ -30,46 +30,42 @@ class Answers:
 
 
 class Subject(Protocol):
-    """What answers are about."""
+    """Combines and measures outputs of one family."""
 
     plain: Combine
     """How all members are combined for comparison, without choice or weights."""
 
     def combined(self, outputs: Sequence[Tensor], weights: Sequence[float], combine: Combine) -> Tensor:
-        """The committee's answers, float64, in the shape of its members'."""
+        """The ensemble's outputs, float64, in the shape of its members'."""
 
     def truths(self, output: Tensor, labels: Tensor) -> Tensor:
-        """The log-probability of what was true, float64 (N,)."""
+        """Log-probabilities of the true classes or words, float64 (N,)."""
 
-    def figures(self, output: Tensor, labels: Tensor) -> Figures:
-        """How good answers are."""
+    def figures(self, output: Tensor, labels: Tensor) -> Figures: ...
 
     def quality(self, figures: Figures) -> Quality:
-        """What members are chosen by."""
+        """The key by which members are selected; larger is better."""
 
     def gain(self, committee: Figures, members: Sequence[Figures]) -> float:
-        """How much better the committee is than the best member."""
+        """Improvement of the ensemble over the best member."""
 
 
 class Images:
-    """Answers are logits (N, classes)."""
+    """Outputs are logits (N, classes)."""
 
     plain: Combine = "sum"
 
     def combined(self, outputs: Sequence[Tensor], weights: Sequence[float], combine: Combine) -> Tensor:
-        """As in `mixing`."""
         return combined(outputs, weights, combine)
 
     def truths(self, output: Tensor, labels: Tensor) -> Tensor:
-        """Of the true classes."""
         return output.double().log_softmax(dim=1).gather(1, labels[:, None])[:, 0]
 
     def figures(self, output: Tensor, labels: Tensor) -> Figures:
-        """Accuracies, loss and calibration."""
         return image_figures(output, labels)
 
     def quality(self, figures: Figures) -> Quality:
-        """Accuracy; of equal ones the lower loss."""
+        """Accuracy; ties go to the lower loss."""
         return figures["accuracy"], -figures["loss"]
 
     def gain(self, committee: Figures, members: Sequence[Figures]) -> float:
@@ -78,25 +74,22 @@ class Images:
 
 
 class Words:
-    """Answers are log-probabilities of the words that came, (N,): all that mixtures and perplexities need."""
+    """Outputs are log-probabilities of the target words, (N,), which suffice for mixtures and perplexities."""
 
     plain: Combine = "mean"
 
     def combined(self, outputs: Sequence[Tensor], weights: Sequence[float], combine: Combine) -> Tensor:
-        """Probabilities mixed word by word."""
+        """Mix probabilities word by word."""
         pairs = zip(outputs, weights, strict=True)
         return mixed([(output.double(), weight) for output, weight in pairs if weight > 0])
 
     def truths(self, output: Tensor, labels: Tensor) -> Tensor:
-        """They are all there is."""
         return output.double()
 
     def figures(self, output: Tensor, labels: Tensor) -> Figures:
-        """Loss and perplexity."""
         return word_figures(output)
 
     def quality(self, figures: Figures) -> Quality:
-        """The loss."""
         return (-figures["loss"],)
 
     def gain(self, committee: Figures, members: Sequence[Figures]) -> float:

@@ -1,4 +1,4 @@
-"""An ensemble of language models, measured on a test text."""
+"""Measures an ensemble of language models on a test text."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def run_text_ensemble(
     device: torch.device | None = None,
     control: Control = UNCONTROLLED,
 ) -> Iterator[EnsembleReport]:
-    """Measure the members and the mixture of their probabilities; one report. inputs: as of `run_ensemble`.
+    """Measure the members and the mixture of their probabilities; yields one report. inputs: as in `run_ensemble`.
 
-    What is chosen or fitted is so on the validation text. All members must have one vocabulary.
+    Members and weights are chosen on the validation text. All members must share one vocabulary.
 
     Raises CheckpointError, DataError, Stopped (between two windows).
     """
@@ -97,7 +97,7 @@ class _Run:
     def answers(self, part: Literal["test", "valid"], text: Tensor, outputs: list[Tensor]) -> Answers:
         targets = _targets(text)
         rows, batch = text.shape
-        # The first word of each column has nothing before it; what is left over behind the last one is in none.
+        # The first word of each column has no context, and the remainder behind the last column is in none.
         places = torch.arange(rows * batch).view(batch, rows)[:, 1:].flatten()
         whole = sum(1 for _ in words_of(self.lines[part]))
         return Answers(Part(part, len(targets), whole), outputs, targets, places)
@@ -128,7 +128,7 @@ class _Run:
         return model
 
     def of_test(self, place: int, model: TrainedLanguageModel) -> Tensor:
-        """What a score kept where there is one, else computed."""
+        """The log-probabilities stored by a score if the member names one, else computed."""
         kept = self.inputs.get(logits_of(place))
         if kept is None:
             return self.said(model, self.test)
@@ -141,7 +141,7 @@ class _Run:
         return found["log_probabilities"]
 
     def at_epoch(self, epoch: int, own: list[Tensor]) -> list[Tensor]:
-        """What every member's checkpoint of this epoch says; the member itself where it is of this epoch."""
+        """Outputs of every member's checkpoint of this epoch; the member itself if it is of this epoch."""
         paths = [self.inputs.get(file_of(place, epoch)) for place in range(len(own))]
         return [
             output if path is None else self.said(self.checked(place, path), self.test)
@@ -155,5 +155,5 @@ class _Run:
 
 
 def _targets(text: Tensor) -> Tensor:
-    """The words that are foretold, in the text's order."""
+    """The target words, in text order."""
     return text[1:].t().flatten().cpu()

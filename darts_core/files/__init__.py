@@ -1,1 +1,1 @@
-"""Files of networks: checkpoints, imports, exports, and how they are read back."""
+"""Reads and writes files of networks: checkpoints, imports, exports."""

@@ -1,4 +1,4 @@
-"""The checkpoint file: one dictionary of tensors, numbers and text that `torch.load(weights_only=True)` reads."""
+"""Reads and writes checkpoints: one dictionary of tensors, numbers and text for `torch.load(weights_only=True)`."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ Kind = Literal["search", "evaluation"]
 
 
 class Normalisation(TypedDict):
-    """One number a channel, for images scaled to 0..1: subtract `mean`, divide by `std`."""
+    """Per channel, for images scaled to 0..1: subtract `mean`, divide by `std`."""
 
     mean: list[float]
     std: list[float]
 
 
 class ImageShape(TypedDict):
-    """What the network takes: `size` is [height, width] in pixels."""
+    """The network's input: `size` is [height, width] in pixels."""
 
     channels: int
     size: list[int]
 
 
 class Environment(TypedDict):
-    """What the numbers depend on besides the spec: equal here and on the same hardware, equal bits."""
+    """The environment that results depend on besides the spec; with equal hardware, equal means the same bits."""
 
     torch: str
     device: str
@@ -78,16 +78,16 @@ class _Common(TypedDict):
 
 
 class Checkpoint(_Common, total=False):
-    """Everything about a run after one epoch (counted from 1). All tensors are on the CPU.
+    """The state of a run after one epoch (counted from 1). All tensors are on the CPU.
 
-    `weights` follows the DARTS authors' keys. `alphas` (searches only) holds the raw tables "normal" and "reduce", or
-    "recurrent"; of the family cnn there are `classes`, `normalisation` and `image`, of rnn `vocabulary`, the words in
-    the order of their numbers. `genotype` is JSON, in a search the one derived from them. `metrics` are those of this
-    epoch. `resume` is what the loop alone needs to go on: optimiser states, random generators, the best epoch so far,
-    `step`, the steps done since the run began.
+    `weights` uses the DARTS authors' keys. `alphas` (searches only) holds the raw tables "normal" and "reduce", or
+    "recurrent". The family cnn has `classes`, `normalisation` and `image`, the family rnn has `vocabulary`, the words
+    in index order. `genotype` is JSON; a search's is derived from its alphas. `metrics` are of this epoch. `resume`
+    holds the state that only the training loop needs: optimisers, random generators, the best epoch so far, and `step`,
+    the number of steps since the run began.
 
-    Made in the middle of an epoch, `epoch` is the last finished one (0 in the first), `metrics` is empty and
-    `resume` holds "open", the running sums of the epoch in work.
+    In a checkpoint saved within an epoch, `epoch` is the last finished one (0 in the first), `metrics` is empty and
+    `resume` holds "open", the running sums of the partial epoch.
     """
 
     alphas: dict[str, Tensor]
@@ -97,16 +97,16 @@ class Checkpoint(_Common, total=False):
     vocabulary: list[str]
 
 
-# What a file of each family holds besides that which all have.
+# Fields specific to each family.
 _OF_FAMILY: Final = {"cnn": {"classes", "normalisation", "image"}, "rnn": {"vocabulary"}}
 
 
 def save(checkpoint: Mapping[str, object], path: Path) -> str:
-    """Write the file whole or not at all: next to its place, through to the disk, then renamed over it.
+    """Write the file atomically: next to its destination, synced to disk, then renamed over it.
 
-    Gives the file's sha256. Raises OSError (a full disk, say) and leaves what was there before.
+    Returns the file's SHA-256. Raises OSError (a full disk, say) and keeps the old file.
     """
-    # Serialised in memory first: torch reports a full disk as an error of its own that names no cause.
+    # Serialised in memory first: torch reports a full disk as an error that names no cause.
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -122,22 +122,22 @@ def save(checkpoint: Mapping[str, object], path: Path) -> str:
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the renaming itself must survive a power cut, too
+        os.fsync(folder)  # the rename itself must survive a power cut, too
     finally:
         os.close(folder)
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a file that `save` wrote. Raises CheckpointError for anything else, FileNotFoundError when there is none.
+    """Read a file written by `save`. Raises CheckpointError for any other file, FileNotFoundError when there is none.
 
-    Nothing in the file is ever executed: pickled objects are refused.
+    Executes nothing from the file: pickled objects are refused.
     """
     return checked(content(path), path)
 
 
 def plain_dictionary(path: Path) -> dict[str, Any]:
-    """What any file of torch.save holds, if it is a dictionary. Raises as `read` does."""
+    """The dictionary in any torch.save file. Raises as `read` does."""
     value = content(path)
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no dictionary")
@@ -145,7 +145,7 @@ def plain_dictionary(path: Path) -> dict[str, Any]:
 
 
 def content(path: Path) -> Any:
-    """What a file of torch.save or of safetensors holds. Raises as `read` does."""
+    """The content of a torch.save or safetensors file. Raises as `read` does."""
     if path.is_file() and is_safetensors(path):
         return _from_safetensors(path)
     try:
@@ -160,13 +160,13 @@ def content(path: Path) -> Any:
         raise CheckpointError(
             f"{path} is no checkpoint, or holds pickled objects besides tensors, numbers and text: {way_out(path)}"
         ) from error
-    # A damaged archive surfaces as whatever its reader trips over first.
+    # A damaged archive raises any error of its reader.
     except Exception as error:
         raise CheckpointError(f"{path} is no readable checkpoint: {error}") from error
 
 
 def _from_safetensors(path: Path) -> dict[str, Any]:
-    """The tensors by name; of a file made of a checkpoint of ours that checkpoint, without anything to resume from."""
+    """The tensors by name; for a file converted from our checkpoint, that checkpoint without resume state."""
     header = read_header(path)
     tensors = read_tensors(path, header)
     if header.about is None:
@@ -176,7 +176,7 @@ def _from_safetensors(path: Path) -> dict[str, Any]:
 
 
 def check_version(value: Any, path: Path) -> None:
-    """Whether a file's content is of our format, and of a version that is known here. Raises CheckpointError."""
+    """Check that the content has our format in a known version. Raises CheckpointError."""
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a {FORMAT} checkpoint: it holds no entry format={FORMAT!r}")
     if value.get("version") != VERSION:
@@ -186,7 +186,7 @@ def check_version(value: Any, path: Path) -> None:
 
 
 def checked(value: Any, path: Path) -> Checkpoint:
-    """A file's content as the checkpoint of one network. path: for messages. Raises CheckpointError."""
+    """Validate a file's content as the checkpoint of one network. path: for messages. Raises CheckpointError."""
     check_version(value, path)
     if value.get("kind") not in ("search", "evaluation"):
         raise CheckpointError(f"{path}: unknown kind {value.get('kind')!r}")
@@ -198,20 +198,20 @@ def checked(value: Any, path: Path) -> Checkpoint:
     return cast(Checkpoint, value)
 
 
-# They say when to save, what to keep, and in which way to compute the same numbers.
+# Fields about when to save, what to keep, and how to compute the same numbers.
 _BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds", "fused", "cuda_graph"}
 
 
 def family_of(checkpoint: Mapping[str, Any]) -> Any:
-    """The family that the checkpoint's spec names; `cnn` where it names none."""
+    """The family named by the checkpoint's spec; `cnn` by default."""
     spec = checkpoint.get("spec")
     return spec.get("family", "cnn") if isinstance(spec, dict) else "cnn"
 
 
 def check_resumable(checkpoint: Checkpoint, kind: Kind, config: BaseModel) -> None:
-    """Whether a run of this resolved spec can go on from here. Raises CheckpointError that names what differs.
+    """Check that a run of this resolved spec can resume here. Raises CheckpointError that names the differing fields.
 
-    A field that is younger than the checkpoint counts as its default, with which everything is as it was before.
+    A field introduced after the checkpoint has its default, which preserves the old behaviour.
     """
     if checkpoint["kind"] != kind:
         raise CheckpointError(f"this checkpoint is of a job of kind {checkpoint['kind']}, not {kind}")
@@ -228,7 +228,7 @@ def check_resumable(checkpoint: Checkpoint, kind: Kind, config: BaseModel) -> No
 
 
 def on_cpu(value: Any) -> Any:
-    """A copy of nested dictionaries and lists in which every tensor is a clone on the CPU."""
+    """Copy nested dictionaries and lists, cloning every tensor to the CPU."""
     if isinstance(value, Tensor):
         return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
     if isinstance(value, dict):

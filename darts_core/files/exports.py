@@ -1,4 +1,4 @@
-"""A trained network in formats that others read: ONNX for inference anywhere, safetensors for the weights alone."""
+"""Exports a trained network: ONNX for inference, safetensors for the weights alone."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _OPSET = 18
 
 
 def export(checkpoint: Path, to: Path, *, raw_images: bool = False) -> None:
-    """Write a checkpoint file as `to`, in the format of its ending: .safetensors (needs no torch) or .onnx.
+    """Export a checkpoint file to `to`, in the format of its suffix: .safetensors (needs no torch) or .onnx.
 
-    raw_images: of ONNX, take uint8 images and normalise them inside. Whole or not at all. Raises CheckpointError for
-    another ending, a file that is no checkpoint, or without the packages that ONNX needs; FileNotFoundError.
+    raw_images: for ONNX, take uint8 images and normalise them in the graph. Writes atomically. Raises CheckpointError
+    for another suffix, a file that is not a checkpoint, or missing ONNX packages; FileNotFoundError.
     """
     if to.suffix not in (".onnx", ".safetensors"):
         raise CheckpointError(f"{to.name}: the ending says the format; known: .onnx, .safetensors")
@@ -42,10 +42,10 @@ def export(checkpoint: Path, to: Path, *, raw_images: bool = False) -> None:
 
 
 def _onnx(trained: TrainedNetwork, to: Path, *, raw_images: bool) -> None:
-    """Input `images`: normalised float32 (N, channels, H, W), any N; raw images are uint8 of the same shape. Output
-    `logits` (N, classes).
+    """Input `images`: normalised float32 (N, channels, H, W), any N, or uint8 for raw images. Output `logits` (N,
+    classes).
 
-    The file's metadata has the classes, the normalisation and whether it is inside (`normalised_inside`), as JSON.
+    The metadata holds, as JSON, the classes, the normalisation and whether the graph applies it (`normalised_inside`).
     """
     import torch
 
@@ -73,7 +73,7 @@ def _onnx(trained: TrainedNetwork, to: Path, *, raw_images: bool) -> None:
             dynamo=True,
             verbose=False,
         )
-    assert program is not None  # it is None only for the old exporter
+    assert program is not None  # None only from the old exporter
     model = program.model_proto
     about = {"classes": list(trained.classes), **trained.normalisation, "normalised_inside": raw_images}
     onnx.helper.set_model_props(model, {name: json.dumps(value) for name, value in about.items()})
@@ -82,7 +82,7 @@ def _onnx(trained: TrainedNetwork, to: Path, *, raw_images: bool) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter's remarks are about its own insides."""
+    """Silence the exporter's messages about its internals."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -96,7 +96,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place when everything went well."""
+    """Yield a temporary path beside `path`, renamed over it on success."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(descriptor)
     temporary = Path(name)

@@ -1,7 +1,7 @@
-"""Checkpoints of the DARTS authors' CNN code: a bare `state_dict`, made a checkpoint of ours with its genotype.
+"""Imports checkpoints of the DARTS authors' CNN code: a bare `state_dict` plus its genotype.
 
-Training programs wrap it in a dictionary of theirs, parallel training and frameworks put a prefix before its keys,
-profilers add buffers, and an old PyTorch did not count batches: `darts_core.files.state_dicts` undoes all of that.
+Training programs wrap it in a dictionary, parallel training and frameworks prefix its keys, profilers add buffers, and
+old PyTorch versions lack batch counters; `darts_core.files.state_dicts` undoes all of that.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from darts_core.genotypes import Genotype, to_json
 
 
 def read_authors(path: Path, genotype: Genotype, told: TrainedOn | None = None) -> Checkpoint:
-    """The file as a checkpoint of ours, without anything to resume from.
+    """Convert the file to a checkpoint without resume state.
 
-    told: the data that it was trained on, where its owner names them. Raises CheckpointError that names the first key
-    that does not fit the genotype, and for a file that is no state_dict.
+    told: the training data, as declared by the owner. Raises CheckpointError that names the first key that does not fit
+    the genotype, and for a file that is not a state_dict.
     """
     return read_described(path, genotype, told)[0]
 
 
 def read_described(path: Path, genotype: Genotype, told: TrainedOn | None = None) -> tuple[Checkpoint, Described]:
-    """The same, with what was found out about it."""
+    """Convert the file by a description of its network."""
     weights = _state_dict(plain_dictionary(path), path)
     shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     about = described(shapes, genotype, path.name, told or TrainedOn())
@@ -54,7 +54,7 @@ def read_described(path: Path, genotype: Genotype, told: TrainedOn | None = None
 
 
 def trained_on(dataset: str | None, data_root: Path) -> TrainedOn:
-    """What a data set that lies here says of a network trained on it; of any other the name alone. Raises DataError."""
+    """The training data as described by a local data set; any other set gives its name alone. Raises DataError."""
     if dataset is None or not (dataset == "digits" or dataset.startswith(FOLDER_PREFIX)):
         return TrainedOn(dataset=dataset)
     from darts_core.data import load
@@ -79,7 +79,7 @@ def _state_dict(value: dict[str, Any], path: Path) -> dict[str, Tensor]:
 
 
 def _weight(name: str, weights: dict[str, Tensor]) -> Tensor:
-    """A tensor as the network keeps it. The counters of batches, which an old PyTorch lacked, begin anew."""
+    """A tensor in the network's dtype. Batch counters missing in old PyTorch versions start at 0."""
     dtype = torch.int64 if name.endswith(f".{COUNTER}") else torch.float32
     found = weights.get(name)
     return torch.zeros((), dtype=dtype) if found is None else found.detach().to(dtype).contiguous().clone()

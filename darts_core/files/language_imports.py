@@ -1,8 +1,7 @@
-"""Language models of the DARTS authors' RNN code: a bare `state_dict`, made a checkpoint of ours.
+"""Imports language models of the DARTS authors' RNN code: a bare `state_dict` plus its genotype and text.
 
-Their file says neither the cell nor the words behind its numbers: both have to be named. The words are numbered by
-their rule, which is not that of our own training. The file's `decoder.weight`, where there is one, is the encoder's:
-the two are tied.
+The file records neither the cell nor the vocabulary; both must be named. Words are numbered by the authors' rule, which
+differs from our own training. `decoder.weight`, if present, equals the encoder's: the two are tied.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from darts_core.genotypes import RecurrentGenotype, to_json
 def read_authors_recurrent(
     path: Path, genotype: RecurrentGenotype, *, dataset: str, data_root: Path, checksum: str | None = None
 ) -> Checkpoint:
-    """The file as a checkpoint of ours, without anything to resume from.
+    """Convert the file to a checkpoint without resume state.
 
-    dataset, checksum: the text that it was trained on, whose words it numbers. Raises CheckpointError for a file that
-    is no state_dict or does not fit the genotype or the vocabulary, DataError.
+    dataset, checksum: the text that defines the vocabulary. Raises CheckpointError for a file that is not a state_dict
+    or does not fit the genotype or the vocabulary; DataError.
     """
     tensors = unwrapped(plain_dictionary(path), path.name)
     if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):

@@ -1,4 +1,4 @@
-"""A checkpoint of the family rnn turned back into a language model that can be used."""
+"""Builds a usable language model from a checkpoint of the family rnn."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from darts_core.models.recurrent.language_model import Pass, RecurrentNetwork, R
 
 
 class TrainedLanguageModel(nn.Module):
-    """A language model out of a checkpoint, with what is needed to use it.
+    """A language model with its vocabulary.
 
-    Called on numbers of words (T, B) it gives logits (T, B, words) for the words behind them, and the hidden state to
-    go on with. `prepare` makes such numbers of words. `network` is the bare network, whose `state_dict` has the DARTS
-    authors' keys; its weights are those that were validated: the averaged ones once there were any.
+    Maps word indices (T, B) to logits (T, B, words) for the next words and to the next hidden state. `prepare` makes
+    indices from words. `network` is the bare network, whose `state_dict` has the DARTS authors' keys; its weights are
+    the validated ones: the averaged weights once there are any.
     """
 
     def __init__(self, network: RecurrentNetwork | RecurrentSearchNetwork, checkpoint: Checkpoint) -> None:
@@ -29,17 +29,17 @@ class TrainedLanguageModel(nn.Module):
         self.genotype: RecurrentGenotype = parse(checkpoint["genotype"], "rnn")
 
     def forward(self, tokens: Tensor, hidden: Tensor | None = None) -> Pass:
-        """tokens: (T, B), int64. hidden: (B, size), of the words before; None at the beginning of a text."""
+        """tokens: (T, B), int64. hidden: (B, size), returned by the previous call; None at the beginning of a text."""
         hidden = self.network.start(tokens.shape[1]) if hidden is None else hidden
         return self.network(tokens, hidden)  # type: ignore[no-any-return]
 
     def prepare(self, words: Sequence[str]) -> Tensor:
-        """Words, <eos> at the end of each line, to one column of numbers (T, 1); unknown ones are <unk>."""
+        """Map words, with <eos> at line ends, to one column of indices (T, 1); unknown words become <unk>."""
         return encode(words, self.vocabulary)[:, None]
 
 
 def built_language_model(checkpoint: Checkpoint) -> RecurrentNetwork | RecurrentSearchNetwork:
-    """The network of a spec with its weights. Raises KeyError, ValueError or RuntimeError unless they fit."""
+    """Build a spec's network with these weights. Raises KeyError, ValueError or RuntimeError when they do not fit."""
     words = len(checkpoint["vocabulary"])
     if checkpoint["kind"] == "evaluation":
         evaluation = RnnEvaluationConfig(**checkpoint["spec"])
@@ -47,7 +47,7 @@ def built_language_model(checkpoint: Checkpoint) -> RecurrentNetwork | Recurrent
         network.load_state_dict(checkpoint["weights"])
         return network
     search = RnnSearchConfig(**checkpoint["spec"]).resolved()
-    assert search.primitives is not None  # a resolved spec names them
+    assert search.primitives is not None  # set in every resolved spec
     supernet = RecurrentSearchNetwork(search.primitives, words=words, size=search.hidden_size, nodes=search.nodes)
     supernet.load_state_dict(checkpoint["weights"])
     supernet.load_alphas(checkpoint["alphas"])

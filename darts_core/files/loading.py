@@ -1,4 +1,4 @@
-"""A checkpoint file turned back into a network that can be used."""
+"""Loads a checkpoint file as a usable network."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class TrainedNetwork(nn.Module):
-    """A network out of a checkpoint, with what is needed to use it.
+    """A network with its classes and normalisation.
 
-    `predict` takes raw images. Called on *normalised* float images (N, channels, H, W) it gives logits (N, classes);
-    normalisation is not inside, so that the weights stay those of the checkpoint. `prepare` makes such images from
-    bytes. `network` is the bare network, whose `state_dict` has the DARTS authors' keys.
+    `predict` takes raw images. Maps *normalised* float images (N, channels, H, W) to logits (N, classes); normalisation
+    is not part of the module, so that its weights stay those of the checkpoint. `prepare` normalises uint8 images.
+    `network` is the bare network, whose `state_dict` has the DARTS authors' keys.
     """
 
     def __init__(self, network: EvaluationNetwork | SearchNetwork, checkpoint: Checkpoint) -> None:
@@ -45,31 +45,31 @@ class TrainedNetwork(nn.Module):
         return self.network(x)  # type: ignore[no-any-return]
 
     def predict(self, images: RawImages, batch_size: int = 64) -> list[Prediction]:
-        """What the network says of raw images, in their order: files, Pillow's images, or uint8 pixels.
+        """Predict raw images, in order: files, Pillow images, or uint8 pixels.
 
-        Images of another size are scaled to the network's. Raises DataError for what is no image.
+        Scales images to the network's size. Raises DataError for an input that is not an image.
         """
         device = next(self.parameters()).device
         as_imagenet = self.checkpoint["spec"]["dataset"] == "imagenet"
         return predict(self, images, device=device, as_imagenet=as_imagenet, batch_size=batch_size)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 images (N, channels, H, W) to what `forward` takes, on the images' device."""
+        """Normalise uint8 images (N, channels, H, W) for `forward`, on their device."""
         return Normaliser(self.normalisation["mean"], self.normalisation["std"], images.device)(images)
 
 
 def load(
     path: str | Path, device: str | torch.device = "cpu"
 ) -> TrainedNetwork | TrainedLanguageModel | Committee | LanguageCommittee:
-    """The network of a checkpoint file, in evaluation mode, on the device.
+    """Load a checkpoint file in evaluation mode, on the device.
 
-    An evaluation gives the trained network of its cell, a search its search network with its alphas; of the family rnn
-    it is a language model. An ensemble gives all its members as one. Raises CheckpointError for a file that is no
-    checkpoint of ours or does not fit its own spec, FileNotFoundError.
+    An evaluation gives the trained network of its cell, a search its supernet with its alphas; the family rnn gives a
+    language model, an ensemble all its members as one. Raises CheckpointError for a file that is not a checkpoint or
+    does not fit its own spec, FileNotFoundError.
     """
     value = content(Path(path))
     if isinstance(value, dict) and value.get("kind") == "ensemble":
-        from darts_core.ensembles.file import committee  # which builds its members with what is here
+        from darts_core.ensembles.file import committee  # it builds its members with functions of this module
 
         return committee(value, path).to(device)
     checkpoint = checked(value, Path(path))
@@ -82,7 +82,7 @@ def load(
 
 
 def load_network(path: str | Path, device: str | torch.device = "cpu") -> TrainedNetwork:
-    """The same, of one network of images alone: others are refused, with a CheckpointError, too."""
+    """Load a single image network; raises CheckpointError for any other checkpoint."""
     found = load(path, device)
     if isinstance(found, TrainedLanguageModel):
         raise CheckpointError(f"{path} is a language model, which tells no images apart: it has a perplexity on a text")
@@ -92,7 +92,7 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> Traine
 
 
 def trained(checkpoint: Checkpoint, path: str | Path) -> TrainedNetwork:
-    """The network of a checkpoint, in evaluation mode, on the CPU. path: for messages. Raises CheckpointError."""
+    """Build a checkpoint's network in evaluation mode, on the CPU. path: for messages. Raises CheckpointError."""
     try:
         network = _built(checkpoint)
         network.load_state_dict(checkpoint["weights"])
@@ -119,7 +119,7 @@ def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
             stem=evaluation.stem or stem_for(image_side),
         )
     search = SearchConfig(**checkpoint["spec"]).resolved()
-    assert search.primitives is not None  # a resolved spec names them
+    assert search.primitives is not None  # set in every resolved spec
     return SearchNetwork(
         search.primitives,
         channels=search.channels,

@@ -1,7 +1,7 @@
-"""safetensors files: a length, a JSON header, the tensors' bytes. Imports neither torch nor safetensors.
+"""Reads and writes safetensors files. Imports neither torch nor safetensors.
 
-Format: https://huggingface.co/docs/safetensors (eight bytes of little-endian header size, then the header, then the
-data without holes).
+Format: https://huggingface.co/docs/safetensors (eight bytes of little-endian header size, a JSON header, then the data
+without holes).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO, Any, Final
 from darts_core.errors import CheckpointError
 from darts_core.files.torch_files import StoredTensor, TorchFile
 
-# As safetensors names them, and the bytes of an element.
+# safetensors dtype names, and bytes per element.
 ITEM_SIZES: Final = {
     **dict.fromkeys(("F64", "I64", "U64"), 8),
     **dict.fromkeys(("F32", "I32", "U32"), 4),
@@ -26,9 +26,9 @@ ITEM_SIZES: Final = {
     **dict.fromkeys(("I8", "U8", "BOOL"), 1),
 }
 _LARGEST_HEADER: Final = 16 * 2**20
-# The entry of the metadata that says which network the weights are of.
+# Metadata entry that describes the network of the weights.
 _ABOUT: Final = "dartboard"
-# What a checkpoint says of its network besides the weights.
+# Checkpoint fields copied into the metadata.
 _SAID: Final = ("kind", "epoch", "genotype", "spec", "classes", "vocabulary", "normalisation", "image", "metrics")
 
 
@@ -44,21 +44,21 @@ class Entry:
 
 @dataclass(frozen=True)
 class Header:
-    """about: what the file says of its network where it was made of a checkpoint of ours, else None."""
+    """about: the network's description if the file was converted from our checkpoint, else None."""
 
     tensors: dict[str, Entry]
     about: dict[str, Any] | None
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether the file begins like one: a length that it has, and the start of an object."""
+    """Whether the file starts with a plausible header length and a JSON object."""
     with path.open("rb") as file:
         begin = file.read(9)
     return len(begin) == 9 and begin[8:] == b"{" and 8 + int.from_bytes(begin[:8], "little") <= path.stat().st_size
 
 
 def read_header(path: Path) -> Header:
-    """What the file holds, without the tensors' bytes. Raises CheckpointError for a file that is damaged."""
+    """Read the header without the tensors' bytes. Raises CheckpointError for a damaged file."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -89,11 +89,11 @@ def write_header(
     tensors: Mapping[str, tuple[str, tuple[int, ...], int]],
     about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Everything before the data. tensors: name to (dtype as safetensors names it, shape, bytes), in their order.
+    """Serialise the header. tensors: name to (safetensors dtype, shape, bytes), in file order.
 
-    about: of the network that they are the weights of, as JSON.
+    about: JSON description of the weights' network.
     """
-    # The entry that libraries look for to know whose tensors these are.
+    # Entry by which libraries recognise PyTorch's tensors.
     metadata = {"format": "pt"} | ({_ABOUT: json.dumps(about)} if about else {})
     header: dict[str, Any] = {"__metadata__": metadata}
     place = 0
@@ -101,12 +101,12 @@ def write_header(
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [place, place + size]}
         place += size
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the data shall start at a multiple of eight
+    text += b" " * (-len(text) % 8)  # align the data to eight bytes
     to.write(len(text).to_bytes(8, "little") + text)
 
 
 def write(path: Path, tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]]) -> str:
-    """A file of tensors given as (dtype as safetensors names it, shape, little-endian bytes); gives its sha256.
+    """Write tensors given as (safetensors dtype, shape, little-endian bytes) and return the file's SHA-256.
 
     Raises OSError.
     """
@@ -119,7 +119,7 @@ def write(path: Path, tensors: Mapping[str, tuple[str, tuple[int, ...], bytes]])
 
 
 def weights_of(file: TorchFile) -> dict[str, StoredTensor]:
-    """The weights in a checkpoint of ours. Raises CheckpointError when there are none."""
+    """The weights in one of our checkpoints. Raises CheckpointError when there are none."""
     value = file.value
     weights = value.get("weights") if isinstance(value, dict) else None
     if not isinstance(weights, dict) or not weights:
@@ -131,7 +131,7 @@ def weights_of(file: TorchFile) -> dict[str, StoredTensor]:
 
 
 def _said(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
-    """Of an evaluation's checkpoint: a search's network is not whole without its alphas, which are no weights."""
+    """Evaluations only: a supernet is incomplete without its alphas, which are not weights."""
     if checkpoint.get("kind") != "evaluation":
         return None
     said: dict[str, Any] = {name: checkpoint[name] for name in _SAID if name in checkpoint}
@@ -143,9 +143,9 @@ def _said(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def convert(checkpoint: Path, to: IO[bytes]) -> None:
-    """Write the weights of a checkpoint file, with what it says of its network in the metadata. Raises CheckpointError.
+    """Write the weights of a checkpoint file, with its network's description as metadata. Raises CheckpointError.
 
-    A file that has this format already is copied.
+    A safetensors file is copied.
     """
     if is_safetensors(checkpoint):
         with checkpoint.open("rb") as source:

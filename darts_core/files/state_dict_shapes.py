@@ -1,6 +1,6 @@
-"""The keys and shapes of an evaluation network's `state_dict`, by arithmetic. Imports no torch.
+"""Computes the keys and shapes of an evaluation network's `state_dict`. Imports no torch.
 
-It follows darts_core/models/evaluation_network.py step by step; tests hold the two to the same keys, in their order.
+Mirrors darts_core/models/evaluation_network.py; tests check keys, shapes and order.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _operation(name: str, channels: int, stride: int) -> _Entries:
     elif kind in ("sep_conv", "dil_conv"):
         kernel = int(size[0])
         for first in (1, 5) if kind == "sep_conv" else (1,):
-            # The second depthwise of a separable convolution follows its ReLU, number 4.
+            # The second depthwise of a separable convolution follows its ReLU, module 4.
             yield f"op.{first}.weight", (channels, 1, kernel, kernel)
             yield f"op.{first + 1}.weight", (channels, channels, 1, 1)
             yield from _under(f"op.{first + 2}", _norm(channels))

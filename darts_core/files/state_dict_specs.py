@@ -1,7 +1,6 @@
-"""From the shapes of an imported `state_dict` to the spec of its network, and what is known of its data.
+"""Derives the spec of an imported `state_dict` from its shapes, and describes its data.
 
-The command's import, the service's look at an upload and the worker that measures it all go through here. Imports no
-torch.
+Used by the command's import, the API's inspection of an upload and the worker's score. Imports no torch.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ IMAGENET_STD: Final = [0.229, 0.224, 0.225]
 _CIFAR10_CLASSES: Final = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
 )  # fmt: skip
-# Whose normalisation the authors' code has; for CIFAR-100 it is that of CIFAR-10.
+# The set whose normalisation the authors' code uses; for CIFAR-100 they use CIFAR-10's.
 _NORMALISED: Final = {"cifar10": "cifar", "cifar100": "cifar", "imagenet": "imagenet"}
-# The name of a data set that neither the file nor its owner names.
+# Name of an undeclared data set.
 UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True)
 class Described:
-    """What a checkpoint says besides its weights.
+    """Everything in a checkpoint except its weights.
 
-    shapes: every key that the network has, in its order. dataset: None where it is not known. mean, std: one number a
-    channel. size: height and width. remarks: what was assumed because it was not told.
+    shapes: every key of the network, in order. dataset: None when unknown. mean, std: per channel. size: height and
+    width. remarks: assumptions about undeclared values.
     """
 
     spec: EvaluationConfig
@@ -54,9 +53,9 @@ class Described:
 
 
 def described(shapes: Mapping[str, tuple[int, ...]], genotype: Genotype, file: str, told: TrainedOn) -> Described:
-    """The network of these weights. told: what the owner says of the data; file: for messages.
+    """Describe the network of these weights. told: the owner's declaration of the data; file: for messages.
 
-    Raises CheckpointError that names the first key that does not fit the genotype, or what does not fit the data.
+    Raises CheckpointError that names the first key that does not fit the genotype, or the mismatch with the data.
     """
     sizes = inferred(shapes, file)
     spec = _spec(sizes, genotype, told.dataset or sizes.dataset or UNKNOWN, file)
@@ -107,7 +106,7 @@ def _check_classes(sizes: Sizes, told: TrainedOn, file: str) -> None:
 def _check_fit(shapes: Mapping[str, tuple[int, ...]], expected: Shapes, file: str) -> None:
     for name, wanted in expected.items():
         found = shapes.get(name)
-        if found is None and not name.endswith(f".{COUNTER}"):  # PyTorch 0.3 did not count batches
+        if found is None and not name.endswith(f".{COUNTER}"):  # PyTorch 0.3 had no batch counters
             raise CheckpointError(f"{file} does not fit the genotype: {name} is missing")
         if found is not None and found != wanted:
             raise CheckpointError(f"{file} does not fit the genotype: {name} is {list(found)}, expected {list(wanted)}")
@@ -142,12 +141,12 @@ def _remarks(sizes: Sizes, told: TrainedOn, mean: list[float], std: list[float])
 
 
 def _class_names(count: int, dataset: str | None) -> list[str]:
-    """The names where the file's order of them is known, else numbers."""
+    """The class names if the file's class order is known, else numbers."""
     if dataset == "cifar10" and count == len(_CIFAR10_CLASSES):
         return list(_CIFAR10_CLASSES)
     return numbered(count)
 
 
 def numbered(count: int) -> list[str]:
-    """Names of classes of which only the number is known."""
+    """Names for classes that are only counted."""
     return [str(number) for number in range(count)]

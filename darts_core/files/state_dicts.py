@@ -1,4 +1,4 @@
-"""What the keys and shapes of a DARTS network's `state_dict` say of it. Imports no torch."""
+"""Infers a DARTS network's sizes from the keys and shapes of its `state_dict`. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Final
 from darts_core.errors import CheckpointError, Problem
 from darts_core.models.layout import STEM_MULTIPLIER, Stem, reduction_layers
 
-# Of their language models: the encoder's weights once more.
+# In their language models, a copy of the encoder's weights.
 DECODER: Final = "decoder.weight"
-# Where training programs keep a network's weights.
+# Entries under which training programs store the weights.
 WRAPPERS: Final = ("state_dict", "model_state_dict", "model", "net", "network", "params", "state_dict_ema", "model_ema")
-# What thop registers in every module, and torch's averaged models in the first.
+# Buffers that thop registers in every module, and torch's averaged models in the root.
 _COUNTERS: Final = frozenset({"total_ops", "total_params", "n_averaged"})
-# A prefix, then a key that every network of the authors has.
+# A prefix, then a key present in every network of the authors.
 _NETWORK: Final = re.compile(r"(.*?)(?:cells\.0\.|rnns\.0\.|encoder\.weight$)")
 _KEYS_LISTED: Final = 8
 _LONGEST_KEY: Final = 80
@@ -27,7 +27,7 @@ _THEIRS: Final = {("cifar", 10): "cifar10", ("cifar", 100): "cifar100", ("imagen
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a state_dict's shapes say of its network."""
+    """Sizes inferred from a state_dict."""
 
     channels: int
     layers: int
@@ -39,14 +39,14 @@ class Sizes:
 
     @property
     def dataset(self) -> str | None:
-        """What the authors trained networks with this stem and so many classes on; None for any other number."""
+        """The authors' data set for this stem and number of classes; None for any other number."""
         return _THEIRS.get((self.stem, self.classes))
 
 
 def unwrapped(value: Any, file: str) -> dict[str, Any]:
-    """The tensors by name, as the authors name them: out of a training's dictionary, without a wrapper's prefix.
+    """The tensors under the authors' names, without wrapping dictionary and prefixes.
 
-    The buffers of profilers are left out. Raises CheckpointError that names the keys of a dictionary without tensors.
+    Drops profilers' buffers. Raises CheckpointError that names the keys of a dictionary without tensors.
     """
     inner = value
     while isinstance(inner, dict) and (key := next((k for k in WRAPPERS if isinstance(inner.get(k), dict)), None)):
@@ -61,19 +61,19 @@ def unwrapped(value: Any, file: str) -> dict[str, Any]:
 
 
 def _unprefixed(tensors: dict[str, Any]) -> dict[str, Any]:
-    """Without the prefix that parallel training, compilation or a framework's module puts before the network's keys."""
+    """Strip the prefix that parallel training, compilation or a framework's module puts before the keys."""
     prefix = next((found[1] for name in tensors if (found := _NETWORK.match(name))), "")
     names = {name: name.removeprefix(prefix) for name in tensors}
     if prefix:
-        # OpenMMLab's classifiers keep the last layer apart from the rest, which is their backbone.
+        # OpenMMLab's classifiers keep the last layer outside the backbone.
         names = {name: re.sub(r"^head\.fc\.", "classifier.", plain) for name, plain in names.items()}
     if len(set(names.values())) < len(names):
-        return tensors  # two networks in one file: the refusal names the first key that has no place
+        return tensors  # two networks in one file: the error names the first unexpected key
     return {names[name]: tensor for name, tensor in tensors.items()}
 
 
 def listed(names: Iterable[str]) -> str:
-    """The first of some keys, for messages."""
+    """List the first keys, for messages."""
     names = [name[:_LONGEST_KEY] for name in names]
     return ", ".join(names[:_KEYS_LISTED]) + (
         f" and {len(names) - _KEYS_LISTED} more" if len(names) > _KEYS_LISTED else ""
@@ -81,7 +81,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def inferred(shapes: Mapping[str, tuple[int, ...]], file: str) -> Sizes:
-    """The network's sizes by its keys and their shapes. Raises CheckpointError that names what is missing."""
+    """Infer the network's sizes. Raises CheckpointError that names the missing key."""
     if is_recurrent(shapes):
         raise CheckpointError(f"{file} is a recurrent model's state_dict: a CNN's genotype does not fit it")
 
@@ -116,7 +116,7 @@ def inferred(shapes: Mapping[str, tuple[int, ...]], file: str) -> Sizes:
 
 
 def _reductions(shapes: Mapping[str, tuple[int, ...]], channels: int, layers: int) -> tuple[int, ...] | None:
-    """The cells that are twice as wide as the one before; None for the usual ones, or where a width is missing."""
+    """Cells twice as wide as their predecessor; None for the default positions, or when a width is missing."""
     widths = [shapes.get(f"cells.{layer}.preprocess1.op.1.weight", (0,))[0] for layer in range(layers)]
     if not all(widths):
         return None
@@ -126,7 +126,7 @@ def _reductions(shapes: Mapping[str, tuple[int, ...]], channels: int, layers: in
 
 @dataclass(frozen=True)
 class RecurrentSizes:
-    """What a language model's shapes say of it. words: in its vocabulary."""
+    """Sizes of a language model. words: in its vocabulary."""
 
     hidden_size: int
     words: int
@@ -139,7 +139,7 @@ def is_recurrent(names: Iterable[str]) -> bool:
 
 
 def inferred_recurrent(shapes: Mapping[str, tuple[int, ...]], file: str) -> RecurrentSizes:
-    """A language model's sizes by its keys and their shapes. Raises CheckpointError that names what does not fit."""
+    """Infer a language model's sizes. Raises CheckpointError that names the mismatch."""
     words, size = shapes.get("encoder.weight", (0, 0))[:2] if len(shapes.get("encoder.weight", ())) == 2 else (0, 0)
     if not words or not size:
         raise CheckpointError(f"{file} is no state_dict of a DARTS language model: it has no table encoder.weight")
@@ -166,9 +166,9 @@ def inferred_recurrent(shapes: Mapping[str, tuple[int, ...]], file: str) -> Recu
 
 
 def recurrent_misfit(sizes: RecurrentSizes, nodes: int, dataset: str, words: int | None) -> Problem | None:
-    """Why a language model is not of a genotype of so many nodes, or not of the text's vocabulary; None when it is.
+    """Why a language model does not fit a genotype of so many nodes or the text's vocabulary; None if it fits.
 
-    words: in that vocabulary, None where it is not known.
+    words: in that vocabulary, None when unknown.
     """
     if sizes.nodes != nodes:
         message = f"the weights are of {sizes.nodes} nodes, the genotype has {nodes}"

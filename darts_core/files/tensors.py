@@ -1,4 +1,4 @@
-"""Reads the tensors of a safetensors file into torch."""
+"""Reads safetensors files into torch tensors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TYPES: Final = {
 
 
 def read_tensors(path: Path, header: Header | None = None) -> dict[str, Tensor]:
-    """All tensors by name, on the CPU. header: where it has been read already. Raises CheckpointError, OSError."""
+    """All tensors by name, on the CPU. header: if already read. Raises CheckpointError, OSError."""
     found: dict[str, Tensor] = {}
     with path.open("rb") as file:
         for name, entry in (header or read_header(path)).tensors.items():

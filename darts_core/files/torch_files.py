@@ -1,8 +1,8 @@
-"""What a file of `torch.save` holds, read without torch and without executing anything in it. Imports no torch.
+"""Reads `torch.save` files without torch and without executing code. Imports no torch.
 
-The file is a zip of a pickle (`data.pkl`) and one member a tensor's storage. A pickle is a program for a small stack
-machine; here only the instructions that build plain values are followed, `pickletools` taking it apart. A name that
-the program wants to import is compared with the few that tensors need, and never imported.
+The file is a zip with a pickle (`data.pkl`) and one member per tensor storage. A pickle is a program for a small stack
+machine; this module decodes it with `pickletools` and interprets only the opcodes that build plain values. Names that
+the pickle imports are compared with an allow list and never imported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 from darts_core.errors import CheckpointError
 from darts_core.files.state_dicts import WRAPPERS
 
-# Storage class, as old and new files name it, to (safetensors' name, bytes of an element).
+# Storage class, in old and new files, to (safetensors dtype, bytes per element).
 _DTYPES: Final = {
     "FloatStorage": ("F32", 4),
     "DoubleStorage": ("F64", 8),
@@ -37,7 +37,7 @@ _OLD_TENSOR: Final = "torch._utils._rebuild_tensor"
 _PARAMETER: Final = "torch._utils._rebuild_parameter"
 _ORDERED: Final = "collections.OrderedDict"
 _KNOWN: Final = {_TENSOR, _OLD_TENSOR, _PARAMETER, _ORDERED} | {f"torch.{name}" for name in _DTYPES}
-# Thousands of tensors need some megabytes of instructions: more is not a checkpoint but a try to keep us busy.
+# Thousands of tensors need a few megabytes of opcodes; a larger pickle is an attack.
 _LARGEST_PICKLE: Final = 16 * 2**20
 _MOST_MEMBERS: Final = 200_000
 _LARGEST_BYTEORDER: Final = 16
@@ -49,7 +49,7 @@ _LEGACY_MAGIC: Final = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor that lies in the file. dtype: safetensors' name. member: of the zip. offset: in elements."""
+    """A tensor stored in the file. dtype: safetensors name. member: of the zip. offset: in elements."""
 
     dtype: str
     itemsize: int
@@ -68,7 +68,7 @@ class StoredTensor:
 
     @property
     def contiguous(self) -> bool:
-        """Whether its elements lie in the order of their indices, without holes."""
+        """Whether the elements are in index order without holes."""
         expected = 1
         for extent, stride in reversed(list(zip(self.shape, self.strides, strict=True))):
             if extent != 1 and stride != expected:
@@ -79,7 +79,7 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class PickledName:
-    """Something the pickle would have imported."""
+    """A name that the pickle would have imported."""
 
     path: str
 
@@ -92,15 +92,15 @@ class _Storage:
 
 
 class TorchFile:
-    """An opened file: `value` is what it holds, with a StoredTensor for each tensor."""
+    """An open file: `value` is its content, with a StoredTensor for each tensor."""
 
     def __init__(self, path: Path) -> None:
-        """Raises CheckpointError for what is no such file, or wants more than plain values and tensors."""
+        """Raises CheckpointError for another format, or content besides plain values and tensors."""
         try:
             with zipfile.ZipFile(path) as archive:
                 self._prefix, program = _program(archive, path)
         except (
-            # What zipfile lets through of a damaged directory; RecursionError is a RuntimeError.
+            # zipfile accepts some damaged directories; RecursionError is a RuntimeError.
             *(zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError),
             *(EOFError, ValueError, struct.error, MemoryError),
         ) as error:
@@ -113,20 +113,20 @@ class TorchFile:
         self.value: Any = evaluated(program, path.name)
 
     def copy(self, tensors: list[StoredTensor], to: IO[bytes]) -> None:
-        """Append the tensors' bytes, in this order. Raises CheckpointError when one is not in the file whole."""
+        """Append the tensors' bytes, in this order. Raises CheckpointError for a truncated tensor."""
         with zipfile.ZipFile(self.path) as archive:
             for tensor in tensors:
                 _copy(archive, f"{self._prefix}data/{tensor.member}", tensor, to, self.path.name)
 
 
 def is_legacy(path: Path) -> bool:
-    """Whether the file was written by a PyTorch before 1.6: a row of pickles and bytes, no zip."""
+    """Whether a PyTorch before 1.6 wrote the file: concatenated pickles and bytes, not a zip."""
     with path.open("rb") as file:
         return file.read(len(_LEGACY_MAGIC)) == _LEGACY_MAGIC
 
 
 def _is_pickle(path: Path) -> bool:
-    """Whether the file begins like a pickle that no torch.save wrote."""
+    """Whether the file starts like a pickle that torch.save did not write."""
     with path.open("rb") as file:
         return file.read(2) in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -137,9 +137,9 @@ def is_pickled(path: Path) -> bool:
 
 
 def read_legacy(path: Path) -> Any:
-    """What a file of a PyTorch before 1.6 holds, read like TorchFile's value. Raises CheckpointError.
+    """Read a file of a PyTorch before 1.6, like TorchFile's value. Raises CheckpointError.
 
-    It begins with four pickles: the magic number, the version, the machine it was written on, and the value.
+    It starts with four pickles: the magic number, the version, the writing machine, and the value.
     """
     with path.open("rb") as file:
         pickles = io.BytesIO(file.read(_LARGEST_PICKLE))
@@ -157,7 +157,7 @@ def _program(archive: zipfile.ZipFile, path: Path) -> tuple[str, bytes]:
     [info] = programs
     if info.file_size > _LARGEST_PICKLE:
         raise CheckpointError(f"{path.name}: its data.pkl has {info.file_size:,} bytes, more than a checkpoint needs")
-    # torch compresses nothing, and what is not compressed cannot grow.
+    # torch does not compress, and stored members cannot expand.
     if any(m.compress_type != zipfile.ZIP_STORED or m.compress_size != m.file_size for m in archive.infolist()):
         raise CheckpointError(f"{path.name} has compressed members: no file of torch.save")
     prefix = info.filename.removesuffix("data.pkl")
@@ -184,12 +184,12 @@ def _copy(archive: zipfile.ZipFile, member: str, tensor: StoredTensor, to: IO[by
 
 
 def evaluated(program: bytes | IO[bytes], name: str) -> Any:
-    """The plain value that a pickle builds. Raises CheckpointError for any that needs more than that."""
+    """Build a pickle's plain value. Raises CheckpointError for any other content."""
     return run_pickle(PickleMachine(name), program, name)
 
 
 def run_pickle(machine: PickleMachine, program: bytes | IO[bytes], name: str) -> Any:
-    """The value that a machine makes of a pickle's instructions. Raises CheckpointError."""
+    """Interpret a pickle's opcodes with a machine. Raises CheckpointError."""
     try:
         for opcode, argument, _ in pickletools.genops(program):
             if opcode.name == "STOP":
@@ -204,7 +204,7 @@ def run_pickle(machine: PickleMachine, program: bytes | IO[bytes], name: str) ->
 
 
 class PickleMachine:
-    """Follows the instructions that build plain values, and looks up the few known names that tensors need."""
+    """Interprets opcodes that build plain values, and resolves the few names that tensors need."""
 
     known: frozenset[str] = frozenset(_KNOWN)
 
@@ -216,13 +216,13 @@ class PickleMachine:
         self._actions: dict[str, Callable[[Any], None]] = dict(self._table())
 
     def result(self) -> Any:
-        """The one value that is left at the end."""
+        """The single value left on the stack."""
         if len(self.stack) != 1 or self._marks:
             raise ValueError("it ends with something unfinished")
         return self.stack[0]
 
     def step(self, name: str, argument: Any) -> None:
-        """Follow one instruction. Raises CheckpointError for one that plain values do not need."""
+        """Interpret one opcode. Raises CheckpointError for one that plain values do not need."""
         action = self._actions.get(name)
         if action is None:
             raise self._refused(f"the instruction {name}")
@@ -296,13 +296,13 @@ class PickleMachine:
     def _storage(self, reference: Any) -> _Storage:
         _, kind, key, *_ = reference
         dtype, itemsize = _DTYPES[kind.path.removeprefix("torch.")]
-        # The key becomes the name of a zip's member: nothing but a number is one.
+        # The key becomes a zip member's name: only digits are allowed.
         return _Storage(dtype, itemsize, str(int(key)))
 
     def _reduced(self, function: PickledName, arguments: tuple[Any, ...]) -> Any:
         if function.path == _ORDERED:
             pairs = arguments[0] if arguments else ()
-            # A dictionary's keys have been looked at already.
+            # Dictionary keys have been checked already.
             return dict(pairs) if isinstance(pairs, dict) else _keyed(pairs)
         if function.path == _PARAMETER:
             return arguments[0]
@@ -316,7 +316,7 @@ class PickleMachine:
         return StoredTensor(storage.dtype, storage.itemsize, tuple(shape), tuple(strides), storage.key, offset)
 
     def _built(self, _: Any) -> None:
-        # An OrderedDict's own attributes (a state_dict's versions): a plain dictionary has none, and needs none.
+        # An OrderedDict's own attributes (a state_dict's versions); a plain dictionary does not need them.
         if not isinstance(self.stack[-1], dict):
             raise self._refused("an object's state")
 
@@ -328,11 +328,11 @@ class PickleMachine:
 
 
 def way_out(path: Path) -> str:
-    """How the owner of a file with pickled objects turns it into one that is taken, as the end of a message."""
+    """The end of a message: how the owner converts a file with pickled objects."""
     if not path.is_file() or zipfile.is_zipfile(path) or is_legacy(path):
         loaded = f"torch.load({path.name!r}, map_location='cpu', weights_only=False)"
     else:
-        loaded = f"pickle.load(open({path.name!r}, 'rb'))"  # what no torch.save wrote
+        loaded = f"pickle.load(open({path.name!r}, 'rb'))"  # not written by torch.save
     return (
         "loading it could run code. Where you trust it, and have the code of its classes, this program turns it into "
         f'what is taken here: python -c "import pickle, torch; x = {loaded}; '
@@ -342,7 +342,7 @@ def way_out(path: Path) -> str:
 
 
 def _keyed(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A dictionary with plain keys: tuples that share parts would be hashed without end."""
+    """Check that keys are plain: hashing tuples that share parts may never end."""
     made = {}
     for key, value in pairs:
         if not isinstance(key, str | int | float | bool | None):

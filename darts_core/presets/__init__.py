@@ -1,1 +1,1 @@
-"""Named, versioned sets of hyper-parameters, one module a family."""
+"""Named, versioned sets of hyper-parameters, one module per family."""

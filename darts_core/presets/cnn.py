@@ -1,10 +1,9 @@
 """Named, versioned sets of hyper-parameters. Imports no torch.
 
-`cifar10` follows the DARTS paper (arXiv:1806.09055), appendix A.1, and its authors' code; where the two differ, the
-code is followed. `digits` is ours: the same recipe cut down to 8x8 images and minutes on a CPU.
-`imagenet` is the paper's for 224x224 images, section A.3. Presets that end in `-short` are for choosing among
-cells: the same with 100 epochs, and a tenth of the training images held out to choose by.
-A published preset never changes; a better one gets the next version.
+`cifar10` follows the DARTS paper (arXiv:1806.09055), appendix A.1, and its authors' code, which wins where the two
+differ. `digits` is ours: the same recipe scaled down to 8x8 images and minutes on a CPU. `imagenet` is the paper's for
+224x224 images, section A.3. Presets ending in `-short` are for choosing among cells: 100 epochs, and a tenth of the
+training images held out for validation. A published preset never changes; an improvement gets a new version.
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ _DIGITS_SEARCH: Final[Values] = {
     "momentum": 0.9,
     "weight_decay": 3e-4,
     "grad_clip": 5.0,
-    # Some 50 alpha steps in all: at the paper's 3e-4, made for 20,000 steps, nothing would be seen to move.
+    # Some 50 alpha steps in all: the paper's 3e-4, meant for 20,000 steps, would not move the alphas visibly.
     "alpha_lr": 2e-2,
     "alpha_weight_decay": 1e-3,
     "train_portion": 0.5,
     "crop_padding": 1,
-    "flip": False,  # a mirrored 3 is no digit
+    "flip": False,  # a mirrored 3 is not a digit
     "cutout": 0,
-    # 8x8 images leave two threads little to share, and each waits whenever the other one is held up.
+    # 8x8 images leave two threads little to share, and each waits whenever the other is held up.
     "threads": 1,
 }
 
@@ -139,7 +138,7 @@ EVALUATION_PRESETS: Final[Presets] = {
 
 
 def preset_values(presets: Presets, name: str, version: int | None = None) -> Values:
-    """The values of a preset, its latest version unless told, with `preset` and `preset_version` among them.
+    """The values of a preset, by default its latest version, including `preset` and `preset_version`.
 
     Raises ConfigError for an unknown name or version.
     """

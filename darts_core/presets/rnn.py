@@ -1,8 +1,8 @@
 """Named, versioned sets of hyper-parameters for recurrent cells. Imports no torch.
 
 `ptb` and `wt2` follow the DARTS paper (arXiv:1806.09055), sections A.1.2 and A.2.2, and its authors' code.
-`python-docs` is ours: the same recipe cut down to a small text and minutes on a CPU. A published preset never
-changes; a better one gets the next version.
+`python-docs` is ours: the same recipe scaled down to a small text and minutes on a CPU. A published preset never
+changes; an improvement gets a new version.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _PYTHON_DOCS_SEARCH: Final[Values] = {
     "dropout_cell_input": 0.2,
     "dropout_hidden": 0.1,
     "dropout_output": 0.2,
-    # A hundred alpha steps in all: at the paper's 3e-3, made for thousands, nothing would be seen to move.
+    # A hundred alpha steps in all: the paper's 3e-3, meant for thousands, would not move the alphas visibly.
     "alpha_lr": 2e-2,
     "validation_batch_size": 32,
-    # Too little to share between threads, and each waits whenever the other one is held up.
+    # Too little to share between threads, and each waits whenever the other is held up.
     "threads": 1,
 }
 
@@ -88,7 +88,7 @@ _PYTHON_DOCS: Final[Values] = {
     "threads": 1,
 }
 
-# Half as long with twice the columns, and less dropout: a small network learns no more than the text has to say.
+# Half as long with twice the columns, and less dropout: a small network overfits less.
 _PYTHON_DOCS_SEARCH_2: Final[Values] = {**_PYTHON_DOCS_SEARCH, "batch_size": 128}
 _PYTHON_DOCS_2: Final[Values] = {
     **_PYTHON_DOCS,

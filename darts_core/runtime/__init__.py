@@ -1,1 +1,1 @@
-"""Serves every process of Dartboard: version, logs, child processes, the GPUs of the machine. Imports no torch."""
+"""Shared by every Dartboard process: version, logs, child processes, the machine's GPUs. Imports no torch."""

@@ -1,4 +1,4 @@
-"""How many CPU threads each of a machine's workers computes with."""
+"""Computes the number of CPU threads of each worker on a machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _VARIABLE: Final = "OMP_NUM_THREADS"
 
 
 def share_of(environment: Mapping[str, str], workers: int, cores: int | None = None) -> dict[str, str]:
-    """What each of so many workers is told: an equal part of the cores, unless the environment says otherwise.
+    """Environment variables for one of so many workers: an equal share of the cores, unless already set.
 
-    Workers that take all cores each are in one another's way: their threads spin while they wait for a core. cores:
-    those that this process may use, unless given.
+    Workers that each use all cores slow each other down: their threads spin while waiting for a core. cores: by default
+    those available to this process.
     """
     if environment.get(_VARIABLE) or workers < 2:
         return {}

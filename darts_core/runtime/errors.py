@@ -1,9 +1,9 @@
-"""The errors that local services raise."""
+"""Errors of local services."""
 
 
 class StackError(Exception):
-    """Local services cannot start or go on. The message names the cause, the value and the way out."""
+    """Local services cannot start or continue. The message names the cause, the value and a remedy."""
 
 
 class BadSettingError(StackError):
-    """They cannot because of a value that the user gave: a port, a folder, a group of GPUs."""
+    """A StackError caused by a user's setting: a port, a folder, a group of GPUs."""

@@ -1,4 +1,4 @@
-"""How a machine's GPUs are dealt out: each group gets one worker, which takes the jobs that ask for as many GPUs."""
+"""Divides a machine's GPUs into groups; one worker per group takes the jobs that ask for that many GPUs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,34 +7,34 @@ from darts_core.runtime.errors import BadSettingError
 from darts_core.runtime.gpus import visible_gpus
 
 VARIABLE = "DARTBOARD_GPUS"
-_MOST = 64  # of one job, as the API takes them
+_MOST = 64  # per job, as the API accepts them
 _HOW = f"write the sizes of the groups, as in {VARIABLE}=2,1,1, or leave it out for one worker on each GPU"
 
 
 @dataclass(frozen=True)
 class GpuGroup:
-    """One worker's share. `devices` as in CUDA_VISIBLE_DEVICES, none on a machine without GPUs."""
+    """The devices of one worker. `devices` as in CUDA_VISIBLE_DEVICES, none on a machine without GPUs."""
 
     size: int
     devices: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its worker is told: a worker that is told one group is that group's."""
+        """Environment variables of the group's worker."""
         pinned = {"CUDA_VISIBLE_DEVICES": ",".join(self.devices)} if self.devices else {}
         return {VARIABLE: str(self.size), **pinned}
 
 
 def groups_of(environment: Mapping[str, str]) -> list[GpuGroup]:
-    """This machine's groups, as the environment wants them. Raises BadSettingError."""
+    """This machine's groups, as configured in the environment. Raises BadSettingError."""
     return plan(visible_gpus(environment), environment.get(VARIABLE))
 
 
 def plan(devices: Sequence[str], wanted: str | None) -> list[GpuGroup]:
-    """Groups of the sizes that are wanted, in their order and that of the devices; by default of one GPU each.
+    """Plan groups of the given sizes, in device order; by default one GPU each.
 
-    devices: as in CUDA_VISIBLE_DEVICES. What is left over is not used. Without any, each group computes on the CPU, in
-    as many processes as its size says. Raises BadSettingError when the devices do not suffice.
+    devices: as in CUDA_VISIBLE_DEVICES. Remaining devices stay unused. Without devices, each group computes on the CPU,
+    in as many processes as its size. Raises BadSettingError when there are too few devices.
     """
     sizes = _sizes(wanted) if wanted and wanted.strip() else [1] * max(1, len(devices))
     if not devices:
@@ -49,8 +49,8 @@ def plan(devices: Sequence[str], wanted: str | None) -> list[GpuGroup]:
 
 
 def _taken(left: list[str], size: int, wanted: str | None) -> tuple[str, ...]:
-    """The first devices that will do, out of what is left."""
-    # CUDA shows a process one slice of a split GPU, however many are named.
+    """The first suitable devices among those left."""
+    # CUDA shows a process only one slice of a split GPU, however many are named.
     fitting = left if size == 1 else [device for device in left if not device.startswith("MIG-")]
     if len(fitting) < size:
         raise BadSettingError(

@@ -1,4 +1,4 @@
-"""Which GPUs this machine has, found without touching CUDA: a process that has initialised it can start no others."""
+"""Lists this machine's GPUs without initialising CUDA: a process that has initialised CUDA cannot fork others."""
 
 import contextlib
 import re
@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 _UUID = re.compile(r"UUID: (GPU|MIG)-([0-9a-zA-Z-/]+)")
-# Present where torch may find GPUs that NVIDIA's own tools do not tell of: without the tools, under WSL, by AMD.
+# Signs of GPUs that torch may find and NVIDIA's tools do not report: no tools installed, WSL, AMD.
 _DRIVERS = (Path("/proc/driver/nvidia/gpus"), Path("/dev/dxg"), Path("/dev/kfd"))
 
 
 def visible_gpus(environment: Mapping[str, str]) -> list[str]:
-    """A CUDA_VISIBLE_DEVICES value for each GPU, none without a driver. The variable itself, if set, is obeyed."""
+    """A CUDA_VISIBLE_DEVICES value for each GPU, none without a driver. Honours the variable itself if set."""
     chosen = environment.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         devices = [device.strip() for device in chosen.split(",")]
-        # CUDA ignores what follows the first device that does not exist.
+        # CUDA ignores everything after the first device that does not exist.
         ends = next((i for i, device in enumerate(devices) if device in ("", "-1")), len(devices))
         return devices[:ends]
     for find in (_by_nvml, _by_tool):
@@ -28,7 +28,7 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
 
 
 def listed_gpus(listing: str) -> list[str]:
-    """The devices in `nvidia-smi -L`: by UUID, since CUDA may number them otherwise; the slices of a split GPU."""
+    """The devices in `nvidia-smi -L`: by UUID, since CUDA may number them differently; slices of a split GPU count."""
     devices: list[str] = []
     split: str | None = None
     for kind, number in _UUID.findall(listing):
@@ -43,12 +43,12 @@ def listed_gpus(listing: str) -> list[str]:
 
 
 def _by_nvml() -> list[str] | None:
-    """None where there is no such library."""
+    """None without the NVML library."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
-    except Exception:  # not installed, no driver, or one that does not fit: each raises something of its own
+    except Exception:  # not installed, no driver, or a mismatched one: each raises another error
         return None
     try:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
@@ -63,18 +63,18 @@ def _by_nvml() -> list[str] | None:
 def _of_handle(nvml: Any, handle: Any) -> Iterator[str]:
     try:
         is_split = nvml.nvmlDeviceGetMigMode(handle)[0] == nvml.NVML_DEVICE_MIG_ENABLE
-    except nvml.NVMLError:  # not a GPU that can be
+    except nvml.NVMLError:  # MIG is not supported
         is_split = False
     if not is_split:
         yield nvml.nvmlDeviceGetUUID(handle)
         return
     for index in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
-        with contextlib.suppress(nvml.NVMLError):  # slices need not be numbered without gaps
+        with contextlib.suppress(nvml.NVMLError):  # slice numbers may have gaps
             yield nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, index))
 
 
 def _by_tool() -> list[str] | None:
-    """None where there is no such tool, or it fails."""
+    """None when the tool is missing or fails."""
     try:
         listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -83,7 +83,7 @@ def _by_tool() -> list[str] | None:
 
 
 def _by_torch() -> list[str]:
-    """As torch numbers them, which is asked in a process of its own."""
+    """As numbered by torch, asked in a child process."""
     if not any(driver.exists() for driver in _DRIVERS):
         return []
     ask = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]

@@ -1,14 +1,14 @@
-"""A tiny program that becomes the server it is told to start, and dies with its parent.
+"""Ties a process to its parent's life, changes its identity if asked, and executes a command.
 
-It runs between fork and exec, in a fresh single-threaded interpreter: a `preexec_fn` would run Python in the fork of
-a process with threads, where any lock may be held for ever. Standard library only, and no import of ours, because
-`python -S -I launcher.py` must start in milliseconds and run before anything is installed.
+It runs between fork and exec, in a fresh single-threaded interpreter: a `preexec_fn` would run Python in the fork of a
+process with threads, where any lock may be held for ever. Standard library only, and no import of ours, because `python
+-S -I launcher.py` must start in milliseconds and run before anything is installed.
 
     launcher.py PARENT SIGNAL IDENTITY COMMAND ...
 
-PARENT: pid of the starter; if it's gone already, exit. SIGNAL: number to receive when it dies. IDENTITY: `self`;
-`namespace` (a user namespace in which we are `nobody`, for servers that refuse root or the nameless); `nobody`
-(root only: that user, which keeps the right to pass through root's directories where the machine allows it).
+PARENT: pid of the starter; exit if it is gone already. SIGNAL: number to receive when it dies. IDENTITY: `self`;
+`namespace` (a user namespace in which we are `nobody`, for servers that refuse root or a uid without a name); `nobody`
+(root only: that user, keeping the right to traverse root's directories where the machine allows).
 """
 
 import ctypes
@@ -16,7 +16,7 @@ import os
 import sys
 
 NOBODY = 65534
-REFUSED = 71  # EX_OSERR: the machine refuses the identity asked for
+REFUSED = 71  # EX_OSERR: the machine refuses the identity
 
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1
@@ -27,7 +27,7 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 def main(arguments: list[str]) -> None:
-    """Take on the identity, tie this process to its parent, exec the command. Exits 71 when refused."""
+    """Assume the identity, set the parent-death signal, execute the command. Exits 71 when refused."""
     parent, death_signal, identity = int(arguments[0]), int(arguments[1]), arguments[2]
     command = arguments[3:]
     try:
@@ -39,9 +39,9 @@ def main(arguments: list[str]) -> None:
         sys.stderr.write(f"launcher: identity {identity} refused: {error}\n")
         raise SystemExit(REFUSED) from None
     if sys.platform == "linux":
-        # After the identity: a change of credentials clears it.
+        # After the identity: a change of credentials clears the signal.
         _check(_libc().prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0), "prctl")
-        # A parent that died before the line above sends no signal any more.
+        # A parent that died before the line above sends no signal.
         if os.getppid() != parent:
             raise SystemExit(0)
     try:
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _enter_user_namespace() -> None:
-    """Become `nobody` in this process and its children; files on disk stay ours."""
+    """Become `nobody` in this process and its children; file ownership on disk stays ours."""
     user, group = os.geteuid(), os.getegid()
     _check(_libc().unshare(_CLONE_NEWUSER), "unshare")
     for name, text in (
@@ -65,7 +65,7 @@ def _enter_user_namespace() -> None:
 
 
 def _become_nobody() -> None:
-    """Change to the user `nobody`, keeping CAP_DAC_OVERRIDE if it's there: /root is often closed to others."""
+    """Change to the user `nobody`, keeping CAP_DAC_OVERRIDE if available: /root is often closed to other users."""
     linux = sys.platform == "linux"
     if linux:
         _libc().prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
@@ -82,7 +82,7 @@ def _set_only_capability(capability: int) -> bool:
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     data = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
     kept: int = _libc().capset(header, data)
-    if kept != 0:  # not even that one: drop everything
+    if kept != 0:  # refused: drop everything
         _libc().capset(header, (ctypes.c_uint32 * 6)())
     return kept == 0
 

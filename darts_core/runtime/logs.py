@@ -1,6 +1,7 @@
-"""Structured logs on standard error, from structlog and from all libraries: one JSON object a line, or for a person at
-a terminal a line of words. `DARTBOARD_LOG_FORMAT=json` or `console` decides otherwise. Logging never raises: a line
-that cannot be made or written, as on a full disk, is lost and counted.
+"""Configures structured logging to standard error, for structlog and all libraries.
+
+One JSON object per line, or readable lines on a terminal; `DARTBOARD_LOG_FORMAT=json` or `console` overrides. Logging
+never raises: a line that cannot be formatted or written, as on a full disk, is dropped and counted.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ _VARIABLE: Final = "DARTBOARD_LOG_FORMAT"
 
 
 class _Lost:
-    """How many lines this process has lost."""
+    """Counts the lines that this process has lost."""
 
     count = 0
 
 
 def configure(*first: Processor) -> None:
-    """Set up both. first: what adds to every line what it is about. Raises ValueError for a format there is not."""
+    """Set up logging. first: processors that add context to every line. Raises ValueError for an unknown format."""
     add: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         *first,
@@ -55,12 +56,12 @@ def configure(*first: Processor) -> None:
 
 
 def lost_lines() -> int:
-    """How many lines this process could not write."""
+    """Number of lines that this process could not write."""
     return _Lost.count
 
 
 class _Unfailing(TextIOBase):
-    """Loses the lines that the stream behind it does not take. Each line ends with one `flush`."""
+    """A stream that drops lines its target refuses. Each line ends with one `flush`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -69,7 +70,7 @@ class _Unfailing(TextIOBase):
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
-        except (OSError, ValueError):  # no room, no reader; closed
+        except (OSError, ValueError):  # disk full, no reader; closed
             self._failed = True
             return len(text)
 
@@ -90,7 +91,7 @@ class _Handler(logging.StreamHandler[_Unfailing]):
 
 
 def _unfailing(processors: Sequence[Processor]) -> Processor:
-    """All of them as one, which drops a line where one of them fails."""
+    """Chain the processors; the chain drops a line when one of them fails."""
 
     def process(logger: WrappedLogger, method: str, event: EventDict) -> Any:
         made: Any = event
@@ -99,7 +100,7 @@ def _unfailing(processors: Sequence[Processor]) -> Processor:
                 made = processor(logger, method, made)
         except structlog.DropEvent:
             raise
-        except Exception:  # such as a value whose repr raises
+        except Exception:  # for example, a value whose repr raises
             _Lost.count += 1
             raise structlog.DropEvent from None
         return made

@@ -1,4 +1,4 @@
-"""One supervised child process: it dies with us, is stopped by signal, then by force."""
+"""Supervises one child process: it dies with its parent and is stopped by signal, then by force."""
 
 import contextlib
 import os
@@ -21,8 +21,8 @@ LAUNCHER = Path(launcher.__file__)
 class Spawner:
     """Starts every child from one thread that lives as long as this object.
 
-    Linux sends the parent-death signal when the *thread* that started the child ends, not the process: started from a
-    caller's thread, servers would go down with it.
+    Linux sends the parent-death signal when the *thread* that started the child ends, not the process: a server started
+    from a short-lived thread would die with it.
     """
 
     def __init__(self) -> None:
@@ -33,13 +33,15 @@ class Spawner:
         return self._thread.submit(_popen, command, log).result()
 
     def close(self) -> None:
-        """End the thread: whatever still runs gets its parent-death signal now."""
+        """End the thread: children still running get their parent-death signal now."""
         self._thread.shutdown(wait=True)
 
 
 @dataclass(frozen=True)
 class Command:
-    """What to run and how. `death_signal` arrives when we die; `stdin` may hold secrets, `arguments` never."""
+    """A command and how to run it. `death_signal` arrives when the parent dies; `stdin` may hold secrets, `arguments`
+    never.
+    """
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -52,7 +54,7 @@ class Command:
 
 @dataclass
 class _Life:
-    """One incarnation: it's over once `ended` is set, and `code` is its exit code (negative: a signal)."""
+    """One run of the process; `ended` is set once it is over, and `code` is its exit code (negative: a signal)."""
 
     popen: "subprocess.Popen[bytes]"
     ended: threading.Event
@@ -61,7 +63,7 @@ class _Life:
 
 
 class Process:
-    """A named child that can be started again after it ended, until `stop` ends it. Thread-safe."""
+    """A named child that can be restarted until `stop` is called. Thread-safe."""
 
     def __init__(
         self,
@@ -73,8 +75,8 @@ class Process:
         prepare: Callable[[], None] | None = None,
         grace: float = 10.0,
     ) -> None:
-        """`log`: where its output goes, to where ours does if None. `prepare` runs before each start. `grace`: seconds
-        between the stop signal and SIGKILL.
+        """log: file for its output, ours if None. prepare: called before each start. grace: seconds between the stop
+        signal and SIGKILL.
         """
         self.name = name
         self.log = log
@@ -82,13 +84,13 @@ class Process:
         self.grace = grace
         self._spawner = spawner
         self._prepare = prepare
-        # Re-entrant: a signal handler may call kill() while the thread it interrupts is in here.
+        # Re-entrant: a signal handler may call kill() while the interrupted thread holds the lock.
         self._lock = threading.RLock()
         self._life: _Life | None = None
         self._closed = False
 
     def start(self) -> bool:
-        """Start it. False after `stop`. Raises StackError when it can't be started."""
+        """Start the process. False after `stop`. Raises StackError on failure."""
         if self._prepare is not None:
             self._prepare()
         with self._lock:
@@ -103,7 +105,7 @@ class Process:
             life = _Life(popen, threading.Event(), time.monotonic())
             try:
                 threading.Thread(target=self._watch, args=(life,), name=f"watch-{self.name}", daemon=True).start()
-            except RuntimeError as error:  # no more threads: unwatched it would count as running for ever
+            except RuntimeError as error:  # no more threads: without a watcher it would count as running for ever
                 popen.kill()
                 popen.wait()
                 raise StackError(f"Cannot watch {self.name}: {error}") from error
@@ -118,38 +120,35 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it has been started and has not ended."""
         return self.pid is not None
 
     @property
     def code(self) -> int | None:
-        """The exit code of the last run, None while it runs or before its first start; negative: a signal."""
+        """The exit code of the last run (negative: a signal); None while it runs and before its first start."""
         return self._life.code if self._life is not None else None
 
     @property
     def age(self) -> float:
-        """Seconds since the last start."""
         return time.monotonic() - self._life.started if self._life is not None else 0.0
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the present run has ended. False when it still runs after `seconds`."""
+        """Wait for the current run to end. False when it still runs after `seconds`."""
         life = self._life
         return True if life is None else life.ended.wait(seconds)
 
     def signal(self, number: int) -> None:
-        """Send a signal; nothing happens when it has ended."""
+        """Send a signal, if it runs."""
         with self._lock:
-            # Under the lock the watcher can't reap it, so the number can't belong to a stranger.
+            # Under the lock the watcher cannot reap it, so the pid cannot be reused.
             if self._life is not None and self._life.popen.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._life.popen.pid, number)
 
     def kill(self) -> None:
-        """Send SIGKILL."""
         self.signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Stop it, never to start again: its stop signal, then SIGKILL after `grace` seconds. Safe to call again."""
+        """Stop the process permanently: its stop signal, then SIGKILL after `grace` seconds. Idempotent."""
         with self._lock:
             self._closed = True
         self.signal(self.command.stop_signal)
@@ -171,11 +170,11 @@ class Process:
     def _watch(self, life: _Life) -> None:
         popen = life.popen
         if hasattr(os, "waitid"):
-            os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)  # ended, and its number still taken
+            os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)  # ended, not yet reaped: its pid is still ours
         else:
             popen.wait()
         with self._lock:
-            # Helpers that it started and left behind are in its group; they must not outlive it.
+            # Helpers that it left behind are in its process group and must not outlive it.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(popen.pid, signal.SIGKILL)
             life.code = popen.wait()
@@ -183,7 +182,7 @@ class Process:
 
 
 def plain_environment() -> dict[str, str]:
-    """What a server needs of our environment: nothing of ours, only what programs need to be found and loaded."""
+    """The environment for a server: only the variables that programs need to be found and loaded."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
     return {"PATH": os.defpath, "LC_ALL": "C", **kept}
 
@@ -200,11 +199,11 @@ def _popen(command: Command, log: Path | None) -> "subprocess.Popen[bytes]":
             stderr=subprocess.STDOUT if output is not None else None,
             cwd=command.directory,
             env=dict(command.environment),
-            # Ctrl-C in the terminal is for the supervisor alone, which stops its children in order.
+            # Ctrl-C in the terminal goes to the supervisor alone, which stops its children in order.
             start_new_session=True,
         )
     if popen.stdin is not None:
-        # It may end before it reads; its exit code and log tell why.
+        # It may end before it reads; its exit code and log give the reason.
         with contextlib.suppress(BrokenPipeError), popen.stdin as pipe:
             pipe.write(command.stdin.encode())
     return popen

@@ -1,4 +1,4 @@
-"""Restarts a child whenever it ends, with a growing delay."""
+"""Restarts a child process whenever it ends, with growing delays."""
 
 import threading
 from collections.abc import Callable
@@ -7,11 +7,11 @@ from contextlib import suppress
 from darts_core.runtime.backoff import Backoff
 from darts_core.runtime.process import Process
 
-STABLE = 10.0  # seconds; a child that ran this long counts as healthy again
+STABLE = 10.0  # seconds; a child that ran this long resets the delay
 
 
 def keep_running(process: Process, stopping: threading.Event, report: Callable[[str], None]) -> threading.Thread:
-    """Supervise a started process in a thread of its own until `stopping` is set or the process is stopped."""
+    """Supervise a started process in a separate thread until `stopping` is set or the process is stopped."""
     thread = threading.Thread(
         target=_supervise, args=(process, stopping, report), name=f"keep-{process.name}", daemon=True
     )
@@ -33,7 +33,7 @@ def _supervise(process: Process, stopping: threading.Event, report: Callable[[st
             if not process.start():
                 return
             outcome = f"started again after {delay:.1f} s"
-        except Exception as error:  # whatever it is: without this thread the child would stay away
+        except Exception as error:  # any error: without this thread the child would stay down
             outcome = f"not started again yet: {error}"
-        with suppress(Exception):  # no room for a log line, no terminal any more
+        with suppress(Exception):  # disk full, or no terminal
             report(f"{ending}; {outcome}")

@@ -16,7 +16,7 @@ from darts_core.training.run import DATA_ROOT
 
 
 def main() -> int:
-    """The program; 1 and a message when the file or the data cannot be used."""
+    """Run the program; exits 1 with a message when the file or the data cannot be used."""
     parser = argparse.ArgumentParser(description="Measure a checkpoint on its data set's test images, or test text.")
     parser.add_argument("file", type=Path)
     parser.add_argument("--data-root", type=Path, default=DATA_ROOT)

@@ -1,6 +1,6 @@
-"""How good a checkpoint file is on a data set's test images: one figure, or everything down to the logits.
+"""Scores a checkpoint on a data set's test images.
 
-As a program, in a process of its own: `python -m darts_core.scoring FILE [--data-root DIR]` prints one line of JSON,
+As a program, in a separate process: `python -m darts_core.scoring FILE [--data-root DIR]` prints one line of JSON,
 `{"accuracy": percent, "loss": nats, "images": count, "dataset": name}`, for the data set it was trained on.
 """
 
@@ -34,7 +34,7 @@ from darts_core.training.matmul_precision import tf32
 from darts_core.training.metrics import Measured, measure
 from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
-# Beyond this many classes the confusion matrix is left out: the logits have it.
+# With more classes the confusion matrix is omitted; it can be computed from the logits.
 MOST_CONFUSED: Final = 100
 _TOP: Final = 5
 
@@ -43,9 +43,9 @@ _TOP: Final = 5
 class ScoreReport:
     """A finished score. metrics: test_loss in nats, test_accuracy and (with more than 5 classes) test_top5 in percent.
 
-    logits: float32 (N, classes), labels: int64 (N,), in the data set's own order. per_class: accuracy in percent of
-    each class, None for one without test images. confusion: rows are true classes, columns what was said; None with
-    more than 100 classes.
+    logits: float32 (N, classes), labels: int64 (N,), in the data set's order. per_class: accuracy in percent, None for
+    a class without test images. confusion: rows are true classes, columns predicted ones; None with more than 100
+    classes.
     """
 
     metrics: dict[str, float]
@@ -58,11 +58,10 @@ class ScoreReport:
 
     @property
     def epoch(self) -> int:
-        """A score is one pass."""
         return 1
 
     def save(self, path: Path) -> str:
-        """Logits and labels as a safetensors file; gives its sha256. Raises OSError."""
+        """Save logits and labels as safetensors and return the file's SHA-256. Raises OSError."""
         return write(
             path,
             {
@@ -80,7 +79,7 @@ def run_score(
     device: torch.device | None = None,
     control: Control = UNCONTROLLED,
 ) -> Iterator[ScoreReport]:
-    """Measure the file; one report. Raises CheckpointError, DataError, Stopped (between two batches)."""
+    """Score the file; yields one report. Raises CheckpointError, DataError, Stopped (between two batches)."""
     started = time.perf_counter()
     device = device or default_device()
     network = scored_network(config.checkpoint, file).to(device).eval()
@@ -89,15 +88,15 @@ def run_score(
     # In full float32, whatever the training used: a score must not depend on the kind of GPU.
     with deterministic_kernels(is_deterministic(config.deterministic, device), device), tf32(wanted=False):
         logits = logits_of(network, data.test_images, device, config.batch_size, control)
-    # An imported network may know its classes by number only: the data set names them.
+    # An imported network may only know its number of classes: the data set names them.
     yield summarised(logits, data.test_labels, tuple(data.classes), time.perf_counter() - started)
 
 
 def summarised(logits: Tensor, labels: Tensor, classes: tuple[str, ...], seconds: float) -> ScoreReport:
-    """All figures from logits (N, classes), float32, and labels (N,); both on the CPU."""
+    """Compute all metrics from logits (N, classes), float32, and labels (N,); both on the CPU."""
     count = len(classes)
     said = logits.argmax(dim=1)
-    # Every pair of truth and answer has a number of its own: counting those counts all cells of the matrix at once.
+    # Encode each (label, prediction) pair as one index; its histogram is the confusion matrix.
     confusion = torch.bincount(labels * count + said, minlength=count * count).view(count, count)
     members, right = confusion.sum(dim=1).tolist(), confusion.diagonal().tolist()
     loss = F.cross_entropy(logits.double(), labels).item()
@@ -117,19 +116,19 @@ def summarised(logits: Tensor, labels: Tensor, classes: tuple[str, ...], seconds
 
 
 def scored_network(checkpoint: ScoredCheckpoint, file: Path) -> TrainedNetwork:
-    """The network of a file in either format. Raises CheckpointError."""
+    """Load the network of a file in either format. Raises CheckpointError."""
     if checkpoint.format == "dartboard":
         return load_network(file)
-    assert checkpoint.genotype is not None  # the API takes no such file without
+    assert checkpoint.genotype is not None  # the API requires it for such a file
     imported = read_authors(file, parse(checkpoint.genotype), checkpoint.trained_on)
     if checkpoint.trained_on is None or checkpoint.trained_on.dataset is None:
-        # A guess at its classes' names would keep it from being measured on other data with as many.
+        # Guessed class names would exclude other data sets with as many classes.
         imported["classes"] = numbered(len(imported["classes"]))
     return trained(imported, file)
 
 
 def check_fit(network: TrainedNetwork, data: ImageData, dataset: str) -> None:
-    """Whether the images are of the kind that the network knows. An imported one may know classes by number.
+    """Check that the network can classify these images; imported networks may only know their number of classes.
 
     Raises DataError.
     """
@@ -155,7 +154,7 @@ def _listed(classes: tuple[str, ...]) -> str:
 def logits_of(
     network: TrainedNetwork, images: Images, device: torch.device, batch_size: int, control: Control
 ) -> Tensor:
-    """float32 (N, classes) on the CPU, of uint8 images (N, ...). Raises DataError, Stopped (between two batches)."""
+    """float32 (N, classes) on the CPU, for uint8 images (N, ...). Raises DataError, Stopped (between two batches)."""
     batches = range(0, len(images), batch_size)
     found, images = [], images.to(device)
     normalise = Normaliser(network.normalisation["mean"], network.normalisation["std"], device)
@@ -168,7 +167,7 @@ def logits_of(
 
 
 def score(path: str | Path, data_root: Path = DATA_ROOT, device: torch.device | None = None) -> Measured:
-    """Loss in nats and accuracy in percent on its own data set's test split. Raises CheckpointError and DataError."""
+    """Loss in nats and accuracy in percent on the test split of its own data set. Raises CheckpointError and DataError."""
     device = device or default_device()
     network = load_network(path, device)
     spec = network.checkpoint["spec"]
@@ -178,6 +177,6 @@ def score(path: str | Path, data_root: Path = DATA_ROOT, device: torch.device | 
             f"{path} was trained on the classes {', '.join(network.classes)}; the data set now has "
             f"{', '.join(data.classes)}"
         )
-    # Normalised as in training: the data may have been added to since.
+    # Normalised as in training: the data set may have grown since.
     normalise = Normaliser(network.normalisation["mean"], network.normalisation["std"], device)
     return measure(network, data.test_images.to(device), data.test_labels.to(device), normalise, control=UNCONTROLLED)

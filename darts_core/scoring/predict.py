@@ -1,4 +1,4 @@
-"""From raw images to predictions: a network with its normalisation, so that neither is used without the other."""
+"""Predicts raw images: pairs a network with its normalisation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from darts_core.data.decoding import plain_image, read_image
 from darts_core.data.files import middle_of
 from darts_core.errors import DataError
 
-# A file, an image of Pillow, or uint8 pixels: of numpy (H, W), (H, W, C) or (N, H, W, C), of torch (C, H, W) or
+# A file, a Pillow image, or uint8 pixels: numpy (H, W), (H, W, C) or (N, H, W, C), torch (C, H, W) or
 # (N, C, H, W), C being 1 or 3.
 RawImage = str | PathLike[str] | Image.Image | np.ndarray[Any, Any] | Tensor
 RawImages = RawImage | Sequence[RawImage]
 
 
 class RawNetwork(nn.Module):
-    """A network behind its normalisation: uint8 images (N, C, H, W) to logits, for exports that carry both."""
+    """A network with its normalisation, for exports: uint8 images (N, C, H, W) to logits."""
 
     mean: Tensor
     std: Tensor
@@ -42,7 +42,7 @@ class RawNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one image. probabilities: by class, in the network's order; they sum to 1."""
+    """The prediction for one image. probabilities: by class, in the network's order; they sum to 1."""
 
     label: str
     probability: float
@@ -50,13 +50,13 @@ class Prediction:
 
 
 class Predictor(Protocol):
-    """A network of images that can prepare them."""
+    """An image network with its own preprocessing."""
 
     classes: tuple[str, ...]
     image: Any
 
     def prepare(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) to what the network is called on."""
+        """Convert uint8 (N, C, H, W) to the network's input."""
         ...
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -68,10 +68,9 @@ class Predictor(Protocol):
 def predict(
     network: Predictor, images: RawImages, *, device: torch.device, as_imagenet: bool, batch_size: int
 ) -> list[Prediction]:
-    """One prediction an image. as_imagenet: cut images as ImageNet's test images are. Raises DataError.
+    """One prediction per image. as_imagenet: crop as ImageNet's test images. Raises DataError.
 
-    An image of another size than the network's is scaled to its shorter side, and the middle is cut out, as uploaded
-    sets with a `size` are.
+    Images of another size are scaled by their shorter side and centre-cropped, as in uploaded sets with a `size`.
     """
     channels, (height, width) = network.image["channels"], network.image["size"]
     raw = [_fitted(image, channels, (width, height), as_imagenet) for image in _each(images)]
@@ -109,9 +108,9 @@ def _read(path: Path) -> Image.Image:
 
 
 def _of_pixels(pixels: np.ndarray[Any, Any] | Tensor) -> Iterator[Image.Image]:
-    """Raises DataError for pixels that are no bytes: floats may have been normalised already."""
+    """Raises DataError unless the pixels are bytes: floats may be normalised already."""
     if isinstance(pixels, Tensor):
-        # To the order that numpy's images have: channels last.
+        # To numpy's order, channels last.
         pixels = (pixels.movedim(-3, -1) if pixels.ndim in (3, 4) else pixels).cpu().numpy()
     if pixels.dtype != np.uint8:
         raise DataError(f"raw images are of type uint8, 0 to 255, not {pixels.dtype}: leave the normalisation to us")
@@ -123,7 +122,7 @@ def _of_pixels(pixels: np.ndarray[Any, Any] | Tensor) -> Iterator[Image.Image]:
 
 
 def _fitted(image: Image.Image, channels: int, size: tuple[int, int], as_imagenet: bool) -> Tensor:
-    """uint8 (channels, H, W). size: width and height that the network takes."""
+    """uint8 (channels, H, W). size: the network's width and height."""
     if channels not in (1, 3):
         raise DataError(f"this network takes images of {channels} channels: call it on prepared tensors instead")
     image = image.convert("L" if channels == 1 else "RGB")

@@ -1,4 +1,4 @@
-"""How well a language model's checkpoint foretells a test text: one figure, or everything down to each word's."""
+"""Scores a language model's checkpoint on a test text."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 @dataclass(frozen=True)
 class TextScoreReport:
-    """A finished score. metrics: test_loss in nats a word, test_perplexity.
+    """A finished score. metrics: test_loss in nats per word, test_perplexity.
 
-    log_probabilities: float32 (N,), natural logarithms of what each word's probability was; targets: int64 (N,), the
-    words' numbers. Both in the text's order, where the first word of each of `columns` columns has nothing before it
-    and is left out. words: in the vocabulary. unknown: how many targets are <unk>.
+    log_probabilities: float32 (N,), natural logarithms of the target words' probabilities; targets: int64 (N,), their
+    indices. Both in text order; the first word of each of `columns` columns has no context and is left out. words: in
+    the vocabulary. unknown: number of targets that are <unk>.
     """
 
     metrics: dict[str, float]
@@ -48,11 +48,10 @@ class TextScoreReport:
 
     @property
     def epoch(self) -> int:
-        """A score is one pass."""
         return 1
 
     def save(self, path: Path) -> str:
-        """Log-probabilities and targets as a safetensors file; gives its sha256. Raises OSError."""
+        """Save log-probabilities and targets as safetensors and return the file's SHA-256. Raises OSError."""
         count = (len(self.targets),)
         return write(
             path,
@@ -71,14 +70,14 @@ def run_text_score(
     device: torch.device | None = None,
     control: Control = UNCONTROLLED,
 ) -> Iterator[TextScoreReport]:
-    """Measure the file; one report. Raises CheckpointError, DataError, Stopped (between two windows)."""
+    """Score the file; yields one report. Raises CheckpointError, DataError, Stopped (between two windows)."""
     started = time.perf_counter()
     device = device or default_device()
     model = scored_model(
         config.checkpoint, file, dataset=config.dataset, data_root=data_root, checksum=config.text_checksum
     )
     model.to(device).eval()
-    # In the model's own numbers, whatever the text is: words that it does not know are <unk>.
+    # In the model's own indices, whatever the text: unknown words become <unk>.
     lines = load_lines(config.dataset, data_root, config.text_checksum).lines
     batch = config.batch_size or tested_columns(model)
     text = columns(encode(words_of(lines["test"]), model.vocabulary), batch, "test").to(device)
@@ -100,12 +99,13 @@ def run_text_score(
 def scored_model(
     checkpoint: ScoredCheckpoint, file: Path, *, dataset: str, data_root: Path, checksum: str | None
 ) -> TrainedLanguageModel:
-    """The model of a file in either format. dataset, checksum: whose vocabulary a state_dict of the authors has.
+    """Load the model of a file in either format. dataset, checksum: of the text that defines the vocabulary of an
+    authors' state_dict.
 
     Raises CheckpointError, DataError.
     """
     if checkpoint.format == "authors":
-        assert checkpoint.genotype is not None  # the API takes no such file without
+        assert checkpoint.genotype is not None  # the API requires it for such a file
         genotype = parse(checkpoint.genotype, "rnn")
         imported = read_authors_recurrent(file, genotype, dataset=dataset, data_root=data_root, checksum=checksum)
         return TrainedLanguageModel(built_language_model(imported), imported)
@@ -117,7 +117,7 @@ def scored_model(
 
 @torch.no_grad()
 def log_probabilities_of(model: TrainedLanguageModel, text: Tensor, control: Control) -> Tensor:
-    """Of each word behind the first of columns (rows, batch), in the text's order: float32 (batch * (rows - 1),).
+    """Of each word after the first of columns (rows, batch), in text order: float32 (batch * (rows - 1),).
 
     Raises Stopped (between two windows).
     """
@@ -137,14 +137,14 @@ def log_probabilities_of(model: TrainedLanguageModel, text: Tensor, control: Con
 
 
 def tested_columns(model: TrainedLanguageModel) -> int:
-    """Those that its own training tests with. A search's spec has no batch for testing of its own."""
+    """The test batch size of the model's training. A search's spec has none."""
     spec = model.checkpoint["spec"]
     return int(spec.get("test_batch_size", spec["validation_batch_size"]))
 
 
 @dataclass(frozen=True)
 class TextMeasured:
-    """loss: mean cross-entropy in nats a word. words: how many were foretold."""
+    """loss: mean cross-entropy in nats per word. words: number of predicted words."""
 
     loss: float
     perplexity: float
