@@ -91,7 +91,7 @@ class FileImages:
 
 
 Images = Tensor | FileImages
-"""uint8 (N, channels, height, width), in memory or still in files."""
+"""uint8 (N, channels, height, width), in memory or as undecoded files."""
 
 
 def pixels(images: Images) -> Tensor:

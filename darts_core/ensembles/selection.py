@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Quality = tuple[float, ...]
-"""The larger the better, its first number above all."""
+"""Compared lexicographically; larger is better."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Subject(Protocol):
     """Combines and measures outputs of one family."""
 
     plain: Combine
-    """How all members are combined for comparison, without choice or weights."""
+    """How all members are combined as a baseline, without selection or weights."""
 
     def combined(self, outputs: Sequence[Tensor], weights: Sequence[float], combine: Combine) -> Tensor:
         """The ensemble's outputs, float64, in the shape of its members'."""

@@ -167,7 +167,7 @@ def logits_of(
 
 
 def score(path: str | Path, data_root: Path = DATA_ROOT, device: torch.device | None = None) -> Measured:
-    """Loss in nats and accuracy in percent on the test split of its own data set. Raises CheckpointError and DataError."""
+    """Loss in nats and accuracy in percent on its own data set's test split. Raises CheckpointError and DataError."""
     device = device or default_device()
     network = load_network(path, device)
     spec = network.checkpoint["spec"]
