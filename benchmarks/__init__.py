@@ -1,1 +1,1 @@
-"""Measurements behind `dartboard bench`, each against a baseline in the same run."""
+"""Benchmarks of `dartboard bench`, each measured against a baseline in the same run."""

@@ -1,4 +1,4 @@
-"""`dartboard bench ...`: measurements, each against a baseline in the same run."""
+"""`dartboard bench ...`: benchmarks, each against a baseline in the same run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from client.options import DEFAULT_URL, Json, Key, Url
 
 
 class RnnNetwork(StrEnum):
-    """Networks that `rnn-step` knows."""
+    """Networks of `rnn-step`."""
 
     SEARCH = "search"
     RETRAIN = "retrain"
@@ -40,7 +40,7 @@ def overhead(
     data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
     json: Json = False,
 ) -> None:
-    """Wall time of an epoch through the service against the same epoch of `dartboard run` alone."""
+    """Compare the wall time of an epoch through the service with the same epoch of `dartboard run`."""
     from benchmarks.overhead import can_run_side_by_side, measure
     from client.output import console, print_json, remarks
 
@@ -73,7 +73,7 @@ def random_cells(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """A searched cell against random ones, retrained alike, through a running service."""
+    """Compare a searched cell with random ones, retrained alike, through a running service."""
     from benchmarks.random_cells import compare
     from client.json_input import parse_object
     from client.output import console, print_json, remarks
@@ -100,7 +100,7 @@ def second_order_error(
     batch_size: Annotated[int, typer.Option(min=2, help="Images in a step.")] = 16,
     json: Json = False,
 ) -> None:
-    """The second-order alpha gradient's finite difference against the exact derivative. No service needed."""
+    """Compare the second-order alpha gradient's finite difference with the exact derivative. Needs no service."""
     from benchmarks.second_order_error import measure
     from client.output import console, print_json, remarks
 
@@ -130,7 +130,7 @@ def language_models(
     data_root: Annotated[Path, typer.Option(help="Where texts lie.")] = Path(".dartboard/datasets"),
     json: Json = False,
 ) -> None:
-    """A searched recurrent cell against an LSTM of as many parameters, and a bigram model. No service needed."""
+    """Compare a searched recurrent cell with an LSTM of equal size and a bigram model. Needs no service."""
     from pydantic import ValidationError
 
     from benchmarks.language_models import RATES, compare, searched
@@ -144,7 +144,7 @@ def language_models(
     try:
         search_spec = RnnSearchConfig(**{"dataset": dataset, **parse_object(search, "--search")}).resolved()
         fields = {"dataset": dataset, "genotype": genotype or "DARTS_V2", **parse_object(evaluation, "--evaluation")}
-        # Before the search: a mistake should not come to light after it.
+        # Before the search, so that a mistake shows at once.
         model = RnnEvaluationConfig
         spec = RnnEvaluationConfig(**fields).resolved()
     except ValidationError as error:
@@ -180,10 +180,10 @@ def chaos(
     data: Annotated[Path | None, typer.Option(help="The service's data, kept with its logs; else temporary.")] = None,
     json: Json = False,
 ) -> None:
-    """Kills, stops, full disks, clock steps and damaged files while searches run: is anything lost? Exit code 1 if so.
+    """Kill, suspend, fill disks, step clocks and damage files during searches. Exit code 1 after any loss.
 
-    Starts a service of its own. Full disks need root, clock steps the library faketime; what cannot be had here is
-    left out and named.
+    Starts its own service. Full disks need root, clock steps the library faketime; unsupported faults are left out and
+    listed.
     """
     import secrets
 
@@ -222,10 +222,9 @@ def study(
     workers: Annotated[int, typer.Option(min=1, help="Of the service.")] = 2,
     json: Json = False,
 ) -> None:
-    """A study on the digits twice, the second time with API, worker and broker killed: the same numbers? Exit code 1
-    if not.
+    """Run a study twice, the second time with API, worker and broker killed, and compare. Exit code 1 on a difference.
 
-    Starts a service of its own.
+    Starts its own service.
     """
     from benchmarks.killed_study import run
     from client.output import console, print_json, remarks
@@ -263,9 +262,9 @@ def fleet(
     data: Annotated[Path | None, typer.Option(help="The services' data, kept; temporary folders unless given.")] = None,
     json: Json = False,
 ) -> None:
-    """Do claims, lists and passes take longer the more jobs there are? Exit code 1 if a lease ran out.
+    """Measure claims, lists and passes over growing numbers of jobs. Exit code 1 if a lease expired.
 
-    Starts services of its own. As it stands it takes about ten minutes.
+    Starts its own services. The defaults take about ten minutes.
     """
     from benchmarks.fleet import growth, measure
     from client.output import print_json, print_listing, remarks
@@ -305,7 +304,7 @@ def rnn_step(
     fused: Annotated[bool, typer.Option("--fused", help="The fast version alone.")] = False,
     json: Json = False,
 ) -> None:
-    """A training step of recurrent cells: the fast arrangement against the plain loop. No service needed."""
+    """Compare the fast training step of recurrent cells with the plain loop. Needs no service."""
     from benchmarks.rnn_step import Shape, measure
     from darts_core.genotypes import KNOWN_RECURRENT
 
@@ -341,7 +340,7 @@ def search_step(
     precision: Annotated[str, typer.Option(help="float32, tf32 (products on a GPU) or bf16.")] = "float32",
     json: Json = False,
 ) -> None:
-    """A search step of convolutional cells: the fused arrangement against the plain one. No service needed."""
+    """Compare the fused search step of convolutional cells with the plain one. Needs no service."""
     from benchmarks.search_step import Shape, measure
 
     if channels % 2:
@@ -367,7 +366,7 @@ def evaluation_step(
     fused: Annotated[bool, typer.Option("--fused", help="The fast version alone.")] = False,
     json: Json = False,
 ) -> None:
-    """A step of training a found cell from scratch: a job's own against the plain loop. No service needed."""
+    """Compare the fast retraining step with the plain loop. Needs no service."""
     from benchmarks.evaluation_step import Shape, measure
     from darts_core.models.layout import least_auxiliary_image
 
@@ -389,7 +388,7 @@ def _steps(
     json: bool,
     graphed: bool = False,
 ) -> None:
-    """Measure a step's versions, all unless one is named, and tell. graphed: there is one as a CUDA graph, too."""
+    """Measure all versions of a step, or the named one, and print them. graphed: include the CUDA graph."""
     from benchmarks.pairs import ON_GPUS, VERSIONS
     from client.output import console, print_json, remarks
 
@@ -425,7 +424,7 @@ def watchers(
     data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
     json: Json = False,
 ) -> None:
-    """How long a new event takes to all the streams that one API process serves. Starts a service of its own."""
+    """Measure the delay of a new event to all streams of one API process. Starts its own service."""
     from benchmarks.watchers import measure
     from client.output import console, print_json, remarks
 
@@ -443,8 +442,8 @@ def worst_bodies(
     data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
     json: Json = False,
 ) -> None:
-    """The worst bodies that the API's schemas allow, against every route: its answer, time and memory, and how long
-    `/readyz` took meanwhile; the goal is 0.25 s at most. Starts a service of its own.
+    """Send the worst bodies that the API's schemas allow to every route; print answer, time, memory and the longest
+    answer of `/readyz` meanwhile (target: at most 0.25 s). Starts its own service.
     """
     from benchmarks.worst_bodies import measure, worst_of_each_route
     from client.output import console, print_json, remarks

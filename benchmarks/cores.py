@@ -1,4 +1,4 @@
-"""Two runs at the same moment on two cores that they trade, so that neither has the better one."""
+"""Runs two processes side by side on two cores that they swap, so that neither has an advantage."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _TURN_SECONDS = 4.0
 
 
 def can_trade() -> bool:
-    """Whether there are two cores, and a way to give them out."""
+    """Whether this machine has two cores and can assign them."""
     return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
 
 
 @contextlib.contextmanager
 def traded_with(pid: int) -> Iterator[None]:
-    """While it is open, process `pid` has one core to itself, and this process with all its others has another.
+    """Give process `pid` one core, and this process with all its other children another.
 
-    Children count with their parents. The two cores change hands every few seconds: on a shared machine one of them is
-    slower than the other, and not for long the same one. Linux only.
+    Children move with their parents. The cores are swapped every few seconds: on a shared machine one of them is
+    slower, and which one changes. Linux only.
     """
     before = os.sched_getaffinity(0)
     over = threading.Event()
@@ -41,7 +41,7 @@ def traded_with(pid: int) -> Iterator[None]:
 def _trade(pid: int, cores: list[int], over: threading.Event) -> None:
     for core, other in cycle([cores, cores[::-1]]):
         theirs = _tree(pid)
-        # Anew each time: attempts and their threads come and go.
+        # Listed anew each time: attempts and their threads come and go.
         _move(_tree(os.getpid()) - theirs, {core})
         _move(theirs, {other})
         if over.wait(_TURN_SECONDS):

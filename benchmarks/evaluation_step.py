@@ -1,7 +1,7 @@
-"""A step of training a found cell from scratch: as Dartboard does it against the straightforward way, in one run.
+"""Compares Dartboard's retraining step with the plain loop.
 
-Both have the same weights and take the same images out of the same bytes. What is timed is a whole step: batch and
-augmentation, both passes, clipping, SGD, and the sums that an epoch's loss and accuracy come from.
+Both have the same weights and take the same images from the same bytes. A timed step includes batch and augmentation,
+both passes, clipping, SGD, and the sums behind the epoch's loss and accuracy.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from darts_core.training.run import DeviceData
 
 _CLASSES: Final = 10
 _CPU: Final = torch.device("cpu")
-_DROP_PATH: Final = 0.1  # half-way through the preset's epochs
+_DROP_PATH: Final = 0.1  # half of the preset's epochs
 _PART: Final = "training"
 _BATCHES: Final = 4
-# A forward pass, and back to maps and to weights.
+# A forward pass, and backward passes to maps and to weights.
 _PASSES: Final = 3
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is trained, and on how large batches of how large images."""
+    """Network, batch and image size."""
 
     batch: int
     channels: int
@@ -50,12 +50,12 @@ class Shape:
 def measure(
     shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """What `compare` says, if the cells' convolutions and the classifier are what has to be computed, three times."""
+    """Run `compare`, counting the cells' convolutions and the classifier three times."""
     return compare(_Run, shape, module=__name__, flops=_flops(shape), pairs=pairs, versions=versions, say=say)
 
 
 class _Run:
-    """A network with its optimiser, and images of noise."""
+    """A network with its optimiser and random images."""
 
     def __init__(self, shape: Shape, version: Version) -> None:
         self._plain = version == "plain"
@@ -90,7 +90,7 @@ class _Run:
         self._steps = 0
 
     def step(self) -> float | None:
-        """The next step; its loss in nats, which the fast version tells of the first one alone."""
+        """Take a step and return its loss in nats; the fast version reports it for the first step only."""
         number, self._steps = self._steps, self._steps + 1
         if self._plain:
             batch = plain_batch(self._source, self._part, _PART, self._config, number, _BATCHES)

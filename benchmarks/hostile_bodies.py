@@ -1,4 +1,4 @@
-"""The worst bodies that each route's schema lets one think of, made from the service's own OpenAPI document."""
+"""Generates the worst bodies that each route's schema allows, from the service's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 _NOBODY: Final = "00000000-0000-4000-8000-000000000000"
 _PATH_VALUES: Final = {"name": "x.pt", "cell": "normal", "checksum": "0" * 64}
 _DEEPEST: Final = 6
-# Bodies are as large as the workers' may be, or have nearly as many values as a person's or a worker's may.
+# Bodies have the size limit of workers, or nearly the maximum number of values of users or workers.
 _BYTES: Final = 4 * 2**20 - 1000
 _VALUES: Final = 3_900
 _REPORTED: Final = 28_000
@@ -21,7 +21,7 @@ _Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Hostile:
-    """One request. `what` says what its body is full of."""
+    """One request. `what` describes its body."""
 
     method: str
     route: str
@@ -32,7 +32,7 @@ class Hostile:
 
 
 def hostile_bodies(document: dict[str, Any]) -> Iterator[Hostile]:
-    """For every operation that takes a body: lists and maps full of bad values, unknown fields, depth, long texts."""
+    """For every operation with a body: lists and maps of bad values, unknown fields, deep nesting, long texts."""
     for route, operations in document["paths"].items():
         url = route
         for name in _names_in(route):
@@ -112,7 +112,7 @@ def _zip(files: dict[str, bytes]) -> bytes:
 
 
 def _places(schema: dict[str, Any], schemas: dict[str, Any], path: _Path) -> Iterator[tuple[_Path, str]]:
-    """Every list, map, object and text in a schema, with the fields that lead to it."""
+    """Every list, map, object and text in a schema, with its path of fields."""
     if len(path) > _DEEPEST:
         return
     if "$ref" in schema:
@@ -133,7 +133,7 @@ def _places(schema: dict[str, Any], schemas: dict[str, Any], path: _Path) -> Ite
 
 
 def _within(path: _Path, content: str) -> bytes:
-    """The content at this place of an otherwise empty body."""
+    """Put the content at this path of an otherwise empty body."""
     for name in reversed(path):
         content = f"[{content}]" if name == "0" else f"{{{json.dumps(name)}:{content}}}"
     return content.encode()

@@ -1,4 +1,4 @@
-"""The same study twice: undisturbed, and with API, worker and broker each killed once on the way."""
+"""Runs a study twice: undisturbed, and with API, worker and broker each killed once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 
-# Which part dies when the first child of a stage has begun.
+# Which process is killed when the first child of a stage starts.
 KILLS: Final = {"search": "api", "short-retrain": "worker-1", "final": "valkey"}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """seconds: from posting to the end. numbers: all that a study found, but for ids and times."""
+    """seconds: from submission to the end. numbers: the study's results without ids and times."""
 
     undisturbed_seconds: float
     killed_seconds: float
@@ -28,14 +28,13 @@ class Outcome:
     numbers: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        """For printing."""
         return asdict(self)
 
 
 def run(
     *, seeds: int, search_epochs: int, short_epochs: int, final_epochs: int, workers: int, say: Callable[[str], None]
 ) -> Outcome:
-    """On the digits, on a stack of its own. Raises RuntimeError when a study does not succeed."""
+    """Run both studies on the digits, on a separate stack. Raises RuntimeError when a study does not succeed."""
     body = {
         "seeds": list(range(seeds)),
         "search": {"dataset": "digits", "epochs": search_epochs},
@@ -80,7 +79,7 @@ def _followed(
 
 
 def numbers(study: JobOut, dartboard: Dartboard) -> dict[str, Any]:
-    """All that a study found, but for ids and times: the table, the choice, and every epoch of every child."""
+    """A study's results without ids and times: the table, the choice, and every epoch of every child."""
     assert study.result is not None
     [point] = study.result["points"]
     rows = [{k: v for k, v in row.items() if not str(v).startswith("/")} for row in point["candidates"]]

@@ -1,7 +1,7 @@
-"""Whether a searched recurrent cell is worth it: against an LSTM of as many parameters, and against counting pairs.
+"""Compares a searched recurrent cell with an LSTM of equal size and with a bigram model.
 
-The LSTM is trained by the loop that trains the cell: the same batches, sequence lengths, epochs, dropouts, clipping and
-rule for averaging. Each of the two gets its learning rate out of the same few, by validation perplexity.
+The LSTM is trained by the same loop: the same batches, sequence lengths, epochs, dropouts, clipping and rule for
+averaging. Each of the two picks its learning rate from the same few, by validation perplexity.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from darts_core.training.rnn_run import perplexity
 
 Say = Callable[[str], None]
 
-# Around the 20 of the DARTS authors and the 30 of awd-lstm.
+# Around 20 (the DARTS authors) and 30 (awd-lstm).
 RATES: Final = (10.0, 20.0, 40.0)
 
 
 def searched(config: RnnSearchConfig, *, data_root: Path, say: Say) -> dict[str, Any]:
-    """A search, with its `genotype` as text, and its seconds."""
+    """Run a search; returns its `genotype` as text and its seconds."""
     watch = _Watch()
     *_, last = run_rnn_search(config, data_root=data_root)
-    assert last.genotype is not None  # a search's last report has one
+    assert last.genotype is not None  # set in a search's last report
     named = {"spec": last.checkpoint["spec"], "metrics": last.metrics, "genotype": to_python(last.genotype)}
     found = {**named, **watch.seconds()}
     say(f"search: {found}")
@@ -46,11 +46,11 @@ def searched(config: RnnSearchConfig, *, data_root: Path, say: Say) -> dict[str,
 def compare(
     evaluation: RnnEvaluationConfig, *, rates: Sequence[float], seeds: Sequence[int], data_root: Path, say: Say
 ) -> dict[str, Any]:
-    """Train the spec's cell and an LSTM of as many parameters, each from every seed, and count pairs of words.
+    """Train the spec's cell and an LSTM of equal size from every seed, and fit a bigram model.
 
-    rates: tried with the first seed; the best one's run is the first of the results, the other seeds run with it alone.
-    Perplexities are on the test text, by the weights after the last epoch: nothing is chosen by them. Seconds, of the
-    wall and of the processor, are of whole runs with validation and test.
+    rates: tried with the first seed; the best one's run is the first result, and the other seeds use it alone.
+    Perplexities are on the test text, with the weights after the last epoch, which are not selected by it. Seconds,
+    wall and CPU, are of whole runs with validation and test.
     """
     evaluation = evaluation.resolved()
     text = load_text(evaluation.dataset, data_root, evaluation.text_checksum)
@@ -78,18 +78,18 @@ def compare(
 
 
 def lstm_network(config: RnnEvaluationConfig, words: int) -> LanguageModel:
-    """The LSTM that takes the place of the spec's genotype, of the spec's hidden size."""
+    """An LSTM in place of the spec's genotype, with the spec's hidden size."""
     return LstmNetwork(words=words, size=config.hidden_size)
 
 
 class _Runs:
-    """Trainings of one network after the other."""
+    """Trainings of one network."""
 
     def __init__(self, rates: Sequence[float], seeds: Sequence[int], data_root: Path, say: Say) -> None:
         self._rates, self._seeds, self._data_root, self._say = rates, seeds, data_root, say
 
     def of(self, name: str, config: RnnEvaluationConfig, build: BuildNetwork) -> dict[str, Any]:
-        """From each seed, with the rate of the best validation. Raises Diverged when there is none."""
+        """Train from each seed, at the rate with the best validation. Raises Diverged when no rate works."""
         tried = [self._tried(name, config, build, rate) for rate in self._rates]
         best = min(tried, key=lambda run: float(run["validation_perplexity"] or math.inf))
         if best["validation_perplexity"] is None:
@@ -107,7 +107,7 @@ class _Runs:
         }
 
     def _tried(self, name: str, config: RnnEvaluationConfig, build: BuildNetwork, rate: float) -> dict[str, Any]:
-        """A run with the first seed; without perplexity where it leaves the finite numbers."""
+        """A run with the first seed; without perplexity when it diverges."""
         try:
             return self._run(name, config, build, rate, self._seeds[0])
         except Diverged as error:
@@ -147,7 +147,7 @@ def _described(config: RnnEvaluationConfig, text: TextData) -> dict[str, Any]:
 
 
 def _bigram(config: RnnEvaluationConfig, text: TextData, say: Say) -> dict[str, Any]:
-    """Counted over the whole training text, measured on the very words that the networks foretell."""
+    """Fitted on the whole training text, measured on the same target words as the networks."""
     watch = _Watch()
     words = len(text.vocabulary)
     validation = _batch(text, "valid", config.validation_batch_size)
@@ -164,6 +164,6 @@ def _bigram(config: RnnEvaluationConfig, text: TextData, say: Say) -> dict[str, 
 
 
 def _batch(text: TextData, part: str, batch: int) -> TextBatch:
-    """The columns that the networks read, as one window."""
+    """The networks' columns as one window."""
     rows = columns(text.parts[part], batch, part)
     return window(rows, 0, len(rows))

@@ -1,4 +1,4 @@
-"""What a step is held against: the speed of a large matrix product, and what torch is asked to do."""
+"""Measures references for a step: the speed of a large matrix product, and the operations dispatched by torch."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _SIDES: Final = {"cpu": 2048, "cuda": 8192}
 
 @dataclass(frozen=True)
 class Machine:
-    """Where steps are timed, and in which numbers."""
+    """Device and precision of the timed steps."""
 
     device: Device = "cpu"
     precision: Precision = "float32"
 
     @property
     def steps(self) -> int:
-        """How many are timed together: a GPU's step is short, and the CPU runs ahead of it."""
+        """Steps timed together: a GPU's step is short, and the CPU runs ahead of it."""
         return 5 if self.device == "cuda" else 1
 
     def wait(self) -> None:
-        """Until all that was asked of the device is done."""
+        """Wait until the device is idle."""
         if self.device == "cuda":
             torch.cuda.synchronize()
 
     def peak(self) -> Peak | GpuPeak:
-        """Of the memory that matters there, counted from now on."""
+        """Peak use of the device's memory from now on."""
         return GpuPeak() if self.device == "cuda" else Peak()
 
     def product_speed(self) -> float:
-        """Floating-point operations a second of one large square product, on CPUs with torch's threads."""
+        """Floating-point operations per second of one large square product; on CPUs with torch's threads."""
         side, dtype = _SIDES[self.device], torch.bfloat16 if self.precision == "bf16" else torch.float32
-        # GPUs are faster on ones than on numbers that are not all alike.
+        # GPUs are faster on constant inputs.
         make = torch.randn if self.device == "cuda" else torch.ones
         a, b = make(2, side, side, device=self.device, dtype=dtype)
         out = torch.empty_like(a)
@@ -56,10 +56,10 @@ class Machine:
 
 
 def dispatched_operations(step: Callable[[], object]) -> int:
-    """How many operations torch dispatches meanwhile: those inside of others, views and our own kernels included."""
+    """Number of operations that torch dispatches, including nested ones, views and our own kernels."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         step()
     assert profiler.profiler is not None
-    # As they were recorded: `key_averages` makes a tree of Python objects of them first, which takes minutes.
+    # The raw events: `key_averages` builds a tree of Python objects first, which takes minutes.
     recorded = profiler.profiler.kineto_results.events()
     return sum(event.name().startswith(("aten::", "dartboard::")) for event in recorded)

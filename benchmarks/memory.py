@@ -1,4 +1,4 @@
-"""How much resident memory something takes at most, beyond what the process held before. Linux only."""
+"""Measures peak memory above the level at the start. Linux only."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ _STATUS: Final = Path("/proc/self/status")
 
 
 class Peak:
-    """Counts from where it is made."""
+    """Starts counting on construction."""
 
     def __init__(self) -> None:
-        Path("/proc/self/clear_refs").write_text("5")  # sets the highest mark back to what is held now
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the current use
         self._before = _status("VmRSS")
 
     def bytes(self) -> int:
-        """The most that was held at one time since then, less what was held then."""
+        """Peak since construction, less the use at construction."""
         return _status("VmHWM") - self._before
 
 
 class GpuPeak:
-    """The same of the GPU's memory that torch gave out."""
+    """The same for GPU memory allocated by torch."""
 
     def __init__(self) -> None:
         import torch
@@ -33,7 +33,7 @@ class GpuPeak:
         self._before = torch.cuda.memory_allocated()
 
     def bytes(self) -> int:
-        """The most that was held at one time since then, less what was held then."""
+        """Peak since construction, less the use at construction."""
         import torch
 
         return int(torch.cuda.max_memory_allocated() - self._before)

@@ -1,4 +1,4 @@
-"""What the service adds to an epoch: the same search through it and alone, in alternating pairs."""
+"""Measures the service's overhead per epoch: the same search through it and alone, in alternating pairs."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from client.sdk import Dartboard
 from darts_core.runtime.gpus import visible_gpus
 
 Arrangement = Literal["side-by-side", "in-turn"]
-_WARM_UP = 1  # epochs at the start of a run that count for nothing
-_COVER = 1  # one more at the end: the run that is done first keeps the other company
+_WARM_UP = 1  # warm-up epochs of a run, not counted
+_COVER = 1  # one more at the end: the run that finishes first keeps the other's load realistic
 
 
 def measure(
@@ -34,13 +34,12 @@ def measure(
     data: Path | None,
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Seconds an epoch, both ways, `pairs` times; each pair counts `epochs` epochs after the first.
+    """Seconds per epoch, both ways, `pairs` times; each pair counts `epochs` epochs after the first.
 
-    Side by side, both run at the same moment, each on one core, and trade cores every few seconds: the service's core
-    carries all of its processes, and what else happens to the machine happens to both. In turn, one runs after the
-    other and each has the machine to itself.
-    The service runs only while it is measured, so that its idle cost counts as its own.
-    Raises subprocess.CalledProcessError when the lone run fails.
+    Side by side, both run at once, each on one core, and swap cores every few seconds: all of the service's processes
+    share one core, and other load on the machine affects both runs. In turn, one runs after the other with the machine
+    to itself. The service runs only while it is measured, so that its idle cost counts. Raises
+    subprocess.CalledProcessError when the lone run fails.
     """
     spec = {**spec, "epochs": _WARM_UP + epochs + _COVER}
     alone: list[float] = []
@@ -51,7 +50,7 @@ def measure(
             if arrangement == "side-by-side":
                 lone, through = _side_by_side(spec, folder)
             else:
-                # Who goes first changes: a machine that slows down or speeds up favours neither.
+                # The order alternates: a machine that slows down or speeds up favours neither.
                 lone, through = _in_turn(spec, folder, alone_first=pair % 2 == 0)
             alone.append(_mean_epoch(lone))
             served.append(_mean_epoch(through))
@@ -71,7 +70,7 @@ def measure(
 
 
 def can_run_side_by_side() -> bool:
-    """Whether two runs would not want the same core or GPU."""
+    """Whether the two runs need not share a core or GPU."""
     return can_trade() and not visible_gpus(os.environ)
 
 

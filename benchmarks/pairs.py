@@ -1,4 +1,4 @@
-"""Steps of two versions of the same thing in one run: what every `dartboard bench ...-step` measures."""
+"""Compares two versions of a step in one run, for every `dartboard bench ...-step`."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ON_GPUS: Final[tuple[Version, ...]] = (*VERSIONS, "graphed")
 
 
 class Run(Protocol):
-    """What goes on from step to step."""
+    """A resumable sequence of steps."""
 
     def step(self) -> Tensor | float | None:
-        """The next step; its loss in nats, of the first one at least, perhaps still to be computed."""
+        """Take a step; returns its loss in nats, at least for the first step, perhaps not computed yet."""
 
 
 Shape = TypeVar("Shape", bound="DataclassInstance")
@@ -48,15 +48,15 @@ def compare(
     say: Callable[[str], None],
     machine: Machine = Machine(),  # noqa: B008 - it never changes
 ) -> dict[str, Any]:
-    """Medians of alternating steps; the peak memory of each version in a process of its own; losses from equal weights.
+    """Medians of alternating steps; peak memory of each version in a separate process; losses from equal weights.
 
-    module: the one whose `tell_memory` that process runs. flops: of one step, for both versions. gemm_share: what part
-    of the speed of a large matrix product, measured in the same run, the step reaches.
+    module: the one whose `tell_memory` runs in that process. flops: of one step, for both versions. gemm_share: a
+    step's speed relative to a large matrix product in the same run.
     """
-    # First, while this process still holds little: together they might not fit.
+    # First, while this process is still small: together they might not fit.
     memory = {version: _memory(module, shape, version) for version in versions}
     runs = {version: make(shape, version) for version in versions}
-    losses = {version: float(run.step() or 0.0) for version, run in runs.items()}  # also the first, slow one
+    losses = {version: float(run.step() or 0.0) for version, run in runs.items()}  # includes the slow first step
     if machine.device == "cuda":
         for run in runs.values():
             _seconds(run, WARM_UP + 1, machine)
@@ -103,7 +103,7 @@ def compare(
 
 
 def _seconds(run: Run, steps: int, machine: Machine) -> float:
-    """What so many steps take, until the last is done."""
+    """Seconds for so many steps, until the last is done."""
     machine.wait()
     start = time.perf_counter()
     for _ in range(steps):
@@ -113,8 +113,8 @@ def _seconds(run: Run, steps: int, machine: Machine) -> float:
 
 
 def _memory(module: str, shape: DataclassInstance, version: Version) -> int:
-    """Bytes that the network and its steps need at most, in a process of their own: of resident memory, or of the GPU's
-    what torch gave out.
+    """Peak bytes of the network and its steps, in a separate process: resident memory, or GPU memory allocated by
+    torch.
     """
     command = [sys.executable, "-m", module, version, json.dumps(asdict(shape))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -124,10 +124,10 @@ def _memory(module: str, shape: DataclassInstance, version: Version) -> int:
 def tell_memory(
     make: Maker[Shape], of: type[Shape], machine: Callable[[Shape], Machine] | None = None, **small: int
 ) -> None:
-    """That process: version and shape are its arguments, and the last line it prints is the number."""
+    """The program of that process: takes version and shape as arguments and prints the number as its last line."""
     [version] = [v for v in ON_GPUS if v == sys.argv[1]]
     shape = of(**json.loads(sys.argv[2]))
-    # What torch sets up at its first products and derivatives is none of the network's.
+    # Warm up: torch's one-time allocations do not belong to the network.
     make(replace(shape, **small), version).step()
     peak = (Machine() if machine is None else machine(shape)).peak()
     run = make(shape, version)

@@ -1,7 +1,7 @@
-"""Training from scratch the straightforward way: what the fast step is held against, in speed and in its numbers.
+"""A plain retraining loop: the baseline of the fast step, in speed and in numbers.
 
-Images are augmented one by one, maps are contiguous, every operation is torch's own, weights move one by one, and loss
-and accuracy are asked for after every step.
+Images are augmented one by one, maps are contiguous, every operation is torch's own, weights are updated one by one,
+and loss and accuracy are read after every step.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def plain_optimizer(network: EvaluationNetwork, config: EvaluationConfig) -> tor
 
 
 def plain_batch(source: ImageData, part: Tensor, name: str, config: EvaluationConfig, step: int, steps: int) -> Batch:
-    """The batch of a step (from 0), image by image: crop, mirror, normalise, cut out. steps: batches in a pass."""
+    """The batch of a step (from 0), image by image: crop, flip, normalise, cut out. steps: batches in a pass."""
     images = source.train_images
     assert isinstance(images, Tensor)
     size, height, width = config.batch_size, *source.size
@@ -62,7 +62,7 @@ def plain_batch(source: ImageData, part: Tensor, name: str, config: EvaluationCo
 def plain_step(
     network: EvaluationNetwork, optimizer: torch.optim.SGD, batch: Batch, config: EvaluationConfig
 ) -> tuple[float, int]:
-    """Move the weights once; the mean loss in nats and the number of right answers."""
+    """Update the weights once; returns the mean loss in nats and the number of correct predictions."""
     with _torchs_own_dilation():
         logits, auxiliary = network.with_auxiliary(batch.images)
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)

@@ -1,4 +1,4 @@
-"""Whether a search is worth it: its cell against cells drawn at random, retrained alike."""
+"""Compares a searched cell with random cells, retrained alike."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def compare(
     seeds: Sequence[int],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Search once; retrain its cell with each seed, and with each seed a random cell of that seed.
+    """Search once; retrain the found cell and a random cell with each seed.
 
-    search, evaluation: specs as POSTed; the evaluation's without a cell. Accuracies in percent, on the test images,
-    of the last epoch: nothing is chosen by them. Raises JobEndedBadlyError.
+    search, evaluation: request bodies; the evaluation's without a genotype. Accuracies in percent, on the test images,
+    after the last epoch, which is not selected by them. Raises JobEndedBadlyError.
     """
     searching = dartboard.submit("search", search)
-    # Queued at once: they wait for nothing, and a second worker has them done by the time the search ends.
+    # Queued first: they do not depend on the search, and a second worker can run them meanwhile.
     drawn = [
         dartboard.submit("evaluation", {**evaluation, "genotype": to_json(random_genotype(s)), "seed": s})
         for s in seeds

@@ -1,7 +1,7 @@
-"""A training step of a recurrent network: the fast arrangement against the plain loop, side by side in one run.
+"""Compares the fast training step of recurrent networks with the plain loop.
 
-Both have the same weights, text and dropout masks. What is timed is a whole step: of a search with the architect's,
-of retraining with penalties, clipping and SGD.
+Both have the same weights, text and dropout masks. A timed search step includes the architect's; a retraining step
+includes penalties, clipping and SGD.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork, RecurrentSearchNetwork
 from darts_core.primitives import RNN_PRIMITIVES
 
-# Of the presets `ptb`.
+# From the presets `ptb`.
 _LR: Final = 20.0
 _CLIP: Final = 0.25
 _PENALTIES: Final = Penalties(activation=0.0, slowness=1e-3)
@@ -35,7 +35,7 @@ _RATES: Final = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What is trained, and on how much text. order: of a search's alpha gradient; 0: of the weights alone."""
+    """Network and size of the text. order: of a search's alpha gradient; 0 trains the weights alone."""
 
     network: Literal["search", "retrain"]
     batch: int
@@ -49,7 +49,7 @@ class Shape:
 def measure(
     shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """What `compare` says, counting the plain step's matrix products for both; and words a second."""
+    """Run `compare`, counting the plain step's matrix products for both, and add words per second."""
     flops = _Run(shape, "plain").flops()
     found = compare(_Run, shape, module=__name__, flops=flops, pairs=pairs, versions=versions, say=say)
     speeds = {f"{v}_tokens_per_second": shape.batch * shape.bptt / found[f"{v}_seconds"] for v in versions}
@@ -57,7 +57,7 @@ def measure(
 
 
 class _Run:
-    """A network with its optimiser and a text of random words, which goes on from step to step."""
+    """A network with its optimiser and a text of random words."""
 
     def __init__(self, shape: Shape, version: Version) -> None:
         self._shape = shape
@@ -74,7 +74,7 @@ class _Run:
         self._done = 0
 
     def step(self) -> float:
-        """One step; its training loss without penalties, in nats."""
+        """Take a step; returns its training loss without penalties, in nats."""
         training, validation = (self._stretch(k) for k in range(2))
         self._done += 1
         if self._architect is None:
@@ -139,7 +139,7 @@ class _Run:
 
 
 class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts, as torch's own counter does; but that one cannot follow a gradient taken inside of a step."""
+    """Counts like torch's own counter, which cannot follow a gradient taken inside a step."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

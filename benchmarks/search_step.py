@@ -1,7 +1,7 @@
-"""A search step of a convolutional network: the fused arrangement against the plain one, side by side in one run.
+"""Compares the fused search step of convolutional networks with the plain one.
 
-Both have the same weights and see the same batches. What is timed is a whole step: the architect's and the weights'.
-On a GPU the fused one is timed twice, kernel by kernel and as a CUDA graph.
+Both have the same weights and batches. A timed step includes the architect's and the weights'. On a GPU the fused step
+is timed twice: kernel by kernel and as a CUDA graph.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ _CLASSES: Final = 10
 _GRAD_CLIP: Final = 5.0
 _SPACE: Final = CNN_SPACES["darts"]
 
-# Passes through the network's products in a step, a forward pass counting one. Order 1: forwards and back to the alphas
-# (2); forwards and back to maps and weights (3). Order 2: the virtual step (3), the validation loss there (3), both
+# Passes through the network's products in a step, in forward passes. Order 1: forward and backward to the alphas
+# (2), forward and backward to maps and weights (3). Order 2: the virtual step (3), its validation loss (3), both
 # sides of the difference (2 each), the weight step (3).
 _PASSES: Final = {1: 5, 2: 13}
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is searched, and where. tuned: give the plain network its own best settings, which are not the authors'."""
+    """Network, batch and device. tuned: give the plain network its best settings, which differ from the authors'."""
 
     batch: int
     channels: int
@@ -54,14 +54,13 @@ class Shape:
 
     @property
     def machine(self) -> Machine:
-        """Where that is timed."""
         return Machine(self.device, self.precision)
 
 
 def measure(
     shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """What `compare` says, if the plain network's convolutions and linear layers are what has to be computed."""
+    """Run `compare`, counting the plain network's convolutions and linear layers."""
     return compare(
         _Run,
         shape,
@@ -75,7 +74,7 @@ def measure(
 
 
 class _Run:
-    """A network with its optimisers, and two batches of noise."""
+    """A network with its optimisers, and two random batches."""
 
     def __init__(self, shape: Shape, version: Version) -> None:
         self._phased = version == "plain" and shape.tuned
@@ -109,7 +108,7 @@ class _Run:
             self._graphed = GraphedStep(self._network, self._architect, self._optimizer, _GRAD_CLIP)
 
     def step(self) -> Tensor:
-        """One step; its training loss in nats, perhaps still to be computed."""
+        """Take a step; returns its training loss in nats, perhaps not computed yet."""
         with _dilated_phases(self._phased), _precision(self._precision, self._batches[0].images.device.type):
             if self._graphed is not None:
                 return self._graphed(*self._batches)[0]

@@ -1,11 +1,11 @@
-"""How far the second-order alpha gradient's finite difference is from the exact derivative.
+"""Measures the error of the second-order alpha gradient's finite difference against the exact derivative.
 
 DARTS (arXiv:1806.09055), section 2.3, replaces a product with the mixed second derivative of the training loss by a
-finite difference with the step 1e-2 / ||v||. Here the product is also taken exactly, by differentiating twice in
-float64, at the same weights: at the start of a second-order search and after some of its steps.
+finite difference with the step 1e-2 / ||v||. The exact product is computed by differentiating twice in float64 at the
+same weights: at the start of a second-order search and after some of its steps.
 
-ReLU and max pooling have kinks, where the gradient jumps: a finite difference counts those within its step, the exact
-derivative none. How much of the difference they make is shown by the same network with smooth functions in their place.
+ReLU and max pooling have kinks, where the gradient jumps: a finite difference includes those within its step, the exact
+derivative none. The same network with smooth functions instead shows how much of the error is theirs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOMENTUM: Final = 0.9
 WEIGHT_DECAY: Final = 3e-4
 GRAD_CLIP: Final = 5.0
 _KIND: Final = ("steps", "kinks", "precision", "numerator")
-# The paper's, and smaller ones for as long as the precision bears it.
+# The paper's step, and smaller ones as far as the precision allows.
 NUMERATORS: Final = {torch.float64: (STEP_NUMERATOR, 1e-4, 1e-6, 1e-8), torch.float32: (STEP_NUMERATOR, 1e-4)}
 SMOOTH_NUMERATORS: Final = {torch.float64: (STEP_NUMERATOR, 1e-4)}
 
@@ -51,9 +51,9 @@ def measure(
 ) -> dict[str, Any]:
     """Relative errors, in the Euclidean norm over both alpha tables, at the start and after `steps` search steps.
 
-    `implicit`: of the product itself. `gradient`: of the whole alpha gradient, of which eta times the product is a
-    part. `cosine`: between the two alpha gradients. All against float64, whatever they were computed in. The images
-    are the digits, each pixel repeated.
+    `implicit`: of the product itself. `gradient`: of the whole alpha gradient, which contains eta times the product.
+    `cosine`: between the two alpha gradients. The reference is always float64. The images are the digits, each pixel
+    repeated.
     """
     points: list[dict[str, Any]] = []
     images = _images(image, data_root)
@@ -73,7 +73,7 @@ def measure(
 
 
 class _Run:
-    """A search in float32 that can be looked at between two steps."""
+    """A search in float32 that can be inspected between two steps."""
 
     def __init__(self, seed: int, images: Batch, channels: int, layers: int, batch_size: int) -> None:
         self._seed, self._images, self._batch_size = seed, images, batch_size
@@ -90,7 +90,7 @@ class _Run:
         self.done += 1
 
     def errors(self) -> list[dict[str, Any]]:
-        """One point a precision and a step of the finite difference."""
+        """One point per precision and step size."""
         points = []
         for smooth in (False, True):
             product, exact = self._point(torch.float64, smooth).exact()
@@ -118,7 +118,7 @@ class _Run:
         return _Point(network, self._buffers(dtype), *self._batches(dtype))
 
     def _batches(self, dtype: torch.dtype) -> tuple[Batch, Batch]:
-        """Of the step to come: for the weights and for the alphas, disjoint."""
+        """Batches of the next step, for weights and alphas, disjoint."""
         count = len(self._images.labels)
         order = torch.randperm(count, generator=generator(self._seed, "batches", self.done))
         parts = order[: self._batch_size], order[self._batch_size : 2 * self._batch_size]
@@ -137,7 +137,7 @@ class _Run:
 
 
 class _Point:
-    """The alpha gradient at one place: a network with its momentum buffers, and the two batches of a step."""
+    """The alpha gradient at one point: a network with its momentum buffers, and the two batches of a step."""
 
     def __init__(
         self, network: SearchNetwork, buffers: list[Tensor | None], training: Batch, validation: Batch
@@ -153,7 +153,7 @@ class _Point:
         self._direct, self._vector = both[: len(self._alphas)], both[len(self._alphas) :]
 
     def exact(self) -> tuple[Tensor, Tensor]:
-        """The product by automatic differentiation alone, and the alpha gradient with it; both flat."""
+        """The exact product and the alpha gradient with it, by automatic differentiation; both flat."""
         gradient = torch.autograd.grad(self._train_loss(), self._weights, create_graph=True, materialize_grads=True)
         along = torch.stack([(g * v).sum() for g, v in zip(gradient, self._vector, strict=True)]).sum()
         product = _flat(torch.autograd.grad(along, self._alphas))
@@ -166,7 +166,7 @@ class _Point:
         )
 
     def gradient(self, implicit: Tensor) -> Tensor:
-        """The alpha gradient with this product in it, flat."""
+        """The alpha gradient with this product, flat."""
         return _flat(self._direct) - ETA * implicit
 
     def _train_loss(self) -> Tensor:
@@ -180,7 +180,7 @@ class _Point:
 
 
 def _smoothen(module: nn.Module) -> None:
-    """Put functions without kinks in the places of ReLU and max pooling."""
+    """Replace ReLU and max pooling by smooth functions."""
     for name, child in module.named_children():
         if isinstance(child, nn.ReLU):
             setattr(module, name, nn.Softplus(beta=4.0))
@@ -191,9 +191,9 @@ def _smoothen(module: nn.Module) -> None:
 
 
 def _images(side: int, data_root: Any) -> Batch:
-    """The training digits, each pixel repeated to give squares of this side, mean 0 and deviation 1; float64."""
+    """The training digits with each pixel repeated to this side length, mean 0 and deviation 1; float64."""
     data = load("digits", data_root)
-    assert isinstance(data.train_images, Tensor)  # so few are held in memory
+    assert isinstance(data.train_images, Tensor)  # few enough to fit in memory
     times = side // data.size[0]
     images = data.train_images.double().repeat_interleave(times, 2).repeat_interleave(times, 3)
     return Batch((images - images.mean()) / images.std(), data.train_labels)
@@ -208,7 +208,7 @@ def _distance(found: Tensor, exact: Tensor) -> float:
 
 
 def _means(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Over the seeds, with the largest beside it."""
+    """Means over the seeds, with the maximum."""
     rows = []
     for kind in dict.fromkeys(tuple(p[name] for name in _KIND) for p in points):
         same = [p for p in points if tuple(p[name] for name in _KIND) == kind]

@@ -1,7 +1,7 @@
-"""Many event streams read in one process: `python -m benchmarks.stream_readers`, one half of `bench watchers`.
+"""Reads many event streams in one process: `python -m benchmarks.stream_readers`, one half of `bench watchers`.
 
-Told by JSON on standard input: host, port, path and how many streams. Says `open` once every stream has had its first
-event, and, when all have ended, one line of JSON: what arrived when.
+Takes JSON on standard input: host, port, path and number of streams. Prints `open` once every stream has had its first
+event, and one line of JSON with all arrival times when all have ended.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from typing import Any, Final
 import httptools
 import uvloop
 
-# Connections that are being made at one time: a listener's queue is finite.
+# Concurrent connection attempts: a listener's queue is finite.
 _AT_ONCE: Final = 50
-# Before a broken connection is made again, and how often without getting anything.
+# Pause before a reconnect, and attempts without any data.
 _PAUSE_SECONDS: Final = 0.2
 _TRIES: Final = 50
 _ID = re.compile(rb"\nid: (\d+)$")
-# When the event was sent, by the one clock that all processes of a machine share.
+# When the event was sent, by the clock that all processes of a machine share.
 _SENT = re.compile(rb'"sent_at": ?([0-9.]+)')
 
 
 @lru_cache(maxsize=1000)
 def _told(event: bytes) -> tuple[int, float | None] | None:
-    """An event's sequence, and the time it was sent if it has one; None for a comment. All streams get the same."""
+    """An event's sequence and, if present, the time it was sent; None for a comment. Cached across streams."""
     if (found := _ID.search(event)) is None:
         return None
     sent = _SENT.search(event)
@@ -41,7 +41,7 @@ def _told(event: bytes) -> tuple[int, float | None] | None:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection of a stream. `lost` is set when it is over."""
+    """One connection of a stream. `lost` is set when it closes."""
 
     def __init__(self, request: bytes, take: Callable[[bytes], None]) -> None:
         self._request, self._take = request, take
@@ -51,33 +51,33 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask for the stream."""
+        """Send the request."""
         transport.write(self._request)  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes off the chunked encoding."""
+        """Decode the chunked transfer."""
         self._parser.feed_data(data)
 
     def on_headers_complete(self) -> None:
-        """The parser's: remember the answer's status."""
+        """Parser callback: remember the status."""
         self.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
-        """The parser's: hand on every whole event."""
+        """Parser callback: pass on every complete event."""
         *events, self._rest = (self._rest + body).split(b"\n\n")
         for event in events:
             self._take(event)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The service ends the stream after the job's end, or breaks it off before."""
+        """The service closes the stream after the job's end, or breaks it off before."""
         if not self.lost.done():
             self.lost.set_result(None)
 
 
 class Reader:
-    """One stream, as a browser reads it: broken off, it comes back by the last id.
+    """One stream, read as a browser does: reconnects with the last id.
 
-    `seen` are the sequences in the order of their arrival; `whole`: its end came, too.
+    `seen`: sequences in order of arrival; `whole`: whether the end arrived.
     """
 
     def __init__(self, host: str, port: int, path: str, delays: dict[int, list[float]]) -> None:
@@ -88,7 +88,7 @@ class Reader:
         self.seen: list[int] = []
 
     async def run(self) -> None:
-        """Read to the end, over as many connections as it takes."""
+        """Read to the end, reconnecting if necessary."""
         for connections in range(_TRIES):
             self.reconnected = connections
             try:
@@ -114,7 +114,7 @@ class Reader:
     def _take(self, event: bytes) -> None:
         now = time.monotonic()
         if event.startswith(b"event: end"):
-            self.whole = True  # it repeats the last id
+            self.whole = True  # the service repeats the last id
         elif (told := _told(event)) is not None:
             sequence, sent = told
             self.seen.append(sequence)
@@ -125,7 +125,7 @@ class Reader:
 
 
 async def read(host: str, port: int, path: str, streams: int) -> dict[str, Any]:
-    """Open the streams, read them to their ends."""
+    """Open the streams and read them to their ends."""
     delays: dict[int, list[float]] = defaultdict(list)
     door = asyncio.Semaphore(_AT_ONCE)
     readers = [Reader(host, port, path, delays) for _ in range(streams)]
@@ -146,10 +146,10 @@ async def read(host: str, port: int, path: str, streams: int) -> dict[str, Any]:
     return {
         "opening_seconds": opening,
         "refused": sum(reader.refused for reader in readers),
-        # Connections that were broken off before the end came, and made again.
+        # Reconnects before the end.
         "reconnected": sum(reader.reconnected for reader in readers),
         "without_end": sum(not reader.whole for reader in readers),
-        # An event that is missing between two others, that came twice, or not in order: over reconnections, too.
+        # Events missing between two others, duplicated, or out of order, also across reconnects.
         "with_gaps": sum(reader.seen != whole[: len(reader.seen)] for reader in readers),
         "incomplete": sum(reader.seen != whole for reader in readers),
         "events": longest,
@@ -158,14 +158,13 @@ async def read(host: str, port: int, path: str, streams: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Read as told."""
     order = json.loads(sys.stdin.readline())
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # Looking for garbage among a thousand streams would count as the service's delay.
+    # Garbage collection over a thousand streams would count as the service's delay.
     gc.disable()
     found = json.dumps(uvloop.run(read(**order)))
-    # Standard output may be without a buffer, and then a line longer than the pipe can be cut off.
+    # Unbuffered standard output may truncate a line longer than the pipe.
     with open(sys.stdout.fileno(), "w", closefd=False) as output:
         print(found, file=output)
 

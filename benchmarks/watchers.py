@@ -1,4 +1,4 @@
-"""Many event streams of one job: how long a new event takes from its report to each of them."""
+"""Measures the delay of new events to many streams of one job."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from darts_core.genotypes import KNOWN, to_json
 from worker.api_client import AttemptApi, WorkerApi
 
 _POOL = "bench-watchers"
-# Beside other work a service that has just started may take long for its first answers, and for any while it opens a
-# thousand streams. Being slow is what is measured, not what ends the run.
+# Beside other work a service that has just started may answer slowly, as it may while it opens a
+# thousand streams. The benchmark measures slowness; a timeout must not end the run.
 _PATIENCE_SECONDS = 300.0
 _CELL = [[0.125 * (edge % 7) - 0.001 * column for column in range(8)] for edge in range(14)]
 
@@ -33,11 +33,11 @@ _CELL = [[0.125 * (edge % 7) - 0.001 * column for column in range(8)] for edge i
 def measure(
     *, streams: int, events: int, pause: float, data: Path | None, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Seconds from a worker's sending of an epoch to its arrival in each of the streams.
+    """Seconds from a worker's sending of an epoch to its arrival in each stream.
 
-    The API is a process of its own with Postgres and Valkey, the readers are another one; the reports come from this
-    one, over HTTP as a worker sends them. An epoch's event carries all its alphas. Its checkpoint is uploaded before
-    the clock starts. Raises RuntimeError when a stream misses an event, or gets one twice.
+    API, Postgres and Valkey are separate processes, as are the readers; this process reports over HTTP as a worker
+    does. An epoch's event carries all its alphas. Its checkpoint is uploaded before the clock starts. Raises
+    RuntimeError when a stream misses or duplicates an event.
     """
     with TemporaryDirectory() as temporary, LocalStack(data or Path(temporary), port=0, workers=0) as stack:
         api = psutil.Process(stack.processes["api"].pid)
@@ -55,7 +55,7 @@ def measure(
             attempt = worker.attempt(str(claimed.attempt_id), claimed.token)
             _report(attempt, Path(temporary), events, pause)
             cpu = api.cpu_times()
-            # Before the service stops: what ends then has no end.
+            # Before the service stops: a stream cut off then never gets its end.
             told = _answer(readers)
     counts = {name: told[name] for name in ("refused", "reconnected", "without_end", "with_gaps", "incomplete")}
     if told["refused"] or told["without_end"] or told["incomplete"]:
@@ -80,7 +80,7 @@ def measure(
 
 
 def at(values: Sequence[float], percent: float) -> float:
-    """A percentile of sorted values: the smallest that is no less than so many of them."""
+    """The given percentile of sorted values: the smallest value not below that share of them."""
     return values[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 

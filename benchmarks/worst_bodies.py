@@ -1,4 +1,4 @@
-"""The worst bodies against every route: what each costs the API, and whether the others are still answered."""
+"""Sends the worst bodies to every route and measures their cost and the delay of other requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Cost:
 
 
 def measure(*, data: Path | None, routes: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """The costs of all bodies for the routes whose paths contain `routes`, on a service of its own."""
+    """Cost of all bodies for the routes whose paths contain `routes`, on a separate service."""
     with TemporaryDirectory() as temporary, LocalStack(data or Path(temporary), port=0, workers=0) as stack:
         process = stack.processes["api"]
         assert process.pid is not None
@@ -54,7 +54,7 @@ def measure(*, data: Path | None, routes: str, say: Callable[[str], None]) -> li
 
 
 def worst_of_each_route(costs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of every route the body that held `/readyz` up longest, with the route's greatest answer and memory."""
+    """Per route, the body with the longest `/readyz`, with the route's largest answer and memory."""
     worst: dict[str, dict[str, Any]] = {}
     for cost in costs:
         known = worst.setdefault(cost["route"], cost)
@@ -67,7 +67,7 @@ def worst_of_each_route(costs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def cost_of(http: httpx.Client, hostile: Hostile, headers: dict[str, str], pid: int) -> Cost:
-    """Send it, and watch the API's process meanwhile."""
+    """Send the request while watching the API's process."""
     api = psutil.Process(pid)
     _forget_peak(pid)
     before = api.memory_info().rss
@@ -92,7 +92,7 @@ def cost_of(http: httpx.Client, hostile: Hostile, headers: dict[str, str], pid: 
 
 
 class _Watcher:
-    """Asks `/readyz` again and again, and notes the children that the API has."""
+    """Polls `/readyz`, and records the API's children."""
 
     def __init__(self, url: str, api: psutil.Process) -> None:
         self.longest, self.children = 0.0, set[str]()
@@ -111,7 +111,7 @@ class _Watcher:
 
     def _ask(self) -> None:
         with httpx.Client(base_url=self._url, timeout=_PATIENCE_SECONDS) as http:
-            http.get("/readyz")  # its connection is open before the clock starts
+            http.get("/readyz")  # connect before the clock starts
             self._asked.set()
             while True:
                 began = time.perf_counter()
@@ -125,7 +125,7 @@ class _Watcher:
         for child in self._api.children():
             try:
                 self.children |= {module for module in _MODULES if module in child.cmdline()}
-            except psutil.Error:  # gone in the meantime
+            except psutil.Error:  # already gone
                 continue
 
 

@@ -1,6 +1,6 @@
-"""Injects faults into a running service while it searches, and counts losses.
+"""Injects faults into a running service during searches and counts losses.
 
-`tests/chaos` and `dartboard bench chaos` are this one thing, short and long.
+`tests/chaos` runs it briefly, `dartboard bench chaos` at length.
 """
 
 from benchmarks.chaos.injector import end_as_ctrl_c_does

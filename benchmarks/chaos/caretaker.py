@@ -1,4 +1,4 @@
-"""Resumes jobs that a full disk has paused, as the person does who has made room."""
+"""Resumes jobs that a full disk has paused, as an operator would."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import suppress
 from client.errors import DartboardError
 from client.sdk import Dartboard
 
-_PAUSE = 1.0  # seconds between two looks
+_PAUSE = 1.0  # seconds between two checks
 
 
 class Caretaker(threading.Thread):
-    """Runs until it is told to `leave`. `resumed` counts jobs, each time one is."""
+    """A thread that runs until `leave`. `resumed` counts resumed jobs."""
 
     def __init__(self, url: str) -> None:
         super().__init__(name="caretaker", daemon=True)
@@ -21,15 +21,14 @@ class Caretaker(threading.Thread):
         self.resumed = 0
 
     def leave(self) -> None:
-        """End, and wait for that."""
+        """Stop and join the thread."""
         self._leaving.set()
         self.join()
         self._dartboard.close()
 
     def run(self) -> None:
-        """Look every second."""
         while not self._leaving.wait(_PAUSE):
-            with suppress(DartboardError):  # the service is away, or the job has moved on
+            with suppress(DartboardError):  # the service is down, or the job has moved on
                 for job in self._dartboard.jobs(kind="search", status="paused"):
                     self._dartboard.resume(job.id)
                     self.resumed += 1

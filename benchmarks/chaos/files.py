@@ -1,4 +1,4 @@
-"""Reads every stored checkpoint of the jobs, and compares it with its row."""
+"""Compares every stored checkpoint of the jobs with its row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.chaos.faults import Target
 
 
 def wrong_files(target: Target, job_ids: Collection[UUID]) -> list[str]:
-    """Keys of files that are missing or have another digest than their row, but those that a fault has damaged."""
+    """Keys of files that are missing or differ from their digest, except those damaged by a fault."""
     import psycopg
 
     with psycopg.connect(target.database_url) as connection:

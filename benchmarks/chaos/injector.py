@@ -1,4 +1,4 @@
-"""Injects one fault after the other, in an order that a seed decides."""
+"""Injects one fault at a time, in an order drawn from a seed."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from benchmarks.chaos.faults import Fault, Target
 
 
 def end_as_ctrl_c_does() -> None:
-    """From now on SIGTERM and SIGHUP raise KeyboardInterrupt: faults are undone, and the service is stopped."""
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt, so that faults are undone and the service is stopped."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
 
 
 def rounds(faults: Sequence[Fault], draw: random.Random) -> Iterator[Fault]:
-    """Each fault once in a round of all, without end."""
+    """Endless rounds, each with every fault once."""
     while True:
         yield from draw.sample(faults, len(faults))
 
 
 class Injector:
-    """Strikes for as long as it is open.
+    """Injects faults while the context is open.
 
-    shortest, longest: seconds between two faults. `struck` and `passed_over` count by name: a fault is passed over
-    where nothing was there to strike. An error of a fault's own ends the run, when the block is left.
+    shortest, longest: seconds between two faults. `struck` and `passed_over` count by name; a fault without a target is
+    passed over. An exception in a fault ends the run and is raised on exit.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Injector:
             for fault in rounds(self._faults, self._draw):
                 if self._target.over.wait(self._draw.uniform(self._shortest, self._longest)):
                     return
-                # A generator of its own: how much a fault draws must not move the others.
+                # A separate generator: draws of one fault must not change the others.
                 struck = fault.strike(self._target, random.Random(self._draw.random()))  # noqa: S311
                 (self.struck if struck else self.passed_over)[fault.name] += 1
                 self._say(f"{fault.name}{'' if struck else ': nothing to strike'}")

@@ -1,4 +1,4 @@
-"""What the database holds at the end, read past the service, and what of it the watchers did not see right."""
+"""Reads the final state from the database and compares it with the watchers' events."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from uuid import UUID
 from benchmarks.chaos.watching import Seen
 
 Alphas = dict[int, Any]
-"""Of each epoch, as stored."""
+"""By epoch, as stored."""
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows of the jobs that were asked about."""
+    """Rows of the given jobs."""
 
     statuses: dict[UUID, str] = field(default_factory=dict)
     epochs: dict[UUID, list[tuple[int, Any]]] = field(default_factory=dict)
@@ -27,16 +27,15 @@ class Ledger:
     lost_attempts: int = 0
 
     def alphas(self, job_id: UUID) -> Alphas:
-        """A job's alphas by epoch."""
         return dict(self.epochs[job_id])
 
     def epoch_events(self, job_id: UUID) -> Counter[int]:
-        """How often each epoch was told."""
+        """Number of events per epoch."""
         return Counter(e.data["epoch"] for e in self.events[job_id] if e.kind == "epoch")
 
 
 def read(database_url: str, job_ids: Collection[UUID]) -> Ledger:
-    """Everything about these jobs, in one snapshot."""
+    """Read all rows of these jobs in one snapshot."""
     import psycopg
 
     ids = list(job_ids)
@@ -61,7 +60,7 @@ def read(database_url: str, job_ids: Collection[UUID]) -> Ledger:
 
 @dataclass
 class Watched:
-    """How far what a watcher saw is from what is stored. All zero: each event once, in order, unchanged."""
+    """Differences between a watcher's events and the stored ones. All zero: each event once, in order, unchanged."""
 
     missed: int = 0
     doubled: int = 0

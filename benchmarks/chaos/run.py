@@ -1,4 +1,4 @@
-"""The run: the same searches undisturbed, then under faults, and the counts that tell whether anything was lost."""
+"""Runs the same searches undisturbed and under faults, and counts losses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ENVIRONMENT: Final = {
     "DARTBOARD_STEP_EVENT_SECONDS": "0.2",
     "OMP_NUM_THREADS": "1",
 }
-# Small, and still a search of two cells with every primitive. However many kills hit one job, it goes on.
+# Small, but with both cells and every primitive. No number of kills makes a job give up.
 _SPEC: Final[dict[str, Any]] = {
     "dataset": "digits",
     "channels": 2,
@@ -42,7 +42,7 @@ _SPEC: Final[dict[str, Any]] = {
 
 @dataclass
 class Outcome:
-    """What happened and what was lost."""
+    """Faults and losses of a run."""
 
     seed: int
     seconds: float = 0.0
@@ -68,7 +68,6 @@ class Outcome:
 
     @property
     def nothing_lost(self) -> bool:
-        """Whether every promise was kept."""
         wrong = (
             self.duplicates,
             self.alpha_mismatches,
@@ -84,7 +83,6 @@ class Outcome:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """For printing."""
         return asdict(self)
 
 
@@ -102,12 +100,12 @@ def run(
     data: Path | None = None,
     say: Callable[[str], None],
 ) -> Outcome:
-    """The searches undisturbed, then under faults: once, and again and again until `minutes` are over.
+    """Run the searches undisturbed, then repeatedly under faults until `minutes` are over, at least once.
 
-    seed: decides the order of faults; the searches' own seeds are 0, 1, 2, ... faults: all kinds that this machine
-    can have where not given. shortest, longest: seconds between two faults. patience: seconds for one round before
-    a job that has not ended counts as lost. data: an empty folder, kept afterwards, for looking into its logs; full
-    disks are left out then, since theirs are gone with the run.
+    seed: of the order of faults; the searches' own seeds are 0, 1, 2, ... faults: by default all kinds that this
+    machine supports. shortest, longest: seconds between two faults. patience: seconds per round before an unfinished
+    job counts as lost. data: an empty folder, kept afterwards with its logs; excludes full disks, whose mounts end with
+    the run.
     """
     outcome = Outcome(seed)
     chosen = all_faults() if faults is None else list(faults)
@@ -152,7 +150,7 @@ def run(
         outcome.faults = {fault.name: injector.struck[fault.name] for fault in chosen}
         outcome.passed_over = {fault.name: injector.passed_over[fault.name] for fault in chosen}
         outcome.resumed = caretaker.resumed
-        _until_answered(dartboard.workers)  # killed last may have been the database
+        _until_answered(dartboard.workers)  # the last fault may have killed the database
         _count(outcome, read(_database(stack), jobs), jobs, undisturbed, epochs, watchers)
         outcome.wrong_files = len(wrong_files(target, jobs))
     return outcome
@@ -171,7 +169,7 @@ def _undisturbed(stack: LocalStack, dartboard: Dartboard, specs: list[dict[str, 
 
 
 def _round(dartboard: Dartboard, specs: list[dict[str, Any]], patience: float) -> list[Watcher]:
-    """Submit all, watch each to its end."""
+    """Submit all searches and watch each to its end."""
     watchers = []
     for spec in specs:
         key = str(uuid4())
@@ -187,7 +185,7 @@ def _round(dartboard: Dartboard, specs: list[dict[str, Any]], patience: float) -
 
 
 def _until_answered(ask: Callable[[], T]) -> T:
-    """As any user's script does while the service is away. Raises ServiceUnreachableError after two minutes."""
+    """Retry while the service is down, as a user's script would. Raises ServiceUnreachableError after two minutes."""
     deadline = time.monotonic() + 120
     while True:
         try:
@@ -215,7 +213,7 @@ def _count(
     outcome.succeeded = outcome.statuses.get("succeeded", 0)
     outcome.lost_attempts = ledger.lost_attempts
     outcome.epochs_expected = len(jobs) * epochs
-    # A job that was made twice has been doubled, too; so has an epoch that was told twice.
+    # Jobs created twice and epochs reported twice both count as doubled.
     outcome.duplicates = ledger.all_jobs - len(jobs)
     watched = Watched()
     for job_id, number in jobs.items():

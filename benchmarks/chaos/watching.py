@@ -1,6 +1,6 @@
-"""A watcher of one job's events that believes nothing: it keeps whatever comes over the wire.
+"""Watches a job's events and keeps every one as received, duplicates included.
 
-The SDK's `follow` leaves out what it has seen before, and would hide a service that sends events twice.
+The SDK's `follow` drops events that it has seen, and would hide duplicates.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from httpx_sse import EventSource, SSEError
 from client.connection import Connection
 from client.errors import ServiceUnreachableError
 
-_PAUSE = 0.2  # seconds before a broken connection is made again
+_PAUSE = 0.2  # seconds before a reconnect
 _SILENCE_SECONDS = 50.0
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One event as it arrived."""
+    """One event as received."""
 
     sequence: int
     kind: str
@@ -29,7 +29,7 @@ class Seen:
 
 
 class Watcher(threading.Thread):
-    """Follows until `end` comes, over as many connections as it takes, each from the last id that it saw."""
+    """Follows until `end`, reconnecting with the last id seen."""
 
     def __init__(self, url: str, job_id: UUID) -> None:
         super().__init__(name=f"watcher-{job_id}", daemon=True)
@@ -41,11 +41,10 @@ class Watcher(threading.Thread):
         self._given_up = threading.Event()
 
     def give_up(self) -> None:
-        """Stop watching though no end came."""
+        """Stop watching before the end."""
         self._given_up.set()
 
     def run(self) -> None:
-        """Watch until the end."""
         connection = Connection(self._url)
         try:
             while not self.ended and not self._given_up.is_set():

@@ -1,4 +1,4 @@
-"""Many jobs and many workers: do claims, lists and passes take longer the more jobs there are?"""
+"""Measures claims, lists and passes with many jobs and many workers."""
 
 from benchmarks.fleet.run import growth, measure
 

@@ -1,7 +1,6 @@
-"""Many rows at once, past the service: copies of jobs that were made through it, queued and ended.
+"""Fills the database with copies of jobs created through the API, queued and ended.
 
-Through the API 100,000 jobs would take an hour. What is written is what the API would have written; the checkpoints
-have rows, but no files.
+100,000 jobs through the API would take an hour. The rows equal the API's; checkpoints have rows but no files.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ COMMON, RARE = "fleet=all", "fleet-few=yes"
 
 
 class Middles(NamedTuple):
-    """Jobs that lie in the middle: of those that have ended, and of those that wait."""
+    """Jobs in the middle of the ended ones and of the queued ones."""
 
     ended: UUID
     queued: UUID
 
 
-# Ten milliseconds between two jobs, the ended ones before all that are queued. Every tenth queued job waits, at the
+# Ten milliseconds between two jobs, ended ones before queued ones. Every tenth queued job asks, at the
 # head of the queue, for four GPUs that no worker has.
 _JOBS: Final = """
 insert into jobs
@@ -75,7 +74,7 @@ select 'filled ' || id, md5(id::text), id from jobs where labels ? 'fleet' and a
 
 
 def fill(database_url: str, templates: Sequence[UUID], *, queued: int, ended: int) -> Middles:
-    """Copy the template jobs, which are queued, have no labels and stay as they are. The database then takes stock."""
+    """Copy the template jobs, which are queued and have no labels. Analyses the tables afterwards."""
     import psycopg
 
     with psycopg.connect(database_url.replace("postgresql+psycopg:", "postgresql:"), autocommit=True) as connection:
@@ -84,7 +83,7 @@ def fill(database_url: str, templates: Sequence[UUID], *, queued: int, ended: in
             _copy(connection, templates, queued, newer=0, ended=False)
             for statement in (_QUEUED_EVENTS, *_ENDED):
                 connection.execute(statement)
-        connection.execute("vacuum analyze")  # as the server does by itself within minutes
+        connection.execute("vacuum analyze")  # autovacuum does the same within minutes
         return Middles(_middle(connection, 1, ended), _middle(connection, 0, queued))
 
 

@@ -1,4 +1,4 @@
-"""Those who look at the fleet and give it work, over HTTP: lists again and again, a new job for each that ends."""
+"""Simulates users over HTTP: they page through lists and submit a new job for each that ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAUSE: Final = 0.1
 
 
 async def browse_lists(timed: Timed, middles: Middles) -> None:
-    """Pages of all kinds, one after another."""
+    """Request pages of all kinds in turn."""
     pages: dict[str, tuple[str, dict[str, Any]]] = {
         "first page": ("/jobs", {}),
         "deep page": ("/jobs", {"cursor": middles.ended}),
@@ -32,7 +32,7 @@ async def browse_lists(timed: Timed, middles: Middles) -> None:
 
 
 async def submit(timed: Timed, body: dict[str, Any], wanted: asyncio.Semaphore) -> None:
-    """A job whenever one is wanted."""
+    """Submit a job on each request."""
     while True:
         await wanted.acquire()
         await timed.send("submit", "POST", "/searches", json=body)

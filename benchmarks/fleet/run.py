@@ -1,4 +1,4 @@
-"""The run: for each number of jobs a service of its own, filled, with a fleet at work on it for a while."""
+"""Runs a filled service with a fleet of workers for each number of jobs."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from client.local.stack import CODE, LocalStack
 from client.sdk import Dartboard
 from darts_core.runtime.process import Process
 
-# Reading the certificates takes longer than anything else that a client does at its start.
+# Loading the certificates is the slowest part of creating a client.
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _POOL: Final = "bench-fleet"
-# One after another they would not keep up with the fleet.
+# A single task would not keep up with the fleet.
 _SUBMITTERS: Final = 8
 _PATIENCE_SECONDS: Final = 300.0
 _SEARCH: Final[dict[str, Any]] = {"dataset": "digits", "epochs": 1, "pool": _POOL}
@@ -45,12 +45,11 @@ def measure(
     data: Path | None = None,
     say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
-    """One row for each number of jobs: so many queued, and as many that have ended.
+    """Measure one row for each number of jobs, with as many queued as ended.
 
-    All workers claim at the same moment once; then they work on jobs of `job_seconds` each, and for each job that ends
-    a new one is submitted: for `seconds` alone, which is what CPU time and requests are counted over, and for half as
-    long with people who page through lists. Filling goes past the service, everything else over HTTP. data: kept
-    afterwards, with a folder for each number of jobs.
+    All workers claim at once; then they work on jobs of `job_seconds` each, and each job that ends is replaced. CPU
+    time and requests are counted over `seconds` of that; users page through lists for half as long again. Filling
+    bypasses the service, everything else goes over HTTP. data: kept afterwards, with a folder for each number of jobs.
     """
     rows = []
     for count in jobs:
@@ -61,7 +60,7 @@ def measure(
                 templates = [dartboard.submit("search", _SEARCH).id, dartboard.submit("evaluation", _EVALUATION).id]
             began = time.monotonic()
             url = stack.processes["api"].command.environment["DATABASE_URL"]
-            # The first claims take so many away at once.
+            # The first claims empty the queue this much.
             middles = fill(url, templates, queued=count + workers, ended=count)
             say(f"{count:,} queued and {count:,} ended jobs are there after {time.monotonic() - began:.1f} s")
             told = asyncio.run(_drive(stack, middles, workers, seconds, job_seconds))
@@ -73,7 +72,7 @@ def measure(
 
 
 def growth(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """Of each median: with the most jobs, as a multiple of that with the fewest."""
+    """Each median with the most jobs, divided by that with the fewest."""
     first, last = rows[0]["times"], rows[-1]["times"]
     both = first.keys() & last.keys()
     return {name: round(last[name]["median_ms"] / first[name]["median_ms"], 2) for name in sorted(both)}
@@ -92,7 +91,7 @@ async def _drive(
             wanted.release()
 
     async with AsyncExitStack() as open_clients:
-        # One each, as real workers have: a pool of hundreds of connections looks through all of them for each request.
+        # One client per worker, as in production: a pool searches hundreds of connections on each request.
         clients = [await open_clients.enter_async_context(_client(stack.url, key)) for _ in range(workers)]
         people = Timed(await open_clients.enter_async_context(_client(stack.url)))
         timed = Timed(clients[0])
@@ -117,7 +116,7 @@ async def _drive(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
     return {
-        # From the first question to the last answer: they all ask at once.
+        # From the first request to the last answer; all are sent at once.
         "rush_seconds": round(max(timed.seconds["rush"]), 2),
         "ended": finished,
         "requests_a_second": round(answered / took, 1),
@@ -131,7 +130,7 @@ async def _drive(
 
 
 async def _run(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
-    """For so long. Raises what one of them raises: none ends by itself."""
+    """Run these for a time. Raises the first exception; none ends by itself."""
     done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     for task in done:
         task.result()
@@ -139,13 +138,13 @@ async def _run(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
 
 def _client(url: str, key: str | None = None) -> httpx.AsyncClient:
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    # A connection is given up before the service would close it.
+    # Close a connection before the service would.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0)
     return httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=60, trust_env=False, verify=_NO_TLS)
 
 
 async def _passes(api: Process) -> dict[str, dict[str, float]]:
-    """What the sweeper and the waker look at all the time, asked in a process beside the API."""
+    """Time the queries of the sweeper and the waker, from a process beside the API."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "api.jobs.probes"),
         env=dict(api.command.environment),
@@ -165,7 +164,7 @@ async def _passes(api: Process) -> dict[str, dict[str, float]]:
 
 
 def _cpu_seconds(process: Process) -> float:
-    """Of the process and its living children."""
+    """CPU seconds of the process and its living children."""
     found = psutil.Process(process.pid)
     family = [found, *found.children(recursive=True)]
     return sum(sum(member.cpu_times()[:2]) for member in family)

@@ -1,4 +1,4 @@
-"""Requests with the time that each took, by name."""
+"""Times requests by name."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _TRIES: Final = 5
 
 
 class Timed:
-    """A client that notes how long answers take."""
+    """A client that records response times."""
 
     def __init__(self, http: httpx.AsyncClient, beside: Timed | None = None) -> None:
-        """beside: another client whose answers are noted at the same place."""
+        """beside: a client that shares its records."""
         self._http = http
         self.seconds: dict[str, list[float]] = defaultdict(list) if beside is None else beside.seconds
 
     @property
     def count(self) -> int:
-        """Answers so far."""
+        """Number of answers so far."""
         return sum(map(len, self.seconds.values()))
 
     async def send(self, name: str, method: str, path: str, **what: Any) -> httpx.Response:
-        """The answer. Raises httpx.HTTPStatusError for one that is no success.
+        """Send a request. Raises httpx.HTTPStatusError for an unsuccessful answer.
 
-        What got no answer is sent again, within the same time: servers close connections that have been idle. After
-        503 it is sent again when `Retry-After` says.
+        A request without an answer is repeated within the same measurement: servers close idle connections. After 503
+        the request is repeated when `Retry-After` allows.
         """
         start = time.perf_counter()
         for tries_left in reversed(range(_TRIES)):
@@ -49,11 +49,11 @@ class Timed:
         return answer.raise_for_status()
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Median and 99th percentile of each, in ms, and how many."""
+        """Median and 99th percentile in ms, and count, by name."""
         return {name: told(values) for name, values in sorted(self.seconds.items())}
 
 
 def told(seconds: list[float]) -> dict[str, float]:
-    """Median and 99th percentile, in ms, and how many."""
+    """Median and 99th percentile in ms, and count."""
     ms = sorted(1000 * value for value in seconds)
     return {"median_ms": round(median(ms), 1), "p99_ms": round(at(ms, 99), 1), "count": len(ms)}

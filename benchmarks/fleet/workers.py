@@ -1,4 +1,4 @@
-"""A worker that does nothing but talk: its jobs sleep instead of train. All of it is the workers' own API."""
+"""Simulates a worker by the workers' API: its jobs sleep instead of training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from api.schemas.worker import Claim, Claimed, EpochReport, Finish, Heartbeat, P
 from benchmarks.fleet.timing import Timed
 from darts_core.genotypes import KNOWN, to_json
 
-# As the real ones do, unless told otherwise.
+# The real workers' default.
 _PRESENCE_SECONDS: Final = 5.0
 _HOLD_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 1.0
@@ -26,23 +26,23 @@ _TABLE: Final = [[0.001 * (edge + column) for column in range(8)] for edge in ra
 
 
 class SimulatedWorker:
-    """Claims, sends heartbeats for as long as a job is said to take, reports one epoch with a file, finishes."""
+    """Claims, sends heartbeats for a job's simulated duration, reports one epoch with a file, finishes."""
 
     def __init__(self, timed: Timed, number: int, pool: str, job_seconds: float, tell: Callable[[str], None]) -> None:
-        """tell: that a job has `ended`, or was `lost`, since the API took too long to hear of it."""
+        """tell: called when a job has `ended`, or was `lost` because the API answered too late."""
         self.name = f"simulated/{number}"
         self._timed, self._pool, self._job_seconds, self._tell = timed, pool, job_seconds, tell
         self._random = random.Random(number)  # noqa: S311 - no secret
 
     async def show(self) -> None:
-        """Be counted, again and again."""
+        """Register repeatedly."""
         presence = Presence(name=self.name, pools=[self._pool], device="none", version="0")
         while True:
             await self._post("presence", "/worker/presence", presence)
             await asyncio.sleep(_PRESENCE_SECONDS)
 
     async def work(self) -> None:
-        """One job after another; the first claim is counted as `rush`."""
+        """Run one job after another; the first claim is recorded as `rush`."""
         claimed = await self._claim("rush")
         while True:
             if claimed is None:
@@ -70,7 +70,7 @@ class SimulatedWorker:
         over = loop.time() + self._job_seconds * self._random.uniform(0.5, 1.5)
         while (left := over - loop.time()) > 0:
             progress = Progress(epoch=1, epochs=1, step=int(1000 * (self._job_seconds - left)) % 1000, steps=1000)
-            # The API holds its answer: that is the sleep.
+            # Long polling: the API delays its answer, which is the pause.
             beat = Heartbeat(progress=progress, hold=min(left, _HOLD_SECONDS))
             await self._post("heartbeat", f"{path}/heartbeat", beat, headers=token)
         sha256 = hashlib.sha256(_CHECKPOINT).hexdigest()

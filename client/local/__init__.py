@@ -1,1 +1,1 @@
-"""The services one machine needs: Postgres, Valkey, the API and its workers, started and stopped together."""
+"""Runs Dartboard on one machine: Postgres, Valkey, the API and its workers, started and stopped together."""

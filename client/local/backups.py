@@ -1,4 +1,4 @@
-"""Backups of what `dartboard up` keeps in its folder, whether it runs or not."""
+"""Backs up and restores the data folder of `dartboard up`, whether the service runs or not."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from pathlib import Path
 from client.local.offline import database_of, run_module, started_database
 from darts_core.runtime.errors import BadSettingError, StackError
 
-# Of `python -m api.backup make`: the backup lacks files that are damaged in the store.
+# Exit code of `python -m api.backup make` when the backup lacks files that are damaged in the store.
 _INCOMPLETE = 3
 
 
 def backup(data: Path, to: Path) -> None:
-    """Copy everything that is stored. Raises StackError, also for a backup without the files that are damaged."""
+    """Copy everything that is stored. Raises StackError, also when damaged files are missing from the backup."""
     with database_of(data) as url:
         code = run_module("api.backup", ["make", str(to.absolute())], url, data)
     if code == _INCOMPLETE:
@@ -23,7 +23,7 @@ def backup(data: Path, to: Path) -> None:
 
 
 def restore(data: Path, backup: Path) -> None:
-    """Fill a new folder. Raises StackError where something is."""
+    """Restore into a new folder. Raises StackError when the folder holds data."""
     if not backup.is_file():
         raise BadSettingError(f"There is no backup {backup}.")
     if (data / "postgres").exists():
@@ -37,7 +37,7 @@ def restore(data: Path, backup: Path) -> None:
 
 @contextmanager
 def _removed_on_failure(data: Path) -> Iterator[None]:
-    """Where the restore fails or is interrupted, remove the folder, or what was added to one that was there."""
+    """If the restore fails or is interrupted, remove the folder, or everything added to an existing one."""
     before = set(data.iterdir()) if data.is_dir() else None
     try:
         yield

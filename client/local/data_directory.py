@@ -1,4 +1,4 @@
-"""The one directory that holds everything local: data, secrets, logs. One supervisor at a time."""
+"""Manages the directory of all local state: data, secrets, logs. One supervisor at a time."""
 
 import contextlib
 import fcntl
@@ -14,21 +14,21 @@ from darts_core.runtime.errors import StackError
 
 @dataclass(frozen=True)
 class Secrets:
-    """Passwords of the local servers and the workers' key, made once for each directory."""
+    """Passwords of the local servers and the workers' key, generated once per directory."""
 
     postgres_password: str = field(repr=False)
     broker_password: str = field(repr=False)
     worker_key: str = field(repr=False)
 
     def redact(self, text: str) -> str:
-        """The text with every secret replaced, for messages that quote a log."""
+        """Replace every secret in a text, for messages that quote a log."""
         for secret in asdict(self).values():
             text = text.replace(secret, "***")
         return text
 
 
 def stored_secrets(path: Path) -> Secrets | None:
-    """Those of a folder that may be in use; None where there are none."""
+    """Secrets of a folder that may be in use; None when it has none."""
     try:
         return Secrets(**json.loads((path / "secrets.json").read_text()))
     except (OSError, ValueError, TypeError):
@@ -36,7 +36,7 @@ def stored_secrets(path: Path) -> Secrets | None:
 
 
 def serving(path: Path) -> str | None:
-    """The URL of the service that runs with a folder's data; None where none runs."""
+    """The URL of the service that runs with a folder's data; None when none runs."""
     try:
         with (path / "lock").open(encoding="utf-8") as file:
             holder = json.load(file)
@@ -51,7 +51,7 @@ def serving(path: Path) -> str | None:
 
 
 class DataDirectory:
-    """A locked data directory. Raises StackError when another supervisor holds it or it can't be written."""
+    """A locked data directory. Raises StackError when another supervisor holds it or it is not writable."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -77,13 +77,13 @@ class DataDirectory:
             raise
 
     def directory(self, name: str) -> Path:
-        """A private directory in this one, made if missing."""
+        """A private subdirectory, created if missing."""
         path = self.path / name
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
 
     def log(self, name: str) -> Path:
-        """A fresh log file; the one before is kept as NAME.log.1, so two runs are the most that is stored."""
+        """A new log file; the previous one becomes NAME.log.1, and older ones are deleted."""
         path = self.logs / f"{name}.log"
         with contextlib.suppress(FileNotFoundError):
             path.replace(path.with_suffix(".log.1"))
@@ -91,12 +91,12 @@ class DataDirectory:
         return path
 
     def announce(self, url: str) -> None:
-        """Tell the next one who finds this directory in use where we are."""
+        """Record our URL for a second supervisor that finds the directory in use."""
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, json.dumps({"pid": os.getpid(), "url": url}).encode(), 0)
 
     def release(self) -> None:
-        """Give the directory back. Safe to call again."""
+        """Release the directory. Idempotent."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -112,7 +112,11 @@ class DataDirectory:
         try:
             holder = json.loads(os.pread(self._lock, 4096, 0))
             pid, url = int(holder["pid"]), str(holder["url"])
-        except (ValueError, KeyError, TypeError):  # caught between lock and announcement
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+        ):  # locked, but its supervisor has not announced itself yet
             return f"{self.path} is in use by another `dartboard up`. Choose another directory with --data."
         at = f", serving {url}" if url else ", still starting"
         return (
@@ -136,7 +140,7 @@ class DataDirectory:
                 "the database in this one opens only with the password in that file."
             ) from None
         made = Secrets(*(secrets.token_hex(24) for _ in range(3)))
-        # Written aside and renamed: a kill in the middle leaves either no file or a whole one.
+        # Written aside and renamed: a kill leaves either no file or a complete one.
         aside = path.with_suffix(".new")
         aside.unlink(missing_ok=True)
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""What each kind of child is told through its environment, and what is kept from it."""
+"""Builds each child's environment and withholds variables that are not meant for it."""
 
 import os
 import socket
@@ -13,7 +13,7 @@ _LOOPBACK = "127.0.0.1,localhost,::1"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where everything is, once the servers run. Holds secrets: URLs with passwords."""
+    """Addresses of the running servers. Holds secrets: URLs with passwords."""
 
     base: Mapping[str, str] = field(repr=False)
     data: Path
@@ -24,8 +24,8 @@ class Surroundings:
     own_database: bool
 
     def for_api(self) -> dict[str, str]:
-        """The only one to know the database."""
-        # PG* variables are meant for the user's own servers and would change how ours is reached.
+        """The API alone knows the database."""
+        # PG* variables are meant for the user's own servers and would redirect connections to ours.
         hidden = [name for name in self.base if name.startswith("PG")] if self.own_database else []
         return {
             **self._shared(hidden),
@@ -34,8 +34,8 @@ class Surroundings:
         }
 
     def for_worker(self, number: int, group: GpuGroup) -> dict[str, str]:
-        """Worker `number` (from 1) on its GPUs."""
-        # A worker has one key and one address, and no way to the database: neither ours nor the user's.
+        """For worker `number` (from 1) on its GPUs."""
+        # A worker has a key and a URL, and no access to a database, neither ours nor the user's.
         hidden = [name for name in self.base if name in ("DATABASE_URL", "DARTBOARD_API_KEY") or name.startswith("PG")]
         return self._shared(hidden) | {
             "DARTBOARD_URL": self.url,
@@ -55,10 +55,10 @@ class Surroundings:
             "DARTBOARD_WORKER_KEY": self.worker_key,
             "NO_PROXY": past_proxies,
             "no_proxy": past_proxies,
-            "PYTHONUNBUFFERED": "1",  # a log line is in the file when it's needed: after a crash
+            "PYTHONUNBUFFERED": "1",  # unbuffered, so that a crash loses no log line
         }
 
 
 def inherited(extra: Mapping[str, str] | None) -> dict[str, str]:
-    """This process's environment with `extra` on top."""
+    """This process's environment overridden by `extra`."""
     return {**os.environ, **(extra or {})}

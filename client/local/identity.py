@@ -1,4 +1,4 @@
-"""Under which name a server that refuses root can run, when we are root."""
+"""Chooses the user for a server that refuses to run as root."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ from darts_core.runtime.process import LAUNCHER, plain_environment
 
 @cache
 def unprivileged_identity() -> str:
-    """`self` for a normal user; else `namespace` where it is allowed, and for root also `nobody`. Raises StackError."""
+    """`self` for a normal user; else `namespace` where allowed, and for root also `nobody`. Raises StackError."""
     root = os.geteuid() == 0
     if not root and _has_name(os.geteuid()):
         return "self"
@@ -38,7 +38,7 @@ def unprivileged_identity() -> str:
 
 
 def _has_name(user: int) -> bool:
-    """Whether the user is in the machine's list; in a container started under a number it often isn't."""
+    """Whether the user is in the passwd database; in a container started with a numeric user it often is not."""
     try:
         pwd.getpwuid(user)
     except KeyError:
@@ -47,13 +47,13 @@ def _has_name(user: int) -> bool:
 
 
 def hand_over(directory: Path, identity: str) -> None:
-    """Give everything under `directory` to the user that a server of this identity is on disk. Only for root."""
+    """Change the owner of everything under `directory` to the identity's user on disk. Root only."""
     if os.geteuid() != 0:
         return
-    owner = NOBODY if identity == "nobody" else 0  # in the namespace, root only looks like `nobody`
+    owner = NOBODY if identity == "nobody" else 0  # in the namespace `nobody` is root on disk
     if directory.stat().st_uid == owner:
         return
-    # The directory last: a kill in the middle is then seen and finished by the next start.
+    # The directory last: after a kill the next start sees the old owner and finishes.
     for path in sorted(directory.rglob("*"), reverse=True):
         os.chown(path, owner, owner, follow_symlinks=False)
     os.chown(directory, owner, owner)

@@ -1,4 +1,4 @@
-"""A server whose supervisor was killed may still be on its way out: wait before its files are used again."""
+"""Waits for a server whose supervisor was killed, before its files are used again."""
 
 import os
 import select
@@ -9,17 +9,17 @@ from darts_core.runtime.errors import StackError
 
 
 def wait_for_leftover(pid_file: Path, directory: Path, *, seconds: float = 30.0) -> None:
-    """Return once no process named by `pid_file` works in `directory`, removing a file that names a stranger.
+    """Return once no process named by `pid_file` works in `directory`; removes a stale file.
 
-    A pid file outlives a SIGKILL, and after a reboot its number may belong to anyone: a server that finds it
-    then refuses to start. Raises StackError when the old server is still there after `seconds`.
+    A pid file outlives a SIGKILL, and after a reboot its number may belong to another program; a server that finds it
+    then refuses to start. Raises StackError when the old server still runs after `seconds`.
     """
     try:
         pid = int(pid_file.read_text().split()[0])
     except (FileNotFoundError, ValueError, IndexError):
         return
     if sys.platform != "linux":
-        return  # no /proc to tell a stranger by: the server's own check decides
+        return  # without /proc the server's own check decides
     if not _works_in(pid, directory):
         pid_file.unlink(missing_ok=True)
         return
@@ -43,7 +43,7 @@ def _works_in(pid: int, directory: Path) -> bool:
     except FileNotFoundError:
         return False
     except PermissionError:
-        # Another user's process shows no working directory, but does show its command.
+        # Another user's process hides its working directory, but not its command.
         try:
             return os.fsencode(directory) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:

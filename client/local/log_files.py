@@ -1,4 +1,4 @@
-"""Keeps the local services' logs small, and gives their space back before the database needs it."""
+"""Limits the local services' logs, and frees their space before the database needs it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Final
 
 LARGEST: Final = 16 * 2**20
-"""Bytes of a log before its content moves to NAME.log.1; so a service's logs take twice as much at most."""
+"""Size in bytes at which a log's content moves to NAME.log.1; each service's logs take at most twice as much."""
 RESERVE: Final = 256 * 2**20
-"""Bytes of free space below which the logs shrink: those are the database's."""
-_LEFT: Final = 256 * 2**10  # bytes of each log's end that stay then
+"""Bytes of free space, kept for the database, below which logs are truncated."""
+_LEFT: Final = 256 * 2**10  # bytes kept of each log's end when space is low
 
 
 def keep_small(folder: Path, *, largest: int = LARGEST, reserve: int = RESERVE) -> None:
-    """Rotate the logs that are longer than `largest` bytes, and shrink all while less than `reserve` bytes are free.
+    """Rotate logs longer than `largest` bytes; truncate all while less than `reserve` bytes are free.
 
-    Their writers append, so they go on at the new end. A log that cannot be changed now is left for the next call.
+    Writers append, so they continue at the new end. A log that cannot be changed is left for the next call.
     """
     for path in folder.glob("*.log"):
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The service's own programs, run on a data folder of `dartboard up`, whether the service runs or not."""
+"""Runs the service's programs on a data folder of `dartboard up`, whether the service runs or not."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from darts_core.runtime.process import Spawner
 
 @contextmanager
 def database_of(data: Path) -> Iterator[str]:
-    """The URL of the folder's database, which is started where it does not run. Raises BadSettingError without one."""
+    """The URL of the folder's database, started if necessary. Raises BadSettingError when there is none."""
     if (url := running_url(data, stored_secrets(data))) is not None:
         yield url
         return
@@ -27,7 +27,7 @@ def database_of(data: Path) -> Iterator[str]:
 
 @contextmanager
 def started_database(data: Path) -> Iterator[str]:
-    """The same of a database that does not run, made where there is none."""
+    """Start the database, creating it if missing, and yield its URL."""
     directory = DataDirectory(data)
     spawner = Spawner()
     try:
@@ -43,7 +43,7 @@ def started_database(data: Path) -> Iterator[str]:
 
 
 def run_module(module: str, arguments: Sequence[str], database_url: str, data: Path) -> int:
-    """`python -m module` with the folder's database and artifacts; its exit code."""
+    """Run `python -m module` with the folder's database and artifacts; returns its exit code."""
     own = {
         "DATABASE_URL": database_url,
         "DARTBOARD_ARTIFACTS": str(data.absolute() / "artifacts"),

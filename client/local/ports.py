@@ -1,4 +1,4 @@
-"""Ports on this machine's loopback: found, checked, and kept from others until their server listens."""
+"""Reserves loopback ports until their servers listen."""
 
 import errno
 import ipaddress
@@ -9,7 +9,7 @@ from darts_core.runtime.errors import BadSettingError
 
 
 def loopback(host: str) -> str:
-    """The loopback address meant by `host`. Raises BadSettingError for an address that others can reach."""
+    """The loopback address of `host`. Raises BadSettingError for an address that other machines can reach."""
     if host == "localhost":
         return "127.0.0.1"
     try:
@@ -24,14 +24,14 @@ def loopback(host: str) -> str:
 
 
 class Reservation:
-    """A port that stays ours: no other program is given it, while our own servers may listen on it.
+    """A reserved port: no other program gets it, while our own servers may listen on it.
 
-    Linux lets a listener join a socket that's bound but does not listen, when both set SO_REUSEADDR (Postgres,
-    Valkey and uvicorn do). Elsewhere the port is only looked up, and might be lost before the server listens.
+    Linux lets a listener share a socket that is bound but not listening when both set SO_REUSEADDR (Postgres, Valkey
+    and uvicorn do). On other systems the port is only probed, and may be taken before the server listens.
     """
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
-        """Take `port`, or any free one for 0. Raises BadSettingError when it's taken or not allowed."""
+        """Take `port`, or any free one for 0. Raises BadSettingError when it is in use or not allowed."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,7 +46,7 @@ class Reservation:
             self._socket.close()
 
     def release(self) -> None:
-        """Let others have the port. Safe to call again."""
+        """Release the port. Idempotent."""
         self._socket.close()
 
 

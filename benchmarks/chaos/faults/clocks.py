@@ -1,4 +1,4 @@
-"""The database's clock jumps, by libfaketime: forwards as after a suspend, backwards as when a wrong clock is set."""
+"""Steps the database's clock with libfaketime: forwards as after a suspend, backwards as after a correction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STEPS = (-3600.0, -30.0, 30.0, 3600.0)  # seconds
 
 
 class ClockStep(Fault):
-    """Moves the clock of Postgres by one of four steps; it keeps going from there."""
+    """Sets the clock of Postgres off by one of four steps; the clock keeps running."""
 
     name = "clock_step"
 
@@ -22,11 +22,11 @@ class ClockStep(Fault):
         self._offset = 0.0
 
     def missing(self) -> str:
-        """The library comes with the package faketime."""
+        """The library is in the package faketime."""
         return "" if _library() else f"{_LIBRARY} is not installed (Debian, Ubuntu: apt install faketime)"
 
     def prepare(self, target: Target) -> None:
-        """Start Postgres again with the library, which reads the offset from a file."""
+        """Restart Postgres with the library, which reads its offset from a file."""
         postgres = target.stack.processes["postgres"]
         self._file = target.data / "clock"
         self._tell()
@@ -41,7 +41,6 @@ class ClockStep(Fault):
         postgres.kill()
 
     def strike(self, target: Target, draw: random.Random) -> bool:
-        """One step."""
         self._offset += draw.choice(_STEPS)
         self._tell()
         return True

@@ -1,4 +1,4 @@
-"""A disk without any room for some seconds. The disks are small file systems in memory, mounted for the benchmark."""
+"""Fills a disk for some seconds. The disks are tmpfs mounts made for the benchmark."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from typing import Final
 from benchmarks.chaos.faults.fault import Fault, Target
 
 _SHORTEST, _LONGEST = 1.0, 4.0  # seconds
-# The stack's folders by fault, outermost first: the database lies in the data directory itself, which Postgres renames
-# its new cluster within.
+# Folders by fault, outermost first. The database lies in the data directory itself, because Postgres renames its new
+# cluster within it.
 _DISKS: Final = {"full_database": (".", "1g"), "full_store": ("artifacts", "512m"), "full_logs": ("logs", "64m")}
 
 
 class FullDisk(Fault):
-    """Takes the last byte of the disk that holds the logs, the artifact store, or the database and all else."""
+    """Fills the disk of the logs, of the artifact store, or of the database and everything else."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._folder, _ = _DISKS[name]
 
     def missing(self) -> str:
-        """Mounting is root's, and refused in many containers."""
+        """Mounting needs root, and many containers refuse it."""
         return _reason_against_mounting()
 
     def strike(self, target: Target, draw: random.Random) -> bool:
-        """Fill it, wait, free it."""
+        """Fill the disk, wait, free it."""
         filler = target.data / self._folder / "chaos.filler"
         seconds = draw.uniform(_SHORTEST, _LONGEST)
         try:
@@ -45,7 +45,7 @@ class FullDisk(Fault):
 
 @contextmanager
 def small_disks(data: Path) -> Iterator[None]:
-    """Mount the file systems under the empty folder `data`, until the block ends."""
+    """Mount the file systems under the empty folder `data` for the duration of the block."""
     with ExitStack() as mounted:
         for folder, size in _DISKS.values():
             mounted.enter_context(_mounted(data / folder, size))
@@ -63,12 +63,11 @@ def _mounted(folder: Path, size: str) -> Iterator[None]:
 
 
 def _fill(path: Path) -> None:
-    """Write until nothing more fits."""
     block = bytes(1 << 20)
     with path.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(block)
-    # What is left is less than a block.
+    # Less than a block is left.
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
         while True:

@@ -1,4 +1,4 @@
-"""A kind of fault, and the running service that it strikes."""
+"""Defines the interface of a fault and its target, a running service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darts_core.runtime.process import Process
 
 @dataclass
 class Target:
-    """A running service, its data directory, and what the faults have done to it so far."""
+    """A running service, its data directory, and a record of the faults so far."""
 
     stack: LocalStack
     data: Path
@@ -24,26 +24,24 @@ class Target:
 
     @property
     def database_url(self) -> str:
-        """For psycopg; holds the password."""
+        """For psycopg; includes the password."""
         url = self.stack.processes["api"].command.environment["DATABASE_URL"]
         return url.replace("postgresql+psycopg:", "postgresql:")
 
     @property
     def worker_key(self) -> str:
-        """The key that the workers show."""
+        """The workers' API key."""
         return self.stack.processes["worker-1"].command.environment["DARTBOARD_WORKER_KEY"]
 
     @property
     def artifacts(self) -> Path:
-        """The root of the artifact store."""
         return Path(self.stack.processes["api"].command.environment["DARTBOARD_ARTIFACTS"])
 
     def worker(self, draw: random.Random) -> Process:
-        """One of the workers."""
         return self.stack.processes[draw.choice(sorted(n for n in self.stack.processes if n.startswith("worker-")))]
 
     def state_of(self, worker: Process) -> Path:
-        """The directory in which a worker keeps its running attempt."""
+        """A worker's attempt directory."""
         return Path(worker.command.environment["DARTBOARD_WORKER_STATE"])
 
 
@@ -53,12 +51,12 @@ class Fault(ABC):
     name: str
 
     def missing(self) -> str:
-        """The reason why this machine cannot have the fault; empty where it can."""
+        """Why this machine cannot inject the fault; empty if it can."""
         return ""
 
     def prepare(self, target: Target) -> None:  # noqa: B027 - most need nothing
-        """Set up what the fault needs; called once, before the first strike."""
+        """Set up the fault; called once, before the first strike."""
 
     @abstractmethod
     def strike(self, target: Target, draw: random.Random) -> bool:
-        """Do it and undo it. False where nothing was there to strike. Returns early when `target.over` is set."""
+        """Inject the fault and undo it. False when there was no target. Returns early when `target.over` is set."""

@@ -1,4 +1,4 @@
-"""SIGKILL to one process. The stack's own supervisor starts it again."""
+"""Kills single processes with SIGKILL. The stack's supervisor restarts them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from benchmarks.chaos.faults.fault import Fault, Target
 
 
 class Kill(Fault):
-    """Kills a named process of the stack; `worker` is the main process of one of the workers."""
+    """Kills a named process of the stack; `worker` is a worker's main process."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def strike(self, target: Target, draw: random.Random) -> bool:
-        """False where it was down already."""
+        """False when it was down already."""
         process = target.worker(draw) if self.name == "worker" else target.stack.processes[self.name]
         was_running = process.running
         process.kill()
@@ -24,12 +24,12 @@ class Kill(Fault):
 
 
 class KillWorkerChild(Fault):
-    """Kills the process in which a worker's main process lets jobs run: each of the two can die alone."""
+    """Kills the child in which a worker runs jobs; main process and child can each die alone."""
 
     name = "worker_child"
 
     def strike(self, target: Target, draw: random.Random) -> bool:
-        """False where the worker has no child at this moment."""
+        """False when the worker has no child."""
         pid = target.worker(draw).pid
         killed = computing(pid) if pid is not None else []
         for child in killed:

@@ -1,4 +1,4 @@
-"""SIGSTOP to a process and all its children, and SIGCONT some seconds later: the process hangs, and comes back late."""
+"""Suspends a process tree with SIGSTOP and continues it seconds later: a hang that ends."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _SHORTEST, _LONGEST = 1.0, 7.0  # seconds; a lease lasts 4 s in the benchmark
 
 
 class Stop(Fault):
-    """Stops a named process of the stack for 1 to 7 seconds; `stop_worker` one of the workers."""
+    """Suspends a named process of the stack for 1 to 7 seconds; `stop_worker` is one of the workers."""
 
     def __init__(self, process: str) -> None:
         self.name = f"stop_{process}"
         self._process = process
 
     def strike(self, target: Target, draw: random.Random) -> bool:
-        """False where it was down."""
+        """False when it was down."""
         process = target.worker(draw) if self._process == "worker" else target.stack.processes[self._process]
         seconds = draw.uniform(_SHORTEST, _LONGEST)
         if (pid := process.pid) is None:
