@@ -6,7 +6,7 @@ fused one (`darts_core.models.fused`) is checked against. Both have the same mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -166,7 +166,7 @@ class SearchNetwork(Stemmed):
         """The cell that the alphas stand for now. Raises GenotypeError when an alpha is not finite."""
         return derive(self.alphas["normal"].tolist(), self.alphas["reduce"].tolist(), self.primitives)
 
-    def load_alphas(self, alphas: dict[str, Tensor]) -> None:
+    def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Copy saved alphas in. Raises KeyError or RuntimeError when a table is missing or of another shape."""
         with torch.no_grad():
             for kind, alpha in self.alphas.items():

@@ -62,12 +62,9 @@ def test_parts_are_of_two_images_at_least() -> None:
 
 
 def test_both_loops_run_in_parts(search_config: MakeSearch, evaluation_config: MakeEvaluation, data_root: Path) -> None:
-    for run, config in (
-        (run_search, search_config(epochs=1, accumulate=3)),
-        (run_evaluation, evaluation_config(epochs=1, accumulate=2)),
-    ):
-        (report,) = run(config, data_root=data_root)
-        assert report.checkpoint["spec"]["accumulate"] == config.accumulate
+    (searched,) = run_search(search_config(epochs=1, accumulate=3), data_root=data_root)
+    (evaluated,) = run_evaluation(evaluation_config(epochs=1, accumulate=2), data_root=data_root)
+    assert [report.checkpoint["spec"]["accumulate"] for report in (searched, evaluated)] == [3, 2]
 
 
 def test_more_parts_than_pairs_of_images_are_refused() -> None:

@@ -15,6 +15,7 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import CheckpointError
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import Checkpoint
+from darts_core.files.loading import TrainedNetwork
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
 from darts_core.scoring.images import score
@@ -104,6 +105,7 @@ def test_failed_save_leaves_the_old_file_and_no_litter(
 
 def test_loaded_network_gives_the_logits_of_the_trained_one(trained: EpochReport, file: Path) -> None:
     network = load(file)
+    assert isinstance(network, TrainedNetwork)
     assert not network.training
     assert isinstance(network.network, EvaluationNetwork)
     assert network.classes == ("dark", "light")

@@ -17,6 +17,7 @@ from darts_core.data import load
 from darts_core.data.images import statistics
 from darts_core.data.torchvision_sets import CIFAR10_MEAN
 from darts_core.errors import DataError
+from tests.support.images import in_memory
 
 DrawClasses = Callable[..., None]
 
@@ -25,18 +26,19 @@ def test_digits_have_the_sizes_of_the_catalogue_and_a_stratified_test_part(tmp_p
     data = load("digits", tmp_path)
     assert data.train_images.shape == (1437, 1, 8, 8)
     assert data.test_images.shape == (360, 1, 8, 8)
-    assert data.train_images.dtype == torch.uint8
-    assert int(data.train_images.max()) == 255
+    assert in_memory(data.train_images).dtype == torch.uint8
+    assert int(in_memory(data.train_images).max()) == 255
     counts = torch.bincount(data.test_labels)
     assert 34 <= int(counts.min()) <= int(counts.max()) <= 37
-    pixels = data.train_images.double() / 255
+    pixels = in_memory(data.train_images).double() / 255
     assert data.mean[0] == pytest.approx(pixels.mean().item(), abs=1e-9)
     assert data.std[0] == pytest.approx(pixels.std(correction=0).item(), abs=1e-9)
 
 
 def test_digits_are_split_the_same_way_on_every_machine(tmp_path: Path) -> None:
     data = load("digits", tmp_path)
-    digest = hashlib.sha256(data.test_images.numpy().tobytes() + data.test_labels.numpy().tobytes()).hexdigest()
+    images = in_memory(data.test_images)
+    digest = hashlib.sha256(images.numpy().tobytes() + data.test_labels.numpy().tobytes()).hexdigest()
     assert digest[:16] == "18470ac4345cb4b9"
 
 
@@ -58,7 +60,7 @@ def test_flat_class_folders_get_a_fixed_stratified_test_part(tmp_path: Path, dra
     assert torch.bincount(data.train_labels).tolist() == [16, 8]
     assert torch.bincount(data.test_labels).tolist() == [4, 2]
     again = load("folder:pets", tmp_path)
-    assert torch.equal(data.test_images, again.test_images)
+    assert torch.equal(in_memory(data.test_images), in_memory(again.test_images))
 
 
 @pytest.mark.parametrize("valid", ["valid", "val", "dev", "eval", "validation"])
@@ -70,7 +72,7 @@ def test_given_parts_of_a_folder_are_kept_apart(valid: str, tmp_path: Path, draw
     assert data.valid_labels is not None
     assert [len(images) for images in (data.train_images, data.valid_images, data.test_images)] == [12, 4, 6]
     assert data.valid_labels.tolist() == [0, 0, 1, 1]
-    assert (data.mean, data.std) == statistics(data.train_images)
+    assert (data.mean, data.std) == statistics(in_memory(data.train_images))
 
 
 def test_folder_without_a_validation_part_has_no_validation_images(tmp_path: Path, draw_classes: DrawClasses) -> None:
@@ -200,7 +202,7 @@ def test_cifar10_is_read_from_torchvisions_files_without_a_network(
     assert data.train_labels.tolist() == [0, 1, 2, 3, 4] * 2
     assert data.mean == CIFAR10_MEAN
     raw = pickle.loads((tmp_path / CIFAR10.base_folder / "test_batch").read_bytes())["data"][1]
-    assert torch.equal(data.test_images[1].flatten(), torch.from_numpy(raw))
+    assert torch.equal(in_memory(data.test_images)[1].flatten(), torch.from_numpy(raw))
 
 
 def test_cifar10_without_files_or_network_says_where_to_put_them(
@@ -235,7 +237,7 @@ def test_cifar100_is_read_by_its_fine_classes_with_the_statistics_of_its_images(
     assert data.train_labels.tolist() == [0, 99, 5, 5]
     assert data.classes == tuple(names)
     assert data.test_images.shape == (2, 3, 32, 32)
-    assert (data.mean, data.std) == statistics(data.train_images)
+    assert (data.mean, data.std) == statistics(in_memory(data.train_images))
 
 
 def test_fashion_mnist_is_read_from_its_published_file_format(tmp_path: Path) -> None:
@@ -251,8 +253,8 @@ def test_fashion_mnist_is_read_from_its_published_file_format(tmp_path: Path) ->
         head = bytes([0, 0, 8, 1]) + len(labels).to_bytes(4, "big")
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(head + labels.tobytes())
     data = load("fashion-mnist", tmp_path)
-    assert torch.equal(data.train_images[:, 0], torch.from_numpy(pixels["train"]))
-    assert torch.equal(data.test_images[:, 0], torch.from_numpy(pixels["t10k"]))
+    assert torch.equal(in_memory(data.train_images)[:, 0], torch.from_numpy(pixels["train"]))
+    assert torch.equal(in_memory(data.test_images)[:, 0], torch.from_numpy(pixels["t10k"]))
     assert data.train_labels.tolist() == [0, 1, 2, 3]
     assert len(data.classes) == 10
     assert data.mean[0] == pytest.approx(pixels["train"].mean() / 255)

@@ -224,7 +224,7 @@ def test_growth_is_warned_of_half_way_to_where_it_stops_the_search_and_once_an_e
 @pytest.mark.parametrize("name", ["eigenvalue", "eigenvalue_growth"])
 def test_an_eigenvalue_that_is_not_measured_cannot_stop_a_search(name: str) -> None:
     with pytest.raises(ConfigError, match="needs hessian_every"):
-        SearchConfig(dataset="digits", stop_when={name: ">1"}).resolved()  # type: ignore[dict-item]
+        SearchConfig(dataset="digits", stop_when={name: ">1"}).resolved()
 
 
 def test_the_eigenvalue_is_measured_on_one_device_alone(search_config: MakeSearch, data_root: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
 def test_reading_a_file_without_torch_gives_what_torch_gives(file: Path) -> None:
     ours, theirs = TorchFile(file).value, checkpoints.read(file)
     for name in ("format", "version", "kind", "epoch", "genotype", "spec", "classes", "normalisation", "metrics"):
-        assert ours[name] == theirs[name]  # type: ignore[literal-required]
+        assert ours[name] == theirs[name]
     shapes = {k: t.shape for k, t in ours["weights"].items() if isinstance(t, StoredTensor)}
     assert shapes == {k: tuple(t.shape) for k, t in theirs["weights"].items()}
 

@@ -26,7 +26,7 @@ from darts_core.primitives import CNN_SPACES
 from tests.support.rounding import assert_within, bounds, nudged
 
 SPACES: dict[str, Sequence[str]] = {
-    **CNN_SPACES,
+    **dict(CNN_SPACES.items()),
     "separable": ("sep_conv_5x5", "sep_conv_3x3", "none"),
     "wide": ("sep_conv_7x7", "skip_connect"),
     "dilated": ("dil_conv_5x5", "dil_conv_3x3"),
@@ -187,7 +187,7 @@ def test_cells_that_reduce_anywhere_give_the_plain_networks_numbers(reductions: 
 
 
 def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int, *, flat: bool) -> dict[str, Tensor]:
-    options = {"lr": 0.025, "momentum": 0.9, "weight_decay": 3e-4}
+    options: dict[str, Any] = {"lr": 0.025, "momentum": 0.9, "weight_decay": 3e-4}
     if flat:
         network.lay_statistics_together()
         optimizer: torch.optim.SGD = FlatSGD(FlatWeights(network), **options)

@@ -51,8 +51,8 @@ class Source:
         height, width = (-(-side // stride) for side in size)
         self.stride = stride
         self.s = drawn(n, channels, *size)
-        groups = ([drawn(edges, channels, k, k) for k in kernels] for _ in range(3))
-        self.filters = Filters(*groups, stride)
+        first, outer, dilated = ([drawn(edges, channels, k, k) for k in kernels] for _ in range(3))
+        self.filters = Filters(first, outer, dilated, stride)
         self.a, self.b = drawn(edges, kinds, channels, channels), drawn(edges, kinds, channels)
         self.last = drawn(edges, 2 * kinds, channels, channels)
         self.g, self.out = (drawn(n, edges + 1, channels, height, width)[:, 1:] for _ in range(2))

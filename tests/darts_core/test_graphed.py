@@ -191,7 +191,7 @@ def test_a_search_resumed_across_graphs_ends_with_the_same_bits(
     again = list(run_search(without, data_root=data_root, device=GPU, resume_from=resumed[0].checkpoint))
     for reports in (resumed, again):
         for part in ("weights", "alphas"):
-            ours, theirs = reports[-1].checkpoint[part], undisturbed[-1].checkpoint[part]  # type: ignore[literal-required]
+            ours, theirs = reports[-1].checkpoint[part], undisturbed[-1].checkpoint[part]
             assert all(torch.equal(ours[name], theirs[name]) for name in theirs), part
 
 

@@ -40,8 +40,9 @@ def authors(name: str = "DARTS_V2", *, imagenet: bool = False, **sizes: Any) -> 
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.bias, -0.5, 0.5)
-            module.running_mean.uniform_(-0.5, 0.5)
-            module.running_var.uniform_(0.5, 1.5)
+            for statistic, low, high in ((module.running_mean, -0.5, 0.5), (module.running_var, 0.5, 1.5)):
+                assert statistic is not None
+                statistic.uniform_(low, high)
     return network
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -104,7 +105,8 @@ def test_validation_on_two_ranks_is_exactly_that_of_one(
 ) -> None:
     report = undisturbed[-1]
     checkpoints.save(report.checkpoint, tmp_path / "c.pt")
-    trained, data = load(tmp_path / "c.pt"), load_data("folder:tiny", data_root)
+    trained: Any = load(tmp_path / "c.pt")
+    data = load_data("folder:tiny", data_root)
     part = part_indices(len(data.train_images), config.split_sizes(len(data.train_images)), config.seed)[1]
     measured = measure(
         trained.network, data.train_images[part], data.train_labels[part], trained.prepare, control=UNCONTROLLED

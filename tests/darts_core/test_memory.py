@@ -25,11 +25,11 @@ def _check(config: SearchConfig | EvaluationConfig, free: int, *, ranks: int = 1
 
 
 def _evaluation(**changes: int) -> EvaluationConfig:
-    return EvaluationConfig(dataset="cifar10", genotype="DARTS_V2", **changes).resolved()  # type: ignore[arg-type]
+    return EvaluationConfig(dataset="cifar10", genotype="DARTS_V2", **changes).resolved()
 
 
 def _search(**changes: int) -> SearchConfig:
-    return SearchConfig(dataset="cifar10", **changes).resolved()  # type: ignore[arg-type]
+    return SearchConfig(dataset="cifar10", **changes).resolved()
 
 
 @pytest.mark.parametrize("make", [_evaluation, _search])

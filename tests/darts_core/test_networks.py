@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -175,7 +175,8 @@ def test_alphas_follow_the_network_to_another_type() -> None:
 
 def test_mixed_edge_of_equal_alphas_is_the_mean_of_its_operations() -> None:
     network = SearchNetwork(["skip_connect", "none", "max_pool_3x3"], channels=2, layers=3, classes=2)
-    edge = network.cells[0]._ops[0].eval()
+    cell: Any = network.cells[0]
+    edge = cell._ops[0].eval()
     x = torch.randn(3, 2, 4, 4)
     mean = sum(op(x) for op in edge._ops) / 3
     torch.testing.assert_close(edge(x, torch.full((3,), 1 / 3)), mean)

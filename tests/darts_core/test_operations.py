@@ -88,7 +88,7 @@ def test_strided_pointwise_has_the_gradients_of_the_plain_convolution_with_few_c
     x = torch.randn(2, inputs, 65, 64)
     expected = F.conv2d(x, convolution.weight, stride=2)
     wanted = torch.autograd.grad(expected.square().sum(), convolution.weight)[0]
-    convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    convolution.to(memory_format=torch.channels_last)
     out = convolution(x.to(memory_format=torch.channels_last))
     torch.testing.assert_close(out, expected)
     torch.testing.assert_close(

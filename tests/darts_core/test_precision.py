@@ -22,6 +22,7 @@ from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.matmul_precision import tf32
 from darts_core.training.precision import computing, precision_of, uses_tf32
+from tests.support.same_bits import assert_same_bits
 
 MakeSearch = Callable[..., SearchConfig]
 MakeEvaluation = Callable[..., EvaluationConfig]
@@ -132,9 +133,10 @@ def test_float64_search_is_recorded_and_goes_on_exactly(order: int, search_confi
     config = search_config(precision="float64", order=order)
     reports = list(run_search(config, data_root=data_root))
     resumed = list(run_search(config, data_root=data_root, resume_from=reports[0].checkpoint))
-    for kind, alpha in reports[-1].alphas.items():
-        assert alpha.dtype == torch.float64
-        assert torch.equal(resumed[-1].alphas[kind], alpha)
+    undisturbed, again = reports[-1].alphas, resumed[-1].alphas
+    assert undisturbed is not None
+    assert_same_bits(again, undisturbed)
+    assert {alpha.dtype for alpha in undisturbed.values()} == {torch.float64}
     assert reports[-1].checkpoint["environment"]["precision"] == "float64"
 
 

@@ -108,7 +108,7 @@ class _Measured:
 @given(GENOTYPES, SIZES, st.sampled_from(get_args(Stem)), st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
 def test_any_network_costs_what_the_arithmetic_says(
-    genotype: Genotype, sizes: dict[str, int], stem: Stem, image: int
+    genotype: Genotype, sizes: dict[str, Any], stem: Stem, image: int
 ) -> None:
     shape = Shape(image=image, stem=stem, **sizes)
     network = _build(genotype, shape).eval()
@@ -124,7 +124,7 @@ def test_any_network_costs_what_the_arithmetic_says(
 @given(GENOTYPES, SIZES, st.sampled_from(get_args(Stem)))
 @settings(max_examples=30, deadline=None)
 def test_any_auxiliary_head_has_the_parameters_the_arithmetic_says(
-    genotype: Genotype, sizes: dict[str, int], stem: Stem
+    genotype: Genotype, sizes: dict[str, Any], stem: Stem
 ) -> None:
     shape = Shape(image=32, stem=stem, **sizes)
     with torch.device("meta"):
@@ -165,7 +165,7 @@ def test_the_parts_add_up_to_the_whole(preset: str) -> None:
         ({"image": 5000}, "image: must be from 1 to 4,096"),
     ],
 )
-def test_a_size_out_of_range_is_refused_by_name(sizes: dict[str, int], message: str) -> None:
+def test_a_size_out_of_range_is_refused_by_name(sizes: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         shape_of("cifar10", **sizes)
 

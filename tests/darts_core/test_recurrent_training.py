@@ -18,7 +18,7 @@ from darts_core.files import checkpoints
 from darts_core.files.language_models import TrainedLanguageModel
 from darts_core.genotypes import parse
 from darts_core.models.recurrent.dropout import Masks
-from darts_core.models.recurrent.language_model import cross_entropy
+from darts_core.models.recurrent.language_model import RecurrentSearchNetwork, cross_entropy
 from darts_core.scoring.images import score
 from darts_core.scoring.text import score_text
 from darts_core.training import rnn_evaluation, rnn_search
@@ -436,7 +436,8 @@ def test_search_checkpoint_loads_with_its_alphas_and_its_vocabulary(
     assert isinstance(model, TrainedLanguageModel)
     assert set(model.vocabulary) == {*WORDS, "<eos>", "<unk>"}
     assert report.alphas is not None
-    assert torch.equal(model.network.alphas["recurrent"], report.alphas["recurrent"])  # type: ignore[union-attr]
+    assert isinstance(model.network, RecurrentSearchNetwork)
+    assert torch.equal(model.network.alphas["recurrent"], report.alphas["recurrent"])
     assert model.network.primitives == ("none", "relu", "sigmoid", "identity")
     assert model(model.prepare(["the", "zebra"])).logits.shape == (2, 1, len(model.vocabulary))
 
@@ -472,14 +473,12 @@ def test_same_spec_gives_the_same_run_and_another_seed_another(
 def test_loops_stop_between_steps(
     search_config: MakeSearch, evaluation_config: MakeEvaluation, data_root: Path
 ) -> None:
-    for run in (
-        lambda control: run_rnn_search(search_config(), data_root=data_root, control=control),
-        lambda control: run_rnn_evaluation(evaluation_config(), data_root=data_root, control=control),
-    ):
-        control = Recorder(stop_after=2)
-        with pytest.raises(Stopped):
-            list(run(control))
-        assert [p.step for p in control.told] == [1, 2]
+    first, second = Recorder(stop_after=2), Recorder(stop_after=2)
+    with pytest.raises(Stopped):
+        list(run_rnn_search(search_config(), data_root=data_root, control=first))
+    with pytest.raises(Stopped):
+        list(run_rnn_evaluation(evaluation_config(), data_root=data_root, control=second))
+    assert [[p.step for p in control.told] for control in (first, second)] == [[1, 2], [1, 2]]
 
 
 def test_control_is_told_every_step_once(search_config: MakeSearch, data_root: Path) -> None:

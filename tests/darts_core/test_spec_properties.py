@@ -139,7 +139,7 @@ def test_any_legal_search_builds_trains_and_finds_a_cell_that_can_be_profiled(
     config = SearchConfig(dataset="folder:images", **spec).resolved()
     [report] = run_search(config, data_root=folder(height, width, channels))
     check(report)
-    assert report.genotype is not None
+    assert isinstance(report.genotype, Genotype)
     assert len(report.genotype.normal) == 2 * config.nodes
     check_profile(config, report.genotype, min(height, width), channels)
 

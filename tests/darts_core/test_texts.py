@@ -224,7 +224,7 @@ def test_resolving_twice_changes_nothing() -> None:
 )
 def test_specs_that_cannot_run_are_refused_by_field(given: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        RnnSearchConfig(dataset="ptb", **given).resolved()  # type: ignore[arg-type]
+        RnnSearchConfig(dataset="ptb", **given).resolved()
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_specs_that_cannot_run_are_refused_by_field(given: dict[str, object], me
 )
 def test_fields_out_of_range_or_of_images_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(given))):
-        RnnSearchConfig(dataset="python-docs", **given)  # type: ignore[arg-type]
+        RnnSearchConfig(dataset="python-docs", **given)
 
 
 def test_small_batch_size_must_divide_the_batch() -> None:

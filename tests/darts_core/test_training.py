@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import CheckpointError, ConfigError, DataError, Diverged, Stopped
 from darts_core.files import checkpoints
 from darts_core.files.loading import load
-from darts_core.genotypes import to_json
+from darts_core.genotypes import Genotype, to_json
 from darts_core.profile import Shape, profile
 from darts_core.training.control import Progress
 from darts_core.training.reports import EpochReport
@@ -253,13 +254,13 @@ def test_auxiliary_head_on_a_folder_of_small_images_is_refused(
 def test_a_search_and_an_evaluation_run_behind_every_stem_and_load_again(
     stem: str, search_config: MakeSearch, evaluation_config: MakeEvaluation, data_root: Path, tmp_path: Path
 ) -> None:
-    for run, config in (
-        (run_search, search_config(epochs=1, dataset="folder:tiny32", stem=stem)),
-        (run_evaluation, evaluation_config(epochs=1, dataset="folder:tiny32", stem=stem)),
-    ):
-        (report,) = run(config, data_root=data_root)
+    values = {"epochs": 1, "dataset": "folder:tiny32", "stem": stem}
+    (searched,) = run_search(search_config(**values), data_root=data_root)
+    (evaluated,) = run_evaluation(evaluation_config(**values), data_root=data_root)
+    for report in (searched, evaluated):
         checkpoints.save(report.checkpoint, tmp_path / "c.pt")
-        assert load(tmp_path / "c.pt").network.stem_kind == stem
+        network: Any = load(tmp_path / "c.pt").network
+        assert network.stem_kind == stem
 
 
 def test_checkpoint_of_a_folder_says_which_stem_its_images_got(search_config: MakeSearch, data_root: Path) -> None:
@@ -303,7 +304,7 @@ def test_any_primitives_and_node_count_move_their_alphas_and_derive_a_cell_that_
     for kind in ("normal", "reduce"):
         assert (first.alphas[kind] != second.alphas[kind]).any()
     found = second.genotype
-    assert found is not None
+    assert isinstance(found, Genotype)
     assert len(found.normal) == len(found.reduce) == 2 * nodes
     assert {op for op, _ in found.normal} <= set(primitives) - {"none"}
     (trained,) = run_evaluation(evaluation_config(genotype=to_json(found), epochs=1), data_root=data_root)

@@ -18,6 +18,7 @@ from darts_core.data.packed import PARTS, Layout, Written, write
 from darts_core.errors import DataError
 from darts_core.training.evaluation import run_evaluation
 from darts_core.training.search import run_search
+from tests.support.images import in_memory
 
 COUNTS = {"train": 24, "valid": 6, "test": 8}
 
@@ -46,10 +47,10 @@ def test_packed_set_comes_back_with_its_parts(written: Written, tmp_path: Path) 
     data = load("pets", tmp_path, written.checksum)
     assert data.valid_images is not None
     assert [len(data.train_images), len(data.valid_images), len(data.test_images)] == [24, 6, 8]
-    assert data.train_images.dtype == torch.uint8
+    assert in_memory(data.train_images).dtype == torch.uint8
     assert data.test_labels.tolist() == [0, 1] * 4
     assert data.classes == ("dark", "light")
-    pixels = data.train_images.double() / 255
+    pixels = in_memory(data.train_images).double() / 255
     assert data.mean == pytest.approx((pixels.mean().item(),), abs=1e-12)
     assert data.std == pytest.approx((pixels.std(correction=0).item(),), abs=1e-12)
 

@@ -65,7 +65,18 @@ def test_figures_go_on_from_one_attempt_to_the_next(shown: CollectorRegistry, tm
 def test_reports_wait_only_while_there_is_a_job(shown: CollectorRegistry, tmp_path: Path) -> None:
     work(tmp_path / "1", 1, waiting=5)  # and then its process was killed
     assert shown.get_sample_value("dartboard_worker_reports_waiting", {"worker": "host-1"}) == 0
-    claimed = Claimed.model_construct(attempt_id=uuid4(), token="t", kind=JobKind.SEARCH)
+    claimed = Claimed(
+        job_id=uuid4(),
+        attempt_id=uuid4(),
+        attempt=1,
+        token="t",
+        kind=JobKind.SEARCH,
+        name=None,
+        spec={},
+        lease_seconds=10,
+        threads=1,
+        resume=None,
+    )
     AttemptFolder(tmp_path / "1").open(claimed)
     assert shown.get_sample_value("dartboard_worker_job_running", {"worker": "host-1"}) == 1
     assert shown.get_sample_value("dartboard_worker_reports_waiting", {"worker": "host-1"}) == 5

@@ -34,7 +34,11 @@ def reporter(control: AttemptControl) -> Reporter:
 def test_reports_arrive_in_order_and_numbered_from_1(reporter: Reporter) -> None:
     arrived: list[tuple[str, int]] = []
     for name in "abc":
-        reporter.send(name, lambda _, n, name=name: arrived.append((name, n)))
+
+        def deliver(_: AttemptApi, number: int, name: str = name) -> None:
+            arrived.append((name, number))
+
+        reporter.send(name, deliver)
     assert reporter.close(patience=10)
     assert arrived == [("a", 1), ("b", 2), ("c", 3)]
 
@@ -57,7 +61,11 @@ def test_a_report_is_repeated_with_its_number_until_the_api_is_back(reporter: Re
 
 def test_sending_never_waits_for_a_delivery(reporter: Reporter) -> None:
     release = threading.Event()
-    reporter.send("slow", lambda *_: release.wait(10) and None)
+
+    def deliver(_: AttemptApi, number: int) -> None:
+        release.wait(10)
+
+    reporter.send("slow", deliver)
     for _ in range(100):
         reporter.send("next", lambda *_: None)
     release.set()
@@ -92,7 +100,11 @@ def test_a_refusal_stops_the_training_and_everything_behind_it(
 def test_an_unexpected_error_is_a_refusal_and_does_not_leave_the_job_hanging(
     reporter: Reporter, control: AttemptControl
 ) -> None:
-    reporter.send("odd", lambda *_: int("not a number") and None)
+
+    def deliver(_: AttemptApi, number: int) -> None:
+        raise ValueError("not a number")
+
+    reporter.send("odd", deliver)
     assert control.stopping.wait(10)
     assert not reporter.close(patience=10)
     assert isinstance(reporter.refusal, RefusedError)

@@ -7,7 +7,7 @@ being the encoder's, is held once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -127,7 +127,7 @@ class RecurrentSearchNetwork(LanguageModel):
         """The cell that the alphas stand for now. Raises GenotypeError when an alpha is not finite."""
         return derive_recurrent(self.alphas["recurrent"].tolist(), self.primitives)
 
-    def load_alphas(self, alphas: dict[str, Tensor]) -> None:
+    def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Copy saved alphas in. Raises KeyError or RuntimeError when the table is missing or of another shape."""
         with torch.no_grad():
             self.alphas["recurrent"].copy_(alphas["recurrent"])
