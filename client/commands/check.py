@@ -20,47 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 _SCRIPTS: Final = Path(sys.executable).parent
 # An import of torch fails at once, so that no test here comes to need it.
 _WITHOUT_TORCH: Final = "import sys; sys.modules['torch'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
-UNIT_TESTS: Final = (
-    "tests/api/datasets/test_array_sets.py",
-    "tests/api/datasets/test_check.py",
-    "tests/api/datasets/test_layout.py",
-    "tests/api/test_comparison.py",
-    "tests/api/test_state_machine.py",
-    "tests/darts_core/runtime/test_logs.py",
-    "tests/api/composite/test_study_protocol.py",
-    "tests/client/local/test_data_directory.py",
-    "tests/darts_core/runtime/test_backoff.py",
-    "tests/darts_core/runtime/test_gpu_groups.py",
-    "tests/darts_core/runtime/test_gpus.py",
-    "tests/client/local/test_log_files.py",
-    "tests/client/local/test_ports.py",
-    "tests/client/local/test_requirements.py",
-    "tests/client/test_check.py",
-    "tests/client/test_docs.py",
-    "tests/client/test_events.py",
-    "tests/client/test_first_start.py",
-    "tests/client/test_import_circles.py",
-    "tests/client/test_output.py",
-    "tests/client/test_screen.py",
-    "tests/client/test_paths.py",
-    "tests/client/test_version.py",
-    "tests/client/test_wording.py",
-    "tests/darts_core/drawing/test_drawing.py",
-    "tests/darts_core/test_diagnostics.py",
-    "tests/darts_core/test_catalogue.py",
-    "tests/darts_core/test_random_cells.py",
-    "tests/darts_core/test_genotype_formats.py",
-    "tests/darts_core/test_genotype_texts.py",
-    "tests/darts_core/test_ranked.py",
-    "tests/darts_core/test_mmrazor.py",
-    "tests/worker/test_health.py",
-    "tests/worker/test_heartbeat.py",
-    "tests/worker/test_logs.py",
-    "tests/worker/test_metrics.py",
-    "tests/worker/test_reporter.py",
-    "tests/worker/test_retry.py",
-    "tests/worker/test_settings.py",
-)
+_LIGHT: Final = "pytestmark = pytest.mark.light"
 
 
 @dataclass(frozen=True)
@@ -71,22 +31,29 @@ class Step:
     command: Sequence[str | Path]
 
 
-# The longest first: the others fill the other cores meanwhile.
-STEPS: Final = (
-    Step("types", (_SCRIPTS / "mypy",)),
-    Step("unit tests", (sys.executable, "-c", _WITHOUT_TORCH, "-q", *UNIT_TESTS)),
-    Step("javascript", (sys.executable, "-m", "client.commands.javascript")),
-    Step("import rules", (_SCRIPTS / "lint-imports",)),
-    Step("style", (_SCRIPTS / "ruff", "check", ".")),
-    Step("format", (_SCRIPTS / "ruff", "format", "--check", ".")),
-    Step("words", (sys.executable, "-m", "client.wording")),
-)
+def light_tests() -> list[str]:
+    """The test files that need neither torch nor a service: those marked `light`."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(file.relative_to(ROOT)) for file in files if _LIGHT in file.read_text(encoding="utf-8").splitlines()]
+
+
+def steps() -> list[Step]:
+    """All steps, the longest first: the others fill the other cores meanwhile."""
+    return [
+        Step("types", (_SCRIPTS / "mypy",)),
+        Step("unit tests", (sys.executable, "-c", _WITHOUT_TORCH, "-q", *light_tests())),
+        Step("javascript", (sys.executable, "-m", "client.commands.javascript")),
+        Step("import rules", (_SCRIPTS / "lint-imports",)),
+        Step("style", (_SCRIPTS / "ruff", "check", ".")),
+        Step("format", (_SCRIPTS / "ruff", "format", "--check", ".")),
+        Step("words", (sys.executable, "-m", "client.wording")),
+    ]
 
 
 def check() -> None:
     """Check style, types, import rules and words, and run the tests that need no torch, in less than a minute."""
     require("pytest", "mypy", "importlinter")
-    raise typer.Exit(run_steps(STEPS))
+    raise typer.Exit(run_steps(steps()))
 
 
 def run_steps(steps: Sequence[Step]) -> int:

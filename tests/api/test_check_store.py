@@ -31,6 +31,8 @@ from tests.support.checkpoint_files import ours
 from tests.support.service import Bench
 from worker.api_client import WorkerApi
 
+pytestmark = pytest.mark.stack
+
 
 @dataclass
 class Running:

@@ -27,6 +27,8 @@ from tests.support.heartbeats import heartbeats
 from tests.support.service import Service
 from worker.api_client import AttemptApi, WorkerApi
 
+pytestmark = pytest.mark.stack
+
 _LEASE_SECONDS = 2.0
 _HOUR = 3600.0
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.compare.comparison import cell_rows, differences
 from darts_core.genotypes import KNOWN, Genotype, random_genotype
+
+pytestmark = pytest.mark.light
 
 values = st.none() | st.booleans() | st.integers() | st.text() | st.lists(st.integers())
 # A busy machine is no reason to fail.

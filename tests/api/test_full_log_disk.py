@@ -19,6 +19,8 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from worker.api_client import WorkerApi
 
+pytestmark = pytest.mark.stack
+
 _ENVIRONMENT = {"DARTBOARD_LEASE_SECONDS": "1", "DARTBOARD_SWEEP_SECONDS": "0.1"}
 
 

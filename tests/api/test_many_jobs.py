@@ -48,6 +48,8 @@ from tests.support.databases import database_at, plain
 from tests.support.query_plans import Plan, explained
 from tests.support.service import Service
 
+pytestmark = pytest.mark.slow
+
 JOBS, WORKERS, PAGE = 4000, 8, 5
 # A page of each kind and status, and their number twice: to choose from, and as rows.
 PAGES = len(JobKind) * len(Status) + 2

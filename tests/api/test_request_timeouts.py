@@ -13,6 +13,8 @@ import pytest
 from api.http.request_timeouts import ArrivalLimits
 from client.local.stack import LocalStack
 
+pytestmark = pytest.mark.stack
+
 SECONDS = 1.0
 PER_CLIENT = 20
 LINE = b"POST /searches HTTP/1.1\r\nHost: 127.0.0.1\r\n"

@@ -7,6 +7,8 @@ from api.http.problems import ProblemError
 from api.jobs.state_machine import ACTIONS, TRANSITIONS, check_action
 from api.schemas.jobs import Status
 
+pytestmark = pytest.mark.light
+
 DESIGN = {
     "queued": {"running", "paused", "cancelled"},
     "running": {"succeeded", "failed", "cancelled", "pausing", "paused", "queued"},

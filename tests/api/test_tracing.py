@@ -16,6 +16,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from client.local.stack import LocalStack
 
+pytestmark = pytest.mark.stack
+
 
 class Collector(ThreadingHTTPServer):
     """Keeps the spans that it is sent."""

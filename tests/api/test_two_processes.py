@@ -21,6 +21,8 @@ from tests.support.heartbeats import heartbeats
 from tests.support.service import Bench, Service
 from worker.api_client import WorkerApi
 
+pytestmark = pytest.mark.stack
+
 Second = Callable[[], AbstractContextManager[str]]
 
 

@@ -24,6 +24,8 @@ from tests.support.service import Bench
 from worker.api_client import StoreFullError as WorkerStoreFullError
 from worker.api_client import WorkerApi
 
+pytestmark = pytest.mark.stack
+
 
 async def _bytes() -> AsyncIterator[bytes]:
     yield b"x"

@@ -12,6 +12,8 @@ from benchmarks.hostile_bodies import hostile_bodies
 from benchmarks.worst_bodies import cost_of
 from client.local.stack import LocalStack
 
+pytestmark = pytest.mark.slow
+
 _MOST_ERRORS, _MOST_ANSWERED = 50, 64 * 2**10
 _MOST_MEMORY = 96 * 2**20
 

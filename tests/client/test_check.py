@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from client.commands.check import ROOT, UNIT_TESTS, Step, run_steps
+from client.commands.check import Step, light_tests, run_steps
+
+pytestmark = pytest.mark.light
 
 
 def step(name: str, code: str) -> Step:
@@ -31,5 +33,6 @@ def test_steps_that_pass_end_with_0_and_their_times(capsys: pytest.CaptureFixtur
     assert total.endswith(" s in all")
 
 
-def test_the_unit_tests_are_files_that_there_are() -> None:
-    assert [name for name in UNIT_TESTS if not (ROOT / name).is_file()] == []
+def test_the_light_tests_are_the_files_that_are_marked() -> None:
+    assert "tests/client/test_check.py" in light_tests()
+    assert "tests/client/local/test_bootstrap.py" not in light_tests()

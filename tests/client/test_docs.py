@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from typer.testing import CliRunner
 
 from client.cli import app
+
+pytestmark = pytest.mark.light
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,5 +1,7 @@
 from uuid import UUID
 
+import pytest
+
 from api.schemas.jobs import JobKind, Status
 from client.events import (
     CheckpointEvent,
@@ -12,6 +14,8 @@ from client.events import (
     StepEvent,
     event_of,
 )
+
+pytestmark = pytest.mark.light
 
 ID = "0199c0de-0000-7000-8000-000000000001"
 

@@ -13,6 +13,8 @@ from api.schemas.jobs import JobOut
 from client.commands.demo import _IMAGES, _explain_epochs
 from client.commands.local import announce_data
 
+pytestmark = pytest.mark.light
+
 
 def test_a_folder_that_is_started_for_the_first_time_is_named_as_empty(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

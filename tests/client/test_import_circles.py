@@ -7,6 +7,8 @@ from graphlib import CycleError, TopologicalSorter
 import grimp
 import pytest
 
+pytestmark = pytest.mark.light
+
 PACKAGES = ("api", "benchmarks", "client", "darts_core", "migrations", "worker")
 # Each closes a circle today: an entry goes with its import, and none is added.
 PRESENT = {

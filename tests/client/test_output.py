@@ -14,6 +14,8 @@ from rich.text import Text
 from client.output import Printer, console, print_error, print_listing, print_text, remarks, warn
 from client.tables import Column, Listing
 
+pytestmark = pytest.mark.light
+
 HOSTILE = {
     "x [/foo]": "x [/foo]",
     "[red]hi": "[red]hi",

@@ -14,6 +14,8 @@ from api.schemas.jobs import JobKind, JobOut, Status
 from client.cell_text import choices
 from client.screen import Screen, sparkline
 
+pytestmark = pytest.mark.light
+
 # Two nodes, three candidates: the second is the strongest on every edge, and ever stronger from row to row.
 PRIMITIVES = ["none", "sep_conv_3x3", "skip_connect"]
 TABLE = [[0.0, float(row), 0.0] for row in range(1, 6)]

@@ -9,6 +9,8 @@ import pytest
 
 from client.wording import check, findings
 
+pytestmark = pytest.mark.light
+
 
 @pytest.mark.parametrize(
     "text",

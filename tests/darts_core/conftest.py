@@ -18,9 +18,9 @@ DrawClasses = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is a GPU as well, as where there is none: what is claimed of GPUs is in files of its own."""
+    """Hides the GPU from every test that is not marked `gpu`."""
     torch = sys.modules.get("torch")  # which some of these tests do without
-    if torch is not None and request.path.stem not in ("test_cuda", "test_triton"):
+    if torch is not None and request.node.get_closest_marker("gpu") is None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
 

@@ -10,6 +10,8 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.catalogue import DatasetInfo
 from darts_core.errors import ConfigError
 
+pytestmark = pytest.mark.light
+
 CHECKSUM = "ab" * 32
 FLOWERS = DatasetInfo("flowers", 5, 24, 32, 3, train=80, valid=9, test=20, checksum=CHECKSUM)
 

@@ -12,6 +12,8 @@ from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, cell_diagnostics, deriv
 from darts_core.genotypes.diagnostics import PARAMETER_FREE, entropy
 from darts_core.primitives import CNN_PRIMITIVES, edges_of
 
+pytestmark = pytest.mark.light
+
 # A busy machine is no reason to fail.
 patient = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FLAT = {"normal": [[0.0] * 8] * 14, "reduce": [[0.0] * 8] * 14}

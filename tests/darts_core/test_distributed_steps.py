@@ -18,6 +18,8 @@ from darts_core.distributed.group import Group
 from darts_core.errors import ConfigError
 from tests.support import two_ranks
 
+pytestmark = pytest.mark.slow
+
 Seen = dict[str, Any]
 KINDS = ("order 1", "order 2", "evaluation")
 

@@ -15,6 +15,8 @@ from darts_core.errors import GenotypeError
 from darts_core.genotypes import FORMATS, KNOWN, Edge, Genotype, parse, to_dot, to_json, to_mmrazor, to_python
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
+pytestmark = pytest.mark.light
+
 OPERATIONS = st.sampled_from(sorted(CNN_GENOTYPE_OPERATIONS))
 
 

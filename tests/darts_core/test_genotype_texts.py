@@ -10,6 +10,8 @@ import pytest
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, Genotype, cell_named, parse, parse_any, to_json, to_python
 
+pytestmark = pytest.mark.light
+
 DARTS_V1 = to_python(KNOWN["DARTS_V1"])
 NESTED = (
     "Genotype(normal=[[('separable_convolution_3x3',0),('dilated_convolution_3x3',1)],"

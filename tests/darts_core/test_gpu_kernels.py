@@ -13,6 +13,8 @@ from darts_core.models.fused.algebra import Inputs, Moments
 from darts_core.models.fused.backend import CellBackend, Filters
 from darts_core.models.fused.torch_backend import TorchBackend
 
+pytestmark = pytest.mark.gpu
+
 ON_GPU = torch.cuda.is_available()
 pytest.importorskip("triton", reason="no Triton, no GPU kernels")
 DEVICE = "cuda" if ON_GPU else "cpu"

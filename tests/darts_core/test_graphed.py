@@ -24,7 +24,7 @@ from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 from darts_core.training.determinism import deterministic_kernels
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 GPU = torch.device("cuda")
 Precision = Literal["float32", "bf16"]
 Steps = Callable[[Batch, Batch], tuple[Tensor, Tensor]]

@@ -26,6 +26,8 @@ from darts_core.training.reports import EpochReport
 from darts_core.training.run import UNCONTROLLED
 from tests.support.same_bits import assert_same_bits
 
+pytestmark = pytest.mark.slow
+
 MakeSearch = Callable[..., SearchConfig]
 MakeEvaluation = Callable[..., EvaluationConfig]
 

@@ -10,6 +10,8 @@ import pytest
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import parse
 
+pytestmark = pytest.mark.light
+
 
 @pytest.mark.parametrize(
     "text",

@@ -10,6 +10,8 @@ from darts_core.errors import GenotypeError
 from darts_core.genotypes import Genotype, drawn_cell, random_genotype
 from darts_core.primitives import CNN_SPACES, RNN_SPACES, Family
 
+pytestmark = pytest.mark.light
+
 
 def test_a_seed_names_one_cell() -> None:
     assert random_genotype(3) == random_genotype(3)

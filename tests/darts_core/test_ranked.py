@@ -12,6 +12,8 @@ import pytest
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import Edge, Genotype, RecurrentGenotype, derive, derive_recurrent, ranked, softmax
 
+pytestmark = pytest.mark.light
+
 Table = list[list[float]]
 PRIMITIVES = ["none", "skip_connect", "sep_conv_3x3"]
 

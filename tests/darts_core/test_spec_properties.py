@@ -26,6 +26,8 @@ from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_PRIMITIVES, CNN_S
 from darts_core.profile import Shape, profile
 from darts_core.training.reports import EpochReport
 
+pytestmark = pytest.mark.slow
+
 IMAGES, BATCH, CLASSES = 10, 4, 2  # 8 of the images to train on
 
 # The same networks each time, for a second each. The fixture gives folders that no example changes.

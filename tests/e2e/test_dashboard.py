@@ -14,10 +14,10 @@ from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from tests.support.archives import pets, tar_of
-from tests.support.browser import check_everywhere, drawn, go, needs_chromium
+from tests.support.browser import check_everywhere, drawn, go
 from tests.support.small_search import SEARCH, until
 
-pytestmark = [needs_chromium, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 SMALL = {name: value for name, value in SEARCH.items() if name != "dataset"}
 HOURS: dict[str, Any] = {**SEARCH, "epochs": 1000, "channels": 32, "layers": 8, "nodes": 4, "batch_size": 512}
 

@@ -16,11 +16,11 @@ from playwright.sync_api import Browser, CDPSession, Page
 
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from tests.support.browser import drawn, go, needs_chromium, opened
+from tests.support.browser import drawn, go, opened
 from tests.support.simulated_search import SimulatedSearch
 from worker.api_client import WorkerApi
 
-pytestmark = [needs_chromium, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 MINUTES = float(os.environ.get("DARTBOARD_WATCH_MINUTES", "0.3"))
 RUNNING = 20
 # Time for late work of a first view.

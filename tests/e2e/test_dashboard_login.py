@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from client.local.stack import LocalStack
-from tests.support.browser import check_everywhere, go, needs_chromium, opened
+from tests.support.browser import check_everywhere, go, opened
 
-pytestmark = [needs_chromium, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from playwright.sync_api import Page, expect
 
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from tests.support.browser import check_everywhere, go, needs_chromium
+from tests.support.browser import check_everywhere, go
 from tests.support.simulated_worker import SimulatedWorker
 from worker.api_client import WorkerApi
 
-pytestmark = [needs_chromium, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

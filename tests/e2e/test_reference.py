@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page
 
-from tests.support.browser import needs_chromium
-
-pytestmark = needs_chromium
+pytestmark = pytest.mark.browser
 
 
 def test_the_documentation_shows_the_operations_without_a_word_on_the_console(page: Page) -> None:

@@ -12,7 +12,6 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed (`apt-get install chromium`)")
 # Several times what a view takes: the machine is shared with the search that is watched.
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -20,7 +19,9 @@ expect.set_options(timeout=PATIENCE_MS)
 
 @contextmanager
 def launched() -> Iterator[Browser]:
-    """One browser, without a window."""
+    """One browser, without a window. Skips the test where no chromium is installed."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium is installed (`apt-get install chromium`)")
     with sync_playwright() as playwright:
         # Inside a container chromium cannot make the namespaces of its own sandbox.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -74,6 +74,7 @@ def test_a_gpu_that_the_driver_does_not_know_is_left_out(driver: None, monkeypat
     assert [each.name for each in DeviceLoads(gpus=2).read()] == ["gpu 0"]
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_the_driver_s_memory_is_what_torch_says(monkeypatch: pytest.MonkeyPatch) -> None:
     [load] = DeviceLoads(gpus=1).read()

@@ -14,6 +14,8 @@ import pytest
 from worker.metrics import serve_metrics
 from worker.prometheus import Devices
 
+pytestmark = pytest.mark.light
+
 
 def ask(port: int) -> CompletedProcess[str]:
     environment = os.environ | {"DARTBOARD_METRICS_PORT": str(port)}

@@ -14,6 +14,8 @@ from worker.drain import DrainWatch
 from worker.heartbeat import HeartbeatThread
 from worker.settings import WorkerSettings
 
+pytestmark = pytest.mark.light
+
 
 class Answers:
     """An attempt's API that gives these answers, then the last one for ever."""

@@ -20,6 +20,8 @@ from worker.metrics import OfWorkers
 from worker.prometheus import Devices, Figures, FiguresThread
 from worker.settings import WorkerSettings
 
+pytestmark = pytest.mark.light
+
 
 class Counting:
     """In the place of heartbeat and reporter: what they have counted."""

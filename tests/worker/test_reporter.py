@@ -16,6 +16,8 @@ from worker.api_client import (
 from worker.control import AttemptControl, StopReason
 from worker.reporter import Reporter
 
+pytestmark = pytest.mark.light
+
 NO_API = cast(AttemptApi, None)  # the deliveries below do not call it
 
 

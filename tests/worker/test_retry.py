@@ -7,6 +7,8 @@ import pytest
 from worker.api_client import RefusedError, UnreachableError
 from worker.retry import until_answered
 
+pytestmark = pytest.mark.light
+
 
 class Away:
     """An API that does not answer the first calls."""

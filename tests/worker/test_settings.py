@@ -5,6 +5,8 @@ from pydantic import ValidationError
 
 from worker.settings import WorkerSettings
 
+pytestmark = pytest.mark.light
+
 
 @pytest.fixture(autouse=True)
 def _key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.support.browser import check_everywhere, go, launched, needs_chromium, opened
+from tests.support.browser import check_everywhere, go, launched, opened
 from tests.support.keys import Guarded
 
-pytestmark = needs_chromium
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ from tests.support.service import Bench
 from tests.support.simulated_worker import SimulatedWorker
 from worker.api_client import WorkerApi
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 2  # requests of each kind that are made up for an operation
 # Fields that contradict each other, names that stand for nothing and files that are none fit the document, but no
 # document can say so: they are 422, and what is refused is tested by name elsewhere.

@@ -12,6 +12,8 @@ from api.composite.study import at_once, planned, worth_retrying
 from api.schemas.jobs import JobKind, Status
 from tests.support.protocol_world import VALIDATION, World, as_planned
 
+pytestmark = pytest.mark.light
+
 
 def study(**changes: Any) -> dict[str, Any]:
     point = {

@@ -20,6 +20,8 @@ from darts_core.data.packed import read
 from tests.support.archive_check import Check
 from tests.support.archives import Files, pets, tar_of
 
+pytestmark = pytest.mark.light
+
 Array = npt.NDArray[Any]
 
 

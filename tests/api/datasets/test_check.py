@@ -19,6 +19,8 @@ from darts_core.data.packed import read
 from tests.support.archive_check import Check
 from tests.support.archives import Files, pets, picture, tar_of
 
+pytestmark = pytest.mark.light
+
 
 def zip_of(files: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()

@@ -13,6 +13,8 @@ from darts_core.data.packed import read
 from tests.support.archive_check import Check
 from tests.support.archives import Files, pets, picture
 
+pytestmark = pytest.mark.light
+
 
 def arranged(*paths: str) -> list[Place | str]:
     return arrange([tuple(path.split("/")) for path in paths])

@@ -19,6 +19,8 @@ import pytest
 
 from client.bootstrap import BootstrapError, Progress, check_disk, failure, has_gpu, uv_settings, without_cuda
 
+pytestmark = pytest.mark.slow
+
 CODE = Path(__file__).parents[3]
 MISSING = f"a-package-from-the-index==1 --hash=sha256:{64 * '0'}\n"
 PROJECT = """

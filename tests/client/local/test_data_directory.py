@@ -9,6 +9,8 @@ import pytest
 from client.local.data_directory import DataDirectory
 from darts_core.runtime.errors import StackError
 
+pytestmark = pytest.mark.light
+
 
 def test_directory_and_secrets_are_readable_by_their_owner_only(data: DataDirectory) -> None:
     assert stat.S_IMODE(data.path.stat().st_mode) == 0o700

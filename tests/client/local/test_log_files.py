@@ -14,6 +14,8 @@ import pytest
 
 from client.local.log_files import keep_small
 
+pytestmark = pytest.mark.light
+
 
 def sizes(folder: Path) -> dict[str, int]:
     return {path.name: path.stat().st_size for path in folder.iterdir()}

@@ -7,6 +7,8 @@ import pytest
 from client.local.ports import Reservation, loopback
 from darts_core.runtime.errors import StackError
 
+pytestmark = pytest.mark.light
+
 
 def test_taken_port_is_refused_with_its_number_and_way_out(taken_port: int) -> None:
     with pytest.raises(StackError, match=rf"Port {taken_port} .*in use.*--port"):

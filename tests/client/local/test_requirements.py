@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.light
+
 ROOT = Path(__file__).parents[3]
 EXTRAS = {
     "user": ("api", "worker", "local", "onnx"),

@@ -38,6 +38,8 @@ from darts_core.primitives import (
     recurrent_edges_of,
 )
 
+pytestmark = pytest.mark.light
+
 SVG = "{http://www.w3.org/2000/svg}"
 PUBLISHED = [*KNOWN.items(), *KNOWN_RECURRENT.items()]
 

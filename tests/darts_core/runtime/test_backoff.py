@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from darts_core.runtime.backoff import Backoff
+
+pytestmark = pytest.mark.light
 
 
 def test_each_pause_is_twice_the_one_before_up_to_the_longest() -> None:

@@ -5,6 +5,8 @@ import pytest
 from darts_core.runtime.errors import StackError
 from darts_core.runtime.gpu_groups import GpuGroup, groups_of, plan
 
+pytestmark = pytest.mark.light
+
 EIGHT = [f"GPU-{letter}" for letter in "abcdefgh"]
 
 

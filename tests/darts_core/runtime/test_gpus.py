@@ -8,6 +8,8 @@ import pytest
 
 from darts_core.runtime.gpus import listed_gpus, visible_gpus
 
+pytestmark = pytest.mark.light
+
 
 @pytest.mark.parametrize(
     ("chosen", "devices"),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.light
+
 SPEAKING = """
 import logging, sys
 import structlog
