@@ -1,7 +1,7 @@
-"""Makes .venv, installs Dartboard into it with uv, and becomes the command that was asked for.
+"""Installs Dartboard into .venv with uv, then executes the requested command.
 
-Run by ./dartboard under the machine's Python, before anything is installed: standard library only, no import of ours.
-pip, which comes with Python, installs uv alone. Messages go to standard error; standard output is the command's.
+./dartboard runs it under the machine's Python, before anything is installed: standard library only, no imports of ours.
+pip, which comes with Python, installs only uv. Messages go to standard error; standard output is the command's.
 """
 
 import ast
@@ -22,12 +22,12 @@ from typing import TextIO
 
 FOR_DEVELOPERS = ("test", "check", "docs")  # commands; ./dartboard has the same list
 INSTALLED_GB = 7.0  # torch with CUDA and everything else, unpacked
-CPU_INSTALLED_GB = 2.5  # the same with torch for CPUs alone
-TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # of PyTorch itself; has the builds without CUDA
-_CUDA = re.compile(r"(torch|torchvision|triton|cuda-.*|nvidia-(?!ml-py).*)")  # what a build without CUDA replaces
+CPU_INSTALLED_GB = 2.5  # the same with torch for CPUs
+TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own index, with the builds without CUDA
+_CUDA = re.compile(r"(torch|torchvision|triton|cuda-.*|nvidia-(?!ml-py).*)")  # not needed by CPU builds
 _TICK = 0.25  # seconds between two updates of the clock in the progress line
-_QUIET = 2.5  # seconds between two lines where there's no terminal
-# pip's settings, and the variables of uv that mean the same.
+_QUIET = 2.5  # seconds between two lines without a terminal
+# pip's settings, and uv's equivalent variables.
 _SETTINGS = {
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
@@ -43,17 +43,17 @@ _SETTINGS = {
 
 
 class BootstrapError(Exception):
-    """The installation cannot go on. The message says why and how to go on."""
+    """The installation failed. The message gives the reason and a remedy."""
 
 
 class _WaitInterrupted(Exception):
-    """Ctrl-C while another call installs."""
+    """Ctrl-C while waiting for another installation."""
 
 
 def main(arguments: list[str]) -> int:
-    """Install if needed, then become the command. Returns an exit code only when that fails."""
+    """Install if needed, then execute the command. Returns an exit code only on failure."""
     root = Path(__file__).resolve().parents[1]
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # a kill, too, must take uv along; `nohup` stays what it is
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # a kill must take uv along, too; `nohup` keeps its effect
         if signal.getsignal(ending) is signal.SIG_DFL:
             signal.signal(ending, signal.default_int_handler)
     try:
@@ -76,9 +76,9 @@ def main(arguments: list[str]) -> int:
 
 
 def install(root: Path, *, developers: bool = False) -> None:
-    """Bring root/.venv up to what pyproject.toml and constraints.txt say. Raises BootstrapError.
+    """Bring root/.venv up to date with pyproject.toml and constraints.txt. Raises BootstrapError.
 
-    developers: with the tools of tests and checks. They stay once they are there.
+    developers: include the tools of tests and checks, which later installations keep.
     """
     venv = root / ".venv"
     wanted_build = wanted_torch(os.environ)
@@ -86,9 +86,9 @@ def install(root: Path, *, developers: bool = False) -> None:
         venv.mkdir(exist_ok=True)
         with _only_one(venv / "install.lock") as lock:
             if _is_current(root, venv, developers=developers, build=wanted_build):
-                return  # another call did it while we waited
+                return  # another call installed it while this one waited
             if wanted_build == "auto":
-                wanted_build = _read(venv / "torch") or "auto"  # what was chosen stays chosen
+                wanted_build = _read(venv / "torch") or "auto"  # keep an earlier choice
             developers = developers or ((venv / "installed").exists() and not (venv / "without-dev").exists())
             _Installation(root, venv, lock, developers=developers, build=wanted_build).run()
     except OSError as error:
@@ -99,13 +99,13 @@ def install(root: Path, *, developers: bool = False) -> None:
 
 
 def stamp(root: Path) -> str:
-    """What decides whether an installation is current; ./dartboard builds the same text."""
+    """A text that identifies a current installation; ./dartboard builds the same one."""
     return f"{root}\n" + _read(root / "pyproject.toml") + _read(root / "constraints.txt")
 
 
 def wanted_torch(environment: Mapping[str, str]) -> str:
-    """DARTBOARD_TORCH: `cpu`, `cuda`, or `auto`, which takes a build for CPUs where there is no GPU and the package
-    index in use has one. Raises BootstrapError for another value.
+    """DARTBOARD_TORCH: `cpu`, `cuda`, or `auto`, which takes a build for CPUs when there is no GPU and the package
+    index has one. Raises BootstrapError for another value.
     """
     wanted = environment.get("DARTBOARD_TORCH") or "auto"
     if wanted not in ("auto", "cpu", "cuda"):
@@ -114,12 +114,12 @@ def wanted_torch(environment: Mapping[str, str]) -> str:
 
 
 def has_gpu() -> bool:
-    """Whether an NVIDIA GPU's driver is on this machine."""
+    """Whether this machine has an NVIDIA driver."""
     return any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/dxg")) or shutil.which("nvidia-smi") is not None
 
 
 class _Installation:
-    """One run of uv after another, with the lock held, all in one log and under one clock."""
+    """Consecutive runs of uv under one lock, log and clock."""
 
     def __init__(self, root: Path, venv: Path, lock: int, *, developers: bool, build: str) -> None:
         self._root, self._venv, self._bin, self._lock = root, venv, venv / "bin", lock
@@ -129,22 +129,22 @@ class _Installation:
         self._cpu_builds = [f"{pin}+cpu" for pin in torch]
         self._progress = Progress(sys.stderr)
         self._temporary = venv / "tmp"
-        # pip refuses --user in a virtual environment; its words must be in the log before its deeds.
+        # pip refuses --user in a virtual environment; its output must be in the log before anything changes.
         own = {"PIP_USER": "0", "PYTHONUNBUFFERED": "1", "TMPDIR": str(self._temporary)}
         self._environment = {**os.environ, **own}
         self._indexes: list[str] = []
         self._cache = venv / "cache"
 
     def run(self) -> None:
-        """Raises BootstrapError; what an interrupted call left is finished by the next one."""
+        """Raises BootstrapError; the next call completes an interrupted installation."""
         venv, unfinished = self._venv, self._venv / "unfinished"
         if unfinished.exists():
-            # A package may be there in part, which uv would take for whole.
+            # A package may be partly installed, and uv would consider it complete.
             _empty(venv)
         self._log_path = venv / "install.log"
         check_disk(venv, needed=CPU_INSTALLED_GB if self._may_be_without_cuda() else INSTALLED_GB)
         print(f"dartboard: installing into {venv} (once; log: {self._log_path})", file=sys.stderr)
-        wanted = stamp(self._root)  # as it is now: an edit during the installation asks for another one
+        wanted = stamp(self._root)  # read now: an edit during the installation requires another one
         self._log_path.write_bytes(b"")
         try:
             self._temporary.mkdir(exist_ok=True)
@@ -156,7 +156,7 @@ class _Installation:
                 build = self._install()
             except BaseException:
                 if not self._progress.changing:
-                    unfinished.unlink()  # nothing has been touched yet; what's there stays good
+                    unfinished.unlink()  # nothing has changed yet; the old installation stays valid
                 raise
         except BaseException:
             self._progress.end("")
@@ -174,11 +174,11 @@ class _Installation:
         return self._wanted_build == "cpu" or (self._wanted_build == "auto" and not has_gpu())
 
     def _make_environment(self) -> None:
-        if _runs(self._venv):  # by another tool, without pip
+        if _runs(self._venv):  # made by another tool, without pip
             command = [str(self._bin / "python"), "-m", "ensurepip"]
         else:
             _empty(self._venv)
-            command = [sys.executable, "-m", "venv", str(self._venv.resolve())]  # through a link it refuses to go
+            command = [sys.executable, "-m", "venv", str(self._venv.resolve())]  # venv refuses to follow a link
         if self._run(command)[0] != 0:
             raise BootstrapError(
                 f"cannot make a virtual environment in {self._venv}: {' '.join(command)} failed; log: {self._log_path}"
@@ -187,7 +187,7 @@ class _Installation:
             )
 
     def _get_uv(self) -> None:
-        """Install uv with pip, take over pip's settings, and choose uv's cache."""
+        """Install uv with pip, adopt pip's settings, and choose uv's cache."""
         pip = [str(self._bin / "python"), "-m", "pip", "--no-input", "--disable-pip-version-check"]
         requirements = str(self._root / "requirements" / "installer.txt")
         self._must([*pip, "install", "--progress-bar=off", "--require-hashes", "-r", requirements])
@@ -198,7 +198,7 @@ class _Installation:
         self._environment |= {"UV_CACHE_DIR": str(self._cache), "UV_PYTHON": str(self._bin / "python")}
 
     def _install(self) -> str:
-        """Install everything; the build of torch that it is."""
+        """Install everything; returns the build of torch."""
         index = self._index_without_cuda() if self._may_be_without_cuda() else None
         build = "cuda" if index is None else "cpu"
         if build == "cuda":
@@ -211,12 +211,12 @@ class _Installation:
         if index is not None:
             self._uv("install", "--no-deps", *index, *self._cpu_builds)
             requirements = without_cuda(requirements)
-        else:  # by its whole version: 2.14.1+cpu is newer than 2.14.1
+        else:  # by its full version: 2.14.1+cpu is newer than 2.14.1
             requirements = re.sub(r"^(torch|torchvision)==", r"\1===", requirements, flags=re.MULTILINE)
         chosen = self._venv / "requirements.txt"
         chosen.write_text(requirements, encoding="utf-8")
         self._uv("install", "--no-deps", *self._indexes, "--require-hashes", "-r", str(chosen))
-        # All that it needs is there by now, setuptools as well.
+        # Its dependencies are installed by now, including setuptools.
         self._uv("install", "--no-deps", *self._indexes, "--no-build-isolation", "-e", ".")
         self._put_on_path()
         return build
@@ -224,17 +224,17 @@ class _Installation:
     def _put_on_path(self) -> None:
         """Put the checkout and its `sdk` on the environment's path.
 
-        An editable installation's finder is asked after the path. Beside a checkout that is called `dartboard`, a
-        script's own folder would give `import dartboard` that checkout as a namespace package; a package that is on the
-        path goes before it.
+        An editable installation's finder comes after the path. Next to a checkout called `dartboard`, a script's own
+        folder would make `import dartboard` find that checkout as a namespace package; a regular package on the path
+        wins.
         """
         for packages in self._venv.glob("lib/python*/site-packages"):
             (packages / "dartboard.pth").write_text(f"{self._root}\n{self._root / 'sdk'}\n", encoding="utf-8")
 
     def _announce(self, build: str) -> None:
-        """Size and time beforehand."""
+        """Print size and time beforehand."""
         if "torch" in present(self._venv) and _read(self._venv / "torch") in ("", build):
-            return  # an upgrade: most of it is there
+            return  # an upgrade: most packages are installed
         if build == "cpu":
             size, other = "1.5 GB (torch for CPUs", "; DARTBOARD_TORCH=cuda takes the other one"
         else:
@@ -244,12 +244,12 @@ class _Installation:
         self._progress.say(f"about {size}{other}), 1 to 15 minutes; uv's cache: {self._cache}")
 
     def _index_without_cuda(self) -> list[str] | None:
-        """uv's options for where builds for CPUs are. None where there are none.
+        """uv's options for the index with builds for CPUs; None when there is none.
 
-        Raises BootstrapError where one is wanted by name. PyTorch's own index is asked only then.
+        Raises BootstrapError when DARTBOARD_TORCH=cpu and none exists. Only then is PyTorch's own index queried.
         """
         if sys.platform != "linux" or not self._cpu_builds:
-            return None  # elsewhere the package index has no other builds
+            return None  # other systems have a single build
         wanted = self._wanted_build == "cpu"
         elsewhere = os.environ.get("DARTBOARD_TORCH_INDEX") or TORCH_INDEX
         install = [str(self._bin / "uv"), "pip", "install", "--no-deps", "--dry-run", "--quiet"]
@@ -267,7 +267,7 @@ class _Installation:
         self._must([str(self._bin / "uv"), "pip", verb, *arguments])
 
     def _must(self, command: list[str]) -> str:
-        """Run a program and return its output. Raises BootstrapError when it fails."""
+        """Run a program and return its output. Raises BootstrapError on failure."""
         code, said = self._run(command)
         if code != 0:
             self._progress.changing = bool(re.search("Could not install|Failed to (un)?install", said))
@@ -275,7 +275,7 @@ class _Installation:
         return said
 
     def _run(self, command: list[str]) -> tuple[int, str]:
-        """Run a program into the log, follow what it writes, keep the clock going. Returns its exit code and output."""
+        """Run a program, log and parse its output, and update the clock. Returns its exit code and output."""
         before = len(_read(self._log_path))
         with self._log_path.open("ab", buffering=0) as log:
             log.write(f"$ {' '.join(command[:3])}\n".encode())
@@ -286,8 +286,8 @@ class _Installation:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=(self._lock,),  # should we be killed alone, the lock stays until it has ended
-                process_group=0,  # with the programs that build packages, which end with it
+                pass_fds=(self._lock,),  # if only this process is killed, uv keeps the lock
+                process_group=0,  # a process group, including the builds of packages
             )
         try:
             code = None
@@ -297,7 +297,7 @@ class _Installation:
                 self._progress.read(said := _read(self._log_path)[before:])
                 self._progress.show()
         except BaseException:  # run() removes the temporary files
-            with contextlib.suppress(ProcessLookupError):  # it has just ended
+            with contextlib.suppress(ProcessLookupError):  # already ended
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             self._progress.read(_read(self._log_path)[before:])
@@ -306,13 +306,13 @@ class _Installation:
 
 
 def uv_settings(listed: str, environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """uv's environment and options for pip's settings, as `pip config list` prints them. UV_... variables win."""
+    """uv's environment and options for pip's settings, as printed by `pip config list`. UV_... variables win."""
     settings = {"cert": environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE") or ""}
-    for section in ("global", "install", ":env:"):  # the later wins
+    for section in ("global", "install", ":env:"):  # later values win
         for name, value in re.findall(rf"^{section}\.([a-z-]+)=(.*)$", listed, re.MULTILINE):
             settings[name] = str(ast.literal_eval(value))
-    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip's: the hashes decide, not the index
-    if environment.get("PYTHONDONTWRITEBYTECODE"):  # else the first import compiles a module, once
+    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}  # pip's rule: the hashes decide, not the index
+    if environment.get("PYTHONDONTWRITEBYTECODE"):  # otherwise the first import compiles each module
         found["UV_COMPILE_BYTECODE"] = "1"
     for name, variable in _SETTINGS.items():
         if values := settings.get(name, "").split():
@@ -325,14 +325,14 @@ def uv_settings(listed: str, environment: Mapping[str, str]) -> tuple[dict[str, 
 
 
 def without_cuda(requirements: str) -> str:
-    """The entries of a requirements file but for those of torch and what its build with CUDA needs."""
+    """Drop torch, and the packages that only its CUDA build needs, from a requirements file."""
     entries = re.split(r"^(?=\S)", requirements, flags=re.MULTILINE)
     names = [normalised(re.split(r"[^A-Za-z0-9._-]", entry)[0]) for entry in entries]
     return "".join(entry for name, entry in zip(names, entries, strict=True) if not _CUDA.fullmatch(name))
 
 
 def check_disk(venv: Path, environment: Mapping[str, str] = os.environ, *, needed: float = INSTALLED_GB) -> None:
-    """Raise BootstrapError when the disk can't take the installation. DARTBOARD_INSTALL_GB replaces our estimate."""
+    """Raise BootstrapError when the disk is too small. DARTBOARD_INSTALL_GB overrides the estimate."""
     has_torch = any(venv.glob("lib/python*/site-packages/torch/__init__.py"))
     try:
         needed = float(environment.get("DARTBOARD_INSTALL_GB") or (1.0 if has_torch else needed))
@@ -348,7 +348,7 @@ def check_disk(venv: Path, environment: Mapping[str, str] = os.environ, *, neede
 
 
 def failure(said: str, log: Path) -> str:
-    """Why pip or uv failed, in a line, where the log is, and the way on."""
+    """One line with the reason of pip's or uv's failure, then the log's path and a remedy."""
     reasons = re.findall(r"^(?:ERROR|error|  cause): (.+)", said, re.MULTILINE)
     first, last = (reasons[0], reasons[-1]) if reasons else 2 * ((said.strip().splitlines() or ["no word of it"])[-1],)
     network = re.search(
@@ -371,7 +371,7 @@ def failure(said: str, log: Path) -> str:
 
 
 class Progress:
-    """Follows uv's output: one live line on a terminal, a line now and then elsewhere."""
+    """Parses uv's output: one live line on a terminal, otherwise a line every few seconds."""
 
     def __init__(self, output: TextIO) -> None:
         self.changing = False  # whether uv may be changing the environment
@@ -379,11 +379,11 @@ class Progress:
         self._live = output.isatty()
         self._began = time.monotonic()
         self._shown_at = float("-inf")
-        self._downloads: dict[str, str] = {}  # those that go on, with their sizes
+        self._downloads: dict[str, str] = {}  # current downloads, with their sizes
         self._phase = "preparing"
 
     def read(self, said: str) -> None:
-        """Take in all that the running program has said."""
+        """Parse the output so far."""
         before = self._phase
         begun = re.search(r"^(?:Resolved( \d+ packages?)|Installing collected|\$ .* pip uninstall)", said, re.MULTILINE)
         self._downloads = dict(re.findall(r"^Downloading (\S+) \((.+iB)\)$", said, re.MULTILINE))
@@ -391,12 +391,12 @@ class Progress:
             self._downloads.pop(done, None)
         if begun:
             self._phase = f"installing{begun.group(1) or ''}"
-        self.changing = begun is not None and not self._downloads  # uv changes nothing before it has everything
+        self.changing = begun is not None and not self._downloads  # uv changes nothing before that
         if not self._live and self._phase != before:
             self._shown_at = float("-inf")
 
     def show(self) -> None:
-        """Show where things are; without a terminal only when the phase changed or a few seconds have gone."""
+        """Show the current state; without a terminal only on a new phase or every few seconds."""
         if not self._live and time.monotonic() - self._shown_at < _QUIET:
             return
         self._shown_at = time.monotonic()
@@ -415,13 +415,13 @@ class Progress:
         return f"{self._phase}{downloads} ... {duration(time.monotonic() - self._began)}"
 
     def say(self, message: str) -> None:
-        """A line that stays."""
+        """Print a permanent line."""
         self._clear()
         self._output.write(f"dartboard: {message}\n")
         self._output.flush()
 
     def end(self, message: str) -> None:
-        """Close the live line, or say the last word without one."""
+        """End the live line, or print a final line without a terminal."""
         self._clear()
         if message:
             self._output.write(f"dartboard: {message} in {duration(time.monotonic() - self._began)}\n")
@@ -434,12 +434,12 @@ class Progress:
 
 
 def present(venv: Path) -> set[str]:
-    """Normalised names of the packages that the environment has."""
+    """Normalised names of the installed packages."""
     return {normalised(path.name.split("-")[0]) for path in venv.glob("lib/python*/site-packages/*.dist-info")}
 
 
 def normalised(name: str) -> str:
-    """A package's name as an index compares it."""
+    """Normalise a package's name as an index does."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -458,7 +458,7 @@ def _is_current(root: Path, venv: Path, *, developers: bool, build: str) -> bool
 
 
 def _runs(venv: Path, *modules: str) -> bool:
-    """Whether it's a virtual environment with a Python that runs, is new enough and has these modules."""
+    """Whether this is a virtual environment with a working, recent enough Python and these modules."""
     test = (
         f"import {', '.join(('sys', *modules))}; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)"
     )
@@ -470,7 +470,7 @@ def _runs(venv: Path, *modules: str) -> bool:
 
 
 def _empty(venv: Path) -> None:
-    """Remove what is in the folder but the log, the lock and the cache; it may itself be a link to a larger disk."""
+    """Empty the folder except log, lock and cache; the folder may be a link to a larger disk."""
     for path in list(venv.iterdir()):
         if path.name in ("install.lock", "install.log", "cache", "tmp"):
             continue
@@ -481,7 +481,7 @@ def _empty(venv: Path) -> None:
 
 
 def _links(cache: Path, venv: Path) -> bool:
-    """Whether files of the cache can be hard links in the environment: they are on one disk, and both writable."""
+    """Whether uv can hard-link files from the cache into the environment: one disk, both writable."""
     probe = cache / f".tmp-{os.getpid()}"
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -493,7 +493,7 @@ def _links(cache: Path, venv: Path) -> bool:
 
 
 def _sweep(cache: Path) -> None:
-    """Remove what an interrupted uv left half written in its cache, while no other uv uses it."""
+    """Remove partial files of an interrupted uv from its cache, unless another uv uses it."""
     with contextlib.suppress(OSError), (cache / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         for path in cache.glob(".tmp*"):
@@ -502,7 +502,7 @@ def _sweep(cache: Path) -> None:
 
 @contextlib.contextmanager
 def _only_one(path: Path) -> Iterator[int]:
-    """Hold the lock file; wait, with a message, while another call installs. Gives its descriptor.
+    """Acquire the lock file, waiting with a message during another installation. Yields its descriptor.
 
     Raises _WaitInterrupted for Ctrl-C during the wait.
     """

@@ -1,4 +1,4 @@
-"""The cell that a search stands at, in words: the operations that it chose for each node, with their weights."""
+"""Describes a search's current cell in words: the chosen operations of each node, with their weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from darts_core.genotypes import softmax
 
 @dataclass(frozen=True)
 class Choice:
-    """One operation of a derived cell. weight: its share among its edge's candidates, from 0 to 1."""
+    """One operation of a derived cell. weight: its share among the edge's candidates, from 0 to 1."""
 
     node: str
     operation: str
@@ -20,13 +20,13 @@ class Choice:
 
 
 def choices(genotype: Mapping[str, Any], alphas: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, list[Choice]]:
-    """Of each kind of cell, node by node. alphas: raw, as epochs report them."""
+    """Choices by cell kind, node by node. alphas: raw, as reported by epochs."""
     recurrent = spec["family"] == "rnn"
     return {cell: _of_cell(genotype[cell], table, spec["primitives"], recurrent) for cell, table in alphas.items()}
 
 
 def edges(count: int, inputs: int) -> list[tuple[int, int]]:
-    """Node and source of each row of an alpha table. inputs: states before the first node."""
+    """Node and source of each row of an alpha table. inputs: number of states before the first node."""
     rows: list[tuple[int, int]] = []
     node = inputs
     while len(rows) < count:

@@ -1,4 +1,4 @@
-"""The `dartboard` command: one module a command in client/commands, imported here, their work imported when run."""
+"""The `dartboard` command. Each command is a module of client/commands and imports its dependencies when run."""
 
 from __future__ import annotations
 
@@ -97,21 +97,21 @@ _add(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 _add(_DEVELOPMENT, {"check": check, "docs": docs})
-if not distribution.IS_SDK:  # which comes without benchmarks
+if not distribution.IS_SDK:  # the SDK's distribution has no benchmarks
     from benchmarks import commands as bench
 
     app.add_typer(bench.app, name="bench", rich_help_panel=_DEVELOPMENT)
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run the command with these arguments; its exit code. What it raises is explained, never a traceback."""
+    """Run the command with these arguments; returns its exit code. Prints exceptions as messages without traceback."""
     try:
         code = app(args=list(arguments), prog_name="dartboard", standalone_mode=False)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:
-        # The parser and its help turn a broken pipe into SystemExit.
+        # The parser turns a broken pipe into SystemExit.
         if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
             raise
         _forget_output()
@@ -122,16 +122,16 @@ def call(arguments: Sequence[str]) -> int:
 
 
 def _forget_output() -> None:
-    """The reader has gone: what is still buffered must not raise once more at the end."""
+    """Discard buffered output after the reader has gone, so that flushing at exit does not raise again."""
     with open(os.devnull, "wb") as nowhere:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def main() -> None:
-    """The entry point. client/failures.py has the exit codes."""
+    """Entry point. client/failures.py defines the exit codes."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal of another encoding than UTF-8 shows what it has no letter for as an escape.
+        # A terminal without UTF-8 shows unsupported characters as escapes.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     sys.exit(call(sys.argv[1:]))
 

@@ -1,4 +1,4 @@
-"""Shows the stage that a command is in and how long it has lasted, so that no wait is silent."""
+"""Shows a command's current stage and its duration."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.text import Text
 
 PERIOD: Final = 2.5
 """Seconds between two lines where the output is no terminal."""
-# A log of days needs no line each 2.5 s: after an hour they come each minute.
+# In a long log, after an hour, one line per minute suffices instead of one each 2.5 s.
 _LONG, _LATER_PERIOD = 3600.0, 60.0
 
 
 class Clock:
-    """One live line on a terminal, for example `starting the API ... 4s`; elsewhere a line each 2.5 s.
+    """A live line on a terminal, for example `starting the API ... 4s`; otherwise a line each 2.5 s.
 
-    Entered and left around the wait. Other lines may be printed on the same console meanwhile.
+    A context manager around the wait. The same console may print other lines meanwhile.
     """
 
     def __init__(self, console: Console, stage: str = "", *, period: float = PERIOD) -> None:
@@ -33,7 +33,7 @@ class Clock:
         )
 
     def stage(self, name: str, detail: str = "") -> None:
-        """Show this stage; the clock starts anew with another name, and goes on with another detail."""
+        """Show this stage; another name restarts the clock, another detail does not."""
         with self._changed:
             if name != self._stage:
                 self._stage, self._since = name, time.monotonic()
@@ -67,7 +67,7 @@ class Clock:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as `42s`, `1m12s` or `2h05m`."""
+    """Format seconds as `42s`, `1m12s` or `2h05m`."""
     minutes, rest = divmod(int(seconds), 60)
     if minutes >= 60:
         return f"{minutes // 60}h{minutes % 60:02d}m"

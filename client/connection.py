@@ -1,4 +1,4 @@
-"""HTTP to the service: one place that turns answers into errors."""
+"""Sends HTTP requests to the service and turns error answers into exceptions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from client.errors import DartboardError, NotDartboardError, ProblemError, Servi
 Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
 _PROBLEM: Final = "application/problem+json"
-# What a URL, a key or a body that cannot be sent makes httpx and the serializer raise.
+# Raised by httpx and the serializer for a URL, key or body that cannot be sent.
 _UNSENDABLE: Final = (ValueError, TypeError, httpx.InvalidURL, RecursionError)
 
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """The certificate authorities of this machine: reading them takes longer than most requests."""
+    """This machine's certificate authorities, cached: loading them takes longer than most requests."""
     return httpx.create_ssl_context()
 
 
@@ -33,10 +33,10 @@ def _is_local(url: str) -> bool:
 
 
 class Connection:
-    """Sends requests to one service."""
+    """HTTP connections to one service."""
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0) -> None:
-        """timeout: seconds that an answer may take."""
+        """timeout: in seconds, for each answer."""
         if key is not None and not (key.isascii() and key.isprintable()):
             raise ProblemError(401, "the API key holds characters that no key has")
         self.url = url.rstrip("/")
@@ -45,21 +45,22 @@ class Connection:
                 base_url=self.url,
                 headers={"Authorization": f"Bearer {key}"} if key else {},
                 timeout=httpx.Timeout(timeout, connect=min(timeout, 5.0)),
-                # A proxy that the environment names knows nothing of this machine's loopback.
+                # A proxy from the environment cannot reach this machine's loopback.
                 trust_env=not _is_local(self.url),
                 verify=_authorities(),
             )
         except httpx.InvalidURL as error:
             raise ServiceUnreachableError(f"{url!r} is not a URL: {error}") from error
-        except (ValueError, OSError) as error:  # the environment's proxies and certificates
+        except (ValueError, OSError) as error:  # uses the environment's proxies and certificates
             raise DartboardError(f"the connection cannot be set up: {error}") from error
 
     def close(self) -> None:
-        """Drop the connections."""
         self._http.close()
 
     def send(self, method: str, path: str, **what: Any) -> httpx.Response:
-        """A request and its whole answer. json: anything that pydantic can write, UUIDs and paths too."""
+        """Send a request and return its complete answer. json: anything that pydantic can serialise, UUIDs and paths
+        too.
+        """
         request = self._built(method, path, **what)
         try:
             answer = self._http.send(request)
@@ -69,7 +70,7 @@ class Connection:
         return answer
 
     def read(self, kind: type[Model], method: str, path: str, **what: Any) -> Model:
-        """The same, its answer read as this model."""
+        """Send a request and parse the answer as this model."""
         answer = self.send(method, path, **what)
         try:
             return kind.model_validate_json(answer.content)
@@ -77,7 +78,7 @@ class Connection:
             raise self._foreign(answer) from error
 
     def read_as(self, kind: TypeAdapter[Value], method: str, path: str, **what: Any) -> Value:
-        """The same for a type that is no model."""
+        """Send a request and parse the answer as a type that is not a model."""
         answer = self.send(method, path, **what)
         try:
             return kind.validate_json(answer.content)
@@ -86,7 +87,7 @@ class Connection:
 
     @contextmanager
     def stream(self, path: str, *, read_timeout: float, **what: Any) -> Iterator[httpx.Response]:
-        """An answer whose body is read as it comes; `read_timeout`: seconds of silence to put up with."""
+        """Yield an answer whose body is read incrementally; `read_timeout`: maximum seconds of silence."""
         timeout = httpx.Timeout(30, connect=5, read=read_timeout)
         request = self._built("GET", path, timeout=timeout, **what)
         answer = None
@@ -103,7 +104,7 @@ class Connection:
                 answer.close()
 
     def check(self, answer: httpx.Response) -> None:
-        """Raise what an error answer says."""
+        """Raise the exception for an error answer."""
         if answer.is_success or answer.status_code == 304:
             return
         try:

@@ -1,4 +1,4 @@
-"""Which distribution this code was installed by, all of Dartboard or the SDK alone, and how to get what it lacks."""
+"""Advises how to install missing extras, for Dartboard and for the SDK alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ IS_SDK: Final = __name__.startswith("dartboard.")
 COMMAND: Final = "dartboard" if IS_SDK else "./dartboard"
 """What a user types."""
 NAME: Final = "dartboard-sdk" if IS_SDK else "dartboard"
-# The SDK brings two of the extras, by names of its own; the others are of the service.
+# Extras that the SDK provides under names of its own; the others belong to the service.
 _SDK_EXTRAS: Final = {"worker": "torch", "onnx": "onnx"}
 
 
 def advice(extra: str) -> str:
-    """How to get what an extra of Dartboard brings. No package index has Dartboard: a name there is of others."""
+    """How to install an extra of Dartboard, which is on no package index; that name there is another project's."""
     checkout = "in a copy of Dartboard's repository"
     if not IS_SDK:
         return f"pip install '.[{extra}]' {checkout}"

@@ -1,4 +1,4 @@
-"""Fetching a file: continued where an earlier try broke off, verified, visible only when whole."""
+"""Downloads files: resumes partial downloads, verifies checksums, and renames complete files into place."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BLOCK = 1 << 20
 
 
 def download(connection: Connection, path: str, to: Path) -> Path:
-    """Save the file at `path` into the folder `to`, under the service's name for it, or as the file `to`.
+    """Save the file at URL path `path` into the folder `to`, under the service's name for it, or as the file `to`.
 
-    Raises DownloadError when its checksum is not the one that the service gave as its ETag.
+    Raises DownloadError when its checksum differs from the service's ETag.
     """
     if not to.is_dir() and not to.absolute().parent.is_dir():
         raise FileNotFoundError(ENOENT, "there is no such folder", str(to.parent))
@@ -28,7 +28,7 @@ def download(connection: Connection, path: str, to: Path) -> Path:
         sha256 = answer.headers.get("etag", "").strip('"')
         target = to / _name_in(answer) if to.is_dir() else to
         partial = target.with_name(f".{target.name}.{sha256[:12]}.part")
-        # A shorter part is continued; one of full length is right or useless.
+        # A shorter part is continued; a part of full length is either complete or corrupt.
         begun = partial.exists() and 0 < partial.stat().st_size < int(answer.headers.get("content-length", 0))
         if not begun and not (partial.exists() and _sha256(partial) == sha256):
             partial.unlink(missing_ok=True)
@@ -44,9 +44,9 @@ def download(connection: Connection, path: str, to: Path) -> Path:
 
 
 def with_a_file(tree: JobOut, children: Sequence[JobOut]) -> JobOut:
-    """The job whose file stands for a study or a committee: the ensemble that it ended in.
+    """The ensemble job whose file a study or a committee offers.
 
-    Raises ProblemError 404, which names the children that have files, where there is none.
+    Raises ProblemError 404, naming the children with files, when there is none.
     """
     for child in children:
         if child.kind == JobKind.ENSEMBLE:
@@ -58,7 +58,7 @@ def with_a_file(tree: JobOut, children: Sequence[JobOut]) -> JobOut:
 
 def _continue(connection: Connection, path: str, partial: Path, sha256: str) -> None:
     have = partial.stat().st_size
-    # If-Range: should the file be another one by now, all of it comes.
+    # If-Range: the service sends the whole file if it has changed.
     headers = {"Range": f"bytes={have}-", "If-Range": f'"{sha256}"'}
     with connection.stream(path, read_timeout=60, headers=headers) as answer:
         if answer.status_code != httpx.codes.PARTIAL_CONTENT:
@@ -78,7 +78,7 @@ def _append(answer: httpx.Response, partial: Path) -> None:
 
 
 def _name_in(answer: httpx.Response) -> str:
-    """The name in Content-Disposition, if it is a plain one."""
+    """The file name in Content-Disposition, if it is a plain one."""
     found = re.search(r'filename="([A-Za-z0-9][A-Za-z0-9._-]*)"', answer.headers.get("content-disposition", ""))
     if found is None:
         raise DownloadError("the service gave no usable file name: name the file yourself")

@@ -1,4 +1,4 @@
-"""What an ensemble measured, as a table: its members, then all of them together."""
+"""Formats an ensemble's results as a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from client.tables import Column, Listing
 
 
 def table(job: JobOut) -> Listing:
-    """Members, then the committee, then all of them without choice or weights."""
+    """Rows: each member, the ensemble, and all members without selection or weights."""
     result: dict[str, Any] = job.result or {}
     test, validation = result["test"], result["validation"]
     what = "words" if result["vocabulary"] else "images"

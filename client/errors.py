@@ -1,4 +1,4 @@
-"""What the SDK raises."""
+"""Exceptions of the SDK."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 
 class DartboardError(Exception):
-    """Base of the SDK's errors."""
+    """Base class of the SDK's exceptions."""
 
 
 class ServiceUnreachableError(DartboardError):
-    """No answer from the URL, or the service's own parts are away."""
+    """The URL does not answer, or the service's database or broker is down."""
 
 
 class NotDartboardError(ServiceUnreachableError):
-    """Another program than Dartboard answers at the URL."""
+    """Another program answers at the URL."""
 
 
 class ProblemError(DartboardError):
-    """The service refused a request (RFC 9457): `status`, `detail` and the bad fields."""
+    """The service refused a request (RFC 9457): `status`, `detail` and the invalid fields."""
 
     def __init__(self, status: int, detail: str, errors: list[dict[str, Any]] | None = None) -> None:
         super().__init__(detail)
@@ -26,4 +26,4 @@ class ProblemError(DartboardError):
 
 
 class DownloadError(DartboardError):
-    """A file did not arrive as the service has it."""
+    """A downloaded file differs from the service's."""

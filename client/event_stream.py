@@ -1,4 +1,4 @@
-"""Following a job's event stream across broken connections, by the id of the last event seen."""
+"""Follows a job's event stream and reconnects with the last event's id."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from client.errors import ServiceUnreachableError
 from client.events import Event, event_of
 from darts_core.runtime.backoff import Backoff
 
-# The service sends a comment every 15 s: three missed ones mean that the connection is dead.
+# The service sends a heartbeat comment every 15 s; after three missed ones the connection counts as dead.
 _SILENCE_SECONDS = 50.0
 _GIVE_UP_SECONDS = 60.0
 
 
 def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
-    """Events behind sequence `after`, each once and in order, up to and including `end`.
+    """Events after sequence `after`, each once and in order, up to and including `end`.
 
-    A broken connection is made again. Raises ServiceUnreachableError after a minute without any answer, and at once
-    when there never was one; ProblemError when the service refuses.
+    Reconnects when a connection breaks. Raises ServiceUnreachableError after a minute without an answer, and at once if
+    the first connection fails; ProblemError when the service refuses.
     """
     last, connected, backoff = after, False, Backoff()
     broken_since: float | None = None

@@ -1,4 +1,4 @@
-"""A job's events, a class for each kind: what `Dartboard.follow` gives."""
+"""Event classes of `Dartboard.follow`, one per kind."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from api.schemas.jobs import JobKind, Progress, Status, Table
 
 
 class Metrics(TypedDict, total=False):
-    """An epoch's figures: those that its kind and family have, and others by their names. Accuracies in percent, losses
-    in nats.
-    """
+    """Metrics of an epoch: those of its kind and family, and others by name. Accuracies in percent, losses in nats."""
 
     train_loss: float
     train_accuracy: float
@@ -32,7 +30,7 @@ class Metrics(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of a job's event log. `kind` names its class; `data` is what came over the wire."""
+    """One entry of a job's event log. `kind` names its class; `data` is the payload as received."""
 
     sequence: int
     kind: str
@@ -40,25 +38,23 @@ class Event:
 
 
 class StatusEvent(Event):
-    """The job has another status."""
+    """The job's status has changed."""
 
     @property
     def status(self) -> Status:
-        """The new one."""
         return Status(self.data["status"])
 
     @property
     def reason(self) -> str | None:
-        """Why, where there is more to say."""
+        """The reason, if any."""
         return cast("str | None", self.data["reason"])
 
 
 class StepEvent(Event):
-    """The job has come further within an epoch, or is in another stage."""
+    """Progress within an epoch, or a new stage."""
 
     @property
     def progress(self) -> Progress:
-        """Where it stands."""
         return Progress.model_validate(self.data)
 
 
@@ -72,17 +68,16 @@ class EpochEvent(Event):
 
     @property
     def seconds(self) -> float:
-        """That it took."""
+        """Duration."""
         return float(self.data["seconds"])
 
     @property
     def metrics(self) -> Metrics:
-        """Its figures."""
         return cast(Metrics, self.data["metrics"])
 
     @property
     def alphas(self) -> dict[str, Table] | None:
-        """Raw, by the kind of cell: one row an edge, one column a primitive; None of what is no search."""
+        """Raw tables by cell kind: one row per edge, one column per primitive; None unless the job is a search."""
         return cast("dict[str, Table] | None", self.data.get("alphas"))
 
 
@@ -91,7 +86,6 @@ class LogEvent(Event):
 
     @property
     def time(self) -> datetime:
-        """When."""
         return datetime.fromisoformat(self.data["time"])
 
     @property
@@ -101,7 +95,6 @@ class LogEvent(Event):
 
     @property
     def message(self) -> str:
-        """The line."""
         return str(self.data["message"])
 
 
@@ -110,41 +103,41 @@ class CheckpointEvent(Event):
 
     @property
     def id(self) -> UUID:
-        """Of the checkpoint."""
+        """The checkpoint's id."""
         return UUID(self.data["id"])
 
     @property
     def epoch(self) -> int:
-        """The epoch that it holds."""
+        """The checkpoint's epoch."""
         return int(self.data["epoch"])
 
 
 class ChildEvent(Event):
-    """A child of a study or a committee has another status."""
+    """The status of a child of a study or a committee has changed."""
 
     @property
     def id(self) -> UUID:
-        """Of the child."""
+        """The child's id."""
         return UUID(self.data["id"])
 
     @property
     def child_kind(self) -> JobKind:
-        """What it is."""
+        """The child's kind."""
         return JobKind(self.data["kind"])
 
     @property
     def stage(self) -> str:
-        """Which of its parent's children it is."""
+        """The child's stage within its parent."""
         return str(self.data["stage"])
 
     @property
     def status(self) -> Status:
-        """The new one."""
+        """The child's new status."""
         return Status(self.data["status"])
 
 
 class EndEvent(Event):
-    """Nothing follows: the job has ended."""
+    """The last event: the job has ended."""
 
 
 _CLASSES: Final[dict[str, type[Event]]] = {
@@ -159,5 +152,5 @@ _CLASSES: Final[dict[str, type[Event]]] = {
 
 
 def event_of(sequence: int, kind: str, data: dict[str, Any]) -> Event:
-    """An event of its kind's class; of a kind that a later service has, a plain one."""
+    """Build the event of its kind's class; a plain Event for a kind unknown to this version."""
     return _CLASSES.get(kind, Event)(sequence, kind, data)

@@ -1,4 +1,4 @@
-"""Explains what ended a command: one message for each kind of error, and its exit code."""
+"""Explains exceptions that end a command: a message for each kind, and its exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from darts_core.validation import field_errors
 
 
 class ExitCode(IntEnum):
-    """How a command ends; docs/command.md has the same table."""
+    """Exit codes of the command; docs/command.md lists them."""
 
     OK = 0
     FAILED = 1
@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     BROKEN_PIPE = 141
 
 
-# Which of the package's extras brings a module that is not installed.
+# The extra that provides a module.
 _EXTRAS: Final = {
     **dict.fromkeys(("torch", "torchvision", "numpy", "sklearn"), "worker"),
     **dict.fromkeys(("onnx", "onnxscript"), "onnx"),
@@ -39,12 +39,12 @@ _NO_CHOICE: Final = re.compile(r"Value error, .* is not one of (?P<expected>.*)\
 
 
 def explain(error: Exception) -> ExitCode:
-    """Print the error in words and return the exit code. With DARTBOARD_TRACEBACK set it is raised instead."""
+    """Print the error and return the exit code; re-raise it if DARTBOARD_TRACEBACK is set."""
     from client.output import print_error, remarks
 
     if os.environ.get(_TRACEBACK):
         raise error
-    if type(error).__name__ == "NoArgsIsHelpError":  # the help has been shown
+    if type(error).__name__ == "NoArgsIsHelpError":  # the help has been printed
         return ExitCode.USAGE
     message, code = _told(error)
     print_error(message)
@@ -75,7 +75,7 @@ def _told(error: Exception) -> tuple[str, ExitCode]:
         case ImportError() if _module(error) in _EXTRAS:
             way_out = f"install it again: {advice(_EXTRAS[_module(error)])}"
             return f"{_module(error)} is installed and cannot be loaded ({error}); {way_out}", ExitCode.FAILED
-        # About a file that the user named, or about the machine.
+        # Names a file given by the user, or describes the machine.
         case OSError():
             return _file(error), ExitCode.FAILED if error.filename is None else ExitCode.USAGE
     unexpected = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -83,9 +83,9 @@ def _told(error: Exception) -> tuple[str, ExitCode]:
 
 
 def fields(error: ValidationError, model: Any = None) -> str:
-    """A validator's errors, a field a line: its name, its value, what is allowed and the nearest right name.
+    """A validator's errors, one line per field: name, value, allowed values and the nearest valid name.
 
-    model: the type that was validated; with it, errors of unknown fields name the known ones.
+    model: the validated type; with it, errors of unknown fields list the known ones.
     """
     told = field_errors(error.errors(include_url=False), model)
     lines = [_line(each.loc, each.msg) for each in told]
@@ -95,7 +95,7 @@ def fields(error: ValidationError, model: Any = None) -> str:
 
 
 def _usage(error: TyperException) -> str:
-    """The parser's words; of a bad value ours."""
+    """The parser's message, or ours for an invalid value."""
     if isinstance(error.__cause__, ValidationError) and getattr(error, "param", None) is not None:
         told = field_errors(map(_as_choice, error.__cause__.errors(include_url=False)))
         error.message = "; ".join(each.msg for each in told)
@@ -103,15 +103,15 @@ def _usage(error: TyperException) -> str:
 
 
 def _as_choice(error: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A validator's error of a value that is none of the parser's choices as pydantic's own."""
+    """Convert a validator's error about the parser's choices to pydantic's form."""
     if (found := _NO_CHOICE.fullmatch(error["msg"])) is None:
         return error
     return {**error, "type": "literal_error", "ctx": {"expected": found["expected"]}}
 
 
 def _problem(error: ProblemError) -> str:
-    """The service's words; of several bad fields a line each."""
-    # The first part says whether it is of the body, the query or the path.
+    """The service's detail, with a line for each of several invalid fields."""
+    # The first part is body, query or path.
     lines = [_line(each["loc"][1:], str(each["msg"])) for each in error.errors]
     return "\n  ".join(lines) if lines else error.detail
 

@@ -1,4 +1,4 @@
-"""Genotypes that the user names on the command line: by a name, a file, in full, or by a search's id."""
+"""Resolves genotypes named on the command line: by name, file, text, or a search's id."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from darts_core.primitives import Family
 
 _LIKE_A_NAME = re.compile(r"[\w./:~-]*")
-# Text files, as opposed to names and texts of genotypes.
+# Suffixes of text files, as opposed to names and texts of genotypes.
 _LIKE_A_FILE = re.compile(r"[^\n(){}]*(/|\.(py|txt|log|json|ya?ml)(:[\w.-]*)?$)[^\n(){}]*")
 # Names begin with a letter.
 _ID_PREFIX = re.compile(r"[0-9][0-9A-Fa-f-]{3,35}")
 _REGISTRABLE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
-# Far above any genotype: a file that is longer was named by mistake.
+# Far above any genotype: a longer file was named by mistake.
 _LARGEST_FILE = 1 << 20
-# From here on only the one genotype in a log is worth handing on.
+# Above this size only the one genotype found in a log is passed on.
 _LONG_TEXT = 100_000
-# What some programs of Windows write their text in starts so.
+# Byte order marks written by some Windows programs.
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -40,9 +40,9 @@ def read_genotype(source: str, family: Literal["rnn"]) -> RecurrentGenotype: ...
 @overload
 def read_genotype(source: str, family: Family | None = None) -> AnyGenotype: ...
 def read_genotype(source: str, family: Family | None = None) -> AnyGenotype:
-    """A known name, FILE or FILE:NAME in any of the formats, or a genotype's text. Raises typer.BadParameter.
+    """Parse a known name, FILE or FILE:NAME in any format, or a genotype's text. Raises typer.BadParameter.
 
-    family: unless given, that of the text, and of a name that stands for a cell of each cnn.
+    family: by default the text's own; cnn for a name shared by both families.
     """
     from darts_core.errors import GenotypeError
     from darts_core.genotypes import parse, parse_any
@@ -71,7 +71,7 @@ def _is_published(source: str, family: Family | None) -> bool:
 
 
 def is_unknown_name(source: str, family: Family | None = None) -> bool:
-    """Whether this can only be a name that a service may know: none published, no file, no text."""
+    """Whether this can only be a name registered at a service: not a published name, a file or a text."""
     if _is_published(source, family) or not _REGISTRABLE.fullmatch(source):
         return False
     return text_of_file(source) is None
@@ -87,9 +87,9 @@ def find_genotype(
     rank: int | None = None,
     max_skip_connects: int | None = None,
 ) -> AnyGenotype | AnyGenotypeOut:
-    """From here where it can be, else from the service: of a search's id, or a registered name.
+    """Resolve locally if possible, else through the service: a search's id, or a registered name.
 
-    epoch, rank, max_skip_connects: of a search. Raises typer.BadParameter for what neither knows.
+    epoch, rank, max_skip_connects: for a search only. Raises typer.BadParameter when nothing matches.
     """
     from client.errors import ProblemError, ServiceUnreachableError
     from client.sdk import Dartboard
@@ -112,11 +112,11 @@ def find_genotype(
         try:
             return dartboard.known_genotype(source, family)
         except ServiceUnreachableError:
-            return read_genotype(source, family)  # which says that it is not known here
+            return read_genotype(source, family)  # this raises, since the name is unknown here
 
 
 def search_of(dartboard: Dartboard, search_id: str) -> JobOut:
-    """The search of this id. Raises typer.BadParameter for a job of another kind, with the way on."""
+    """The search with this id. Raises typer.BadParameter for a job of another kind, with advice."""
     from api.schemas.jobs import JobKind
     from client.distribution import COMMAND
 
@@ -135,14 +135,14 @@ def search_of(dartboard: Dartboard, search_id: str) -> JobOut:
 
 
 def cell_of(found: AnyGenotype | AnyGenotypeOut) -> AnyGenotype:
-    """What `find_genotype` found, as a genotype."""
+    """Convert the result of `find_genotype` to a genotype."""
     from darts_core.genotypes import parse
 
     return parse(found.text, found.family) if isinstance(found, BaseModel) else found
 
 
 def id_of(source: str) -> str | None:
-    """The id that this is, or the first digits of one where no file has that name; None when it is neither."""
+    """A full id, or the first digits of one when no file has that name; otherwise None."""
     try:
         return str(UUID(source))
     except ValueError:
@@ -150,9 +150,9 @@ def id_of(source: str) -> str | None:
 
 
 def genotype_text(source: str) -> str:
-    """What FILE or FILE:NAME holds, or the name or text itself, for a service to read.
+    """The content of FILE or FILE:NAME, or the name or text itself, for the service to parse.
 
-    Raises typer.BadParameter for a file that is missing or of no use.
+    Raises typer.BadParameter for a missing or unusable file.
     """
     in_file = text_of_file(source)
     if in_file is None and _LIKE_A_FILE.fullmatch(source):
@@ -161,9 +161,9 @@ def genotype_text(source: str) -> str:
 
 
 def text_of_file(source: str) -> str | None:
-    """The text in FILE, or of FILE:NAME one genotype's; None when there is no such file.
+    """The text in FILE, or one genotype of FILE:NAME; None when there is no such file.
 
-    Raises typer.BadParameter for a file of no use.
+    Raises typer.BadParameter for an unusable file.
     """
     from darts_core.errors import GenotypeError
     from darts_core.genotypes import cell_in, cell_named
@@ -181,7 +181,7 @@ def text_of_file(source: str) -> str | None:
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()
-    except (OSError, ValueError):  # a genotype's text in full is too long for a file's name
+    except (OSError, ValueError):  # a genotype's full text is too long for a file name
         return False
 
 

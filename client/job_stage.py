@@ -1,4 +1,4 @@
-"""Tells from a job's events what it is doing now."""
+"""Derives a job's current stage and progress from its events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from client.events import Event
 
 
 def stage_of(event: Event) -> str | None:
-    """The stage that begins with a job's event, as in `preparing: kernels`; None for an event that begins none."""
+    """The stage that an event starts, as in `preparing: kernels`; None when it starts none."""
     data = event.data
     match event.kind:
         case "status" if data["status"] == "running":
@@ -24,15 +24,15 @@ def stage_of(event: Event) -> str | None:
 
 
 def finished_epochs(job: JobOut) -> str:
-    """How many of a job's epochs have ended, as in `2/50`; of a study's or a committee's children instead."""
+    """Number of finished epochs, as in `2/50`; for a study or a committee, of finished children."""
     at = job.progress
     if at is None:
         return f"0/{job.spec['epochs']}" if "epochs" in job.spec else ""
-    # `progress` names the epoch in work. Its last step done, and no measuring left, it has ended.
+    # `progress` names the current epoch; it has ended after its last step, unless evaluation follows.
     has_ended = at.step == at.steps and at.stage is None and job.metrics is not None
     return f"{at.epoch if has_ended or job.kind.is_tree or job.status == 'succeeded' else at.epoch - 1}/{at.epochs}"
 
 
 def steps_of(data: dict[str, Any]) -> str:
-    """How far the steps of a `step` event are, as in `step 12/40`; empty in a stage without steps."""
+    """Progress of a `step` event, as in `step 12/40`; empty in a stage without steps."""
     return f"step {data['step']}/{data['steps']}" if data["steps"] and not data.get("stage") else ""

@@ -1,4 +1,4 @@
-"""A job in full, for a terminal."""
+"""Formats a whole job for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from api.schemas.studies import StudySpec
 from client.job_stage import finished_epochs
 from darts_core import configs
 
-# What a reader looks for: a schema has these among others, which its base classes bring first.
+# Main fields, shown first; in the schema, fields of base classes come before them.
 _MAIN: Final = ("family", "dataset", "preset", "seed", "epochs", "batch_size", "channels", "layers", "nodes")
 _SCHEMAS: Final[dict[tuple[JobKind, str], type[BaseModel]]] = {
     (JobKind.SEARCH, "cnn"): configs.SearchConfig,
@@ -32,7 +32,7 @@ _SCHEMAS: Final[dict[tuple[JobKind, str], type[BaseModel]]] = {
 
 
 def lines(job: JobOut) -> Iterator[str]:
-    """Its status and times, then figures, result and spec, a field a line."""
+    """Status and times, then metrics, result and spec, one line per field."""
     yield f"{job.kind} {job.id}" + (f" {job.name}" if job.name else "")
     yield f"  status: {job.status}" + (f" ({job.status_reason})" if job.status_reason else "")
     if job.error is not None:
@@ -56,7 +56,7 @@ def lines(job: JobOut) -> Iterator[str]:
 
 
 def _figure(value: float) -> str:
-    """Two decimals, or four digits of what is smaller than one: `47.37`, `0.025`, `3`."""
+    """Two decimals, or four significant digits below one: `47.37`, `0.025`, `3`."""
     if value.is_integer():
         return f"{value:.0f}"
     return f"{value:.2f}" if abs(value) >= 1 else f"{value:.4g}"
@@ -67,9 +67,9 @@ def _epoch_first(name: str) -> tuple[bool, str]:
 
 
 def _in_order(job: JobOut) -> list[str]:
-    """The names of the spec's fields: the main ones first, the rest in their schema's order, then unknown ones.
+    """Names of the spec's fields: main ones first, the rest in schema order, then unknown ones.
 
-    The database does not keep an order.
+    The database does not preserve order.
     """
     family = job.spec.get("family", "cnn")
     schema = (*_MAIN, *_SCHEMAS[job.kind, "rnn" if family == "rnn" else "cnn"].model_fields)

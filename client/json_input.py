@@ -1,4 +1,4 @@
-"""Reads JSON that the user gives, in a file, an option or on standard input."""
+"""Parses JSON from a file, an option or standard input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 
 def read_object(file: Path, hint: str) -> dict[str, Any]:
-    """The object that the file holds; `-` is standard input. Raises typer.BadParameter and OSError."""
+    """The object in a file; `-` is standard input. Raises typer.BadParameter and OSError."""
     name = "standard input" if str(file) == "-" else str(file)
     try:
         text = sys.stdin.buffer.read().decode() if str(file) == "-" else file.read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ def parse_object(text: str, hint: str, name: str = "this") -> dict[str, Any]:
 
 
 def value_of(text: str) -> Any:
-    """JSON where it is some, else the text itself: plain text needs no quotes."""
+    """The JSON value of a text, or the text itself if it is not JSON: plain text needs no quotes."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Options that every command shares."""
+"""Options shared by all commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEFAULT_DATA: Final = Path(".dartboard")
 
 
 def _url(context: typer.Context, given: str) -> str:
-    """The address of the service that runs with this folder's data, where none is given."""
+    """URL of the service running on this folder's data, the default of --url."""
     source = context.get_parameter_source("url")
     if context.resilient_parsing or source is None or source.name != "DEFAULT" or not DEFAULT_DATA.exists():
         return given
@@ -20,7 +20,7 @@ def _url(context: typer.Context, given: str) -> str:
     from client.output import remarks
 
     found = serving(DEFAULT_DATA) or given
-    # A command of a group passes here with its group before it.
+    # A grouped command's name is preceded by its group's.
     if found != given and context.meta.setdefault("dartboard.url", "") != found:
         context.meta["dartboard.url"] = found
         remarks.print(f"the service of this folder is at {found}", style="dim")
@@ -46,7 +46,7 @@ Set = Annotated[
 
 
 def fields(pairs: list[str] | None, **given: Any) -> dict[str, Any]:
-    """The spec fields that the user gave. Raises typer.BadParameter for a pair that is none."""
+    """Parse the NAME=VALUE pairs of spec fields. Raises typer.BadParameter."""
     from client.json_input import value_of
 
     body = {name: value for name, value in given.items() if value is not None}

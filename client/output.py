@@ -1,6 +1,6 @@
-"""Prints everything that the command prints: results to standard output, remarks to standard error.
+"""Prints all output: results to standard output, remarks to standard error.
 
-Text from outside (names, messages, paths) is never read as markup, and its control characters are shown, not sent.
+Untrusted text (names, messages, paths) is never parsed as markup, and its control characters are escaped.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rich.text import Text
 from client.safe_text import safe, safe_spans
 from client.tables import Listing
 
-# A line that goes into a file or a pipe is as long as it is.
+# Width for files and pipes: lines are not wrapped.
 _NO_WIDTH = 1 << 20
 
 
 class Printer(Console):
-    """A console without markup that escapes control characters; without a terminal it has no width either.
+    """A rich console without markup that escapes control characters, and without a width when not on a terminal.
 
-    Styles come as `style=` or as a `rich.text.Text`. Raises BrokenPipeError when the reader has gone.
+    Styles are given by `style=` or a `rich.text.Text`. Raises BrokenPipeError when the reader has gone.
     """
 
     def __init__(self, *, stderr: bool = False, **options: Any) -> None:
@@ -33,42 +33,42 @@ class Printer(Console):
 
     @property
     def options(self) -> ConsoleOptions:
-        """Those of a terminal, or without a width."""
+        """The terminal's options, or unlimited width."""
         options = super().options
         return options if _is_terminal(self.file) else options.update(width=_NO_WIDTH)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Styled text with its control characters escaped; every string that rich lays out comes through here."""
+        """Escape control characters; rich renders every plain string through this method."""
         return super().render_str(safe(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """The same for text that comes styled."""
+        """Escape control characters in styled text."""
         return super().render(safe_spans(renderable) if isinstance(renderable, Text) else renderable, options)
 
     def on_broken_pipe(self) -> NoReturn:
-        """Leave the end to `client.cli`. Raises BrokenPipeError."""
+        """Leave the exit to `client.cli`. Raises BrokenPipeError."""
         raise BrokenPipeError
 
 
 console = Printer()
-# Progress and remarks go here, so that standard output holds the result alone.
+# Progress and remarks go here, so that standard output holds only the result.
 remarks = Printer(stderr=True)
 
 
 def print_text(text: str) -> None:
-    """A text as it is, but for control characters: a genotype, a path, CSV."""
+    """Print a text unchanged except for control characters: a genotype, a path, CSV."""
     sys.stdout.write(safe(text).removesuffix("\n") + "\n")
     sys.stdout.flush()
 
 
 def print_json(value: BaseModel | list[Any] | dict[str, Any]) -> None:
-    """One document on one line."""
+    """Print one document on one line."""
     sys.stdout.write(json.dumps(_plain(value)) + "\n")
     sys.stdout.flush()
 
 
 def print_listing(listing: Listing, *, wide: bool = False) -> None:
-    """A table in as many columns as the terminal has room for, or all of them; a remark names those left out."""
+    """Print a table with as many columns as fit the terminal, or all; a remark lists those left out."""
     width = _NO_WIDTH if wide else console.options.max_width
     console.print(listing, width=width)
     shown = listing.fitting(width)
@@ -77,17 +77,17 @@ def print_listing(listing: Listing, *, wide: bool = False) -> None:
 
 
 def warn(message: str) -> None:
-    """A warning, on standard error."""
+    """Print a warning on standard error."""
     remarks.print(Text.assemble(("warning: ", "yellow"), safe(message)))
 
 
 def print_error(message: str) -> None:
-    """Why the command ends without success, on standard error."""
+    """Print the reason of a failure on standard error."""
     remarks.print(Text.assemble(("error: ", "red"), safe(message)))
 
 
 def is_interactive() -> bool:
-    """Whether standard output is a terminal: a person reads it, not a program."""
+    """Whether standard output is a terminal."""
     return _is_terminal(sys.stdout)
 
 

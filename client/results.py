@@ -1,4 +1,4 @@
-"""Shows people what a job that succeeded has found: a cell, a table, or the file to fetch."""
+"""Prints the result of a successful job: a cell, a table, or the command that downloads its file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from client.tables import Listing
 
 
 def show_result(dartboard: Dartboard, job: JobOut) -> None:
-    """On standard output."""
+    """Print to standard output."""
     match job.kind:
         case JobKind.SEARCH:
             print_text(dartboard.genotype(job.id).text)
@@ -37,7 +37,7 @@ def show_result(dartboard: Dartboard, job: JobOut) -> None:
 
 
 def figures(metrics: Mapping[str, float]) -> str:
-    """What was measured on validation and test data, as in `validation accuracy 97.22 %, test accuracy 98.06 %`."""
+    """Validation and test metrics, as in `validation accuracy 97.22 %, test accuracy 98.06 %`."""
     units = {"accuracy": " %", "top5": " %", "perplexity": ""}
     return ", ".join(
         f"{part} {measure.replace('top5', 'top-5 accuracy')} {metrics[name]:.2f}{unit}"
@@ -48,7 +48,7 @@ def figures(metrics: Mapping[str, float]) -> str:
 
 
 def _epochs(job: JobOut) -> Iterator[str]:
-    """The last epoch, after which the test data are measured, and the best on validation data, which the file holds."""
+    """The last epoch, which the test metrics belong to, and the best validation epoch, which the file holds."""
     best, last = job.best or {}, job.metrics or {}
     final = int(job.spec["epochs"])
     chosen = int(best.get("epoch", final))

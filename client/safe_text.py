@@ -1,4 +1,4 @@
-"""Escapes the characters that a terminal acts upon: control characters, bidirectional overrides, lone surrogates."""
+"""Escapes characters that a terminal interprets: control characters, bidirectional overrides, lone surrogates."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LINE_BREAKS: Final = frozenset("\n\t")
 
 
 def safe(text: str) -> str:
-    """`text` with every such character but line feeds and tabs as its Python escape, `\\x1b` for instance."""
+    r"""Replace each such character, except line feeds and tabs, by its Python escape, such as `\x1b`."""
     return _unsafe().sub(_escaped, text)
 
 
 def one_line(text: str) -> str:
-    """The same for a cell of a table: line feeds and tabs are escaped as well."""
+    """Escape line feeds and tabs as well, for a table's cell."""
     return safe(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def safe_spans(text: Text) -> Text:
-    """The same for styled text; styles stay on their characters."""
+    """Escape styled text; styles stay on their characters."""
     found = list(_unsafe().finditer(text.plain))
     if not found:
         return text
@@ -40,7 +40,7 @@ def safe_spans(text: Text) -> Text:
 
 @cache
 def _unsafe() -> re.Pattern[str]:
-    # Everything of these kinds lies in the basic plane.
+    # All characters of these categories are in the basic plane.
     characters = (chr(code) for code in range(min(sys.maxunicode, 0xFFFF) + 1))
     return re.compile("[" + "".join(re.escape(c) for c in characters if _is_unsafe(c)) + "]")
 

@@ -1,4 +1,4 @@
-"""A job on a terminal while it runs: bars, its metrics' curves, and the cell that it stands at."""
+"""Draws a running job on a terminal: progress bars, metric curves, and the current cell."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from client.clock import duration
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH: Final = 40
 _BAR_WIDTH: Final = 10
-# What is worth a curve, in this order.
+# Metrics drawn as curves, in this order.
 _CURVES: Final = (
     ("train_loss", ".3f"),
     ("validation_loss", ".3f"),
@@ -31,7 +31,7 @@ _CURVES: Final = (
 
 
 class Screen:
-    """Redrawn in place until it is left; its last state stays."""
+    """A live display, redrawn in place; its last state remains."""
 
     def __init__(self, job: JobOut, console: Console) -> None:
         self._job, self._console = job, console
@@ -58,25 +58,25 @@ class Screen:
         self._live.stop()
 
     def warning(self, message: str) -> None:
-        """What a worker warns of: it stays above the bars."""
+        """Show a worker's warning above the bars."""
         self._console.print(Text.assemble(("warning: ", "yellow"), message))
 
     def status(self, data: dict[str, Any]) -> None:
-        """A status event."""
+        """Show a status event."""
         reason = f" ({data['reason']})" if data["reason"] else ""
         self._ended = Status(data["status"]).ended
         if data["status"] == "succeeded" and self._metrics:
-            # It may have stopped before the last epoch of its spec.
+            # An early stop ends before the spec's last epoch.
             self._bars.update(self._epochs, total=len(self._metrics), left="")
         self._status = Text.assemble(f"{self._job.kind} {self._job.id} ", (data["status"], "bold"), (reason, "dim"))
 
     def stage(self, name: str) -> None:
-        """The stage that an event begins; its clock starts when the name changes."""
+        """Show a stage; the clock restarts when the name changes."""
         if name != self._stage:
             self._stage, self._since = name, time.monotonic()
 
     def step(self, data: dict[str, Any]) -> None:
-        """A step event."""
+        """Show a step event."""
         if not data["steps"]:
             return
         if self._steps is None:
@@ -88,11 +88,11 @@ class Screen:
             self._bars.update(self._epochs, left=f"{_duration(left)} left")
 
     def epoch(self, data: dict[str, Any]) -> None:
-        """An epoch event."""
+        """Show an epoch event."""
         self._metrics.append(data["metrics"])
         self._bars.update(self._epochs, completed=data["epoch"])
         if self._steps is not None:
-            # Its last steps are told by nothing but its end.
+            # No step event reports the last steps; the epoch's end implies them.
             self._bars.update(self._steps, completed=self._bars.tasks[self._steps].total)
         if data.get("genotype") and data.get("alphas"):
             self._cells = choices(data["genotype"], data["alphas"], self._job.spec)
@@ -124,7 +124,7 @@ class Screen:
 
 
 def sparkline(values: Sequence[float], width: int = _CURVE_WIDTH) -> str:
-    """The last `width` values as blocks, from their lowest to their highest."""
+    """The last `width` values as block characters, scaled from their minimum to their maximum."""
     shown = values[-width:]
     low, high = min(shown), max(shown)
     steps = len(_BLOCKS) - 1

@@ -1,4 +1,4 @@
-"""The SDK: everything the service offers to its users, as methods.
+"""Client for the service: every user-facing endpoint as a method.
 
 with Dartboard("http://127.0.0.1:8000") as dartboard:
     search = dartboard.submit("search", {"dataset": "digits", "epochs": 3})
@@ -49,11 +49,11 @@ _ALPHAS: Final[TypeAdapter[AnyAlphasOut]] = TypeAdapter(AnyAlphasOut)
 
 
 class Dartboard:
-    """A connection to a service. Every method may raise ServiceUnreachableError and ProblemError."""
+    """A client of a Dartboard service. Every method may raise ServiceUnreachableError and ProblemError."""
 
     def __init__(self, url: str | None = None, key: str | None = None, *, timeout: float = 30.0) -> None:
-        """url, key: DARTBOARD_URL and DARTBOARD_API_KEY of the environment unless given; without either a service on
-        this machine. timeout: seconds that an answer may take.
+        """url, key: default to DARTBOARD_URL and DARTBOARD_API_KEY, then to a service on this machine. timeout: in
+        seconds, for each answer.
         """
         url = url or os.environ.get("DARTBOARD_URL") or "http://127.0.0.1:8000"
         self._connection = Connection(url, key or os.environ.get("DARTBOARD_API_KEY"), timeout=timeout)
@@ -65,20 +65,20 @@ class Dartboard:
         self.close()
 
     def close(self) -> None:
-        """Drop the connections."""
         self._connection.close()
 
     @property
     def url(self) -> str:
-        """Where the service is, without a slash at the end."""
+        """The service's URL, without a trailing slash."""
         return self._connection.url
 
     def submit(
         self, kind: JobKind | str, body: dict[str, Any] | BaseModel, *, idempotency_key: str | None = None
     ) -> JobOut:
-        """Queue a job by its fields or by a typed spec (`SearchConfig`, ...), of which only what is set is sent.
+        """Queue a job from its fields or a typed spec (`SearchConfig`, ...), of which only explicitly set fields are
+        sent.
 
-        With the same idempotency key the same job comes back, however often it is sent.
+        Repeating a call with the same idempotency key returns the same job.
         """
         if isinstance(body, BaseModel):
             body = body.model_dump(mode="json", exclude_unset=True)
@@ -90,9 +90,9 @@ class Dartboard:
         return self._connection.read(JobOut, "GET", f"/jobs/{self.full_id(job_id)}")
 
     def full_id(self, beginning: Id, of: Literal["jobs", "checkpoints", "keys"] = "jobs") -> UUID:
-        """The one id that begins so; an id that is whole is not looked up.
+        """Complete the beginning of an id; a complete id is not looked up.
 
-        Raises ProblemError 404 for none, 409 for several, 422 for what cannot begin an id.
+        Raises ProblemError 404 for no match, 409 for several, 422 for a text that cannot begin an id.
         """
         text = str(beginning)
         try:
@@ -101,7 +101,7 @@ class Dartboard:
             if not _ID_PREFIX.fullmatch(text):
                 raise ProblemError(422, f"{text[:80]!r} is not an id, nor the beginning of one") from None
         found = self._connection.read(_IdList, "GET", f"/{of}", params={"id_prefix": text, "limit": 3}).items
-        # A service that does not know the parameter would list any.
+        # An older service ignores the parameter and lists any jobs.
         ids = [row.id for row in found if row.id.hex.startswith(text.replace("-", "").lower())]
         if not ids:
             raise ProblemError(404, f"none of the {of} has an id that begins with {text}")
@@ -117,30 +117,30 @@ class Dartboard:
             yield from page.items
 
     def children(self, tree_id: Id) -> list[JobOut]:
-        """What a study or a committee is made of so far, in the order in which it was made."""
+        """The children of a study or a committee so far, in order of creation."""
         return self._connection.read(JobList, "GET", f"{self._path(tree_id)}/children").items
 
     def spec(self, job: JobOut) -> AnyConfig:
-        """A search's or an evaluation's spec, typed. Raises ValueError for another kind of job."""
+        """The typed spec of a search or an evaluation. Raises ValueError for another kind of job."""
         if job.kind not in (JobKind.SEARCH, JobKind.EVALUATION):
             raise ValueError(f"{job.kind}: searches and evaluations have typed specs, others are in JobOut.spec")
         kind: Literal["search", "evaluation"] = "search" if job.kind is JobKind.SEARCH else "evaluation"
         return config_class(kind, job.spec).model_validate(job.spec)
 
     def cancel(self, job_id: Id) -> JobOut:
-        """End a job now."""
+        """Cancel a job at once."""
         return self._act(job_id, "cancel")
 
     def pause(self, job_id: Id) -> JobOut:
-        """Stop a job after the epoch in work."""
+        """Pause a job after the current epoch."""
         return self._act(job_id, "pause")
 
     def resume(self, job_id: Id) -> JobOut:
-        """Let a paused job go on."""
+        """Resume a paused job."""
         return self._act(job_id, "resume")
 
     def retry(self, job_id: Id) -> JobOut:
-        """Let a failed or cancelled job go on."""
+        """Retry a failed or cancelled job from its last checkpoint."""
         return self._act(job_id, "retry")
 
     def update(self, job_id: Id, **changes: Any) -> JobOut:
@@ -148,7 +148,7 @@ class Dartboard:
         return self._connection.read(JobOut, "PATCH", self._path(job_id), json=changes)
 
     def delete(self, job_id: Id) -> None:
-        """Forget an ended job."""
+        """Delete an ended job."""
         self._connection.send("DELETE", self._path(job_id))
 
     def epochs(self, job_id: Id, after: int = 0) -> list[EpochOut]:
@@ -163,11 +163,11 @@ class Dartboard:
             after = page[-1].epoch
 
     def logs(self, job_id: Id, tail: int = 200) -> list[LogLine]:
-        """The last lines that the job's workers logged."""
+        """The last log lines of the job's workers."""
         return self._connection.read(LogList, "GET", f"{self._path(job_id)}/logs", params={"tail": tail}).items
 
     def follow(self, job: JobOut | Id, after: int = 0) -> Iterator[Event]:
-        """The job's events from sequence `after` on, each once, until it has ended; reconnects by itself."""
+        """The job's events after sequence `after`, each once, until the job has ended; reconnects automatically."""
         path = job.links["self"] if isinstance(job, JobOut) else self._path(job)
         return follow(self._connection, f"{path}/events", after)
 
@@ -185,10 +185,10 @@ class Dartboard:
         rank: int | None = None,
         max_skip_connects: int | None = None,
     ) -> AnyGenotypeOut:
-        """The cell that a search stands at; `str()` of it is its Python text.
+        """A search's current cell; `str()` of the result is its Python text.
 
-        epoch: `best`, `last` or a number; the last unless given. rank: the n-th strongest genotype of the alphas.
-        max_skip_connects: that its normal cell may have at most.
+        epoch: `best`, `last` (default) or a number. rank: take the n-th strongest genotype of the alphas.
+        max_skip_connects: limit for the normal cell.
         """
         given = {"epoch": epoch, "rank": rank, "max_skip_connects": max_skip_connects}
         params = {name: value for name, value in given.items() if value is not None}
@@ -197,32 +197,32 @@ class Dartboard:
         )
 
     def genotypes(self) -> list[str]:
-        """The names of published and registered genotypes."""
+        """Names of published and registered genotypes."""
         return self._connection.read(GenotypeList, "GET", "/genotypes").items
 
     def known_genotype(self, name: str, family: Family | None = None) -> AnyGenotypeOut:
-        """A published or registered genotype. family: of a name that stands for a cell of each; cnn unless given."""
+        """A published or registered genotype. family: for a name shared by both families; cnn by default."""
         params = {} if family is None else {"family": family}
         return self._connection.read_as(_GENOTYPE, "GET", f"/genotypes/{_plain(name)}", params=params)
 
     def register_genotype(self, name: str, genotype: str | dict[str, Any]) -> AnyGenotypeOut:
-        """Give a genotype (of either family, in any format) a name that evaluations take."""
+        """Register a genotype (either family, any format) under a name that evaluations accept."""
         body = {"name": name, "genotype": genotype}
         return self._connection.read_as(_GENOTYPE, "POST", "/genotypes", json=body)
 
     def delete_genotype(self, name: str) -> None:
-        """Forget a registered name."""
+        """Delete a registered genotype."""
         self._connection.send("DELETE", f"/genotypes/{_plain(name)}")
 
     def compare(self, job_ids: Sequence[Id]) -> Comparison:
-        """Two to twenty jobs beside each other."""
+        """Compare two to twenty jobs."""
         params = {"ids": [self.full_id(job_id) for job_id in job_ids]}
         return self._connection.read(Comparison, "GET", "/compare", params=params)
 
     def comparison_text(
         self, job_ids: Sequence[Id], format_: Literal["csv", "markdown"], table: TableName = "figures"
     ) -> str:
-        """The same as text. table: which one, of CSV; Markdown has them all."""
+        """A comparison as text. table: which one, for CSV; Markdown contains all."""
         params = {"ids": [self.full_id(job_id) for job_id in job_ids], "format": format_, "table": table}
         return self._get("/compare", params=params).text
 
@@ -232,15 +232,15 @@ class Dartboard:
         return self._connection.read_as(_ALPHAS, "GET", f"/searches/{self.full_id(search_id)}/alphas", params=params)
 
     def checkpoint_path(self, evaluation_id: Id, epoch: str = "best") -> str:
-        """The path of an evaluation's checkpoint: with the URL before it, what curl wants."""
+        """URL path of an evaluation's checkpoint, for curl."""
         suffix = "" if epoch == "best" else f"?epoch={epoch}"
         return f"/evaluations/{self.full_id(evaluation_id)}/checkpoint{suffix}"
 
     def download(self, any_id: Id, to: StrPath, epoch: str | None = None, format_: str = "torch") -> Path:
-        """Save the file behind an id as `download_checkpoint` does.
+        """Save the file of the given id as `download_checkpoint` does.
 
-        Of a search, an evaluation or an ensemble its checkpoint, of a score its logits, of a committee its ensemble's
-        file, else the job's or the uploaded checkpoint of this id. Raises ProblemError 404 for an id that has none.
+        A search, an evaluation or an ensemble gives its checkpoint, a score its logits, a committee its ensemble's
+        file; otherwise the id is a checkpoint's. Raises ProblemError 404 for an id without a file.
         """
         try:
             job = self.job(any_id)
@@ -257,11 +257,11 @@ class Dartboard:
         return self.download_checkpoint(job.id, to, epoch, format_)
 
     def download_checkpoint(self, job_id: Id, to: StrPath, epoch: str | None = None, format_: str = "torch") -> Path:
-        """Save a search's or an evaluation's checkpoint, the file of an ensemble, or the one that a score measures,
-        into a folder (under the service's name for it) or as a file.
+        """Save the checkpoint of a search or an evaluation, an ensemble's file, or a score's checkpoint to a folder
+        (under the service's name for it) or a file.
 
-        epoch: "best", "last" or a number; unless given an evaluation's best, a search's last. format_: "safetensors"
-        for the weights alone. What an earlier try left is continued; the checksum is verified. Raises DownloadError.
+        epoch: "best", "last" or a number; by default an evaluation's best, a search's last. format_: "safetensors" for
+        the weights alone. Resumes a partial download and verifies the checksum. Raises DownloadError.
         """
         wanted = {} if epoch is None else {"epoch": epoch}
         if format_ != "torch":
@@ -269,7 +269,7 @@ class Dartboard:
         return download(self._connection, str(httpx.URL(f"{self._path(job_id)}/checkpoint", params=wanted)), Path(to))
 
     def download_logits(self, job_id: Id, to: StrPath) -> Path:
-        """Save a score's or an ensemble's logits (safetensors) as `download_checkpoint` saves a checkpoint."""
+        """Save a score's or an ensemble's logits (safetensors) as `download_checkpoint` does."""
         return download(self._connection, f"{self._path(job_id)}/logits", Path(to))
 
     def upload_checkpoint(
@@ -281,10 +281,10 @@ class Dartboard:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> UploadOut:
-        """Bring a checkpoint along: one of ours, or a state_dict of the DARTS authors with its genotype.
+        """Upload a checkpoint: one of ours, or a state_dict of the DARTS authors with its genotype.
 
-        dataset: that a state_dict was trained on; of language models the text whose vocabulary theirs is. mean, std: of
-        its images, one number a channel on the scale 0..1; the data set's own, or the authors', unless given.
+        dataset: the training data of a state_dict; for language models, the text that defines the vocabulary. mean,
+        std: of its images, per channel on the scale 0..1; by default the data set's own, or the authors'.
         """
         told = {"genotype": genotype, "dataset": dataset, "mean": _by_commas(mean), "std": _by_commas(std)}
         fields = {key: value for key, value in told.items() if value is not None}
@@ -296,7 +296,7 @@ class Dartboard:
                 "/checkpoints",
                 data=fields,
                 files={"file": (path.name, file, "application/octet-stream")},
-                # The service reads the whole file once more before it answers.
+                # The service reads the whole file again before it answers.
                 timeout=600,
             )
 
@@ -306,11 +306,11 @@ class Dartboard:
             yield from page.items
 
     def delete_checkpoint(self, checkpoint_id: Id) -> None:
-        """Forget an uploaded checkpoint."""
+        """Delete an uploaded checkpoint."""
         self._connection.send("DELETE", f"/checkpoints/{self.full_id(checkpoint_id, 'checkpoints')}")
 
     def workers(self) -> list[WorkerOut]:
-        """All workers ever seen."""
+        """All workers ever registered."""
         return self._connection.read(WorkerList, "GET", "/workers").items
 
     def datasets(self) -> list[DatasetOut]:
@@ -330,10 +330,10 @@ class Dartboard:
         idempotency_key: str | None = None,
         progress: Callable[[int], None] = lambda sent: None,
     ) -> DatasetDetail:
-        """Upload an archive of class folders, or a folder of them, which is packed on the way.
+        """Upload an archive of class folders, or a folder of them, packed while it is sent.
 
-        size: scale every image to so many pixels a side. progress: told the bytes sent so far. The set is checked
-        afterwards: `wait_for_dataset`. Raises OSError for a file that cannot be read.
+        size: scale every image to this side length in pixels. progress: called with the bytes sent so far. The service
+        then checks the set: see `wait_for_dataset`. Raises OSError for an unreadable file.
         """
         content = Upload(Path(path), {"name": name, "size": size}, progress)
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
@@ -343,7 +343,7 @@ class Dartboard:
             "/datasets",
             content=content,
             headers={**headers, "Content-Type": content.content_type},
-            # The store syncs a large file to its disk before it answers.
+            # The store syncs a large file to disk before the service answers.
             timeout=httpx.Timeout(120, connect=5),
         )
 
@@ -355,21 +355,21 @@ class Dartboard:
         return dataset
 
     def remove_dataset(self, name: str) -> None:
-        """Forget an uploaded data set."""
+        """Delete an uploaded data set."""
         self._connection.send("DELETE", f"/datasets/{_plain(name)}")
 
     def create_key(self, role: Role | str, owner: str, limits: KeyLimits | None = None) -> KeyCreated:
-        """Make a key, as an admin. Its text is in this answer and nowhere else."""
+        """Create an API key, as an admin. Only this answer contains its text."""
         body = {"role": role, "owner": owner, "limits": (limits or KeyLimits()).model_dump(exclude_none=True)}
         return self._connection.read(KeyCreated, "POST", "/keys", json=body)
 
     def keys(self) -> Iterator[KeyOut]:
-        """All keys, newest first, revoked ones, too."""
+        """All API keys, newest first, including revoked ones."""
         for page in self._pages("/keys", KeyList):
             yield from page.items
 
     def revoke_key(self, key_id: Id) -> None:
-        """Refuse a key from now on."""
+        """Revoke an API key."""
         self._connection.send("DELETE", f"/keys/{self.full_id(key_id, 'keys')}")
 
     def _act(self, job_id: Id, verb: str) -> JobOut:
@@ -379,7 +379,7 @@ class Dartboard:
         return self.job(job_id).links["self"]
 
     def _pages(self, path: str, kind: type[Page], /, **filters: Any) -> Iterator[Page]:
-        """Every page of a list, from the first to the last."""
+        """Every page of a list."""
         cursor: str | None = None
         while True:
             params = {k: v for k, v in {"limit": 100, **filters, "cursor": cursor}.items() if v is not None}
@@ -413,7 +413,7 @@ def _kind(name: str) -> JobKind:
 
 
 def _plain(name: str) -> str:
-    """A data set's or a genotype's name as part of a path."""
+    """Check the name of a data set or genotype for use in a path."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise ProblemError(422, f"{name[:120]!r} is no name: `dartboard datasets` and `dartboard genotypes` list them")
     return name

@@ -1,4 +1,4 @@
-"""What a study or a committee found, as tables for a terminal."""
+"""Formats the results of a study or a committee as tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from client.tables import Column, Listing
 
 
 def tables(job: JobOut) -> Iterator[str | Listing]:
-    """Of a job that has succeeded."""
+    """Tables of a successful job."""
     result = job.result or {}
     if job.kind is JobKind.STUDY:
         for point in result["points"]:
@@ -21,7 +21,7 @@ def tables(job: JobOut) -> Iterator[str | Listing]:
     else:
         yield "members and committee"
         yield _members(result)
-        # Without validation images the ensemble measures with one half of the test images; members had them all.
+        # Without validation images the ensemble is measured on one half of the test images, its members on all.
         yield f"the last two rows: measured on what {result['ensemble']} names as test and validation"
         yield f"the ensemble's file: {COMMAND} download {job.id}"
     yield f"{result['compute_seconds']:.0f} s of computing in all"
@@ -61,7 +61,7 @@ def _members(result: dict[str, Any]) -> Listing:
 
 
 def _of_ensemble(figures: dict[str, Any], name: str) -> float | None:
-    """`test_accuracy` and the like, where the ensemble looked at that part."""
+    """`test_accuracy` and the like, if the ensemble measured that part."""
     part, _, measure = name.partition("_")
     found: float | None = (figures.get(part) or {}).get(measure)
     return found

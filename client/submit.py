@@ -1,4 +1,4 @@
-"""Queues a job for a command, watches it unless told not to, and shows what came out."""
+"""Queues a job for a command, watches it by default, and prints its result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def submit_and_watch(dartboard: Dartboard, kind: str, body: dict[str, Any], *, detach: bool, json: bool) -> None:
-    """Leaves with the job's exit code. json: the job as one document, when it is queued or when it has ended."""
+    """Exits with the job's exit code. json: print the job as one document, once queued or ended."""
     from client.output import console, print_json, remarks
 
     job = dartboard.submit(kind, body)
@@ -29,9 +29,9 @@ def submit_and_watch(dartboard: Dartboard, kind: str, body: dict[str, Any], *, d
 
 
 def watch_to_end(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
-    """The job as it is when it has ended. json: its events as lines.
+    """Watch a job and return it when it has ended. json: print events as lines.
 
-    Ctrl-C ends the watching, not the job; a remark tells how to come back.
+    Ctrl-C ends the watching, not the job; a remark names the command that resumes it.
     """
     from client.output import remarks
     from client.watch import watch
@@ -47,7 +47,7 @@ def watch_to_end(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> Jo
 
 
 def end(dartboard: Dartboard, job: JobOut, *, show: bool) -> ExitCode:
-    """Say how the job ended. show: what it found, as well."""
+    """Print how the job ended. show: also its result."""
     from client.output import print_error
     from client.results import show_result
 

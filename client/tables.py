@@ -1,4 +1,4 @@
-"""Lays out tables of records: names and numbers whole, less important columns left out where room is short."""
+"""Lays out tables without cutting cells; drops less important columns when space is short."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rich.text import Text
 from client.safe_text import one_line
 
 _GAP: Final = 2
-# A longer cell pushes its own row aside, not the whole column.
+# A longer cell widens its own row only.
 _LONG: Final = 40
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column. rank: 0 is always shown; of the others the highest is left out first. number: aligned to the right."""
+    """rank: 0 is always shown; higher ranks are dropped first. number: right-aligned."""
 
     title: str
     rank: int = 0
@@ -28,14 +28,14 @@ class Column:
 
 
 class Listing:
-    """Rows of text under columns. No cell is ever cut: what does not fit is a column less or a longer line."""
+    """A table of text cells. Cells are never cut: if they do not fit, a column is dropped or a line is longer."""
 
     def __init__(self, *columns: Column | str) -> None:
         self.columns = tuple(c if isinstance(c, Column) else Column(c) for c in columns)
         self._rows: list[tuple[str, ...]] = []
 
     def add(self, *cells: str) -> None:
-        """A row: one text for each column."""
+        """Add a row with a text for each column."""
         if len(cells) != len(self.columns):
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
         self._rows.append(tuple(one_line(cell) for cell in cells))
@@ -49,7 +49,7 @@ class Listing:
             yield Text(self._line([row[place] for place in places], shown, widths))
 
     def fitting(self, width: int) -> list[Column]:
-        """The columns that are shown in so many characters."""
+        """The columns that fit in so many characters."""
         shown, widths = list(self.columns), self._widths()
         for column in sorted(self.columns, key=lambda c: c.rank, reverse=True):
             if column.rank == 0 or sum(widths[c] for c in shown) + _GAP * (len(shown) - 1) <= width:
@@ -58,7 +58,7 @@ class Listing:
         return shown
 
     def _widths(self, most: int = sys.maxsize) -> dict[Column, int]:
-        """Those of the widest cells that have at most so many characters."""
+        """Widths of the widest cells up to the limit."""
         widths = {}
         for place, column in enumerate(self.columns):
             cells = (cell_len(row[place]) for row in self._rows)

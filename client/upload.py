@@ -1,4 +1,4 @@
-"""A form with an archive as its file, made while it is sent: nothing is held in memory or packed on the disk first."""
+"""Streams a multipart form with an archive; folders are packed while they are sent, without a temporary file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _BLOCK: Final = 1 << 18
 
 
 class Upload:
-    """An httpx request's content. path: an archive, or a folder, of which a tar is made.
+    """Content of an httpx request. path: an archive, or a folder to send as a tar.
 
-    fields: those of the form; None is left out. progress: told the bytes sent so far. Raises FileNotFoundError at once.
+    fields: of the form; None is left out. progress: called with the bytes sent so far. Raises FileNotFoundError on
+    construction.
     """
 
     def __init__(self, path: Path, fields: dict[str, Any], progress: Callable[[int], None]) -> None:
@@ -27,7 +28,7 @@ class Upload:
 
     @property
     def content_type(self) -> str:
-        """The header that goes with it."""
+        """The Content-Type header."""
         return f"multipart/form-data; boundary={self._boundary}"
 
     def __iter__(self) -> Iterator[bytes]:
@@ -52,7 +53,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 
 def _packed(folder: Path) -> Iterator[bytes]:
-    """A tar of the folder's files in the order of their names; links are followed, hidden files left out."""
+    """A tar of the folder's files in name order; links are followed, hidden files skipped."""
     sink = io.BytesIO()
     with tarfile.open(fileobj=sink, mode="w|", dereference=True) as archive:
         for path in sorted(folder.rglob("*")):
@@ -68,7 +69,7 @@ def _packed(folder: Path) -> Iterator[bytes]:
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Whose files they are, and since when, is nobody's business."""
+    """Drop owner and modification time."""
     member.uid = member.gid = member.mtime = 0
     member.uname = member.gname = ""
     return member

@@ -1,4 +1,4 @@
-"""Showing a job while it runs: a screen of its own on a terminal, a line for each epoch elsewhere."""
+"""Shows a running job: a live screen on a terminal, a line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Strongest = list[tuple[float, str]]
 
 
 def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
-    """Follow a job to its end and return it as it is then. With `json`: one event a line."""
+    """Follow a job and return it when it has ended. json: print one event per line."""
     if json:
         return _watch_as_json(dartboard, job)
     if job.kind.is_tree:
@@ -48,7 +48,7 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
 
 
 def _watch_as_json(dartboard: Dartboard, job: JobOut) -> JobOut:
-    """A line of JSON for each event; a clock beside them where standard error alone is a terminal."""
+    """Print each event as a line of JSON; show a clock when only standard error is a terminal."""
     shown = remarks.is_terminal and not is_interactive()
     with Clock(remarks, f"{job.kind} {job.status}") if shown else nullcontext() as clock:
         for event in dartboard.follow(job):
@@ -70,7 +70,7 @@ def _print_event(job: JobOut, event: Event) -> None:
 
 
 def _watch_tree(dartboard: Dartboard, job: JobOut) -> JobOut:
-    """A line whenever it or one of its children stands otherwise."""
+    """Print a line for each status change of the job or one of its children."""
     with Clock(remarks, f"{job.kind} {job.status}") as clock:
         for event in dartboard.follow(job):
             if event.kind in ("status", "child"):
@@ -82,7 +82,7 @@ def _watch_tree(dartboard: Dartboard, job: JobOut) -> JobOut:
 
 
 def epoch_line(data: dict[str, Any], epochs: int, strongest: Strongest) -> str:
-    """One epoch in one line."""
+    """Format one epoch as a line."""
     metrics = data["metrics"]
     shown = [
         f"{label} {metrics[name]:{form}}"
@@ -107,7 +107,7 @@ def epoch_line(data: dict[str, Any], epochs: int, strongest: Strongest) -> str:
 
 
 def _strongest(job: JobOut, data: dict[str, Any]) -> Strongest:
-    """The heaviest operation of each kind of cell: where it stands and its weight among its edge's candidates."""
+    """The strongest operation of each cell kind: its edge and its weight among the edge's candidates."""
     if job.kind is not JobKind.SEARCH:
         return []
     alphas = alphas_out(data["epoch"], job.spec["primitives"], data["alphas"])

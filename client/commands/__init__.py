@@ -1,1 +1,1 @@
-"""One module for each command, or for a few that belong together."""
+"""The commands, one module each or one for a few related ones."""

@@ -1,4 +1,4 @@
-"""`dartboard backup`, `restore` and `check-store`: all that a local service has stored."""
+"""`dartboard backup`, `restore` and `check-store`: backups of a local service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def backup(
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; it holds everything.")],
     data: Data = Path(".dartboard"),
 ) -> None:
-    """Copy database and files into one file, while the service runs or when it does not."""
+    """Copy database and files into one file, whether the service runs or not."""
     from client.local import backups
 
     backups.backup(data, output)
@@ -24,7 +24,7 @@ def restore(
     file: Annotated[Path, typer.Argument(help="What `dartboard backup` has written.")],
     data: Data = Path(".dartboard"),
 ) -> None:
-    """Put a backup back into a new folder, every file compared with its checksum."""
+    """Restore a backup into a new folder and verify every file's checksum."""
     from client.local import backups
 
     backups.restore(data, file)
@@ -40,9 +40,9 @@ def check_store(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Compare every stored file with its checksum, while the service runs or when it does not.
+    """Verify the checksum of every stored file, whether the service runs or not.
 
-    Exit code 1 where one is damaged or missing.
+    Exit code 1 when a file is damaged or missing.
     """
     from client.local.offline import database_of, run_module
 

@@ -1,4 +1,4 @@
-"""`dartboard check`: all checks that need neither torch nor a service, side by side on the cores there are."""
+"""`dartboard check`: runs in parallel all checks that need neither torch nor a service."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from client.commands.testing import require
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _SCRIPTS: Final = Path(sys.executable).parent
-# An import of torch fails at once, so that no test here comes to need it.
+# Importing torch fails, so that these tests stay torch-free.
 _WITHOUT_TORCH: Final = "import sys; sys.modules['torch'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
 _LIGHT: Final = "pytestmark = pytest.mark.light"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A program that passes with exit code 0."""
+    """A program; exit code 0 means success."""
 
     name: str
     command: Sequence[str | Path]
 
 
 def light_tests() -> list[str]:
-    """The test files that need neither torch nor a service: those marked `light`."""
+    """Test files marked `light`: they need neither torch nor a service."""
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     return [str(file.relative_to(ROOT)) for file in files if _LIGHT in file.read_text(encoding="utf-8").splitlines()]
 
 
 def steps() -> list[Step]:
-    """All steps, the longest first: the others fill the other cores meanwhile."""
+    """All steps, the longest first: the others share the remaining cores."""
     return [
         Step("types", (_SCRIPTS / "mypy",)),
         Step("unit tests", (sys.executable, "-c", _WITHOUT_TORCH, "-q", *light_tests())),
@@ -51,13 +51,13 @@ def steps() -> list[Step]:
 
 
 def check() -> None:
-    """Check style, types, import rules and words, and run the tests that need no torch, in less than a minute."""
+    """Check style, types, import rules and wording, and run the tests without torch, in less than a minute."""
     require("pytest", "mypy", "importlinter")
     raise typer.Exit(run_steps(steps()))
 
 
 def run_steps(steps: Sequence[Step]) -> int:
-    """Run all steps and print the output of each that fails, then a line for each. Returns 1 if one has failed."""
+    """Run all steps; print the output of each failed one, then a line for each. Returns 1 on failure."""
     began = time.monotonic()
     lines = []
     failed = 0

@@ -23,7 +23,7 @@ def _default(
 
 @app.command("list")
 def list_checkpoints(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """List the uploaded checkpoints, newest first; those of jobs go with their jobs."""
+    """List uploaded checkpoints, newest first; checkpoints of jobs are not included."""
     from client.output import print_json, print_listing
     from client.sdk import Dartboard
     from client.tables import Column, Listing
@@ -55,7 +55,7 @@ def add_checkpoint(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Upload a checkpoint, to be scored. The same file and genotype again give the first upload."""
+    """Upload a checkpoint to score. Repeating a file and genotype returns the first upload."""
     from client.genotypes import genotype_text
     from client.output import console, print_json, warn
     from client.sdk import Dartboard
@@ -75,7 +75,7 @@ def remove_checkpoint(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Forget an uploaded checkpoint; scores of it stay."""
+    """Delete an uploaded checkpoint; its scores are kept."""
     from client.output import console, print_json
     from client.sdk import Dartboard
 

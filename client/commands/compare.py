@@ -1,4 +1,4 @@
-"""`dartboard compare`: jobs beside each other."""
+"""`dartboard compare`: compares jobs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compare(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Compare jobs: figures, cells edge by edge, metrics by epoch, where the specs differ."""
+    """Compare jobs: metrics, cells edge by edge, epochs, and differing spec fields."""
     from client.output import print_json, print_text
     from client.sdk import Dartboard
 
@@ -59,7 +59,7 @@ def _show(dartboard: Dartboard, job_ids: list[str], name: TableName) -> None:
 
 
 def _short(value: str) -> str:
-    """Numbers to six digits: all of them are in the other formats."""
+    """Six digits; the other formats have all."""
     try:
         return value if value.lstrip("-").isdecimal() else f"{float(value):.6g}"
     except ValueError:

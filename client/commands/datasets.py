@@ -28,7 +28,7 @@ def _default(
 
 @app.command("list")
 def list_datasets(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """List the built-in and the uploaded data sets."""
+    """List built-in and uploaded data sets."""
     from client.output import print_json, print_listing
     from client.sdk import Dartboard
     from client.tables import Column, Listing
@@ -56,7 +56,7 @@ def add_dataset(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Upload a data set and wait until it has been checked. Ends with 1 when it cannot be used."""
+    """Upload a data set and wait for its check. Exit code 1 when the set is unusable."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from client.output import print_json, remarks
@@ -78,7 +78,7 @@ def add_dataset(
 
 @app.command("show")
 def show_dataset(name: Name, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """Show what is known of a data set, and what was left out of it."""
+    """Show a data set and the files that its check skipped."""
     from client.output import print_json
     from client.sdk import Dartboard
 
@@ -89,7 +89,7 @@ def show_dataset(name: Name, json: Json = False, url: Url = DEFAULT_URL, key: Ke
 
 @app.command("remove")
 def remove_dataset(name: Name, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """Forget an uploaded data set."""
+    """Delete an uploaded data set."""
     from client.output import console, print_json
     from client.sdk import Dartboard
 
@@ -122,7 +122,7 @@ def _print(dataset: DatasetDetail) -> None:
 
 
 def _report_lines(report: CheckReport) -> Iterator[str]:
-    """Every cause with its count and the first files, then changes and warnings."""
+    """Each cause with its count and first files, then changes and warnings."""
     if report.skipped:
         yield f"  {report.skipped:,} files were skipped:"
         yield from (f"    {count:,}: {cause}" for cause, count in report.causes.items())
@@ -139,7 +139,7 @@ def _images(count: int) -> str:
 
 
 def _state(dataset: DatasetOut) -> str:
-    """An upload's state, or whether a published set's files are there."""
+    """The state of an upload, or whether a published set's files are present."""
     return dataset.availability or dataset.state
 
 

@@ -1,4 +1,4 @@
-"""`dartboard demo`: the main job, end to end, on real images or a real text."""
+"""`dartboard demo`: searches, retrains and tests a cell on real images or a real text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Task:
-    """What is searched on, and what the found cell's network is measured by."""
+    """The data set of the search, and the metric of the retrained network."""
 
     fields: dict[str, str]
     measure: str
@@ -112,7 +112,7 @@ def _download(dartboard: Dartboard, evaluation: JobOut, out: Console) -> Path:
 
 
 def _explain_epochs(evaluation: JobOut, task: _Task, out: Console) -> None:
-    """Why the last line's figure may differ from the last epoch's."""
+    """Explain why the last line may differ from the last epoch's metric."""
     best, last = evaluation.best or {}, evaluation.metrics or {}
     name, epochs = f"test_{task.measure}", int(evaluation.spec["epochs"])
     if int(best.get("epoch", epochs)) == epochs or name not in last:
@@ -125,7 +125,7 @@ def _explain_epochs(evaluation: JobOut, task: _Task, out: Console) -> None:
 
 
 def _test_in_a_fresh_process(path: Path, data: Path, task: _Task, out: Console) -> float:
-    """Prove that the file alone is enough: another process loads it and measures it on the test part."""
+    """Load the file in another process and measure it on the test part: the file alone suffices."""
     from client.clock import Clock
     from client.output import remarks
 

@@ -1,4 +1,4 @@
-"""`dartboard docs`: the pages under docs/ as a site of static files."""
+"""`dartboard docs`: builds the pages under docs/ as a static site."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def docs(
         Path, typer.Option(help="The site's folder, which is emptied first.", show_default="build/site")
     ] = _ROOT / "build" / "site",
 ) -> None:
-    """Build the documentation as a site, in build/site; a broken link is an error."""
+    """Build the documentation site in build/site; a broken link is an error."""
     require("mkdocs", "material")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(out.resolve())]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}

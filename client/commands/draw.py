@@ -1,4 +1,4 @@
-"""`dartboard draw`: a picture of a cell, a known one, a file's or a job's; of a search also how it came about."""
+"""`dartboard draw`: draws a known cell, a file's or a job's, and animates a search."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def draw(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Draw a cell: normal and reduction cell, or the recurrent one, with the full names of the operations.
+    """Draw a cell: normal and reduction cell, or the recurrent one, with full operation names.
 
-    A GIF of a search shows its epochs one after the other.
+    A GIF of a search shows its epochs in turn.
     """
     from client.output import print_json, print_text
 
@@ -89,7 +89,7 @@ def _frames(
             yield from _frames_of_job(dartboard, job_id, epoch, every=every)
         return
     genotype = cell_of(find_genotype(source, None if epoch is None else str(epoch), family, url, key))
-    # A genotype in full would be no title.
+    # A genotype's full text is too long for a title.
     title = Path(source).stem if len(source) <= 100 and "(" not in source and "{" not in source else ""
     yield Frame(title, cells_of(genotype))
 

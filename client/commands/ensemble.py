@@ -1,4 +1,4 @@
-"""`dartboard ensemble`: measure trained networks together."""
+"""`dartboard ensemble`: measures trained networks together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def ensemble(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Measure trained networks together: each of them, and what they say as one."""
+    """Measure trained networks one by one and as an ensemble."""
     from client.sdk import Dartboard
     from client.submit import submit_and_watch
 
@@ -50,7 +50,7 @@ def ensemble(
 
 
 def _member(dartboard: Dartboard, source: str, epoch: str | None) -> dict[str, str]:
-    """The field that names a member; a file is uploaded for it."""
+    """The member's field; a file is uploaded first."""
     from pathlib import Path
 
     from client.errors import ProblemError

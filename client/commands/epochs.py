@@ -18,7 +18,7 @@ def epochs(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Print what each finished epoch of a job measured."""
+    """Print the metrics of each finished epoch of a job."""
     from api.schemas.epoch_csv import epochs_csv
     from client.output import print_json, print_listing, print_text
     from client.sdk import Dartboard

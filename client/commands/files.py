@@ -1,4 +1,4 @@
-"""`dartboard download` and `export`: what a job made, in the format that is wanted."""
+"""`dartboard download` and `export`: a job's files, in the desired format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def download(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Download a checkpoint, an ensemble, or a score's logits; a broken download is continued."""
+    """Download a checkpoint, an ensemble, or a score's logits; resumes a partial download."""
     from client.output import print_json, print_text
     from client.sdk import Dartboard
 
@@ -47,7 +47,7 @@ def export(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Write a checkpoint's network as ONNX, or its weights as safetensors. Needs no service."""
+    """Export a checkpoint's network as ONNX, or its weights as safetensors. Needs no service."""
     from client.output import print_json, print_text
     from darts_core.errors import CheckpointError
     from darts_core.files.exports import export as write

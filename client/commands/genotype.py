@@ -1,4 +1,4 @@
-"""`dartboard genotype`: the cell of a search, a known one, or one from a file, in any format."""
+"""`dartboard genotype`: prints or registers a cell of a search, a known one, or one from a file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def genotype(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Print a cell: the one that a search stands at, a known or registered one, or a file's."""
+    """Print a search's current cell, a known or registered one, or a file's."""
     from client.genotypes import cell_of, find_genotype
     from client.output import print_json
 
@@ -48,7 +48,7 @@ def genotype(
         raise typer.BadParameter(f"--json and --format {format_} exclude each other")
     chosen: Format = "json" if json else format_ or "python"
     found = find_genotype(source, epoch, family, url, key, rank=rank, max_skip_connects=max_skip_connects)
-    # The service's JSON says more: what its network costs, a search's epoch and primitives.
+    # The service's JSON also has the network's cost, the search's epoch and its primitives.
     if chosen == "json" and isinstance(found, BaseModel):
         print_json(found)
     else:
@@ -66,7 +66,7 @@ def register(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Give a genotype a name at the service, for evaluations to take."""
+    """Register a genotype at the service, under a name for evaluations."""
     from client.genotypes import cell_of, find_genotype
     from client.output import print_json, print_text
     from client.sdk import Dartboard
@@ -79,7 +79,7 @@ def register(
 
 
 def list_genotypes(json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """The names of published and registered genotypes."""
+    """List published and registered genotypes."""
     from client.output import print_json, print_text
     from client.sdk import Dartboard
 

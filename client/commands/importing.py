@@ -1,4 +1,4 @@
-"""`dartboard import`: a state_dict of the DARTS authors, made a checkpoint."""
+"""`dartboard import`: converts a state_dict of the DARTS authors to a checkpoint."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def import_(
     data_root: Annotated[Path, typer.Option(help="Where data sets lie.")] = Path(".dartboard/datasets"),
     json: Json = False,
 ) -> None:
-    """Turn a state_dict of the DARTS authors into a checkpoint. Needs no service."""
+    """Convert a state_dict of the DARTS authors to a checkpoint. Needs no service."""
     from client.output import print_json, print_text
     from darts_core.errors import CheckpointError, DataError
     from darts_core.files import checkpoints
@@ -83,7 +83,7 @@ def _network(
 
 
 def numbers(text: str | None) -> list[float] | None:
-    """Numbers by commas. Raises typer.BadParameter."""
+    """Parse comma-separated numbers. Raises typer.BadParameter."""
     if text is None:
         return None
     try:

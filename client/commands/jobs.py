@@ -44,7 +44,7 @@ def list_jobs(
 
 
 def _validation(metrics: Mapping[str, float]) -> str:
-    """Accuracy in percent, or the perplexity of a language model."""
+    """Accuracy in percent, or a language model's perplexity."""
     if (accuracy := metrics.get("validation_accuracy")) is not None:
         return f"{accuracy:.2f} %"
     perplexity = metrics.get("validation_perplexity")
@@ -52,7 +52,7 @@ def _validation(metrics: Mapping[str, float]) -> str:
 
 
 def show_job(job_id: JobId, json: Json = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """Show a job: where it stands, its figures, its spec."""
+    """Show a job's status, metrics and spec."""
     from client.job_text import lines
     from client.output import console, print_json
     from client.sdk import Dartboard
@@ -73,7 +73,7 @@ def rename(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Give a job another name."""
+    """Rename a job."""
     from client.output import console, print_json
     from client.sdk import Dartboard
 
@@ -93,7 +93,7 @@ def delete(
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
-        # All of them are looked up before the first is deleted.
+        # Look up all ids before the first deletion.
         jobs = [dartboard.job(job_id) for job_id in job_ids]
         for job in jobs:
             dartboard.delete(job.id)
@@ -104,7 +104,7 @@ def delete(
 
 
 def list_workers(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
-    """List workers and what they run."""
+    """List workers and their current jobs."""
     from client.output import print_json, print_listing
     from client.sdk import Dartboard
     from client.tables import Column, Listing
@@ -133,7 +133,7 @@ def show_logs(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Print what a job's workers logged."""
+    """Print the log lines of a job's workers."""
     from client.output import print_json, print_text
     from client.sdk import Dartboard
 

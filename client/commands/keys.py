@@ -51,7 +51,7 @@ def create_key(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Make a key and print it, this once. Limits that are not given are the service's."""
+    """Create an API key and print it once. Limits default to the service's."""
     from api.schemas.keys import KeyLimits
     from client.output import print_json, print_text, remarks
     from client.sdk import Dartboard
@@ -67,7 +67,7 @@ def create_key(
     if json:
         print_json(created)
         return
-    # Alone on standard output, so that KEY=$(dartboard keys create ...) is the key.
+    # Alone on standard output, for KEY=$(dartboard keys create ...).
     print_text(created.key)
     remarks.print(f"{created.id}: {created.role} of {created.owner}; the key is shown this once", style="dim")
 
@@ -81,7 +81,7 @@ def revoke_key(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Refuse a key from now on; what was made with it stays its owner's."""
+    """Revoke a key; its owner keeps everything made with it."""
     from client.output import console, print_json
     from client.sdk import Dartboard
 

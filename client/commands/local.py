@@ -1,4 +1,4 @@
-"""`dartboard up`: the whole service on this machine."""
+"""`dartboard up`: runs the whole service on this machine."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def up(
 
 
 def announce_data(data: Path) -> None:
-    """Say at a folder's first start that it is empty: the service shows what its folder holds, and nothing else."""
+    """At a folder's first start, explain that it has no jobs yet: each folder holds its own."""
     from client.output import remarks
 
     if not (data / "secrets.json").exists():

@@ -1,4 +1,4 @@
-"""`dartboard predict`: what a checkpoint says of image files. Needs no service."""
+"""`dartboard predict`: classifies image files with a checkpoint. Needs no service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="Classes to print for each image.")] = 5,
     json: Json = False,
 ) -> None:
-    """Name what images show, with probabilities. They are normalised as the checkpoint says."""
+    """Classify images, with probabilities. The checkpoint's own normalisation is applied."""
     from client.output import print_json, print_text
     from darts_core import load
     from darts_core.ensembles.models import Committee

@@ -1,4 +1,4 @@
-"""`dartboard profile`: what a genotype's network costs. Needs no service."""
+"""`dartboard profile`: computes the cost of a genotype's network. Needs no service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def profile(
     words: Annotated[int | None, typer.Option(help="In a language model's vocabulary.")] = None,
     json: Json = False,
 ) -> None:
-    """Print what a cell's evaluation network costs: parameters, multiply-adds, of images activation memory, too."""
+    """Print the cost of a cell's evaluation network: parameters, multiply-adds, and for images activation memory."""
     from client.genotypes import read_genotype
     from client.output import print_json
     from darts_core import profile as profiling

@@ -1,4 +1,4 @@
-"""`dartboard random-cell`: a genotype drawn at random, which any search has to beat. Needs no service."""
+"""`dartboard random-cell`: draws a random genotype, the baseline of any search. Needs no service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def random_cell(
     ] = "python",
     json: Json = False,
 ) -> None:
-    """Print a random cell: every choice of edges and operations is as likely as any other."""
+    """Print a random cell: every choice of edges and operations is equally likely."""
     from client.output import print_json, print_text
     from darts_core.errors import GenotypeError
     from darts_core.genotypes import FORMATS, drawn_cell, to_json

@@ -1,4 +1,4 @@
-"""`dartboard run SPEC.json`: darts_core alone, without any service."""
+"""`dartboard run SPEC.json`: runs darts_core without a service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(
     data_root: Annotated[Path, typer.Option(help="Where data sets lie.")] = Path(".dartboard/datasets"),
     json: Json = False,
 ) -> None:
-    """Run one search or evaluation in this process; with `gpus` above 1 in as many of its own."""
+    """Run one search or evaluation in this process; with `gpus` above 1 in as many child processes."""
     from contextlib import ExitStack
 
     from pydantic import ValidationError
@@ -37,7 +37,7 @@ def run(
     body = read_object(spec, "SPEC")
     try:
         for unused in ("name", "labels", "priority", "pool", "max_attempts", "max_runtime"):
-            body.pop(unused, None)  # what only a service has a use for
+            body.pop(unused, None)  # meaningful to a service only
         gpus = body.pop("gpus", 1)
         if not isinstance(gpus, int) or gpus < 1:
             raise ValueError(f"gpus: {gpus!r} is no number of GPUs")

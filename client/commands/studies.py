@@ -1,4 +1,4 @@
-"""`dartboard study` and `committee`: queue a tree of jobs, and watch it unless told not to."""
+"""`dartboard study` and `committee`: queue a composite job and watch it by default."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def study(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Search with several seeds, retrain shortly, choose on validation data, report the chosen cell's test figures."""
+    """Search with several seeds, retrain briefly, choose by validation, report the chosen cell's test metrics."""
     given: dict[str, Any] = {
         "family": family,
         "seeds": None if seeds is None else _values(seeds),
@@ -81,7 +81,7 @@ def committee(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Search in several spaces, train the cells found, and measure them together."""
+    """Search in several spaces, retrain the cells found, and measure them as an ensemble."""
     given = {
         "family": family,
         "spaces": None if spaces is None else _values(spaces),
@@ -100,7 +100,7 @@ def committee(
 
 
 def _body(file: Path | None, given: dict[str, Any], pairs: list[str] | None) -> dict[str, Any]:
-    """The file's body, changed by what else was given. Raises typer.BadParameter."""
+    """The file's body with overrides. Raises typer.BadParameter."""
     from client.json_input import read_object, value_of
 
     body = {} if file is None else read_object(file, "SPEC")
@@ -113,9 +113,9 @@ def _body(file: Path | None, given: dict[str, Any], pairs: list[str] | None) -> 
 
 
 def _default(body: dict[str, Any], family: str | None) -> None:
-    """The data set that `dartboard search` would take."""
+    """The default data set of `dartboard search`."""
     search = body.setdefault("search", {})
-    if isinstance(search, dict):  # else the service refuses it
+    if isinstance(search, dict):  # otherwise the service refuses it
         search.setdefault("dataset", "python-docs" if family == "rnn" else "digits")
 
 

@@ -1,4 +1,4 @@
-"""`dartboard search`, `evaluate` and `score`: queue a job, and watch it unless told not to."""
+"""`dartboard search`, `evaluate` and `score`: queue a job and watch it by default."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def evaluate(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Train a cell from scratch: that of a search, or a genotype of your own."""
+    """Retrain a cell from scratch: a search's, or a genotype of your own."""
     body = fields(
         set_,
         **_source(source, family, url, key),
@@ -121,7 +121,7 @@ def score(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Measure a checkpoint on a data set's test images, or test text."""
+    """Measure a checkpoint on a data set's test images or test text."""
     given = fields(
         set_, family=family, dataset=dataset, epoch=epoch, batch_size=batch_size, name=name, priority=priority
     )
@@ -130,7 +130,7 @@ def score(
 
 
 def _scored(source: str, genotype: str | None, text: str | None, url: str, key: str | None) -> dict[str, str]:
-    """The field that names what is measured; a file is uploaded for it."""
+    """The field of the measured checkpoint; a file is uploaded first."""
     from pathlib import Path
 
     from client.errors import ProblemError
@@ -154,7 +154,7 @@ def _scored(source: str, genotype: str | None, text: str | None, url: str, key: 
 
 
 def _source(text: str, family: Literal["cnn", "rnn"] | None, url: str, key: str | None) -> dict[str, str]:
-    """The field that names the cell. Raises typer.BadParameter for a job that is no search, ProblemError 404."""
+    """The field of the cell. Raises typer.BadParameter for a job that is not a search, ProblemError 404."""
     from client.genotypes import genotype_text, id_of, is_unknown_name, search_of
     from client.sdk import Dartboard
     from darts_core.genotypes.random_cells import RANDOM

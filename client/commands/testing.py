@@ -16,7 +16,7 @@ from typing import Annotated, Final
 import typer
 
 _ROOT = Path(__file__).resolve().parents[2]
-# Each process holds torch in memory, each stack a database, a broker and a browser as well.
+# Each process loads torch; each stack also a database, a broker and a browser.
 _MOST_PROCESSES = 16
 _MOST_STACKS = 6
 _NO_TESTS: Final = 5  # pytest's exit code
@@ -26,7 +26,7 @@ _GATES: Final = ("test_fused.py", "test_recurrent_kernels.py", "test_kernels.py"
 
 @dataclass(frozen=True)
 class Lane:
-    """One run of pytest. Lanes of one track run in turn, tracks side by side."""
+    """One run of pytest. Lanes of one track run in sequence, tracks in parallel."""
 
     name: str
     arguments: tuple[str, ...]
@@ -47,7 +47,7 @@ def run_tests(
 
 
 def require(*modules: str) -> None:
-    """Raises BadParameter where one of these developers' tools is not installed."""
+    """Raise BadParameter when a developers' tool is not installed."""
     if missing := [module for module in modules if find_spec(module) is None]:
         raise typer.BadParameter(
             f"{', '.join(missing)} not installed here: call ./dartboard test or check, which add the tools they need"
@@ -55,7 +55,7 @@ def require(*modules: str) -> None:
 
 
 def run_lanes(lanes: list[Lane]) -> int:
-    """Run all lanes, whether or not another has failed, then print a line for each. Returns 1 if one has failed."""
+    """Run all lanes even after a failure, then print a line for each. Returns 1 on failure."""
     tracks: dict[str, list[Lane]] = {}
     for lane in lanes:
         tracks.setdefault(lane.track, []).append(lane)
@@ -77,21 +77,21 @@ def _run_track(lanes: list[Lane]) -> list[tuple[str, int, float]]:
 
 
 def lanes(*, full: bool = False) -> Iterator[Lane]:
-    """All lanes of this machine. full: the kernels of every level that this processor runs, not of its own alone."""
+    """The lanes of this machine. full: the kernels of every level that this processor supports, not only its own."""
     cores = max(2, len(os.sched_getaffinity(0)))
     unit, stacks = str(min(cores, _MOST_PROCESSES)), str(min(cores, _MOST_STACKS))
     others = [f"--ignore=tests/{name}" for name in ("e2e", "chaos", "compose")]
     yield Lane("unit", ("tests", *others, "-n", unit, "-q", *_SLOWEST), "unit")
-    # The unit lane has the kernels of this very processor; other machines have others.
+    # The unit lane covers this processor's own level; other machines have others.
     gates = [f"tests/darts_core/{name}" for name in _GATES]
     for level in _levels() if full else ():
         environment = {"DARTBOARD_KERNELS": level}
         yield Lane(f"kernels {level}", (*gates, "-k", "not torch", "-n", unit, "-q"), "unit", environment)
-    # Skipped where there is no Docker engine.
+    # Skipped without a Docker engine.
     yield Lane("containers", ("tests/compose", "-q", *_SLOWEST), "services")
-    # Two workers and the servers that are started again and again: one process is enough.
+    # Two workers and restarting servers: one process suffices.
     yield Lane("chaos", ("tests/chaos", "-q"), "services")
-    # Each part of the files has a stack of its own; its one worker computes with one thread.
+    # Each shard has its own stack; the stack's worker uses one thread.
     yield Lane("end to end", ("tests/e2e", "-n", stacks, "--dist", "loadfile", "-q", *_SLOWEST), "services")
 
 
@@ -134,5 +134,5 @@ def _command(lane: Lane) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    # Two processes of two threads each on two cores wait for each other more than they compute.
+    # Two processes of two threads each on two cores mostly wait for each other.
     return {"OMP_NUM_THREADS": "1", **os.environ}

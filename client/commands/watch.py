@@ -1,4 +1,4 @@
-"""`dartboard watch ID`."""
+"""`dartboard watch`: follows a job."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def watch_job(
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Watch a job to its end, from its beginning.
+    """Watch a job from its start to its end.
 
-    Its events go to standard output as lines of JSON where that is no terminal, and with --json.
+    Prints events as lines of JSON when standard output is not a terminal, and with --json.
     """
     from client.output import is_interactive
     from client.sdk import Dartboard
