@@ -1,4 +1,4 @@
-"""What an artifact store promises: the same of a directory and of a bucket."""
+"""The contract of an artifact store, for a directory and for a bucket."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_an_empty_file_is_a_file(kept: Kept) -> None:
     assert (found.size, kept.read("job/1/empty.pt", 0, 0)) == (0, b"")
 
 
-def test_a_checksum_is_of_the_bytes_that_are_there_whoever_wrote_them(kept: Kept) -> None:
+def test_a_checksum_is_of_the_stored_bytes(kept: Kept) -> None:
     kept.put("job/1/a.pt", b"first")
     kept.put("job/1/a.pt", b"second")
     again = asyncio.run(_another(kept.store).stat("job/1/a.pt"))
@@ -135,7 +135,7 @@ def test_a_file_that_is_too_large_is_refused_announced_or_not(kept: Kept) -> Non
     assert kept.keys() == []
 
 
-def test_what_is_gone_is_said_to_be_gone(kept: Kept) -> None:
+def test_a_missing_artifact_is_reported_missing(kept: Kept) -> None:
     async def local() -> None:
         async with kept.store.local("job/1/a.pt"):
             pass
@@ -174,7 +174,7 @@ def test_neither_of_two_linked_files_goes_with_the_other(kept: Kept) -> None:
     assert kept.read("other/0/a.pt") == b"x"
 
 
-def test_what_is_derived_is_made_once_and_goes_with_its_original(kept: Kept) -> None:
+def test_a_derived_file_is_made_once_and_goes_with_its_original(kept: Kept) -> None:
     made = []
 
     async def make(path: Path, to: Path) -> None:
@@ -210,7 +210,7 @@ def test_files_of_before_a_time_are_removed(kept: Kept) -> None:
     assert kept.keys() == ["other/a.zip"]
 
 
-def test_a_bucket_that_is_not_there_is_503_and_says_what_to_look_at(bucket: Kept, s3: str) -> None:
+def test_a_missing_bucket_is_503_with_a_hint(bucket: Kept, s3: str) -> None:
     store = open_store("s3://nowhere", Path("unused"), LARGEST)
     with pytest.raises(ProblemError, match="check ARTIFACTS_URL") as refused:
         asyncio.run(store.put("a.pt", _stream(b"x"), None))
@@ -237,7 +237,7 @@ def test_a_file_with_no_room_for_it_is_refused_before_it_is_read(
         asyncio.run(directory.store.put("job/1/a.pt", _stream(then=AssertionError("was read")), 500))
 
 
-def test_what_a_killed_process_left_half_written_is_cleared_at_start(directory: Kept, tmp_path: Path) -> None:
+def test_half_written_files_of_a_killed_process_are_cleared_at_start(directory: Kept, tmp_path: Path) -> None:
     dead = tmp_path / "incoming" / "tmpabc"
     dead.mkdir()
     (dead / "tmpdef").write_bytes(b"half")

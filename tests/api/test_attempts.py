@@ -337,7 +337,7 @@ def test_old_checkpoints_of_a_search_are_dropped_and_the_last_is_kept(bench: Ben
     assert [name[65:] for name in kept] == ["epoch-3.pt"]
 
 
-def test_a_worker_that_shows_itself_is_listed_with_what_it_runs(bench: Bench, service: Service) -> None:
+def test_a_present_worker_is_listed_with_its_job(bench: Bench, service: Service) -> None:
     from api.schemas.worker import Presence
 
     name = f"worker-{bench.pool}"

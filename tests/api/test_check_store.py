@@ -124,7 +124,7 @@ def test_files_that_no_row_names_are_listed_and_kept_for_a_day(
     assert report["unnamed"] == [{"key": "uploads/left.pt", "size": 9, "removed": False}]
 
 
-def test_old_files_that_no_row_names_are_removed_with_what_was_made_of_them_and_no_others(running: Running) -> None:
+def test_old_orphans_are_removed_with_their_derived_files_and_no_others(running: Running) -> None:
     class Aged(LocalArtifacts):
         """No test can make a file's entry look old."""
 

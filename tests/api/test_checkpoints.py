@@ -78,7 +78,7 @@ def safetensors_of(state: dict[str, torch.Tensor]) -> bytes:
         safetensors_of(STATE),
     ],
 )
-def test_the_authors_weights_are_taken_in_what_other_programs_save(http: httpx.Client, content: bytes) -> None:
+def test_the_authors_weights_are_read_from_other_programs_wrappers(http: httpx.Client, content: bytes) -> None:
     answer = upload(http, content, "x.safetensors", genotype="DARTS_V2")
     assert answer.status_code == 201, answer.text
     assert (answer.json()["format"], answer.json()["classes"]) == ("authors", 10)
@@ -105,7 +105,7 @@ def test_nothing_is_assumed_of_the_data_without_a_remark(http: httpx.Client) -> 
     assert told["remarks"] == []
 
 
-def test_the_owner_tells_what_the_weights_were_trained_on(http: httpx.Client, tmp_path: Path) -> None:
+def test_the_upload_form_names_the_training_data(http: httpx.Client, tmp_path: Path) -> None:
     name = f"set-{uuid4().hex[:8]}"
     images = {f"c{i % 10}/{i}.png": picture(i, (32, 32), colour=True) for i in range(60)}
     archive = tmp_path / "set.tar"
@@ -139,7 +139,9 @@ def test_the_owner_tells_what_the_weights_were_trained_on(http: httpx.Client, tm
         ({"mean": "1,1,1", "std": "1,1,1", "dataset": "ptb"}, "applies to images only"),
     ],
 )
-def test_what_cannot_be_said_of_the_data_is_refused(http: httpx.Client, fields: dict[str, str], says: str) -> None:
+def test_impossible_statements_about_the_data_are_refused(
+    http: httpx.Client, fields: dict[str, str], says: str
+) -> None:
     answer = upload(http, saved(STATE), genotype="DARTS_V2", **fields)
     assert answer.status_code == 422, answer.text
     assert says in answer.json()["detail"]
@@ -183,7 +185,7 @@ def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) 
         (saved({}, old=True)[:40], {"genotype": "DARTS_V2"}, "damaged"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused_by_name(
+def test_a_file_that_is_no_checkpoint_is_refused_by_name(
     http: httpx.Client, content: bytes, fields: dict[str, str], says: str
 ) -> None:
     answer = upload(http, content, **fields)

@@ -1,4 +1,4 @@
-"""Jobs beside each other: every number of an answer is made here once more, by hand."""
+"""Comparisons of jobs, each number recomputed by hand."""
 
 from __future__ import annotations
 
@@ -215,7 +215,9 @@ def test_an_unknown_job_is_named(pair: tuple[str, str], http: httpx.Client) -> N
 
 
 @pytest.mark.parametrize("ids", [[], ["{0}"], ["{0},{0}"], ["{0},nonsense"], ["{0}", "a\x00b"]])
-def test_what_is_not_two_to_twenty_ids_is_422(pair: tuple[str, str], http: httpx.Client, ids: list[str]) -> None:
+def test_fewer_than_two_or_more_than_twenty_ids_are_422(
+    pair: tuple[str, str], http: httpx.Client, ids: list[str]
+) -> None:
     answer = http.get("/compare", params={"ids": [text.format(*pair) for text in ids]})
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["loc"][:2] == ["query", "ids"]

@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors: work for a viewer, which holds up no worker and is not done twice."""
+"""Checkpoints are converted to safetensors once, and hold up no worker."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_the_charts_come_compressed_from_the_installed_wheel(http: httpx.Client,
     assert b"plotly.js v" in plain.content[:200]
 
 
-def test_what_the_page_needs_before_its_charts_is_small(http: httpx.Client, page: str) -> None:
+def test_the_page_before_its_charts_is_small(http: httpx.Client, page: str) -> None:
     urls = {url for url in files(page) if "plotly" not in url}
     sent = sum(int(http.get(url).headers["Content-Length"]) for url in urls) + len(gzip.compress(page.encode()))
     assert sent < 60_000

@@ -1,4 +1,4 @@
-"""A search that stops before its last epoch, and what its workers warn of, as the service keeps and shows it."""
+"""A search that stops before its last epoch, and its workers' warnings, through the service."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_warning_is_a_log_event_behind_the_epochs_own(bench: Bench) -> None:
         ("rnn", {"skip_connects": ">2"}, "allowed: identities, alpha_entropy"),
     ],
 )
-def test_what_cannot_be_watched_is_refused_at_the_door(
+def test_a_condition_that_cannot_be_watched_is_refused_on_submission(
     http: httpx.Client, family: str, stop_when: dict[str, str], says: str
 ) -> None:
     dataset = "digits" if family == "cnn" else "python-docs"

@@ -1,4 +1,4 @@
-"""Ensembles: who may take part, what the worker is given, what is kept."""
+"""Ensembles through the service: members, the worker's input files, results."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_the_epochs_that_take_part_can_be_chosen(bench: Bench) -> None:
     assert given_to(bench.claim()) == {"member-0.pt": b"a, epoch 2", "member-1.pt": b"b, epoch 1"}
 
 
-def test_what_takes_part_stays_when_its_evaluation_is_deleted(bench: Bench) -> None:
+def test_a_members_file_outlives_its_evaluation(bench: Bench) -> None:
     first, second = evaluated(bench, name="a"), evaluated(bench, name="b")
     made(bench, of(first, second))
     bench.dartboard.delete(first.id)
@@ -201,7 +201,7 @@ def test_a_report_whose_further_file_is_missing_is_refused(bench: Bench) -> None
         training.attempt.report_epoch(told)
 
 
-def test_a_deleted_ensemble_takes_its_files_with_it_and_nobody_elses(bench: Bench, service: Service) -> None:
+def test_a_deleted_ensemble_takes_its_own_files_alone_with_it(bench: Bench, service: Service) -> None:
     first, second = evaluated(bench), evaluated(bench)
     job = made(bench, of(first, second))
     bench.dartboard.cancel(job.id)
@@ -302,7 +302,7 @@ def test_members_of_both_families_are_refused(bench: Bench, http: httpx.Client) 
         ({"dataset": "nothing"}, "dataset"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_field(
+def test_a_field_that_does_not_fit_is_refused(
     bench: Bench, http: httpx.Client, fields: dict[str, Any], says: str
 ) -> None:
     answer = http.post("/ensembles", json={"members": of(evaluated(bench), evaluated(bench)), **fields})

@@ -58,7 +58,7 @@ def test_a_checkpoint_is_409_before_there_is_one(http: httpx.Client) -> None:
     assert http.get(f"/evaluations/{job['id']}/checkpoint?epoch=worst").status_code == 422
 
 
-def test_an_epoch_beyond_what_the_database_can_hold_is_422(http: httpx.Client) -> None:
+def test_an_epoch_too_large_for_the_database_is_422(http: httpx.Client) -> None:
     body = {"search_id": str(uuid4()), "epoch": 3_000_000_000}
     assert http.post("/evaluations", json=body).status_code == 422
 

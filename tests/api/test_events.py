@@ -57,7 +57,7 @@ def test_a_watcher_that_has_seen_everything_of_an_ended_job_still_gets_the_end(b
     assert [(e.kind, e.sequence) for e in bench.dartboard.follow(job, after=2)] == [("end", 2)]
 
 
-def test_epoch_events_carry_what_the_epochs_list_has(bench: Bench) -> None:
+def test_epoch_events_equal_the_epochs_list(bench: Bench) -> None:
     job = bench.submit(epochs=1)
     training = bench.claim()
     training.report(1)

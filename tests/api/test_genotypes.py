@@ -46,7 +46,7 @@ def test_the_format_is_chosen_by_query_or_accept(http: httpx.Client) -> None:
     assert http.get("/genotypes/DARTS_V2?format=tikz").status_code == 422
 
 
-def test_what_a_format_cannot_hold_is_422_and_an_unknown_name_404(http: httpx.Client) -> None:
+def test_a_genotype_outside_a_format_is_422_and_an_unknown_name_404(http: httpx.Client) -> None:
     assert http.get("/genotypes/NASNet?format=mmrazor").status_code == 422
     unknown = http.get("/genotypes/DARTS_V9")
     assert unknown.status_code == 404
@@ -109,7 +109,7 @@ def test_a_deleted_name_is_unknown_and_a_published_one_stays(http: httpx.Client)
         ({"name": "fine", "genotype": MINE, "colour": "red"}, "colour"),
     ],
 )
-def test_what_cannot_be_registered_is_refused_by_field(http: httpx.Client, body: dict[str, Any], field: str) -> None:
+def test_an_illegal_registration_is_refused_by_field(http: httpx.Client, body: dict[str, Any], field: str) -> None:
     refused = http.post("/genotypes", json=body)
     assert refused.status_code == 422
     assert any(field in map(str, error["loc"]) for error in refused.json()["errors"])

@@ -1,4 +1,4 @@
-"""Ids by their beginning: in the lists of the API, and in every method of the SDK that takes one."""
+"""Ids may be given by their beginning, in the lists of the API and in every method of the SDK."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_beginning_of_several_ids_is_refused_with_some_of_them(dartboard: Da
 
 
 @pytest.mark.parametrize("text", ["", "a b", "../jobs", "xyz", "-", "0" * 40, "\x00", "é"])
-def test_what_is_no_beginning_of_an_id_is_refused(dartboard: Dartboard, text: str) -> None:
+def test_a_text_that_begins_no_id_is_refused(dartboard: Dartboard, text: str) -> None:
     with pytest.raises(ProblemError, match="is not an id") as found:
         dartboard.job(text)
     assert found.value.status == 422
@@ -80,7 +80,7 @@ def test_ids_that_the_sdk_gives_are_taken_back_in_bodies(dartboard: Dartboard, b
 
 
 @pytest.mark.parametrize("body", [{"epochs": float("inf")}, {"name": "\udcff"}, {"labels": {"a": object()}}])
-def test_what_cannot_be_sent_is_a_problem_and_no_other_error(dartboard: Dartboard, body: dict[str, Any]) -> None:
+def test_a_spec_that_cannot_be_sent_is_a_problem_and_no_other_error(dartboard: Dartboard, body: dict[str, Any]) -> None:
     with pytest.raises(ProblemError):
         dartboard.submit("search", {"dataset": "digits", **body})
 

@@ -1,4 +1,4 @@
-"""What stands beside a job: its attempts, the presets, and where its events go on."""
+"""A job's attempts, the presets, and the position in its events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import httpx
 from tests.support.service import Bench
 
 
-def test_attempts_say_who_tried_and_what_ended_each_try(bench: Bench, http: httpx.Client) -> None:
+def test_each_attempt_names_its_worker_and_its_end(bench: Bench, http: httpx.Client) -> None:
     job = bench.submit()
     bench.claim("worker-a")
     bench.dartboard.cancel(job.id)

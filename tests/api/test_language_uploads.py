@@ -1,4 +1,4 @@
-"""Uploaded language models: ours, and the DARTS authors' with their genotype and the text they were trained on."""
+"""Uploaded language models: Dartboard's own, and the DARTS authors' with genotype and training text."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_authors_state_dict_is_taken_with_its_genotype_and_text(
     assert "by python-docs alone" in elsewhere.json()["detail"]
 
 
-def test_what_does_not_fit_is_refused_by_field(http: httpx.Client) -> None:
+def test_a_form_that_does_not_fit_the_file_is_refused_by_field(http: httpx.Client) -> None:
     state = authors(words=50).state_dict()
 
     def refused(content: bytes, **fields: str) -> tuple[str, str]:

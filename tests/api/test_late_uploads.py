@@ -63,7 +63,7 @@ def test_another_file_under_a_reported_name_replaces_nothing(
     assert (again.folder / "resumed").read_bytes() == b"one"
 
 
-def test_what_a_late_upload_brought_is_gone(bench: Bench, http: httpx.Client, service: Service) -> None:
+def test_files_of_a_late_upload_are_removed(bench: Bench, http: httpx.Client, service: Service) -> None:
     job = bench.submit()
     training = bench.claim()
 

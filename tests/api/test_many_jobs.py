@@ -1,4 +1,4 @@
-"""Thousands of jobs cost no more than a few: what is asked all the time reads a bounded number of rows.
+"""Frequent requests read a bounded number of rows among thousands of jobs.
 
 Rows are counted by the database, never seconds: https://www.postgresql.org/docs/current/sql-explain.html
 """
@@ -184,7 +184,7 @@ def test_a_claim_of_several_pools_reads_the_first_jobs_of_each(crowd: Crowd) -> 
     assert crowd.cost(lambda s: s.claims.claim(claim)) <= 100
 
 
-def test_what_a_worker_says_of_its_job_reads_no_other(crowd: Crowd) -> None:
+def test_a_workers_report_reads_no_other_job(crowd: Crowd) -> None:
     assert crowd.cost(lambda s: s.see_through(WORKERS - 2)) <= 10
 
 
@@ -232,7 +232,7 @@ def test_the_waker_counts_no_more_queued_jobs_than_there_are_idle_workers(crowd:
     assert crowd.cost(lambda s: s.waker.wake()) <= 4 * WORKERS
 
 
-def test_a_worker_that_is_still_there_makes_nobody_look_for_jobs(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_presence_report_causes_no_search_for_jobs(crowd: Crowd, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[str] = []
 
     async def show_again_and_again(services: Services) -> None:
@@ -266,7 +266,7 @@ def test_the_newest_active_jobs_are_found_whatever_has_ended(crowd: Crowd) -> No
     assert crowd.cost(lambda s: s.hub.log.active(PAGE)) <= PAGES * PAGE
 
 
-def test_what_refers_to_a_job_is_found_by_an_index_when_it_goes(crowd: Crowd) -> None:
+def test_rows_that_refer_to_a_deleted_job_are_found_by_an_index(crowd: Crowd) -> None:
     unindexed = """
         select conrelid::regclass::text, conname from pg_constraint where confrelid = 'jobs'::regclass
         and not exists (select from pg_index where indrelid = conrelid and indkey[0] = conkey[1])

@@ -1,4 +1,4 @@
-"""What `/metrics` says of a service, and what requests leave in its log."""
+"""The metrics of a service, and the log lines of its requests."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_services_it_needs_and_room_it_has_are_shown(read: Read) -> None:
     assert read("dartboard_rate_limited_total", limit="queue") == 0
 
 
-def test_a_request_leaves_one_line_with_its_id_and_what_it_was_about(
+def test_a_request_leaves_one_log_line_with_its_id_and_its_subject(
     bench: Bench, http: httpx.Client, service: Service
 ) -> None:
     bench.submit()

@@ -92,7 +92,7 @@ def test_a_job_that_is_queued_later_joins_the_stream_of_active_ones(
     assert next(mine)[1]["data"]["status"] == "queued"
 
 
-def test_what_happened_while_a_reader_of_active_jobs_was_away_comes_first(
+def test_events_missed_by_a_reader_of_active_jobs_come_first(
     bench: Bench, stream: Callable[..., Iterator[Told]]
 ) -> None:
     earlier = bench.submit()

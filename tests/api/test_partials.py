@@ -1,4 +1,4 @@
-"""Checkpoints made in the middle of an epoch: the newest one waits until its epoch is stored."""
+"""Checkpoints from the middle of an epoch: the newest is kept until its epoch is stored."""
 
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def test_a_partial_checkpoint_is_not_listed(bench: Bench, http: httpx.Client) ->
     assert http.get(f"/evaluations/{job.id}/checkpoint").status_code == 409
 
 
-def test_each_kth_checkpoint_is_kept_when_the_spec_says_so(bench: Bench, service: Service) -> None:
+def test_each_kth_checkpoint_is_kept_when_the_spec_asks_for_it(bench: Bench, service: Service) -> None:
     job = bench.submit(epochs=5, checkpoint_every=2)
     training = bench.claim()
     for epoch in range(1, 6):

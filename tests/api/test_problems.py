@@ -1,4 +1,4 @@
-"""Requests that are refused say which field, what was given, what is allowed and what was probably meant."""
+"""A refused request names the field, the value, the allowed values and the nearest name."""
 
 from __future__ import annotations
 

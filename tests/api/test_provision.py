@@ -1,4 +1,4 @@
-"""The secrets of a deployment: made once, each for those who need it."""
+"""The secrets of a deployment are created once, each in the volume of the service that needs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_there_stays_at_the_next_start(tmp_path: Path) -> None:
+def test_existing_secrets_stay_at_the_next_start(tmp_path: Path) -> None:
     assert len(provision(tmp_path)) == 6
     before = contents(tmp_path)
     assert provision(tmp_path) == []
@@ -50,7 +50,7 @@ def test_a_renewed_password_reaches_all_who_need_it(tmp_path: Path) -> None:
     }
 
 
-def test_it_says_what_it_made_and_not_a_word_of_what_is_in_it(
+def test_the_files_created_are_named_and_no_secret_is_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["provision", str(tmp_path)])

@@ -61,7 +61,7 @@ def test_a_worker_of_several_pools_is_woken_once_for_jobs_of_any(bench: Bench, s
     assert [reason_of(bench, job.id) for job in jobs] == [None, None]
 
 
-def test_a_job_that_no_living_worker_can_take_says_so_until_one_comes(bench: Bench) -> None:
+def test_a_job_that_no_living_worker_can_take_has_a_reason_until_one_comes(bench: Bench) -> None:
     job = bench.submit()
     while bench.pool not in (reason_of(bench, job.id) or ""):
         time.sleep(0.02)
@@ -90,7 +90,7 @@ def test_a_reason_of_its_own_is_kept_before_it(bench: Bench) -> None:
         (None, True, BROKER_AWAY),
     ],
 )
-def test_what_is_not_known_is_not_said(served: Any, broker_away: bool, reason: str | None) -> None:
+def test_no_unknown_reason_is_given(served: Any, broker_away: bool, reason: str | None) -> None:
     waiting = Waiting()
     waiting.served, waiting.broker_away = served, broker_away
     assert waiting.also(None, "default", 1) == reason

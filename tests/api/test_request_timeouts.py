@@ -1,4 +1,4 @@
-"""Requests that do not arrive are ended, and one client holds so many of them at most."""
+"""Requests that arrive too slowly are ended, and one client holds a bounded number of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores: what they measure is taken when they are made, and what they found is kept."""
+"""Scores keep the file that they measure and its figures."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_epoch_that_is_measured_can_be_chosen(bench: Bench, evaluation: JobO
     assert given_to(bench.claim()) == content
 
 
-def test_what_is_measured_stays_when_its_evaluation_is_deleted(bench: Bench, evaluation: JobOut) -> None:
+def test_the_scored_file_outlives_its_evaluation(bench: Bench, evaluation: JobOut) -> None:
     score = bench.dartboard.submit("score", {"evaluation_id": str(evaluation.id), "pool": bench.pool})
     bench.dartboard.delete(evaluation.id)
     assert given_to(bench.claim()) == b"the best one"

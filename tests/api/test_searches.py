@@ -55,7 +55,7 @@ def test_create_search_reads_the_body_that_curl_sends_by_default(http: httpx.Cli
         ({"dataset": "digits", "weight_lr": 1e999}, "weight_lr", "finite"),
     ],
 )
-def test_create_search_refuses_and_says_which_field_and_what_is_allowed(
+def test_create_search_refuses_with_the_field_and_the_allowed_values(
     http: httpx.Client, body: dict[str, Any], field: str, says: str
 ) -> None:
     import json
@@ -132,7 +132,7 @@ def test_the_same_idempotency_key_and_body_answer_the_first_job(http: httpx.Clie
     assert other.status_code == 409
 
 
-def test_patch_changes_what_it_names_and_nothing_else(http: httpx.Client) -> None:
+def test_patch_changes_the_named_fields_alone(http: httpx.Client) -> None:
     job = http.post("/searches", json={"dataset": "digits", "name": "a", "labels": {"x": "1"}}).json()
     changed = http.patch(f"/searches/{job['id']}", json={"priority": 9}).json()
     assert (changed["priority"], changed["name"], changed["labels"]) == (9, "a", {"x": "1"})
@@ -178,7 +178,7 @@ def test_a_null_byte_is_refused_at_the_door(http: httpx.Client) -> None:
     assert http.get("/searches", params={"label": "a\x00b"}).status_code == 422
 
 
-def test_the_sdk_lists_what_was_submitted(dartboard: Dartboard) -> None:
+def test_the_sdk_lists_submitted_jobs(dartboard: Dartboard) -> None:
     job = dartboard.submit("search", {"dataset": "digits", "labels": {"only": "this"}, "pool": "nobody"})
     assert job.id in [j.id for j in dartboard.jobs(label="only=this")]
 
@@ -201,7 +201,7 @@ def test_other_genotypes_come_from_the_same_alphas(bench: Bench, http: httpx.Cli
 
 
 @pytest.mark.parametrize("query", ["rank=0", "rank=101", "max_skip_connects=-1", "epoch=worst", "epoch=0"])
-def test_what_names_no_genotype_is_422(bench: Bench, http: httpx.Client, query: str) -> None:
+def test_an_unknown_genotype_is_422(bench: Bench, http: httpx.Client, query: str) -> None:
     job = bench.submit()
     bench.claim().report(1, alphas=TABLES)
     assert http.get(f"/searches/{job.id}/genotype?{query}").status_code == 422

@@ -1,4 +1,4 @@
-"""Scores of language models: which text they are measured on, and what is stored of them."""
+"""Scores of language models: the measured text, and the stored figures."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_scores_result_is_stored_and_told(bench: Bench, http: httpx.Client, ev
         ({"dataset_checksum": "0" * 64}, "dataset_checksum", "is not for a checkpoint of family 'rnn'"),
     ],
 )
-def test_what_does_not_fit_a_language_model_is_refused_by_field(
+def test_fields_that_do_not_fit_a_language_model_are_refused(
     http: httpx.Client, evaluation: JobOut, body: dict[str, Any], field: str, says: str
 ) -> None:
     answer = http.post("/scores", json={"evaluation_id": str(evaluation.id), **body})

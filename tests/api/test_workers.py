@@ -7,9 +7,7 @@ from client.sdk import Dartboard
 from worker.api_client import WorkerApi
 
 
-def test_a_worker_stands_there_with_what_it_last_said_of_its_devices(
-    dartboard: Dartboard, worker_api: WorkerApi, pool: str
-) -> None:
+def test_a_worker_is_listed_with_its_last_device_report(dartboard: Dartboard, worker_api: WorkerApi, pool: str) -> None:
     presence = Presence(name=pool, pools=[pool], gpus=2, device="H100, H100", version="1")
     loads = [
         DeviceLoad(name="gpu 0", memory_used=7, memory_total=80, utilisation=33.5),

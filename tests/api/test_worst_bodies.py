@@ -60,7 +60,7 @@ def test_errors_are_counted_beyond_the_fiftieth(http: httpx.Client) -> None:
     assert sum("allowed" in error for error in problem["errors"]) == 1
 
 
-def test_what_lies_in_texts_is_not_counted_as_values(http: httpx.Client) -> None:
+def test_contents_of_texts_are_not_counted_as_values(http: httpx.Client) -> None:
     text = 'Genotype(normal=["' + "a,[{" * 5_000
     answer = http.post("/genotypes", json={"name": "commas", "genotype": text})
     assert answer.json()["errors"][0]["loc"] == ["body", "genotype"], answer.text

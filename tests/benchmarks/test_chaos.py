@@ -37,7 +37,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_what_was_stopped_goes_on(sleeper: subprocess.Popen[bytes], number: signal.Signals) -> None:
+def test_a_stopped_process_goes_on(sleeper: subprocess.Popen[bytes], number: signal.Signals) -> None:
     command = [sys.executable, "-c", _STOPPING, str(sleeper.pid)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as benchmark:
         assert benchmark.stdout is not None

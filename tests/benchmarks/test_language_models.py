@@ -60,7 +60,7 @@ def test_the_rate_is_the_best_by_validation_and_serves_all_seeds(name: str, resu
     assert [(run["seed"], run["weight_lr"]) for run in row["runs"]] == [(0, row["weight_lr"]), (1, row["weight_lr"])]
 
 
-def test_the_text_is_named_by_its_checksum_and_what_was_predicted(result: dict[str, Any]) -> None:
+def test_the_text_is_named_by_its_checksum_and_the_predicted_words(result: dict[str, Any]) -> None:
     text = result["text"]
     assert len(text["checksum"]) == 64
     assert text["predicted"] == text["sizes"]["test"] // 2 * 2 - 2

@@ -96,7 +96,7 @@ def test_unknown_options_and_commands_end_with_2() -> None:
         (("search", "--family", "rn"), "", "\"rn\" is not possible; did you mean 'rnn'?; allowed: cnn, rnn"),
     ],
 )
-def test_a_bad_value_is_refused_by_field_value_what_is_allowed_and_the_nearest_name(
+def test_a_bad_value_is_refused_with_field_value_allowed_values_and_the_nearest_name(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""What a first start and the demo say beside their results."""
+"""Messages of a first start and of the demo beside their results."""
 
 from __future__ import annotations
 

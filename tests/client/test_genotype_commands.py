@@ -1,4 +1,4 @@
-"""`dartboard genotype`, `profile` and `draw` of what needs no service."""
+"""`dartboard genotype`, `profile` and `draw` without a service."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_file_that_holds_no_genotype_ends_with_2_and_its_bad_entry(tmp_path: P
         (("genotype", "NASNet", "--format", "mmrazor"), "node 3 reads state 0 twice"),
     ],
 )
-def test_what_cannot_be_done_ends_with_2_and_the_reason(arguments: tuple[str, ...], says: str) -> None:
+def test_an_impossible_request_ends_with_2_and_the_reason(arguments: tuple[str, ...], says: str) -> None:
     answer = _dartboard(*arguments)
     assert answer.exit_code == 2
     assert says in _said(answer)
@@ -236,7 +236,7 @@ def test_a_files_cell_is_drawn_under_the_files_name(tmp_path: Path) -> None:
         (("DARTS_V9", "-o", "cell.svg"), "known: DARTS_V1"),
     ],
 )
-def test_what_cannot_be_drawn_ends_with_2_and_the_reason(arguments: tuple[str, ...], says: str) -> None:
+def test_an_undrawable_genotype_ends_with_2_and_the_reason(arguments: tuple[str, ...], says: str) -> None:
     answer = _dartboard("draw", *arguments)
     assert answer.exit_code == 2
     assert says in _said(answer)

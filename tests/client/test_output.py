@@ -1,4 +1,4 @@
-"""The one module that prints: text from outside is shown as it is, and a terminal obeys none of it."""
+"""Text from outside is printed unchanged, and a terminal obeys none of it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_each_metric_has_its_curve_and_its_latest_value() -> None:
     assert "validation accuracy  ▁█  91.50" in shown
 
 
-def test_the_cell_stands_there_node_by_node_with_the_weights_of_what_it_chose() -> None:
+def test_the_cell_is_drawn_node_by_node_with_the_weights_of_its_choices() -> None:
     lines = [line.split() for line in drawn(epoch(1)).splitlines() if "sep_conv_3x3" in line]
     assert [line[:3] for line in lines if line[0] in "23"] == [
         ["2", "sep_conv_3x3", "c(k-1)"],

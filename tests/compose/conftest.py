@@ -1,4 +1,4 @@
-"""A Docker engine, the images, and what they are started with."""
+"""A Docker engine, the images and their settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that say how it is deployed, without starting anything."""
+"""The compose files, without starting anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which published sets a data root holds."""
+"""The published sets that a data root holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torchvision.datasets import CIFAR10, CIFAR100, FashionMNIST
 from darts_core.data.available_sets import DOWNLOADED, PUBLISHED, SHIPPED, held_sets
 
 
-def test_an_empty_data_root_holds_what_every_worker_has(tmp_path: Path) -> None:
+def test_an_empty_data_root_holds_the_built_in_sets(tmp_path: Path) -> None:
     assert held_sets(tmp_path) == sorted(SHIPPED)
 
 
@@ -31,5 +31,5 @@ def test_a_set_is_held_once_all_its_files_are_there(name: str, tmp_path: Path) -
     assert name in held_sets(tmp_path)
 
 
-def test_what_is_downloaded_is_published(tmp_path: Path) -> None:
+def test_downloadable_and_shipped_sets_are_published(tmp_path: Path) -> None:
     assert set(PUBLISHED) >= DOWNLOADED | SHIPPED

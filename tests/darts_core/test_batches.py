@@ -42,7 +42,7 @@ def same(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_batch_depends_on_seed_and_step_and_not_on_what_was_asked_before() -> None:
+def test_a_batch_depends_on_seed_and_step_and_not_on_earlier_ones() -> None:
     forwards, backwards = feed_of(), feed_of()
     ahead = [forwards.batch(step) for step in range(9)]
     behind = [backwards.batch(step) for step in reversed(range(9))][::-1]

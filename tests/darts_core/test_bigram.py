@@ -18,12 +18,12 @@ def probability(first: int, second: int, text: torch.Tensor = TEXT) -> float:
     return float(model.probabilities(torch.tensor([first]), torch.tensor([second])))
 
 
-def test_probability_of_a_seen_pair_is_its_discounted_share_and_what_continuations_add() -> None:
+def test_probability_of_a_seen_pair_is_its_discounted_share_plus_that_of_continuations() -> None:
     # Of its 2 counts ab keeps 1.5; the freed 0.5/2 goes out by continuations: (1 - 0.5) / 3 + 0.5 * 3 / 3 / 3 = 1/3.
     assert probability(0, 1) == pytest.approx(1.5 / 2 + 0.5 / 2 / 3, abs=1e-12)
 
 
-def test_probability_of_an_unseen_pair_is_what_continuations_add() -> None:
+def test_probability_of_an_unseen_pair_is_that_of_continuations() -> None:
     # b is followed twice, by two different words.
     assert probability(1, 1) == pytest.approx(0.5 * 2 / 2 / 3, abs=1e-12)
 

@@ -1,4 +1,4 @@
-"""What a spec makes of a data set that the catalogue does not know."""
+"""Specs on a data set that the catalogue does not list."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_spec_on_an_uploaded_set_keeps_its_checksum_and_resolves_again_without_k
     assert resolved.resolved() == resolved
 
 
-def test_name_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_name_is_refused() -> None:
     assert fields_refused(SearchConfig(dataset="flowers"), None) == {("dataset",)}
 
 
@@ -46,7 +46,7 @@ def test_checksum_for_a_set_that_is_no_upload_is_refused(dataset: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "field"), [({"batch_size": 81}, "batch_size"), ({"batch_size": 8, "auxiliary": True}, "auxiliary")]
 )
-def test_what_does_not_fit_an_uploaded_set_is_refused(changes: dict[str, Any], field: str) -> None:
+def test_a_spec_that_does_not_fit_an_uploaded_set_is_refused(changes: dict[str, Any], field: str) -> None:
     config = EvaluationConfig(dataset="flowers", genotype="DARTS", **changes)
     assert fields_refused(config, FLOWERS) == {(field,)}
 

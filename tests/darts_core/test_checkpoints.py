@@ -80,7 +80,7 @@ def test_newer_version_is_refused(trained: EpochReport, tmp_path: Path) -> None:
         checkpoints.read(tmp_path / "x.pt")
 
 
-def test_incomplete_checkpoint_is_refused_by_the_name_of_what_is_missing(trained: EpochReport, tmp_path: Path) -> None:
+def test_an_incomplete_checkpoint_is_refused_by_the_missing_name(trained: EpochReport, tmp_path: Path) -> None:
     partial = dict(trained.checkpoint)
     del partial["genotype"], partial["weights"]
     torch.save(partial, tmp_path / "x.pt")
@@ -150,7 +150,7 @@ def test_scoring_runs_as_a_program(trained: EpochReport, file: Path, data_root: 
     assert json.loads(done.stdout)["accuracy"] == trained.metrics["test_accuracy"]
 
 
-def test_scoring_program_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
+def test_the_scoring_program_explains_an_error_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(b"garbage")
     done = subprocess.run(
         [sys.executable, "-m", "darts_core.scoring", str(tmp_path / "x.pt")], capture_output=True, text=True

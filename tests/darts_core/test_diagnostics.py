@@ -1,4 +1,4 @@
-"""What an epoch of a search tells of its cell and its alphas."""
+"""Diagnostics of a cell and its alphas after an epoch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_entropy_lies_between_decided_and_undecided(table: list[list[float]]) ->
 
 @patient
 @given(table=tables, by=st.lists(st.floats(-50, 50), min_size=5, max_size=5))
-def test_entropy_does_not_see_what_softmax_does_not_see(table: list[list[float]], by: list[float]) -> None:
+def test_entropy_ignores_shifts_that_softmax_ignores(table: list[list[float]], by: list[float]) -> None:
     moved = [[a + shift for a in row] for row, shift in zip(table, by, strict=True)]
     assert entropy(moved) == pytest.approx(entropy(table), rel=1e-6, abs=1e-9)
 

@@ -1,4 +1,4 @@
-"""Stopping a search early: when, why, what is warned of before, and that a resumed run stops at the same epoch."""
+"""Early stopping: conditions, warnings, and a resumed run that stops at the same epoch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_condition_holds_as_it_reads(text: str, holds: float, fails: float) ->
 
 
 @pytest.mark.parametrize("text", ["2", "=2", "> two", "", ">2; import os", "=> 2", ">nan", ">1e999", "≥2"])
-def test_what_is_no_comparison_is_refused_with_an_example(text: str) -> None:
+def test_a_malformed_condition_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="as in '>2'"):
         Condition.parse(text)
 
@@ -97,7 +97,7 @@ def test_warnings_are_the_beginnings_of_the_runs_of_epochs_past_the_limit(values
         (RnnSearchConfig, {"skip_connects": ">2"}, "'identities' or 'alpha_entropy'"),
     ],
 )
-def test_a_spec_refuses_what_cannot_be_watched(make: Any, given_: dict[str, str], says: str) -> None:
+def test_a_spec_refuses_a_condition_that_cannot_be_watched(make: Any, given_: dict[str, str], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         make(dataset="digits", stop_when=given_)
 
@@ -200,7 +200,7 @@ def test_there_is_no_growth_without_two_windows_or_from_nothing(values: list[flo
     assert growth(values) is None
 
 
-def test_what_is_gone_back_to_is_the_middle_of_the_window_before() -> None:
+def test_the_run_goes_back_to_the_middle_of_the_window_before() -> None:
     """lambda(i) is the mean of the 5 around i = 8, lambda(i - 5) of those around 3."""
     assert before_growth([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) == 3
     assert before_growth([90, *range(1, 11)]) == 3

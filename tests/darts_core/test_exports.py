@@ -111,7 +111,7 @@ def test_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["x.pt"]
 
 
-def test_reading_a_file_without_torch_gives_what_torch_gives(file: Path) -> None:
+def test_reading_a_file_without_torch_gives_torchs_values(file: Path) -> None:
     ours, theirs = TorchFile(file).value, checkpoints.read(file)
     for name in ("format", "version", "kind", "epoch", "genotype", "spec", "classes", "normalisation", "metrics"):
         assert ours[name] == theirs[name]

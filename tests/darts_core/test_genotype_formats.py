@@ -61,7 +61,7 @@ def test_edges_that_no_node_chose_change_nothing(genotype: Genotype, data: st.Da
 
 
 @given(genotypes(subnet=True), st.data())
-def test_an_operation_nobody_has_is_refused_by_name_in_every_format(genotype: Genotype, data: st.DataObject) -> None:
+def test_an_unknown_operation_is_refused_by_name_in_every_format(genotype: Genotype, data: st.DataObject) -> None:
     known = data.draw(st.sampled_from(genotype.normal)).op
     for name in ("python", "json", "mmrazor"):
         text = FORMATS[name](genotype).replace(known, "sep_conv_9x9")
@@ -152,7 +152,7 @@ def test_a_bad_subnet_is_refused_at_the_bad_entry(before: str, after: str, messa
         ("AmoebaNet", "normal_concat: mmrazor's subnets concatenate all nodes, [2, 3, 4, 5, 6], not [4, 5, 6]"),
     ],
 )
-def test_what_mmrazor_has_no_words_for_is_not_written(name: str, message: str) -> None:
+def test_a_genotype_outside_mmrazors_format_is_not_written(name: str, message: str) -> None:
     with pytest.raises(GenotypeError, match=re.escape(message)):
         to_mmrazor(KNOWN[name])
 

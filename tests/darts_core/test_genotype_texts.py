@@ -147,7 +147,7 @@ def subnet(**changes: object) -> dict[str, object]:
         subnet(normal_n2_p0=[False, False, False, True, False, False, False]),
     ],
 )
-def test_what_nni_exports_is_read(value: str) -> None:
+def test_exports_of_nni_are_read(value: str) -> None:
     assert parse(value) == KNOWN["DARTS_V2"]
 
 
@@ -163,7 +163,7 @@ def test_what_nni_exports_is_read(value: str) -> None:
         (NNI_OF_DARTS_V2 | {"normal/op_5_1": "sep_conv_9x9"}, "sep_conv_9x9"),
     ],
 )
-def test_what_is_wrong_in_an_export_of_nni_is_named(value: dict[str, object], says: str) -> None:
+def test_an_error_in_an_export_of_nni_is_named(value: dict[str, object], says: str) -> None:
     with pytest.raises(GenotypeError, match=says):
         parse(value)
 
@@ -185,12 +185,12 @@ def test_what_is_wrong_in_an_export_of_nni_is_named(value: dict[str, object], sa
         ("x = '" + "Genotype(" * 9000, "cut off"),
     ],
 )
-def test_what_cannot_be_read_is_named(text: str, says: str) -> None:
+def test_an_unreadable_part_is_named(text: str, says: str) -> None:
     with pytest.raises(GenotypeError, match=says):
         parse(text)
 
 
-def test_the_text_of_a_genotype_is_what_can_be_read_again() -> None:
+def test_the_text_of_a_genotype_can_be_read_again() -> None:
     for cell in KNOWN.values():
         assert isinstance(cell, Genotype)
         assert parse(str(cell)) == cell

@@ -1,4 +1,4 @@
-"""The torch-free edge: genotypes, their formats and rule, and specs."""
+"""Genotypes, their formats and derivation, and specs, without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search step on a GPU: the plain network's numbers, in graphs the same bits, and never a wait for the GPU."""
+"""The search step on a GPU gives the plain network's numbers, the same bits in graphs, and never waits for the GPU."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_the_graph_is_made_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert calls == graphed.WARM_UP
 
 
-def test_a_step_that_cannot_be_recorded_is_called_and_the_log_says_so_once(
+def test_a_step_that_cannot_be_recorded_is_called_and_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, _, step = stepping(1, graph=True)

@@ -1,4 +1,4 @@
-"""Images read file by file, and the augmentation that ImageNet is trained with."""
+"""Images read file by file, and ImageNet's augmentation."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_an_image_that_is_measured_is_scaled_to_256_and_cut_to_its_middle_224(
     assert torch.equal(images.decoded()[0], expected)
 
 
-def test_batches_of_files_depend_on_seed_and_step_and_not_on_what_was_decoded_ahead(imagenet: ImageData) -> None:
+def test_batches_of_files_depend_on_seed_and_step_and_not_on_decoding_ahead(imagenet: ImageData) -> None:
     in_order, anyhow = feed_of(imagenet), feed_of(imagenet)
     ahead = [in_order.batch(step) for step in range(6)]
     for step in (4, 0, 5, 5, 2):

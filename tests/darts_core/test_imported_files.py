@@ -1,4 +1,4 @@
-"""Files of other training programs: their wrappers, prefixes and buffers, and the way out that a refusal prints."""
+"""Files of other training programs: wrappers, prefixes, buffers, and the remedy that a refusal prints."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def openmmlab(state: State) -> State:
         lambda s: {name: tensor.double() for name, tensor in s.items()},
     ],
 )
-def test_the_network_is_found_in_what_other_programs_save(wrap: Callable[[State], Any], tmp_path: Path) -> None:
+def test_the_network_is_found_in_other_programs_wrappers(wrap: Callable[[State], Any], tmp_path: Path) -> None:
     ours = network()
     torch.save(wrap(ours.state_dict()), tmp_path / "x.pt")
     read = read_authors(tmp_path / "x.pt", CELL)["weights"]
@@ -117,7 +117,7 @@ def test_safetensors_are_read_as_a_state_dict(tmp_path: Path) -> None:
     assert all(torch.equal(read[name], tensor) for name, tensor in state.items())
 
 
-def test_our_own_safetensors_say_what_network_they_are_of(tmp_path: Path) -> None:
+def test_our_own_safetensors_name_their_network(tmp_path: Path) -> None:
     torch.save(network(classes=7).state_dict(), tmp_path / "x.pt")
     made = read_authors(tmp_path / "x.pt", CELL, TrainedOn(dataset="mine", classes=list("abcdefg"), size=[64, 64]))
     checkpoints.save(made, tmp_path / "ours.pt")
@@ -148,7 +148,7 @@ def test_nothing_is_claimed_of_the_data_without_a_remark(tmp_path: Path) -> None
     assert (made["spec"]["dataset"], about.dataset, made["classes"][3]) == ("unknown", None, "3")
 
 
-def test_what_the_owner_tells_of_the_data_holds(tmp_path: Path) -> None:
+def test_the_owners_statement_about_the_data_holds(tmp_path: Path) -> None:
     torch.save(network().state_dict(), tmp_path / "x.pt")
     names = [f"c{i}" for i in range(10)]
     told = TrainedOn(dataset="mine", classes=names, mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6], size=[48, 40])
@@ -167,7 +167,7 @@ def test_what_the_owner_tells_of_the_data_holds(tmp_path: Path) -> None:
         (TrainedOn(mean=[0.5], std=[0.5]), "3 channels, mean and std have 1"),
     ],
 )
-def test_what_does_not_fit_the_weights_is_refused(told: TrainedOn, says: str, tmp_path: Path) -> None:
+def test_a_statement_that_does_not_fit_the_weights_is_refused(told: TrainedOn, says: str, tmp_path: Path) -> None:
     torch.save(network().state_dict(), tmp_path / "x.pt")
     with pytest.raises(CheckpointError, match=says):
         read_authors(tmp_path / "x.pt", CELL, told)

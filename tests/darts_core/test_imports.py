@@ -1,4 +1,4 @@
-"""The DARTS authors' checkpoints: weights go both ways, and what does not fit is named."""
+"""Weights go to and from the DARTS authors' checkpoints, and misfits are named."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_the_first_key_that_does_not_fit_the_genotype_is_named(tmp_path: Path) -
         (lambda s: [s.pop(k) for k in list(s) if k.startswith("cells")], "no key cells.0"),
     ],
 )
-def test_what_is_missing_superfluous_or_of_another_shape_is_named(change: Any, says: str, tmp_path: Path) -> None:
+def test_missing_superfluous_and_misshapen_weights_are_named(change: Any, says: str, tmp_path: Path) -> None:
     state = dict(authors().state_dict())
     change(state)
     torch.save(state, tmp_path / "x.pt")

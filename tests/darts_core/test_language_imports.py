@@ -1,4 +1,4 @@
-"""The DARTS authors' language models: weights go both ways, and what does not fit is named."""
+"""Weights go to and from the DARTS authors' language models, and misfits are named."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_state_dict_is_scored_as_the_checkpoint_made_of_it(data_root: Path, tm
     assert reports[0].columns == 1
 
 
-def test_what_does_not_fit_is_named(data_root: Path, tmp_path: Path) -> None:
+def test_a_misfit_is_named(data_root: Path, tmp_path: Path) -> None:
     def refused(state: object, name: str = "DARTS_V2") -> str:
         torch.save(state, tmp_path / "x.pt")
         with pytest.raises(CheckpointError) as error:

@@ -1,4 +1,4 @@
-"""A run on two processes: what it reports, that it resumes to the bit, and that nothing is left of it."""
+"""A run on two processes: its reports, its resumption to the bit, and its clean end."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_batch_size_that_two_cannot_share_is_refused(search_config: MakeSearch, 
         run_search(search_config(batch_size=5), data_root=data_root, gpus=2)
 
 
-def test_what_a_rank_refuses_is_raised_at_once(search_config: MakeSearch, data_root: Path) -> None:
+def test_a_ranks_refusal_is_raised_at_once(search_config: MakeSearch, data_root: Path) -> None:
     with pytest.raises(DataError, match="no folder"):
         run_search(search_config(dataset="folder:absent"), data_root=data_root, gpus=2)
 
@@ -196,7 +196,7 @@ def test_no_process_outlives_its_killed_parent(search_config: MakeSearch, data_r
 @pytest.mark.parametrize(
     "error", [Diverged("epoch 2"), MemoryError("so much"), OSError(28, "No space left on device")], ids=repr
 )
-def test_an_error_of_a_rank_is_raised_as_what_it_was_with_its_traceback(error: Exception) -> None:
+def test_an_error_of_a_rank_is_raised_with_its_type_and_traceback(error: Exception) -> None:
     again = error_of(error_to_message(error))
     assert type(again) is type(error)
     assert getattr(again, "errno", None) == getattr(error, "errno", None)

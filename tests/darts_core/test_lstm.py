@@ -39,7 +39,7 @@ def test_cell_without_dropout_is_torchs_lstm(ones: bool) -> None:
     torch.testing.assert_close(after, torch.cat([last[0], last_kept[0]], dim=-1), rtol=0, atol=1e-12)
 
 
-def test_hidden_mask_is_on_what_the_gates_read_at_every_step() -> None:
+def test_the_hidden_mask_is_on_the_gates_input_at_every_step() -> None:
     cell = LstmCell(SIZE).double()
     x, state, mask = draw(ROWS, BATCH, SIZE), draw(BATCH, 2 * SIZE), draw(BATCH, SIZE)
     outputs, _ = cell(x, state, mask)

@@ -46,7 +46,7 @@ def test_the_batch_that_a_refusal_offers_fits_and_so_do_the_parts(
         _check(make(batch_size=batch + 4 * ranks), 3 * GIB // 2, ranks=ranks)
 
 
-def test_a_refusal_names_the_need_and_what_is_free() -> None:
+def test_a_refusal_names_the_need_and_the_free_memory() -> None:
     with pytest.raises(OutOfMemory, match=r"batch_size 96 needs about \d+\.\d GiB on cpu, which has 2\.0 GiB free"):
         _check(_evaluation(), 2 * GIB)
 
@@ -56,7 +56,7 @@ def test_a_network_that_no_batch_makes_fit_is_told_so() -> None:
         _check(_evaluation(), GIB // 8)
 
 
-def test_what_fits_is_not_refused() -> None:
+def test_a_run_that_fits_is_not_refused() -> None:
     _check(_evaluation(batch_size=8, channels=8, layers=5), 2 * GIB)
 
 
@@ -105,6 +105,6 @@ def test_other_errors_pass_as_they_are() -> None:
         raise RuntimeError("shapes differ")
 
 
-def test_the_machine_says_what_is_free() -> None:
+def test_free_memory_is_read_from_the_machine() -> None:
     free = free_memory(CPU)
     assert free is None or free > 0

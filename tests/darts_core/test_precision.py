@@ -1,4 +1,4 @@
-"""With how many bits a run computes, and that the choice is recorded."""
+"""The precision of a run, and its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions from raw images: the normalisation of the file is applied, whichever form an image has."""
+"""Predictions normalise raw images of every form as the file says."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_images_for_an_imagenet_network_are_cut_as_its_test_images(tmp_path: Pat
         (np.zeros((16,), dtype=np.uint8), "height, width"),
     ],
 )
-def test_what_is_no_raw_image_is_refused(tmp_path: Path, image: Any, says: str) -> None:
+def test_a_tensor_that_is_no_raw_image_is_refused(tmp_path: Path, image: Any, says: str) -> None:
     with pytest.raises(DataError, match=says):
         load_network(made(tmp_path)).predict(image)
 
@@ -163,7 +163,7 @@ def test_the_command_names_each_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["net", "image"])
-def test_the_command_names_what_is_missing_or_broken(tmp_path: Path, missing: str) -> None:
+def test_the_command_names_a_missing_or_broken_file(tmp_path: Path, missing: str) -> None:
     from client.cli import app
 
     (tmp_path / "broken.png").write_bytes(b"no image")

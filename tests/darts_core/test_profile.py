@@ -43,7 +43,7 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize(("preset", "name"), [(preset, name) for preset in PUBLISHED for name in PUBLISHED[preset]])
-def test_known_genotype_costs_what_is_published(preset: str, name: str) -> None:
+def test_a_known_genotype_has_its_published_cost(preset: str, name: str) -> None:
     found = profile(KNOWN[name], shape_of(preset))
     millions = f"{found.multiply_adds / 1e6:.3f}"
     assert (found.parameters, found.parameters_with_auxiliary, millions) == PUBLISHED[preset][name]
@@ -107,9 +107,7 @@ class _Measured:
 
 @given(GENOTYPES, SIZES, st.sampled_from(get_args(Stem)), st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
-def test_any_network_costs_what_the_arithmetic_says(
-    genotype: Genotype, sizes: dict[str, Any], stem: Stem, image: int
-) -> None:
+def test_any_network_has_the_computed_cost(genotype: Genotype, sizes: dict[str, Any], stem: Stem, image: int) -> None:
     shape = Shape(image=image, stem=stem, **sizes)
     network = _build(genotype, shape).eval()
     measured = _Measured(network)
@@ -212,7 +210,7 @@ IMAGES = 64  # so many that what does not grow with them (BatchNorm's statistics
 
 @pytest.mark.parametrize("stem", get_args(Stem))
 @pytest.mark.parametrize(("name", "image"), [("DARTS_V2", 32), ("PC_DARTS", 37)])
-def test_training_keeps_what_the_arithmetic_says(name: str, stem: Stem, image: int) -> None:
+def test_training_keeps_the_computed_bytes(name: str, stem: Stem, image: int) -> None:
     shape = Shape(channels=8, layers=4, classes=10, image=image, stem=stem)
     with torch.device("meta"):  # no memory is needed to count it
         network = _build(KNOWN[name], shape)
@@ -226,7 +224,7 @@ def test_training_keeps_what_the_arithmetic_says(name: str, stem: Stem, image: i
 @pytest.mark.parametrize(
     ("space", "nodes", "stem"), [("darts", 4, "cifar"), ("space2", 1, "half"), ("space3", 6, "imagenet")]
 )
-def test_a_search_keeps_and_weighs_what_the_arithmetic_says(space: CnnSpace, nodes: int, stem: Stem) -> None:
+def test_a_search_has_the_computed_bytes_and_parameters(space: CnnSpace, nodes: int, stem: Stem) -> None:
     shape = Shape(channels=4, layers=4, classes=10, image=33, stem=stem)
     primitives = CNN_SPACES[space]
     with torch.device("meta"):

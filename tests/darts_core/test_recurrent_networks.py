@@ -118,7 +118,7 @@ def test_one_batch_norm_object_serves_all_states() -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN_RECURRENT)
-def test_profile_counts_what_the_network_has(name: str) -> None:
+def test_profile_counts_the_networks_parameters(name: str) -> None:
     network = of_genotype(KNOWN_RECURRENT[name])
     counted = sum(p.numel() for p in network.parameters())
     assert profile_language_model(KNOWN_RECURRENT[name], LanguageShape(SIZE, WORDS)).parameters == counted

@@ -1,4 +1,4 @@
-"""The loops of recurrent cells: what they report, that they resume to the bit, also across the switch to averaging."""
+"""The loops of recurrent cells: reports, and resumption to the bit, also across the switch to averaging."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any legal spec builds, trains a step and can be profiled; any illegal one is refused by the name of what is wrong."""
+"""Any legal spec builds, trains a step and can be profiled; any illegal one is refused by its field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of language models: what a file of ours says of a test text, word by word."""
+"""Scores of language models, recomputed word by word."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def config(**changes: Any) -> RnnScoreConfig:
     return RnnScoreConfig(**{"dataset": "folder:tiny", "checkpoint": checkpoint, **changes})
 
 
-def test_a_score_is_what_the_training_reported(trained: EpochReport, file: Path, data_root: Path) -> None:
+def test_a_score_equals_the_trainings_report(trained: EpochReport, file: Path, data_root: Path) -> None:
     (report,) = run_text_score(config(), file, data_root=data_root)
     assert report.metrics["test_perplexity"] == pytest.approx(trained.metrics["test_perplexity"], rel=1e-5)
     assert report.metrics["test_loss"] == pytest.approx(trained.metrics["test_loss"], rel=1e-5)

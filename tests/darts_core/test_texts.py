@@ -1,4 +1,4 @@
-"""Texts: the built-in one, folders, what is refused, windows, and the specs that name them."""
+"""Texts: the built-in one, folders, refusals, windows, and the specs that name them."""
 
 from __future__ import annotations
 

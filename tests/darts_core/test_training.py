@@ -1,4 +1,4 @@
-"""The two loops: what they report, that they resume to the bit, that they stop between steps."""
+"""Both loops: their reports, their resumption to the bit, and their stops between steps."""
 
 from __future__ import annotations
 

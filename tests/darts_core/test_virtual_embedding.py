@@ -1,4 +1,4 @@
-"""The recurrent second-order step against the DARTS authors' code, which leaves the tied embedding where it was."""
+"""The recurrent second-order step equals the DARTS authors' code, which restores the tied embedding."""
 
 from __future__ import annotations
 

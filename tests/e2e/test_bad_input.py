@@ -1,4 +1,4 @@
-"""What only the worker can find out is told as the job's error; what a full disk stops goes on afterwards."""
+"""Errors that only the worker can find are the job's; a job that a full disk has stopped goes on afterwards."""
 
 import hashlib
 import os
@@ -159,7 +159,7 @@ def _so_far(dartboard: Dartboard, job: JobOut) -> Iterator[Event]:
             return
 
 
-def test_a_job_that_waits_for_the_broker_says_so_and_runs_when_it_is_back(
+def test_a_job_that_waits_for_the_broker_has_a_reason_and_runs_when_it_is_back(
     dartboard: Dartboard, submit: Callable[..., JobOut], stack: LocalStack
 ) -> None:
     valkey = stack.processes["valkey"]

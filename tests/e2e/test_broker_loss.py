@@ -1,4 +1,4 @@
-"""The broker loses everything, or is away: queued jobs still run, and nothing runs twice."""
+"""The broker is away or loses everything: queued jobs still run, and none runs twice."""
 
 import threading
 from collections.abc import Callable, Iterator

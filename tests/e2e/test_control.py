@@ -1,4 +1,4 @@
-"""People change their minds while a job runs."""
+"""Users pause, resume and cancel a running job."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Logs in to the dashboard of a service that requires keys."""
+"""The dashboard of a service that requires keys."""
 
 from __future__ import annotations
 

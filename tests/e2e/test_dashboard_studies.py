@@ -1,4 +1,4 @@
-"""Shows studies and committees in the dashboard, while the test acts as their worker."""
+"""A study and a committee on the dashboard, with a simulated worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database is away: requests say so and when to come back, and the same API recovers with it."""
+"""Without the database a request is 503 with a time to retry, and the same API recovers with it."""
 
 import threading
 from collections.abc import Iterator

@@ -71,7 +71,7 @@ def test_the_downloaded_checkpoint_is_the_stored_one_and_runs_in_a_fresh_process
     assert scored["accuracy"] == pytest.approx(evaluation.metrics["test_accuracy"])
 
 
-def test_what_the_worker_logged_is_there(dartboard: Dartboard, search: JobOut) -> None:
+def test_the_workers_log_lines_are_served(dartboard: Dartboard, search: JobOut) -> None:
     lines = [line.message for line in dartboard.logs(search.id)]
     assert any(line.startswith("epoch 3: ") for line in lines)
 

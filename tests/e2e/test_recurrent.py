@@ -1,4 +1,4 @@
-"""The main job with a recurrent cell: search, retrain, download, use; and what a killed worker does to it: nothing."""
+"""The main job with a recurrent cell: search, retrain, download, use; a killed worker costs nothing."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_it_brings_one_package(python: Path, project: Path) -> None:
     assert not any(f"'{name}'" in names for name in ("api", "client", "worker", "darts_core", "migrations"))
 
 
-def test_what_needs_torch_names_the_way_to_it(python: Path, project: Path) -> None:
+def test_functions_that_need_torch_name_the_extra_that_has_it(python: Path, project: Path) -> None:
     code = """
 import dartboard
 try: dartboard.load
@@ -97,7 +97,7 @@ except ImportError as error: print(error)
     )
 
 
-def test_its_command_names_what_is_of_the_service(python: Path, project: Path) -> None:
+def test_its_command_names_the_missing_parts_of_the_service(python: Path, project: Path) -> None:
     command = python.parent / "dartboard"
     version = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
     assert version.startswith("dartboard 0.")

@@ -1,4 +1,4 @@
-"""What a user hears when the database or the broker is not there at the start."""
+"""Messages to a user whose database or broker is missing at the start."""
 
 import socket
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def test_a_broker_that_is_away_ends_the_start_and_is_named(tmp_path: Path, close
         stack.start()
 
 
-def test_a_service_without_its_database_is_alive_and_says_what_it_lacks(tmp_path: Path) -> None:
+def test_a_service_without_its_database_is_alive_and_names_it_as_missing(tmp_path: Path) -> None:
     with LocalStack(tmp_path, port=0, workers=0) as stack:
         postgres = stack.processes["postgres"]
         postgres.grace = 0.0

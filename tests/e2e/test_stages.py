@@ -9,7 +9,7 @@ from client.events import StepEvent
 from client.sdk import Dartboard
 
 
-def test_a_running_search_says_what_it_does_before_its_first_step(
+def test_a_running_search_has_a_stage_before_its_first_step(
     dartboard: Dartboard, submit: Callable[..., JobOut]
 ) -> None:
     told = [event.progress for event in dartboard.follow(submit(epochs=1)) if isinstance(event, StepEvent)]

@@ -1,4 +1,4 @@
-"""A real browser on the dashboard: Debian's chromium, driven by Playwright."""
+"""Debian's chromium on the dashboard, driven by Playwright."""
 
 from __future__ import annotations
 

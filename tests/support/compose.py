@@ -1,4 +1,4 @@
-"""Docker from a test: an engine, and a project of it."""
+"""A Docker engine, and a compose project on it."""
 
 from __future__ import annotations
 

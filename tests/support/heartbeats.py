@@ -1,4 +1,4 @@
-"""A claimed job whose worker lives while a test does something else."""
+"""Keeps a claimed job alive while a test does something else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database does for a statement: how many rows it reads, and whether it reads a whole table."""
+"""The rows that the database reads for a statement, and the tables that it reads whole."""
 
 from __future__ import annotations
 

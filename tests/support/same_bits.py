@@ -1,4 +1,4 @@
-"""Equality of checkpoints and what is in them, to the last bit."""
+"""Equality of checkpoints and their contents to the last bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches without training: a worker's reports with alphas that drift apart, as fast as they are wanted."""
+"""Searches without training: a worker's reports, with alphas that drift apart."""
 
 from __future__ import annotations
 

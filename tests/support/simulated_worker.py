@@ -1,4 +1,4 @@
-"""A worker that pretends: it does whatever a tree queues in its pool, with figures that follow from the specs."""
+"""A worker that trains nothing: its figures follow from the specs of the jobs that it claims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several end-to-end tests share."""
+"""A small search for end-to-end tests."""
 
 from __future__ import annotations
 

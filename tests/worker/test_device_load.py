@@ -1,4 +1,4 @@
-"""What a worker says of its devices. Without a GPU its driver's library is played, as its documentation has it."""
+"""A worker's report on its devices. Without a GPU the driver's library is simulated after its documentation."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_gpu_that_the_driver_does_not_know_is_left_out(driver: None, monkeypat
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_the_driver_s_memory_is_what_torch_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_drivers_memory_equals_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
     [load] = DeviceLoads(gpus=1).read()
     free, total = torch.cuda.mem_get_info(0)
     assert load.memory_total == pytest.approx(total, rel=0.03)

@@ -1,4 +1,4 @@
-"""What the heartbeat brings back, and what the worker does when told that all is over or to stop."""
+"""The directives that a heartbeat brings, and the worker's reactions."""
 
 import threading
 from pathlib import Path

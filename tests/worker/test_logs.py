@@ -1,4 +1,4 @@
-"""The lines of a worker, from whichever library they come."""
+"""The log lines of a worker, from every library."""
 
 from __future__ import annotations
 

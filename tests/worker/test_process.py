@@ -12,7 +12,7 @@ def test_the_main_process_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_worker_without_a_key_says_what_it_needs() -> None:
+def test_a_worker_without_a_key_names_the_missing_variable() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "worker"], env={"PATH": ""}, capture_output=True, text=True, timeout=60, check=False
     )

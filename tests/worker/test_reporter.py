@@ -1,4 +1,4 @@
-"""Reports go out in order, each until it has arrived, whatever the API does meanwhile."""
+"""Reports go out in order, each until it has arrived."""
 
 import threading
 from typing import Any, cast

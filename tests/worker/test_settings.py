@@ -1,4 +1,4 @@
-"""What the environment tells a worker."""
+"""A worker's settings from the environment."""
 
 import pytest
 from pydantic import ValidationError

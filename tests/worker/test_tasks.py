@@ -1,4 +1,4 @@
-"""What a woken child does while the API is away."""
+"""A woken child while the API is away."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The threads beside an attempt, and its log, when something unforeseen happens in them."""
+"""Unexpected errors in the threads beside an attempt, and in its log."""
 
 from __future__ import annotations
 

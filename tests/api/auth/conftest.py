@@ -1,4 +1,4 @@
-"""A service that wants keys, and keys of every kind for it."""
+"""A service that requires keys, and keys of every role for it."""
 
 from __future__ import annotations
 

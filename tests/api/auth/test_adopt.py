@@ -1,4 +1,4 @@
-"""Keys that were made before there was a database: `python -m api.keys adopt`."""
+"""`python -m api.keys adopt` takes over keys from before the database."""
 
 from __future__ import annotations
 

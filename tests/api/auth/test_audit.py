@@ -1,4 +1,4 @@
-"""The audit log: who did what."""
+"""The audit log names each change and the key that made it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys: made, used, refused, revoked."""
+"""Keys are created, used, refused and revoked."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_without_a_key_nothing_but_probes_and_documents_is_served(anonymous: htt
 
 
 @pytest.mark.parametrize("given", ["nonsense", "dartboard_0123456789abcdef_" + "A" * 43, "dartboard_\xff", "x" * 5000])
-def test_what_is_no_key_of_the_service_is_401(anonymous: httpx.Client, given: str) -> None:
+def test_an_unknown_key_is_401(anonymous: httpx.Client, given: str) -> None:
     headers = {b"Authorization": b"Bearer " + given.encode("latin-1")}
     assert anonymous.get("/jobs", headers=headers).status_code == 401
 
@@ -192,7 +192,7 @@ def test_the_first_key_is_made_beside_the_service(guarded: Guarded) -> None:
     assert (session["role"], session["owner"], session["keys_required"]) == ("viewer", "ada", True)
 
 
-def test_a_first_key_without_a_database_says_what_to_check() -> None:
+def test_a_first_key_without_a_database_is_refused_with_a_hint() -> None:
     made = made_on_the_server("postgresql+psycopg://nobody:secret@127.0.0.1:1/none")
     assert made.returncode == 1
     assert "DATABASE_URL" in made.stderr

@@ -1,4 +1,4 @@
-"""Where the service listens without keys, and where it does not."""
+"""Without an admin's key the service listens on loopback alone."""
 
 from __future__ import annotations
 

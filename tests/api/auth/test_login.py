@@ -1,4 +1,4 @@
-"""The dashboard of a service that wants keys."""
+"""The dashboard of a service that requires keys."""
 
 from __future__ import annotations
 

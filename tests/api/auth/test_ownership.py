@@ -1,4 +1,4 @@
-"""What is made with a key belongs to its owner."""
+"""Objects belong to the owner of the key that created them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_job_shows_its_owner(person: Person) -> None:
     assert ada.get("/jobs").json()["items"][0]["owner"] == owner
 
 
-def test_a_new_key_of_the_same_owner_keeps_what_the_old_one_made(guarded: Guarded, admin: httpx.Client) -> None:
+def test_a_new_key_of_the_same_owner_keeps_the_old_ones_jobs(guarded: Guarded, admin: httpx.Client) -> None:
     owner = f"ada-{uuid4().hex[:8]}"
     old = guarded.make("user", owner)
     with guarded.http(old.key) as http:
@@ -69,7 +69,7 @@ def test_an_admin_changes_everybodys_jobs(person: Person, admin: httpx.Client) -
     assert admin.post(f"/searches/{job.id}/cancel").json()["status"] == "cancelled"
 
 
-def test_what_was_made_without_a_key_is_changed_by_admins_only(service: Service, http: httpx.Client) -> None:
+def test_objects_created_without_a_key_are_changed_by_admins_only(service: Service, http: httpx.Client) -> None:
     job = submitted(http)
     made = http.post("/keys", json={"role": "user", "owner": "ada"}).json()
     refused = http.post(f"/searches/{job.id}/cancel", headers={"X-API-Key": made["key"]})

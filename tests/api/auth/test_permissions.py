@@ -1,4 +1,4 @@
-"""Every route and method, by every kind of caller: generated from OpenAPI, so that no new route is forgotten."""
+"""Every route and method is called with every role. The routes come from OpenAPI, so that none is forgotten."""
 
 from __future__ import annotations
 

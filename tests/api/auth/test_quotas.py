@@ -1,4 +1,4 @@
-"""How much a key may use."""
+"""Limits on the use of a key."""
 
 from __future__ import annotations
 

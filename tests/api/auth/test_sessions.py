@@ -29,7 +29,7 @@ def test_the_cookie_is_hidden_from_scripts_and_other_sites(person: Person) -> No
     assert "Max-Age=43200" in cookie
 
 
-def test_the_cookie_opens_what_its_key_opens(guarded: Guarded) -> None:
+def test_the_cookie_has_the_permissions_of_its_key(guarded: Guarded) -> None:
     with logged_in(guarded, "viewer", "eve") as http:
         assert http.get("/jobs").status_code == 200
         session = http.get("/session").json()

@@ -1,4 +1,4 @@
-"""A service with a secret that is empty or short does not start, and prints no secret."""
+"""A service with an empty or a short secret does not start, and prints no secret."""
 
 from __future__ import annotations
 

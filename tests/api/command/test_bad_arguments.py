@@ -69,7 +69,7 @@ def test_a_missing_argument_is_wrong_usage(called: Caller, command: str) -> None
 
 @pytest.mark.parametrize(("command", "option"), NUMBERS)
 @pytest.mark.parametrize("value", ["x", ""])
-def test_what_is_no_number_is_wrong_usage(
+def test_a_value_that_is_no_number_is_wrong_usage(
     called: Caller, tmp_path: Path, command: str, option: str, value: str
 ) -> None:
     line = filled(command, sensible(tmp_path, str(uuid4())))
@@ -198,7 +198,7 @@ def test_a_job_that_succeeded_ends_with_0(at_service: Caller, furnished: Furnish
 
 
 @pytest.mark.parametrize(("module", "extra"), [("torch", "worker"), ("onnx", "onnx")])
-def test_a_part_that_is_not_installed_is_named_with_what_brings_it(
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     called: Caller, monkeypatch: pytest.MonkeyPatch, module: str, extra: str
 ) -> None:
     from client.failures import _not_installed

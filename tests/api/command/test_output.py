@@ -1,4 +1,4 @@
-"""The command as a process: what it writes to a terminal, into a pipe and into one whose reader has gone."""
+"""The command's output to a terminal, into a pipe and into a pipe whose reader has gone."""
 
 from __future__ import annotations
 

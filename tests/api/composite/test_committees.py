@@ -1,4 +1,4 @@
-"""Committees: the protocol alone, and through the service with a worker that pretends."""
+"""Committees: the protocol alone, and through the service with a simulated worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to a tree is done to its children."""
+"""Actions on a composite job reach its children."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_resumed_study_ends_as_if_it_had_not_been_paused(worker: SimulatedWork
     assert len(worker.children(study)) == 6
 
 
-def test_a_failed_study_says_why_and_a_retry_goes_on_with_what_failed(worker: SimulatedWorker) -> None:
+def test_a_failed_study_has_a_reason_and_a_retry_repeats_the_failed_children(worker: SimulatedWorker) -> None:
     worker.failing = {"search/seed-0", "search/seed-1"}
     failed = worker.work_until_ended(worker.study())
     assert failed.status == "failed"

@@ -1,4 +1,4 @@
-"""Studies through the service, with a worker that pretends."""
+"""Studies through the service, with a simulated worker."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_a_short_retrain_of_cifar10_takes_the_preset_that_holds_images_out(http:
     assert http.post(f"{answer.json()['links']['self']}/cancel").json()["status"] == "cancelled"
 
 
-def test_a_study_of_recurrent_cells_says_so_by_its_family(dartboard: Dartboard) -> None:
+def test_a_study_of_recurrent_cells_has_their_family(dartboard: Dartboard) -> None:
     body = {"family": "rnn", "search": {"dataset": "python-docs"}, "pool": "nobody"}
     study = dartboard.submit("study", body)
     [point] = study.spec["points"]

@@ -1,4 +1,4 @@
-"""The protocol alone, without a service: what a study does next, for every state that its children can be in."""
+"""The next step of a study, without a service, for every state of its children."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checking and packing, without the service: what an archive's images become, and what is refused."""
+"""Checking and packing images without the service: the packed result, and the refusals."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_broken_image_and_nested_archive_are_skipped_and_named(checked: Check) -
     assert causes(result) == {"image that cannot be decoded": 2, "not an image by its name": 1}
 
 
-def test_what_file_managers_leave_behind_is_passed_over_in_silence(checked: Check) -> None:
+def test_file_managers_own_files_are_ignored(checked: Check) -> None:
     files = {**pets(each=10), "__MACOSX/cat/._00.png": b"x", "cat/.DS_Store": b"x", ".hidden/a.png": b"x"}
     assert checked(zip_of(files))["report"]["skipped"] == 0
 
@@ -253,7 +253,7 @@ def test_pixels_out_of_proportion_to_the_upload_are_refused(checked: Check) -> N
     assert checked(upload, size=16, ratio_from=2**20)["info"]["train"] > 10
 
 
-def test_what_is_no_archive_is_refused(checked: Check) -> None:
+def test_a_file_that_is_no_archive_is_refused(checked: Check) -> None:
     assert "neither a tar" in checked(b"hello" * 200)["error"]
 
 

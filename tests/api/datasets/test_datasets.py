@@ -1,4 +1,4 @@
-"""Data sets through a running API: uploads, what becomes of them, and the jobs that use them."""
+"""Data sets through a running API: uploads, their checks, and the jobs that use them."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_upload_with_a_bad_field_is_refused_by_name(
     assert says in answer.text
 
 
-def test_what_is_no_archive_is_refused_at_the_door(post: Callable[..., httpx.Response], name: str) -> None:
+def test_a_file_that_is_no_archive_is_refused_on_upload(post: Callable[..., httpx.Response], name: str) -> None:
     for content in (b"hello", b"hello" * 1000):
         answer = post(name, content)
         assert answer.status_code == 422
@@ -272,7 +272,7 @@ def test_job_keeps_the_content_that_its_set_had(
         ("/searches", {"batch_size": 8, "dataset_checksum": "ab" * 32}, "dataset_checksum"),
     ],
 )
-def test_what_cannot_run_on_an_uploaded_set_is_refused_by_its_field(
+def test_a_spec_that_cannot_run_on_an_uploaded_set_is_refused_by_its_field(
     ready: Callable[..., DatasetDetail], http: httpx.Client, name: str, path: str, fields: dict[str, Any], field: str
 ) -> None:
     ready(name)

@@ -1,4 +1,4 @@
-"""Archives that are made to do harm, sent to the running service: refused with a reason, and the disk as before."""
+"""The running service refuses harmful archives with a reason, and keeps nothing of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checking and packing a text, without the service: what an archive's files become, and what is refused."""
+"""Checking and packing a text without the service: the packed result, and the refusals."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def test_images_beside_a_text_are_images_unless_said_otherwise(checked: Check) -
         ({**TEXT, "train.txt": b"x" * 2000}, "a word of 2,000 characters"),
     ],
 )
-def test_what_is_no_text_is_refused_with_its_place(checked: Check, files: dict[str, bytes], says: str) -> None:
+def test_a_file_that_is_no_text_is_refused_with_its_position(
+    checked: Check, files: dict[str, bytes], says: str
+) -> None:
     assert says in checked(files, kind="text")["error"]
 
 
@@ -112,7 +114,7 @@ LONG = b"the cat sat on the mat and the dog ran to the old red barn while a bird
         ("今日は良い天気なので散歩に出かけて公園で本を読みました。\n".encode() * 9, "put spaces between words"),
     ],
 )
-def test_a_text_that_may_not_be_what_was_meant_has_a_warning(checked: Check, train: bytes, says: str) -> None:
+def test_a_suspicious_text_has_a_warning(checked: Check, train: bytes, says: str) -> None:
     assert any(says in warning for warning in checked({**TEXT, "train.txt": train})["report"]["warnings"])
 
 

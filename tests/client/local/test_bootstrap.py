@@ -337,7 +337,7 @@ def test_an_index_that_is_unreachable_for_uv_itself_is_named(fresh: Path) -> Non
     assert "no way to the package index (NewConnectionError)" in failed.stderr
 
 
-def test_failed_download_does_not_undo_what_is_installed(ready: Path) -> None:
+def test_a_failed_download_leaves_installed_packages_alone(ready: Path) -> None:
     call(ready / "dartboard")
     (ready / ".venv" / "mine").touch()
     configure(ready, version="2")
@@ -369,7 +369,7 @@ def test_seven_gigabytes_are_asked_for_and_one_when_torch_is_there(
     check_disk(tmp_path, {})
 
 
-def test_only_old_pythons_are_listed_with_what_to_do(fresh: Path, bare: Path) -> None:
+def test_only_old_pythons_are_listed_with_a_hint(fresh: Path, bare: Path) -> None:
     fake_python(bare, "python3", "3.9.2", 10)
     fake_python(bare, "python", "2.7.18", 10)
     refused = call(fresh / "dartboard", PATH=str(bare), DARTBOARD_PYTHON="")
@@ -482,7 +482,7 @@ def test_progress_without_a_terminal_is_a_line_for_each_phase() -> None:
         ("", "no word of it"),
     ],
 )
-def test_reason_of_a_failure_is_found_in_what_pip_and_uv_say(said: str, reason: str) -> None:
+def test_the_reason_of_a_failure_is_found_in_the_output_of_pip_and_uv(said: str, reason: str) -> None:
     assert reason in failure(said, Path("/log"))
 
 
@@ -580,7 +580,7 @@ def test_a_cache_that_cannot_be_linked_from_is_replaced_by_one_beside_the_packag
     assert f"uv's cache: {ready}/.venv/cache\n" in call(ready / "dartboard").stderr
 
 
-def test_an_interrupted_download_leaves_nothing_and_what_is_installed_stays(ready: Path) -> None:
+def test_an_interrupted_download_leaves_nothing_and_installed_packages_stay(ready: Path) -> None:
     call(ready / "dartboard")
     (ready / ".venv" / "mine").touch()
     configure(ready, version="2")

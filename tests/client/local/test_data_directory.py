@@ -1,4 +1,4 @@
-"""The data directory: private, one supervisor at a time, secrets made once."""
+"""The data directory is private, has one supervisor at a time, and its secrets are created once."""
 
 import os
 import stat

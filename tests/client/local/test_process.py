@@ -113,7 +113,7 @@ def test_child_outlives_the_thread_that_asked_for_it(spawner: Spawner, tmp_path:
     child.stop()
 
 
-def test_closing_the_spawner_ends_what_still_runs(tmp_path: Path) -> None:
+def test_closing_the_spawner_ends_running_children(tmp_path: Path) -> None:
     spawner = Spawner()
     child = process(spawner, tmp_path, "sleep", "600")
     become(child, "sleep")

@@ -1,4 +1,4 @@
-"""Pictures of cells: what is in them, where it stands, and what cannot get into them."""
+"""Pictures of cells: their contents, their layout, and the escaping of text."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_title_fits_over_a_narrow_cell_whose_nodes_stand_where_they_stood(titl
     assert 0.6 * words.size * len(words.text) <= scene.width
 
 
-def test_those_who_cannot_see_it_are_told_what_it_shows() -> None:
+def test_a_picture_has_a_text_alternative() -> None:
     picture = _drawn(KNOWN["DARTS_V2"], "DARTS_V2")
     assert picture.get("role") == "img"
     assert [child.tag.removeprefix(SVG) for child in picture][:2] == ["title", "desc"]

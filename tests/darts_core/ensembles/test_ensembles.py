@@ -182,7 +182,7 @@ def test_selection_takes_the_best_member_first_and_is_never_worse_than_it(
     assert np.array_equal(found["validation.logits"], sum(chosen[1:], chosen[0]))
 
 
-def test_the_plain_sum_of_all_is_told_beside_what_was_chosen(root: Path, members: list[Path], tmp_path: Path) -> None:
+def test_the_plain_sum_of_all_is_reported_beside_the_selection(root: Path, members: list[Path], tmp_path: Path) -> None:
     report = ensemble(members, root, combine="fitted", select={"best": 1})
     found = stored(report, tmp_path)
     plain = sum(found[f"member.{place}"].astype(np.float64) for place in range(3))
@@ -215,9 +215,7 @@ def test_the_file_runs_as_one_model_with_the_logits_that_are_stored(
     assert committee.classes == data.classes
 
 
-def test_the_file_is_a_dictionary_without_what_a_training_would_go_on_with(
-    root: Path, members: list[Path], tmp_path: Path
-) -> None:
+def test_the_file_is_a_dictionary_without_training_state(root: Path, members: list[Path], tmp_path: Path) -> None:
     ensemble(members, root).save(tmp_path / "committee.pt")
     found = torch.load(tmp_path / "committee.pt", weights_only=True)
     assert (found["kind"], found["combine"], found["weights"].tolist()) == ("ensemble", "sum", [1, 1, 1])

@@ -1,4 +1,4 @@
-"""Figures of answers, against the same in numpy, written down from their definitions."""
+"""Figures of committees, against their definitions in numpy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_there_is_no_top_5_of_five_classes() -> None:
     assert "top5" not in image_figures(*drawn(classes=5))
 
 
-def test_the_loss_is_the_mean_of_what_the_truth_was_given() -> None:
+def test_the_loss_is_the_mean_over_the_true_classes() -> None:
     logits, labels = drawn()
     given = softmax(logits)[np.arange(200), labels.numpy()]
     assert image_figures(logits, labels)["loss"] == pytest.approx(-np.log(given).mean(), rel=1e-12)

@@ -1,4 +1,4 @@
-"""Which members are chosen, and what weights they get: against brute force, and against every other weights tried."""
+"""The selection of members and their weights, against brute force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ensembles of language models: probabilities mixed word by word, recomputed with numpy from what is stored."""
+"""Ensembles of language models mix probabilities word by word; numpy recomputes them from the stored ones."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_probabilities_are_mixed_word_by_word(data_root: Path, members: list[Pat
     assert report.disagreement is None
 
 
-def test_each_member_says_what_its_score_says(data_root: Path, members: list[Path]) -> None:
+def test_each_members_figures_equal_its_score(data_root: Path, members: list[Path]) -> None:
     report = ensemble(members, data_root)
     [score] = run_text_score(RnnScoreConfig(dataset="folder:tiny", checkpoint=MEMBER), members[1], data_root=data_root)
     assert torch.equal(report.answers["member.1"], score.log_probabilities)

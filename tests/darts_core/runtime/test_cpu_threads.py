@@ -10,9 +10,9 @@ def test_workers_share_the_cores(workers: int, cores: int, threads: str) -> None
     assert share_of({}, workers, cores) == {"OMP_NUM_THREADS": threads}
 
 
-def test_a_single_worker_takes_what_torch_takes() -> None:
+def test_a_single_worker_takes_torchs_number_of_threads() -> None:
     assert share_of({}, 1, 16) == {}
 
 
-def test_what_the_user_wants_stays() -> None:
+def test_a_users_number_of_threads_stays() -> None:
     assert share_of({"OMP_NUM_THREADS": "3"}, 2, 16) == {}

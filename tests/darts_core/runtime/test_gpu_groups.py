@@ -46,7 +46,9 @@ def test_each_group_has_gpus_of_its_own(devices: list[str], wanted: str | None, 
         (["MIG-a", "MIG-b"], "2", "a group of 2 needs whole GPUs, and 0 of MIG-a, MIG-b are"),
     ],
 )
-def test_what_cannot_be_dealt_out_is_refused_with_the_way_out(devices: list[str], wanted: str, message: str) -> None:
+def test_gpus_that_cannot_be_divided_are_refused_with_the_way_out(
+    devices: list[str], wanted: str, message: str
+) -> None:
     with pytest.raises(StackError, match=message):
         plan(devices, wanted)
 

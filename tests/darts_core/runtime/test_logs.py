@@ -52,7 +52,7 @@ def test_a_full_disk_loses_lines_and_raises_nothing(form: str, buffered: str) ->
         assert said(full.fileno(), DARTBOARD_LOG_FORMAT=form, PYTHONUNBUFFERED=buffered) == "lives, lost 4\n"
 
 
-def test_only_what_cannot_be_said_is_lost_where_there_is_room() -> None:
+def test_only_lines_that_cannot_be_encoded_are_lost_where_there_is_room() -> None:
     assert said(subprocess.DEVNULL, DARTBOARD_LOG_FORMAT="json") == "lives, lost 2\n"
 
 
