@@ -114,7 +114,7 @@ class AuthMiddleware:
 
     def _principal(self, key: Key, **session: object) -> Principal:
         limits = with_defaults(limits_of(key), self._defaults)
-        return Principal(Role(key.role), key.owner, key.id, limits, **session)  # type: ignore[arg-type]
+        return Principal(key.role, key.owner, key.id, limits, **session)  # type: ignore[arg-type]
 
     def _metered(self, request: Request, principal: Principal, receive: Receive) -> Receive:
         """Count the body against the daily upload quota: up front if its length is announced, else chunk by chunk."""

@@ -17,7 +17,7 @@ from api.genotypes.network_shape import shape_of_job
 from api.http.problems import not_found
 from api.jobs.early_stopping import last_epoch
 from api.jobs.run_time import run_seconds
-from api.schemas.jobs import JobKind, Status
+from api.schemas.jobs import JobKind
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import AnyGenotype, cell_diagnostics, family_of, parse
 
@@ -46,7 +46,7 @@ class Gatherer:
                 id=job.id,
                 kind=JobKind(job.kind),
                 name=job.name,
-                status=Status(job.status),
+                status=job.status,
                 status_reason=job.status_reason,
                 spec=job.spec,
                 gpus=job.gpus,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.composite.steps import Child
 from api.db.models import Attempt, Epoch, Job
 from api.jobs.run_time import run_seconds
-from api.schemas.jobs import JobKind, Status
+from api.schemas.jobs import JobKind
 
 
 async def children_of(session: AsyncSession, tree_id: UUID) -> list[Job]:
@@ -39,7 +39,7 @@ async def load_children(session: AsyncSession, tree: Job) -> dict[str, Child]:
             id=row.id,
             kind=JobKind(row.kind),
             stage=str(row.stage),
-            status=Status(row.status),
+            status=row.status,
             status_reason=row.status_reason,
             source=row.source_id,
             spec=row.spec,

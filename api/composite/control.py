@@ -14,16 +14,16 @@ from api.db.models import Job
 from api.http.problems import conflict
 from api.jobs.locking import end_attempt
 from api.jobs.state_machine import move
-from api.schemas.jobs import JobKind, JobPatch, Status
+from api.schemas.jobs import AttemptStatus, JobKind, JobPatch, Status
 
 
 async def cancel_children(session: AsyncSession, tree: Job, only: Collection[UUID] | None = None) -> None:
     """End those that have not ended. only: these of them."""
     for child in await locked_children(session, tree):
-        if not Status(child.status).ended and (only is None or child.id in only):
+        if not child.status.ended and (only is None or child.id in only):
             why = f"its {tree.kind} {'was cancelled' if only is None else 'has no more use for it'}"
             await move(session, child, Status.CANCELLED, why)
-            await end_attempt(session, child, "cancelled", why)
+            await end_attempt(session, child, AttemptStatus.CANCELLED, why)
 
 
 async def pause_children(session: AsyncSession, tree: Job) -> bool:
@@ -59,14 +59,14 @@ async def patch_children(session: AsyncSession, tree: Job, patch: JobPatch) -> N
     """Hand on what decides when children run, to those that have not ended."""
     for child in await locked_children(session, tree):
         for field in patch.model_fields_set & {"priority", "max_runtime"}:
-            if not Status(child.status).ended:
+            if not child.status.ended:
                 setattr(child, field, getattr(patch, field))
 
 
 async def ended_children(session: AsyncSession, tree: Job) -> list[Job]:
     """All of them. Raises 409 while one has not ended: it may have been retried after the tree ended."""
     children = await locked_children(session, tree)
-    if active := [child for child in children if not Status(child.status).ended]:
+    if active := [child for child in children if not child.status.ended]:
         [first, *_] = active
         raise conflict(f"its child {first.kind} {first.id} is {first.status}; cancel it first")
     return children

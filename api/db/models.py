@@ -3,20 +3,59 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Double, ForeignKey, Index, MetaData, Text, UniqueConstraint, func, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Double,
+    ForeignKey,
+    Index,
+    MetaData,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from api.artifacts.store import Stored
 from api.auth.principal import current_owner
+from api.schemas.datasets import DatasetState
+from api.schemas.jobs import AttemptStatus, Status
+from api.schemas.keys import Role
 
 JsonObject = dict[str, Any]
 # The order of listings (api/jobs/listing.py). Ids are never null; `nulls last` keeps the planner from reading the
 # primary key, which has the other order, row by row for the few rows that a filter selects.
 _NEWEST = "{} desc nulls last"
+
+
+class Member(TypeDecorator[StrEnum]):
+    """A member of an enum, stored as text. A CHECK constraint on the column, `_members_only`, refuses other values."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, enum: type[StrEnum]) -> None:
+        super().__init__()
+        self.enum = enum
+
+    def process_bind_param(self, value: StrEnum | str | None, dialect: Dialect) -> str | None:
+        return None if value is None else self.enum(value).value
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+        return None if value is None else self.enum(value)
+
+
+def _members_only(column: str, enum: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(f"{column} in {tuple(map(str, enum))}", name=column)
 
 
 class Base(DeclarativeBase):
@@ -26,9 +65,14 @@ class Base(DeclarativeBase):
         JsonObject: JSONB,
         datetime: DateTime(timezone=True),
         str: Text,
+        Status: Member(Status),
+        AttemptStatus: Member(AttemptStatus),
+        DatasetState: Member(DatasetState),
+        Role: Member(Role),
     }
     metadata = MetaData(
         naming_convention={
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
             "uq": "uq_%(table_name)s_%(column_0_N_name)s",
             "fk": "fk_%(table_name)s_%(column_0_N_name)s",
@@ -45,6 +89,7 @@ class Job(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
+        _members_only("status", Status),
         # The order of claims: matching jobs by priority, then age (UUIDv7 ids sort by time).
         Index("ix_jobs_queue", "pool", "gpus", text("priority desc"), "id", postgresql_where=text("status = 'queued'")),
         Index("ix_jobs_list", "kind", "status", text(_NEWEST.format("id"))),
@@ -69,7 +114,7 @@ class Job(Base):
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     stage: Mapped[str | None]
 
-    status: Mapped[str]
+    status: Mapped[Status]
     status_reason: Mapped[str | None]
     attempt: Mapped[int] = mapped_column(default=0)
     lost_attempts: Mapped[int] = mapped_column(default=0)
@@ -95,6 +140,7 @@ class JobLabel(Base):
 
     __tablename__ = "job_labels"
     __table_args__ = (
+        _members_only("status", Status),
         Index("ix_job_labels_value", "key", "value", "kind", "status", text(_NEWEST.format("job_id"))),
         Index("ix_job_labels_key", "key", "kind", "status", text(_NEWEST.format("job_id"))),
     )
@@ -103,7 +149,7 @@ class JobLabel(Base):
     key: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[str]
     kind: Mapped[str]
-    status: Mapped[str]
+    status: Mapped[Status]
 
 
 class Attempt(Base):
@@ -111,6 +157,7 @@ class Attempt(Base):
 
     __tablename__ = "attempts"
     __table_args__ = (
+        _members_only("status", AttemptStatus),
         UniqueConstraint("job_id", "number"),
         # A repeated claim finds its attempt by the token.
         UniqueConstraint("token_hash"),
@@ -123,7 +170,7 @@ class Attempt(Base):
     number: Mapped[int]
     worker: Mapped[str]
     token_hash: Mapped[str]
-    status: Mapped[str]
+    status: Mapped[AttemptStatus]
     end_reason: Mapped[str | None]
     last_report: Mapped[int] = mapped_column(BigInteger, default=0)
     lease_expires_at: Mapped[datetime]
@@ -259,14 +306,17 @@ class Dataset(Base):
     """
 
     __tablename__ = "datasets"
-    __table_args__ = (Index("ix_datasets_checksum", "checksum"),)
+    __table_args__ = (
+        _members_only("state", DatasetState),
+        Index("ix_datasets_checksum", "checksum"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     owner: Mapped[str | None] = mapped_column(default=current_owner)
     kind: Mapped[str]
     request: Mapped[JsonObject]
-    state: Mapped[str]
+    state: Mapped[DatasetState]
     error: Mapped[str | None]
     checksum: Mapped[str | None]
     size: Mapped[int | None] = mapped_column(BigInteger)
@@ -285,9 +335,10 @@ class Key(Base):
     """
 
     __tablename__ = "keys"
+    __table_args__ = (_members_only("role", Role),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    role: Mapped[str]
+    role: Mapped[Role]
     owner: Mapped[str]
     lookup: Mapped[str] = mapped_column(unique=True)
     secret_hash: Mapped[str]
@@ -317,7 +368,11 @@ class Audit(Base):
     """A request that may have changed something. It may refer to deleted rows, and outlives them."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_key", "key_id", "id"), Index("ix_audit_job", "job_id", "id"))
+    __table_args__ = (
+        _members_only("role", Role),
+        Index("ix_audit_key", "key_id", "id"),
+        Index("ix_audit_job", "job_id", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=func.now())
@@ -326,5 +381,5 @@ class Audit(Base):
     status: Mapped[int]
     key_id: Mapped[UUID | None]
     owner: Mapped[str | None]
-    role: Mapped[str]
+    role: Mapped[Role]
     job_id: Mapped[UUID | None]

@@ -27,7 +27,7 @@ async def _follow(hub: EventHub, subscription: Subscription, job: Job, last: int
         # A sequence that does not exist yet comes from another job or a mistake; no event may be skipped for it.
         last = min(last, await hub.log.last_sequence(job.id))
     # Consistent with the last sequence read in the same row; later events update it.
-    status = Status(job.status)
+    status = job.status
     more = True
     while more:
         stored = await hub.log.read(job.id, last)

@@ -12,7 +12,7 @@ from api.jobs.fencing import Fence
 from api.jobs.locking import end_attempt, files_of
 from api.jobs.resume_checkpoint import Resuming, file_of
 from api.jobs.state_machine import move
-from api.schemas.jobs import Status
+from api.schemas.jobs import AttemptStatus, Status
 from api.schemas.worker import DamagedFile, Offer, ReportedFile, StoredFile
 
 
@@ -40,7 +40,7 @@ class AttemptFiles:
         except StoreFullError as error:
             reason = f"{error}; free some space and resume the job"
             async with self._fence.passed(attempt_id, token) as (session, job, _):
-                await end_attempt(session, job, "released", str(error))
+                await end_attempt(session, job, AttemptStatus.RELEASED, str(error))
                 await move(session, job, Status.PAUSED, reason)
             raise StoreFullError(reason) from error
         finally:

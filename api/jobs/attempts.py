@@ -27,7 +27,7 @@ from api.jobs.report_validation import check_epoch, check_fits
 from api.jobs.state_machine import move
 from api.jobs.waker import Waker
 from api.metrics.counters import EPOCH_SECONDS, REPORT_LAG
-from api.schemas.jobs import JobKind, Status
+from api.schemas.jobs import AttemptStatus, JobKind, Status
 from api.schemas.worker import (
     Directive,
     EpochReport,
@@ -118,7 +118,7 @@ class AttemptService:
     async def finish(self, attempt_id: UUID, token: str, report: Finish) -> None:
         """The job succeeded. 409 while an epoch is missing: a success says that everything is stored."""
         async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
-            if attempt.status != "running":
+            if attempt.status != AttemptStatus.RUNNING:
                 return
             stored = await session.scalar(select(func.count()).where(Epoch.job_id == job.id))
             if stored != last_epoch(job):
@@ -126,20 +126,20 @@ class AttemptService:
             attempt.last_report = report.n
             # A heartbeat behind the last epoch's report still had the epochs that were planned.
             job.progress = finished_progress(job)
-            await end_attempt(session, job, "succeeded", None)
+            await end_attempt(session, job, AttemptStatus.SUCCEEDED, None)
             await move(session, job, Status.SUCCEEDED, stop_reason(job))
 
     async def fail(self, attempt_id: UUID, token: str, report: Fail) -> None:
         """The attempt ended badly: a failed job stays failed, a lost worker's job goes on elsewhere."""
         async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
-            if attempt.status != "running":
+            if attempt.status != AttemptStatus.RUNNING:
                 return
             attempt.last_report = report.n or attempt.last_report
             if report.outcome == "lost":
                 await lose(session, job, report.error.message)
             else:
                 job.error = report.error.model_dump(mode="json")
-                await end_attempt(session, job, "failed", report.error.message)
+                await end_attempt(session, job, AttemptStatus.FAILED, report.error.message)
                 await move(session, job, Status.FAILED, f"{report.error.type}: {report.error.message}"[:500])
             requeued = job.status == Status.QUEUED
         if requeued:
@@ -148,10 +148,10 @@ class AttemptService:
     async def release(self, attempt_id: UUID, token: str, report: Release) -> None:
         """The worker gives the job back; this is nobody's fault and does not count as a lost attempt."""
         async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
-            if attempt.status != "running":
+            if attempt.status != AttemptStatus.RUNNING:
                 return
             attempt.last_report = report.n or attempt.last_report
-            await end_attempt(session, job, "released", report.reason)
+            await end_attempt(session, job, AttemptStatus.RELEASED, report.reason)
             if report.reason == "disk_full":
                 await move(session, job, Status.PAUSED, f"no room on the worker's disk: {report.detail}"[:500])
             elif job.status == Status.PAUSING:

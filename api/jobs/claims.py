@@ -24,7 +24,7 @@ from api.jobs.resume_checkpoint import Resuming, file_of
 from api.jobs.run_time import renew
 from api.jobs.state_machine import move
 from api.jobs.waker import Waker
-from api.schemas.jobs import JobKind, Status
+from api.schemas.jobs import AttemptStatus, JobKind, Status
 from api.schemas.worker import Claim, Claimed, Input
 
 _log = structlog.get_logger(__name__)
@@ -86,9 +86,9 @@ class ClaimService:
         async with self._database.transaction() as session:
             job = await lock_job(session, job_id)
             attempt = await session.get(Attempt, attempt_id)
-            if job is None or attempt is None or attempt.status != "running":
+            if job is None or attempt is None or attempt.status != AttemptStatus.RUNNING:
                 return
-            await end_attempt(session, job, "released", why)
+            await end_attempt(session, job, AttemptStatus.RELEASED, why)
             if job.status == Status.RUNNING:
                 await move(session, job, Status.QUEUED, why[:500])
             else:
@@ -133,7 +133,7 @@ class ClaimService:
             number=job.attempt,
             worker=claim.worker,
             token_hash=hash_of(token),
-            status="running",
+            status=AttemptStatus.RUNNING,
             last_report=0,
             lease_expires_at=func.now() + self._lease,
         )

@@ -17,6 +17,7 @@ from api.db.models import Attempt, Job
 from api.http.problems import ProblemError, conflict
 from api.jobs.claims import hash_of
 from api.jobs.run_time import renew, run_seconds
+from api.schemas.jobs import AttemptStatus
 
 _MINE: Final = (Attempt.id == bindparam("attempt"), Attempt.token_hash == bindparam("presented"))
 _LOCKED_JOB: Final = (
@@ -24,7 +25,7 @@ _LOCKED_JOB: Final = (
 )
 _RENEW: Final = (
     update(Attempt)
-    .where(*_MINE, Attempt.status == "running")
+    .where(*_MINE, Attempt.status == AttemptStatus.RUNNING)
     .values(
         lease_expires_at=func.now() + bindparam("lease", type_=Interval()),
         seconds=run_seconds(),
@@ -57,7 +58,7 @@ class Fence:
             attempt = None if job is None else await session.get(Attempt, attempt_id)
             if job is None or attempt is None:
                 raise foreign()
-            if attempt.status != "running":
+            if attempt.status != AttemptStatus.RUNNING:
                 if repeatable is not None and attempt.last_report == repeatable:
                     yield session, job, attempt
                     return

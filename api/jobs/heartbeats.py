@@ -16,7 +16,7 @@ from api.events.hub import EventHub
 from api.events.log import CHANNEL, STEP_ONLY
 from api.jobs.claims import hash_of
 from api.jobs.fencing import Fence, deleted, foreign, over
-from api.schemas.jobs import Status
+from api.schemas.jobs import AttemptStatus, Status
 from api.schemas.worker import Directive, Heartbeat
 
 _CACHED: Final = 10_000
@@ -133,7 +133,7 @@ class HeartbeatService:
         if found is None:
             raise deleted()
         status, attempt_status, number = found
-        if attempt_status != "running":
+        if attempt_status != AttemptStatus.RUNNING:
             raise over(number, attempt_status)
         return status
 

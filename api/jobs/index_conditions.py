@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import ColumnElement, literal
 
 from api.db.models import Attempt, Job
-from api.schemas.jobs import Status
+from api.schemas.jobs import AttemptStatus, Status
 
 QUEUED: Final[ColumnElement[bool]] = Job.status == literal(Status.QUEUED.value, literal_execute=True)
-RUNNING: Final[ColumnElement[bool]] = Attempt.status == literal("running", literal_execute=True)
+RUNNING: Final[ColumnElement[bool]] = Attempt.status == literal(AttemptStatus.RUNNING.value, literal_execute=True)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db.models import Attempt, Checkpoint, Job
 from api.jobs.run_time import run_seconds
-from api.schemas.jobs import LONGEST_REASON, shortened
+from api.schemas.jobs import LONGEST_REASON, AttemptStatus, shortened
 
 
 async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
@@ -17,9 +17,9 @@ async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
     return await session.get(Job, job_id, with_for_update=True, populate_existing=True)
 
 
-async def end_attempt(session: AsyncSession, job: Job, status: str, reason: str | None) -> None:
+async def end_attempt(session: AsyncSession, job: Job, status: AttemptStatus, reason: str | None) -> None:
     """End the job's running attempt, if any. The commit invalidates its token."""
-    running = and_(Attempt.job_id == job.id, Attempt.status == "running")
+    running = and_(Attempt.job_id == job.id, Attempt.status == AttemptStatus.RUNNING)
     reason = None if reason is None else shortened(reason, LONGEST_REASON)
     # The clock may have been set back since the attempt started.
     at = func.greatest(func.now(), Attempt.started_at)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.db.models import Job
 from api.jobs.locking import end_attempt
 from api.jobs.state_machine import move
-from api.schemas.jobs import Status
+from api.schemas.jobs import AttemptStatus, Status
 
 
 async def lose(session: AsyncSession, job: Job, why: str) -> None:
@@ -16,7 +16,7 @@ async def lose(session: AsyncSession, job: Job, why: str) -> None:
     The caller holds the row's lock. Every stored epoch resets `lost_attempts` to 0, so a job that makes progress is
     never failed here, while a job that kills its worker each time is.
     """
-    await end_attempt(session, job, "lost", why)
+    await end_attempt(session, job, AttemptStatus.LOST, why)
     if job.status == Status.PAUSING:
         await move(session, job, Status.PAUSED, f"paused; its worker was lost before it paused ({why})")
         return

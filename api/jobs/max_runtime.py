@@ -18,7 +18,7 @@ from api.jobs.index_conditions import RUNNING
 from api.jobs.locking import end_attempt, lock_job
 from api.jobs.run_time import run_seconds
 from api.jobs.state_machine import move
-from api.schemas.jobs import Status
+from api.schemas.jobs import AttemptStatus, Status
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class RuntimeLimits:
                 "raise max_runtime (PATCH), then retry the job"
             )
             job.error = {"type": "RuntimeLimit", "message": message, "traceback": "", "log_tail": []}
-            await end_attempt(session, job, "failed", message)
+            await end_attempt(session, job, AttemptStatus.FAILED, message)
             await move(session, job, Status.FAILED, f"RuntimeLimit: {message}")
             _log.info("runtime_limit_reached", job=str(job.id), max_runtime=job.max_runtime)
 

@@ -31,7 +31,7 @@ from api.jobs.locking import end_attempt, lock_job
 from api.jobs.max_runtime import check_runtime
 from api.jobs.state_machine import check_action, move
 from api.jobs.waker import Waker
-from api.schemas.jobs import JobFrame, JobKind, JobPatch, Status
+from api.schemas.jobs import AttemptStatus, JobFrame, JobKind, JobPatch, Status
 from darts_core.configs import EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig, SearchConfig
 from darts_core.configs.common import check_shares, check_single
 from darts_core.configs.early import check_hessian
@@ -147,7 +147,7 @@ class JobService:
             job = await self._lock(session, job_id, kind)
             check_action(job, "cancel")
             await move(session, job, Status.CANCELLED, "cancelled by request")
-            await end_attempt(session, job, "cancelled", "cancelled by request")
+            await end_attempt(session, job, AttemptStatus.CANCELLED, "cancelled by request")
             if JobKind(job.kind).is_tree:
                 await control.cancel_children(session, job)
             return await _as_stored(session, job)
@@ -206,7 +206,7 @@ class JobService:
         async with self._database.transaction() as session:
             await _lock_parent(session, job_id)
             job = await self._lock(session, job_id, kind)
-            if not Status(job.status).ended:
+            if not job.status.ended:
                 raise conflict(f"the job is {job.status}; only ended jobs can be deleted: cancel it first")
             children = await control.ended_children(session, job) if JobKind(job.kind).is_tree else []
             jobs = (*children, job)
@@ -247,7 +247,7 @@ async def _lock_parent(session: AsyncSession, job_id: UUID) -> None:
     """Lock the tree that a job is a child of, as always before the child. 409 while the tree still needs it."""
     parent_id = await session.scalar(select(Job.parent_id).where(Job.id == job_id))
     parent = None if parent_id is None else await lock_job(session, parent_id)
-    if parent is not None and not Status(parent.status).ended:
+    if parent is not None and not parent.status.ended:
         raise conflict(f"the {parent.kind} {parent.id} that it belongs to is {parent.status}: cancel that one first")
 
 

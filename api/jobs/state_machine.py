@@ -26,7 +26,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 def may(job: Job, to: Status) -> bool:
     """Whether the table has this step."""
-    return to in TRANSITIONS[Status(job.status)]
+    return to in TRANSITIONS[job.status]
 
 
 async def move(session: AsyncSession, job: Job, to: Status, reason: str | None = None) -> None:
@@ -35,7 +35,7 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     Raises ProblemError 409 when the table does not have the step.
     """
     if not may(job, to):
-        steps = ", ".join(sorted(TRANSITIONS[Status(job.status)])) or "nothing: it is final"
+        steps = ", ".join(sorted(TRANSITIONS[job.status])) or "nothing: it is final"
         raise conflict(f"the job is {job.status} and cannot become {to}; possible from here: {steps}")
     reason = None if reason is None else shortened(reason, LONGEST_REASON)
     job.status, job.status_reason = to, reason

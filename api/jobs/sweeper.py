@@ -19,6 +19,7 @@ from api.jobs.lost_attempts import lose
 from api.jobs.max_runtime import RuntimeLimits
 from api.jobs.waker import Waker
 from api.metrics.counters import CLOCK_STEPS, LEASES_EXPIRED
+from api.schemas.jobs import AttemptStatus
 
 _log = structlog.get_logger(__name__)
 
@@ -96,7 +97,9 @@ class Sweeper:
             # A heartbeat may have arrived before the lock.
             still = await session.scalar(
                 select(Attempt.id).where(
-                    Attempt.id == expired.id, Attempt.status == "running", Attempt.lease_expires_at < func.now()
+                    Attempt.id == expired.id,
+                    Attempt.status == AttemptStatus.RUNNING,
+                    Attempt.lease_expires_at < func.now(),
                 )
             )
             if still is None:

@@ -50,6 +50,17 @@ class Status(StrEnum):
         return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
+class AttemptStatus(StrEnum):
+    """Where an attempt stands: running, or how it ended."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    RELEASED = "released"
+
+
 # Control characters and those that reorder a line act upon the terminals and pages that show it.
 _ACTING: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 Line = Annotated[
@@ -236,7 +247,7 @@ class AttemptOut(BaseModel):
 
     number: int
     worker: str
-    status: str
+    status: AttemptStatus
     end_reason: Reason | None
     started_at: datetime
     ended_at: datetime | None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from uuid import UUID
+from enum import StrEnum
+from typing import Final
+from uuid import UUID, uuid4
 
 import psycopg
 from alembic.script import ScriptDirectory
+from psycopg import sql
 from psycopg.types.json import Jsonb
 from sqlalchemy import select
 
@@ -16,10 +19,21 @@ from api.db.engine import Database
 from api.db.models import Upload
 from api.db.revisions import head_revision
 from api.migrate import alembic_config
+from api.schemas.datasets import DatasetState
+from api.schemas.jobs import AttemptStatus, Status
+from api.schemas.keys import Role
 from api.serializers import upload_out
-from tests.support.databases import database_at, plain, upgrade
+from tests.support.databases import database_at, downgrade, plain, upgrade
 from tests.support.service import Service
 
+CLOSED: Final[tuple[tuple[str, str, type[StrEnum]], ...]] = (
+    ("jobs", "status", Status),
+    ("job_labels", "status", Status),
+    ("attempts", "status", AttemptStatus),
+    ("datasets", "state", DatasetState),
+    ("keys", "role", Role),
+    ("audit", "role", Role),
+)
 _ID = UUID("019335d9-7f00-7000-8000-000000000001")
 
 
@@ -63,3 +77,63 @@ def test_a_checkpoint_that_an_earlier_version_took_is_listed_and_can_be_scored(s
     out = upload_out(upload)
     assert (out.id, out.family, out.dataset, out.dataset_checksum, out.classes) == (_ID, "cnn", "digits", None, 10)
     assert of_upload(upload).dataset == "digits"
+
+
+def test_rows_keep_their_statuses_behind_the_constraints_and_without_them_again(service: Service) -> None:
+    url = database_at(service, f"closed_{os.getpid()}", "0015")
+    with psycopg.connect(plain(url)) as connection:
+        for status in Status:
+            connection.execute(
+                "insert into jobs (id, kind, labels, priority, pool, gpus, max_attempts, spec, status, attempt, "
+                "lost_attempts, last_sequence) values (%s, 'search', %s, 5, 'default', 1, 3, '{}', %s, 0, 0, 0)",
+                (job := uuid4(), Jsonb({"team": "blue"}), status.value),
+            )
+        for number, attempt_status in enumerate(AttemptStatus):
+            connection.execute(
+                "insert into attempts (id, job_id, number, worker, token_hash, status, last_report, lease_expires_at) "
+                "values (gen_random_uuid(), %s, %s, 'w', %s, %s, 0, now())",
+                (job, number, str(number), attempt_status.value),
+            )
+        for state in DatasetState:
+            connection.execute(
+                "insert into datasets (id, name, kind, request, state, body_hash) "
+                "values (gen_random_uuid(), %s, 'images', '{}', %s, '')",
+                (state.value, state.value),
+            )
+        for role in Role:
+            connection.execute(
+                "insert into keys (id, role, owner, lookup, secret_hash) values (gen_random_uuid(), %s, 'o', %s, '')",
+                (role.value, role.value),
+            )
+            connection.execute(
+                "insert into audit (id, method, path, status, role) values (gen_random_uuid(), 'POST', '/', 200, %s)",
+                (role.value,),
+            )
+
+        def values() -> list[set[str]]:
+            return [
+                {value for (value,) in connection.execute(sql.SQL("select {} from {}").format(*map(sql.Identifier, c)))}
+                for c in ((column, table) for table, column, _ in CLOSED)
+            ]
+
+        def refused() -> list[str]:
+            names = []
+            for table, column, _ in CLOSED:
+                statement = sql.SQL("update {} set {} = 'unheard of'").format(*map(sql.Identifier, (table, column)))
+                try:
+                    with connection.transaction(force_rollback=True):
+                        connection.execute(statement)
+                except psycopg.errors.CheckViolation as error:
+                    names.append(f"{table} {error.diag.constraint_name}")
+            return names
+
+        stored = [{member.value for member in enum} for _, _, enum in CLOSED]
+        assert values() == stored
+        connection.commit()
+        upgrade(url, "head")
+        assert values() == stored
+        assert refused() == [f"{table} ck_{table}_{column}" for table, column, _ in CLOSED]
+        connection.commit()
+        downgrade(url, "0015")
+        assert values() == stored
+        assert refused() == []

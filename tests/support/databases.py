@@ -10,12 +10,12 @@ import psycopg
 
 from tests.support.service import Service
 
-_UPGRADE = """
+_MIGRATE = """
 import sys
 from alembic import command
 from api.migrate import alembic_config
 
-command.upgrade(alembic_config(), sys.argv[1])
+getattr(command, sys.argv[1])(alembic_config(), sys.argv[2])
 """
 
 
@@ -25,8 +25,16 @@ def plain(database_url: str) -> str:
 
 
 def upgrade(database_url: str, revision: str) -> None:
+    _migrate(database_url, "upgrade", revision)
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    _migrate(database_url, "downgrade", revision)
+
+
+def _migrate(database_url: str, direction: str, revision: str) -> None:
     environment = {**os.environ, "DATABASE_URL": database_url}
-    subprocess.run([sys.executable, "-c", _UPGRADE, revision], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", _MIGRATE, direction, revision], env=environment, check=True)
 
 
 def database_at(service: Service, name: str, revision: str) -> str:
