@@ -37,7 +37,7 @@ from worker.failures import failure_of, is_disk_full
 from worker.heartbeat import HeartbeatThread
 from worker.input_files import Fetcher
 from worker.logs import working_on
-from worker.prometheus import FiguresThread
+from worker.prometheus import metrics
 from worker.reporter import Reporter
 from worker.runners import runner_of
 from worker.saver import Saver
@@ -77,7 +77,6 @@ class Attempt:
         self._saver = Saver(self._control)
         self._heartbeat = HeartbeatThread(api, self._control, settings, claimed.lease_seconds)
         self._drain_watch = DrainWatch(self._control, settings)
-        self._figures = FiguresThread(settings.worker_state, self._control, self._heartbeat, self._reporter)
         self._job_log = AttemptLog(self._reporter)
         self._newest_partial: Path | None = None
         self.disk_full = False
@@ -92,7 +91,6 @@ class Attempt:
         self._heartbeat.start()
         self._drain_watch.start()
         self._reporter.start()
-        self._figures.start()
         try:
             with self._logging(), listening(self._control.enter_stage):
                 try:
@@ -108,7 +106,6 @@ class Attempt:
         finally:
             self._drain_watch.end()
             self._heartbeat.end()
-            self._figures.end()
             self._saver.close()
             self._folder.clear(self._claimed)
 
@@ -169,7 +166,7 @@ class Attempt:
             for file in (*further, path):
                 file.unlink(missing_ok=True)
 
-        self._figures.epoch(self._claimed.kind, report.seconds)
+        metrics().epoch_seconds.labels(self._claimed.kind).observe(report.seconds)
         _log.info("epoch %d: %s, %.1f s", report.epoch, _summary(report.metrics), report.seconds)
         self._saver.save(
             save,

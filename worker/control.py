@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from api.schemas.jobs import Progress as ProgressOut
 from darts_core.training.control import Progress
 from darts_core.training.stages import PREPARING
+from worker.prometheus import metrics
 
 if TYPE_CHECKING:
     from darts_core.files.checkpoints import Checkpoint
@@ -33,8 +34,8 @@ class AttemptControl:
         self.reason: StopReason | None = None
         self.pause_after_epoch = False
         self.on_checkpoint: Callable[[Checkpoint], None] | None = None
-        self.steps = 0
         self.stage: str | None = None
+        self._steps = metrics().steps
         self._start: Progress | None = None
         self._progress: Progress | None = None
         self._first: tuple[float, int] | None = None
@@ -66,7 +67,7 @@ class AttemptControl:
         """Told by the loop after each step."""
         if self._first is None:
             self._first = (time.monotonic(), _done(progress))
-        self.steps += 1
+        self._steps.inc()
         self._progress = progress
 
     def keep(self, checkpoint: Checkpoint) -> None:

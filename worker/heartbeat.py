@@ -11,6 +11,7 @@ import structlog
 from api.schemas.worker import Heartbeat
 from worker.api_client import AttemptApi, SupersededError
 from worker.control import AttemptControl, StopReason
+from worker.prometheus import metrics
 from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread
 
@@ -42,7 +43,6 @@ class HeartbeatThread(SupervisedThread):
         self._give_up = give_up or _leave
         self._ending = False
         self._claimed_at = time.monotonic()
-        self.failed = 0
 
     def expect_the_end(self) -> None:
         """The attempt's last report is on its way: a refusal from now on means that it has arrived."""
@@ -70,7 +70,7 @@ class HeartbeatThread(SupervisedThread):
                     self._superseded(error)
                 return
             except Exception as error:  # whatever it is: without this thread lease and cancel would be lost
-                self.failed += 1
+                metrics().heartbeats_failed.inc()
                 _log.warning("heartbeat_failed", error=f"{type(error).__name__}: {error}")
                 continue
             if answer.directive == "pause":

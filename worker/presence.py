@@ -13,7 +13,7 @@ from darts_core.runtime.version import VERSION
 from worker.api_client import WorkerApi
 from worker.device import device_name
 from worker.device_load import DeviceLoads
-from worker.prometheus import Devices
+from worker.prometheus import metrics
 from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread
 
@@ -51,10 +51,10 @@ class PresenceThread(SupervisedThread):
                 if time.monotonic() - looked >= _HELD_SECONDS:
                     looked = time.monotonic()
                     presence = presence.model_copy(update={"datasets": held_sets(settings.data_root)})
-                devices = Devices(load=_read(loads))
-                devices.save(settings.worker_state)
+                load = _read(loads)
+                metrics().show(load, time.time())
                 try:
-                    api.show(presence.model_copy(update={"load": devices.load}))
+                    api.show(presence.model_copy(update={"load": load}))
                 except Exception as error:  # whatever it is: a worker that does not show up is never woken
                     _log.warning("presence_not_shown", error=f"{type(error).__name__}: {error}")
                     pause = 1.0

@@ -20,6 +20,7 @@ from worker.api_client import (
     WorkerApiError,
 )
 from worker.control import AttemptControl, StopReason
+from worker.prometheus import metrics
 from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
@@ -52,6 +53,7 @@ class Reporter(SupervisedThread):
             self._number += 1
             number = self._number
             self._queue.append(_Report(what, lambda api: deliver(api, number)))
+            metrics().reports_waiting.set(len(self._queue))
             self._changed.notify_all()
 
     def close(self, patience: float) -> bool:
@@ -70,13 +72,9 @@ class Reporter(SupervisedThread):
                     break
             delivered = not self._queue and self.refusal is None
             self._queue.clear()
+            metrics().reports_waiting.set(0)
             self._changed.notify_all()
         return delivered
-
-    @property
-    def waiting(self) -> int:
-        """Reports that are not delivered yet."""
-        return len(self._queue)
 
     def _settled(self) -> bool:
         return not self._queue or self.refusal is not None
@@ -107,6 +105,7 @@ class Reporter(SupervisedThread):
             with self._changed:
                 if self._queue:
                     self._queue.popleft()
+                    metrics().reports_waiting.set(len(self._queue))
                 self._changed.notify_all()
 
     def _give_up(self, report: _Report, error: WorkerApiError) -> None:

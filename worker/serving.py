@@ -10,12 +10,14 @@ from celery.signals import task_failure, worker_ready, worker_shutting_down
 
 from api.schemas.worker import wakeup_queue
 from worker.orphan import PARENT_VARIABLE
+from worker.prometheus import keep
 from worker.settings import WorkerSettings
 
 
 def serve(settings: WorkerSettings) -> None:
     """Work until told to stop."""
     settings.drain_flag.unlink(missing_ok=True)
+    keep(settings.worker_state, "main")
     _connect_signals(settings)
     os.environ[PARENT_VARIABLE] = str(os.getpid())
 

@@ -15,6 +15,7 @@ from worker.api_client import SupersededError, WorkerApi, WorkerApiError
 from worker.app import app
 from worker.logs import configure
 from worker.orphan import is_orphan
+from worker.prometheus import keep
 from worker.retry import until_answered
 from worker.settings import WorkerSettings, get_settings
 
@@ -62,5 +63,7 @@ def _prepare_child(**_: Any) -> None:
     """The child imports torch before the first wake-up, not after it."""
     if is_orphan():
         os._exit(1)
-    configure(worker=get_settings().worker_name)
+    settings = get_settings()
+    configure(worker=settings.worker_name)
+    keep(settings.worker_state, "job")
     import worker.attempt  # noqa: F401

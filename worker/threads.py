@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 import structlog
 
 from darts_core.runtime.backoff import Backoff
+from worker.prometheus import metrics
 
 _log = structlog.get_logger(__name__)
 
@@ -32,5 +33,6 @@ class SupervisedThread(threading.Thread, ABC):
                 return
             except Exception as error:
                 _log.error("thread_failed", thread=self.name, exc_info=error)
+                metrics().thread_failures.labels(self.name).inc()
             if self._over.wait(self._backoff.pause()):
                 return

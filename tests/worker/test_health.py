@@ -12,7 +12,19 @@ from subprocess import CompletedProcess, run
 import pytest
 
 from worker.metrics import serve_metrics
-from worker.prometheus import Devices
+
+SHOWING = """
+import sys
+from pathlib import Path
+from worker.prometheus import keep, metrics
+keep(Path(sys.argv[1]), "main")
+metrics().show([], float(sys.argv[2]))
+"""
+
+
+def show(state: Path, now: float) -> None:
+    """Leave the files of a worker's main process that showed itself then."""
+    run([sys.executable, "-c", SHOWING, str(state), str(now)], check=True)
 
 pytestmark = pytest.mark.light
 
@@ -31,12 +43,10 @@ def port() -> int:
 def test_a_host_is_healthy_while_all_its_workers_show_themselves(tmp_path: Path, port: int) -> None:
     states = {name: tmp_path / name for name in ("host-1", "host-2")}
     for state in states.values():
-        state.mkdir()
-        Devices().save(state)
+        show(state, time.time())
     serve_metrics(states, "127.0.0.1", port)
     assert ask(port).returncode == 0
-    silent_since = time.time() - 60
-    os.utime(tmp_path / "host-2" / "devices.json", (silent_since, silent_since))
+    show(states["host-2"], time.time() - 60)
     asked = ask(port)
     assert asked.returncode == 1
     assert "host-2" in asked.stdout

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
+from prometheus_client import Counter
 
 from api.schemas.worker import LogReport
 from darts_core.runtime.backoff import Backoff
@@ -16,7 +17,7 @@ from worker.drain import DrainWatch
 from worker.failures import failure_of
 from worker.heartbeat import HeartbeatThread
 from worker.presence import PresenceThread
-from worker.prometheus import FiguresThread
+from worker.prometheus import metrics
 from worker.reporter import Reporter
 from worker.threads import SupervisedThread
 
@@ -43,11 +44,18 @@ class Failing(SupervisedThread):
         self.join(timeout=10)
 
 
-def test_a_thread_that_fails_works_again() -> None:
+def _count(counter: Counter) -> float:
+    [family] = counter.collect()
+    return next(sample.value for sample in family.samples if sample.name.endswith("_total"))
+
+
+def test_a_thread_that_fails_is_counted_and_works_again() -> None:
+    counter = metrics().thread_failures.labels("failing")
+    before = _count(counter)
     thread = Failing(3, pause=0.001)
     thread.start()
     assert thread.works.wait(10)
-    assert thread.failures == 3
+    assert thread.failures == _count(counter) - before == 3
     thread.end()
     assert not thread.is_alive()
 
@@ -59,7 +67,7 @@ def test_a_thread_that_keeps_failing_can_be_ended() -> None:
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("kind", [HeartbeatThread, Reporter, PresenceThread, DrainWatch, FiguresThread])
+@pytest.mark.parametrize("kind", [HeartbeatThread, Reporter, PresenceThread, DrainWatch])
 def test_every_thread_of_a_worker_is_supervised(kind: type[threading.Thread]) -> None:
     assert issubclass(kind, SupervisedThread)
     assert kind.run is SupervisedThread.run
