@@ -15,6 +15,7 @@ from client.connection import Connection
 from client.errors import DownloadError, ProblemError
 
 _BLOCK = 1 << 20
+_TIMEOUT = httpx.Timeout(30, connect=5, read=60)
 
 
 def download(connection: Connection, path: str, to: Path) -> Path:
@@ -24,7 +25,7 @@ def download(connection: Connection, path: str, to: Path) -> Path:
     """
     if not to.is_dir() and not to.absolute().parent.is_dir():
         raise FileNotFoundError(ENOENT, "there is no such folder", str(to.parent))
-    with connection.stream(path, read_timeout=60) as answer:
+    with connection.stream(path, timeout=_TIMEOUT) as answer:
         sha256 = answer.headers.get("etag", "").strip('"')
         target = to / _name_in(answer) if to.is_dir() else to
         partial = target.with_name(f".{target.name}.{sha256[:12]}.part")
@@ -60,7 +61,7 @@ def _continue(connection: Connection, path: str, partial: Path, sha256: str) -> 
     have = partial.stat().st_size
     # If-Range: the service sends the whole file if it has changed.
     headers = {"Range": f"bytes={have}-", "If-Range": f'"{sha256}"'}
-    with connection.stream(path, read_timeout=60, headers=headers) as answer:
+    with connection.stream(path, timeout=_TIMEOUT, headers=headers) as answer:
         if answer.status_code != httpx.codes.PARTIAL_CONTENT:
             partial.unlink()
         _append(answer, partial)

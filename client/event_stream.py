@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import httpx
 from httpx_sse import EventSource, SSEError
 
 from client.connection import Connection
@@ -13,7 +14,7 @@ from client.events import Event, event_of
 from darts_core.runtime.backoff import Backoff
 
 # The service sends a heartbeat comment every 15 s; after three missed ones the connection counts as dead.
-_SILENCE_SECONDS = 50.0
+_TIMEOUT = httpx.Timeout(30, connect=5, read=50)
 _GIVE_UP_SECONDS = 60.0
 
 
@@ -28,7 +29,7 @@ def follow(connection: Connection, path: str, after: int) -> Iterator[Event]:
     while True:
         try:
             headers = {"Accept": "text/event-stream", "Cache-Control": "no-store", "Last-Event-ID": str(last)}
-            with connection.stream(path, headers=headers, read_timeout=_SILENCE_SECONDS) as answer:
+            with connection.stream(path, headers=headers, timeout=_TIMEOUT) as answer:
                 connected, broken_since = True, None
                 backoff.reset()
                 for message in EventSource(answer).iter_sse():

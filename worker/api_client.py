@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
 
 import httpx
 from pydantic import BaseModel
@@ -29,6 +26,7 @@ from api.schemas.worker import (
     Resume,
     StoredFile,
 )
+from client.transport import Transport, problem_of
 
 _BLOCK = 1 << 20
 
@@ -61,62 +59,49 @@ class RefusedError(WorkerApiError):
     """The API does not take the request; sending it again would not help."""
 
 
-class WorkerApi:
+class WorkerApi(Transport):
     """Calls made with the worker key."""
 
     def __init__(self, url: str, key: str, *, timeout: float = 10.0) -> None:
         """timeout: seconds that an answer may take."""
-        self._http = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=httpx.Timeout(timeout, connect=3),
-            # A worker talks to the address it was given, never to a proxy that the environment names.
-            trust_env=False,
-            # An authority of the house, though, is named there: SSL_CERT_FILE or SSL_CERT_DIR.
-            verify=httpx.create_ssl_context(),
-        )
+        # A worker talks to the address it was given, never to a proxy that the environment names.
+        super().__init__(url, key, timeout=timeout, connect=3, proxies=False)
 
     def show(self, presence: Presence) -> None:
         """Be counted as a worker. Raises WorkerApiError."""
-        self._send("POST", "/worker/presence", json=presence.model_dump())
+        self.send("POST", "/worker/presence", json=presence.model_dump())
 
     def claim(self, claim: Claim) -> Claimed | None:
         """The job to do now, None when none is queued that fits. Raises WorkerApiError."""
-        answer = self._send("POST", "/worker/claim", json=claim.model_dump())
+        answer = self.send("POST", "/worker/claim", json=claim.model_dump())
         return None if answer.status_code == 204 else Claimed.model_validate_json(answer.content)
 
     def attempt(self, attempt_id: str, token: str) -> AttemptApi:
         """Calls about one attempt."""
         return AttemptApi(self, attempt_id, token)
 
-    def close(self) -> None:
-        """Drop the connections."""
-        self._http.close()
+    def unreachable(self, error: httpx.HTTPError) -> UnreachableError:
+        """An error that a later try may not meet."""
+        return UnreachableError(f"{type(error).__name__}: {error}")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _send(self, method: str, path: str, **what: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, path, **what)
-        except httpx.HTTPError as error:
-            raise UnreachableError(f"{type(error).__name__}: {error}") from error
-        _raise_for(answer)
-        return answer
-
-    @contextmanager
-    def _stream(self, path: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
-        try:
-            with self._http.stream("GET", path, headers=headers) as answer:
-                if answer.is_error:
-                    answer.read()
-                _raise_for(answer)
-                yield answer
-        except httpx.HTTPError as error:
-            raise UnreachableError(f"{type(error).__name__}: {error}") from error
+    def check(self, answer: httpx.Response) -> None:
+        """Raise a WorkerApiError unless the API took the request."""
+        if answer.is_success:
+            return
+        detail = str(problem_of(answer).get("detail", answer.text[:300]))
+        message = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {detail}"
+        match answer.status_code:
+            case 409 | 403:
+                raise SupersededError(detail)
+            case 410:
+                raise DamagedError(detail)
+            case 416:
+                raise RangeError(detail)
+            case 507:
+                raise StoreFullError(detail)
+            case 429 | 500 | 502 | 503 | 504:
+                raise UnreachableError(message)
+        raise RefusedError(message)
 
 
 class AttemptApi:
@@ -162,7 +147,7 @@ class AttemptApi:
     def upload(self, path: Path) -> StoredFile:
         """Store a file under its name, streamed."""
         with path.open("rb") as file:
-            answer = self._api._send(
+            answer = self._api.send(
                 "PUT",
                 f"{self._path}/files/{path.name}",
                 headers={**self._headers, "Content-Length": str(path.stat().st_size)},
@@ -175,7 +160,10 @@ class AttemptApi:
     def download(self, wanted: Resume | Input, to: Path) -> None:
         """Fetch the checkpoint to resume from, or an input. Raises DamagedError when its checksum is wrong."""
         digest = hashlib.sha256()
-        with to.open("wb") as file, self._api._stream(f"{self._path}/files/{wanted.file}", self._headers) as answer:
+        with (
+            to.open("wb") as file,
+            self._api.stream(f"{self._path}/files/{wanted.file}", headers=self._headers) as answer,
+        ):
             for block in answer.iter_bytes(_BLOCK):
                 digest.update(block)
                 file.write(block)
@@ -190,7 +178,7 @@ class AttemptApi:
         have = to.stat().st_size if to.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
         try:
-            with self._api._stream(f"/worker/datasets/{checksum}", headers) as answer:
+            with self._api.stream(f"/worker/datasets/{checksum}", headers=headers) as answer:
                 continued = answer.status_code == httpx.codes.PARTIAL_CONTENT
                 with to.open("ab" if continued else "wb") as file:
                     for block in answer.iter_bytes(_BLOCK):
@@ -201,26 +189,4 @@ class AttemptApi:
     def _post(self, what: str, body: BaseModel) -> httpx.Response:
         content = body.model_dump_json()
         headers = {**self._headers, "Content-Type": "application/json"}
-        return self._api._send("POST", f"{self._path}/{what}", headers=headers, content=content)
-
-
-def _raise_for(answer: httpx.Response) -> None:
-    if answer.is_success:
-        return
-    try:
-        detail = str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        detail = answer.text[:300]
-    message = f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {detail}"
-    match answer.status_code:
-        case 409 | 403:
-            raise SupersededError(detail)
-        case 410:
-            raise DamagedError(detail)
-        case 416:
-            raise RangeError(detail)
-        case 507:
-            raise StoreFullError(detail)
-        case 429 | 500 | 502 | 503 | 504:
-            raise UnreachableError(message)
-    raise RefusedError(message)
+        return self._api.send("POST", f"{self._path}/{what}", headers=headers, content=content)

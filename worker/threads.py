@@ -27,12 +27,13 @@ class SupervisedThread(threading.Thread, ABC):
 
     def run(self) -> None:
         """Work, again and again where that fails."""
+        failures = metrics().thread_failures.labels(self.name)  # now: a counter without a first value has no rate
         while True:
             try:
                 self.work()
                 return
             except Exception as error:
                 _log.error("thread_failed", thread=self.name, exc_info=error)
-                metrics().thread_failures.labels(self.name).inc()
+                failures.inc()
             if self._over.wait(self._backoff.pause()):
                 return

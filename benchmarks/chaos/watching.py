@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import httpx
 from httpx_sse import EventSource, SSEError
 
 from client.connection import Connection
 from client.errors import ServiceUnreachableError
 
 _PAUSE = 0.2  # seconds before a reconnect
-_SILENCE_SECONDS = 50.0
+_TIMEOUT = httpx.Timeout(30, connect=5, read=50)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Watcher(threading.Thread):
     def _watch(self, connection: Connection) -> None:
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": self._last_id} if self._last_id else {})}
         path = f"/searches/{self.job_id}/events"
-        with connection.stream(path, headers=headers, read_timeout=_SILENCE_SECONDS) as answer:
+        with connection.stream(path, headers=headers, timeout=_TIMEOUT) as answer:
             self.connections += 1
             for message in EventSource(answer).iter_sse():
                 if not message.data:  # a heartbeat comment
