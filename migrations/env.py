@@ -1,4 +1,4 @@
-"""Alembic's entry: online only, against the API's database."""
+"""Runs the migrations against the API's database, online only."""
 
 from alembic import context
 from sqlalchemy import create_engine

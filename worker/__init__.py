@@ -1,1 +1,1 @@
-"""The worker: claims a job, runs darts_core, reports over HTTP. Has no database credentials."""
+"""Claims a job, runs darts_core and reports over HTTP, without database credentials."""

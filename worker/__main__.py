@@ -1,4 +1,4 @@
-"""`python -m worker`: work until told to stop, with one process for each group of this machine's GPUs."""
+"""Runs the workers of this machine (`python -m worker`): one process for each group of GPUs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from worker.settings import WorkerSettings, get_settings
 
 
 def main() -> int:
-    """A machine with one group is served by this process, one with several by a child for each."""
+    """Serve one group in this process, several in a child each. Returns 2 for settings that cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m worker", description="A Dartboard worker.")
     parser.add_argument(
         "--pool", action="append", metavar="NAME", help="take this pool's jobs; may be repeated (DARTBOARD_POOLS)"
     )
     if pools := parser.parse_args().pool:
-        os.environ["DARTBOARD_POOLS"] = ",".join(pools)  # the working child reads it, too
+        os.environ["DARTBOARD_POOLS"] = ",".join(pools)  # the child process reads it too
     try:
         configure()
         groups = groups_of(os.environ)
@@ -72,7 +72,7 @@ def main() -> int:
 
 
 def _variable(setting: str) -> str:
-    """What the environment calls a setting; some are known by that name only."""
+    """The environment variable of a setting; a name in capitals is one already."""
     return setting if setting.isupper() else f"DARTBOARD_{setting}".upper()
 
 

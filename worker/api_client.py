@@ -1,4 +1,4 @@
-"""The worker's side of the API: show up, claim, report. Nothing here retries: the caller knows what may wait."""
+"""Calls the API with the worker key and the attempt's token. Never retries: `worker.retry` does."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _BLOCK = 1 << 20
 
 
 class WorkerApiError(Exception):
-    """Base of what can go wrong between a worker and the API."""
+    """Base of the errors between a worker and the API."""
 
 
 class UnreachableError(WorkerApiError):
-    """No answer, or none that means anything: the API or its database is away. Worth another try later."""
+    """No answer, or a temporary one: the API or its database is away. A later try may succeed."""
 
 
 class SupersededError(WorkerApiError):
-    """The attempt is over for the API: cancelled, lost, or taken up elsewhere. Stop working on it."""
+    """The attempt is over for the API: cancelled, lost, or running elsewhere. The worker stops."""
 
 
 class StoreFullError(WorkerApiError):
@@ -56,7 +56,7 @@ class RangeError(WorkerApiError):
 
 
 class RefusedError(WorkerApiError):
-    """The API does not take the request; sending it again would not help."""
+    """The API refuses the request, and would refuse it again."""
 
 
 class WorkerApi(Transport):
@@ -68,16 +68,15 @@ class WorkerApi(Transport):
         super().__init__(url, key, timeout=timeout, connect=3, proxies=False)
 
     def show(self, presence: Presence) -> None:
-        """Be counted as a worker. Raises WorkerApiError."""
+        """Register the worker as alive. Raises WorkerApiError."""
         self.send("POST", "/worker/presence", json=presence.model_dump())
 
     def claim(self, claim: Claim) -> Claimed | None:
-        """The job to do now, None when none is queued that fits. Raises WorkerApiError."""
+        """Claim a queued job that fits; None where there is none. Raises WorkerApiError."""
         answer = self.send("POST", "/worker/claim", json=claim.model_dump())
         return None if answer.status_code == 204 else Claimed.model_validate_json(answer.content)
 
     def attempt(self, attempt_id: str, token: str) -> AttemptApi:
-        """Calls about one attempt."""
         return AttemptApi(self, attempt_id, token)
 
     def unreachable(self, error: httpx.HTTPError) -> UnreachableError:
@@ -105,7 +104,7 @@ class WorkerApi(Transport):
 
 
 class AttemptApi:
-    """Calls made with an attempt's token, too. Each may raise WorkerApiError."""
+    """Calls about one attempt, with its token. Each may raise WorkerApiError."""
 
     def __init__(self, api: WorkerApi, attempt_id: str, token: str) -> None:
         self._api = api
@@ -117,27 +116,26 @@ class AttemptApi:
         return Directive.model_validate_json(self._post("heartbeat", beat).content)
 
     def report_damaged(self, file: str) -> Resume | None:
-        """A checkpoint does not arrive as it was stored; the one to go on from instead, None to begin anew."""
+        """Report a checkpoint whose checksum is wrong. Returns the one to resume from instead, None to begin anew."""
         return Offer.model_validate_json(self._post("damaged", DamagedFile(file=file)).content).resume
 
     def report_epoch(self, report: EpochReport) -> Directive:
-        """Report an epoch whose checkpoint has been uploaded."""
+        """Report an epoch. Upload its checkpoint first."""
         return Directive.model_validate_json(self._post("epochs", report).content)
 
     def report_partial(self, report: PartialReport) -> Directive:
-        """Report a checkpoint made in the middle of an epoch, which has been uploaded."""
+        """Report a checkpoint from the middle of an epoch. Upload it first."""
         return Directive.model_validate_json(self._post("partials", report).content)
 
     def report_logs(self, report: LogReport) -> None:
-        """Report log lines."""
         self._post("logs", report)
 
     def finish(self, report: Finish) -> None:
-        """The job is done."""
+        """Report success."""
         self._post("finish", report)
 
     def fail(self, report: Fail) -> None:
-        """The attempt ended without success."""
+        """Report a failed or lost attempt."""
         self._post("fail", report)
 
     def release(self, report: Release) -> None:
@@ -145,7 +143,7 @@ class AttemptApi:
         self._post("release", report)
 
     def upload(self, path: Path) -> StoredFile:
-        """Store a file under its name, streamed."""
+        """Stream a file into the store, under its own name."""
         with path.open("rb") as file:
             answer = self._api.send(
                 "PUT",
@@ -174,7 +172,7 @@ class AttemptApi:
             )
 
     def download_dataset(self, checksum: str, to: Path) -> None:
-        """Fetch an uploaded data set, from where an earlier try left the file; its checksum is for the caller."""
+        """Fetch an uploaded data set, continuing a partial file. The caller compares the checksum."""
         have = to.stat().st_size if to.exists() else 0
         headers = {"Range": f"bytes={have}-"} if have else {}
         try:
@@ -184,7 +182,7 @@ class AttemptApi:
                     for block in answer.iter_bytes(_BLOCK):
                         file.write(block)
         except RangeError:
-            return  # all of it is there
+            return  # the file is complete
 
     def _post(self, what: str, body: BaseModel) -> httpx.Response:
         content = body.model_dump_json()

@@ -1,4 +1,4 @@
-"""One attempt, from the claim to its last report."""
+"""Runs one attempt, from the claim to its last report."""
 
 from __future__ import annotations
 
@@ -46,16 +46,15 @@ from worker.settings import WorkerSettings
 
 _log = logging.getLogger("dartboard.worker")
 
-# As this process found it: one job's thread count must not become the next one's.
+# Read before the first job changes it.
 _THREADS = torch.get_num_threads()
 
 
 def claim_and_run(api: WorkerApi, settings: WorkerSettings, token: str) -> bool:
-    """Claim one job and see it through. Whether to claim another one now. Raises WorkerApiError from the claim.
+    """Claim one job and run it. Returns whether to claim another one now. Raises WorkerApiError from the claim.
 
-    token: a new secret; the same one to claim again where no answer came.
-
-    False when no queued job fits, and when the disk is full: the next job would fare no better here.
+    token: a new secret; the same one repeats a claim that got no answer. The result is False when no queued job fits,
+    and when the disk is full: the next job would fail here as well.
     """
     claim = Claim(worker=settings.worker_name, pools=settings.pools, gpus=settings.gpus, threads=_THREADS, token=token)
     claimed = api.claim(claim)
@@ -67,7 +66,7 @@ def claim_and_run(api: WorkerApi, settings: WorkerSettings, token: str) -> bool:
 
 
 class Attempt:
-    """A claimed job being worked on: training in this thread, heartbeat, saving and reports in three beside it."""
+    """A claimed job. Training runs in the calling thread; heartbeat, saving and reports in threads of their own."""
 
     def __init__(self, claimed: Claimed, api: AttemptApi, settings: WorkerSettings) -> None:
         self._claimed, self._api, self._settings = claimed, api, settings
@@ -82,7 +81,7 @@ class Attempt:
         self.disk_full = False
 
     def run(self) -> None:
-        """Train to the end, or until told to stop; the outcome is reported, never raised."""
+        """Train to the end or until stopped. Reports the outcome, never raises it."""
         with working_on(job=str(self._claimed.job_id), attempt=str(self._claimed.attempt_id)):
             self._run()
 
@@ -99,7 +98,7 @@ class Attempt:
                         self._train()
                     except Stopped:
                         self._stopped()
-                except Exception as error:  # whatever it is, the job's owner must hear of it
+                except Exception as error:  # every failure is reported to the job's owner
                     self._failed(error)
             if not self._reporter.close(self._settings.drain_seconds):
                 self._undeliverable()
@@ -146,7 +145,7 @@ class Attempt:
         self._reporter.send("finish", lambda api, n: api.finish(Finish(n=n)))
 
     def _report_epoch(self, report: Report) -> None:
-        """Save the epoch's files here, then let the reporter upload them and report the epoch, in this order."""
+        """Save the epoch's files locally, then queue their upload and the epoch's report, in this order."""
         path = self._folder.file(file_name(report))
         further = {self._folder.file(name): write for name, write in further_files(report).items()}
         fields = fields_of(report)
@@ -159,7 +158,7 @@ class Attempt:
 
         def deliver(sha256: str, api: AttemptApi, n: int) -> None:
             for file in (*further, path):
-                if file.exists():  # a repeated delivery may come after the file is gone: then it was stored
+                if file.exists():  # a repeated delivery finds no file that was stored before
                     api.upload(file)
             named = {"checkpoint": path.name, "sha256": sha256, "files": others}
             api.report_epoch(EpochReport(n=n, **fields, **named, waited=time.monotonic() - ended))
@@ -175,7 +174,7 @@ class Attempt:
         )
 
     def _report_partial(self, checkpoint: checkpoints.Checkpoint) -> None:
-        """The same for what was made in the middle of an epoch. While the API is away only the newest one waits."""
+        """Save and queue a checkpoint from the middle of an epoch. While the API is away only the newest one waits."""
         epoch, step = checkpoint["epoch"], checkpoint["resume"]["open"]["steps"]
         path = self._newest_partial = self._folder.file(f"partial-{epoch}-{step}.pt")
 
@@ -207,7 +206,7 @@ class Attempt:
             return
         _log.error("%s: %s", type(error).__name__, error)
         failure = failure_of(error, self._job_log.tail)
-        # As when this process dies: the job goes on from its last epoch, unless that keeps happening.
+        # As when this process dies: the job resumes from its last epoch, up to `max_attempts` times.
         outcome: Literal["failed", "lost"] = "lost" if isinstance(error, RankLost) else "failed"
         self._ending()
         self._reporter.send("fail", lambda api, n: api.fail(Fail(n=n, outcome=outcome, error=failure)))
@@ -218,22 +217,22 @@ class Attempt:
         self._reporter.send("release", lambda api, n: api.release(Release.model_validate({"n": n, **release})))
 
     def _undeliverable(self) -> None:
-        """The API refused a report for good: say so past the queue, which will not move any more."""
+        """Report the failure past the queue, which a refused report blocks."""
         refusal = self._reporter.refusal
         if not isinstance(refusal, RefusedError):
             return
         self._ending()
         try:
             self._api.fail(Fail(outcome="failed", error=failure_of(refusal, self._job_log.tail)))
-        except WorkerApiError as error:  # then the lease has to tell
-            _log.warning("the API takes no account of it either: %s", error)
+        except WorkerApiError as error:  # the lease will expire
+            _log.warning("the API refuses the failure report too: %s", error)
 
     def _ending(self) -> None:
         self._heartbeat.expect_the_end()
 
     @contextmanager
     def _logging(self) -> Iterator[None]:
-        """Everything that darts_core and this worker log, and Python's warnings, go to the job's log."""
+        """Copy the log lines of darts_core and the worker, and Python's warnings, to the job's log."""
         logging.captureWarnings(True)
         loggers = [logging.getLogger(name) for name in ("dartboard", "darts_core", "py.warnings")]
         for logger in loggers:

@@ -1,4 +1,4 @@
-"""The running attempt's files on the worker's disk, and the trace by which a dead attempt is found."""
+"""Keeps the running attempt's files on the worker's disk, with a trace by which a dead attempt is found."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Leftover:
 
 
 def lock_state(state: Path) -> IO[bytes]:
-    """Keep other workers out of the directory for as long as the file that comes back is open.
+    """Lock the directory against other workers while the returned file is open.
 
-    Raises BlockingIOError when one is there.
+    Raises BlockingIOError when another worker holds the lock.
     """
     lock = (state / "lock").open("ab")
     try:
@@ -35,7 +35,7 @@ def lock_state(state: Path) -> IO[bytes]:
 
 
 class AttemptFolder:
-    """One directory a worker process: checkpoints on their way, and who is working on what."""
+    """One directory for each worker process: checkpoints to upload, and the trace of the attempt."""
 
     def __init__(self, state: Path) -> None:
         self._path = state / "attempt"
@@ -45,7 +45,7 @@ class AttemptFolder:
         return self._path / "attempt.json"
 
     def open(self, claimed: Claimed) -> None:
-        """Start with an empty folder and leave the trace. Raises OSError."""
+        """Empty the folder and write the trace. Raises OSError."""
         self.clear()
         self._path.mkdir(mode=0o700, parents=True)
         trace = {"attempt_id": str(claimed.attempt_id), "token": claimed.token}
@@ -55,17 +55,16 @@ class AttemptFolder:
         temporary.replace(self._trace)
 
     def file(self, name: str) -> Path:
-        """Where a file of the attempt lies."""
         return self._path / name
 
     def clear(self, only: Claimed | None = None) -> None:
-        """Remove everything; with `only`, unless another attempt has moved in since."""
+        """Remove everything; with `only`, nothing of another attempt."""
         found = self.leftover()
         if only is None or found is None or found.attempt_id == str(only.attempt_id):
             shutil.rmtree(self._path, ignore_errors=True)
 
     def leftover(self) -> Leftover | None:
-        """The attempt that was being worked on when its process died, if any."""
+        """The attempt whose process died, if any."""
         try:
             trace = json.loads(self._trace.read_text())
             return Leftover(str(trace["attempt_id"]), str(trace["token"]))

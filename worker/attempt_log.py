@@ -1,4 +1,4 @@
-"""What is logged while a job runs becomes the job's log."""
+"""Sends the log lines of a running job to the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Level = Literal["debug", "info", "warning", "error"]
 
 
 class AttemptLog(logging.Handler):
-    """A logging handler: each line is reported, the last ones are kept for a failure's account."""
+    """A logging handler that reports each line and keeps the last ones for the report of a failure."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__(logging.INFO)
@@ -27,7 +27,7 @@ class AttemptLog(logging.Handler):
         """Queue one line. Never raises."""
         try:
             self._report(record)
-        except Exception:  # such as arguments that do not fit the message
+        except Exception:  # for example arguments that do not fit the message
             self.handleError(record)
 
     def _report(self, record: logging.LogRecord) -> None:

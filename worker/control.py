@@ -1,4 +1,4 @@
-"""What the training loop and the threads around it tell each other."""
+"""Passes stop requests and progress between the training loop and the threads beside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StopReason(StrEnum):
-    """Why the loop shall stop between two steps."""
+    """Why the loop stops between two steps."""
 
     SUPERSEDED = "superseded"
     DRAIN = "drain"
@@ -27,7 +27,7 @@ class StopReason(StrEnum):
 
 
 class AttemptControl:
-    """The loop's `Control`: plain attributes, so that asking costs nothing."""
+    """The loop's `Control`: plain attributes, which are cheap to read at each step."""
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
@@ -41,7 +41,7 @@ class AttemptControl:
         self._first: tuple[float, int] | None = None
 
     def begin(self, at: Progress) -> None:
-        """Where the run stands until its first step is done: in a stage of preparation."""
+        """Set the progress that `snapshot` gives until the first step is done."""
         self._start = at
 
     @property
@@ -50,34 +50,34 @@ class AttemptControl:
         return self._progress is None
 
     def enter_stage(self, name: str | None) -> None:
-        """Told by darts_core.training.stages; None between stages."""
+        """Set the stage; None between stages. darts_core.training.stages calls it."""
         self.stage = name
 
     def stop(self, reason: StopReason) -> None:
-        """Ask the loop to stop. The first reason holds."""
+        """Stop the loop before its next step. The first reason is kept."""
         if not self.stopping.is_set():
             self.reason = reason
             self.stopping.set()
 
     def should_stop(self) -> bool:
-        """Asked by the loop before each step."""
+        """Called by the loop before each step."""
         return self.stopping.is_set()
 
     def progress(self, progress: Progress) -> None:
-        """Told by the loop after each step."""
+        """Called by the loop after each step."""
         if self._first is None:
             self._first = (time.monotonic(), _done(progress))
         self._steps.inc()
         self._progress = progress
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Handed over by the loop in the middle of a long epoch, and when it stops in the middle of any."""
-        # Of an attempt that is over, or has no room to save, nothing more is wanted.
+        """Save a checkpoint. The loop calls it within a long epoch, and when it stops within any."""
+        # An attempt that is over or has no room to save keeps no more checkpoints.
         if self.on_checkpoint is not None and self.reason in (None, StopReason.DRAIN):
             self.on_checkpoint(checkpoint)
 
     def snapshot(self) -> ProgressOut | None:
-        """Where the run stands, with the time left at the speed so far."""
+        """The progress, with the remaining time at the speed so far; None before `begin`."""
         progress, first, stage = self._progress, self._first, self.stage
         if progress is None or first is None:
             return None if self._start is None else _progress_out(self._start, None, stage or PREPARING)

@@ -1,4 +1,4 @@
-"""Uploaded data sets on the worker's disk: fetched once, shared by all workers of the machine."""
+"""Fetches uploaded data sets to the data root, once for all workers of the machine."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _log = logging.getLogger("dartboard.worker")
 
 
 def fetch(api: AttemptApi, checksum: str, data_root: Path, control: AttemptControl) -> None:
-    """Have the packed set under the data root, whole and as its checksum says, or not at all.
+    """Put the packed set under the data root, whole and with this checksum, unless it is there.
 
-    A broken download is continued, by whichever worker comes next. Raises Stopped when the control asks for it,
-    DamagedError, WorkerApiError and OSError.
+    The next worker continues a broken download. Raises Stopped when the attempt is stopped, DamagedError,
+    WorkerApiError and OSError.
     """
     place = upload_path(data_root, checksum)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def _download(api: AttemptApi, checksum: str, partial: Path, control: AttemptCon
 
 @contextmanager
 def _alone(lock: Path, control: AttemptControl) -> Iterator[None]:
-    """Without another worker of this machine; a wait for one ends when this one is to stop."""
+    """Exclude the other workers of this machine. Raises Stopped when the attempt is stopped meanwhile."""
     with lock.open("w") as file:
         while True:
             try:

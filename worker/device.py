@@ -1,4 +1,4 @@
-"""What the worker computes on, found out without torch: the main process must stay small."""
+"""Names the device that the worker computes on, without torch, which the main process does not import."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def device_name() -> str:
         query = [tool, "--query-gpu=name", "--format=csv,noheader", f"--id={wanted}"]
         try:
             answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-        except (OSError, subprocess.SubprocessError):  # a driver that hangs or does not fit
+        except (OSError, subprocess.SubprocessError):  # a driver that hangs or does not match
             return "gpu (its driver gives no name)"
         if answer.stdout.strip():
             return ", ".join(line.strip() for line in answer.stdout.splitlines())[:200]

@@ -1,4 +1,4 @@
-"""How full and how busy the worker's devices are, asked without torch: the main process must stay small."""
+"""Measures the memory and the utilisation of the worker's devices, without torch."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ _log = structlog.get_logger(__name__)
 
 
 class DeviceLoads:
-    """Of the GPUs that the worker was given, else of the machine's processors.
+    """The load of the worker's GPUs, else of the machine's processors.
 
-    Keep one and read it from one thread: NVML is started once, and a processor's load is that since the reading before.
+    Keep one and read it from one thread: NVML is initialised once, and a processor's load is measured since the last
+    reading.
     """
 
     def __init__(self, gpus: int) -> None:
@@ -27,10 +28,10 @@ class DeviceLoads:
         self._read_before = False
 
     def read(self) -> list[DeviceLoad]:
-        """One of each device; a GPU that says nothing is left out."""
+        """The load of each device; a GPU that NVML cannot read is left out."""
         if self._handles:
             return list(self._gpus())
-        # The first answer of psutil would be that of no time at all.
+        # psutil's first answer covers no time.
         busy = psutil.cpu_percent()
         utilisation, self._read_before = busy if self._read_before else None, True
         memory = psutil.virtual_memory()
@@ -62,7 +63,7 @@ def _visible(gpus: int) -> list[str]:
 
 
 def _handles(devices: list[str]) -> dict[str, Any]:
-    """NVML's handle of each device that it knows; none without a driver."""
+    """NVML's handles by device; empty without a driver."""
     if not devices:
         return {}
     import pynvml

@@ -1,4 +1,4 @@
-"""Tells the training when the worker is asked to stop."""
+"""Stops the training when the worker drains."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from worker.threads import SupervisedThread
 
 
 class DrainWatch(SupervisedThread):
-    """Looks for the flag that the main process leaves: Celery gives a child no signal of a warm shutdown."""
+    """Polls the flag file that the main process creates: Celery sends a child no signal of a warm shutdown."""
 
     def __init__(self, control: AttemptControl, settings: WorkerSettings) -> None:
         super().__init__("drain-watch")
         self._control, self._settings = control, settings
 
     def end(self) -> None:
-        """Stop looking."""
         self._over.set()
         self.join(timeout=5)
 
     def work(self) -> None:
-        """Look until ended, or until the flag is there."""
         while not self._over.wait(self._settings.drain_look_seconds):
             if self._settings.drain_flag.exists():
                 self._control.stop(StopReason.DRAIN)

@@ -1,4 +1,4 @@
-"""From an exception to what the job's owner needs to know of it."""
+"""Turns an exception into the failure that the job's owner reads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 4_000, 20_000
 
 
 def failure_of(error: BaseException, log_tail: Iterable[str]) -> Failure:
-    """Name, message, traceback and the last log lines. Out of memory gets the way out."""
+    """Name, message, traceback and the last log lines; for out of memory also the remedy."""
     message = str(error) or type(error).__name__
     if is_out_of_memory(error):
         message = f"out of memory: use a smaller batch_size, channels or layers, or a larger device ({message})"
@@ -27,7 +27,7 @@ def failure_of(error: BaseException, log_tail: Iterable[str]) -> Failure:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """On the GPU or on the host."""
+    """Whether memory ran out, on the GPU or on the host."""
     import torch
 
     host = isinstance(error, RuntimeError) and "not enough memory" in str(error)
@@ -35,7 +35,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether a write failed for want of room, here or in what caused it.
+    """Whether a write failed for want of room, here or in the error's causes.
 
     torch's writer reports it only in its message, and some versions only that not everything was written.
     """

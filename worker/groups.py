@@ -1,4 +1,4 @@
-"""One worker process for each group of GPUs, kept running until told to stop."""
+"""Supervises one worker process for each group of GPUs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Groups:
-    """The processes of a machine with several groups. Each has a name and a state folder of its own, and its GPUs."""
+    """The processes of a machine with several groups, each with its own name, state folder and GPUs."""
 
     def __init__(
         self, settings: WorkerSettings, groups: Sequence[GpuGroup], command: Sequence[str] | None = None
     ) -> None:
-        """command: what is run in each group's environment; by default a worker, which finds that it has one group."""
+        """command: the program to run in each group's environment; by default a worker, which finds one group there."""
         self._stopping = threading.Event()
         self._signals = 0
         # A signal handler may not touch an Event, whose lock the main thread may hold.
@@ -45,7 +45,7 @@ class Groups:
         for number, group in enumerate(groups, 1):
             name, state = f"{settings.worker_name}-{number}", settings.worker_state / str(number)
             self.states[name] = state
-            # The figures of all are this process's to show.
+            # This process serves the metrics of all.
             own = {"DARTBOARD_WORKER_NAME": name, "DARTBOARD_WORKER_STATE": str(state), "DARTBOARD_METRICS_PORT": "0"}
             environment = {**os.environ, **share, **group.environment, **own}
             told = Command(arguments, environment, Path.cwd())
@@ -53,7 +53,7 @@ class Groups:
             _log.info("group", worker=name, gpus=group.size, devices=",".join(group.devices) or "cpu")
 
     def run(self) -> None:
-        """Run until SIGTERM, SIGINT or SIGHUP, then wait until all have given their jobs back; a second one kills."""
+        """Run until SIGTERM, SIGINT or SIGHUP, then wait until all have released their jobs; a second signal kills."""
         for number in _STOPS:
             signal.signal(number, self._on_signal)
         for process in self._processes:

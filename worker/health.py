@@ -1,4 +1,4 @@
-"""`python -m worker.health`: whether every worker of this host lives, by what their metrics say; for a healthcheck."""
+"""Checks by their metrics that all workers of this host are up (`python -m worker.health`, a healthcheck)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _UP: Final = "dartboard_worker_up{"
 
 
 def main() -> int:
-    """Exit code 0 when all have shown themselves lately, or when metrics are off and there is no port to ask."""
+    """Returns 0 when all workers are up, or when metrics are off."""
     port = os.environ.get("DARTBOARD_METRICS_PORT") or "9101"
     if int(port) == 0:
         return 0

@@ -1,4 +1,4 @@
-"""The heartbeat: renews the lease, brings back what the job's owner wants."""
+"""Renews the lease and receives directives, in a thread beside the training."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
-# Before the first step stages change within seconds, and there is no training to disturb.
+# Before the first step stages change within seconds, and no training is disturbed.
 _PREPARING_HOLD = 1.0
 
 
 class HeartbeatThread(SupervisedThread):
-    """Beats beside the training. Torch releases the interpreter's lock in its kernels, so training cannot starve it.
+    """Sends heartbeats. Torch releases the interpreter's lock in its kernels, so training cannot starve this thread.
 
-    The API holds its answer until there is something to say, a few seconds at most: a cancel comes at once, and a
-    training that goes its way is hardly disturbed. An API that does not answer changes nothing: training goes on and
-    the lease gets grace when the API is back.
+    The API holds its answer until it has a directive, a few seconds at most: a cancel arrives at once, and few requests
+    are made. Training continues while the API does not answer; the lease gets grace when the API is back.
     """
 
     def __init__(
@@ -38,29 +37,27 @@ class HeartbeatThread(SupervisedThread):
     ) -> None:
         super().__init__("heartbeat")
         self._api, self._control, self._settings = api, control, settings
-        # A beat that is lost must not cost the lease.
+        # One lost heartbeat must not cost the lease.
         self._hold = min(settings.heartbeat_seconds, lease_seconds / 4)
         self._give_up = give_up or _leave
         self._ending = False
         self._claimed_at = time.monotonic()
 
     def expect_the_end(self) -> None:
-        """The attempt's last report is on its way: a refusal from now on means that it has arrived."""
+        """Expect a refusal: the attempt's last report is queued, and ends the attempt when it arrives."""
         self._ending = True
 
     def end(self) -> None:
-        """Stop beating."""
         self._over.set()
         self.join(timeout=5)
 
     def work(self) -> None:
-        """Beat until ended."""
         next_beat = 0.0
         while not self._over.wait(max(0.0, next_beat - time.monotonic())):
             next_beat = time.monotonic() + self._settings.heartbeat_pause_seconds
             hold = self._hold
             if self._control.pause_after_epoch:
-                hold = 0.0  # a pause is not news a second time
+                hold = 0.0  # the API would answer a known pause at once
             elif self._control.preparing:
                 hold = min(hold, _PREPARING_HOLD)
             try:
@@ -69,7 +66,7 @@ class HeartbeatThread(SupervisedThread):
                 if not self._ending:
                     self._superseded(error)
                 return
-            except Exception as error:  # whatever it is: without this thread lease and cancel would be lost
+            except Exception as error:  # without this thread the lease would expire
                 metrics().heartbeats_failed.inc()
                 _log.warning("heartbeat_failed", error=f"{type(error).__name__}: {error}")
                 continue
@@ -84,7 +81,7 @@ class HeartbeatThread(SupervisedThread):
         _log.info("attempt_superseded", reason=str(error))
         self._control.stop(StopReason.SUPERSEDED)
         if not self._over.wait(self._settings.stop_grace_seconds):
-            # A step can take a minute on a CPU. There is nothing left to save, so the process need not wait for it.
+            # A step can take a minute on a CPU, and nothing is left to save.
             self._give_up()
 
 

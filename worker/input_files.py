@@ -1,4 +1,4 @@
-"""The files that an attempt works on: fetched, verified, and where one is damaged, an older one instead."""
+"""Fetches and verifies the files that an attempt needs, or an older checkpoint in place of a damaged one."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _R = TypeVar("_R")
 
 
 class Fetcher:
-    """Waits for an API that is away. Every method raises Stopped when the control asks for it, and WorkerApiError."""
+    """Waits while the API is away. Every method raises Stopped when the attempt is stopped, and WorkerApiError."""
 
     def __init__(self, api: AttemptApi, control: AttemptControl) -> None:
         self._api, self._control = api, control
 
     def file(self, wanted: Resume | Input, to: Path) -> Path:
-        """Save it as `to`. Raises DamagedError when it is damaged in the store, or keeps arriving so."""
+        """Save the file as `to`. Raises DamagedError when it is damaged in the store or in every download."""
         for tries in range(DOWNLOADS):
             try:
                 self.patiently(lambda: self._api.download(wanted, to), to.name)
@@ -37,10 +37,10 @@ class Fetcher:
         raise AssertionError("unreachable")
 
     def checkpoint(self, offered: Resume | None, to: Path) -> Resume | None:
-        """Save the checkpoint to go on from as `to`: the offered one, or where that is damaged the newest intact one.
+        """Save the checkpoint to resume from as `to`: the offered one or, if it is damaged, the newest intact one.
 
-        Gives what was saved, None for a job that begins anew. Raises DamagedError when a file that is intact in the
-        store keeps arriving damaged.
+        Returns the saved one, None for a job that begins anew. Raises DamagedError when a file that is intact in the
+        store arrives damaged in every download.
         """
         while offered is not None:
             try:

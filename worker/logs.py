@@ -1,4 +1,4 @@
-"""The API's structured logs, with what this process works on in every line, whichever of its threads writes it."""
+"""Adds the worker, its job and its attempt to every log line of this process."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _about: dict[str, str] = {}
 
 
 def configure(**about: str) -> None:
-    """Set up; `about` stands in all lines of this process."""
+    """Set up logging with `about` in every line of this process."""
     _about.update(about)
     logs.configure(_add)
 
 
 @contextmanager
 def working_on(**about: str) -> Iterator[None]:
-    """Say so in all lines until then: a process has one attempt at a time, with threads beside it."""
+    """Add `about` to every line of all threads within the block: a process has one attempt at a time."""
     _about.update(about)
     try:
         yield

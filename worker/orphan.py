@@ -1,4 +1,4 @@
-"""A child that was started by a process which is dead by now must not live on."""
+"""Tells whether a child's parent died before the child was up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PARENT_VARIABLE = "DARTBOARD_WORKER_PID"
 def is_orphan(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the main process that started this child is gone.
 
-    Celery asks the kernel to kill a child with its parent, but only once the child is up: a parent that died before
-    that is noticed here.
+    Celery has the kernel kill a child with its parent, but only once the child is up. This finds a parent that died
+    before that.
     """
     return environment.get(PARENT_VARIABLE) not in (None, str(os.getppid()))

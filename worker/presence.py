@@ -1,4 +1,4 @@
-"""Shows the worker to the API while it lives, so that it can be woken."""
+"""Registers the worker with the API every few seconds, so that jobs wake it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,21 @@ from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
-# Between two looks at the data root: a data set is put there or downloaded now and then.
+# Between two listings of the data root.
 _HELD_SECONDS: Final = 30.0
 
 
 class PresenceThread(SupervisedThread):
-    """Runs in the main process, whatever its child is doing."""
+    """Runs in the main process, independent of its child."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         super().__init__("presence")
         self._settings = settings
 
     def end(self) -> None:
-        """Stop showing up."""
         self._over.set()
 
     def work(self) -> None:
-        """Show up every few seconds until ended."""
         settings = self._settings
         presence = Presence(
             name=settings.worker_name,
@@ -55,7 +53,7 @@ class PresenceThread(SupervisedThread):
                 metrics().show(load, time.time())
                 try:
                     api.show(presence.model_copy(update={"load": load}))
-                except Exception as error:  # whatever it is: a worker that does not show up is never woken
+                except Exception as error:  # a worker that is not registered is never woken
                     _log.warning("presence_not_shown", error=f"{type(error).__name__}: {error}")
                     pause = 1.0
 
@@ -63,6 +61,6 @@ class PresenceThread(SupervisedThread):
 def _read(loads: DeviceLoads) -> list[DeviceLoad]:
     try:
         return loads.read()
-    except Exception as error:  # whatever it is: the worker shows up without it
+    except Exception as error:  # the worker registers without it
         _log.warning("device_load_unknown", error=f"{type(error).__name__}: {error}")
         return []

@@ -110,7 +110,7 @@ def _prepare(path: Path, *, anew: bool) -> None:
 def _intact(path: Path) -> bool:
     try:
         merged(path)
-    except Exception:  # whatever the parser meets
+    except Exception:
         return False
     return True
 

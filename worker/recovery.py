@@ -1,4 +1,4 @@
-"""A worker's child died with its job: tell the API at once instead of letting the lease run out."""
+"""Reports the attempt of a dead child as lost at once, before its lease expires."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _PATIENCE_SECONDS = 60.0
 
 
 def report_lost(settings: WorkerSettings, why: str) -> threading.Thread | None:
-    """Report the attempt whose trace still lies in the worker's folder as lost; None when there is none.
+    """Report the attempt whose trace is in the worker's folder as lost, in a thread; None without a trace.
 
-    Call only while no child works on an attempt: at the main process's start, and when its child has died.
+    Call it only while no child runs an attempt: when the main process starts, and when its child has died.
     """
     folder = AttemptFolder(settings.worker_state)
     leftover = folder.leftover()

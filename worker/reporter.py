@@ -1,4 +1,4 @@
-"""Delivers an attempt's reports in order, beside the training: an API that is away delays them and loses none."""
+"""Delivers an attempt's reports in order, in a thread beside the training. An absent API delays them and loses none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from worker.prometheus import metrics
 from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
-_LOOK_UP = 0.2  # seconds between two looks at whether the worker was told to stop
+_LOOK_UP = 0.2  # seconds between two checks of the stop reason
 
 Delivery = Callable[[AttemptApi], None]
 
@@ -36,7 +36,7 @@ class _Report:
 
 
 class Reporter(SupervisedThread):
-    """A queue with one delivering thread. The report's number makes a repeated delivery harmless."""
+    """A queue with one delivering thread. The report's number makes a repeated delivery idempotent."""
 
     def __init__(self, api: AttemptApi, control: AttemptControl) -> None:
         super().__init__("reporter")
@@ -57,9 +57,9 @@ class Reporter(SupervisedThread):
             self._changed.notify_all()
 
     def close(self, patience: float) -> bool:
-        """Wait until everything is delivered, or cannot be. Whether all was.
+        """Wait until every report is delivered or one is refused. Returns whether all were delivered.
 
-        A worker that is told to stop, then or meanwhile, waits `patience` seconds at most: the lease will then tell.
+        A draining worker waits `patience` seconds at most; the lease expires then.
         """
         deadline: float | None = None
         with self._changed:
@@ -80,7 +80,6 @@ class Reporter(SupervisedThread):
         return not self._queue or self.refusal is not None
 
     def work(self) -> None:
-        """Deliver until closed and empty."""
         backoff = Backoff()
         while True:
             with self._changed:
@@ -98,7 +97,7 @@ class Reporter(SupervisedThread):
             except WorkerApiError as error:
                 self._give_up(report, error)
                 return
-            except Exception as error:  # whatever it is: a dead reporter would keep the lease for ever
+            except Exception as error:  # a dead reporter would keep the lease for ever
                 self._give_up(report, RefusedError(f"{report.what} cannot be sent: {type(error).__name__}: {error}"))
                 return
             backoff.reset()

@@ -1,4 +1,4 @@
-"""Writes checkpoints to the worker's disk beside the training, one after the other."""
+"""Writes checkpoints to the worker's disk one by one, in a thread beside the training."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 from worker.control import AttemptControl, StopReason
 
 Write = Callable[[Path], str]
-"""Writes a file; gives its sha256."""
+"""Writes a file and returns its sha256."""
 
 
 class Saver:
-    """One thread that saves. A large checkpoint on a slow disk takes seconds that the next epoch need not wait for."""
+    """One saving thread: the next epoch does not wait for a large checkpoint on a slow disk."""
 
     def __init__(self, control: AttemptControl) -> None:
         self._control = control
@@ -23,20 +23,20 @@ class Saver:
     def save(self, write: Write, path: Path, then: Callable[[str], None]) -> None:
         """Write the file, then call `then` with its sha256, in the saver's thread.
 
-        Waits for the one before, so that at most one checkpoint is held in memory. A failure stops the training and
-        is raised by the next call or by `settle`.
+        Waits for the write before, so that at most one checkpoint is held in memory. A failure stops the training; the
+        next call or `settle` raises it.
         """
         self.settle()
         self._last = self._thread.submit(self._save, write, path, then)
 
     def settle(self) -> None:
-        """Wait until everything is written. Raises OSError when something could not be: a full disk, say."""
+        """Wait until the last file is written. Raises OSError, for example of a full disk."""
         last, self._last = self._last, None
         if last is not None:
             last.result()
 
     def close(self) -> None:
-        """End the thread, with whatever it is writing written."""
+        """End the thread after its current write."""
         self._thread.shutdown()
 
     def _save(self, write: Write, path: Path, then: Callable[[str], None]) -> None:

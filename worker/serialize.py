@@ -1,4 +1,4 @@
-"""From what darts_core reports to what goes over the wire."""
+"""Converts the reports of darts_core to the API's schemas."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Report = EpochReport | ScoreReport | TextScoreReport | EnsembleReport
 
 
 def file_name(report: Report) -> str:
-    """What the report's file is called in the store."""
+    """The file name of the report in the store."""
     if isinstance(report, EnsembleReport):
         return "ensemble.pt"
     return "logits.safetensors" if isinstance(report, ScoreReport | TextScoreReport) else f"epoch-{report.epoch}.pt"
 
 
 def further_files(report: Report) -> dict[str, Write]:
-    """What else of the report is stored, by name."""
+    """Further files of the report, by name."""
     return {"logits.safetensors": report.save_answers} if isinstance(report, EnsembleReport) else {}
 
 
 def fields_of(report: Report) -> dict[str, Any]:
-    """The fields of the wire's EpochReport that are the report's own."""
+    """The fields of the API's EpochReport that the report has."""
     common = {"epoch": report.epoch, "metrics": report.metrics, "seconds": report.seconds}
     if isinstance(report, ScoreReport):
         result = ScoreResult(
@@ -54,7 +54,7 @@ def fields_of(report: Report) -> dict[str, Any]:
 
 
 def is_last(report: Report, spec: dict[str, Any]) -> bool:
-    """Whether the job is done with this report."""
+    """Whether this report is the job's last."""
     stopped = isinstance(report, EpochReport) and report.stopped_early is not None
     return stopped or report.epoch >= int(spec["epochs"])
 

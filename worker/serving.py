@@ -1,4 +1,4 @@
-"""A Celery worker in this process; its child does the work."""
+"""Runs a Celery worker in this process, whose child runs the jobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from worker.settings import WorkerSettings
 
 
 def serve(settings: WorkerSettings) -> None:
-    """Work until told to stop."""
+    """Work until SIGTERM or SIGINT."""
     settings.drain_flag.unlink(missing_ok=True)
     keep(settings.worker_state, "main")
     _connect_signals(settings)
@@ -49,8 +49,7 @@ def _connect_signals(settings: WorkerSettings) -> None:
 
     @worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
     def drain(**_: Any) -> None:
-        # The child sees the flag with its next heartbeat, gives the job
-        # back and returns, and Celery's warm shutdown goes on.
+        # The child polls the flag, releases its job and returns; then Celery's warm shutdown continues.
         presence.end()
         settings.drain_flag.touch()
 

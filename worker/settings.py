@@ -1,4 +1,4 @@
-"""What a worker is told from outside, by environment variables and files."""
+"""Reads the worker's settings from environment variables and files."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from api.schemas.worker import Pools
 
 
 class WorkerSettings(BaseSettings):
-    """A worker needs the broker's and the API's address and the worker key, nothing else. Times in seconds."""
+    """A worker needs the addresses of broker and API and the worker key. Times are in seconds."""
 
     model_config = SettingsConfigDict(
         env_prefix="DARTBOARD_",
         populate_by_name=True,
         extra="ignore",
         hide_input_in_errors=True,
-        # What the environment does not say may lie there, as a file of the variable's name.
+        # A folder with a file for each variable that the environment does not set.
         secrets_dir=os.environ.get("DARTBOARD_SECRETS"),
     )
 
@@ -31,26 +31,26 @@ class WorkerSettings(BaseSettings):
     url: str = "http://127.0.0.1:8000"
     worker_key: StrongSecret
     worker_name: str = Field(default_factory=socket.gethostname, max_length=200)
-    # Half-delivered work of the running attempt lies here: one directory a worker process, never shared.
+    # Files of the running attempt: one directory for each worker process, never shared.
     worker_state: Path = Path(".dartboard/worker")
     data_root: Path = Path(".dartboard/datasets")
-    # Several with commas between them.
+    # Separated by commas.
     pools: Annotated[Pools, NoDecode] = Field(
         ["default"], validation_alias=AliasChoices("DARTBOARD_POOLS", "DARTBOARD_POOL")
     )
     gpus: int = Field(1, ge=1, le=64)
-    # For how long the API may hold its answer to a heartbeat; a cancel is answered at once.
+    # How long the API may hold its answer to a heartbeat; it answers a cancel at once.
     heartbeat_seconds: float = Field(5.0, gt=0, le=60)
-    # Between two heartbeats that are answered at once, because the API is away or has something to say.
+    # Between two heartbeats that are answered at once.
     heartbeat_pause_seconds: float = Field(1.0, gt=0)
     drain_look_seconds: float = Field(1.0, gt=0)
     presence_seconds: float = Field(5.0, gt=0)
-    # After a cancel the loop may finish its step; a longer one is not waited for.
+    # How long a step may take to finish after a cancel.
     stop_grace_seconds: float = Field(0.7, gt=0)
-    # How long a stopping worker keeps trying to deliver what it still holds.
+    # How long a draining worker keeps trying to deliver its reports.
     drain_seconds: float = Field(20.0, gt=0)
 
-    # Where /metrics of this host's workers is served: nowhere unless one of both is given, or with port 0.
+    # Where /metrics of this host's workers is served; it is off without both, and with port 0.
     metrics_port: int | None = Field(None, ge=0, le=65535)
     metrics_host: str | None = None
 
@@ -68,7 +68,7 @@ class WorkerSettings(BaseSettings):
 
     @property
     def drain_flag(self) -> Path:
-        """Exists while the worker is asked to stop: the main process tells its child by it."""
+        """The file by which the main process tells its child to drain."""
         return self.worker_state / "drain"
 
 

@@ -1,4 +1,4 @@
-"""The one task: wake up, and work for as long as there is a queued job."""
+"""Defines the one Celery task, which claims and runs jobs while any is queued."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 2.0
 
 @app.task(name="dartboard.wake", ignore_result=True)  # type: ignore[untyped-decorator]  # celery has no types
 def wake() -> None:
-    """Claim and run jobs until none fits. Without an answer from the API for a while the next wake-up tries again."""
+    """Claim and run jobs until none fits. After a minute without an answer it leaves that to the next wake-up."""
     settings = get_settings()
     with WorkerApi(settings.url, settings.worker_key.get_secret_value()) as api:
         try:
@@ -37,7 +37,7 @@ def wake() -> None:
 
 
 def _claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
-    """One job. While the API is away it is asked again: the next child would have to import torch first."""
+    """Run one job. Repeats an unanswered claim: the next child would have to import torch first."""
     # Imports torch: in the pool's child, never in the main process.
     from worker.attempt import claim_and_run
 
@@ -54,13 +54,13 @@ def _claim_and_run(api: WorkerApi, settings: WorkerSettings) -> bool:
             backoff=Backoff(_FIRST_PAUSE, _LONGEST_PAUSE),
             tell=lambda error: _log.info("claim_waits", error=str(error)),
         )
-    except SupersededError:  # its answer was lost, and the job has gone on meanwhile
+    except SupersededError:  # the answer was lost, and the attempt is over
         return True
 
 
 @worker_process_init.connect(weak=False)  # type: ignore[untyped-decorator]
 def _prepare_child(**_: Any) -> None:
-    """The child imports torch before the first wake-up, not after it."""
+    """Import torch before the first wake-up."""
     if is_orphan():
         os._exit(1)
     settings = get_settings()

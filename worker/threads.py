@@ -1,4 +1,4 @@
-"""A thread that works until it is ended, whatever happens in it."""
+"""Restarts a thread's work after each failure, and counts the failures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = structlog.get_logger(__name__)
 
 
 class SupervisedThread(threading.Thread, ABC):
-    """Calls `work` again when it raises, sooner the first times, then later."""
+    """Calls `work` again when it raises, after pauses that grow."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name, daemon=True)
@@ -23,10 +23,9 @@ class SupervisedThread(threading.Thread, ABC):
 
     @abstractmethod
     def work(self) -> None:
-        """Work until `_over` is set, or until nothing is left to do."""
+        """Work until `_over` is set or nothing is left to do."""
 
     def run(self) -> None:
-        """Work, again and again where that fails."""
         failures = metrics().thread_failures.labels(self.name)  # now: a counter without a first value has no rate
         while True:
             try:

@@ -1,4 +1,4 @@
-"""The installed version."""
+"""Reads the installed version."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,4 @@
-"""Jobs, attempts, epochs, checkpoints, events, workers and idempotency keys."""
+"""Create jobs, attempts, epochs, checkpoints, events, workers and idempotency keys."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Uploaded data sets."""
+"""Create uploaded data sets."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Genotypes that users have named."""
+"""Create registered genotypes."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Partial and uploaded checkpoints, and results of jobs that measure."""
+"""Add partial and uploaded checkpoints, and the results of scores."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Keys, browser sessions, the audit log, and the owners of jobs, data sets, checkpoints and genotypes."""
+"""Create keys, browser sessions and the audit log; add owners to jobs, data sets, uploads and genotypes."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Every uploaded checkpoint's `about` has all that a new one's has: older ones lack family, words and checksum."""
+"""Fill in family, words and checksum in the `about` of older uploads."""
 
 from alembic import op
 
@@ -9,11 +9,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # What a row says itself wins.
+    # A value in the row wins over the default.
     op.execute(
         """update uploads set about = '{"family": "cnn", "words": null, "dataset_checksum": null}'::jsonb || about"""
     )
 
 
 def downgrade() -> None:
-    """Nothing: the version before reads what is more, too."""
+    """Do nothing: the earlier version ignores the added fields."""

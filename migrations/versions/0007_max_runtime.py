@@ -1,4 +1,4 @@
-"""A job may have a limit on how long it runs."""
+"""Add a job's limit of running time."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A job may be the child of another one, at a stage of its own."""
+"""Add a job's parent and its stage there."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What stays as fast with many jobs: indexes in the order of claims and lists, labels as rows."""
+"""Index jobs in the order of claims and lists, and labels as rows."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -31,7 +31,7 @@ create trigger labels_of_changed after update of labels, status on jobs
 for each row when (new.labels <> old.labels or new.status <> old.status and new.labels <> '{}')
 execute function index_job_labels()
 """
-# What an earlier version wrote on rows follows from the broker's state now.
+# An earlier version stored the reason that now follows from the broker's state.
 _BROKER_AWAY = """
 update jobs set status_reason = null where status = 'queued' and status_reason =
 'the broker cannot be reached: start it, or set REDIS_URL; the job runs as soon as it is back'

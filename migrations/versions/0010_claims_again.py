@@ -1,4 +1,4 @@
-"""A claim that is sent again finds its attempt by the token."""
+"""Make the token of an attempt unique, by which a repeated claim finds it."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""How full and how busy a worker's devices are."""
+"""Add the load of a worker's devices."""
 
 import sqlalchemy as sa
 from alembic import op

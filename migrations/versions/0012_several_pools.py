@@ -1,4 +1,4 @@
-"""A worker serves several pools."""
+"""Turn a worker's pool into a list of pools."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Keys limit the bytes of packed data sets that their owner keeps."""
+"""Add a key's limit on the bytes of its owner's data sets."""
 
 import sqlalchemy as sa
 from alembic import op

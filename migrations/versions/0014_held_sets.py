@@ -1,4 +1,4 @@
-"""Workers tell which published data sets they hold; null for those that have not told."""
+"""Add the published data sets that a worker holds; null for a worker that has not reported any."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Attempts keep how long they have run, and when their lease was renewed: both survive a step of the clock."""
+"""Add an attempt's running time and last renewal, which survive a step of the clock."""
 
 import sqlalchemy as sa
 from alembic import op
