@@ -12,7 +12,7 @@ import httpx
 from api.artifacts.local import LocalArtifacts
 from api.db.engine import Database, lock_content
 from api.jobs.create import discard, new_job
-from api.schemas.jobs import JobFrame, JobKind
+from api.schemas.jobs import JobFrame, JobKind, Status
 from api.schemas.worker import Release
 from tests.support.service import Bench, Service, SimulatedAttempt
 
@@ -116,7 +116,7 @@ def test_discarding_waits_for_a_commit_that_is_on_its_way(bench: Bench, service:
         await store.put(key, _bytes(), None)
         async with database.transaction() as session:
             await lock_content(session, str(job.id))
-            job.status = "cancelled"
+            job.status = Status.CANCELLED
             session.add(job)
             await session.flush()
             discarding = asyncio.create_task(discard(database, store, job.id))

@@ -16,6 +16,8 @@ from worker.api_client import (
     WorkerApiError,
 )
 
+pytestmark = pytest.mark.light
+
 STATUSES = {
     UnreachableError: (429, 500, 502, 503, 504),
     SupersededError: (403, 409),

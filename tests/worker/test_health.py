@@ -26,6 +26,7 @@ def show(state: Path, now: float) -> None:
     """Leave the files of a worker's main process that showed itself then."""
     run([sys.executable, "-c", SHOWING, str(state), str(now)], check=True)
 
+
 pytestmark = pytest.mark.light
 
 

@@ -68,7 +68,7 @@ def test_counters_go_on_from_one_process_to_the_next(host: CollectorRegistry, tm
 
 def test_failures_of_threads_of_both_processes_are_added(host: CollectorRegistry, tmp_path: Path) -> None:
     for process in ("main", "job"):
-        keep(tmp_path / "1", process)  # type: ignore[arg-type]
+        keep(tmp_path / "1", process)
         metrics().thread_failures.labels("reporter").inc()
     assert host.get_sample_value("dartboard_worker_thread_failures_total", ONE | {"thread": "reporter"}) == 2
 
