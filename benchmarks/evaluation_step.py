@@ -23,8 +23,8 @@ from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import profile
 from darts_core.training.evaluation_step import evaluation_step, weight_optimizer
+from darts_core.training.images import DeviceData
 from darts_core.training.metrics import RunningMetrics
-from darts_core.training.run import DeviceData
 
 _CLASSES: Final = 10
 _CPU: Final = torch.device("cpu")

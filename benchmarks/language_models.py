@@ -24,7 +24,7 @@ from darts_core.models.recurrent.language_model import LanguageModel
 from darts_core.models.recurrent.lstm import LstmNetwork, lstm_parameters, size_of_equal_lstm
 from darts_core.profile import LanguageShape, profile_language_model
 from darts_core.training.rnn_evaluation import BuildNetwork, genotype_network
-from darts_core.training.rnn_run import perplexity
+from darts_core.training.texts import perplexity
 
 Say = Callable[[str], None]
 

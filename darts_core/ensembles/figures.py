@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_core.training.rnn_run import perplexity
+from darts_core.training.texts import perplexity
 
 Figures = dict[str, float]
 BINS: Final = 15

@@ -25,10 +25,10 @@ from darts_core.files.loading import TrainedNetwork
 from darts_core.files.tensors import read_tensors
 from darts_core.scoring.images import check_fit, scored_network
 from darts_core.scoring.images import logits_of as compute
-from darts_core.training.control import Control
+from darts_core.training.control import UNCONTROLLED, Control
+from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.matmul_precision import tf32
-from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 
 def run_ensemble(

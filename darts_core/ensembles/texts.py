@@ -23,10 +23,10 @@ from darts_core.errors import DataError
 from darts_core.files.language_models import TrainedLanguageModel
 from darts_core.files.tensors import read_tensors
 from darts_core.scoring.text import log_probabilities_of, scored_model, tested_columns
-from darts_core.training.control import Control
+from darts_core.training.control import UNCONTROLLED, Control
+from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.matmul_precision import tf32
-from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 
 def run_text_ensemble(

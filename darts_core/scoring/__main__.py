@@ -12,7 +12,7 @@ from darts_core.errors import DartsError
 from darts_core.files.checkpoints import family_of, read
 from darts_core.scoring.images import score
 from darts_core.scoring.text import score_text
-from darts_core.training.run import DATA_ROOT
+from darts_core.training.defaults import DATA_ROOT
 
 
 def main() -> int:

@@ -28,11 +28,11 @@ from darts_core.files.loading import TrainedNetwork, load_network, trained
 from darts_core.files.safetensors import write
 from darts_core.files.state_dict_specs import numbered
 from darts_core.genotypes import parse
-from darts_core.training.control import Control, Progress
+from darts_core.training.control import UNCONTROLLED, Control, Progress
+from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.matmul_precision import tf32
 from darts_core.training.metrics import Measured, measure
-from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
 
 # With more classes the confusion matrix is omitted; it can be computed from the logits.
 MOST_CONFUSED: Final = 100

@@ -22,11 +22,11 @@ from darts_core.files.language_models import TrainedLanguageModel, built_languag
 from darts_core.files.loading import load
 from darts_core.files.safetensors import write
 from darts_core.genotypes import parse
-from darts_core.training.control import Control, Progress
+from darts_core.training.control import UNCONTROLLED, Control, Progress
+from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import deterministic_kernels, is_deterministic
 from darts_core.training.matmul_precision import tf32
-from darts_core.training.rnn_run import measure_text, perplexity
-from darts_core.training.run import DATA_ROOT, UNCONTROLLED, default_device
+from darts_core.training.texts import measure_text, perplexity
 
 
 @dataclass(frozen=True)

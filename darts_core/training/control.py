@@ -6,7 +6,7 @@ Imports no torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from darts_core.files.checkpoints import Checkpoint
@@ -47,3 +47,6 @@ class Uncontrolled:
 
     def keep(self, checkpoint: Checkpoint) -> None:
         """Forget it."""
+
+
+UNCONTROLLED: Final = Uncontrolled()

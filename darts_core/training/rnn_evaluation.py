@@ -1,16 +1,15 @@
-"""Training a found recurrent cell from scratch as a language model. DARTS (arXiv:1806.09055), sections 3.2 and A.2.2.
+"""Trains a found recurrent cell from scratch as a language model. DARTS (arXiv:1806.09055), sections 3.2 and A.2.2.
 
 The recipe is AWD-LSTM's (arXiv:1708.02182): random sequence lengths, SGD until validation stops improving, then
-averaged SGD, and the averaged weights are what is validated, tested and kept.
+averaged SGD; the averaged weights are validated, tested and kept.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -18,24 +17,15 @@ from torch import Tensor
 from darts_core.bilevel.recurrent import Penalties, penalised
 from darts_core.configs import RnnEvaluationConfig
 from darts_core.data.text.windows import evaluation_spans, window
-from darts_core.distributed.group import ALONE
-from darts_core.files.checkpoints import Checkpoint, check_resumable, on_cpu
+from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
 from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork
 from darts_core.training.averaging import OptimizerName, averaged, optimizer_of, should_average, validated_weights
-from darts_core.training.control import Control
+from darts_core.training.control import UNCONTROLLED, Control
+from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
-from darts_core.training.epochs import reports
+from darts_core.training.loop import TrainingLoop, check_finite
 from darts_core.training.reports import EpochReport
-from darts_core.training.rnn_run import (
-    DeviceText,
-    TextTally,
-    masks_of,
-    measure_text,
-    perplexity,
-    text_frame,
-    with_checksum,
-)
-from darts_core.training.run import DATA_ROOT, UNCONTROLLED, PartialEpoch, Steps, check_finite, default_device
+from darts_core.training.texts import DeviceText, RunningLoss, masks_of, measure_text, perplexity, with_checksum
 
 BuildNetwork = Callable[[RnnEvaluationConfig, int], LanguageModel]
 """The network that a spec trains, over a vocabulary of that many words."""
@@ -75,20 +65,28 @@ def run_rnn_evaluation(
     The checkpoint's `weights` are those that were validated, `resume` has those that training goes on with.
     """
     config = config.resolved()
-    device = device or default_device()
-    data = DeviceText.read(config, data_root, device)
-    config = with_checksum(config, data)
-    if resume_from is not None:
-        check_resumable(resume_from, "evaluation", config)
-    run = _Evaluation(config, data, control, build)
-    if resume_from is not None:
-        run.restore(resume_from)
-    return reports(config, device, run.epoch, after=resume_from["epoch"] if resume_from else 0)
+    data = DeviceText.read(config, data_root, device or default_device())
+    return RnnEvaluation(with_checksum(config, data), data, control, resume_from, build).run()
 
 
-class _Evaluation:
-    def __init__(self, config: RnnEvaluationConfig, data: DeviceText, control: Control, build: BuildNetwork) -> None:
-        self.config, self.data, self.control = config, data, control
+class RnnEvaluation(TrainingLoop):
+    """The loop around the training step on text."""
+
+    kind: ClassVar[Kind] = "evaluation"
+    config: RnnEvaluationConfig
+    data: DeviceText
+    network: LanguageModel
+    sums: RunningLoss
+
+    def __init__(
+        self,
+        config: RnnEvaluationConfig,
+        data: DeviceText,
+        control: Control,
+        resume_from: Checkpoint | None = None,
+        build: BuildNetwork = genotype_network,
+    ) -> None:
+        super().__init__(config, data, control, resume_from)
         self.training_text = data.columns("train", config.batch_size)
         self.validation_text = data.columns("valid", config.validation_batch_size)
         self.test_text = data.columns("test", config.test_batch_size)
@@ -104,20 +102,54 @@ class _Evaluation:
         """The state after the best validated epoch, with its number and loss; empty before there is one."""
         self.rollbacks = 0
         """How many epochs in a row were taken back."""
-        self.steps_done = 0
-        self.interrupted: PartialEpoch | None = None
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        # Copied: the run must not write into the report.
-        state = on_cpu(checkpoint["resume"])
+    def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         self._put_back(state["training"])
-        self.best, self.rollbacks, self.steps_done = state["best"], state["rollbacks"], state["step"]
-        self.interrupted = PartialEpoch.of(checkpoint)
-        if self.interrupted is not None:
+        self.best, self.rollbacks = state["best"], state["rollbacks"]
+        if self.partial is not None:
             self.hidden = [hidden.to(self.data.device) for hidden in state["hidden"]]
 
-    def epoch(self, epoch: int) -> EpochReport:
-        steps, train_loss = self._train(epoch)
+    def fill(self, checkpoint: Checkpoint) -> None:
+        best, mid_epoch = on_cpu(self.best), "open" in checkpoint["resume"]
+        # The same tensors where they are equal: the file then holds them once.
+        state = best["state"] if not mid_epoch and best.get("epoch") == self.epoch else self._state()
+        checkpoint["weights"] = validated_weights(state["weights"], state["optimizer"])
+        checkpoint["genotype"] = dict(self.config.genotype)
+        checkpoint["resume"] |= {"training": state, "best": best, "rollbacks": self.rollbacks}
+        if mid_epoch:
+            checkpoint["resume"]["hidden"] = on_cpu(self.hidden)
+
+    def begin_epoch(self) -> int:
+        """Hidden states start at zero in each epoch."""
+        config = self.config
+        if self.partial is None:
+            parts = config.batch_size // config.part_size
+            self.hidden = [self.network.start(config.part_size) for _ in range(parts)]
+        self.spans = evaluation_spans(len(self.training_text), config.bptt, config.seed, self.epoch)
+        self.sums = RunningLoss(self.data.device)
+        return len(self.spans)
+
+    def step(self, number: int) -> None:
+        config, network, span = self.config, self.network, self.spans[number]
+        batch = window(self.training_text, *span)
+        # A short window's gradient is a mean over fewer words: its step is shorter, too.
+        self.optimizer.param_groups[0]["lr"] = config.weight_lr * span.length / config.bptt
+        self.optimizer.zero_grad()
+        parts = zip(*(torch.split(rows, config.part_size, dim=1) for rows in batch), strict=True)
+        for part, (tokens, targets) in enumerate(parts):
+            masks = masks_of(config, network, config.part_size, self.epoch, number, part)
+            passed = network(tokens, self.hidden[part], masks)
+            self.hidden[part] = passed.hidden.detach()
+            loss = passed.cross_entropy(targets)
+            share = config.part_size / config.batch_size
+            (share * penalised(loss, passed, self.penalties)).backward()  # type: ignore[no-untyped-call]
+            self.sums.add(loss, targets.numel())
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.grad_clip)
+        self.optimizer.step()
+
+    def measure(self) -> dict[str, float]:
+        train_loss = self.sums.mean()
+        self.optimizer.param_groups[0]["lr"] = self.config.weight_lr
         validation_loss = self._measure(self.validation_text)
         metrics = {
             "train_loss": train_loss,
@@ -126,47 +158,30 @@ class _Evaluation:
             "averaged": float(self.optimizer_name == "asgd"),
         }
         if math.isfinite(train_loss) and math.isfinite(validation_loss):
-            self._finish(epoch, validation_loss)
+            self._finish(validation_loss)
         else:
-            metrics = self._roll_back(epoch, metrics)
+            metrics = self._roll_back(metrics)
         metrics |= {"validation_perplexity": perplexity(metrics["validation_loss"]), "weight_lr": self.config.weight_lr}
-        if epoch == self.config.epochs:
+        if self.epoch == self.config.epochs:
             test_loss = self._measure(self.test_text)
             metrics |= {"test_loss": test_loss, "test_perplexity": perplexity(test_loss)}
-            metrics |= self._test_of_best(epoch, test_loss)
-        check_finite(epoch, metrics)
-        return EpochReport(epoch, metrics, steps.seconds, None, None, self._checkpoint(epoch, metrics))
+            metrics |= self._test_of_best(test_loss)
+        return metrics
 
-    def _test_of_best(self, epoch: int, last: float) -> dict[str, float]:
+    def _test_of_best(self, last: float) -> dict[str, float]:
         """The test metrics of the best validated epoch's model. last: the test loss of this, the last epoch."""
         if not self.best:
             return {}
         number, state = self.best["epoch"], self.best["state"]
         loss = last
-        if number != epoch:
+        if number != self.epoch:
             kept = on_cpu(self.network.state_dict())
             self.network.load_state_dict(validated_weights(state["weights"], state["optimizer"]))
             loss = measure_text(self.network, self.test_text, self.config.bptt, control=self.control)
             self.network.load_state_dict(kept)
         return {"best_epoch": float(number), "best_test_loss": loss, "best_test_perplexity": perplexity(loss)}
 
-    def _checkpoint(self, epoch: int, metrics: dict[str, float]) -> Checkpoint:
-        """epoch: the last finished one. metrics: empty in the middle of an epoch."""
-        best = on_cpu(self.best)
-        # The same tensors where they are equal: the file then holds them once.
-        state = best["state"] if metrics and best.get("epoch") == epoch else self._state()
-        checkpoint = text_frame("evaluation", epoch, self.config, self.data, metrics)
-        checkpoint["weights"] = validated_weights(state["weights"], state["optimizer"])
-        checkpoint["genotype"] = dict(self.config.genotype)
-        checkpoint["resume"] = {
-            "training": state,
-            "best": best,
-            "rollbacks": self.rollbacks,
-            "step": self.steps_done,
-        }
-        return checkpoint
-
-    def _finish(self, epoch: int, validation_loss: float) -> None:
+    def _finish(self, validation_loss: float) -> None:
         """Note the epoch's result, and let averaging take over if it is time."""
         self.rollbacks = 0
         if self.optimizer_name == "sgd":
@@ -174,13 +189,13 @@ class _Evaluation:
                 self._use_optimizer("asgd")
             self.history.append(validation_loss)
         if validation_loss < self.best.get("validation_loss", math.inf):
-            self.best = {"epoch": epoch, "validation_loss": validation_loss, "state": self._state()}
+            self.best = {"epoch": self.epoch, "validation_loss": validation_loss, "state": self._state()}
 
-    def _roll_back(self, epoch: int, metrics: dict[str, float]) -> dict[str, float]:
+    def _roll_back(self, metrics: dict[str, float]) -> dict[str, float]:
         """Put the best epoch's state back, and give the metrics that say so."""
         self.rollbacks += 1
         if not self.best or self.rollbacks > MOST_ROLLBACKS:
-            check_finite(epoch, metrics)
+            check_finite(self.epoch, metrics)
         self._put_back(on_cpu(self.best["state"]))
         return {
             "validation_loss": self._measure(self.validation_text),
@@ -213,49 +228,3 @@ class _Evaluation:
         """The loss on columns of text, with the averaged weights once there are any."""
         with averaged(self.network, self.optimizer):
             return measure_text(self.network, text, self.config.bptt, control=self.control)
-
-    def _train(self, epoch: int) -> tuple[Steps, float]:
-        """The epoch's steps, done, and their mean loss. Hidden states start at zero in each epoch."""
-        config, network = self.config, self.network
-        network.train()
-        if self.interrupted is None:
-            self.hidden = [network.start(config.part_size) for _ in range(config.batch_size // config.part_size)]
-        group = self.optimizer.param_groups[0]
-        spans = evaluation_spans(len(self.training_text), config.bptt, config.seed, epoch)
-        tally = TextTally(self.data.device)
-        steps = Steps(
-            self.control,
-            epoch=epoch,
-            epochs=config.epochs,
-            steps=len(spans),
-            tally=tally,
-            group=ALONE,
-            resumed=self.interrupted,
-            save_seconds=config.checkpoint_seconds,
-            checkpoint=partial(self._in_the_middle, epoch),
-        )
-        self.interrupted = None
-        for step in steps:
-            batch = window(self.training_text, *spans[step])
-            # A short window's gradient is a mean over fewer words: its step is shorter, too.
-            group["lr"] = config.weight_lr * spans[step].length / config.bptt
-            self.optimizer.zero_grad()
-            parts = zip(*(torch.split(rows, config.part_size, dim=1) for rows in batch), strict=True)
-            for part, (tokens, targets) in enumerate(parts):
-                masks = masks_of(config, network, config.part_size, epoch, step, part)
-                passed = network(tokens, self.hidden[part], masks)
-                self.hidden[part] = passed.hidden.detach()
-                loss = passed.cross_entropy(targets)
-                share = config.part_size / config.batch_size
-                (share * penalised(loss, passed, self.penalties)).backward()  # type: ignore[no-untyped-call]
-                tally.add(loss, targets.numel())
-            torch.nn.utils.clip_grad_norm_(network.parameters(), config.grad_clip)
-            self.optimizer.step()
-            self.steps_done += 1
-        group["lr"] = config.weight_lr
-        return steps, tally.mean()
-
-    def _in_the_middle(self, epoch: int, opened: PartialEpoch) -> Checkpoint:
-        checkpoint = self._checkpoint(epoch - 1, {})
-        checkpoint["resume"]["hidden"] = on_cpu(self.hidden)
-        return opened.into(checkpoint)

@@ -11,12 +11,12 @@ import torch
 from darts_core.configs import AnyConfig, EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig
 from darts_core.configs.common import check_single
 from darts_core.files.checkpoints import Checkpoint
-from darts_core.training.control import Control
+from darts_core.training.control import UNCONTROLLED, Control
+from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.evaluation import run_evaluation
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_evaluation import run_rnn_evaluation
 from darts_core.training.rnn_search import run_rnn_search
-from darts_core.training.run import DATA_ROOT, UNCONTROLLED
 from darts_core.training.search import run_search
 
 

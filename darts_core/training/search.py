@@ -1,4 +1,4 @@
-"""Searching a cell: the loop around the bilevel step. DARTS (arXiv:1806.09055), algorithm 1 and section A.1."""
+"""Searches a convolutional cell. DARTS (arXiv:1806.09055), algorithm 1 and section A.1."""
 
 from __future__ import annotations
 
@@ -14,41 +14,25 @@ from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.configs import SearchConfig
-from darts_core.configs.common import check_shares
 from darts_core.configs.early import check_hessian
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
-from darts_core.distributed.control import shared
 from darts_core.distributed.group import ALONE, Group
-from darts_core.files.checkpoints import Checkpoint, check_resumable, on_cpu
-from darts_core.genotypes import Genotype, cell_diagnostics, to_json
+from darts_core.files.checkpoints import Checkpoint
 from darts_core.kernels import gpu
 from darts_core.models.supernet import SearchNetwork
-from darts_core.training.control import Control
+from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
+from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.determinism import seeded
-from darts_core.training.epoch_history import EarlyStopping
-from darts_core.training.epochs import derived, reports, tables
-from darts_core.training.metrics import RunningMetrics, measure
+from darts_core.training.images import DeviceData, run_on_images, stem_of
+from darts_core.training.metrics import RunningMetrics
 from darts_core.training.precision import precision_of, type_of
 from darts_core.training.reports import EpochReport
-from darts_core.training.run import (
-    DATA_ROOT,
-    UNCONTROLLED,
-    DeviceData,
-    PartialEpoch,
-    Steps,
-    check_finite,
-    check_memory,
-    check_ranks,
-    default_device,
-    frame,
-    stem_of,
-    with_stem,
-)
 from darts_core.training.schedules import weight_lr
+from darts_core.training.search_loop import SearchLoop
 
 
 def run_search(
@@ -80,35 +64,33 @@ def run_search(
     (when the control asks, between two steps) and Diverged.
     """
     config = config.resolved()
-    device = device or default_device()
-    check_shares(config.batch_size, max(gpus, group.size))
     check_hessian(config.hessian_every, max(gpus, group.size))
-    if gpus > 1:
-        from darts_core.distributed.launch import launch  # which starts programs that import this file
-
-        return launch(
-            "search", config, gpus, data_root=data_root, device=device, resume_from=resume_from, control=control
-        )
-    data = DeviceData.read(config, data_root, device, group)
-    config = with_stem(config, data)
-    if resume_from is not None:
-        check_resumable(resume_from, "search", config)
-        check_ranks(resume_from, group.size)
-    else:
-        # Not of a run that goes on: it fitted before, and what its dead worker held may not be free again yet.
-        check_memory(config, data)
-    run = _Search(config, data, control)
-    if resume_from is not None:
-        run.restore(resume_from)
-    return reports(config, device, run.epoch, after=run.done)
+    return run_on_images(
+        ImageSearch,
+        "search",
+        config,
+        data_root=data_root,
+        device=device,
+        resume_from=resume_from,
+        control=control,
+        gpus=gpus,
+        group=group,
+    )
 
 
-class _Search:
-    done = 0  # epochs that need not be run any more
+class ImageSearch(SearchLoop):
+    """The loop around the bilevel step on images."""
 
-    def __init__(self, config: SearchConfig, data: DeviceData, control: Control) -> None:
-        self.config, self.data, self.group = config, data, data.group
-        self.control = shared(control, self.group)
+    config: SearchConfig
+    data: DeviceData
+    network: SearchNetwork
+    architect: Architect
+    sums: RunningMetrics
+
+    def __init__(
+        self, config: SearchConfig, data: DeviceData, control: Control, resume_from: Checkpoint | None = None
+    ) -> None:
+        super().__init__(config, data, control, resume_from)
         sizes = config.split_sizes(len(data.train_images))
         weight_part, alpha_part = part_indices(len(data.train_images), sizes, config.seed)
         self.weight_feed = data.feed(weight_part, "weight-training", config, config.batch_size)
@@ -147,9 +129,7 @@ class _Search:
             group=self.group,
             accumulate=config.accumulate,
         )
-        self.step = self._step()
-        self.early_stopping = EarlyStopping(config.stop_when, config.stop_from)
-        self.interrupted: PartialEpoch | None = None
+        self.move = self._step()
 
     def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
         """What moves alphas and weights on a training and a validation batch."""
@@ -181,104 +161,37 @@ class _Search:
         self.network.to(memory_format=torch.channels_last)
         return torch.optim.SGD(self.network.weights(), **options, foreach=True)
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        self.network.load_state_dict(checkpoint["weights"])
-        self.network.load_alphas(checkpoint["alphas"])
-        # load_state_dict of an optimiser keeps tensors that it need not move: the run must not write into the report.
-        state = on_cpu(checkpoint["resume"])
-        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
-        self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
-        self.early_stopping.restore(state.get("watch"))
-        self.done = self.config.epochs if self.early_stopping.stopped else checkpoint["epoch"]
-        self.interrupted = PartialEpoch.of(checkpoint)
+    def begin_epoch(self) -> int:
+        self.lr = weight_lr(self.config, self.epoch, self.config.epochs)
+        self.weight_optimizer.param_groups[0]["lr"] = self.lr
+        self.sums = RunningMetrics(self.data.device)
+        return self.weight_feed.steps
 
-    def epoch(self, epoch: int) -> EpochReport:
-        config = self.config
-        lr = weight_lr(config, epoch, config.epochs)
-        self.weight_optimizer.param_groups[0]["lr"] = lr
-        steps, tally = self._train(epoch)
-        trained = tally.result(self.group)
-        images, labels = self.data.train_images[self.alpha_part], self.data.train_labels[self.alpha_part]
-        validated = measure(self.network, images, labels, self.data.normalise, control=self.control, group=self.group)
+    def step(self, number: int) -> None:
+        training, validation = self.weight_feed.batch(self.steps_done), self.alpha_feed.batch(self.steps_done)
+        loss, logits = self.move(training, validation)
+        self.sums.add(loss, logits, training.labels)
+
+    def measure(self) -> dict[str, float]:
+        data, trained = self.data, self.sums.result(self.group)
+        images, labels = data.train_images[self.alpha_part], data.train_labels[self.alpha_part]
+        validated = data.measure(self.network, images, labels, self.control)
         metrics = {
             "train_loss": trained.loss,
             "train_accuracy": trained.accuracy,
             "validation_loss": validated.loss,
             "validation_accuracy": validated.accuracy,
-            "weight_lr": lr,
+            "weight_lr": self.lr,
         }
-        if config.hessian_every is not None and epoch % config.hessian_every == 0:
-            metrics["hessian_eigenvalue"] = self._eigenvalue(epoch)
-        check_finite(epoch, metrics)
-        genotype, alphas = derived(epoch, self.network.genotype), on_cpu(self.network.alphas)
-        metrics |= cell_diagnostics(genotype, tables(alphas))
-        warnings = self.early_stopping.update(metrics, alphas)
-        if back := self.early_stopping.back:
-            self.network.load_alphas(back.alphas)
-            genotype, alphas = self.network.genotype(), on_cpu(back.alphas)
-            metrics |= {**cell_diagnostics(genotype, tables(alphas)), "rolled_back_to": float(back.epoch)}
-        checkpoint = self._checkpoint(epoch, epoch * self.weight_feed.steps, genotype, metrics)
-        return EpochReport(
-            epoch,
-            metrics,
-            steps.seconds,
-            genotype,
-            alphas,
-            checkpoint,
-            stopped_early=self.early_stopping.stopped,
-            warnings=tuple(warnings),
-        )
+        if self.config.hessian_every is not None and self.epoch % self.config.hessian_every == 0:
+            metrics["hessian_eigenvalue"] = self._eigenvalue()
+        return metrics
 
-    def _eigenvalue(self, epoch: int) -> float:
+    def _eigenvalue(self) -> float:
         images = self.alpha_part[:HESSIAN_IMAGES]
         return dominant_eigenvalue(
             self.network,
             self.data.normalise(self.data.train_images[images]),
             self.data.train_labels[images],
-            generator(self.config.seed, "hessian", epoch),
+            generator(self.config.seed, "hessian", self.epoch),
         )
-
-    def _checkpoint(self, epoch: int, step: int, genotype: Genotype, metrics: dict[str, float]) -> Checkpoint:
-        """epoch: the last finished one. step: steps done in all epochs."""
-        checkpoint = frame("search", epoch, self.config, self.data, metrics)
-        checkpoint["weights"] = on_cpu(self.network.state_dict())
-        checkpoint["alphas"] = on_cpu(self.network.alphas)
-        checkpoint["genotype"] = to_json(genotype)
-        checkpoint["resume"] = {
-            "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
-            "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
-            "step": step,
-            "watch": self.early_stopping.state(),
-        }
-        return checkpoint
-
-    def _train(self, epoch: int) -> tuple[Steps, RunningMetrics]:
-        self.network.train()
-        count = self.weight_feed.steps
-        tally = RunningMetrics(self.data.device)
-
-        def in_the_middle(opened: PartialEpoch) -> Checkpoint:
-            return opened.into(
-                self._checkpoint(
-                    epoch - 1, (epoch - 1) * count + opened.steps, derived(epoch, self.network.genotype), {}
-                )
-            )
-
-        steps = Steps(
-            self.control,
-            epoch=epoch,
-            epochs=self.config.epochs,
-            steps=count,
-            tally=tally,
-            group=self.group,
-            resumed=self.interrupted,
-            save_seconds=self.config.checkpoint_seconds,
-            checkpoint=in_the_middle,
-        )
-        self.interrupted = None
-        for step in steps:
-            number = (epoch - 1) * count + step
-            training, validation = self.weight_feed.batch(number), self.alpha_feed.batch(number)
-            loss, logits = self.step(training, validation)
-            tally.add(loss, logits, training.labels)
-        return steps, tally

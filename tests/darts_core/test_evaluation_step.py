@@ -18,9 +18,10 @@ from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.distributed.group import ALONE
 from darts_core.models.evaluation_network import EvaluationNetwork
-from darts_core.training.evaluation import _Evaluation
+from darts_core.training.control import UNCONTROLLED
+from darts_core.training.evaluation import ImageEvaluation
 from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
-from darts_core.training.run import UNCONTROLLED, DeviceData
+from darts_core.training.images import DeviceData
 from tests.support.rounding import assert_within, bounds, nudged
 from tests.support.same_bits import assert_same_bits
 
@@ -138,7 +139,7 @@ def test_steps_from_contiguous_saved_momentum_are_those_of_an_undisturbed_run(co
 
 def test_batches_are_those_of_augmenting_image_by_image(evaluation_config: MakeEvaluation, data_root: Path) -> None:
     config = evaluation_config(dataset="folder:tiny32", batch_size=4, crop_padding=3, flip=True, cutout=8)
-    run = _Evaluation(config, DeviceData.read(config, data_root, CPU), UNCONTROLLED)
+    run = ImageEvaluation(config, DeviceData.read(config, data_root, CPU), UNCONTROLLED)
     for step in range(2 * run.feed.steps):
         ours = run.feed.batch(step)
         truth = plain_batch(run.data.source, run.feed._part, "training", config, step, run.feed.steps)
@@ -181,15 +182,16 @@ def test_steps_ask_the_device_for_nothing(auxiliary: bool, evaluation_config: Ma
     config = evaluation_config(
         dataset="folder:tiny32", auxiliary=auxiliary, batch_size=4, flip=True, label_smoothing=0.1
     )
-    run = _Evaluation(config, DeviceData.read(config, data_root, CPU), UNCONTROLLED)
+    run = ImageEvaluation(config, DeviceData.read(config, data_root, CPU), UNCONTROLLED)
     run.network.set_drop_path(0.3, run.drop_path_source)
     run.feed.batch(0)  # a pass begins with draws of its own
     dispatched, fetched = Asking(), Fetching()
     with dispatched, fetched:
-        _, tally = run._train(1)
+        run.epoch = 1
+        run.train()
     assert run.feed.steps > 1
     assert dispatched.asked == fetched.asked == []
-    assert tally.result(ALONE).images == len(run.feed._part)
+    assert run.sums.result(ALONE).images == len(run.feed._part)
 
 
 def test_counting_notices_who_asks() -> None:

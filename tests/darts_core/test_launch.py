@@ -20,10 +20,9 @@ from darts_core.data.splits import part_indices
 from darts_core.distributed.messages import error_of, error_to_message
 from darts_core.errors import CheckpointError, ConfigError, DataError, Diverged, Problem, RankLost, Stopped
 from darts_core.files import checkpoints
-from darts_core.training.control import Progress
+from darts_core.training.control import UNCONTROLLED, Progress
 from darts_core.training.metrics import measure
 from darts_core.training.reports import EpochReport
-from darts_core.training.run import UNCONTROLLED
 from tests.support.same_bits import assert_same_bits
 
 pytestmark = pytest.mark.slow

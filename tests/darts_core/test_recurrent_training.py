@@ -25,7 +25,7 @@ from darts_core.training import rnn_evaluation, rnn_search
 from darts_core.training.averaging import optimizer_of, should_average
 from darts_core.training.control import Progress
 from darts_core.training.reports import EpochReport
-from darts_core.training.rnn_run import masks_of, measure_text
+from darts_core.training.texts import masks_of, measure_text
 from tests.support.rounding import sum_tolerance
 from tests.support.same_bits import assert_same_bits
 

@@ -18,10 +18,11 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.batches import Batch
 from darts_core.distributed import group as groups
 from darts_core.distributed.group import ALONE, Group
-from darts_core.training.evaluation import _Evaluation
+from darts_core.training.control import UNCONTROLLED
+from darts_core.training.evaluation import ImageEvaluation
 from darts_core.training.evaluation_step import evaluation_step
-from darts_core.training.run import UNCONTROLLED, DeviceData
-from darts_core.training.search import _Search
+from darts_core.training.images import DeviceData
+from darts_core.training.search import ImageSearch
 
 STEPS = 4
 COMMON: dict[str, Any] = {
@@ -49,7 +50,7 @@ def search(order: int, data_root: Path, group: Group = ALONE, *, frozen: bool) -
     Gives the alphas, weights and statistics after each step, and the first alpha gradient, averaged and this rank's.
     """
     config = SearchConfig(**SEARCH, order=order).resolved()
-    run = _Search(config, DeviceData.read(config, data_root, CPU, group), UNCONTROLLED)
+    run = ImageSearch(config, DeviceData.read(config, data_root, CPU, group), UNCONTROLLED)
     run.network.double().train()
     _freeze(run.network, frozen)
     batches = [[_double(feed.batch(n)) for feed in (run.weight_feed, run.alpha_feed)] for n in range(STEPS)]
@@ -69,7 +70,7 @@ def search(order: int, data_root: Path, group: Group = ALONE, *, frozen: bool) -
 def evaluation(data_root: Path, group: Group = ALONE, *, frozen: bool) -> dict[str, Any]:
     """The same of a training from scratch, with drop-path; the first gradient before it is clipped."""
     config = EvaluationConfig(**EVALUATION).resolved()
-    run = _Evaluation(config, DeviceData.read(config, data_root, CPU, group), UNCONTROLLED)
+    run = ImageEvaluation(config, DeviceData.read(config, data_root, CPU, group), UNCONTROLLED)
     run.network.double().train()
     _freeze(run.network, frozen)
     run.network.set_drop_path(0.3, run.drop_path_source, group)

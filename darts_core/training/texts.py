@@ -1,4 +1,4 @@
-"""What searches and evaluations of recurrent cells share: text on the device, the frame of their checkpoints."""
+"""Trains on text: reads it onto the device, draws the dropout masks, and measures the loss."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from darts_core.data.text.corpus import TextData, load_text
 from darts_core.data.text.windows import columns, window
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
-from darts_core.files.checkpoints import Checkpoint, Kind
+from darts_core.files.checkpoints import Checkpoint
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.language_model import LanguageModel
 from darts_core.training.control import Control
-from darts_core.training.run import common_frame
 from darts_core.training.stages import MEASURING, stage
 
 Config = TypeVar("Config", bound=TextTrainingConfig)
@@ -28,15 +27,20 @@ Config = TypeVar("Config", bound=TextTrainingConfig)
 
 @dataclass(frozen=True)
 class DeviceText:
-    """A text, and where its columns are computed on."""
+    """A text, and the device that computes on its columns."""
 
     source: TextData
     device: torch.device
+    group: Group = ALONE
 
     @classmethod
     def read(cls, config: TextTrainingConfig, data_root: Path, device: torch.device) -> DeviceText:
         """The text of a spec. Raises DataError."""
         return cls(load_text(config.dataset, data_root, config.text_checksum), device)
+
+    def describe_in(self, checkpoint: Checkpoint) -> None:
+        """Add the vocabulary."""
+        checkpoint["vocabulary"] = list(self.source.vocabulary)
 
     def columns(self, part: str, batch: int) -> Tensor:
         """A part on the device, cut into columns (rows, batch). Raises DataError when it is too short."""
@@ -68,7 +72,7 @@ def masks_of(config: TextTrainingConfig, network: LanguageModel, batch: int, *pu
     )
 
 
-class TextTally:
+class RunningLoss:
     """Running sums on the device: adding a window does not wait for the GPU."""
 
     def __init__(self, device: torch.device) -> None:
@@ -104,7 +108,7 @@ def measure_text(network: LanguageModel, text: Tensor, bptt: int, *, control: Co
     """
     training = network.training
     network.eval()
-    tally = TextTally(text.device)
+    total = RunningLoss(text.device)
     try:
         hidden = network.start(text.shape[1])
         for start in range(0, len(text) - 1, bptt):
@@ -113,21 +117,12 @@ def measure_text(network: LanguageModel, text: Tensor, bptt: int, *, control: Co
             batch = window(text, start, bptt)
             passed = network(batch.tokens, hidden)
             hidden = passed.hidden
-            tally.add(passed.cross_entropy(batch.targets), batch.targets.numel())
+            total.add(passed.cross_entropy(batch.targets), batch.targets.numel())
     finally:
         network.train(training)
-    return tally.mean()
+    return total.mean()
 
 
 def perplexity(loss: float) -> float:
     """exp of a loss in nats; kept finite, for JSON knows no infinity."""
     return math.exp(min(loss, 700.0))
-
-
-def text_frame(
-    kind: Kind, epoch: int, config: TextTrainingConfig, data: DeviceText, metrics: dict[str, float]
-) -> Checkpoint:
-    """A checkpoint with the vocabulary; weights, genotype, alphas and resume are still empty."""
-    checkpoint = common_frame(kind, epoch, config, metrics, data.device, 1)
-    checkpoint["vocabulary"] = list(data.source.vocabulary)
-    return checkpoint

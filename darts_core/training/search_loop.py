@@ -1,0 +1,86 @@
+"""Runs a search: derives the cell after each epoch, and stops early. DARTS (arXiv:1806.09055), algorithm 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from darts_core.bilevel.architect import Architect
+from darts_core.bilevel.recurrent import RecurrentArchitect
+from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.errors import Diverged, GenotypeError
+from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
+from darts_core.genotypes import AnyGenotype, cell_diagnostics, to_json
+from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
+from darts_core.models.supernet import SearchNetwork
+from darts_core.training.control import Control
+from darts_core.training.epoch_history import EarlyStopping
+from darts_core.training.loop import RunData, TrainingLoop
+from darts_core.training.reports import EpochReport
+
+
+class SearchLoop(TrainingLoop):
+    """A loop whose step moves alphas and weights."""
+
+    kind: ClassVar[Kind] = "search"
+    config: SearchConfig | RnnSearchConfig
+    network: SearchNetwork | RecurrentSearchNetwork
+    weight_optimizer: torch.optim.SGD
+    architect: Architect | RecurrentArchitect
+
+    def __init__(
+        self,
+        config: SearchConfig | RnnSearchConfig,
+        data: RunData,
+        control: Control,
+        resume_from: Checkpoint | None = None,
+    ) -> None:
+        super().__init__(config, data, control, resume_from)
+        self.early_stopping = EarlyStopping(config.stop_when, config.stop_from)
+
+    @property
+    def stopped_early(self) -> str | None:
+        return self.early_stopping.stopped
+
+    def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(checkpoint["weights"])
+        self.network.load_alphas(checkpoint["alphas"])
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
+        self.early_stopping.restore(state.get("watch"))
+
+    def fill(self, checkpoint: Checkpoint) -> None:
+        checkpoint["weights"] = on_cpu(self.network.state_dict())
+        checkpoint["alphas"] = on_cpu(self.network.alphas)
+        checkpoint["genotype"] = to_json(self._derived())
+        checkpoint["resume"] |= {
+            "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
+            "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
+            "watch": self.early_stopping.state(),
+        }
+
+    def report(self, metrics: dict[str, float]) -> EpochReport:
+        genotype, alphas = self._derived(), on_cpu(self.network.alphas)
+        metrics |= cell_diagnostics(genotype, _lists(alphas))
+        warnings = self.early_stopping.update(metrics, alphas)
+        if back := self.early_stopping.back:
+            self.network.load_alphas(back.alphas)
+            genotype, alphas = self._derived(), on_cpu(back.alphas)
+            metrics |= {**cell_diagnostics(genotype, _lists(alphas)), "rolled_back_to": float(back.epoch)}
+        return replace(super().report(metrics), genotype=genotype, alphas=alphas, warnings=tuple(warnings))
+
+    def _derived(self) -> AnyGenotype:
+        try:
+            return self.network.genotype()
+        except GenotypeError as error:
+            raise Diverged(
+                f"epoch {self.epoch}: the alphas are not finite any more; lower alpha_lr ({error})"
+            ) from error
+
+
+def _lists(alphas: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
+    return {kind: table.tolist() for kind, table in alphas.items()}
