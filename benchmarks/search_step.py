@@ -21,6 +21,7 @@ from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.data.batches import Batch
+from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.models.dilated import DilatedDepthwise
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
@@ -79,6 +80,7 @@ class _Run:
     def __init__(self, shape: Shape, version: Version) -> None:
         self._phased = version == "plain" and shape.tuned
         self._precision, device = shape.precision, torch.device(shape.device)
+        enable_kernels(device)
         torch.manual_seed(0)
         self._network = SearchNetwork(
             _SPACE,

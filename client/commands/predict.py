@@ -24,7 +24,7 @@ def predict(
     from darts_core import load
     from darts_core.ensembles.models import Committee
     from darts_core.errors import CheckpointError, DataError
-    from darts_core.files.loading import TrainedNetwork
+    from darts_core.files.trained_network import TrainedNetwork
 
     for path in (checkpoint, *images):
         if not path.is_file():

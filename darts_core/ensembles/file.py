@@ -13,7 +13,7 @@ from darts_core.errors import CheckpointError
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import FORMAT, VERSION, Checkpoint
 from darts_core.files.language_models import TrainedLanguageModel, built_language_model
-from darts_core.files.loading import trained
+from darts_core.files.trained_network import trained
 
 KIND = "ensemble"
 

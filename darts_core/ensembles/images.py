@@ -21,8 +21,8 @@ from darts_core.ensembles.subjects import Answers
 from darts_core.ensembles.subjects import Images as ImageSubject
 from darts_core.errors import DataError
 from darts_core.files.checkpoints import Checkpoint
-from darts_core.files.loading import TrainedNetwork
 from darts_core.files.tensors import read_tensors
+from darts_core.files.trained_network import TrainedNetwork
 from darts_core.scoring.images import check_fit, scored_network
 from darts_core.scoring.images import logits_of as compute
 from darts_core.training.control import UNCONTROLLED, Control
@@ -116,7 +116,7 @@ class _Run:
         return second, validation
 
     def network(self, place: int, path: Path) -> TrainedNetwork:
-        network = scored_network(self.config.members[place], path).to(self.device).eval()
+        network = scored_network(self.config.members[place], path).ready_on(self.device)
         try:
             check_fit(network, self.data, self.config.dataset)
         except DataError as error:

@@ -12,7 +12,7 @@ from darts_core.configs.ensemble import Combine
 from darts_core.data.text.corpus import encode
 from darts_core.ensembles.mixing import combined
 from darts_core.files.language_models import TrainedLanguageModel
-from darts_core.files.loading import TrainedNetwork
+from darts_core.files.trained_network import TrainedNetwork
 from darts_core.scoring.predict import Prediction, RawImages, predict
 
 

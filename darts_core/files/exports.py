@@ -16,7 +16,7 @@ from darts_core.errors import CheckpointError
 from darts_core.files import safetensors
 
 if TYPE_CHECKING:
-    from darts_core.files.loading import TrainedNetwork
+    from darts_core.files.trained_network import TrainedNetwork
 
 _OPSET = 18
 

@@ -1,61 +1,17 @@
-"""Loads a checkpoint file as a usable network."""
+"""Loads any checkpoint file as a network or a committee of networks."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
 
-from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.data.batches import Normaliser
+from darts_core.ensembles.file import committee
+from darts_core.ensembles.models import Committee, LanguageCommittee
 from darts_core.errors import CheckpointError
-from darts_core.files.checkpoints import Checkpoint, checked, content, family_of
+from darts_core.files.checkpoints import checked, content, family_of
 from darts_core.files.language_models import TrainedLanguageModel, built_language_model
-from darts_core.genotypes import Genotype, parse
-from darts_core.models.evaluation_network import EvaluationNetwork
-from darts_core.models.layout import stem_for
-from darts_core.models.supernet import SearchNetwork
-from darts_core.scoring.predict import Prediction, RawImages, predict
-
-if TYPE_CHECKING:
-    from darts_core.ensembles.models import Committee, LanguageCommittee
-
-
-class TrainedNetwork(nn.Module):
-    """A network with its classes and normalisation.
-
-    `predict` takes raw images. Maps *normalised* float images (N, channels, H, W) to logits (N, classes); normalisation
-    is not part of the module, so that its weights stay those of the checkpoint. `prepare` normalises uint8 images.
-    `network` is the bare network, whose `state_dict` has the DARTS authors' keys.
-    """
-
-    def __init__(self, network: EvaluationNetwork | SearchNetwork, checkpoint: Checkpoint) -> None:
-        super().__init__()
-        self.network = network
-        self.checkpoint = checkpoint
-        self.classes: tuple[str, ...] = tuple(checkpoint["classes"])
-        self.normalisation = checkpoint["normalisation"]
-        self.image = checkpoint["image"]
-        self.genotype: Genotype = parse(checkpoint["genotype"])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalised images (N, channels, H, W) to logits (N, classes)."""
-        return self.network(x)  # type: ignore[no-any-return]
-
-    def predict(self, images: RawImages, batch_size: int = 64) -> list[Prediction]:
-        """Predict raw images, in order: files, Pillow images, or uint8 pixels.
-
-        Scales images to the network's size. Raises DataError for an input that is not an image.
-        """
-        device = next(self.parameters()).device
-        as_imagenet = self.checkpoint["spec"]["dataset"] == "imagenet"
-        return predict(self, images, device=device, as_imagenet=as_imagenet, batch_size=batch_size)
-
-    def prepare(self, images: Tensor) -> Tensor:
-        """Normalise uint8 images (N, channels, H, W) for `forward`, on their device."""
-        return Normaliser(self.normalisation["mean"], self.normalisation["std"], images.device)(images)
+from darts_core.files.trained_network import TrainedNetwork, trained
 
 
 def load(
@@ -69,12 +25,10 @@ def load(
     """
     value = content(Path(path))
     if isinstance(value, dict) and value.get("kind") == "ensemble":
-        from darts_core.ensembles.file import committee  # it builds its members with functions of this module
-
         return committee(value, path).to(device)
     checkpoint = checked(value, Path(path))
     if family_of(checkpoint) != "rnn":
-        return trained(checkpoint, path).to(device)
+        return trained(checkpoint, path).ready_on(device)
     try:
         return TrainedLanguageModel(built_language_model(checkpoint), checkpoint).to(device).eval()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -89,45 +43,3 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> Traine
     if not isinstance(found, TrainedNetwork):
         raise CheckpointError(f"{path} is an ensemble: one network of images is wanted here")
     return found
-
-
-def trained(checkpoint: Checkpoint, path: str | Path) -> TrainedNetwork:
-    """Build a checkpoint's network in evaluation mode, on the CPU. path: for messages. Raises CheckpointError."""
-    try:
-        network = _built(checkpoint)
-        network.load_state_dict(checkpoint["weights"])
-        if isinstance(network, SearchNetwork):
-            network.load_alphas(checkpoint["alphas"])
-        return TrainedNetwork(network, checkpoint).eval()
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: the weights do not fit the checkpoint's own spec: {error}") from error
-
-
-def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
-    classes, image_channels = len(checkpoint["classes"]), checkpoint["image"]["channels"]
-    image_side = min(checkpoint["image"]["size"])
-    if checkpoint["kind"] == "evaluation":
-        evaluation = EvaluationConfig(**checkpoint["spec"])
-        return EvaluationNetwork(
-            evaluation.cell(),
-            channels=evaluation.channels,
-            layers=evaluation.layers,
-            reductions=evaluation.reductions,
-            classes=classes,
-            auxiliary=evaluation.auxiliary,
-            image_channels=image_channels,
-            stem=evaluation.stem or stem_for(image_side),
-        )
-    search = SearchConfig(**checkpoint["spec"]).resolved()
-    assert search.primitives is not None  # set in every resolved spec
-    return SearchNetwork(
-        search.primitives,
-        channels=search.channels,
-        layers=search.layers,
-        reductions=search.reductions,
-        nodes=search.nodes,
-        classes=classes,
-        image_channels=image_channels,
-        stem=search.stem or stem_for(image_side),
-        fused=search.fused,
-    )

@@ -24,9 +24,10 @@ from darts_core.data.files import Images
 from darts_core.data.images import ImageData
 from darts_core.errors import CheckpointError, DataError, Stopped
 from darts_core.files.imports import read_authors
-from darts_core.files.loading import TrainedNetwork, load_network, trained
+from darts_core.files.loading import load_network
 from darts_core.files.safetensors import write
 from darts_core.files.state_dict_specs import numbered
+from darts_core.files.trained_network import TrainedNetwork, trained
 from darts_core.genotypes import parse
 from darts_core.training.control import UNCONTROLLED, Control, Progress
 from darts_core.training.defaults import DATA_ROOT, default_device
@@ -82,7 +83,7 @@ def run_score(
     """Score the file; yields one report. Raises CheckpointError, DataError, Stopped (between two batches)."""
     started = time.perf_counter()
     device = device or default_device()
-    network = scored_network(config.checkpoint, file).to(device).eval()
+    network = scored_network(config.checkpoint, file).ready_on(device)
     data = load_data(config.dataset, data_root, config.dataset_checksum)
     check_fit(network, data, config.dataset)
     # In full float32, whatever the training used: a score must not depend on the kind of GPU.

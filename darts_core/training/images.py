@@ -20,6 +20,7 @@ from darts_core.data.images import ImageData
 from darts_core.distributed.group import ALONE, Group
 from darts_core.distributed.launch import launch
 from darts_core.files.checkpoints import Checkpoint, Kind
+from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.models.layout import Stem, stem_for
 from darts_core.training.control import Control
 from darts_core.training.defaults import default_device
@@ -112,6 +113,8 @@ def run_on_images(
     check_shares(config.batch_size, max(gpus, group.size))
     if gpus > 1:
         return launch(kind, config, gpus, data_root=data_root, device=device, resume_from=resume_from, control=control)
+    if isinstance(config, SearchConfig) and config.fused:
+        enable_kernels(device)
     data = DeviceData.read(config, data_root, device, group)
     config = config.model_copy(update={"stem": stem_of(config, data)})
     if resume_from is None:

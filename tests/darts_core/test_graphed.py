@@ -20,6 +20,7 @@ from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.batches import Batch
+from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 from darts_core.training.determinism import deterministic_kernels
@@ -39,6 +40,7 @@ def exact_products() -> Iterator[None]:
 
 
 def network_of(*, fused: bool, dtype: torch.dtype = torch.float32, channels: int = 8) -> SearchNetwork:
+    enable_kernels(GPU)
     torch.manual_seed(0)
     network = SearchNetwork(CNN_SPACES["darts"], channels=channels, layers=3, nodes=2, classes=3, fused=fused)
     for alpha in network.alphas.values():

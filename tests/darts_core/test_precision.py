@@ -16,7 +16,8 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.batches import Batch
 from darts_core.data.text.windows import TextBatch
 from darts_core.files import checkpoints
-from darts_core.files.loading import TrainedNetwork, load
+from darts_core.files.loading import load
+from darts_core.files.trained_network import TrainedNetwork
 from darts_core.kernels.gpu import products
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.models.supernet import SearchNetwork

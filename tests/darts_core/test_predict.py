@@ -19,7 +19,8 @@ from darts_core.ensembles.models import Committee
 from darts_core.errors import CheckpointError, DataError
 from darts_core.files import checkpoints
 from darts_core.files.imports import read_authors
-from darts_core.files.loading import TrainedNetwork, load_network
+from darts_core.files.loading import load_network
+from darts_core.files.trained_network import TrainedNetwork
 from darts_core.genotypes import KNOWN
 from darts_core.models.evaluation_network import EvaluationNetwork
 

@@ -1,35 +1,16 @@
-"""Kernels for GPUs in Triton, which compiles them when they are first needed; without it torch's own operations."""
+"""Kernels for GPUs in Triton. A process that has not enabled them computes in torch's own operations."""
 
 from __future__ import annotations
 
-import logging
-import os
-from functools import cache
-
-import torch
-
-from darts_core.kernels.build import SWITCH
-from darts_core.training.stages import KERNELS, stage
-
-logger = logging.getLogger(__name__)
+_enabled = False
 
 
-@cache
 def available() -> bool:
-    """Whether Triton is there, and its kernels are right on this process's GPU. Says once in the log if not."""
-    if os.environ.get(SWITCH) == "off":
-        return False
-    try:
-        import triton  # noqa: F401
+    """Whether this process computes with the kernels."""
+    return _enabled
 
-        if torch.cuda.is_available():
-            from darts_core.kernels.gpu.trial import try_kernels
 
-            with stage(KERNELS):
-                try_kernels(torch.device("cuda", torch.cuda.current_device()))
-    except Exception as error:  # whatever Triton and its compilers raise
-        logger.warning(
-            "no GPU kernels, going on in torch's own operations: %s", f"{type(error).__name__}: {error}"[:300]
-        )
-        return False
-    return True
+def enable() -> None:
+    """Compute with the kernels from now on: for `start.enable_kernels`, which checks them."""
+    global _enabled
+    _enabled = True

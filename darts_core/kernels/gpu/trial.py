@@ -33,7 +33,7 @@ def try_kernels(
     shape: of a cell's inputs, (N, C, H, W).
     """
     backend = TritonBackend() if backend is None else backend
-    # The caller may be in the middle of a step: its random numbers and modes stay as they are.
+    # The random numbers and modes of the caller stay as they are.
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.enable_grad(), torch.autocast(device.type, enabled=False):
         torch.manual_seed(0)
