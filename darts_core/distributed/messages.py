@@ -13,8 +13,6 @@ import torch
 
 from darts_core import errors
 from darts_core.errors import ConfigError, DartsError, Problem
-from darts_core.files.checkpoints import Checkpoint
-from darts_core.genotypes import parse, to_json
 from darts_core.training.reports import EpochReport
 
 # A first byte that no JSON object starts with.
@@ -56,12 +54,8 @@ def receive(pipe: Connection) -> dict[str, Any]:
 
 def report_to_message(report: EpochReport) -> dict[str, Any]:
     return {
-        "epoch": report.epoch,
-        "metrics": report.metrics,
-        "seconds": report.seconds,
-        "genotype": None if report.genotype is None else to_json(report.genotype),
-        "alphas": report.alphas,
         "checkpoint": report.checkpoint,
+        "seconds": report.seconds,
         "stopped_early": report.stopped_early,
         "warnings": list(report.warnings),
     }
@@ -69,18 +63,7 @@ def report_to_message(report: EpochReport) -> dict[str, Any]:
 
 def report_of(message: dict[str, Any]) -> EpochReport:
     """The inverse of `report_to_message`."""
-    genotype = None if message["genotype"] is None else parse(message["genotype"])
-    checkpoint: Checkpoint = message["checkpoint"]
-    return EpochReport(
-        message["epoch"],
-        message["metrics"],
-        message["seconds"],
-        genotype,
-        message["alphas"],
-        checkpoint,
-        message["stopped_early"],
-        tuple(message["warnings"]),
-    )
+    return EpochReport(message["checkpoint"], message["seconds"], message["stopped_early"], tuple(message["warnings"]))
 
 
 def error_to_message(error: BaseException) -> dict[str, Any]:

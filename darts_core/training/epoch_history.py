@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from darts_core.files.checkpoints import on_cpu
@@ -65,10 +66,14 @@ class EarlyStopping:
         name = "eigenvalue_growth"
         return name in self._conditions and stop_reason({name: self._conditions[name]}, metrics) is not None
 
-    def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
-        history = [dict(epoch) for epoch in self._history]
-        return {"history": history, "alphas": on_cpu(self._alphas), "stopped": self.stopped}
+    def state(self, present: Alphas) -> dict[str, Any]:
+        """For a checkpoint that holds the present alphas: equal ones are the same tensors, which a file holds once."""
+
+        def once(kind: str, table: Tensor) -> Tensor:
+            return present[kind] if torch.equal(table, present[kind]) else table.clone()
+
+        alphas = {epoch: {k: once(k, table) for k, table in kept.items()} for epoch, kept in self._alphas.items()}
+        return {"history": [dict(epoch) for epoch in self._history], "alphas": alphas, "stopped": self.stopped}
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
         """Go on from what was put away with `state`; None in files from before there was anything to watch."""

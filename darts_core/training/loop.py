@@ -143,8 +143,7 @@ class TrainingLoop(ABC):
 
     def report(self, metrics: dict[str, float]) -> EpochReport:
         """The report of the finished epoch."""
-        checkpoint = self._checkpoint(self.epoch, metrics)
-        return EpochReport(self.epoch, metrics, self._seconds, None, None, checkpoint, self.stopped_early)
+        return EpochReport(self._checkpoint(self.epoch, metrics), self._seconds, self.stopped_early)
 
     def _reports(self) -> Iterator[EpochReport]:
         config, device = self.config, self.data.device

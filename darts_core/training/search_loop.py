@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
 
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.recurrent import RecurrentArchitect
@@ -60,18 +58,20 @@ class SearchLoop(TrainingLoop):
         checkpoint["resume"] |= {
             "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
             "alpha_optimizer": on_cpu(self.architect.optimizer.state_dict()),
-            "watch": self.early_stopping.state(),
+            "watch": self.early_stopping.state(checkpoint["alphas"]),
         }
 
     def report(self, metrics: dict[str, float]) -> EpochReport:
-        genotype, alphas = self._derived(), on_cpu(self.network.alphas)
-        metrics |= cell_diagnostics(genotype, _lists(alphas))
-        warnings = self.early_stopping.update(metrics, alphas)
+        metrics |= self._diagnostics()
+        warnings = self.early_stopping.update(metrics, on_cpu(self.network.alphas))
         if back := self.early_stopping.back:
             self.network.load_alphas(back.alphas)
-            genotype, alphas = self._derived(), on_cpu(back.alphas)
-            metrics |= {**cell_diagnostics(genotype, _lists(alphas)), "rolled_back_to": float(back.epoch)}
-        return replace(super().report(metrics), genotype=genotype, alphas=alphas, warnings=tuple(warnings))
+            metrics |= {**self._diagnostics(), "rolled_back_to": float(back.epoch)}
+        return replace(super().report(metrics), warnings=tuple(warnings))
+
+    def _diagnostics(self) -> dict[str, float]:
+        tables = {kind: table.tolist() for kind, table in self.network.alphas.items()}
+        return cell_diagnostics(self._derived(), tables)
 
     def _derived(self) -> AnyGenotype:
         try:
@@ -80,7 +80,3 @@ class SearchLoop(TrainingLoop):
             raise Diverged(
                 f"epoch {self.epoch}: the alphas are not finite any more; lower alpha_lr ({error})"
             ) from error
-
-
-def _lists(alphas: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
-    return {kind: table.tolist() for kind, table in alphas.items()}

@@ -270,3 +270,16 @@ def test_a_search_whose_eigenvalue_grows_returns_the_cell_from_before_and_so_doe
     resumed = list(run_search(config, data_root=data_root, resume_from=checkpoints.read(tmp_path / "c.pt")))
     assert [r.epoch for r in resumed] == [8, 9, 10]
     assert_same_bits(last.checkpoint, resumed[-1].checkpoint)
+
+
+@pytest.mark.usefixtures("growing")
+def test_a_checkpoint_file_holds_the_alphas_of_its_epoch_once(
+    search_config: MakeSearch, data_root: Path, tmp_path: Path
+) -> None:
+    config = search_config(epochs=2, hessian_every=1, stop_when={"eigenvalue_growth": ">1.5"})
+    list(run_search(config, data_root=data_root))[-1].save(tmp_path / "c.pt")
+    file = checkpoints.read(tmp_path / "c.pt")
+    kept = file["resume"]["watch"]["alphas"]
+    assert list(kept) == [1, 2]
+    for kind, table in file["alphas"].items():
+        assert kept[2][kind].data_ptr() == table.data_ptr() != kept[1][kind].data_ptr()
