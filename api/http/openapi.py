@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -63,14 +62,3 @@ def _add_access(operation: dict[str, Any], method: str, path: str, required: boo
         operation["responses"].setdefault(str(status), answer)
     if role is not None:
         operation["description"] = f"{operation.get('description', '')}\n\nRole: {role}.".strip()
-
-
-def main() -> None:
-    """Print the document (`python -m api.http.openapi`)."""
-    from api.app import create_app
-
-    print(json.dumps(create_app().openapi()))
-
-
-if __name__ == "__main__":
-    main()

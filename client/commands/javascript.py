@@ -69,7 +69,7 @@ def _write_types() -> None:
     """Regenerate the types of the API's schemas if they have changed. The page's modules do not use the document's
     paths.
     """
-    document, written = json.loads(_output([sys.executable, "-m", "api.http.openapi"])), _MODULES / ".openapi.json"
+    document, written = json.loads(_output([sys.executable, "-m", "api.openapi_document"])), _MODULES / ".openapi.json"
     wanted = json.dumps({**document, "paths": {}})
     if not _TYPES.exists() or not written.exists() or written.read_text() != wanted:
         written.write_text(wanted)
