@@ -15,7 +15,7 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import CheckpointError
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import Checkpoint
-from darts_core.files.loading import TrainedNetwork
+from darts_core.files.trained_network import TrainedNetwork
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
 from darts_core.scoring.images import score
