@@ -1,4 +1,6 @@
-"""What is done to a tree is done to its children, in the same transaction. The caller holds the tree's lock."""
+"""Applies actions on a composite job to its children, in the same transaction. The caller holds the composite job's
+lock.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from api.schemas.jobs import AttemptStatus, JobKind, JobPatch, Status
 
 
 async def cancel_children(session: AsyncSession, tree: Job, only: Collection[UUID] | None = None) -> None:
-    """End those that have not ended. only: these of them."""
+    """Cancel the active children. only: restricts them to these ids."""
     for child in await locked_children(session, tree):
         if not child.status.ended and (only is None or child.id in only):
             why = f"its {tree.kind} {'was cancelled' if only is None else 'has no more use for it'}"
@@ -27,7 +29,7 @@ async def cancel_children(session: AsyncSession, tree: Job, only: Collection[UUI
 
 
 async def pause_children(session: AsyncSession, tree: Job) -> bool:
-    """Whether all of them stand still at once: those that run do so after the epoch in work."""
+    """Pause the children; True if all of them stop at once. Running ones pause after their present epoch."""
     still = True
     for child in await locked_children(session, tree):
         if child.status == Status.QUEUED:
@@ -39,14 +41,14 @@ async def pause_children(session: AsyncSession, tree: Job) -> bool:
 
 
 async def resume_children(session: AsyncSession, tree: Job) -> None:
-    """Queue those that are paused."""
+    """Queue the paused children."""
     for child in await locked_children(session, tree):
         if child.status == Status.PAUSED:
             await _queue(session, child, f"its {tree.kind} was resumed")
 
 
 async def retry_children(session: AsyncSession, tree: Job) -> None:
-    """Queue those again whose failure or cancellation is what the tree's hangs on."""
+    """Requeue the children whose failure or cancellation decided the composite job's outcome."""
     locked = await locked_children(session, tree)
     worth = PROTOCOLS[JobKind(tree.kind)].worth_retrying(tree.spec, await load_children(session, tree))
     ids = {child.id for child in worth}
@@ -56,7 +58,7 @@ async def retry_children(session: AsyncSession, tree: Job) -> None:
 
 
 async def patch_children(session: AsyncSession, tree: Job, patch: JobPatch) -> None:
-    """Hand on what decides when children run, to those that have not ended."""
+    """Apply the priority and run-time limit to the active children."""
     for child in await locked_children(session, tree):
         for field in patch.model_fields_set & {"priority", "max_runtime"}:
             if not child.status.ended:
@@ -64,7 +66,9 @@ async def patch_children(session: AsyncSession, tree: Job, patch: JobPatch) -> N
 
 
 async def ended_children(session: AsyncSession, tree: Job) -> list[Job]:
-    """All of them. Raises 409 while one has not ended: it may have been retried after the tree ended."""
+    """All children. Raises ProblemError 409 while one is active, since it may have been retried after the
+    parent ended.
+    """
     children = await locked_children(session, tree)
     if active := [child for child in children if not child.status.ended]:
         [first, *_] = active

@@ -1,4 +1,4 @@
-"""Moves trees on: looks at a tree when one of its children stands otherwise, and does what its protocol says next."""
+"""Advances a composite job when one of its children changes status, as its protocol prescribes."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ Prepare = Callable[[dict[str, Any]], Awaitable[tuple[dict[str, Any], dict[str, S
 
 
 class TreeDriver:
-    """Runs in every API process. Each step is one transaction under the tree's row lock, so that two drivers, or one
-    that was killed in the middle of a step and comes back, do every step once.
+    """Advances composite jobs. Runs in every API process.
+
+    Each step is one transaction under the composite job's lock, so concurrent or restarted drivers do every step once.
     """
 
     def __init__(
@@ -59,32 +60,34 @@ class TreeDriver:
         self._prepare[kind] = prepare
 
     def nudge(self, tree_id: UUID) -> None:
-        """A tree was made here, or goes on: look at it now."""
+        """Advance a composite job now: it was created or requeued here."""
         self._known.add(tree_id)
         if self._listening is not None:
             self._listening.push(Stirred(tree_id))
 
     async def run(self, passed: Passed) -> None:
-        """Drive until cancelled."""
+        """Advance composite jobs until cancelled."""
         while True:
-            with suppress(EndedError):  # it then looks at everything again
+            with suppress(EndedError):  # the next pass reads all of them again
                 await self._drive(passed)
 
     async def _drive(self, passed: Passed) -> None:
-        """Everything once, then what stirs; and everything again now and then, in case something went wrong."""
+        """Advance all composite jobs, then those with changes; repeat the full pass regularly to recover from
+        failures.
+        """
         async with self._hub.subscribe(overhear=True) as listening:
             self._listening = listening
             try:
                 while True:
                     self._known = set(await self._active())
-                    await self._look_at(self._known)
+                    await self._advance(self._known)
                     passed()
                     over = asyncio.get_running_loop().time() + self._pause
                     while (left := over - asyncio.get_running_loop().time()) > 0:
                         stirred = {news.job_id for news in await _new(listening, left) if isinstance(news, Stirred)}
                         if None in stirred:
                             break
-                        await self._look_at({tree for tree in self._known if tree in stirred})
+                        await self._advance({tree for tree in self._known if tree in stirred})
             finally:
                 self._listening = None
 
@@ -93,11 +96,11 @@ class TreeDriver:
         async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
-    async def _look_at(self, trees: set[UUID]) -> None:
+    async def _advance(self, trees: set[UUID]) -> None:
         for tree_id in sorted(trees):
             try:
                 await self._step_or_give_up(tree_id)
-            except Exception as error:  # one tree's trouble must not hold up the others
+            except Exception as error:  # one composite job's failure must not affect the others
                 if is_unreachable(error):
                     raise
                 _log.error("tree_not_driven", tree=str(tree_id), exc_info=error)
@@ -106,18 +109,18 @@ class TreeDriver:
         try:
             await self.step(tree_id)
         except (ProblemError, ConfigError) as error:
-            # A child cannot be made any more, as where its data set is gone: no later step would find it again.
+            # The child can never be created, for example because its data set is deleted.
             await self._give_up(tree_id, str(error))
 
     async def step(self, tree_id: UUID) -> None:
-        """One step of one tree."""
+        """Take one step of one composite job."""
         async with self._database.transaction() as session:
             tree = await lock_job(session, tree_id)
             if tree is None or tree.status not in _DRIVEN:
                 self._known.discard(tree_id)
                 return
             children = await load_children(session, tree)
-            await _tell(session, tree, children)
+            await _append_changes(session, tree, children)
             if tree.status == Status.PAUSING:
                 if not any(c.status in (Status.QUEUED, *_DRIVEN) for c in children.values()):
                     await move(session, tree, Status.PAUSED, tree.status_reason)
@@ -172,7 +175,7 @@ async def _new(listening: Subscription, seconds: float) -> list[News]:
 
 
 async def _create(session: AsyncSession, tree: Job, new: NewChild) -> Job:
-    """Queue a child. Its stage is unique within the tree: nothing can make it twice."""
+    """Queue a child. Its stage is unique within the composite job, so it cannot be created twice."""
     frame = JobFrame(**{field: getattr(tree, field) for field in JobFrame.model_fields})
     job = new_job(new.kind, frame, new.spec, new.source)
     job.name = f"{tree.name or tree.kind} {new.stage}"[:200]
@@ -185,11 +188,11 @@ async def _create(session: AsyncSession, tree: Job, new: NewChild) -> Job:
     return job
 
 
-async def _tell(session: AsyncSession, tree: Job, children: Children) -> None:
-    """An event in the tree's log for each child that stands otherwise than its last event says."""
+async def _append_changes(session: AsyncSession, tree: Job, children: Children) -> None:
+    """Append an event for each child whose status differs from its last event."""
     stage = Event.data["stage"].astext
-    told = select(Event.data).where(Event.job_id == tree.id, Event.kind == "child")
-    latest = told.ext(distinct_on(stage)).order_by(stage, Event.sequence.desc())
+    events = select(Event.data).where(Event.job_id == tree.id, Event.kind == "child")
+    latest = events.ext(distinct_on(stage)).order_by(stage, Event.sequence.desc())
     last = {data["stage"]: data["status"] for data in await session.scalars(latest)}
     for child in children.values():
         if last.get(child.stage) != child.status:
@@ -202,7 +205,7 @@ def _event(stage: str, child_id: UUID, kind: JobKind, status: Status, reason: st
 
 
 def _progress(tree: Job, children: Children, planned: int) -> None:
-    """Children that have ended, of all that are planned."""
+    """Store the number of ended children, of all planned ones."""
     ended = sum(child.status.ended for child in children.values())
     progress = {"epoch": ended, "epochs": planned, "step": 0, "steps": 0, "eta_seconds": None}
     if tree.progress != progress:

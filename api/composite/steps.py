@@ -1,7 +1,7 @@
-"""What a tree's protocol sees and says: its children as they stand, and what is to be done next.
+"""Defines the input and output of a composite job's protocol: its children's states and the next step.
 
-Protocols (`study.py`, `committee.py`) are pure functions of the tree's spec and its children. So a step can be taken
-again after any crash, and says the same.
+Protocols (`study.py`, `committee.py`) are pure functions of the spec and the children, so a step that is repeated after
+a crash is the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from api.schemas.jobs import JobKind, Status
 
 @dataclass(frozen=True)
 class Child:
-    """A job of the tree. genotype: that of a search's last epoch. seconds: of running, all its attempts together."""
+    """A child of the composite job. genotype: of a search's last epoch. seconds: GPU seconds of all attempts."""
 
     id: UUID
     kind: JobKind
@@ -33,22 +33,21 @@ class Child:
 
     @property
     def succeeded(self) -> bool:
-        """Ended, with what was wanted of it."""
         return self.status is Status.SUCCEEDED
 
     @property
     def lost(self) -> bool:
-        """Ended, with nothing to go on from."""
+        """Whether it ended without success."""
         return self.status.ended and not self.succeeded
 
     @property
     def link(self) -> str:
-        """Its place."""
+        """The path of its job."""
         return f"/{self.kind.collection}/{self.id}"
 
     @property
     def failure(self) -> str | None:
-        """What became of it instead of a success; None while that may still come."""
+        """Why it ended without success; None while it is active or after success."""
         if not self.lost:
             return None
         return f"{self.stage} {self.status}" + (f": {self.status_reason}" if self.status_reason else "")
@@ -66,10 +65,10 @@ class NewChild:
 
 @dataclass(frozen=True)
 class Step:
-    """What to do now. At most one of result and failure: with either the tree ends."""
+    """The next step. At most one of result and failure is set; either ends the composite job."""
 
     create: tuple[NewChild, ...] = ()
-    # Children whose outcome has become useless.
+    # Children whose outcome is no longer needed.
     cancel: tuple[UUID, ...] = ()
     result: dict[str, Any] | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -81,5 +80,5 @@ Children = Mapping[str, Child]
 
 
 def active_ids(children: Mapping[str, Child]) -> tuple[UUID, ...]:
-    """Of those that have not ended."""
+    """The ids of the active children."""
     return tuple(child.id for child in children.values() if not child.status.ended)

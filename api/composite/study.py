@@ -1,7 +1,7 @@
-"""The protocol of DARTS (arXiv:1806.09055), section 3: search with several seeds, retrain each found cell for a short
-time, keep the one that is best on validation data, retrain it from scratch several times, report on the test data.
+"""Implements the protocol of DARTS (arXiv:1806.09055), section 3.
 
-With a grid all of this happens at each of its points.
+Search with several seeds, retrain each cell briefly, choose the best on validation data, retrain it from scratch
+several times and report on test data. With a grid, every point does this.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ _MEASURES: Final = {
 
 
 def planned(spec: Mapping[str, Any]) -> int:
-    """How many children a study has when none fails."""
+    """The number of children if none fails."""
     return len(spec["points"]) * (2 * len(spec["seeds"]) + int(spec["final_runs"]))
 
 
 def at_once(spec: Mapping[str, Any]) -> int:
-    """How many of them may be queued at the same time."""
+    """The largest number of children queued at the same time."""
     return len(spec["points"]) * max(len(spec["seeds"]), int(spec["final_runs"]))
 
 
 def next_step(spec: Mapping[str, Any], children: Children) -> Step:
-    """What a study does next. Each point of the grid goes its own way; the study fails when all of them have."""
+    """Advance every point of the grid independently; the study fails if all points fail."""
     points = [_Point(spec, number, children) for number in range(len(spec["points"]))]
     moves = [point.move() for point in points]
     create = tuple(new for move in moves for new in move.create)
@@ -61,7 +61,7 @@ def next_step(spec: Mapping[str, Any], children: Children) -> Step:
 
 
 def worth_retrying(spec: Mapping[str, Any], children: Children) -> list[Child]:
-    """The lost children that the study's outcome can still hang on: behind a choice that was made, only final runs."""
+    """The lost children that still affect the outcome: after a point's choice, only its final runs."""
     found: list[Child] = []
     for number in range(len(spec["points"])):
         point = _Point(spec, number, children)
@@ -81,7 +81,7 @@ class _Move:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What became of one seed."""
+    """The outcome of one seed."""
 
     seed: int
     search: Child | None
@@ -92,7 +92,7 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Point:
-    """One point of the grid, and its children."""
+    """One point of the grid, with its children."""
 
     spec: Mapping[str, Any]
     number: int
@@ -109,12 +109,12 @@ class _Point:
 
     @property
     def title(self) -> str:
-        """Of a message: which point it is, where there are several."""
+        """The point's values, to prefix messages; empty without a grid."""
         values = ", ".join(f"{name} {value}" for name, value in self.part["values"].items())
         return f"{values}: " if values else ""
 
     def stage(self, name: str, what: str, number: int) -> str:
-        """A child's name within the study; with a grid its point comes first."""
+        """A child's stage; with a grid, prefixed with its point."""
         prefix = f"point-{self.number}/" if len(self.spec["points"]) > 1 else ""
         return f"{prefix}{name}/{what}-{number}"
 
@@ -144,7 +144,9 @@ class _Point:
 
     @cached_property
     def chosen(self) -> _Candidate | None:
-        """The best on validation data, of two equal ones the earlier. Once final runs stand, the one they train."""
+        """The best candidate on validation data, the first of equals; once final runs exist, the one that they
+        train.
+        """
         if self.finals:
             source = next(iter(self.finals.values())).source
             return next((c for c in self.candidates if c.search is not None and c.search.id == source), None)
@@ -152,7 +154,7 @@ class _Point:
 
     @cached_property
     def ranked(self) -> list[_Candidate]:
-        """Those that came through, best first."""
+        """The successful candidates, best first."""
         done = [c for c in self.candidates if c.value is not None and c.failure is None]
         return sorted(done, key=lambda c: -(c.value or 0.0) if self.measures.more else (c.value or 0.0))
 
@@ -160,7 +162,7 @@ class _Point:
         return self._retrain() if self.finals else self._choose()
 
     def _choose(self) -> _Move:
-        """Search, retrain for a short time; then queue the final runs of the best."""
+        """Search, retrain briefly, then queue the final runs of the best candidate."""
         failed, enough = [c for c in self.candidates if c.failure is not None], self.spec["enough"]
         if len(self.candidates) - len(failed) < enough:
             why = "; ".join(str(c.failure) for c in failed)
@@ -173,14 +175,14 @@ class _Point:
         return _Move(create=tuple(new for c in self.candidates if (new := self._next(c)) is not None))
 
     def _next(self, candidate: _Candidate) -> NewChild | None:
-        """The candidate's next job, when it is time for one."""
+        """The candidate's next job, or None while it waits."""
         search, seed = candidate.search, candidate.seed
         if search is None:
             spec = {**self.part["search"], "seed": seed}
             return NewChild(JobKind.SEARCH, self.stage(SEARCH, "seed", seed), spec)
         if candidate.short is not None or not search.succeeded:
             return None
-        # All with one seed: the same images are held out, so that the cells alone make the difference.
+        # All share one seed, so that the same images are held out and only the cells differ.
         spec = {**self.part["short_retrain"], "genotype": search.genotype}
         return NewChild(JobKind.EVALUATION, self.stage(SHORT, "seed", seed), spec, search.id)
 
@@ -199,7 +201,7 @@ class _Point:
         return _Move(ended=all(child.status.ended for child in self.finals.values()))
 
     def report(self, failure: str | None) -> dict[str, Any]:
-        """The point's part of the result: the table of the candidates, the choice and its reason, the final runs."""
+        """The point's part of the result: the candidates, the choice with its reason, and the final runs."""
         return {
             "values": dict(self.part["values"]),
             "dataset": self.part["final"]["dataset"],
@@ -257,7 +259,7 @@ class _Point:
 
     @property
     def value(self) -> float:
-        """Of the chosen candidate."""
+        """The chosen candidate's value."""
         assert self.chosen is not None
         return self.chosen.value or 0.0
 
@@ -279,7 +281,7 @@ def _result(
 
 
 def _by_dataset(points: list[_Point], moves: list[_Move]) -> list[list[int]]:
-    """The points that did not fail, those together whose figures can be compared."""
+    """The successful points, grouped by data set, since only their figures are comparable."""
     found: dict[str, list[int]] = {}
     for point, move in zip(points, moves, strict=True):
         if move.failure is None:

@@ -1,4 +1,4 @@
-"""Specs of children that do not exist yet: checked and filled in when the tree is posted, field by field."""
+"""Validates and resolves the specs of future children when a composite job is created."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from darts_core.presets.rnn import RNN_EVALUATION_PRESETS
 from darts_core.primitives import Family
 
 Spec = dict[str, Any]
-# Stands for the cell that will be found: what is checked of a training does not depend on it.
+# Stands for the cell to be found, on which a training's validation does not depend.
 _ANY_CELL: Final = "DARTS_V2"
 assert _ANY_CELL in KNOWN
 
 
 class ChildValidator:
-    """Resolves the parts of a tree's body. Raises 422 that names `search.epochs`, 409 as an ordinary job would."""
+    """Resolves the parts of a composite job's body. Errors name fields such as `search.epochs`."""
 
     def __init__(self, datasets: DatasetService, family: Family, gpus: int) -> None:
         self._datasets, self._family, self._gpus = datasets, family, gpus
         self._infos: dict[str, DatasetInfo | TextInfo | None] = {}
 
     async def search(self, part: RunConfig, values: Mapping[str, Any], *, axes: str) -> Spec:
-        """A search without its seed. values: of the tree's own fields, which stand under `axes` in the body."""
+        """A search without its seed. values: the composite job's own fields, which are under `axes` in the body."""
         given = _given(part)
         if taken := sorted({"seed", *values} & given.keys()):
-            message = "is said for several searches at once: leave it out here"
+            message = "is given for several searches at once: leave it out here"
             raise ConfigError([Problem(("search", name), message) for name in taken])
         with _at("search", axes, values):
             given |= values
@@ -51,12 +51,12 @@ class ChildValidator:
         return spec
 
     async def training(self, place: str, part: RunConfig, search: Spec, *, runs: int = 1) -> Spec:
-        """An evaluation without its genotype. runs: how many seeds from its own on are used."""
+        """An evaluation without its genotype. runs: the number of consecutive seeds used, starting at its own."""
         spec, _ = await self._training(place, part, search, _given(part), runs)
         return spec
 
     async def short_training(self, place: str, part: RunConfig, search: Spec) -> Spec:
-        """The same, of the data set's `-short` preset, and with validation data to choose by."""
+        """An evaluation with the data set's `-short` preset and with validation data for the choice."""
         given = _given(part)
         dataset = given.get("dataset") or search["dataset"]
         rnn = self._family == "rnn"
@@ -66,12 +66,12 @@ class ChildValidator:
         spec, info = await self._training(place, part, search, given, 1)
         if not rnn and spec["train_portion"] == 1 and not (isinstance(info, DatasetInfo) and info.valid):
             with _at(place):
-                message = "nothing is held out of training for cells to be chosen by: give less than 1, say 0.9"
+                message = "no validation data is held out to choose cells by: give less than 1, such as 0.9"
                 raise ConfigError([Problem(("train_portion",), message)])
         return spec
 
     async def ensemble(self, part: Ensembling, training: Spec) -> Spec:
-        """What is said of an ensemble of such trainings, to be resolved when they are there."""
+        """The body of an ensemble of such evaluations, to be resolved once they exist."""
         with _at("ensemble"):
             if part.family not in (None, self._family):
                 raise ConfigError([Problem(("family",), f"the members are of family {self._family!r}")])
@@ -93,7 +93,9 @@ class ChildValidator:
             made = self._resolved(config_class("evaluation", {"family": self._family}), given, info)
             seed = made["seed"] + runs - 1
             if seed >= 2**31:
-                raise ConfigError([Problem(("seed",), f"the last of {runs} runs would have {seed}: give less")])
+                raise ConfigError(
+                    [Problem(("seed",), f"the last of {runs} runs would have the seed {seed}: give a smaller one")]
+                )
         del made["genotype"]
         return made, known_info(made, info) if not isinstance(info, TextInfo) else info
 
@@ -123,7 +125,7 @@ def _without(spec: Spec, name: str) -> Spec:
 
 @contextmanager
 def _at(place: str, axes: str = "", values: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Say of every bad field where in the tree's body it stands."""
+    """Prefix the location of every invalid field with its place in the composite job's body."""
 
     def moved(loc: Loc) -> Loc:
         own = values is not None and bool(loc) and loc[0] in values

@@ -1,4 +1,4 @@
-"""What a worker's reports do: each one transaction under the job row's lock, with the token checked inside it."""
+"""Applies workers' reports, each in one transaction under the job row's lock, after checking the fencing token."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from api.schemas.worker import (
 
 
 class AttemptService:
-    """Takes reports. One whose fencing token is no longer valid gets 409 and changes nothing."""
+    """Processes reports. A report with an invalid fencing token raises ProblemError 409 and changes nothing."""
 
     def __init__(self, artifacts: Artifacts, files: AttemptFiles, waker: Waker, fence: Fence) -> None:
         self._artifacts, self._files, self._waker, self._fence = artifacts, files, waker, fence
 
     async def report_epoch(self, attempt_id: UUID, token: str, report: EpochReport) -> Directive:
-        """Store an epoch, its checkpoint's row and its events together, once."""
+        """Store an epoch, its checkpoint's row and its events, exactly once."""
         dropped: list[Checkpoint] = []
         came = time.monotonic()
         is_stored = False
@@ -89,7 +89,7 @@ class AttemptService:
         return directive
 
     async def report_partial(self, attempt_id: UUID, token: str, report: PartialReport) -> Directive:
-        """Note the row of a checkpoint made in the middle of an epoch; it replaces the one before."""
+        """Store the row of a partial checkpoint, which replaces the previous one."""
         dropped: list[Checkpoint] = []
         [stored] = await self._files.stored(
             attempt_id, token, [ReportedFile(name=report.checkpoint, sha256=report.sha256)]
@@ -98,8 +98,10 @@ class AttemptService:
             if _is_new(attempt, report.n):
                 check_epoch(job, report.epoch + 1)
                 last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
-                if report.epoch > last or (report.epoch < last and await self._goes_on_behind(session, job, report)):
-                    raise conflict(f"a checkpoint behind epoch {report.epoch} was reported, epoch {last} is the last")
+                if report.epoch > last or (report.epoch < last and await self._resumes_later(session, job, report)):
+                    raise conflict(
+                        f"a checkpoint after epoch {report.epoch} was reported, but epoch {last} is the last stored"
+                    )
                 dropped = await partials_of(session, job)
                 await _forget(session, dropped)
                 session.add(_row(attempt, report, stored, step=report.step))
@@ -108,7 +110,7 @@ class AttemptService:
         return directive
 
     async def report_logs(self, attempt_id: UUID, token: str, report: LogReport) -> Directive:
-        """Append log lines to the event log, once."""
+        """Append log lines to the event log, exactly once."""
         async with self._fence.passed(attempt_id, token) as (session, job, attempt):
             if _is_new(attempt, report.n):
                 for line in report.lines:
@@ -116,21 +118,21 @@ class AttemptService:
             return Directive.at(job.status)
 
     async def finish(self, attempt_id: UUID, token: str, report: Finish) -> None:
-        """The job succeeded. 409 while an epoch is missing: a success says that everything is stored."""
+        """Mark the job as succeeded. Raises ProblemError 409 while an epoch is missing."""
         async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
             if attempt.status != AttemptStatus.RUNNING:
                 return
             stored = await session.scalar(select(func.count()).where(Epoch.job_id == job.id))
             if stored != last_epoch(job):
-                raise conflict(f"{stored} of {last_epoch(job)} epochs are stored: report the others first")
+                raise conflict(f"{stored} of {last_epoch(job)} epochs are stored: report the missing ones first")
             attempt.last_report = report.n
-            # A heartbeat behind the last epoch's report still had the epochs that were planned.
+            # The last heartbeat may still hold the number of planned epochs.
             job.progress = finished_progress(job)
             await end_attempt(session, job, AttemptStatus.SUCCEEDED, None)
             await move(session, job, Status.SUCCEEDED, stop_reason(job))
 
     async def fail(self, attempt_id: UUID, token: str, report: Fail) -> None:
-        """The attempt ended badly: a failed job stays failed, a lost worker's job goes on elsewhere."""
+        """End the attempt: as failed with its job, or as lost, after which another worker may continue the job."""
         async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
             if attempt.status != AttemptStatus.RUNNING:
                 return
@@ -146,24 +148,24 @@ class AttemptService:
             self._waker.nudge()
 
     async def release(self, attempt_id: UUID, token: str, report: Release) -> None:
-        """The worker gives the job back; this is nobody's fault and does not count as a lost attempt."""
+        """Return the job to the queue, or pause it. The attempt does not count as lost."""
         async with self._fence.passed(attempt_id, token, repeatable=report.n) as (session, job, attempt):
             if attempt.status != AttemptStatus.RUNNING:
                 return
             attempt.last_report = report.n or attempt.last_report
             await end_attempt(session, job, AttemptStatus.RELEASED, report.reason)
             if report.reason == "disk_full":
-                await move(session, job, Status.PAUSED, f"no room on the worker's disk: {report.detail}"[:500])
+                await move(session, job, Status.PAUSED, f"the worker's disk is full: {report.detail}"[:500])
             elif job.status == Status.PAUSING:
                 await move(session, job, Status.PAUSED, job.status_reason)
             else:
-                await move(session, job, Status.QUEUED, f"given back by its worker ({report.reason})")
+                await move(session, job, Status.QUEUED, f"released by its worker ({report.reason})")
             requeued = job.status == Status.QUEUED
         if requeued:
             self._waker.nudge()
 
-    async def _goes_on_behind(self, session: AsyncSession, job: Job, report: PartialReport) -> bool:
-        """Whether a later epoch has an intact checkpoint, from which the job would go on."""
+    async def _resumes_later(self, session: AsyncSession, job: Job, report: PartialReport) -> bool:
+        """Whether a later epoch has an intact checkpoint, from which the job would resume."""
         later = [c for c in await checkpoints_of(session, job) if c.epoch > report.epoch]
         return len(await self._damaged(later)) < len(later)
 
@@ -173,9 +175,9 @@ class AttemptService:
     async def _replace_damaged(
         self, session: AsyncSession, job: Job, attempt: Attempt, report: EpochReport, files: list[Stored]
     ) -> list[Checkpoint]:
-        """Store the files of an epoch that is known: it has run again because those from it on are damaged.
+        """Store the files of a repeated epoch, which ran again because its checkpoint and all later ones are damaged.
 
-        Gives the checkpoints that this replaces, forgotten already. What was first reported of the epoch stands.
+        Returns the replaced checkpoints, whose rows are deleted. The epoch's first report stands.
         """
         whole, partials = await files_of(session, job)
         damaged = await self._damaged(c for c in whole if c.epoch >= report.epoch)
@@ -193,10 +195,10 @@ class AttemptService:
 
     @staticmethod
     async def _insert_epoch(session: AsyncSession, job: Job, report: EpochReport) -> bool:
-        """Whether the epoch is new. 409 for one out of order: an epoch is stored only on top of those before."""
+        """Insert the epoch; False if it is stored already. Raises ProblemError 409 if an earlier epoch is missing."""
         last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
         if report.epoch > last + 1:
-            raise conflict(f"epoch {report.epoch} was reported after epoch {last}: report those between first")
+            raise conflict(f"epoch {report.epoch} was reported after epoch {last}: report the epochs between first")
         row = {
             "job_id": job.id,
             "attempt": job.attempt,
@@ -210,7 +212,7 @@ class AttemptService:
         fields = {"epoch", "metrics", "seconds", "genotype", "alphas"}
         await append(session, job, "epoch", {"attempt": job.attempt, **report.model_dump(mode="json", include=fields)})
         for message in report.warnings:
-            # Here, not among the lines that workers log: an epoch is stored once, whatever becomes of its attempt.
+            # Logged here, not by the worker, since an epoch is stored once although several attempts may run it.
             line = LogEntry(time=datetime.now(UTC), level="warning", message=message)
             await append(session, job, "log", line.model_dump(mode="json"))
         if job.kind == JobKind.SCORE:
@@ -255,7 +257,7 @@ def _row(
 
 
 def _is_new(attempt: Attempt, n: int) -> bool:
-    """Whether the report has not been taken before; notes it as taken."""
+    """Whether the report is new; marks it as processed."""
     if n <= attempt.last_report:
         return False
     attempt.last_report = n

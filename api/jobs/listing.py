@@ -1,4 +1,4 @@
-"""Lists jobs, newest first. The cost of a page depends on its length alone, not on how many jobs are stored."""
+"""Lists jobs, newest first. The cost of a page depends on its length only, not on the number of stored jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from api.schemas.jobs import JobKind, Status
 
 @dataclass(frozen=True)
 class Filters:
-    """Which jobs to list. `label` reads `key=value` or `key`; `parent` is a tree; `id_prefix` begins the id."""
+    """Criteria for a listing. `label` is `key=value` or `key`; `parent` a composite job; `id_prefix` the start of an
+    id.
+    """
 
     kind: JobKind | None = None
     status: Status | None = None
@@ -27,11 +29,11 @@ class Filters:
 
 
 def newest(filters: Filters, *, limit: int, cursor: UUID | None = None) -> Select[Job]:
-    """The query for one page, below the cursor."""
+    """The query for one page before the cursor."""
     if filters == Filters():
         query = select(Job).order_by(Job.id.desc()).limit(limit)
         return query if cursor is None else query.where(Job.id < cursor)
-    # All of one tree, or within a range of ids, are looked at, which are not many.
+    # One composite job's children, or a range of ids, are few enough to be scanned.
     if filters.parent is not None or filters.id_prefix is not None:
         return _one_by_one(filters, limit, cursor)
     kinds = list(JobKind) if filters.kind is None else [filters.kind]
@@ -66,9 +68,9 @@ def newest_ids(
     limit: int,
     cursor: UUID | None = None,
 ) -> Select[UUID]:
-    """Ids of jobs of any of these kinds and statuses.
+    """Ids of the newest jobs with any of these kinds and statuses.
 
-    Those of one kind and status lie side by side in the index: each pair's newest are read, then the newest of all.
+    The index groups jobs by kind and status: the query merges the newest jobs of each pair.
     """
     row: type[Job | JobLabel] = Job
     job_id: ColumnElement[UUID] = Job.id  # type: ignore[assignment]

@@ -29,6 +29,6 @@ def check_fits(job: Job, report: EpochReport) -> None:
 
 
 def check_epoch(job: Job, epoch: int) -> None:
-    """Raises ProblemError 422 for an epoch that the job does not have."""
+    """Raise ProblemError 422 for an epoch past the job's last."""
     if epoch > (last := last_epoch(job)):
         raise invalid("epoch", f"{epoch} is behind the job's last epoch, {last}")

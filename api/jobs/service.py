@@ -1,4 +1,4 @@
-"""What people do to jobs: submit, read, list, cancel, pause, resume, retry, relabel, delete."""
+"""Implements the users' actions on jobs: submit, read, list, cancel, pause, resume, retry, patch and delete."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ from darts_core.configs.early import check_hessian
 
 @dataclass(frozen=True)
 class Submitted:
-    """A job, and whether this request made it or an earlier one with the same key did."""
+    """A job; replayed: an earlier request with the same Idempotency-Key created it."""
 
     job: Job
     replayed: bool
 
 
 class JobService:
-    """Each method that changes something is one transaction."""
+    """Runs each change in one transaction."""
 
     def __init__(self, database: Database, waker: Waker, artifacts: Artifacts, trees: TreeDriver) -> None:
         self._database, self._waker, self._artifacts, self._trees = database, waker, artifacts, trees
@@ -98,7 +98,7 @@ class JobService:
     async def _enter(
         self, job: Job, own: list[Checkpoint], body_hash: str, source: UUID | None, idempotency_key: str | None
     ) -> Submitted:
-        """Write the rows. An earlier job of the same key is answered instead, and the copies taken away."""
+        """Store the rows. For a known Idempotency-Key, delete the copied files and return the earlier job."""
         try:
             async with self._database.transaction() as session:
                 if own:
@@ -116,9 +116,9 @@ class JobService:
                     await move(session, job, Status.RUNNING)
                 if idempotency_key:
                     session.add(IdempotencyKey(key=idempotency_key, body_hash=body_hash, job_id=job.id))
-                await _as_stored(session, job)
+                await _refreshed(session, job)
         except IntegrityError as error:
-            # Two requests with one key at the same moment: the other one won. Else the source has just been deleted.
+            # Either a concurrent request with the same key won, or the source has just been deleted.
             async with self._database.transaction() as session:
                 if idempotency_key and (earlier := await _submitted_with(session, idempotency_key, body_hash)):
                     await self._artifacts.delete_job(job.id)
@@ -128,7 +128,7 @@ class JobService:
         return Submitted(job, replayed=False)
 
     async def get(self, job_id: UUID, kind: JobKind | None = None) -> Job:
-        """404 when there is no such job of that kind."""
+        """The job. Raises ProblemError 404 if there is no job of this kind with this id."""
         async with self._database.single_statements() as session:
             job = await session.get(Job, job_id)
         if job is None or (kind is not None and job.kind != kind):
@@ -136,13 +136,13 @@ class JobService:
         return self._told(job)
 
     async def list(self, filters: Filters, *, limit: int, cursor: UUID | None) -> list[Job]:
-        """Newest first, below the cursor."""
+        """Jobs before the cursor, newest first."""
         async with self._database.single_statements() as session:
             found = list(await session.scalars(newest(filters, limit=limit, cursor=cursor)))
         return [self._told(job) for job in found]
 
     async def cancel(self, job_id: UUID, kind: JobKind) -> Job:
-        """End the job at once: its attempt's token is refused from now on."""
+        """Cancel the job at once, which invalidates its attempt's token."""
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
             check_action(job, "cancel")
@@ -150,10 +150,10 @@ class JobService:
             await end_attempt(session, job, AttemptStatus.CANCELLED, "cancelled by request")
             if JobKind(job.kind).is_tree:
                 await control.cancel_children(session, job)
-            return await _as_stored(session, job)
+            return await _refreshed(session, job)
 
     async def pause(self, job_id: UUID, kind: JobKind) -> Job:
-        """A queued job pauses at once, a running one after the epoch it is in, a tree when its last child does."""
+        """Pause a queued job at once, a running one after its present epoch, a composite one after its last child."""
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
             check_action(job, "pause")
@@ -161,14 +161,14 @@ class JobService:
             if JobKind(job.kind).is_tree and to is Status.PAUSING and await control.pause_children(session, job):
                 to = Status.PAUSED
             await move(session, job, to, "paused by request")
-            return await _as_stored(session, job)
+            return await _refreshed(session, job)
 
     async def resume(self, job_id: UUID, kind: JobKind) -> Job:
-        """Queue a paused job again; it goes on from its last stored epoch."""
+        """Requeue a paused job, which resumes from its last stored epoch."""
         return await self._requeue(job_id, kind, "resume", "resumed by request")
 
     async def retry(self, job_id: UUID, kind: JobKind) -> Job:
-        """Queue a failed or cancelled job again; it goes on from its last stored epoch."""
+        """Requeue a failed or cancelled job, which resumes from its last stored epoch."""
         return await self._requeue(job_id, kind, "retry", "retried by request")
 
     async def _requeue(self, job_id: UUID, kind: JobKind, action: str, reason: str) -> Job:
@@ -185,12 +185,12 @@ class JobService:
                 await move(session, job, Status.RUNNING, reason)
                 again = control.resume_children if before == Status.PAUSED else control.retry_children
                 await again(session, job)
-            await _as_stored(session, job)
+            await _refreshed(session, job)
         self._nudge(job)
         return self._told(job)
 
     async def patch(self, job_id: UUID, kind: JobKind, patch: JobPatch) -> Job:
-        """Change name, labels or priority; what the body leaves out stays."""
+        """Change the given fields: name, labels, priority or max_runtime."""
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
             for field in patch.model_fields_set:
@@ -198,11 +198,11 @@ class JobService:
                 setattr(job, field, {} if field == "labels" and value is None else value)
             if JobKind(job.kind).is_tree:
                 await control.patch_children(session, job, patch)
-            await _as_stored(session, job)
+            await _refreshed(session, job)
         return self._told(job)
 
     async def delete(self, job_id: UUID, kind: JobKind) -> None:
-        """Forget an ended job, and its children with it. Rows go first: no row ever names a file that is gone."""
+        """Delete an ended job and its children. Rows are deleted before files, so no row names a missing file."""
         async with self._database.transaction() as session:
             await _lock_parent(session, job_id)
             job = await self._lock(session, job_id, kind)
@@ -217,13 +217,13 @@ class JobService:
             await discard(self._database, self._artifacts, each.id)
 
     def _nudge(self, job: Job) -> None:
-        """Let those look who move the job on."""
+        """Run the tasks that advance the job."""
         self._waker.nudge()
         if JobKind(job.kind).is_tree:
             self._trees.nudge(job.id)
 
     def _told(self, job: Job) -> Job:
-        """The job, outside of its transaction, saying also what keeps it in the queue."""
+        """The job, detached, with the reason why it waits in the queue."""
         if job.status == Status.QUEUED:
             reason = self._waker.waiting.also(job.status_reason, job.pool, job.gpus)
             set_committed_value(job, "status_reason", reason)
@@ -236,15 +236,15 @@ class JobService:
         return job
 
 
-async def _as_stored(session: AsyncSession, job: Job) -> Job:
-    """The job with what the database filled in, read in the transaction that wrote it: one answer, one commit."""
+async def _refreshed(session: AsyncSession, job: Job) -> Job:
+    """The job with the values set by the database, read in the writing transaction to save another one."""
     await session.flush()
     await session.refresh(job)
     return job
 
 
 async def _lock_parent(session: AsyncSession, job_id: UUID) -> None:
-    """Lock the tree that a job is a child of, as always before the child. 409 while the tree still needs it."""
+    """Lock the job's composite parent, if any; always before the child. Raises ProblemError 409 while it is active."""
     parent_id = await session.scalar(select(Job.parent_id).where(Job.id == job_id))
     parent = None if parent_id is None else await lock_job(session, parent_id)
     if parent is not None and not parent.status.ended:

@@ -1,4 +1,4 @@
-"""The job's life: the one table of transitions, and the one function that makes them."""
+"""Defines the state machine of jobs: the table of transitions and the function that makes them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ S = Status
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     S.QUEUED: frozenset({S.RUNNING, S.PAUSED, S.CANCELLED}),
-    # Back to queued: its lease ended, or its worker gave it back. Straight to paused: no room on a disk.
+    # Back to queued after a lost or released attempt; straight to paused if a disk is full.
     S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.PAUSING, S.PAUSED, S.QUEUED}),
     S.PAUSING: frozenset({S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     S.PAUSED: frozenset({S.QUEUED, S.CANCELLED}),
@@ -30,9 +30,9 @@ def may(job: Job, to: Status) -> bool:
 
 
 async def move(session: AsyncSession, job: Job, to: Status, reason: str | None = None) -> None:
-    """Take the job to another status and write the event. The caller holds the row's lock.
+    """Move the job to another status and append the event. The caller holds the row's lock.
 
-    Raises ProblemError 409 when the table does not have the step.
+    Raises ProblemError 409 if the table does not allow the transition.
     """
     if not may(job, to):
         steps = ", ".join(sorted(TRANSITIONS[job.status])) or "nothing: it is final"
@@ -41,13 +41,13 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     job.status, job.status_reason = to, reason
     if to is S.RUNNING and job.started_at is None:
         job.started_at = func.now()
-    # The clock may have been set back since its start.
+    # The clock may have been set back since the job started.
     job.finished_at = func.greatest(func.now(), Job.started_at) if to.ended else None
     if to is not S.RUNNING and to is not S.PAUSING:
         job.worker = None
     await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})
     if job.parent_id is not None:
-        await notify(session, job.parent_id)  # api/composite/driver.py looks what that changes for the tree
+        await notify(session, job.parent_id)  # api/composite/driver.py then advances the parent
 
 
 # The statuses in which a user's action is possible.

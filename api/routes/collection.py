@@ -1,6 +1,6 @@
-"""The routes that every kind of job has, made once for each collection.
+"""Creates the routes shared by all kinds of jobs for each collection.
 
-Annotations are evaluated here, not postponed: FastAPI has to see the types that `job_router` makes for itself.
+Annotations are evaluated here, not postponed, since FastAPI must see the types created in `job_router`.
 """
 
 from typing import Annotated, Any, Literal, TypeVar
@@ -24,7 +24,7 @@ Row = TypeVar("Row", Job, Upload, Key, Audit)
 JobId = Annotated[UUID, Path(description="the job's id")]
 _IdempotencyKey = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", min_length=1, max_length=200, description="makes a repeated request safe"),
+    Header(alias="Idempotency-Key", min_length=1, max_length=200, description="makes retries of the request safe"),
 ]
 
 
@@ -39,16 +39,16 @@ Sequence = Annotated[int, Query(ge=0, lt=2**63)]
 
 Label = Annotated[str | None, Query(max_length=401, pattern=r"^[^\x00]*$", description="`key=value` or `key`")]
 Limit = Annotated[int, Query(ge=1, le=200)]
-Cursor = Annotated[UUID | None, Query(description="`next_cursor` of the page before")]
+Cursor = Annotated[UUID | None, Query(description="`next_cursor` of the previous page")]
 
 
 def cut(found: list[Row], limit: int) -> tuple[list[Row], str | None]:
-    """A page and its `next_cursor`, out of rows of which one more than the limit was asked for."""
+    """A page and its `next_cursor`, from a query for one row more than the limit."""
     return found[:limit], str(found[limit - 1].id) if len(found) > limit else None
 
 
 async def page_of(jobs: JobService, filters: Filters, limit: int, cursor: UUID | None) -> JobList:
-    """One page, and where the next one starts."""
+    """One page of jobs with the cursor of the next."""
     page, more = cut(await jobs.list(filters, limit=limit + 1, cursor=cursor), limit)
     return JobList(items=[job_out(j, whole=False) for j in page], next_cursor=more)
 
@@ -79,42 +79,42 @@ def job_router(kind: JobKind) -> APIRouter:
     async def list_jobs(
         jobs: Jobs, status: Status | None = None, label: Label = None, limit: Limit = 50, cursor: Cursor = None
     ) -> JobList:
-        """Newest first."""
+        """Jobs of this kind, newest first."""
         return await page_of(jobs, Filters(kind, status, label), limit, cursor)
 
     @router.get("/{job_id}", operation_id=f"get_{kind}", responses=documented(404))
     async def get_job(job: Found) -> JobOut:
-        """How it stands now."""
+        """The job's current state."""
         return job_out(job)
 
     @router.patch("/{job_id}", operation_id=f"patch_{kind}", responses=documented(404))
     async def patch_job(job_id: JobId, patch: JobPatch, jobs: Jobs) -> JobOut:
-        """Change name, labels or priority."""
+        """Change name, labels, priority or max_runtime."""
         return job_out(await jobs.patch(job_id, kind, patch))
 
     @router.delete("/{job_id}", status_code=204, operation_id=f"delete_{kind}", responses=documented(404, 409))
     async def delete_job(job_id: JobId, jobs: Jobs) -> None:
-        """Forget an ended job with its epochs, events and files. 409 while it has not ended."""
+        """Delete an ended job with its epochs, events and files. 409 while it is active."""
         await jobs.delete(job_id, kind)
 
     @router.post("/{job_id}/cancel", operation_id=f"cancel_{kind}", responses=documented(404, 409))
     async def cancel_job(job_id: JobId, jobs: Jobs) -> JobOut:
-        """End it now, in the middle of an epoch too. 409 when it has ended."""
+        """Cancel the job at once, even within an epoch. 409 if it has ended."""
         return job_out(await jobs.cancel(job_id, kind))
 
     @router.post("/{job_id}/pause", operation_id=f"pause_{kind}", responses=documented(404, 409))
     async def pause_job(job_id: JobId, jobs: Jobs) -> JobOut:
-        """Stop after the epoch in work. 409 when it is not queued or running."""
+        """Pause the job after its present epoch. 409 unless it is queued or running."""
         return job_out(await jobs.pause(job_id, kind))
 
     @router.post("/{job_id}/resume", operation_id=f"resume_{kind}", responses=documented(404, 409))
     async def resume_job(job_id: JobId, jobs: Jobs) -> JobOut:
-        """Go on after a pause, from the last stored epoch. 409 when it is not paused."""
+        """Resume a paused job from its last stored epoch. 409 unless it is paused."""
         return job_out(await jobs.resume(job_id, kind))
 
     @router.post("/{job_id}/retry", operation_id=f"retry_{kind}", responses=documented(404, 409))
     async def retry_job(job_id: JobId, jobs: Jobs) -> JobOut:
-        """Try a failed or cancelled job again, from its last stored epoch. 409 for any other."""
+        """Retry a failed or cancelled job from its last stored epoch. 409 for any other status."""
         return job_out(await jobs.retry(job_id, kind))
 
     @router.get(
@@ -132,18 +132,18 @@ def job_router(kind: JobKind) -> APIRouter:
             Literal["json", "csv"], Query(alias="format", description="csv: a column for every metric, without alphas")
         ] = "json",
     ) -> EpochList | Response:
-        """Finished epochs above `after`, in order."""
+        """Finished epochs after `after`, in order."""
         epochs = [epoch_out(e) for e in await reading.epochs(job.id, after=after, limit=limit)]
         return EpochList(items=epochs) if wanted == "json" else Response(epochs_csv(epochs), media_type="text/csv")
 
     @router.get("/{job_id}/attempts", operation_id=f"list_{kind}_attempts", responses=documented(404))
     async def list_attempts(job: Found, reading: Reading) -> AttemptList:
-        """Which workers tried it, and what ended each try; latest first."""
+        """The job's attempts with their workers and end reasons, latest first."""
         return AttemptList(items=[attempt_out(a) for a in await reading.attempts(job.id)])
 
     @router.get("/{job_id}/logs", operation_id=f"list_{kind}_logs", responses=documented(404))
     async def list_logs(job: Found, reading: Reading, tail: Annotated[int, Query(ge=1, le=10_000)] = 200) -> LogList:
-        """The last lines its workers logged."""
+        """The last log lines of the job."""
         return LogList(items=[log_line(e) for e in await reading.logs(job.id, tail)])
 
     @router.get(
@@ -159,8 +159,8 @@ def job_router(kind: JobKind) -> APIRouter:
         after: Annotated[Sequence, Query(description="the last sequence already known")] = 0,
         last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
     ) -> EventStream:
-        """Its events, live: `status`, `epoch`, `step`, `log`, `checkpoint`, and `end` when it has ended; of a tree
-        `child`, too.
+        """Stream the job's events: `status`, `epoch`, `step`, `log`, `checkpoint`, for a composite job `child`, and
+        `end` when it has ended.
         """
         return job_stream(hub, job, after if last_event_id is None else last_event_id)
 

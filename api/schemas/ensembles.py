@@ -1,4 +1,4 @@
-"""Ensembles on the wire."""
+"""Defines the schemas of ensembles."""
 
 from __future__ import annotations
 
@@ -15,44 +15,45 @@ from darts_core.configs.score import ScoringConfig
 from darts_core.errors import ConfigError, Problem
 from darts_core.primitives import Family
 
-# Resolved from the body, not taken over: a member's name becomes a checkpoint, a wish for a curve its epochs.
+# Resolved rather than copied: members become checkpoints, and a curve becomes a list of epochs.
 _RESOLVED: Final = {"members", "curve"}
 
 
 class MemberCreate(BaseModel):
-    """Who takes part: an evaluation, any checkpoint by its own id, or a score, whose logits are then used again."""
+    """A member: an evaluation, a checkpoint by its own id, or a score, whose logits are reused."""
 
     model_config = ConfigDict(extra="forbid")
 
     evaluation_id: UUID | None = None
     checkpoint_id: UUID | None = Field(None, description="of an uploaded file, or of a job's")
-    score_id: UUID | None = Field(None, description="of a score that has ended, on the same data")
-    epoch: WhichEpoch | None = Field(None, description="of an evaluation: best (unless given), last or a number")
+    score_id: UUID | None = Field(None, description="of a successful score on the same data")
+    epoch: WhichEpoch | None = Field(None, description="of an evaluation: best (default), last or a number")
 
 
 class Ensembling(ScoringConfig):
-    """How networks are measured together, whichever they are."""
+    """How networks are measured together."""
 
-    family: Family | None = Field(None, description="the members' own unless given")  # type: ignore[assignment]
+    family: Family | None = Field(None, description="default: the members'")  # type: ignore[assignment]
     dataset: str | None = Field(  # type: ignore[assignment]
-        None, max_length=120, description="its test part is measured; the members' own unless given"
+        None, max_length=120, description="the data set whose test part is measured; default: the members'"
     )
     text_checksum: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="of family rnn: of the text's content"
+        None, pattern=r"^[0-9a-f]{64}$", description="family rnn: checksum of the text's content"
     )
     batch_size: int | None = Field(  # type: ignore[assignment]
         None,
         ge=1,
         le=65_536,
-        description="images at a time; of family rnn columns that the text is cut into, as many as the first member's "
-        "own training or score tests with unless given",
+        description="images per batch; family rnn: columns that the text is split into, by default those of the first "
+        "member's training or score",
     )
     combine: Combine | None = Field(
-        None, description=f"{COMBINE}. sum unless given; of family rnn mean, where logits are not summed"
+        None, description=f"{COMBINE}. Default: sum; family rnn: mean, since logits are not summed"
     )
     select: Selection | None = Field(None, description="choose the best members on validation data")
     curve: bool = Field(
-        False, description="also combine epoch by epoch, where all members are evaluations that kept checkpoints"
+        False,
+        description="also combine epoch by epoch; requires that all members are evaluations that kept checkpoints",
     )
 
     def ensemble(self, dataset: str, family: Family) -> dict[str, Any]:
@@ -72,7 +73,7 @@ class Ensembling(ScoringConfig):
 
 
 class EnsembleCreate(JobFrame, Ensembling):
-    """Ask for trained networks to be measured together."""
+    """Request to measure trained networks together."""
 
     members: list[MemberCreate] = Field(min_length=2, max_length=MOST_MEMBERS)
 
@@ -81,13 +82,13 @@ Figures = Annotated[dict[str, Number], Field(max_length=100)]
 
 
 class PartOut(BaseModel):
-    """What figures are of."""
+    """The data that figures refer to."""
 
     model_config = ConfigDict(extra="forbid")
 
-    part: Literal["test", "valid"] = Field(description="of the data set")
-    count: int = Field(ge=0, description="images, or words foretold")
-    of: int = Field(ge=0, description="that the part has")
+    part: Literal["test", "valid"] = Field(description="part of the data set")
+    count: int = Field(ge=0, description="number of images, or of predicted words")
+    of: int = Field(ge=0, description="size of the part")
 
 
 class MemberResult(BaseModel):
@@ -103,7 +104,7 @@ class MemberResult(BaseModel):
 
 
 class TogetherResult(BaseModel):
-    """Several members as one."""
+    """Several members combined."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -112,7 +113,9 @@ class TogetherResult(BaseModel):
 
 
 class StepResult(BaseModel):
-    """A step of the selection: who came, and how good all so far are on the validation data, equally weighed."""
+    """One step of the selection: the added member and the validation figures of all members so far, equally
+    weighted.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -121,7 +124,7 @@ class StepResult(BaseModel):
 
 
 class PointResult(BaseModel):
-    """One epoch of every member, and combined."""
+    """One epoch of every member, and their combination."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -131,27 +134,27 @@ class PointResult(BaseModel):
 
 
 class EnsembleResult(BaseModel):
-    """What an ensemble found. Members stand in the order of the spec, numbered from 0."""
+    """The result of an ensemble. Members are in the order of the spec, numbered from 0."""
 
     model_config = ConfigDict(extra="forbid")
 
-    test: PartOut = Field(description="what all `test` figures are of")
-    validation: PartOut | None = Field(description="what was chosen and fitted by, and all `validation` figures are of")
+    test: PartOut = Field(description="the data of all `test` figures")
+    validation: PartOut | None = Field(description="the data of the selection, the fit and all `validation` figures")
     members: list[MemberResult] = Field(max_length=MOST_MEMBERS)
     committee: TogetherResult
     plain: TogetherResult = Field(
-        description="all members, equally weighed: the sum of their logits, of language models the mean of their "
+        description="all members, equally weighted: the sum of their logits; for language models, the mean of their "
         "probabilities"
     )
     gain: Number = Field(
-        description="over the member that is best on the test part: in points of accuracy, of language models in "
-        "perplexity; negative where the committee is worse"
+        description="over the member that is best on the test part, in points of accuracy; for language models, in "
+        "perplexity; negative if the committee is worse"
     )
     disagreement: Table | None = Field(
         max_length=MOST_MEMBERS,
-        description="for each two members the percent of test images that they name differently; null of texts",
+        description="percentage of test images that each two members classify differently; null for texts",
     )
     selection: list[StepResult] | None = Field(max_length=MOST_MEMBERS)
     curve: list[PointResult] | None = Field(max_length=10_000)
     classes: list[Text] | None = Field(max_length=MOST_CLASSES)
-    vocabulary: int | None = Field(description="words that language models know")
+    vocabulary: int | None = Field(description="size of the language models' vocabulary")

@@ -1,4 +1,4 @@
-"""What all kinds of job share on the wire."""
+"""Defines the schemas shared by all kinds of jobs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class JobKind(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a job stands in its life; api/jobs/state_machine.py has the transitions."""
+    """The status of a job; api/jobs/state_machine.py defines the transitions."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -46,7 +46,7 @@ class Status(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether the status is final: only a retry leads out of it."""
+        """Whether only a retry can leave the status."""
         return self in (Status.SUCCEEDED, Status.FAILED, Status.CANCELLED)
 
 
@@ -62,19 +62,19 @@ class AttemptStatus(StrEnum):
 
 
 # Control characters and those that reorder a line act upon the terminals and pages that show it.
-_ACTING: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_CONTROL: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 Line = Annotated[
     str,
     StringConstraints(min_length=1, max_length=200),
-    AfterValidator(lambda text: _without_acting(text)),
-    Field(json_schema_extra={"pattern": f"^[^{_ACTING}]*$"}),
+    AfterValidator(lambda text: _without_control(text)),
+    Field(json_schema_extra={"pattern": f"^[^{_CONTROL}]*$"}),
 ]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-# What programs write may hold anything: what cannot be stored is replaced, not refused.
+# Programs may write any text: characters that cannot be stored are replaced, not rejected.
 Text = Annotated[str, BeforeValidator(lambda v: _storable(v) if isinstance(v, str) else v)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 RunSeconds = Annotated[
-    int, Field(ge=1, lt=2**31, description="seconds of running, all attempts together, after which the job fails")
+    int, Field(ge=1, lt=2**31, description="seconds of run time of all attempts after which the job fails")
 ]
 Labels = Annotated[dict[Line, Line], Field(max_length=32)]
 
@@ -82,19 +82,19 @@ Labels = Annotated[dict[Line, Line], Field(max_length=32)]
 _LATEST_LINES: Final = 500
 
 
-def _without_acting(text: str) -> str:
-    if found := re.search(f"[{_ACTING}]", text):
-        raise ValueError(f"control characters and bidirectional marks (here U+{ord(found[0]):04X}) are not possible")
+def _without_control(text: str) -> str:
+    if found := re.search(f"[{_CONTROL}]", text):
+        raise ValueError(f"control characters and bidirectional marks (here U+{ord(found[0]):04X}) are not allowed")
     return text
 
 
 def _storable(text: str) -> str:
-    """Without null bytes, and without the halves of surrogates that undecodable file names leave."""
+    """The text without null bytes and lone surrogates, which undecodable file names leave."""
     return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "backslashreplace").decode()
 
 
 def shortened(text: str, most: int) -> str:
-    """At most so many characters: of a longer text its beginning and its end, which tell the most."""
+    """At most `most` characters: the beginning and the end of a longer text, which are the most informative."""
     if len(text) <= most:
         return text
     left_out = f" […{len(text) - most:,} characters…] "
@@ -103,11 +103,11 @@ def shortened(text: str, most: int) -> str:
 
 
 def _shortened(most: int) -> AfterValidator:
-    """A program's error may be of any length: one that is too long is cut, not refused."""
+    """Truncates a program's error of any length instead of rejecting it."""
     return AfterValidator(lambda text: shortened(text, most))
 
 
-# Why a job or an attempt stands as it does: one line in every list.
+# The reason for the status of a job or an attempt: one line in every list.
 LONGEST_REASON: Final = 1_000
 Reason = Annotated[str, _shortened(LONGEST_REASON)]
 
@@ -117,38 +117,40 @@ def _latest(lines: Any) -> Any:
 
 
 class JobFrame(BaseModel):
-    """The part of a creating request that is the same for every kind."""
+    """The fields that creating requests of every kind share."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Line | None = None
-    labels: Labels = Field(default_factory=dict, description="free key-value pairs to find jobs by")
-    priority: int = Field(5, ge=0, le=9, description="9 is served first")
-    pool: PoolName = Field("default", description="the workers that may take the job")
+    labels: Labels = Field(default_factory=dict, description="key-value pairs to filter jobs by")
+    priority: int = Field(5, ge=0, le=9, description="9 is claimed first")
+    pool: PoolName = Field("default", description="the workers that may claim the job")
     gpus: int = Field(
-        1, ge=1, le=64, description="of one worker, which share every batch: `batch_size` is a multiple of it"
+        1, ge=1, le=64, description="GPUs of one worker, which share every batch: `batch_size` must be a multiple"
     )
-    max_attempts: int = Field(3, ge=1, le=100, description="lost workers in a row without a new epoch before it fails")
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="lost attempts in a row without a new epoch after which the job fails"
+    )
     max_runtime: RunSeconds | None = None
 
 
 class JobPatch(BaseModel):
-    """What may change after a job was made."""
+    """The fields that can change after a job's creation."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Line | None = None
     labels: Labels | None = None
-    # No default that a reader could take for what is set without it; null is refused.
+    # No default that clients could mistake for the effect of omitting the field; null is rejected.
     priority: int = Field(default_factory=int, ge=0, le=9)
     max_runtime: RunSeconds | None = None
 
 
 class Progress(BaseModel):
-    """Where a running job is. `epoch` counts from 1 and is the one in work; eta in seconds.
+    """The progress of a running job. `epoch` counts from 1 and is the present one; eta in seconds.
 
-    `steps` is 0 before the first one. `stage` is the work besides training steps, null while steps are done.
-    Of a study or a committee: `epoch` children have ended, of `epochs` that are planned.
+    `steps` is 0 before the first step. `stage` names work other than training steps; null during steps. For a study or
+    a committee, `epoch` children of `epochs` planned ones have ended.
     """
 
     epoch: int = Field(ge=0, lt=2**31)
@@ -160,7 +162,7 @@ class Progress(BaseModel):
 
 
 class Failure(BaseModel):
-    """Why a job failed, as its worker saw it."""
+    """Why a job failed, as reported by its worker."""
 
     type: Annotated[Text, _shortened(200)]
     message: Annotated[Text, _shortened(20_000)]
@@ -170,21 +172,21 @@ class Failure(BaseModel):
     )
 
     def brief(self) -> Failure:
-        """What lists show."""
+        """The error as shown in lists."""
         return Failure(type=self.type, message=shortened(self.message, 500))
 
 
 class JobOut(BaseModel):
-    """A job as it stands now."""
+    """The current state of a job."""
 
     id: UUID
     kind: JobKind
-    owner: str | None = Field(description="who made it; null without keys")
-    parent: UUID | None = Field(None, description="the study or committee that it is a child of")
+    owner: str | None = Field(description="the creator; null without keys")
+    parent: UUID | None = Field(None, description="the study or committee of which the job is a child")
     stage: str | None = Field(
         None,
-        description="which of its parent's children it is; without a parent, while it runs, `progress.stage`: the work "
-        "besides training steps, as in `preparing: kernels`",
+        description="the child's name within its parent; for a running job without a parent, `progress.stage`: work "
+        "other than training steps, such as `preparing: kernels`",
     )
     name: str | None
     labels: dict[str, str]
@@ -199,16 +201,16 @@ class JobOut(BaseModel):
     spec: dict[str, Any]
     attempt: int
     worker: str | None
-    threads: int | None = Field(description="CPU threads that every attempt computes with; part of exact repetition")
+    threads: int | None = Field(description="CPU threads of every attempt; needed for exact reproduction")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    metrics: dict[str, float] | None = Field(description="of the latest epoch")
+    metrics: dict[str, float] | None = Field(description="metrics of the latest epoch")
     best: dict[str, float] | None = Field(description="the best epoch and its metrics")
     result: dict[str, Any] | None = Field(
         None,
-        description="of a score, an ensemble, a study or a committee what is no flat metric, of a search "
-        "`stopped_early` {epoch, reason}; not in lists",
+        description="structured results of a score, ensemble, study or committee; for a search, `stopped_early` "
+        "{epoch, reason}; omitted in lists",
     )
     error: Failure | None
     last_sequence: int = Field(0, description="of its latest event: a stream with `after` this goes on from here")
@@ -216,7 +218,7 @@ class JobOut(BaseModel):
 
 
 class JobList(BaseModel):
-    """One page, newest first; `next_cursor` leads to the next one, null at the end."""
+    """One page, newest first; `next_cursor` leads to the next page and is null on the last."""
 
     items: list[JobOut]
     next_cursor: str | None
@@ -233,7 +235,7 @@ class EpochOut(BaseModel):
     metrics: dict[str, float]
     seconds: float
     genotype: dict[str, Any] | None = None
-    alphas: dict[str, Table] | None = Field(None, description="raw alphas, one row an edge, one column a primitive")
+    alphas: dict[str, Table] | None = Field(None, description="raw alphas, one row per edge, one column per primitive")
 
 
 class EpochList(BaseModel):
@@ -243,7 +245,7 @@ class EpochList(BaseModel):
 
 
 class AttemptOut(BaseModel):
-    """One worker's try at a job. status: running, or how it ended, and `end_reason` why."""
+    """One worker's attempt at a job. status: running, or how it ended, with `end_reason`."""
 
     number: int
     worker: str
@@ -260,7 +262,7 @@ class AttemptList(BaseModel):
 
 
 class LogLine(BaseModel):
-    """One line that a worker logged about the job."""
+    """One log line of the job."""
 
     sequence: int
     time: datetime

@@ -1,4 +1,4 @@
-"""Scores on the wire."""
+"""Defines the schemas of scores."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ WhichEpoch = Annotated[str, StringConstraints(pattern=r"^(best|last|[1-9][0-9]{0
 
 
 class ScoreCreate(JobFrame, ScoringConfig):
-    """Ask for a checkpoint to be measured: an evaluation's, a search's, or any by its own id."""
+    """Request to measure a checkpoint: an evaluation's, a search's, or any by its own id."""
 
-    family: Family | None = Field(None, description="the checkpoint's own unless given")  # type: ignore[assignment]
+    family: Family | None = Field(None, description="default: the checkpoint's")  # type: ignore[assignment]
     dataset: str | None = Field(  # type: ignore[assignment]
-        None, max_length=120, description="the one that the checkpoint was trained on unless given"
+        None, max_length=120, description="default: the checkpoint's training data"
     )
     text_checksum: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="of family rnn: of the text's content"
+        None, pattern=r"^[0-9a-f]{64}$", description="family rnn: checksum of the text's content"
     )
     batch_size: int | None = Field(  # type: ignore[assignment]
         None,
         ge=1,
         le=65_536,
-        description="images at a time; of family rnn columns that the text is cut into, as many as the checkpoint's "
-        "own training tests with unless given",
+        description="images per batch; family rnn: columns that the text is split into, by default those of the "
+        "checkpoint's training",
     )
     checkpoint_id: UUID | None = Field(None, description="of an uploaded file, or of a job's")
     evaluation_id: UUID | None = None
-    search_id: UUID | None = Field(None, description="its last network, with the alphas as they stand")
+    search_id: UUID | None = Field(None, description="its last network with its alphas")
     epoch: WhichEpoch | None = Field(None, description="of an evaluation or a search: best, last or a number")
 
     def scoring(self, dataset: str, family: Family) -> dict[str, Any]:
@@ -51,26 +51,27 @@ class ScoreCreate(JobFrame, ScoringConfig):
 
 
 class ScoreResult(BaseModel):
-    """What a score of images found besides its flat metrics."""
+    """The structured result of a score of images."""
 
     model_config = ConfigDict(extra="forbid")
 
     images: int = Field(ge=0)
     classes: list[Text] = Field(max_length=MOST_CLASSES)
     per_class_accuracy: list[Number | None] = Field(
-        max_length=MOST_CLASSES, description="in percent, in the classes' order; null for a class without test images"
+        max_length=MOST_CLASSES,
+        description="in percent, in the order of `classes`; null for a class without test images",
     )
     confusion: list[Annotated[list[int], Field(max_length=100)]] | None = Field(
-        max_length=100, description="rows: true classes, columns: what was said; null beyond 100 classes"
+        max_length=100, description="rows: true classes, columns: predictions; null beyond 100 classes"
     )
 
 
 class TextScoreResult(BaseModel):
-    """What a score of a language model found besides its flat metrics."""
+    """The structured result of a score of a language model."""
 
     model_config = ConfigDict(extra="forbid")
 
-    words: int = Field(ge=0, description="that were foretold: one in each column has nothing before it")
-    vocabulary: int = Field(ge=1, description="words that the model knows")
-    unknown: int = Field(ge=0, description="of the words foretold: those it does not know, and foretells as `<unk>`")
+    words: int = Field(ge=0, description="number of predicted words; the first of each column is not predicted")
+    vocabulary: int = Field(ge=1, description="size of the model's vocabulary")
+    unknown: int = Field(ge=0, description="predicted words outside the vocabulary, as `<unk>`")
     columns: int = Field(ge=1, description="that the text was cut into")

@@ -1,4 +1,4 @@
-"""What workers and the API say to each other (docs/architecture.md, contracts 2 to 4)."""
+"""Defines the messages between workers and the API (docs/architecture.md, contracts 2 to 4)."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ ReportNumber = Annotated[
 ]
 
 
-# In one order: workers that name the same pools are woken by one queue.
+# Sorted, so that workers with the same pools share one queue.
 Pools = Annotated[
     list[PoolName],
-    Field(min_length=1, max_length=16, description="any of which the worker takes jobs of"),
+    Field(min_length=1, max_length=16, description="pools whose jobs the worker claims"),
     AfterValidator(lambda pools: sorted(set(pools))),
 ]
 
 
 def wakeup_queue(pools: Iterable[str], gpus: int) -> str:
-    """The broker's queue of all workers that can take the same jobs: no wake-up reaches one that cannot.
+    """The broker's queue of all workers that can claim the same jobs, so that a wake-up only reaches such workers.
 
-    pools: as `Pools` has them.
+    pools: normalised like `Pools`.
     """
     return f"dartboard.{'+'.join(pools)}.{gpus}"
 
@@ -56,16 +56,16 @@ class _Message(BaseModel):
 
 
 class DeviceLoad(_Message):
-    """How full and how busy one device is, by all processes together: a GPU, or the machine's processors and memory."""
+    """The load of one device by all processes: a GPU, or the machine's processors and memory."""
 
     name: Line
     memory_used: int = Field(ge=0, lt=2**63, description="bytes")
     memory_total: int = Field(ge=0, lt=2**63, description="bytes")
-    utilisation: float | None = Field(ge=0, le=100, description="percent; null where the device does not say")
+    utilisation: float | None = Field(ge=0, le=100, description="percent; null if the device does not report it")
 
 
 class _Serving(_Message):
-    """What a worker can take: jobs of these pools, for exactly so many GPUs."""
+    """The jobs that a worker can claim: of these pools, for exactly this number of GPUs."""
 
     pools: Pools = ["default"]
     gpus: int = Field(1, ge=1, le=64)
@@ -73,38 +73,38 @@ class _Serving(_Message):
     @model_validator(mode="before")
     @classmethod
     def _one_pool(cls, message: Any) -> Any:
-        """An older worker says `pool` for the one that it serves."""
+        """Accepts `pool` from older workers, which serve a single pool."""
         if isinstance(message, dict) and "pool" in message and "pools" not in message:
             return {**{name: value for name, value in message.items() if name != "pool"}, "pools": [message["pool"]]}
         return message
 
 
 class Presence(_Serving):
-    """A worker shows itself, busy or not."""
+    """A worker's presence report, sent whether it is busy or not."""
 
     name: Line
     device: Line
     version: Line
-    load: list[DeviceLoad] = Field(default_factory=list, max_length=64, description="of each of its devices, now")
+    load: list[DeviceLoad] = Field(default_factory=list, max_length=64, description="of each of its devices")
     datasets: list[Line] | None = Field(
-        None, max_length=64, description="published data sets that it can read without a download; null: not told"
+        None, max_length=64, description="published data sets readable without a download; null: not reported"
     )
 
 
 class Claim(_Serving):
-    """An idle worker asks for a job. `threads`: the CPU threads it would compute with."""
+    """An idle worker's request for a job. `threads`: the CPU threads it would use."""
 
     worker: Line
     threads: int = Field(ge=1, le=4096)
     token: AttemptToken | None = Field(
         None,
-        description="a new secret of the worker's own, to be its attempt's token: a claim whose answer was lost, sent "
-        "again with the same one, gets the same attempt",
+        description="a new random secret, which becomes the attempt's token: if the response is lost, repeating the "
+        "claim with the same token returns the same attempt",
     )
 
 
 class Resume(BaseModel):
-    """The last stored epoch and the file to go on from; `step` counts the steps done behind it."""
+    """The last stored epoch and the file to resume from; `step` counts the steps done after the epoch."""
 
     epoch: int
     step: int = 0
@@ -114,13 +114,13 @@ class Resume(BaseModel):
 
 
 class Offer(BaseModel):
-    """The checkpoint to go on from instead; null where the job has to begin anew."""
+    """The checkpoint to resume from instead; null if the job must start over."""
 
     resume: Resume | None
 
 
 class Input(BaseModel):
-    """A file that the job works on; it is the job's own. `name` says what it is for, `file` how to fetch it."""
+    """An input file of the job. `name` tells its purpose, `file` the name to fetch it by."""
 
     name: str
     file: str
@@ -129,7 +129,7 @@ class Input(BaseModel):
 
 
 class Claimed(BaseModel):
-    """A job, and the right to report on it for as long as the lease is kept up."""
+    """A job, and the right to report on it while the lease is renewed."""
 
     job_id: UUID
     kind: JobKind
@@ -145,10 +145,10 @@ class Claimed(BaseModel):
 
 
 class Heartbeat(_Message):
-    """I am alive, and this is where I am.
+    """A sign of life with the job's progress.
 
-    `hold`: seconds for which the answer may wait while there is nothing to say but "continue". `seconds`: how long the
-    attempt has run, by the worker's own clock.
+    `hold`: seconds by which the response may be delayed while the directive is "continue". `seconds`: the run time of
+    the attempt by the worker's own clock.
     """
 
     progress: Progress | None = None
@@ -157,18 +157,18 @@ class Heartbeat(_Message):
 
 
 class Directive(BaseModel):
-    """What the worker shall do now. A cancelled or superseded attempt is answered 409 instead."""
+    """The directive to a worker. A cancelled or superseded attempt gets 409 instead."""
 
     directive: Literal["continue", "pause"]
 
     @classmethod
     def at(cls, status: str) -> Directive:
-        """To the worker of a job in this status."""
+        """The directive for a job with this status."""
         return cls(directive="pause" if status == Status.PAUSING else "continue")
 
 
 class StoredFile(BaseModel):
-    """A file as it was stored."""
+    """A stored file."""
 
     name: str
     sha256: str
@@ -176,14 +176,14 @@ class StoredFile(BaseModel):
 
 
 class ReportedFile(_Message):
-    """A file that has been uploaded before the report that names it."""
+    """A file that was uploaded before the report that names it."""
 
     name: FileName
     sha256: Sha256
 
 
 class DamagedFile(_Message):
-    """A file that the claim offered did not arrive as it was stored."""
+    """A file from the claim that the worker received damaged."""
 
     file: FileName
 
@@ -203,7 +203,7 @@ Result = Annotated[
 
 
 class EpochReport(_Message):
-    """One finished epoch; its checkpoint has been uploaded before."""
+    """A finished epoch, whose checkpoint was uploaded before."""
 
     n: ReportNumber
     epoch: int = Field(ge=1, lt=2**31)
@@ -213,25 +213,25 @@ class EpochReport(_Message):
     alphas: Alphas | None = None
     result: Result | None = None
     stopped_early: Text | None = Field(None, max_length=2000, description="why this is the last epoch of the job")
-    warnings: list[Text] = Field(default_factory=list, max_length=100, description="go to the job's log")
+    warnings: list[Text] = Field(default_factory=list, max_length=100, description="appended to the job's log")
     waited: Number | None = Field(None, ge=0, description="seconds from the epoch's end to the sending of this report")
-    checkpoint: FileName = Field(description="the epoch's file: a checkpoint, of a score its logits")
+    checkpoint: FileName = Field(description="the epoch's file: a checkpoint, or a score's logits")
     sha256: Sha256
-    files: list[ReportedFile] = Field(default_factory=list, max_length=10, description="further ones of the epoch")
+    files: list[ReportedFile] = Field(default_factory=list, max_length=10, description="further files of the epoch")
 
 
 class PartialReport(_Message):
-    """A checkpoint made in the middle of the epoch behind `epoch`; it has been uploaded before."""
+    """A checkpoint saved within the epoch after `epoch`, uploaded before."""
 
     n: ReportNumber
-    epoch: int = Field(ge=0, lt=2**31, description="the last finished one; 0 in the first")
-    step: int = Field(ge=1, lt=2**31, description="steps done of the open epoch")
+    epoch: int = Field(ge=0, lt=2**31, description="the last finished epoch; 0 within the first")
+    step: int = Field(ge=1, lt=2**31, description="steps done in the present epoch")
     checkpoint: FileName
     sha256: Sha256
 
 
 class LogEntry(_Message):
-    """One log line."""
+    """A log line of an attempt."""
 
     time: datetime
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -246,15 +246,15 @@ class LogReport(_Message):
 
 
 class Finish(_Message):
-    """The job is done; all its epochs have been reported."""
+    """The job's success; all epochs were reported before."""
 
     n: ReportNumber
 
 
 class Fail(_Message):
-    """The attempt is over without success.
+    """The end of an attempt without success.
 
-    `failed`: the job cannot succeed (not retried). `lost`: the worker died (retried from the last epoch).
+    `failed`: the job cannot succeed and is not retried. `lost`: the worker died; the job resumes from its last epoch.
     """
 
     n: ReportNumber | None = None
@@ -263,7 +263,7 @@ class Fail(_Message):
 
 
 class Release(_Message):
-    """The worker gives the job back unharmed: it stops, was asked to pause, or has no room to write."""
+    """The release of a job: the worker shuts down, was asked to pause, or has a full disk."""
 
     n: ReportNumber | None = None
     reason: Literal["shutdown", "pause", "disk_full"]

@@ -79,7 +79,7 @@ def test_a_worker_that_is_told_to_stop_gives_its_job_back_without_a_lost_attempt
     assert ended.status == "succeeded", ended.error
     assert [e.alphas for e in dartboard.epochs(ended.id)] == undisturbed
     reasons = [e.data["reason"] for e in dartboard.follow(ended) if e.kind == "status"]
-    assert "given back by its worker (shutdown)" in reasons
+    assert "released by its worker (shutdown)" in reasons
 
 
 def test_a_worker_that_is_told_to_stop_is_gone_within_30_seconds_and_its_job_goes_on_from_the_step_it_stopped_at(
