@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from darts_core.configs.common import SMALLEST_SHARE, NonNegative, Rate
 from darts_core.configs.early import Comparison, RnnSign, StopFrom, early_problems
-from darts_core.configs.search import BatchSize, fill_order, fill_primitives
+from darts_core.configs.search import BatchSize, Unrolled, fill_primitives, order_of_unrolled
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
 from darts_core.errors import ConfigError
@@ -26,7 +26,8 @@ class RnnSearchConfig(TextTrainingConfig):
     )
     method: Literal["darts"] = "darts"
     order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
-    unrolled: bool | None = Field(None, description="another way to say `order`: true is 2, false is 1")
+    unrolled: Unrolled = None
+    _order_of_unrolled = model_validator(mode="before")(order_of_unrolled)
     virtual_embedding: Literal["moved", "fixed"] = Field(
         "moved",
         description="of order 2: whether the virtual step moves the tied embedding (the paper's equation) or leaves it "
@@ -57,7 +58,6 @@ class RnnSearchConfig(TextTrainingConfig):
         values = {**preset_values(RNN_SEARCH_PRESETS, preset, self.preset_version), **self.given_values()}
         fill_text(values, info)
         problems += fill_primitives(values, RNN_SPACES, "rnn")
-        problems += fill_order(values)
         problems += early_problems(values)
         batches = {name: values[name] for name in ("batch_size", "validation_batch_size")}
         problems += columns_problems(batches, self.dataset, info, least=SMALLEST_SHARE, alphas=True)

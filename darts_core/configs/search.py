@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, ValidationInfo, model_validator
 
 from darts_core.configs.common import (
     EvenChannels,
@@ -26,6 +26,33 @@ from darts_core.errors import ConfigError, Problem
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_values
 from darts_core.primitives import CNN_SPACES, CnnPrimitive, CnnSpace
 
+
+def _agrees_with_order(unrolled: bool | None, info: ValidationInfo) -> None:
+    order = info.data.get("order")
+    if unrolled is not None and order is not None and unrolled != (order == 2):
+        raise ValueError(f"{str(unrolled).lower()} contradicts order {order}: give one of them")
+
+
+Unrolled = Annotated[
+    bool | None,
+    Field(exclude=True, description="another way to say `order`: true is 2, false is 1"),
+    AfterValidator(_agrees_with_order),
+]
+"""Accepted in a spec that is given, and always None in one that is made."""
+
+
+def order_of_unrolled(values: Any) -> Any:
+    """The fields of a spec with `order` in place of an `unrolled` that stands alone."""
+    if not isinstance(values, dict) or values.get("unrolled") is None or "order" in values:
+        return values
+    try:
+        unrolled = _BOOL.validate_python(values["unrolled"])
+    except ValidationError:
+        return values  # refused by the field's own name
+    return {**values, "unrolled": None, "order": 2 if unrolled else 1}
+
+
+_BOOL: Final = TypeAdapter(bool)
 BatchSize = Annotated[int, Field(ge=2, le=65_536)]
 
 
@@ -38,7 +65,8 @@ class SearchConfig(TrainingConfig):
     )
     method: Literal["darts"] = "darts"
     order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
-    unrolled: bool | None = Field(None, description="another way to say `order`: true is 2, false is 1")
+    unrolled: Unrolled = None
+    _order_of_unrolled = model_validator(mode="before")(order_of_unrolled)
     epochs: int = Field(50, ge=1, le=100_000)
     batch_size: BatchSize = 64
     channels: EvenChannels = Field(16, description="of the first cells; doubled at each reduction")
@@ -89,7 +117,6 @@ class SearchConfig(TrainingConfig):
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
         problems += fill_primitives(values, CNN_SPACES, "darts")
-        problems += fill_order(values)
         problems += early_problems(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
@@ -119,14 +146,4 @@ def fill_primitives(values: dict[str, Any], spaces: Mapping[Any, Sequence[str]],
         return [Problem(("primitives",), "each primitive can be named once")]
     if primitives == ["none"]:
         return [Problem(("primitives",), "at least one primitive other than 'none' is needed")]
-    return []
-
-
-def fill_order(values: dict[str, Any]) -> list[Problem]:
-    """Reconcile `order` and `unrolled`; first order by default. Returns the problem, if any."""
-    unrolled, order = values.get("unrolled"), values.get("order")
-    if unrolled is not None and order is not None and unrolled != (order == 2):
-        return [Problem(("unrolled",), f"{str(unrolled).lower()} contradicts order {order}: give one of them")]
-    values["order"] = order or (2 if unrolled else 1)
-    values["unrolled"] = values["order"] == 2
     return []

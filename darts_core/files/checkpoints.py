@@ -199,7 +199,8 @@ def checked(value: Any, path: Path) -> Checkpoint:
 
 
 # Fields about when to save, what to keep, and how to compute the same numbers.
-_BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds", "fused", "cuda_graph"}
+# `unrolled` of older files repeats `order`.
+_BOOKKEEPING: Final = {"checkpoint_every", "checkpoint_seconds", "fused", "cuda_graph", "unrolled"}
 
 
 def family_of(checkpoint: Mapping[str, Any]) -> Any:

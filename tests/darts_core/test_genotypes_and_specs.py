@@ -139,7 +139,7 @@ def test_derive_refuses_tables_that_are_no_cells(rows: list[list[float]]) -> Non
 
 def test_resolved_search_spec_is_filled_from_its_preset_and_stays() -> None:
     resolved = SearchConfig(dataset="digits", epochs=3).resolved()
-    assert (resolved.preset, resolved.epochs, resolved.order, resolved.unrolled) == ("digits", 3, 1, False)
+    assert (resolved.preset, resolved.epochs, resolved.order) == ("digits", 3, 1)
     assert resolved.primitives is not None
     assert len(resolved.primitives) == 8
     assert resolved.resolved() == resolved
@@ -155,7 +155,6 @@ def test_resolved_search_spec_is_filled_from_its_preset_and_stays() -> None:
         ({"primitives": ["none"]}, "primitives"),
         ({"primitives": ["skip_connect", "skip_connect"]}, "primitives"),
         ({"space": "space2", "primitives": ["none", "skip_connect"]}, "primitives"),
-        ({"order": 1, "unrolled": True}, "unrolled"),
     ],
 )
 def test_search_spec_that_cannot_run_is_refused_by_its_field(changes: dict[str, Any], field: str) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from darts_core import run_evaluation, run_search
-from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.configs import EvaluationConfig, RnnSearchConfig, SearchConfig
 from darts_core.configs.common import TrainingConfig
 from darts_core.errors import ConfigError
 from darts_core.genotypes import Edge, Genotype, to_json
@@ -269,3 +269,18 @@ def test_values_that_do_not_go_together_are_refused_by_name(
 def test_every_bounded_number_is_among_the_mutations(config: type[TrainingConfig]) -> None:
     """Or the properties above would hold of nothing."""
     assert {"channels", "layers", "epochs", "batch_size", "seed", "momentum", "cutout"} <= bounds_of(config).keys()
+
+
+@pytest.mark.parametrize("config", [SearchConfig, RnnSearchConfig])
+@pytest.mark.parametrize(
+    ("given", "order"),
+    [({}, 1), ({"unrolled": True}, 2), ({"unrolled": "false"}, 1), ({"unrolled": True, "order": 2}, 2)],
+)
+def test_unrolled_is_another_way_to_give_the_order_and_is_in_no_spec(
+    config: type[SearchConfig | RnnSearchConfig], given: dict[str, Any], order: int
+) -> None:
+    spec = config(dataset="folder:mine", **given)
+    assert spec.model_dump(exclude_unset=True).get("order", 1) == order
+    resolved = spec.resolved()
+    assert resolved.order == order
+    assert "unrolled" not in resolved.model_dump()

@@ -114,7 +114,7 @@ def test_a_study_over_a_grid_has_a_table_of_each_point(worker: SimulatedWorker) 
         {"order": 2, "space": "space2"},
     ]
     children = worker.children(ended)
-    assert children["point-3/search/seed-1"].spec["unrolled"] is True
+    assert children["point-3/search/seed-1"].spec["order"] == 2
     assert len(children["point-3/search/seed-1"].spec["primitives"]) == 6
 
 
