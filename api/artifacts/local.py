@@ -73,9 +73,10 @@ class LocalArtifacts(Artifacts):
                 await self._on_disk(file.write, block)
             await self._on_disk(_sync_file, file)
             await self._on_disk(_publish, Path(file.name), self.root / key)
+            stored = Stored(key, digest.hexdigest(), size)
+            return self._known.add(stored, _fingerprint(os.fstat(file.fileno())))
         finally:
             _discard_temporary(file)
-        return Stored(key, digest.hexdigest(), size)
 
     def _check_room(self, declared: int) -> None:
         if declared > self._max_bytes:
@@ -119,7 +120,7 @@ class LocalArtifacts(Artifacts):
         try:
             with (self.root / key).open("rb") as file:
                 about = os.fstat(file.fileno())
-                fingerprint = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
+                fingerprint = _fingerprint(about)
                 if not afresh and (known := self._known.find(key, fingerprint)):
                     return known
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -137,7 +138,15 @@ class LocalArtifacts(Artifacts):
     async def move(self, key: str, to: str) -> None:
         if await self.size(key) is None:
             raise gone(key)
-        await self._on_disk(_publish, self.root / key, self.root / to)
+        await self._on_disk(self._move, key, to)
+
+    def _move(self, key: str, to: str) -> None:
+        with (self.root / key).open("rb") as file:
+            known = self._known.find(key, _fingerprint(os.fstat(file.fileno())))
+            _publish(self.root / key, self.root / to)
+            self._known.forget(key)
+            if known:  # the rename changed the file's ctime
+                self._known.add(Stored(to, known.sha256, known.size), _fingerprint(os.fstat(file.fileno())))
 
     async def link(self, key: str, to: str) -> None:
         """Makes a hard link, or a copy if the file system refuses one."""
@@ -202,6 +211,10 @@ def _files(root: Path) -> dict[str, Found]:
 def _sync_file(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def _fingerprint(about: os.stat_result) -> tuple[int, ...]:
+    return about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size
 
 
 def _publish(temporary: Path, final: Path) -> None:

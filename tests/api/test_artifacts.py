@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import BinaryIO
 from uuid import uuid4
 
 import httpx
@@ -235,6 +236,27 @@ def test_a_file_with_no_room_for_it_is_refused_before_it_is_read(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(StoreFullError, match="10 bytes free"):
         asyncio.run(directory.store.put("job/1/a.pt", _stream(then=AssertionError("was read")), 500))
+
+
+def test_a_file_that_arrives_is_hashed_once_until_it_changes(
+    directory: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests: list[str] = []
+
+    def counted(file: BinaryIO, name: str) -> hashlib._Hash:
+        digests.append(name)
+        return hashlib.new(name, file.read())
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    directory.put("arriving", b"content")
+    asyncio.run(directory.store.move("arriving", "job/1/a.pt"))
+    stored = asyncio.run(directory.store.stat("job/1/a.pt"))
+    assert stored is not None
+    assert (stored.sha256, digests) == (hashlib.sha256(b"content").hexdigest(), [])
+    (tmp_path / "job/1/a.pt").write_bytes(b"CONTENT")
+    changed = asyncio.run(directory.store.stat("job/1/a.pt"))
+    assert changed is not None
+    assert (changed.sha256, len(digests)) == (hashlib.sha256(b"CONTENT").hexdigest(), 1)
 
 
 def test_half_written_files_of_a_killed_process_are_cleared_at_start(directory: Kept, tmp_path: Path) -> None:
