@@ -309,7 +309,7 @@ def rnn_step(
     from darts_core.genotypes import KNOWN_RECURRENT
 
     if genotype not in KNOWN_RECURRENT:
-        raise typer.BadParameter(f"{genotype!r} is no known recurrent cell: {', '.join(KNOWN_RECURRENT)}")
+        raise typer.BadParameter(f"{genotype!r} is not a known recurrent cell: {', '.join(KNOWN_RECURRENT)}")
     searching = network is RnnNetwork.SEARCH
     shape = Shape(
         network=network.value,

@@ -350,14 +350,14 @@ def check_disk(venv: Path, environment: Mapping[str, str] = os.environ, *, neede
 def failure(said: str, log: Path) -> str:
     """One line with the reason of pip's or uv's failure, then the log's path and a remedy."""
     reasons = re.findall(r"^(?:ERROR|error|  cause): (.+)", said, re.MULTILINE)
-    first, last = (reasons[0], reasons[-1]) if reasons else 2 * ((said.strip().splitlines() or ["no word of it"])[-1],)
+    first, last = (reasons[0], reasons[-1]) if reasons else 2 * ((said.strip().splitlines() or ["no output"])[-1],)
     network = re.search(
         r"\w*(?:Connection|Timeout|Resolution|Proxy|SSL)Error|Failed to fetch|error sending request", said
     )
     if "No space left on device" in said:
         reason, advice = "the disk is full", "Make room (UV_CACHE_DIR moves uv's cache to another disk)"
     elif network:
-        reason = f"no way to the package index ({network.group() if network.group().endswith('Error') else last})"
+        reason = f"cannot reach the package index ({network.group() if network.group().endswith('Error') else last})"
         advice = "Check the network; behind a proxy set HTTPS_PROXY, for a mirror PIP_INDEX_URL"
     elif re.search(r"from versions: none|not found in the (package registry|provided package locations)", said):
         reason = f"{last} (the package index does not have it, or cannot be reached)"

@@ -29,7 +29,7 @@ class Connection(Transport):
     def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0) -> None:
         """timeout: in seconds, for each answer."""
         if key is not None and not (key.isascii() and key.isprintable()):
-            raise ProblemError(401, "the API key holds characters that no key has")
+            raise ProblemError(401, "the API key holds invalid characters")
         self.url = url.rstrip("/")
         try:
             # A proxy from the environment cannot reach this machine's loopback.

@@ -79,7 +79,7 @@ def _told(error: Exception) -> tuple[str, ExitCode]:
         case OSError():
             return _file(error), ExitCode.FAILED if error.filename is None else ExitCode.USAGE
     unexpected = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"this is a fault of dartboard, {unexpected}; {_TRACEBACK}=1 shows where it is", ExitCode.FAILED
+    return f"this is a bug in dartboard, {unexpected}; {_TRACEBACK}=1 shows where it is", ExitCode.FAILED
 
 
 def fields(error: ValidationError, model: Any = None) -> str:

@@ -192,4 +192,4 @@ def _read(file: Path) -> str:
         content = file.read_bytes()
         return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} holds no text of a genotype: {error}") from error
+        raise typer.BadParameter(f"{file} does not hold a genotype: {error}") from error

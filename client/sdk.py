@@ -409,11 +409,13 @@ def _kind(name: str) -> JobKind:
     try:
         return JobKind(name)
     except ValueError:
-        raise ProblemError(422, f"{name!r} is no kind of job: {', '.join(JobKind)}") from None
+        raise ProblemError(422, f"{name!r} is not a kind of job: {', '.join(JobKind)}") from None
 
 
 def _plain(name: str) -> str:
     """Check the name of a data set or genotype for use in a path."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise ProblemError(422, f"{name[:120]!r} is no name: `dartboard datasets` and `dartboard genotypes` list them")
+        raise ProblemError(
+            422, f"{name[:120]!r} is not a name: `dartboard datasets` and `dartboard genotypes` list them"
+        )
     return name

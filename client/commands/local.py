@@ -69,7 +69,7 @@ def announce_data(data: Path) -> None:
 
     if not (data / "secrets.json").exists():
         remarks.print(
-            f"first start with {data.resolve()}: no jobs yet; this start makes the database, in up to a minute. "
+            f"first start with {data.resolve()}: no jobs yet; this start creates the database, in up to a minute. "
             "Jobs of another folder: --data FOLDER",
             style="dim",
         )

@@ -32,7 +32,7 @@ def predict(
     try:
         network = load(checkpoint)
         if not isinstance(network, (TrainedNetwork, Committee)):
-            raise typer.BadParameter(f"{checkpoint} is a language model: it tells no images apart")
+            raise typer.BadParameter(f"{checkpoint} is a language model: it cannot classify images")
         found = network.predict(images)
     except (CheckpointError, DataError) as error:
         raise typer.BadParameter(str(error)) from error

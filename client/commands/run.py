@@ -40,7 +40,7 @@ def run(
             body.pop(unused, None)  # meaningful to a service only
         gpus = body.pop("gpus", 1)
         if not isinstance(gpus, int) or gpus < 1:
-            raise ValueError(f"gpus: {gpus!r} is no number of GPUs")
+            raise ValueError(f"gpus: {gpus!r} is not a number of GPUs")
         kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")

@@ -175,7 +175,7 @@ class LocalStack:
             servers.append(valkey := Valkey(data, spawner))
             broker = valkey.url
             self._releases.append(valkey.release)
-        new = " (making the database, once)" if postgres_is_new else ""
+        new = " (creating the database, once)" if postgres_is_new else ""
         self._stage(f"starting Postgres and Valkey{new}")
         for server in servers:
             self.processes[server.process.name] = server.process

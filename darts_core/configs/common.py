@@ -98,9 +98,9 @@ class TrainingConfig(RunConfig):
         examples=[[2, 5]],
     )
     weight_lr: Rate = 0.025
-    weight_lr_min: NonNegative = Field(0.001, description="what `weight_lr` never falls below; where cosine ends")
+    weight_lr_min: NonNegative = Field(0.001, description="minimum of `weight_lr`, where cosine ends")
     schedule: Literal["cosine", "step"] = Field("cosine", description="how `weight_lr` falls, epoch by epoch")
-    schedule_factor: float = Field(0.97, gt=0, le=1, description="of `step`: what `weight_lr` is multiplied by")
+    schedule_factor: float = Field(0.97, gt=0, le=1, description="of `step`: factor of `weight_lr`")
     schedule_every: int = Field(1, ge=1, le=100_000, description="of `step`: after how many epochs, again and again")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: NonNegative = 3e-4
@@ -172,8 +172,8 @@ def dataset_problems(dataset: str, checksum: str | None, info: DatasetInfo | Non
         return []
     if info is None:
         if dataset in BUILT_IN or dataset.startswith(FOLDER_PREFIX):
-            return [Problem(("dataset_checksum",), f"is for uploaded data sets; {dataset} is none")]
-        return [] if is_plain_name(dataset) else [Problem(("dataset",), f"{dataset!r} is no name of a data set")]
+            return [Problem(("dataset_checksum",), f"is for uploaded data sets; {dataset} is not one")]
+        return [] if is_plain_name(dataset) else [Problem(("dataset",), f"{dataset!r} is not the name of a data set")]
     if checksum not in (None, info.checksum):
         message = f"{dataset} is now {info.checksum or 'a built-in set'}, not {checksum}: leave it out to use that"
         return [Problem(("dataset_checksum",), message)]

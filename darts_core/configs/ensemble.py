@@ -85,8 +85,7 @@ class EnsembleConfig(ScoringConfig, Combining):
             problems += [
                 Problem(
                     ("members", place),
-                    f"tells {member.classes} classes apart, {info.name} has {info.classes}: members answer together "
-                    "about the same classes only",
+                    f"has {member.classes} classes, {info.name} has {info.classes}: members need the same classes",
                 )
                 for place, member in enumerate(self.members)
                 if member.classes not in (None, info.classes)

@@ -66,7 +66,7 @@ class ScoredCheckpoint(BaseModel):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     format: CheckpointFormat = "dartboard"
     genotype: dict[str, Any] | None = Field(None, description="of a file in the authors' format, which has none itself")
-    classes: int | None = Field(None, ge=1, description="how many the network tells apart, where that is known")
+    classes: int | None = Field(None, ge=1, description="number of classes of the network, if known")
     trained_on: TrainedOn | None = Field(None, description="of a file in the authors' format: what its owner told")
 
 
@@ -85,7 +85,7 @@ class ScoreConfig(ScoringConfig):
         info = known_info({"dataset": self.dataset}, info)
         classes = self.checkpoint.classes
         if info is not None and classes is not None and info.classes != classes:
-            message = f"{info.name} has {info.classes} classes, the checkpoint tells {classes} apart"
+            message = f"{info.name} has {info.classes} classes, the checkpoint has {classes}"
             problems.append(Problem(("dataset",), message))
         if problems:
             raise ConfigError(problems)

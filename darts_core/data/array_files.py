@@ -71,12 +71,12 @@ def _npy(content: bytes) -> Array:
         return flat.reshape(shape, order="F" if fortran else "C")
     # numpy raises any exception on a damaged header.
     except Exception as error:
-        raise DataError(f"is no .npy of numbers or texts ({error})") from error
+        raise DataError(f"is not a .npy of numbers or texts ({error})") from error
 
 
 def _idx(content: bytes) -> Array:
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _IDX_TYPES or content[3] > _MOST_AXES:
-        raise DataError("is no idx file")
+        raise DataError("is not an idx file")
     start = 4 + 4 * content[3]
     shape = np.frombuffer(content[4:start], ">u4").tolist()
     try:

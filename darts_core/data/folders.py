@@ -124,7 +124,7 @@ def _inside(path: Path, root: Path) -> Path:
 
 def _decoded(train: list[_File], valid: list[_File], test: list[_File], classes: list[str]) -> ImageData:
     if len(classes) < 2:
-        raise DataError(f"only one class, {classes[0]!r}: nothing to tell apart; add a second class folder")
+        raise DataError(f"only one class, {classes[0]!r}: add a second class folder")
     if not test:
         raise DataError("too few images to hold any out for testing; add images, or a test folder")
     files = [*train, *valid, *test]

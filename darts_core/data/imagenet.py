@@ -31,7 +31,7 @@ def read(data_root: Path) -> ImageData:
         raise DataError(f"imagenet needs the folders {folder}/train and {folder}/val, with a folder for each class")
     classes = _names(folder / "train")
     if len(classes) < 2:
-        raise DataError(f"{folder}/train holds {len(classes)} class folders: nothing to tell apart")
+        raise DataError(f"{folder}/train holds {len(classes)} class folders; at least two are needed")
     if unknown := sorted(set(_names(folder / "val")) - set(classes)):
         raise DataError(f"{folder}/val has a class {unknown[0]!r} that {folder}/train lacks; add it there or remove it")
     train_paths, train_labels = _files(folder / "train", classes)

@@ -118,13 +118,15 @@ def read(path: Path, checksum: str) -> Packed:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != checksum:
-                raise DataError(f"{path} has the checksum {found}, not {checksum}: remove it, then it is fetched again")
+                raise DataError(
+                    f"{path} has the checksum {found}, not {checksum}: remove it, and the worker fetches it again"
+                )
             file.seek(0)
             return _read(file)
     except FileNotFoundError:
         raise DataError(f"the data set of checksum {checksum} is not here: {path} is missing") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is no packed data set of this version: {error}") from error
+        raise DataError(f"{path} is not a packed data set of this version: {error}") from error
 
 
 def _read(file: BufferedReader) -> Packed:

@@ -35,7 +35,7 @@ def read(content: bytes, name: str) -> dict[str, Any]:
     except CheckpointError as error:
         raise DataError(str(error)) from error
     if not isinstance(value, dict):
-        raise DataError("is a pickle of no dictionary: a batch holds data and labels")
+        raise DataError("is a pickle, but not of a dictionary: a batch holds data and labels")
     return {str(key): item.array if isinstance(item, _Array) else item for key, item in value.items()}
 
 

@@ -196,5 +196,5 @@ class _Ranks:
         except subprocess.TimeoutExpired:
             return RankLost(f"process {rank} of {len(self._processes)} has closed its connection")
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        why = "; the system kills what takes too much memory" if code == -9 else ""
+        why = "; the system kills processes that take too much memory" if code == -9 else ""
         return RankLost(f"process {rank} of {len(self._processes)} {how}{why}")

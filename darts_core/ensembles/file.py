@@ -61,4 +61,4 @@ def committee(value: dict[str, Any], path: str | Path) -> Committee | LanguageCo
         networks = [trained(member, path) for member in members]
         return Committee(networks, weights, combine, value["classes"]).eval()
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is no ensemble that can be used: {error}") from error
+        raise CheckpointError(f"{path} is not a usable ensemble: {error}") from error

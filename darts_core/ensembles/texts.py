@@ -121,9 +121,8 @@ class _Run:
         model = self.model(place, path)
         if model.vocabulary != self.vocabulary:
             raise DataError(
-                f"member {place} knows other words than member 0, or numbers them in another order "
-                f"({len(model.vocabulary):,} and {len(self.vocabulary):,} in all): only models of one vocabulary can "
-                "be mixed"
+                f"member {place} has another vocabulary than member 0, or another order of its words "
+                f"({len(model.vocabulary):,} and {len(self.vocabulary):,} in all): members need the same vocabulary"
             )
         return model
 
@@ -135,7 +134,7 @@ class _Run:
         found = read_tensors(kept)
         if not torch.equal(found["targets"], _targets(self.test)):
             raise DataError(
-                f"member {place}: the score {self.config.members[place].score_id} foretold other words than "
+                f"member {place}: the score {self.config.members[place].score_id} predicted other words than "
                 f"{self.config.dataset} has here in {self.batch} columns; name the score's checkpoint instead"
             )
         return found["log_probabilities"]

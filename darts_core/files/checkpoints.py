@@ -140,7 +140,7 @@ def plain_dictionary(path: Path) -> dict[str, Any]:
     """The dictionary in any torch.save file. Raises as `read` does."""
     value = content(path)
     if not isinstance(value, dict):
-        raise CheckpointError(f"{path} holds no dictionary")
+        raise CheckpointError(f"{path} does not hold a dictionary")
     return value
 
 
@@ -155,14 +155,14 @@ def content(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         if not is_pickled(path):
             raise CheckpointError(
-                f"{path} is no checkpoint: neither a file of torch.save nor of safetensors"
+                f"{path} is not a checkpoint: neither a file of torch.save nor of safetensors"
             ) from error
         raise CheckpointError(
-            f"{path} is no checkpoint, or holds pickled objects besides tensors, numbers and text: {way_out(path)}"
+            f"{path} is not a checkpoint, or holds pickled objects besides tensors, numbers and text: {way_out(path)}"
         ) from error
     # A damaged archive raises any error of its reader.
     except Exception as error:
-        raise CheckpointError(f"{path} is no readable checkpoint: {error}") from error
+        raise CheckpointError(f"{path} is not a readable checkpoint: {error}") from error
 
 
 def _from_safetensors(path: Path) -> dict[str, Any]:

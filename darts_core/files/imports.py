@@ -74,7 +74,7 @@ def _state_dict(value: dict[str, Any], path: Path) -> dict[str, Tensor]:
     tensors = unwrapped(value, path.name)
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
-            raise CheckpointError(f"{path.name} is no state_dict: {name} is no tensor")
+            raise CheckpointError(f"{path.name} is not a state_dict: {name} is not a tensor")
     return tensors
 
 

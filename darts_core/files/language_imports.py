@@ -30,7 +30,7 @@ def read_authors_recurrent(
     """
     tensors = unwrapped(plain_dictionary(path), path.name)
     if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise CheckpointError(f"{path.name} is no state_dict: expected tensors by name, or those under 'state_dict'")
+        raise CheckpointError(f"{path.name} is not a state_dict: expected tensors by name, or those under 'state_dict'")
     sizes = inferred_recurrent({name: tuple(tensor.shape) for name, tensor in tensors.items()}, path.name)
     text = load_lines(dataset, data_root, checksum)
     vocabulary = authors_vocabulary(text.lines)

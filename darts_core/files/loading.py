@@ -39,7 +39,7 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> Traine
     """Load a single image network; raises CheckpointError for any other checkpoint."""
     found = load(path, device)
     if isinstance(found, TrainedLanguageModel):
-        raise CheckpointError(f"{path} is a language model, which tells no images apart: it has a perplexity on a text")
+        raise CheckpointError(f"{path} is a language model: it cannot classify images, but has a perplexity on a text")
     if not isinstance(found, TrainedNetwork):
         raise CheckpointError(f"{path} is an ensemble: one network of images is wanted here")
     return found

@@ -63,7 +63,7 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if length > min(_LARGEST_HEADER, size - 8):
-            raise CheckpointError(f"{path.name} is no safetensors file: its header of {length:,} bytes is too long")
+            raise CheckpointError(f"{path.name} is not a safetensors file: its header of {length:,} bytes is too long")
         try:
             header = json.loads(file.read(length))
             metadata = header.pop("__metadata__", None) or {}
@@ -123,10 +123,10 @@ def weights_of(file: TorchFile) -> dict[str, StoredTensor]:
     value = file.value
     weights = value.get("weights") if isinstance(value, dict) else None
     if not isinstance(weights, dict) or not weights:
-        raise CheckpointError(f"{file.path.name} is no checkpoint: it has no weights")
+        raise CheckpointError(f"{file.path.name} is not a checkpoint: it has no weights")
     for name, tensor in weights.items():
         if not isinstance(name, str) or not isinstance(tensor, StoredTensor):
-            raise CheckpointError(f"{file.path.name}: the weight {name!r} is no tensor")
+            raise CheckpointError(f"{file.path.name}: the weight {name!r} is not a tensor")
     return weights
 
 
@@ -154,6 +154,6 @@ def convert(checkpoint: Path, to: IO[bytes]) -> None:
     file = TorchFile(checkpoint)
     weights = weights_of(file)
     if sum(t.size for t in weights.values()) > checkpoint.stat().st_size:
-        raise CheckpointError(f"{checkpoint.name}: its weights are said to be larger than the file")
+        raise CheckpointError(f"{checkpoint.name}: its header declares weights larger than the file")
     write_header(to, {name: (t.dtype, t.shape, t.size) for name, t in weights.items()}, _said(file.value))
     file.copy(list(weights.values()), to)

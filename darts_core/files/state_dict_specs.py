@@ -100,7 +100,7 @@ def _check_classes(sizes: Sizes, told: TrainedOn, file: str) -> None:
     classes = len(told.classes) if told.classes is not None else (built_in.classes if built_in else sizes.classes)
     if classes != sizes.classes:
         theirs = f"{told.dataset or 'the data set'} has {classes}"
-        raise CheckpointError(f"{file} tells {sizes.classes} classes apart, {theirs}")
+        raise CheckpointError(f"{file} has {sizes.classes} classes, {theirs}")
 
 
 def _check_fit(shapes: Mapping[str, tuple[int, ...]], expected: Shapes, file: str) -> None:

@@ -55,7 +55,7 @@ def unwrapped(value: Any, file: str) -> dict[str, Any]:
     if not named or not any(hasattr(tensor, "shape") for tensor in inner.values()):
         keys = f"; it has {listed(inner)}" if named and inner else ""
         raise CheckpointError(
-            f"{file} is no state_dict: expected tensors by name, or those under {', '.join(WRAPPERS)}{keys}"
+            f"{file} is not a state_dict: expected tensors by name, or those under {', '.join(WRAPPERS)}{keys}"
         )
     return _unprefixed({name: tensor for name, tensor in inner.items() if name.rpartition(".")[2] not in _COUNTERS})
 
@@ -88,14 +88,14 @@ def inferred(shapes: Mapping[str, tuple[int, ...]], file: str) -> Sizes:
     def shape(name: str, dimensions: int) -> tuple[int, ...]:
         if len(shapes.get(name, ())) != dimensions:
             raise CheckpointError(
-                f"{file} is no state_dict of a DARTS evaluation network: {name} is missing, or not of {dimensions} axes"
+                f"{file} is not a state_dict of a DARTS evaluation network: {name} with {dimensions} axes is missing"
             )
         return shapes[name]
 
     numbers = [int(found[1]) for name in shapes if (found := re.match(r"cells\.(\d{1,3})\.", name))]
     if not numbers:
         raise CheckpointError(
-            f"{file} is no state_dict of a DARTS evaluation network: it has no key cells.0...; it has {listed(shapes)}"
+            f"{file} is not a state_dict of a DARTS evaluation network: no key cells.0...; it has {listed(shapes)}"
         )
     imagenet = "stem0.0.weight" in shapes
     if imagenet:
@@ -142,7 +142,7 @@ def inferred_recurrent(shapes: Mapping[str, tuple[int, ...]], file: str) -> Recu
     """Infer a language model's sizes. Raises CheckpointError that names the mismatch."""
     words, size = shapes.get("encoder.weight", (0, 0))[:2] if len(shapes.get("encoder.weight", ())) == 2 else (0, 0)
     if not words or not size:
-        raise CheckpointError(f"{file} is no state_dict of a DARTS language model: it has no table encoder.weight")
+        raise CheckpointError(f"{file} is not a state_dict of a DARTS language model: it has no table encoder.weight")
     nodes = sum(name.startswith("rnns.0._Ws.") for name in shapes)
     expected: dict[str, tuple[int, ...]] = {
         "encoder.weight": (words, size),
@@ -152,16 +152,18 @@ def inferred_recurrent(shapes: Mapping[str, tuple[int, ...]], file: str) -> Recu
     }
     for name, shape in expected.items():
         if name not in shapes:
-            raise CheckpointError(f"{file} is no state_dict of a DARTS language model: {name} is missing")
+            raise CheckpointError(f"{file} is not a state_dict of a DARTS language model: {name} is missing")
         if shapes[name] != shape:
             raise CheckpointError(
-                f"{file} is no state_dict of a DARTS language model: {name} is {list(shapes[name])}, expected "
+                f"{file} is not a state_dict of a DARTS language model: {name} is {list(shapes[name])}, expected "
                 f"{list(shape)} with words of {size} numbers; embedding, state and output have to be of one size"
             )
     expected[DECODER] = (words, size)
     unknown = next((name for name in shapes if name not in expected), None)
     if unknown is not None or shapes.get(DECODER, expected[DECODER]) != expected[DECODER]:
-        raise CheckpointError(f"{file} is no state_dict of a DARTS language model: no place for {unknown or DECODER}")
+        raise CheckpointError(
+            f"{file} is not a state_dict of a DARTS language model: no place for {unknown or DECODER}"
+        )
     return RecurrentSizes(size, words, nodes)
 
 

@@ -108,7 +108,7 @@ class TorchFile:
                 raise
             if _is_pickle(path):
                 raise CheckpointError(f"{path.name} is a plain pickle: {way_out(path)}") from error
-            raise CheckpointError(f"{path.name} is no file of torch.save: {error}") from error
+            raise CheckpointError(f"{path.name} is not a file of torch.save: {error}") from error
         self.path = path
         self.value: Any = evaluated(program, path.name)
 
@@ -153,13 +153,13 @@ def _program(archive: zipfile.ZipFile, path: Path) -> tuple[str, bytes]:
         raise CheckpointError(f"{path.name} has {len(archive.infolist()):,} members, more than a checkpoint needs")
     programs = [info for info in archive.infolist() if info.filename.rpartition("/")[2] == "data.pkl"]
     if len(programs) != 1:
-        raise CheckpointError(f"{path.name} is a zip without a data.pkl: no file of torch.save")
+        raise CheckpointError(f"{path.name} is a zip without a data.pkl: not a file of torch.save")
     [info] = programs
     if info.file_size > _LARGEST_PICKLE:
         raise CheckpointError(f"{path.name}: its data.pkl has {info.file_size:,} bytes, more than a checkpoint needs")
     # torch does not compress, and stored members cannot expand.
     if any(m.compress_type != zipfile.ZIP_STORED or m.compress_size != m.file_size for m in archive.infolist()):
-        raise CheckpointError(f"{path.name} has compressed members: no file of torch.save")
+        raise CheckpointError(f"{path.name} has compressed members: not a file of torch.save")
     prefix = info.filename.removesuffix("data.pkl")
     order = next((m for m in archive.infolist() if m.filename == f"{prefix}byteorder"), None)
     if order is not None and (order.file_size > _LARGEST_BYTEORDER or archive.read(order) != b"little"):
@@ -199,7 +199,7 @@ def run_pickle(machine: PickleMachine, program: bytes | IO[bytes], name: str) ->
         *(IndexError, KeyError, TypeError, ValueError, AttributeError, RecursionError),
         *(EOFError, OverflowError, MemoryError, struct.error),
     ) as error:
-        raise CheckpointError(f"{name} is damaged: its pickle makes no sense ({error})") from error
+        raise CheckpointError(f"{name} is damaged: its pickle is malformed ({error})") from error
     raise CheckpointError(f"{name} is damaged: its pickle has no end")
 
 
@@ -218,7 +218,7 @@ class PickleMachine:
     def result(self) -> Any:
         """The single value left on the stack."""
         if len(self.stack) != 1 or self._marks:
-            raise ValueError("it ends with something unfinished")
+            raise ValueError("it ends within an unfinished value")
         return self.stack[0]
 
     def step(self, name: str, argument: Any) -> None:
@@ -282,12 +282,12 @@ class PickleMachine:
     def _set(self, pairs: list[Any]) -> None:
         target = self.stack[-1]
         if not isinstance(target, dict):
-            raise TypeError("items are set on what is no dictionary")
+            raise TypeError("items are set on a value that is not a dictionary")
         target.update(_keyed(zip(pairs[::2], pairs[1::2], strict=True)))
 
     def _named(self, module: Any, name: Any) -> PickledName:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise TypeError("a name that is no text")
+            raise TypeError("a name that is not text")
         path = f"{module}.{name}"
         if path not in self.known:
             raise self._refused(path)

@@ -205,9 +205,7 @@ def _named_fields(text: str) -> list[str]:
 def _refuse_other_family(fields: set[Any], family: Family) -> None:
     own, others = (set(_FIELDS_OF[f]) for f in (family, _OTHER[family]))
     if fields & others and not fields & own:
-        raise GenotypeError(
-            f"this is a genotype of family {_OTHER[family]!r}, where one of family {family!r} is wanted"
-        )
+        raise GenotypeError(f"this is a genotype of family {_OTHER[family]!r}, expected one of family {family!r}")
 
 
 def _refuse_other_tools(family: Family, what: str) -> None:

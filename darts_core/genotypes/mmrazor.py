@@ -168,6 +168,6 @@ class _Loader(yaml.BaseLoader):
         seen: set[str] = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
-                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value} stands twice")
+                raise yaml.YAMLError(f"line {key.start_mark.line + 1}: {key.value} occurs twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep)

@@ -79,7 +79,7 @@ def _operation(key: str, value: Mapping[Any, Any]) -> str:
     if type(given) is int and 0 <= given < len(_OPERATIONS):
         return _OPERATIONS[given]
     if not isinstance(given, str):
-        raise GenotypeError(f"{key}: {reprlib.repr(given)} names no operation")
+        raise GenotypeError(f"{key}: {reprlib.repr(given)} is not the name of an operation")
     return given
 
 

@@ -68,7 +68,7 @@ def _sizes(wanted: str) -> list[int]:
         text = part.strip()
         if not (text.isdecimal() and 1 <= int(text) <= _MOST):
             cpu = "; to compute on the CPU, set CUDA_VISIBLE_DEVICES to nothing" if text == "0" else ""
-            raise BadSettingError(f"{VARIABLE}={wanted}: {text!r} is no number from 1 to {_MOST}; {_HOW}{cpu}")
+            raise BadSettingError(f"{VARIABLE}={wanted}: {text!r} is not a number from 1 to {_MOST}; {_HOW}{cpu}")
         sizes.append(int(text))
     return sizes
 

@@ -137,7 +137,7 @@ def check_fit(network: TrainedNetwork, data: ImageData, dataset: str) -> None:
     named = ours != tuple(numbered(len(ours)))
     if len(ours) != len(theirs) or (named and ours != theirs):
         raise DataError(
-            f"the checkpoint tells {_listed(ours)} apart, {dataset} has {_listed(theirs)}: score it on a data "
+            f"the checkpoint has {_listed(ours)}, {dataset} has {_listed(theirs)}: score it on a data "
             "set with its own classes"
         )
     if network.image["channels"] != data.channels:

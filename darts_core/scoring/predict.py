@@ -113,7 +113,7 @@ def _of_pixels(pixels: np.ndarray[Any, Any] | Tensor) -> Iterator[Image.Image]:
         # To numpy's order, channels last.
         pixels = (pixels.movedim(-3, -1) if pixels.ndim in (3, 4) else pixels).cpu().numpy()
     if pixels.dtype != np.uint8:
-        raise DataError(f"raw images are of type uint8, 0 to 255, not {pixels.dtype}: leave the normalisation to us")
+        raise DataError(f"raw images are of type uint8, 0 to 255, not {pixels.dtype}: they are normalised here")
     whole = pixels[None] if pixels.ndim in (2, 3) else pixels
     for image in whole:
         if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):

@@ -111,7 +111,7 @@ def scored_model(
         return TrainedLanguageModel(built_language_model(imported), imported)
     found = load(file)
     if not isinstance(found, TrainedLanguageModel):
-        raise CheckpointError(f"{file} tells images apart: score it with family cnn")
+        raise CheckpointError(f"{file} classifies images: score it with family cnn")
     return found
 
 
@@ -156,7 +156,7 @@ def score_text(path: str | Path, data_root: Path = DATA_ROOT, device: torch.devi
     device = device or default_device()
     model = load(path, device)
     if not isinstance(model, TrainedLanguageModel):
-        raise CheckpointError(f"{path} tells images apart: it has an accuracy, and no perplexity")
+        raise CheckpointError(f"{path} classifies images: it has an accuracy, not a perplexity")
     spec = model.checkpoint["spec"]
     data = load_text(spec["dataset"], data_root, spec["text_checksum"])
     batch = tested_columns(model)

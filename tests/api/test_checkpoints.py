@@ -129,7 +129,7 @@ def test_the_upload_form_names_the_training_data(http: httpx.Client, tmp_path: P
     ("fields", "says"),
     [
         ({"dataset": "no-such-set"}, "unknown data set 'no-such-set'"),
-        ({"dataset": "cifar100"}, "tells 10 classes apart, cifar100 has 100"),
+        ({"dataset": "cifar100"}, "has 10 classes, cifar100 has 100"),
         ({"dataset": "../x"}, "dataset"),
         ({"mean": "a,b,c", "std": "1,1,1"}, "mean: 'a,b,c'"),
         ({"mean": "1,1,1"}, "mean and std go together"),
@@ -164,8 +164,8 @@ def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) 
 @pytest.mark.parametrize(
     ("content", "fields", "says"),
     [
-        (b"garbage", {"genotype": "DARTS_V2"}, "no file of torch.save"),
-        (b"", {}, "no file of torch.save"),
+        (b"garbage", {"genotype": "DARTS_V2"}, "not a file of torch.save"),
+        (b"", {}, "not a file of torch.save"),
         (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {}, "genotype: is required"),
         (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {"genotype": "DARTS_V2"}, "no key cells.0"),
         (saved({"encoder.weight": torch.zeros(2, 2)}), {"genotype": "DARTS_V2"}, "dataset: is required"),
@@ -291,7 +291,7 @@ def test_a_file_without_weights_cannot_be_had_as_safetensors(bench: Bench, http:
     bench.claim().report(1)
     answer = http.get(f"/evaluations/{job.id}/checkpoint?format=safetensors")
     assert answer.status_code == 409
-    assert "no file of torch.save" in answer.json()["detail"]
+    assert "not a file of torch.save" in answer.json()["detail"]
     assert http.get(f"/evaluations/{job.id}/checkpoint?format=tflite").status_code == 422
 
 

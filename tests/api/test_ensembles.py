@@ -253,7 +253,7 @@ def test_members_of_other_classes_are_refused_with_their_place(bench: Bench, htt
     answer = http.post("/ensembles", json={"members": members, "dataset": "digits"})
     assert answer.status_code == 422
     assert [error["loc"] for error in answer.json()["errors"]] == [["body", "members", 1]]
-    assert "tells 100 classes apart, digits has 10" in answer.json()["detail"]
+    assert "has 100 classes, digits has 10" in answer.json()["detail"]
 
 
 def test_members_of_images_of_other_channels_are_refused_with_their_place(bench: Bench, http: httpx.Client) -> None:

@@ -127,7 +127,7 @@ def test_a_single_choice_may_stand_without_its_list() -> None:
         ("normal_n3:\n", "normal_n1:\n", "normal_n1: a cell's nodes are numbered from 2"),
         ("normal_n3:\n", "normal_n77:\n", "normal_n77: a cell's nodes are numbered from 2"),
         ("normal_n3:\n", "colour:\n", "'colour': a subnet has keys like normal_n2 and normal_n2_p0 only"),
-        ("normal_n3:\n", "normal_n2:\n", "normal_n2 stands twice"),
+        ("normal_n3:\n", "normal_n2:\n", "normal_n2 occurs twice"),
         ("  - sep_conv_5x5\n", "  - none\n", "normal_n3_p1: expected one operation"),
         ("  - sep_conv_5x5\n", "  - sep_conv_3x3\n  - none\n", "normal_n3_p1: expected one operation"),
         ("  - sep_conv_5x5\n", "  - 5\n", "normal_n3_p1: expected one operation"),

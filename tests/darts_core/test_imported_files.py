@@ -84,7 +84,7 @@ def test_the_network_is_found_in_other_programs_wrappers(wrap: Callable[[State],
     [
         ({"epoch": 3, "weights_of_mine": {"a": torch.zeros(1)}}, "it has epoch, weights_of_mine"),
         ({"state_dict": {"a.weight": torch.zeros(1), "b.weight": torch.zeros(1)}}, "it has a.weight, b.weight"),
-        ({**network().state_dict(), "note": "mine"}, "note is no tensor"),
+        ({**network().state_dict(), "note": "mine"}, "note is not a tensor"),
     ],
 )
 def test_a_file_without_the_network_is_refused_with_its_keys(value: Any, says: str, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_the_owners_statement_about_the_data_holds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("told", "says"),
     [
-        (TrainedOn(dataset="mine", classes=["a", "b"]), "tells 10 classes apart, mine has 2"),
+        (TrainedOn(dataset="mine", classes=["a", "b"]), "has 10 classes, mine has 2"),
         (TrainedOn(mean=[0.5], std=[0.5]), "3 channels, mean and std have 1"),
     ],
 )

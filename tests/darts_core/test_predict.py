@@ -133,7 +133,7 @@ def test_an_image_in_place_of_a_checkpoint_is_refused_in_a_line(tmp_path: Path) 
     Image.fromarray(pixels(1)[0]).save(tmp_path / "photo.jpg")
     with pytest.raises(CheckpointError) as refused:
         load_network(tmp_path / "photo.jpg")
-    said = f"{tmp_path / 'photo.jpg'} is no checkpoint: neither a file of torch.save nor of safetensors"
+    said = f"{tmp_path / 'photo.jpg'} is not a checkpoint: neither a file of torch.save nor of safetensors"
     assert str(refused.value) == said
 
 

@@ -63,9 +63,9 @@ def test_the_family_decides_which_cell_a_name_stands_for() -> None:
 
 @pytest.mark.parametrize("name", ["python", "json"])
 def test_a_genotype_of_the_other_family_is_refused_by_its_family(name: str) -> None:
-    with pytest.raises(GenotypeError, match="of family 'rnn', where one of family 'cnn'"):
+    with pytest.raises(GenotypeError, match="of family 'rnn', expected one of family 'cnn'"):
         parse(FORMATS[name](KNOWN_RECURRENT["ENAS"]))
-    with pytest.raises(GenotypeError, match="of family 'cnn', where one of family 'rnn'"):
+    with pytest.raises(GenotypeError, match="of family 'cnn', expected one of family 'rnn'"):
         parse(FORMATS[name](KNOWN["DARTS"]), "rnn")
 
 

@@ -66,12 +66,12 @@ def test_logits_and_labels_are_saved_as_they_are(tmp_path: Path) -> None:
 
 def test_a_data_set_with_other_classes_is_refused_with_both(file: Path, data_root: Path) -> None:
     config = ScoreConfig(dataset="digits", checkpoint=CHECKPOINT).resolved()
-    with pytest.raises(DataError, match=r"2 classes \(dark, light\) apart, digits has 10 classes"):
+    with pytest.raises(DataError, match=r"2 classes \(dark, light\), digits has 10 classes"):
         list(run_score(config, file, data_root=data_root))
 
 
 def test_a_data_set_of_another_number_of_classes_is_refused_at_the_door() -> None:
-    with pytest.raises(ConfigError, match="digits has 10 classes, the checkpoint tells 2 apart"):
+    with pytest.raises(ConfigError, match="digits has 10 classes, the checkpoint has 2"):
         ScoreConfig(dataset="digits", checkpoint={**CHECKPOINT, "classes": 2}).resolved()
 
 

@@ -97,10 +97,10 @@ def test_published_texts_lie_under_their_own_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", r"train.txt holds no word"),
-        (b" \n\n\t\n", r"train.txt holds no word"),
-        (b"fine\nfi\xffne\n", r"train.txt: line 2 is no UTF-8 \(byte 7 is 0xff\)"),
-        ("smile \ud83d".encode("utf-8", "surrogatepass"), r"line 1 is no UTF-8"),
+        (b"", r"train.txt holds no words"),
+        (b" \n\n\t\n", r"train.txt holds no words"),
+        (b"fine\nfi\xffne\n", r"train.txt: line 2 is not UTF-8 \(byte 7 is 0xff\)"),
+        ("smile \ud83d".encode("utf-8", "surrogatepass"), r"line 1 is not UTF-8"),
         (b"a\nb\0c\n", r"line 2 holds a zero byte"),
         (b"a " + b"x" * 2000 + b"\n", r"line 1 has a word of 2,000 characters, more than 1,000"),
     ],

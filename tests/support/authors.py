@@ -174,7 +174,7 @@ class AuthorsNetwork(nn.Module):
 
 
 def authors_state(name: str = "DARTS_V2") -> dict[str, Tensor]:
-    """The weights of a small network of theirs, which tells ten classes apart."""
+    """The weights of a small network of theirs, with ten classes."""
     genotype = KNOWN[name]
     network = AuthorsNetwork(
         [(operation, source) for operation, source in genotype.normal],

@@ -65,11 +65,11 @@ def lines_of(content: bytes, file: str) -> list[list[str]]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{file}: line {line} is no UTF-8 (byte {error.start:,} is 0x{content[error.start]:02x}): convert the file"
+            f"{file}: line {line} is not UTF-8 (byte {error.start:,} is 0x{content[error.start]:02x}): convert the file"
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{file}: line {line} holds a zero byte: this is no text")
+        raise DataError(f"{file}: line {line} holds a zero byte, so this is not text")
     lines = [line.split() for line in text.removesuffix("\n").split("\n")]
     for number, words in enumerate(lines, start=1):
         if (longest := max(map(len, words), default=0)) > LONGEST_WORD:
@@ -78,7 +78,7 @@ def lines_of(content: bytes, file: str) -> list[list[str]]:
                 "split by spaces"
             )
     if not any(lines):
-        raise DataError(f"{file} holds no word")
+        raise DataError(f"{file} holds no words")
     return lines
 
 

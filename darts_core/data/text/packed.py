@@ -36,7 +36,7 @@ def read(path: Path, checksum: str) -> TextLines:
         raise DataError(f"the text of checksum {checksum} is not here: {path} is missing") from None
     found = sha256(content).hexdigest()
     if found != checksum:
-        raise DataError(f"{path} has the checksum {found}, not {checksum}: remove it, then it is fetched again")
+        raise DataError(f"{path} has the checksum {found}, not {checksum}: remove it, and the worker fetches it again")
     try:
         length = int.from_bytes(content[:8], "little")
         if length > _LONGEST_HEADER:
@@ -44,7 +44,7 @@ def read(path: Path, checksum: str) -> TextLines:
         header = json.loads(content[8 : 8 + length])
         places = {part: header[part]["data_offsets"] for part in PARTS}
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is no packed text of this version: {error}") from error
+        raise DataError(f"{path} is not a packed text of this version: {error}") from error
     data = memoryview(content)[8 + length :]
     lines = {part: lines_of(bytes(data[start:end]), f"{path}, {part}") for part, (start, end) in places.items()}
     return TextLines(dict(lines), checksum)

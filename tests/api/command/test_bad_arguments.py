@@ -34,7 +34,7 @@ FILES: Final = [
 def explained(outcome: Outcome, code: int) -> None:
     assert outcome.code == code, outcome
     assert "Traceback" not in outcome.said, outcome.said
-    assert "fault of dartboard" not in outcome.said, outcome.said
+    assert "bug in dartboard" not in outcome.said, outcome.said
     assert "error: " in outcome.err, outcome
 
 

@@ -22,7 +22,7 @@ TAKING_TEXT: Final = [
 def unharmed(outcome: Outcome) -> None:
     assert outcome.code in (0, 1, 2, 3), outcome
     assert "Traceback" not in outcome.said, outcome.said
-    assert "fault of dartboard" not in outcome.said, outcome.said
+    assert "bug in dartboard" not in outcome.said, outcome.said
     assert not obeyed(outcome.said), outcome.said
 
 

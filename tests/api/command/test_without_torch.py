@@ -74,7 +74,7 @@ def test_a_command_that_needs_torch_names_it_and_the_way_out(tmp_path: Path, rai
     assert told >= NEED_TORCH, outcomes
     for command, (code, said) in outcomes.items():
         assert "Traceback" not in said, (command, said)
-        assert "fault of dartboard" not in said, (command, said)
+        assert "bug in dartboard" not in said, (command, said)
         assert code in (0, 1, 2, 3), (command, said)
         if command in told:
             assert code == 1, (command, said)

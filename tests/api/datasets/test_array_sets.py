@@ -209,7 +209,7 @@ def _huge_header() -> bytes:
         (npz(images=TRAIN - 3.5, labels=TRAIN_LABELS), "expected whole numbers 0..255"),
         (npz(images=drawn(4, 8, 8, 5), labels=np.arange(4)), "shape (4, 8, 8, 5)"),
         (npz(images=TRAIN, labels=np.eye(40)), "expected one label an image"),
-        (_huge_header(), "is no .npy of numbers or texts"),
+        (_huge_header(), "is not a .npy of numbers or texts"),
         (tar_of({"train-images-idx3-ubyte": idx(TRAIN)[:-1]}), "damaged idx"),
         (tar_of({"train-images-idx3-ubyte.gz": gzip.compress(idx(TRAIN))[:-9]}), "damaged .gz"),
         (tar_of({"x.npz": npz(images=TRAIN)[:-30]}), "damaged .npz"),

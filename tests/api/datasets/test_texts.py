@@ -66,9 +66,9 @@ def test_images_beside_a_text_are_images_unless_said_otherwise(checked: Check) -
     [
         ({"train.txt": b"a a", "test.txt": b"a"}, "valid.txt missing"),
         ({**TEXT, "val.txt": b"a"}, "second file for the valid part"),
-        ({**TEXT, "test.txt": b"a\nb \xff\n"}, "test.txt: line 2 is no UTF-8 (byte 4 is 0xff)"),
+        ({**TEXT, "test.txt": b"a\nb \xff\n"}, "test.txt: line 2 is not UTF-8 (byte 4 is 0xff)"),
         ({**TEXT, "test.txt": b"a\0b"}, "zero byte"),
-        ({**TEXT, "valid.txt": b" \n\n"}, "valid.txt holds no word"),
+        ({**TEXT, "valid.txt": b" \n\n"}, "valid.txt holds no words"),
         ({"train.txt": b"a", "x/valid.txt": b"a", "test.txt": b"a"}, "is in another folder than the other parts"),
         ({**TEXT, "../../etc/train.txt": b"a"}, "leads out of the archive"),
         ({**TEXT, "train.txt": b"x" * 2000}, "a word of 2,000 characters"),

@@ -324,7 +324,7 @@ def test_unreachable_index_is_named_as_no_network_with_log_and_way_on(ready: Pat
     lock(ready, MISSING)
     failed = call(ready / "dartboard")
     assert failed.returncode == 1
-    assert "no way to the package index" in failed.stderr
+    assert "cannot reach the package index" in failed.stderr
     assert str(ready / ".venv" / "install.log") in failed.stderr
     assert "PIP_INDEX_URL" in failed.stderr
     assert "run the same command again" in failed.stderr
@@ -334,7 +334,7 @@ def test_an_index_that_is_unreachable_for_uv_itself_is_named(fresh: Path) -> Non
     shutil.copy(CODE / "requirements" / "installer.txt", fresh / "requirements")
     failed = call(fresh / "dartboard", PIP_RETRIES="1")
     assert failed.returncode == 1
-    assert "no way to the package index (NewConnectionError)" in failed.stderr
+    assert "cannot reach the package index (NewConnectionError)" in failed.stderr
 
 
 def test_a_failed_download_leaves_installed_packages_alone(ready: Path) -> None:
@@ -460,13 +460,13 @@ def test_progress_without_a_terminal_is_a_line_for_each_phase() -> None:
         (
             "error: Request failed after 3 retries in 9s\n  cause: Failed to fetch: https://x/simple/y/\n"
             "  cause: dns error\n",
-            "no way to the package index (dns error)",
+            "cannot reach the package index (dns error)",
         ),
         ("ERROR: No matching distribution found for uv==1\n", "uv==1"),
         ("ERROR: ... (from versions: none)\nERROR: No matching distribution found for uv==1\n", "cannot be reached"),
         (
             "WARNING: Retrying after NewConnectionError\nERROR: No matching distribution found for x\n",
-            "no way to the package index (NewConnectionError)",
+            "cannot reach the package index (NewConnectionError)",
         ),
         ("ERROR: Could not install: [Errno 28] No space left on device\n", "the disk is full"),
         (
@@ -479,7 +479,7 @@ def test_progress_without_a_terminal_is_a_line_for_each_phase() -> None:
         ),
         ("error: Failed to download `x==1`\n  cause: Hash mismatch for `x==1`\n", "`x==1`: Hash mismatch"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES\n", "HASHES"),
-        ("", "no word of it"),
+        ("", "no output"),
     ],
 )
 def test_the_reason_of_a_failure_is_found_in_the_output_of_pip_and_uv(said: str, reason: str) -> None:

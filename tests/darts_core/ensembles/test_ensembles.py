@@ -271,7 +271,7 @@ def test_members_of_other_classes_are_refused_by_their_place(
 ) -> None:
     [other] = run_evaluation(evaluation_config(epochs=1), data_root=data_root)
     checkpoints.save(other.checkpoint, tmp_path / "other.pt")
-    with pytest.raises(DataError, match=r"member 1: the checkpoint tells 2 classes \(dark, light\) apart"):
+    with pytest.raises(DataError, match=r"member 1: the checkpoint has 2 classes \(dark, light\), "):
         ensemble([members[0], tmp_path / "other.pt"], root)
 
 

@@ -140,12 +140,12 @@ def test_a_scores_words_are_used_again(data_root: Path, members: list[Path], tmp
     score.save(tmp_path / "kept")
     again = {"member-0.safetensors": tmp_path / "kept"}
     assert ensemble(members, data_root, again).test == ensemble(members, data_root).test
-    with pytest.raises(DataError, match="member 0: the score None foretold other words"):
+    with pytest.raises(DataError, match="member 0: the score None predicted other words"):
         ensemble(members, data_root, again, batch_size=3)
 
 
 def test_a_model_of_other_words_is_refused_by_its_place(data_root: Path, members: list[Path]) -> None:
-    with pytest.raises(DataError, match="member 1 knows other words than member 0"):
+    with pytest.raises(DataError, match="member 1 has another vocabulary than member 0"):
         ensemble([members[0], trained(data_root, "other", 0)], data_root)
 
 
