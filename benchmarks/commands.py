@@ -19,25 +19,24 @@ class RnnNetwork(StrEnum):
     RETRAIN = "retrain"
 
 
-app = typer.Typer(help="Measure; every figure is a ratio against a baseline in the same run.", no_args_is_help=True)
+app = typer.Typer(help="Benchmarks; every figure is a ratio to a baseline in the same run.", no_args_is_help=True)
 
 
 @app.command()
 def overhead(
     pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of runs.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs that count in each run.")] = 2,
-    channels: Annotated[int, typer.Option(min=1, help="Of the first cells.")] = 8,
-    layers: Annotated[int, typer.Option(min=1, help="Raise it until an epoch takes 20 s or more.")] = 6,
+    epochs: Annotated[int, typer.Option(min=1, help="Counted epochs of each run.")] = 2,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of the first cells.")] = 8,
+    layers: Annotated[int, typer.Option(min=1, help="Cells; raise it until an epoch takes 20 s or more.")] = 6,
     side_by_side: Annotated[
         bool | None,
         typer.Option(
             "--side-by-side/--in-turn",
-            help="Both runs at the same moment on one core each, or one after the other. "
-            "Side by side unless there is a GPU or one core only.",
+            help="Both runs at once on one core each (default without a GPU and with several cores), or in turn.",
             show_default=False,
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder by default.")] = None,
     json: Json = False,
 ) -> None:
     """Compare the wall time of an epoch through the service with the same epoch of `dartboard run`."""
@@ -65,10 +64,12 @@ def overhead(
 
 @app.command("random-cells")
 def random_cells(
-    dataset: Annotated[str, typer.Argument(help="As in a spec.")],
-    search: Annotated[str, typer.Option(help="The search's other fields, JSON.")] = "{}",
-    evaluation: Annotated[str, typer.Option(help="The retrains' other fields, JSON.")] = "{}",
-    seeds: Annotated[int, typer.Option(min=2, help="Retrains of the found cell, and random cells.")] = 3,
+    dataset: Annotated[str, typer.Argument(help="Data set.")],
+    search: Annotated[str, typer.Option(help="The search's other fields as JSON.")] = "{}",
+    evaluation: Annotated[str, typer.Option(help="The retrainings' other fields as JSON.")] = "{}",
+    seeds: Annotated[
+        int, typer.Option(min=2, help="Number of retrainings of the found cell, and of random cells.")
+    ] = 3,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -92,9 +93,9 @@ def random_cells(
 
 @app.command()
 def second_order_error(
-    seeds: Annotated[int, typer.Option(min=1, help="Searches to look at.")] = 3,
-    steps: Annotated[int, typer.Option(min=0, help="Look at each at its start and after so many steps.")] = 20,
-    channels: Annotated[int, typer.Option(min=2, help="Of the first cells.")] = 8,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of searches.")] = 3,
+    steps: Annotated[int, typer.Option(min=0, help="Search steps before the second measurement.")] = 20,
+    channels: Annotated[int, typer.Option(min=2, help="Channels of the first cells.")] = 8,
     layers: Annotated[int, typer.Option(min=3, help="Cells.")] = 5,
     image: Annotated[int, typer.Option(min=8, help="Side in pixels; a multiple of 8.")] = 16,
     batch_size: Annotated[int, typer.Option(min=2, help="Images in a step.")] = 16,
@@ -119,15 +120,15 @@ def second_order_error(
 
 @app.command("language-models")
 def language_models(
-    dataset: Annotated[str, typer.Argument(help="As in a spec.")] = "python-docs",
-    search: Annotated[str, typer.Option(help="The search's other fields, JSON.")] = "{}",
-    evaluation: Annotated[str, typer.Option(help="The trainings' other fields, JSON; the LSTM's as well.")] = "{}",
-    genotype: Annotated[str | None, typer.Option(help="Train this cell: no search.")] = None,
+    dataset: Annotated[str, typer.Argument(help="Text.")] = "python-docs",
+    search: Annotated[str, typer.Option(help="The search's other fields as JSON.")] = "{}",
+    evaluation: Annotated[str, typer.Option(help="The trainings' other fields as JSON; also for the LSTM.")] = "{}",
+    genotype: Annotated[str | None, typer.Option(help="Train this cell without a search.")] = None,
     rate: Annotated[
         list[float] | None, typer.Option(min=1e-6, max=1000, help="A learning rate to try; may be repeated.")
     ] = None,
-    seeds: Annotated[int, typer.Option(min=2, help="Trainings of the cell and of the LSTM.")] = 3,
-    data_root: Annotated[Path, typer.Option(help="Where texts lie.")] = Path(".dartboard/datasets"),
+    seeds: Annotated[int, typer.Option(min=2, help="Number of trainings of the cell and of the LSTM.")] = 3,
+    data_root: Annotated[Path, typer.Option(help="Folder of the texts.")] = Path(".dartboard/datasets"),
     json: Json = False,
 ) -> None:
     """Compare a searched recurrent cell with an LSTM of equal size and a bigram model. Needs no service."""
@@ -170,14 +171,16 @@ def language_models(
 
 @app.command()
 def chaos(
-    minutes: Annotated[float, typer.Option(min=0, help="Repeat for so long; once at least.")] = 0.0,
-    searches: Annotated[int, typer.Option(min=1, help="Jobs that run meanwhile.")] = 12,
-    epochs: Annotated[int, typer.Option(min=1, help="Of each search.")] = 6,
-    workers: Annotated[int, typer.Option(min=1, help="Of the service.")] = 2,
-    shortest: Annotated[float, typer.Option(min=0, help="Seconds between two faults, at least.")] = 2.0,
-    longest: Annotated[float, typer.Option(min=0, help="And at most.")] = 6.0,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the faults; drawn and printed where not given.")] = None,
-    data: Annotated[Path | None, typer.Option(help="The service's data, kept with its logs; else temporary.")] = None,
+    minutes: Annotated[float, typer.Option(min=0, help="Repeat for this long; at least once.")] = 0.0,
+    searches: Annotated[int, typer.Option(min=1, help="Number of concurrent searches.")] = 12,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of each search.")] = 6,
+    workers: Annotated[int, typer.Option(min=1, help="Workers of the service.")] = 2,
+    shortest: Annotated[float, typer.Option(min=0, help="Minimum seconds between two faults.")] = 2.0,
+    longest: Annotated[float, typer.Option(min=0, help="Maximum seconds between two faults.")] = 6.0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the faults; by default drawn and printed.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="The service's data, kept with its logs; a temporary folder by default.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Kill, suspend, fill disks, step clocks and damage files during searches. Exit code 1 after any loss.
@@ -216,10 +219,10 @@ def chaos(
 @app.command()
 def study(
     seeds: Annotated[int, typer.Option(min=1, help="Searches of the study.")] = 4,
-    search_epochs: Annotated[int, typer.Option(min=1, help="Of each search.")] = 2,
-    short_epochs: Annotated[int, typer.Option(min=1, help="Of each short retraining.")] = 3,
-    final_epochs: Annotated[int, typer.Option(min=1, help="Of each final run.")] = 6,
-    workers: Annotated[int, typer.Option(min=1, help="Of the service.")] = 2,
+    search_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each search.")] = 2,
+    short_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each short retraining.")] = 3,
+    final_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each final run.")] = 6,
+    workers: Annotated[int, typer.Option(min=1, help="Workers of the service.")] = 2,
     json: Json = False,
 ) -> None:
     """Run a study twice, the second time with API, worker and broker killed, and compare. Exit code 1 on a difference.
@@ -254,12 +257,12 @@ def study(
 @app.command()
 def fleet(
     jobs: Annotated[
-        list[int] | None, typer.Option(min=1, help="So many queued, and as many ended; may be repeated.")
+        list[int] | None, typer.Option(min=1, help="Number of queued jobs, and of ended ones; may be repeated.")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Simulated: their jobs sleep.")] = 200,
-    seconds: Annotated[float, typer.Option(min=0.1, help="With each number of jobs.")] = 60.0,
-    job_seconds: Annotated[float, typer.Option(min=0, help="That a job takes, give or take a half.")] = 20.0,
-    data: Annotated[Path | None, typer.Option(help="The services' data, kept; temporary folders unless given.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Simulated workers; their jobs sleep.")] = 200,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds with each number of jobs.")] = 60.0,
+    job_seconds: Annotated[float, typer.Option(min=0, help="Mean duration of a job, varied by a half.")] = 20.0,
+    data: Annotated[Path | None, typer.Option(help="The services' data, kept; temporary folders by default.")] = None,
     json: Json = False,
 ) -> None:
     """Measure claims, lists and passes over growing numbers of jobs. Exit code 1 if a lease expired.
@@ -290,18 +293,20 @@ def fleet(
 
 @app.command("rnn-step")
 def rnn_step(
-    network: Annotated[RnnNetwork, typer.Option(help="What is trained: a search's network, or a found cell's.")] = (
+    network: Annotated[RnnNetwork, typer.Option(help="A search's network, or a retrained cell's.")] = (
         RnnNetwork.SEARCH
     ),
-    batch: Annotated[int | None, typer.Option(min=2, help="256 of a search, 64 of a retrain unless given.")] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Of the state; 300 or 850 unless given.")] = None,
-    bptt: Annotated[int, typer.Option(min=1, help="Words in a row.")] = 35,
-    words: Annotated[int, typer.Option(min=2, help="Of the vocabulary.")] = 10_000,
-    order: Annotated[int, typer.Option(min=0, max=2, help="Of a search's alpha gradient; 0: weights alone.")] = 1,
-    genotype: Annotated[str, typer.Option(help="A known cell, to retrain.")] = "DARTS_V2",
+    batch: Annotated[
+        int | None, typer.Option(min=2, help="Columns; by default 256 for a search, 64 for a retraining.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Size of the state; 300 or 850 by default.")] = None,
+    bptt: Annotated[int, typer.Option(min=1, help="Words in a column's window.")] = 35,
+    words: Annotated[int, typer.Option(min=2, help="Words in the vocabulary.")] = 10_000,
+    order: Annotated[int, typer.Option(min=0, max=2, help="Order of a search's alpha gradient; 0: weights alone.")] = 1,
+    genotype: Annotated[str, typer.Option(help="Known cell to retrain.")] = "DARTS_V2",
     pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")] = 5,
-    plain: Annotated[bool, typer.Option("--plain", help="The plain version alone.")] = False,
-    fused: Annotated[bool, typer.Option("--fused", help="The fast version alone.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Measure only the plain version.")] = False,
+    fused: Annotated[bool, typer.Option("--fused", help="Measure only the fast version.")] = False,
     json: Json = False,
 ) -> None:
     """Compare the fast training step of recurrent cells with the plain loop. Needs no service."""
@@ -326,17 +331,19 @@ def rnn_step(
 @app.command("search-step")
 def search_step(
     batch: Annotated[int, typer.Option(min=2, help="Images in a step.")] = 64,
-    channels: Annotated[int, typer.Option(min=2, help="Of the first cells; an even number.")] = 16,
+    channels: Annotated[int, typer.Option(min=2, help="Channels of the first cells; an even number.")] = 16,
     layers: Annotated[int, typer.Option(min=3, help="Cells.")] = 8,
-    order: Annotated[int, typer.Option(min=1, max=2, help="Of the alpha gradient.")] = 1,
+    order: Annotated[int, typer.Option(min=1, max=2, help="Order of the alpha gradient.")] = 1,
     image: Annotated[int, typer.Option(min=4, help="Side of the images, in pixels.")] = 32,
     pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")] = 3,
-    plain: Annotated[bool, typer.Option("--plain", help="The plain version alone.")] = False,
-    fused: Annotated[bool, typer.Option("--fused", help="The fused version alone.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Measure only the plain version.")] = False,
+    fused: Annotated[bool, typer.Option("--fused", help="Measure only the fused version.")] = False,
     tuned: Annotated[
-        bool, typer.Option("--tuned", help="The plain one with channels last and dilated convolutions in phases.")
+        bool, typer.Option("--tuned", help="Plain version with channels last and dilated convolutions in phases.")
     ] = False,
-    device: Annotated[str, typer.Option(help="cpu, or cuda: where the fused one is timed as a graph as well.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, or cuda, where the fused version is also timed as a graph.")
+    ] = "cpu",
     precision: Annotated[str, typer.Option(help="float32, tf32 (products on a GPU) or bf16.")] = "float32",
     json: Json = False,
 ) -> None:
@@ -356,14 +363,14 @@ def search_step(
 @app.command("evaluation-step")
 def evaluation_step(
     batch: Annotated[int, typer.Option(min=2, help="Images in a step.")] = 64,
-    channels: Annotated[int, typer.Option(min=2, help="Of the first cells; an even number.")] = 16,
+    channels: Annotated[int, typer.Option(min=2, help="Channels of the first cells; an even number.")] = 16,
     layers: Annotated[int, typer.Option(min=3, help="Cells.")] = 8,
     image: Annotated[int, typer.Option(min=4, help="Side of the images, in pixels.")] = 32,
-    genotype: Annotated[str, typer.Option(help="A known one, by its name.")] = "DARTS_V2",
+    genotype: Annotated[str, typer.Option(help="Name of a known cell.")] = "DARTS_V2",
     auxiliary: Annotated[bool, typer.Option(help="With the auxiliary head.")] = True,
     pairs: Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")] = 5,
-    plain: Annotated[bool, typer.Option("--plain", help="The plain version alone.")] = False,
-    fused: Annotated[bool, typer.Option("--fused", help="The fast version alone.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Measure only the plain version.")] = False,
+    fused: Annotated[bool, typer.Option("--fused", help="Measure only the fast version.")] = False,
     json: Json = False,
 ) -> None:
     """Compare the fast retraining step with the plain loop. Needs no service."""
@@ -419,9 +426,9 @@ def _steps(
 @app.command()
 def watchers(
     streams: Annotated[int, typer.Option(min=1, help="Event streams of one job, all open at the same time.")] = 1000,
-    events: Annotated[int, typer.Option(min=1, help="Epochs that are reported.")] = 20,
+    events: Annotated[int, typer.Option(min=1, help="Number of reported epochs.")] = 20,
     pause: Annotated[float, typer.Option(min=0, help="Seconds before each.")] = 1.0,
-    data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder by default.")] = None,
     json: Json = False,
 ) -> None:
     """Measure the delay of a new event to all streams of one API process. Starts its own service."""
@@ -439,7 +446,7 @@ def watchers(
 @app.command("worst-bodies")
 def worst_bodies(
     routes: Annotated[str, typer.Option(help="Only routes whose paths contain this.")] = "",
-    data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder unless given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The service's data; a temporary folder by default.")] = None,
     json: Json = False,
 ) -> None:
     """Send the worst bodies that the API's schemas allow to every route; print answer, time, memory and the longest

@@ -6,7 +6,7 @@ from typing import Final
 
 IS_SDK: Final = __name__.startswith("dartboard.")
 COMMAND: Final = "dartboard" if IS_SDK else "./dartboard"
-"""What a user types."""
+"""How a user calls the command."""
 NAME: Final = "dartboard-sdk" if IS_SDK else "dartboard"
 # Extras that the SDK provides under names of its own; the others belong to the service.
 _SDK_EXTRAS: Final = {"worker": "torch", "onnx": "onnx"}

@@ -44,7 +44,7 @@ def download(connection: Connection, path: str, to: Path) -> Path:
     return target
 
 
-def with_a_file(tree: JobOut, children: Sequence[JobOut]) -> JobOut:
+def job_with_file(tree: JobOut, children: Sequence[JobOut]) -> JobOut:
     """The ensemble job whose file a study or a committee offers.
 
     Raises ProblemError 404, naming the children with files, when there is none.

@@ -33,12 +33,12 @@ Url = Annotated[
         "--url",
         envvar="DARTBOARD_URL",
         callback=_url,
-        help="The service; unless given, that of this folder if one runs.",
+        help="URL of the service; by default this folder's, if one runs.",
     ),
 ]
 Key = Annotated[str | None, typer.Option("--key", envvar="DARTBOARD_API_KEY", help="Your API key.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Wide = Annotated[bool, typer.Option("--wide", help="All columns, however narrow the terminal.")]
+Wide = Annotated[bool, typer.Option("--wide", help="Print all columns, however narrow the terminal.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Any other field of the spec; may be repeated."),

@@ -30,7 +30,7 @@ from api.schemas.keys import KeyCreated, KeyLimits, KeyList, KeyOut, Role
 from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from client.connection import Connection
-from client.download import download, with_a_file
+from client.download import download, job_with_file
 from client.errors import ProblemError
 from client.event_stream import follow
 from client.events import Event
@@ -253,7 +253,7 @@ class Dartboard:
         if job.kind == JobKind.SCORE:
             return self.download_logits(job.id, to)
         if job.kind.is_tree:
-            job = with_a_file(job, self.children(job.id))
+            job = job_with_file(job, self.children(job.id))
         return self.download_checkpoint(job.id, to, epoch, format_)
 
     def download_checkpoint(self, job_id: Id, to: StrPath, epoch: str | None = None, format_: str = "torch") -> Path:

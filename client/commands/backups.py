@@ -11,7 +11,7 @@ from client.commands.local import Data
 
 
 def backup(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; it holds everything.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Backup file to write.")],
     data: Data = Path(".dartboard"),
 ) -> None:
     """Copy database and files into one file, whether the service runs or not."""
@@ -21,7 +21,7 @@ def backup(
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What `dartboard backup` has written.")],
+    file: Annotated[Path, typer.Argument(help="File written by `dartboard backup`.")],
     data: Data = Path(".dartboard"),
 ) -> None:
     """Restore a backup into a new folder and verify every file's checksum."""
@@ -33,10 +33,10 @@ def restore(
 def check_store(
     data: Data = Path(".dartboard"),
     repair: Annotated[
-        bool, typer.Option("--repair", help="Replace damaged files by intact ones of the same bytes.")
+        bool, typer.Option("--repair", help="Replace damaged files by intact copies with the same checksum.")
     ] = False,
     remove_unnamed: Annotated[
-        bool, typer.Option("--remove-unnamed", help="Remove files that nothing refers to, after a day.")
+        bool, typer.Option("--remove-unnamed", help="Remove unreferenced files older than a day.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:

@@ -42,12 +42,10 @@ def list_checkpoints(json: Json = False, wide: Wide = False, url: Url = DEFAULT_
 
 @app.command("add")
 def add_checkpoint(
-    file: Annotated[Path, typer.Argument(help="Ours, or a state_dict of the DARTS authors.")],
-    genotype: Annotated[
-        str | None, typer.Option(help="The cell of a state_dict: a known name, a text, or a file that holds one.")
-    ] = None,
+    file: Annotated[Path, typer.Argument(help="One of Dartboard's checkpoints, or a state_dict of the DARTS authors.")],
+    genotype: Annotated[str | None, typer.Option(help="Cell of a state_dict: a known name, a text, or a file.")] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="What a state_dict was trained on; of a language model the text.")
+        str | None, typer.Option(help="Training data of a state_dict; for a language model the text.")
     ] = None,
     mean: Numbers = None,
     std: Numbers = None,
@@ -70,7 +68,9 @@ def add_checkpoint(
 
 @app.command("remove")
 def remove_checkpoint(
-    checkpoint_id: Annotated[str, typer.Argument(metavar="ID", help="Of an uploaded checkpoint, or its first digits.")],
+    checkpoint_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of an uploaded checkpoint, or its first digits.")
+    ],
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def compare(
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID ID...", help="Two to twenty jobs.")],
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID ID...", help="Ids of two to twenty jobs.")],
     form: Annotated[
-        Literal["table", "csv", "markdown", "json"], typer.Option("--format", help="How to print it.")
+        Literal["table", "csv", "markdown", "json"], typer.Option("--format", help="Output format.")
     ] = "table",
     table: Annotated[
         Literal["figures", "cells", "epochs", "spec"] | None,
-        typer.Option(help="One table alone; by default CSV has `figures`, and Markdown all."),
+        typer.Option(help="Print one table; by default CSV has `figures`, and Markdown all."),
     ] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from api.schemas.datasets import CheckReport, DatasetDetail, DatasetOut
 
 app = typer.Typer(help="Data sets: list (the default), add, show, remove.", invoke_without_command=True)
-Name = Annotated[str, typer.Argument(help="Of a data set.")]
+Name = Annotated[str, typer.Argument(help="Name of a data set.")]
 _FILES_SHOWN = 10
 
 
@@ -50,8 +50,8 @@ def list_datasets(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL
 @app.command("add")
 def add_dataset(
     path: Annotated[Path, typer.Argument(help="A tar, zip or folder of class folders, arrays or a text; or an .npz.")],
-    name: Annotated[str | None, typer.Option("--name", help="The file's own unless given.")] = None,
-    size: Annotated[int | None, typer.Option(help="Scale every image to so many pixels a side.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the data set; by default the file's.")] = None,
+    size: Annotated[int | None, typer.Option(help="Scale every image to this side length in pixels.")] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,

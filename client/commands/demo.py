@@ -37,11 +37,13 @@ _TEXT: Final = _Task({"family": "rnn", "dataset": "python-docs"}, "perplexity", 
 
 def demo(
     data: Data = DEFAULT_DATA,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the API; 0 takes a free one.")] = 0,
     url: Annotated[str | None, typer.Option("--url", help="Use a running service instead of a new one.")] = None,
     key: Annotated[str | None, typer.Option("--key", envvar="DARTBOARD_API_KEY", help="Your API key.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of search and retraining.")] = 0,
-    rnn: Annotated[bool, typer.Option("--rnn", help="A recurrent cell, on the text of Python's reference.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of search and retraining.")] = 0,
+    rnn: Annotated[
+        bool, typer.Option("--rnn", help="Search a recurrent cell, on the text of Python's reference.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Search a cell on scikit-learn's digits through the service, retrain it, download it, test the download."""

@@ -17,9 +17,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def docs(
-    out: Annotated[
-        Path, typer.Option(help="The site's folder, which is emptied first.", show_default="build/site")
-    ] = _ROOT / "build" / "site",
+    out: Annotated[Path, typer.Option(help="Folder of the site, emptied first.", show_default="build/site")] = _ROOT
+    / "build"
+    / "site",
 ) -> None:
     """Build the documentation site in build/site; a broken link is an error."""
     require("mkdocs", "material")

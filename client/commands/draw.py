@@ -27,15 +27,13 @@ def draw(
             help="A known genotype, the id of a search or an evaluation, or a file with a genotype in any format.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|png|gif", help="The picture to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|png|gif", help="Picture to write.")],
     family: Annotated[
         Literal["cnn", "rnn"] | None,
-        typer.Option(help="Of a name that stands for a cell of each family; cnn unless given."),
+        typer.Option(help="Family of a name shared by both; cnn by default."),
     ] = None,
-    epoch: Annotated[int | None, typer.Option(help="Of a search; the latest unless given.")] = None,
-    dark: Annotated[
-        bool, typer.Option("--dark", help="PNG and GIF on dark; SVG follows the page it stands in.")
-    ] = False,
+    epoch: Annotated[int | None, typer.Option(help="Epoch of a search; the latest by default.")] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="Dark background of PNG and GIF; SVG follows its page.")] = False,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,

@@ -20,12 +20,16 @@ def ensemble(
     ],
     combine: Annotated[
         Literal["sum", "mean", "fitted"] | None,
-        typer.Option(help="sum of logits, mean of probabilities, or that with fitted weights."),
+        typer.Option(help="sum of logits, mean of probabilities, or mean with fitted weights."),
     ] = None,
-    best: Annotated[int | None, typer.Option(help="Choose so many members at most, on validation data.")] = None,
-    curve: Annotated[bool, typer.Option("--curve", help="Also epoch by epoch, where all kept checkpoints.")] = False,
-    epoch: Annotated[str | None, typer.Option(help="Of all evaluations: best, last or a number.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Its test part is measured; the members' own.")] = None,
+    best: Annotated[int | None, typer.Option(help="Select at most this many members, on validation data.")] = None,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Also measure epoch by epoch, if all members kept their checkpoints.")
+    ] = False,
+    epoch: Annotated[str | None, typer.Option(help="Epoch of all evaluations: best, last or a number.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set whose test part is measured; by default the members' own.")
+    ] = None,
     batch_size: BatchSize = None,
     name: Name = None,
     priority: Priority = None,

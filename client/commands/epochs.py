@@ -10,9 +10,9 @@ from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
 
 def epochs(
-    job_id: Annotated[str, typer.Argument(metavar="ID", help="A job's, or its first digits.")],
-    after: Annotated[int, typer.Option(min=0, help="Only later epochs.")] = 0,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a column for every metric.")] = False,
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a job, or its first digits.")],
+    after: Annotated[int, typer.Option(min=0, help="Print later epochs only.")] = 0,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with a column for every metric.")] = False,
     json: Json = False,
     wide: Wide = False,
     url: Url = DEFAULT_URL,

@@ -15,16 +15,15 @@ def download(
         str,
         typer.Argument(
             metavar="ID",
-            help="Of a search, an evaluation, an ensemble or a checkpoint, or its first digits; of a score, for its "
-            "logits.",
+            help="Id of a job with a checkpoint, of a score (for its logits) or of a checkpoint, or its first digits.",
         ),
     ],
-    to: Annotated[Path, typer.Option("-o", "--output", help="A folder, or a file's name.")] = Path(),
+    to: Annotated[Path, typer.Option("-o", "--output", help="Folder or file to write.")] = Path(),
     epoch: Annotated[
-        str | None, typer.Option(help="best, last or a number; unless given an evaluation's best, a search's last.")
+        str | None, typer.Option(help="best, last or a number; by default an evaluation's best, a search's last.")
     ] = None,
     format_: Annotated[
-        Literal["torch", "safetensors"], typer.Option("--format", help="safetensors: the weights alone.")
+        Literal["torch", "safetensors"], typer.Option("--format", help="safetensors: only the weights.")
     ] = "torch",
     json: Json = False,
     url: Url = DEFAULT_URL,
@@ -41,9 +40,12 @@ def download(
 
 def export(
     file: Annotated[Path, typer.Argument(help="A checkpoint.")],
-    to: Annotated[Path, typer.Option("-o", "--output", help="x.onnx or x.safetensors: the ending says the format.")],
+    to: Annotated[Path, typer.Option("-o", "--output", help="x.onnx or x.safetensors: the suffix selects the format.")],
     raw_images: Annotated[
-        bool, typer.Option("--raw-images", help="ONNX: take uint8 images, normalised inside; else already normalised.")
+        bool,
+        typer.Option(
+            "--raw-images", help="ONNX: normalise uint8 images in the graph; by default it expects normalised ones."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from darts_core.genotypes import AnyGenotype
 
 Format = Literal["python", "json", "mmrazor", "dot"]
-Epoch = Annotated[str | None, typer.Option(help="Of a search: best, last or a number; the last unless given.")]
-Rank = Annotated[int | None, typer.Option(min=1, help="Of a search: the n-th strongest genotype of its alphas.")]
+Epoch = Annotated[str | None, typer.Option(help="Epoch of a search: best, last or a number; the last by default.")]
+Rank = Annotated[int | None, typer.Option(min=1, help="For a search: take the n-th strongest genotype of its alphas.")]
 MaxSkipConnects = Annotated[
-    int | None, typer.Option(min=0, help="Of a search: the strongest whose normal cell has no more of them.")
+    int | None, typer.Option(min=0, help="For a search: limit the normal cell's skip-connections.")
 ]
 FamilyOfName = Annotated[
     Literal["cnn", "rnn"] | None,
-    typer.Option(help="Of a name that stands for a cell of each family; cnn unless given."),
+    typer.Option(help="Family of a name shared by both; cnn by default."),
 ]
 
 
@@ -31,7 +31,7 @@ def genotype(
             metavar="ID|NAME|FILE[:NAME]", help="A search's id, a known genotype, or a file with one in any format."
         ),
     ],
-    format_: Annotated[Format | None, typer.Option("--format", help="python unless given.")] = None,
+    format_: Annotated[Format | None, typer.Option("--format", help="Output format; python by default.")] = None,
     epoch: Epoch = None,
     rank: Rank = None,
     max_skip_connects: MaxSkipConnects = None,
@@ -56,8 +56,8 @@ def genotype(
 
 
 def register(
-    name: Annotated[str, typer.Argument(help="Letters, digits, '_', '.' and '-'.")],
-    source: Annotated[str, typer.Argument(metavar="ID|NAME|FILE[:NAME]", help="What the name shall stand for.")],
+    name: Annotated[str, typer.Argument(help="Name: letters, digits, '_', '.' and '-'.")],
+    source: Annotated[str, typer.Argument(metavar="ID|NAME|FILE[:NAME]", help="Genotype to register.")],
     epoch: Epoch = None,
     rank: Rank = None,
     max_skip_connects: MaxSkipConnects = None,

@@ -14,23 +14,26 @@ if TYPE_CHECKING:
 
 Numbers = Annotated[
     str | None,
-    typer.Option(metavar="X,X,X", help="Of images scaled to 0..1; the data set's own, or the authors', unless given."),
+    typer.Option(
+        metavar="X,X,X", help="Per channel, of images scaled to 0..1; by default the data set's own, or the authors'."
+    ),
 ]
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="A state_dict of the DARTS authors, by torch.save or as safetensors.")],
+    file: Annotated[Path, typer.Argument(help="A state_dict of the DARTS authors, from torch.save or as safetensors.")],
     genotype: Annotated[str, typer.Option(help="Its cell: a known name, a text, FILE or FILE:NAME.")],
-    to: Annotated[Path, typer.Option("-o", "--output", help="The checkpoint to write.")],
+    to: Annotated[Path, typer.Option("-o", "--output", help="Checkpoint to write.")],
     dataset: Annotated[
-        str | None, typer.Option(help="What it was trained on; of images by its classes unless given.")
+        str | None, typer.Option(help="Training data; for images guessed from the number of classes by default.")
     ] = None,
     mean: Numbers = None,
     std: Numbers = None,
     family: Annotated[
-        Literal["cnn", "rnn"] | None, typer.Option(help="The file's own; rnn: of the vocabulary of dataset.")
+        Literal["cnn", "rnn"] | None,
+        typer.Option(help="Family; by default the file's. rnn takes the vocabulary of the data set."),
     ] = None,
-    data_root: Annotated[Path, typer.Option(help="Where data sets lie.")] = Path(".dartboard/datasets"),
+    data_root: Annotated[Path, typer.Option(help="Folder of the data sets.")] = Path(".dartboard/datasets"),
     json: Json = False,
 ) -> None:
     """Convert a state_dict of the DARTS authors to a checkpoint. Needs no service."""

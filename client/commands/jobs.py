@@ -9,14 +9,14 @@ import typer
 
 from client.options import DEFAULT_URL, Json, Key, Url, Wide
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="A job's, or its first digits.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of a job, or its first digits.")]
 
 
 def list_jobs(
-    status: Annotated[str | None, typer.Option(help="Only jobs of this status.")] = None,
+    status: Annotated[str | None, typer.Option(help="List jobs of this status only.")] = None,
     kind: Annotated[str | None, typer.Option(help="search, evaluation, score, ensemble or study.")] = None,
-    label: Annotated[str | None, typer.Option(help="KEY=VALUE or KEY.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    label: Annotated[str | None, typer.Option(help="Label: KEY=VALUE or KEY.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Number of jobs, newest first.")] = 20,
     json: Json = False,
     wide: Wide = False,
     url: Url = DEFAULT_URL,
@@ -68,7 +68,7 @@ def show_job(job_id: JobId, json: Json = False, url: Url = DEFAULT_URL, key: Key
 
 def rename(
     job_id: JobId,
-    name: Annotated[str, typer.Argument(help="The new one.")],
+    name: Annotated[str, typer.Argument(help="New name.")],
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -83,7 +83,7 @@ def rename(
 
 
 def delete(
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs, or their first digits.")],
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of jobs, or their first digits.")],
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -128,7 +128,7 @@ def list_workers(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL,
 
 def show_logs(
     job_id: JobId,
-    tail: Annotated[int, typer.Option(min=1, max=10_000, help="How many lines.")] = 200,
+    tail: Annotated[int, typer.Option(min=1, max=10_000, help="Number of lines.")] = 200,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,

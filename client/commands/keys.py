@@ -41,12 +41,14 @@ def list_keys(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, ke
 
 @app.command("create")
 def create_key(
-    role: Annotated[Role, typer.Option(help="What the key is for.")],
-    owner: Annotated[str, typer.Option(help="Whose the things are that are made with it.")],
-    queued_jobs: Annotated[int | None, typer.Option(min=0, help="That may wait at one time.")] = None,
-    upload_bytes_per_day: Annotated[int | None, typer.Option(min=0, help="Of data sets and checkpoints.")] = None,
-    requests_per_second: Annotated[float | None, typer.Option(min=0.001, help="On average.")] = None,
-    dataset_bytes: Annotated[int | None, typer.Option(min=0, help="Of packed data sets that are kept.")] = None,
+    role: Annotated[Role, typer.Option(help="Role of the key.")],
+    owner: Annotated[str, typer.Option(help="Owner of everything made with the key.")],
+    queued_jobs: Annotated[int | None, typer.Option(min=0, help="Limit of queued jobs.")] = None,
+    upload_bytes_per_day: Annotated[
+        int | None, typer.Option(min=0, help="Daily limit for uploads of data sets and checkpoints.")
+    ] = None,
+    requests_per_second: Annotated[float | None, typer.Option(min=0.001, help="Average limit of requests.")] = None,
+    dataset_bytes: Annotated[int | None, typer.Option(min=0, help="Limit for packed data sets in the store.")] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -75,7 +77,7 @@ def create_key(
 @app.command("revoke")
 def revoke_key(
     key_id: Annotated[
-        str, typer.Argument(metavar="ID", help="Of a key, or its first digits: `dartboard keys` lists them.")
+        str, typer.Argument(metavar="ID", help="Id of a key, or its first digits: `dartboard keys` lists them.")
     ],
     json: Json = False,
     url: Url = DEFAULT_URL,

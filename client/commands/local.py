@@ -9,25 +9,27 @@ import typer
 
 from client.options import DEFAULT_DATA
 
-Data = Annotated[Path, typer.Option("--data", help="Where database, broker, checkpoints and logs live.")]
+Data = Annotated[Path, typer.Option("--data", help="Folder of database, broker, checkpoints and logs.")]
 
 
 def up(
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Of the API on loopback; 0 takes a free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port of the API on loopback; 0 takes a free one.")
     ] = 8000,
     data: Data = DEFAULT_DATA,
-    workers: Annotated[int | None, typer.Option("--workers", min=0, help="One for each group, unless given.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=0, help="Number of workers; by default one for each group.")
+    ] = None,
     gpus: Annotated[
         str | None,
         typer.Option(
             "--gpus",
             envvar="DARTBOARD_GPUS",
-            help="Groups, as in 2,1,1: each has a worker, for jobs that ask for as many. One GPU each unless given.",
+            help="Group sizes, such as 2,1,1; one worker each, for jobs that ask for as many GPUs; by default 1,1,...",
         ),
     ] = None,
     pool: Annotated[
-        list[str] | None, typer.Option("--pool", help="Take this pool's jobs (default); may be repeated.")
+        list[str] | None, typer.Option("--pool", help="Take jobs of this pool (default); may be repeated.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the URL as JSON.")] = False,
 ) -> None:

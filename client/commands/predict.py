@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(help="Downloaded or imported; an ensemble's file as well.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of images.")],
-    top: Annotated[int, typer.Option(min=1, help="Classes to print for each image.")] = 5,
+    checkpoint: Annotated[Path, typer.Argument(help="Checkpoint, downloaded or imported, or an ensemble's file.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Image files.")],
+    top: Annotated[int, typer.Option(min=1, help="Number of classes to print for each image.")] = 5,
     json: Json = False,
 ) -> None:
     """Classify images, with probabilities. The checkpoint's own normalisation is applied."""

@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 def profile(
     source: Annotated[str, typer.Argument(metavar="NAME|FILE[:NAME]", help="A known name, or a file in any format.")],
     family: Annotated[
-        Literal["cnn", "rnn"] | None, typer.Option(help="Of a name that stands for a cell of each; cnn unless given.")
+        Literal["cnn", "rnn"] | None, typer.Option(help="Family of a name shared by both; cnn by default.")
     ] = None,
     preset: Annotated[
         Literal["cifar10", "imagenet", "ptb", "wt2"] | None,
-        typer.Option(help="The evaluation network's sizes; cifar10, of recurrent cells ptb, unless given."),
+        typer.Option(help="Sizes of the evaluation network; by default cifar10, for recurrent cells ptb."),
     ] = None,
-    channels: Annotated[int | None, typer.Option(help="Of the first cells.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Channels of the first cells.")] = None,
     layers: Annotated[int | None, typer.Option(help="Number of cells.")] = None,
     reductions: Annotated[
         str | None,
-        typer.Option(metavar="CELL,CELL", help="Cells (from 0) that reduce; at a third and two thirds unless given."),
+        typer.Option(metavar="CELL,CELL", help="Indices of the reduction cells; by default at a third and two thirds."),
     ] = None,
-    classes: Annotated[int | None, typer.Option(help="To tell apart.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Number of classes.")] = None,
     image: Annotated[int | None, typer.Option(help="Height and width in pixels.")] = None,
     stem: Annotated[
-        Literal["cifar", "half", "imagenet"] | None, typer.Option(help="Chosen by the image's size unless given.")
+        Literal["cifar", "half", "imagenet"] | None, typer.Option(help="Stem; by default chosen by the image's size.")
     ] = None,
-    hidden_size: Annotated[int | None, typer.Option(help="Of a recurrent cell's state.")] = None,
-    words: Annotated[int | None, typer.Option(help="In a language model's vocabulary.")] = None,
+    hidden_size: Annotated[int | None, typer.Option(help="Size of a recurrent cell's state.")] = None,
+    words: Annotated[int | None, typer.Option(help="Words in a language model's vocabulary.")] = None,
     json: Json = False,
 ) -> None:
     """Print the cost of a cell's evaluation network: parameters, multiply-adds, and for images activation memory."""

@@ -11,15 +11,15 @@ from client.options import Json
 
 def random_cell(
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same cell.")] = 0,
-    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="Of the cell.")] = "cnn",
+    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="Family of the cell.")] = "cnn",
     nodes: Annotated[
-        int | None, typer.Option(min=1, max=12, help="Intermediate nodes; 4, of a recurrent cell 8, unless given.")
+        int | None, typer.Option(min=1, max=12, help="Intermediate nodes; by default 4, for a recurrent cell 8.")
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="The named set of operations to draw from; darts or rnn unless given.")
+        str | None, typer.Option(help="Named set of operations to draw from; darts or rnn by default.")
     ] = None,
     format_: Annotated[
-        Literal["python", "json", "mmrazor", "dot"], typer.Option("--format", help="python unless given.")
+        Literal["python", "json", "mmrazor", "dot"], typer.Option("--format", help="Output format; python by default.")
     ] = "python",
     json: Json = False,
 ) -> None:

@@ -12,10 +12,10 @@ from client.options import Json
 
 def run(
     spec: Annotated[
-        Path, typer.Argument(help='A spec as POSTed, with "kind": "search" or "evaluation"; - for standard input.')
+        Path, typer.Argument(help='A request body with "kind": "search" or "evaluation"; - for standard input.')
     ],
-    out: Annotated[Path | None, typer.Option("-o", "--output", help="Keep the last checkpoint as this file.")] = None,
-    data_root: Annotated[Path, typer.Option(help="Where data sets lie.")] = Path(".dartboard/datasets"),
+    out: Annotated[Path | None, typer.Option("-o", "--output", help="File for the last checkpoint.")] = None,
+    data_root: Annotated[Path, typer.Option(help="Folder of the data sets.")] = Path(".dartboard/datasets"),
     json: Json = False,
 ) -> None:
     """Run one search or evaluation in this process; with `gpus` above 1 in as many child processes."""

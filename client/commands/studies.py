@@ -9,17 +9,17 @@ import typer
 
 from client.options import DEFAULT_URL, Json, Key, Url
 
-Spec = Annotated[Path | None, typer.Argument(help="A file with the body as JSON; the options change it.")]
-Dataset = Annotated[str | None, typer.Option(help="To search on, and to train on unless told otherwise.")]
-Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Of the cells; cnn unless given.")]
-Seeds = Annotated[str | None, typer.Option(help="Of the searches: 0,1,2,3 for instance.")]
-SearchEpochs = Annotated[int | None, typer.Option(help="Of each search.")]
-Name = Annotated[str | None, typer.Option(help="To find the job again; its children's names begin with it.")]
-Priority = Annotated[int | None, typer.Option(help="0 to 9; 9 is served first.")]
-Detach = Annotated[bool, typer.Option("--detach", "-d", help="Only queue it and print its id.")]
+Spec = Annotated[Path | None, typer.Argument(help="JSON file with the request body; options override it.")]
+Dataset = Annotated[str | None, typer.Option(help="Data set of the searches, and of the trainings by default.")]
+Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Family of the cells; cnn by default.")]
+Seeds = Annotated[str | None, typer.Option(help="Seeds of the searches, such as 0,1,2,3.")]
+SearchEpochs = Annotated[int | None, typer.Option(help="Epochs of each search.")]
+Name = Annotated[str | None, typer.Option(help="Name of the job; its children's names begin with it.")]
+Priority = Annotated[int | None, typer.Option(help="Priority from 0 to 9; 9 is served first.")]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Queue the job and print its id.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PART.NAME=VALUE", help="Any other field, as search.order=2; may be repeated."),
+    typer.Option("--set", metavar="PART.NAME=VALUE", help="Any other field, such as search.order=2; may be repeated."),
 ]
 
 
@@ -29,12 +29,12 @@ def study(
     family: Family = None,
     seeds: Seeds = None,
     search_epochs: SearchEpochs = None,
-    short_epochs: Annotated[int | None, typer.Option(help="Of each candidate's short retraining.")] = None,
-    final_epochs: Annotated[int | None, typer.Option(help="Of each final run.")] = None,
-    final_runs: Annotated[int | None, typer.Option(help="Trainings of the chosen cell.")] = None,
+    short_epochs: Annotated[int | None, typer.Option(help="Epochs of each candidate's short retraining.")] = None,
+    final_epochs: Annotated[int | None, typer.Option(help="Epochs of each final run.")] = None,
+    final_runs: Annotated[int | None, typer.Option(help="Final runs of the chosen cell.")] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=A,B", help="Go through order, space, dataset or method; may be repeated."),
+        typer.Option(metavar="NAME=A,B", help="Vary order, space, dataset or method; may be repeated."),
     ] = None,
     name: Name = None,
     priority: Priority = None,
@@ -67,12 +67,14 @@ def committee(
     spec: Spec = None,
     dataset: Dataset = None,
     family: Family = None,
-    spaces: Annotated[str | None, typer.Option(help="To search in: space1,space2,space3 unless given.")] = None,
+    spaces: Annotated[str | None, typer.Option(help="Spaces to search in; space1,space2,space3 by default.")] = None,
     seeds: Seeds = None,
     search_epochs: SearchEpochs = None,
-    epochs: Annotated[int | None, typer.Option(help="Of each member's training.")] = None,
-    combine: Annotated[Literal["sum", "mean", "fitted"] | None, typer.Option(help="How members answer.")] = None,
-    best: Annotated[int | None, typer.Option(help="Choose at most so many members on validation data.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each member's training.")] = None,
+    combine: Annotated[
+        Literal["sum", "mean", "fitted"] | None, typer.Option(help="How to combine the members.")
+    ] = None,
+    best: Annotated[int | None, typer.Option(help="Select at most this many members on validation data.")] = None,
     name: Name = None,
     priority: Priority = None,
     set_: Set = None,

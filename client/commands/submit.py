@@ -8,26 +8,27 @@ import typer
 
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
 
-Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Of the cell; cnn unless given.")]
+Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Family of the cell; cnn by default.")]
 Dataset = Annotated[str | None, typer.Option(help="One of `dartboard datasets`, or folder:NAME.")]
-Preset = Annotated[str | None, typer.Option(help="Where unset values come from.")]
-Epochs = Annotated[int | None, typer.Option(help="The preset's unless given.")]
-BatchSize = Annotated[int | None, typer.Option(help="Images, or rows of words, in a step.")]
-Channels = Annotated[int | None, typer.Option(help="Of the first cells.")]
+Preset = Annotated[str | None, typer.Option(help="Preset of unset values.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs; the preset's by default.")]
+BatchSize = Annotated[int | None, typer.Option(help="Images, or columns of words, in a step.")]
+Channels = Annotated[int | None, typer.Option(help="Channels of the first cells.")]
 Layers = Annotated[int | None, typer.Option(help="Number of cells.")]
-Seed = Annotated[int | None, typer.Option(help="Of all that is drawn at random.")]
-Name = Annotated[str | None, typer.Option(help="To find the job again.")]
-Priority = Annotated[int | None, typer.Option(help="0 to 9; 9 is served first.")]
-Detach = Annotated[bool, typer.Option("--detach", "-d", help="Only queue it and print its id.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of all random draws.")]
+Name = Annotated[str | None, typer.Option(help="Name of the job.")]
+Priority = Annotated[int | None, typer.Option(help="Priority from 0 to 9; 9 is served first.")]
+Detach = Annotated[bool, typer.Option("--detach", "-d", help="Queue the job and print its id.")]
 
 
 def search(
     dataset: Annotated[
-        str | None, typer.Option(help="One of `dartboard datasets`, or folder:NAME; digits, of rnn python-docs.")
+        str | None,
+        typer.Option(help="One of `dartboard datasets`, or folder:NAME; digits by default, python-docs for rnn."),
     ] = None,
     family: Family = None,
     preset: Preset = None,
-    space: Annotated[str | None, typer.Option(help="darts, space1 to space3; of rnn rnn or rnn_space1.")] = None,
+    space: Annotated[str | None, typer.Option(help="darts, space1 to space3; for rnn: rnn or rnn_space1.")] = None,
     order: Annotated[int | None, typer.Option(help="1, or 2 for the unrolled gradient.")] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -64,7 +65,7 @@ def search(
 
 
 def evaluate(
-    source: Annotated[str, typer.Argument(help="A search's id, a genotype's name or text, or a file that holds one.")],
+    source: Annotated[str, typer.Argument(help="A search's id, a genotype's name or text, or a file with one.")],
     dataset: Dataset = None,
     family: Family = None,
     preset: Preset = None,
@@ -100,17 +101,19 @@ def evaluate(
 
 
 def score(
-    source: Annotated[
-        str, typer.Argument(help="An evaluation's, a search's or a checkpoint's id, or a file, which is uploaded.")
-    ],
-    dataset: Annotated[str | None, typer.Option(help="Its test part is measured; the checkpoint's own.")] = None,
-    epoch: Annotated[str | None, typer.Option(help="Of an evaluation or a search: best, last or a number.")] = None,
+    source: Annotated[str, typer.Argument(help="Id of an evaluation, a search or a checkpoint, or a file to upload.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set whose test part is measured; by default the checkpoint's own.")
+    ] = None,
+    epoch: Annotated[
+        str | None, typer.Option(help="Epoch of an evaluation or a search: best, last or a number.")
+    ] = None,
     genotype: Annotated[
-        str | None, typer.Option(help="Of a file that is a state_dict of the DARTS authors: a name, a file or a text.")
+        str | None, typer.Option(help="Cell of a state_dict of the DARTS authors: a name, a file or a text.")
     ] = None,
     family: Annotated[
         Literal["cnn", "rnn"] | None,
-        typer.Option(help="rnn for a file of that kind: it has the vocabulary of --dataset."),
+        typer.Option(help="rnn for a language model's file, with the vocabulary of --dataset."),
     ] = None,
     batch_size: BatchSize = None,
     name: Name = None,

@@ -36,7 +36,7 @@ class Lane:
 
 def run_tests(
     context: typer.Context,
-    full: Annotated[bool, typer.Option(help="Also the kernels of every other processor level.")] = False,
+    full: Annotated[bool, typer.Option(help="Include the kernels of every other processor level.")] = False,
 ) -> None:
     """Run the tests. Further arguments go to pytest, which then runs alone (`dartboard test tests/api -k lease`)."""
     require("pytest")

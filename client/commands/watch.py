@@ -10,7 +10,7 @@ from client.options import DEFAULT_URL, Json, Key, Url
 
 
 def watch_job(
-    job_id: Annotated[str, typer.Argument(metavar="ID", help="A job's, or its first digits.")],
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a job, or its first digits.")],
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,

@@ -96,22 +96,22 @@ class Feed:
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step, counted from 0 over all passes."""
-        _, indices = self._chosen(step)
+        _, indices = self._indices(step)
         drawn = self._pass(step // self.steps)[2].of(indices)
-        images = self._normalise(cropped(self._coloured(self._taken(step), step), drawn, self._augmentation))
+        images = self._normalise(cropped(self._coloured(self._fetch(step), step), drawn, self._augmentation))
         return Batch(cut_out(images, drawn, self._augmentation), self._labels[indices])
 
-    def _chosen(self, step: int) -> tuple[Tensor, Tensor]:
+    def _indices(self, step: int) -> tuple[Tensor, Tensor]:
         """Indices of this rank's images in a step's batch, on the CPU and on the device."""
         number, place = divmod(step, self.steps)
         batch = slice(place * self._batch_size, (place + 1) * self._batch_size)
         on_cpu, on_device, _ = self._pass(number)
         return self._group.share(on_cpu[batch]), self._group.share(on_device[batch])
 
-    def _taken(self, step: int) -> Tensor:
+    def _fetch(self, step: int) -> Tensor:
         """Fetch the step's images; when they are files, also start decoding those of the next steps."""
         if not isinstance(self._images, FileImages):
-            images = self._images[self._chosen(step)[1]]
+            images = self._images[self._indices(step)[1]]
             if not self._augmentation.resized_crop:
                 return images
             return resized_crops(images, self._numbers("resized-crop", step))
@@ -123,7 +123,7 @@ class Feed:
 
     def _files(self, step: int) -> FileImages:
         assert isinstance(self._images, FileImages)
-        files = self._images[self._chosen(step)[0]]
+        files = self._images[self._indices(step)[0]]
         if not self._augmentation.resized_crop:
             return files
         return files.with_crops(self._numbers("resized-crop", step))
@@ -137,7 +137,7 @@ class Feed:
 
     def _numbers(self, purpose: str, step: int) -> list[random.Random]:
         # CPU indices: reading the device's copy would wait for the GPU.
-        indices, number = self._chosen(step)[0].tolist(), step // self.steps
+        indices, number = self._indices(step)[0].tolist(), step // self.steps
         return [numbers(self._seed, purpose, self._name, number, index) for index in indices]
 
     def _pass(self, number: int) -> tuple[Tensor, Tensor, Draws]:

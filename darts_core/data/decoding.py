@@ -100,7 +100,7 @@ def plain_image(image: Image.Image, most_pixels: int | None = None) -> tuple[Ima
         image = ImageOps.exif_transpose(image)
         changes.append(TURNED)
     if deep:
-        return _shallow(image), (*changes, SCALED_DEPTH)
+        return _to_8_bits(image), (*changes, SCALED_DEPTH)
     mode = "L" if image.mode in _GREY_MODES else "RGB"
     if image.has_transparency_data:
         layer = image.convert("RGBA")
@@ -117,7 +117,7 @@ def _is_turned(image: Image.Image) -> bool:
         return False
 
 
-def _shallow(image: Image.Image) -> Image.Image:
+def _to_8_bits(image: Image.Image) -> Image.Image:
     """Scale 16-bit grey to 8 bits, rounded: 65535 = 255 * 257."""
     values = np.asarray(image).astype(np.int64)
     return Image.fromarray(((values + 128) // 257).clip(0, 255).astype(np.uint8))

@@ -135,7 +135,7 @@ def describe(cell: Cell) -> str:
     if cell.recurrent:
         parts.append("State 0 is made of the inputs x_t and h_{t-1}.")
     for number, operations in enumerate(cell.nodes, cell.first):
-        parts.append(f"Node {number} is {' plus '.join(_said(cell, o) for o in operations)}.")
+        parts.append(f"Node {number} is {' plus '.join(_in_words(cell, o) for o in operations)}.")
     joined = "mean" if cell.recurrent else "concatenation"
     nodes = "node" if len(cell.concat) == 1 else "nodes"
     parts.append(f"The output is the {joined} of {nodes} {', '.join(map(str, cell.concat))}.")
@@ -186,7 +186,7 @@ def _operation(cell: Cell, place: _Place, node: int, i: int, operation: Operatio
         Line(place.curve("join", node, i), role, width),
         Shape(place.box("operation", node, i), role, operation.name),
     )
-    return Group(parts, f"node {node}: {_said(cell, operation)}")
+    return Group(parts, f"node {node}: {_in_words(cell, operation)}")
 
 
 def _node(place: _Place, number: int) -> Group:
@@ -194,7 +194,7 @@ def _node(place: _Place, number: int) -> Group:
     return Group((Shape(box, "node", str(number), radius=box.height / 2),))
 
 
-def _said(cell: Cell, operation: Operation) -> str:
+def _in_words(cell: Cell, operation: Operation) -> str:
     weight = "" if operation.weight is None else f" (weight {operation.weight:.2f})"
     return f"{operation.name} of {cell.state(operation.source)}{weight}"
 

@@ -1,4 +1,4 @@
-"""What of a cell its layout depends on, the connections alone, and how Graphviz is told of it."""
+"""Reduces a cell to its connections, on which its layout depends, and writes them as DOT."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from darts_core.drawing.cells import Cell
 
 HEIGHT: Final = 28.0
 GAP: Final = 12.0
-# What is kept free of lines to either side of a row.
+# Space kept free for lines on either side of a row.
 CLEARANCE: Final = 12.0
 OUTPUT_WIDTH: Final = 96.0
 _POINTS_PER_INCH: Final = 72
-# More than all lines together could pull.
+# Outweighs all lines together.
 _HEAVY: Final = 1000
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """sources: those of each node's operations."""
+    """sources: of each node's operations."""
 
     recurrent: bool
     sources: tuple[tuple[int, ...], ...]
@@ -29,7 +29,7 @@ class Wiring:
 
     @classmethod
     def of(cls, cell: Cell) -> Wiring:
-        """Of the cell, whatever its operations are."""
+        """The wiring of a cell, without its operations."""
         return cls(cell.recurrent, tuple(tuple(o.source for o in node) for node in cell.nodes), cell.concat)
 
     @property
@@ -39,15 +39,17 @@ class Wiring:
 
     @property
     def operation_width(self) -> float:
-        """Of one operation's box: the names of activations are shorter."""
+        """Width of one operation's box; names of activations are shorter."""
         return 84.0 if self.recurrent else 108.0
 
     def row_width(self, count: int) -> float:
-        """Of so many operations side by side."""
+        """Width of so many operations side by side."""
         return count * self.operation_width + (count - 1) * GAP
 
     def dot(self, splines: Literal["spline", "polyline"]) -> str:
-        """In DOT: only numbers go in, never a name. Every line's `id` is its key in the layout, its parts spaced."""
+        """The graph as DOT, with numbers only and no names. A line's `id` is its key in the layout, separated by
+        spaces.
+        """
         return "\n".join(self._dot(splines))
 
     def _dot(self, splines: str) -> Iterator[str]:
@@ -88,7 +90,7 @@ class Wiring:
 
 
 def _node(name: str, width: float, ports: int = 0) -> str:
-    if ports > 1:  # a record: a field for each
+    if ports > 1:  # a record with a field per operation
         width += 2 * CLEARANCE
         shape = f'shape=record, label="{"|".join(f"<{i}>" for i in range(ports))}"'
     else:

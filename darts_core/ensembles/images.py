@@ -80,7 +80,7 @@ class _Run:
             self.epochs.append(network.checkpoint["epoch"])
             whole.append(self.on_test(place, network))
             if self.valid_images is not None:
-                valid.append(self.said(network, self.valid_images))
+                valid.append(self.outputs_of(network, self.valid_images))
         rows, validation = self.divided(whole, valid)
         labels = self.data.test_labels
         test = Answers(Part("test", len(rows), len(labels)), [o[rows] for o in whole], labels[rows], rows)
@@ -130,7 +130,7 @@ class _Run:
         """The logits stored by a score if the member names one, else computed."""
         kept = self.inputs.get(logits_of(place))
         if kept is None:
-            return self.said(network, self.data.test_images)
+            return self.outputs_of(network, self.data.test_images)
         found = read_tensors(kept)
         if not torch.equal(found["labels"], self.data.test_labels):
             raise DataError(
@@ -144,11 +144,11 @@ class _Run:
         outputs = []
         for place, own in enumerate(whole):
             path = self.inputs.get(file_of(place, epoch))
-            output = own if path is None else self.said(self.network(place, path), self.data.test_images)
+            output = own if path is None else self.outputs_of(self.network(place, path), self.data.test_images)
             outputs.append(output[rows])
         return outputs
 
-    def said(self, network: TrainedNetwork, images: Images) -> Tensor:
+    def outputs_of(self, network: TrainedNetwork, images: Images) -> Tensor:
         control = PassControl(self.control, self.passed, self.passes)
         self.passed += 1
         return compute(network, images, self.device, self.config.batch_size, control)

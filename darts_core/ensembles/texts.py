@@ -80,7 +80,7 @@ class _Run:
             epochs.append(model.checkpoint["epoch"])
             on_test.append(self.of_test(place, model))
             if self.valid is not None:
-                on_valid.append(self.said(model, self.valid))
+                on_valid.append(self.outputs_of(model, self.valid))
         curve = None if self.config.curve is None else {e: self.at_epoch(e, on_test) for e in self.config.curve}
         return report_of(
             Words(),
@@ -130,7 +130,7 @@ class _Run:
         """The log-probabilities stored by a score if the member names one, else computed."""
         kept = self.inputs.get(logits_of(place))
         if kept is None:
-            return self.said(model, self.test)
+            return self.outputs_of(model, self.test)
         found = read_tensors(kept)
         if not torch.equal(found["targets"], _targets(self.test)):
             raise DataError(
@@ -143,11 +143,11 @@ class _Run:
         """Outputs of every member's checkpoint of this epoch; the member itself if it is of this epoch."""
         paths = [self.inputs.get(file_of(place, epoch)) for place in range(len(own))]
         return [
-            output if path is None else self.said(self.checked(place, path), self.test)
+            output if path is None else self.outputs_of(self.checked(place, path), self.test)
             for place, (path, output) in enumerate(zip(paths, own, strict=True))
         ]
 
-    def said(self, model: TrainedLanguageModel, text: Tensor) -> Tensor:
+    def outputs_of(self, model: TrainedLanguageModel, text: Tensor) -> Tensor:
         control = PassControl(self.control, self.passed, self.passes)
         self.passed += 1
         return log_probabilities_of(model, text, control)

@@ -130,7 +130,7 @@ def weights_of(file: TorchFile) -> dict[str, StoredTensor]:
     return weights
 
 
-def _said(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+def _description(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
     """Evaluations only: a supernet is incomplete without its alphas, which are not weights."""
     if checkpoint.get("kind") != "evaluation":
         return None
@@ -155,5 +155,5 @@ def convert(checkpoint: Path, to: IO[bytes]) -> None:
     weights = weights_of(file)
     if sum(t.size for t in weights.values()) > checkpoint.stat().st_size:
         raise CheckpointError(f"{checkpoint.name}: its header declares weights larger than the file")
-    write_header(to, {name: (t.dtype, t.shape, t.size) for name, t in weights.items()}, _said(file.value))
+    write_header(to, {name: (t.dtype, t.shape, t.size) for name, t in weights.items()}, _description(file.value))
     file.copy(list(weights.values()), to)

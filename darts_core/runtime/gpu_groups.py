@@ -45,10 +45,10 @@ def plan(devices: Sequence[str], wanted: str | None) -> list[GpuGroup]:
             f"{VARIABLE}={_that_fit(sizes, len(devices))} would fit, or leave it out for one worker on each"
         )
     left = list(devices)
-    return [GpuGroup(size, _taken(left, size, wanted)) for size in sizes]
+    return [GpuGroup(size, _allocate(left, size, wanted)) for size in sizes]
 
 
-def _taken(left: list[str], size: int, wanted: str | None) -> tuple[str, ...]:
+def _allocate(left: list[str], size: int, wanted: str | None) -> tuple[str, ...]:
     """The first suitable devices among those left."""
     # CUDA shows a process only one slice of a split GPU, however many are named.
     fitting = left if size == 1 else [device for device in left if not device.startswith("MIG-")]
