@@ -32,33 +32,33 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     preset: str | None = Field(
-        None, max_length=60, description="where unset values come from; chosen by the data set unless given"
+        None, max_length=60, description="preset of unset values; chosen by the data set by default"
     )
-    preset_version: int | None = Field(None, ge=1, description="which edition of the preset; the latest unless given")
-    seed: int = Field(0, ge=0, lt=2**31, description="of weights, alphas, data order and augmentation")
+    preset_version: int | None = Field(None, ge=1, description="version of the preset; the latest by default")
+    seed: int = Field(0, ge=0, lt=2**31, description="seed of weights, alphas, data order and augmentation")
     precision: Literal["float32", "bf16", "float64"] | None = Field(
         None,
-        description="of activations; weights are float32, with float64 (to compare runs by: slow) they are, too. "
-        "Unset: bf16 on a GPU that has it, else float32",
+        description="precision of activations; weights are float32, with float64 (slow, for comparisons) float64 as "
+        "well. Default: bf16 on a GPU that supports it, else float32",
     )
     tf32: bool | None = Field(
-        None, description="whether a GPU may round float32 factors to 10 bits; unset: yes, unless deterministic"
+        None, description="allow a GPU to round float32 factors to 10 bits; default: unless deterministic"
     )
     threads: int | None = Field(
-        None, ge=1, le=1024, description="CPU threads to compute with; unset: one a core of the first worker"
+        None, ge=1, le=1024, description="number of CPU threads; default: one per core of the first worker"
     )
     deterministic: bool | None = Field(
-        None, description="bit-for-bit repeatable on the same hardware; unset: on a CPU yes, on a GPU no"
+        None, description="bit-for-bit repeatable on the same hardware; default: on a CPU only"
     )
     checkpoint_every: int | None = Field(
-        None, ge=1, le=100_000, description="keep each k-th epoch's checkpoint, besides the best and the last"
+        None, ge=1, le=100_000, description="keep every k-th epoch's checkpoint, besides the best and the last"
     )
     checkpoint_seconds: float = Field(
         600.0,
         gt=0,
         le=1e9,
         allow_inf_nan=False,
-        description="an epoch that takes longer is saved in its middle this often, to be resumed from there",
+        description="within an epoch, save a checkpoint to resume from at this interval",
     )
 
     def given(self) -> dict[str, Any]:
@@ -83,39 +83,39 @@ class TrainingConfig(RunConfig):
     dataset_checksum: str | None = Field(
         None,
         pattern=r"^[0-9a-f]{64}$",
-        description="of an uploaded set's content; filled in when the job is made, so that it keeps its data",
+        description="checksum of an uploaded set; filled in when the job is created, so that the job keeps its data",
     )
     stem: Stem | None = Field(
         None,
-        description="`cifar` keeps the image's size, `half` halves it, `imagenet` leaves an eighth; chosen by the data "
-        "set's image size unless given",
+        description="`cifar` keeps the image's size, `half` halves it, `imagenet` divides it by eight; chosen by the "
+        "image size by default",
     )
     reductions: list[CellNumber] | None = Field(
         None,
         max_length=100,
-        description="cells (from 0) that halve the map and double the channels, any number of them; at a third and two "
-        "thirds of `layers` unless given",
+        description="indices of the cells that halve the map and double the channels; by default at a third and two "
+        "thirds of `layers`",
         examples=[[2, 5]],
     )
     weight_lr: Rate = 0.025
     weight_lr_min: NonNegative = Field(0.001, description="minimum of `weight_lr`, where cosine ends")
-    schedule: Literal["cosine", "step"] = Field("cosine", description="how `weight_lr` falls, epoch by epoch")
+    schedule: Literal["cosine", "step"] = Field("cosine", description="decay of `weight_lr`, epoch by epoch")
     schedule_factor: float = Field(0.97, gt=0, le=1, description="of `step`: factor of `weight_lr`")
-    schedule_every: int = Field(1, ge=1, le=100_000, description="of `step`: after how many epochs, again and again")
+    schedule_every: int = Field(1, ge=1, le=100_000, description="of `step`: number of epochs between two decays")
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: NonNegative = 3e-4
-    grad_clip: Rate = Field(5.0, description="largest norm of the weights' gradient")
+    grad_clip: Rate = Field(5.0, description="maximum norm of the weights' gradient")
     crop_padding: int = Field(4, ge=0, le=64, description="pixels of zero padding before the random crop")
     flip: bool = Field(True, description="mirror half of the training images")
     resized_crop: bool = Field(
-        False, description="train on a random part of each image, scaled to full size (8 to 100 % of its area)"
+        False, description="train on a random crop of each image, scaled to full size (8 to 100 % of its area)"
     )
     colour_jitter: tuple[Strength, Strength, Strength, Hue] = Field(
-        (0.0, 0.0, 0.0, 0.0), description="how much brightness, contrast, saturation and hue change at random"
+        (0.0, 0.0, 0.0, 0.0), description="strength of random changes of brightness, contrast, saturation and hue"
     )
-    cutout: int = Field(0, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
+    cutout: int = Field(0, ge=0, le=512, description="side in pixels of the cutout square; 0 for none")
     accumulate: int = Field(
-        1, ge=1, le=1024, description="parts that a batch is computed in, one after the other, to save memory"
+        1, ge=1, le=1024, description="number of parts in which a batch is computed, to save memory"
     )
 
 

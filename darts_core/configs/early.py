@@ -24,7 +24,7 @@ StopFrom = Annotated[
     Field(
         ge=1,
         le=100_000,
-        description="the first epoch that stop_when may end the search after: the alphas of a young one tell little",
+        description="first epoch after which `stop_when` may end the search; early alphas mean little",
     ),
 ]
 

@@ -27,7 +27,9 @@ class Selection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    best: int = Field(ge=1, le=MOST_MEMBERS, description="members at most; fewer where one more would not help")
+    best: int = Field(
+        ge=1, le=MOST_MEMBERS, description="maximum number of members; selection stops earlier when no member helps"
+    )
 
 
 class EnsembleMember(ScoredCheckpoint):
@@ -36,9 +38,9 @@ class EnsembleMember(ScoredCheckpoint):
     Its file is the job's input `member-I.pt`, I being its index in the list.
     """
 
-    name: str | None = Field(None, description="of the job that it is from")
+    name: str | None = Field(None, description="name of the job that it comes from")
     job_id: str | None = None
-    score_id: str | None = Field(None, description="of the score whose logits on the test part are used")
+    score_id: str | None = Field(None, description="score whose logits on the test part are used")
     epoch: int | None = Field(None, ge=0)
 
 
@@ -53,7 +55,7 @@ class Combining(BaseModel):
     curve: list[int] | None = Field(
         None, description="epochs of which every member kept a checkpoint, to be combined epoch by epoch"
     )
-    epochs: Literal[1] = Field(1, description="an ensemble is measured in one go")
+    epochs: Literal[1] = Field(1, description="an ensemble is measured in one pass")
 
     @property
     def validated(self) -> bool:

@@ -33,21 +33,21 @@ class RetrainingConfig(TrainingConfig):
 
     epochs: int = Field(600, ge=1, le=100_000)
     batch_size: BatchSize = 96
-    channels: EvenChannels = Field(36, description="of the first cells; doubled at each reduction")
-    layers: int = Field(20, ge=1, le=100, description="cells; `reductions` are among them")
+    channels: EvenChannels = Field(36, description="channels of the first cells; doubled at each reduction")
+    layers: int = Field(20, ge=1, le=100, description="number of cells, including `reductions`")
     weight_lr_min: NonNegative = 0.0
     auxiliary: bool = Field(True, description="a second classifier after two thirds of the cells, in training only")
     auxiliary_weight: NonNegative = 0.4
-    drop_path: float = Field(0.2, ge=0, lt=1, description="probability at the end; it grows linearly from 0")
+    drop_path: float = Field(0.2, ge=0, lt=1, description="final probability; it grows linearly from 0")
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     train_portion: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="share of the training images to train on; the rest chooses the best epoch, unless the data set "
-        "has validation images of its own for that",
+        description="share of the training images to train on; the rest selects the best epoch, unless the data set "
+        "has validation images",
     )
-    cutout: int = Field(16, ge=0, le=512, description="side in pixels of the square cut out; 0 for none")
+    cutout: int = Field(16, ge=0, le=512, description="side in pixels of the cutout square; 0 for none")
 
 
 class EvaluationConfig(RetrainingConfig):

@@ -17,7 +17,7 @@ class RnnEnsembleConfig(RnnScoringConfig, Combining):
     """Language models, measured together on a test text by mixing their word probabilities."""
 
     combine: Literal["mean", "fitted"] = Field(
-        "mean", description="of probabilities: plain, or with the weights that fit the validation text best"
+        "mean", description="mean of probabilities, plain or with the weights that fit the validation text best"
     )
 
     def resolved(self, info: TextInfo | None = None) -> RnnEnsembleConfig:

@@ -22,16 +22,16 @@ class RnnRetrainingConfig(TextTrainingConfig):
     epochs: int = Field(8000, ge=1, le=100_000)
     batch_size: int = Field(64, ge=1, le=65_536, description="columns that the training text is cut into")
     small_batch_size: int | None = Field(
-        None, ge=1, description="columns that are held in memory at once, gradients add up; unset: all"
+        None, ge=1, description="columns computed at once, accumulating gradients; default: all"
     )
-    hidden_size: int = Field(850, ge=1, le=16_384, description="of embedding, state and output, which are one")
+    hidden_size: int = Field(850, ge=1, le=16_384, description="size of embedding, state and output")
     weight_decay: NonNegative = 8e-7
-    dropout_word: float = Field(0.1, ge=0, lt=1, description="of whole words' embeddings")
+    dropout_word: float = Field(0.1, ge=0, lt=1, description="dropout of whole words' embeddings")
     averaging_patience: int = Field(
         5,
         ge=1,
         le=100_000,
-        description="SGD becomes averaged SGD once validation is worse than its best of more than so many epochs ago",
+        description="SGD becomes averaged SGD once validation is worse than its best of more than this many epochs ago",
     )
     test_batch_size: int = Field(1, ge=1, le=65_536, description="columns that the test text is cut into")
 

@@ -18,23 +18,29 @@ class RnnScoringConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: Literal["rnn"] = "rnn"
-    dataset: str = Field(max_length=120, description="its test text is measured", examples=["python-docs"])
+    dataset: str = Field(max_length=120, description="text whose test part is measured", examples=["python-docs"])
     text_checksum: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="of the text's content; a worker whose text differs refuses"
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="checksum of the text's content; a worker with another text refuses",
     )
     text_version: str | None = Field(
-        None, max_length=60, description="of `python-docs`: the Python whose text it is; filled in when the job is made"
+        None,
+        max_length=60,
+        description="of `python-docs`: Python version of the text; filled in when the job is created",
     )
     batch_size: int | None = Field(
         None,
         ge=1,
         le=65_536,
-        description="columns that the text is cut into, each of which starts without context; unset: as many as the "
-        "checkpoint's own training tests with",
+        description="columns that the text is cut into, each of which starts without context; default: the test "
+        "columns of the checkpoint's training",
     )
-    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; unset: one a core of the first worker")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="number of CPU threads; default: one per core of the first worker"
+    )
     deterministic: bool | None = Field(
-        None, description="bit-for-bit repeatable on the same hardware; unset: on a CPU yes, on a GPU no"
+        None, description="bit-for-bit repeatable on the same hardware; default: on a CPU only"
     )
 
 

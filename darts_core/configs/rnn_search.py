@@ -20,7 +20,9 @@ from darts_core.primitives import RNN_SPACES, RnnPrimitive, RnnSpace
 class RnnSearchConfig(TextTrainingConfig):
     """A differentiable search for a recurrent cell. DARTS (arXiv:1806.09055), sections 2 and A.1.2."""
 
-    space: RnnSpace | None = Field(None, description="a named set of primitives; `rnn` unless primitives are given")
+    space: RnnSpace | None = Field(
+        None, description="a named set of primitives; default: `rnn`, if `primitives` is unset"
+    )
     primitives: list[RnnPrimitive] | None = Field(
         None, min_length=1, max_length=64, description="the candidate operations, in order"
     )
@@ -30,20 +32,20 @@ class RnnSearchConfig(TextTrainingConfig):
     _order_of_unrolled = model_validator(mode="before")(order_of_unrolled)
     virtual_embedding: Literal["moved", "fixed"] = Field(
         "moved",
-        description="of order 2: whether the virtual step moves the tied embedding (the paper's equation) or leaves it "
-        "fixed (the authors' code)",
+        description="for order 2: whether the virtual step moves the tied embedding (the paper's equation) or leaves "
+        "it fixed (the authors' code)",
     )
     epochs: int = Field(50, ge=1, le=100_000)
     batch_size: BatchSize = Field(256, description="columns that the training and the alphas' text are cut into")
-    hidden_size: int = Field(300, ge=1, le=16_384, description="of embedding, state and output, which are one")
-    nodes: int = Field(8, ge=1, le=12, description="of a cell, besides its initial state")
+    hidden_size: int = Field(300, ge=1, le=16_384, description="size of embedding, state and output")
+    nodes: int = Field(8, ge=1, le=12, description="nodes of a cell, besides its initial state")
     alpha_lr: Rate = 3e-3
     alpha_weight_decay: NonNegative = 1e-3
     stop_when: dict[RnnSign, Comparison] | None = Field(
         None,
         min_length=1,
-        description="end the search after the first epoch at which one of these holds: how many nodes pass their "
-        "state on unchanged, or the alphas' mean entropy in nats",
+        description="end the search after the first epoch that meets one of these conditions: the number of identity "
+        "operations, or the mean entropy of the alphas in nats",
         examples=[{"identities": ">3"}],
     )
     stop_from: StopFrom = 1

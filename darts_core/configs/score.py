@@ -19,14 +19,16 @@ class ScoringConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: Literal["cnn"] = "cnn"
-    dataset: str = Field(max_length=120, description="its test images are measured", examples=["digits"])
+    dataset: str = Field(max_length=120, description="data set whose test images are measured", examples=["digits"])
     dataset_checksum: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="of an uploaded set's content; filled in when the job is made"
+        None, pattern=r"^[0-9a-f]{64}$", description="checksum of an uploaded set; filled in when the job is created"
     )
-    batch_size: int = Field(256, ge=1, le=65_536, description="images at a time; no result depends on it but in bits")
-    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads; unset: one a core of the first worker")
+    batch_size: int = Field(256, ge=1, le=65_536, description="images per step; affects results by rounding only")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="number of CPU threads; default: one per core of the first worker"
+    )
     deterministic: bool | None = Field(
-        None, description="bit-for-bit repeatable on the same hardware; unset: on a CPU yes, on a GPU no"
+        None, description="bit-for-bit repeatable on the same hardware; default: on a CPU only"
     )
 
 
@@ -65,9 +67,13 @@ class ScoredCheckpoint(BaseModel):
     source: Literal["evaluation", "search", "upload"]
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     format: CheckpointFormat = "dartboard"
-    genotype: dict[str, Any] | None = Field(None, description="of a file in the authors' format, which has none itself")
+    genotype: dict[str, Any] | None = Field(
+        None, description="cell of a file in the authors' format, which does not record it"
+    )
     classes: int | None = Field(None, ge=1, description="number of classes of the network, if known")
-    trained_on: TrainedOn | None = Field(None, description="of a file in the authors' format: what its owner told")
+    trained_on: TrainedOn | None = Field(
+        None, description="training data of a file in the authors' format, as declared by its owner"
+    )
 
 
 class ScoreConfig(ScoringConfig):

@@ -35,7 +35,7 @@ def _agrees_with_order(unrolled: bool | None, info: ValidationInfo) -> None:
 
 Unrolled = Annotated[
     bool | None,
-    Field(exclude=True, description="another way to say `order`: true is 2, false is 1"),
+    Field(exclude=True, description="alternative to `order`: true is 2, false is 1"),
     AfterValidator(_agrees_with_order),
 ]
 """Accepted in a spec that is given, and always None in one that is made."""
@@ -59,7 +59,9 @@ BatchSize = Annotated[int, Field(ge=2, le=65_536)]
 class SearchConfig(TrainingConfig):
     """A differentiable architecture search. DARTS (arXiv:1806.09055), sections 2 and A.1."""
 
-    space: CnnSpace | None = Field(None, description="a named set of primitives; `darts` unless primitives are given")
+    space: CnnSpace | None = Field(
+        None, description="a named set of primitives; default: `darts`, if `primitives` is unset"
+    )
     primitives: list[CnnPrimitive] | None = Field(
         None, min_length=1, max_length=64, description="the candidate operations, in order"
     )
@@ -69,29 +71,29 @@ class SearchConfig(TrainingConfig):
     _order_of_unrolled = model_validator(mode="before")(order_of_unrolled)
     epochs: int = Field(50, ge=1, le=100_000)
     batch_size: BatchSize = 64
-    channels: EvenChannels = Field(16, description="of the first cells; doubled at each reduction")
-    layers: int = Field(8, ge=1, le=100, description="cells; `reductions` are among them")
+    channels: EvenChannels = Field(16, description="channels of the first cells; doubled at each reduction")
+    layers: int = Field(8, ge=1, le=100, description="number of cells, including `reductions`")
     nodes: int = Field(4, ge=1, le=6, description="intermediate nodes of a cell")
     fused: bool = Field(
         True,
-        description="compute all edges that leave a state together: the same numbers up to rounding, several times "
-        "faster; false: edge by edge, operation by operation, as a reference",
+        description="compute all edges from a state together: equal up to rounding, several times faster; false: each "
+        "operation on its own, as a reference",
     )
     cuda_graph: bool = Field(
         True,
-        description="on a GPU, record the fused step once and launch it as a whole: the same bits, without the launch "
-        "of thousands of kernels; false: kernel by kernel",
+        description="on a GPU, record the fused step once and launch it as a CUDA graph: the same bits, without the "
+        "launch of thousands of kernels; false: kernel by kernel",
     )
     alpha_lr: Rate = 3e-4
     alpha_weight_decay: NonNegative = 1e-3
     train_portion: float = Field(
-        0.5, gt=0, lt=1, description="share of the training images that trains weights; the rest moves alphas"
+        0.5, gt=0, lt=1, description="share of the training images that trains the weights; the rest trains the alphas"
     )
     stop_when: dict[CnnSign, Comparison] | None = Field(
         None,
         min_length=1,
-        description="end the search after the first epoch at which one of these holds: of the normal cell, a number of "
-        "operations, or the alphas' mean entropy in nats; of the eigenvalue that hessian_every measures",
+        description="end the search after the first epoch that meets one of these conditions: on operation counts of "
+        "the normal cell, on the mean entropy of its alphas in nats, or on the eigenvalue of `hessian_every`",
         examples=[{"skip_connects": ">2"}],
     )
     stop_from: StopFrom = 1
@@ -99,7 +101,7 @@ class SearchConfig(TrainingConfig):
         None,
         ge=1,
         le=100_000,
-        description="after each k-th epoch, measure the dominant eigenvalue of the Hessian of the validation loss in "
+        description="after every k-th epoch, measure the dominant eigenvalue of the Hessian of the validation loss in "
         "the alphas",
     )
 

@@ -22,23 +22,33 @@ class TextTrainingConfig(RunConfig):
         examples=["python-docs"],
     )
     text_checksum: str | None = Field(
-        None, pattern=r"^[0-9a-f]{64}$", description="of the text's content; a worker whose text differs refuses"
+        None,
+        pattern=r"^[0-9a-f]{64}$",
+        description="checksum of the text's content; a worker with another text refuses",
     )
     text_version: str | None = Field(
-        None, max_length=60, description="of `python-docs`: the Python whose text it is; filled in when the job is made"
+        None,
+        max_length=60,
+        description="of `python-docs`: Python version of the text; filled in when the job is created",
     )
-    hidden_size: int = Field(ge=1, le=16_384, description="of embedding, state and output, which are one")
-    bptt: int = Field(35, ge=4, le=1000, description="words that a training step reads of each column, as a rule")
+    hidden_size: int = Field(ge=1, le=16_384, description="size of embedding, state and output")
+    bptt: int = Field(35, ge=4, le=1000, description="words of each column read by a training step, typically")
     weight_lr: Rate = Field(20.0, description="for steps of `bptt` words; scaled by each step's length")
     weight_decay: NonNegative = 5e-7
-    grad_clip: Rate = Field(0.25, description="largest norm of the weights' gradient")
-    dropout_word: float = Field(0.0, ge=0, lt=1, description="of whole words' embeddings")
-    dropout_input: float = Field(0.2, ge=0, lt=1, description="of the embedded input, the same at all times")
-    dropout_cell_input: float = Field(0.75, ge=0, lt=1, description="of what the cell reads of its input")
-    dropout_hidden: float = Field(0.25, ge=0, lt=1, description="of states inside the cell")
-    dropout_output: float = Field(0.75, ge=0, lt=1, description="of the cell's output, the same at all times")
-    activation_penalty: NonNegative = Field(0.0, description="on the squares of the cell's outputs")
-    slowness_penalty: NonNegative = Field(1e-3, description="on the squares of their changes")
+    grad_clip: Rate = Field(0.25, description="maximum norm of the weights' gradient")
+    dropout_word: float = Field(0.0, ge=0, lt=1, description="dropout of whole words' embeddings")
+    dropout_input: float = Field(
+        0.2, ge=0, lt=1, description="dropout of the embedded input, with one mask for all times"
+    )
+    dropout_cell_input: float = Field(0.75, ge=0, lt=1, description="dropout of the cell's input")
+    dropout_hidden: float = Field(0.25, ge=0, lt=1, description="dropout of states inside the cell")
+    dropout_output: float = Field(
+        0.75, ge=0, lt=1, description="dropout of the cell's output, with one mask for all times"
+    )
+    activation_penalty: NonNegative = Field(
+        0.0, description="weight of the penalty on the squares of the cell's outputs"
+    )
+    slowness_penalty: NonNegative = Field(1e-3, description="weight of the penalty on the squares of their changes")
     validation_batch_size: int = Field(10, ge=1, le=65_536, description="columns that the validation text is cut into")
     # A learning rate of 20 amplifies the rounding of bf16 too much.
     precision: Literal["float32"] = "float32"
