@@ -88,7 +88,8 @@ def inferred(shapes: Mapping[str, tuple[int, ...]], file: str) -> Sizes:
     def shape(name: str, dimensions: int) -> tuple[int, ...]:
         if len(shapes.get(name, ())) != dimensions:
             raise CheckpointError(
-                f"{file} is not a state_dict of a DARTS evaluation network: {name} with {dimensions} axes is missing"
+                f"{file} is not a state_dict of a DARTS evaluation network: {name} is missing, or does not have "
+                f"{dimensions} axes"
             )
         return shapes[name]
 
