@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.search_step import Shape, measure
+from darts_core.kernels import build
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -11,4 +12,6 @@ def test_both_versions_are_compared_and_have_the_same_loss(order: int) -> None:
     result = measure(shape, pairs=1, say=lambda _: None)
     assert {"plain_seconds", "fused_seconds", "speedup", "memory_ratio", "ops_ratio", "gemm_share"} <= result.keys()
     assert result["loss_difference"] < 1e-4
-    assert 0 < result["ops_ratio"] < 1
+    assert result["ops_ratio"] > 0
+    if build.available():  # without kernels torch's operations are smaller and more
+        assert result["ops_ratio"] < 1

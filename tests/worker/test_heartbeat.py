@@ -71,7 +71,7 @@ def test_a_superseded_attempt_stops_and_a_step_that_does_not_end_is_left(setting
     control, left = AttemptControl(), threading.Event()
     thread = HeartbeatThread(cast(AttemptApi, Answers(SupersededError("over"))), control, settings, 20.0, left.set)
     thread.start()
-    assert left.wait(10)
+    assert left.wait(60)
     assert control.reason is StopReason.SUPERSEDED
 
 
@@ -91,7 +91,7 @@ def test_the_drain_flag_asks_the_training_to_stop(settings: WorkerSettings) -> N
     thread = DrainWatch(control, settings)
     settings.drain_flag.touch()
     thread.start()
-    assert control.stopping.wait(10)
+    assert control.stopping.wait(60)
     assert control.reason is StopReason.DRAIN
     thread.end()
 
@@ -108,6 +108,6 @@ def test_a_beat_is_held_for_less_than_the_lease(settings: WorkerSettings) -> Non
 
     thread = HeartbeatThread(cast(AttemptApi, Recording(CONTINUE)), AttemptControl(), settings, 2.0)
     thread.start()
-    assert enough.wait(10)
+    assert enough.wait(60)
     thread.end()
     assert held[0] == 0.5
