@@ -16,10 +16,8 @@ from api.auth.service import KeyService
 from api.auth.sessions import SessionService
 from api.background_tasks import Background
 from api.checkpoints.converter import Converter
-from api.checkpoints.lookup import Sources
 from api.checkpoints.uploads import UploadService
 from api.compare.load import Gatherer
-from api.composite.committee_ensemble import Ensembles
 from api.composite.driver import TreeDriver
 from api.dashboard.assets import Assets
 from api.datasets.archive_limits import Limits
@@ -45,11 +43,11 @@ from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
 from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
+from api.kinds import KINDS, References
 from api.metrics.scrape import Scraper
 from api.pictures.drawer import Drawer
 from api.routes import (
     checkpoints,
-    committees,
     compare,
     dashboard,
     datasets,
@@ -67,10 +65,9 @@ from api.routes import (
     searches,
     service,
     session,
-    studies,
     worker,
 )
-from api.schemas.jobs import JobKind
+from api.routes.collection import job_router
 from api.settings import Settings, get_settings
 from darts_core.runtime.version import VERSION
 
@@ -94,14 +91,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if not settings.require_keys:
         app.add_middleware(LocalOnly)
     app.add_middleware(AccessLog)
-    user_routes = (
+    kinds = [job_router(kind) for kind in KINDS.values()]
+    modules = (
         searches,
         pictures,
         evaluations,
         scores,
         ensembles,
-        studies,
-        committees,
         jobs,
         compare,
         events,
@@ -109,12 +105,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         checkpoints,
         datasets,
         presets,
+        service,
+        metrics,
+        session,
+        keys,
+        reference,
+        dashboard,
     )
     # Routes are matched in this order: the workers' first, which get the most requests.
-    for module in (worker, *user_routes, service, metrics, session, keys, reference, dashboard):
+    for router in (worker.router, *kinds, *(module.router for module in modules)):
         # Browsers and proxies may add a query to bypass caches, so the page's files accept any.
-        checks = [] if module in (dashboard, reference) else [Depends(refuse_unknown_query)]
-        app.include_router(module.router, dependencies=checks)
+        checks = [] if router in (dashboard.router, reference.router) else [Depends(refuse_unknown_query)]
+        app.include_router(router, dependencies=checks)
     openapi.install(app)
     return app
 
@@ -133,8 +135,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
     state = app.state
     state.database, state.wakeups, state.artifacts, state.hub = database, wakeups, artifacts, hub
-    trees = TreeDriver(database, hub, waker, artifacts, settings.sweep_seconds)
-    state.jobs = JobService(database, waker, artifacts, trees)
     limits = Limits(unpacked_bytes=settings.dataset_max_unpacked_bytes, entries=settings.dataset_max_entries)
     checker = DatasetChecker(database, artifacts, settings.data_root, limits, settings.dataset_check_seconds)
     state.datasets = DatasetService(database, artifacts, checker, settings.data_root)
@@ -144,11 +144,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.genotypes = GenotypeRegistry(database)
     state.drawer = Drawer(artifacts)
     state.uploads = UploadService(database, artifacts)
+    state.references = References(state.reader, state.uploads, state.datasets, state.genotypes)
+    trees = TreeDriver(database, hub, waker, artifacts, state.references, settings.sweep_seconds)
+    state.jobs = JobService(database, waker, artifacts, trees)
     converter = Converter(artifacts)
     state.downloads = DownloadService(artifacts, converter)
     state.worker_downloads = DownloadService(for_workers, converter)
-    sources = Sources(state.jobs, state.reader, state.uploads, state.datasets)
-    trees.prepare_by(JobKind.ENSEMBLE, Ensembles(sources, state.jobs, state.reader, state.datasets).prepared)
     state.claims = ClaimService(database, for_workers, waker, settings.lease_seconds)
     state.workers = WorkerService(database, waker, settings.presence_seconds)
     fence = Fence(database, settings.lease_seconds)

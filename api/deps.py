@@ -30,6 +30,7 @@ from api.jobs.queries import Reader
 from api.jobs.service import JobService
 from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
+from api.kinds import References
 from api.metrics.scrape import Scraper
 from api.settings import Settings
 
@@ -54,6 +55,7 @@ async def _caller() -> Principal:
 
 
 Jobs = Annotated[JobService, _service("jobs")]
+Named = Annotated[References, _service("references")]
 Reading = Annotated[Reader, _service("reader")]
 Claims = Annotated[ClaimService, _service("claims")]
 Heartbeats = Annotated[HeartbeatService, _service("heartbeats")]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from api.datasets.availability import Holdings, availability_of
 from api.db.models import Attempt, Checkpoint, Dataset, Epoch, Event, Job, Upload
+from api.jobs.state_machine import actions_of
+from api.kinds import kind_of
 from api.schemas.checkpoints import UploadOut
 from api.schemas.datasets import Availability, CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
-from api.schemas.jobs import AttemptOut, CheckpointOut, EpochOut, Failure, JobKind, JobOut, LogLine, Status
+from api.schemas.jobs import AttemptOut, CheckpointOut, EpochOut, Failure, JobOut, LogLine, ObjectiveOut, Status
 from darts_core.data.catalogue import FOLDER_PRESET, DatasetInfo
 from darts_core.data.text import python_docs
 from darts_core.data.text.catalogue import FOLDER_PRESET as TEXT_FOLDER_PRESET
@@ -16,33 +18,35 @@ from darts_core.data.text.catalogue import TEXT_SETS, text_preset_of
 from darts_core.data.text.lines import vocabulary_of
 from darts_core.presets.rnn import RNN_SEARCH_PRESETS
 
+_LINKS: Final = {"events": "events", "epochs": "epochs", "logs": "logs"}
+_MADE_HERE: Final = {"links", "parent", "actions", "objective"}
+
 
 def job_out(job: Job, *, whole: bool = True) -> JobOut:
     """A job with its links; without `whole`, omits the fields that would make a listing large."""
-    base = f"/{JobKind(job.kind).collection}/{job.id}"
-    links = {"self": base, "events": f"{base}/events", "epochs": f"{base}/epochs", "logs": f"{base}/logs"}
-    if job.kind in (JobKind.SEARCH, JobKind.EVALUATION):
-        links |= {"checkpoint": f"{base}/checkpoint", "checkpoints": f"{base}/checkpoints"}
-    match JobKind(job.kind):
-        case JobKind.SEARCH:
-            links |= {"genotype": f"{base}/genotype", "alphas": f"{base}/alphas", "progress": f"{base}/progress.gif"}
-        case JobKind.SCORE | JobKind.ENSEMBLE:
-            links |= {"checkpoint": f"{base}/checkpoint", "logits": f"{base}/logits"}
-        case JobKind.STUDY | JobKind.COMMITTEE:
-            links |= {"children": f"{base}/children"}
+    kind = kind_of(job)
+    base = f"/{kind.name.collection}/{job.id}"
+    links = {"self": base, **{name: f"{base}/{path}" for name, path in {**_LINKS, **kind.links}.items()}}
     if job.source_id is not None:
-        source = JobKind(job.spec["checkpoint"]["source"]) if job.kind == JobKind.SCORE else JobKind.SEARCH
-        links[source.value] = f"/{source.collection}/{job.source_id}"
+        source = kind.source(job.spec)
+        links[source] = f"/{source.collection}/{job.source_id}"
     if job.parent_id is not None:
         links["parent"] = f"/jobs/{job.parent_id}"
-    fields = {name: getattr(job, name) for name in JobOut.model_fields if name not in ("links", "parent")}
+    fields = {name: getattr(job, name) for name in JobOut.model_fields if name not in _MADE_HERE}
     if not whole:
         fields["result"] = None
         if job.error is not None:
             fields["error"] = Failure.model_validate(job.error).brief()
     if job.parent_id is None and job.status == Status.RUNNING and job.progress:
         fields["stage"] = job.progress.get("stage")
-    return JobOut(**fields, parent=job.parent_id, links=links)
+    objective = kind.objective(job.spec)
+    return JobOut(
+        **fields,
+        parent=job.parent_id,
+        actions=actions_of(job),
+        objective=None if objective is None else ObjectiveOut(metric=objective.metric, direction=objective.direction),
+        links=links,
+    )
 
 
 def upload_out(upload: Upload) -> UploadOut:

@@ -60,10 +60,9 @@ def read_genotype(source: str, family: Family | None = None) -> AnyGenotype:
 
 
 def _published(family: Family | None) -> list[str]:
-    from darts_core.genotypes import known_genotypes
+    from darts_core.families import FAMILIES
 
-    families: tuple[Family, ...] = ("cnn", "rnn") if family is None else (family,)
-    return list(dict.fromkeys(name for f in families for name in known_genotypes(f)))
+    return list(dict.fromkeys(name for f in FAMILIES.values() if family in (None, f.name) for name in f.known))
 
 
 def _is_published(source: str, family: Family | None) -> bool:

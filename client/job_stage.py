@@ -30,7 +30,7 @@ def finished_epochs(job: JobOut) -> str:
         return f"0/{job.spec['epochs']}" if "epochs" in job.spec else ""
     # `progress` names the current epoch; it has ended after its last step, unless evaluation follows.
     has_ended = at.step == at.steps and at.stage is None and job.metrics is not None
-    return f"{at.epoch if has_ended or job.kind.is_tree or job.status == 'succeeded' else at.epoch - 1}/{at.epochs}"
+    return f"{at.epoch if has_ended or job.is_composite or job.status == 'succeeded' else at.epoch - 1}/{at.epochs}"
 
 
 def steps_of(data: dict[str, Any]) -> str:

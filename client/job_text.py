@@ -38,7 +38,7 @@ def lines(job: JobOut) -> Iterator[str]:
     if job.error is not None:
         yield f"  error: {job.error.type}: {job.error.message}"
     if epochs := finished_epochs(job):
-        yield f"  {'jobs' if job.kind.is_tree else 'epochs'} finished: {epochs}"
+        yield f"  {'jobs' if job.is_composite else 'epochs'} finished: {epochs}"
     for title, moment in (("created", job.created_at), ("started", job.started_at), ("ended", job.finished_at)):
         if moment is not None:
             yield f"  {title}: {_local(moment)}"

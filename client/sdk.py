@@ -35,7 +35,8 @@ from client.errors import ProblemError
 from client.event_stream import follow
 from client.events import Event
 from client.upload import Upload
-from darts_core.configs import AnyConfig, config_class
+from darts_core.configs.common import RunConfig
+from darts_core.families import family_in
 from darts_core.primitives import Family
 from darts_core.runtime.backoff import Backoff
 
@@ -120,12 +121,11 @@ class Dartboard:
         """The children of a study or a committee so far, in order of creation."""
         return self._connection.read(JobList, "GET", f"{self._path(tree_id)}/children").items
 
-    def spec(self, job: JobOut) -> AnyConfig:
+    def spec(self, job: JobOut) -> RunConfig:
         """The typed spec of a search or an evaluation. Raises ValueError for another kind of job."""
-        if job.kind not in (JobKind.SEARCH, JobKind.EVALUATION):
+        if job.kind not in ("search", "evaluation"):
             raise ValueError(f"{job.kind}: searches and evaluations have typed specs, others are in JobOut.spec")
-        kind: Literal["search", "evaluation"] = "search" if job.kind is JobKind.SEARCH else "evaluation"
-        return config_class(kind, job.spec).model_validate(job.spec)
+        return family_in(job.spec).config(job.kind).model_validate(job.spec)
 
     def cancel(self, job_id: Id) -> JobOut:
         """Cancel a job at once."""
@@ -252,7 +252,7 @@ class Dartboard:
             return download(self._connection, str(httpx.URL(path, params=wanted)), Path(to))
         if job.kind == JobKind.SCORE:
             return self.download_logits(job.id, to)
-        if job.kind.is_tree:
+        if job.is_composite:
             job = job_with_file(job, self.children(job.id))
         return self.download_checkpoint(job.id, to, epoch, format_)
 
@@ -409,7 +409,7 @@ def _kind(name: str) -> JobKind:
     try:
         return JobKind(name)
     except ValueError:
-        raise ProblemError(422, f"{name!r} is not a kind of job: {', '.join(JobKind)}") from None
+        raise ProblemError(422, f"{name!r} is not a kind of job: {', '.join(JobKind.all())}") from None
 
 
 def _plain(name: str) -> str:

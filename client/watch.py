@@ -22,7 +22,7 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
     """Follow a job and return it when it has ended. json: print one event per line."""
     if json:
         return _watch_as_json(dartboard, job)
-    if job.kind.is_tree:
+    if job.is_composite:
         return _watch_tree(dartboard, job)
     if remarks.is_terminal:
         with Screen(job, remarks) as screen:

@@ -22,8 +22,8 @@ from api.schemas.worker import (
     Release,
     ReportedFile,
 )
-from darts_core.data.uploaded import uploaded_checksum
 from darts_core.errors import RankLost, Stopped
+from darts_core.families import family_in
 from darts_core.files import checkpoints
 from darts_core.training.control import Progress
 from darts_core.training.stages import listening, stage
@@ -40,8 +40,8 @@ from worker.logs import working_on
 from worker.prometheus import metrics
 from worker.reporter import Reporter
 from worker.runners import runner_of
+from worker.runners.runner import Report
 from worker.saver import Saver
-from worker.serialize import Report, fields_of, file_name, further_files, is_last
 from worker.settings import WorkerSettings
 
 _log = logging.getLogger("dartboard.worker")
@@ -116,7 +116,7 @@ class Attempt:
             resume = fetcher.checkpoint(claimed.resume, resume_from)
             files = {given.name: self._folder.file(f"input-{given.name}") for given in claimed.inputs}
             inputs = {given.name: fetcher.file(given, files[given.name]) for given in claimed.inputs}
-        if checksum := uploaded_checksum(claimed.spec):
+        if checksum := family_in(claimed.spec).uploaded_checksum(claimed.spec):
             with stage("downloading: data set"):
                 datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
         start = f" from epoch {resume.epoch}" if resume else ""
@@ -134,7 +134,7 @@ class Attempt:
             gpus=self._settings.gpus,
         ):
             self._report_epoch(report)
-            if self._control.pause_after_epoch and not is_last(report, claimed.spec):
+            if self._control.pause_after_epoch and not (report.ends or report.epoch >= int(claimed.spec["epochs"])):
                 self._saver.settle()
                 self._release("pause")
                 return
@@ -145,23 +145,23 @@ class Attempt:
         self._reporter.send("finish", lambda api, n: api.finish(Finish(n=n)))
 
     def _report_epoch(self, report: Report) -> None:
-        """Save the epoch's files locally, then queue their upload and the epoch's report, in this order."""
-        path = self._folder.file(file_name(report))
-        further = {self._folder.file(name): write for name, write in further_files(report).items()}
-        fields = fields_of(report)
+        """Save the epoch's files here, then let the reporter upload them and report the epoch, in this order."""
+        (path, write_main), *rest = ((self._folder.file(name), write) for name, write in report.files.items())
+        further = dict(rest)
+        own = {"epoch": report.epoch, "metrics": report.metrics, "seconds": report.seconds, **report.fields}
         others: list[ReportedFile] = []
         ended = time.monotonic()
 
         def save(to: Path) -> str:
             others[:] = [ReportedFile(name=other.name, sha256=write(other)) for other, write in further.items()]
-            return report.save(to)
+            return write_main(to)
 
         def deliver(sha256: str, api: AttemptApi, n: int) -> None:
             for file in (*further, path):
                 if file.exists():  # a repeated delivery finds no file that was stored before
                     api.upload(file)
             named = {"checkpoint": path.name, "sha256": sha256, "files": others}
-            api.report_epoch(EpochReport(n=n, **fields, **named, waited=time.monotonic() - ended))
+            api.report_epoch(EpochReport(n=n, **own, **named, waited=time.monotonic() - ended))
             for file in (*further, path):
                 file.unlink(missing_ok=True)
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
 from api.auth.ownership import check_owner, job_id_of
-from api.auth.permissions import JOBS, SAFE_METHODS, Rule, rule_for
+from api.auth.permissions import SAFE_METHODS, Rule, holds_jobs, rule_for
 from api.auth.principal import LOCAL, Principal, acting
 from api.auth.quotas import Meters, with_defaults
 from api.auth.service import limits_of
@@ -204,7 +204,7 @@ class _AuditEntry:
             return
         self._written = True
         request, scope = self._request, self._request.scope
-        created = _CREATED.fullmatch(location) if scope["path"].strip("/") in JOBS else None
+        created = _CREATED.fullmatch(location) if holds_jobs(scope["path"].strip("/")) else None
         job_id = UUID(created.group(1)) if created else job_id_of(self._rule.owned)
         path = (scope.get("raw_path") or b"").decode("ascii", "replace")
         await request.app.state.audit.note(self._principal, request.method, path, status, job_id)

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Select, select
 
-from api.auth.permissions import JOBS, Member
+from api.auth.permissions import Member, holds_jobs
 from api.auth.principal import Principal
 from api.db.engine import Database
 from api.db.models import Dataset, Job, RegisteredGenotype, Upload
@@ -34,7 +34,7 @@ async def check_owner(database: Database, principal: Principal, member: Member) 
 
 def job_id_of(member: Member | None) -> UUID | None:
     """The id of the job that a path names, if any."""
-    return _as_id(member.name) if member is not None and member.collection in JOBS else None
+    return _as_id(member.name) if member is not None and holds_jobs(member.collection) else None
 
 
 def _query(member: Member) -> Select[Any] | None:

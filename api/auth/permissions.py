@@ -16,9 +16,8 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Reveal nothing about users' work; probes and browsers need them before they have a key.
 PUBLIC: Final = frozenset({"/", "/healthz", "/readyz", "/version", "/openapi.json"})
 _PUBLIC_FILES: Final = frozenset({"static", "docs"})
-JOBS: Final = frozenset(kind.collection for kind in JobKind)
-# Collections whose members belong to their creator; api/auth/ownership.py finds the owner.
-OWNED: Final = JOBS | {"checkpoints", "datasets", "genotypes"}
+# Collections, besides those of jobs, whose members belong to their creator; api/auth/ownership.py finds the owner.
+_OWNED: Final = frozenset({"checkpoints", "datasets", "genotypes"})
 _RANKS: Final = (Role.VIEWER, Role.USER, Role.ADMIN)
 
 
@@ -44,6 +43,11 @@ class Rule:
         return role in _RANKS and self.role in _RANKS and _RANKS.index(role) > _RANKS.index(self.role)
 
 
+def holds_jobs(collection: str) -> bool:
+    """Whether the members of a collection are jobs."""
+    return any(kind.collection == collection for kind in JobKind.all())
+
+
 def rule_for(method: str, path: str) -> Rule:
     """The rule for a request's path or a route's path template."""
     _, collection, *rest = (*path.split("/"), "")
@@ -55,6 +59,6 @@ def rule_for(method: str, path: str) -> Rule:
         return Rule(Role.ADMIN)
     if method in SAFE_METHODS or path == "/session":
         return Rule(Role.VIEWER)
-    if collection not in OWNED:
+    if collection not in _OWNED and not holds_jobs(collection):
         return Rule(Role.ADMIN)
     return Rule(Role.USER, Member(collection, rest[0]) if rest and rest[0] else None)

@@ -15,11 +15,12 @@ from typing import Any, Final
 from api.sandbox import serve
 from darts_core.configs.score import CheckpointFormat, TrainedOn
 from darts_core.errors import CheckpointError, GenotypeError
+from darts_core.families import NetworkFamily, family_in
 from darts_core.files.safetensors import Entry, is_safetensors, read_header
 from darts_core.files.state_dict_specs import described
 from darts_core.files.state_dicts import inferred_recurrent, is_recurrent, recurrent_misfit, unwrapped
 from darts_core.files.torch_files import StoredTensor, TorchFile, is_legacy, read_legacy
-from darts_core.genotypes import AnyGenotype, RecurrentGenotype, family_of, parse, to_json
+from darts_core.genotypes import AnyGenotype, RecurrentGenotype, parse, to_json
 from darts_core.primitives import Family
 
 _MOST_MEMORY: Final = 2**30
@@ -39,7 +40,7 @@ class Examined:
     """
 
     format: CheckpointFormat
-    family: Family
+    family: str
     dataset: str | None
     dataset_checksum: str | None
     classes: int | None
@@ -143,8 +144,8 @@ def _ours(value: dict[str, Any], name: str) -> Examined:
     if value.get("kind") == "ensemble":
         raise CheckpointError(f"{name} is an ensemble: upload the checkpoints of its members one by one")
     spec, weights = value.get("spec"), value.get("weights")
-    family: Family = family_of(spec) if isinstance(spec, dict) else "cnn"
-    told = "vocabulary" if family == "rnn" else "classes"
+    family = family_in(spec if isinstance(spec, dict) else {})
+    told = family.outputs
     names = value.get(told)
     complete = isinstance(spec, dict) and isinstance(names, list) and isinstance(weights, dict) and weights
     if not complete or value.get("kind") not in ("search", "evaluation"):
@@ -157,11 +158,11 @@ def _ours(value: dict[str, Any], name: str) -> Examined:
     _check_tensors(weights, name)
     return Examined(
         format="dartboard",
-        family=family,
+        family=family.name,
         dataset=_if(_DATASET, spec.get("dataset")),
-        dataset_checksum=_if(_CHECKSUM, spec.get("text_checksum" if family == "rnn" else "dataset_checksum")),
-        classes=None if family == "rnn" else len(names),
-        words=len(names) if family == "rnn" else None,
+        dataset_checksum=_if(_CHECKSUM, spec.get(family.checksum_field)),
+        classes=len(names) if told == "classes" else None,
+        words=len(names) if told == "vocabulary" else None,
         genotype=_own_genotype(value.get("genotype"), family, name),
     )
 
@@ -170,11 +171,11 @@ def _if(pattern: re.Pattern[str], value: Any) -> str | None:
     return value if isinstance(value, str) and pattern.fullmatch(value) else None
 
 
-def _own_genotype(value: Any, family: Family, name: str) -> dict[str, Any]:
+def _own_genotype(value: Any, family: NetworkFamily, name: str) -> dict[str, Any]:
     if not isinstance(value, str | dict):
         raise CheckpointError(f"{name} has no usable genotype: expected text or an object")
     try:
-        return to_json(parse(value, family))
+        return family.stored(value)
     except (GenotypeError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{name} has no usable genotype: {error}") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 from uuid import UUID
 
 from api.artifacts import Stored
@@ -12,13 +12,11 @@ from api.datasets.service import DatasetService
 from api.db.models import Checkpoint, Job, Upload
 from api.http.problems import conflict, invalid
 from api.jobs.queries import Reader
-from api.jobs.service import JobService
 from api.schemas.jobs import JobKind
 from api.schemas.scores import ScoreCreate
-from darts_core.configs.score import ScoredCheckpoint
+from darts_core.configs.score import CheckpointSource, ScoredCheckpoint
 from darts_core.data.catalogue import BUILT_IN
 from darts_core.genotypes import family_of
-from darts_core.primitives import Family
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Found:
     checkpoint: ScoredCheckpoint
     stored: Stored
     job_id: UUID | None
-    family: Family
+    family: str
     dataset: str | None
     checksum: str | None
     columns: int | None = None
@@ -40,8 +38,8 @@ class Found:
 class Sources:
     """Finds checkpoints among jobs and uploads."""
 
-    def __init__(self, jobs: JobService, reading: Reader, uploads: UploadService, datasets: DatasetService) -> None:
-        self._jobs, self._reading, self._uploads, self._datasets = jobs, reading, uploads, datasets
+    def __init__(self, reading: Reader, uploads: UploadService, datasets: DatasetService) -> None:
+        self._reading, self._uploads, self._datasets = reading, uploads, datasets
 
     async def find(self, body: ScoreCreate) -> Found:
         """Raises ProblemError 404 for an unknown id, 409 for a job without a checkpoint, 422 unless exactly one source
@@ -55,10 +53,10 @@ class Sources:
                 raise invalid("epoch", "names an epoch of an evaluation or a search: give its id, too")
             return await self.by_id(body.checkpoint_id)
         if body.evaluation_id is not None:
-            job = await self._jobs.get(body.evaluation_id, JobKind.EVALUATION)
+            job = await self._reading.job(body.evaluation_id, JobKind.EVALUATION)
             return await self.of_job(job, await self._reading.checkpoint(job, body.epoch or "best"))
         assert body.search_id is not None
-        job = await self._jobs.get(body.search_id, JobKind.SEARCH)
+        job = await self._reading.job(body.search_id, JobKind.SEARCH)
         return await self.of_job(job, await self._reading.checkpoint(job, body.epoch or "last"))
 
     async def by_id(self, checkpoint_id: UUID) -> Found:
@@ -68,8 +66,8 @@ class Sources:
         if upload := await self._uploads.find(checkpoint_id):
             return of_upload(upload)
         checkpoint = await self._reading.checkpoint_by_id(checkpoint_id)
-        job = await self._jobs.get(checkpoint.job_id)
-        if job.kind in (JobKind.SCORE, JobKind.ENSEMBLE):
+        job = await self._reading.job(checkpoint.job_id)
+        if job.kind not in get_args(CheckpointSource):
             raise conflict(
                 f"{checkpoint_id} is a file of the {job.kind} {job.id}: give the checkpoint that it measured"
             )
@@ -80,21 +78,17 @@ class Sources:
         stored = checkpoint.stored
         family = family_of(job.spec)
         if family == "rnn":
-            scored = ScoredCheckpoint(id=str(checkpoint.id), source=_source(job), sha256=checkpoint.sha256)
+            scored = ScoredCheckpoint(id=str(checkpoint.id), source=job.kind, sha256=checkpoint.sha256)
             columns = job.spec.get("test_batch_size", job.spec["validation_batch_size"])
             return Found(scored, stored, job.id, family, job.spec["dataset"], job.spec.get("text_checksum"), columns)
         info = BUILT_IN.get(job.spec["dataset"]) or await self._datasets.info_of_spec(job.spec)
         scored = ScoredCheckpoint(
             id=str(checkpoint.id),
-            source=_source(job),
+            source=job.kind,
             sha256=checkpoint.sha256,
             classes=info.classes if info else None,
         )
         return Found(scored, stored, job.id, family, job.spec["dataset"], job.spec.get("dataset_checksum"))
-
-
-def _source(job: Job) -> Literal["evaluation", "search"]:
-    return "evaluation" if job.kind == JobKind.EVALUATION else "search"
 
 
 def of_upload(upload: Upload) -> Found:

@@ -11,12 +11,11 @@ from api.checkpoints.lookup import Found, Sources
 from api.db.models import Checkpoint, Job
 from api.http.problems import ProblemError, conflict, invalid
 from api.jobs.queries import Reader
-from api.jobs.service import JobService
 from api.schemas.ensembles import EnsembleCreate, MemberCreate
 from api.schemas.jobs import JobKind, Status
 from darts_core.configs.ensemble import EnsembleMember, file_of, logits_of
 from darts_core.configs.score import ScoredCheckpoint
-from darts_core.genotypes import family_of
+from darts_core.families import family_in
 
 _SOURCES: Final = ("evaluation_id", "checkpoint_id", "score_id")
 _MOST_FILES: Final = 1000
@@ -39,8 +38,8 @@ class Member:
 class Members:
     """Finds the members that the body of an ensemble names."""
 
-    def __init__(self, sources: Sources, jobs: JobService, reading: Reader) -> None:
-        self._sources, self._jobs, self._reading = sources, jobs, reading
+    def __init__(self, sources: Sources, reading: Reader) -> None:
+        self._sources, self._reading = sources, reading
 
     async def find(self, body: EnsembleCreate) -> list[Member]:
         """Raises ProblemError 404 for an unknown id, 409 for a job without the file, 422 unless a member names exactly
@@ -63,12 +62,12 @@ class Members:
             raise invalid("epoch", "names an epoch of an evaluation: give its id")
         if member.checkpoint_id is not None:
             found = await self._sources.by_id(member.checkpoint_id)
-            job = None if found.job_id is None else await self._jobs.get(found.job_id)
+            job = None if found.job_id is None else await self._reading.job(found.job_id)
             return Member(found, _about(found.checkpoint, job), None, {})
         if member.score_id is not None:
-            return await self._of_score(await self._jobs.get(member.score_id, JobKind.SCORE))
+            return await self._of_score(await self._reading.job(member.score_id, JobKind.SCORE))
         assert member.evaluation_id is not None
-        job = await self._jobs.get(member.evaluation_id, JobKind.EVALUATION)
+        job = await self._reading.job(member.evaluation_id, JobKind.EVALUATION)
         checkpoint = await self._reading.checkpoint(job, member.epoch or "best")
         found = await self._sources.of_job(job, checkpoint)
         kept = {c.epoch: c for c in await self._reading.checkpoints(job)}
@@ -80,14 +79,14 @@ class Members:
         logits = await self._reading.file(score, "logits.safetensors")
         given = next(c for c in await self._reading.checkpoints(score) if c.epoch == 0)
         checkpoint = ScoredCheckpoint(**score.spec["checkpoint"])
-        family = family_of(score.spec)
+        family = family_in(score.spec)
         found = Found(
             checkpoint,
             given.stored,
             score.id,
-            family,
+            family.name,
             score.spec["dataset"],
-            score.spec.get("text_checksum" if family == "rnn" else "dataset_checksum"),
+            score.spec.get(family.checksum_field),
             # The score's actual columns, if its spec left them to the checkpoint.
             (score.result or {}).get("columns"),
         )

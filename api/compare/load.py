@@ -17,6 +17,7 @@ from api.genotypes.network_shape import shape_of_job
 from api.http.problems import not_found
 from api.jobs.early_stopping import last_epoch
 from api.jobs.run_time import run_seconds
+from api.kinds import kind_of
 from api.schemas.jobs import JobKind
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import AnyGenotype, cell_diagnostics, family_of, parse
@@ -88,7 +89,7 @@ async def _runs(session: AsyncSession, job: Job) -> tuple[Run, ...]:
 async def _genotype(session: AsyncSession, job: Job) -> AnyGenotype | None:
     """A search's latest cell, or the cell that an evaluation trains."""
     cell: Any = job.spec.get("genotype")
-    if job.kind == JobKind.SEARCH:
+    if kind_of(job).finds_cells:
         query = select(Epoch.genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
         cell = await session.scalar(query)
     try:

@@ -40,7 +40,8 @@ def next_step(spec: Mapping[str, Any], children: Children) -> Step:
     trained = [m.evaluation for m in members if m.evaluation is not None and m.evaluation.succeeded]
     if len(failed) + len(trained) == len(members):
         named = [{"evaluation_id": str(evaluation.id)} for evaluation in trained]
-        return Step(create=(NewChild(JobKind.ENSEMBLE, ENSEMBLE, {**spec["ensemble"], "members": named}),))
+        request = {**spec["ensemble"], "members": named}
+        return Step(create=(NewChild(JobKind.ENSEMBLE, ENSEMBLE, request, is_request=True),))
     return Step(create=tuple(new for member in members if (new := member.next()) is not None))
 
 

@@ -10,13 +10,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.composite.children import load_children, locked_children
-from api.composite.protocols import PROTOCOLS
 from api.datasets.references import hold
 from api.db.models import Job
 from api.http.problems import conflict
 from api.jobs.locking import end_attempt
 from api.jobs.state_machine import move
-from api.schemas.jobs import AttemptStatus, JobKind, JobPatch, Status
+from api.kinds import kind_of
+from api.schemas.jobs import AttemptStatus, JobPatch, Status
 
 
 async def cancel_children(session: AsyncSession, tree: Job, only: Collection[UUID] | None = None) -> None:
@@ -50,8 +50,9 @@ async def resume_children(session: AsyncSession, tree: Job) -> None:
 async def retry_children(session: AsyncSession, tree: Job) -> None:
     """Requeue the children whose failure or cancellation decided the composite job's outcome."""
     locked = await locked_children(session, tree)
-    worth = PROTOCOLS[JobKind(tree.kind)].worth_retrying(tree.spec, await load_children(session, tree))
-    ids = {child.id for child in worth}
+    protocol = kind_of(tree).protocol
+    assert protocol is not None
+    ids = {child.id for child in protocol.worth_retrying(tree.spec, await load_children(session, tree))}
     for child in locked:
         if child.id in ids:
             await _queue(session, child, f"its {tree.kind} was retried")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -14,11 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.artifacts import Artifacts, Stored
+from api.artifacts import Artifacts
 from api.background_tasks import Passed
 from api.composite.children import load_children
 from api.composite.control import cancel_children
-from api.composite.protocols import PROTOCOLS
 from api.composite.steps import Children, NewChild, Step
 from api.datasets.references import hold
 from api.db.engine import Database, lock_content
@@ -31,13 +28,12 @@ from api.jobs.create import announce_queued, discard, given_file, new_job
 from api.jobs.locking import lock_job
 from api.jobs.state_machine import move
 from api.jobs.waker import Waker
+from api.kinds import KINDS, References, kind_of
 from api.schemas.jobs import JobFrame, JobKind, Status
 from darts_core.errors import ConfigError
 
 _log = structlog.get_logger(__name__)
 _DRIVEN = (Status.RUNNING, Status.PAUSING)
-Prepare = Callable[[dict[str, Any]], Awaitable[tuple[dict[str, Any], dict[str, Stored]]]]
-"""From the body that a protocol says to a spec and the files that the job is given."""
 
 
 class TreeDriver:
@@ -47,17 +43,18 @@ class TreeDriver:
     """
 
     def __init__(
-        self, database: Database, hub: EventHub, waker: Waker, artifacts: Artifacts, sweep_seconds: float
+        self,
+        database: Database,
+        hub: EventHub,
+        waker: Waker,
+        artifacts: Artifacts,
+        references: References,
+        sweep_seconds: float,
     ) -> None:
         self._database, self._hub, self._waker = database, hub, waker
-        self._artifacts, self._pause = artifacts, sweep_seconds
-        self._prepare: dict[JobKind, Prepare] = {}
+        self._artifacts, self._references, self._pause = artifacts, references, sweep_seconds
         self._known: set[UUID] = set()
         self._listening: Subscription | None = None
-
-    def prepare_by(self, kind: JobKind, prepare: Prepare) -> None:
-        """How children of this kind are made that need files; others are given their spec by the protocol."""
-        self._prepare[kind] = prepare
 
     def nudge(self, tree_id: UUID) -> None:
         """Advance a composite job now: it was created or requeued here."""
@@ -92,7 +89,7 @@ class TreeDriver:
                 self._listening = None
 
     async def _active(self) -> list[UUID]:
-        query = select(Job.id).where(Job.kind.in_(list(PROTOCOLS)), Job.status.in_(_DRIVEN)).order_by(Job.id)
+        query = select(Job.id).where(Job.kind.in_(_composite()), Job.status.in_(_DRIVEN)).order_by(Job.id)
         async with self._database.single_statements() as session:
             return list(await session.scalars(query))
 
@@ -125,24 +122,27 @@ class TreeDriver:
                 if not any(c.status in (Status.QUEUED, *_DRIVEN) for c in children.values()):
                     await move(session, tree, Status.PAUSED, tree.status_reason)
                 return
-            protocol = PROTOCOLS[JobKind(tree.kind)]
+            protocol = kind_of(tree).protocol
+            assert protocol is not None
             step = protocol.next_step(tree.spec, children)
             for new in step.create:
-                if new.kind not in self._prepare:
+                if not new.is_request:
                     await _create(session, tree, new)
             _progress(tree, children, protocol.planned(tree.spec))
             if step.cancel:
                 await cancel_children(session, tree, step.cancel)
             await _end(session, tree, step)
         for new in step.create:
-            if new.kind in self._prepare:
-                await self._create_given(tree_id, new)
+            if new.is_request:
+                await self._create_requested(tree_id, new)
         if step.create:
             self._waker.nudge()
 
-    async def _create_given(self, tree_id: UUID, new: NewChild) -> None:
-        """Queue a child that works on files: prepared before the lock, and made only where it is still missing."""
-        spec, files = await self._prepare[new.kind](new.spec)
+    async def _create_requested(self, tree_id: UUID, new: NewChild) -> None:
+        """Queue a child by a request: resolved before the lock, and made only where it is still missing."""
+        kind = KINDS[new.kind]
+        resolved = await kind.resolve(kind.bodies.validate_python(new.spec), self._references)
+        spec = resolved.spec.model_dump(mode="json")
         job: Job | None = None
         try:
             async with self._database.transaction() as session:
@@ -151,7 +151,8 @@ class TreeDriver:
                     return
                 job = await _create(session, tree, replace(new, spec=spec))
                 await lock_content(session, str(job.id))
-                session.add_all([await given_file(self._artifacts, job, name, file) for name, file in files.items()])
+                for name, file in resolved.files.items():
+                    session.add(await given_file(self._artifacts, job, name, file))
         except BaseException:
             if job is not None:
                 await discard(self._database, self._artifacts, job.id)
@@ -164,6 +165,10 @@ class TreeDriver:
                 return
             await cancel_children(session, tree)
             await _end(session, tree, Step(failure=why))
+
+
+def _composite() -> list[str]:
+    return [name for name, kind in KINDS.items() if kind.protocol is not None]
 
 
 async def _new(listening: Subscription, seconds: float) -> list[News]:

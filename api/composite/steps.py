@@ -6,7 +6,7 @@ a crash is the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -55,12 +55,16 @@ class Child:
 
 @dataclass(frozen=True)
 class NewChild:
-    """A job to queue. Its stage names it within the tree: made twice, it is still one."""
+    """A job to queue. Its stage names it within the tree: made twice, it is still one.
+
+    is_request: whether the spec is a creating request's body, to be resolved as one.
+    """
 
     kind: JobKind
     stage: str
     spec: dict[str, Any]
     source: UUID | None = None
+    is_request: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,19 @@ class Step:
 
 Children = Mapping[str, Child]
 """By their stages."""
+Spec = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The functions of a composite kind. next_step: what to do now. worth_retrying: the lost children that matter.
+    planned: how many children there will be; at_once: how many of them may be queued at the same time.
+    """
+
+    next_step: Callable[[Spec, Children], Step]
+    worth_retrying: Callable[[Spec, Children], list[Child]]
+    planned: Callable[[Spec], int]
+    at_once: Callable[[Spec], int]
 
 
 def active_ids(children: Mapping[str, Child]) -> tuple[UUID, ...]:

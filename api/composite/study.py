@@ -10,30 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import mean, stdev
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from uuid import UUID
 
 from api.composite.steps import Child, Children, NewChild, Step, active_ids
 from api.schemas.jobs import JobKind
+from darts_core.families import NetworkFamily, family_in
 
 SEARCH: Final = "search"
 SHORT: Final = "short-retrain"
 FINAL: Final = "final"
-
-
-class _Measures(NamedTuple):
-    """What cells are chosen by, what is reported of the chosen one, and whether more of the first is better."""
-
-    chosen_by: str
-    reported: str
-    unit: str
-    more: bool
-
-
-_MEASURES: Final = {
-    "cnn": _Measures("validation_accuracy", "test_accuracy", " %", True),
-    "rnn": _Measures("validation_perplexity", "test_perplexity", "", False),
-}
 
 
 def planned(spec: Mapping[str, Any]) -> int:
@@ -104,8 +90,8 @@ class _Point:
         return part
 
     @cached_property
-    def measures(self) -> _Measures:
-        return _MEASURES[self.spec["family"]]
+    def family(self) -> NetworkFamily:
+        return family_in(self.spec)
 
     @property
     def title(self) -> str:
@@ -136,10 +122,10 @@ class _Point:
     def _candidate(self, seed: int) -> _Candidate:
         search = self.of_study.get(self.stage(SEARCH, "seed", seed))
         short = self.of_study.get(self.stage(SHORT, "seed", seed))
-        value = short.best.get(self.measures.chosen_by) if short is not None and short.succeeded else None
+        value = short.best.get(self.family.selection.metric) if short is not None and short.succeeded else None
         failure = next((child.failure for child in (search, short) if child is not None and child.lost), None)
         if short is not None and short.succeeded and value is None:
-            failure = f"{short.stage} reported no {self.measures.chosen_by}"
+            failure = f"{short.stage} reported no {self.family.selection.metric}"
         return _Candidate(seed, search, short, value, failure)
 
     @cached_property
@@ -156,7 +142,7 @@ class _Point:
     def ranked(self) -> list[_Candidate]:
         """The successful candidates, best first."""
         done = [c for c in self.candidates if c.value is not None and c.failure is None]
-        return sorted(done, key=lambda c: -(c.value or 0.0) if self.measures.more else (c.value or 0.0))
+        return sorted(done, key=lambda c: c.value or 0.0, reverse=self.family.selection.direction == "max")
 
     def move(self) -> _Move:
         return self._retrain() if self.finals else self._choose()
@@ -206,7 +192,7 @@ class _Point:
             "values": dict(self.part["values"]),
             "dataset": self.part["final"]["dataset"],
             "failure": failure,
-            "chosen_by": self.measures.chosen_by,
+            "chosen_by": self.family.selection.metric,
             "candidates": [self._row(candidate) for candidate in self.candidates],
             "chosen": None if failure is not None else self._choice(),
             "final": self._runs(),
@@ -218,7 +204,7 @@ class _Point:
             "seed": candidate.seed,
             "search": search and search.link,
             "short_retrain": short and short.link,
-            self.measures.chosen_by: candidate.value,
+            self.family.selection.metric: candidate.value,
             "epoch": short.best.get("epoch") if short is not None and candidate.value is not None else None,
             "genotype": search.genotype if search is not None and search.succeeded else None,
             "failure": candidate.failure,
@@ -228,8 +214,8 @@ class _Point:
     def _choice(self) -> dict[str, Any] | None:
         if self.chosen is None or self.chosen.search is None:
             return None
-        measures, unit = self.measures, self.measures.unit
-        best = f"{'highest' if measures.more else 'lowest'} {measures.chosen_by.replace('_', ' ')}"
+        selection, unit = self.family.selection, self.family.unit
+        best = f"{'highest' if selection.direction == 'max' else 'lowest'} {selection.metric.replace('_', ' ')}"
         why = f"the {best} of {len(self.ranked)} candidates"
         if self.chosen.value is not None:
             why += f": {self.chosen.value:.2f}{unit}"
@@ -239,7 +225,7 @@ class _Point:
         return {"seed": self.chosen.seed, "search": search.link, "genotype": search.genotype, "why": why}
 
     def _runs(self) -> dict[str, Any]:
-        metric, runs = self.measures.reported, list(self.finals.values())
+        metric, runs = self.family.reporting.metric, list(self.finals.values())
         values = [child.metrics[metric] for child in runs if child.succeeded and metric in child.metrics]
         return {
             "metric": metric,
@@ -291,8 +277,8 @@ def _by_dataset(points: list[_Point], moves: list[_Move]) -> list[list[int]]:
 
 def _winner(numbers: list[int], points: list[_Point], reports: list[dict[str, Any]]) -> dict[str, Any]:
     """The point whose chosen cell was best on validation data: never by the test figures that it is reported with."""
-    more = points[0].measures.more
-    best = sorted(numbers, key=lambda n: -points[n].value if more else points[n].value)[0]
+    choose = max if points[0].family.selection.direction == "max" else min
+    best = choose(numbers, key=lambda n: points[n].value)
     report = reports[best]
     final = {name: report["final"][name] for name in ("metric", "mean", "std", "n")}
     taken = {name: report[name] for name in ("dataset", "values", "chosen")}

@@ -11,16 +11,12 @@ from pydantic import BaseModel, ValidationError
 from api.datasets.service import DatasetService
 from api.http.problems import Loc, ProblemError, invalid_fields
 from api.schemas.ensembles import Ensembling
-from darts_core.configs import AnyConfig, config_class
-from darts_core.configs.common import RunConfig, check_shares, check_single, known_info
-from darts_core.configs.early import check_hessian
-from darts_core.data.catalogue import DatasetInfo, preset_of
-from darts_core.data.text.catalogue import TextInfo, text_preset_of
+from darts_core.configs.common import RunConfig, known_info
+from darts_core.data.catalogue import DatasetInfo
+from darts_core.data.text.catalogue import TextInfo
 from darts_core.errors import ConfigError, Problem
+from darts_core.families import FAMILIES
 from darts_core.genotypes import KNOWN
-from darts_core.presets.cnn import EVALUATION_PRESETS
-from darts_core.presets.rnn import RNN_EVALUATION_PRESETS
-from darts_core.primitives import Family
 
 Spec = dict[str, Any]
 # Stands for the cell to be found, on which a training's validation does not depend.
@@ -31,8 +27,8 @@ assert _ANY_CELL in KNOWN
 class ChildValidator:
     """Resolves the parts of a composite job's body. Errors name fields such as `search.epochs`."""
 
-    def __init__(self, datasets: DatasetService, family: Family, gpus: int) -> None:
-        self._datasets, self._family, self._gpus = datasets, family, gpus
+    def __init__(self, datasets: DatasetService, family: str, gpus: int) -> None:
+        self._datasets, self._family, self._gpus = datasets, FAMILIES[family], gpus
         self._infos: dict[str, DatasetInfo | TextInfo | None] = {}
 
     async def search(self, part: RunConfig, values: Mapping[str, Any], *, axes: str) -> Spec:
@@ -46,7 +42,7 @@ class ChildValidator:
             if given.get("dataset") is None:
                 raise ConfigError([Problem(("dataset",), "is required")])
             info = await self._info(given["dataset"])
-            spec = self._resolved(config_class("search", {"family": self._family}), given, info)
+            spec = self._resolved(self._family.search, given, info)
         del spec["seed"]
         return spec
 
@@ -59,12 +55,12 @@ class ChildValidator:
         """An evaluation with the data set's `-short` preset and with validation data for the choice."""
         given = _given(part)
         dataset = given.get("dataset") or search["dataset"]
-        rnn = self._family == "rnn"
-        usual = (text_preset_of if rnn else preset_of)(dataset, RNN_EVALUATION_PRESETS if rnn else EVALUATION_PRESETS)
-        if given.get("preset") is None and f"{usual}-short" in (RNN_EVALUATION_PRESETS if rnn else EVALUATION_PRESETS):
+        presets = self._family.evaluation_presets
+        usual = self._family.preset_of(dataset, presets)
+        if given.get("preset") is None and f"{usual}-short" in presets:
             given["preset"] = f"{usual}-short"
         spec, info = await self._training(place, part, search, given, 1)
-        if not rnn and spec["train_portion"] == 1 and not (isinstance(info, DatasetInfo) and info.valid):
+        if not self._family.has_validation(spec, info):
             with _at(place):
                 message = "no validation data is held out to choose cells by: give less than 1, such as 0.9"
                 raise ConfigError([Problem(("train_portion",), message)])
@@ -73,10 +69,10 @@ class ChildValidator:
     async def ensemble(self, part: Ensembling, training: Spec) -> Spec:
         """The body of an ensemble of such evaluations, to be resolved once they exist."""
         with _at("ensemble"):
-            if part.family not in (None, self._family):
-                raise ConfigError([Problem(("family",), f"the members are of family {self._family!r}")])
+            if part.family not in (None, self._family.name):
+                raise ConfigError([Problem(("family",), f"the members are of family {self._family.name!r}")])
             dataset = part.dataset or training["dataset"]
-            part.ensemble(dataset, self._family)
+            part.ensemble(dataset, self._family.name)
             await self._info(dataset)
         return part.model_dump(mode="json", exclude_unset=True)
 
@@ -86,11 +82,11 @@ class ChildValidator:
         with _at(place):
             if given.get("dataset") is None:
                 # The search's own data, not what its name has come to mean by then.
-                own = ("dataset", "dataset_checksum", "text_checksum", "text_version")
-                given = {**{name: search[name] for name in own if name in search}, **_without(given, "dataset")}
+                own = {"dataset": search["dataset"], **self._family.own_data(search)}
+                given = {**own, **_without(given, "dataset")}
             info = await self._info(given["dataset"])
             given = {**given, "genotype": _ANY_CELL}
-            made = self._resolved(config_class("evaluation", {"family": self._family}), given, info)
+            made = self._resolved(self._family.evaluation, given, info)
             seed = made["seed"] + runs - 1
             if seed >= 2**31:
                 raise ConfigError(
@@ -99,19 +95,14 @@ class ChildValidator:
         del made["genotype"]
         return made, known_info(made, info) if not isinstance(info, TextInfo) else info
 
-    def _resolved(self, config: type[AnyConfig], given: Spec, info: DatasetInfo | TextInfo | None) -> Spec:
-        resolved = config(**given).resolved(info)  # type: ignore[arg-type]
-        if self._family == "rnn":
-            check_single(self._gpus)
-        else:
-            check_shares(resolved.batch_size, self._gpus)
-            check_hessian(getattr(resolved, "hessian_every", None), self._gpus)
+    def _resolved(self, config: type[RunConfig], given: Spec, info: DatasetInfo | TextInfo | None) -> Spec:
+        resolved = config(**given).resolved(info)
+        resolved.check_gpus(self._gpus)
         return resolved.model_dump(mode="json")
 
     async def _info(self, dataset: str) -> DatasetInfo | TextInfo | None:
         if dataset not in self._infos:
-            ask = self._datasets.text_info if self._family == "rnn" else self._datasets.info
-            self._infos[dataset] = await ask(dataset)
+            self._infos[dataset] = await self._datasets.info_for(self._family, dataset)
         return self._infos[dataset]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.db.models import Dataset, Job
 from api.http.problems import conflict
 from api.schemas.jobs import Status
-from darts_core.data.uploaded import uploaded_checksum
+from darts_core.families import CNN, FAMILIES, family_in
 
 
 async def hold(session: AsyncSession, spec: dict[str, Any]) -> None:
@@ -34,7 +34,7 @@ def _parts(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def _hold(session: AsyncSession, spec: dict[str, Any]) -> None:
-    checksum = uploaded_checksum(spec)
+    checksum = family_in(spec).uploaded_checksum(spec)
     if checksum is None:
         return
     same = select(Dataset.id).where(Dataset.name == spec["dataset"], Dataset.checksum == checksum)
@@ -48,7 +48,7 @@ async def _hold(session: AsyncSession, spec: dict[str, Any]) -> None:
 async def unfinished_jobs(session: AsyncSession, dataset: Dataset) -> list[Job]:
     """Up to three active jobs that use the set. The caller holds the row's lock."""
     ended = [status for status in Status if status.ended]
-    field = "text_checksum" if dataset.kind == "text" else "dataset_checksum"
+    field = next((f.checksum_field for f in FAMILIES.values() if f.data == dataset.kind), CNN.checksum_field)
     using = (Job.spec[field].astext == dataset.checksum) & (Job.spec["dataset"].astext == dataset.name)
     # A composite job's spec holds the specs of its future children.
     wanted = {"dataset": dataset.name, "checksum": dataset.checksum}

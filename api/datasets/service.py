@@ -28,7 +28,7 @@ from api.schemas.datasets import DatasetCreate, DatasetState
 from api.schemas.keys import Role
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo
 from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, is_uploaded_text
-from darts_core.data.uploaded import uploaded_checksum
+from darts_core.families import NetworkFamily, family_in
 from darts_core.validation import did_you_mean
 
 _NAMES_LISTED = 30
@@ -173,6 +173,10 @@ class DatasetService:
             return None
         return text_info_of(await self._usable(name, "text", [PYTHON_DOCS, *TEXT_SETS]))
 
+    async def info_for(self, family: NetworkFamily, name: str) -> DatasetInfo | TextInfo | None:
+        """What is known of a set that the spec of a family names. Raises as `info` does."""
+        return await (self.text_info if family.data == "text" else self.info)(name)
+
     async def kind(self, name: str) -> str:
         """`images` or `text` for an uploaded set; `unknown` if there is no set of this name yet."""
         async with self._database.transaction() as session:
@@ -218,7 +222,7 @@ class DatasetService:
         return None if found is None else text_info_of(found)
 
     async def _of_spec(self, spec: dict[str, Any]) -> Dataset | None:
-        checksum = uploaded_checksum(spec)
+        checksum = family_in(spec).uploaded_checksum(spec)
         if checksum is None:
             return None
         async with self._database.transaction() as session:

@@ -53,7 +53,7 @@ class LogReader:
     async def active(self, most: int) -> list[UUID]:
         """The active jobs, newest first."""
         async with self._database.single_statements() as session:
-            return list(await session.scalars(newest_ids(JobKind, _ACTIVE, limit=most)))
+            return list(await session.scalars(newest_ids(JobKind.all(), _ACTIVE, limit=most)))
 
     async def queued_at(self, job_id: UUID) -> int | None:
         """The sequence of the event that last queued an active job; None for other jobs."""

@@ -10,13 +10,12 @@ from sqlalchemy.dialects.postgresql import insert
 from api.db.engine import Database
 from api.db.models import RegisteredGenotype
 from api.http.problems import conflict, not_found
+from darts_core.families import FAMILIES
 from darts_core.genotypes import (
     KNOWN,
-    KNOWN_RECURRENT,
     AnyGenotype,
     RecurrentGenotype,
     family_of,
-    known_genotypes,
     parse,
     to_json,
 )
@@ -36,7 +35,7 @@ class GenotypeRegistry:
         if name == RANDOM:
             raise conflict(f"{name} stands for a randomly drawn cell; choose another name")
         family = _family(genotype)
-        published = known_genotypes(family)
+        published = FAMILIES[family].known
         if name in published:
             if published[name] == genotype:
                 return False
@@ -56,8 +55,9 @@ class GenotypeRegistry:
 
         family: without one, a name published in both families means cnn.
         """
-        published = KNOWN.get(name) if family != "rnn" else KNOWN_RECURRENT.get(name)
-        found = published or await self._registered(name) or (KNOWN_RECURRENT.get(name) if family is None else None)
+        first, *others = FAMILIES.values() if family is None else [FAMILIES[family]]
+        found = first.known.get(name) or await self._registered(name)
+        found = found or next((other.known[name] for other in others if name in other.known), None)
         if found is None or (family is not None and _family(found) != family):
             known = await self.names(family)
             raise not_found("genotype", f"{name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
@@ -68,7 +68,7 @@ class GenotypeRegistry:
         query = select(RegisteredGenotype.name).order_by(RegisteredGenotype.name)
         if family is not None:
             query = query.where(RegisteredGenotype.family == family)
-        published = {None: [*KNOWN, *KNOWN_RECURRENT], "cnn": [*KNOWN], "rnn": [*KNOWN_RECURRENT]}[family]
+        published = [name for each in FAMILIES.values() if family in (None, each.name) for name in each.known]
         async with self._database.transaction() as session:
             return list(dict.fromkeys([*published, *await session.scalars(query)]))
 
@@ -84,9 +84,9 @@ class GenotypeRegistry:
                 raise not_found("genotype", repr(name))
             await session.delete(stored)
 
-    async def resolve(self, value: str | dict[str, Any], family: Family | None = None) -> str | dict[str, Any]:
+    async def resolve(self, value: str | dict[str, Any], family: str | None = None) -> str | dict[str, Any]:
         """A registered name's genotype; any other value unchanged, including a published name of the family."""
-        if not isinstance(value, str) or (family is not None and value in known_genotypes(family)):
+        if not isinstance(value, str) or (family is not None and value in FAMILIES[family].known):
             return value
         found = await self._registered(value.strip())
         return value if found is None else to_json(found)

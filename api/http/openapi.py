@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fastapi import FastAPI
+from pydantic import TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from api.auth.permissions import SAFE_METHODS, rule_for
 from api.auth.sessions import COOKIE
 from api.http.problems import Problem, documented
+from api.kinds import KINDS
 from api.schemas.keys import Role
 
 _TEMPLATE = "#/components/schemas/{model}"
@@ -34,6 +36,9 @@ def install(app: FastAPI) -> None:
                 schemas.pop(unused, None)
             _, own = models_json_schema([(Problem, "serialization")], ref_template=_TEMPLATE)
             schemas.update(own["$defs"])
+            results = [(kind.name, "validation", kind.results) for kind in KINDS.values() if kind.result is not None]
+            _, found = TypeAdapter.json_schemas(results, ref_template=_TEMPLATE)  # type: ignore[arg-type]
+            schemas.update(found["$defs"])
             document["components"]["securitySchemes"] = _SCHEMES
             for path, operations in document["paths"].items():
                 for method in _METHODS & operations.keys():

@@ -22,12 +22,12 @@ from api.jobs.early_stopping import finished_progress, last_epoch, stop_reason, 
 from api.jobs.fencing import Fence
 from api.jobs.locking import checkpoints_of, end_attempt, files_of, partials_of
 from api.jobs.lost_attempts import lose
-from api.jobs.objectives import better, retained
-from api.jobs.report_validation import check_epoch, check_fits
+from api.jobs.report_validation import check_epoch, check_fits, result_of
 from api.jobs.state_machine import move
 from api.jobs.waker import Waker
+from api.kinds import kind_of
 from api.metrics.counters import EPOCH_SECONDS, REPORT_LAG
-from api.schemas.jobs import AttemptStatus, JobKind, Status
+from api.schemas.jobs import AttemptStatus, Status
 from api.schemas.worker import (
     Directive,
     EpochReport,
@@ -65,17 +65,16 @@ class AttemptService:
                 await session.flush()
                 job.metrics, job.lost_attempts = report.metrics, 0
                 if report.result is not None:
-                    job.result = report.result.model_dump(mode="json")
+                    job.result = result_of(job, report.result)
                 if report.stopped_early is not None:
                     job.result = stopped(report.epoch, report.stopped_early)
-                if better(report.metrics, job.best):
+                if kind_of(job).is_better(job.spec, report.metrics, job.best):
                     job.best = {"epoch": report.epoch, **report.metrics}
                 if job.progress is None or job.progress["epoch"] <= report.epoch:
                     job.progress = _after_epoch(job, report)
                 await self._append_epoch(session, job, report, checkpoint)
                 whole, partials = await files_of(session, job)
-                epochs, every = [c.epoch for c in whole], job.spec.get("checkpoint_every")
-                kept = retained(JobKind(job.kind), epochs, job.best, every)
+                kept = _retained(job, [c.epoch for c in whole])
                 dropped = [c for c in whole if c.epoch not in kept]
                 dropped += [c for c in partials if c.epoch < report.epoch]
                 await _forget(session, dropped)
@@ -185,8 +184,7 @@ class AttemptService:
         if any(c.epoch >= report.epoch for c in intact):
             return []
         session.add_all(_row(attempt, report, file, metrics=report.metrics) for file in files)
-        epochs = [report.epoch, *(c.epoch for c in intact)]
-        kept = retained(JobKind(job.kind), epochs, job.best, job.spec.get("checkpoint_every"))
+        kept = _retained(job, [report.epoch, *(c.epoch for c in intact)])
         dropped = [c for c in intact if c.epoch not in kept]
         dropped += [c for c in damaged if c.epoch == report.epoch]
         dropped += [c for c in partials if c.epoch < report.epoch]
@@ -215,8 +213,8 @@ class AttemptService:
             # Logged here, not by the worker, since an epoch is stored once although several attempts may run it.
             line = LogEntry(time=datetime.now(UTC), level="warning", message=message)
             await append(session, job, "log", line.model_dump(mode="json"))
-        if job.kind == JobKind.SCORE:
-            return  # its file is no checkpoint
+        if not kind_of(job).leaves_checkpoints:
+            return
         await append(
             session,
             job,
@@ -228,6 +226,10 @@ class AttemptService:
                 "size": checkpoint.size,
             },
         )
+
+
+def _retained(job: Job, epochs: list[int]) -> set[int]:
+    return kind_of(job).retained(epochs, job.best, job.spec.get("checkpoint_every"))
 
 
 async def _forget(session: AsyncSession, checkpoints: list[Checkpoint]) -> None:

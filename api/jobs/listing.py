@@ -36,7 +36,7 @@ def newest(filters: Filters, *, limit: int, cursor: UUID | None = None) -> Selec
     # One composite job's children, or a range of ids, are few enough to be scanned.
     if filters.parent is not None or filters.id_prefix is not None:
         return _one_by_one(filters, limit, cursor)
-    kinds = list(JobKind) if filters.kind is None else [filters.kind]
+    kinds = JobKind.all() if filters.kind is None else [filters.kind]
     statuses = list(Status) if filters.status is None else [filters.status]
     found = newest_ids(kinds, statuses, label=filters.label, limit=limit, cursor=cursor).subquery()
     return select(Job).join(found, found.c.id == Job.id).order_by(Job.id.desc())
@@ -82,7 +82,7 @@ def newest_ids(
     if cursor is not None:
         chosen.append(job_id < cursor)
     pairs: Any = values(column("kind", Text), column("status", Text), name="pairs").data(
-        [(kind.value, status.value) for kind, status in product(kinds, statuses)]
+        [(str(kind), status.value) for kind, status in product(kinds, statuses)]
     )
     of_pair = select(job_id.label("id")).where(row.kind == pairs.c.kind, row.status == pairs.c.status, *chosen)
     each = of_pair.order_by(nulls_last(job_id.desc())).limit(limit).lateral()

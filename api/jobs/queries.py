@@ -11,6 +11,7 @@ from api.db.engine import Database
 from api.db.models import Attempt, Checkpoint, Epoch, Event, Job
 from api.http.problems import ProblemError, conflict, not_found
 from api.jobs.locking import checkpoints_of
+from api.schemas.jobs import JobKind
 from darts_core.drawing.frames import evenly
 
 
@@ -19,6 +20,14 @@ class Reader:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def job(self, job_id: UUID, kind: JobKind | None = None) -> Job:
+        """404 when there is no such job of that kind."""
+        async with self._database.single_statements() as session:
+            job = await session.get(Job, job_id)
+        if job is None or (kind is not None and job.kind != kind):
+            raise not_found(kind or "job", job_id)
+        return job
 
     async def epochs(self, job_id: UUID, *, after: int, limit: int) -> list[Epoch]:
         """Stored epochs after `after`, in order."""

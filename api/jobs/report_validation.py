@@ -1,34 +1,55 @@
-"""Whether an epoch's report is one of its job: what a search shows and others build on is there, and of its family."""
+"""Checks that an epoch's report fits its job."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import ValidationError
+
 from api.db.models import Job
-from api.http.problems import invalid
+from api.http.problems import invalid, invalid_fields
 from api.jobs.early_stopping import last_epoch
-from api.schemas.jobs import JobKind
+from api.kinds import kind_of
 from api.schemas.worker import EpochReport
-from darts_core.genotypes import family_of
+from darts_core.families import FAMILIES, family_in
 
 
 def check_fits(job: Job, report: EpochReport) -> None:
-    """Raises ProblemError 422 for an epoch behind the job's last one, and for a search's epoch without its cell or its
-    alphas, or with those of another family.
+    """Raises ProblemError 422 for an epoch behind the job's last one, and where the job finds cells, for one without
+    its cell or its alphas, or with those of another family.
     """
     check_epoch(job, report.epoch)
-    if job.kind != JobKind.SEARCH:
+    if not kind_of(job).finds_cells:
         return
-    family = family_of(job.spec)
+    family = family_in(job.spec).name
     for field, value, found in (
-        ("genotype", report.genotype, report.genotype and family_of(report.genotype)),
-        ("alphas", report.alphas, report.alphas and ("rnn" if "recurrent" in report.alphas else "cnn")),
+        ("genotype", report.genotype, report.genotype and family_in(report.genotype).name),
+        ("alphas", report.alphas, report.alphas and _family_of_tables(set(report.alphas))),
     ):
         if value is None:
-            raise invalid(field, "an epoch of a search has it")
+            raise invalid(field, f"an epoch of a {job.kind} has it")
         if found != family:
-            raise invalid(field, f"is of the family {found!r}, the search of {family!r}")
+            raise invalid(field, f"is of the family {found!r}, the {job.kind} of {family!r}")
 
 
 def check_epoch(job: Job, epoch: int) -> None:
     """Raise ProblemError 422 for an epoch past the job's last."""
     if epoch > (last := last_epoch(job)):
         raise invalid("epoch", f"{epoch} is behind the job's last epoch, {last}")
+
+
+def result_of(job: Job, result: dict[str, Any]) -> dict[str, Any]:
+    """A report's result as it is stored. Raises ProblemError 422 for one that the job's kind does not have."""
+    kind = kind_of(job)
+    if kind.result is None:
+        raise invalid("result", f"an epoch of a {job.kind} has none")
+    try:
+        read = kind.results.validate_python(result)
+    except ValidationError as error:
+        raise invalid_fields(error, kind.result, lambda loc: ("result", *loc)) from error
+    stored: dict[str, Any] = kind.results.dump_python(read, mode="json")
+    return stored
+
+
+def _family_of_tables(cells: set[str]) -> str | None:
+    return next((family.name for family in FAMILIES.values() if set(family.cells) == cells), None)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
-from api.artifacts import Artifacts, Stored
+from api.artifacts import Artifacts
 from api.auth.quotas import check_queue
 from api.composite import control
 from api.composite.driver import TreeDriver
-from api.composite.protocols import PROTOCOLS
 from api.datasets.references import hold
 from api.db.engine import Database, lock_content
 from api.db.models import Checkpoint, IdempotencyKey, Job
@@ -29,12 +26,10 @@ from api.jobs.create import announce_queued, discard, given_file, new_job
 from api.jobs.listing import Filters, newest
 from api.jobs.locking import end_attempt, lock_job
 from api.jobs.max_runtime import check_runtime
-from api.jobs.state_machine import check_action, move
+from api.jobs.state_machine import actions_of, check_action, move
 from api.jobs.waker import Waker
+from api.kinds import Kind, References, Resolved, kind_of
 from api.schemas.jobs import AttemptStatus, JobFrame, JobKind, JobPatch, Status
-from darts_core.configs import EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig, SearchConfig
-from darts_core.configs.common import check_shares, check_single
-from darts_core.configs.early import check_hessian
 
 
 @dataclass(frozen=True)
@@ -51,46 +46,32 @@ class JobService:
     def __init__(self, database: Database, waker: Waker, artifacts: Artifacts, trees: TreeDriver) -> None:
         self._database, self._waker, self._artifacts, self._trees = database, waker, artifacts, trees
 
-    async def submitted(self, kind: JobKind, frame: JobFrame, idempotency_key: str | None) -> Submitted | None:
-        """What an earlier request with this key made, if there was one: to be asked before anything that a job is made
-        of is looked up, since that may be gone by now. 409 when the key came with another body.
-        """
-        if idempotency_key is None:
-            return None
-        async with self._database.single_statements() as session:
-            earlier = await _submitted_with(session, idempotency_key, _hash_of(kind, frame))
-        return None if earlier is None else Submitted(self._told(earlier), replayed=True)
-
     async def submit(
-        self,
-        kind: JobKind,
-        frame: JobFrame,
-        spec: BaseModel,
-        *,
-        source: UUID | None = None,
-        idempotency_key: str | None = None,
-        given: Mapping[str, Stored] | None = None,
+        self, kind: Kind, body: JobFrame, references: References, *, idempotency_key: str | None = None
     ) -> Submitted:
-        """Queue a job and wake a worker. 409 when the key was used with another body, or the data set is gone;
-        429 when its owner has as many queued jobs as the API key allows; ConfigError when the GPUs asked for cannot
-        share its batches.
+        """Queue a job by its creating request. Raises what `queue` and the kind's `resolve` do."""
+        if idempotency_key is not None:
+            # Before anything is looked up that the job is made of: it may be gone by now.
+            async with self._database.single_statements() as session:
+                earlier = await _submitted_with(session, idempotency_key, _hash_of(kind.name, body))
+            if earlier is not None:
+                return Submitted(self._told(earlier), replayed=True)
+        resolved = await kind.resolve(body, references)
+        return await self.queue(kind, body, resolved, idempotency_key=idempotency_key)
 
-        given: files that the job works on, by the names that it knows them by. It gets copies of its own, as the
-        checkpoints of its epoch 0.
+    async def queue(
+        self, kind: Kind, frame: JobFrame, resolved: Resolved, *, idempotency_key: str | None = None
+    ) -> Submitted:
+        """Store a job and wake a worker. 409 when the key was used with another body, or the data set is gone;
+        429 when its owner has as many queued jobs as the API key allows.
         """
-        if isinstance(spec, (SearchConfig, EvaluationConfig)):
-            check_shares(spec.batch_size, frame.gpus)
-            check_hessian(getattr(spec, "hessian_every", None), frame.gpus)
-        if isinstance(spec, (RnnSearchConfig, RnnEvaluationConfig)):
-            check_single(frame.gpus)
-        job = new_job(kind, frame, spec.model_dump(mode="json"), source)
-        body_hash = _hash_of(kind, frame)
-        given = given or {}
+        job = new_job(kind.name, frame, resolved.spec.model_dump(mode="json"), resolved.source)
+        body_hash = _hash_of(kind.name, frame)
         try:
-            own = [await given_file(self._artifacts, job, name, stored) for name, stored in given.items()]
-            submitted = await self._enter(job, own, body_hash, source, idempotency_key)
+            own = [await given_file(self._artifacts, job, name, stored) for name, stored in resolved.files.items()]
+            submitted = await self._enter(job, own, body_hash, resolved.source, idempotency_key)
         except BaseException:
-            if given:
+            if resolved.files:
                 await discard(self._database, self._artifacts, job.id)
             raise
         return Submitted(self._told(submitted.job), submitted.replayed)
@@ -112,7 +93,7 @@ class JobService:
                 await session.flush()
                 session.add_all(own)
                 await announce_queued(session, job)
-                if JobKind(job.kind).is_tree:
+                if _is_composite(job):
                     await move(session, job, Status.RUNNING)
                 if idempotency_key:
                     session.add(IdempotencyKey(key=idempotency_key, body_hash=body_hash, job_id=job.id))
@@ -148,7 +129,7 @@ class JobService:
             check_action(job, "cancel")
             await move(session, job, Status.CANCELLED, "cancelled by request")
             await end_attempt(session, job, AttemptStatus.CANCELLED, "cancelled by request")
-            if JobKind(job.kind).is_tree:
+            if _is_composite(job):
                 await control.cancel_children(session, job)
             return await _refreshed(session, job)
 
@@ -158,7 +139,7 @@ class JobService:
             job = await self._lock(session, job_id, kind)
             check_action(job, "pause")
             to = Status.PAUSING if job.status == Status.RUNNING else Status.PAUSED
-            if JobKind(job.kind).is_tree and to is Status.PAUSING and await control.pause_children(session, job):
+            if _is_composite(job) and to is Status.PAUSING and await control.pause_children(session, job):
                 to = Status.PAUSED
             await move(session, job, to, "paused by request")
             return await _refreshed(session, job)
@@ -181,7 +162,7 @@ class JobService:
             await hold(session, job.spec)
             job.error, job.lost_attempts = None, 0
             await move(session, job, Status.QUEUED, reason)
-            if JobKind(job.kind).is_tree:
+            if _is_composite(job):
                 await move(session, job, Status.RUNNING, reason)
                 again = control.resume_children if before == Status.PAUSED else control.retry_children
                 await again(session, job)
@@ -196,7 +177,7 @@ class JobService:
             for field in patch.model_fields_set:
                 value = getattr(patch, field)
                 setattr(job, field, {} if field == "labels" and value is None else value)
-            if JobKind(job.kind).is_tree:
+            if _is_composite(job):
                 await control.patch_children(session, job, patch)
             await _refreshed(session, job)
         return self._told(job)
@@ -206,9 +187,9 @@ class JobService:
         async with self._database.transaction() as session:
             await _lock_parent(session, job_id)
             job = await self._lock(session, job_id, kind)
-            if not job.status.ended:
+            if "delete" not in actions_of(job):
                 raise conflict(f"the job is {job.status}; only ended jobs can be deleted: cancel it first")
-            children = await control.ended_children(session, job) if JobKind(job.kind).is_tree else []
+            children = await control.ended_children(session, job) if _is_composite(job) else []
             jobs = (*children, job)
             for each in jobs:
                 await session.delete(each)
@@ -219,7 +200,7 @@ class JobService:
     def _nudge(self, job: Job) -> None:
         """Run the tasks that advance the job."""
         self._waker.nudge()
-        if JobKind(job.kind).is_tree:
+        if _is_composite(job):
             self._trees.nudge(job.id)
 
     def _told(self, job: Job) -> Job:
@@ -251,10 +232,14 @@ async def _lock_parent(session: AsyncSession, job_id: UUID) -> None:
         raise conflict(f"the {parent.kind} {parent.id} that it belongs to is {parent.status}: cancel that one first")
 
 
+def _is_composite(job: Job) -> bool:
+    return kind_of(job).protocol is not None
+
+
 def _queued_by(job: Job) -> int:
-    """The most jobs that this one has in the queue at a time: a tree queues its children in stages."""
-    kind = JobKind(job.kind)
-    return PROTOCOLS[kind].at_once(job.spec) if kind.is_tree else 1
+    """The most jobs that this one has in the queue at a time: a composite one queues its children in stages."""
+    protocol = kind_of(job).protocol
+    return 1 if protocol is None else protocol.at_once(job.spec)
 
 
 async def _submitted_with(session: AsyncSession, key: str, body_hash: str) -> Job | None:

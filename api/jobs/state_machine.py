@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db.models import Job
 from api.events.log import append, notify
 from api.http.problems import conflict
+from api.kinds import kind_of
 from api.schemas.jobs import LONGEST_REASON, Status, shortened
 
 S = Status
@@ -51,20 +54,27 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
 
 
 # The statuses in which a user's action is possible.
-ACTIONS: dict[str, frozenset[Status]] = {
+_ACTIONS: Final[dict[str, frozenset[Status]]] = {
     "cancel": frozenset({S.QUEUED, S.RUNNING, S.PAUSING, S.PAUSED}),
     "pause": frozenset({S.QUEUED, S.RUNNING}),
     "resume": frozenset({S.PAUSED}),
     "retry": frozenset({S.FAILED, S.CANCELLED}),
+    "delete": frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED}),
 }
+
+
+def actions_of(job: Job) -> list[str]:
+    """The actions that are possible now."""
+    return [name for name in kind_of(job).actions if job.status in _ACTIONS[name]]
 
 
 def check_action(job: Job, action: str) -> None:
     """Raises ProblemError 409, which names the actions that are possible, where this one is not."""
-    if job.status in ACTIONS[action]:
+    possible = actions_of(job)
+    if action in possible:
         return
-    possible = [name for name, statuses in ACTIONS.items() if job.status in statuses]
-    advice = f"possible: {' or '.join(possible)}" if possible else "it is final"
-    if found := [name for name in ("resume", "retry") if name in possible]:
-        advice = f"{found[0]} lets it go on"
+    advice = "it is final"
+    if others := [name for name in possible if name != "delete"]:
+        onward = next((name for name in others if name in ("resume", "retry")), None)
+        advice = f"{onward} lets it go on" if onward else f"possible: {' or '.join(others)}"
     raise conflict(f"cannot {action} a job that is {job.status}: {advice}")

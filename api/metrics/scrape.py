@@ -95,7 +95,7 @@ async def _jobs(session: AsyncSession) -> Metric:
     jobs = _gauge("dartboard_jobs", "Stored jobs.", "kind", "status")
     rows = await session.execute(select(Job.kind, Job.status, func.count()).group_by(Job.kind, Job.status))
     counted = {(kind, status): count for kind, status, count in rows}
-    for kind, status in product(JobKind, Status):
+    for kind, status in product(JobKind.all(), Status):
         jobs.add_metric([kind, status], counted.get((kind, status), 0))
     return jobs
 

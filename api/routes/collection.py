@@ -3,6 +3,7 @@
 Annotations are evaluated here, not postponed, since FastAPI must see the types created in `job_router`.
 """
 
+from inspect import getdoc
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -10,12 +11,13 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from api.auth.principal import scoped
 from api.db.models import Audit, Job, Key, Upload
-from api.deps import Hub, Jobs, Reading
+from api.deps import Hub, Jobs, Named, Reading
 from api.events.job_stream import job_stream
 from api.events.stream import STREAM_ANSWERS, EventStream
 from api.http.problems import documented
 from api.jobs.listing import Filters
 from api.jobs.service import JobService
+from api.kinds import Kind
 from api.schemas.epoch_csv import epochs_csv
 from api.schemas.jobs import AttemptList, EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
 from api.serializers import attempt_out, epoch_out, job_out, log_line
@@ -53,27 +55,43 @@ async def page_of(jobs: JobService, filters: Filters, limit: int, cursor: UUID |
     return JobList(items=[job_out(j, whole=False) for j in page], next_cursor=more)
 
 
-def tree_router(kind: JobKind) -> APIRouter:
-    """The routes of a collection whose jobs are made of other jobs."""
-    router = job_router(kind)
-
-    @router.get("/{job_id}/children", operation_id=f"list_{kind}_children", responses=documented(404))
-    async def list_children(job_id: JobId, jobs: Jobs, reading: Reading) -> JobList:
-        """All jobs that it is made of, in the order in which they were made."""
-        children = await reading.children(await jobs.get(job_id, kind))
-        return JobList(items=[job_out(child, whole=False) for child in children], next_cursor=None)
-
-    return router
+def routes_of(name: JobKind) -> APIRouter:
+    """A router for what one kind has besides the shared routes."""
+    return APIRouter(prefix=f"/{name.collection}", tags=[name.collection], responses=documented(422, 503))
 
 
-def job_router(kind: JobKind) -> APIRouter:
+def job_router(described: Kind) -> APIRouter:
     """The shared routes of one collection."""
-    router = APIRouter(prefix=f"/{kind.collection}", tags=[kind.collection], responses=documented(422, 503))
+    kind = described.name
+    router = routes_of(kind)
 
     async def found(job_id: JobId, jobs: Jobs) -> Job:
         return await jobs.get(job_id, kind)
 
     Found = Annotated[Job, Depends(found)]  # noqa: N806 - a type
+    Body = described.body  # noqa: N806 - a type
+
+    @router.post(
+        "",
+        status_code=201,
+        operation_id=f"create_{kind}",
+        summary=f"Create {kind.title()}",
+        description=getdoc(described.resolve),
+        responses=documented(*described.refusals),
+        openapi_extra={"x-form": described.form_hints()},
+    )
+    async def create_job(
+        body: Body,  # type: ignore[valid-type]
+        jobs: Jobs,
+        references: Named,
+        response: Response,
+        key: IdempotencyKeyHeader = None,
+    ) -> JobOut:
+        submitted = await jobs.submit(described, body, references, idempotency_key=key)
+        response.headers["Location"] = f"/{kind.collection}/{submitted.job.id}"
+        if submitted.replayed:
+            response.headers["Idempotent-Replayed"] = "true"
+        return job_out(submitted.job)
 
     @router.get("", operation_id=f"list_{kind.collection}")
     async def list_jobs(
@@ -163,5 +181,13 @@ def job_router(kind: JobKind) -> APIRouter:
         `end` when it has ended.
         """
         return job_stream(hub, job, after if last_event_id is None else last_event_id)
+
+    if described.protocol is not None:
+
+        @router.get("/{job_id}/children", operation_id=f"list_{kind}_children", responses=documented(404))
+        async def list_children(job: Found, reading: Reading) -> JobList:
+            """All jobs that it is made of, in the order in which they were made."""
+            children = await reading.children(job)
+            return JobList(items=[job_out(child, whole=False) for child in children], next_cursor=None)
 
     return router

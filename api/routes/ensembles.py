@@ -1,50 +1,15 @@
-"""Ensembles: measure trained networks together, take them as one file."""
+"""What ensembles have besides the shared routes: the file of all members, logits."""
 
 from __future__ import annotations
 
 from fastapi import Request, Response
 
-from api.checkpoints.lookup import Sources
-from api.checkpoints.members import Members, curve_of, files_of
-from api.deps import Datasets, Downloads, Jobs, Reading, Uploads
-from api.ensemble_specs import ensemble_spec
+from api.deps import Downloads, Jobs, Reading
 from api.http.downloads import FILE_ANSWERS, WantedFile, plain_name
-from api.http.problems import documented
-from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
-from api.schemas.ensembles import EnsembleCreate
-from api.schemas.jobs import JobKind, JobOut
-from api.serializers import job_out
+from api.routes.collection import JobId, routes_of
+from api.schemas.jobs import JobKind
 
-router = job_router(JobKind.ENSEMBLE)
-
-
-@router.post("", status_code=201, responses=documented(404, 409))
-async def create_ensemble(
-    body: EnsembleCreate,
-    jobs: Jobs,
-    reading: Reading,
-    uploads: Uploads,
-    datasets: Datasets,
-    response: Response,
-    key: IdempotencyKeyHeader = None,
-) -> JobOut:
-    """Queue a measurement of several networks together. 404 for an unknown member, 409 for one without a checkpoint
-    yet, 422 for members that do not fit each other.
-
-    The members' files are taken now: whatever becomes of their jobs or uploads does not change them.
-    """
-    submitted = await jobs.submitted(JobKind.ENSEMBLE, body, key)
-    if submitted is None:
-        members = await Members(Sources(jobs, reading, uploads, datasets), jobs, reading).find(body)
-        curve = curve_of(members) if body.curve else None
-        spec = await ensemble_spec(body, members, curve, datasets)
-        submitted = await jobs.submit(
-            JobKind.ENSEMBLE, body, spec, idempotency_key=key, given=files_of(members, curve or [])
-        )
-    response.headers["Location"] = f"/ensembles/{submitted.job.id}"
-    if submitted.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return job_out(submitted.job)
+router = routes_of(JobKind.ENSEMBLE)
 
 
 @router.head("/{job_id}/checkpoint", operation_id="head_ensemble_checkpoint", responses=FILE_ANSWERS)

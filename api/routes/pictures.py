@@ -14,10 +14,9 @@ from api.routes.searches import AtEpoch
 from api.schemas.jobs import JobKind
 from darts_core.drawing import CellKind, ThemeName
 from darts_core.drawing.frames import MOST_FRAMES
-from darts_core.genotypes import family_of
+from darts_core.families import family_in
 
 router = APIRouter(prefix="/searches", tags=["searches"], responses=documented(404, 409, 422, 503))
-_CELLS = {"cnn": ("normal", "reduce"), "rnn": ("recurrent",)}
 
 
 @router.get("/{job_id}/cells/{cell}.svg", response_class=Response, responses=SVG_ANSWERS)
@@ -26,10 +25,10 @@ async def get_cell_picture(
 ) -> Response:
     """One cell with line widths by its alphas. 409 before the first finished epoch, 404 for another family's cell."""
     job = await jobs.get(job_id, JobKind.SEARCH)
-    family = family_of(job.spec)
-    if cell not in _CELLS[family]:
-        there = " and ".join(f"{name}.svg" for name in _CELLS[family])
-        raise ProblemError(404, f"a search of family {family!r} has no {cell} cell; it has {there}")
+    family = family_in(job.spec)
+    if cell not in family.cells:
+        there = " and ".join(f"{name}.svg" for name in family.cells)
+        raise ProblemError(404, f"a search of family {family.name!r} has no {cell} cell; it has {there}")
     return await pictures.epoch(job, await reading.epoch(job, epoch), cell)
 
 

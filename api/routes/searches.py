@@ -1,4 +1,4 @@
-"""Searches: ask for one, read what it found."""
+"""What searches have besides the shared routes: genotype, alphas, checkpoints."""
 
 from __future__ import annotations
 
@@ -13,39 +13,19 @@ from api.genotypes.responses import TEXT_ANSWERS, WantedFormat, genotype_answer
 from api.http.problems import documented, invalid
 from api.pictures.responses import Pictures
 from api.routes.checkpoint_files import add_checkpoint_routes
-from api.routes.collection import IdempotencyKeyHeader, JobId, job_router
+from api.routes.collection import JobId, routes_of
 from api.schemas.genotypes import AnyGenotypeOut
-from api.schemas.jobs import JobKind, JobOut
+from api.schemas.jobs import JobKind
 from api.schemas.scores import WhichEpoch
-from api.schemas.searches import AnyAlphasOut, AnySearchCreate, RnnSearchCreate, alphas_out
-from api.serializers import job_out
-from darts_core.configs import RnnSearchConfig, SearchConfig
+from api.schemas.searches import AnyAlphasOut, alphas_out
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import AnyGenotype, family_of, parse, ranked
 from darts_core.genotypes.model import MOST_NODES
 from darts_core.genotypes.ranked import MOST_RANKS
 
-router = job_router(JobKind.SEARCH)
+router = routes_of(JobKind.SEARCH)
 add_checkpoint_routes(router, JobKind.SEARCH, "last")
 AtEpoch = Annotated[int | None, Query(ge=1, lt=2**31, description="default: the latest")]
-
-
-@router.post("", status_code=201, responses=documented(409))
-async def create_search(
-    body: AnySearchCreate, jobs: Jobs, datasets: Datasets, response: Response, key: IdempotencyKeyHeader = None
-) -> JobOut:
-    """Queue a search. 422 when the data set, a primitive or a value is not possible."""
-    submitted = await jobs.submitted(JobKind.SEARCH, body, key)
-    if submitted is None:
-        if isinstance(body, RnnSearchCreate):
-            config: SearchConfig | RnnSearchConfig = body.config(await datasets.text_info(body.dataset))
-        else:
-            config = body.config(await datasets.info(body.dataset))
-        submitted = await jobs.submit(JobKind.SEARCH, body, config, idempotency_key=key)
-    response.headers["Location"] = f"/searches/{submitted.job.id}"
-    if submitted.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return job_out(submitted.job)
 
 
 @router.get("/{job_id}/genotype", response_model=AnyGenotypeOut, responses=TEXT_ANSWERS | documented(404, 409))

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-_CELLS: Final = ({"normal", "reduce"}, {"recurrent"})
+from darts_core.families import FAMILIES
 
 
 def _rectangular(table: list[list[float]]) -> list[list[float]]:
@@ -16,7 +16,7 @@ def _rectangular(table: list[list[float]]) -> list[list[float]]:
 
 
 def _whole(alphas: dict[str, list[list[float]]]) -> dict[str, list[list[float]]]:
-    if set(alphas) not in _CELLS:
+    if not any(set(alphas) == set(family.cells) for family in FAMILIES.values()):
         raise ValueError(f"expected the tables `normal` and `reduce`, or `recurrent` alone; got {sorted(alphas)}")
     return alphas
 

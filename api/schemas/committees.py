@@ -4,9 +4,9 @@ one job.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.ensembles import Ensembling
 from api.schemas.jobs import JobFrame
@@ -16,7 +16,6 @@ from api.schemas.studies import (
     RnnPartialRetraining,
     RnnPartialSearch,
     Seeds,
-    family_by_search,
 )
 from darts_core.configs.ensemble import MOST_MEMBERS
 from darts_core.primitives import CnnSpace, Family, RnnSpace
@@ -71,11 +70,6 @@ class RnnCommitteeCreate(_Committee):
     @property
     def names(self) -> list[str]:
         return list(self.spaces)
-
-
-AnyCommitteeCreate = Annotated[
-    Annotated[CommitteeCreate, Tag("cnn")] | Annotated[RnnCommitteeCreate, Tag("rnn")], Discriminator(family_by_search)
-]
 
 
 class CommitteePoint(BaseModel):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.jobs import JobFrame, Number, Table, Text
 from api.schemas.scores import MOST_CLASSES, WhichEpoch
-from darts_core.configs.ensemble import COMBINE, MOST_MEMBERS, Combine, EnsembleConfig, Selection
-from darts_core.configs.rnn_ensemble import RnnEnsembleConfig
+from darts_core.configs.ensemble import COMBINE, MOST_MEMBERS, Combine, Selection
 from darts_core.configs.score import ScoringConfig
 from darts_core.errors import ConfigError, Problem
+from darts_core.families import FAMILIES
 from darts_core.primitives import Family
 
 # Resolved rather than copied: members become checkpoints, and a curve becomes a list of epochs.
@@ -56,17 +56,19 @@ class Ensembling(ScoringConfig):
         description="also combine epoch by epoch; requires that all members are evaluations that kept checkpoints",
     )
 
-    def ensemble(self, dataset: str, family: Family) -> dict[str, Any]:
+    def ensemble(self, dataset: str, family: str) -> dict[str, Any]:
         """The part of this family's spec that the body says. Raises ConfigError for a field of the other one."""
-        config = RnnEnsembleConfig if family == "rnn" else EnsembleConfig
+        config = FAMILIES[family].measured["ensemble"]
         given = {name: getattr(self, name) for name in self.model_fields_set - JobFrame.model_fields.keys() - _RESOLVED}
         given = {name: value for name, value in given.items() if value is not None}
         problems = [
             Problem((name,), f"is not for members of family {family!r}")
             for name in sorted(given.keys() - config.model_fields.keys())
         ]
-        if family == "rnn" and self.combine == "sum":
-            problems.append(Problem(("combine",), "language models are mixed: give mean or fitted"))
+        possible = get_args(config.model_fields["combine"].annotation)
+        if self.combine is not None and self.combine not in possible:
+            message = f"is not for members of family {family!r}: give {' or '.join(possible)}"
+            problems.append(Problem(("combine",), message))
         if problems:
             raise ConfigError(problems)
         return {**given, "dataset": dataset}

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
-from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame
-from darts_core.configs import EvaluationConfig, RnnEvaluationConfig
 from darts_core.configs.evaluation import RetrainingConfig
 from darts_core.configs.rnn_evaluation import RnnRetrainingConfig
-from darts_core.data.catalogue import DatasetInfo
-from darts_core.data.text.catalogue import TextInfo
-from darts_core.genotypes.random_cells import RANDOM
 
 GenotypeSeed = Annotated[int | None, Field(ge=0, lt=2**31, description="seed of `genotype: random`; default: `seed`")]
 
@@ -36,24 +30,6 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
     )
     genotype_seed: GenotypeSeed = None
 
-    def config(
-        self,
-        *,
-        dataset: str,
-        genotype: str | dict[str, Any],
-        info: DatasetInfo | None,
-        dataset_checksum: str | None = None,
-    ) -> EvaluationConfig:
-        """The spec alone, resolved, for this data set and cell. info: of an uploaded data set.
-
-        dataset_checksum: which the search used. Raises ConfigError or pydantic's ValidationError.
-        """
-        given = {k: v for k, v in self.given().items() if k in RetrainingConfig.model_fields}
-        given = {"dataset_checksum": dataset_checksum, **given, "dataset": dataset, "genotype": genotype}
-        if genotype == RANDOM:
-            given["genotype_seed"] = self.genotype_seed
-        return EvaluationConfig(**given).resolved(info)
-
 
 class RnnEvaluationCreate(JobFrame, RnnRetrainingConfig):
     """Request to train a recurrent cell from scratch: that of a search, or a given genotype."""
@@ -70,26 +46,3 @@ class RnnEvaluationCreate(JobFrame, RnnRetrainingConfig):
         examples=["DARTS_V2"],
     )
     genotype_seed: GenotypeSeed = None
-
-    def config(
-        self,
-        *,
-        dataset: str,
-        genotype: str | dict[str, Any],
-        info: TextInfo | None,
-        text: Mapping[str, Any] | None = None,
-    ) -> RnnEvaluationConfig:
-        """The spec alone, resolved, for this text and cell. info: of an uploaded text.
-
-        text: which one the search used (checksum and version). Raises ConfigError or pydantic's ValidationError.
-        """
-        given = {k: v for k, v in self.given().items() if k in RnnRetrainingConfig.model_fields}
-        given = {**(text or {}), **given, "dataset": dataset, "genotype": genotype}
-        if genotype == RANDOM:
-            given["genotype_seed"] = self.genotype_seed
-        return RnnEvaluationConfig(**given).resolved(info)
-
-
-AnyEvaluationCreate = Annotated[
-    Annotated[EvaluationCreate, Tag("cnn")] | Annotated[RnnEvaluationCreate, Tag("rnn")], Discriminator(family_of_body)
-]

@@ -5,32 +5,86 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 
-class JobKind(StrEnum):
-    """What a job does. The collection's path is the plural."""
+class JobKind(str):
+    """The name of a kind of job; `api/kinds` describes each. Raises ValueError for a name that is not declared.
 
-    SEARCH = "search"
-    EVALUATION = "evaluation"
-    SCORE = "score"
-    ENSEMBLE = "ensemble"
-    STUDY = "study"
-    COMMITTEE = "committee"
+    Not an enum, so that a kind can be declared beside its description. There is one object a name.
+    """
+
+    __slots__ = ()
+    SEARCH: ClassVar[JobKind]
+    EVALUATION: ClassVar[JobKind]
+    SCORE: ClassVar[JobKind]
+    ENSEMBLE: ClassVar[JobKind]
+    STUDY: ClassVar[JobKind]
+    COMMITTEE: ClassVar[JobKind]
+    _declared: ClassVar[dict[str, JobKind]] = {}
+
+    def __new__(cls, name: str) -> Self:
+        try:
+            return cls._declared[name]  # type: ignore[return-value]
+        except KeyError:
+            raise ValueError(f"{name!r} is not a kind of job: {', '.join(cls._declared)}") from None
+
+    @classmethod
+    def declare(cls, name: str) -> JobKind:
+        """Add a name, in the singular."""
+        return cls._declared.setdefault(name, super().__new__(cls, name))
+
+    @classmethod
+    def all(cls) -> list[JobKind]:
+        """Those that are declared, in this order."""
+        return list(cls._declared.values())
 
     @property
     def collection(self) -> str:
-        """The path of this kind's jobs, without slashes."""
-        irregular = {"search": "searches", "study": "studies"}
-        return irregular.get(self.value, f"{self.value}s")
+        """The path of this kind's jobs, without slashes: the name's plural."""
+        if self.endswith("y"):
+            return f"{self[:-1]}ies"
+        return f"{self}es" if self.endswith(("ch", "s", "sh", "x")) else f"{self}s"
 
-    @property
-    def is_tree(self) -> bool:
-        """Whether it is made of other jobs, its children: no worker takes it."""
-        return self in (JobKind.STUDY, JobKind.COMMITTEE)
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(
+            cls._read, core_schema.str_schema(), ref=f"{cls.__module__}.{cls.__qualname__}:{id(cls)}"
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "title": cls.__name__, "enum": list(map(str, cls._declared))}
+
+    @classmethod
+    def _read(cls, name: str) -> JobKind:
+        try:
+            return cls(name)
+        except ValueError:
+            expected = ", ".join(map(repr, map(str, cls._declared)))
+            raise PydanticKnownError("enum", {"expected": expected}) from None
+
+
+JobKind.SEARCH = JobKind.declare("search")
+JobKind.EVALUATION = JobKind.declare("evaluation")
+JobKind.SCORE = JobKind.declare("score")
+JobKind.ENSEMBLE = JobKind.declare("ensemble")
+JobKind.STUDY = JobKind.declare("study")
+JobKind.COMMITTEE = JobKind.declare("committee")
 
 
 class Status(StrEnum):
@@ -176,6 +230,13 @@ class Failure(BaseModel):
         return Failure(type=self.type, message=shortened(self.message, 500))
 
 
+class ObjectiveOut(BaseModel):
+    """What makes an epoch the best one: the highest or the lowest value of a metric."""
+
+    metric: str
+    direction: Literal["max", "min"]
+
+
 class JobOut(BaseModel):
     """The current state of a job."""
 
@@ -213,8 +274,19 @@ class JobOut(BaseModel):
         "{epoch, reason}; omitted in lists",
     )
     error: Failure | None
+    actions: list[str] = Field(
+        default_factory=list, description="possible now: `cancel`, `pause`, `resume`, `retry`, `delete`"
+    )
+    objective: ObjectiveOut | None = Field(
+        None, description="what `best` is best in; an epoch without this metric replaces the best one"
+    )
     last_sequence: int = Field(0, description="of its latest event: a stream with `after` this goes on from here")
     links: dict[str, str]
+
+    @property
+    def is_composite(self) -> bool:
+        """Whether it is made of other jobs, its children."""
+        return "children" in self.links
 
 
 class JobList(BaseModel):

@@ -7,14 +7,13 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from api.schemas.jobs import JobKind
-from darts_core.primitives import Family
 
 
 class PresetOut(BaseModel):
     """The default values of a spec with this preset."""
 
     kind: JobKind
-    family: Family
+    family: str
     name: str
     version: int
     latest: bool = Field(description="the version of a spec that names none")

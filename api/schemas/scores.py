@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from api.schemas.jobs import JobFrame, Number, Text
-from darts_core.configs.rnn_score import RnnScoringConfig
 from darts_core.configs.score import ScoringConfig
 from darts_core.errors import ConfigError, Problem
+from darts_core.families import FAMILIES
 from darts_core.primitives import Family
 
 _SOURCES: Final = {"checkpoint_id", "evaluation_id", "search_id", "epoch"}
@@ -40,9 +40,9 @@ class ScoreCreate(JobFrame, ScoringConfig):
     search_id: UUID | None = Field(None, description="its last network with its alphas")
     epoch: WhichEpoch | None = Field(None, description="of an evaluation or a search: best, last or a number")
 
-    def scoring(self, dataset: str, family: Family) -> dict[str, Any]:
+    def scoring(self, dataset: str, family: str) -> dict[str, Any]:
         """The part of this family's spec that the body says. Raises ConfigError for a field of the other one."""
-        config = RnnScoringConfig if family == "rnn" else ScoringConfig
+        config = FAMILIES[family].scoring
         given = {name: getattr(self, name) for name in self.model_fields_set - JobFrame.model_fields.keys() - _SOURCES}
         given = {name: value for name, value in given.items() if value is not None}
         if others := sorted(given.keys() - config.model_fields.keys()):
@@ -75,3 +75,14 @@ class TextScoreResult(BaseModel):
     vocabulary: int = Field(ge=1, description="size of the model's vocabulary")
     unknown: int = Field(ge=0, description="predicted words outside the vocabulary, as `<unk>`")
     columns: int = Field(ge=1, description="that the text was cut into")
+
+
+def _measured(value: Any) -> str:
+    """By a field that it alone has: trying one after the other would list the errors of both."""
+    names = value if isinstance(value, dict) else getattr(value, "model_fields_set", ())
+    return "text" if "words" in names else "images"
+
+
+AnyScoreResult = Annotated[
+    Annotated[ScoreResult, Tag("images")] | Annotated[TextScoreResult, Tag("text")], Discriminator(_measured)
+]

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag
+from pydantic import BaseModel, Field
 
-from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame, Table
 from darts_core.configs import RnnSearchConfig, SearchConfig
-from darts_core.data.catalogue import DatasetInfo
-from darts_core.data.text.catalogue import TextInfo
 
 
 class SearchCreate(JobFrame, SearchConfig):
     """Request to search a cell. Omitted values come from the preset."""
 
-    def config(self, info: DatasetInfo | None) -> SearchConfig:
-        """The spec alone, resolved. info: of an uploaded data set. Raises ConfigError."""
-        given = {k: v for k, v in self.given().items() if k in SearchConfig.model_fields}
-        return SearchConfig(**given).resolved(info)
-
 
 class RnnSearchCreate(JobFrame, RnnSearchConfig):
     """Request to search a recurrent cell. Omitted values come from the preset."""
-
-    def config(self, info: TextInfo | None) -> RnnSearchConfig:
-        """The spec alone, resolved. info: of an uploaded text. Raises ConfigError."""
-        given = {k: v for k, v in self.given().items() if k in RnnSearchConfig.model_fields}
-        return RnnSearchConfig(**given).resolved(info)
-
-
-AnySearchCreate = Annotated[
-    Annotated[SearchCreate, Tag("cnn")] | Annotated[RnnSearchCreate, Tag("rnn")], Discriminator(family_of_body)
-]
 
 
 class _Alphas(BaseModel):

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.configs.evaluation import RetrainingConfig
@@ -133,19 +132,6 @@ class RnnStudyCreate(_Study):
     )
     final: RnnPartialRetraining = Field(default_factory=RnnPartialRetraining, description="what is reported")
     grid: RnnGrid = Field(default_factory=RnnGrid)
-
-
-def family_by_search(body: Any) -> Family:
-    """The body's own word, else that of its search."""
-    search = body.get("search") if isinstance(body, dict) else None
-    if isinstance(body, dict) and "family" not in body and isinstance(search, dict):
-        return family_of_body(search)
-    return family_of_body(body)
-
-
-AnyStudyCreate = Annotated[
-    Annotated[StudyCreate, Tag("cnn")] | Annotated[RnnStudyCreate, Tag("rnn")], Discriminator(family_by_search)
-]
 
 
 class StudyPoint(BaseModel):

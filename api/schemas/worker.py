@@ -10,23 +10,20 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     StringConstraints,
-    Tag,
     model_validator,
 )
 
 from api.schemas.alphas import Alphas
-from api.schemas.ensembles import EnsembleResult
 from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Text
-from api.schemas.scores import ScoreResult, TextScoreResult
-from darts_core.genotypes import family_of, parse, to_json
+from darts_core.families import family_in
 
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
 # Refused unless it can be built: what is stored here is what evaluations train.
-StoredGenotype = Annotated[dict[str, Any], AfterValidator(lambda v: to_json(parse(v, family_of(v))))]
+StoredGenotype = Annotated[dict[str, Any], AfterValidator(lambda v: family_in(v).stored(v))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 AttemptToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{32,100}$")]
@@ -188,17 +185,9 @@ class DamagedFile(_Message):
     file: FileName
 
 
-def _kind_of_result(value: Any) -> str:
-    """By a field that it alone has: trying one after the other would list the errors of all three."""
-    names = value if isinstance(value, dict) else getattr(value, "model_fields_set", ())
-    return "ensemble" if "committee" in names else "text" if "words" in names else "images"
-
-
+# The job's kind says what it holds: the service reads it as that.
 Result = Annotated[
-    Annotated[ScoreResult, Tag("images")]
-    | Annotated[TextScoreResult, Tag("text")]
-    | Annotated[EnsembleResult, Tag("ensemble")],
-    Discriminator(_kind_of_result),
+    dict[str, Any], BeforeValidator(lambda v: v.model_dump(mode="json") if isinstance(v, BaseModel) else v)
 ]
 
 

@@ -29,8 +29,8 @@ def run(
     from client.local_run import ShownControl
     from client.output import print_error, print_json, print_text, remarks, warn
     from client.watch import epoch_line
-    from darts_core.configs import config_class
     from darts_core.errors import ConfigError, DartsError
+    from darts_core.families import FAMILIES, family_in
     from darts_core.genotypes import to_json, to_python
     from darts_core.training.stages import listening
 
@@ -44,9 +44,9 @@ def run(
         kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")
-        if body.get("family", "cnn") not in ("cnn", "rnn"):
-            raise ValueError(f"family: {body['family']!r} is neither 'cnn' nor 'rnn'")
-        model = config_class(kind, body)
+        if body.get("family", "cnn") not in tuple(FAMILIES):
+            raise ValueError(f"family: {body['family']!r} is neither {' nor '.join(map(repr, FAMILIES))}")
+        model = family_in(body).config(kind)
         config = model(**body).resolved()
     except ValidationError as error:
         raise typer.BadParameter(fields(error, model), param_hint="SPEC") from None

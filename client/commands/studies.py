@@ -118,7 +118,9 @@ def _default(body: dict[str, Any], family: str | None) -> None:
     """The default data set of `dartboard search`."""
     search = body.setdefault("search", {})
     if isinstance(search, dict):  # otherwise the service refuses it
-        search.setdefault("dataset", "python-docs" if family == "rnn" else "digits")
+        from darts_core.families import family_in
+
+        search.setdefault("dataset", family_in({"family": family}).example)
 
 
 def _put(body: dict[str, Any], path: str, value: Any) -> None:

@@ -45,10 +45,12 @@ def search(
     key: Key = None,
 ) -> None:
     """Search for a cell."""
+    from darts_core.families import family_in
+
     body = fields(
         set_,
         family=family,
-        dataset=dataset or ("python-docs" if family == "rnn" else "digits"),
+        dataset=dataset or family_in({"family": family}).example,
         preset=preset,
         space=space,
         order=order,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, Literal
-
 from darts_core.configs.ensemble import EnsembleConfig
 from darts_core.configs.evaluation import EvaluationConfig
 from darts_core.configs.rnn_ensemble import RnnEnsembleConfig
@@ -24,20 +21,6 @@ __all__ = [
     "RnnSearchConfig",
     "ScoreConfig",
     "SearchConfig",
-    "config_class",
 ]
 
 AnyConfig = SearchConfig | EvaluationConfig | RnnSearchConfig | RnnEvaluationConfig
-
-_CLASSES: Final[dict[tuple[str, Any], type[AnyConfig]]] = {
-    ("search", "cnn"): SearchConfig,
-    ("search", "rnn"): RnnSearchConfig,
-    ("evaluation", "cnn"): EvaluationConfig,
-    ("evaluation", "rnn"): RnnEvaluationConfig,
-}
-
-
-def config_class(kind: Literal["search", "evaluation"], spec: Mapping[str, Any]) -> type[AnyConfig]:
-    """The spec class for the `family` in the values; the cnn class by default, which also refuses unknown families."""
-    family = spec.get("family", "cnn")
-    return _CLASSES[kind, family if family == "rnn" else "cnn"]

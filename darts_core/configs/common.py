@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,6 +30,9 @@ class RunConfig(BaseModel):
     """Fields of every training job of either family."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    if TYPE_CHECKING:  # each family has these with its own types and defaults
+        family: str
+        epochs: int
 
     preset: str | None = Field(
         None, max_length=60, description="preset of unset values; chosen by the data set by default"
@@ -60,6 +63,14 @@ class RunConfig(BaseModel):
         allow_inf_nan=False,
         description="within an epoch, save a checkpoint to resume from at this interval",
     )
+
+    def resolved(self, info: Any = None) -> RunConfig:
+        """The same spec with every value filled in. info: of an uploaded data set. Raises ConfigError."""
+        raise NotImplementedError
+
+    def check_gpus(self, gpus: int) -> None:
+        """Raises ConfigError where the job cannot run on so many GPUs. Of a resolved spec."""
+        raise NotImplementedError
 
     def given(self) -> dict[str, Any]:
         """Names of the fields that were set explicitly."""

@@ -12,6 +12,7 @@ from darts_core.configs.common import (
     NonNegative,
     TrainingConfig,
     accumulation_problems,
+    check_shares,
     dataset_problems,
     fill_stem,
     known_info,
@@ -48,6 +49,10 @@ class RetrainingConfig(TrainingConfig):
         "has validation images",
     )
     cutout: int = Field(16, ge=0, le=512, description="side in pixels of the cutout square; 0 for none")
+
+    def check_gpus(self, gpus: int) -> None:
+        """Raises ConfigError where the GPUs cannot share every batch."""
+        check_shares(self.batch_size, gpus)
 
 
 class EvaluationConfig(RetrainingConfig):

@@ -11,6 +11,7 @@ from darts_core.data.catalogue import DatasetInfo
 from darts_core.errors import ConfigError, Problem
 
 CheckpointFormat = Literal["dartboard", "authors"]
+CheckpointSource = Literal["evaluation", "search", "upload"]
 
 
 class ScoringConfig(BaseModel):
@@ -64,7 +65,7 @@ class ScoredCheckpoint(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     id: str
-    source: Literal["evaluation", "search", "upload"]
+    source: CheckpointSource
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     format: CheckpointFormat = "dartboard"
     genotype: dict[str, Any] | None = Field(

@@ -13,6 +13,7 @@ from darts_core.configs.common import (
     Rate,
     TrainingConfig,
     accumulation_problems,
+    check_shares,
     dataset_problems,
     fill_stem,
     known_info,
@@ -20,7 +21,7 @@ from darts_core.configs.common import (
     reduction_problems,
     split_problems,
 )
-from darts_core.configs.early import CnnSign, Comparison, StopFrom, early_problems
+from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_values
@@ -124,6 +125,11 @@ class SearchConfig(TrainingConfig):
         if problems:
             raise ConfigError(problems)
         return SearchConfig(**values)
+
+    def check_gpus(self, gpus: int) -> None:
+        """Raises ConfigError where the GPUs cannot share every batch, or the eigenvalue would need a single one."""
+        check_shares(self.batch_size, gpus)
+        check_hessian(self.hessian_every, gpus)
 
     def split_sizes(self, images: int) -> tuple[int, int]:
         """Number of training images for the weights and for the alphas."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from darts_core.configs.common import NonNegative, Rate, RunConfig
+from darts_core.configs.common import NonNegative, Rate, RunConfig, check_single
 from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, is_uploaded_text, text_folder_of
 from darts_core.errors import DataError, Problem
 
@@ -52,6 +52,10 @@ class TextTrainingConfig(RunConfig):
     validation_batch_size: int = Field(10, ge=1, le=65_536, description="columns that the validation text is cut into")
     # A learning rate of 20 amplifies the rounding of bf16 too much.
     precision: Literal["float32"] = "float32"
+
+    def check_gpus(self, gpus: int) -> None:
+        """Raises ConfigError for more than one: recurrent cells train on a single device."""
+        check_single(gpus)
 
 
 def text_problems(dataset: str, checksum: str | None, info: TextInfo | None) -> list[Problem]:

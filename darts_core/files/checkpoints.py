@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from darts_core.errors import CheckpointError
+from darts_core.families import family_in
 from darts_core.files.safetensors import is_safetensors, read_header
 from darts_core.files.tensors import read_tensors
 from darts_core.files.torch_files import is_pickled, way_out
@@ -95,10 +96,6 @@ class Checkpoint(_Common, total=False):
     normalisation: Normalisation
     image: ImageShape
     vocabulary: list[str]
-
-
-# Fields specific to each family.
-_OF_FAMILY: Final = {"cnn": {"classes", "normalisation", "image"}, "rnn": {"vocabulary"}}
 
 
 def save(checkpoint: Mapping[str, object], path: Path) -> str:
@@ -190,7 +187,7 @@ def checked(value: Any, path: Path) -> Checkpoint:
     check_version(value, path)
     if value.get("kind") not in ("search", "evaluation"):
         raise CheckpointError(f"{path}: unknown kind {value.get('kind')!r}")
-    required = set(Checkpoint.__required_keys__) | _OF_FAMILY["rnn" if family_of(value) == "rnn" else "cnn"]
+    required = set(Checkpoint.__required_keys__) | family_in({"family": family_of(value)}).checkpoint_fields
     if value["kind"] == "search":
         required |= {"alphas"}
     if missing := sorted(required - value.keys()):

@@ -169,7 +169,11 @@ def test_a_genotype_field_may_come_before_or_after_the_file(http: httpx.Client) 
         (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {}, "genotype: is required"),
         (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {"genotype": "DARTS_V2"}, "no key cells.0"),
         (saved({"encoder.weight": torch.zeros(2, 2)}), {"genotype": "DARTS_V2"}, "dataset: is required"),
-        (saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}), {"genotype": "DARTS_V2", "dataset": "ptb"}, "classifies images"),
+        (
+            saved({"stem.0.weight": torch.zeros(6, 3, 3, 3)}),
+            {"genotype": "DARTS_V2", "dataset": "ptb"},
+            "classifies images",
+        ),
         (ours(), {"dataset": "ptb"}, "names its own"),
         (saved(torch.nn.LSTM(2, 2)), {"genotype": "DARTS_V2"}, "state_dict()"),
         (ours(), {"genotype": "DARTS_V2"}, "has its own"),

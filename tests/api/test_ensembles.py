@@ -328,4 +328,4 @@ def test_logits_of_language_models_are_not_summed(bench: Bench, http: httpx.Clie
     text: dict[str, Any] = {"family": "rnn", "genotype": "DARTS_V1", "test_batch_size": 10}
     job = evaluated(bench, "python-docs", **text)
     answer = http.post("/ensembles", json={"members": of(job, job), "combine": "sum"})
-    assert (answer.status_code, "language models are mixed" in answer.json()["detail"]) == (422, True)
+    assert (answer.status_code, "give mean or fitted" in answer.json()["detail"]) == (422, True)

@@ -37,6 +37,8 @@ from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
 from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
+from api.kinds import Resolved
+from api.kinds.search import SEARCH
 from api.metrics.scrape import Scraper
 from api.schemas.jobs import JobFrame, JobKind, Progress, Status
 from api.schemas.keys import KeyLimits, Role
@@ -46,13 +48,14 @@ from darts_core.configs import SearchConfig
 from darts_core.genotypes import KNOWN, to_json
 from tests.support.databases import database_at, plain
 from tests.support.query_plans import Plan, explained
+from tests.support.references import references_of
 from tests.support.service import Service
 
 pytestmark = pytest.mark.slow
 
 JOBS, WORKERS, PAGE = 4000, 8, 5
 # A page of each kind and status, and their number twice: to choose from, and as rows.
-PAGES = len(JobKind) * len(Status) + 2
+PAGES = len(JobKind.all()) * len(Status) + 2
 _FRAME = JobFrame(max_runtime=1000)
 _SPEC = SearchConfig(dataset="digits", epochs=1).resolved()
 
@@ -107,7 +110,9 @@ class Services:
         self.database = database
         self.waker = Waker(database, wakeups, pause_seconds=1, presence_seconds=3600)
         self.hub, self.artifacts = EventHub(database), artifacts
-        trees = TreeDriver(database, self.hub, self.waker, artifacts, sweep_seconds=1)
+        self.reader = Reader(database)
+        named = references_of(database, artifacts, artifacts.root)
+        trees = TreeDriver(database, self.hub, self.waker, artifacts, named, sweep_seconds=1)
         self.jobs = JobService(database, self.waker, artifacts, trees)
         self.claims = ClaimService(database, artifacts, self.waker, 3600)
         self.sweeper = Sweeper(database, self.waker, lease_seconds=3600, sweep_seconds=1)
@@ -117,10 +122,9 @@ class Services:
         self.heartbeats = HeartbeatService(database, fence, self.hub, 0)
         self.files = AttemptFiles(database, artifacts, fence)
         self.attempts = AttemptService(artifacts, self.files, self.waker, fence)
-        self.reader = Reader(database)
 
     async def submit(self, idempotency_key: str | None = None) -> Job:
-        submitted = await self.jobs.submit(JobKind.SEARCH, _FRAME, _SPEC, idempotency_key=idempotency_key)
+        submitted = await self.jobs.queue(SEARCH, _FRAME, Resolved(_SPEC), idempotency_key=idempotency_key)
         return submitted.job
 
     async def see_through(self, number: int) -> None:

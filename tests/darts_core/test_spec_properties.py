@@ -220,7 +220,7 @@ def mutations(config: type[TrainingConfig]) -> st.SearchStrategy[tuple[str, Any]
 
 def refused_fields(config: type[TrainingConfig], spec: dict[str, Any]) -> set[str]:
     try:
-        config(**spec).resolved()  # type: ignore[attr-defined]
+        config(**spec).resolved()
     except ValidationError as error:
         return {str(problem["loc"][0]) for problem in error.errors()}
     except ConfigError as error:

@@ -13,13 +13,13 @@ from darts_core.configs import (
     RnnEvaluationConfig,
     RnnSearchConfig,
     SearchConfig,
-    config_class,
 )
 from darts_core.data.text import python_docs
 from darts_core.data.text.catalogue import TextInfo
 from darts_core.data.text.corpus import TextData, load_text
 from darts_core.data.text.windows import columns, evaluation_spans, search_spans, window
 from darts_core.errors import ConfigError, DataError
+from darts_core.families import family_in
 
 
 def write(root: Path, name: str = "mine", **parts: str | bytes) -> Path:
@@ -254,11 +254,11 @@ def test_genotype_of_the_other_family_is_refused_in_the_spec() -> None:
 
 
 def test_the_family_chooses_the_class_of_a_spec() -> None:
-    assert config_class("search", {}) is SearchConfig
-    assert config_class("search", {"family": "rnn"}) is RnnSearchConfig
-    assert config_class("evaluation", {"family": "cnn"}) is EvaluationConfig
-    assert config_class("evaluation", {"family": "rnn"}) is RnnEvaluationConfig
-    assert config_class("evaluation", {"family": ["odd"]}) is EvaluationConfig
+    assert family_in({}).search is SearchConfig
+    assert family_in({"family": "rnn"}).config("search") is RnnSearchConfig
+    assert family_in({"family": "cnn"}).config("evaluation") is EvaluationConfig
+    assert family_in({"family": "rnn"}).evaluation is RnnEvaluationConfig
+    assert family_in({"family": ["odd"]}).evaluation is EvaluationConfig
 
 
 @pytest.mark.parametrize("names", ["val", "wiki.{}.tokens", "ptb.{}.txt"])

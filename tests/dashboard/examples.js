@@ -26,6 +26,8 @@ export function job(fields = {}) {
     metrics: null,
     best: null,
     error: null,
+    actions: [],
+    objective: { metric: "validation_accuracy", direction: "max" },
     last_sequence: 0,
     links: { self: "/searches/01a204dd-203c-7526-803f-c3ac98d05626" },
     ...fields,

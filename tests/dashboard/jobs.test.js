@@ -13,14 +13,12 @@ test("a job with children is composite", () => {
   assert.equal(isComposite(job({ links: { self: "/studies/1", children: "/studies/1/children" } })), true);
 });
 
-test("actions follow the status", () => {
-  /** @param {Status} status */
-  const actions = (status) => ["cancel", "pause", "resume", "retry"].filter((action) => allowed(action, job({ status })));
-  assert.deepEqual(actions("queued"), ["cancel", "pause"]);
-  assert.deepEqual(actions("pausing"), ["cancel"]);
-  assert.deepEqual(actions("paused"), ["cancel", "resume"]);
-  assert.deepEqual(actions("failed"), ["retry"]);
-  assert.deepEqual(actions("succeeded"), []);
+test("the service says which actions are possible", () => {
+  const queued = job({ actions: ["cancel", "pause"] });
+  assert.deepEqual([allowed("pause", queued), allowed("retry", queued)], [true, false]);
+});
+
+test("succeeded, failed and cancelled jobs have ended", () => {
   assert.deepEqual([...ENDED].sort(), ["cancelled", "failed", "succeeded"]);
 });
 
@@ -33,10 +31,12 @@ test("progress counts whole epochs and the steps of the current one", () => {
   assert.equal(share(job({ progress: null, status: "succeeded" })), 1);
 });
 
-test("validation metrics decide before test metrics", () => {
+test("the objective decides, and without validation data its test metric", () => {
   const best = { epoch: 4, test_accuracy: 90, validation_accuracy: 91 };
   assert.deepEqual(bestOf(job({ best })), { name: "validation_accuracy", value: 91, epoch: 4 });
+  assert.deepEqual(bestOf(job({ best: { epoch: 4, test_accuracy: 90 } })), { name: "test_accuracy", value: 90, epoch: 4 });
   assert.equal(bestOf(job()), null);
+  assert.equal(bestOf(job({ best, objective: null })), null);
 });
 
 test("an epoch updates progress, metrics and the time remaining", () => {
@@ -46,13 +46,16 @@ test("an epoch updates progress, metrics and the time remaining", () => {
   assert.deepEqual(changed.best, { epoch: 2, validation_accuracy: 50 });
 });
 
-test("the best epoch has the highest accuracy or the lowest perplexity", () => {
+test("the best epoch has the highest or the lowest value of the objective", () => {
   const images = job({ best: { epoch: 1, validation_accuracy: 50 } });
   apply(images, event("epoch", epoch(2, { validation_accuracy: 49 })));
   assert.equal(images.best?.epoch, 1);
   apply(images, event("epoch", epoch(3, { validation_accuracy: 51 })));
   assert.equal(images.best?.epoch, 3);
-  const text = job({ best: { epoch: 1, validation_perplexity: 80 } });
+  const text = job({
+    best: { epoch: 1, validation_perplexity: 80 },
+    objective: { metric: "validation_perplexity", direction: "min" },
+  });
   apply(text, event("epoch", epoch(2, { validation_perplexity: 81 })));
   assert.equal(text.best?.epoch, 1);
   apply(text, event("epoch", epoch(3, { validation_perplexity: 79 })));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { group } from "../../api/dashboard/static/new/schema.js";
+import { fieldsOf, group, hasNoFamily } from "../../api/dashboard/static/new/schema.js";
 
 /** @type {Schemas} */
 const SCHEMAS = {
@@ -9,10 +9,21 @@ const SCHEMAS = {
   Part: { properties: { seed: { type: "integer" }, dataset: { type: "string" }, alpha_lr: { type: "number" } } },
 };
 
+/** @type {Form} */
+const FORM = {
+  kind: "study",
+  collection: "/studies",
+  models: { cnn: "StudyCreate", rnn: "RnnStudyCreate" },
+  submit: "Start the study",
+  first: { search: ["dataset", "preset"] },
+  hidden: { search: ["seed"] },
+  presets: {},
+};
+
 /** @param {Schema} schema @returns {Field} */
 function field(schema, required = false) {
   const of = { properties: { it: schema }, required: required ? ["it"] : [] };
-  return group("search", of, SCHEMAS, "search").fields[0];
+  return group("search", of, SCHEMAS, "", FORM).fields[0];
 }
 
 /** @param {Schema} schema @param {Record<string, unknown>} expected */
@@ -56,11 +67,16 @@ test("descriptions, defaults and required fields are kept", () => {
   assert.deepEqual([about, required, rest.default], ["how many", true, 3]);
 });
 
-test("a study sets the seeds of its searches and the form sets the family", () => {
+test("the hints of a form say which fields come first and which are hidden; the form sets the family", () => {
   const study = { properties: { search: { $ref: "#/components/schemas/Part" }, family: { type: "string" } } };
-  const [search, ...others] = group("study", study, SCHEMAS, "study").fields;
+  const [search, ...others] = fieldsOf(FORM, "rnn", { ...SCHEMAS, RnnStudyCreate: study }).fields;
   assert.ok(search.type === "group");
   assert.deepEqual(search.fields.map(({ name }) => name), ["dataset", "alpha_lr"]); // biome-ignore format: one line
-  assert.deepEqual(search.first, ["dataset", "preset", "epochs", "space", "order"]);
+  assert.deepEqual(search.first, ["dataset", "preset"]);
   assert.deepEqual(others, []);
+});
+
+test("a form of one model for all families has no family", () => {
+  assert.equal(hasNoFamily(FORM), false);
+  assert.equal(hasNoFamily({ ...FORM, models: { "": "ScoreCreate" } }), true);
 });

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from PIL import Image
 
 from darts_core.files import checkpoints
 from darts_core.training.control import Uncontrolled
-from darts_core.training.reports import EpochReport
 from tests.support.same_bits import assert_same_bits
-from worker.runners import Runner, evaluation, search
+from worker.runners import evaluation, search
+from worker.runners.runner import Report, Runner
 
 COMMON = {
     "dataset": "folder:tiny",
@@ -40,10 +39,6 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _epochs(reports: Iterable[object]) -> list[EpochReport]:
-    return [report for report in reports if isinstance(report, EpochReport)]
-
-
 class Keeper(Uncontrolled):
     """Runs to the end and keeps the checkpoints from the middle of epochs."""
 
@@ -63,13 +58,20 @@ def test_resumed_job_on_two_processes_equals_the_undisturbed_one_bit_for_bit(
     runner: Runner, spec: dict[str, Any], where: str, data_root: Path, tmp_path: Path
 ) -> None:
     control = Keeper()
-    first, undisturbed = _epochs(
-        runner(spec, data_root=data_root, resume_from=None, inputs={}, control=control, gpus=2)
-    )
+    first, undisturbed = runner(spec, data_root=data_root, resume_from=None, inputs={}, control=control, gpus=2)
     middle = next(kept for kept in control.kept if kept["epoch"] == 1)  # the first step of epoch 2 is in it
     file = tmp_path / "resume.pt"
-    checkpoints.save(first.checkpoint if where == "between epochs" else middle, file)
-    [resumed] = _epochs(runner(spec, data_root=data_root, resume_from=file, inputs={}, control=Uncontrolled(), gpus=2))
+    if where == "between epochs":
+        first.files["epoch-1.pt"](file)
+    else:
+        checkpoints.save(middle, file)
+    [resumed] = runner(spec, data_root=data_root, resume_from=file, inputs={}, control=Uncontrolled(), gpus=2)
     assert (resumed.epoch, resumed.metrics) == (2, undisturbed.metrics)
-    assert resumed.checkpoint["environment"]["ranks"] == 2
-    assert_same_bits(undisturbed.checkpoint, resumed.checkpoint)
+    ends = [checkpoint_of(report, tmp_path) for report in (undisturbed, resumed)]
+    assert ends[1]["environment"]["ranks"] == 2
+    assert_same_bits(*ends)
+
+
+def checkpoint_of(report: Report, folder: Path) -> checkpoints.Checkpoint:
+    report.files["epoch-2.pt"](folder / "epoch-2.pt")
+    return checkpoints.read(folder / "epoch-2.pt")

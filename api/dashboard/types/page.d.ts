@@ -59,7 +59,7 @@ declare global {
   type Answer<Path extends string> = Path extends "/session"
     ? Api.SessionOut
     : Path extends "/openapi.json"
-      ? { components: { schemas: Schemas } }
+      ? { components: { schemas: Schemas }; paths: Record<string, { post?: { "x-form"?: Form } }> }
       : Path extends "/datasets"
         ? Api.DatasetList
         : Path extends "/presets"
@@ -128,6 +128,16 @@ declare global {
     minItems?: number;
   };
   type Schemas = Record<string, Schema>;
+  /** The hints for the form of a kind of job. `first`, `hidden` and `presets` are by the part of the body, "" for itself. */
+  type Form = {
+    kind: string;
+    collection: Collection;
+    models: Record<string, string>;
+    submit: string;
+    first: Record<string, string[]>;
+    hidden: Record<string, string[]>;
+    presets: Record<string, string>;
+  };
   type Named = { name: string; required: boolean; about: string; default: unknown };
   type GroupField = { type: "group"; name: string; fields: Field[]; first: string[] };
   type LeafField = Named &

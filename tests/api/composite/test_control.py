@@ -16,6 +16,7 @@ from api.jobs.wakeups import Wakeups
 from api.schemas.jobs import JobOut
 from client.errors import ProblemError
 from tests.support.archives import pets, tar_of
+from tests.support.references import references_of
 from tests.support.service import Service
 from tests.support.simulated_worker import SimulatedWorker
 from worker.api_client import SupersededError
@@ -138,7 +139,9 @@ async def stepped_by_many(service: Service, study: JobOut, drivers: int) -> None
     database, wakeups = Database(service.database_url), Wakeups("redis://127.0.0.1:1/0")
     waker = Waker(database, wakeups, pause_seconds=60, presence_seconds=60)
     artifacts = LocalArtifacts(service.data / "artifacts", 2**30)
-    driver = TreeDriver(database, EventHub(database), waker, artifacts, 60)
+    driver = TreeDriver(
+        database, EventHub(database), waker, artifacts, references_of(database, artifacts, service.data), 60
+    )
     try:
         await asyncio.gather(*(driver.step(study.id) for _ in range(drivers)))
     finally:

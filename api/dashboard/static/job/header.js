@@ -2,7 +2,7 @@
 import { el, fill, notice, text } from "../lib/dom.js";
 import { capital, clock, duration, metric, secondsBetween, shortId, words } from "../lib/format.js";
 import { post, send, wordsFor } from "../lib/http.js";
-import { allowed, bestOf, ENDED, isComposite, share, title } from "../lib/jobs.js";
+import { allowed, bestOf, isComposite, share, title } from "../lib/jobs.js";
 
 const ACTIONS = { pause: "Pause", resume: "Resume", retry: "Retry", cancel: "Cancel" };
 
@@ -62,7 +62,7 @@ export class Header {
     Object.keys(ACTIONS).forEach((action, at) => {
       this.buttons[at].hidden = !allowed(action, job);
     });
-    this.remove.hidden = !ENDED.has(job.status);
+    this.remove.hidden = !allowed("delete", job);
     this.train.hidden = !job.metrics;
     fill(this.figures, ...this.facts(job).flatMap(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
     this.fail(job.error);

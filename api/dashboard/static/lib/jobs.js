@@ -1,16 +1,8 @@
-/** Reads jobs: titles, progress, best epochs and the actions that a status allows. Applies events to them. */
+/** Reads jobs: titles, progress, best epochs and possible actions. Applies events to them. */
 import { shortId } from "./format.js";
 
 /** @type {Set<Status>} */
 export const ENDED = new Set(["succeeded", "failed", "cancelled"]);
-
-/** The statuses in which the API accepts each action. @type {Record<string, Set<Status>>} */
-const ALLOWED = {
-  cancel: new Set(["queued", "running", "pausing", "paused"]),
-  pause: new Set(["queued", "running"]),
-  resume: new Set(["paused"]),
-  retry: new Set(["failed", "cancelled"]),
-};
 
 /**
  * Whether the job consists of other jobs.
@@ -22,7 +14,7 @@ export function isComposite(job) {
 
 /** @param {string} action @param {Job} job */
 export function allowed(action, job) {
-  return ALLOWED[action].has(job.status);
+  return job.actions?.includes(action) ?? false;
 }
 
 /** @param {Job} job */
@@ -42,12 +34,13 @@ export function share(job) {
 }
 
 /**
- * The best epoch and the name and value of the metric that it was chosen by.
+ * The best epoch and the name and value of the metric that it was chosen by; without validation data, of its test metric.
  * @param {Job} job
  */
 export function bestOf(job) {
   const best = job.best ?? {};
-  const name = ["validation_accuracy", "validation_perplexity", "test_accuracy", "test_perplexity"].find((n) => n in best);
+  const metric = job.objective?.metric ?? "";
+  const name = [metric, metric.replace("validation_", "test_")].find((n) => n in best);
   return name ? { name, value: best[name], epoch: best.epoch } : null;
 }
 
@@ -70,23 +63,18 @@ export function apply(job, { kind, data }) {
     const left = (epochs - data.epoch) * data.seconds;
     job.progress = { epoch: data.epoch, epochs, step: steps, steps, eta_seconds: left };
     job.metrics = data.metrics;
-    if (better(data.metrics, job.best)) job.best = { epoch: data.epoch, ...data.metrics };
+    if (isBetter(job, data.metrics)) job.best = { epoch: data.epoch, ...data.metrics };
   }
   return false;
 }
 
 /**
  * Whether the API would choose these metrics over the best ones so far.
+ * @param {Job} job
  * @param {Metrics} metrics
- * @param {Metrics | null} best
  */
-function better(metrics, best) {
-  if (!best) return true;
-  if ("validation_accuracy" in metrics && "validation_accuracy" in best) {
-    return metrics.validation_accuracy > best.validation_accuracy;
-  }
-  if ("validation_perplexity" in metrics && "validation_perplexity" in best) {
-    return metrics.validation_perplexity < best.validation_perplexity;
-  }
-  return true;
+function isBetter({ best, objective }, metrics) {
+  if (!best || !objective || !(objective.metric in metrics && objective.metric in best)) return true;
+  const gain = metrics[objective.metric] - best[objective.metric];
+  return objective.direction === "max" ? gain > 0 : gain < 0;
 }

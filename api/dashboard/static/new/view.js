@@ -5,43 +5,27 @@ import { remember } from "../lib/router.js";
 import { Group } from "./groups.js";
 import { Lists } from "./lists.js";
 import { overrides } from "./overrides.js";
-import { formOf, WITHOUT_FAMILY } from "./schema.js";
+import { fieldsOf, formsOf, hasNoFamily } from "./schema.js";
 import { suggest } from "./suggest.js";
-
-/** @type {Record<string, Collection>} */
-const COLLECTIONS = {
-  search: "/searches",
-  evaluation: "/evaluations",
-  score: "/scores",
-  ensemble: "/ensembles",
-  study: "/studies",
-  committee: "/committees",
-};
-/** @type {Record<string, string>} */
-const SUBMIT_LABELS = {
-  search: "Search a cell",
-  evaluation: "Train a cell",
-  score: "Score a checkpoint",
-  ensemble: "Create the ensemble",
-  study: "Start the study",
-  committee: "Start the committee",
-};
 
 /** @param {HTMLElement} main @param {Place} place @param {AbortSignal} signal */
 export async function newView(main, { query }, signal) {
   const source = query.get("from");
-  const [{ items: datasets }, { items: presets }, from] = await Promise.all([
+  const [{ forms, schemas }, { items: datasets }, { items: presets }, from] = await Promise.all([
+    formsOf(signal),
     get("/datasets", { signal }),
     get("/presets", { signal }),
     source ? get(`/jobs/${encodeURIComponent(source)}`, { signal }) : null,
   ]);
   /** @type {{ kind: string, family: Family }} */
   const frame = { kind: from?.kind ?? query.get("kind") ?? "search", family: from?.spec.family ?? familyIn(query) };
-  if (!Object.hasOwn(COLLECTIONS, frame.kind)) frame.kind = "search";
+  if (!forms.has(frame.kind)) frame.kind = "search";
+  /** @type {Form} */
+  let form;
   /** @type {Group} */
   let root;
 
-  const form = el("form", { class: "stack", novalidate: true });
+  const node = el("form", { class: "stack", novalidate: true });
   const summary = el("p", { class: "problem", role: "alert" });
   const submitButton = el("button", { class: "primary" });
   const families = choice("family", ["cnn", "rnn"]);
@@ -56,29 +40,31 @@ export async function newView(main, { query }, signal) {
         el("h1", {}, from ? `Clone of ${from.name ?? from.id}` : "New job"),
         el("p", { class: "muted" }, "Empty fields take the values of the preset."),
       ),
-      el("div", { class: "row" }, choice("kind", Object.keys(COLLECTIONS)), families),
+      el("div", { class: "row" }, choice("kind", [...forms.keys()]), families),
     ),
-    form,
+    node,
   );
-  form.addEventListener("submit", submit);
-  form.addEventListener("input", showDefaults);
-  await build((fields) => (from ? overrides(from, presets, fields) : given(query)));
+  node.addEventListener("submit", submit);
+  node.addEventListener("input", showDefaults);
+  build((fields) => (from ? overrides(from, presets, fields) : given(query)));
 
   /**
    * Build the form of the chosen kind and family.
    * @param {(fields: GroupField) => Record<string, unknown>} valuesOf the values to start with
    */
-  async function build(valuesOf) {
-    const fields = await formOf(frame.kind, frame.family, signal);
+  function build(valuesOf) {
+    form = /** @type {Form} */ (forms.get(frame.kind));
+    const withoutFamily = hasNoFamily(form);
+    const fields = fieldsOf(form, frame.family, schemas);
     const fitting = datasets.filter(({ kind, state }) => state === "ready" && (kind === "text") === (frame.family === "rnn"));
-    const lists = new Lists(WITHOUT_FAMILY.has(frame.kind) ? datasets : fitting, signal);
+    const lists = new Lists(withoutFamily ? datasets : fitting, signal);
     root = new Group({ ...fields, required: true }, lists);
     root.write(valuesOf(fields));
     root.more?.classList.add("panel");
-    families.hidden = WITHOUT_FAMILY.has(frame.kind);
-    submitButton.textContent = SUBMIT_LABELS[frame.kind];
+    families.hidden = withoutFamily;
+    submitButton.textContent = form.submit;
     fill(
-      form,
+      node,
       el("div", { class: "panel" }, root.grid),
       ...root.below,
       root.more,
@@ -90,7 +76,7 @@ export async function newView(main, { query }, signal) {
   }
 
   function showDefaults() {
-    suggest(root, { ...frame, datasets, presets });
+    suggest(root, { form, family: frame.family, datasets, presets });
   }
 
   /** @param {Event} event */
@@ -98,13 +84,13 @@ export async function newView(main, { query }, signal) {
     event.preventDefault();
     root.clear();
     const values = root.read();
-    const body = WITHOUT_FAMILY.has(frame.kind) ? values : { family: frame.family, ...values };
+    const body = hasNoFamily(form) ? values : { family: frame.family, ...values };
     summary.textContent = "";
     submitButton.disabled = true;
     try {
       // A second click or a repeated request creates no second job.
       const headers = { "Idempotency-Key": keyOf(body) };
-      const job = await post(COLLECTIONS[frame.kind], body, { headers });
+      const job = await post(form.collection, body, { headers });
       notice(`The ${frame.kind} is queued.`, { good: true });
       location.hash = `#/jobs/${job.id}`;
     } catch (error) {
@@ -152,7 +138,7 @@ export async function newView(main, { query }, signal) {
           Object.assign(frame, { [name]: value });
           query.set(name, value);
           remember(query);
-          build(() => kept ?? {}).catch((error) => notice(wordsFor(error)));
+          build(() => kept ?? {});
         });
         return el("label", {}, input, value);
       }),

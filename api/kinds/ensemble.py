@@ -1,25 +1,30 @@
-"""Resolves an ensemble's body and members to its spec, and checks that the members are compatible."""
+"""Ensembles: measure trained networks together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from api.checkpoints.members import Member
+from api.checkpoints.members import Member, curve_of, files_of
 from api.datasets.service import DatasetService
 from api.http.problems import invalid
-from api.schemas.ensembles import EnsembleCreate
+from api.kinds.kind import Form, Kind, References, Resolved, Retention
+from api.schemas.ensembles import EnsembleCreate, EnsembleResult
+from api.schemas.jobs import JobKind
 from darts_core.configs import EnsembleConfig, RnnEnsembleConfig
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo
 from darts_core.errors import ConfigError, Problem
+from darts_core.families import family_in
 
 
-async def ensemble_spec(
-    body: EnsembleCreate, members: Sequence[Member], curve: list[int] | None, datasets: DatasetService
-) -> EnsembleConfig | RnnEnsembleConfig:
-    """The resolved spec. Raises ProblemError 422 that names each member unfit for the others or the data, with the
-    reason.
+async def _resolve(body: EnsembleCreate, references: References) -> Resolved:
+    """Queue a measurement of several networks together. 404 for an unknown member, 409 for one without a checkpoint
+    yet, 422 for members that do not fit each other.
+
+    The members' files are taken now: whatever becomes of their jobs or uploads does not change them.
     """
+    members = await references.members.find(body)
+    curve = curve_of(members) if body.curve else None
     family = members[0].found.family
     _refuse(
         members,
@@ -36,16 +41,15 @@ async def ensemble_spec(
         "curve": curve,
     }
     _check_data(members, dataset, asked=body.dataset is not None)
-    if family == "rnn":
-        return await _texts(body, members, given, datasets)
-    return await _images(body, members, given, datasets)
+    info = await references.datasets.info_for(family_in({"family": family}), dataset)
+    spec = await _SPECS[family](body, members, given, info, references.datasets)
+    return Resolved(spec, files=files_of(members, curve or []))
 
 
-async def _images(
-    body: EnsembleCreate, members: Sequence[Member], given: dict[str, Any], datasets: DatasetService
+async def _of_images(
+    body: EnsembleCreate, members: Sequence[Member], given: dict[str, Any], info: Any, datasets: DatasetService
 ) -> EnsembleConfig:
     dataset = given["dataset"]
-    info = await datasets.info(dataset)
     if body.dataset is None and body.dataset_checksum is None:
         checksum = _common_checksum(members)
         if checksum is not None:
@@ -64,8 +68,8 @@ async def _images(
     return config
 
 
-async def _texts(
-    body: EnsembleCreate, members: Sequence[Member], given: dict[str, Any], datasets: DatasetService
+async def _of_text(
+    body: EnsembleCreate, members: Sequence[Member], given: dict[str, Any], info: Any, _datasets: DatasetService
 ) -> RnnEnsembleConfig:
     dataset = given["dataset"]
     for place, member in enumerate(members):
@@ -77,7 +81,7 @@ async def _texts(
         given["text_checksum"] = checksum or next((m.found.checksum for m in members), None)
     scores = (m.found.columns for m in members if m.logits is not None)
     columns = next(scores, None) or members[0].found.columns
-    config = RnnEnsembleConfig(**{"batch_size": columns, **given}).resolved(await datasets.text_info(dataset))
+    config = RnnEnsembleConfig(**{"batch_size": columns, **given}).resolved(info)
     _check_scores(members, config.text_checksum, config.batch_size)
     return config
 
@@ -146,3 +150,21 @@ def _refuse(members: Sequence[Member], problem: Callable[[Member], str | None]) 
     problems = [Problem(("members", place), msg) for place, msg in found if msg is not None]
     if problems:
         raise ConfigError(problems)
+
+
+_SPECS: Final = {"cnn": _of_images, "rnn": _of_text}
+ENSEMBLE: Final = Kind(
+    name=JobKind.ENSEMBLE,
+    requests={"": EnsembleCreate},
+    resolve=_resolve,
+    refusals=(404, 409),
+    objective=lambda spec: family_in(spec).reporting,
+    retention=Retention.ALL,
+    leaves=("ensemble.pt", "logits.safetensors"),
+    links={"checkpoint": "checkpoint", "logits": "logits"},
+    result=EnsembleResult,
+    form=Form(
+        submit="Create the ensemble",
+        first={"": ("name", "dataset", "combine", "curve", "members", "select")},
+    ),
+)

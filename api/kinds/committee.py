@@ -1,0 +1,59 @@
+"""Committees: searches in several spaces, their cells trained, and an ensemble of them, as one job with children."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.composite.committee import at_once, next_step, planned, worth_retrying
+from api.composite.steps import Protocol
+from api.composite.validate import ChildValidator
+from api.kinds.kind import Form, Kind, References, Resolved
+from api.schemas.committees import CommitteeCreate, CommitteePoint, CommitteeSpec, RnnCommitteeCreate
+from api.schemas.families import family_by_search
+from api.schemas.jobs import JobKind
+
+
+async def _resolve(body: CommitteeCreate | RnnCommitteeCreate, references: References) -> Resolved:
+    """Search in each space, train what is found from scratch, measure the members together.
+
+    422 names the field of the child that is not possible: `evaluation.epochs`.
+    """
+    validator, points = ChildValidator(references.datasets, body.family, body.gpus), []
+    for space in body.names:
+        values = {"space": space}
+        search = await validator.search(body.search, values, axes="spaces")
+        evaluation = await validator.training("evaluation", body.evaluation, search, runs=len(body.seeds))
+        points.append(CommitteePoint(values=values, search=search, evaluation=evaluation))
+    ensemble = await validator.ensemble(body.ensemble, points[0].evaluation)
+    members = len(points) * len(body.seeds)
+    return Resolved(
+        CommitteeSpec(
+            family=body.family,
+            dataset=points[0].search["dataset"],
+            seeds=body.seeds,
+            enough=body.enough or max(2, -(-members // 2)),
+            points=points,
+            ensemble=ensemble,
+        )
+    )
+
+
+COMMITTEE: Final = Kind(
+    name=JobKind.COMMITTEE,
+    requests={"cnn": CommitteeCreate, "rnn": RnnCommitteeCreate},
+    resolve=_resolve,
+    family_of_body=family_by_search,
+    links={"children": "children"},
+    protocol=Protocol(next_step, worth_retrying, planned, at_once),
+    form=Form(
+        submit="Start the committee",
+        first={
+            "": ("name", "spaces", "seeds", "enough", "search", "evaluation", "ensemble"),
+            "search": ("dataset", "preset", "epochs", "order"),
+            "evaluation": ("dataset", "preset", "epochs", "seed"),
+            "ensemble": ("combine", "curve"),
+        },
+        hidden={"search": ("seed", "space", "primitives")},
+        presets={"search": "search", "evaluation": "evaluation"},
+    ),
+)

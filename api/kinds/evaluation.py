@@ -1,0 +1,78 @@
+"""Evaluations: train a found or a given cell from scratch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from api.http.problems import invalid, invalid_fields
+from api.kinds.kind import Form, Kind, References, Resolved, Retention
+from api.schemas.evaluations import EvaluationCreate, RnnEvaluationCreate
+from api.schemas.jobs import JobKind
+from darts_core.configs.common import RunConfig
+from darts_core.families import NetworkFamily, family_in
+from darts_core.genotypes.random_cells import RANDOM
+
+AnyEvaluation = EvaluationCreate | RnnEvaluationCreate
+
+
+async def _resolve(body: AnyEvaluation, references: References) -> Resolved:
+    """Queue a training from scratch. 409 when the search has no finished epoch yet; 422 when a value is not possible.
+
+    The cell is taken now: a search that goes on later does not change it.
+    """
+    if (body.search_id is None) == (body.genotype is None):
+        raise invalid("genotype", "give either a search_id or a genotype")
+    if body.genotype_seed is not None and body.genotype != RANDOM:
+        raise invalid("genotype_seed", "goes with genotype: random")
+    family = family_in({"family": body.family})
+    given: dict[str, Any] = {}
+    dataset, genotype = body.dataset, body.genotype
+    if body.search_id is not None:
+        search = await references.reading.job(body.search_id, JobKind.SEARCH)
+        if search.spec["family"] != body.family:
+            raise invalid("family", f"the search is of family {search.spec['family']!r}: say so here, too")
+        genotype = (await references.reading.epoch(search, body.epoch)).genotype
+        if dataset is None:
+            dataset, given = search.spec["dataset"], family.own_data(search.spec)
+    elif body.epoch is not None:
+        raise invalid("epoch", "names an epoch of a search: give a search_id, too")
+    if dataset is None:
+        raise invalid("dataset", "is needed with a genotype")
+    assert genotype is not None
+    given |= {name: value for name, value in body.given().items() if name in family.retraining.model_fields}
+    given |= {"dataset": dataset, "genotype": await references.genotypes.resolve(genotype, body.family)}
+    if genotype == RANDOM:
+        given["genotype_seed"] = body.genotype_seed
+    info = await references.datasets.info_for(family, dataset)
+    try:
+        # A text with a genotype in it may take a while to read.
+        spec = await asyncio.to_thread(_spec, family, given, info)
+    except ValidationError as error:
+        raise invalid_fields(error, type(body)) from error
+    spec.check_gpus(body.gpus)
+    return Resolved(spec, source=body.search_id)
+
+
+def _spec(family: NetworkFamily, given: Mapping[str, Any], info: Any) -> RunConfig:
+    return family.evaluation(**given).resolved(info)
+
+
+EVALUATION: Final = Kind(
+    name=JobKind.EVALUATION,
+    requests={"cnn": EvaluationCreate, "rnn": RnnEvaluationCreate},
+    resolve=_resolve,
+    refusals=(404, 409),
+    objective=lambda spec: family_in(spec).selection,
+    retention=Retention.BEST_AND_LAST,
+    leaves=("epoch-N.pt",),
+    links={"checkpoint": "checkpoint", "checkpoints": "checkpoints"},
+    form=Form(
+        submit="Train a cell",
+        first={"": ("name", "search_id", "epoch", "genotype", "dataset", "preset", "epochs", "seed")},
+        presets={"": "evaluation"},
+    ),
+)
