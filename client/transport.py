@@ -1,4 +1,4 @@
-"""Sends HTTP requests to one service. The SDK's and the worker's connections name the errors."""
+"""Sends HTTP requests to one service. Its subclasses for the SDK and the worker choose the exceptions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import httpx
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    """The certificate authorities of this machine, or of SSL_CERT_FILE: reading them outlasts most requests."""
+    """The certificate authorities of this machine or of SSL_CERT_FILE, cached: loading them is slow."""
     return httpx.create_ssl_context()
 
 
 class Transport(ABC):
-    """One service's address and key, with connections that are kept open."""
+    """Persistent connections to one service with one API key."""
 
     def __init__(self, url: str, key: str | None, *, timeout: float, connect: float, proxies: bool) -> None:
-        """timeout, connect: seconds for an answer and for a connection. proxies: use those of the environment."""
+        """timeout, connect: in seconds, for an answer and for a connection. proxies: use the environment's."""
         self._http = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -33,18 +33,18 @@ class Transport(ABC):
 
     @abstractmethod
     def unreachable(self, error: httpx.HTTPError) -> Exception:
-        """The error for a request without an answer."""
+        """The exception for a request without an answer."""
 
     @abstractmethod
     def check(self, answer: httpx.Response) -> None:
-        """Raise the error that an answer stands for; its body has been read."""
+        """Raise the exception for an error answer, whose body has been read."""
 
     def build(self, method: str, path: str, **options: Any) -> httpx.Request:
-        """A request; options as httpx takes them."""
+        """Build a request; options are httpx's."""
         return self._http.build_request(method, path, **options)
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """A request and its whole answer."""
+        """Send a request and return its complete answer."""
         request = self.build(method, path, **options)
         try:
             answer = self._http.send(request)
@@ -55,7 +55,7 @@ class Transport(ABC):
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
-        """A GET whose answer's body is read as it comes."""
+        """Send a GET and yield an answer whose body is read incrementally."""
         request = self.build("GET", path, **options)
         answer = None
         try:
@@ -71,7 +71,6 @@ class Transport(ABC):
                 answer.close()
 
     def close(self) -> None:
-        """Drop the connections."""
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -82,7 +81,7 @@ class Transport(ABC):
 
 
 def problem_of(answer: httpx.Response) -> dict[str, Any]:
-    """The members of a problem document (RFC 9457) that has a `detail`; else empty."""
+    """The members of a problem document (RFC 9457) with a `detail`; otherwise empty."""
     try:
         problem = answer.json()
     except ValueError:

@@ -50,10 +50,10 @@ class Timed:
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Median and 99th percentile in ms, and count, by name."""
-        return {name: told(values) for name, values in sorted(self.seconds.items())}
+        return {name: percentiles(values) for name, values in sorted(self.seconds.items())}
 
 
-def told(seconds: list[float]) -> dict[str, float]:
+def percentiles(seconds: list[float]) -> dict[str, float]:
     """Median and 99th percentile in ms, and count."""
     ms = sorted(1000 * value for value in seconds)
     return {"median_ms": round(median(ms), 1), "p99_ms": round(at(ms, 99), 1), "count": len(ms)}

@@ -39,17 +39,17 @@ Unrolled = Annotated[
     Field(exclude=True, description="alternative to `order`: true is 2, false is 1"),
     AfterValidator(_agrees_with_order),
 ]
-"""Accepted in a spec that is given, and always None in one that is made."""
+"""Accepted on input; always None in a validated spec."""
 
 
 def order_of_unrolled(values: Any) -> Any:
-    """The fields of a spec with `order` in place of an `unrolled` that stands alone."""
+    """Validator: replaces `unrolled` by `order` when only `unrolled` is given."""
     if not isinstance(values, dict) or values.get("unrolled") is None or "order" in values:
         return values
     try:
         unrolled = _BOOL.validate_python(values["unrolled"])
     except ValidationError:
-        return values  # refused by the field's own name
+        return values  # field validation refuses it
     return {**values, "unrolled": None, "order": 2 if unrolled else 1}
 
 

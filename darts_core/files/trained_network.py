@@ -37,7 +37,7 @@ class TrainedNetwork(nn.Module):
         self.genotype: Genotype = parse(checkpoint["genotype"])
 
     def ready_on(self, device: str | torch.device) -> TrainedNetwork:
-        """Itself, moved to the device, with the GPU kernels of a search network enabled."""
+        """Move this network to the device, enable a supernet's GPU kernels, and return it."""
         if isinstance(self.network, SearchNetwork) and self.checkpoint["spec"].get("fused", True):
             enable_kernels(torch.device(device))
         return self.to(device)
