@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -90,7 +89,7 @@ def test_a_reason_of_its_own_is_kept_before_it(bench: Bench) -> None:
         (None, True, BROKER_AWAY),
     ],
 )
-def test_no_unknown_reason_is_given(served: Any, broker_away: bool, reason: str | None) -> None:
+def test_no_unknown_reason_is_given(served: set[tuple[str, int]] | None, broker_away: bool, reason: str | None) -> None:
     waiting = Waiting()
     waiting.served, waiting.broker_away = served, broker_away
     assert waiting.also(None, "default", 1) == reason

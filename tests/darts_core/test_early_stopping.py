@@ -97,7 +97,9 @@ def test_warnings_are_the_beginnings_of_the_runs_of_epochs_past_the_limit(values
         (RnnSearchConfig, {"skip_connects": ">2"}, "'identities' or 'alpha_entropy'"),
     ],
 )
-def test_a_spec_refuses_a_condition_that_cannot_be_watched(make: Any, given_: dict[str, str], says: str) -> None:
+def test_a_spec_refuses_a_condition_that_cannot_be_watched(
+    make: type[SearchConfig | RnnSearchConfig], given_: dict[str, str], says: str
+) -> None:
     with pytest.raises(ValidationError, match=says):
         make(dataset="digits", stop_when=given_)
 
@@ -133,7 +135,7 @@ def test_a_search_does_not_end_before_the_epoch_that_it_may_stop_from(
 
 
 @pytest.mark.parametrize("make", [SearchConfig, RnnSearchConfig])
-def test_a_search_that_could_never_stop_early_is_refused(make: Any) -> None:
+def test_a_search_that_could_never_stop_early_is_refused(make: type[SearchConfig | RnnSearchConfig]) -> None:
     config = make(dataset="digits" if make is SearchConfig else "python-docs", epochs=3, stop_from=4)
     with pytest.raises(ConfigError, match="epoch 4 lies behind the last one, 3"):
         config.resolved()
