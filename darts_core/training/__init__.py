@@ -1,1 +1,1 @@
-"""The loops: one report an epoch, stoppable between steps, resumable to the bit."""
+"""Trains networks: searches and retraining, resumable bit for bit."""

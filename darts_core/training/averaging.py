@@ -1,4 +1,4 @@
-"""From SGD to averaged SGD when validation stops improving. Merity et al., AWD-LSTM (arXiv:1708.02182), section 4."""
+"""Switches from SGD to averaged SGD when validation stalls. Merity et al., AWD-LSTM (arXiv:1708.02182), section 4."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OptimizerName = Literal["sgd", "asgd"]
 
 
 def should_average(history: Sequence[float], loss: float, patience: int) -> bool:
-    """The non-monotone rule: whether this validation loss is worse than the best of more than `patience` epochs ago.
+    """Whether this validation loss exceeds the best of more than `patience` epochs ago: the non-monotone rule.
 
     history: the validation losses before it, oldest first.
     """
@@ -35,7 +35,7 @@ def optimizer_of(
 
 @contextlib.contextmanager
 def averaged(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """While it is open, the network has the means that ASGD has gathered; it keeps its weights before there are any."""
+    """Replaces the weights by ASGD's means, if there are any, while the context is open."""
     kept = {
         weight: weight.detach().clone() for weight in network.parameters() if "ax" in optimizer.state.get(weight, {})
     }
@@ -51,6 +51,6 @@ def averaged(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[N
 
 
 def validated_weights(weights: Mapping[str, Tensor], optimizer_state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The same choice out of a network's and an optimiser's state dictionaries, in the order of the parameters."""
+    """The averaged weights, else the plain ones, from the state dictionaries of a network and its optimiser."""
     states = optimizer_state["state"]
     return {name: states.get(i, {}).get("ax", weight) for i, (name, weight) in enumerate(weights.items())}

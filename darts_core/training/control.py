@@ -1,4 +1,4 @@
-"""The interface between a training loop and its caller: the loop reports progress and asks whether to stop.
+"""Defines the interface between a training loop and its caller: progress, stop requests, partial checkpoints.
 
 Imports no torch.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands. `epoch` (from 1) is the one being trained; `step` of `steps` in it are done."""
+    """The position of a run: `step` of the `steps` of `epoch` (from 1) are done."""
 
     epoch: int
     epochs: int
@@ -23,20 +23,20 @@ class Progress:
 
 
 class Control(Protocol):
-    """Asked and told once a step: both calls must be cheap and must not block."""
+    """Called once a step: `should_stop` and `progress` must be cheap and must not block."""
 
     def should_stop(self) -> bool:
-        """Whether the loop shall raise `Stopped` before its next step."""
+        """Whether the loop raises `Stopped` before its next step."""
 
     def progress(self, progress: Progress) -> None:
-        """Take note of a finished step."""
+        """Record a finished step."""
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        """Take a checkpoint made in the middle of an epoch that is long or stopped; it replaces the one before."""
+        """Store a checkpoint from the middle of an epoch; it replaces the previous one."""
 
 
 class Uncontrolled:
-    """Never stops, and drops all reports."""
+    """Never stops, and discards progress and partial checkpoints."""
 
     def should_stop(self) -> bool:
         """Never."""

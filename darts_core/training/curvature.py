@@ -1,4 +1,4 @@
-"""How sharply the validation loss bends in the alphas: the dominant eigenvalue of its Hessian.
+"""Measures the dominant eigenvalue of the Hessian of the validation loss in the alphas.
 
 A search is about to collapse when it grows: RobustDARTS (arXiv:1909.09656), section 4.
 """

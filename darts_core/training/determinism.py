@@ -1,4 +1,4 @@
-"""What makes a run repeatable: threads, deterministic kernels, random generators that can be put away and resumed."""
+"""Makes runs repeatable: threads, deterministic kernels, random generators with a state that can be saved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_core.data.order import generator
 
 @contextlib.contextmanager
 def repeatable(config: RunConfig, device: torch.device) -> Iterator[None]:
-    """While it is open, torch computes with the spec's threads and determinism; then as it did before.
+    """Sets the spec's threads and determinism while the context is open.
 
     Sums depend on how many threads share them: results are repeatable for an equal number only.
     """
@@ -35,7 +35,7 @@ def is_deterministic(wanted: bool | None, device: torch.device) -> bool:
 
 @contextlib.contextmanager
 def deterministic_kernels(wanted: bool, device: torch.device) -> Iterator[None]:
-    """While it is open, torch uses kernels that give the same bits each time, or raises RuntimeError where it has none.
+    """Selects kernels that give the same bits each time while the context is open; torch raises RuntimeError for none.
 
     Restores the process's settings at the end: a caller's own code between two epochs runs as it always did.
     """
@@ -59,7 +59,7 @@ def deterministic_kernels(wanted: bool, device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def seeded(seed: int, *purpose: str | int) -> Iterator[None]:
-    """While it is open, torch's global generator of the CPU is seeded; afterwards it goes on as if nothing had been."""
+    """Seeds torch's global CPU generator while the context is open, and restores its state at the end."""
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would reseed the GPUs as well, and fork_rng would not restore them.
         torch.default_generator.manual_seed(generator(seed, *purpose).initial_seed())
@@ -72,6 +72,6 @@ def captured(source: torch.Generator) -> dict[str, Any]:
 
 
 def restored(source: torch.Generator, state: dict[str, Any]) -> None:
-    """Put a captured state back. On another kind of device than it came from, the generator is left as it is."""
+    """Restore a captured state; a no-op on another type of device."""
     if state["device"] == source.device.type:
         source.set_state(state["state"].to("cpu", torch.uint8))

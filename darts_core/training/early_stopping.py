@@ -1,4 +1,4 @@
-"""When a search stops before its last epoch, and when that looms: pure functions of what its epochs reported.
+"""Decides from the metrics of its epochs whether a search stops early, and warns before it does.
 
 Imports no torch.
 """
@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 Metrics = Mapping[str, float]
-"""What one epoch reported, by name."""
+"""The metrics of one epoch, by name."""
 
 Conditions = Mapping[str, str]
 """`stop_when` of a spec: by a name of `WATCHED`, a comparison such as ">2"."""
@@ -62,7 +62,7 @@ class Condition:
         return cls(found[1], float(found[2]))
 
     def holds(self, value: float) -> bool:
-        """Whether the value meets it."""
+        """Whether the value satisfies the condition."""
         return _OPERATORS[self.sign](value, self.bound)
 
 

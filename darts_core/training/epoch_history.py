@@ -1,4 +1,4 @@
-"""What a search remembers of its epochs, to see when it has to stop and which alphas it then goes back to."""
+"""Keeps the history of a search's epochs, to stop it early and to roll its alphas back."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class EarlyStopping:
         self.back: Rollback | None = None
 
     def update(self, metrics: dict[str, float], alphas: Alphas) -> list[str]:
-        """Take note of one more epoch; its warnings. Adds `eigenvalue_growth` to the metrics once there is one.
+        """Record an epoch; returns its warnings. Adds `eigenvalue_growth` to the metrics once there is one.
 
         When it was the last one, sets `stopped` to the reason, and `back` where its alphas are not to be kept.
         """

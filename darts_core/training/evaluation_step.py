@@ -1,4 +1,4 @@
-"""One step of training from scratch: loss, gradient, clipping, SGD; nothing in it waits for the device."""
+"""Trains a network from scratch by one step: loss, gradient, clipping, SGD, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def evaluation_step(
 
 
 def evaluation_loss(network: EvaluationNetwork, batch: Batch, config: EvaluationConfig) -> tuple[Tensor, Tensor]:
-    """What is minimised, with its graph, and the logits of the network's main head."""
+    """The minimised loss, with its graph, and the logits of the main head."""
     smoothing = config.label_smoothing
     logits, auxiliary = network.with_auxiliary(batch.images)
     loss = F.cross_entropy(logits, batch.labels, label_smoothing=smoothing)

@@ -1,4 +1,4 @@
-"""Whether a run fits into its device's memory: asked before it starts, and explained when it turns out not to."""
+"""Checks before a run that it fits into its device's memory, and explains the error when memory runs out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WAYS_OUT = "fewer channels or layers, or a larger device"
 
 
 def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch.device) -> MemoryNeed:
-    """What the run's network needs on this device. An estimate: see `darts_core.profile.memory`."""
+    """Estimate the memory that the run's network needs on this device: see `darts_core.profile.memory`."""
     half, weight_bytes = precision_of(config, device) == "bf16", type_of(config).itemsize
     if isinstance(config, SearchConfig):
         assert config.primitives is not None  # a resolved spec names them
@@ -106,7 +106,7 @@ def free_memory(device: torch.device) -> int | None:
 
 @contextlib.contextmanager
 def explained(config: AnyConfig) -> Iterator[None]:
-    """While it is open, a device that runs out of memory raises OutOfMemory with the batch size that was used."""
+    """Raises OutOfMemory, with the batch size, for out-of-memory errors of the device while the context is open."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:

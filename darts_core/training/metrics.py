@@ -1,4 +1,4 @@
-"""Loss and accuracy of a network on images it does not learn from, and running sums of both while it learns."""
+"""Measures loss and accuracy of a network, and sums both up during training."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Measured:
 
 
 class RunningSums(Protocol):
-    """What an epoch adds up, step by step."""
+    """Sums over the steps of an epoch."""
 
     def state(self, group: Group = ALONE) -> dict[str, Any]:
         """The sums so far, for a checkpoint. Every rank must ask."""
 
     def restore(self, state: dict[str, Any], group: Group = ALONE) -> None:
-        """Go on from sums put away with `state`."""
+        """Restore the sums of `state`."""
 
 
 class RunningMetrics:

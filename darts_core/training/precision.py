@@ -1,4 +1,4 @@
-"""With how many bits a run computes: bf16 autocast, TF32 on GPUs, float64. The choice is made here and recorded."""
+"""Chooses the precision of a run: bf16 autocast, TF32 on GPUs, float64."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def uses_tf32(config: RunConfig, device: torch.device) -> bool:
 
 @contextlib.contextmanager
 def computing(config: RunConfig, device: torch.device) -> Iterator[None]:
-    """While it is open, torch computes with the spec's precision on this device; then as it did before."""
+    """Sets the spec's precision on this device while the context is open."""
     with contextlib.ExitStack() as settings:
         settings.enter_context(tf32(uses_tf32(config, device)))
         if precision_of(config, device) == "bf16":

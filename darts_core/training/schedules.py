@@ -1,4 +1,4 @@
-"""What changes from epoch to epoch, as pure functions of the epoch (from 1): a resumed run needs no state for it."""
+"""Schedules learning rate and drop-path as pure functions of the epoch (from 1): a resumed run needs no state."""
 
 from __future__ import annotations
 

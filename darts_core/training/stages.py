@@ -41,7 +41,7 @@ def stage(name: str) -> Iterator[None]:
 
 
 def tell(name: str | None) -> None:
-    """Tell the listeners of a stage that another process is in; None where it is in none."""
+    """Tell the listeners the stage of another process; None for no stage."""
     for listener in list(_listeners):
         listener(name)
 

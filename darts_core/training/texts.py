@@ -89,7 +89,7 @@ class RunningLoss:
         return {"loss": self._loss, "words": self._words}
 
     def restore(self, state: dict[str, Any], group: Group = ALONE) -> None:
-        """Go on from sums put away with `state`."""
+        """Restore the sums of `state`."""
         self._loss.copy_(state["loss"])
         self._words = state["words"]
 
