@@ -10,25 +10,14 @@ from typing import Final
 from pydantic import BaseModel
 
 from api.schemas.committees import CommitteeSpec
-from api.schemas.jobs import JobKind, JobOut
+from api.schemas.jobs import JobOut
 from api.schemas.studies import StudySpec
 from client.job_stage import finished_epochs
-from darts_core import configs
+from darts_core.families import family_in
 
 # Main fields, shown first; in the schema, fields of base classes come before them.
 _MAIN: Final = ("family", "dataset", "preset", "seed", "epochs", "batch_size", "channels", "layers", "nodes")
-_SCHEMAS: Final[dict[tuple[JobKind, str], type[BaseModel]]] = {
-    (JobKind.SEARCH, "cnn"): configs.SearchConfig,
-    (JobKind.SEARCH, "rnn"): configs.RnnSearchConfig,
-    (JobKind.EVALUATION, "cnn"): configs.EvaluationConfig,
-    (JobKind.EVALUATION, "rnn"): configs.RnnEvaluationConfig,
-    (JobKind.SCORE, "cnn"): configs.ScoreConfig,
-    (JobKind.SCORE, "rnn"): configs.RnnScoreConfig,
-    (JobKind.ENSEMBLE, "cnn"): configs.EnsembleConfig,
-    (JobKind.ENSEMBLE, "rnn"): configs.RnnEnsembleConfig,
-    **dict.fromkeys(((JobKind.STUDY, "cnn"), (JobKind.STUDY, "rnn")), StudySpec),
-    **dict.fromkeys(((JobKind.COMMITTEE, "cnn"), (JobKind.COMMITTEE, "rnn")), CommitteeSpec),
-}
+_COMPOSITE: Final[dict[str, type[BaseModel]]] = {"study": StudySpec, "committee": CommitteeSpec}
 
 
 def lines(job: JobOut) -> Iterator[str]:
@@ -71,8 +60,9 @@ def _in_order(job: JobOut) -> list[str]:
 
     The database does not preserve order.
     """
-    family = job.spec.get("family", "cnn")
-    schema = (*_MAIN, *_SCHEMAS[job.kind, "rnn" if family == "rnn" else "cnn"].model_fields)
+    family = family_in(job.spec)
+    specs = {"search": family.search, "evaluation": family.evaluation, **family.measured, **_COMPOSITE}
+    schema = (*_MAIN, *(specs[job.kind].model_fields if job.kind in specs else ()))
     return list(dict.fromkeys([*(name for name in schema if name in job.spec), *sorted(job.spec)]))
 
 

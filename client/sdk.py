@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar, cast
 from uuid import UUID
 
 import httpx
@@ -35,7 +35,7 @@ from client.errors import ProblemError
 from client.event_stream import follow
 from client.events import Event
 from client.upload import Upload
-from darts_core.configs.common import RunConfig
+from darts_core.configs import AnyConfig
 from darts_core.families import family_in
 from darts_core.primitives import Family
 from darts_core.runtime.backoff import Backoff
@@ -121,11 +121,11 @@ class Dartboard:
         """The children of a study or a committee so far, in order of creation."""
         return self._connection.read(JobList, "GET", f"{self._path(tree_id)}/children").items
 
-    def spec(self, job: JobOut) -> RunConfig:
+    def spec(self, job: JobOut) -> AnyConfig:
         """The typed spec of a search or an evaluation. Raises ValueError for another kind of job."""
         if job.kind not in ("search", "evaluation"):
             raise ValueError(f"{job.kind}: searches and evaluations have typed specs, others are in JobOut.spec")
-        return family_in(job.spec).config(job.kind).model_validate(job.spec)
+        return cast(AnyConfig, family_in(job.spec).config(job.kind).model_validate(job.spec))
 
     def cancel(self, job_id: Id) -> JobOut:
         """Cancel a job at once."""
