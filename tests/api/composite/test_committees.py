@@ -129,7 +129,7 @@ def test_a_cancelled_ensemble_is_made_again_by_a_retry(worker: SimulatedWorker) 
     ("change", "place", "says"),
     [
         ({"spaces": ["space4"]}, "spaces", "space1"),
-        ({"spaces": ["space1"]}, "", "from 2 to 64"),
+        ({"spaces": ["space1"]}, "", "expected 2 to 64"),
         ({"spaces": ["space1", "space1"]}, "", "given once"),
         ({"search": {"dataset": "digits", "space": "darts"}}, "search.space", "leave it out"),
         ({"search": {"dataset": "digits", "nodes": 9}}, "search.nodes", "less than or equal"),
