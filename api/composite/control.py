@@ -23,7 +23,7 @@ async def cancel_children(session: AsyncSession, tree: Job, only: Collection[UUI
     """Cancel the active children. only: restricts them to these ids."""
     for child in await locked_children(session, tree):
         if not child.status.ended and (only is None or child.id in only):
-            why = f"its {tree.kind} {'was cancelled' if only is None else 'has no more use for it'}"
+            why = f"its {tree.kind} {'was cancelled' if only is None else 'no longer needs it'}"
             await move(session, child, Status.CANCELLED, why)
             await end_attempt(session, child, AttemptStatus.CANCELLED, why)
 

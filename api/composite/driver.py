@@ -81,7 +81,7 @@ class TreeDriver:
                     passed()
                     over = asyncio.get_running_loop().time() + self._pause
                     while (left := over - asyncio.get_running_loop().time()) > 0:
-                        stirred = {news.job_id for news in await _new(listening, left) if isinstance(news, Stirred)}
+                        stirred = {news.job_id for news in await _take(listening, left) if isinstance(news, Stirred)}
                         if None in stirred:
                             break
                         await self._advance({tree for tree in self._known if tree in stirred})
@@ -139,7 +139,7 @@ class TreeDriver:
             self._waker.nudge()
 
     async def _create_requested(self, tree_id: UUID, new: NewChild) -> None:
-        """Queue a child by a request: resolved before the lock, and made only where it is still missing."""
+        """Queue a child from a request, which is resolved before the lock, unless the child exists."""
         kind = KINDS[new.kind]
         resolved = await kind.resolve(kind.bodies.validate_python(new.spec), self._references)
         spec = resolved.spec.model_dump(mode="json")
@@ -171,7 +171,7 @@ def _composite() -> list[str]:
     return [name for name, kind in KINDS.items() if kind.protocol is not None]
 
 
-async def _new(listening: Subscription, seconds: float) -> list[News]:
+async def _take(listening: Subscription, seconds: float) -> list[News]:
     try:
         async with asyncio.timeout(seconds):
             return await listening.take()

@@ -55,9 +55,9 @@ class Child:
 
 @dataclass(frozen=True)
 class NewChild:
-    """A job to queue. Its stage names it within the tree: made twice, it is still one.
+    """A job to queue. Its stage is its unique name within the composite job.
 
-    is_request: whether the spec is a creating request's body, to be resolved as one.
+    is_request: whether the spec is the body of a creating request, which is resolved first.
     """
 
     kind: JobKind
@@ -80,14 +80,16 @@ class Step:
 
 
 Children = Mapping[str, Child]
-"""By their stages."""
+"""Children by stage."""
 Spec = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """The functions of a composite kind. next_step: what to do now. worth_retrying: the lost children that matter.
-    planned: how many children there will be; at_once: how many of them may be queued at the same time.
+    """The functions of a composite kind.
+
+    next_step: the next step. worth_retrying: the lost children that affect the outcome. planned: the number of
+    children. at_once: the largest number of children queued at the same time.
     """
 
     next_step: Callable[[Spec, Children], Step]

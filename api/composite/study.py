@@ -276,7 +276,7 @@ def _by_dataset(points: list[_Point], moves: list[_Move]) -> list[list[int]]:
 
 
 def _winner(numbers: list[int], points: list[_Point], reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """The point whose chosen cell was best on validation data: never by the test figures that it is reported with."""
+    """The point whose chosen cell is best on validation data; test figures never decide."""
     choose = max if points[0].family.selection.direction == "max" else min
     best = choose(numbers, key=lambda n: points[n].value)
     report = reports[best]

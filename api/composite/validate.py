@@ -81,7 +81,7 @@ class ChildValidator:
     ) -> tuple[Spec, DatasetInfo | TextInfo | None]:
         with _at(place):
             if given.get("dataset") is None:
-                # The search's own data, not what its name has come to mean by then.
+                # The search's own data, even if its name comes to denote another set.
                 own = {"dataset": search["dataset"], **self._family.own_data(search)}
                 given = {**own, **_without(given, "dataset")}
             info = await self._info(given["dataset"])

@@ -77,7 +77,7 @@ class AttemptService:
                 kept = _retained(job, [c.epoch for c in whole])
                 dropped = [c for c in whole if c.epoch not in kept]
                 dropped += [c for c in partials if c.epoch < report.epoch]
-                await _forget(session, dropped)
+                await _delete_rows(session, dropped)
                 is_stored = True
             directive, kind = Directive.at(job.status), job.kind
         if is_stored:
@@ -102,7 +102,7 @@ class AttemptService:
                         f"a checkpoint after epoch {report.epoch} was reported, but epoch {last} is the last stored"
                     )
                 dropped = await partials_of(session, job)
-                await _forget(session, dropped)
+                await _delete_rows(session, dropped)
                 session.add(_row(attempt, report, stored, step=report.step))
             directive = Directive.at(job.status)
         await self._artifacts.discard([c.key for c in dropped])
@@ -188,7 +188,7 @@ class AttemptService:
         dropped = [c for c in intact if c.epoch not in kept]
         dropped += [c for c in damaged if c.epoch == report.epoch]
         dropped += [c for c in partials if c.epoch < report.epoch]
-        await _forget(session, dropped)
+        await _delete_rows(session, dropped)
         return dropped
 
     @staticmethod
@@ -232,7 +232,7 @@ def _retained(job: Job, epochs: list[int]) -> set[int]:
     return kind_of(job).retained(epochs, job.best, job.spec.get("checkpoint_every"))
 
 
-async def _forget(session: AsyncSession, checkpoints: list[Checkpoint]) -> None:
+async def _delete_rows(session: AsyncSession, checkpoints: list[Checkpoint]) -> None:
     for checkpoint in checkpoints:
         await session.delete(checkpoint)
 

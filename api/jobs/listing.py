@@ -35,14 +35,14 @@ def newest(filters: Filters, *, limit: int, cursor: UUID | None = None) -> Selec
         return query if cursor is None else query.where(Job.id < cursor)
     # One composite job's children, or a range of ids, are few enough to be scanned.
     if filters.parent is not None or filters.id_prefix is not None:
-        return _one_by_one(filters, limit, cursor)
+        return _scan(filters, limit, cursor)
     kinds = JobKind.all() if filters.kind is None else [filters.kind]
     statuses = list(Status) if filters.status is None else [filters.status]
     found = newest_ids(kinds, statuses, label=filters.label, limit=limit, cursor=cursor).subquery()
     return select(Job).join(found, found.c.id == Job.id).order_by(Job.id.desc())
 
 
-def _one_by_one(filters: Filters, limit: int, cursor: UUID | None) -> Select[Job]:
+def _scan(filters: Filters, limit: int, cursor: UUID | None) -> Select[Job]:
     wanted: list[ColumnElement[bool]] = []
     if filters.parent is not None:
         wanted.append(Job.parent_id == filters.parent)

@@ -22,7 +22,7 @@ class Reader:
         self._database = database
 
     async def job(self, job_id: UUID, kind: JobKind | None = None) -> Job:
-        """404 when there is no such job of that kind."""
+        """Raises ProblemError 404 if there is no job of this kind with this id."""
         async with self._database.single_statements() as session:
             job = await session.get(Job, job_id)
         if job is None or (kind is not None and job.kind != kind):

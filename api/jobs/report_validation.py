@@ -1,4 +1,4 @@
-"""Checks that an epoch's report fits its job."""
+"""Validates that an epoch's report fits its job."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from darts_core.families import FAMILIES, family_in
 
 
 def check_fits(job: Job, report: EpochReport) -> None:
-    """Raises ProblemError 422 for an epoch behind the job's last one, and where the job finds cells, for one without
-    its cell or its alphas, or with those of another family.
+    """Raise ProblemError 422 for an epoch past the job's last, and for a search's epoch without a cell and alphas of
+    its family.
     """
     check_epoch(job, report.epoch)
     if not kind_of(job).finds_cells:
@@ -27,7 +27,7 @@ def check_fits(job: Job, report: EpochReport) -> None:
         ("alphas", report.alphas, report.alphas and _family_of_tables(set(report.alphas))),
     ):
         if value is None:
-            raise invalid(field, f"an epoch of a {job.kind} has it")
+            raise invalid(field, f"is required for an epoch of a {job.kind}")
         if found != family:
             raise invalid(field, f"is of the family {found!r}, the {job.kind} of {family!r}")
 
@@ -35,14 +35,14 @@ def check_fits(job: Job, report: EpochReport) -> None:
 def check_epoch(job: Job, epoch: int) -> None:
     """Raise ProblemError 422 for an epoch past the job's last."""
     if epoch > (last := last_epoch(job)):
-        raise invalid("epoch", f"{epoch} is behind the job's last epoch, {last}")
+        raise invalid("epoch", f"{epoch} is past the job's last epoch, {last}")
 
 
 def result_of(job: Job, result: dict[str, Any]) -> dict[str, Any]:
-    """A report's result as it is stored. Raises ProblemError 422 for one that the job's kind does not have."""
+    """A report's result as stored. Raises ProblemError 422 if the job's kind has another result or none."""
     kind = kind_of(job)
     if kind.result is None:
-        raise invalid("result", f"an epoch of a {job.kind} has none")
+        raise invalid("result", f"is not allowed for an epoch of a {job.kind}")
     try:
         read = kind.results.validate_python(result)
     except ValidationError as error:

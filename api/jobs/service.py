@@ -49,21 +49,23 @@ class JobService:
     async def submit(
         self, kind: Kind, body: JobFrame, references: References, *, idempotency_key: str | None = None
     ) -> Submitted:
-        """Queue a job by its creating request. Raises what `queue` and the kind's `resolve` do."""
+        """Queue a job from a creating request. Raises the errors of `queue` and of the kind's `resolve`."""
         if idempotency_key is not None:
-            # Before anything is looked up that the job is made of: it may be gone by now.
+            # Checked before the request is resolved, since its references may have been deleted.
             async with self._database.single_statements() as session:
                 earlier = await _submitted_with(session, idempotency_key, _hash_of(kind.name, body))
             if earlier is not None:
-                return Submitted(self._told(earlier), replayed=True)
+                return Submitted(self._with_queue_reason(earlier), replayed=True)
         resolved = await kind.resolve(body, references)
         return await self.queue(kind, body, resolved, idempotency_key=idempotency_key)
 
     async def queue(
         self, kind: Kind, frame: JobFrame, resolved: Resolved, *, idempotency_key: str | None = None
     ) -> Submitted:
-        """Store a job and wake a worker. 409 when the key was used with another body, or the data set is gone;
-        429 when its owner has as many queued jobs as the API key allows.
+        """Store a job and wake a worker.
+
+        Raises ProblemError 409 if the Idempotency-Key was used with another body or the data set is deleted, 429 if the
+        owner has reached the key's quota of queued jobs.
         """
         job = new_job(kind.name, frame, resolved.spec.model_dump(mode="json"), resolved.source)
         body_hash = _hash_of(kind.name, frame)
@@ -74,7 +76,7 @@ class JobService:
             if resolved.files:
                 await discard(self._database, self._artifacts, job.id)
             raise
-        return Submitted(self._told(submitted.job), submitted.replayed)
+        return Submitted(self._with_queue_reason(submitted.job), submitted.replayed)
 
     async def _enter(
         self, job: Job, own: list[Checkpoint], body_hash: str, source: UUID | None, idempotency_key: str | None
@@ -114,13 +116,13 @@ class JobService:
             job = await session.get(Job, job_id)
         if job is None or (kind is not None and job.kind != kind):
             raise not_found(kind or "job", job_id)
-        return self._told(job)
+        return self._with_queue_reason(job)
 
     async def list(self, filters: Filters, *, limit: int, cursor: UUID | None) -> list[Job]:
         """Jobs before the cursor, newest first."""
         async with self._database.single_statements() as session:
             found = list(await session.scalars(newest(filters, limit=limit, cursor=cursor)))
-        return [self._told(job) for job in found]
+        return [self._with_queue_reason(job) for job in found]
 
     async def cancel(self, job_id: UUID, kind: JobKind) -> Job:
         """Cancel the job at once, which invalidates its attempt's token."""
@@ -168,7 +170,7 @@ class JobService:
                 await again(session, job)
             await _refreshed(session, job)
         self._nudge(job)
-        return self._told(job)
+        return self._with_queue_reason(job)
 
     async def patch(self, job_id: UUID, kind: JobKind, patch: JobPatch) -> Job:
         """Change the given fields: name, labels, priority or max_runtime."""
@@ -180,7 +182,7 @@ class JobService:
             if _is_composite(job):
                 await control.patch_children(session, job, patch)
             await _refreshed(session, job)
-        return self._told(job)
+        return self._with_queue_reason(job)
 
     async def delete(self, job_id: UUID, kind: JobKind) -> None:
         """Delete an ended job and its children. Rows are deleted before files, so no row names a missing file."""
@@ -203,7 +205,7 @@ class JobService:
         if _is_composite(job):
             self._trees.nudge(job.id)
 
-    def _told(self, job: Job) -> Job:
+    def _with_queue_reason(self, job: Job) -> Job:
         """The job, detached, with the reason why it waits in the queue."""
         if job.status == Status.QUEUED:
             reason = self._waker.waiting.also(job.status_reason, job.pool, job.gpus)
@@ -237,7 +239,7 @@ def _is_composite(job: Job) -> bool:
 
 
 def _queued_by(job: Job) -> int:
-    """The most jobs that this one has in the queue at a time: a composite one queues its children in stages."""
+    """The largest number of jobs that this one queues at a time; a composite job queues its children in stages."""
     protocol = kind_of(job).protocol
     return 1 if protocol is None else protocol.at_once(job.spec)
 

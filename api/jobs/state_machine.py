@@ -28,7 +28,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 
 def may(job: Job, to: Status) -> bool:
-    """Whether the table has this step."""
+    """Whether the table allows the transition."""
     return to in TRANSITIONS[job.status]
 
 
@@ -53,7 +53,7 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
         await notify(session, job.parent_id)  # api/composite/driver.py then advances the parent
 
 
-# The statuses in which a user's action is possible.
+# The statuses that allow a user's action.
 _ACTIONS: Final[dict[str, frozenset[Status]]] = {
     "cancel": frozenset({S.QUEUED, S.RUNNING, S.PAUSING, S.PAUSED}),
     "pause": frozenset({S.QUEUED, S.RUNNING}),
@@ -64,12 +64,12 @@ _ACTIONS: Final[dict[str, frozenset[Status]]] = {
 
 
 def actions_of(job: Job) -> list[str]:
-    """The actions that are possible now."""
+    """The actions that the job's kind and status allow."""
     return [name for name in kind_of(job).actions if job.status in _ACTIONS[name]]
 
 
 def check_action(job: Job, action: str) -> None:
-    """Raises ProblemError 409, which names the actions that are possible, where this one is not."""
+    """Raise ProblemError 409, which names the possible actions, if this one is not."""
     possible = actions_of(job)
     if action in possible:
         return

@@ -1,6 +1,6 @@
-"""The kinds of job that there are. A further one is an object in a file of its own, and `register`.
+"""Registers the kinds of jobs. To add a kind, describe it in a file of its own and call `register`.
 
-What the files here import must not import this package.
+Modules imported by the files of this package must not import the package.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ KINDS: Final[dict[str, Kind]] = {}
 
 
 def register(kind: Kind) -> None:
-    """Make a kind known by its name. Apps that exist already do not serve it. Raises ValueError for a taken name."""
+    """Register a kind under its name; apps created before do not serve it. Raises ValueError if the name is taken."""
     if KINDS.setdefault(kind.name, kind) is not kind:
-        raise ValueError(f"there is a kind {kind.name!r} already")
+        raise ValueError(f"the kind {kind.name!r} is registered already")
 
 
 def kind_of(job: Job) -> Kind:
-    """The kind of a stored job."""
     return KINDS[job.kind]
 
 

@@ -1,4 +1,6 @@
-"""Committees: searches in several spaces, their cells trained, and an ensemble of them, as one job with children."""
+"""Describes committees: searches in several spaces, a training of each cell and their ensemble, as one
+composite job.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from api.schemas.jobs import JobKind
 
 
 async def _resolve(body: CommitteeCreate | RnnCommitteeCreate, references: References) -> Resolved:
-    """Search in each space, train what is found from scratch, measure the members together.
+    """Search in each space, train the cells from scratch and measure their ensemble.
 
-    422 names the field of the child that is not possible: `evaluation.epochs`.
+    422 names the invalid field of the child, such as `evaluation.epochs`.
     """
     validator, points = ChildValidator(references.datasets, body.family, body.gpus), []
     for space in body.names:

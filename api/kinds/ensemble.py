@@ -1,4 +1,4 @@
-"""Ensembles: measure trained networks together."""
+"""Describes ensembles: trained networks measured together."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from darts_core.families import family_in
 
 
 async def _resolve(body: EnsembleCreate, references: References) -> Resolved:
-    """Queue a measurement of several networks together. 404 for an unknown member, 409 for one without a checkpoint
-    yet, 422 for members that do not fit each other.
+    """Queue a measurement of several networks together.
 
-    The members' files are taken now: whatever becomes of their jobs or uploads does not change them.
+    404 for an unknown member, 409 for one without a checkpoint, 422 for incompatible members. The members' files are
+    copied now, so later changes of their jobs or uploads have no effect.
     """
     members = await references.members.find(body)
     curve = curve_of(members) if body.curve else None

@@ -1,4 +1,4 @@
-"""Evaluations: train a found or a given cell from scratch."""
+"""Describes evaluations: trainings of a cell from scratch."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ AnyEvaluation = EvaluationCreate | RnnEvaluationCreate
 
 
 async def _resolve(body: AnyEvaluation, references: References) -> Resolved:
-    """Queue a training from scratch. 409 when the search has no finished epoch yet; 422 when a value is not possible.
+    """Queue a training from scratch. 409 if the search has no finished epoch; 422 for an invalid value.
 
-    The cell is taken now: a search that goes on later does not change it.
+    The cell is copied now, so later epochs of the search have no effect.
     """
     if (body.search_id is None) == (body.genotype is None):
         raise invalid("genotype", "give either a search_id or a genotype")
     if body.genotype_seed is not None and body.genotype != RANDOM:
-        raise invalid("genotype_seed", "goes with genotype: random")
+        raise invalid("genotype_seed", "requires genotype: random")
     family = family_in({"family": body.family})
     given: dict[str, Any] = {}
     dataset, genotype = body.dataset, body.genotype
     if body.search_id is not None:
         search = await references.reading.job(body.search_id, JobKind.SEARCH)
         if search.spec["family"] != body.family:
-            raise invalid("family", f"the search is of family {search.spec['family']!r}: say so here, too")
+            raise invalid("family", f"the search is of family {search.spec['family']!r}: set family to it")
         genotype = (await references.reading.epoch(search, body.epoch)).genotype
         if dataset is None:
             dataset, given = search.spec["dataset"], family.own_data(search.spec)
     elif body.epoch is not None:
-        raise invalid("epoch", "names an epoch of a search: give a search_id, too")
+        raise invalid("epoch", "requires a search_id")
     if dataset is None:
-        raise invalid("dataset", "is needed with a genotype")
+        raise invalid("dataset", "is required with a genotype")
     assert genotype is not None
     given |= {name: value for name, value in body.given().items() if name in family.retraining.model_fields}
     given |= {"dataset": dataset, "genotype": await references.genotypes.resolve(genotype, body.family)}
@@ -49,7 +49,7 @@ async def _resolve(body: AnyEvaluation, references: References) -> Resolved:
         given["genotype_seed"] = body.genotype_seed
     info = await references.datasets.info_for(family, dataset)
     try:
-        # A text with a genotype in it may take a while to read.
+        # Parsing a long genotype text may take a while.
         spec = await asyncio.to_thread(_spec, family, given, info)
     except ValidationError as error:
         raise invalid_fields(error, type(body)) from error

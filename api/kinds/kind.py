@@ -28,7 +28,7 @@ ACTIONS: Final = ("cancel", "pause", "resume", "retry", "delete")
 
 
 class References:
-    """Finds what a request names: jobs, checkpoints, data sets, genotypes."""
+    """Finds the objects that a request names: jobs, checkpoints, data sets and genotypes."""
 
     def __init__(
         self, reading: Reader, uploads: UploadService, datasets: DatasetService, genotypes: GenotypeRegistry
@@ -40,8 +40,10 @@ class References:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A request with every value filled in. source: the job that it builds on. files: that the job is given, by name;
-    it gets copies of its own, as the checkpoints of its epoch 0.
+    """A request with all values filled in.
+
+    source: the job that it builds on. files: the job's input files by name, which are copied as the checkpoints of its
+    epoch 0.
     """
 
     spec: BaseModel
@@ -50,7 +52,7 @@ class Resolved:
 
 
 class Retention(StrEnum):
-    """Which epochs' files stay, besides each k-th of `checkpoint_every`."""
+    """The epochs whose files are kept, besides every k-th with `checkpoint_every`."""
 
     ALL = "all"
     LAST = "last"
@@ -59,11 +61,11 @@ class Retention(StrEnum):
 
 @dataclass(frozen=True)
 class Form:
-    """What the dashboard's form adds to the request's schema.
+    """Hints for the dashboard's form, in addition to the request's schema.
 
-    submit: the label of the button. first: the fields that stand above "All settings", by the part of the body that
-    they belong to, "" for the body itself. hidden: fields that the form says elsewhere, likewise. presets: of each
-    part the kind of job whose presets it starts from; `short` for the `-short` ones.
+    submit: the button's label. first: the fields above "All settings", by the part of the body; "" is the body itself.
+    hidden: fields set elsewhere in the form, likewise. presets: by part, the kind of job whose presets it starts from;
+    with `short` for the `-short` ones.
     """
 
     submit: str
@@ -76,12 +78,12 @@ class Form:
 class Kind:
     """A kind of job.
 
-    requests: the models of the creating request by family; one under "" serves all families. resolve: fills in a
-    request's spec; raises ProblemError and ConfigError; its docstring describes the operation. refusals: the statuses
-    that it answers besides 422. objective: of a spec, None where no epoch is better than another. leaves: the files of
-    an epoch, the main one first. links: of a job besides those that every kind has, as paths below the job's own.
-    source: the kind of the job that a spec builds on. finds_cells: whether each epoch has a genotype and alphas.
-    result: the type of a report's `result`. protocol: of a composite kind, which no worker takes.
+    requests: the models of the creating request by family; one under "" serves all families. resolve: resolves a
+    request; raises ProblemError and ConfigError; its docstring describes the operation. refusals: its error statuses
+    besides 422. objective: of a spec; None if epochs are not ranked. leaves: the files of an epoch, the main one first.
+    links: the kind's additional links, as paths below the job's. source: the kind of the job that a spec builds on.
+    finds_cells: whether each epoch has a genotype and alphas. result: the type of a report's `result`. protocol: set
+    for composite kinds, which no worker claims.
     """
 
     name: JobKind
@@ -102,12 +104,11 @@ class Kind:
 
     @property
     def leaves_checkpoints(self) -> bool:
-        """Whether an epoch's file is a checkpoint, which networks are loaded from."""
+        """Whether an epoch's main file is a checkpoint."""
         return any(name.endswith(".pt") for name in self.leaves[:1])
 
     @property
     def body(self) -> Any:
-        """The type of the creating request."""
         if "" in self.requests:
             return self.requests[""]
         tagged = tuple(Annotated[model, Tag(family)] for family, model in self.requests.items())
@@ -115,12 +116,10 @@ class Kind:
 
     @cached_property
     def bodies(self) -> TypeAdapter[Any]:
-        """Validates creating requests."""
         return TypeAdapter(self.body)
 
     @cached_property
     def results(self) -> TypeAdapter[Any]:
-        """Validates the `result` of a report."""
         return TypeAdapter(self.result)
 
     def retained(self, epochs: Collection[int], best: Spec | None, every: int | None) -> set[int]:
@@ -133,7 +132,9 @@ class Kind:
         return kept | {epoch for epoch in epochs if every is not None and epoch % every == 0}
 
     def is_better(self, spec: Spec, metrics: Mapping[str, float], best: Spec | None) -> bool:
-        """Whether an epoch's metrics beat the best so far, on validation data. Without such the latest one is best."""
+        """Whether an epoch's validation metrics beat the best so far. Without an objective, the latest epoch is
+        best.
+        """
         objective = self.objective(spec)
         if best is None or objective is None or objective.metric not in metrics.keys() & best.keys():
             return True

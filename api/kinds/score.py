@@ -1,4 +1,4 @@
-"""Scores: measure a checkpoint on a data set's test images or test text."""
+"""Describes scores: measurements of a checkpoint on a data set's test part."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from darts_core.families import family_in
 
 
 async def _resolve(body: ScoreCreate, references: References) -> Resolved:
-    """Queue a measurement. 404 for an unknown checkpoint, 409 when the job has none yet.
+    """Queue a measurement. 404 for an unknown checkpoint, 409 if the job has none yet.
 
-    The checkpoint is taken now: whatever becomes of its job or its upload does not change it.
+    The checkpoint is copied now, so later changes of its job or upload have no effect.
     """
     found = await references.checkpoints.find(body)
     if body.family not in (None, found.family):
         raise invalid("family", f"the checkpoint is of family {found.family!r}")
     dataset = body.dataset or found.dataset
     if dataset is None:
-        raise invalid("dataset", "is needed: this checkpoint does not say what it was trained on")
+        raise invalid("dataset", "is required: this checkpoint does not name its training data")
     info = await references.datasets.info_for(family_in({"family": found.family}), dataset)
     spec = _SPECS[found.family](body, found, body.scoring(dataset, found.family), info)
     return Resolved(spec, source=found.job_id, files={GIVEN: found.stored})
@@ -31,10 +31,10 @@ async def _resolve(body: ScoreCreate, references: References) -> Resolved:
 
 def _of_images(body: ScoreCreate, found: Found, given: dict[str, Any], info: Any) -> ScoreConfig:
     if body.dataset is None and body.dataset_checksum is None and found.checksum is not None:
-        # The data that it was trained on, not what its name has come to mean since.
+        # The checkpoint's own training data, even if the name now denotes another set.
         if info is None or info.checksum != found.checksum:
-            why = f"the data that this checkpoint was trained on is gone, {given['dataset']} is another now"
-            raise invalid("dataset", f"is needed: {why}")
+            why = f"the checkpoint's training data was deleted, and {given['dataset']} now has other content"
+            raise invalid("dataset", f"is required: {why}")
         given["dataset_checksum"] = found.checksum
     return ScoreConfig(**given, checkpoint=found.checkpoint).resolved(info)
 
@@ -43,8 +43,8 @@ def _of_text(body: ScoreCreate, found: Found, given: dict[str, Any], info: Any) 
     if found.checkpoint.format == "authors" and given["dataset"] != found.dataset:
         raise invalid(
             "dataset",
-            f"a state_dict's words have numbers by {found.dataset} alone: make a checkpoint of it (dartboard import) "
-            "to measure it on another text",
+            f"the state_dict has the vocabulary of {found.dataset}: convert it to a checkpoint (dartboard import) to "
+            "measure it on another text",
         )
     if body.dataset is None and body.text_checksum is None:
         given["text_checksum"] = found.checksum

@@ -1,4 +1,4 @@
-"""Searches: find a cell by differentiable architecture search."""
+"""Describes searches: differentiable architecture searches for a cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from darts_core.families import family_in
 
 
 async def _resolve(body: SearchCreate | RnnSearchCreate, references: References) -> Resolved:
-    """Queue a search. 422 when the data set, a primitive or a value is not possible."""
+    """Queue a search. 422 for an unknown data set or primitive, or an invalid value."""
     family = family_in({"family": body.family})
     given = {name: value for name, value in body.given().items() if name in family.search.model_fields}
     spec = family.search(**given).resolved(await references.datasets.info_for(family, body.dataset))

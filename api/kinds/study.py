@@ -1,4 +1,4 @@
-"""Studies: the whole protocol from searches to test figures as one job with children."""
+"""Describes studies: the protocol from searches to test figures as one composite job."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from api.schemas.studies import MOST_SEARCHES, RnnStudyCreate, StudyCreate, Stud
 
 
 async def _resolve(body: StudyCreate | RnnStudyCreate, references: References) -> Resolved:
-    """Search with several seeds, retrain shortly, choose on validation data, retrain the chosen cell, report on the
-    test data. 422 names the field of the child that is not possible: `search.epochs`.
+    """Search with several seeds, retrain briefly, choose on validation data, retrain the chosen cell and report on the
+    test data.
+
+    422 names the invalid field of the child, such as `search.epochs`.
     """
     grid = list(body.grid.points())
     if (searches := len(grid) * len(body.seeds)) > MOST_SEARCHES:
-        raise invalid("seeds", f"{searches} searches in all, and at most {MOST_SEARCHES} are possible: make it several")
+        raise invalid("seeds", f"{searches} searches in total exceed the limit of {MOST_SEARCHES}: split the study")
     validator, points = ChildValidator(references.datasets, body.family, body.gpus), []
     for values in grid:
-        await asyncio.sleep(0)  # a large grid lets other requests through
+        await asyncio.sleep(0)  # lets other requests run during the validation of a large grid
         search = await validator.search(body.search, values, axes="grid")
         short = await validator.short_training("short_retrain", body.short_retrain, search)
         final = await validator.training("final", body.final, search, runs=body.final_runs)

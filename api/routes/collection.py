@@ -56,7 +56,7 @@ async def page_of(jobs: JobService, filters: Filters, limit: int, cursor: UUID |
 
 
 def routes_of(name: JobKind) -> APIRouter:
-    """A router for what one kind has besides the shared routes."""
+    """A router for the routes that only one kind has."""
     return APIRouter(prefix=f"/{name.collection}", tags=[name.collection], responses=documented(422, 503))
 
 
@@ -186,7 +186,7 @@ def job_router(described: Kind) -> APIRouter:
 
         @router.get("/{job_id}/children", operation_id=f"list_{kind}_children", responses=documented(404))
         async def list_children(job: Found, reading: Reading) -> JobList:
-            """All jobs that it is made of, in the order in which they were made."""
+            """The children of a composite job, in the order of their creation."""
             children = await reading.children(job)
             return JobList(items=[job_out(child, whole=False) for child in children], next_cursor=None)
 

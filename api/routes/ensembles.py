@@ -1,4 +1,4 @@
-"""What ensembles have besides the shared routes: the file of all members, logits."""
+"""Serves the files of ensembles: the combined checkpoint and the logits."""
 
 from __future__ import annotations
 

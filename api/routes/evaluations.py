@@ -1,4 +1,4 @@
-"""What evaluations have besides the shared routes: checkpoints."""
+"""Serves the checkpoints of evaluations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scores have besides the shared routes: the measured checkpoint, logits."""
+"""Serves the files of scores: the measured checkpoint and the logits."""
 
 from __future__ import annotations
 

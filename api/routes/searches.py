@@ -1,4 +1,4 @@
-"""What searches have besides the shared routes: genotype, alphas, checkpoints."""
+"""Serves the genotypes, alphas and checkpoints of searches."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Ensembling(ScoringConfig):
     )
 
     def ensemble(self, dataset: str, family: str) -> dict[str, Any]:
-        """The part of this family's spec that the body says. Raises ConfigError for a field of the other one."""
+        """The request's values for this family's spec. Raises ConfigError for a field of another family."""
         config = FAMILIES[family].measured["ensemble"]
         given = {name: getattr(self, name) for name in self.model_fields_set - JobFrame.model_fields.keys() - _RESOLVED}
         given = {name: value for name, value in given.items() if value is not None}

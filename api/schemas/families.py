@@ -1,4 +1,4 @@
-"""Chooses a request's model by the family that its body names."""
+"""Chooses a request's model by the family in its body."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from darts_core.families import FAMILIES, family_in
 
 
 def family_of_body(body: Any) -> str:
-    """`cnn` unless the body names another one that is known: anything else is for the fields of `cnn` to refuse."""
+    """The body's known family, else `cnn`, whose fields then reject the body."""
     return family_in(body if isinstance(body, dict) else {"family": getattr(body, "family", None)}).name
 
 
 def family_by_search(body: Any) -> str:
-    """The body's own word, else that of its search."""
+    """The body's family, else that of its search."""
     search = body.get("search") if isinstance(body, dict) else None
     if isinstance(body, dict) and "family" not in body and isinstance(search, dict):
         return family_of_body(search)
@@ -21,5 +21,5 @@ def family_by_search(body: Any) -> str:
 
 
 def without_family(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """A field's place as the client sees its body: without the family by which its form was chosen."""
+    """The location of a field in the client's body: without the family that selected the model."""
     return loc[1:] if len(loc) > 1 and loc[0] in FAMILIES else loc

@@ -23,9 +23,9 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 
 class JobKind(str):
-    """The name of a kind of job; `api/kinds` describes each. Raises ValueError for a name that is not declared.
+    """The name of a kind of job; `api/kinds` describes each kind. Raises ValueError for an undeclared name.
 
-    Not an enum, so that a kind can be declared beside its description. There is one object a name.
+    Not an enum, so that a kind can be declared next to its description. Each name is a single object.
     """
 
     __slots__ = ()
@@ -45,17 +45,17 @@ class JobKind(str):
 
     @classmethod
     def declare(cls, name: str) -> JobKind:
-        """Add a name, in the singular."""
+        """Declare a name, in the singular."""
         return cls._declared.setdefault(name, super().__new__(cls, name))
 
     @classmethod
     def all(cls) -> list[JobKind]:
-        """Those that are declared, in this order."""
+        """All declared kinds, in the order of their declaration."""
         return list(cls._declared.values())
 
     @property
     def collection(self) -> str:
-        """The path of this kind's jobs, without slashes: the name's plural."""
+        """The plural of the name, which is the path of the kind's jobs without slashes."""
         if self.endswith("y"):
             return f"{self[:-1]}ies"
         return f"{self}es" if self.endswith(("ch", "s", "sh", "x")) else f"{self}s"
@@ -115,7 +115,7 @@ class AttemptStatus(StrEnum):
     RELEASED = "released"
 
 
-# Control characters and those that reorder a line act upon the terminals and pages that show it.
+# Control characters and bidirectional marks affect the terminals and pages that show them.
 _CONTROL: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
 Line = Annotated[
     str,
@@ -231,7 +231,7 @@ class Failure(BaseModel):
 
 
 class ObjectiveOut(BaseModel):
-    """What makes an epoch the best one: the highest or the lowest value of a metric."""
+    """Which epoch is best: the one with the highest or the lowest value of a metric."""
 
     metric: str
     direction: Literal["max", "min"]
@@ -275,17 +275,19 @@ class JobOut(BaseModel):
     )
     error: Failure | None
     actions: list[str] = Field(
-        default_factory=list, description="possible now: `cancel`, `pause`, `resume`, `retry`, `delete`"
+        default_factory=list, description="the possible ones of `cancel`, `pause`, `resume`, `retry` and `delete`"
     )
     objective: ObjectiveOut | None = Field(
-        None, description="what `best` is best in; an epoch without this metric replaces the best one"
+        None, description="criterion of `best`; an epoch without this metric replaces the best one"
     )
-    last_sequence: int = Field(0, description="of its latest event: a stream with `after` this goes on from here")
+    last_sequence: int = Field(
+        0, description="of the latest event; a stream with `after` set to it continues from there"
+    )
     links: dict[str, str]
 
     @property
     def is_composite(self) -> bool:
-        """Whether it is made of other jobs, its children."""
+        """Whether the job consists of child jobs."""
         return "children" in self.links
 
 

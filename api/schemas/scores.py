@@ -41,7 +41,7 @@ class ScoreCreate(JobFrame, ScoringConfig):
     epoch: WhichEpoch | None = Field(None, description="of an evaluation or a search: best, last or a number")
 
     def scoring(self, dataset: str, family: str) -> dict[str, Any]:
-        """The part of this family's spec that the body says. Raises ConfigError for a field of the other one."""
+        """The request's values for this family's spec. Raises ConfigError for a field of another family."""
         config = FAMILIES[family].scoring
         given = {name: getattr(self, name) for name in self.model_fields_set - JobFrame.model_fields.keys() - _SOURCES}
         given = {name: value for name, value in given.items() if value is not None}
@@ -74,11 +74,11 @@ class TextScoreResult(BaseModel):
     words: int = Field(ge=0, description="number of predicted words; the first of each column is not predicted")
     vocabulary: int = Field(ge=1, description="size of the model's vocabulary")
     unknown: int = Field(ge=0, description="predicted words outside the vocabulary, as `<unk>`")
-    columns: int = Field(ge=1, description="that the text was cut into")
+    columns: int = Field(ge=1, description="number of columns that the text was split into")
 
 
 def _measured(value: Any) -> str:
-    """By a field that it alone has: trying one after the other would list the errors of both."""
+    """Discriminated by a field of one model, since trying both would report the errors of both."""
     names = value if isinstance(value, dict) else getattr(value, "model_fields_set", ())
     return "text" if "words" in names else "images"
 

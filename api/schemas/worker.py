@@ -22,7 +22,7 @@ from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress,
 from darts_core.families import family_in
 
 MetricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,60}$")]
-# Refused unless it can be built: what is stored here is what evaluations train.
+# Rejected unless it can be built, since evaluations train stored genotypes.
 StoredGenotype = Annotated[dict[str, Any], AfterValidator(lambda v: family_in(v).stored(v))]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -185,7 +185,7 @@ class DamagedFile(_Message):
     file: FileName
 
 
-# The job's kind says what it holds: the service reads it as that.
+# The job's kind determines the model, which the service validates.
 Result = Annotated[
     dict[str, Any], BeforeValidator(lambda v: v.model_dump(mode="json") if isinstance(v, BaseModel) else v)
 ]

@@ -93,5 +93,5 @@ def test_a_random_cell_is_drawn_by_its_seed_and_kept_in_the_spec(
 def test_a_seed_of_a_cell_that_is_not_drawn_is_refused(http: httpx.Client) -> None:
     answer = http.post("/evaluations", json={"dataset": "digits", "genotype": "DARTS_V2", "genotype_seed": 1})
     assert answer.status_code == 422
-    assert "genotype_seed: goes with genotype: random" in answer.json()["detail"]
+    assert "genotype_seed: requires genotype: random" in answer.json()["detail"]
     assert http.post("/genotypes", json={"name": "random", "genotype": "DARTS_V2"}).status_code == 409

@@ -188,7 +188,7 @@ def test_a_data_set_whose_name_was_used_anew_has_to_be_named(bench: Bench, http:
     answer = http.post("/scores", json={"evaluation_id": str(job.id), "pool": bench.pool})
     assert answer.status_code == 422
     assert [error["loc"] for error in answer.json()["errors"]] == [["body", "dataset"]]
-    assert "was trained on is gone" in answer.json()["detail"]
+    assert "training data was deleted" in answer.json()["detail"]
     named = http.post("/scores", json={"evaluation_id": str(job.id), "pool": bench.pool, "dataset": name})
     assert named.json()["spec"]["dataset_checksum"] == second.checksum
 
@@ -207,7 +207,7 @@ def test_an_uploaded_checkpoint_is_scored_on_the_data_it_was_trained_on(bench: B
     assert score_of(known.checksum).json()["spec"]["dataset_checksum"] == known.checksum
     gone = score_of("0" * 64)
     assert gone.status_code == 422
-    assert "was trained on is gone" in gone.json()["detail"]
+    assert "training data was deleted" in gone.json()["detail"]
 
 
 def test_lists_leave_the_result_out(bench: Bench, http: httpx.Client, evaluation: JobOut) -> None:
