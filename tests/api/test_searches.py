@@ -100,7 +100,7 @@ def test_list_pages_through_all_jobs_of_a_label_newest_first(http: httpx.Client)
     http.post("/searches", json={"dataset": "digits"})
     seen, cursor = [], None
     while True:
-        params: dict[str, str | int] = {"label": f"team={team}", "limit": 2} | ({"cursor": cursor} if cursor else {})
+        params = {"label": f"team={team}", "limit": "2"} | ({"cursor": cursor} if cursor else {})
         page = http.get("/searches", params=params).json()
         seen += [j["id"] for j in page["items"]]
         cursor = page["next_cursor"]
