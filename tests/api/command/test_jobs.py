@@ -70,7 +70,7 @@ def test_show_and_jobs_count_the_epochs_that_have_ended(at_service: Caller, benc
     assert counted() == "1/3"
     bench.dartboard.cancel(job.id)
     assert "epochs finished: 1/3" in at_service("show", str(job.id)).out
-    [listed] = [line for line in at_service("jobs", "--limit", "100").out.splitlines() if str(job.id) in line]
+    [listed] = [line for line in at_service("jobs", "--limit", "100", "--wide").out.splitlines() if str(job.id) in line]
     assert "1/3" in listed.split()
 
 
