@@ -60,5 +60,5 @@ def test_a_file_that_cannot_be_converted_is_tried_once(bench: Bench, http: httpx
         answer = http.get(f"/evaluations/{job.id}/checkpoint?format=safetensors")
         took.append(time.monotonic() - began)
         assert answer.status_code == 409
-        assert "no checkpoint: it has no weights" in answer.json()["detail"]
+        assert "not a checkpoint: it has no weights" in answer.json()["detail"]
     assert max(took[1:]) < took[0] / 4
