@@ -161,8 +161,8 @@ def doubled_key(times: int) -> bytes:
 @pytest.mark.parametrize(
     ("members", "says"),
     [
-        ({"data.pkl": doubled_key(60)}, "makes no sense"),
-        ({"data.pkl": b"X\x01\x00\x00\x00\xff."}, "makes no sense"),
+        ({"data.pkl": doubled_key(60)}, "its pickle is malformed"),
+        ({"data.pkl": b"X\x01\x00\x00\x00\xff."}, "its pickle is malformed"),
         ({"data.pkl": b"N" * (16 * 2**20 + 1)}, "more than a checkpoint needs"),
         ({"data.pkl": b"N.", "byteorder": b"little" * 100}, "big-endian"),
     ],
