@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -97,7 +98,8 @@ _add(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 _add(_DEVELOPMENT, {"check": check, "docs": docs})
-if not distribution.IS_SDK:  # the SDK's distribution has no benchmarks
+# The SDK and the images come without benchmarks.
+if not distribution.IS_SDK and find_spec("benchmarks") is not None:
     from benchmarks import commands as bench
 
     app.add_typer(bench.app, name="bench", rich_help_panel=_DEVELOPMENT)
