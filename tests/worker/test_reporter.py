@@ -65,7 +65,7 @@ def test_sending_never_waits_for_a_delivery(reporter: Reporter) -> None:
     release = threading.Event()
 
     def deliver(_: AttemptApi, number: int) -> None:
-        release.wait(10)
+        release.wait(60)
 
     reporter.send("slow", deliver)
     for _ in range(100):
@@ -92,7 +92,7 @@ def test_a_refusal_stops_the_training_and_everything_behind_it(
 
     reporter.send("refused", refuse)
     reporter.send("later", lambda _, n: later.append(n))
-    assert control.stopping.wait(10)
+    assert control.stopping.wait(60)
     assert control.reason is reason
     assert not reporter.close(patience=10)
     assert reporter.refusal is error
@@ -107,7 +107,7 @@ def test_an_unexpected_error_is_a_refusal_and_does_not_leave_the_job_hanging(
         raise ValueError("not a number")
 
     reporter.send("odd", deliver)
-    assert control.stopping.wait(10)
+    assert control.stopping.wait(60)
     assert not reporter.close(patience=10)
     assert isinstance(reporter.refusal, RefusedError)
     assert "ValueError" in str(reporter.refusal)
@@ -123,7 +123,7 @@ def test_a_stopping_worker_gives_up_after_its_patience_even_when_told_late(
         raise UnreachableError("away")
 
     reporter.send("never", away)
-    assert tried.wait(10)
+    assert tried.wait(60)
     threading.Timer(0.3, control.stop, [StopReason.DRAIN]).start()
     assert not reporter.close(patience=0.2)
     reporter.join(timeout=10)

@@ -54,7 +54,7 @@ def test_a_thread_that_fails_is_counted_and_works_again() -> None:
     before = _count(counter)
     thread = Failing(3, pause=0.001)
     thread.start()
-    assert thread.works.wait(10)
+    assert thread.works.wait(60)
     assert thread.failures == _count(counter) - before == 3
     thread.end()
     assert not thread.is_alive()
