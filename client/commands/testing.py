@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
@@ -19,6 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 # Each process loads torch; each stack also a database, a broker and a browser.
 _MOST_PROCESSES = 16
 _MOST_STACKS = 6
+_LONGEST_FAILURE: Final = 400
 _NO_TESTS: Final = 5  # pytest's exit code
 _SLOWEST: Final = ("--durations=15", "--durations-min=5")
 _GATES: Final = ("test_fused.py", "test_recurrent_kernels.py", "test_kernels.py")
@@ -32,6 +33,13 @@ class Lane:
     arguments: tuple[str, ...]
     track: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Result(NamedTuple):
+    lane: str
+    code: int
+    seconds: float
+    failures: list[str]
 
 
 def run_tests(
@@ -55,25 +63,27 @@ def require(*modules: str) -> None:
 
 
 def run_lanes(lanes: list[Lane]) -> int:
-    """Run all lanes even after a failure, then print a line for each. Returns 1 on failure."""
+    """Run all lanes even after a failure, then print the tests that failed and a line for each lane.
+
+    Returns 1 on failure.
+    """
     tracks: dict[str, list[Lane]] = {}
     for lane in lanes:
         tracks.setdefault(lane.track, []).append(lane)
     with ThreadPoolExecutor(len(tracks)) as pool:
         results = [result for track in pool.map(_run_track, tracks.values()) for result in track]
-    failed = [code not in (0, _NO_TESTS) for _, code, _ in results]
-    for (name, _, seconds), has_failed in zip(results, failed, strict=True):
-        print(f"{'FAILED' if has_failed else 'passed'}  {name}: {seconds:.0f} s")
+    for result in results:
+        for failure in result.failures:  # again, where a log's end shows them
+            print(f"{result.lane:>10} | {failure}")
+    failed = [result.code not in (0, _NO_TESTS) for result in results]
+    for result, has_failed in zip(results, failed, strict=True):
+        print(f"{'FAILED' if has_failed else 'passed'}  {result.lane}: {result.seconds:.0f} s")
     print(f"{failed.count(False)} passed, {failed.count(True)} failed", flush=True)  # lanes
     return int(any(failed))
 
 
-def _run_track(lanes: list[Lane]) -> list[tuple[str, int, float]]:
-    results = []
-    for lane in lanes:
-        began = time.monotonic()
-        results.append((lane.name, _pytest(lane), time.monotonic() - began))
-    return results
+def _run_track(lanes: list[Lane]) -> list[_Result]:
+    return [_pytest(lane) for lane in lanes]
 
 
 def lanes(*, full: bool = False) -> Iterator[Lane]:
@@ -112,12 +122,14 @@ def _levels() -> Iterator[str]:
             yield level
 
 
-def _pytest(lane: Lane) -> int:
+def _pytest(lane: Lane) -> _Result:
     command, environment = _command(lane), {**_environment(), **lane.environment}
+    began, failures = time.monotonic(), []
     with subprocess.Popen(
         command,
         cwd=_ROOT,
-        env=environment,
+        # With BUILD_NUMBER pytest cuts no line of its summary. CI would do too, and have Hypothesis try less.
+        env={"BUILD_NUMBER": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -126,7 +138,9 @@ def _pytest(lane: Lane) -> int:
         assert process.stdout is not None
         for line in process.stdout:
             print(f"{lane.name:>10} | {line}", end="", flush=True)
-    return process.returncode
+            if line.startswith(("FAILED ", "ERROR ")):
+                failures.append(line.rstrip()[:_LONGEST_FAILURE])
+    return _Result(lane.name, process.returncode, time.monotonic() - began, failures)
 
 
 def _command(lane: Lane) -> list[str]:

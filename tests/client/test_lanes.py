@@ -22,8 +22,10 @@ def files(tmp_path: Path) -> dict[str, str]:
 def test_a_failing_lane_keeps_no_other_from_running(files: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:
     code = run_lanes([Lane("first", (files["bad"], "-q")), Lane("second", (files["good"], "-q"))])
     assert code == 1
-    *lines, first, second, last = capfd.readouterr().out.splitlines()
+    *lines, failure, first, second, last = capfd.readouterr().out.splitlines()
     assert any(line.startswith("     first | ") and "1 failed" in line for line in lines)
+    assert failure.startswith("     first | FAILED ")
+    assert "::test_it - assert False" in failure
     assert first.startswith("FAILED  first: ")
     assert second.startswith("passed  second: ")
     assert last == "1 passed, 1 failed"
