@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import time
 import zipfile
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
+from api.artifacts.local import LocalArtifacts
+from api.checkpoints.converter import Converter
+from api.http.problems import ProblemError
+from api.sandbox import ask
 from tests.support.service import Bench, Service
 
 _VIEWERS = 12
@@ -50,15 +59,31 @@ def test_viewers_of_a_file_that_is_slow_to_read_hold_up_no_worker(
     assert {answer.status_code for answer in answers} <= {404, 409}
 
 
-def test_a_file_that_cannot_be_converted_is_tried_once(bench: Bench, http: httpx.Client) -> None:
-    body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 1, "pool": bench.pool}
-    job = bench.dartboard.submit("evaluation", body)
-    bench.claim().report(1, slow(3))
-    took = []
-    for _ in range(3):
-        began = time.monotonic()
-        answer = http.get(f"/evaluations/{job.id}/checkpoint?format=safetensors")
-        took.append(time.monotonic() - began)
-        assert answer.status_code == 409
-        assert "not a checkpoint: it has no weights" in answer.json()["detail"]
-    assert max(took[1:]) < took[0] / 4
+def test_a_file_that_cannot_be_converted_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    async def counted(module: str, order: dict[str, Any], *, stderr: Path, within_seconds: float) -> dict[str, Any]:
+        nonlocal tries
+        tries += 1
+        return await ask(module, order, stderr=stderr, within_seconds=within_seconds)
+
+    async def file() -> AsyncIterator[bytes]:
+        yield slow(0.01)
+
+    async def refusals() -> list[str]:
+        store = LocalArtifacts(tmp_path, 1 << 30)
+        store.prepare()
+        converter, stored = Converter(store), await store.put("job/1/a.pt", file(), None)
+        found = []
+        for _ in range(3):
+            with pytest.raises(ProblemError) as caught:
+                await converter.safetensors(stored)
+            assert caught.value.status == 409
+            found.append(caught.value.detail)
+        return found
+
+    monkeypatch.setattr("api.checkpoints.converter.ask", counted)
+    first, *others = asyncio.run(refusals())
+    assert "not a checkpoint: it has no weights" in first
+    assert others == [first, first]
+    assert tries == 1
