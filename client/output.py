@@ -69,9 +69,10 @@ def print_json(value: BaseModel | list[Any] | dict[str, Any]) -> None:
 
 def print_listing(listing: Listing, *, wide: bool = False) -> None:
     """Print a table with as many columns as fit the terminal, or all; a remark lists those left out."""
-    width = _NO_WIDTH if wide else console.options.max_width
-    console.print(listing, width=width)
-    shown = listing.fitting(width)
+    options = console.options.update(width=_NO_WIDTH) if wide else console.options
+    for line in listing.lines(options.max_width):
+        console.print(line)
+    shown = listing.fitting(options.max_width)
     if left_out := [column.title for column in listing.columns if column not in shown]:
         remarks.print(f"not shown for lack of room: {', '.join(left_out)} (--wide or --json)", style="dim")
 

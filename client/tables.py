@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from client.safe_text import one_line
@@ -40,16 +38,17 @@ class Listing:
             raise ValueError(f"{len(cells)} cells for {len(self.columns)} columns")
         self._rows.append(tuple(one_line(cell) for cell in cells))
 
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[Text]:
-        shown = self.fitting(options.max_width)
-        widths = self._widths(_LONG)
+    def lines(self, width: int) -> Iterator[Text]:
+        """The titles and the rows, with the columns that fit in so many characters."""
+        shown = self.fitting(width)
+        widths = self._widths()
         yield Text(self._line([c.title for c in shown], shown, widths), style="bold")
         places = [self.columns.index(column) for column in shown]
         for row in self._rows:
             yield Text(self._line([row[place] for place in places], shown, widths))
 
     def fitting(self, width: int) -> list[Column]:
-        """The columns that fit in so many characters."""
+        """The columns that fit in so many characters. A cell that is longer than most costs nobody a column."""
         shown, widths = list(self.columns), self._widths()
         for column in sorted(self.columns, key=lambda c: c.rank, reverse=True):
             if column.rank == 0 or sum(widths[c] for c in shown) + _GAP * (len(shown) - 1) <= width:
@@ -57,12 +56,11 @@ class Listing:
             shown.remove(column)
         return shown
 
-    def _widths(self, most: int = sys.maxsize) -> dict[Column, int]:
-        """Widths of the widest cells up to the limit."""
+    def _widths(self) -> dict[Column, int]:
         widths = {}
         for place, column in enumerate(self.columns):
             cells = (cell_len(row[place]) for row in self._rows)
-            widths[column] = max(cell_len(column.title), *(width for width in cells if width <= most), 0)
+            widths[column] = max(cell_len(column.title), *(width for width in cells if width <= _LONG), 0)
         return widths
 
     @staticmethod

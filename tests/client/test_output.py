@@ -36,9 +36,9 @@ class Terminal(io.StringIO):
         return True
 
 
-def printed(*objects: Any, width: int = 80, terminal: bool = True) -> str:
+def printed(*objects: Any, terminal: bool = True, sep: str = " ") -> str:
     file = Terminal() if terminal else io.StringIO()
-    Printer(file=file, width=width, color_system=None).print(*objects)
+    Printer(file=file, width=80, color_system=None).print(*objects, sep=sep)
     return file.getvalue()
 
 
@@ -80,16 +80,31 @@ def test_hostile_text_is_shown_by_every_way_to_print(text: str, capsys: pytest.C
 def test_a_file_has_no_width() -> None:
     long = " ".join(["word"] * 100)
     assert printed(long, terminal=False) == long + "\n"
-    listing = Listing("id", Column("far", 9))
-    listing.add(ID, long)
-    assert f"{ID}  {long}\n" in printed(listing, terminal=False)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_table_in_a_file_has_all_columns(wide: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    listing = Listing("id", *(Column(f"column{place}", place) for place in range(9)))
+    listing.add(ID, *("x" * 30,) * 8, "word " * 100 + "end")
+    print_listing(listing, wide=wide)
+    titles, row = capfd.readouterr().out.splitlines()
+    assert titles.split() == [column.title for column in listing.columns]
+    assert row.startswith(f"{ID}  {'x' * 30}  ")
+    assert row.endswith("word end")
+
+
+def test_a_long_cell_costs_no_other_row_a_column() -> None:
+    listing = Listing("id", Column("name", 1))
+    listing.add(ID, "a name " * 100)
+    listing.add(ID, "short")
+    assert [c.title for c in listing.fitting(80)] == ["id", "name"]
 
 
 @pytest.mark.parametrize("width", [10, 40, 60, 80])
 def test_a_table_leaves_columns_out_and_cuts_none(width: int) -> None:
     listing = Listing("id", Column("kind", 3), "name", Column("images", 1, number=True), Column("note", 2))
     listing.add(ID, "search", "cifar100", "128,116", "a note")
-    head, row = printed(listing, width=width).splitlines()
+    head, row = (line.plain for line in listing.lines(width))
     titles = head.split()
     assert titles[:1] == ["id"]
     assert "name" in titles
@@ -109,4 +124,4 @@ def test_the_least_important_column_goes_first(capsys: pytest.CaptureFixture[str
 def test_a_name_cannot_forge_a_row() -> None:
     listing = Listing("name", "state")
     listing.add("a\nforged  ready", "failed")
-    assert len(printed(listing).splitlines()) == 2
+    assert len(printed(*listing.lines(80), sep="\n").splitlines()) == 2
