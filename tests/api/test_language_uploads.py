@@ -51,7 +51,7 @@ def test_the_authors_state_dict_is_taken_with_its_genotype_and_text(
     assert bench.dartboard.submit("score", body).spec["checkpoint"]["genotype"] == to_json(CELL)
     elsewhere = http.post("/scores", json={**body, "dataset": "ptb"})
     assert elsewhere.status_code == 422
-    assert "by python-docs alone" in elsewhere.json()["detail"]
+    assert "the vocabulary of python-docs" in elsewhere.json()["detail"]
 
 
 def test_a_form_that_does_not_fit_the_file_is_refused_by_field(http: httpx.Client) -> None:
