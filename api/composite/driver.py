@@ -22,7 +22,7 @@ from api.db.engine import Database, lock_content
 from api.db.models import Event, Job
 from api.events.hub import EventHub
 from api.events.log import append
-from api.events.subscription import EndedError, News, Stirred, Subscription
+from api.events.subscription import EndedError, JobChanged, News, Subscription
 from api.http.problems import ProblemError, is_unreachable
 from api.jobs.create import announce_queued, discard, given_file, new_job
 from api.jobs.locking import lock_job
@@ -60,7 +60,7 @@ class TreeDriver:
         """Advance a composite job now: it was created or requeued here."""
         self._known.add(tree_id)
         if self._listening is not None:
-            self._listening.push(Stirred(tree_id))
+            self._listening.push(JobChanged(tree_id))
 
     async def run(self, passed: Passed) -> None:
         """Advance composite jobs until cancelled."""
@@ -72,7 +72,7 @@ class TreeDriver:
         """Advance all composite jobs, then those with changes; repeat the full pass regularly to recover from
         failures.
         """
-        async with self._hub.subscribe(overhear=True) as listening:
+        async with self._hub.subscribe(all_jobs=True) as listening:
             self._listening = listening
             try:
                 while True:
@@ -81,10 +81,10 @@ class TreeDriver:
                     passed()
                     over = asyncio.get_running_loop().time() + self._pause
                     while (left := over - asyncio.get_running_loop().time()) > 0:
-                        stirred = {news.job_id for news in await _take(listening, left) if isinstance(news, Stirred)}
-                        if None in stirred:
+                        changed = {news.job_id for news in await _take(listening, left) if isinstance(news, JobChanged)}
+                        if None in changed:
                             break
-                        await self._advance({tree for tree in self._known if tree in stirred})
+                        await self._advance({tree for tree in self._known if tree in changed})
             finally:
                 self._listening = None
 

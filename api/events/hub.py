@@ -45,45 +45,45 @@ class EventHub:
         self._channels: dict[UUID, _Channel] = {}
         self._waiting: dict[UUID, set[asyncio.Event]] = {}
         self._open: set[Subscription] = set()
-        self._overhearing: set[Subscription] = set()
+        self._following_all: set[Subscription] = set()
 
     @property
     def subscribers(self) -> int:
         return len(self._open)
 
     @contextmanager
-    def noticing(self, job_id: UUID) -> Iterator[asyncio.Event]:
+    def watch(self, job_id: UUID) -> Iterator[asyncio.Event]:
         """An event that is set when a commit changes the job beyond its step counter; it may also be set spuriously."""
-        noticed = asyncio.Event()
-        self._waiting.setdefault(job_id, set()).add(noticed)
+        changed = asyncio.Event()
+        self._waiting.setdefault(job_id, set()).add(changed)
         try:
-            yield noticed
+            yield changed
         finally:
             waiting = self._waiting[job_id]
-            waiting.discard(noticed)
+            waiting.discard(changed)
             if not waiting:
                 del self._waiting[job_id]
 
     @asynccontextmanager
     async def subscribe(
-        self, *job_ids: UUID, overhear: bool = False, cut: Callable[[], None] = lambda: None
+        self, *job_ids: UUID, all_jobs: bool = False, cut: Callable[[], None] = lambda: None
     ) -> AsyncIterator[Subscription]:
         """Subscribe to events of these jobs stored from now on; a few stored just before may also arrive.
 
-        Subscribe first, then read the stored events, so that none is missed. overhear: also report changes of other
+        Subscribe first, then read the stored events, so that none is missed. all_jobs: also report changes of other
         jobs. The subscription closes when the current principal's key or browser session ends.
         """
         subscription = Subscription(current(), cut)
         self._open.add(subscription)
         try:
-            if overhear:
-                self._overhearing.add(subscription)
+            if all_jobs:
+                self._following_all.add(subscription)
             for job_id in job_ids:
                 await self.join(subscription, job_id)
             yield subscription
         finally:
             self._open.discard(subscription)
-            self._overhearing.discard(subscription)
+            self._following_all.discard(subscription)
             for job_id in list(subscription.jobs):
                 self.leave(subscription, job_id)
 
@@ -127,8 +127,8 @@ class EventHub:
                 await connection.execute("select 1")
                 for job_id in {*self._channels, *self._waiting}:
                     await self._serve(job_id)
-                for listener in tuple(self._overhearing):
-                    listener.stir(None)
+                for listener in tuple(self._following_all):
+                    listener.report_change(None)
                 await self._end_without_access()
                 passed()
                 checked = loop.time()
@@ -161,10 +161,10 @@ class EventHub:
 
     async def _serve(self, job_id: UUID, *, step_only: bool = False) -> None:
         if not step_only:
-            for noticed in self._waiting.get(job_id, ()):
-                noticed.set()
-        for listener in tuple(self._overhearing):
-            listener.stir(job_id)
+            for changed in self._waiting.get(job_id, ()):
+                changed.set()
+        for listener in tuple(self._following_all):
+            listener.report_change(job_id)
         channel = self._channels.get(job_id)
         if channel is None:
             return

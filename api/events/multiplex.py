@@ -14,7 +14,7 @@ from api.events.frames import StoredEvent, framed, named
 from api.events.hub import EventHub
 from api.events.queries import BATCH
 from api.events.stream import HEARTBEAT, EventStream
-from api.events.subscription import Gone, News, Stirred, Subscription
+from api.events.subscription import Gone, JobChanged, News, Subscription
 from api.http.problems import invalid_query
 from api.schemas.jobs import Status
 
@@ -63,7 +63,7 @@ def active_stream(hub: EventHub, places: Places | None) -> EventStream:
     return EventStream(
         hub,
         lambda subscription: _follow_active(hub, _Reading(hub, subscription, places or Places({})), places is not None),
-        overhear=True,
+        all_jobs=True,
     )
 
 
@@ -94,12 +94,12 @@ async def _follow_active(hub: EventHub, reading: _Reading, resumed: bool) -> Asy
         if not news:
             yield HEARTBEAT
         for told in news:
-            if not isinstance(told, Stirred):
+            if not isinstance(told, JobChanged):
                 if content := reading.frames(told):
                     yield content
                 continue
-            stirred = await hub.log.active(MOST_JOBS) if told.job_id is None else [told.job_id]
-            for job_id in stirred:
+            changed = await hub.log.active(MOST_JOBS) if told.job_id is None else [told.job_id]
+            for job_id in changed:
                 queued = None if job_id in reading.last else await hub.log.queued_at(job_id)
                 if queued is not None and len(reading.last) < MOST_JOBS:
                     async for content in reading.begin(job_id, queued - 1):
@@ -142,7 +142,7 @@ class _Reading:
 
     def frames(self, news: News) -> bytes:
         """The frames to send for a message; empty if the stream does not follow the job or has sent the event."""
-        if isinstance(news, Stirred) or news.job_id not in self.last:
+        if isinstance(news, JobChanged) or news.job_id not in self.last:
             return b""
         if isinstance(news, Gone):
             return self._end(news.job_id, None)

@@ -44,9 +44,9 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: EventHub, contents: Contents, *job_ids: UUID, overhear: bool = False) -> None:
-        """contents: starts once the jobs are followed. overhear: also report changes of other jobs."""
-        self._hub, self._contents, self._job_ids, self._overhear = hub, contents, job_ids, overhear
+    def __init__(self, hub: EventHub, contents: Contents, *job_ids: UUID, all_jobs: bool = False) -> None:
+        """contents: starts once the jobs are followed. all_jobs: also report changes of other jobs."""
+        self._hub, self._contents, self._job_ids, self._all_jobs = hub, contents, job_ids, all_jobs
         # X-Accel-Buffering keeps nginx from buffering events.
         super().__init__(headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -59,7 +59,7 @@ class EventStream(Response):
         """
         connection = connection_of(scope)
         cut = _nothing if connection is None else connection.cut
-        async with self._hub.subscribe(*self._job_ids, overhear=self._overhear, cut=cut) as subscription:
+        async with self._hub.subscribe(*self._job_ids, all_jobs=self._all_jobs, cut=cut) as subscription:
             if connection is not None:
                 connection.when_stopping(subscription.finish)
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

@@ -35,7 +35,7 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Stirred:
+class JobChanged:
     """A commit changed a job that is not followed. job_id: None after lost notifications, when any job may have
     changed.
     """
@@ -43,7 +43,7 @@ class Stirred:
     job_id: UUID | None
 
 
-News = StoredEvent | Gone | Stirred
+News = StoredEvent | Gone | JobChanged
 
 
 class Subscription:
@@ -57,7 +57,7 @@ class Subscription:
         self._until = None if holder is None else holder.expires_at
         self._cut = cut
         self._news: list[News] = []
-        self._stirred: set[Stirred] = set()
+        self._changed: set[JobChanged] = set()
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
         # Whether the response is completed normally although its contents have not ended.
@@ -74,12 +74,12 @@ class Subscription:
         self._news.append(news)
         self._wake()
 
-    def stir(self, job_id: UUID | None) -> None:
+    def report_change(self, job_id: UUID | None) -> None:
         """Report a change of a job that is not followed, once until the queue is read."""
-        stirred = Stirred(job_id)
-        if job_id not in self.jobs and stirred not in self._stirred:
-            self._stirred.add(stirred)
-            self.push(stirred)
+        changed = JobChanged(job_id)
+        if job_id not in self.jobs and changed not in self._changed:
+            self._changed.add(changed)
+            self.push(changed)
 
     async def take(self) -> list[News]:
         """Wait for news and take all of it; an empty list means that a heartbeat is due.
@@ -92,7 +92,7 @@ class Subscription:
             await self._waiter
             self.check()
         news, self._news = self._news, []
-        self._stirred.clear()
+        self._changed.clear()
         return news
 
     def check(self) -> None:

@@ -88,11 +88,11 @@ class HeartbeatService:
         cancellation reaches the worker at once, and an undisturbed job needs few requests.
         """
         deadline = asyncio.get_running_loop().time() + beat.hold
-        with self._hub.noticing(await self._job_of(attempt_id)) as noticed:
-            # Later commits set `noticed`.
+        with self._hub.watch(await self._job_of(attempt_id)) as changed:
+            # Later commits set `changed`.
             status = await self._beat(attempt_id, token, beat)
-            while beat.hold and status == Status.RUNNING and await _set_before(noticed, deadline):
-                noticed.clear()
+            while beat.hold and status == Status.RUNNING and await _set_before(changed, deadline):
+                changed.clear()
                 status = await self._status_of(attempt_id)
         return Directive.at(status)
 
