@@ -144,7 +144,7 @@ class AuthMiddleware:
         return counted
 
     async def _refuse(self, request: Request, error: Exception, receive: Receive, send: Send) -> None:
-        answer = problems.answer_to(error, request.url.path)
+        answer = problems.response_to(error, request.url.path)
         if answer is None:
             raise error
         if isinstance(error, ProblemError):

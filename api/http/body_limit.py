@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.problems import ProblemError, answer_to
+from api.http.problems import ProblemError, response_to
 
 # The largest legitimate body from a user holds an escaped genotype; from a worker, a report with log lines.
 LARGEST_BODY: Final = 2**20
@@ -49,7 +49,7 @@ class BodyLimit:
                 _check_values(body, MOST_REPORTED if worker else MOST_VALUES)
                 receive = _replay(body, receive)
         except ProblemError as error:
-            answer = answer_to(error, scope["path"])
+            answer = response_to(error, scope["path"])
             assert answer is not None
             await answer(scope, receive, send)
             return

@@ -25,7 +25,7 @@ WantedFile = Annotated[
 _MEDIA_TYPE = "application/octet-stream"
 _MOST_RANGES = 20
 _BINARY = {_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
-FILE_ANSWERS: dict[int | str, dict[str, Any]] = {
+FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "the whole file", "content": _BINARY},
     206: {"description": "the requested range", "content": _BINARY},
     304: {"description": "the client's copy is current"},

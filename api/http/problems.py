@@ -114,7 +114,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def answer_to(error: Exception, path: str) -> JSONResponse | None:
+def response_to(error: Exception, path: str) -> JSONResponse | None:
     """The response to an error raised before routing; None for an unexpected error."""
     if isinstance(error, ProblemError):
         return _problem_response(error)
@@ -132,7 +132,7 @@ def install(app: FastAPI) -> None:
     """Register a handler for every error that can leave the app."""
 
     async def _handle(request: Request, error: Exception) -> JSONResponse:
-        return answer_to(error, request.url.path) or await _unexpected(request, error)
+        return response_to(error, request.url.path) or await _unexpected(request, error)
 
     for cause in (ProblemError, DBAPIError, *_UNREACHABLE):
         app.add_exception_handler(cause, _handle)

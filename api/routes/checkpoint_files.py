@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from api.deps import Downloads, Jobs, Reading
-from api.http.downloads import FILE_ANSWERS, WantedFile
+from api.http.downloads import FILE_RESPONSES, WantedFile
 from api.http.problems import documented
 from api.routes.collection import JobId
 from api.schemas.jobs import CheckpointList, JobKind
@@ -27,12 +27,12 @@ def add_checkpoint_routes(router: APIRouter, kind: JobKind, default: WhichEpoch)
         job = await jobs.get(job_id, kind)
         return CheckpointList(items=[checkpoint_out(c) for c in await reading.checkpoints(job)])
 
-    @router.head("/{job_id}/checkpoint", operation_id=f"head_{kind}_checkpoint", responses=FILE_ANSWERS)
+    @router.head("/{job_id}/checkpoint", operation_id=f"head_{kind}_checkpoint", responses=FILE_RESPONSES)
     @router.get(
         "/{job_id}/checkpoint",
         operation_id=f"download_{kind}_checkpoint",
         response_class=Response,
-        responses=FILE_ANSWERS,
+        responses=FILE_RESPONSES,
     )
     async def download_checkpoint(
         request: Request,

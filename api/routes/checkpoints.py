@@ -10,7 +10,7 @@ from api.artifacts import Stored
 from api.checkpoints.upload_form import take
 from api.checkpoints.uploads import key_of
 from api.deps import Datasets, Downloads, Genotypes, Jobs, Reading, Store, Uploads
-from api.http.downloads import FILE_ANSWERS, WantedFile
+from api.http.downloads import FILE_RESPONSES, WantedFile
 from api.http.multipart import drain
 from api.http.problems import conflict, documented
 from api.jobs.id_prefix import IdPrefix
@@ -87,8 +87,8 @@ async def delete_uploaded_checkpoint(checkpoint_id: UUID, uploads: Uploads, read
     await uploads.delete(checkpoint_id)
 
 
-@router.head("/{checkpoint_id}", operation_id="head_checkpoint", responses=FILE_ANSWERS)
-@router.get("/{checkpoint_id}", response_class=Response, responses=FILE_ANSWERS)
+@router.head("/{checkpoint_id}", operation_id="head_checkpoint", responses=FILE_RESPONSES)
+@router.get("/{checkpoint_id}", response_class=Response, responses=FILE_RESPONSES)
 async def download_checkpoint_by_id(
     request: Request,
     checkpoint_id: UUID,

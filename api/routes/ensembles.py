@@ -5,15 +5,15 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from api.deps import Downloads, Jobs, Reading
-from api.http.downloads import FILE_ANSWERS, WantedFile, plain_name
+from api.http.downloads import FILE_RESPONSES, WantedFile, plain_name
 from api.routes.collection import JobId, routes_of
 from api.schemas.jobs import JobKind
 
 router = routes_of(JobKind.ENSEMBLE)
 
 
-@router.head("/{job_id}/checkpoint", operation_id="head_ensemble_checkpoint", responses=FILE_ANSWERS)
-@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_ANSWERS)
+@router.head("/{job_id}/checkpoint", operation_id="head_ensemble_checkpoint", responses=FILE_RESPONSES)
+@router.get("/{job_id}/checkpoint", response_class=Response, responses=FILE_RESPONSES)
 async def download_ensemble(
     request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads, wanted: WantedFile = "torch"
 ) -> Response:
@@ -27,8 +27,8 @@ async def download_ensemble(
     return await downloads.stored(request, row.stored, stem, wanted)
 
 
-@router.head("/{job_id}/logits", operation_id="head_ensemble_logits", responses=FILE_ANSWERS)
-@router.get("/{job_id}/logits", response_class=Response, responses=FILE_ANSWERS)
+@router.head("/{job_id}/logits", operation_id="head_ensemble_logits", responses=FILE_RESPONSES)
+@router.get("/{job_id}/logits", response_class=Response, responses=FILE_RESPONSES)
 async def download_ensemble_logits(
     request: Request, job_id: JobId, jobs: Jobs, reading: Reading, downloads: Downloads
 ) -> Response:

@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Path, Request, Response
 
 from api.deps import Attempts, AttemptToken, Claims, Datasets, Files, Heartbeats, WorkerDownloads, Workers
-from api.http.downloads import FILE_ANSWERS
+from api.http.downloads import FILE_RESPONSES
 from api.http.problems import ProblemError, documented
 from api.schemas.worker import (
     Claim,
@@ -32,7 +32,7 @@ from api.schemas.worker import (
 
 router = APIRouter(prefix="/worker", tags=["worker side"], responses=documented(422, 503))
 _FENCED = documented(409)
-_GIVEN = FILE_ANSWERS | documented(410)
+_GIVEN = FILE_RESPONSES | documented(410)
 Name = Annotated[FileName, Path()]
 
 
