@@ -22,7 +22,7 @@ def predict(
     """Classify images, with probabilities. The checkpoint's own normalisation is applied."""
     from client.output import print_json, print_text
     from darts_core import load
-    from darts_core.ensembles.models import Committee
+    from darts_core.ensembles.models import ImageEnsemble
     from darts_core.errors import CheckpointError, DataError
     from darts_core.files.trained_network import TrainedNetwork
 
@@ -31,7 +31,7 @@ def predict(
             raise typer.BadParameter(f"there is no file {path}")
     try:
         network = load(checkpoint)
-        if not isinstance(network, (TrainedNetwork, Committee)):
+        if not isinstance(network, (TrainedNetwork, ImageEnsemble)):
             raise typer.BadParameter(f"{checkpoint} is a language model: it cannot classify images")
         found = network.predict(images)
     except (CheckpointError, DataError) as error:

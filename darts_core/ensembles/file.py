@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from darts_core.ensembles.models import Committee, LanguageCommittee
+from darts_core.ensembles.models import ImageEnsemble, LanguageEnsemble
 from darts_core.errors import CheckpointError
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import FORMAT, VERSION, Checkpoint
@@ -45,7 +45,7 @@ def save(
     return checkpoints.save(file, path)
 
 
-def committee(value: dict[str, Any], path: str | Path) -> Committee | LanguageCommittee:
+def build_ensemble(value: dict[str, Any], path: str | Path) -> ImageEnsemble | LanguageEnsemble:
     """Build the ensemble from a saved dictionary, in evaluation mode, on the CPU. path: for messages. Raises
     CheckpointError.
     """
@@ -57,8 +57,8 @@ def committee(value: dict[str, Any], path: str | Path) -> Committee | LanguageCo
             raise ValueError(f"{len(members)} members, {len(weights)} weights, combined by {combine!r}")
         if checkpoints.family_of(value) == "rnn":
             models = [TrainedLanguageModel(built_language_model(m), m).eval() for m in members]
-            return LanguageCommittee(models, weights, combine).eval()
+            return LanguageEnsemble(models, weights, combine).eval()
         networks = [trained(member, path) for member in members]
-        return Committee(networks, weights, combine, value["classes"]).eval()
+        return ImageEnsemble(networks, weights, combine, value["classes"]).eval()
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{path} is not a usable ensemble: {error}") from error

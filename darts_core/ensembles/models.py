@@ -16,7 +16,7 @@ from darts_core.files.trained_network import TrainedNetwork
 from darts_core.scoring.predict import Prediction, RawImages, predict
 
 
-class Committee(nn.Module):
+class ImageEnsemble(nn.Module):
     """Several image networks as one.
 
     Maps uint8 images (N, channels, H, W) to logits (N, classes), float64. Every member applies its own normalisation,
@@ -36,7 +36,7 @@ class Committee(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """uint8 (N, channels, H, W) to logits (N, classes), float64. Raises TypeError for another dtype."""
         if images.dtype != torch.uint8:
-            raise TypeError(f"a committee takes bytes (torch.uint8), which each member prepares, not {images.dtype}")
+            raise TypeError(f"an ensemble takes bytes (torch.uint8), which each member prepares, not {images.dtype}")
         outputs = [member(member.prepare(images)).float() for member in self._networks]
         return combined(outputs, self.weights, self.combine)
 
@@ -52,14 +52,14 @@ class Committee(nn.Module):
         return images
 
 
-class CommitteePass(NamedTuple):
+class EnsemblePass(NamedTuple):
     """logits: (T, B, words), float64, for the next words. hidden: of every member, for the next call."""
 
     logits: Tensor
     hidden: tuple[Tensor, ...]
 
 
-class LanguageCommittee(nn.Module):
+class LanguageEnsemble(nn.Module):
     """Several language models of one vocabulary as one: their probabilities are mixed, word by word."""
 
     def __init__(self, members: Sequence[TrainedLanguageModel], weights: Sequence[float], combine: Combine) -> None:
@@ -68,12 +68,12 @@ class LanguageCommittee(nn.Module):
         self.weights, self.combine = tuple(weights), combine
         self.vocabulary = members[0].vocabulary
 
-    def forward(self, tokens: Tensor, hidden: Sequence[Tensor] | None = None) -> CommitteePass:
+    def forward(self, tokens: Tensor, hidden: Sequence[Tensor] | None = None) -> EnsemblePass:
         """tokens: (T, B), int64. hidden: returned by the previous call; None at the beginning of a text."""
         states = hidden if hidden is not None else [None] * len(self.members)
         passes = [member(tokens, state) for member, state in zip(self.members, states, strict=True)]
         logits = combined([passed.logits for passed in passes], self.weights, self.combine)
-        return CommitteePass(logits, tuple(passed.hidden for passed in passes))
+        return EnsemblePass(logits, tuple(passed.hidden for passed in passes))
 
     def prepare(self, words: Sequence[str]) -> Tensor:
         """Map words, with <eos> at line ends, to one column of indices (T, 1); unknown words become <unk>."""

@@ -1,4 +1,4 @@
-"""Loads any checkpoint file as a network or a committee of networks."""
+"""Loads any checkpoint file as a network or an ensemble of networks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from darts_core.ensembles.file import committee
-from darts_core.ensembles.models import Committee, LanguageCommittee
+from darts_core.ensembles.file import build_ensemble
+from darts_core.ensembles.models import ImageEnsemble, LanguageEnsemble
 from darts_core.errors import CheckpointError
 from darts_core.files.checkpoints import checked, content, family_of
 from darts_core.files.language_models import TrainedLanguageModel, built_language_model
@@ -16,7 +16,7 @@ from darts_core.files.trained_network import TrainedNetwork, trained
 
 def load(
     path: str | Path, device: str | torch.device = "cpu"
-) -> TrainedNetwork | TrainedLanguageModel | Committee | LanguageCommittee:
+) -> TrainedNetwork | TrainedLanguageModel | ImageEnsemble | LanguageEnsemble:
     """Load a checkpoint file in evaluation mode, on the device.
 
     An evaluation gives the trained network of its cell, a search its supernet with its alphas; the family rnn gives a
@@ -25,7 +25,7 @@ def load(
     """
     value = content(Path(path))
     if isinstance(value, dict) and value.get("kind") == "ensemble":
-        return committee(value, path).to(device)
+        return build_ensemble(value, path).to(device)
     checkpoint = checked(value, Path(path))
     if family_of(checkpoint) != "rnn":
         return trained(checkpoint, path).ready_on(device)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from darts_core.configs.score import TrainedOn
 from darts_core.data.files import middle_of
-from darts_core.ensembles.models import Committee
+from darts_core.ensembles.models import ImageEnsemble
 from darts_core.errors import CheckpointError, DataError
 from darts_core.files import checkpoints
 from darts_core.files.imports import read_authors
@@ -139,7 +139,7 @@ def test_an_image_in_place_of_a_checkpoint_is_refused_in_a_line(tmp_path: Path) 
 
 def test_a_committee_predicts_as_well(tmp_path: Path) -> None:
     network = load_network(made(tmp_path))
-    committee = Committee([network, network], [0.5, 0.5], "mean", network.classes)
+    committee = ImageEnsemble([network, network], [0.5, 0.5], "mean", network.classes)
     alone, together = (n.predict(pixels(1))[0] for n in (network, committee))
     assert together.label == alone.label
     assert together.probabilities == pytest.approx(alone.probabilities, abs=1e-6)

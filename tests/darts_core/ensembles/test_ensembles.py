@@ -17,7 +17,7 @@ from darts_core import run_evaluation, run_score
 from darts_core.configs import EnsembleConfig, EvaluationConfig, ScoreConfig
 from darts_core.data import load as load_data
 from darts_core.ensembles.images import run_ensemble
-from darts_core.ensembles.models import Committee
+from darts_core.ensembles.models import ImageEnsemble
 from darts_core.ensembles.report import EnsembleReport
 from darts_core.errors import CheckpointError, DataError, Stopped
 from darts_core.files import checkpoints
@@ -204,7 +204,7 @@ def test_the_file_runs_as_one_model_with_the_logits_that_are_stored(
     report = ensemble(members, root, **how)
     report.save(tmp_path / "committee.pt")
     committee = darts_core.load(tmp_path / "committee.pt")
-    assert isinstance(committee, Committee)
+    assert isinstance(committee, ImageEnsemble)
     assert not committee.training
     assert len(committee.members) == len(report.decision.chosen)
     found, data = stored(report, tmp_path), load_data("folder:six", root)

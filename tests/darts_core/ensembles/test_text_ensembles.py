@@ -18,7 +18,7 @@ from darts_core import run_rnn_evaluation
 from darts_core.configs import RnnEnsembleConfig, RnnEvaluationConfig, RnnScoreConfig
 from darts_core.data.text.corpus import load_text
 from darts_core.data.text.windows import columns
-from darts_core.ensembles.models import LanguageCommittee
+from darts_core.ensembles.models import LanguageEnsemble
 from darts_core.ensembles.report import EnsembleReport
 from darts_core.ensembles.texts import run_text_ensemble
 from darts_core.errors import ConfigError, DataError
@@ -124,7 +124,7 @@ def test_the_file_runs_as_one_language_model(
     report = ensemble(members, data_root, **how)
     report.save(tmp_path / "committee.pt")
     committee = darts_core.load(tmp_path / "committee.pt")
-    assert isinstance(committee, LanguageCommittee)
+    assert isinstance(committee, LanguageEnsemble)
     text = columns(load_text("folder:tiny", data_root).parts["test"], 2, "test")
     with torch.no_grad():
         first = committee(text[:7])
