@@ -15,7 +15,7 @@ from api.datasets.report import Report
 from darts_core.data.part_names import text_part_of
 from darts_core.data.text import packed
 from darts_core.data.text.lines import PARTS, lines_of, vocabulary_of, words_of
-from darts_core.data.text.warnings import oddities
+from darts_core.data.text.warnings import text_warnings
 from darts_core.errors import DataError
 
 _EXPECTED: Final = (
@@ -39,8 +39,8 @@ def pack_text(entries: Iterable[Entry], out: Path, *, report: Report) -> dict[st
         for part in PARTS:
             content = contents.pop(part)
             lines = train if part == "train" else lines_of(content, f"{part}.txt")
-            for oddity in oddities(content, lines, f"{part}.txt", len(vocabulary)):
-                report.warn(oddity)
+            for warning in text_warnings(content, lines, f"{part}.txt", len(vocabulary)):
+                report.warn(warning)
             parts[part] = packed.to_bytes(lines)
             counts[part] = sum(len(words) + 1 for words in lines)
             unknown[part] = sum(word not in vocabulary for word in words_of(lines))

@@ -12,7 +12,7 @@ _SMALL_VOCABULARY: Final = 10
 _LONG_WORDS: Final = 20
 
 
-def oddities(content: bytes, lines: Lines, file: str, vocabulary: int) -> Iterator[str]:
+def text_warnings(content: bytes, lines: Lines, file: str, vocabulary: int) -> Iterator[str]:
     """Warn about one part. content: the file; lines: its words; vocabulary: size of the training vocabulary."""
     if b"\r" in content and b"\n" not in content:
         yield f"{file} ends its lines in CR alone, so that it is one single line here: convert its line ends to LF"
