@@ -19,10 +19,10 @@ class EvaluationCreate(JobFrame, RetrainingConfig):
 
     # Optional, since a search determines its data set.
     dataset: str | None = Field(  # type: ignore[assignment]
-        None, max_length=120, description="the search's own unless given"
+        None, max_length=120, description="by default the search's"
     )
     search_id: UUID | None = Field(None, description="take the cell that this search found")
-    epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; its latest unless given")
+    epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; by default its latest")
     genotype: str | dict[str, Any] | None = Field(
         None,
         description="instead of a search: a known name, Python text, JSON or mmrazor YAML; `random` draws one",
@@ -36,10 +36,10 @@ class RnnEvaluationCreate(JobFrame, RnnRetrainingConfig):
 
     # Optional, since a search determines its text.
     dataset: str | None = Field(  # type: ignore[assignment]
-        None, max_length=120, description="the search's own unless given"
+        None, max_length=120, description="by default the search's"
     )
     search_id: UUID | None = Field(None, description="take the cell that this search found")
-    epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; its latest unless given")
+    epoch: int | None = Field(None, ge=1, lt=2**31, description="of the search; by default its latest")
     genotype: str | dict[str, Any] | None = Field(
         None,
         description="instead of a search: a known name, Python text or JSON; `random` draws one",

@@ -63,8 +63,8 @@ def check_fits(
 ) -> None:
     """Raises OutOfMemory, with the batch that would fit, when the run's estimated need is more than what is free.
 
-    size: height and width of the images. ranks: devices that share each batch. free: in bytes, for this process;
-    asked of the device unless given.
+    size: height and width of the images. ranks: devices that share each batch. free: bytes available to this process,
+    by default as the device reports.
     """
     if free is None:
         free = free_memory(device)

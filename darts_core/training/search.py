@@ -47,7 +47,7 @@ def run_search(
 ) -> Iterator[EpochReport]:
     """Search, and report after every epoch. The next epoch starts when the next report is asked for.
 
-    data_root: where data sets lie. device: a GPU if there is one, unless told. resume_from: go on behind that epoch, or
+    data_root: where data sets lie. device: by default a GPU if there is one. resume_from: go on behind that epoch, or
     in the middle of the next, to the same bits as an undisturbed run (same hardware and threads, `deterministic`);
     nothing is reported behind the last epoch. gpus: compute on that many, a process each, which share every batch; on
     a CPU that many processes. group: the processes that this one already computes with.
