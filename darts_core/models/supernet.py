@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.genotypes import Genotype, derive
-from darts_core.models.fused.dispatch import Arrangement
+from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import entered
 from darts_core.models.layout import Stem, reduction_layers
 from darts_core.models.operations import operation
@@ -53,7 +53,7 @@ class SearchCell(nn.Module):
     ) -> None:
         super().__init__()
         self.nodes = nodes
-        self.fused = Arrangement(primitives) if fused else None
+        self.fused = FusedCell(primitives) if fused else None
         self.reduction = reduction
         self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=False)
         self.preprocess1 = newer_input(newer, channels, affine=False)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from darts_core.models.supernet import SearchCell
 
 
-class Arrangement:
+class FusedCell:
     """How one search cell is computed. Holds none of the cell's tensors: its modules do."""
 
     def __init__(self, primitives: Sequence[str]) -> None:
