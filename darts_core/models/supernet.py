@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from darts_core.genotypes import Genotype, derive
 from darts_core.models.fused.dispatch import FusedCell
-from darts_core.models.fused.preprocess import entered
+from darts_core.models.fused.preprocess import preprocess
 from darts_core.models.layout import Stem, reduction_layers
 from darts_core.models.operations import operation
 from darts_core.models.skeleton import Stemmed, newer_input, older_input
@@ -69,7 +69,7 @@ class SearchCell(nn.Module):
         if self.fused is None:
             states = [self.preprocess0(older), self.preprocess1(newer)]
         else:
-            states = [entered(self.preprocess0, older), entered(self.preprocess1, newer)]
+            states = [preprocess(self.preprocess0, older), preprocess(self.preprocess1, newer)]
         if self.fused is not None and self.fused.suits(self, states[0]):
             return self.fused(self, states[0], states[1], weights)
         first = 0

@@ -17,7 +17,7 @@ from darts_core.models.fused.parameters import update_statistics
 from darts_core.models.operations import FactorizedReduce, ReLUConvBN
 
 
-def entered(module: nn.Module, x: Tensor) -> Tensor:
+def preprocess(module: nn.Module, x: Tensor) -> Tensor:
     """What the module makes of x (N, C, H, W); by the kernel, on a CPU that has it, where it is one of the above."""
     convolutions, norm = _parts(module)
     if norm is None or not _suits(norm, x):
@@ -25,7 +25,7 @@ def entered(module: nn.Module, x: Tensor) -> Tensor:
     weights = [convolution.weight for convolution in convolutions]
     batch = norm.training or norm.running_mean is None
     statistics: list[Tensor] = []
-    out: Tensor = _Entrance.apply(x, None if batch else norm, norm.eps, statistics, *weights)
+    out: Tensor = _Preprocess.apply(x, None if batch else norm, norm.eps, statistics, *weights)
     if batch and norm.track_running_stats:
         mean, variance = statistics
         update_statistics([norm], mean, variance, out.numel() // out.shape[1])
@@ -49,7 +49,7 @@ def _suits(norm: nn.BatchNorm2d, x: Tensor) -> bool:
     return type(norm) is nn.BatchNorm2d and not norm.affine and build.available()
 
 
-class _Entrance(torch.autograd.Function):
+class _Preprocess(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, norm: nn.BatchNorm2d | None, eps: float, statistics: list[Tensor], *weights: Tensor
@@ -57,7 +57,7 @@ class _Entrance(torch.autograd.Function):
         """norm: whose running statistics are used; None for the batch's, which `statistics` gets then."""
         x = x.contiguous()
         given = (None, None) if norm is None else (norm.running_mean.double(), norm.running_var.double())  # type: ignore[union-attr]
-        out, mean, variance = torch.ops.dartboard.entrance(x, [w.contiguous() for w in weights], *given, eps)
+        out, mean, variance = torch.ops.dartboard.preprocess(x, [w.contiguous() for w in weights], *given, eps)
         if norm is None:
             pixels = out.numel() // out.shape[1]
             if pixels < 2:
@@ -74,7 +74,7 @@ class _Entrance(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         out, x, variance, *weights = ctx.saved_tensors
         wanted = any(ctx.needs_input_grad[4:])
-        towards_x, towards_weights = torch.ops.dartboard.entrance_backward(
+        towards_x, towards_weights = torch.ops.dartboard.preprocess_backward(
             g.contiguous(), out, x, [w.contiguous() for w in weights], variance, ctx.eps, ctx.batch, wanted
         )
         return towards_x, None, None, None, *(towards_weights if wanted else [None] * len(weights))

@@ -1,4 +1,4 @@
-// What a cell's inputs go through: ReLU, a pointwise convolution, BatchNorm without an affine part. models/fused/entrance.py
+// What a cell's inputs go through: ReLU, a pointwise convolution, BatchNorm without an affine part. models/fused/preprocess.py
 // says what each call does.
 #include "outer.h"
 #include "products.h"
@@ -10,8 +10,8 @@ namespace {
 
 double* numbers(const Tensor& of) { return of.data_ptr<double>(); }
 
-std::tuple<Tensor, Tensor, Tensor> entrance(const Tensor& x, Tensors weights, MaybeTensor given_mean,
-                                            MaybeTensor given_variance, double eps) {
+std::tuple<Tensor, Tensor, Tensor> preprocess(const Tensor& x, Tensors weights, MaybeTensor given_mean,
+                                              MaybeTensor given_variance, double eps) {
   const Reading reading(x, weights.size());
   const long images = x.size(0), pixels = reading.pixels(), channels = weights[0].size(0);
   const long outputs = reading.grids * channels;
@@ -22,7 +22,7 @@ std::tuple<Tensor, Tensor, Tensor> entrance(const Tensor& x, Tensors weights, Ma
   if (given_variance) std::copy_n(numbers(*given_variance), outputs, numbers(variance));
   const bool batch = !given_mean;
   Sums totals(batch ? images : 0, outputs), squares(batch ? images : 0, outputs);
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "entrance", [&] {
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "preprocess", [&] {
     using T = scalar_t;
     const Images<T> in(x), to(out);
     auto for_each_row = [&](auto f) {
@@ -59,8 +59,8 @@ std::tuple<Tensor, Tensor, Tensor> entrance(const Tensor& x, Tensors weights, Ma
   return {out, mean, variance};
 }
 
-std::tuple<Tensor, Tensors> entrance_backward(const Tensor& g, const Tensor& out, const Tensor& x, Tensors weights,
-                                              const Tensor& variance, double eps, bool batch, bool wanted) {
+std::tuple<Tensor, Tensors> preprocess_backward(const Tensor& g, const Tensor& out, const Tensor& x, Tensors weights,
+                                                const Tensor& variance, double eps, bool batch, bool wanted) {
   const Reading reading(x, weights.size());
   const long images = x.size(0), pixels = reading.pixels(), grids = reading.grids;
   const int inputs = reading.inputs, channels = weights[0].size(0);
@@ -68,7 +68,7 @@ std::tuple<Tensor, Tensors> entrance_backward(const Tensor& g, const Tensor& out
   Tensor towards_x = recycled(x.sizes(), x.options());
   Tensors towards_weights;
   Sums found(batch ? images : 0, 2 * outputs), gradients(wanted ? images : 0, outputs * inputs);
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "entrance_backward", [&] {
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "preprocess_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of(out), in(x), to(towards_x);
     if (batch)
@@ -125,13 +125,13 @@ std::tuple<Tensor, Tensors> entrance_backward(const Tensor& g, const Tensor& out
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(dartboard, library) {
-  library.def("entrance(Tensor x, Tensor[] weights, Tensor? mean, Tensor? variance, float eps) "
+  library.def("preprocess(Tensor x, Tensor[] weights, Tensor? mean, Tensor? variance, float eps) "
               "-> (Tensor, Tensor, Tensor)");
-  library.def("entrance_backward(Tensor g, Tensor out, Tensor x, Tensor[] weights, Tensor variance, float eps, "
+  library.def("preprocess_backward(Tensor g, Tensor out, Tensor x, Tensor[] weights, Tensor variance, float eps, "
               "bool batch, bool wanted) -> (Tensor, Tensor[])");
 }
 
 TORCH_LIBRARY_IMPL(dartboard, CPU, library) {
-  library.impl("entrance", entrance);
-  library.impl("entrance_backward", entrance_backward);
+  library.impl("preprocess", preprocess);
+  library.impl("preprocess_backward", preprocess_backward);
 }
