@@ -12,7 +12,7 @@ from darts_core.genotypes import Edge, Genotype
 from darts_core.models.drop_path import DropPath
 from darts_core.models.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
 from darts_core.models.operations import Identity, operation
-from darts_core.models.skeleton import Stemmed, newer_input, older_input
+from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 
 
 class Cell(nn.Module):
@@ -82,7 +82,7 @@ class AuxiliaryHead(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-class EvaluationNetwork(Stemmed):
+class EvaluationNetwork(StemNetwork):
     """A stack of one genotype's cells with the skeleton of the search network.
 
     `stem`: `darts_core.models.layout.stem_for` chooses one for an image size; each takes images of any size.

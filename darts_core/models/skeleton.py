@@ -8,7 +8,7 @@ from darts_core.models.layout import STEM_MULTIPLIER, Stem
 from darts_core.models.operations import FactorizedReduce, ReLUConvBN
 
 
-class Stemmed(nn.Module):
+class StemNetwork(nn.Module):
     """A network that starts with one of the stems. Attribute names are those of the authors' two networks."""
 
     def __init__(self, kind: Stem, image_channels: int, channels: int) -> None:

@@ -18,7 +18,7 @@ from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import preprocess
 from darts_core.models.layout import Stem, reduction_layers
 from darts_core.models.operations import operation
-from darts_core.models.skeleton import Stemmed, newer_input, older_input
+from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 from darts_core.primitives import edges_of
 
 CELL_KINDS = ("normal", "reduce")
@@ -80,7 +80,7 @@ class SearchCell(nn.Module):
         return torch.cat(states[2:], dim=1)
 
 
-class SearchNetwork(Stemmed):
+class SearchNetwork(StemNetwork):
     """The network whose alphas a search optimises.
 
     The alphas are kept out of the module's parameters: `parameters()`, `state_dict()` and `weights()` hold the weights
