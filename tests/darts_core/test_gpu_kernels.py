@@ -194,19 +194,19 @@ def test_kernels_track_statistics_as_batchnorm_does() -> None:
     assert_alike([means, variances, counts], truth)
 
 
-def test_kernels_pass_the_trial_that_decides_whether_they_are_used() -> None:
-    from darts_core.kernels.gpu.trial import try_kernels
+def test_kernels_pass_the_self_test_that_decides_whether_they_are_used() -> None:
+    from darts_core.kernels.gpu.self_test import check_kernels
 
-    try_kernels(torch.device(DEVICE), shape=SMALL)
+    check_kernels(torch.device(DEVICE), shape=SMALL)
 
 
-def test_a_wrong_kernel_fails_the_trial() -> None:
+def test_a_wrong_kernel_fails_the_self_test() -> None:
     from darts_core.kernels.gpu.backend import TritonBackend
-    from darts_core.kernels.gpu.trial import try_kernels
+    from darts_core.kernels.gpu.self_test import check_kernels
 
     class Wrong(TritonBackend):
         def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
             super().gather(v, 1.02 * a, out)
 
     with pytest.raises(KernelError, match=r"reduction=False, number 0: differs by"):
-        try_kernels(torch.device(DEVICE), Wrong(), SMALL)
+        check_kernels(torch.device(DEVICE), Wrong(), SMALL)

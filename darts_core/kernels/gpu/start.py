@@ -24,10 +24,10 @@ def enable_kernels(device: torch.device) -> None:
     if device.type != "cuda" or os.environ.get(SWITCH) == "off":
         return
     try:
-        from darts_core.kernels.gpu.trial import try_kernels  # without Triton there is none
+        from darts_core.kernels.gpu.self_test import check_kernels  # without Triton there is none
 
         with stage(KERNELS):
-            try_kernels(device)
+            check_kernels(device)
     except Exception as error:  # whatever Triton and its compilers raise
         logger.warning(
             "no GPU kernels, going on in torch's own operations: %s", f"{type(error).__name__}: {error}"[:300]

@@ -25,7 +25,7 @@ _TOLERANCE: Final = 5e-3
 _SPACE: Final = CNN_SPACES["darts"]
 
 
-def try_kernels(
+def check_kernels(
     device: torch.device, backend: CellBackend | None = None, shape: tuple[int, int, int, int] = (3, 16, 9, 7)
 ) -> None:
     """Raises KernelError for the first number that differs too much, and whatever Triton raises.
@@ -43,15 +43,15 @@ def try_kernels(
             )
             w = torch.rand(len(cell._ops), len(_SPACE), device=device)
             states = torch.randn(2, *shape, device=device)
-            truth = _gone_through(cell, TorchBackend(), states, w)
-            _compare(_gone_through(cell, backend, states, w), truth, f"{reduction=}")
-            for result in _gone_through(cell, backend, states.bfloat16(), w):
+            truth = _outputs_and_gradients(cell, TorchBackend(), states, w)
+            _compare(_outputs_and_gradients(cell, backend, states, w), truth, f"{reduction=}")
+            for result in _outputs_and_gradients(cell, backend, states.bfloat16(), w):
                 if not result.isfinite().all():
                     raise KernelError(f"a cell in bf16 ({reduction=}) gives numbers that are not finite")
-        _try_statistics(device)
+        _check_statistics(device)
 
 
-def _gone_through(cell: SearchCell, backend: CellBackend, states: Tensor, w: Tensor) -> list[Tensor]:
+def _outputs_and_gradients(cell: SearchCell, backend: CellBackend, states: Tensor, w: Tensor) -> list[Tensor]:
     """The output, and the gradients of states, alphas and weights."""
     assert cell.fused is not None
     older, newer = (state.detach().requires_grad_() for state in states)
@@ -62,7 +62,7 @@ def _gone_through(cell: SearchCell, backend: CellBackend, states: Tensor, w: Ten
     return [out, *torch.autograd.grad(out, [older, newer, w, *weights], towards)]
 
 
-def _try_statistics(device: torch.device) -> None:
+def _check_statistics(device: torch.device) -> None:
     running, found = torch.rand(2, 2, 6, 16, device=device)
     counts = torch.ones(6, 1, dtype=torch.int64, device=device)
     truth = [running[0].lerp(found[0], 0.1), running[1].lerp(1.5 * found[1], 0.1), counts + 1]
