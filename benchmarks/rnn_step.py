@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.pairs import VERSIONS, Version, compare, tell_memory
-from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, Stretch, penalised, recurrent_search_step
+from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, TextSegment, penalised, recurrent_search_step
 from darts_core.data.order import generator
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT
@@ -75,7 +75,7 @@ class _Run:
 
     def step(self) -> float:
         """Take a step; returns its training loss without penalties, in nats."""
-        training, validation = (self._stretch(k) for k in range(2))
+        training, validation = (self._segment(k) for k in range(2))
         self._done += 1
         if self._architect is None:
             loss = self._train(training)
@@ -107,7 +107,7 @@ class _Run:
             return RecurrentSearchNetwork(RNN_PRIMITIVES, words=words, size=size, plain=plain)
         return RecurrentNetwork(KNOWN_RECURRENT[self._shape.genotype], words=words, size=size, plain=plain)
 
-    def _train(self, training: Stretch) -> torch.Tensor:
+    def _train(self, training: TextSegment) -> torch.Tensor:
         if isinstance(self._network, RecurrentSearchNetwork):
             for alpha in self._network.alphas.values():
                 alpha.requires_grad_(False)
@@ -120,11 +120,11 @@ class _Run:
         self._optimizer.step()
         return loss.detach()
 
-    def _stretch(self, part: int) -> Stretch:
+    def _segment(self, part: int) -> TextSegment:
         shape = self._shape
         source = generator(0, "bench", self._done, part)
         text = torch.randint(shape.words, (shape.bptt + 1, shape.batch), generator=source)
-        return Stretch(TextBatch(text[:-1], text[1:]), self._hidden[part])
+        return TextSegment(TextBatch(text[:-1], text[1:]), self._hidden[part])
 
     def _masks(self, name: str) -> Masks:
         shape, source = self._shape, generator(0, "masks", self._done, name)

@@ -32,7 +32,7 @@ DrawMasks = Callable[[PassName], Masks | None]
 VirtualEmbedding = Literal["moved", "fixed"]
 
 
-class Stretch(NamedTuple):
+class TextSegment(NamedTuple):
     """A window of text, and the hidden state (B, size) that what comes before it ended with."""
 
     batch: TextBatch
@@ -83,7 +83,7 @@ class RecurrentArchitect:
         self._fixed = [network.encoder.weight] if virtual_embedding == "fixed" else []
         self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=RECURRENT_ALPHA_BETAS, weight_decay=weight_decay)
 
-    def step(self, training: Stretch, validation: Stretch, masks: DrawMasks) -> Tensor:
+    def step(self, training: TextSegment, validation: TextSegment, masks: DrawMasks) -> Tensor:
         """Move the alphas once; leaves every weight as it was, bit for bit. Gives the next validation state."""
         gradients, hidden = self.gradient(training, validation, masks)
         for alpha, gradient in zip(self._alphas, gradients, strict=True):
@@ -91,7 +91,7 @@ class RecurrentArchitect:
         self.optimizer.step()
         return hidden
 
-    def gradient(self, training: Stretch, validation: Stretch, masks: DrawMasks) -> tuple[list[Tensor], Tensor]:
+    def gradient(self, training: TextSegment, validation: TextSegment, masks: DrawMasks) -> tuple[list[Tensor], Tensor]:
         """The alpha gradient, one tensor an alpha table, and the validation text's next hidden state."""
         after: list[Tensor] = []
 
@@ -121,22 +121,22 @@ class RecurrentArchitect:
                 )
         return gradients, after[-1]
 
-    def _training_loss(self, training: Stretch, masks: Masks | None, *, held: Sequence[Tensor]) -> Tensor:
+    def _training_loss(self, training: TextSegment, masks: Masks | None, *, held: Sequence[Tensor]) -> Tensor:
         with _held(held):
             passed: Pass = self._network(*_inputs(training), masks)
             return passed.cross_entropy(training.batch.targets)
 
-    def _at(self, weights: Sequence[Tensor], stretch: Stretch, masks: Masks | None) -> Pass:
+    def _at(self, weights: Sequence[Tensor], segment: TextSegment, masks: Masks | None) -> Pass:
         names = (name for name, _ in self._network.named_parameters())
         # Cloned buffers stand in for the authors' copy of the network: the virtual weights leave no trace in the real
         # network's running statistics.
         buffers = {name: buffer.clone() for name, buffer in self._network.named_buffers()}
         state = {**dict(zip(names, weights, strict=True)), **buffers}
-        passed: Pass = torch.func.functional_call(self._network, state, (*_inputs(stretch), masks))
+        passed: Pass = torch.func.functional_call(self._network, state, (*_inputs(segment), masks))
         return passed
 
 
-class Stepped(NamedTuple):
+class SearchStepResult(NamedTuple):
     """What came of a step. loss: the training window's mean cross-entropy in nats, without penalties, no graph.
 
     training, validation: the next hidden states.
@@ -151,13 +151,13 @@ def recurrent_search_step(
     network: RecurrentSearchNetwork,
     architect: RecurrentArchitect,
     weight_optimizer: torch.optim.SGD,
-    training: Stretch,
-    validation: Stretch,
+    training: TextSegment,
+    validation: TextSegment,
     masks: DrawMasks,
     *,
     grad_clip: float,
     penalties: Penalties,
-) -> Stepped:
+) -> SearchStepResult:
     """Move the alphas on the validation window, then the weights on the training window.
 
     The weight step computes its gradient anew: the architect's, to second order, was taken at the old alphas.
@@ -166,13 +166,13 @@ def recurrent_search_step(
     loss, after_training = recurrent_weight_step(
         network, weight_optimizer, training, masks("weights"), grad_clip=grad_clip, penalties=penalties
     )
-    return Stepped(loss, after_training, after_validation)
+    return SearchStepResult(loss, after_training, after_validation)
 
 
 def recurrent_weight_step(
     network: RecurrentSearchNetwork,
     weight_optimizer: torch.optim.SGD,
-    training: Stretch,
+    training: TextSegment,
     masks: Masks | None,
     *,
     grad_clip: float,
@@ -207,5 +207,5 @@ def _held(tensors: Sequence[Tensor]) -> Iterator[None]:
             tensor.requires_grad_(required)
 
 
-def _inputs(stretch: Stretch) -> tuple[Tensor, Tensor]:
-    return stretch.batch.tokens, stretch.hidden
+def _inputs(segment: TextSegment) -> tuple[Tensor, Tensor]:
+    return segment.batch.tokens, segment.hidden

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from darts_core.bilevel.recurrent import PassName, Penalties, RecurrentArchitect, Stretch, recurrent_search_step
+from darts_core.bilevel.recurrent import PassName, Penalties, RecurrentArchitect, TextSegment, recurrent_search_step
 from darts_core.configs import RnnSearchConfig
 from darts_core.data.text.windows import search_spans, window
 from darts_core.files.checkpoints import Checkpoint, on_cpu
@@ -120,8 +120,8 @@ class RnnSearch(SearchLoop):
             self.network,
             self.architect,
             self.weight_optimizer,
-            Stretch(batch, self.hidden.training),
-            Stretch(other, self.hidden.validation),
+            TextSegment(batch, self.hidden.training),
+            TextSegment(other, self.hidden.validation),
             partial(self._masks, number),
             grad_clip=config.grad_clip,
             penalties=self.penalties,

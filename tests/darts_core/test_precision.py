@@ -11,7 +11,7 @@ import torch
 
 from darts_core import run_evaluation, run_search
 from darts_core.bilevel.architect import Architect
-from darts_core.bilevel.recurrent import RecurrentArchitect, Stretch
+from darts_core.bilevel.recurrent import RecurrentArchitect, TextSegment
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.batches import Batch
 from darts_core.data.text.windows import TextBatch
@@ -115,11 +115,11 @@ def test_tf32_is_off_in_the_recurrent_second_order_step_alone(order: Literal[1, 
     sgd = torch.optim.SGD(network.weights(), lr=0.1)
     architect = RecurrentArchitect(network, sgd, order=order, lr=0.1, weight_decay=0.0, grad_clip=0.25)
     words = torch.randint(5, (4, 2))
-    stretch = Stretch(TextBatch(words[:-1], words[1:]), network.start(2))
+    segment = TextSegment(TextBatch(words[:-1], words[1:]), network.start(2))
     found: set[Flags] = set()
     network.register_forward_hook(lambda *_: found.add(flags()))
     with tf32(wanted=True):
-        architect.gradient(stretch, stretch, lambda _: None)
+        architect.gradient(segment, segment, lambda _: None)
         assert flags() == (True, True, "tf32")
     assert found == {seen}
 

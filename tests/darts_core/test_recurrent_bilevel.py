@@ -14,7 +14,7 @@ from darts_core.bilevel.gradients import implicit_gradient
 from darts_core.bilevel.recurrent import (
     Penalties,
     RecurrentArchitect,
-    Stretch,
+    TextSegment,
     penalised,
     recurrent_search_step,
     recurrent_weight_step,
@@ -41,10 +41,12 @@ def network_of(
     return network
 
 
-def stretch_of(seed: int, length: int = 5) -> Stretch:
+def segment_of(seed: int, length: int = 5) -> TextSegment:
     source = torch.Generator().manual_seed(seed)
     words = torch.randint(WORDS, (length + 1, BATCH), generator=source)
-    return Stretch(TextBatch(words[:-1], words[1:]), torch.randn(BATCH, SIZE, generator=source, dtype=torch.float64))
+    return TextSegment(
+        TextBatch(words[:-1], words[1:]), torch.randn(BATCH, SIZE, generator=source, dtype=torch.float64)
+    )
 
 
 def masks(name: str) -> Masks:
@@ -68,9 +70,9 @@ def architect_of(
     return RecurrentArchitect(network, optimizer, order=order, lr=0.01, weight_decay=1e-3, grad_clip=clip)
 
 
-def loss_of(network: RecurrentSearchNetwork, stretch: Stretch, name: str) -> Tensor:
-    logits = network(stretch.batch.tokens, stretch.hidden, masks(name)).logits
-    return cross_entropy(logits, stretch.batch.targets)
+def loss_of(network: RecurrentSearchNetwork, segment: TextSegment, name: str) -> Tensor:
+    logits = network(segment.batch.tokens, segment.hidden, masks(name)).logits
+    return cross_entropy(logits, segment.batch.targets)
 
 
 def bits(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -85,7 +87,7 @@ def norm(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack([t.square().sum() for t in tensors]).sum().sqrt()
 
 
-TRAINING, VALIDATION = stretch_of(1), stretch_of(2, length=7)
+TRAINING, VALIDATION = segment_of(1), segment_of(2, length=7)
 
 
 def test_first_order_is_autograds_gradient_of_the_validation_loss() -> None:
@@ -233,7 +235,7 @@ def test_hidden_states_come_back_apart_and_without_a_graph() -> None:
 
 def test_carried_state_matters_and_no_gradient_flows_into_it() -> None:
     network = network_of()
-    fresh = Stretch(VALIDATION.batch, torch.zeros_like(VALIDATION.hidden))
+    fresh = TextSegment(VALIDATION.batch, torch.zeros_like(VALIDATION.hidden))
     architect = architect_of(network, sgd(network), 1)
     (carried,), _ = architect.gradient(TRAINING, VALIDATION, masks)
     (zero,), _ = architect.gradient(TRAINING, fresh, masks)
@@ -259,6 +261,6 @@ def test_alphas_of_every_edge_move_in_every_space(space: str, order: int) -> Non
 
 def test_penalty_of_a_single_row_is_no_nan() -> None:
     network = network_of()
-    stretch = stretch_of(3, length=1)
-    passed = network(stretch.batch.tokens, stretch.hidden)
-    assert penalised(cross_entropy(passed.logits, stretch.batch.targets), passed, PENALTIES).isfinite()
+    segment = segment_of(3, length=1)
+    passed = network(segment.batch.tokens, segment.hidden)
+    assert penalised(cross_entropy(passed.logits, segment.batch.targets), passed, PENALTIES).isfinite()

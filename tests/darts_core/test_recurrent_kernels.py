@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, Stretch, penalised, recurrent_search_step
+from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, TextSegment, penalised, recurrent_search_step
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT, RecurrentGenotype
 from darts_core.kernels import build
@@ -154,8 +154,8 @@ def test_twenty_search_steps_equal_the_plain_ones(order: Literal[1, 2]) -> None:
                 network,
                 architect,
                 optimizer,
-                Stretch(one, training),
-                Stretch(other, validation),
+                TextSegment(one, training),
+                TextSegment(other, validation),
                 lambda name, step=step: masks_of(6, seed=10 * step + len(name)),  # type: ignore[misc]
                 grad_clip=0.25,
                 penalties=PENALTIES,

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from darts_core.bilevel.recurrent import RecurrentArchitect, Stretch, VirtualEmbedding
+from darts_core.bilevel.recurrent import RecurrentArchitect, TextSegment, VirtualEmbedding
 from darts_core.configs import RnnSearchConfig
 from darts_core.data.text.windows import TextBatch
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
@@ -24,9 +24,9 @@ def window(seed: int) -> Window:
     return Window(words[:-1], words[1:], torch.randn(BATCH, SIZE, generator=source, dtype=torch.float64))
 
 
-def stretch(seed: int) -> Stretch:
+def segment(seed: int) -> TextSegment:
     tokens, targets, hidden = window(seed)
-    return Stretch(TextBatch(tokens, targets), hidden)
+    return TextSegment(TextBatch(tokens, targets), hidden)
 
 
 def network_of(seed: int) -> RecurrentSearchNetwork:
@@ -45,7 +45,7 @@ def ours(seed: int, embedding: VirtualEmbedding) -> torch.Tensor:
     architect = RecurrentArchitect(
         network, optimizer, order=2, lr=0.01, weight_decay=0.0, grad_clip=CLIP, virtual_embedding=embedding
     )
-    [gradient], _ = architect.gradient(stretch(2 * seed), stretch(2 * seed + 1), lambda name: None)
+    [gradient], _ = architect.gradient(segment(2 * seed), segment(2 * seed + 1), lambda name: None)
     return gradient
 
 
