@@ -30,7 +30,7 @@ class DilatedDepthwise(nn.Conv2d):
             return super().forward(x)
         if self.stride[0] == 2:
             return self._dense(x[:, :, ::2, ::2])
-        return woven_from_phases(self._dense(split_into_phases(x)), *x.shape[-2:])
+        return merge_phases(self._dense(split_into_phases(x)), *x.shape[-2:])
 
     def _dense(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, padding=self.kernel_size[0] // 2, groups=self.groups)
@@ -47,7 +47,7 @@ def split_into_phases(x: Tensor) -> Tensor:
     return parities.reshape(4 * batch, rows, columns, channels).permute(0, 3, 1, 2)
 
 
-def woven_from_phases(phases: Tensor, height: int, width: int) -> Tensor:
+def merge_phases(phases: Tensor, height: int, width: int) -> Tensor:
     """The inverse: (4N, C, rows, columns) to (N, C, height, width)."""
     channels, rows, columns = phases.shape[1:]
     batch = len(phases) // 4
@@ -55,15 +55,15 @@ def woven_from_phases(phases: Tensor, height: int, width: int) -> Tensor:
     return woven.reshape(batch, 2 * rows, 2 * columns, channels).permute(0, 3, 1, 2)[:, :, :height, :width]
 
 
-def add_woven(phases: Tensor, out: Tensor) -> None:
-    """Add what `woven_from_phases` would give to out (N, C, H, W)."""
+def add_merged_phases(phases: Tensor, out: Tensor) -> None:
+    """Add what `merge_phases` would give to out (N, C, H, W)."""
     by_phase = phases.view(-1, 4, *phases.shape[1:])
     for phase in range(4):
         part = out[:, :, phase // 2 :: 2, phase % 2 :: 2]
         part += by_phase[:, phase, :, : part.shape[2], : part.shape[3]]
 
 
-def clear_outside(phases: Tensor, height: int, width: int) -> None:
+def clear_padding(phases: Tensor, height: int, width: int) -> None:
     """Zero what the phases of an image of odd height or width have beyond it."""
     by_phase = phases.view(-1, 4, *phases.shape[1:])
     if height % 2:

@@ -84,7 +84,7 @@ class ByPlane {
   void add_gradient(long f, const T* room, const T* back, double* out) const {
     windows::filter_gradient(grid_, forth_[f], room, back, out);
   }
-  void give(const T* sum, T* rows) const { planes::weave(grid_, sum, rows); }
+  void give(const T* sum, T* rows) const { planes::merge_phases(grid_, sum, rows); }
 
  private:
   planes::Grid grid_;

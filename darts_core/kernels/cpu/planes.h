@@ -58,7 +58,7 @@ void fill_output(const Grid& g, const T* x, T* plane) {
 
 // Of the phases' maps, one behind the other, what belongs to each pixel of the input.
 template <class T>
-void weave(const Grid& g, const T* phases, T* out) {
+void merge_phases(const Grid& g, const T* phases, T* out) {
   if (g.stride == 1) {
     std::copy_n(phases, g.pixels(), out);
     return;

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from darts_core.models.dilated import add_woven, clear_outside, split_into_phases
+from darts_core.models.dilated import add_merged_phases, clear_padding, split_into_phases
 from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
 from darts_core.models.fused.backend import FilterGradients, Filters
 from darts_core.models.fused.channels_last import (
@@ -55,7 +55,7 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra):
             v.dilated = [convolve(wide, weight, 1) for weight in filters.dilated]
             if v.phased:
                 for maps in v.dilated:
-                    clear_outside(maps, *s.shape[-2:])
+                    clear_padding(maps, *s.shape[-2:])
         return u, v, _moments([*u, *v.dilated], edges) if moments else None
 
     def inner(
@@ -75,7 +75,7 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra):
             total = multiplied(v.dilated[0], of_dilated[0])
             for maps, of_kind in zip(v.dilated[1:], of_dilated[1:], strict=True):
                 add_multiplied(maps, of_kind, total)
-            add_woven(total, image(out))
+            add_merged_phases(total, image(out))
 
     def products(self, g: Tensor, v: Last) -> Tensor:
         edges = g.shape[1]
@@ -143,12 +143,12 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra):
             for k, weight in enumerate(filters.dilated):
                 towards_v = _towards(of_last, len(v.separable) + k, of_out, v.dilated[k])
                 if v.phased:
-                    clear_outside(towards_v, *x.shape[-2:])
+                    clear_padding(towards_v, *x.shape[-2:])
                 if weights:
                     gradients.append(towards_weight(towards_v, wide, weight, 1))
                 add_edges(towards_input(towards_v, weight, 1, part.shape[-2:]), edges, towards_part)
             if v.phased:
-                add_woven(towards_part, towards_s)
+                add_merged_phases(towards_part, towards_s)
             else:
                 towards_s[:, :, ::2, ::2] += towards_part
         return torch.ops.aten.threshold_backward(towards_s, x, 0), gradients if weights else None
