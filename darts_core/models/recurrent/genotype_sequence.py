@@ -15,7 +15,7 @@ from darts_core.genotypes import RecurrentGenotype
 from darts_core.models.recurrent.columns import add_products, flipped
 from darts_core.models.recurrent.gates import ACTIVATIONS, Activation, gated, gated_backward, masked
 from darts_core.models.recurrent.initial_states import InitialStates, hidden_before
-from darts_core.models.recurrent.once import check_once
+from darts_core.models.recurrent.single_backward import check_single_backward
 
 
 def run_genotype(
@@ -94,7 +94,7 @@ class _GenotypeSequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        check_once(ctx)
+        check_single_backward(ctx)
         plan: _Plan = ctx.plan
         x, hidden, w0, outputs, initial_products, *saved = ctx.saved_tensors
         count = len(plan.steps)

@@ -17,7 +17,7 @@ from darts_core.models.recurrent.gates import masked
 from darts_core.models.recurrent.initial_states import InitialStates, hidden_before
 from darts_core.models.recurrent.kernel_passes import KernelMixture, has_kernels
 from darts_core.models.recurrent.mixture import Mixture
-from darts_core.models.recurrent.once import check_once
+from darts_core.models.recurrent.single_backward import check_single_backward
 from darts_core.models.recurrent.state_norm import StateNorm, norm_backward
 from darts_core.primitives import recurrent_edges_of
 
@@ -82,7 +82,7 @@ class _SearchSequence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        check_once(ctx)
+        check_single_backward(ctx)
         plan: _Plan = ctx.plan
         x, hidden, shares, w0, outputs, initial_products, inverse, states, *saved = ctx.saved_tensors
         nodes = len(states) - 1

@@ -11,7 +11,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from darts_core.models.recurrent.once import check_once
+from darts_core.models.recurrent.single_backward import check_single_backward
 
 # Logits of one chunk: few enough to stay in a CPU's last cache, rows enough for an efficient matrix product.
 _CHUNK_ELEMENTS: Final = 2**22
@@ -59,5 +59,5 @@ class _TiedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        check_once(ctx)
+        check_single_backward(ctx)
         return (*(None if known is None else known.mul_(gradient) for known in ctx.saved_tensors), None, None)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 
-def check_once(ctx: Any) -> None:
+def check_single_backward(ctx: Any) -> None:
     """At the start of a function's way back. Raises RuntimeError on the second one, or when it is to have a graph."""
     if torch.is_grad_enabled():
         raise RuntimeError("create_graph: the fast recurrent networks have first derivatives only; use a plain one")
