@@ -94,7 +94,7 @@ class _Run:
         options: dict[str, Any] = {"lr": 0.025, "momentum": 0.9, "weight_decay": 3e-4}
         self._optimizer: torch.optim.SGD
         if version != "plain":
-            self._network.lay_statistics_together()
+            self._network.share_statistics_storage()
             self._optimizer = FlatSGD(FlatWeights(self._network), **options)
         else:
             if shape.tuned:

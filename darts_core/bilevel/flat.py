@@ -22,7 +22,7 @@ class FlatWeights:
     def __init__(self, network: SearchNetwork) -> None:
         self.parameters = network.weights()
         # Stable: what is not used together with others stays behind, in the network's own order.
-        places = {id(parameter): place for place, parameter in enumerate(network.used_together())}
+        places = {id(parameter): place for place, parameter in enumerate(network.grouped_weights())}
         self._order = sorted(self.parameters, key=lambda parameter: places.get(id(parameter), len(places)))
         self._values = torch.empty(0)
 

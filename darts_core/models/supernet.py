@@ -147,17 +147,17 @@ class SearchNetwork(StemNetwork):
         """Everything that is trained except the alphas."""
         return list(self.parameters())
 
-    def used_together(self) -> Iterator[Tensor]:
+    def grouped_weights(self) -> Iterator[Tensor]:
         """The weights that a fused cell reads as one, neighbour by neighbour: none in a plain network."""
         for cell in self._fused_cells():
             assert cell.fused is not None
             yield from cell.fused.parameters(cell)
 
-    def lay_statistics_together(self) -> None:
+    def share_statistics_storage(self) -> None:
         """Let the running statistics that a fused cell updates as one share their memory; nothing else changes."""
         for cell in self._fused_cells():
             assert cell.fused is not None
-            cell.fused.lay_statistics_together(cell)
+            cell.fused.share_statistics_storage(cell)
 
     def _fused_cells(self) -> list[SearchCell]:
         return [cell for cell in self.cells if isinstance(cell, SearchCell) and cell.fused is not None]

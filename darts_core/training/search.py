@@ -155,7 +155,7 @@ class ImageSearch(SearchLoop):
             "weight_decay": config.weight_decay,
         }
         if self.fused:
-            self.network.lay_statistics_together()
+            self.network.share_statistics_storage()
             return FlatSGD(FlatWeights(self.network), **options)
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
         self.network.to(memory_format=torch.channels_last)

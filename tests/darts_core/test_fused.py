@@ -189,7 +189,7 @@ def test_cells_that_reduce_anywhere_give_the_plain_networks_numbers(reductions: 
 def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int, *, flat: bool) -> dict[str, Tensor]:
     options: dict[str, Any] = {"lr": 0.025, "momentum": 0.9, "weight_decay": 3e-4}
     if flat:
-        network.lay_statistics_together()
+        network.share_statistics_storage()
         optimizer: torch.optim.SGD = FlatSGD(FlatWeights(network), **options)
     else:
         optimizer = torch.optim.SGD(network.weights(), **options)

@@ -101,7 +101,7 @@ def stepping(
     order: Literal[1, 2], *, graph: bool, precision: Precision = "float32"
 ) -> tuple[SearchNetwork, FlatSGD, Steps]:
     network = network_of(fused=True)
-    network.lay_statistics_together()
+    network.share_statistics_storage()
     optimizer = FlatSGD(FlatWeights(network), lr=0.025, momentum=0.9, weight_decay=3e-4)
     architect = Architect(network, optimizer, order=order, lr=3e-3, weight_decay=1e-3)
     recorded = GraphedStep(network, architect, optimizer, 5.0)

@@ -15,7 +15,7 @@ from darts_core.models.fused.branches import Setting
 from darts_core.models.fused.cell import Plan, compute
 from darts_core.models.fused.channels_last_backend import ChannelsLastBackend
 from darts_core.models.fused.columns import Columns
-from darts_core.models.fused.parameters import SourceModules, lay_together, sources_of
+from darts_core.models.fused.parameters import SourceModules, share_storage, sources_of
 from darts_core.models.fused.torch_backend import TorchBackend
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ class FusedCell:
                 for group in source.groups():
                     yield from (convolution.weight for convolution in group)
 
-    def lay_statistics_together(self, cell: SearchCell) -> None:
+    def share_statistics_storage(self, cell: SearchCell) -> None:
         """Each group of running statistics into memory of its own, where it is updated as one."""
         if self._columns is not None:
             for source in self._modules(cell):
                 for norms in source.norm_groups():
-                    lay_together(norms)
+                    share_storage(norms)
 
     def _modules(self, cell: SearchCell) -> list[SourceModules]:
         if self._sources is None:

@@ -127,7 +127,7 @@ def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int)
         torch._foreach_add_(tracked, 1)
 
 
-def lay_together(norms: Norms) -> None:
+def share_storage(norms: Norms) -> None:
     """Give the running statistics a storage that they share, group by group."""
     for name in _STATISTICS:
         for norm, view in zip(norms, torch.stack(_buffers(norms, name)).unbind(), strict=True):
