@@ -46,33 +46,33 @@ class GraphedStep:
         self._grad_clip, self._accumulate = grad_clip, accumulate
         self._size = torch.Size()
         self._seen = 0
-        self._recorded: _Recorded | None = None
+        self._captured: _CapturedStep | None = None
         self._failed = False
 
     def __call__(self, training: Batch, validation: Batch) -> tuple[Tensor, Tensor]:
         """What `search_step` gives. The loss and the logits are good until the next call."""
         alike = training.images.shape == validation.images.shape and training.images.is_cuda
         if not alike or self._failed or not self._network.training:
-            return self._called(training, validation)
+            return self._eager(training, validation)
         if training.images.shape != self._size:
-            if self._recorded is not None and len(training.labels) < self._size[0]:
-                return self._called(training, validation)  # the rest that a pass ends with
-            self._size, self._seen, self._recorded = training.images.shape, 0, None
+            if self._captured is not None and len(training.labels) < self._size[0]:
+                return self._eager(training, validation)  # the rest that a pass ends with
+            self._size, self._seen, self._captured = training.images.shape, 0, None
         self._optimizer.rate()  # up to date before it is read from
-        if self._recorded is not None and not self._recorded.holds(self._optimizer):
-            self._seen, self._recorded = 0, None  # the weights were moved or a state was loaded
-        if self._recorded is None:
+        if self._captured is not None and not self._captured.holds(self._optimizer):
+            self._seen, self._captured = 0, None  # the weights were moved or a state was loaded
+        if self._captured is None:
             if self._seen < WARM_UP:
                 self._seen += 1
-                return _aside(lambda: self._called(training, validation))
+                return _on_side_stream(lambda: self._eager(training, validation))
             with stage(GRAPHS):
-                self._recorded = self._record(training, validation)
-            if self._recorded is None:
+                self._captured = self._capture(training, validation)
+            if self._captured is None:
                 self._failed = True
-                return self._called(training, validation)
-        return self._recorded(training, validation)
+                return self._eager(training, validation)
+        return self._captured(training, validation)
 
-    def _called(self, training: Batch, validation: Batch) -> tuple[Tensor, Tensor]:
+    def _eager(self, training: Batch, validation: Batch) -> tuple[Tensor, Tensor]:
         return search_step(
             self._network,
             self._architect,
@@ -83,11 +83,11 @@ class GraphedStep:
             accumulate=self._accumulate,
         )
 
-    def _record(self, training: Batch, validation: Batch) -> _Recorded | None:
+    def _capture(self, training: Batch, validation: Batch) -> _CapturedStep | None:
         # What the warm-up's tensors took would otherwise stay beside the recording's own memory.
         torch.cuda.empty_cache()
         try:
-            return _Recorded(
+            return _CapturedStep(
                 self._network,
                 self._architect,
                 self._optimizer,
@@ -101,7 +101,7 @@ class GraphedStep:
             return None
 
 
-class _Recorded:
+class _CapturedStep:
     """Both gradients of a step, on batches that are copied to where they were when it was recorded."""
 
     def __init__(
@@ -148,7 +148,7 @@ def _places(optimizer: FlatSGD) -> tuple[int, ...]:
     return tuple(tensor.data_ptr() for tensor in tensors)
 
 
-def _aside(step: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def _on_side_stream(step: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Computed on another stream, as a recording is."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
