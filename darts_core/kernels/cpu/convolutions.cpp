@@ -52,7 +52,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> source(const Tensor& s, Tensors filte
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source", [&] {
     using T = scalar_t;
     const Images<T> in(s), to_u(u), to_v(v);
-    filters::in_form<T>(filters::most_there, of, channels, height, width, stride, [&](const auto& form) {
+    filters::in_form<T>(filters::most_forward, of, channels, height, width, stride, [&](const auto& form) {
       const int group = form.group;
       for_each_share(images, [&](long share, long first, long last) {
         Zeros<T> inputs(channels / group * form.room());
@@ -89,7 +89,7 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner", [&] {
     using T = scalar_t;
     const Images<T> from(u), to_y(y), to_v(v);
-    filters::in_form<T>(filters::most_there, of, channels, height, width, 1, [&](const auto& form) {
+    filters::in_form<T>(filters::most_forward, of, channels, height, width, 1, [&](const auto& form) {
       for_each_share(images, [&](long share, long first, long last) {
         Zeros<T> room(form.room());
         for (long n = first; n < last; n++)
@@ -187,10 +187,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
   AT_DISPATCH_FLOATING_TYPES(u.scalar_type(), "inner_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of_v(v), of_y(y), of_u(u), to(towards_y);
-    filters::in_form<T>(filters::most_back, of, channels, height, width, 1, [&](const auto& form) {
+    filters::in_form<T>(filters::most_backward, of, channels, height, width, 1, [&](const auto& form) {
       const int group = form.group;
       for_each_share(images, [&](long share, long first, long last) {
-        Zeros<T> room(form.room()), back(form.back_room()), scratch(map);
+        Zeros<T> room(form.room()), back(form.backward_room()), scratch(map);
         for (long n = first; n < last; n++)
           for (long e = 0; e < edges; e++)
             for (long f = 0; f < kinds; f++) {
@@ -199,12 +199,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
               for (long c = 0; c < channels; c += group) {
                 const T *shift = b.data_ptr<T>() + k * channels + c, *before = of_y[n] + k * map + c * pixels;
                 T* out = to[n] + k * map + c * pixels;
-                form.fill_back(scratch.data() + c * pixels, back.data());
+                form.fill_backward(scratch.data() + c * pixels, back.data());
                 if (weights) {
                   form.fill(before, shift, room.data());
                   form.add_gradient(f, room.data(), back.data(), gradients.of(share, f, e * channels + c));
                 }
-                form.apply_back(f, e * channels + c, back.data(), out);
+                form.apply_backward(f, e * channels + c, back.data(), out);
                 for (long i = 0; i < group; i++, before += pixels, out += pixels)
                   for (long p = 0; p < pixels; p++) out[p] = before[p] + shift[i] > 0 ? out[p] : T(0);
               }
@@ -239,11 +239,11 @@ std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tenso
   AT_DISPATCH_FLOATING_TYPES(s.scalar_type(), "source_backward", [&] {
     using T = scalar_t;
     const Images<T> by(g), of_v(v), of_y(towards_y), of_u(u), in(s), to(towards_s);
-    filters::in_form<T>(filters::most_back, of, channels, height, width, stride, [&](const auto& form) {
+    filters::in_form<T>(filters::most_backward, of, channels, height, width, stride, [&](const auto& form) {
       const int group = form.group;
       const long groups = channels / group;
       for_each_share(images, [&](long share, long begin, long end) {
-        Zeros<T> inputs(groups * form.room()), back(form.back_room()), sums(groups * form.sum_room()), scratch(map);
+        Zeros<T> inputs(groups * form.room()), back(form.backward_room()), sums(groups * form.sum_room()), scratch(map);
         auto input = [&](long c) { return inputs.data() + c / group * form.room(); };
         auto sum = [&](long c) { return sums.data() + c / group * form.sum_room(); };
         for (long n = begin; n < end; n++) {
@@ -259,9 +259,9 @@ std::tuple<Tensor, Tensors> source_backward(const Tensor& towards_y, const Tenso
                 last.towards(e * kinds + f, by[n] + e * map, of_v[n] + (e * kinds + f) * map, pixels, scratch.data());
               for (long c = 0; c < channels; c += group) {
                 const long filter = e * channels + c;
-                form.fill_back(scratch.data() + c * pixels, back.data());
+                form.fill_backward(scratch.data() + c * pixels, back.data());
                 if (weights) form.add_gradient(f, input(c), back.data(), gradients.of(share, f, filter));
-                form.add_back(f, filter, back.data(), sum(c));
+                form.add_backward(f, filter, back.data(), sum(c));
               }
             }
           for (long c = 0; c < channels; c += group) form.give(sum(c), to[n] + c * height * width);

@@ -51,15 +51,15 @@ class ByPlane {
     for (long f = 0; f < kinds.count(); f++) {
       const Tensor& weights = kinds.weights[f];
       const long count = weights.numel() / kinds.taps(f);
-      forth_.push_back(windows::windows_of(grid_, kinds.side(f), kinds.dilations[f]));
-      back_.push_back(forth_[f]);
-      for (auto& window : back_[f]) window = window.turned();
-      forth_weights_.push_back(windows::arranged(forth_[f], weights.data_ptr<T>(), count));
-      back_weights_.push_back(windows::arranged(back_[f], weights.data_ptr<T>(), count));
+      forward_.push_back(windows::windows_of(grid_, kinds.side(f), kinds.dilations[f]));
+      backward_.push_back(forward_[f]);
+      for (auto& window : backward_[f]) window = window.turned();
+      forward_weights_.push_back(windows::arranged(forward_[f], weights.data_ptr<T>(), count));
+      backward_weights_.push_back(windows::arranged(backward_[f], weights.data_ptr<T>(), count));
     }
   }
   long room() const { return grid_.size(); }        // of an input
-  long back_room() const { return grid_.plane; }    // of an output's gradient
+  long backward_room() const { return grid_.plane; }    // of an output's gradient
   long sum_room() const { return grid_.phases * grid_.pixels(); }
 
   // room: zeros, or filled before. shift: of each channel, or null.
@@ -69,28 +69,28 @@ class ByPlane {
     else
       planes::fill(grid_, rows, room, relu<T>);
   }
-  void fill_back(const T* rows, T* room) const { planes::fill_output(grid_, rows, room); }
+  void fill_backward(const T* rows, T* room) const { planes::fill_output(grid_, rows, room); }
   // filter: of edge and channel, the first of the group.
   void apply(long f, long filter, const T* room, T* rows) const {
-    windows::filter(grid_, forth_[f], room, &forth_weights_[f][filter * kinds_.taps(f)], rows);
+    windows::filter(grid_, forward_[f], room, &forward_weights_[f][filter * kinds_.taps(f)], rows);
   }
-  void apply_back(long f, long filter, const T* room, T* rows) const {
-    windows::filter(grid_, back_[f], room, &back_weights_[f][filter * kinds_.taps(f)], rows);
+  void apply_backward(long f, long filter, const T* room, T* rows) const {
+    windows::filter(grid_, backward_[f], room, &backward_weights_[f][filter * kinds_.taps(f)], rows);
   }
   // To a sum that `give` lays out as the input is.
-  void add_back(long f, long filter, const T* room, T* sum) const {
-    windows::input_gradient(grid_, back_[f], &back_weights_[f][filter * kinds_.taps(f)], room, sum);
+  void add_backward(long f, long filter, const T* room, T* sum) const {
+    windows::input_gradient(grid_, backward_[f], &backward_weights_[f][filter * kinds_.taps(f)], room, sum);
   }
   void add_gradient(long f, const T* room, const T* back, double* out) const {
-    windows::filter_gradient(grid_, forth_[f], room, back, out);
+    windows::filter_gradient(grid_, forward_[f], room, back, out);
   }
   void give(const T* sum, T* rows) const { planes::merge_phases(grid_, sum, rows); }
 
  private:
   planes::Grid grid_;
   const Kinds& kinds_;
-  std::vector<std::vector<windows::Window>> forth_, back_;
-  std::vector<std::vector<T>> forth_weights_, back_weights_;
+  std::vector<std::vector<windows::Window>> forward_, backward_;
+  std::vector<std::vector<T>> forward_weights_, backward_weights_;
 };
 
 // At stride 1, of channels that fill the bundles.
@@ -103,18 +103,18 @@ class ByBundle {
     for (long f = 0; f < kinds.count(); f++) {
       const long taps = kinds.taps(f), numbers = kinds.weights[f].numel();
       const T* from = kinds.weights[f].template data_ptr<T>();
-      forth_.emplace_back(numbers), back_.emplace_back(numbers);
+      forward_.emplace_back(numbers), backward_.emplace_back(numbers);
       for (long start = 0; start < numbers; start += taps * group)
         for (long t = 0; t < taps; t++)
           for (int lane = 0; lane < group; lane++) {
             const T weight = from[start + lane * taps + t];
-            forth_[f].data()[start + t * group + lane] = weight;
-            back_[f].data()[start + (taps - 1 - t) * group + lane] = weight;
+            forward_[f].data()[start + t * group + lane] = weight;
+            backward_[f].data()[start + (taps - 1 - t) * group + lane] = weight;
           }
     }
   }
   long room() const { return frame_.size * group; }
-  long back_room() const { return room(); }
+  long backward_room() const { return room(); }
   long sum_room() const { return frame_.pixels() * group; }
 
   void fill(const T* rows, const T* shift, T* room) const {
@@ -124,14 +124,14 @@ class ByBundle {
       store(room + frame_.places[p] * group, x < 0 ? Vec<T>{} : x);
     });
   }
-  void fill_back(const T* rows, T* room) const {
+  void fill_backward(const T* rows, T* room) const {
     bundles::take(rows, frame_.pixels(), [&](long p, Vec<T> x) { store(room + frame_.places[p] * group, x); });
   }
-  void apply(long f, long filter, const T* room, T* rows) const { into(forth_[f], f, filter, room, rows); }
-  void apply_back(long f, long filter, const T* room, T* rows) const { into(back_[f], f, filter, room, rows); }
-  void add_back(long f, long filter, const T* room, T* sum) const {
+  void apply(long f, long filter, const T* room, T* rows) const { into(forward_[f], f, filter, room, rows); }
+  void apply_backward(long f, long filter, const T* room, T* rows) const { into(backward_[f], f, filter, room, rows); }
+  void add_backward(long f, long filter, const T* room, T* sum) const {
     with_side(f, [&](auto side) {
-      bundles::filter<T, decltype(side)::value>(frame_, kinds_.dilations[f], room, back_[f].data() + filter * kinds_.taps(f),
+      bundles::filter<T, decltype(side)::value>(frame_, kinds_.dilations[f], room, backward_[f].data() + filter * kinds_.taps(f),
                                                 sum, true);
     });
   }
@@ -167,12 +167,12 @@ class ByBundle {
 
   bundles::Frame frame_;
   const Kinds& kinds_;
-  std::vector<Zeros<T>> forth_, back_;
+  std::vector<Zeros<T>> forward_, backward_;
 };
 
 // Pixels of the maps for which bundles are faster: larger ones fill vectors themselves, and need not be turned twice. On the
 // way back bundles spare the sums across vectors.
-constexpr long most_there = 64, most_back = 256;
+constexpr long most_forward = 64, most_backward = 256;
 
 // call(the filters in the form that fits). most: pixels of a bundle's maps.
 template <class T, class F>
