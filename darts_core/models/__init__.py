@@ -1,1 +1,1 @@
-"""The networks: candidate operations, the search network, the evaluation network."""
+"""Defines the networks: candidate operations, supernet, evaluation network and language models."""

@@ -1,8 +1,8 @@
-"""Depthwise convolution with dilation 2, without the slow kernels that CPUs have for it.
+"""Computes depthwise convolutions of dilation 2 on CPUs as dense convolutions of the input's phases.
 
-A filter of dilation 2 joins only pixels whose rows and columns have the same parity. So an image is four independent
-half-size images on which the filter is an ordinary dense one; and at stride 2 only the even rows and columns matter at
-all. The same products are summed, 3 to 10 times faster in oneDNN's backward pass on the small maps of a cell.
+A filter of dilation 2 combines only pixels whose rows and columns have the same parity. An image is therefore four
+independent half-size images (phases), on which the filter is dense; stride 2 needs only the even rows and columns. The
+products are the same, and oneDNN's backward pass is 3 to 10 times faster on the small maps of a cell.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 
 class DilatedDepthwise(nn.Conv2d):
-    """Depthwise, kernel x kernel (odd) with dilation 2, padded to keep the size; one filter a channel, no bias."""
+    """Depthwise convolution of dilation 2 without bias. The kernel size is odd; padding keeps the map's size."""
 
     phased = True
-    """Whether CPUs convolve phase by phase; for a comparison with torch's own kernel, which gives the same."""
+    """Whether to convolve phases on CPUs. False selects torch's kernel, for comparisons."""
 
     def __init__(self, channels: int, kernel: int, stride: int) -> None:
         super().__init__(
@@ -24,8 +24,8 @@ class DilatedDepthwise(nn.Conv2d):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride))."""
-        # An exported network runs elsewhere, by kernels of its own.
+        """Map (N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride))."""
+        # Exported networks run on other runtimes, which have their own kernels.
         if not self.phased or x.device.type != "cpu" or torch.compiler.is_exporting():
             return super().forward(x)
         if self.stride[0] == 2:
@@ -37,18 +37,18 @@ class DilatedDepthwise(nn.Conv2d):
 
 
 def split_into_phases(x: Tensor) -> Tensor:
-    """(N, C, H, W) to (4N, C, ceil(H / 2), ceil(W / 2)), channels last: each image's even and odd rows and columns."""
+    """Split (N, C, H, W) into even and odd rows and columns: (4N, C, ceil(H / 2), ceil(W / 2)), channels last."""
     batch, channels, height, width = x.shape
     rows, columns = -(-height // 2), -(-width // 2)
-    # An odd size gets a row or column of the zeros that the padding consists of anyway.
+    # Zeros extend an odd size, as the convolution's padding would.
     even = F.pad(x, (0, 2 * columns - width, 0, 2 * rows - height))
-    # Channels last throughout: no other order of the axes is copied as cheaply or convolved as fast.
+    # Channels last is the fastest layout to copy and to convolve.
     parities = even.permute(0, 2, 3, 1).reshape(batch, rows, 2, columns, 2, channels).permute(0, 2, 4, 1, 3, 5)
     return parities.reshape(4 * batch, rows, columns, channels).permute(0, 3, 1, 2)
 
 
 def merge_phases(phases: Tensor, height: int, width: int) -> Tensor:
-    """The inverse: (4N, C, rows, columns) to (N, C, height, width)."""
+    """Invert `split_into_phases`: (4N, C, rows, columns) to (N, C, height, width)."""
     channels, rows, columns = phases.shape[1:]
     batch = len(phases) // 4
     woven = phases.permute(0, 2, 3, 1).reshape(batch, 2, 2, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
@@ -56,7 +56,7 @@ def merge_phases(phases: Tensor, height: int, width: int) -> Tensor:
 
 
 def add_merged_phases(phases: Tensor, out: Tensor) -> None:
-    """Add what `merge_phases` would give to out (N, C, H, W)."""
+    """Add the merged phases to out (N, C, H, W)."""
     by_phase = phases.view(-1, 4, *phases.shape[1:])
     for phase in range(4):
         part = out[:, :, phase // 2 :: 2, phase % 2 :: 2]
@@ -64,7 +64,7 @@ def add_merged_phases(phases: Tensor, out: Tensor) -> None:
 
 
 def clear_padding(phases: Tensor, height: int, width: int) -> None:
-    """Zero what the phases of an image of odd height or width have beyond it."""
+    """Zero the row and column by which the phases exceed an image of odd height or width."""
     by_phase = phases.view(-1, 4, *phases.shape[1:])
     if height % 2:
         by_phase[:, 2:, :, -1] = 0

@@ -1,4 +1,4 @@
-"""The evaluation network: a stack of one found cell, trained from scratch. DARTS (arXiv:1806.09055), section 3.2."""
+"""Builds the evaluation network, a stack of one genotype's cells: DARTS (arXiv:1806.09055), section 3.2."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 
 
 class Cell(nn.Module):
-    """One cell of a genotype: each node is the sum of its two edges; the output concatenates the genotype's choice."""
+    """One cell of a genotype: each node sums its two edges; the output concatenates the nodes of `concat`."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Cell(nn.Module):
         self.drop_path = DropPath()
 
     def forward(self, older: Tensor, newer: Tensor) -> Tensor:
-        """The two preceding cells' outputs to (N, len(concat) * channels, H', W')."""
+        """Map the outputs of the two preceding cells to (N, len(concat) * channels, H', W')."""
         states = [self.preprocess0(older), self.preprocess1(newer)]
         for first in range(0, len(self.sources), 2):
             states.append(self._edge(first, states) + self._edge(first + 1, states))
@@ -49,16 +49,16 @@ class Cell(nn.Module):
     def _edge(self, edge: int, states: list[Tensor]) -> Tensor:
         op = self._ops[edge]
         out: Tensor = op(states[self.sources[edge]])
-        # An identity is never dropped: some path must always carry the sample through.
+        # The identity is never dropped, so that a path remains for every sample.
         return out if isinstance(op, Identity) else self.drop_path(out)
 
 
 class AuxiliaryHead(nn.Module):
-    """A second classifier on an inner cell's output, to strengthen the gradient there. Training only.
+    """An auxiliary classifier on an inner cell's output, used in training only.
 
-    Needs a map of at least 8x8, with the ImageNet stem 7x7. CIFAR's 8x8 and ImageNet's 7x7 leave one position in
-    front of the classifier; larger maps are averaged. For ImageNet the authors pool in steps of 2 and have no
-    BatchNorm behind the second convolution.
+    The map has at least 8x8 pixels, 7x7 with the ImageNet stem. These sizes leave one position before the classifier;
+    larger maps are averaged. As in the DARTS authors' code, the ImageNet variant pools with stride 2 and has no
+    BatchNorm after the second convolution.
     """
 
     def __init__(self, inputs: int, classes: int, *, stem: Stem = "cifar") -> None:
@@ -78,15 +78,15 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(wide, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to logits (N, classes)."""
+        """Map (N, inputs, H, W) to logits (N, classes)."""
         return self.classifier(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
 
 
 class EvaluationNetwork(StemNetwork):
-    """A stack of one genotype's cells with the skeleton of the search network.
+    """A stack of one genotype's cells between stem and classifier.
 
-    `stem`: `darts_core.models.layout.stem_for` chooses one for an image size; each takes images of any size.
-    Attribute names are those of the authors' two networks, so that `state_dict` keys agree.
+    Every stem accepts images of any size; `darts_core.models.layout.stem_for` chooses one. Attribute names follow the
+    DARTS authors' code, so that `state_dict` keys agree.
     """
 
     auxiliary_head: AuxiliaryHead | None
@@ -103,7 +103,7 @@ class EvaluationNetwork(StemNetwork):
         stem: Stem = "cifar",
         reductions: Collection[int] | None = None,
     ) -> None:
-        """`reductions`: which cells (from 0) reduce; a third and two thirds of the way unless given. May be empty."""
+        """reductions: reduction cells, counted from 0; by default at one and two thirds of the layers; may be empty."""
         super().__init__(stem, image_channels, channels)
         self.auxiliary_layer = auxiliary_layer(layers, reductions)
         reductions = reduction_layers(layers, reductions)
@@ -135,11 +135,11 @@ class EvaluationNetwork(StemNetwork):
         self.classifier = nn.Linear(newer, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (N, channels, H, W) to logits (N, classes)."""
+        """Map images (N, channels, H, W) to logits (N, classes)."""
         return self.with_auxiliary(x)[0]
 
     def with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits, and those of the auxiliary head: None without one, or outside of training mode."""
+        """Return the logits and the auxiliary head's logits; None without a head or in evaluation mode."""
         auxiliary = None
         older, newer = self.first_inputs(x)
         for layer, cell in enumerate(self.cells):
@@ -149,7 +149,7 @@ class EvaluationNetwork(StemNetwork):
         return self.classifier(self.global_pooling(newer).flatten(1)), auxiliary
 
     def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
-        """Drop each path with this probability from now on, drawing from `generator` as `drop_path` does."""
+        """Set the probability, generator and group of every drop-path."""
         for module in self.modules():
             if isinstance(module, DropPath):
                 module.probability, module.generator, module.group = probability, generator, group

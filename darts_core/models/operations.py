@@ -1,9 +1,10 @@
-"""The candidate operations of a cell, by primitive name. DARTS (arXiv:1806.09055), section 3.1.1.
+"""Builds the candidate operations of a cell by primitive name: DARTS (arXiv:1806.09055), section 3.1.1.
 
-Two flavours. In a *search* network BatchNorm has no affine part (the alphas must be comparable across operations, so
-none of them may rescale itself) and each pooling is followed by BatchNorm; in an *evaluation* network BatchNorm is
-affine and poolings stand alone. Attribute names are those of the DARTS authors' code, so that `state_dict` keys agree.
-All operations map (N, C, H, W) to (N, C', ceil(H / stride), ceil(W / stride)) and no convolution has a bias.
+In the search network, BatchNorm has no affine part, so that no operation can rescale itself against its alpha, and
+BatchNorm follows each pooling. In the evaluation network, BatchNorm is affine and poolings have none. Attribute names
+follow the DARTS authors' code, so that `state_dict` keys agree.
+
+All operations map (N, C, H, W) to (N, C', ceil(H / stride), ceil(W / stride)); convolutions have no bias.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ class ReLUConvBN(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, H', W')."""
+        """Map (N, inputs, H, W) to (N, outputs, H', W')."""
         return self.op(x)  # type: ignore[no-any-return]
 
 
 class DilatedConv(nn.Module):
-    """ReLU, depthwise convolution with dilation 2, pointwise convolution, BatchNorm; once."""
+    """ReLU, depthwise convolution of dilation 2, pointwise convolution, BatchNorm."""
 
     def __init__(self, channels: int, kernel: int, stride: int, *, affine: bool) -> None:
         super().__init__()
@@ -47,12 +48,12 @@ class DilatedConv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H', W')."""
+        """Map (N, C, H, W) to (N, C, H', W')."""
         return self.op(x)  # type: ignore[no-any-return]
 
 
 class SeparableConv(nn.Module):
-    """ReLU, depthwise convolution, pointwise convolution, BatchNorm; twice, the stride in the first."""
+    """ReLU, depthwise convolution, pointwise convolution, BatchNorm; twice. The first repetition has the stride."""
 
     def __init__(self, channels: int, kernel: int, stride: int, *, affine: bool) -> None:
         super().__init__()
@@ -68,12 +69,12 @@ class SeparableConv(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H', W')."""
+        """Map (N, C, H, W) to (N, C, H', W')."""
         return self.op(x)  # type: ignore[no-any-return]
 
 
-# With fewer input channels oneDNN's weight gradient of a strided 1x1 convolution writes past its own memory, which
-# crashes, or gives wrong numbers without a word (uxlfoundation/oneDNN issue 6035, torch 2.14).
+# With fewer input channels, oneDNN's weight gradient of a strided 1x1 convolution writes out of bounds: it crashes or
+# silently gives wrong numbers (uxlfoundation/oneDNN issue 6035, torch 2.14).
 _SAFE_INPUTS: Final = 16
 
 
@@ -84,17 +85,16 @@ class StridedPointwise(nn.Conv2d):
         super().__init__(inputs, outputs, 1, stride=2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, ceil(H / 2), ceil(W / 2))."""
+        """Map (N, inputs, H, W) to (N, outputs, ceil(H / 2), ceil(W / 2))."""
         if x.device.type == "cpu" and self.in_channels < _SAFE_INPUTS:
             return F.conv2d(x[:, :, ::2, ::2], self.weight)
         return super().forward(x)
 
 
 class FactorizedReduce(nn.Module):
-    """Halves height and width without losing every second pixel: two strided 1x1 convolutions, one of them shifted.
+    """Halves height and width by two strided 1x1 convolutions, one of them shifted by one pixel.
 
-    On an odd size the shifted input has one row (or column) too few for the halves to agree: it is padded with zeros
-    at the bottom (or right).
+    For an odd size, zeros pad the shifted input at the bottom (or right), so that both outputs have the same size.
     """
 
     def __init__(self, inputs: int, outputs: int, *, affine: bool) -> None:
@@ -105,7 +105,7 @@ class FactorizedReduce(nn.Module):
         self.bn = nn.BatchNorm2d(outputs, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) to (N, outputs, ceil(H / 2), ceil(W / 2))."""
+        """Map (N, inputs, H, W) to (N, outputs, ceil(H / 2), ceil(W / 2))."""
         x = self.relu(x)
         height, width = x.shape[-2:]
         shifted = x[:, :, 1:, 1:]
@@ -115,22 +115,22 @@ class FactorizedReduce(nn.Module):
 
 
 class Identity(nn.Module):
-    """The input itself. A class of our own, because drop-path leaves exactly this operation alone."""
+    """The identity. A class of its own, since drop-path exempts exactly this operation."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), unchanged."""
+        """Return x unchanged."""
         return x
 
 
 class Zero(nn.Module):
-    """No connection: zeros of the size that the edge's other operations give."""
+    """The `none` operation: zeros of the other operations' output size."""
 
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to zeros (N, C, H', W')."""
+        """Map (N, C, H, W) to zeros (N, C, H', W')."""
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
@@ -159,7 +159,7 @@ def _skip(channels: int, stride: int, search: bool) -> nn.Module:
 
 
 def _factored_seven(channels: int, stride: int, search: bool) -> nn.Module:
-    # A bare Sequential, not a class with `.op`: so are the keys of the authors' checkpoints.
+    # A bare Sequential without `.op` has the keys of the authors' checkpoints.
     return nn.Sequential(
         nn.ReLU(),
         nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
@@ -183,8 +183,8 @@ _MAKERS: Final[dict[str, Callable[[int, int, bool], nn.Module]]] = {
 
 
 def operation(name: str, channels: int, stride: int, *, search: bool) -> nn.Module:
-    """The operation of that name on `channels` channels, in its search or its evaluation flavour.
+    """Build the operation with this name, for the search network or the evaluation network.
 
-    Raises KeyError for a name outside the primitives: specs and genotypes have been checked before they come here.
+    Raises KeyError for an unknown name; specs and genotypes are validated earlier.
     """
     return _MAKERS[name](channels, stride, search)

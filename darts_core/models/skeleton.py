@@ -1,4 +1,4 @@
-"""What the search network and the evaluation network share: the stems, and how a cell takes its inputs in."""
+"""Builds the stems and the cells' input layers that the supernet and the evaluation network share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from darts_core.models.operations import FactorizedReduce, ReLUConvBN
 
 
 class StemNetwork(nn.Module):
-    """A network that starts with one of the stems. Attribute names are those of the authors' two networks."""
+    """Base class of networks with a stem. Attribute names follow the DARTS authors' code."""
 
     def __init__(self, kind: Stem, image_channels: int, channels: int) -> None:
         super().__init__()
@@ -20,11 +20,11 @@ class StemNetwork(nn.Module):
         else:
             self.stem = single_stem(image_channels, channels, stride=2 if kind == "half" else 1)
             self.stem_channels = STEM_MULTIPLIER * channels
-        # The older of the first cell's inputs is then twice as large as the newer one.
+        # With the ImageNet stem, the first cell's older input is twice as large as its newer one.
         self.starts_after_reduction = kind == "imagenet"
 
     def first_inputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, channels, H, W) to the first cell's two inputs, (older, newer)."""
+        """Map images (N, channels, H, W) to the first cell's inputs (older, newer)."""
         if self.stem_kind == "imagenet":
             older = self.stem0(x)
             return older, self.stem1(older)
@@ -33,10 +33,7 @@ class StemNetwork(nn.Module):
 
 
 def single_stem(image_channels: int, channels: int, *, stride: int) -> nn.Sequential:
-    """One convolution, for images of CIFAR's size and below, or with stride 2 for those of twice that size.
-
-    Its BatchNorm is affine in both networks.
-    """
+    """Build the `cifar` (stride 1) or `half` (stride 2) stem. Its BatchNorm is affine in both networks."""
     outputs = STEM_MULTIPLIER * channels
     return nn.Sequential(
         nn.Conv2d(image_channels, outputs, 3, stride=stride, padding=1, bias=False),
@@ -45,9 +42,9 @@ def single_stem(image_channels: int, channels: int, *, stride: int) -> nn.Sequen
 
 
 def imagenet_stems(image_channels: int, channels: int) -> tuple[nn.Sequential, nn.Sequential]:
-    """The two first parts for images of ImageNet's size: to a quarter of the size, and from there to an eighth.
+    """Build both parts of the `imagenet` stem: to a quarter of the image's size, and from there to an eighth.
 
-    The second starts with a ReLU, the first ends without one: it is read by a cell, which starts with one itself.
+    The first part ends without a ReLU, since the cell that reads it starts with one.
     """
     half = channels // 2
     return nn.Sequential(
@@ -64,12 +61,12 @@ def imagenet_stems(image_channels: int, channels: int) -> tuple[nn.Sequential, n
 
 
 def older_input(inputs: int, channels: int, *, after_reduction: bool, affine: bool) -> nn.Module:
-    """Maps a cell's older input to its channels; behind a reduction it is twice as large and must shrink as well."""
+    """Build the layer that maps a cell's older input to its channels; after a reduction cell it also halves the map."""
     if after_reduction:
         return FactorizedReduce(inputs, channels, affine=affine)
     return newer_input(inputs, channels, affine=affine)
 
 
 def newer_input(inputs: int, channels: int, *, affine: bool) -> nn.Module:
-    """Maps a cell's newer input to its channels."""
+    """Build the layer that maps a cell's newer input to its channels."""
     return ReLUConvBN(inputs, channels, 1, 1, 0, affine=affine)

@@ -1,7 +1,7 @@
-"""The search network: every edge holds every candidate operation, mixed by the softmax of its alphas.
+"""Builds the supernet: every edge mixes all candidate operations by the softmax of its alphas.
 
-DARTS (arXiv:1806.09055), sections 2.1 and 2.2. The plain version calls one module an operation: the reference that the
-fused one (`darts_core.models.fused`) is checked against. Both have the same modules, parameters and `state_dict`.
+DARTS (arXiv:1806.09055), sections 2.1 and 2.2. The plain version calls one module per operation and is the reference
+for the fused one (`darts_core.models.fused`). Both have the same modules, parameters and `state_dict`.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class MixedEdge(nn.Module):
         self._ops = nn.ModuleList(operation(name, channels, stride, search=True) for name in primitives)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
-        """The weighted sum of all operations on x (N, C, H, W). `weights`: (primitives,), they sum to 1; equation 2."""
+        """Return the weighted sum of all operations on x (N, C, H, W): equation 2. weights: (primitives,), sum 1."""
         return sum_of([weight * op(x) for weight, op in zip(weights, self._ops, strict=True)])
 
 
 class SearchCell(nn.Module):
-    """One cell: node i reads both inputs and all earlier nodes; the output concatenates all nodes."""
+    """One cell of the supernet: a node reads both inputs and all earlier nodes; the output concatenates all nodes."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class SearchCell(nn.Module):
         self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=False)
         self.preprocess1 = newer_input(newer, channels, affine=False)
         self._ops = nn.ModuleList(
-            # Only the edges from the cell's two inputs halve: nodes are of the reduced size already.
+            # Only edges from the cell's two inputs have stride 2: its nodes already have the reduced size.
             MixedEdge(primitives, channels, stride=2 if reduction and source < 2 else 1)
             for node in range(nodes)
             for source in range(2 + node)
         )
 
     def forward(self, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
-        """The two preceding cells' outputs to (N, nodes * channels, H', W'). `weights`: (edges, primitives)."""
+        """Map the outputs of the two preceding cells to (N, nodes * channels, H', W'). weights: (edges, primitives)."""
         if self.fused is None:
             states = [self.preprocess0(older), self.preprocess1(newer)]
         else:
@@ -81,11 +81,11 @@ class SearchCell(nn.Module):
 
 
 class SearchNetwork(StemNetwork):
-    """The network whose alphas a search optimises.
+    """The supernet of a search for convolutional cells.
 
-    The alphas are kept out of the module's parameters: `parameters()`, `state_dict()` and `weights()` hold the weights
-    alone, so no optimiser of weights can be handed the alphas by mistake. `alphas` maps "normal" and "reduce" to
-    (edges, primitives) parameters that all cells of the kind share; they follow the module through `to()`.
+    `alphas` maps "normal" and "reduce" to (edges, primitives) parameters that all cells of the kind share. They are not
+    registered: `parameters()`, `state_dict()` and `weights()` hold the weights alone, so that no optimiser of the
+    weights can receive the alphas. `to()` moves both.
     """
 
     def __init__(
@@ -101,9 +101,9 @@ class SearchNetwork(StemNetwork):
         reductions: Collection[int] | None = None,
         fused: bool = False,
     ) -> None:
-        """`reductions`: which cells (from 0) reduce; a third and two thirds of the way unless given. May be empty.
+        """reductions: reduction cells, counted from 0; by default at one and two thirds of the layers; may be empty.
 
-        `fused`: compute all edges that leave a state together; the same numbers up to rounding, several times faster.
+        fused: compute all edges that leave a state together, several times faster; results agree up to rounding.
         """
         super().__init__(stem, image_channels, channels)
         self.primitives = tuple(primitives)
@@ -130,13 +130,13 @@ class SearchNetwork(StemNetwork):
             older, newer, after_reduction = newer, nodes * channels, reduction
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
-        # A plain dictionary: torch registers the parameters of modules, not those inside it.
+        # torch does not register parameters in a plain dictionary.
         self.alphas = {
             kind: nn.Parameter(1e-3 * torch.randn(edges_of(nodes), len(self.primitives))) for kind in CELL_KINDS
         }
 
     def forward(self, x: Tensor) -> Tensor:
-        """Images (N, channels, H, W) to logits (N, classes)."""
+        """Map images (N, channels, H, W) to logits (N, classes)."""
         weights = {kind: F.softmax(alpha, dim=-1) for kind, alpha in self.alphas.items()}
         older, newer = self.first_inputs(x)
         for cell in self.cells:
@@ -144,17 +144,17 @@ class SearchNetwork(StemNetwork):
         return self.classifier(self.global_pooling(newer).flatten(1))  # type: ignore[no-any-return]
 
     def weights(self) -> list[nn.Parameter]:
-        """Everything that is trained except the alphas."""
+        """Return all parameters except the alphas."""
         return list(self.parameters())
 
     def grouped_weights(self) -> Iterator[Tensor]:
-        """The weights that a fused cell reads as one, neighbour by neighbour: none in a plain network."""
+        """Yield the weights that fused cells read as one tensor, group by group; none in a plain network."""
         for cell in self._fused_cells():
             assert cell.fused is not None
             yield from cell.fused.parameters(cell)
 
     def share_statistics_storage(self) -> None:
-        """Let the running statistics that a fused cell updates as one share their memory; nothing else changes."""
+        """Give running statistics that a fused cell updates as one tensor a common storage; values are unchanged."""
         for cell in self._fused_cells():
             assert cell.fused is not None
             cell.fused.share_statistics_storage(cell)
@@ -163,17 +163,17 @@ class SearchNetwork(StemNetwork):
         return [cell for cell in self.cells if isinstance(cell, SearchCell) and cell.fused is not None]
 
     def genotype(self) -> Genotype:
-        """The cell that the alphas stand for now. Raises GenotypeError when an alpha is not finite."""
+        """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
         return derive(self.alphas["normal"].tolist(), self.alphas["reduce"].tolist(), self.primitives)
 
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
-        """Copy saved alphas in. Raises KeyError or RuntimeError when a table is missing or of another shape."""
+        """Load saved alphas. Raises KeyError for a missing table, RuntimeError for one of another shape."""
         with torch.no_grad():
             for kind, alpha in self.alphas.items():
                 alpha.copy_(alphas[kind])
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **options: Any) -> Self:
-        # What `to`, `double`, `cuda` and their like go through: the unregistered alphas must come along.
+        # `to`, `double` and `cuda` call this method; it must convert the unregistered alphas too.
         super()._apply(fn, *args, **options)  # type: ignore[no-untyped-call]
         for alpha in self.alphas.values():
             alpha.data = fn(alpha.data)
@@ -181,7 +181,7 @@ class SearchNetwork(StemNetwork):
 
 
 def sum_of(terms: Sequence[Tensor]) -> Tensor:
-    """Left to right, as the reference order: floating-point addition is not associative."""
+    """Sum the terms from left to right, the order that defines the exact result."""
     total = terms[0]
     for term in terms[1:]:
         total = total + term

@@ -1,1 +1,1 @@
-"""The cell of the search network, computed per source state rather than per edge and operation; the same numbers."""
+"""Computes a cell of the supernet per source state instead of per edge and operation."""

@@ -1,6 +1,6 @@
-"""A pointwise convolution, its BatchNorm and a factor as one matrix product, forwards and backwards.
+"""Folds a pointwise convolution, its BatchNorm and a factor into one matrix, forward and backward.
 
-With u the input (C_in numbers a pixel, M pixels) of y = W u, without bias, and BatchNorm without affine part:
+With u the input (C_in numbers per pixel, M pixels) of y = W u, without bias, and BatchNorm without an affine part:
 
 - mean(y) = W mean(u), and var(y) = diag(W K W^T) with K the covariance of u: the statistics of y need the sum and the
   matrix of products of u alone, never y itself. With r = 1 / sqrt(var + eps),
@@ -9,9 +9,9 @@ With u the input (C_in numbers a pixel, M pixels) of y = W u, without bias, and 
   d = r (sum over inputs of W * S - s mean(y)), the sum of g * BatchNorm(y), so d alpha = sum of d over channels;
   dW = alpha r (S - s mean(u)^T - d r W K);
   du = (alpha r W)^T g + B u + c with B = -W^T diag(alpha r^2 d / M) W and c = W^T (alpha r (r d mean(y) - s) / M).
-- With BatchNorm in evaluation mode mean(y) and r are constants: the terms of K, mean(u), B and c fall away.
+- With BatchNorm in evaluation mode, mean(y) and r are constants: the terms of K, mean(u), B and c vanish.
 
-All of it is computed in float64: the matrices are tiny, and K is a difference. E edges with K operations each.
+All of it is computed in float64, since the matrices are tiny and K is a difference. E edges have K operations each.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from torch import Tensor
 
 
 class Moments(NamedTuple):
-    """Of maps u: their sums (E, K, C) and sums of products (E, K, C, C) over all pixels, float64."""
+    """Sums (E, K, C) and sums of products (E, K, C, C) of maps u over all pixels, float64."""
 
     total: Tensor
     products: Tensor
 
 
 class Folded(NamedTuple):
-    """What is known of y = W u: all float64, but for the matrix in the type of the maps."""
+    """The folded matrix and the statistics of y = W u. The matrix has the maps' type, all others are float64."""
 
     matrix: Tensor  # (E, K, C, C), alpha r W
     offset: Tensor  # (E, K, C), -alpha r mean(y)
@@ -46,12 +46,12 @@ class Folded(NamedTuple):
 def folded(
     weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype
 ) -> Folded:
-    """With the statistics of the batch. factor: alpha, (E, K), float64; 1 unless given. dtype: of the maps."""
+    """Fold with batch statistics. factor: alpha, (E, K), float64; by default 1. dtype: the type of the maps."""
     weight = weight.double()
     input_mean = moments.total / pixels
     covariance = torch.addcmul(moments.products / pixels, input_mean.unsqueeze(-1), input_mean.unsqueeze(-2), value=-1)
     spread = weight @ covariance
-    # A channel that is the same everywhere can come out a rounding error below zero.
+    # The variance of a constant channel can be negative by a rounding error.
     variance = (spread * weight).sum(-1).clamp_min_(0)
     mean = (weight @ input_mean.unsqueeze(-1)).squeeze(-1)
     inverse = (variance + eps).rsqrt_()
@@ -61,7 +61,7 @@ def folded(
 def folded_with(
     weight: Tensor, factor: Tensor | None, mean: Tensor, variance: Tensor, *, eps: float, dtype: torch.dtype
 ) -> Folded:
-    """With running statistics, (E, K, C)."""
+    """Fold with running statistics, (E, K, C)."""
     nothing = weight.new_empty(0, dtype=torch.float64)
     weight, mean, variance = weight.double(), mean.double(), variance.double()
     inverse = (variance + eps).rsqrt_()
@@ -76,7 +76,7 @@ def _mapped(
 
 
 class Inputs(NamedTuple):
-    """The gradient of u as (forward^T g + feedback u + constant), in the type of the maps."""
+    """The terms of the gradient of u: direct g + feedback u + constant, in the maps' type."""
 
     direct: Tensor  # (E, K, C_in, C_out)
     feedback: Tensor | None  # (E, K, C_in, C_in); None with BatchNorm in evaluation mode, and so is the constant
@@ -84,7 +84,7 @@ class Inputs(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """What comes back through alpha * BatchNorm(W u)."""
+    """The gradient of alpha * BatchNorm(W u)."""
 
     factor: Tensor  # (E, K), of alpha, float64
     weight: Tensor | None  # (E, K, C, C), in the type of the weights
@@ -94,7 +94,7 @@ class Gradient(NamedTuple):
 def gradient_of(
     of: Folded, factor: Tensor | None, outer: Moments, *, pixels: int, weights: torch.dtype | None
 ) -> Gradient:
-    """outer: its total is s, its products S. weights: the type of dW, where it is wanted."""
+    """Differentiate the folded matrix. outer: total s, products S. weights: the type of dW; None to skip it."""
     dtype = of.matrix.dtype
     batch = of.spread.numel() > 0
     r = of.inverse
@@ -119,7 +119,7 @@ def gradient_of(
 
 
 class TorchAlgebra:
-    """The same, of passes."""
+    """Backend methods for these functions."""
 
     folded = staticmethod(folded)
     folded_with = staticmethod(folded_with)

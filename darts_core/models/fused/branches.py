@@ -1,7 +1,7 @@
-"""What one source state gives to its edges, in three branches: convolutions, poolings with the identity, reduces.
+"""Computes the edges of one source state in three branches: convolutions, poolings with the identity, and reduces.
 
-Each branch first adds its maps to the nodes and later takes their gradient g apart. A constant per edge and channel
-that all of its maps carry (the means that BatchNorm takes off) is given back as a bias.
+Each branch adds its maps to the nodes and later computes gradients from the nodes' gradient g. The means that BatchNorm
+subtracts are constant per edge and channel; a branch returns their sum as a bias.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from darts_core.models.fused.parameters import Norms, SourceModules, statistics
 
 @dataclass(frozen=True)
 class Setting:
-    """How a source is computed."""
+    """The modules, backend and BatchNorm mode of one source."""
 
     modules: SourceModules
     columns: Columns
@@ -31,7 +31,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Weights:
-    """Of one source, stacked by group. Matrices: (E, K, C, C), of the reduces (E, 2, C / 2, C)."""
+    """The stacked weights of one source. Matrices: (E, K, C, C), those of the reduces (E, 2, C / 2, C)."""
 
     filters: Filters
     inner: Tensor | None
@@ -40,7 +40,7 @@ class Weights:
 
 
 class Statistics(NamedTuple):
-    """Of the batch, for the BatchNorms of one group: (E, K, C), biased variance."""
+    """Batch means and biased variances of a group of BatchNorms, (E, K, C)."""
 
     norms: Norms
     mean: Tensor
@@ -51,7 +51,7 @@ class ConvolutionBranch:
     """All separable and dilated convolutions."""
 
     def __init__(self, setting: Setting, weights: Weights, s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds to out (N, E, C, H, W). w: of the edges, (E, operations), float64."""
+        """Adds the maps to out (N, E, C, H, W). w: the edges' weights, (E, operations), float64."""
         self._setting, self._weights, self._s = setting, weights, s
         backend, batch, modules = setting.backend, setting.batch_statistics, setting.modules
         separable = len(weights.filters.first)
@@ -73,23 +73,23 @@ class ConvolutionBranch:
         self.bias = self._last.offset.sum(1)
 
     def statistics(self) -> list[Statistics]:
-        """Of the batch."""
+        """Return the batch statistics."""
         found = [Statistics(self._setting.modules.last_norms, self._last.mean, self._last.variance)]
         if self._inner is not None:
             found.append(Statistics(self._setting.modules.inner_norms, self._inner.mean, self._inner.variance))
         return found
 
     def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The gradients of s, of w's columns, and of the weights in the order of the groups, where they want one.
+        """Return the gradients of s, of w's columns and, if `weights`, of the weights in the order of the groups.
 
-        total: of g over all pixels, (E, C), float64.
+        total: sum of g over all pixels, (E, C), float64.
         """
         backend, filters = self._setting.backend, self._weights.filters
         outer = Moments(total.unsqueeze(1), backend.products(g, self._v))
         last = self._gradient(self._last, self._factor, outer, weights)
         of_first: Gradient | None = None
         outer_filters = None
-        y = self._v  # stands in where there is none
+        y = self._v  # a placeholder without separable convolutions
         if self._inner is not None:
             y, moments, outer_filters = backend.inner_backward(
                 g, self._v, last.inputs, self._y, self._b, self._u, filters, weights=weights
@@ -136,7 +136,8 @@ class ConvolutionBranch:
 class PoolBranch:
     """The poolings with their BatchNorms, and the identity of a stride-1 edge.
 
-    Every edge pools the same map and normalises it by the same statistics: it is done once, and scaled for each edge.
+    All edges pool the same map and normalise it by the same statistics, so that each pooling is computed once and
+    scaled per edge.
     """
 
     def __init__(self, setting: Setting, s: Tensor, w: Tensor, out: Tensor) -> None:
@@ -154,7 +155,7 @@ class PoolBranch:
         else:
             self._mean, variance = (x.double() for x in statistics(setting.modules.pool_norms, edges))
         self._inverse = (variance + setting.eps).rsqrt_()
-        if identity:  # which is not normalised
+        if identity:  # not normalised
             self._mean = torch.cat([self._mean, self._mean.new_zeros(edges, 1, channels)], 1)
             self._inverse = torch.cat([self._inverse, self._mean.new_ones(edges, 1, channels)], 1)
         self._scale = factor * self._inverse
@@ -162,7 +163,7 @@ class PoolBranch:
         self.bias = -(self._scale * self._mean).sum(1)
 
     def statistics(self) -> list[Statistics]:
-        """Of the batch."""
+        """Return the batch statistics."""
         count = len(self._names)
         if not count:
             return []
@@ -170,7 +171,7 @@ class PoolBranch:
         return [Statistics(self._setting.modules.pool_norms, mean, self._variance.expand_as(mean))]
 
     def backward(self, g: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        """The gradients of s and of w's columns. total: of g over all pixels, (E, C), float64."""
+        """Return the gradients of s and of w's columns. total: sum of g over all pixels, (E, C), float64."""
         pixels = g.shape[0] * g.shape[3] * g.shape[4]
         products = self._setting.backend.mix_products(g, self._pooled)
         d = self._inverse * (products - total.unsqueeze(1) * self._mean)
@@ -198,10 +199,10 @@ class PoolBranch:
 
 
 class ReduceBranch:
-    """The factorized reduces, which are what the identity becomes on an edge that halves."""
+    """The factorized reduces, which replace the identity on edges of stride 2."""
 
     def __init__(self, setting: Setting, weight: Tensor, s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds to out (N, E, C, H, W). weight: (E, 2, C / 2, C). w: of the edges, (E, 1), float64."""
+        """Adds the maps to out (N, E, C, H, W). weight: (E, 2, C / 2, C). w: the edges' weights, (E, 1), float64."""
         self._setting, self._s = setting, s
         self._factor = w.expand(-1, 2)
         self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
@@ -209,7 +210,7 @@ class ReduceBranch:
         self._type = weight.dtype
         backend, eps, dtype = setting.backend, setting.eps, matrices_type(s)
         if moments is not None:
-            # Every edge reads the same grids.
+            # All edges read the same grids.
             of_edges = Moments(*(of.expand(len(weight), *of.shape) for of in moments))
             self._of = backend.folded(weight, self._factor, of_edges, pixels=self._pixels, eps=eps, dtype=dtype)
         else:
@@ -220,12 +221,12 @@ class ReduceBranch:
         self.bias = self._of.offset.flatten(1)
 
     def statistics(self) -> list[Statistics]:
-        """Of the batch."""
+        """Return the batch statistics."""
         mean, variance = (x.flatten(1).unsqueeze(1) for x in (self._of.mean, self._of.variance))
         return [Statistics(self._setting.modules.reduce_norms, mean, variance)]
 
     def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The gradients of s, of w's column, and of the weights if wanted. total: of g over all pixels, (E, C)."""
+        """Return the gradients of s, w's column and, if `weights`, the weights. total: sum of g over pixels, (E, C)."""
         outer = Moments(total.view(self._factor.shape[0], 2, -1), self._setting.backend.grids_products(g, self._x))
         found = self._setting.backend.gradient_of(
             self._of, self._factor, outer, pixels=self._pixels, weights=self._type if weights else None
@@ -236,7 +237,7 @@ class ReduceBranch:
 
 
 def matrices_type(maps: Tensor) -> torch.dtype:
-    """Of what is the same at every pixel: a rounding to bf16 would add up there."""
+    """Return the type of matrices and biases: rounding them to bf16 would cause the same error at every pixel."""
     return torch.float32 if maps.dtype == torch.bfloat16 else maps.dtype
 
 

@@ -1,9 +1,8 @@
-"""A cell of the search network with everything that leaves a state computed together.
+"""Computes a cell of the supernet source by source.
 
-Every edge that leaves a state reads the same map. So a cell has as many sources as states, not as many as edges times
-operations; `branches` computes all that leaves one, and adds it to the nodes that it reaches. Each thing is computed
-once: ReLU, poolings and their BatchNorms, the depthwise inputs, and no map between a pointwise convolution, its
-BatchNorm and its alpha is ever stored (`algebra`).
+All edges that leave a state read the same map, so that a cell has one source per state. `branches` computes all edges
+of a source and adds them to their nodes. ReLUs, poolings and their BatchNorms are computed once per source, and no map
+between a pointwise convolution, its BatchNorm and its alpha is stored (`algebra`).
 """
 
 from __future__ import annotations
@@ -32,30 +31,29 @@ from darts_core.models.fused.stacking import stacked
 
 @dataclass
 class Plan:
-    """One pass through a cell: its sources' settings, and the statistics of the batch that it found on its way."""
+    """One pass through a cell: its sources' settings, and the batch statistics that the pass found."""
 
     nodes: int
-    order: Tensor  # of the numbers in w: by source, edge and kind of operation; without those of `none`
+    order: Tensor  # indices into w, ordered by source, edge and kind of operation, without `none`
     settings: list[Setting]
     found: list[Statistics]
-    keep: bool  # whether there will be a way back
+    keep: bool  # whether to save activations for a backward pass
 
     def counts(self) -> list[int]:
-        """How many numbers of `order` belong to each source."""
+        """Return the number of entries of `order` per source."""
         return [len(setting.modules.edges) * len(setting.columns.used) for setting in self.settings]
 
     def parameters(self) -> list[Tensor]:
-        """Of all sources, group by group."""
+        """Return the parameters of all sources, group by group."""
         return [p for setting in self.settings for group in setting.modules.groups() for p in weights_of(group)]
 
 
 def compute(plan: Plan, older: Tensor, newer: Tensor, w: Tensor, *, track: bool) -> Tensor:
-    """The cell's output (N, nodes * C, H', W') from its two preprocessed inputs (N, C, H, W), with a graph.
+    """Map a cell's two preprocessed inputs (N, C, H, W) to its output (N, nodes * C, H', W').
 
-    w: (edges, primitives). track: whether the BatchNorms' running statistics take note of the batch, where they use
-    its statistics.
+    w: (edges, primitives). track: update the BatchNorms' running statistics, if they use batch statistics.
     """
-    # The types are chosen here: autocast would halve what is summed up as well.
+    # Autocast would compute sums in half precision too.
     with torch.autocast(older.device.type, enabled=False):
         out: Tensor = _Cell.apply(plan, older, newer, w, *plan.parameters())
     if track:
@@ -78,7 +76,7 @@ class _Cell(torch.autograd.Function):
             )
         layout = plan.settings[0].backend.layout
         shape = (batch, plan.nodes * channels, rows, columns)
-        # Many maps are added up in a node: in bf16 each of them would be rounded.
+        # A node sums many maps, which bf16 would round one by one.
         out = torch.empty(shape, dtype=matrices_type(older), device=older.device, memory_format=layout)
         nodes = out.zero_().view(batch, plan.nodes, channels, rows, columns)
         states = [*(x.detach().contiguous(memory_format=layout) for x in (older, newer)), *nodes.unbind(1)]
@@ -92,9 +90,8 @@ class _Cell(torch.autograd.Function):
             plan.found += source.statistics()
             sources.append(source if plan.keep else None)
         ctx.sources, ctx.order, ctx.shape, ctx.type, ctx.layout = sources, plan.order, w.shape, w.dtype, layout
-        # Detached: what the context keeps must not lead back to the output, which leads to the context. And contiguous:
-        # the next cells begin with torch's BatchNorm, which takes means of channels-last maps several times less
-        # exactly, and slower.
+        # Detached, to avoid a reference cycle of context and output. Contiguous, since torch's BatchNorm in the next
+        # cells is slower and several times less exact on channels-last maps.
         return out.to(older.dtype).detach().contiguous()
 
     @staticmethod
@@ -110,7 +107,7 @@ class _Cell(torch.autograd.Function):
         sources: list[_Source | None] = ctx.sources
         ctx.sources = None
         nodes = len(sources) - 1
-        # A copy of its own, to which the later states' gradients are added.
+        # A copy, to which the gradients of later states are added.
         g = gradient.clone(memory_format=ctx.layout).view(len(gradient), nodes, -1, *gradient.shape[2:])
         factors: list[Tensor] = []
         wanted = ctx.needs_input_grad
@@ -118,7 +115,7 @@ class _Cell(torch.autograd.Function):
         inputs: list[Tensor | None] = [None, None]
         by_source: list[list[Tensor]] = []
         while sources:
-            # Gone once it is used: the next one needs the room.
+            # Removed, to free its memory for the next source.
             source = sources.pop()
             assert source is not None
             place = len(sources)
@@ -137,10 +134,10 @@ class _Cell(torch.autograd.Function):
 
 
 class _Source:
-    """All branches of one source, and the way back through them."""
+    """All branches of one source."""
 
     def __init__(self, setting: Setting, parameters: list[Tensor], s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds to out (N, E, C, H, W). Takes its parameters off the front of the list."""
+        """Adds the maps to out (N, E, C, H, W). Removes its parameters from the front of the list."""
         self._shapes = []
         groups = []
         for group in setting.modules.groups():
@@ -168,11 +165,11 @@ class _Source:
         out += bias.to(matrices_type(s))[..., None, None]
 
     def statistics(self) -> list[Statistics]:
-        """Of the batch; none with running statistics."""
+        """Return the batch statistics; empty with running statistics."""
         return self._found
 
     def backward(self, g: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The gradients of s, of w, and of the parameters one by one if wanted."""
+        """Return the gradients of s, of w and, if `weights`, of each parameter."""
         total = g.sum((3, 4), dtype=matrices_type(g)).sum(0, dtype=torch.float64)
         towards_s: list[Tensor] = []
         factors: list[Tensor] = []
@@ -202,7 +199,7 @@ class _Source:
 
 
 def _weights(setting: Setting, groups: list[Tensor], edges: int, channels: int) -> Weights:
-    """The groups, (parameters, numbers each), in the shapes of their use."""
+    """Reshape the groups, (parameters, numel) each, to filters and matrices."""
     rest = iter(groups)
     modules = setting.modules
 

@@ -1,7 +1,7 @@
-"""The passes for CPUs without the kernels: torch's own operations, on maps with the channels last.
+"""Implements the cell backend for CPUs without kernels by torch operations on channels-last maps.
 
-Images of dilated convolutions at stride 1 lie there as their four phases (`dilated`) from the first convolution to the
-last product: neither statistics nor matrices ask in which order the pixels come.
+Maps of dilated convolutions of stride 1 stay split into four phases (`dilated`) from the convolution to the last
+product, since statistics and matrix products do not depend on the order of pixels.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from darts_core.models.fused.torch_grids import TorchGrids
 
 @dataclass
 class Last:
-    """V, kind by kind, each (N, E * C, H, W)."""
+    """V as one tensor per kind, (N, E * C, H, W) each."""
 
-    phased: bool  # the dilated ones; then (4N, E * C, H', W')
+    phased: bool  # whether the dilated maps are phases, (4N, E * C, H', W')
     separable: list[Tensor] = field(default_factory=list)
     dilated: list[Tensor] = field(default_factory=list)
 
 
 class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra):
-    """What each pass does is said in `CellBackend`. U and Y are lists, of the separable kinds; Y is relu(Y + b)."""
+    """See `CellBackend`. U and Y are lists with one tensor per separable kind; Y holds relu(Y + b)."""
 
     layout: ClassVar[torch.memory_format] = torch.channels_last
 
@@ -155,7 +155,7 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra):
 
 
 def _of_dilated(x: Tensor, v: Last) -> Tensor:
-    """What the dilated convolutions read of x; at stride 2 that is every second row and column."""
+    """Return the input of the dilated convolutions' filters: the phases of x, or every second row and column."""
     return split_into_phases(x) if v.phased else dense(x[:, :, ::2, ::2])
 
 
@@ -167,7 +167,7 @@ def _moments(kinds: list[Tensor], edges: int) -> Moments:
 
 
 def _towards(inputs: Inputs, kind: int, g: Tensor, maps: Tensor) -> Tensor:
-    """The gradient of a kind's maps. g: that of what the matrices made of them."""
+    """Return the gradient of a kind's maps. g: the gradient of their products with the matrices."""
     if inputs.feedback is None or inputs.constant is None:
         return multiplied(g, inputs.direct[:, kind])
     result = multiplied(g, inputs.direct[:, kind], inputs.constant[:, kind])

@@ -1,7 +1,7 @@
-"""Depthwise convolutions and their gradients on maps (N, C, H, W) with the channels last, without oneDNN's slow ways.
+"""Computes depthwise convolutions and their gradients on channels-last maps, avoiding oneDNN's slow paths.
 
-All are padded to keep the size, and give (N, C, ceil(H / stride), ceil(W / stride)). Weights: any shape with C filters
-of k x k.
+Padding keeps the size: (N, C, H, W) maps to (N, C, ceil(H / stride), ceil(W / stride)). Weights may have any shape with
+C filters of k x k.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from torch import Tensor
 
 from darts_core.models.fused.channels_last import dense
 
-# For the gradient of wider filters oneDNN takes every 16 channels for a dense convolution: 16 times the work.
+# For the gradient of wider filters, oneDNN convolves groups of 16 channels densely: 16 times the work.
 _WIDEST: Final = 3
 
 
 def convolve(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Dilation 1."""
+    """Convolve x with dilation 1."""
     filters = _filters(x, weight)
     return dense(F.conv2d(x, filters, stride=stride, padding=weight.shape[-1] // 2, groups=len(filters)))
 
 
 def towards_input(gradient: Tensor, weight: Tensor, stride: int, size: Sequence[int]) -> Tensor:
-    """The gradient of x, whose height and width are `size`."""
+    """Return the gradient of x. size: height and width of x."""
     if stride == 1:
         return convolve(gradient, weight.flip(-1, -2), 1)
     filters, padding = _filters(gradient, weight), weight.shape[-1] // 2
-    # Of x only the form counts.
+    # Only the shape of x matters.
     shape = (*gradient.shape[:2], *size)
     x = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last)
     return dense(_backward(gradient, x, filters, padding, padding, stride, 0))
 
 
 def towards_weight(gradient: Tensor, x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """In the shape of the weight: a few columns of the filters at a time, on images moved sideways by as much."""
+    """Return the gradient of the weight, a few filter columns at a time, on images shifted accordingly."""
     filters, size = _filters(x, weight), weight.shape[-1]
     if size <= _WIDEST:
         return _backward(gradient, x, filters, size // 2, size // 2, stride, 1).view(weight.shape)
@@ -53,7 +53,7 @@ def towards_weight(gradient: Tensor, x: Tensor, weight: Tensor, stride: int) -> 
 
 
 def _backward(gradient: Tensor, x: Tensor, filters: Tensor, rows: int, columns: int, stride: int, which: int) -> Tensor:
-    """The gradient of x (0) or of the filters (1)."""
+    """Return the gradient of x (which=0) or of the filters (which=1)."""
     wanted = [which == 0, which == 1, False]
     found: tuple[Tensor, ...] = torch.ops.aten.convolution_backward(
         gradient, x, filters, None, [stride] * 2, [rows, columns], [1, 1], False, [0, 0], len(filters), wanted

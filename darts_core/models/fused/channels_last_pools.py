@@ -1,4 +1,4 @@
-"""The passes over pooled maps in torch's own operations, on maps with the channels last."""
+"""Implements the passes over pooled maps by torch operations on channels-last maps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darts_core.models.fused.channels_last import dense, image, row_sums, rows
 
 
 class ChannelsLastPools:
-    """What each pass does is said in `CellBackend`. The maps are a list, (N, C, H, W) each."""
+    """See `CellBackend`. The maps are a list, (N, C, H, W) each."""
 
     def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
         x = dense(s)
@@ -29,7 +29,7 @@ class ChannelsLastPools:
             table = rows(map_, 1).flatten(1)
             centre = table.mean(0)
             rest = table - centre
-            # The centre is rounded: what that leaves of a mean is put right here.
+            # Corrects for the rounding of the centre.
             left = rest.mean(0).double()
             means[place] = centre.double() + left
             variances[place] = rest.square_().mean(0).double() - left.square()

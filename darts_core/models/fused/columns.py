@@ -1,4 +1,4 @@
-"""Which columns of the alphas belong to which kind of operation: what a cell computes together."""
+"""Groups the columns of the alphas by the kind of operation that a fused cell computes together."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OTHERS: Final = ("none", "skip_connect")
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of a space's primitives, by kind; each kind in the order of the space."""
+    """Indices of a space's primitives by kind, each kind in the order of the space."""
 
     count: int
     separable: tuple[int, ...]
@@ -25,7 +25,7 @@ class Columns:
 
     @classmethod
     def of(cls, primitives: Sequence[str]) -> Columns | None:
-        """None when one of the primitives is of no kind that is computed together."""
+        """Group the primitives; None if a fused cell does not support one of them."""
         if not set(primitives) <= {*_SEPARABLE, *_DILATED, *_POOLS, *_OTHERS}:
             return None
 
@@ -43,10 +43,10 @@ class Columns:
 
     @property
     def pointwise(self) -> tuple[int, ...]:
-        """Of the operations that end with a pointwise convolution, in the order in which their maps are kept."""
+        """Operations that end with a pointwise convolution, in the order of their maps."""
         return self.separable + self.dilated
 
     @property
     def used(self) -> tuple[int, ...]:
-        """All but `none`: pointwise ones, pools, the identity."""
+        """All operations but `none`: pointwise ones, poolings, the identity."""
         return (*self.pointwise, *self.pools, *(() if self.skip is None else (self.skip,)))

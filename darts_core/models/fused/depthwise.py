@@ -1,4 +1,4 @@
-"""Depthwise convolutions and their gradients by torch's own kernels."""
+"""Computes depthwise convolutions and their gradients by torch's kernels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def convolve(x: Tensor, weight: Tensor, dilation: int, stride: int) -> Tensor:
-    """x: (N, C, H, W), padded to keep its size. weight: (C, k, k). Gives (N, C, ceil(H / stride), ceil(W / stride))."""
+    """Map x (N, C, H, W), padded to keep its size, to (N, C, ceil(H / stride), ceil(W / stride)). weight: (C, k, k)."""
     padding = dilation * (weight.shape[-1] // 2)
     return F.conv2d(
         x.contiguous(), weight.unsqueeze(1), stride=stride, padding=padding, dilation=dilation, groups=len(weight)
@@ -18,7 +18,7 @@ def convolve(x: Tensor, weight: Tensor, dilation: int, stride: int) -> Tensor:
 def convolve_backward(
     gradient: Tensor, x: Tensor, weight: Tensor, dilation: int, stride: int, *, weights: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """The gradients of x and, if `weights`, of the weight, from that of `convolve`."""
+    """Return the gradients of x and, if `weights`, of the weight. gradient: of the output of `convolve`."""
     padding = dilation * (weight.shape[-1] // 2)
     towards_x, towards_weight, _ = torch.ops.aten.convolution_backward(
         gradient.contiguous(),

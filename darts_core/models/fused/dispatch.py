@@ -1,4 +1,4 @@
-"""When a cell can be computed in the fused arrangement, and with what."""
+"""Decides whether a search cell is computed fused, and by which backend."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FusedCell:
-    """How one search cell is computed. Holds none of the cell's tensors: its modules do."""
+    """Computes one search cell fused. Its tensors stay in the cell's modules."""
 
     def __init__(self, primitives: Sequence[str]) -> None:
         self._columns = Columns.of(primitives)
@@ -31,10 +31,10 @@ class FusedCell:
         self._order: Tensor | None = None
 
     def suits(self, cell: SearchCell, x: Tensor) -> bool:
-        """Whether the cell can be computed so now; if not, the plain way gives the same.
+        """Whether the fused computation supports the cell and its input; otherwise the plain one applies.
 
-        Not in bf16 without kernels that sum up in float32, for the statistics come out of sums of products of maps;
-        not in an export, whose network runs elsewhere; not with statistics shared by several GPUs.
+        Not supported: bf16 without kernels that accumulate in float32, since the statistics are derived from sums of
+        products; exports, which run on other runtimes; statistics synchronised over several GPUs.
         """
         if self._columns is None or torch.compiler.is_exporting():
             return False
@@ -46,29 +46,29 @@ class FusedCell:
         return known and not any(isinstance(norm, nn.SyncBatchNorm) for norm in self._norms(cell))
 
     def __call__(self, cell: SearchCell, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
-        """What `SearchCell.forward` makes of its two preprocessed inputs."""
+        """Compute `SearchCell.forward` from the two preprocessed inputs."""
         norms = self._norms(cell)
         track = bool(norms) and norms[0].training and norms[0].track_running_stats
         return compute(self.plan(cell, older, _backend_for(older)), older, newer, weights, track=track)
 
     def plan(self, cell: SearchCell, older: Tensor, backend: CellBackend) -> Plan:
-        """How a pass from such inputs goes."""
+        """Plan a pass. older: a preprocessed input, for its device."""
         assert self._columns is not None
         norms = self._norms(cell)
-        # The first norm speaks for all: BatchNorm is frozen everywhere or nowhere.
+        # All BatchNorms of a cell are in the same mode.
         batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
         settings = [Setting(source, self._columns, backend, batch, eps) for source in self._modules(cell)]
         return Plan(cell.nodes, self._order_on(cell, older.device), settings, [], torch.is_grad_enabled())
 
     def parameters(self, cell: SearchCell) -> Iterator[Tensor]:
-        """Of the cell's edges, those that are used together next to each other."""
+        """Yield the weights of the cell's edges, group by group."""
         if self._columns is not None:
             for source in self._modules(cell):
                 for group in source.groups():
                     yield from (convolution.weight for convolution in group)
 
     def share_statistics_storage(self, cell: SearchCell) -> None:
-        """Each group of running statistics into memory of its own, where it is updated as one."""
+        """Give each group of running statistics a common storage, to be updated as one tensor."""
         if self._columns is not None:
             for source in self._modules(cell):
                 for norms in source.norm_groups():
@@ -81,7 +81,7 @@ class FusedCell:
         return self._sources
 
     def _order_on(self, cell: SearchCell, device: torch.device) -> Tensor:
-        # Kept: to send it there in each step would make the CPU wait for the GPU.
+        # Cached, since a transfer in every step would make the CPU wait for the GPU.
         if self._order is None or self._order.device != device:
             assert self._columns is not None
             sources, columns = self._modules(cell), self._columns
@@ -96,7 +96,7 @@ class FusedCell:
 def _backend_for(x: Tensor) -> CellBackend:
     if x.device.type == "cpu":
         return CpuBackend() if build.available() else ChannelsLastBackend()
-    # GPUs' tensor cores, which Triton multiplies small matrices on, know no float64 that is worth it.
+    # Tensor cores, on which Triton multiplies small matrices, have no fast float64.
     if x.device.type == "cuda" and x.dtype in (torch.float32, torch.bfloat16) and gpu.available():
         from darts_core.kernels.gpu.backend import TritonBackend
 

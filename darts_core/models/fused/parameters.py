@@ -1,7 +1,6 @@
-"""What the fused arrangement of a cell reads out of its modules: filters, matrices and statistics, by source state.
+"""Collects filters, matrices and statistics from a cell's modules, by source state.
 
-The modules stay those of the plain cell, and so do parameters, buffers and the keys of the `state_dict`: the same
-tensors are only taken together otherwise.
+The modules, parameters, buffers and `state_dict` keys are those of the plain cell; only the grouping differs.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ Norms = list[nn.BatchNorm2d]
 
 @dataclass
 class SourceModules:
-    """One source state of a cell: the edges that leave it, and their parameters in groups that are used together.
+    """One source state of a cell: the edges that leave it, and their modules in groups that are computed together.
 
-    Each group is ordered edge by edge; where an edge has several of a group, in the order of `Columns`.
+    Groups are ordered by edge, and within an edge as in `Columns`.
     """
 
     edges: list[int]
@@ -45,22 +44,25 @@ class SourceModules:
     reduce_norms: Norms = field(default_factory=list)
 
     def groups(self) -> list[Convolutions]:
-        """All of them, none of which is empty."""
+        """Return the non-empty groups of convolutions."""
         return [g for g in (*self.first, self.inner, *self.outer, *self.dilated, self.last, self.reduce) if g]
 
     def norm_groups(self) -> list[Norms]:
-        """Those that there are."""
+        """Return the non-empty groups of BatchNorms."""
         return [g for g in (self.inner_norms, self.last_norms, self.pool_norms, self.reduce_norms) if g]
 
 
 def sources_of(edges: Sequence[Any], nodes: int, columns: Columns, *, reduction: bool) -> list[SourceModules]:
-    """The two inputs and all nodes but the last. edges: node by node, each with its operations in `_ops`."""
+    """Collect the modules of all sources: both inputs and all nodes but the last.
+
+    edges: ordered by node, each with its operations in `_ops`.
+    """
     return [_source(edges, nodes, columns, place, reduction=reduction) for place in range(nodes + 1)]
 
 
 def _source(edges: Sequence[Any], nodes: int, columns: Columns, place: int, *, reduction: bool) -> SourceModules:
     first_node = max(0, place - 1)
-    # Node i has 2 + i edges, so the first of them is number i * (i + 3) / 2.
+    # Node i has 2 + i edges, the first of which has index i * (i + 3) / 2.
     numbers = [node * (node + 3) // 2 + place for node in range(first_node, nodes)]
     operations = [edges[number]._ops for number in numbers]
 
@@ -93,20 +95,20 @@ def _by_edge(of_columns: list[list[Any]]) -> list[Any]:
 
 
 def weights_of(convolutions: Convolutions) -> list[Tensor]:
-    """As the modules have them now."""
-    # Not by attribute: a step reads thousands of them, and `nn.Module` is slow to answer.
+    """Return the current weights."""
+    # A step reads thousands of weights, and attribute access of `nn.Module` is slow.
     return [convolution._parameters["weight"] for convolution in convolutions]  # type: ignore[misc]
 
 
 def statistics(norms: Norms, edges: int) -> tuple[Tensor, Tensor]:
-    """Running means and variances, (E, K, C)."""
+    """Return the running means and variances, (E, K, C)."""
     means, variances = (stacked(_buffers(norms, name)) for name in ("running_mean", "running_var"))
     return means.view(edges, -1, means.shape[-1]), variances.view(edges, -1, variances.shape[-1])
 
 
 @torch.no_grad()
 def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int) -> None:
-    """What each BatchNorm does in training. mean, variance (biased): (E, K, C)."""
+    """Update the running statistics as in training. mean, variance (biased): (E, K, C). pixels: per channel."""
     momentum, rows = norms[0].momentum, (len(norms), -1)
     assert momentum is not None
     if mean.is_cuda and gpu.available():
@@ -128,7 +130,7 @@ def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int)
 
 
 def share_storage(norms: Norms) -> None:
-    """Give the running statistics a storage that they share, group by group."""
+    """Move the running statistics of a group to a common storage."""
     for name in _STATISTICS:
         for norm, view in zip(norms, torch.stack(_buffers(norms, name)).unbind(), strict=True):
             norm._buffers[name] = view

@@ -1,7 +1,7 @@
-"""What a cell's two inputs go through, in one kernel: ReLU, a pointwise convolution, BatchNorm without an affine part.
+"""Computes a cell's input layer in one kernel: ReLU, pointwise convolution, BatchNorm without an affine part.
 
-Of a `FactorizedReduce` that are two convolutions, each of which reads a grid of every second pixel. Neither the ReLU's
-map nor the convolution's is stored: the way back starts from what went in and what came out.
+A `FactorizedReduce` has two convolutions, each on a grid of every second pixel. The maps of ReLU and convolution are
+not stored, since the backward pass needs only input and output.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from darts_core.models.operations import FactorizedReduce, ReLUConvBN
 
 
 def preprocess(module: nn.Module, x: Tensor) -> Tensor:
-    """What the module makes of x (N, C, H, W); by the kernel, on a CPU that has it, where it is one of the above."""
+    """Apply an input layer to x (N, C, H, W), by the kernel if it supports module and device."""
     convolutions, norm = _parts(module)
     if norm is None or not _suits(norm, x):
         return module(x)  # type: ignore[no-any-return]
@@ -54,7 +54,7 @@ class _Preprocess(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, norm: nn.BatchNorm2d | None, eps: float, statistics: list[Tensor], *weights: Tensor
     ) -> Tensor:
-        """norm: whose running statistics are used; None for the batch's, which `statistics` gets then."""
+        """norm: provides running statistics; None for batch statistics, which are appended to `statistics`."""
         x = x.contiguous()
         given = (None, None) if norm is None else (norm.running_mean.double(), norm.running_var.double())  # type: ignore[union-attr]
         out, mean, variance = torch.ops.dartboard.preprocess(x, [w.contiguous() for w in weights], *given, eps)

@@ -1,4 +1,4 @@
-"""Tensors that are used together, as one: without a copy where they lie side by side in memory."""
+"""Stacks tensors, without a copy if they are adjacent in one storage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def side_by_side(tensors: Sequence[Tensor]) -> Tensor | None:
-    """A view (len(tensors), numel) of dense tensors that follow each other in one storage, no graph; else None."""
+    """View dense, adjacent tensors of one storage as (len(tensors), numel), detached; None if they are not adjacent."""
     first = tensors[0]
     numel, step, address = first.numel(), first.numel() * first.element_size(), first.data_ptr()
     for place, tensor in enumerate(tensors):
@@ -18,12 +18,12 @@ def side_by_side(tensors: Sequence[Tensor]) -> Tensor | None:
             return None
     offset = first.storage_offset()
     if (offset + numel * len(tensors)) * first.element_size() > first.untyped_storage().nbytes():
-        return None  # neighbours by chance, each in a storage of its own
+        return None  # adjacent by chance, in different storages
     return first.as_strided((len(tensors), numel), (numel, 1), offset)
 
 
 @torch.no_grad()
 def stacked(tensors: Sequence[Tensor]) -> Tensor:
-    """(len(tensors), numel), without a graph; a view where it can be."""
+    """Stack the tensors as (len(tensors), numel), detached; a view if possible."""
     view = side_by_side(tensors)
     return torch.stack([tensor.reshape(-1) for tensor in tensors]) if view is None else view

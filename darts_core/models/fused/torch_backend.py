@@ -1,4 +1,4 @@
-"""The passes in torch's own operations: for every device, and without a compiler."""
+"""Implements the cell backend by torch operations, for all devices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from darts_core.models.fused.torch_pools import TorchPools
 
 
 class TorchBackend(TorchPools, TorchGrids, TorchAlgebra):
-    """What each pass does is said in `CellBackend`."""
+    """See `CellBackend`."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format
 
@@ -45,7 +45,7 @@ class TorchBackend(TorchPools, TorchGrids, TorchAlgebra):
 
     def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
         n, edges, channels = out.shape[:3]
-        # Slices of a cell's output have gaps between images, so this is no one `baddbmm_`.
+        # A single `baddbmm_` is impossible: slices of a cell's output have gaps between images.
         matrices = a.transpose(1, 2).flatten(2)
         out += torch.matmul(matrices, v.flatten(2, 3).flatten(3)).view(n, edges, channels, *out.shape[3:])
 
@@ -130,7 +130,7 @@ def _both(a: Moments, b: Moments) -> Moments:
 
 
 def _towards(inputs: Inputs, g: Tensor, maps: Tensor, part: slice) -> Tensor:
-    """The gradient of the maps (N, E, K, C, H, W) of that part. g: that of what the matrices made of them."""
+    """Return the gradient of the maps (N, E, K, C, H, W) of this part. g: the gradient of their matrix products."""
     maps = maps[:, :, part]
     result = torch.matmul(inputs.direct[:, part], g.flatten(4))
     if inputs.feedback is not None and inputs.constant is not None:

@@ -1,4 +1,4 @@
-"""The passes over the grids of factorized reduces in torch's own operations."""
+"""Implements the passes over the grids of factorized reduces by torch operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from darts_core.models.fused.algebra import Inputs, Moments
 
 
 class TorchGrids:
-    """What each pass does is said in `CellBackend`."""
+    """See `CellBackend`."""
 
     def grids(self, s: Tensor, *, moments: bool) -> tuple[Tensor, Moments | None]:
         x = s.relu()
@@ -49,7 +49,7 @@ class TorchGrids:
 
 
 def _summable(x: Tensor) -> Tensor:
-    # What a product sums up is given back in the type of its factors.
+    # A product has the type of its factors, in which bf16 would round the sum.
     return x.float() if x.dtype == torch.bfloat16 else x
 
 

@@ -1,4 +1,4 @@
-"""The passes over pooled maps in torch's own operations."""
+"""Implements the passes over pooled maps by torch operations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from darts_core.models.fused.backend import Pooled
 
 
 class TorchPools:
-    """What each pass does is said in `CellBackend`."""
+    """See `CellBackend`."""
 
     def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
         maps, places = [], s.new_empty(0, dtype=torch.int64)
@@ -34,7 +34,7 @@ class TorchPools:
             out.addcmul_(map_.unsqueeze(1), coefficients[:, place, :, None, None])
 
     def mix_products(self, g: Tensor, pooled: Pooled) -> Tensor:
-        # Not as matrix products, which add so many numbers of both signs one after the other.
+        # Matrix products would be less exact: they add many numbers of both signs in sequence.
         products = [(g * pooled.maps[:, p : p + 1]).sum((-1, -2)) for p in range(pooled.maps.shape[1])]
         return torch.stack(products, 2).sum(0, dtype=torch.float64)
 

@@ -1,1 +1,1 @@
-"""Recurrent cells and the language models around them."""
+"""Defines recurrent cells and their language models."""

@@ -1,8 +1,8 @@
-"""Recurrent cells. DARTS (arXiv:1806.09055), section 3.1.2, after the recurrent highway's gates.
+"""Defines the recurrent cells of DARTS (arXiv:1806.09055), section 3.1.2, with the gates of recurrent highway networks.
 
-Every state is s + sigmoid(c) * (f(h) - s), where s is the state that it reads and [c, h] = s W: a gate between keeping
-s and a candidate. State keys are the DARTS authors' (`_W0`, `_Ws.0`). How a window of text is computed lies in
-`genotype_sequence` and `search_sequence`; `plain` has the same cells step by step.
+Every state is s + sigmoid(c) * (f(h) - s), where s is the state that it reads and [c, h] = s W. State keys are the
+DARTS authors' (`_W0`, `_Ws.0`). `genotype_sequence` and `search_sequence` compute a window of text; `plain` computes
+the same cells step by step.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from darts_core.genotypes import RecurrentGenotype
 from darts_core.models.recurrent.genotype_sequence import run_genotype
 from darts_core.models.recurrent.search_sequence import run_search
 
-# All weights start uniformly distributed within this of 0.
+# Weights are initialised uniformly in [-range, range].
 INITIAL_RANGE: Final = 0.04
 
 
 class RecurrentCell(nn.Module):
-    """What all recurrent cells share: their weights."""
+    """Base class of recurrent cells: holds the weights."""
 
     def __init__(self, size: int, nodes: int) -> None:
         super().__init__()
@@ -35,22 +35,22 @@ class RecurrentCell(nn.Module):
 
 
 class GenotypeCell(RecurrentCell):
-    """The cell of one genotype: each node reads one earlier state; the output is the mean of the nodes of `concat`."""
+    """The cell of a genotype: each node reads one earlier state; the output is the mean of the nodes in `concat`."""
 
     def __init__(self, genotype: RecurrentGenotype, size: int) -> None:
         super().__init__(size, len(genotype.recurrent))
         self.genotype = genotype
 
     def forward(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None) -> Tensor:
-        """x: (T, B, size), masked. hidden, h_mask: (B, size). Gives the outputs (T, B, size): the states to carry."""
+        """Map the masked input x (T, B, size) to the outputs (T, B, size). hidden, h_mask: (B, size)."""
         return run_genotype(self.genotype, x, hidden, h_mask, self._W0, tuple(self._Ws))
 
 
 class SearchCell(RecurrentCell):
-    """The cell that holds every edge and activation, mixed by the softmax of the alphas.
+    """The cell of the supernet: mixes all edges and activations by the softmax of the alphas.
 
-    A node is the weighted sum over all earlier states and all activations, then BatchNorm, which keeps the states from
-    exploding: a single one without scale and shift, for the initial state and all nodes. `none` adds nothing.
+    A node is the weighted sum over all earlier states and activations, followed by BatchNorm, which bounds the states.
+    The initial state and all nodes share one BatchNorm without an affine part. `none` contributes zero.
     """
 
     def __init__(self, primitives: Sequence[str], size: int, nodes: int) -> None:
@@ -59,5 +59,5 @@ class SearchCell(RecurrentCell):
         self.bn = nn.BatchNorm1d(size, affine=False)
 
     def forward(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None, shares: Tensor) -> Tensor:
-        """As of a genotype's cell. shares: (edges, primitives), each row sums to 1."""
+        """Like `GenotypeCell.forward`. shares: (edges, primitives), each row with sum 1."""
         return run_search(self.primitives, self.bn, x, hidden, h_mask, shares, self._W0, tuple(self._Ws))

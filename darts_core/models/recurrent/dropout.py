@@ -1,6 +1,6 @@
-"""The dropout masks of one pass over a window of text. The caller draws them, so that passes can share them.
+"""Draws the dropout masks of a pass over a window of text, which several passes can share.
 
-Gal and Ghahramani (arXiv:1512.05287): a mask is kept over all time steps. Survivors are scaled by 1 / (1 - rate).
+Gal and Ghahramani (arXiv:1512.05287): all time steps use the same mask. Kept values are scaled by 1 / (1 - rate).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from torch import Tensor
 
 
 class DropoutRates(NamedTuple):
-    """Probabilities of being dropped; the authors' dropoute, dropouti, dropoutx, dropouth and dropout.
+    """Dropout probabilities; the authors' dropoute, dropouti, dropoutx, dropouth and dropout.
 
-    word: of a whole word's embedding. input: of the embedded input. cell_input: of what the cell reads of it. hidden:
-    of states inside the cell. output: of the cell's output before the decoder.
+    word: whole embeddings. input: the embedded input. cell_input: the cell's input, applied after `input`. hidden:
+    states in the cell. output: the cell's output before the decoder.
     """
 
     word: float
@@ -26,7 +26,7 @@ class DropoutRates(NamedTuple):
 
 
 class Masks(NamedTuple):
-    """Factors, 0 or 1 / (1 - rate). word: (words, 1), one for each of the vocabulary; the others: (batch, size)."""
+    """Factors 0 or 1 / (1 - rate). word: (words, 1), for the whole vocabulary. All others: (batch, size)."""
 
     word: Tensor
     input: Tensor
@@ -38,7 +38,7 @@ class Masks(NamedTuple):
 def draw_masks(
     rates: DropoutRates, *, words: int, size: int, batch: int, source: torch.Generator, dtype: torch.dtype
 ) -> Masks:
-    """Draw all masks of a pass from a generator, on its device."""
+    """Draw all masks of a pass from the generator, on its device."""
 
     def draw(rate: float, *shape: int) -> Tensor:
         keep = torch.rand(shape, generator=source, device=source.device) >= rate

@@ -1,7 +1,7 @@
-"""A gated state s + sigmoid(c) * (f(h) - s) and its derivative, in place where autograd would keep one copy a function.
+"""Computes the gated state s + sigmoid(c) * (f(h) - s) and its gradient in place.
 
-Every activation's derivative is one of its value, so [c, h] is overwritten by [sigmoid(c), f(h)] on the way forth, and
-by its own gradient on the way back.
+Every activation's derivative is a function of its value. The forward pass therefore overwrites [c, h] by
+[sigmoid(c), f(h)], and the backward pass overwrites that by the gradient.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _aten: Any = torch.ops.aten
 
 
 class Activation(NamedTuple):
-    """apply: in place, gives its argument. value: may give its argument. backward: of gradient and value."""
+    """apply: in place, returns its argument. value: may return its argument. backward: takes gradient and value."""
 
     apply: Callable[[Tensor], Tensor]
     value: Callable[[Tensor], Tensor]
@@ -32,13 +32,16 @@ ACTIVATIONS: Final[dict[str, Activation]] = {
 
 
 def gated(state: Tensor, product: Tensor, activation: Activation, out: Tensor | None = None) -> Tensor:
-    """The new state. state: (size, B). product: (2, size, B), [c, h], which becomes [sigmoid(c), f(h)]."""
+    """Return the new state (size, B). product: [c, h], (2, size, B), overwritten by [sigmoid(c), f(h)]."""
     gate, candidate = product.unbind()
     return torch.lerp(state, activation.apply(candidate), gate.sigmoid_(), out=out)
 
 
 def gated_backward(gradient: Tensor, state: Tensor, product: Tensor, activation: Activation) -> Tensor:
-    """The gradient of `state` past the product; `product`, as `gated` left it, becomes its own gradient."""
+    """Return the direct gradient of `state`, without the part through the product.
+
+    product: as left by `gated`; overwritten by its gradient.
+    """
     gate, value = product.unbind()
     through = gradient * gate
     difference = (value - state).mul_(gradient)
@@ -48,5 +51,5 @@ def gated_backward(gradient: Tensor, state: Tensor, product: Tensor, activation:
 
 
 def masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    """x with its mask, if there is one."""
+    """Multiply x by the mask, if any."""
     return x if mask is None else x * mask

@@ -1,7 +1,7 @@
-"""A genotype's cell over a window of text, arranged for speed; `plain.PlainGenotypeCell` is the same mathematics.
+"""Computes a genotype's cell over a window of text; `plain.PlainGenotypeCell` is the reference.
 
-States are columns, a state that several nodes read is masked once, and a weight's gradient is a few products over many
-time steps, where autograd would add up one a step. Nodes that the output does not depend on are left out.
+States are columns. A state that several nodes read is masked once. A weight's gradient takes a few products over many
+time steps, instead of one per step. Nodes that do not affect the output are skipped.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from darts_core.models.recurrent.single_backward import check_single_backward
 def run_genotype(
     genotype: RecurrentGenotype, x: Tensor, hidden: Tensor, h_mask: Tensor | None, w0: Tensor, ws: tuple[Tensor, ...]
 ) -> Tensor:
-    """The outputs (T, B, size). x: (T, B, size). hidden, h_mask: (B, size). w0: (2 size, 2 size). ws: (size, 2 size).
+    """Return the outputs (T, B, size). x: (T, B, size). hidden, h_mask: (B, size). w0: (2 size, 2 size).
 
-    Can be differentiated once, and each result a single time: the way back writes over what the way forth kept.
+    ws: (size, 2 size) each. Allows a single backward pass, which overwrites the saved activations, and no second
+    derivative.
     """
     plan = _plan(genotype, h_mask)
     used = [ws[step.node] for step in plan.steps]
@@ -32,7 +33,7 @@ def run_genotype(
 
 
 class _Step(NamedTuple):
-    """What computes state `node` + 1, and from which."""
+    """The step that computes state `node` + 1 from state `source`."""
 
     node: int
     source: int
@@ -40,7 +41,7 @@ class _Step(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """h_mask: (size, B). keep: whether there will be a way back."""
+    """h_mask: (size, B). keep: whether to save activations for a backward pass."""
 
     steps: list[_Step]
     concat: tuple[int, ...]
@@ -48,7 +49,7 @@ class _Plan(NamedTuple):
     keep: bool
 
     def sources(self) -> list[int]:
-        """The states that are read, in their order."""
+        """Return the states that are read, in ascending order."""
         return sorted({step.source for step in self.steps})
 
 

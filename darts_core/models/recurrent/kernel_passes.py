@@ -1,4 +1,4 @@
-"""Mixture and normalisation by the CPU kernels: one pass over memory each, where torch makes some twenty."""
+"""Runs mixture and normalisation in CPU kernels, each in one pass over memory instead of torch's twenty or so."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor
 
 from darts_core.kernels.build import available
 
-# The kernels' columns of shares; the last is what all of them weigh together.
+# The kernels' columns of shares; a further one has their sum.
 _COLUMNS: Final = ("tanh", "relu", "sigmoid", "identity")
 
 _kernels: Any = torch.ops.dartboard
 
 
 def has_kernels(x: Tensor) -> bool:
-    """Whether there are kernels for such a tensor."""
+    """Whether kernels support the tensor's device and type."""
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and available()
 
 
 class KernelMixture:
-    """As `mixture.Mixture`, but that `forward` leaves the products as they are."""
+    """Like `mixture.Mixture`, but `forward` leaves the products unchanged."""
 
     def __init__(self, primitives: Sequence[str], shares: Tensor) -> None:
         """shares: (n, primitives)."""
@@ -33,11 +33,11 @@ class KernelMixture:
         self._table[:, -1] = self._table[:, :-1].sum(dim=1)
 
     def forward(self, state: Tensor, product: Tensor, sums: Tensor) -> None:
-        """As of `Mixture`."""
+        """Like `Mixture.forward`."""
         _kernels.mixture(state, product, self._table, sums)
 
     def backward(self, gradient: Tensor, state: Tensor, product: Tensor, of_shares: Tensor | None) -> Tensor:
-        """As of `Mixture`."""
+        """Like `Mixture.backward`."""
         past: Tensor
         past, found = _kernels.mixture_backward(gradient, state, product, self._table, of_shares is not None)
         if of_shares is not None:

@@ -1,8 +1,8 @@
-"""Language models around one recurrent cell. DARTS (arXiv:1806.09055), sections A.1.2 and A.2.2.
+"""Builds language models with one recurrent cell: DARTS (arXiv:1806.09055), sections A.1.2 and A.2.2.
 
-Embedding and decoder share their weights (arXiv:1608.05859), so sizes of embedding, state and output are one. State
-keys are the DARTS authors' (`encoder.weight`, `rnns.0._W0`, `rnns.0._Ws.0`, ..., `decoder.bias`); the decoder's weight,
-being the encoder's, is held once.
+Embedding and decoder share their weights (arXiv:1608.05859), so that embedding, state and output have the same size.
+State keys are the DARTS authors' (`encoder.weight`, `rnns.0._W0`, `rnns.0._Ws.0`, ..., `decoder.bias`), without a key
+for the decoder's weight.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from darts_core.primitives import recurrent_edges_of
 
 
 class Pass(NamedTuple):
-    """What came of a window of text. hidden: (B, size), with its graph: detach it to carry on.
+    """The result of a window of text. hidden: (B, size), attached to the graph; detach it for the next window.
 
-    outputs: (T, B, size), of the cell; dropped: the same behind output dropout. Both are for penalties.
-    embedding: (words, size) and bias: (words,) decode the dropped outputs. plain: whether by one big table of logits.
+    outputs: the cell's, (T, B, size). dropped: the same after output dropout. Both serve penalties.
+    embedding: (words, size) and bias: (words,) decode the dropped outputs. plain: compute all logits at once.
     """
 
     hidden: Tensor
@@ -38,18 +38,18 @@ class Pass(NamedTuple):
 
     @property
     def logits(self) -> Tensor:
-        """(T, B, words): computed when asked for, and large. For the loss alone ask for `cross_entropy`."""
+        """The logits (T, B, words), computed on access; `cross_entropy` avoids this large table."""
         return F.linear(self.dropped, self.embedding, self.bias)
 
     def cross_entropy(self, targets: Tensor) -> Tensor:
-        """Mean over all places, in nats. targets: (T, B). Can be differentiated once, unless plain."""
+        """Return the mean over all positions in nats. targets: (T, B). Allows one backward pass unless plain."""
         if self.plain:
             return cross_entropy(self.logits, targets)
         return tied_cross_entropy(self.dropped.flatten(0, 1), self.embedding, self.bias, targets.flatten())
 
 
 class TiedDecoder(nn.Module):
-    """The bias of the decoder, whose weights are the embedding's own."""
+    """The decoder's bias; its weight is the embedding."""
 
     def __init__(self, words: int) -> None:
         super().__init__()
@@ -57,9 +57,9 @@ class TiedDecoder(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """Embedding, one recurrent cell, decoder.
+    """Embedding, one recurrent cell and decoder.
 
-    plain: computed step by step, as the equations have it: several times slower, but differentiable twice.
+    plain: compute step by step, several times slower but twice differentiable.
     """
 
     def __init__(self, cell: RecurrentCell, words: int, *, plain: bool = False) -> None:
@@ -72,9 +72,9 @@ class LanguageModel(nn.Module):
         self.decoder = TiedDecoder(words)
 
     def forward(self, tokens: Tensor, hidden: Tensor, masks: Masks | None = None) -> Pass:
-        """tokens: (T, B), int64. hidden: (B, size), what the window before ended with. masks: None for no dropout.
+        """Run a window of text. tokens: (T, B), int64. hidden: (B, size), from the previous window.
 
-        What is decoded at place t is for the word behind token t.
+        masks: None for no dropout. Position t of the result predicts token t + 1.
         """
         embedding = self.encoder.weight
         embedded = F.embedding(tokens, embedding)
@@ -82,34 +82,34 @@ class LanguageModel(nn.Module):
             outputs, carried = self._run(embedded, hidden, None)
             dropped = outputs
         else:
-            # On the words that are there, not on the whole vocabulary.
+            # Masks the tokens' embeddings only, not the whole vocabulary's.
             embedded = embedded * F.embedding(tokens, masks.word) * (masks.input * masks.cell_input)
             outputs, carried = self._run(embedded, hidden, masks.hidden)
             dropped = outputs * masks.output
         return Pass(carried, outputs, dropped, embedding, self.decoder.bias, self.plain)
 
     def start(self, batch: int) -> Tensor:
-        """The hidden state at the beginning of a text: zeros (batch, size)."""
+        """Return the hidden state at the beginning of a text: zeros (batch, size)."""
         return self.encoder.weight.new_zeros(batch, self.size)
 
     def _run(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The cell over the masked input x (T, B, size): its outputs (T, B, size), and the hidden state to carry on."""
+        """Run the cell on the masked x (T, B, size); return its outputs (T, B, size) and the last hidden state."""
         outputs = self.rnns[0](x, hidden, h_mask)
         return outputs, outputs[-1]
 
 
 class RecurrentNetwork(LanguageModel):
-    """The language model of one genotype."""
+    """The language model of a genotype."""
 
     def __init__(self, genotype: RecurrentGenotype, *, words: int, size: int, plain: bool = False) -> None:
         super().__init__((PlainGenotypeCell if plain else GenotypeCell)(genotype, size), words, plain=plain)
 
 
 class RecurrentSearchNetwork(LanguageModel):
-    """The language model whose alphas a search optimises.
+    """The supernet of a search for recurrent cells.
 
-    As in the convolutional search network, the alphas are kept out of the module's parameters: `parameters()`,
-    `state_dict()` and `weights()` hold the weights alone. `alphas` maps "recurrent" to (edges, primitives).
+    `alphas` maps "recurrent" to an (edges, primitives) parameter. As in the convolutional supernet, it is not
+    registered: `parameters()`, `state_dict()` and `weights()` hold the weights alone.
     """
 
     def __init__(
@@ -120,15 +120,15 @@ class RecurrentSearchNetwork(LanguageModel):
         self.alphas = {"recurrent": nn.Parameter(1e-3 * torch.randn(recurrent_edges_of(nodes), len(self.primitives)))}
 
     def weights(self) -> list[nn.Parameter]:
-        """Everything that is trained except the alphas."""
+        """Return all parameters except the alphas."""
         return list(self.parameters())
 
     def genotype(self) -> RecurrentGenotype:
-        """The cell that the alphas stand for now. Raises GenotypeError when an alpha is not finite."""
+        """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
         return derive_recurrent(self.alphas["recurrent"].tolist(), self.primitives)
 
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
-        """Copy saved alphas in. Raises KeyError or RuntimeError when the table is missing or of another shape."""
+        """Load saved alphas. Raises KeyError for a missing table, RuntimeError for one of another shape."""
         with torch.no_grad():
             self.alphas["recurrent"].copy_(alphas["recurrent"])
 
@@ -137,7 +137,7 @@ class RecurrentSearchNetwork(LanguageModel):
         return outputs, outputs[-1]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **options: Any) -> Self:
-        # What `to`, `double`, `cuda` and their like go through: the unregistered alphas must come along.
+        # `to`, `double` and `cuda` call this method; it must convert the unregistered alphas too.
         super()._apply(fn, *args, **options)  # type: ignore[no-untyped-call]
         for alpha in self.alphas.values():
             alpha.data = fn(alpha.data)
@@ -145,5 +145,5 @@ class RecurrentSearchNetwork(LanguageModel):
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over all places, in nats. logits: (T, B, words). targets: (T, B)."""
+    """Return the mean over all positions in nats. logits: (T, B, words). targets: (T, B)."""
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten())

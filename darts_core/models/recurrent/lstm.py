@@ -1,7 +1,7 @@
-"""A language model around an LSTM (Hochreiter and Schmidhuber, 1997): what searched cells are measured against.
+"""Builds an LSTM language model (Hochreiter and Schmidhuber, 1997), the baseline for searched cells.
 
-It takes the same dropout masks in the same places as a searched cell does; its recurrence's is that of Gal and
-Ghahramani (arXiv:1512.05287), one mask on the hidden state over all time steps.
+It applies the same dropout masks at the same places as a searched cell. All time steps mask the hidden state alike, as
+in Gal and Ghahramani (arXiv:1512.05287).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from darts_core.models.recurrent.language_model import LanguageModel
 
 
 class LstmCell(nn.Module):
-    """Gates in torch's order: input, forget, candidate, output. One bias. Starts as `torch.nn.LSTM` does."""
+    """An LSTM cell with one bias, initialised like `torch.nn.LSTM`. Gates: input, forget, candidate, output."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -26,9 +26,9 @@ class LstmCell(nn.Module):
         self.bias = nn.Parameter(torch.empty(4 * size).uniform_(-bound, bound))
 
     def forward(self, x: Tensor, state: Tensor, h_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x: (T, B, size). state: (B, 2 * size), hidden and cell state side by side. h_mask: (B, size).
+        """Return the hidden states (T, B, size) and the last state (B, 2 * size).
 
-        Gives the hidden states (T, B, size), and the state behind the last.
+        x: (T, B, size). state: hidden and cell state concatenated, (B, 2 * size). h_mask: (B, size).
         """
         hidden, kept = state.chunk(2, dim=-1)
         outputs = []
@@ -42,13 +42,13 @@ class LstmCell(nn.Module):
 
 
 class LstmNetwork(LanguageModel):
-    """The language model of one LSTM layer. Its hidden state is (B, 2 * size): both of the LSTM's, side by side."""
+    """A language model with one LSTM layer. hidden: hidden and cell state concatenated, (B, 2 * size)."""
 
     def __init__(self, *, words: int, size: int) -> None:
         super().__init__(LstmCell(size), words)  # type: ignore[arg-type]  # a cell of another kind
 
     def start(self, batch: int) -> Tensor:
-        """The state at the beginning of a text: zeros (batch, 2 * size)."""
+        """Return the state at the beginning of a text: zeros (batch, 2 * size)."""
         return self.encoder.weight.new_zeros(batch, 2 * self.size)
 
     def _run(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -56,12 +56,12 @@ class LstmNetwork(LanguageModel):
 
 
 def lstm_parameters(size: int, words: int) -> int:
-    """Trainable numbers of an `LstmNetwork`: embedding, decoder's bias, gates."""
+    """Count the parameters of an `LstmNetwork`: embedding, decoder bias and gates."""
     return words * size + words + 8 * size * size + 4 * size
 
 
 def size_of_equal_lstm(parameters: int, words: int) -> int:
-    """The size of the `LstmNetwork` over that many words whose parameters come nearest to so many."""
+    """Return the size of the `LstmNetwork` whose parameter count is closest to `parameters`."""
     # 8 s^2 + (words + 4) s + words = parameters
     linear, constant = words + 4, words - parameters
     exact = (-linear + math.sqrt(max(linear * linear - 32 * constant, 0))) / 16

@@ -1,7 +1,7 @@
-"""All edges that leave one state of the search cell: every activation, weighted, once per (state, node).
+"""Computes all edges that leave one state of the search cell, with every activation weighted.
 
-An edge gives kept * s + g * (sum_k share_k f_k(h) - kept * s), where kept is what all operations but `none` weigh
-together and g = sigmoid(c): the gate is one for all operations of an edge.
+An edge adds kept * s + g * (sum_k share_k f_k(h) - kept * s) to its node, where kept is the sum of all shares except
+that of `none`, and g = sigmoid(c) is the gate that all operations of the edge share.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _aten: Any = torch.ops.aten
 
 
 class Mixture:
-    """n edges. Products are (n, 2, size, B), [c, h] of each edge; sums (n, size, B), one for the node of each edge."""
+    """n edges. Products: [c, h] of each edge, (n, 2, size, B). Sums: one per edge's node, (n, size, B)."""
 
     def __init__(self, primitives: Sequence[str], shares: Tensor) -> None:
         """shares: (n, primitives)."""
-        # `none` is a candidate of its own, put through no gate: it adds nothing at all.
+        # `none` has no gate and adds nothing.
         self._operations = [
             (k, ACTIVATIONS[op], shares[:, k, None, None]) for k, op in enumerate(primitives) if op != "none"
         ]
         self._kept = torch.stack([share for _, _, share in self._operations]).sum(dim=0)
 
     def forward(self, state: Tensor, product: Tensor, sums: Tensor) -> None:
-        """Add what the edges give to `sums`. Of `product`, c becomes g."""
+        """Add the edges' outputs to `sums`; overwrites c in `product` by g. state: (size, B)."""
         gate, candidate = product.unbind(1)
         gate.sigmoid_()
         kept = self._kept * state
@@ -40,9 +40,10 @@ class Mixture:
         sums.addcmul_(gate, mixed)
 
     def backward(self, gradient: Tensor, state: Tensor, product: Tensor, of_shares: Tensor | None) -> Tensor:
-        """The gradient of `state` past the product; `product`, as `forward` left it, becomes its own gradient.
+        """Return the direct gradient of `state`, without the part through the product.
 
-        gradient: of the sums. of_shares: (n, primitives), to which the shares' is added; None if it is not needed.
+        gradient: of the sums. product: as left by `forward`; overwritten by its gradient. of_shares: (n, primitives),
+        to which the gradient of the shares is added; None if not needed.
         """
         gate, candidate = product.unbind(1)
         through = gradient * gate

@@ -1,4 +1,4 @@
-"""Recurrent cells as the equations have them, step by step: what the fast arrangement is checked against.
+"""Computes recurrent cells step by step, as the reference for the fast ones.
 
 DARTS (arXiv:1806.09055), section 3.1.2. Weights, state keys and arguments are those of the cells in `cell`.
 """
@@ -29,10 +29,10 @@ ACTIVATIONS: Final[dict[str, Callable[[Tensor], Tensor]]] = {
 
 
 class PlainGenotypeCell(GenotypeCell):
-    """Node after node."""
+    """A genotype's cell, computed node by node."""
 
     def forward(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None) -> Tensor:
-        """As of the fast cell."""
+        """Like the fast cell's `forward`."""
         return _loop(x, hidden, h_mask, self._W0, lambda initial: self._step(initial, h_mask))
 
     def _step(self, initial: Tensor, h_mask: Tensor | None) -> Tensor:
@@ -44,10 +44,10 @@ class PlainGenotypeCell(GenotypeCell):
 
 
 class PlainSearchCell(SearchCell):
-    """Node after node, each one from all states that it reads in one product."""
+    """The search cell, computed node by node; one product covers all states that a node reads."""
 
     def forward(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None, shares: Tensor) -> Tensor:
-        """As of the fast cell."""
+        """Like the fast cell's `forward`."""
         of_nodes = [_shares(self.primitives, shares, node) for node in range(self.nodes)]
         return _loop(x, hidden, h_mask, self._W0, lambda initial: self._step(initial, h_mask, of_nodes))
 
@@ -59,13 +59,13 @@ class PlainSearchCell(SearchCell):
             mixed = torch.zeros((), dtype=read.dtype, device=read.device)
             for op, share in of_operation.items():
                 mixed = torch.addcmul(mixed, share, ACTIVATIONS[op](candidate))
-            # The gate is one for all operations of an edge: the sum over them can be taken behind it.
+            # All operations of an edge share its gate, so that it applies to their sum.
             states.append(self.bn(torch.lerp(kept * read, mixed, torch.sigmoid(gate)).sum(dim=0)))
         return torch.stack(states[1:]).mean(dim=0)
 
 
 class _Shares(NamedTuple):
-    """What the edges into one node weigh, (edges, 1, 1): all operations but `none` together, and each by its name."""
+    """The shares of one node's edges, (edges, 1, 1): the sum over all operations but `none`, and each operation's."""
 
     kept: Tensor
     of_operation: dict[str, Tensor]
@@ -74,13 +74,13 @@ class _Shares(NamedTuple):
 def _shares(primitives: Sequence[str], shares: Tensor, node: int) -> _Shares:
     first = recurrent_edges_of(node)
     rows = shares[first : first + 1 + node, :, None, None]
-    # `none` is a candidate of its own, put through no gate: it adds nothing at all.
+    # `none` has no gate and adds nothing.
     of_operation = {op: rows[:, k] for k, op in enumerate(primitives) if op != "none"}
     return _Shares(torch.stack(list(of_operation.values())).sum(dim=0), of_operation)
 
 
 def _loop(x: Tensor, hidden: Tensor, h_mask: Tensor | None, w0: Tensor, step: Callable[[Tensor], Tensor]) -> Tensor:
-    """Over time. step: from the initial state (B, size) to the output (B, size)."""
+    """Run all time steps. step: maps the initial state (B, size) to the output (B, size)."""
     from_x, from_hidden = w0.chunk(2)
     outputs = []
     for product in x @ from_x:
@@ -95,6 +95,6 @@ def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _gated(state: Tensor, product: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
-    """s + sigmoid(c) * (f(h) - s). state: (B, size). product: (B, 2 * size), [c, h] side by side."""
+    """Return s + sigmoid(c) * (f(h) - s). state: (B, size). product: [c, h], (B, 2 * size)."""
     gate, candidate = product.chunk(2, dim=-1)
     return torch.lerp(state, activation(candidate), torch.sigmoid(gate))

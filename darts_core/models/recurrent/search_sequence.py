@@ -1,7 +1,7 @@
-"""The search cell over a window of text, arranged for speed; `plain.PlainSearchCell` is the same mathematics.
+"""Computes the search cell over a window of text; `plain.PlainSearchCell` is the reference.
 
-States are columns. Forth, a state takes one matrix product for all nodes that read it. Back, activations are computed
-anew rather than kept, and a weight's gradient is a few products over many time steps.
+States are columns. In the forward pass, one matrix product per state serves all nodes that read it. The backward pass
+recomputes activations, and a weight's gradient takes a few products over many time steps.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def run_search(
     w0: Tensor,
     ws: tuple[Tensor, ...],
 ) -> Tensor:
-    """The outputs (T, B, size). shares: (edges, primitives). The others and the limits are those of `run_genotype`."""
+    """Return the outputs (T, B, size). shares: (edges, primitives). Otherwise like `run_genotype`."""
     plan = _Plan(tuple(primitives), norm, None if h_mask is None else flipped(h_mask), torch.is_grad_enabled())
     outputs: Tensor = _SearchSequence.apply(plan, x, hidden, shares, w0, *ws)
     return outputs
 
 
 class _Plan(NamedTuple):
-    """h_mask: (size, B). keep: whether there will be a way back."""
+    """h_mask: (size, B). keep: whether to save activations for a backward pass."""
 
     primitives: tuple[str, ...]
     norm: nn.BatchNorm1d
@@ -54,7 +54,7 @@ class _SearchSequence(torch.autograd.Function):
         initial = InitialStates.of(x, w0, plan.h_mask)
         norm = StateNorm(plan.norm, length * (nodes + 1), batch)
         mixtures = _mixtures(plan, shares, nodes)
-        # Blocks of the nodes, one above the other: those that read state j are the last of them.
+        # One block of rows per node; the nodes that read state j have the last ones.
         to_products = torch.cat([w.T for w in ws])
         rows = length if plan.keep else 1
         states = x.new_empty(nodes + 1, rows, size, batch)
@@ -137,7 +137,7 @@ def _mixtures(plan: _Plan, shares: Tensor, nodes: int) -> Sequence[Mixture | Ker
 
 
 def _rows(nodes: int) -> list[list[int]]:
-    """The rows of the alpha table, which goes by nodes, of the edges that leave each state."""
+    """Return the rows of the alpha table, which is ordered by node, that belong to the edges leaving each state."""
     return [[recurrent_edges_of(node) + j for node in range(j, nodes)] for j in range(nodes)]
 
 

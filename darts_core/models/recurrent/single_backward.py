@@ -1,4 +1,4 @@
-"""Gradients that can be taken once: what was kept for them is overwritten, or they were taken on the way forth."""
+"""Checks autograd functions that allow a single backward pass, because it overwrites the saved tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 def check_single_backward(ctx: Any) -> None:
-    """At the start of a function's way back. Raises RuntimeError on the second one, or when it is to have a graph."""
+    """Raise RuntimeError on a second backward pass or one with `create_graph`. Call first in `backward`."""
     if torch.is_grad_enabled():
         raise RuntimeError("create_graph: the fast recurrent networks have first derivatives only; use a plain one")
     if getattr(ctx, "spent", False):

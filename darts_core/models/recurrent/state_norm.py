@@ -1,4 +1,4 @@
-"""BatchNorm without scale and shift of the states of a window of text, with the derivative out of its own output."""
+"""Normalises the states of a window of text by BatchNorm without an affine part, with the gradient from its output."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _kernels: Any = torch.ops.dartboard
 
 
 class StateNorm:
-    """Normalises batches of states one after the other, as one BatchNorm module does.
+    """Normalises batches of states in turn, like one BatchNorm module.
 
-    inverse: (batches, size, 1), 1 over each batch's deviation.
+    inverse: the reciprocal of each batch's standard deviation, (batches, size, 1).
     """
 
     def __init__(self, module: nn.BatchNorm1d, batches: int, batch: int) -> None:
-        """Raises ValueError in training mode for a batch of 1: it has no variance."""
+        """Raises ValueError for a batch of 1 in training mode, which has no variance."""
         if module.training and batch == 1:
             raise ValueError("BatchNorm in training mode needs a batch of at least 2, got 1")
         assert module.running_mean is not None
@@ -33,7 +33,7 @@ class StateNorm:
             self.inverse = torch.rsqrt(module.running_var + module.eps)[:, None].expand(shape)
 
     def forward(self, k: int, x: Tensor, out: Tensor) -> None:
-        """Batch k: (size, B)."""
+        """Normalise batch k. x, out: (size, B)."""
         if self._module.training and has_kernels(x):
             _kernels.normalise(x, self._module.eps, self._mean[k], self._variance[k], self.inverse[k], out)
             return
@@ -47,7 +47,7 @@ class StateNorm:
         torch.mul(centred, self.inverse[k], out=out)
 
     def finish(self) -> None:
-        """After the last batch: bring the running statistics up to date, as if after each one."""
+        """Update the running statistics for all batches; to be called after the last one."""
         module = self._module
         if not module.training:
             return
@@ -67,7 +67,7 @@ class StateNorm:
 
 
 def norm_backward(gradient: Tensor, normalised: Tensor, inverse: Tensor, training: bool, out: Tensor) -> None:
-    """From the gradient of the output to that of the input. All (size, B) but inverse, (size, 1)."""
+    """Map the gradient of the output to that of the input. inverse: (size, 1); all others: (size, B)."""
     if training and has_kernels(gradient):
         _kernels.normalise_backward(gradient, normalised, inverse, out)
         return

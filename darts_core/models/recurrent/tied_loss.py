@@ -1,7 +1,7 @@
-"""Softmax cross-entropy over a vocabulary whose logits are never held at once.
+"""Computes softmax cross-entropy over a vocabulary without holding all logits at once.
 
-Rows are taken a chunk at a time: logits, loss, and on the spot the gradients of the rows and of the decoder, so that
-nothing of the size (rows, words) outlives its chunk.
+Each chunk of rows computes its logits and loss, and at once the gradients of the rows and the decoder, so that no
+tensor of size (rows, words) outlives its chunk.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from torch import Tensor
 
 from darts_core.models.recurrent.single_backward import check_single_backward
 
-# Logits of one chunk: few enough to stay in a CPU's last cache, rows enough for an efficient matrix product.
+# Logits per chunk: few enough for a CPU's last-level cache, with enough rows for an efficient matrix product.
 _CHUNK_ELEMENTS: Final = 2**22
 
 
 def tied_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """The mean cross-entropy of x @ weight.T + bias over all rows, in nats.
+    """Return the mean cross-entropy of x @ weight.T + bias over all rows, in nats.
 
-    x: (rows, size). weight: (words, size). bias: (words,). targets: (rows,), int64. Can be differentiated once.
+    x: (rows, size). weight: (words, size). bias: (words,). targets: (rows,), int64. Allows a single backward pass.
     """
     loss: Tensor = _TiedCrossEntropy.apply(x, weight, bias, targets, torch.is_grad_enabled())
     return loss
