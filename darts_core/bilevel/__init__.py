@@ -1,1 +1,1 @@
-"""The two nested optimisations of a search: alphas on validation data, weights on training data."""
+"""Implements the bilevel optimisation of a search: alphas on validation data, weights on training data."""

@@ -1,4 +1,4 @@
-"""The architect: the only one that moves the alphas. DARTS (arXiv:1806.09055), algorithm 1, first line of the loop."""
+"""Optimises the alphas by the architect: DARTS (arXiv:1806.09055), algorithm 1, first line of the loop."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.matmul_precision import full_precision
 
-# The authors' choice for convolutional cells: a short memory, for the weights change under the alphas.
+# The DARTS authors' betas for convolutional cells: a short memory, since the weights change too.
 ALPHA_BETAS = (0.5, 0.999)
 
 
 class Architect:
-    """Steps the alphas of a network by Adam on the validation loss, to first or second order.
+    """Optimises the alphas of a supernet by Adam on the validation loss, to first or second order.
 
-    The weights are only read: the second order takes learning rate, momentum and weight decay from their optimiser.
-    Where that is a `FlatSGD`, everything is done to all weights at once; the plain way is the reference for it.
+    The weights are left unchanged. The second order reads learning rate, momentum and weight decay from their
+    optimiser; with a `FlatSGD` it operates on all weights as one tensor, otherwise one by one (the reference).
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Architect:
         group: Group = ALONE,
         accumulate: int = 1,
     ) -> None:
-        """accumulate: parts that each batch is computed in."""
+        """accumulate: number of parts in which each batch is computed."""
         self._network = network
         self._weight_optimizer = weight_optimizer
         self._order = order
@@ -49,19 +49,19 @@ class Architect:
         self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=ALPHA_BETAS, weight_decay=weight_decay)
 
     def step(self, training: Batch, validation: Batch) -> None:
-        """Move the alphas once; leaves every weight as it was, bit for bit. `training` matters to order 2 alone."""
+        """Update the alphas once; the weights stay bit-identical. Only order 2 uses `training`."""
         self.apply(self.gradient(training, validation))
 
     def apply(self, gradients: Sequence[Tensor]) -> None:
-        """Move the alphas by their gradients."""
+        """Update the alphas by these gradients."""
         for alpha, gradient in zip(self._alphas, gradients, strict=True):
             alpha.grad = gradient
         self.optimizer.step()
 
     def gradient(self, training: Batch, validation: Batch) -> list[Tensor]:
-        """The alpha gradient, one tensor an alpha table. Runs the network in the mode that it is in.
+        """Return the alpha gradient, one tensor per alpha table. The network keeps its mode.
 
-        With several ranks each gives its share of the two batches, and every gradient is the mean over the ranks.
+        With several ranks, the batches are this rank's share, and the gradients are means over the ranks.
         """
         if self._order == 1:
             if isinstance(self._weight_optimizer, FlatSGD):
@@ -105,8 +105,8 @@ class Architect:
 
     def _loss_at(self, weights: Sequence[Tensor], batch: Batch) -> Iterator[Tensor]:
         names = (name for name, _ in self._network.named_parameters())
-        # Cloned buffers stand in for the authors' copy of the network: the virtual weights leave no trace in the real
-        # network's running statistics.
+        # Cloned buffers protect the network's running statistics from the virtual weights, like the authors' copy of
+        # the network.
         buffers = {name: buffer.clone() for name, buffer in self._network.named_buffers()}
         state = {**dict(zip(names, weights, strict=True)), **buffers}
         for part, share in batch.parts(self._accumulate):

@@ -1,7 +1,7 @@
-"""The alpha gradient to second order with clipped gradients, as recurrent cells need it.
+"""Computes the second-order alpha gradient with clipped gradients, for recurrent cells.
 
-DARTS (arXiv:1806.09055), section 2.3, with the clipping of its authors' code for recurrent cells. Where they leave the
-virtual step's coefficient above 1 in the last formula though the gradient was not scaled up, it is 1 here.
+DARTS (arXiv:1806.09055), section 2.3, with the clipping of the authors' code for recurrent cells. The clip coefficient
+is at most 1; in the last formula of the authors' code it can exceed 1, although the gradient is not scaled up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from darts_core.bilevel.gradients import STEP_NUMERATOR, implicit_gradient
 
 
 def clip_coefficient(gradient: Sequence[Tensor], clip: float) -> Tensor:
-    """What scales a gradient down to the norm `clip`, a scalar; 1 for one that is not longer."""
+    """Return the scalar that scales a gradient down to the norm `clip`; 1 if its norm is not larger."""
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradient]))
     return torch.clamp(clip / (norm + 1e-6), max=1.0)
 
@@ -33,12 +33,12 @@ def clipped_second_order(
     fixed: Sequence[Tensor] = (),
     numerator: float = STEP_NUMERATOR,
 ) -> list[Tensor]:
-    """The alpha gradient of the validation loss at the virtual weights w' = w - eta * (c * grad + decay * w).
+    """Return the alpha gradient of the validation loss at the virtual weights w' = w - eta * (c * grad + decay * w).
 
-    train_loss: of the virtual step; c clips its gradient. pair_loss: the training loss for both sides of the finite
-    difference, which must draw the same dropout masks each time. The validation gradient in w' is clipped before the
-    product; the implicit part is taken eta * c times. fixed: weights that the virtual step leaves where they are; the
-    validation gradient in them is part of the product all the same. One tensor an alpha table.
+    train_loss: loss of the virtual step, whose gradient c clips. pair_loss: training loss for both sides of the finite
+    difference, with the same dropout masks in each call. The validation gradient in w' is clipped before the product;
+    the implicit part is scaled by eta * c. fixed: weights that the virtual step leaves unchanged, although the product
+    includes their validation gradient. Returns one tensor per alpha table.
     """
     gradient = torch.autograd.grad(train_loss(), weights, allow_unused=True, materialize_grads=True)
     coefficient = clip_coefficient(gradient, clip)

@@ -1,7 +1,6 @@
-"""All weights of a network in one run of memory: what a step does to each of them takes one call instead of a thousand.
+"""Stores all weights of a network in one flat tensor, so that a step updates them in one call instead of a thousand.
 
-The parameters stay what and where they are in the network; only their storage is shared. So a `state_dict`, of the
-network or of the optimiser, is the same as without.
+The network's parameters become views of that tensor; the `state_dict` of network and optimiser is unchanged.
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ from darts_core.models.supernet import SearchNetwork
 
 
 class FlatWeights:
-    """The weights of a search network, side by side. What a fused cell uses together lies together."""
+    """The weights of a supernet in one flat tensor. Weights that a fused cell reads as one tensor are adjacent."""
 
     def __init__(self, network: SearchNetwork) -> None:
         self.parameters = network.weights()
-        # Stable: what is not used together with others stays behind, in the network's own order.
+        # A stable sort: weights without a group follow, in the network's order.
         places = {id(parameter): place for place, parameter in enumerate(network.grouped_weights())}
         self._order = sorted(self.parameters, key=lambda parameter: places.get(id(parameter), len(places)))
         self._values = torch.empty(0)
 
     @property
     def values(self) -> Tensor:
-        """(numbers,), without a graph: writing into it moves the weights."""
+        """The flat tensor, 1-d and detached; writing to it changes the weights."""
         if not self._holds_all():
             self._values = self.gathered([parameter.detach() for parameter in self._order])
             for parameter, view in zip(self._order, self.views_of(self._values), strict=True):
@@ -36,28 +35,28 @@ class FlatWeights:
         return self._values
 
     def gathered(self, tensors: Sequence[Tensor]) -> Tensor:
-        """One tensor for each parameter, in the order of the run, copied into a run of their own."""
-        # Most are contiguous, and `reshape` asks twice.
+        """Copy one tensor per parameter, in `order`, into a new flat tensor."""
+        # `view` is faster than `reshape`, and most tensors are contiguous.
         return torch.cat([tensor.view(-1) if tensor.is_contiguous() else tensor.reshape(-1) for tensor in tensors])
 
     def views_of(self, run: Tensor) -> list[Tensor]:
-        """The part of a run that stands for each parameter, in the order of the run."""
+        """View a flat tensor as one tensor per parameter, in `order`."""
         parts = torch.split(run, [parameter.numel() for parameter in self._order])
         return [part.view(parameter.shape) for part, parameter in zip(parts, self._order, strict=True)]
 
     def gradient(self, loss: Tensor, alphas: Sequence[Tensor] = ()) -> list[Tensor]:
-        """Of the alphas, and of the weights in one run; zeros where the loss does not depend on them."""
+        """Return the gradients of the alphas and the flat gradient of the weights; zeros for unused ones."""
         found = torch.autograd.grad(loss, [*alphas, *self._order], allow_unused=True, materialize_grads=True)
         return [*found[: len(alphas)], self.gathered(found[len(alphas) :])]
 
     @property
     def order(self) -> list[nn.Parameter]:
-        """The parameters, in the order of the run."""
+        """The parameters in the order of the flat tensor."""
         return list(self._order)
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[Tensor]:
-        """A copy of the values; at the end they are put back, the very same bits, whatever happened in between."""
+        """Yield a copy of the values; on exit, also by an exception, restore them bit-identically."""
         before = self.values.clone()
         try:
             yield before
@@ -66,7 +65,7 @@ class FlatWeights:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """While it is open no gradient of the weights is computed on the way to that of the alphas."""
+        """Disable gradients of the weights within the context."""
         for parameter in self._order:
             parameter.requires_grad_(False)
         try:
@@ -76,7 +75,7 @@ class FlatWeights:
                 parameter.requires_grad_(True)
 
     def _holds_all(self) -> bool:
-        # A conversion or move of the network gives each parameter its own storage again.
+        # Converting or moving the network gives each parameter its own storage.
         run, first = self._values, self._order[0]
         if run.dtype != first.dtype or run.device != first.device:
             return False
@@ -89,7 +88,7 @@ class FlatWeights:
 
 
 class FlatSGD(torch.optim.SGD):
-    """`torch.optim.SGD` with one learning rate for all weights, which are moved as one; its state is the same."""
+    """`torch.optim.SGD` with one parameter group, on the flat weights. Its state is that of `torch.optim.SGD`."""
 
     def __init__(self, weights: FlatWeights, *, lr: float, momentum: float, weight_decay: float) -> None:
         super().__init__(weights.parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
@@ -99,7 +98,7 @@ class FlatSGD(torch.optim.SGD):
         self._rate_is: float | None = None
 
     def rate(self) -> Tensor:
-        """The learning rate, a scalar beside the weights: the same tensor each time, for who records what reads it."""
+        """Return the learning rate as a scalar on the weights' device, always the same tensor, as CUDA graphs need."""
         values, lr = self.weights.values, self.param_groups[0]["lr"]
         if self._rate.device != values.device or self._rate.dtype != values.dtype or self._rate_is is None:
             self._rate, self._rate_is = values.new_tensor(lr), lr
@@ -110,7 +109,7 @@ class FlatSGD(torch.optim.SGD):
 
     @property
     def momentum_buffer(self) -> Tensor | None:
-        """Of all weights in one run; None before the first step."""
+        """The flat momentum buffer; None before the first step."""
         values = self.weights.values
         if self._momentum is not None and self._momentum.dtype != values.dtype:
             self._keep(self._momentum.to(values.dtype))  # the network was converted
@@ -118,7 +117,7 @@ class FlatSGD(torch.optim.SGD):
 
     @torch.no_grad()
     def step_by(self, gradient: Tensor) -> None:
-        """One step, from the gradient of all weights in one run."""
+        """Update the weights by their flat gradient."""
         group, values = self.param_groups[0], self.weights.values
         direction = torch.add(gradient, values, alpha=group["weight_decay"])
         if group["momentum"]:
@@ -130,7 +129,7 @@ class FlatSGD(torch.optim.SGD):
         values.sub_(direction, alpha=group["lr"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """As `torch.optim.SGD` does."""
+        """Load the state, as `torch.optim.SGD` does."""
         super().load_state_dict(state_dict)
         buffers = [self.state[p].get("momentum_buffer") for p in self.weights.order if p in self.state]
         self._momentum = None
@@ -145,7 +144,7 @@ class FlatSGD(torch.optim.SGD):
 
 @contextlib.contextmanager
 def untracked(network: nn.Module) -> Iterator[None]:
-    """While it is open, no BatchNorm's running statistics take note of a batch."""
+    """Freeze the running statistics of all BatchNorms within the context."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:
         norm.track_running_stats = False

@@ -1,6 +1,6 @@
-"""The alpha gradient to second order with the weights in one run: `gradients` in a few calls, and without a copy.
+"""Computes the second-order alpha gradient on flat weights; `gradients` is the reference.
 
-DARTS (arXiv:1806.09055), section 2.3. The virtual weights take the real ones' place for one pass.
+DARTS (arXiv:1806.09055), section 2.3. The virtual weights replace the real ones during one pass.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from darts_core.bilevel.flat import FlatWeights, untracked
 from darts_core.bilevel.gradients import STEP_NUMERATOR, Mean, first_order
 
 LossParts = Callable[[], Iterable[Tensor]]
-"""The loss of a fixed batch at the weights and alphas as they are now: scalars with a graph each, to be added up."""
+"""The loss of a fixed batch at the current weights and alphas, as scalars to be summed, each with its own graph."""
 
 
 def weight_gradient(parts: Iterable[Tensor], weights: FlatWeights, alphas: Sequence[Tensor] = ()) -> list[Tensor]:
-    """Of the alphas, and of the weights in one run; of one part at a time is a graph held in memory."""
+    """Return the gradients of the alphas and the flat gradient of the weights; holds one part's graph at a time."""
     total: list[Tensor] = []
     for part in parts:
         found = weights.gradient(part, alphas)
@@ -40,10 +40,10 @@ def second_order(
     numerator: float = STEP_NUMERATOR,
     mean: Mean = list,
 ) -> list[Tensor]:
-    """What `gradients.second_order` gives: the direct part minus eta, a scalar, times the implicit one.
+    """Compute `gradients.second_order`: the direct part minus eta (a scalar tensor) times the implicit part.
 
-    All passes run on the real network. That at the virtual weights leaves no trace in its running statistics, as in
-    the authors' code, where it runs on a copy; the other three do. The weights end as they were, bit for bit.
+    All passes run on the real network. As in the authors' code, the pass at the virtual weights leaves the running
+    statistics unchanged, and the other three update them. The weights are restored bit-identically.
     """
     (direction,) = mean(weight_gradient(train_loss(), weights))
     with weights.kept() as before:
@@ -56,7 +56,7 @@ def second_order(
         with untracked(network):
             *direct, vector = mean(weight_gradient(validation_loss(), weights, alphas))
         norm = torch.linalg.vector_norm(vector)
-        # On the device, without asking for the number: a zero vector gives a zero product, not 0 / 0.
+        # Without a device synchronisation; a zero vector gives a zero product, not 0 / 0.
         step = numerator / norm.clamp_min(torch.finfo(norm.dtype).tiny)
         sides = []
         for side in (step, -step):

@@ -1,7 +1,7 @@
-"""The gradient of the validation loss in the alphas, to first and second order.
+"""Computes the gradient of the validation loss in the alphas, to first and second order.
 
-DARTS (arXiv:1806.09055), section 2.3. Nothing here knows a network: losses are closures, weights and alphas are lists
-of tensors.
+DARTS (arXiv:1806.09055), section 2.3. Independent of the network: losses are closures, weights and alphas are lists of
+tensors.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import torch
 from torch import Tensor
 
 Parts = Tensor | Iterable[Tensor]
-"""A scalar with a graph, or several that add up to it: of these one graph at a time is held in memory."""
+"""A scalar with a graph, or several to be summed, of which one graph at a time is held in memory."""
 
 Loss = Callable[[], Parts]
-"""The loss of a fixed batch at the weights and alphas as they are now."""
+"""The loss of a fixed batch at the current weights and alphas."""
 
 LossAt = Callable[[Sequence[Tensor]], Parts]
-"""The same at weights that are handed in, in the order of the network's own; leaves the network untouched."""
+"""The same at the given weights, in the network's order; leaves the network unchanged."""
 
 Mean = Callable[[Sequence[Tensor]], list[Tensor]]
-"""The means of gradients over all ranks that share a batch; the gradients themselves where there is one rank."""
+"""Averages gradients over all ranks that share a batch."""
 
-# Numerator of the finite difference's step: small against ||v||, large against float32 rounding.
+# Numerator of the finite difference's step: small relative to ||v||, large relative to float32 rounding.
 STEP_NUMERATOR = 1e-2
 
 
 def first_order(validation_loss: Loss, alphas: Sequence[Tensor], *, mean: Mean = list) -> list[Tensor]:
-    """The alpha gradient at the current weights: equation 7 with an inner learning rate of 0.
+    """Return the alpha gradient at the current weights: equation 7 with an inner learning rate of 0.
 
-    One tensor an alpha table, same shapes; zeros for a table that the loss does not depend on.
+    One tensor per alpha table, of the same shape; zeros if the loss does not depend on it.
     """
     return mean(_gradient(validation_loss(), alphas))
 
@@ -45,10 +45,10 @@ def virtual_weights(
     weight_decay: float,
     mean: Mean = list,
 ) -> list[Tensor]:
-    """The weights after one step of SGD that is not taken: w' = w - eta * (momentum * buf + grad + decay * w).
+    """Return the weights after one virtual step of SGD: w' = w - eta * (momentum * buf + grad + decay * w).
 
-    A missing buffer (before the first step) counts as zeros. The gradient is not clipped: the authors don't, either.
-    Gives new leaf tensors that require gradients.
+    A missing buffer (before the first step) counts as zeros. As in the authors' code, the gradient is not clipped. The
+    result consists of new leaf tensors that require gradients.
     """
     gradients = mean(_gradient(train_loss(), weights))
     virtual = []
@@ -70,16 +70,17 @@ def implicit_gradient(
     numerator: float = STEP_NUMERATOR,
     mean: Mean = list,
 ) -> list[Tensor]:
-    """Finite-difference product of the mixed second derivative of the training loss with `vector`: equation 8.
+    """Multiply the mixed second derivative of the training loss by `vector`, by finite differences: equation 8.
 
-    vector: one tensor a weight, the validation gradient at the virtual weights, the same on all ranks. The step is
+    vector: the validation gradient at the virtual weights, one tensor per weight, equal on all ranks. The step is
     numerator / ||vector||.
-    Moves the weights in place for the two passes and puts the very same bits back, whatever happens in between. Both
-    passes run on the real network, so in training mode its running statistics see the batch twice, as in the authors'
-    code. Gives one tensor an alpha table; zeros when the vector is zero.
+
+    Shifts the weights in place for two passes and restores them bit-identically, also after an exception. In training
+    mode, both passes update the network's running statistics, as in the authors' code. Returns one tensor per alpha
+    table; zeros if the vector is zero.
     """
     norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(v) for v in vector]))
-    # On the device, without asking for the number: a zero vector gives a zero product, not 0 / 0.
+    # Without a device synchronisation; a zero vector gives a zero product, not 0 / 0.
     step = numerator / norm.clamp_min(torch.finfo(norm.dtype).tiny)
     kept = [weight.detach().clone() for weight in weights]
     try:
@@ -88,7 +89,7 @@ def implicit_gradient(
         _shift(weights, kept, vector, -step)
         behind = first_order(train_loss, alphas, mean=mean)
     finally:
-        # Adding the step back, as the authors do, would leave rounding errors in the weights.
+        # Adding the step back, as the authors' code does, would leave rounding errors in the weights.
         with torch.no_grad():
             for weight, before in zip(weights, kept, strict=True):
                 weight.copy_(before)
@@ -108,9 +109,9 @@ def second_order(
     numerator: float = STEP_NUMERATOR,
     mean: Mean = list,
 ) -> list[Tensor]:
-    """The alpha gradient of the validation loss at the virtual weights: equation 7.
+    """Return the alpha gradient of the validation loss at the virtual weights: equation 7.
 
-    The part through the alphas themselves, minus eta times the implicit part through the virtual weights.
+    The direct part minus eta times the implicit part through the virtual weights.
     """
     virtual = virtual_weights(
         train_loss, weights, momentum_buffers, eta=eta, momentum=momentum, weight_decay=weight_decay, mean=mean
@@ -122,7 +123,7 @@ def second_order(
 
 
 def _gradient(loss: Parts, inputs: Sequence[Tensor]) -> list[Tensor]:
-    """Of the sum of the loss's parts; zeros for an input that it does not depend on."""
+    """Return the gradients of the sum of the parts; zeros for inputs that do not affect it."""
     total: list[Tensor] = []
     for part in [loss] if isinstance(loss, Tensor) else loss:
         gradient = torch.autograd.grad(part, inputs, allow_unused=True, materialize_grads=True)

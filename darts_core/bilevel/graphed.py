@@ -1,8 +1,8 @@
-"""The search step as CUDA graphs: recorded once, then launched as a whole instead of kernel by kernel.
+"""Captures the search step as CUDA graphs, each launched as a whole instead of kernel by kernel.
 
-What is recorded are the two gradients, the alphas' and the weights'. The optimisers' own steps, a few operations on
-runs of numbers, stay outside: they read the learning rate and count. So a replayed step gives the bits of a called one,
-and nothing about it is kept but the recording. Wants a network in the fused arrangement, with its weights in one run.
+The graphs compute the gradients of alphas and weights. The optimisers' updates, a few operations on flat tensors, run
+eagerly, since they read the learning rate and count steps. Captured and eager steps give identical bits. Requires a
+fused network with flat weights.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from darts_core.training.stages import GRAPHS, stage
 
 logger = logging.getLogger(__name__)
 
-# Steps before the recording: kernels are compiled and chosen in them, and momentum comes to be.
+# Eager steps before the capture, which compile and select kernels and create the momentum buffer.
 WARM_UP: Final = 3
 
 
 class GraphedStep:
-    """`search_step` of one process for batches of one size; others, as at a pass's end, are computed call by call.
+    """Runs `search_step` of one process as CUDA graphs for batches of one size, and eagerly for others.
 
-    Where recording fails it logs one line, and all steps are computed call by call.
+    If the capture fails, logs a warning and runs all steps eagerly.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class GraphedStep:
         self._failed = False
 
     def __call__(self, training: Batch, validation: Batch) -> tuple[Tensor, Tensor]:
-        """What `search_step` gives. The loss and the logits are good until the next call."""
+        """Run one step; returns like `search_step`. The next call overwrites loss and logits."""
         alike = training.images.shape == validation.images.shape and training.images.is_cuda
         if not alike or self._failed or not self._network.training:
             return self._eager(training, validation)
         if training.images.shape != self._size:
             if self._captured is not None and len(training.labels) < self._size[0]:
-                return self._eager(training, validation)  # the rest that a pass ends with
+                return self._eager(training, validation)  # the last, smaller batch of an epoch
             self._size, self._seen, self._captured = training.images.shape, 0, None
-        self._optimizer.rate()  # up to date before it is read from
+        self._optimizer.rate()  # updates the tensor that the graphs read
         if self._captured is not None and not self._captured.holds(self._optimizer):
-            self._seen, self._captured = 0, None  # the weights were moved or a state was loaded
+            self._seen, self._captured = 0, None  # weights or optimiser state have new addresses
         if self._captured is None:
             if self._seen < WARM_UP:
                 self._seen += 1
@@ -84,7 +84,7 @@ class GraphedStep:
         )
 
     def _capture(self, training: Batch, validation: Batch) -> _CapturedStep | None:
-        # What the warm-up's tensors took would otherwise stay beside the recording's own memory.
+        # Frees the warm-up's memory, which the graphs' own pool cannot use.
         torch.cuda.empty_cache()
         try:
             return _CapturedStep(
@@ -96,13 +96,13 @@ class GraphedStep:
                 Batch(training.images.clone(), training.labels.clone()),
                 Batch(validation.images.clone(), validation.labels.clone()),
             )
-        except RuntimeError as error:  # out of memory is one, too
+        except RuntimeError as error:  # includes out of memory
             logger.warning("no CUDA graph of the search step, going on call by call: %s", str(error).split("\n")[0])
             return None
 
 
 class _CapturedStep:
-    """Both gradients of a step, on batches that are copied to where they were when it was recorded."""
+    """The graphs of both gradients. Batches are copied to the tensors that the graphs read."""
 
     def __init__(
         self,
@@ -118,10 +118,10 @@ class _CapturedStep:
         self._training, self._validation = training, validation
         self._places = _places(optimizer)
         self._of_alphas, self._of_weights = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        # Other threads, which send reports and save checkpoints, need not keep away from the GPU meanwhile.
+        # Lets other threads, which report and save checkpoints, use the GPU during the capture.
         with torch.cuda.graph(self._of_alphas, capture_error_mode="thread_local"):
             self._alpha_gradient = architect.gradient(training, validation)
-        # One after the other, always: they can share their memory.
+        # The graphs run in sequence, so that they can share a memory pool.
         with torch.cuda.graph(self._of_weights, pool=self._of_alphas.pool(), capture_error_mode="thread_local"):
             self._weight_gradient: WeightGradient = weight_gradient(
                 network, optimizer, training, grad_clip, accumulate=accumulate
@@ -138,7 +138,7 @@ class _CapturedStep:
         return self._weight_gradient.loss, self._weight_gradient.logits
 
     def holds(self, optimizer: FlatSGD) -> bool:
-        """Whether what the recording reads still lies where it did."""
+        """Whether the optimiser's tensors have the addresses that the graphs read."""
         return _places(optimizer) == self._places
 
 
@@ -149,7 +149,7 @@ def _places(optimizer: FlatSGD) -> tuple[int, ...]:
 
 
 def _on_side_stream(step: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Computed on another stream, as a recording is."""
+    """Run the step on a side stream, as a capture does."""
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

@@ -1,6 +1,6 @@
-"""One step of a search for a recurrent cell: first the alphas, then the weights. DARTS (arXiv:1806.09055), algorithm 1.
+"""Runs one search step for a recurrent cell, alphas then weights: DARTS (arXiv:1806.09055), algorithm 1.
 
-Hidden states are carried from step to step, those of the training and of the validation text apart, without a graph.
+Training text and validation text each carry a detached hidden state from step to step.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import Pass, RecurrentSearchNetwork
 from darts_core.training.matmul_precision import full_precision
 
-# The authors' choice for recurrent cells: Adam's usual one.
+# The DARTS authors' betas for recurrent cells, Adam's defaults.
 RECURRENT_ALPHA_BETAS: Final = (0.9, 0.999)
 
 PassName = Literal["virtual", "validation", "pair", "weights"]
-"""The passes of a step. Each has dropout masks of its own; the pair of the finite difference shares one set."""
+"""The passes of a step. Each has its own dropout masks; both sides of the finite difference share the pair's."""
 
 DrawMasks = Callable[[PassName], Masks | None]
-"""The masks of a pass of this step: the same ones whenever asked."""
+"""Returns the masks of a pass of this step, the same in each call."""
 
 
 VirtualEmbedding = Literal["moved", "fixed"]
 
 
 class TextSegment(NamedTuple):
-    """A window of text, and the hidden state (B, size) that what comes before it ended with."""
+    """A window of text and the hidden state (B, size) of the preceding one."""
 
     batch: TextBatch
     hidden: Tensor
 
 
 class Penalties(NamedTuple):
-    """What the weights' loss adds. activation: on the dropped outputs' squares; slowness: on their changes' squares."""
+    """Coefficients of the training penalties. activation: squares of dropped outputs; slowness: of changes."""
 
     activation: float
     slowness: float
 
 
 def penalised(loss: Tensor, passed: Pass, penalties: Penalties) -> Tensor:
-    """The loss with activation and slowness penalties. Merity et al. (arXiv:1708.01009)."""
+    """Add activation and slowness penalties to the loss: Merity et al. (arXiv:1708.01009)."""
     if penalties.activation:
         loss = loss + penalties.activation * passed.dropped.square().mean()
     if penalties.slowness and len(passed.outputs) > 1:
@@ -56,11 +56,11 @@ def penalised(loss: Tensor, passed: Pass, penalties: Penalties) -> Tensor:
 
 
 class RecurrentArchitect:
-    """Steps the alphas of a language model by Adam on the validation loss, to first or second order.
+    """Optimises the alphas of a language model by Adam on the validation loss, to first or second order.
 
-    The losses leave the penalties out. The weights are only read: the second order takes learning rate and weight
-    decay from their optimiser. virtual_embedding: whether the virtual step moves the tied embedding, as the paper's
-    equation says, or leaves it fixed, as the authors' code does.
+    The losses exclude penalties. The weights are left unchanged; the second order reads learning rate and weight decay
+    from their optimiser. virtual_embedding: "moved" includes the tied embedding in the virtual step, as in the paper's
+    equation; "fixed" excludes it, as in the authors' code.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class RecurrentArchitect:
         self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=RECURRENT_ALPHA_BETAS, weight_decay=weight_decay)
 
     def step(self, training: TextSegment, validation: TextSegment, masks: DrawMasks) -> Tensor:
-        """Move the alphas once; leaves every weight as it was, bit for bit. Gives the next validation state."""
+        """Update the alphas once and return the next validation state; the weights stay bit-identical."""
         gradients, hidden = self.gradient(training, validation, masks)
         for alpha, gradient in zip(self._alphas, gradients, strict=True):
             alpha.grad = gradient
@@ -92,7 +92,7 @@ class RecurrentArchitect:
         return hidden
 
     def gradient(self, training: TextSegment, validation: TextSegment, masks: DrawMasks) -> tuple[list[Tensor], Tensor]:
-        """The alpha gradient, one tensor an alpha table, and the validation text's next hidden state."""
+        """Return the alpha gradient, one tensor per alpha table, and the validation text's next hidden state."""
         after: list[Tensor] = []
 
         def validated(passed: Pass) -> Tensor:
@@ -128,8 +128,8 @@ class RecurrentArchitect:
 
     def _at(self, weights: Sequence[Tensor], segment: TextSegment, masks: Masks | None) -> Pass:
         names = (name for name, _ in self._network.named_parameters())
-        # Cloned buffers stand in for the authors' copy of the network: the virtual weights leave no trace in the real
-        # network's running statistics.
+        # Cloned buffers protect the network's running statistics from the virtual weights, like the authors' copy of
+        # the network.
         buffers = {name: buffer.clone() for name, buffer in self._network.named_buffers()}
         state = {**dict(zip(names, weights, strict=True)), **buffers}
         passed: Pass = torch.func.functional_call(self._network, state, (*_inputs(segment), masks))
@@ -137,7 +137,7 @@ class RecurrentArchitect:
 
 
 class SearchStepResult(NamedTuple):
-    """What came of a step. loss: the training window's mean cross-entropy in nats, without penalties, no graph.
+    """The result of a step. loss: detached mean cross-entropy of the training window in nats, without penalties.
 
     training, validation: the next hidden states.
     """
@@ -158,9 +158,9 @@ def recurrent_search_step(
     grad_clip: float,
     penalties: Penalties,
 ) -> SearchStepResult:
-    """Move the alphas on the validation window, then the weights on the training window.
+    """Update the alphas on the validation window, then the weights on the training window.
 
-    The weight step computes its gradient anew: the architect's, to second order, was taken at the old alphas.
+    The weight step recomputes its gradient, since the architect's is at the old alphas.
     """
     after_validation = architect.step(training, validation, masks)
     loss, after_training = recurrent_weight_step(
@@ -178,13 +178,13 @@ def recurrent_weight_step(
     grad_clip: float,
     penalties: Penalties,
 ) -> tuple[Tensor, Tensor]:
-    """Move the weights once, their gradient clipped to the norm `grad_clip`; the alphas stay, bit for bit.
+    """Update the weights once, with the gradient clipped to the norm `grad_clip`; the alphas stay bit-identical.
 
-    Gives the mean cross-entropy without penalties, and the next hidden state, both without a graph.
+    Returns the mean cross-entropy in nats, without penalties, and the next hidden state, both detached.
     """
     weights = network.weights()
     weight_optimizer.zero_grad()
-    # A gradient of the alphas on training data must not even exist.
+    # The alphas must never have a gradient on training data.
     with _held(list(network.alphas.values())):
         passed: Pass = network(*_inputs(training), masks)
         loss = passed.cross_entropy(training.batch.targets)
@@ -196,7 +196,7 @@ def recurrent_weight_step(
 
 @contextlib.contextmanager
 def _held(tensors: Sequence[Tensor]) -> Iterator[None]:
-    """What is computed while it is open is no function of these leaves: nothing is kept or done for their gradients."""
+    """Treat these leaf tensors as constants within the context."""
     before = [tensor.requires_grad for tensor in tensors]
     try:
         for tensor in tensors:

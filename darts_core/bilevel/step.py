@@ -1,4 +1,4 @@
-"""One step of a search: first the alphas, then the weights. DARTS (arXiv:1806.09055), algorithm 1."""
+"""Runs one search step, alphas then weights: DARTS (arXiv:1806.09055), algorithm 1."""
 
 from __future__ import annotations
 
@@ -28,11 +28,10 @@ def search_step(
     group: Group = ALONE,
     accumulate: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """Move the alphas on a validation batch, then the weights on a training batch.
+    """Update the alphas on a validation batch, then the weights on a training batch.
 
-    Gives the training batch's mean loss in nats and its logits (N, classes), both without a graph. With several ranks
-    the batches are this rank's share. The weight step computes its gradient anew: the architect's, to second order,
-    was taken at the old alphas.
+    Returns the training batch's mean loss in nats and its logits (N, classes), both detached. With several ranks, the
+    batches are this rank's share. The weight step recomputes its gradient, since the architect's is at the old alphas.
     """
     architect.step(training, validation)
     return weight_step(network, weight_optimizer, training, grad_clip, group, accumulate)
@@ -46,10 +45,10 @@ def weight_step(
     group: Group = ALONE,
     accumulate: int = 1,
 ) -> tuple[Tensor, Tensor]:
-    """Move the weights once, their gradient clipped to the norm `grad_clip`; the alphas stay, bit for bit.
+    """Update the weights once, with the gradient clipped to the norm `grad_clip`; the alphas stay bit-identical.
 
-    accumulate: parts that the batch is computed in; their gradients add up to that of the batch, but for BatchNorm,
-    which sees each part by itself.
+    accumulate: number of parts in which the batch is computed. Their gradients sum to that of the batch, except that
+    BatchNorm normalises each part on its own.
     """
     if isinstance(weight_optimizer, FlatSGD):
         found = weight_gradient(network, weight_optimizer, training, grad_clip, group, accumulate)
@@ -62,7 +61,7 @@ def weight_step(
     for part, share in training.parts(accumulate):
         answers = network(part.images)
         loss = share * F.cross_entropy(answers, part.labels)
-        # For these inputs alone: a gradient of the alphas on training data must not even exist.
+        # Restricted to the weights: the alphas must never have a gradient on training data.
         loss.backward(inputs=weights)  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
         logits.append(answers.detach())
@@ -74,7 +73,7 @@ def weight_step(
 
 
 class WeightGradient(NamedTuple):
-    """Of all weights in one run, clipped; and what the training batch's mean loss and logits (N, classes) were."""
+    """The clipped flat gradient of all weights, and the training batch's mean loss in nats and logits (N, classes)."""
 
     gradient: Tensor
     loss: Tensor
@@ -89,7 +88,7 @@ def weight_gradient(
     group: Group = ALONE,
     accumulate: int = 1,
 ) -> WeightGradient:
-    """What `weight_step` moves the weights by, where they lie in one run."""
+    """Compute the gradient of `weight_step` for flat weights."""
     losses, logits = [], []
 
     def parts() -> Iterator[Tensor]:
@@ -102,12 +101,12 @@ def weight_gradient(
 
     alphas = list(network.alphas.values())
     for alpha in alphas:
-        alpha.requires_grad_(False)  # a gradient of the alphas on training data must not even exist
+        alpha.requires_grad_(False)  # the alphas must never have a gradient on training data
     try:
         (gradient,) = group.mean(flat_gradients.weight_gradient(parts(), optimizer.weights))
     finally:
         for alpha in alphas:
             alpha.requires_grad_(True)
-    # As `clip_grad_norm_` does, without asking the device for the number.
+    # Like `clip_grad_norm_`, without a device synchronisation.
     gradient.mul_(torch.clamp(grad_clip / (torch.linalg.vector_norm(gradient) + 1e-6), max=1.0))
     return WeightGradient(gradient, sum_of(losses), torch.cat(logits))
