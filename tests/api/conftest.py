@@ -21,8 +21,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     data = tmp_path_factory.mktemp("service")
     environment = {
         "DARTBOARD_LEASE_SECONDS": str(LEASE_SECONDS),
-        "DARTBOARD_SWEEP_SECONDS": "0.1",
-        "DARTBOARD_WAKE_SECONDS": "0.1",
+        "DARTBOARD_SWEEP_SECONDS": "0.25",
+        "DARTBOARD_WAKE_SECONDS": "0.25",
         "DARTBOARD_MAX_UPLOAD_BYTES": str(8 * 2**30),
     }
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:

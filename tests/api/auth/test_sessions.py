@@ -99,9 +99,8 @@ def test_a_stream_ends_when_its_session_runs_out(guarded: Guarded, person: Perso
             )
         with http.stream("GET", path.format(job.id)) as stream:
             assert stream.status_code == 200
-            pieces = stream.iter_text()
-            next(pieces)
-            assert "event: end" not in read_to_its_end(pieces)
+            # On a busy machine the session may run out before the first event.
+            assert "event: end" not in read_to_its_end(stream.iter_text())
         assert http.get(path.format(job.id)).status_code == 401
 
 
