@@ -5,12 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
-
-from rich.console import Console
 
 from api.schemas.jobs import JobKind, JobOut
 from api.schemas.worker import Claim, EpochReport, Fail, Finish
@@ -54,12 +51,9 @@ def cell_of(genotype: dict[str, Any]) -> str:
 
 
 def printed(job: JobOut) -> str:
-    """What the command shows of an ended tree."""
-    console = Console(file=StringIO(), width=200)
-    for shown in tables(job):
-        console.print(shown)
-    assert isinstance(console.file, StringIO)
-    return console.file.getvalue()
+    """The command's text for an ended composite job."""
+    parts = ([shown] if isinstance(shown, str) else map(str, shown.lines(200)) for shown in tables(job))
+    return "\n".join(line for part in parts for line in part)
 
 
 @dataclass
