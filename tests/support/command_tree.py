@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, Any]] = dict(_leaves(ROOT))
 # What these take of text they would act upon for minutes, or hand to another program.
 STARTS_AT_ONCE: Final = {
     "test": "hands its arguments to pytest",
+    "check": "takes no text",
     "demo": "takes folders and a URL alone",
     "up": "starts a service; its one text, the host, has a test below",
     "bench overhead": "takes a folder alone",
