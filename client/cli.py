@@ -100,7 +100,7 @@ _add(
 _add(_DEVELOPMENT, {"check": check, "docs": docs})
 # The SDK and the images come without benchmarks.
 if not distribution.IS_SDK and find_spec("benchmarks") is not None:
-    from benchmarks import commands as bench
+    from benchmarks import cli as bench
 
     app.add_typer(bench.app, name="bench", rich_help_panel=_DEVELOPMENT)
 

@@ -38,10 +38,18 @@ def test_help_names_every_command_and_imports_no_torch() -> None:
         "jobs",
         "cancel",
         "run",
+        "bench",
     ):
         assert f" {command} " in answer.stdout
     code = "import client.cli, sys; assert not {'torch', 'sqlalchemy', 'celery'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_command_starts_without_the_benchmarks() -> None:
+    code = "import sys; sys.modules['benchmarks'] = None; from client.cli import call; sys.exit(call(['--help']))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert " run " in answer.stdout
+    assert " bench " not in answer.stdout
 
 
 def test_a_service_that_is_not_there_ends_with_3_and_says_how_to_start_one(closed_url: str) -> None:

@@ -1,0 +1,36 @@
+"""`dartboard bench ...`: benchmarks, each against a baseline in the same run."""
+
+from __future__ import annotations
+
+import typer
+
+from benchmarks.commands.chaos import chaos
+from benchmarks.commands.evaluation_step import evaluation_step
+from benchmarks.commands.fleet import fleet
+from benchmarks.commands.language_models import language_models
+from benchmarks.commands.overhead import overhead
+from benchmarks.commands.random_cells import random_cells
+from benchmarks.commands.rnn_step import rnn_step
+from benchmarks.commands.search_step import search_step
+from benchmarks.commands.second_order_error import second_order_error
+from benchmarks.commands.study import study
+from benchmarks.commands.watchers import watchers
+from benchmarks.commands.worst_bodies import worst_bodies
+
+app = typer.Typer(help="Benchmarks; every figure is a ratio to a baseline in the same run.", no_args_is_help=True)
+_COMMANDS = (
+    overhead,
+    random_cells,
+    second_order_error,
+    language_models,
+    chaos,
+    study,
+    fleet,
+    rnn_step,
+    search_step,
+    evaluation_step,
+    watchers,
+    worst_bodies,
+)
+for _command in _COMMANDS:
+    app.command()(_command)
