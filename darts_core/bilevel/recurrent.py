@@ -40,7 +40,7 @@ class TextSegment(NamedTuple):
 
 
 class Penalties(NamedTuple):
-    """Coefficients of the training penalties. activation: squares of dropped outputs; slowness: of changes."""
+    """Coefficients of the training penalties. activation: squared dropped outputs; slowness: squared changes."""
 
     activation: float
     slowness: float

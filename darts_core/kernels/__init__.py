@@ -1,1 +1,1 @@
-"""Kernels for CPUs, compiled on the machine that they run on; without a compiler everything works without them."""
+"""Provides optional kernels for CPUs and GPUs, compiled on the machine that runs them."""

@@ -1,4 +1,4 @@
-"""Compiling the kernels once for each machine and version, and loading them."""
+"""Compiles the CPU kernels once per machine and version, and loads them."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _FLAGS: Final = (
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fno-trapping-math",
-    # For the compiler alone: linked, it would bring a runtime of its own, which knows nothing of torch's threads.
+    # A compile flag only: linking with it would add a second OpenMP runtime beside torch's.
     "-fopenmp",
     "-DAT_PER_OPERATOR_HEADERS",
 )
 SWITCH: Final = "DARTBOARD_KERNELS"
-"""Environment: `off`, a level to compile for (`native`, `v2`, `v3`, `v4`), or the folder to keep the kernels in."""
+"""Environment variable: `off`, a level to compile for (`native`, `v2`, `v3`, `v4`), or the kernels' cache folder."""
 
 
 @cache
 def available() -> bool:
-    """Whether the kernels, `torch.ops.dartboard`, can be used. The first call compiles them, in a minute or two.
+    """Whether the kernels (`torch.ops.dartboard`) are usable. The first call compiles them, in a minute or two.
 
-    Logs once why they cannot.
+    Logs a warning with the cause if they are not.
     """
     if os.environ.get(SWITCH) == "off":
         return False
@@ -53,10 +53,10 @@ def available() -> bool:
 
 
 def chosen() -> tuple[str, Path]:
-    """Level and cache folder that `DARTBOARD_KERNELS` asks for.
+    """Return the level and the cache folder of `DARTBOARD_KERNELS`.
 
     Raises:
-        ValueError: The value is neither a level nor a path, or this processor cannot run that level.
+        ValueError: The value is neither a level nor a path, or this processor does not support the level.
     """
     value = os.environ.get(SWITCH) or levels.NATIVE
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "dartboard"
@@ -70,7 +70,7 @@ def chosen() -> tuple[str, Path]:
 
 
 def _built(level: str, cache: Path) -> Path:
-    """The compiled library, from the cache where it is there already."""
+    """Return the path of the compiled library; compiles it if it is not cached."""
     sources = sorted(_SOURCES.iterdir())
     flags = ("-O3", levels.FLAGS[level], *_FLAGS)
     folder = cache / f"dartboard_{_key(sources, flags)}"
@@ -78,18 +78,18 @@ def _built(level: str, cache: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another user")
-    # Another process may be compiling them: waiting for it is the same stage.
+    # Includes the wait for another process that compiles them.
     with stage(KERNELS), _alone(folder / "building"):
         if not library.exists():
             with _quiet(logging.getLogger("torch.utils.cpp_extension")):
-                from torch.utils.cpp_extension import load  # which looks for CUDA as soon as it is imported
+                from torch.utils.cpp_extension import load  # searches for CUDA on import
 
             logger.info("compiling the CPU kernels, once for this machine")
-            # Left by a process that was killed while it compiled: others would wait for it for ever.
+            # A process that was killed while compiling leaves this file, for which others would wait forever.
             (folder / "lock").unlink(missing_ok=True)
             with _quiet(logging.getLogger("torch.utils.cpp_extension")):
                 load(
-                    name := f"kernels_{uuid.uuid4().hex}",  # a name that failed before is not found again
+                    name := f"kernels_{uuid.uuid4().hex}",  # torch does not retry a name that failed
                     [str(source) for source in sources if source.suffix == ".cpp"],
                     extra_cflags=list(flags),
                     build_directory=str(folder),
@@ -100,7 +100,7 @@ def _built(level: str, cache: Path) -> Path:
 
 
 def _key(sources: list[Path], flags: tuple[str, ...] = _FLAGS) -> str:
-    """Of everything that the compiled code depends on."""
+    """Hash everything that determines the compiled code."""
     parts = (torch.__version__, platform.machine(), levels.processor(), *flags)
     digest = hashlib.sha256(" ".join(parts).encode())
     for source in sources:
@@ -110,7 +110,7 @@ def _key(sources: list[Path], flags: tuple[str, ...] = _FLAGS) -> str:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """One process at a time; the lock goes with the process that holds it, however that ends."""
+    """Hold an exclusive lock on the file; the system releases it if the process dies."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -118,7 +118,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet(other: logging.Logger) -> Iterator[None]:
-    """Its warnings are of compilers and GPUs that do not matter here; whether it worked out is for us to say."""
+    """Suppress the logger's warnings, which concern irrelevant compilers and GPUs."""
     before = other.level
     other.setLevel(logging.ERROR)
     try:
@@ -129,6 +129,6 @@ def _quiet(other: logging.Logger) -> Iterator[None]:
 
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # A failed compilation starts with the command; what it failed of comes further down.
+    # The message of a failed compilation starts with the command, followed by the errors.
     telling = next((line for line in lines if "error" in line.lower() and "building extension" not in line), None)
     return (telling or (lines[0] if lines else type(error).__name__))[:300]

@@ -1,4 +1,4 @@
-"""The passes of a fused cell on a CPU, each in a kernel: nothing is stored between the steps of a pass."""
+"""Implements the cell backend for CPUs, with one kernel per pass and no intermediate maps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _POOLS: Final = {"max_pool_3x3": 0, "avg_pool_3x3": 1}
 
 
 class CpuBackend:
-    """Gives the same bits for any number of threads."""
+    """See `CellBackend`. Results are bit-identical for any number of threads."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format
     folded_with = staticmethod(folded_with)

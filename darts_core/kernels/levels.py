@@ -1,4 +1,4 @@
-"""The processor levels that the CPU kernels can be compiled for, and whether this processor runs them."""
+"""Defines the processor levels of the CPU kernels and checks this processor's support for them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FLAGS: Final = {
     "v3": "-march=x86-64-v3",
     "v4": "-march=x86-64-v4",
 }
-"""Level: the compiler's flag. v2 to v4 are the x86-64 psABI's microarchitecture levels (SSE4.2, AVX2, AVX-512)."""
+"""Compiler flag by level. v2 to v4 are the x86-64 psABI's microarchitecture levels (SSE4.2, AVX2, AVX-512)."""
 
-# As /proc/cpuinfo names them; each level needs those before it as well.
+# Names as in /proc/cpuinfo; a level also needs the features of those before it.
 _NEEDED: Final = {
     "v2": ("cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"),
     "v3": ("avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"),
@@ -25,10 +25,10 @@ _NEEDED: Final = {
 
 
 def lacking(level: str) -> list[str]:
-    """Processor features that code compiled for `level` needs and this processor does not have.
+    """Return the processor features that `level` requires and this processor lacks.
 
     Raises:
-        ValueError: This machine is no x86-64, or does not tell its features.
+        ValueError: This machine is not x86-64, or does not report its features.
     """
     if level == NATIVE:
         return []
@@ -40,7 +40,7 @@ def lacking(level: str) -> list[str]:
 
 
 def processor() -> str:
-    """Model and features: what `-march=native` looks at, since a cache may be shared by several machines."""
+    """Return model and features, which determine `-march=native`; several machines may share a cache."""
     return _line("model name") + _line("flags") or platform.processor()
 
 

@@ -1,11 +1,11 @@
-// A pointwise convolution, its BatchNorm and a factor as one matrix: the formulas of models/fused/algebra.py, whose many
-// small steps take torch longer than the arithmetic. E edges with K operations each; all sums are float64.
+// Implements models/fused/algebra.py, where torch spends more time on dispatch than on arithmetic. E edges have K
+// operations each; all sums are float64.
 #include <cmath>
 #include "shares.h"
 
 namespace {
 
-// Of one edge and operation, whose numbers lie side by side. One row of operations may serve all.
+// Returns the contiguous numbers of an edge and operation; a dimension of size 1 is broadcast over operations.
 template <class T>
 const T* of(const Tensor& t, long e, long k) {
   return t.data_ptr<T>() + e * t.stride(0) + (t.size(1) == 1 ? 0 : k * t.stride(1));
@@ -18,7 +18,7 @@ void check_dense(const Tensor& t) {
 
 using Known = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-// factor: alpha, (E, K). Gives alpha r W, -alpha r mean, W, mean, r, variance, the inputs' mean and W K.
+// factor: alpha, (E, K). Returns alpha r W, -alpha r mean, W, mean, r, variance, the inputs' mean and W K.
 Known folded(const Tensor& weight, MaybeTensor factor, const Tensor& total, const Tensor& products, int64_t pixels,
              double eps) {
   check_dense(total), check_dense(products), check_dense(weight);
@@ -49,7 +49,7 @@ Known folded(const Tensor& weight, MaybeTensor factor, const Tensor& total, cons
             for (long d = 0; d < columns; d++) result[d] += row[c] * covariance[c * columns + d];
           }
           for (long c = 0; c < columns; c++) variance += result[c] * row[c];
-          // A channel that is the same everywhere can come out a rounding error below zero; NaN stays.
+          // The variance of a constant channel can be negative by a rounding error; NaN persists.
           variance = variance < 0 ? 0 : variance;
           const double inverse = 1 / std::sqrt(variance + eps), scale = alpha * inverse;
           mean_y.data_ptr<double>()[m * rows + r] = mean;
@@ -65,8 +65,8 @@ Known folded(const Tensor& weight, MaybeTensor factor, const Tensor& total, cons
   return {matrix, offset, exact, mean_y, inverse_y, variance_y, input_mean, spread};
 }
 
-// input_mean and spread: with the statistics of the batch. Gives the gradients of the factor (E, K) and, if wanted, of W;
-// and direct, feedback and constant of u's.
+// input_mean, spread: with batch statistics only. Returns the gradient of the factor (E, K), that of W if `weights`, and
+// the terms direct, feedback and constant of the gradient of u.
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gradient_of(const Tensor& weight, const Tensor& mean,
                                                                const Tensor& inverse, MaybeTensor input_mean,
                                                                MaybeTensor spread, MaybeTensor factor,

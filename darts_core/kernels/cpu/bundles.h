@@ -1,7 +1,7 @@
-// Depthwise filters over bundles: as many channels as a vector has lanes, pixel by pixel.
+// Applies depthwise filters to bundles: as many channels as a vector has lanes, interleaved pixel by pixel.
 //
-// Small maps leave vectors of pixels half empty, and gradients of filters to be added up across them. Here each lane is a
-// channel, and no border is special, since zeros lie between the rows.
+// On small maps, vectors of pixels would be half empty, and filter gradients would need sums across lanes. Here each lane
+// is a channel. Zeros between the rows make borders need no special treatment.
 #pragma once
 #include <algorithm>
 #include <vector>
@@ -9,7 +9,7 @@
 
 namespace bundles {
 
-// A map's place among zeros: its rows lie `pitch` pixels apart, `pad` of them zeros.
+// The layout of a map padded with zeros: its rows start `pitch` pixels apart, `pad` of which are zeros.
 struct Frame {
   int rows, columns, pad, pitch;
   long start, size;  // in pixels
@@ -23,7 +23,7 @@ struct Frame {
   long pixels() const { return places.size(); }
 };
 
-// The rows of a bundle's channels, `pixels` numbers each, pixel by pixel. put(pixel, what all channels have there).
+// Interleaves the channels of a bundle, `pixels` numbers each. put(pixel, values of all channels).
 template <class T, class F>
 void take(const T* rows, long pixels, F put) {
   constexpr int L = lanes<T>;
@@ -39,7 +39,7 @@ void take(const T* rows, long pixels, F put) {
   }
 }
 
-// The way back. get(pixel): what all channels have there.
+// The inverse of `take`. get(pixel): values of all channels.
 template <class T, class F>
 void give(T* rows, long pixels, F get) {
   constexpr int L = lanes<T>;
@@ -55,8 +55,7 @@ void give(T* rows, long pixels, F get) {
   }
 }
 
-// O pixels of a row side by side, from the filter's rows `first` to `last`. x: what its first tap reads for the first of
-// them.
+// Applies the filter's rows `first` to `last` to O adjacent pixels of a row. x: the first tap's input at the first pixel.
 template <class T, int K, int O>
 inline void filter_pixels(const T* x, long down, long right, int first, int last, const T* weights, T* out, bool add) {
   constexpr int L = lanes<T>;
@@ -80,7 +79,7 @@ void filter(const Frame& frame, int dilation, const T* x, const T* weights, T* o
   constexpr int L = lanes<T>, half = K / 2;
   const long down = long(dilation) * frame.pitch * L, right = long(dilation) * L;
   for (int h = 0; h < frame.rows; h++) {
-    // Rows of the filter that lie outside read zeros only.
+    // Skips rows of the filter that read only zeros.
     const int first = std::max(0, half - h / dilation), last = std::min(K, half + (frame.rows - 1 - h) / dilation + 1);
     const T* from = x + (frame.start + long(h) * frame.pitch) * L - half * (down + right);
     T* to = out + long(h) * frame.columns * L;
@@ -96,7 +95,7 @@ void filter(const Frame& frame, int dilation, const T* x, const T* weights, T* o
   }
 }
 
-// R rows of the filter, from `first`.
+// The gradient of R rows of the filter, from `first`.
 template <class T, int K, int R>
 inline void gradient_of_rows(const Frame& frame, int dilation, int first, const T* x, const T* g, double* out) {
   constexpr int L = lanes<T>, half = K / 2;

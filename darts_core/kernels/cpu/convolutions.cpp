@@ -1,4 +1,4 @@
-// The passes over the maps of separable and dilated convolutions; what each does is said in models/fused/backend.py.
+// Implements the passes over the maps of separable and dilated convolutions; see models/fused/backend.py.
 #include "filters.h"
 #include "outer.h"
 #include "products.h"
@@ -17,7 +17,7 @@ struct MomentSums {
   MomentSums(long images, long edges_, long kinds_, long channels_)
       : edges(edges_), kinds(kinds_), channels(channels_), total(images, edges_ * kinds_ * channels_),
         products(images, edges_ * kinds_ * channels_ * channels_) {}
-  // x and y: the map of the first of some images; the others follow at their distances.
+  // x, y: maps of the first image; those of the others follow at distances image_x, image_y.
   template <class T>
   void add(long share, long map, const T* x, long image_x, const T* y, long image_y, long images, long pixels) {
     const int count = channels;
@@ -30,7 +30,7 @@ struct MomentSums {
   std::tuple<Tensor, Tensor> tensors(bool symmetric) {
     Tensor sums = total.tensor({edges, kinds, channels});
     Tensor all = products.tensor({edges, kinds, channels, channels});
-    if (symmetric) {  // blocks above the diagonal were computed, and the diagonal
+    if (symmetric) {  // only blocks on and above the diagonal were computed
       double* p = all.data_ptr<double>();
       for (long map = 0; map < edges * kinds; map++, p += channels * channels)
         for (long i = 0; i < channels; i++)

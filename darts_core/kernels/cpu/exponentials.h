@@ -1,4 +1,4 @@
-// The logistic function and the hyperbolic tangent of one number, by a single exponential.
+// Computes the logistic function and the hyperbolic tangent of a number by a single exponential.
 #pragma once
 #include "vectors.h"
 #include <cstdint>
@@ -11,7 +11,7 @@ template <>
 struct Constants<float> {
   using Integer = int32_t;
   static constexpr int mantissa = 23, bias = 127, degree = 8;
-  // e to the first, and the square of e to the second, are still numbers.
+  // e^most and (e^most_twice)^2 are finite.
   static constexpr float most = 87, most_twice = 43, rounding = 12582912.0f;
   static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
 };
@@ -30,7 +30,7 @@ constexpr T one_over_factorial(int n) {
   return value;
 }
 
-// e^x - 1 for |x| <= most, to the last digits also near 0.
+// Returns e^x - 1 for |x| <= most, accurate also near 0.
 template <class T>
 inline Vec<T> minus_one(Vec<T> x) {
   using C = Constants<T>;
@@ -51,7 +51,7 @@ struct Activated {
 
 template <class T>
 inline Vec<T> within(Vec<T> x, T limit) {
-  // Comparisons that keep NaN.
+  // These comparisons preserve NaN.
   const Vec<T> most = Vec<T>{} + limit;
   x = x > most ? most : x;
   return x < -most ? -most : x;

@@ -1,5 +1,5 @@
-// The filters of all edges and channels over some channels at a time, in one of two forms: a channel in a plane, whose
-// pixels are a vector's lanes, or a bundle of channels, which are the lanes themselves.
+// Applies the filters of all edges and channels in one of two forms: plane by plane, with pixels as vector lanes, or
+// bundle by bundle, with channels as vector lanes.
 #pragma once
 #include "bundles.h"
 #include "shares.h"
@@ -7,7 +7,7 @@
 
 namespace filters {
 
-// Of filters (E, C, side, side), one tensor a kind.
+// Filters (E, C, side, side), one tensor per kind.
 struct Kinds {
   Tensors weights;
   std::vector<int64_t> dilations;
@@ -23,10 +23,10 @@ struct Kinds {
 
 template <class T>
 T relu(T x) {
-  return x < 0 ? T(0) : x;  // not the maximum: NaN stays
+  return x < 0 ? T(0) : x;  // preserves NaN, unlike std::max
 }
 
-// Memory for vectors, all zeros. Not to be copied: the copy may lie otherwise.
+// Zeros, aligned for vectors. Move-only, since a copy may be aligned differently.
 template <class T>
 class Zeros {
  public:
@@ -44,7 +44,7 @@ class Zeros {
 template <class T>
 class ByPlane {
  public:
-  static constexpr int group = 1;  // channels at a time
+  static constexpr int group = 1;  // channels per call
 
   ByPlane(const Kinds& kinds, int height, int width, int stride)
       : grid_(height, width, stride, kinds.reach()), kinds_(kinds) {
@@ -58,11 +58,11 @@ class ByPlane {
       backward_weights_.push_back(windows::arranged(backward_[f], weights.data_ptr<T>(), count));
     }
   }
-  long room() const { return grid_.size(); }        // of an input
+  long room() const { return grid_.size(); }            // of an input
   long backward_room() const { return grid_.plane; }    // of an output's gradient
   long sum_room() const { return grid_.phases * grid_.pixels(); }
 
-  // room: zeros, or filled before. shift: of each channel, or null.
+  // room: zeros, or filled before. shift: one number per channel, or null.
   void fill(const T* rows, const T* shift, T* room) const {
     if (shift)
       planes::fill(grid_, rows, room, [by = *shift](T x) { return relu(x + by); });
@@ -70,14 +70,14 @@ class ByPlane {
       planes::fill(grid_, rows, room, relu<T>);
   }
   void fill_backward(const T* rows, T* room) const { planes::fill_output(grid_, rows, room); }
-  // filter: of edge and channel, the first of the group.
+  // filter: index of the group's first filter, by edge and channel.
   void apply(long f, long filter, const T* room, T* rows) const {
     windows::filter(grid_, forward_[f], room, &forward_weights_[f][filter * kinds_.taps(f)], rows);
   }
   void apply_backward(long f, long filter, const T* room, T* rows) const {
     windows::filter(grid_, backward_[f], room, &backward_weights_[f][filter * kinds_.taps(f)], rows);
   }
-  // To a sum that `give` lays out as the input is.
+  // sum: in the layout that `give` reads.
   void add_backward(long f, long filter, const T* room, T* sum) const {
     windows::input_gradient(grid_, backward_[f], &backward_weights_[f][filter * kinds_.taps(f)], room, sum);
   }
@@ -93,7 +93,7 @@ class ByPlane {
   std::vector<std::vector<T>> forward_weights_, backward_weights_;
 };
 
-// At stride 1, of channels that fill the bundles.
+// For stride 1 and a number of channels that fills the bundles.
 template <class T>
 class ByBundle {
  public:
@@ -170,11 +170,11 @@ class ByBundle {
   std::vector<Zeros<T>> forward_, backward_;
 };
 
-// Pixels of the maps for which bundles are faster: larger ones fill vectors themselves, and need not be turned twice. On the
-// way back bundles spare the sums across vectors.
+// The largest maps, in pixels, for which bundles are faster. Larger maps fill vectors without two transpositions; in the
+// backward pass, bundles save sums across lanes.
 constexpr long most_forward = 64, most_backward = 256;
 
-// call(the filters in the form that fits). most: pixels of a bundle's maps.
+// Calls `call` with the filters in the faster form. most: most pixels of a bundle's maps.
 template <class T, class F>
 void in_form(long most, const Kinds& kinds, long channels, int height, int width, int stride, F call) {
   if (stride == 1 && channels % lanes<T> == 0 && long(height) * width <= most)
@@ -183,16 +183,16 @@ void in_form(long most, const Kinds& kinds, long channels, int height, int width
     call(ByPlane<T>(kinds, height, width, stride));
 }
 
-// The filters' gradients, in the form in which they are found.
+// Accumulates the filters' gradients, in the layout of the form that computes them.
 struct Gradients {
   const Kinds& kinds;
   std::vector<Sums> sums;
   Gradients(const Kinds& kinds_, long images, bool wanted) : kinds(kinds_) {
     for (long f = 0; wanted && f < kinds.count(); f++) sums.emplace_back(images, kinds.weights[f].numel());
   }
-  // filter: of edge and channel
+  // filter: index by edge and channel.
   double* of(long share, long f, long filter) { return sums[f].of(share) + filter * kinds.taps(f); }
-  // group: how many filters lie side by side.
+  // group: number of interleaved filters.
   template <class T>
   Tensors tensors(int group) {
     Tensors result;

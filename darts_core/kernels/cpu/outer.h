@@ -1,11 +1,11 @@
-// Products of the rows of maps with each other, summed over the pixels of images.
+// Sums products of the rows of maps over the pixels of images.
 #pragma once
 #include <algorithm>
 #include "products.h"
 
 namespace products {
 
-// Some rows of each of several images: `row` numbers from a row to the next, `image` from an image to the next.
+// Some rows of each of several images. row, image: distances between rows and between images.
 template <class T>
 struct Rows {
   const T* data;
@@ -41,10 +41,10 @@ inline void block_by_pixels(const Rows<T>& x, const Rows<T>& y, int a0, int b0, 
     for (int b = 0; b < B; b++) out[(a0 + a) * ldo + b0 + b] += sums[a * B + b];
 }
 
-// With a pixel in each lane, which are added up at the end of a block.
+// Each lane is a pixel; a block ends with sums across lanes.
 template <class T>
 void outer_by_pixels(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
-  constexpr long tile = 512;  // for which the rows of both sides stay in the nearest cache
+  constexpr long tile = 512;  // pixels: the rows of both operands stay in the first-level cache
   auto size_at = [](int at, int rows) { return rows - at >= 4 ? 4 : rows - at >= 2 ? 2 : 1; };
   for (long begin = 0; begin < length; begin += tile)
     for (int a = 0, m; a < x.count; a += m) {
@@ -67,8 +67,8 @@ void outer_by_pixels(const Rows<T>& x, const Rows<T>& y, long images, long lengt
     }
 }
 
-// turned (pixels, width): what y (count, pixels) has at each pixel, and zeros behind it. width: of whole vectors.
-// Fetches what lies behind y meanwhile, which is what is needed next.
+// Transposes y (count, pixels) to turned (pixels, width), padded with zeros to whole vectors. Prefetches the rows after y,
+// which are needed next.
 template <class T>
 void turn(const T* y, long row, int count, int pixels, T* turned, int width) {
   constexpr int L = lanes<T>;
@@ -113,12 +113,11 @@ inline void block_by_rows(const Rows<T>& x, const T* from, long images, long pix
     add(count);
 }
 
-// With a row of y in each lane, for which y is turned first: nothing is added up across a vector, and what a block reads
-// lies together.
+// Each lane is a row of y, which is transposed first: blocks need no sums across lanes and read contiguous memory.
 template <class T>
 void outer_by_rows(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
   constexpr int L = lanes<T>;
-  constexpr long tile = 256;  // pixels: longer sums would lose digits
+  constexpr long tile = 256;  // pixels: longer sums would lose precision
   const int width = (y.count + L - 1) / L * L;
   const long pixels = std::min(tile, length), most = std::max(1L, std::min(images, tile / pixels));
   T* turned = room<T>(most * pixels * width);
@@ -150,14 +149,14 @@ void outer_by_rows(const Rows<T>& x, const Rows<T>& y, long images, long length,
       take(n, begin, std::min(most, images - n), std::min(pixels, length - begin));
 }
 
-// Of a symmetric product small blocks leave out more.
+// The smaller blocks of `outer_by_pixels` skip more of a symmetric product.
 template <class T>
 bool by_rows(int count, bool symmetric) {
   return count >= lanes<T> * (symmetric ? 2 : 1);
 }
 
-// out (x.count, y.count) += x y^T over the pixels of all images. `symmetric`: x is y; what lies below the diagonal is
-// left as it is, or not.
+// out (x.count, y.count) += x y^T over the pixels of all images. symmetric: x is y; the result below the diagonal is
+// undefined.
 template <class T>
 void outer(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
   if (by_rows<T>(y.count, symmetric))
@@ -166,8 +165,8 @@ void outer(const Rows<T>& x, const Rows<T>& y, long images, long length, double*
     outer_by_pixels(x, y, images, length, out, ldo, symmetric);
 }
 
-// How many of some images to multiply in one call: small maps together, which adds to the sums less often; others while
-// they are still in the cache.
+// The number of images to multiply per call. Small maps are joined, to update the sums less often; larger maps are
+// multiplied one by one while they are cached.
 inline long together(long pixels, long images) { return pixels >= 128 ? 1 : images; }
 
 }  // namespace products

@@ -1,8 +1,7 @@
-// One map in a padded plane, whose rows follow each other with a gap of zeros between them.
+// Lays a map out in a padded plane, with zeros between its rows.
 //
-// In such a plane a filter is a weighted sum of the same numbers at fixed distances: no row, column or border is special.
-// A stride of 2 takes four planes, of the even and odd rows and columns ("phases"), and each tap of a filter reads one
-// of them.
+// In such a plane, every tap of a filter reads at a fixed distance, and borders need no special treatment. A stride of 2
+// takes four planes, of even and odd rows and columns ("phases"); each tap reads one of them.
 #pragma once
 #include <algorithm>
 #include <vector>
@@ -14,22 +13,22 @@ struct Grid {
   int height, width, stride, rows, columns, pad, pitch, phases;
   long plane, length, start;
 
-  // reach: the farthest that a tap lies from the middle, in pixels.
+  // reach: largest distance of a tap from the centre, in pixels.
   Grid(int height_, int width_, int stride_, int reach)
       : height(height_), width(width_), stride(stride_), rows((height_ + stride_ - 1) / stride_),
         columns((width_ + stride_ - 1) / stride_), pad((reach + stride_ - 1) / stride_), pitch(columns + pad),
         phases(stride_ * stride_) {
     length = long(rows) * pitch;
     start = long(pad) * pitch + pad;
-    plane = 2 * start + length + pitch + 8 * 16;  // vectors run past the end
+    plane = 2 * start + length + pitch + 8 * 16;  // vectors read past the end
   }
   long size() const { return plane * phases; }
   long pixels() const { return long(rows) * columns; }
-  // Numbers of all rows with their gaps, and of whole vectors.
+  // The length of all rows with their gaps, plus room for whole vectors.
   long padded_length() const { return length + 8 * 16; }
 };
 
-// One map into its plane or phases, whose gaps hold `empty` already and keep it. f: applied to each number.
+// Writes f of a map to its plane or phases; leaves the gaps unchanged.
 template <class T, class F>
 void fill(const Grid& g, const T* x, T* planes, F f) {
   for (int h = 0; h < g.height; h++) {
@@ -49,14 +48,14 @@ void fill(const Grid& g, const T* x, T* planes, F f) {
   }
 }
 
-// A map of the output's size into a plane of the same grid.
+// Writes a map of the output's size to a plane of the same grid.
 template <class T>
 void fill_output(const Grid& g, const T* x, T* plane) {
   for (int h = 0; h < g.rows; h++)
     copy_some(plane + g.start + long(h) * g.pitch, x + long(h) * g.columns, g.columns);
 }
 
-// Of the phases' maps, one behind the other, what belongs to each pixel of the input.
+// Merges the maps of the phases, stored one after the other, into a map of the input's size.
 template <class T>
 void merge_phases(const Grid& g, const T* phases, T* out) {
   if (g.stride == 1) {

@@ -1,4 +1,4 @@
-// The passes over pooled maps; what each does is said in models/fused/backend.py.
+// Implements the passes over pooled maps; see models/fused/backend.py.
 #include <limits>
 #include "recycled.h"
 #include "shares.h"
@@ -9,7 +9,7 @@ namespace {
 using planes::Grid;
 using windows::Window;
 
-// Of each output pixel, how many pixels of the input its window covers: 1 / count.
+// For each output pixel, 1 / the number of input pixels in its window.
 template <class T>
 std::vector<T> shares_of_window(const Grid& g) {
   std::vector<T> result(g.pixels());
@@ -20,7 +20,7 @@ std::vector<T> shares_of_window(const Grid& g) {
   return result;
 }
 
-// Of the nine pixels that a window covers, from the start of the planes.
+// Offsets of the nine pixels of a window, from the start of the planes.
 std::vector<long> offsets_of(const Grid& g, const std::vector<Window>& windows) {
   std::vector<long> result(9);
   for (const auto& w : windows)
@@ -31,7 +31,7 @@ std::vector<long> offsets_of(const Grid& g, const std::vector<Window>& windows) 
   return result;
 }
 
-// The largest of each window, and which of the nine it is.
+// Finds each window's maximum and its index among the nine pixels.
 template <class T>
 void largest(const Grid& g, const T* planes, const std::vector<long>& offsets, T* out, uint8_t* where) {
   for (int h = 0; h < g.rows; h++)
@@ -40,7 +40,7 @@ void largest(const Grid& g, const T* planes, const std::vector<long>& offsets, T
       Vec<T> most = load(from + offsets[4]), at = Vec<T>{} + T(4);
       for (int t = 0; t < 9; t++) {
         const Vec<T> value = load(from + offsets[t]);
-        // The first of equal ones, as torch has it; NaN stays.
+        // Of equal values the first wins, as in torch; NaN persists.
         const auto better = (value > most) | ((value == most) & (Vec<T>{} + T(t) < at)) | (value != value);
         most = better ? value : most;
         at = better ? Vec<T>{} + T(t) : at;
@@ -167,7 +167,7 @@ Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, 
             if (!pooled) continue;
             if (kinds[k] == 1)
               for (long i = 0; i < pixels; i++) dense[i] *= window[i];
-            // Zero in the gaps: each tap adds all rows to where it read.
+            // Keeps zeros in the gaps, since each tap adds whole padded rows.
             for (long h = 0; h < grid.rows; h++)
               std::copy_n(&dense[h * grid.columns], grid.columns, &run[h * grid.pitch]);
             if (kinds[k] == 0) {

@@ -1,5 +1,5 @@
-// What a cell's inputs go through: ReLU, a pointwise convolution, BatchNorm without an affine part. models/fused/preprocess.py
-// says what each call does.
+// Implements a cell's input layers: ReLU, pointwise convolution, BatchNorm without an affine part. See
+// models/fused/preprocess.py.
 #include "outer.h"
 #include "products.h"
 #include "readings.h"
@@ -43,7 +43,7 @@ std::tuple<Tensor, Tensor, Tensor> preprocess(const Tensor& x, Tensors weights, 
     });
     const double count = double(images) * pixels, *total = totals.total();
     for (long c = 0; batch && c < outputs; c++) numbers(mean)[c] = total[c] / count;
-    // The mean first: squares without it would lose digits to a variance that is small beside it.
+    // Subtracts the mean before squaring: a variance much smaller than the squared mean would lose digits.
     for_each_row([&](long share, long c, T* row) {
       const T shift = numbers(mean)[c];
       for (long i = 0; i < pixels; i++) row[i] -= shift;
@@ -81,7 +81,7 @@ std::tuple<Tensor, Tensors> preprocess_backward(const Tensor& g, const Tensor& o
           }
       });
     const double *total = batch ? found.total() : nullptr, count = images * pixels;
-    // The gradient of a channel before its BatchNorm: scale (g - mean - slope out).
+    // The gradient of BatchNorm's input: scale (g - mean - slope out).
     std::vector<T> scale(outputs), mean(outputs), slope(outputs), turned(outputs * inputs);
     for (long c = 0; c < outputs; c++) {
       scale[c] = 1 / std::sqrt(numbers(variance)[c] + eps);

@@ -1,4 +1,4 @@
-// Products of a small matrix with wide ones, whose rows are the maps of an image: some rows, many pixels.
+// Multiplies small matrices with wide ones, whose rows are the maps of an image.
 #pragma once
 #include <initializer_list>
 #include <memory>
@@ -7,7 +7,7 @@
 
 namespace products {
 
-// A term of a sum of products: a (rows, inner) x (inner, length).
+// A term of a sum of products: a (rows, inner) times x (inner, length).
 template <class T>
 struct Term {
   const T* a;
@@ -16,7 +16,7 @@ struct Term {
   long ldx;
 };
 
-// Room for the strip at hand, which every thread has of its own.
+// Thread-local, aligned memory for the current strip.
 template <class T>
 T* room(long size) {
   thread_local std::unique_ptr<T[]> numbers;
@@ -26,7 +26,7 @@ T* room(long size) {
   return reinterpret_cast<T*>((place + 63) / 64 * 64);
 }
 
-// A strip of all x, B vectors wide, laid together: rows of images lie whole pages apart, which caches do not like.
+// Copies a strip of all x, B vectors wide, to contiguous memory: rows that are whole pages apart collide in caches.
 template <class T, int B>
 void pack(std::initializer_list<Term<T>> terms, long at, int part, T* strip) {
   for (const auto& term : terms)
@@ -38,8 +38,8 @@ void pack(std::initializer_list<Term<T>> terms, long at, int part, T* strip) {
     }
 }
 
-// FIRST: fetches a part of what lies behind x meanwhile, which is what is needed next. In the order of memory, line by
-// line: strips of rows that lie pages apart come from there several times slower.
+// FIRST: prefetches part of the memory after x, which is needed next, in sequential order: strips of rows that are pages
+// apart load several times slower.
 template <class T, int R, int B, bool FIRST>
 void rows_times(std::initializer_list<Term<T>> terms, int row, const T* strip, T* out, long ldo, const T* bias, bool add,
                 long at, int part) {
@@ -101,7 +101,7 @@ void strip_times(std::initializer_list<Term<T>> terms, int rows, T* out, long ld
   next(std::integral_constant<int, 1>());
 }
 
-// out (rows, length) = or += the sum of the terms + bias (rows), which may be null.
+// out (rows, length) = or += the sum of the terms + bias (rows); bias may be null.
 template <class T>
 void multiply(std::initializer_list<Term<T>> terms, int rows, T* out, long ldo, long length, const T* bias, bool add) {
   constexpr int L = lanes<T>;

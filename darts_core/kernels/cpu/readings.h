@@ -1,9 +1,9 @@
-// What pointwise convolutions read of a map behind its ReLU.
+// Selects the pixels of a map, after its ReLU, that pointwise convolutions read.
 #pragma once
 #include <ATen/core/Tensor.h>
 #include <algorithm>
 
-// All of it, or two convolutions one each of the shifted grids of every second pixel, as in a FactorizedReduce.
+// One convolution reads the whole map; two read one shifted grid of every second pixel each, as in a FactorizedReduce.
 struct Reading {
   long height, width, grids, rows, columns, inputs;
   Reading(const at::Tensor& x, long grids_)
@@ -11,7 +11,7 @@ struct Reading {
         columns(grids == 1 ? width : (width + 1) / 2), inputs(x.size(1)) {}
   long pixels() const { return rows * columns; }
 
-  // An image (inputs, height, width) to the ReLUs of (grids, inputs, rows, columns); zero beyond an odd edge.
+  // Maps an image (inputs, height, width) to its ReLU on the grids, (grids, inputs, rows, columns), zero beyond the image.
   template <class T>
   void take(const T* x, T* to) const {
     if (grids == 1) {
@@ -27,7 +27,7 @@ struct Reading {
         }
   }
 
-  // The way back: what was read where x is above zero.
+  // The backward pass of `take`: passes the gradient where x is positive.
   template <class T>
   void give(const T* from, const T* x, T* to) const {
     if (grids == 1) {

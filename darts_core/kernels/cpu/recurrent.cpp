@@ -1,5 +1,5 @@
-// The passes over the states of a recurrent search cell; what each does is said in models/recurrent/mixture.py and
-// state_norm.py. All maps are (size, B), dense.
+// Implements the passes over the states of a recurrent search cell; see models/recurrent/mixture.py and state_norm.py.
+// All maps are (size, B), dense.
 #include "exponentials.h"
 #include "shares.h"
 
@@ -8,11 +8,11 @@ namespace {
 using exponentials::activated;
 using exponentials::sigmoid;
 
-// How many numbers of a map all edges are computed for before the next ones: they stay in the first cache.
+// Numbers of a map that all edges process before the next ones, so that they stay in the first-level cache.
 constexpr long block = 1024;
-constexpr int kinds = 5;  // of shares: tanh, relu, sigmoid, identity, and what they weigh together
+constexpr int kinds = 5;  // of shares: tanh, relu, sigmoid, identity, and their sum
 
-// f(offset, count) for all vectors of [first, last), where count is less than a vector's lanes at the end only.
+// Calls f(offset, count) for all vectors of [first, last); count is below the number of lanes only at the end.
 template <class T, class F>
 inline void for_each_vector(long first, long last, F f) {
   long i = first;

@@ -1,4 +1,4 @@
-// Memory for the maps of a step, kept for the next one: the system's zeroing of fresh pages takes longer than their use.
+// Recycles the memory of a step's maps, since the system takes longer to zero fresh pages than a kernel to use them.
 #pragma once
 #include <ATen/core/Tensor.h>
 #include <ATen/EmptyTensor.h>
@@ -15,7 +15,7 @@
 
 class Blocks {
  public:
-  // Never destroyed: tensors may outlive everything that ends with the process.
+  // Never destroyed, since tensors may outlive static objects.
   static Blocks& all() {
     static Blocks* blocks = new Blocks;
     return *blocks;
@@ -23,7 +23,7 @@ class Blocks {
 
   void* take(size_t bytes) {
     const std::lock_guard<std::mutex> guard(mutex_);
-    // The last batch of an epoch may be smaller: it gets a whole batch's blocks.
+    // The last, smaller batch of an epoch reuses the blocks of a whole batch.
     auto fitting = idle_.lower_bound(bytes);
     if (fitting != idle_.end() && fitting->first <= 2 * bytes) {
       void* block = fitting->second;
@@ -59,7 +59,7 @@ class Blocks {
   std::map<void*, size_t> sizes_;  // of those in use
 };
 
-// A dense tensor of anything.
+// Returns a dense, uninitialised tensor.
 inline at::Tensor recycled(at::IntArrayRef sizes, const at::TensorOptions& options) {
   const int64_t numbers = std::accumulate(sizes.begin(), sizes.end(), int64_t(1), std::multiplies<>());
   const size_t bytes = size_t(numbers) * options.dtype().itemsize();

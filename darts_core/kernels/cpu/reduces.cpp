@@ -1,4 +1,4 @@
-// The factorized reduces of all edges that leave a state; what each call does is said in models/fused/backend.py.
+// Implements the factorized reduces of all edges that leave a state; see models/fused/backend.py.
 #include "outer.h"
 #include "products.h"
 #include "readings.h"
@@ -65,7 +65,7 @@ Tensor grids_products(const Tensor& g, const Tensor& x) {
   return found.tensor({edges, 2, half, channels});
 }
 
-// direct: (E, 2, C, C / 2). feedback: (2, C, C), constant: (2, C), of all edges.
+// direct: (E, 2, C, C / 2). feedback (2, C, C) and constant (2, C): sums over all edges.
 Tensor grids_backward(const Tensor& g, const Tensor& x, const Tensor& direct, MaybeTensor feedback, MaybeTensor constant,
                       const Tensor& s) {
   const Reading reading(s, 2);

@@ -1,4 +1,4 @@
-// How the images of a batch are shared among threads, and their sums added up: alike for any number of threads.
+// Shares the images of a batch among threads and adds their sums, with identical results for any number of threads.
 #pragma once
 #include <ATen/Dispatch.h>
 #include <ATen/EmptyTensor.h>
@@ -14,7 +14,7 @@ using at::Tensor;
 using Tensors = std::vector<Tensor>;
 using MaybeTensor = std::optional<Tensor>;
 
-// Memory for a result, without torch's dispatcher, which takes longer than what a small one is for.
+// Allocates a result without torch's dispatcher, which would dominate the time of small results.
 inline Tensor fresh(at::IntArrayRef sizes, at::ScalarType type) {
   return at::detail::empty_cpu(sizes, at::TensorOptions().dtype(type));
 }
@@ -23,13 +23,13 @@ constexpr long most_shares = 16;
 
 inline long shares_of(long images) { return std::min(images, most_shares); }
 
-// f(share, first image, one behind the last)
+// Calls f(share, first image, end image) for all shares.
 template <class F>
 void for_each_share(long images, F f) {
   const long shares = shares_of(images), threads = std::min<long>(shares, at::get_num_threads());
   std::vector<std::atomic<long>> done(threads);
   at::parallel_for(0, threads, 1, [&](long thread, long) {
-    // Its own shares, whose images it has in its cache, then those of others: cores that are shared are not equally fast.
+    // A thread takes its own shares, whose images it has cached, then those of others, since cores differ in speed.
     for (long i = 0; i < threads; i++) {
       const long of = (thread + i) % threads, begin = shares * of / threads, end = shares * (of + 1) / threads;
       for (long s; (s = begin + done[of]++) < end;) f(s, images * s / shares, images * (s + 1) / shares);
@@ -37,7 +37,7 @@ void for_each_share(long images, F f) {
   });
 }
 
-// Sums of which each share has its own; they are added in the order of the shares.
+// One set of sums per share, added in the order of the shares.
 class Sums {
  public:
   Sums(long images, long size)
@@ -67,12 +67,12 @@ class Sums {
   }
 
  private:
-  static constexpr long grain = 1 << 15;  // numbers worth a thread
+  static constexpr long grain = 1 << 15;  // fewest numbers per thread
   long shares_, size_;
   std::unique_ptr<double[]> values_;
 };
 
-// A tensor (N, ...) whose images are each dense, at any distance from each other.
+// A tensor (N, ...) of dense images with an arbitrary stride between images.
 template <class T>
 struct Images {
   T* data;

@@ -1,4 +1,4 @@
-// Short vectors for the compiler to put into registers, whatever the machine's are called.
+// Defines portable vectors that the compiler keeps in registers.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -32,7 +32,7 @@ inline void store(T* to, Vec<T> value) {
   *reinterpret_cast<Vec<T>*>(to) = value;
 }
 
-// In pieces of fixed sizes: for a few numbers a call of memcpy takes longer than the copy.
+// Copies in pieces of fixed sizes: for a few numbers, a call of memcpy takes longer than the copy.
 template <class T>
 inline void copy_some(T* to, const T* from, long count) {
   for (; count >= lanes<T>; count -= lanes<T>, to += lanes<T>, from += lanes<T>) store(to, load(from));
@@ -48,7 +48,7 @@ inline void store_some(T* to, Vec<T> value, int count) {
   copy_some(to, reinterpret_cast<const T*>(&value), count);
 }
 
-// The first `count` numbers, and zeros behind them.
+// Loads the first `count` numbers, padded with zeros.
 template <class T>
 inline Vec<T> load_some(const T* from, int count) {
   Vec<T> value = {};
@@ -56,7 +56,7 @@ inline Vec<T> load_some(const T* from, int count) {
   return value;
 }
 
-// By halves: the same order for every caller, and a short chain of additions.
+// Sums by halves: the same order for every caller, and a short chain of additions.
 template <class T, int N>
 inline T sum_of_lanes(const T* numbers) {
   if constexpr (N * sizeof(T) > 16) {
@@ -75,7 +75,7 @@ inline T sum_of(Vec<T> value) {
   return sum_of_lanes<T, lanes<T>>(reinterpret_cast<const T*>(&value));
 }
 
-// Lanes of a, and behind them of b, by their places.
+// Selects lanes of a, followed by those of b, by index.
 template <class T, int... PLACE>
 inline Vec<T> chosen(Vec<T> a, Vec<T> b) {
 #ifdef __clang__
@@ -86,14 +86,14 @@ inline Vec<T> chosen(Vec<T> a, Vec<T> b) {
 #endif
 }
 
-// Both halves of each group of 2 * HALF lanes added: the groups of a, then those of b, half as wide.
+// Adds both halves of each group of 2 * HALF lanes: groups of half the width, those of a, then those of b.
 template <class T, int HALF, int... I>
 inline Vec<T> folded(Vec<T> a, Vec<T> b, std::integer_sequence<int, I...>) {
   constexpr auto from = [](int lane, int half) { return lane / HALF * 2 * HALF + lane % HALF + half * HALF; };
   return chosen<T, from(I, 0)...>(a, b) + chosen<T, from(I, 1)...>(a, b);
 }
 
-// As many vectors as each has lanes: blocks of HALF rows and lanes change places across the diagonal, then smaller ones.
+// Transposes as many vectors as each has lanes: swaps blocks of HALF rows and lanes across the diagonal, then smaller ones.
 template <class T, int HALF, int... I>
 inline void transpose_blocks(Vec<T>* rows, std::integer_sequence<int, I...> all) {
   constexpr int L = lanes<T>;
@@ -114,7 +114,7 @@ inline void transpose(Vec<T>* rows) {
   transpose_blocks<T, lanes<T> / 2>(rows, std::make_integer_sequence<int, lanes<T>>());
 }
 
-// totals[i], for i below COUNT, from COUNT vectors whose lanes are to be added up: all in one tree.
+// totals[i] = sum of the lanes of vectors[i], for i < COUNT, by one tree of additions.
 template <class T, int COUNT>
 inline void sums_of(Vec<T>* vectors, T* totals) {
   constexpr int L = lanes<T>;
@@ -133,7 +133,7 @@ inline void sums_of(Vec<T>* vectors, T* totals) {
       if constexpr (L >= 4) fold(std::integral_constant<int, 2>());
       fold(std::integral_constant<int, 1>());
       for (int lane = 0; lane < L; lane++) {
-        int place = 0;  // the lane's bits turned around
+        int place = 0;  // the lane's bits in reverse order
         for (int bit = 1; bit < L; bit *= 2) place = place * 2 + (lane & bit ? 1 : 0);
         totals[start + place] = v[0][lane];
       }

@@ -1,7 +1,7 @@
-// Depthwise filters over planes, forwards and backwards.
+// Applies depthwise filters to planes, forward and backward.
 //
-// The taps of a filter that read the same phase form a dense window of rows and columns, whatever stride and dilation.
-// What a window reads for one row of the output it reads again for the next ones: several rows are computed at once.
+// For any stride and dilation, the taps of a filter that read the same phase form a dense window of rows and columns.
+// Adjacent output rows share most of a window's input, so that several rows are computed at once.
 #pragma once
 #include <algorithm>
 #include <numeric>
@@ -15,11 +15,11 @@ using planes::Grid;
 
 struct Window {
   int phase, rows, columns;
-  long first_row, first_column, down, right;  // distances in a plane: of the first tap, and from tap to tap
-  int row_step;             // rows of the plane from a tap to the one below
-  std::vector<int> taps;    // places in the filter
+  long first_row, first_column, down, right;  // distances in a plane: to the first tap, and between taps
+  int row_step;             // rows of the plane between a tap and the one below
+  std::vector<int> taps;    // indices in the filter
 
-  // For the way back: of the same taps, where each is read from.
+  // The window of the backward pass.
   Window turned() const {
     Window w = *this;
     w.first_row = -(first_row + (rows - 1) * down);
@@ -29,7 +29,7 @@ struct Window {
   }
 };
 
-// side: of the square filter, odd.
+// side: size of the square filter, odd.
 inline std::vector<Window> windows_of(const Grid& grid, int side, int dilation) {
   std::vector<Window> result;
   const int s = grid.stride, step = dilation / std::gcd(s, dilation), half = side / 2;
@@ -52,7 +52,7 @@ inline std::vector<Window> windows_of(const Grid& grid, int side, int dilation) 
   return result;
 }
 
-// f(std::integral_constant of rows, of columns) for the shapes that filters of 3, 5 and 7 have with strides 1 and 2.
+// Calls f(rows, columns) with integral constants, for the window shapes of filters 3, 5 and 7 at strides 1 and 2.
 template <class F>
 void with_shape(int rows, int columns, F f) {
   auto by_columns = [&](auto r) {
@@ -78,7 +78,7 @@ void with_shape(int rows, int columns, F f) {
   }
 }
 
-// O rows of the output, R vectors of some BYTES wide; with PART, `part` numbers of one. add: to what is there.
+// Computes O output rows, R vectors of BYTES bytes wide; with PART, `part` numbers of one vector. add: adds to `out`.
 template <class T, int BYTES, int D, int K, int O, int R, bool PART>
 inline void correlate_rows(const T* from, long down, long right, const T* weights, T* out, long out_down, int part, bool add) {
   typedef Vec<T, BYTES> V;
@@ -124,11 +124,11 @@ inline void correlate_rows(const T* from, long down, long right, const T* weight
     }
 }
 
-// out (rows, columns), dense, = or += the window over a phase. plane: from its start. weights: of the window's taps.
+// out (rows, columns), dense, = or += the window over a phase. plane: at its `start`. weights: of the window's taps.
 template <class T, int D, int K>
 void correlate_shape(const Grid& grid, const Window& window, const T* plane, const T* weights, T* out, bool add) {
   constexpr int L = lanes<T>;
-  // Registers hold eight rows of one vector or four of two; large windows and float64 are compiled in one form only.
+  // Registers hold eight rows of one vector or four of two. Large windows and float64 are compiled in one form only.
   constexpr bool wide = registers >= 32 && D <= 5 && sizeof(T) == 4;
   const T* from = plane + window.first_row + window.first_column;
   const int columns = grid.columns, step = window.row_step;
@@ -145,7 +145,7 @@ void correlate_shape(const Grid& grid, const Window& window, const T* plane, con
     for (; w + L <= columns; w += L) rows(Full(), count, One(), Whole(), h, w);
     if (w < columns) rows(Full(), count, One(), std::true_type(), h, w, columns - w);
   };
-  // Rows that lie a window's row apart, then the ones between them likewise.
+  // Processes rows that are `step` apart together, then the rows between them.
   auto bands = [&](auto count, int h, auto f) {
     constexpr int O = decltype(count)::value;
     for (; h + O * step <= grid.rows; h += O * step)
@@ -197,11 +197,11 @@ void gradient_of_rows(const T* x, long right, const T* g, long down, long length
   for (int i = 0; i < D * K; i++) out[i] += sums[i];
 }
 
-// out[tap] += sum over the output's pixels of g times what the tap reads. plane: of x, from its start. g: of the output's
-// size, in a plane, from its start.
+// out[tap] += sum over the output's pixels of g times the tap's input. plane: of x, at its `start`. g: a map of the output's
+// size in a plane, at its `start`.
 //
-// The sum goes over the rows of x, where the window's columns are read once for all of its rows; what lies above and
-// below is zero.
+// The sum runs over the rows of x, so that the window's columns are read once for all of its rows; the rows of g above and
+// below are zero.
 template <class T>
 void gradient(const Grid& grid, const Window& window, const T* plane, const T* g, double* out) {
   with_shape(window.rows, window.columns, [&](auto rows, auto columns) {
@@ -220,7 +220,7 @@ void gradient(const Grid& grid, const Window& window, const T* plane, const T* g
   });
 }
 
-// Filters, each (side, side), with their weights in the order of the windows' taps.
+// Reorders the weights of filters (side, side) to the order of the windows' taps.
 template <class T>
 std::vector<T> arranged(const std::vector<Window>& windows, const T* filters, long count) {
   std::vector<int> order;
@@ -231,7 +231,7 @@ std::vector<T> arranged(const std::vector<Window>& windows, const T* filters, lo
   return result;
 }
 
-// A whole filter: out (rows, columns) = its sum over a plane or phases. planes: of one map. weights: arranged.
+// Applies a whole filter: out (rows, columns). planes: the plane or phases of one map. weights: from `arranged`.
 template <class T>
 void filter(const Grid& grid, const std::vector<Window>& windows, const T* planes, const T* weights, T* out) {
   bool add = false;
@@ -242,14 +242,14 @@ void filter(const Grid& grid, const std::vector<Window>& windows, const T* plane
   }
 }
 
-// out (side, side) += the gradient of a filter. g: a plane.
+// out (side, side) += the gradient of a filter. g: in a plane.
 template <class T>
 void filter_gradient(const Grid& grid, const std::vector<Window>& windows, const T* planes, const T* g, double* out) {
   for (const auto& window : windows)
     gradient(grid, window, planes + window.phase * grid.plane + grid.start, g + grid.start, out);
 }
 
-// phases (phases, rows, columns) += what each pixel of the input gets from g, a plane. The windows are turned.
+// phases (phases, rows, columns) += the gradient of the input. g: in a plane. turned: the windows of the backward pass.
 template <class T>
 void input_gradient(const Grid& grid, const std::vector<Window>& turned, const T* weights, const T* g, T* phases) {
   for (const auto& window : turned) {

@@ -1,4 +1,4 @@
-"""Kernels for GPUs in Triton. A process that has not enabled them computes in torch's own operations."""
+"""Provides Triton kernels for GPUs. Each process enables them; otherwise torch operations are used."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ _enabled = False
 
 
 def available() -> bool:
-    """Whether this process computes with the kernels."""
+    """Whether this process uses the kernels."""
     return _enabled
 
 
 def enable() -> None:
-    """Compute with the kernels from now on: for `start.enable_kernels`, which checks them."""
+    """Enable the kernels in this process. Only `start.enable_kernels` calls it, after a check."""
     global _enabled
     _enabled = True

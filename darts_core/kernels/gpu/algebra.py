@@ -1,6 +1,6 @@
-"""What `darts_core.models.fused.algebra` computes, each function in one kernel: the matrices are tiny, and many."""
+"""Implements `darts_core.models.fused.algebra` with one kernel per function, since the matrices are tiny and many."""
 
-# ruff: noqa: N803 - capitals are sizes and what is known when a kernel is compiled, as is usual in Triton.
+# ruff: noqa: N803 - capitals are sizes and compile-time constants, by Triton's convention.
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
 
@@ -16,18 +16,18 @@ from torch import Tensor
 from darts_core.models.fused import algebra
 from darts_core.models.fused.algebra import Folded, Gradient, Inputs, Moments
 
-# Of larger matrices a program could not hold all: torch's own products are as good there.
+# A program cannot hold larger matrices, for which torch's products are as fast.
 _LARGEST: Final = 64
 _SIZES: Final = ("pixels", "kinds", "rows", "channels", "te", "tk", "tc", "pe", "pk", "pr", "pc", "fe", "fk", "numbers")
 
 
 class TritonAlgebra:
-    """Of passes. Matrices are (E, K, R, C), float32 for maps of bf16, too."""
+    """Backend methods. Matrices are (E, K, R, C), in float32 also for bf16 maps."""
 
     def folded(
         self, weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype
     ) -> Folded:
-        """What `algebra.folded` says."""
+        """See `algebra.folded`."""
         if weight.shape[-1] > _LARGEST:
             return algebra.folded(weight, factor, moments, pixels=pixels, eps=eps, dtype=dtype)
         edges, kinds, rows, channels = weight.shape
@@ -57,13 +57,13 @@ class TritonAlgebra:
         eps: float,
         dtype: torch.dtype,
     ) -> Folded:
-        """What `algebra.folded_with` says."""
+        """See `algebra.folded_with`."""
         return algebra.folded_with(weight, factor, mean, variance, eps=eps, dtype=dtype)
 
     def gradient_of(
         self, of: Folded, factor: Tensor | None, outer: Moments, *, pixels: int, weights: torch.dtype | None
     ) -> Gradient:
-        """What `algebra.gradient_of` says."""
+        """See `algebra.gradient_of`."""
         if of.spread.numel() == 0 or of.weight.shape[-1] > _LARGEST:
             return algebra.gradient_of(of, factor, outer, pixels=pixels, weights=weights)
         edges, kinds, rows, channels = of.weight.shape
@@ -112,7 +112,7 @@ def _fold(
     mean_u = tl.load(sums + column * tc, mask=of_columns, other=0) / count
     found = tl.zeros((ROWS, CHANNELS), tl.float64)
     for one in range(channels):
-        # Row `one` of the covariance, and the column of the weight that it is multiplied by.
+        # Row `one` of the covariance and the matching column of the weight.
         mean_one = tl.load(sums + one * tc) / count
         covariance = tl.load(squares + one * pr + column * pc, mask=of_columns, other=0) / count - mean_one * mean_u
         left = tl.load(place + row * channels + one, mask=of_rows, other=0).to(tl.float64)
@@ -170,7 +170,7 @@ def _gradient(
         mask=of_columns[:, None] & of_rows[None, :],
     )
     lost = scale * r * d / count
-    # A plain sum of products, rounded to the maps' precision in the end: float32 is enough.
+    # float32 suffices for a sum of products that is rounded to the maps' precision.
     square = tl.dot(tl.trans((w * -lost[:, None]).to(WORK)), w.to(WORK), input_precision="ieee", out_dtype=WORK)
     tl.store(
         feedback + pair * channels * channels + column[:, None] * channels + column[None, :],

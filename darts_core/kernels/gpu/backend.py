@@ -1,4 +1,4 @@
-"""The passes of a fused cell on a GPU, in Triton's kernels."""
+"""Implements the cell backend for GPUs by Triton kernels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from darts_core.models.fused.torch_grids import TorchGrids
 
 
 class TritonBackend(TorchGrids, TritonAlgebra):
-    """Gives the same bits each time."""
+    """See `CellBackend`. Results are deterministic, bit for bit."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format
 
@@ -140,7 +140,7 @@ def _for_all(g: Tensor, maps: Tensor) -> Tensor:
 
 
 def _towards(inputs: Inputs, g: Tensor, maps: Tensor, part: slice) -> Tensor:
-    """The gradient of the maps (N, E, K, C, H, W) of that part. g: that of what the matrices made of them."""
+    """Return the gradient of the maps (N, E, K, C, H, W) of this part. g: the gradient of their matrix products."""
     maps = maps[:, :, part]
     result = torch.empty(maps.shape, dtype=maps.dtype, device=maps.device)
     direct, feedback, constant = (None if x is None else x[:, part].contiguous() for x in inputs)

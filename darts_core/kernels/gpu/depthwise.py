@@ -1,10 +1,10 @@
-"""Depthwise convolutions and their gradients, over maps with gaps between images, edges and channels.
+"""Computes depthwise convolutions and their gradients in Triton kernels.
 
-Maps are (N, E, C, H, W), each plane dense. An input that all edges share has a stride of 0 there. What is convolved
-can be relu(x + shift) without ever being stored: each plane is read once from memory and often from the cache.
+Maps are (N, E, C, H, W) with dense planes and arbitrary strides between images, edges and channels. An input that all
+edges share has an edge stride of 0. The kernels convolve relu(x + shift) without storing it.
 """
 
-# ruff: noqa: N803, N806 - capitals are sizes and what is known when a kernel is compiled, as is usual in Triton.
+# ruff: noqa: N803, N806 - capitals are sizes and compile-time constants, by Triton's convention.
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
 
@@ -20,7 +20,7 @@ from torch import Tensor
 from darts_core.kernels.gpu.sizes import accumulator, chunks_of, tile
 
 _SUMMED: Final = 512
-# Of sizes nothing is assumed: a kernel is compiled once, not for each size that happens to be a multiple of 16.
+# Not specialised: otherwise Triton compiles a kernel again for sizes that are 1 or multiples of 16.
 _SIZES: Final = (
     "planes", "edges", "channels", "shared", "height", "width", "rows", "columns", "numbers",
     "each", "gn", "ge", "gc", "xn", "xe", "xc", "on", "oe", "oc",
@@ -28,7 +28,7 @@ _SIZES: Final = (
 
 
 def convolve(x: Tensor, shift: Tensor | None, weight: Tensor, dilation: int, stride: int, out: Tensor) -> None:
-    """out = the convolution of relu(x + shift). weight: (E, C, k, k). shift: (E, C)."""
+    """Write the convolution of relu(x + shift) to `out`. weight: (E, C, k, k). shift: (E, C)."""
     n, edges, channels, rows, columns = out.shape
     planes, pixels = n * edges * channels, rows * columns
     PLANES, PIXELS = tile(pixels)
@@ -51,8 +51,9 @@ def towards_input(
     *,
     add: bool = False,
 ) -> None:
-    """out = the gradient of x from that of `convolve`. Of an input that all edges share, out (N, 1, C, H, W) is the
-    sum over them. add: to what is in out.
+    """Write the gradient of x to `out`. g: gradient of the output of `convolve`. add: add to `out` instead.
+
+    For an input that all edges share, out (N, 1, C, H, W) is the sum over the edges.
     """
     n, edges, channels, height, width = out.shape
     planes, pixels = n * edges * channels, height * width
@@ -66,7 +67,7 @@ def towards_input(
 
 
 def towards_weight(g: Tensor, x: Tensor, shift: Tensor | None, weight: Tensor, dilation: int, stride: int) -> Tensor:
-    """The gradient of the weight, (E, C, k, k), from that of `convolve`. The same bits each time."""
+    """Return the gradient of the weight, (E, C, k, k), deterministically. g: gradient of the output of `convolve`."""
     n, edges, channels, rows, columns = g.shape
     kernel = weight.shape[-1]
     numbers = n * rows * columns
@@ -142,7 +143,7 @@ def _towards_input(
                     place = source - (down * columns + right)
                 else:
                     met = met & (row % 2 == 0) & (column % 2 == 0) & (row // 2 < rows) & (column // 2 < columns)
-                    # Where it is read rows and columns are even: half of them, instead of all.
+                    # The mask admits even rows and columns only, so that halving them is exact.
                     place = source + ((row // 2) * columns + column // 2 - y * columns - z)[None, :]
                 value = tl.load(place, mask=there[:, None] & met[None, :], other=0).to(SUM)
                 factor = tl.load(filters + i * K + j, mask=there, other=0).to(SUM)

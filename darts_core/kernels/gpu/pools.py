@@ -1,9 +1,9 @@
-"""Poolings of a map, and sums of scaled maps over edges.
+"""Pools maps and sums scaled maps over edges, in Triton kernels.
 
-Pooled maps are dense, (N, P, C, H, W); s, g and out have gaps between images.
+Pooled maps are dense, (N, P, C, H, W); s, g and out have arbitrary strides between images.
 """
 
-# ruff: noqa: N803, N806 - capitals are sizes and what is known when a kernel is compiled, as is usual in Triton.
+# ruff: noqa: N803, N806 - capitals are sizes and compile-time constants, by Triton's convention.
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
 
@@ -27,8 +27,8 @@ _SIZES: Final = (
 
 
 def pooled(s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """The maps, the places of the maxima in their windows (N, C, H, W), and of each pooled map the sums of its numbers
-    and of their squares (P, 2, C), float64.
+    """Pool s. Returns the maps, the positions of the maxima in their windows (N, C, H, W), and each pooled map's sum
+    and sum of squares (len(names), 2, C), float64.
     """
     n, channels, height, width = s.shape
     rows, columns = -(-height // stride), -(-width // stride)
@@ -58,7 +58,7 @@ def mix(maps: Tensor, coefficients: Tensor, out: Tensor) -> None:
 
 
 def mix_products(g: Tensor, maps: Tensor) -> Tensor:
-    """Sums over all pixels of g times each map, (E, P, C), float64. The same bits each time."""
+    """Return the sums of g times each map over all pixels, (E, P, C), float64, deterministically."""
     n, edges, channels, rows, columns = g.shape
     numbers, kinds = n * rows * columns, maps.shape[1]
     chunks, each = chunks_of(numbers, _SUMMED, edges * channels)
@@ -81,7 +81,7 @@ def towards(
     names: Sequence[str],
     stride: int,
 ) -> Tensor:
-    """The gradient of s; `CellBackend.pool_backward` says from what. The same bits each time."""
+    """Return the gradient of s, deterministically; see `CellBackend.pool_backward`."""
     n, kinds, channels, rows, columns = maps.shape
     edges, pixels = g.shape[1], rows * columns
     through = torch.empty_like(maps)
@@ -127,7 +127,7 @@ def _pool(
             met = inside & (y >= 0) & (y < height) & (z >= 0) & (z < width)
             read = there[:, None] & met[None, :]
             value = tl.load(source + ((i - 1) * width + (j - 1)), mask=read, other=0).to(SUM)
-            # The first of equal ones, as torch; one that is not a number stays.
+            # Of equal values the first wins, as in torch; NaN persists.
             larger = read & ((value > largest) | (value != value))
             largest, where = tl.where(larger, value, largest), tl.where(larger, i * 3 + j, where)
             total += value
@@ -241,7 +241,7 @@ def _unpool(
     total = tl.zeros((PLANES, PIXELS), SUM)
     for i in tl.static_range(3):
         for j in tl.static_range(3):
-            # The window in which this pixel is the one at (i, j).
+            # The window that has this pixel at position (i, j).
             row, column = y - (i - 1), z - (j - 1)
             met = inside & (row >= 0) & (column >= 0) & (row % stride == 0) & (column % stride == 0)
             row, column = row // stride, column // stride

@@ -1,10 +1,10 @@
-"""Products of small matrices with maps, and sums of products of maps, without a map in between.
+"""Multiplies maps by small matrices and sums products of maps, without intermediate maps.
 
-Maps are (N, E, K, C, H, W) with gaps between images, edges, kinds and channels, each plane dense. Matrices are tiled by
-at most 64 channels.
+Maps are (N, E, K, C, H, W) with dense planes and arbitrary strides between images, edges, kinds and channels. Tiles of
+the matrices have at most 64 channels.
 """
 
-# ruff: noqa: N803, N806 - capitals are sizes and what is known when a kernel is compiled, as is usual in Triton.
+# ruff: noqa: N803, N806 - capitals are sizes and compile-time constants, by Triton's convention.
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
 
@@ -31,10 +31,10 @@ def apply_matrices(
     feedback: tuple[Tensor, Tensor, Tensor] | None = None,
     add: bool = False,
 ) -> None:
-    """out (N, E, K, C, H, W) = a x, or with `feedback` (b, z, c) a x + b z + c. Matrices: (E, K, C, C); c: (E, K, C).
+    """Write a x to out (N, E, K, C, H, W); with `feedback` (b, z, c), a x + b z + c. add: add to `out` instead.
 
-    Matrices are float32 for maps of bf16, too: what they round is the same at every pixel, and adds up.
-    Where out has one kind and the matrices have K, it is the sum over them. add: to what is in out.
+    Matrices are (E, K, C, C), c is (E, K, C). If out has one kind and the matrices have K, the result is the sum over
+    kinds. Matrices stay float32 for bf16 maps: rounding them would cause the same error at every pixel.
     """
     n, edges, kinds, channels, rows, columns = out.shape
     pixels, summed = rows * columns, a.shape[1] // kinds
@@ -49,9 +49,9 @@ def apply_matrices(
 
 
 def sums_of_products(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Over all images and pixels: the sums of x (E, K, C), and of x y^T (E, K, C, C), float64. The same bits each time.
+    """Sum x (E, K, C) and x y^T (E, K, C, C) over all images and pixels: float64, deterministic.
 
-    Never rounded to TF32: variances come out of their differences.
+    Never uses TF32, since variances are differences of these sums.
     """
     n, edges, kinds, channels, rows, columns = y.shape
     pixels = rows * columns
@@ -77,7 +77,7 @@ def _warps(channels: int) -> int:
 
 
 def _rounded() -> str:
-    # Without TF32 three products of it, which together have float32's precision, on the same tensor cores.
+    # tf32x3 has float32 precision by three TF32 products, on the same tensor cores.
     return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
 
 

@@ -1,7 +1,6 @@
-"""Whether the kernels compute on this machine's GPU what torch's operations do: tried before anything relies on them.
+"""Checks the kernels against torch operations on this machine's GPU, before a run uses them.
 
-Compilers and GPUs differ more than processors do. A kernel that cannot be compiled, or is wrong, costs speed then, and
-no search.
+A kernel that does not compile or computes wrong results then costs speed instead of a search.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchCell
 from darts_core.primitives import CNN_SPACES
 
-# Of each tensor's largest magnitude: far above float32's rounding, far below any mistake.
+# Relative to each tensor's largest magnitude: far above float32 rounding, far below an actual error.
 _TOLERANCE: Final = 5e-3
 _SPACE: Final = CNN_SPACES["darts"]
 
@@ -28,12 +27,12 @@ _SPACE: Final = CNN_SPACES["darts"]
 def check_kernels(
     device: torch.device, backend: CellBackend | None = None, shape: tuple[int, int, int, int] = (3, 16, 9, 7)
 ) -> None:
-    """Raises KernelError for the first number that differs too much, and whatever Triton raises.
+    """Raise KernelError for the first tensor that differs too much; errors of Triton propagate.
 
-    shape: of a cell's inputs, (N, C, H, W).
+    backend: by default the Triton backend. shape: of a cell's inputs, (N, C, H, W).
     """
     backend = TritonBackend() if backend is None else backend
-    # The random numbers and modes of the caller stay as they are.
+    # Preserves the caller's random state and modes.
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.enable_grad(), torch.autocast(device.type, enabled=False):
         torch.manual_seed(0)
@@ -52,7 +51,7 @@ def check_kernels(
 
 
 def _outputs_and_gradients(cell: SearchCell, backend: CellBackend, states: Tensor, w: Tensor) -> list[Tensor]:
-    """The output, and the gradients of states, alphas and weights."""
+    """Return the cell's output and the gradients of states, alphas and weights."""
     assert cell.fused is not None
     older, newer = (state.detach().requires_grad_() for state in states)
     w = w.detach().requires_grad_()

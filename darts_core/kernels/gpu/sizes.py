@@ -1,4 +1,4 @@
-"""How the work of a kernel is cut into programs."""
+"""Divides the work of a kernel into programs."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-# Programs that keep the largest GPUs busy; more of them would only leave more to add up.
+# Enough programs to occupy the largest GPUs; more would only add partial sums.
 _PROGRAMS: Final = 2048
-# Planes and pixels: few shapes, for each is compiled.
+# (planes, pixels) of a program: few shapes, since each is compiled.
 _TILES: Final = ((1, 256), (4, 64))
 
 
 def accumulator(x: Tensor) -> Any:
-    """The type that sums over x are taken in."""
+    """Return the accumulator type for sums over x."""
     return tl.float64 if x.dtype == torch.float64 else tl.float32
 
 
 def tile(pixels: int) -> tuple[int, int]:
-    """Planes that a program takes, and pixels of each."""
+    """Return the planes per program and the pixels of each plane."""
     return _TILES[0] if pixels > _TILES[1][1] else _TILES[1]
 
 
 def chunks_of(numbers: int, block: int, others: int) -> tuple[int, int]:
-    """Parts to cut a sum of so many numbers in, and the numbers of each, a multiple of the block.
+    """Return the number of parts of a sum over `numbers` terms, and the terms per part, a multiple of `block`.
 
-    others: programs that there are anyway for each part.
+    others: programs that each part has for other reasons.
     """
     blocks = triton.cdiv(numbers, block)
     chunks = max(1, min(blocks, triton.cdiv(_PROGRAMS, others)))

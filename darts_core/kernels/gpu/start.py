@@ -19,16 +19,16 @@ logger = logging.getLogger(__name__)
 def enable_kernels(device: torch.device) -> None:
     """Enable the kernels if they compute correctly on this GPU, else log why not; on a CPU do nothing.
 
-    To be called before a fused search network runs on a GPU. The first call in a process compiles the kernels.
+    Call it before a fused supernet runs on a GPU. The first call in a process compiles the kernels.
     """
     if device.type != "cuda" or os.environ.get(SWITCH) == "off":
         return
     try:
-        from darts_core.kernels.gpu.self_test import check_kernels  # without Triton there is none
+        from darts_core.kernels.gpu.self_test import check_kernels  # requires Triton
 
         with stage(KERNELS):
             check_kernels(device)
-    except Exception as error:  # whatever Triton and its compilers raise
+    except Exception as error:  # Triton and its compilers raise many types
         logger.warning(
             "no GPU kernels, going on in torch's own operations: %s", f"{type(error).__name__}: {error}"[:300]
         )

@@ -1,6 +1,6 @@
-"""The running statistics of many BatchNorms after a batch, in one kernel."""
+"""Updates the running statistics of many BatchNorms in one kernel."""
 
-# ruff: noqa: N803 - capitals are what is known when a kernel is compiled, as is usual in Triton.
+# ruff: noqa: N803 - capitals are compile-time constants, by Triton's convention.
 
 # mypy: disable-error-code="no-untyped-def,untyped-decorator,no-untyped-call"
 
@@ -18,7 +18,10 @@ _BLOCK: Final = 256
 def track(
     running: tuple[Tensor, Tensor, Tensor], mean: Tensor, variance: Tensor, momentum: float, unbiased: float
 ) -> None:
-    """running: means and variances (norms, C), counts (norms, 1), each dense. mean, variance (biased): (norms, C)."""
+    """Update dense running means and variances (norms, C) and counts (norms, 1). mean, variance (biased): (norms, C).
+
+    unbiased: factor from biased to unbiased variance.
+    """
     means, variances, counts = running
     numbers = means.numel()
     _track[(triton.cdiv(numbers, _BLOCK),)](
@@ -41,6 +44,6 @@ def _track(
     before = tl.load(variances + number, mask=there, other=0)
     now = (tl.load(variance + norm * vn + channel * vc, mask=there, other=0) * unbiased).to(before.dtype)
     tl.store(variances + number, before + momentum * (now - before), mask=there)
-    # Fewer than there are numbers.
+    # There is one count per norm.
     counted = number < norms
     tl.store(counts + number, tl.load(counts + number, mask=counted, other=0) + 1, mask=counted)
