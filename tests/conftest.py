@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 settings.register_profile("dartboard", deadline=None)
 settings.load_profile("dartboard")
 
-_OF_FOLDERS = {"e2e": ("stack", "slow"), "chaos": ("stack", "slow"), "compose": ("compose", "slow")}
+_OF_FOLDERS = {"e2e": ("stack",), "chaos": ("stack", "slow"), "compose": ("compose", "slow")}
 _OF_FIXTURES = {"service": "stack", "guarded": "stack", "stack": "stack", "browser": "browser"}
 
 

@@ -1,4 +1,4 @@
-"""`dartboard test`: runs the project's tests in lanes: unit, kernels, end to end, chaos, containers."""
+"""`dartboard test`: runs the project's tests in lanes: unit and end to end, or with `--full` all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Result(NamedTuple):
 
 def run_tests(
     context: typer.Context,
-    full: Annotated[bool, typer.Option(help="Include the kernels of every other processor level.")] = False,
+    full: Annotated[bool, typer.Option(help="Include slow tests, faults, containers and all kernel levels.")] = False,
 ) -> None:
     """Run the tests. Further arguments go to pytest, which then runs alone (`dartboard test tests/api -k lease`)."""
     require("pytest")
@@ -87,22 +87,28 @@ def _run_track(lanes: list[Lane]) -> list[_Result]:
 
 
 def lanes(*, full: bool = False) -> Iterator[Lane]:
-    """The lanes of this machine. full: the kernels of every level that this processor supports, not only its own."""
+    """The lanes of this machine.
+
+    full: with the tests marked `slow`, those with faults and containers, and the kernels of every level that this
+    processor supports, not only its own.
+    """
     cores = max(2, len(os.sched_getaffinity(0)))
     unit, stacks = str(min(cores, _MOST_PROCESSES)), str(min(cores, _MOST_STACKS))
+    chosen = () if full else ("-m", "not slow")
     others = [f"--ignore=tests/{name}" for name in ("e2e", "chaos", "compose")]
-    yield Lane("unit", ("tests", *others, "-n", unit, "-q", *_SLOWEST), "unit")
-    # The unit lane covers this processor's own level; other machines have others.
-    gates = [f"tests/darts_core/{name}" for name in _GATES]
-    for level in _levels() if full else ():
-        environment = {"DARTBOARD_KERNELS": level}
-        yield Lane(f"kernels {level}", (*gates, "-k", "not torch", "-n", unit, "-q"), "unit", environment)
-    # Skipped without a Docker engine.
-    yield Lane("containers", ("tests/compose", "-q", *_SLOWEST), "services")
-    # Two workers and restarting servers: one process suffices.
-    yield Lane("chaos", ("tests/chaos", "-q"), "services")
+    yield Lane("unit", ("tests", *others, *chosen, "-n", unit, "-q", *_SLOWEST), "unit")
+    if full:
+        # The unit lane covers this processor's own level; other machines have others.
+        gates = [f"tests/darts_core/{name}" for name in _GATES]
+        for level in _levels():
+            environment = {"DARTBOARD_KERNELS": level}
+            yield Lane(f"kernels {level}", (*gates, "-k", "not torch", "-n", unit, "-q"), "unit", environment)
+        # Skipped without a Docker engine.
+        yield Lane("containers", ("tests/compose", "-q", *_SLOWEST), "services")
+        # Two workers and restarting servers: one process suffices.
+        yield Lane("chaos", ("tests/chaos", "-q"), "services")
     # Each shard has its own stack; the stack's worker uses one thread.
-    yield Lane("end to end", ("tests/e2e", "-n", stacks, "--dist", "loadfile", "-q", *_SLOWEST), "services")
+    yield Lane("end to end", ("tests/e2e", *chosen, "-n", stacks, "--dist", "loadfile", "-q", *_SLOWEST), "services")
 
 
 def _levels() -> Iterator[str]:

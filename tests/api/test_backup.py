@@ -20,7 +20,7 @@ from tests.support.checkpoint_files import ours
 from tests.support.service import Bench
 from worker.api_client import WorkerApi
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 # The running job must not lose its lease during the backup.
 PATIENT = {"DARTBOARD_LEASE_SECONDS": "3600"}

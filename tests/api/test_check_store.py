@@ -31,7 +31,7 @@ from tests.support.checkpoint_files import ours
 from tests.support.service import Bench
 from worker.api_client import WorkerApi
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 
 @dataclass

@@ -19,7 +19,7 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from worker.api_client import WorkerApi
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
 _ENVIRONMENT = {"DARTBOARD_LEASE_SECONDS": "1", "DARTBOARD_SWEEP_SECONDS": "0.1"}
 

@@ -51,8 +51,6 @@ from tests.support.query_plans import Plan, explained
 from tests.support.references import references_of
 from tests.support.service import Service
 
-pytestmark = pytest.mark.slow
-
 JOBS, WORKERS, PAGE = 4000, 8, 5
 # A page of each kind and status, and their number twice: to choose from, and as rows.
 PAGES = len(JobKind.all()) * len(Status) + 2

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from client.cli import app
 
+pytestmark = pytest.mark.slow
+
 TINY = ["--batch", "4", "--channels", "4", "--layers", "3", "--pairs", "1", "--json"]
 
 

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.fleet import growth, measure
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_small_fleet_works_through_a_filled_service_and_every_look_is_timed() -> None:

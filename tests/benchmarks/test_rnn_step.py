@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from client.cli import app
 
+pytestmark = pytest.mark.slow
+
 TINY = ["--batch", "3", "--size", "5", "--bptt", "4", "--words", "11", "--pairs", "2", "--json"]
 
 

@@ -5,6 +5,8 @@ import pytest
 from benchmarks.search_step import Shape, measure
 from darts_core.kernels import build
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("order", [1, 2])
 def test_both_versions_are_compared_and_have_the_same_loss(order: int) -> None:

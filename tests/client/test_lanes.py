@@ -58,3 +58,11 @@ def test_tracks_run_side_by_side_and_lanes_of_a_track_in_turn(tmp_path: Path) ->
 def test_every_level_that_the_processor_runs_has_a_lane() -> None:
     wanted = {f"kernels {level}" for level in FLAGS if level != NATIVE and not lacking(level)}
     assert {lane.name for lane in lanes(full=True) if lane.name.startswith("kernels ")} == wanted
+
+
+def test_slow_tests_run_in_the_full_lanes_alone() -> None:
+    short, full = list(lanes()), list(lanes(full=True))
+    assert [lane.name for lane in short] == ["unit", "end to end"]
+    assert all("not slow" in lane.arguments for lane in short)
+    assert not any("not slow" in lane.arguments for lane in full)
+    assert {"unit", "end to end", "chaos", "containers"} <= {lane.name for lane in full}
