@@ -18,7 +18,7 @@ from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
 from darts_core.training.early_stopping import Condition, before_growth, growth, stop_reason, warnings
 from darts_core.training.reports import EpochReport
-from tests.support.killer import AT_EVERY_STEP, Killer
+from tests.support.recorder import AT_EVERY_STEP, Recorder
 from tests.support.same_bits import assert_same_bits
 
 # A busy machine is no reason to fail.
@@ -167,11 +167,11 @@ def test_a_search_killed_in_the_middle_of_its_last_epoch_stops_there_as_well(
     undisturbed: list[EpochReport], search_config: MakeSearch, data_root: Path
 ) -> None:
     config = stopping(search_config, checkpoint_seconds=AT_EVERY_STEP)
-    control = Killer(10**9)
+    control = Recorder()
     reports = run_search(config, data_root=data_root, control=control)
     for _ in undisturbed[:-1]:
         next(reports)
-    control.left = 1
+    control.stop_after = control.asked + 1
     with pytest.raises(Stopped):
         next(reports)
     [last] = run_search(config, data_root=data_root, resume_from=control.kept[-1])

@@ -23,6 +23,7 @@ from darts_core.files import checkpoints
 from darts_core.training.control import UNCONTROLLED, Progress
 from darts_core.training.metrics import measure
 from darts_core.training.reports import EpochReport
+from tests.support.recorder import Recorder
 from tests.support.same_bits import assert_same_bits
 
 pytestmark = pytest.mark.slow
@@ -49,24 +50,6 @@ def nothing_left() -> Iterator[None]:
     """Every test here: however a run ends, its processes are gone."""
     yield
     assert ranks_of(os.getpid()) == []
-
-
-class Recorder:
-    """A control that remembers, and asks to stop from some step on."""
-
-    def __init__(self, stop_at: int = 10**9) -> None:
-        self.told: list[Progress] = []
-        self.kept: list[checkpoints.Checkpoint] = []
-        self.stop_at = stop_at
-
-    def should_stop(self) -> bool:
-        return len(self.told) >= self.stop_at
-
-    def progress(self, progress: Progress) -> None:
-        self.told.append(progress)
-
-    def keep(self, checkpoint: checkpoints.Checkpoint) -> None:
-        self.kept.append(checkpoint)
 
 
 @pytest.fixture(scope="module")

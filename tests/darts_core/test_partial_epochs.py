@@ -13,16 +13,16 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import Stopped
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import Checkpoint
-from tests.support.killer import AT_EVERY_STEP, Killer
+from tests.support.recorder import AT_EVERY_STEP, Recorder
 from tests.support.same_bits import assert_same_bits
 
 
 def killed_in_the_middle(runner: Callable[..., Any], config: Any, data_root: Path, folder: Path) -> Checkpoint:
     """The newest checkpoint of a run that was stopped after the first step of its second epoch, out of a file."""
-    control = Killer(10**9)
+    control = Recorder()
     reports = runner(config, data_root=data_root, control=control)
     next(reports)
-    control.left = 1
+    control.stop_after = control.asked + 1
     with pytest.raises(Stopped):
         next(reports)
     checkpoints.save(control.kept[-1], folder / "middle.pt")
@@ -58,7 +58,7 @@ def test_a_run_killed_in_its_first_epoch_resumes_there(
     evaluation_config: Callable[..., EvaluationConfig], data_root: Path
 ) -> None:
     config = evaluation_config(epochs=1, checkpoint_seconds=AT_EVERY_STEP)
-    control = Killer(1)
+    control = Recorder(1)
     with pytest.raises(Stopped):
         list(run_evaluation(config, data_root=data_root, control=control))
     [middle] = control.kept
@@ -72,7 +72,7 @@ def test_a_run_that_is_stopped_hands_over_where_it_stands(
     evaluation_config: Callable[..., EvaluationConfig], data_root: Path
 ) -> None:
     config = evaluation_config(epochs=1)
-    control = Killer(1)
+    control = Recorder(1)
     with pytest.raises(Stopped):
         list(run_evaluation(config, data_root=data_root, control=control))
     [middle] = control.kept
@@ -86,7 +86,7 @@ def test_seconds_of_the_interrupted_run_count(
     evaluation_config: Callable[..., EvaluationConfig], data_root: Path
 ) -> None:
     config = evaluation_config(epochs=1, checkpoint_seconds=AT_EVERY_STEP)
-    control = Killer(1)
+    control = Recorder(1)
     with pytest.raises(Stopped):
         list(run_evaluation(config, data_root=data_root, control=control))
     [middle] = control.kept
@@ -98,7 +98,7 @@ def test_seconds_of_the_interrupted_run_count(
 def test_a_short_epoch_is_not_saved_in_its_middle(
     evaluation_config: Callable[..., EvaluationConfig], data_root: Path
 ) -> None:
-    control = Killer(10**9)
+    control = Recorder()
     list(run_evaluation(evaluation_config(epochs=1), data_root=data_root, control=control))
     assert not control.kept
 

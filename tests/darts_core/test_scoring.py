@@ -15,6 +15,7 @@ from darts_core.configs import EvaluationConfig, ScoreConfig
 from darts_core.errors import ConfigError, DataError, Stopped
 from darts_core.files import checkpoints
 from darts_core.scoring.images import score, summarised
+from tests.support.recorder import Recorder
 
 CHECKPOINT: dict[str, Any] = {"id": "x", "source": "upload", "sha256": "0" * 64}
 
@@ -76,14 +77,6 @@ def test_a_data_set_of_another_number_of_classes_is_refused_at_the_door() -> Non
 
 
 def test_a_score_stops_between_two_batches(file: Path, data_root: Path) -> None:
-    class Stop:
-        def should_stop(self) -> bool:
-            return True
-
-        def progress(self, progress: object) -> None: ...
-
-        def keep(self, checkpoint: object) -> None: ...
-
     config = ScoreConfig(dataset="folder:tiny", checkpoint=CHECKPOINT).resolved()
     with pytest.raises(Stopped):
-        list(run_score(config, file, data_root=data_root, control=Stop()))
+        list(run_score(config, file, data_root=data_root, control=Recorder(stop_after=0)))

@@ -18,35 +18,12 @@ from darts_core.genotypes import Genotype, to_json
 from darts_core.profile import Shape, profile
 from darts_core.training.control import Progress
 from darts_core.training.reports import EpochReport
+from tests.support.recorder import Recorder, through_a_file
 from tests.support.rounding import assert_within, bounds, nudged
 from tests.support.same_bits import assert_same_bits
 
 MakeSearch = Callable[..., SearchConfig]
 MakeEvaluation = Callable[..., EvaluationConfig]
-
-
-def through_a_file(report: EpochReport, folder: Path) -> checkpoints.Checkpoint:
-    checkpoints.save(report.checkpoint, folder / "c.pt")
-    return checkpoints.read(folder / "c.pt")
-
-
-class Recorder:
-    """A control that remembers, and asks to stop after some questions."""
-
-    def __init__(self, stop_after: int = 10**9) -> None:
-        self.told: list[Progress] = []
-        self.asked = 0
-        self.stop_after = stop_after
-
-    def should_stop(self) -> bool:
-        self.asked += 1
-        return self.asked > self.stop_after
-
-    def progress(self, progress: Progress) -> None:
-        self.told.append(progress)
-
-    def keep(self, checkpoint: checkpoints.Checkpoint) -> None:
-        pass
 
 
 @pytest.mark.parametrize("order", [1, 2])

@@ -22,6 +22,7 @@ from darts_core.ensembles.report import EnsembleReport
 from darts_core.errors import CheckpointError, DataError, Stopped
 from darts_core.files import checkpoints
 from darts_core.files.tensors import read_tensors
+from tests.support.recorder import Recorder
 
 MEMBER: dict[str, Any] = {"id": "x", "source": "evaluation", "sha256": "0" * 64}
 
@@ -276,15 +277,7 @@ def test_members_of_other_classes_are_refused_by_their_place(
 
 
 def test_an_ensemble_stops_between_two_batches(root: Path, members: list[Path]) -> None:
-    class Stop:
-        def should_stop(self) -> bool:
-            return True
-
-        def progress(self, progress: object) -> None: ...
-
-        def keep(self, checkpoint: object) -> None: ...
-
     config = EnsembleConfig(dataset="folder:six", members=[MEMBER] * 2).resolved()
     inputs = {f"member-{place}.pt": members[place] for place in range(2)}
     with pytest.raises(Stopped):
-        list(run_ensemble(config, inputs, data_root=root, control=Stop()))
+        list(run_ensemble(config, inputs, data_root=root, control=Recorder(stop_after=0)))
