@@ -35,4 +35,4 @@ def test_steps_that_pass_end_with_0_and_their_times(capsys: pytest.CaptureFixtur
 
 def test_the_light_tests_are_the_files_that_are_marked() -> None:
     assert "tests/client/test_check.py" in light_tests()
-    assert "tests/client/local/test_bootstrap.py" not in light_tests()
+    assert "tests/client/bootstrap/test_first_call.py" not in light_tests()
