@@ -236,20 +236,25 @@ class Dartboard:
         suffix = "" if epoch == "best" else f"?epoch={epoch}"
         return f"/evaluations/{self.full_id(evaluation_id)}/checkpoint{suffix}"
 
+    def job_or_checkpoint(self, any_id: Id) -> JobOut | UUID:
+        """The job with this id; otherwise the id of an uploaded checkpoint, completed. Raises ProblemError 404."""
+        try:
+            return self.job(any_id)
+        except ProblemError as error:
+            if error.status != 404:
+                raise
+            return self.full_id(any_id, "checkpoints")
+
     def download(self, any_id: Id, to: StrPath, epoch: str | None = None, format_: str = "torch") -> Path:
         """Save the file of the given id as `download_checkpoint` does.
 
         A search, an evaluation or an ensemble gives its checkpoint, a score its logits, a committee its ensemble's
         file; otherwise the id is a checkpoint's. Raises ProblemError 404 for an id without a file.
         """
-        try:
-            job = self.job(any_id)
-        except ProblemError as error:
-            if error.status != 404:
-                raise
+        job = self.job_or_checkpoint(any_id)
+        if isinstance(job, UUID):
             wanted = {"format": format_} if format_ != "torch" else {}
-            path = f"/checkpoints/{self.full_id(any_id, 'checkpoints')}"
-            return download(self._connection, str(httpx.URL(path, params=wanted)), Path(to))
+            return download(self._connection, str(httpx.URL(f"/checkpoints/{job}", params=wanted)), Path(to))
         if job.kind == JobKind.SCORE:
             return self.download_logits(job.id, to)
         if job.is_composite:

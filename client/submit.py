@@ -13,19 +13,21 @@ if TYPE_CHECKING:
     from client.sdk import Dartboard
 
 
-def submit_and_watch(dartboard: Dartboard, kind: str, body: dict[str, Any], *, detach: bool, json: bool) -> None:
+def submit_and_watch(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
     """Exits with the job's exit code. json: print the job as one document, once queued or ended."""
     from client.output import console, print_json, remarks
+    from client.sdk import Dartboard
 
-    job = dartboard.submit(kind, body)
-    if detach:
-        print_json(job) if json else console.print(str(job.id))
-        return
-    remarks.print(f"{kind} {job.id}")
-    job = watch_to_end(dartboard, job)
-    if json:
-        print_json(job)
-    raise typer.Exit(end(dartboard, job, show=not json))
+    with Dartboard(url, key) as dartboard:
+        job = dartboard.submit(kind, body)
+        if detach:
+            print_json(job) if json else console.print(str(job.id))
+            return
+        remarks.print(f"{kind} {job.id}")
+        job = watch_to_end(dartboard, job)
+        if json:
+            print_json(job)
+        raise typer.Exit(end(dartboard, job, show=not json))
 
 
 def watch_to_end(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:

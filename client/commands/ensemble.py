@@ -8,6 +8,7 @@ import typer
 
 from client.commands.submit import BatchSize, Detach, Name, Priority
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
+from client.submit import submit_and_watch
 
 if TYPE_CHECKING:
     from client.sdk import Dartboard
@@ -41,7 +42,6 @@ def ensemble(
 ) -> None:
     """Measure trained networks one by one and as an ensemble."""
     from client.sdk import Dartboard
-    from client.submit import submit_and_watch
 
     given = fields(set_, combine=combine, dataset=dataset, batch_size=batch_size, name=name, priority=priority)
     if best is not None:
@@ -50,24 +50,21 @@ def ensemble(
         given["curve"] = True
     with Dartboard(url, key) as dartboard:
         body = {"members": [_member(dartboard, m, epoch) for m in members], **given}
-        submit_and_watch(dartboard, "ensemble", body, detach=detach, json=json)
+    submit_and_watch("ensemble", body, url, key, detach=detach, json=json)
 
 
 def _member(dartboard: Dartboard, source: str, epoch: str | None) -> dict[str, str]:
     """The member's field; a file is uploaded first."""
     from pathlib import Path
+    from uuid import UUID
 
-    from client.errors import ProblemError
     from client.genotypes import id_of
 
     if id_of(source) is None:
         return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source)).id)}
-    try:
-        job = dartboard.job(source)
-    except ProblemError as error:
-        if error.status != 404:
-            raise
-        return {"checkpoint_id": str(dartboard.full_id(source, "checkpoints"))}
+    job = dartboard.job_or_checkpoint(source)
+    if isinstance(job, UUID):
+        return {"checkpoint_id": str(job)}
     if job.kind not in ("evaluation", "score"):
         raise typer.BadParameter(f"{source} is a {job.kind}: members are evaluations, scores and checkpoints")
     chosen = {"epoch": epoch} if job.kind == "evaluation" and epoch is not None else {}

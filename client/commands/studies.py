@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from client.commands.submit import Detach, Priority
 from client.options import DEFAULT_URL, Json, Key, Url
+from client.submit import submit_and_watch
 
 Spec = Annotated[Path | None, typer.Argument(help="JSON file with the request body; options override it.")]
 Dataset = Annotated[str | None, typer.Option(help="Data set of the searches, and of the trainings by default.")]
@@ -15,8 +17,6 @@ Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Family of th
 Seeds = Annotated[str | None, typer.Option(help="Seeds of the searches, such as 0,1,2,3.")]
 SearchEpochs = Annotated[int | None, typer.Option(help="Epochs of each search.")]
 Name = Annotated[str | None, typer.Option(help="Name of the job; its children's names begin with it.")]
-Priority = Annotated[int | None, typer.Option(help="Priority from 0 to 9; 9 is served first.")]
-Detach = Annotated[bool, typer.Option("--detach", "-d", help="Queue the job and print its id.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PART.NAME=VALUE", help="Any other field, such as search.order=2; may be repeated."),
@@ -60,7 +60,7 @@ def study(
     body = _body(spec, given, set_)
     if "dataset" not in (body.get("grid") or {}):
         _default(body, family)
-    _submit("study", body, url, key, detach=detach, json=json)
+    submit_and_watch("study", body, url, key, detach=detach, json=json)
 
 
 def committee(
@@ -98,7 +98,7 @@ def committee(
     }
     body = _body(spec, given, set_)
     _default(body, family)
-    _submit("committee", body, url, key, detach=detach, json=json)
+    submit_and_watch("committee", body, url, key, detach=detach, json=json)
 
 
 def _body(file: Path | None, given: dict[str, Any], pairs: list[str] | None) -> dict[str, Any]:
@@ -143,11 +143,3 @@ def _values(text: str) -> list[Any]:
     from client.json_input import value_of
 
     return [value_of(part.strip()) for part in text.split(",")]
-
-
-def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
-    from client.sdk import Dartboard
-    from client.submit import submit_and_watch
-
-    with Dartboard(url, key) as dartboard:
-        submit_and_watch(dartboard, kind, body, detach=detach, json=json)

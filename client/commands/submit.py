@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
+from client.submit import submit_and_watch
 
 Family = Annotated[Literal["cnn", "rnn"] | None, typer.Option(help="Family of the cell; cnn by default.")]
 Dataset = Annotated[str | None, typer.Option(help="One of `dartboard datasets`, or folder:NAME.")]
@@ -63,7 +64,7 @@ def search(
         name=name,
         priority=priority,
     )
-    _submit("search", body, url, key, detach=detach, json=json)
+    submit_and_watch("search", body, url, key, detach=detach, json=json)
 
 
 def evaluate(
@@ -99,7 +100,7 @@ def evaluate(
         name=name,
         priority=priority,
     )
-    _submit("evaluation", body, url, key, detach=detach, json=json)
+    submit_and_watch("evaluation", body, url, key, detach=detach, json=json)
 
 
 def score(
@@ -131,14 +132,16 @@ def score(
         set_, family=family, dataset=dataset, epoch=epoch, batch_size=batch_size, name=name, priority=priority
     )
     text = dataset if family == "rnn" and genotype is not None else None
-    _submit("score", {**_scored(source, genotype, text, url, key), **given}, url, key, detach=detach, json=json)
+    submit_and_watch(
+        "score", {**_scored(source, genotype, text, url, key), **given}, url, key, detach=detach, json=json
+    )
 
 
 def _scored(source: str, genotype: str | None, text: str | None, url: str, key: str | None) -> dict[str, str]:
     """The field of the measured checkpoint; a file is uploaded first."""
     from pathlib import Path
+    from uuid import UUID
 
-    from client.errors import ProblemError
     from client.genotypes import genotype_text, id_of
     from client.sdk import Dartboard
 
@@ -149,13 +152,8 @@ def _scored(source: str, genotype: str | None, text: str | None, url: str, key: 
             return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source), cell, text).id)}
         if genotype is not None:
             raise typer.BadParameter("goes with a file only", param_hint="--genotype")
-        try:
-            job = dartboard.job(wanted)
-        except ProblemError as error:
-            if error.status != 404:
-                raise
-            return {"checkpoint_id": str(dartboard.full_id(wanted, "checkpoints"))}
-        return {f"{job.kind}_id": str(job.id)}
+        job = dartboard.job_or_checkpoint(wanted)
+        return {"checkpoint_id": str(job)} if isinstance(job, UUID) else {f"{job.kind}_id": str(job.id)}
 
 
 def _source(text: str, family: Literal["cnn", "rnn"] | None, url: str, key: str | None) -> dict[str, str]:
@@ -172,11 +170,3 @@ def _source(text: str, family: Literal["cnn", "rnn"] | None, url: str, key: str 
         if text != RANDOM and is_unknown_name(text, family):
             dartboard.known_genotype(text, family)
     return {"genotype": genotype}
-
-
-def _submit(kind: str, body: dict[str, Any], url: str, key: str | None, *, detach: bool, json: bool) -> None:
-    from client.sdk import Dartboard
-    from client.submit import submit_and_watch
-
-    with Dartboard(url, key) as dartboard:
-        submit_and_watch(dartboard, kind, body, detach=detach, json=json)

@@ -18,7 +18,7 @@ runner = CliRunner()
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     found: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(studies, "_submit", lambda kind, body, *_, **__: found.append((kind, body)))
+    monkeypatch.setattr(studies, "submit_and_watch", lambda kind, body, *_, **__: found.append((kind, body)))
     return found
 
 
