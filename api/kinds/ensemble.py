@@ -8,7 +8,7 @@ from typing import Any, Final
 from api.checkpoints.members import Member, curve_of, files_of
 from api.datasets.service import DatasetService
 from api.http.problems import invalid
-from api.kinds.kind import Form, Kind, References, Resolved, Retention
+from api.kinds.kind import Form, Kind, References, Resolved, Retention, check_own_data
 from api.schemas.ensembles import EnsembleCreate, EnsembleResult
 from api.schemas.jobs import JobKind
 from darts_core.configs import EnsembleConfig, RnnEnsembleConfig
@@ -54,11 +54,7 @@ async def _of_images(
         checksum = _common_checksum(members)
         if checksum is not None:
             # The members' own training data, even if the name now denotes another set.
-            if info is None or info.checksum != checksum:
-                raise invalid(
-                    "dataset",
-                    f"is required: the members' training data was deleted, and {dataset} now has other content",
-                )
+            check_own_data(info, checksum, dataset, "the members'")
             given["dataset_checksum"] = checksum
     config = EnsembleConfig(**given).resolved(info)
     _check_scores(members, config.dataset_checksum, None)

@@ -18,9 +18,11 @@ from api.checkpoints.uploads import UploadService
 from api.composite.steps import Protocol
 from api.datasets.service import DatasetService
 from api.genotypes.registry import GenotypeRegistry
+from api.http.problems import invalid
 from api.jobs.queries import Reader
 from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame, JobKind
+from darts_core.data.catalogue import DatasetInfo
 from darts_core.families import Objective
 
 Spec = Mapping[str, Any]
@@ -49,6 +51,12 @@ class Resolved:
     spec: BaseModel
     source: UUID | None = None
     files: Mapping[str, Stored] = field(default_factory=dict)
+
+
+def check_own_data(info: DatasetInfo | None, checksum: str, dataset: str, whose: str) -> None:
+    """Raise ProblemError 422 if the data set's name now denotes another set than the training data."""
+    if info is None or info.checksum != checksum:
+        raise invalid("dataset", f"is required: {whose} training data was deleted, and {dataset} now has other content")
 
 
 class Retention(StrEnum):

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from api.checkpoints.lookup import Found
 from api.http.problems import invalid
-from api.kinds.kind import Form, Kind, References, Resolved, Retention
+from api.kinds.kind import Form, Kind, References, Resolved, Retention, check_own_data
 from api.schemas.jobs import JobKind
 from api.schemas.scores import AnyScoreResult, ScoreCreate
 from darts_core.configs import RnnScoreConfig, ScoreConfig
@@ -32,9 +32,7 @@ async def _resolve(body: ScoreCreate, references: References) -> Resolved:
 def _of_images(body: ScoreCreate, found: Found, given: dict[str, Any], info: Any) -> ScoreConfig:
     if body.dataset is None and body.dataset_checksum is None and found.checksum is not None:
         # The checkpoint's own training data, even if the name now denotes another set.
-        if info is None or info.checksum != found.checksum:
-            why = f"the checkpoint's training data was deleted, and {given['dataset']} now has other content"
-            raise invalid("dataset", f"is required: {why}")
+        check_own_data(info, found.checksum, given["dataset"], "the checkpoint's")
         given["dataset_checksum"] = found.checksum
     return ScoreConfig(**given, checkpoint=found.checkpoint).resolved(info)
 

@@ -18,6 +18,12 @@ NonNegative = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Strength = Annotated[float, Field(ge=0, le=1)]
 CellNumber = Annotated[int, Field(ge=0, lt=100)]
 Hue = Annotated[float, Field(ge=0, le=0.5)]
+Threads = Annotated[
+    int | None, Field(ge=1, le=1024, description="number of CPU threads; default: one per core of the first worker")
+]
+Deterministic = Annotated[
+    bool | None, Field(description="bit-for-bit repeatable on the same hardware; default: on a CPU only")
+]
 # FactorizedReduce splits the channels in two halves, so their number is even.
 EvenChannels = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
 # BatchNorm has no variance on a single image.
@@ -47,12 +53,8 @@ class RunConfig(BaseModel):
     tf32: bool | None = Field(
         None, description="allow a GPU to round float32 factors to 10 bits; default: unless deterministic"
     )
-    threads: int | None = Field(
-        None, ge=1, le=1024, description="number of CPU threads; default: one per core of the first worker"
-    )
-    deterministic: bool | None = Field(
-        None, description="bit-for-bit repeatable on the same hardware; default: on a CPU only"
-    )
+    threads: Threads = None
+    deterministic: Deterministic = None
     checkpoint_every: int | None = Field(
         None, ge=1, le=100_000, description="keep every k-th epoch's checkpoint, besides the best and the last"
     )

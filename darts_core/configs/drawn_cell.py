@@ -1,10 +1,11 @@
-"""Replaces `"genotype": "random"` in an evaluation's spec by a drawn cell. Imports no torch."""
+"""Reads the genotype of an evaluation's spec; `random` is replaced by a drawn cell. Imports no torch."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from darts_core.genotypes import drawn_cell, to_json
+from darts_core.errors import GenotypeError
+from darts_core.genotypes import drawn_cell, parse, to_json
 from darts_core.genotypes.random_cells import RANDOM
 from darts_core.primitives import Family
 
@@ -20,3 +21,13 @@ def with_drawn_cell(values: Any, family: Family) -> Any:
         return values  # field validation refuses these
     rest = {name: value for name, value in values.items() if name != "genotype_seed"}
     return {**rest, "genotype": to_json(drawn_cell(family, seed))}
+
+
+def genotype_json(value: Any, family: Family, accepted: str) -> dict[str, Any]:
+    """Convert a genotype in one of the accepted forms to its JSON form. Raises ValueError."""
+    if not isinstance(value, (str, dict)):
+        raise ValueError(f"expected {accepted}")
+    try:
+        return to_json(parse(value, family))
+    except GenotypeError as error:
+        raise ValueError(str(error)) from error

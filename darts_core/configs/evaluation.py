@@ -20,11 +20,11 @@ from darts_core.configs.common import (
     reduction_problems,
     split_problems,
 )
-from darts_core.configs.drawn_cell import with_drawn_cell
+from darts_core.configs.drawn_cell import genotype_json, with_drawn_cell
 from darts_core.configs.search import BatchSize
 from darts_core.data.catalogue import DatasetInfo, preset_of
-from darts_core.errors import ConfigError, GenotypeError, Problem
-from darts_core.genotypes import Genotype, parse, to_json
+from darts_core.errors import ConfigError, Problem
+from darts_core.genotypes import Genotype, parse
 from darts_core.models.layout import Stem, least_auxiliary_image, reduction_layers
 from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
 
@@ -70,12 +70,7 @@ class EvaluationConfig(RetrainingConfig):
     @field_validator("genotype", mode="before")
     @classmethod
     def _read_genotype(cls, value: Any) -> Any:
-        if not isinstance(value, (str, dict)):
-            raise ValueError("expected a known name, Python text, mmrazor YAML or a JSON object")
-        try:
-            return to_json(parse(value))
-        except GenotypeError as error:
-            raise ValueError(str(error)) from error
+        return genotype_json(value, "cnn", "a known name, Python text, mmrazor YAML or a JSON object")
 
     def cell(self) -> Genotype:
         return parse(self.genotype)

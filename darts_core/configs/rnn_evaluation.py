@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from darts_core.configs.common import NonNegative
-from darts_core.configs.drawn_cell import with_drawn_cell
+from darts_core.configs.drawn_cell import genotype_json, with_drawn_cell
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
-from darts_core.errors import ConfigError, GenotypeError, Problem
-from darts_core.genotypes import RecurrentGenotype, parse, to_json
+from darts_core.errors import ConfigError, Problem
+from darts_core.genotypes import RecurrentGenotype, parse
 from darts_core.presets.cnn import preset_values
 from darts_core.presets.rnn import RNN_EVALUATION_PRESETS
 
@@ -56,12 +56,7 @@ class RnnEvaluationConfig(RnnRetrainingConfig):
     @field_validator("genotype", mode="before")
     @classmethod
     def _read_genotype(cls, value: Any) -> Any:
-        if not isinstance(value, (str, dict)):
-            raise ValueError("expected a known name, Python text or a JSON object")
-        try:
-            return to_json(parse(value, "rnn"))
-        except GenotypeError as error:
-            raise ValueError(str(error)) from error
+        return genotype_json(value, "rnn", "a known name, Python text or a JSON object")
 
     def cell(self) -> RecurrentGenotype:
         return parse(self.genotype, "rnn")

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from darts_core.configs.common import Deterministic, Threads
 from darts_core.configs.score import ScoredCheckpoint
-from darts_core.configs.text import columns_problems, fill_text, text_problems
+from darts_core.configs.text import TextChecksum, TextVersion, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo
 from darts_core.errors import ConfigError
 
@@ -19,16 +20,8 @@ class RnnScoringConfig(BaseModel):
 
     family: Literal["rnn"] = "rnn"
     dataset: str = Field(max_length=120, description="text whose test part is measured", examples=["python-docs"])
-    text_checksum: str | None = Field(
-        None,
-        pattern=r"^[0-9a-f]{64}$",
-        description="checksum of the text's content; a worker with another text refuses",
-    )
-    text_version: str | None = Field(
-        None,
-        max_length=60,
-        description="of `python-docs`: Python version of the text; filled in when the job is created",
-    )
+    text_checksum: TextChecksum = None
+    text_version: TextVersion = None
     batch_size: int | None = Field(
         None,
         ge=1,
@@ -36,12 +29,8 @@ class RnnScoringConfig(BaseModel):
         description="columns that the text is cut into, each of which starts without context; default: the test "
         "columns of the checkpoint's training",
     )
-    threads: int | None = Field(
-        None, ge=1, le=1024, description="number of CPU threads; default: one per core of the first worker"
-    )
-    deterministic: bool | None = Field(
-        None, description="bit-for-bit repeatable on the same hardware; default: on a CPU only"
-    )
+    threads: Threads = None
+    deterministic: Deterministic = None
 
 
 class RnnScoreConfig(RnnScoringConfig):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from darts_core.configs.common import dataset_problems, known_info
+from darts_core.configs.common import Deterministic, Threads, dataset_problems, known_info
 from darts_core.data.catalogue import DatasetInfo
 from darts_core.errors import ConfigError, Problem
 
@@ -25,12 +25,8 @@ class ScoringConfig(BaseModel):
         None, pattern=r"^[0-9a-f]{64}$", description="checksum of an uploaded set; filled in when the job is created"
     )
     batch_size: int = Field(256, ge=1, le=65_536, description="images per step; affects results by rounding only")
-    threads: int | None = Field(
-        None, ge=1, le=1024, description="number of CPU threads; default: one per core of the first worker"
-    )
-    deterministic: bool | None = Field(
-        None, description="bit-for-bit repeatable on the same hardware; default: on a CPU only"
-    )
+    threads: Threads = None
+    deterministic: Deterministic = None
 
 
 Deviation = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]

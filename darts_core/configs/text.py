@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from darts_core.configs.common import NonNegative, Rate, RunConfig, check_single
 from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS, TextInfo, is_uploaded_text, text_folder_of
 from darts_core.errors import DataError, Problem
+
+TextChecksum = Annotated[
+    str | None,
+    Field(pattern=r"^[0-9a-f]{64}$", description="checksum of the text's content; a worker with another text refuses"),
+]
+TextVersion = Annotated[
+    str | None,
+    Field(max_length=60, description="of `python-docs`: Python version of the text; filled in when the job is created"),
+]
 
 
 class TextTrainingConfig(RunConfig):
@@ -21,16 +30,8 @@ class TextTrainingConfig(RunConfig):
         "the workers' data root",
         examples=["python-docs"],
     )
-    text_checksum: str | None = Field(
-        None,
-        pattern=r"^[0-9a-f]{64}$",
-        description="checksum of the text's content; a worker with another text refuses",
-    )
-    text_version: str | None = Field(
-        None,
-        max_length=60,
-        description="of `python-docs`: Python version of the text; filled in when the job is created",
-    )
+    text_checksum: TextChecksum = None
+    text_version: TextVersion = None
     hidden_size: int = Field(ge=1, le=16_384, description="size of embedding, state and output")
     bptt: int = Field(35, ge=4, le=1000, description="words of each column read by a training step, typically")
     weight_lr: Rate = Field(20.0, description="for steps of `bptt` words; scaled by each step's length")
