@@ -63,7 +63,7 @@ def plain_step(
     network: EvaluationNetwork, optimizer: torch.optim.SGD, batch: Batch, config: EvaluationConfig
 ) -> tuple[float, int]:
     """Update the weights once; returns the mean loss in nats and the number of correct predictions."""
-    with _torchs_own_dilation():
+    with dilated_phases(False):
         logits, auxiliary = network.with_auxiliary(batch.images)
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
         if auxiliary is not None:
@@ -77,8 +77,8 @@ def plain_step(
 
 
 @contextlib.contextmanager
-def _torchs_own_dilation() -> Iterator[None]:
-    before, DilatedDepthwise.phased = DilatedDepthwise.phased, False
+def dilated_phases(wanted: bool) -> Iterator[None]:
+    before, DilatedDepthwise.phased = DilatedDepthwise.phased, wanted
     try:
         yield
     finally:

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from benchmarks.machine import Device, Machine, Precision
 from benchmarks.pairs import VERSIONS, Version, compare, tell_memory
+from benchmarks.plain_evaluation import dilated_phases
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.data.batches import Batch
 from darts_core.kernels.gpu.start import enable_kernels
-from darts_core.models.dilated import DilatedDepthwise
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_SPACES
 from darts_core.profile import Shape as NetworkShape
@@ -111,7 +111,7 @@ class _Run:
 
     def step(self) -> Tensor:
         """Take a step; returns its training loss in nats, perhaps not computed yet."""
-        with _dilated_phases(self._phased), _precision(self._precision, self._batches[0].images.device.type):
+        with dilated_phases(self._phased), _precision(self._precision, self._batches[0].images.device.type):
             if self._graphed is not None:
                 return self._graphed(*self._batches)[0]
             training, validation = self._batches
@@ -126,15 +126,6 @@ def _precision(wanted: Precision, device: str) -> Iterator[None]:
             return
         with torch.autocast(device, torch.bfloat16, cache_enabled=False):
             yield
-
-
-@contextlib.contextmanager
-def _dilated_phases(wanted: bool) -> Iterator[None]:
-    before, DilatedDepthwise.phased = DilatedDepthwise.phased, wanted
-    try:
-        yield
-    finally:
-        DilatedDepthwise.phased = before
 
 
 def _flops(shape: Shape) -> int:

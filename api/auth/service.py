@@ -13,7 +13,7 @@ from api.db.engine import Database
 from api.db.models import Key
 from api.events.log import notify_ended
 from api.http.problems import not_found
-from api.jobs.id_prefix import begins_with
+from api.jobs.id_prefix import newest
 from api.schemas.keys import KeyCreate, KeyCreated, KeyLimits, KeyOut, Role
 
 # Limits the writes of last_used_at: every request uses a key.
@@ -73,13 +73,8 @@ class KeyService:
 
     async def list(self, *, limit: int, cursor: UUID | None, id_prefix: str | None = None) -> list[Key]:
         """Keys before the cursor, newest first, including revoked ones."""
-        query = select(Key).order_by(Key.id.desc()).limit(limit)
-        if cursor is not None:
-            query = query.where(Key.id < cursor)
-        if id_prefix is not None:
-            query = query.where(begins_with(Key.id, id_prefix))
         async with self._database.single_statements() as session:
-            return list(await session.scalars(query))
+            return list(await session.scalars(newest(Key, limit, cursor, id_prefix)))
 
     async def revoke(self, key_id: UUID) -> None:
         """Revoke the key and end its sessions. Idempotent. Raises ProblemError 404."""

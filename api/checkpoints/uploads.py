@@ -16,7 +16,7 @@ from api.checkpoints.inspector import Examiner
 from api.db.engine import Database, lock_content
 from api.db.models import Upload
 from api.http.problems import not_found
-from api.jobs.id_prefix import begins_with
+from api.jobs.id_prefix import newest
 
 _LONGEST_NAME = 200
 
@@ -68,13 +68,8 @@ class UploadService:
 
     async def list(self, *, limit: int, cursor: UUID | None, id_prefix: str | None = None) -> list[Upload]:
         """Uploads before the cursor, newest first."""
-        query = select(Upload).order_by(Upload.id.desc()).limit(limit)
-        if cursor is not None:
-            query = query.where(Upload.id < cursor)
-        if id_prefix is not None:
-            query = query.where(begins_with(Upload.id, id_prefix))
         async with self._database.transaction() as session:
-            return list(await session.scalars(query))
+            return list(await session.scalars(newest(Upload, limit, cursor, id_prefix)))
 
     async def delete(self, upload_id: UUID) -> None:
         """Delete the row, and the file with its last row. Scores keep copies of their own. Raises ProblemError 404."""

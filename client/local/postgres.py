@@ -5,20 +5,17 @@ import os
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 from client.distribution import advice
 from client.local.data_directory import DataDirectory, Secrets
 from client.local.identity import hand_over, unprivileged_identity
 from client.local.leftover import wait_for_leftover
-from client.local.ports import Reservation
-from client.local.startup import failure
+from client.local.startup import LocalServer, failure
 from darts_core.runtime.errors import StackError
 from darts_core.runtime.process import Command, Process, Spawner, plain_environment
 
 USER = DATABASE = "dartboard"
-_POLL = 0.02  # seconds between two connection attempts; the server cannot notify us
 
 # Small: one machine and few connections; the memory is for training.
 _SETTINGS = {
@@ -39,7 +36,7 @@ _SETTINGS = {
 }
 
 
-class Postgres:
+class Postgres(LocalServer):
     """The database: call `start`, then connect to `url`."""
 
     def __init__(self, data: DataDirectory, spawner: Spawner, *, identity: str | None = None) -> None:
@@ -48,8 +45,7 @@ class Postgres:
         self._spawner = spawner
         self._binaries = binaries()
         self._identity = identity or unprivileged_identity()
-        self._reservation = Reservation()
-        self.port = self._reservation.port
+        super().__init__(data.secrets)
         self.directory = data.path / "postgres"
         settings = [f"{name}={value}" for name, value in {**_SETTINGS, "port": str(self.port)}.items()]
         command = Command(
@@ -73,19 +69,7 @@ class Postgres:
         if not self.directory.exists():
             self._make_cluster()
         hand_over(self.directory, self._identity)
-        self.process.start()
-        deadline = time.monotonic() + seconds
-        while not self._create_database():
-            if self.process.wait(_POLL) or time.monotonic() > deadline:
-                raise failure(self.process, self._data.secrets)
-
-    def stop(self) -> None:
-        """Shut down permanently."""
-        self.process.stop()
-        self.release()
-
-    def release(self) -> None:
-        self._reservation.release()
+        self._start(self._create_database, seconds)
 
     def _prepare(self) -> None:
         wait_for_leftover(self.directory / "postmaster.pid", self.directory)

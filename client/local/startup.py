@@ -1,10 +1,42 @@
-"""Explains why a server did not start."""
+"""Starts a server of the stack, or explains why it did not start."""
 
 import signal
+import time
+from collections.abc import Callable
 
 from client.local.data_directory import Secrets
+from client.local.ports import Reservation
 from darts_core.runtime.errors import StackError
 from darts_core.runtime.process import Process
+
+_POLL = 0.02  # seconds between two connection attempts; the server cannot notify us
+
+
+class LocalServer:
+    """A server on a reserved port of loopback."""
+
+    process: Process
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+        self._reservation = Reservation()
+        self.port = self._reservation.port
+
+    def stop(self) -> None:
+        """Shut down permanently."""
+        self.process.stop()
+        self.release()
+
+    def release(self) -> None:
+        self._reservation.release()
+
+    def _start(self, answers: Callable[[], bool], seconds: float) -> None:
+        """Return once it answers. Raises StackError."""
+        self.process.start()
+        deadline = time.monotonic() + seconds
+        while not answers():
+            if self.process.wait(_POLL) or time.monotonic() > deadline:
+                raise failure(self.process, self._secrets)
 
 
 def failure(process: Process, secrets: Secrets, advice: str = "") -> StackError:

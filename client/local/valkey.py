@@ -3,29 +3,23 @@
 import importlib.util
 import signal
 import socket
-import time
 from pathlib import Path
 
 from client.distribution import advice
 from client.local.data_directory import DataDirectory
 from client.local.leftover import wait_for_leftover
-from client.local.ports import Reservation
-from client.local.startup import failure
+from client.local.startup import LocalServer
 from darts_core.runtime.errors import StackError
 from darts_core.runtime.process import Command, Process, Spawner, plain_environment
 
-_POLL = 0.02  # seconds between two connection attempts; the server cannot notify us
 
-
-class Valkey:
+class Valkey(LocalServer):
     """The broker: call `start`, then connect to `url`."""
 
     def __init__(self, data: DataDirectory, spawner: Spawner) -> None:
         """Raises StackError when the wheel is missing."""
+        super().__init__(data.secrets)
         self._password = data.secrets.broker_password
-        self._secrets = data.secrets
-        self._reservation = Reservation()
-        self.port = self._reservation.port
         self.directory = data.directory("valkey")
         self._pid_file = self.directory / "valkey.pid"
         command = Command(
@@ -45,11 +39,7 @@ class Valkey:
 
     def start(self, seconds: float = 30.0) -> None:
         """Start the server; returns once it answers. Raises StackError."""
-        self.process.start()
-        deadline = time.monotonic() + seconds
-        while not self.answers():
-            if self.process.wait(_POLL) or time.monotonic() > deadline:
-                raise failure(self.process, self._secrets)
+        self._start(self.answers, seconds)
 
     def answers(self) -> bool:
         """Whether it accepts our password and has loaded its data."""
@@ -62,14 +52,6 @@ class Valkey:
                 return answer == b"+OK\r\n+PONG\r\n"
         except OSError:
             return False
-
-    def stop(self) -> None:
-        """Shut down permanently."""
-        self.process.stop()
-        self.release()
-
-    def release(self) -> None:
-        self._reservation.release()
 
     def _prepare(self) -> None:
         wait_for_leftover(self._pid_file, self.directory)

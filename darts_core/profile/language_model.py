@@ -15,6 +15,7 @@ from darts_core.errors import ConfigError, Problem
 from darts_core.genotypes import RecurrentGenotype
 from darts_core.presets.cnn import preset_values
 from darts_core.presets.rnn import RNN_EVALUATION_PRESETS
+from darts_core.profile.shapes import range_problems
 
 _RANGES: Final = {"hidden_size": (1, 16_384), "words": (2, 10_000_000)}
 
@@ -30,12 +31,7 @@ class LanguageShape:
     words: int
 
     def __post_init__(self) -> None:
-        problems = [
-            Problem((field,), f"must be from {least:,} to {most:,}, not {getattr(self, field):,}")
-            for field, (least, most) in _RANGES.items()
-            if not least <= getattr(self, field) <= most
-        ]
-        if problems:
+        if problems := range_problems(self, _RANGES):
             raise ConfigError(problems)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
@@ -19,6 +19,15 @@ _RANGES: Final = {
     "image": (1, 4096),
     "image_channels": (1, 1024),
 }
+
+
+def range_problems(shape: object, ranges: Mapping[str, tuple[int, int]]) -> list[Problem]:
+    """A problem for every field out of its range."""
+    return [
+        Problem((field,), f"must be from {least:,} to {most:,}, not {getattr(shape, field):,}")
+        for field, (least, most) in ranges.items()
+        if not least <= getattr(shape, field) <= most
+    ]
 
 
 @dataclass(frozen=True)
@@ -39,11 +48,7 @@ class Shape:
     reductions: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        problems = [
-            Problem((field,), f"must be from {least:,} to {most:,}, not {getattr(self, field):,}")
-            for field, (least, most) in _RANGES.items()
-            if not least <= getattr(self, field) <= most
-        ]
+        problems = range_problems(self, _RANGES)
         if self.channels % 2:
             problems.append(Problem(("channels",), f"must be even, not {self.channels}: some layers halve them"))
         if self.stem not in get_args(Stem):
