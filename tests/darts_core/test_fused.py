@@ -205,7 +205,7 @@ def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int, *, fla
 
 
 @pytest.mark.usefixtures("either_way")
-@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("count", [1, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("order", [1, 2])
 def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], count: int) -> None:
     plain, fused = twins(SPACES["shuffled"], channels=2)
@@ -221,6 +221,7 @@ def test_search_steps_give_the_plain_networks_numbers(order: Literal[1, 2], coun
     assert_within(after_steps(fused, order, count, flat=True), truth, allowed)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(

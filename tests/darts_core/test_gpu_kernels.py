@@ -13,7 +13,7 @@ from darts_core.models.fused.algebra import Inputs, Moments
 from darts_core.models.fused.backend import CellBackend, Filters
 from darts_core.models.fused.torch_backend import TorchBackend
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
 ON_GPU = torch.cuda.is_available()
 pytest.importorskip("triton", reason="no Triton, no GPU kernels")

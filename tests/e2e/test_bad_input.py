@@ -18,6 +18,8 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from tests.support.small_search import SEARCH, until
 
+pytestmark = pytest.mark.slow
+
 
 def _class_folders(root: Path, size: int = 8) -> Path:
     for label in ("cats", "dogs"):

@@ -14,6 +14,8 @@ from client.sdk import Dartboard
 from tests.support.small_search import SEARCH, until
 from tests.support.unsupervised import unsupervised
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Valkey]:

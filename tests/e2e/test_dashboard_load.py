@@ -20,7 +20,7 @@ from tests.support.browser import drawn, go, opened
 from tests.support.simulated_search import SimulatedSearch
 from worker.api_client import WorkerApi
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800), pytest.mark.slow]
 MINUTES = float(os.environ.get("DARTBOARD_WATCH_MINUTES", "0.3"))
 RUNNING = 20
 # Time for late work of a first view.

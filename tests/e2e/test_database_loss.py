@@ -12,6 +12,8 @@ from client.sdk import Dartboard
 from tests.support.small_search import QUICK_SIGNS, SEARCH, until
 from tests.support.unsupervised import unsupervised
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:

@@ -30,6 +30,8 @@ from client.sdk import Dartboard
 from tests.support.documents import PAGES, ROOT, Block, blocks
 from tests.support.small_search import SEARCH
 
+pytestmark = pytest.mark.slow
+
 SHELL: Final = [block for page in PAGES for block in blocks(page, "sh")]
 RUN: Final = [page for page in PAGES if any(block.reason is None for block in blocks(page, "sh"))]
 _CELL: Final = '"channels":4,"layers":3,"nodes":2,"batch_size":128'

@@ -13,6 +13,8 @@ from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from tests.support.small_search import SEARCH, until
 
+pytestmark = pytest.mark.slow
+
 # Some seconds an epoch: what is killed in one must be dead before its end.
 LONGER = {"epochs": 4, "batch_size": 32}
 
