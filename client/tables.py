@@ -48,7 +48,7 @@ class Listing:
             yield Text(self._line([row[place] for place in places], shown, widths))
 
     def fitting(self, width: int) -> list[Column]:
-        """The columns that fit in so many characters. A cell that is longer than most costs nobody a column."""
+        """The columns that fit in so many characters. A cell that is longer than most does not count."""
         shown, widths = list(self.columns), self._widths()
         for column in sorted(self.columns, key=lambda c: c.rank, reverse=True):
             if column.rank == 0 or sum(widths[c] for c in shown) + _GAP * (len(shown) - 1) <= width:
