@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -34,6 +35,8 @@ from darts_core.errors import ConfigError
 
 _log = structlog.get_logger(__name__)
 _DRIVEN = (Status.RUNNING, Status.PAUSING)
+# Events announce nearly every change; a full pass, which reads each composite job, only repairs.
+_SWEEPS_APART: Final = 5
 
 
 class TreeDriver:
@@ -52,7 +55,8 @@ class TreeDriver:
         sweep_seconds: float,
     ) -> None:
         self._database, self._hub, self._waker = database, hub, waker
-        self._artifacts, self._references, self._pause = artifacts, references, sweep_seconds
+        self._artifacts, self._references = artifacts, references
+        self._pause = _SWEEPS_APART * sweep_seconds
         self._known: set[UUID] = set()
         self._listening: Subscription | None = None
 
