@@ -11,6 +11,8 @@ import pytest
 
 from api.provision import WeakSecretError, provision
 
+pytestmark = pytest.mark.slow
+
 PROGRAMS = ["api", "api.migrate", "api.check_store", "worker"]
 
 

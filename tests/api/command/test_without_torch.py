@@ -27,6 +27,8 @@ NEED_TORCH: Final = {
 _CALLS: Final = """
 import contextlib, io, json, sys
 from client.cli import call
+
+pytestmark = pytest.mark.slow
 for line in json.load(sys.stdin):
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
