@@ -20,7 +20,7 @@ from api.jobs.run_time import run_seconds
 from api.kinds import kind_of
 from api.schemas.jobs import JobKind
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import AnyGenotype, cell_diagnostics, family_of, parse
+from darts_core.genotypes import AnyGenotype, cell_diagnostics, family_of, parse, softmaxed
 
 
 class Gatherer:
@@ -71,7 +71,7 @@ async def _epochs(session: AsyncSession, job: Job) -> dict[int, dict[str, float]
     query = select(Epoch.epoch, Epoch.metrics, alphas, genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch)
     found: dict[int, dict[str, float]] = {}
     for epoch, metrics, tables, cell in await session.execute(query):
-        missing = cell_diagnostics(parse(cell, family_of(job.spec)), tables) if tables and cell else {}
+        missing = cell_diagnostics(parse(cell, family_of(job.spec)), softmaxed(tables)) if tables and cell else {}
         found[epoch] = {**metrics, **missing}
     return found
 

@@ -63,6 +63,15 @@ class Architect:
 
         With several ranks, the batches are this rank's share, and the gradients are means over the ranks.
         """
+        self._network.method.begin_pass("alphas")
+        found = self._validation_gradient(training, validation)
+        penalty = self._network.method.alpha_penalty(self._network.alphas)
+        if penalty is None:
+            return found
+        extra = torch.autograd.grad(penalty, self._alphas)
+        return [gradient + more for gradient, more in zip(found, extra, strict=True)]
+
+    def _validation_gradient(self, training: Batch, validation: Batch) -> list[Tensor]:
         if self._order == 1:
             if isinstance(self._weight_optimizer, FlatSGD):
                 with self._weight_optimizer.weights.frozen():

@@ -5,8 +5,7 @@ Training text and validation text each carry a detached hidden state from step t
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
 
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 from darts_core.bilevel.clipped import clipped_second_order
 from darts_core.bilevel.gradients import first_order
 from darts_core.data.text.windows import TextBatch
+from darts_core.models.held import held
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import Pass, RecurrentSearchNetwork
 from darts_core.training.matmul_precision import full_precision
@@ -94,13 +94,14 @@ class RecurrentArchitect:
     def gradient(self, training: TextSegment, validation: TextSegment, masks: DrawMasks) -> tuple[list[Tensor], Tensor]:
         """Return the alpha gradient, one tensor per alpha table, and the validation text's next hidden state."""
         after: list[Tensor] = []
+        self._network.method.begin_pass("alphas")
 
         def validated(passed: Pass) -> Tensor:
             after.append(passed.hidden.detach())
             return passed.cross_entropy(validation.batch.targets)
 
         def of_alphas() -> Tensor:
-            with _held(self._weights):
+            with held(self._weights):
                 return validated(self._network(*_inputs(validation), masks("validation")))
 
         if self._order == 1:
@@ -109,8 +110,8 @@ class RecurrentArchitect:
             group = self._weight_optimizer.param_groups[0]
             with full_precision(validation.hidden.device):
                 gradients = clipped_second_order(
-                    lambda: self._training_loss(training, masks("virtual"), held=self._alphas),
-                    lambda: self._training_loss(training, masks("pair"), held=self._weights),
+                    lambda: self._training_loss(training, masks("virtual"), fixed=self._alphas),
+                    lambda: self._training_loss(training, masks("pair"), fixed=self._weights),
                     lambda weights: validated(self._at(weights, validation, masks("validation"))),
                     self._weights,
                     self._alphas,
@@ -119,10 +120,14 @@ class RecurrentArchitect:
                     weight_decay=group["weight_decay"],
                     fixed=self._fixed,
                 )
+        penalty = self._network.method.alpha_penalty(self._network.alphas)
+        if penalty is not None:
+            extra = torch.autograd.grad(penalty, self._alphas)
+            gradients = [gradient + more for gradient, more in zip(gradients, extra, strict=True)]
         return gradients, after[-1]
 
-    def _training_loss(self, training: TextSegment, masks: Masks | None, *, held: Sequence[Tensor]) -> Tensor:
-        with _held(held):
+    def _training_loss(self, training: TextSegment, masks: Masks | None, *, fixed: Sequence[Tensor]) -> Tensor:
+        with held(fixed):
             passed: Pass = self._network(*_inputs(training), masks)
             return passed.cross_entropy(training.batch.targets)
 
@@ -162,7 +167,9 @@ def recurrent_search_step(
 
     The weight step recomputes its gradient, since the architect's is at the old alphas.
     """
-    after_validation = architect.step(training, validation, masks)
+    after_validation = validation.hidden
+    if network.method.trains_alphas:
+        after_validation = architect.step(training, validation, masks)
     loss, after_training = recurrent_weight_step(
         network, weight_optimizer, training, masks("weights"), grad_clip=grad_clip, penalties=penalties
     )
@@ -184,27 +191,15 @@ def recurrent_weight_step(
     """
     weights = network.weights()
     weight_optimizer.zero_grad()
+    network.method.begin_pass("weights")
     # The alphas must never have a gradient on training data.
-    with _held(list(network.alphas.values())):
+    with held(list(network.alphas.values())):
         passed: Pass = network(*_inputs(training), masks)
         loss = passed.cross_entropy(training.batch.targets)
     penalised(loss, passed, penalties).backward(inputs=weights)  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(weights, grad_clip)
     weight_optimizer.step()
     return loss.detach(), passed.hidden.detach()
-
-
-@contextlib.contextmanager
-def _held(tensors: Sequence[Tensor]) -> Iterator[None]:
-    """Treat these leaf tensors as constants within the context."""
-    before = [tensor.requires_grad for tensor in tensors]
-    try:
-        for tensor in tensors:
-            tensor.requires_grad_(False)
-        yield
-    finally:
-        for tensor, required in zip(tensors, before, strict=True):
-            tensor.requires_grad_(required)
 
 
 def _inputs(segment: TextSegment) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,8 @@ def search_step(
     Returns the training batch's mean loss in nats and its logits (N, classes), both detached. With several ranks, the
     batches are this rank's share. The weight step recomputes its gradient, since the architect's is at the old alphas.
     """
-    architect.step(training, validation)
+    if network.method.trains_alphas:
+        architect.step(training, validation)
     return weight_step(network, weight_optimizer, training, grad_clip, group, accumulate)
 
 
@@ -57,6 +58,8 @@ def weight_step(
         return found.loss, found.logits
     weights = network.weights()
     weight_optimizer.zero_grad()
+    network.method.prepare_weight_step(network, training, weights)
+    network.method.begin_pass("weights")
     losses, logits = [], []
     for part, share in training.parts(accumulate):
         answers = network(part.images)
@@ -89,6 +92,8 @@ def weight_gradient(
     accumulate: int = 1,
 ) -> WeightGradient:
     """Compute the gradient of `weight_step` for flat weights."""
+    network.method.prepare_weight_step(network, training, optimizer.weights.order)
+    network.method.begin_pass("weights")
     losses, logits = [], []
 
     def parts() -> Iterator[Tensor]:

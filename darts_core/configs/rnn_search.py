@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from darts_core.configs.common import SMALLEST_SHARE, NonNegative, Rate
 from darts_core.configs.early import Comparison, RnnSign, StopFrom, early_problems
+from darts_core.configs.methods import MethodFields, fill_method
 from darts_core.configs.search import BatchSize, Unrolled, fill_primitives, order_of_unrolled
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
@@ -17,7 +18,7 @@ from darts_core.presets.rnn import RNN_SEARCH_PRESETS
 from darts_core.primitives import RNN_SPACES, RnnPrimitive, RnnSpace
 
 
-class RnnSearchConfig(TextTrainingConfig):
+class RnnSearchConfig(MethodFields, TextTrainingConfig):
     """A differentiable search for a recurrent cell. DARTS (arXiv:1806.09055), sections 2 and A.1.2."""
 
     space: RnnSpace | None = Field(
@@ -26,7 +27,6 @@ class RnnSearchConfig(TextTrainingConfig):
     primitives: list[RnnPrimitive] | None = Field(
         None, min_length=1, max_length=64, description="the candidate operations, in order"
     )
-    method: Literal["darts"] = "darts"
     order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
     unrolled: Unrolled = None
     _order_of_unrolled = model_validator(mode="before")(order_of_unrolled)
@@ -60,6 +60,7 @@ class RnnSearchConfig(TextTrainingConfig):
         values = {**preset_values(RNN_SEARCH_PRESETS, preset, self.preset_version), **self.given_values()}
         fill_text(values, info)
         problems += fill_primitives(values, RNN_SPACES, "rnn")
+        problems += fill_method(values, "rnn")
         problems += early_problems(values)
         batches = {name: values[name] for name in ("batch_size", "validation_batch_size")}
         problems += columns_problems(batches, self.dataset, info, least=SMALLEST_SHARE, alphas=True)

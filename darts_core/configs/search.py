@@ -22,6 +22,7 @@ from darts_core.configs.common import (
     split_problems,
 )
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
+from darts_core.configs.methods import MethodFields, check_method_gpus, fill_method
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_values
@@ -57,7 +58,7 @@ _BOOL: Final = TypeAdapter(bool)
 BatchSize = Annotated[int, Field(ge=2, le=65_536)]
 
 
-class SearchConfig(TrainingConfig):
+class SearchConfig(MethodFields, TrainingConfig):
     """A differentiable architecture search. DARTS (arXiv:1806.09055), sections 2 and A.1."""
 
     space: CnnSpace | None = Field(
@@ -66,7 +67,6 @@ class SearchConfig(TrainingConfig):
     primitives: list[CnnPrimitive] | None = Field(
         None, min_length=1, max_length=64, description="the candidate operations, in order"
     )
-    method: Literal["darts"] = "darts"
     order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
     unrolled: Unrolled = None
     _order_of_unrolled = model_validator(mode="before")(order_of_unrolled)
@@ -120,6 +120,7 @@ class SearchConfig(TrainingConfig):
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
         problems += fill_primitives(values, CNN_SPACES, "darts")
+        problems += fill_method(values, "cnn")
         problems += early_problems(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
@@ -127,8 +128,11 @@ class SearchConfig(TrainingConfig):
         return SearchConfig(**values)
 
     def check_gpus(self, gpus: int) -> None:
-        """Raises ConfigError where the GPUs cannot share every batch, or the eigenvalue would need a single one."""
+        """Raises ConfigError where the GPUs cannot share every batch, or the method or the eigenvalue needs a single
+        one.
+        """
         check_shares(self.batch_size, gpus)
+        check_method_gpus(self.method, gpus)
         check_hessian(self.hessian_every, gpus)
 
     def split_sizes(self, images: int) -> tuple[int, int]:

@@ -82,16 +82,18 @@ class Checkpoint(_Common, total=False):
     """The state of a run after one epoch (counted from 1). All tensors are on the CPU.
 
     `weights` uses the DARTS authors' keys. `alphas` (searches only) holds the raw tables "normal" and "reduce", or
-    "recurrent". The family cnn has `classes`, `normalisation` and `image`, the family rnn has `vocabulary`, the words
-    in index order. `genotype` is JSON; a search's is derived from its alphas. `metrics` are of this epoch. `resume`
-    holds the state that only the training loop needs: optimisers, random generators, the best epoch so far, and `step`,
-    the number of steps since the run began.
+    "recurrent", and `strengths` the expected weights of the operations, where the program that saved them wrote them.
+    The family cnn has `classes`, `normalisation` and `image`, the family rnn has `vocabulary`, the words in index
+    order. `genotype` is JSON; a search's is derived from its alphas. `metrics` are of this epoch. `resume` holds the
+    state that only the training loop needs: optimisers, random generators, the best epoch so far, and `step`, the
+    number of steps since the run began.
 
     In a checkpoint saved within an epoch, `epoch` is the last finished one (0 in the first), `metrics` is empty and
     `resume` holds "open", the running sums of the partial epoch.
     """
 
     alphas: dict[str, Tensor]
+    strengths: dict[str, list[list[float]]]
     classes: list[str]
     normalisation: Normalisation
     image: ImageShape

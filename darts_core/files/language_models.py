@@ -10,6 +10,7 @@ from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
 from darts_core.data.text.corpus import encode
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.genotypes import RecurrentGenotype, parse
+from darts_core.methods.registry import method_of
 from darts_core.models.recurrent.language_model import Pass, RecurrentNetwork, RecurrentSearchNetwork
 
 
@@ -48,7 +49,9 @@ def built_language_model(checkpoint: Checkpoint) -> RecurrentNetwork | Recurrent
         return network
     search = RnnSearchConfig(**checkpoint["spec"]).resolved()
     assert search.primitives is not None  # set in every resolved spec
-    supernet = RecurrentSearchNetwork(search.primitives, words=words, size=search.hidden_size, nodes=search.nodes)
+    supernet = RecurrentSearchNetwork(
+        search.primitives, words=words, size=search.hidden_size, nodes=search.nodes, method=method_of(search)
+    )
     supernet.load_state_dict(checkpoint["weights"])
     supernet.load_alphas(checkpoint["alphas"])
     return supernet

@@ -13,6 +13,7 @@ from darts_core.errors import CheckpointError
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.genotypes import Genotype, parse
 from darts_core.kernels.gpu.start import enable_kernels
+from darts_core.models.build import build_supernet
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.layout import stem_for
 from darts_core.models.supernet import SearchNetwork
@@ -88,13 +89,8 @@ def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
             stem=evaluation.stem or stem_for(image_side),
         )
     search = SearchConfig(**checkpoint["spec"]).resolved()
-    assert search.primitives is not None  # set in every resolved spec
-    return SearchNetwork(
-        search.primitives,
-        channels=search.channels,
-        layers=search.layers,
-        reductions=search.reductions,
-        nodes=search.nodes,
+    return build_supernet(
+        search,
         classes=classes,
         image_channels=image_channels,
         stem=search.stem or stem_for(image_side),

@@ -1,7 +1,7 @@
 """Genotypes: their models, published cells, text formats, and derivation from alphas."""
 
 from darts_core.genotypes.calls import cell_in, cell_named
-from darts_core.genotypes.derive import derive, derive_recurrent, softmax
+from darts_core.genotypes.derive import derive, derive_recurrent, softmax, softmaxed
 from darts_core.genotypes.diagnostics import cell_diagnostics
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.formats import (
@@ -43,6 +43,7 @@ __all__ = [
     "random_recurrent_genotype",
     "ranked",
     "softmax",
+    "softmaxed",
     "to_dot",
     "to_json",
     "to_mmrazor",

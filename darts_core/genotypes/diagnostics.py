@@ -7,10 +7,10 @@ RobustDARTS (arXiv:1909.09656). Imports no torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from darts_core.genotypes.derive import Table, softmax
+from darts_core.genotypes.derive import Table
 from darts_core.genotypes.formats import AnyGenotype
 from darts_core.genotypes.model import Edge
 from darts_core.genotypes.recurrent import RecurrentGenotype
@@ -19,8 +19,8 @@ from darts_core.genotypes.recurrent import RecurrentGenotype
 PARAMETER_FREE: Final = frozenset({"max_pool_3x3", "avg_pool_3x3", "skip_connect"})
 
 
-def cell_diagnostics(genotype: AnyGenotype, alphas: Mapping[str, Table]) -> dict[str, float]:
-    """Diagnostics of one search epoch, from raw alpha tables by cell kind.
+def cell_diagnostics(genotype: AnyGenotype, strengths: Mapping[str, Table]) -> dict[str, float]:
+    """Diagnostics of one search epoch, from tables of operation strengths by cell kind.
 
     For the normal cell `skip_connects`, `parameter_free` (the number of such operations in the derived cell) and
     `alpha_entropy` (nats); for the reduction cell the same with the prefix `reduce_`. For a recurrent cell `identities`
@@ -29,14 +29,14 @@ def cell_diagnostics(genotype: AnyGenotype, alphas: Mapping[str, Table]) -> dict
     if isinstance(genotype, RecurrentGenotype):
         return {
             "identities": float(count(genotype.recurrent, {"identity"})),
-            "alpha_entropy": entropy(alphas["recurrent"]),
+            "alpha_entropy": entropy(strengths["recurrent"]),
         }
     found: dict[str, float] = {}
     for prefix, cell, edges in (("", "normal", genotype.normal), ("reduce_", "reduce", genotype.reduce)):
         found |= {
             f"{prefix}skip_connects": float(count(edges, {"skip_connect"})),
             f"{prefix}parameter_free": float(count(edges, PARAMETER_FREE)),
-            f"{prefix}alpha_entropy": entropy(alphas[cell]),
+            f"{prefix}alpha_entropy": entropy(strengths[cell]),
         }
     return found
 
@@ -48,7 +48,12 @@ def count(edges: Iterable[Edge], operations: Iterable[str]) -> int:
 
 
 def entropy(table: Table) -> float:
-    """Mean entropy, in nats, of the softmaxed alphas of each edge: from 0 (decided) to ln(primitives) (undecided)."""
-    rows = [-math.fsum(w * math.log(w) for w in softmax(row) if w > 0) for row in table]
+    """Mean entropy, in nats, of each edge's shares of strength: from 0 (decided) to ln(primitives) (undecided)."""
+    rows = [-math.fsum(w * math.log(w) for w in _shares(row) if w > 0) for row in table]
     # Rounding may give a tiny negative number or minus zero.
     return max(0.0, math.fsum(rows) / len(rows)) + 0.0
+
+
+def _shares(row: Sequence[float]) -> list[float]:
+    total = math.fsum(row)
+    return list(row) if total == 1 else [strength / total for strength in row]

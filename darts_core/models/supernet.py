@@ -1,4 +1,4 @@
-"""Builds the supernet: every edge mixes all candidate operations by the softmax of its alphas.
+"""Builds the supernet: every edge mixes all candidate operations by the weights that the search method makes of alphas.
 
 DARTS (arXiv:1806.09055), sections 2.1 and 2.2. The plain version calls one module per operation and is the reference
 for the fused one (`darts_core.models.fused`). Both have the same modules, parameters and `state_dict`.
@@ -10,14 +10,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from darts_core.genotypes import Genotype, derive
+from darts_core.configs import SearchConfig
+from darts_core.genotypes import AnyGenotype
+from darts_core.methods.method import SearchMethod
 from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import preprocess
 from darts_core.models.layout import Stem, reduction_layers
-from darts_core.models.operations import operation
+from darts_core.models.operations import FactorizedReduce, operation
+from darts_core.models.partial import bypass, shuffled
 from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 from darts_core.primitives import edges_of
 
@@ -27,13 +29,25 @@ CELL_KINDS = ("normal", "reduce")
 class MixedEdge(nn.Module):
     """All candidate operations of one edge."""
 
-    def __init__(self, primitives: Sequence[str], channels: int, stride: int) -> None:
+    def __init__(self, primitives: Sequence[str], channels: int, stride: int, *, branch: bool = False) -> None:
+        """branch: with a factorized reduction besides the operations, where the stride is 2."""
         super().__init__()
+        self.stride = stride
+        self._branch = FactorizedReduce(channels, channels, affine=False) if branch and stride == 2 else None
         self._ops = nn.ModuleList(operation(name, channels, stride, search=True) for name in primitives)
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted sum of all operations on x (N, C, H, W): equation 2. weights: (primitives,), sum 1."""
         return sum_of([weight * op(x) for weight, op in zip(weights, self._ops, strict=True)])
+
+    def branch(self, x: Tensor) -> Tensor:
+        """Return the output of the branch besides the operations, for an edge of stride 2 that has one."""
+        assert self._branch is not None
+        return self._branch(x)  # type: ignore[no-any-return]
+
+    def sampled(self, x: Tensor, weights: Tensor, chosen: int) -> Tensor:
+        """Return the weighted output of a single operation."""
+        return weights[chosen] * self._ops[chosen](x)  # type: ignore[no-any-return]
 
 
 class SearchCell(nn.Module):
@@ -50,42 +64,93 @@ class SearchCell(nn.Module):
         reduction: bool,
         after_reduction: bool,
         fused: bool,
+        partial: int = 1,
+        branches: bool = False,
     ) -> None:
+        """partial: K, if the operations see one of K channels only (`darts_core.models.partial`). branches: give edges
+        of stride 2 a branch besides their operations.
+        """
         super().__init__()
-        self.nodes = nodes
+        self.nodes, self.partial = nodes, partial
         self.fused = FusedCell(primitives) if fused else None
         self.reduction = reduction
         self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=False)
         self.preprocess1 = newer_input(newer, channels, affine=False)
         self._ops = nn.ModuleList(
             # Only edges from the cell's two inputs have stride 2: its nodes already have the reduced size.
-            MixedEdge(primitives, channels, stride=2 if reduction and source < 2 else 1)
+            MixedEdge(primitives, channels // partial, stride=2 if reduction and source < 2 else 1, branch=branches)
             for node in range(nodes)
             for source in range(2 + node)
         )
 
-    def forward(self, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
-        """Map the outputs of the two preceding cells to (N, nodes * channels, H', W'). weights: (edges, primitives)."""
+    def forward(
+        self,
+        older: Tensor,
+        newer: Tensor,
+        weights: Tensor,
+        edge_weights: Tensor | None = None,
+        chosen: Sequence[int] | None = None,
+        branch_weight: Tensor | None = None,
+    ) -> Tensor:
+        """Map the outputs of the two preceding cells to (N, nodes * channels, H', W'). weights: (edges, primitives).
+
+        edge_weights: (edges,), of the channels that bypass the operations; `weights` hold them as a factor.
+        chosen: the only operation of each edge whose weight is not 0, if there is only one; no other is computed.
+        branch_weight: a scalar, of the edges' branches.
+        """
         if self.fused is None:
             states = [self.preprocess0(older), self.preprocess1(newer)]
         else:
             states = [preprocess(self.preprocess0, older), preprocess(self.preprocess1, newer)]
         if self.fused is not None and self.fused.suits(self, states[0]):
-            return self.fused(self, states[0], states[1], weights)
+            beside = None if branch_weight is None else self._branches(states, branch_weight)
+            return self.fused(self, states[0], states[1], weights, edge_weights, beside)
+        beside = None if branch_weight is None else self._branches(states, branch_weight)
         first = 0
         for _ in range(self.nodes):
             edges = range(first, first + len(states))
-            states.append(sum_of([self._ops[e](x, weights[e]) for e, x in zip(edges, states, strict=True)]))
+            node = sum_of(
+                [
+                    self._edge(e, x, weights[e], None if edge_weights is None else edge_weights[e], chosen)
+                    for e, x in zip(edges, states, strict=True)
+                ]
+            )
+            if beside is not None:
+                node = node + beside[len(states) - 2]
+            states.append(node if self.partial == 1 else shuffled(node, self.partial))
             first += len(edges)
         return torch.cat(states[2:], dim=1)
+
+    def _branches(self, inputs: Sequence[Tensor], weight: Tensor) -> list[Tensor] | None:
+        """The weighted branches of each node's edges from the cell's two inputs; None where they have stride 1."""
+        if not self.reduction:
+            return None
+        found, first = [], 0
+        for node in range(self.nodes):
+            edges: list[MixedEdge] = [self._ops[first + source] for source in range(2)]  # type: ignore[misc]
+            found.append(weight * sum_of([edge.branch(x) for edge, x in zip(edges, inputs, strict=True)]))
+            first += 2 + node
+        return found
+
+    def _edge(
+        self, edge: int, x: Tensor, weights: Tensor, edge_weight: Tensor | None, chosen: Sequence[int] | None
+    ) -> Tensor:
+        mixed: MixedEdge = self._ops[edge]  # type: ignore[assignment]
+        seen = x if self.partial == 1 else x[:, : x.shape[1] // self.partial]
+        out = mixed(seen, weights) if chosen is None else mixed.sampled(seen, weights, chosen[edge])
+        if self.partial == 1:
+            return out
+        rest = bypass(x[:, seen.shape[1] :], mixed.stride)
+        return torch.cat([out, rest if edge_weight is None else edge_weight * rest], dim=1)
 
 
 class SearchNetwork(StemNetwork):
     """The supernet of a search for convolutional cells.
 
-    `alphas` maps "normal" and "reduce" to (edges, primitives) parameters that all cells of the kind share. They are not
-    registered: `parameters()`, `state_dict()` and `weights()` hold the weights alone, so that no optimiser of the
-    weights can receive the alphas. `to()` moves both.
+    `alphas` maps "normal" and "reduce" to (edges, primitives) parameters that all cells of the kind share, and for some
+    methods "normal_edges" and "reduce_edges" to (edges, 1) ones. They are not registered: `parameters()`,
+    `state_dict()` and `weights()` hold the weights alone, so that no optimiser of the weights can receive the alphas.
+    `to()` moves both.
     """
 
     def __init__(
@@ -100,13 +165,17 @@ class SearchNetwork(StemNetwork):
         stem: Stem = "cifar",
         reductions: Collection[int] | None = None,
         fused: bool = False,
+        method: SearchMethod | None = None,
     ) -> None:
-        """reductions: reduction cells, counted from 0; by default at one and two thirds of the layers; may be empty.
+        """method: makes operation weights of the alphas, by default as DARTS does.
+
+        reductions: reduction cells, counted from 0; by default at one and two thirds of the layers; may be empty.
 
         fused: compute all edges that leave a state together, several times faster; results agree up to rounding.
         """
         super().__init__(stem, image_channels, channels)
         self.primitives = tuple(primitives)
+        self.method = method or SearchMethod(SearchConfig(dataset="digits"))
         reductions = reduction_layers(layers, reductions)
         self.cells = nn.ModuleList()
         older = newer = self.stem_channels
@@ -125,6 +194,8 @@ class SearchNetwork(StemNetwork):
                     reduction=reduction,
                     after_reduction=after_reduction,
                     fused=fused,
+                    partial=self.method.partial,
+                    branches=self.method.branches,
                 )
             )
             older, newer, after_reduction = newer, nodes * channels, reduction
@@ -132,15 +203,23 @@ class SearchNetwork(StemNetwork):
         self.classifier = nn.Linear(newer, classes)
         # torch does not register parameters in a plain dictionary.
         self.alphas = {
-            kind: nn.Parameter(1e-3 * torch.randn(edges_of(nodes), len(self.primitives))) for kind in CELL_KINDS
+            name: nn.Parameter(table)
+            for name, table in self.method.tables(CELL_KINDS, nodes, edges_of(nodes), len(self.primitives)).items()
         }
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, channels, H, W) to logits (N, classes)."""
-        weights = {kind: F.softmax(alpha, dim=-1) for kind, alpha in self.alphas.items()}
+        weights = self.method.operation_weights(self.alphas)
+        edge_weights = self.method.edge_weights(self.alphas)
+        chosen = self.method.chosen(weights)
+        branch_weight = self.method.branch_weight(x) if self.method.branches else None
         older, newer = self.first_inputs(x)
         for cell in self.cells:
-            older, newer = newer, cell(older, newer, weights["reduce" if cell.reduction else "normal"])
+            kind = "reduce" if cell.reduction else "normal"
+            older, newer = (
+                newer,
+                cell(older, newer, weights[kind], edge_weights.get(kind), chosen.get(kind), branch_weight),
+            )
         return self.classifier(self.global_pooling(newer).flatten(1))  # type: ignore[no-any-return]
 
     def weights(self) -> list[nn.Parameter]:
@@ -162,9 +241,13 @@ class SearchNetwork(StemNetwork):
     def _fused_cells(self) -> list[SearchCell]:
         return [cell for cell in self.cells if isinstance(cell, SearchCell) and cell.fused is not None]
 
-    def genotype(self) -> Genotype:
+    def genotype(self) -> AnyGenotype:
         """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
-        return derive(self.alphas["normal"].tolist(), self.alphas["reduce"].tolist(), self.primitives)
+        return self.method.genotype(self.alphas, self.primitives)
+
+    def strengths(self) -> dict[str, list[list[float]]]:
+        """The expected weights of all operations, by kind of cell."""
+        return self.method.strengths(self.alphas)
 
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Load saved alphas. Raises KeyError for a missing table, RuntimeError for one of another shape."""

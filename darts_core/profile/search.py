@@ -14,10 +14,11 @@ from darts_core.profile.network import stems
 from darts_core.profile.shapes import Shape
 
 
-def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: bool = False) -> Cost:
+def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: bool = False, partial: int = 1) -> Cost:
     """Cost of a supernet with all these primitives on each edge, without the few alphas.
 
-    fused: count the tensors that fused cells keep for the backward pass (`darts_core.models.fused`).
+    fused: count the tensors that fused cells keep for the backward pass (`darts_core.models.fused`). partial: K, if the
+    operations see one of K channels.
     """
     older, newer, total, after_reduction = stems(shape)
     reductions = reduction_layers(shape.layers, shape.reductions)
@@ -35,6 +36,7 @@ def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: b
             reduction=reduction,
             after_reduction=after_reduction,
             fused=fused,
+            partial=partial,
         )
         total += cost
         older, newer, after_reduction = newer, out, reduction
@@ -51,6 +53,7 @@ def _cell(
     reduction: bool,
     after_reduction: bool,
     fused: bool,
+    partial: int,
 ) -> tuple[Map, Cost]:
     inputs = [Chain(older), Chain(newer)]
     older_input(inputs[0], channels, after_reduction=after_reduction, affine=False)
@@ -61,14 +64,16 @@ def _cell(
     for _ in range(nodes):
         for source, state in enumerate(states):
             for name in primitives:
-                chain = Chain(state)
+                chain = Chain(_part(state, partial))
                 operation(name, chain, 2 if reduction and source < 2 else 1, search=True)
                 chain.keep()  # the alpha's gradient needs the output of each operation
                 # weighted, then added
                 cost += chain.cost + Cost(activations=2 * chain.map.size)
                 if chain.keeps_start:
                     kept_states.add(source)
-        states = [*states, chain.map]
+            # The bypassing channels are weighted and joined with the mixed ones.
+            cost += Cost(activations=0 if partial == 1 else 2 * chain.map.size * partial)
+        states = [*states, Map(channels, chain.map.height, chain.map.width)]
     out = Map(nodes * channels, chain.map.height, chain.map.width)
     if fused:
         kept = (
@@ -76,6 +81,10 @@ def _cell(
         )
         return out, replace(cost + Cost(activations=out.size), kept=kept)
     return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
+
+
+def _part(state: Map, partial: int) -> Map:
+    return Map(state.channels // partial, state.height, state.width)
 
 
 def _fused_kept(primitives: Sequence[str], nodes: int, node: Map, reduction: bool) -> int:

@@ -27,7 +27,8 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         assert config.primitives is not None  # a resolved spec names them
         # In bf16 a network is computed the plain way but by the kernels for GPUs.
         fused = config.fused and (not half or (device.type == "cuda" and gpu.available()))
-        cost = search_cost(config.primitives, config.nodes, shape, fused=fused)
+        partial = config.partial_channels or 1
+        cost = search_cost(config.primitives, config.nodes, shape, fused=fused, partial=partial)
         training_bytes, parameters, order = cost.training_bytes, cost.parameters, config.order
         nodes = config.nodes
     else:

@@ -14,6 +14,7 @@ from darts_core.bilevel.recurrent import PassName, Penalties, RecurrentArchitect
 from darts_core.configs import RnnSearchConfig
 from darts_core.data.text.windows import search_spans, window
 from darts_core.files.checkpoints import Checkpoint, on_cpu
+from darts_core.methods.registry import method_of
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.training.control import UNCONTROLLED, Control
@@ -74,6 +75,7 @@ class RnnSearch(SearchLoop):
                 words=len(data.source.vocabulary),
                 size=config.hidden_size,
                 nodes=config.nodes,
+                method=method_of(config),
             )
         self.network.to(data.device)
         self.weight_optimizer = torch.optim.SGD(
@@ -102,6 +104,7 @@ class RnnSearch(SearchLoop):
 
     def begin_epoch(self) -> int:
         """Hidden states start at zero in each epoch."""
+        self.network.method.begin_epoch(self.epoch)
         if self.partial is None:
             zeros = self.network.start(self.config.batch_size)
             self.hidden = _Hidden(zeros, zeros)
@@ -111,6 +114,7 @@ class RnnSearch(SearchLoop):
 
     def step(self, number: int) -> None:
         config, (start, length) = self.config, self.spans[number]
+        self.network.method.begin_step(self.steps_done)
         batch = window(self.weight_text, start, length)
         # The alphas' text is shorter: it is read round and round.
         other = window(self.alpha_text, start % (len(self.alpha_text) - 1), config.bptt)
@@ -132,6 +136,7 @@ class RnnSearch(SearchLoop):
     def measure(self) -> dict[str, float]:
         config, train_loss = self.config, self.sums.mean()
         self.weight_optimizer.param_groups[0]["lr"] = config.weight_lr
+        self.network.method.begin_pass("measuring")
         validation_loss = measure_text(self.network, self.validation_text, config.bptt, control=self.control)
         return {
             "train_loss": train_loss,

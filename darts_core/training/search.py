@@ -15,6 +15,7 @@ from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.configs import SearchConfig
 from darts_core.configs.early import check_hessian
+from darts_core.configs.methods import METHODS
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
@@ -22,6 +23,8 @@ from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.group import ALONE, Group
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.kernels import gpu
+from darts_core.methods.registry import IMPLEMENTATIONS
+from darts_core.models.build import build_supernet
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
@@ -96,22 +99,19 @@ class ImageSearch(SearchLoop):
         self.weight_feed = data.feed(weight_part, "weight-training", config, config.batch_size)
         self.alpha_feed = data.feed(alpha_part, "alpha-training", config, config.batch_size)
         self.alpha_part = alpha_part.to(data.device)
-        assert config.primitives is not None  # a resolved spec names them
+        self.method = METHODS[config.method]
         # Statistics out of products of maps want all of a batch, and in bf16 kernels that sum up in more than that.
         on_gpu = data.device.type == "cuda"
         self.fused = (
             config.fused
+            and (on_gpu or not IMPLEMENTATIONS[config.method].samples_one)
             and (precision_of(config, data.device) != "bf16" or (on_gpu and gpu.available()))
             and not (self.group.size > 1 and on_gpu)
         )
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
-            self.network = SearchNetwork(
-                config.primitives,
-                channels=config.channels,
-                layers=config.layers,
-                reductions=config.reductions,
-                nodes=config.nodes,
+            self.network = build_supernet(
+                config,
                 classes=len(data.source.classes),
                 image_channels=data.source.channels,
                 stem=stem_of(config, data),
@@ -134,7 +134,12 @@ class ImageSearch(SearchLoop):
     def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
         """What moves alphas and weights on a training and a validation batch."""
         config, optimizer = self.config, self.weight_optimizer
-        if config.cuda_graph and isinstance(optimizer, FlatSGD) and self.data.device.type == "cuda":
+        if (
+            config.cuda_graph
+            and not self.network.method.draws
+            and isinstance(optimizer, FlatSGD)
+            and self.data.device.type == "cuda"
+        ):
             return GraphedStep(self.network, self.architect, optimizer, config.grad_clip, accumulate=config.accumulate)
         return lambda training, validation: search_step(
             self.network,
@@ -164,17 +169,23 @@ class ImageSearch(SearchLoop):
     def begin_epoch(self) -> int:
         self.lr = weight_lr(self.config, self.epoch, self.config.epochs)
         self.weight_optimizer.param_groups[0]["lr"] = self.lr
+        self.network.method.begin_epoch(self.epoch)
         self.sums = RunningMetrics(self.data.device)
-        return self.weight_feed.steps
+        return self.weight_feed.steps if self.method.trains else 0
 
     def step(self, number: int) -> None:
-        training, validation = self.weight_feed.batch(self.steps_done), self.alpha_feed.batch(self.steps_done)
+        self.network.method.begin_step(self.steps_done)
+        training = self.weight_feed.batch(self.steps_done)
+        validation = training if self.method.levels == "one" else self.alpha_feed.batch(self.steps_done)
         loss, logits = self.move(training, validation)
         self.sums.add(loss, logits, training.labels)
 
     def measure(self) -> dict[str, float]:
+        if not self.method.trains:
+            return {}
         data, trained = self.data, self.sums.result(self.group)
         images, labels = data.train_images[self.alpha_part], data.train_labels[self.alpha_part]
+        self.network.method.begin_pass("measuring")
         validated = data.measure(self.network, images, labels, self.control)
         metrics = {
             "train_loss": trained.loss,

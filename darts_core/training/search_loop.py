@@ -54,6 +54,7 @@ class SearchLoop(TrainingLoop):
     def fill(self, checkpoint: Checkpoint) -> None:
         checkpoint["weights"] = on_cpu(self.network.state_dict())
         checkpoint["alphas"] = on_cpu(self.network.alphas)
+        checkpoint["strengths"] = self.network.strengths()
         checkpoint["genotype"] = to_json(self._derived())
         checkpoint["resume"] |= {
             "weight_optimizer": on_cpu(self.weight_optimizer.state_dict()),
@@ -70,8 +71,7 @@ class SearchLoop(TrainingLoop):
         return replace(super().report(metrics), warnings=tuple(warnings))
 
     def _diagnostics(self) -> dict[str, float]:
-        tables = {kind: table.tolist() for kind, table in self.network.alphas.items()}
-        return cell_diagnostics(self._derived(), tables)
+        return cell_diagnostics(self._derived(), self.network.strengths())
 
     def _derived(self) -> AnyGenotype:
         try:

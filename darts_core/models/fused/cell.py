@@ -25,6 +25,7 @@ from darts_core.models.fused.branches import (
     Weights,
     matrices_type,
 )
+from darts_core.models.fused.bypass import Bypass
 from darts_core.models.fused.parameters import update_statistics, weights_of
 from darts_core.models.fused.stacking import stacked
 
@@ -38,6 +39,7 @@ class Plan:
     settings: list[Setting]
     found: list[Statistics]
     keep: bool  # whether to save activations for a backward pass
+    partial: int = 1  # K, if the operations see one of K channels (`darts_core.models.partial`)
 
     def counts(self) -> list[int]:
         """Return the number of entries of `order` per source."""
@@ -48,14 +50,26 @@ class Plan:
         return [p for setting in self.settings for group in setting.modules.groups() for p in weights_of(group)]
 
 
-def compute(plan: Plan, older: Tensor, newer: Tensor, w: Tensor, *, track: bool) -> Tensor:
+def compute(
+    plan: Plan,
+    older: Tensor,
+    newer: Tensor,
+    w: Tensor,
+    edge_weights: Tensor | None = None,
+    beside: Sequence[Tensor] | None = None,
+    *,
+    track: bool,
+) -> Tensor:
     """Map a cell's two preprocessed inputs (N, C, H, W) to its output (N, nodes * C, H', W').
 
-    w: (edges, primitives). track: update the BatchNorms' running statistics, if they use batch statistics.
+    w: (edges, primitives). edge_weights: (edges,), of the channels that bypass the operations; 1 by default.
+    beside: maps (N, C, H', W') that are added to the nodes, one for each; not with partial channels.
+    track: update the BatchNorms' running statistics, if they use batch statistics.
     """
     # Autocast would compute sums in half precision too.
     with torch.autocast(older.device.type, enabled=False):
-        out: Tensor = _Cell.apply(plan, older, newer, w, *plan.parameters())
+        start = None if beside is None else torch.cat(list(beside), dim=1)
+        out: Tensor = _Cell.apply(plan, older, newer, w, edge_weights, start, *plan.parameters())
     if track:
         pixels = len(out) * out.shape[2] * out.shape[3]
         for statistics in plan.found:
@@ -65,7 +79,16 @@ def compute(plan: Plan, older: Tensor, newer: Tensor, w: Tensor, *, track: bool)
 
 class _Cell(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: Plan, older: Tensor, newer: Tensor, w: Tensor, *parameters: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        plan: Plan,
+        older: Tensor,
+        newer: Tensor,
+        w: Tensor,
+        edge_weights: Tensor | None,
+        start: Tensor | None,
+        *parameters: Tensor,
+    ) -> Tensor:
         stride = plan.settings[0].modules.stride
         batch, channels, height, width = older.shape
         rows, columns = -(-height // stride), -(-width // stride)
@@ -75,21 +98,28 @@ class _Cell(torch.autograd.Function):
                 f"BatchNorm needs more than 1 value a channel in training, and gets images of {tuple(older.shape)}"
             )
         layout = plan.settings[0].backend.layout
-        shape = (batch, plan.nodes * channels, rows, columns)
+        seen = channels // plan.partial
+        shape = (batch, plan.nodes * seen, rows, columns)
         # A node sums many maps, which bf16 would round one by one.
         out = torch.empty(shape, dtype=matrices_type(older), device=older.device, memory_format=layout)
-        nodes = out.zero_().view(batch, plan.nodes, channels, rows, columns)
+        out = out.zero_() if start is None else out.copy_(start)
+        nodes = out.view(batch, plan.nodes, seen, rows, columns)
+        aside = Bypass(plan, older, newer, edge_weights, nodes) if plan.partial > 1 else None
         states = [*(x.detach().contiguous(memory_format=layout) for x in (older, newer)), *nodes.unbind(1)]
         exact = w.detach().flatten().index_select(0, plan.order).double()
         by_source = torch.split(exact, plan.counts())
         sources, rest = [], list(parameters)
-        for setting, s, mine in zip(plan.settings, states[: plan.nodes + 1], by_source, strict=True):
+        for place, (setting, mine) in enumerate(zip(plan.settings, by_source, strict=True)):
             mine = mine.view(len(setting.modules.edges), -1)
             to = nodes[:, setting.modules.first_node :]
-            source = _Source(setting, rest, s.to(older.dtype), mine, to)
+            s = states[place].to(older.dtype) if aside is None else aside.state(place).contiguous(memory_format=layout)
+            source = _Source(setting, rest, s, mine, to)
             plan.found += source.statistics()
             sources.append(source if plan.keep else None)
         ctx.sources, ctx.order, ctx.shape, ctx.type, ctx.layout = sources, plan.order, w.shape, w.dtype, layout
+        ctx.aside, ctx.partial = aside if plan.keep else None, plan.partial
+        if aside is not None:
+            return aside.output().to(older.dtype)
         # Detached, to avoid a reference cycle of context and output. Contiguous, since torch's BatchNorm in the next
         # cells is slower and several times less exact on channels-last maps.
         return out.to(older.dtype).detach().contiguous()
@@ -105,13 +135,17 @@ class _Cell(torch.autograd.Function):
         if ctx.sources is None:
             raise RuntimeError("a fused cell can be gone back through once: retain_graph is not for it")
         sources: list[_Source | None] = ctx.sources
-        ctx.sources = None
+        aside: Bypass | None = ctx.aside
+        ctx.sources = ctx.aside = None
         nodes = len(sources) - 1
-        # A copy, to which the gradients of later states are added.
-        g = gradient.clone(memory_format=ctx.layout).view(len(gradient), nodes, -1, *gradient.shape[2:])
+        if aside is None:
+            # A copy, to which the gradients of later states are added.
+            g = gradient.clone(memory_format=ctx.layout).view(len(gradient), nodes, -1, *gradient.shape[2:])
+        else:
+            g = aside.begin_backward(gradient, ctx.layout)
         factors: list[Tensor] = []
         wanted = ctx.needs_input_grad
-        weights = any(wanted[4:])
+        weights = any(wanted[6:])
         inputs: list[Tensor | None] = [None, None]
         by_source: list[list[Tensor]] = []
         while sources:
@@ -122,15 +156,22 @@ class _Cell(torch.autograd.Function):
             towards_s, factor, gradients = source.backward(g[:, source.first_node :], weights=weights)
             by_source.insert(0, gradients)
             factors.insert(0, factor.flatten())
-            if place >= 2:
+            if aside is not None:
+                through = aside.backward(place, towards_s)
+                if place < 2 and wanted[1 + place]:
+                    inputs[place] = through
+            elif place >= 2:
                 g[:, place - 2] += towards_s
             elif wanted[1 + place]:
                 inputs[place] = towards_s
         flat = [gradient for gradients in by_source for gradient in gradients]
-        none: Sequence[Tensor | None] = [None] * (len(wanted) - 4)
+        none: Sequence[Tensor | None] = [None] * (len(wanted) - 6)
         towards_w = torch.zeros(ctx.shape, dtype=ctx.type, device=g.device)
         towards_w.view(-1).index_copy_(0, ctx.order, torch.cat(factors).to(ctx.type))
-        return None, *inputs, towards_w, *(flat if weights else none)
+        towards_edges = None if aside is None else aside.towards_edges()
+        # Complete: all later states have added theirs.
+        towards_start = g.flatten(1, 2).to(gradient.dtype) if wanted[5] else None
+        return None, *inputs, towards_w, towards_edges, towards_start, *(flat if weights else none)
 
 
 class _Source:

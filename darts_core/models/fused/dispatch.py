@@ -45,11 +45,20 @@ class FusedCell:
         known = x.dtype in (torch.float32, torch.float64, torch.bfloat16)
         return known and not any(isinstance(norm, nn.SyncBatchNorm) for norm in self._norms(cell))
 
-    def __call__(self, cell: SearchCell, older: Tensor, newer: Tensor, weights: Tensor) -> Tensor:
-        """Compute `SearchCell.forward` from the two preprocessed inputs."""
+    def __call__(
+        self,
+        cell: SearchCell,
+        older: Tensor,
+        newer: Tensor,
+        weights: Tensor,
+        edge_weights: Tensor | None = None,
+        beside: Sequence[Tensor] | None = None,
+    ) -> Tensor:
+        """Compute `SearchCell.forward` from the two preprocessed inputs. beside: added to each node."""
         norms = self._norms(cell)
         track = bool(norms) and norms[0].training and norms[0].track_running_stats
-        return compute(self.plan(cell, older, _backend_for(older)), older, newer, weights, track=track)
+        plan = self.plan(cell, older, _backend_for(older))
+        return compute(plan, older, newer, weights, edge_weights, beside, track=track)
 
     def plan(self, cell: SearchCell, older: Tensor, backend: CellBackend) -> Plan:
         """Plan a pass. older: a preprocessed input, for its device."""
@@ -58,7 +67,8 @@ class FusedCell:
         # All BatchNorms of a cell are in the same mode.
         batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
         settings = [Setting(source, self._columns, backend, batch, eps) for source in self._modules(cell)]
-        return Plan(cell.nodes, self._order_on(cell, older.device), settings, [], torch.is_grad_enabled())
+        order, keep = self._order_on(cell, older.device), torch.is_grad_enabled()
+        return Plan(cell.nodes, order, settings, [], keep, cell.partial)
 
     def parameters(self, cell: SearchCell) -> Iterator[Tensor]:
         """Yield the weights of the cell's edges, group by group."""

@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from darts_core.genotypes import RecurrentGenotype, derive_recurrent
+from darts_core.configs import RnnSearchConfig
+from darts_core.genotypes import AnyGenotype, RecurrentGenotype
+from darts_core.methods.method import SearchMethod
 from darts_core.models.recurrent.cell import INITIAL_RANGE, GenotypeCell, RecurrentCell, SearchCell
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.plain import PlainGenotypeCell, PlainSearchCell
@@ -113,19 +115,33 @@ class RecurrentSearchNetwork(LanguageModel):
     """
 
     def __init__(
-        self, primitives: Sequence[str], *, words: int, size: int, nodes: int = 8, plain: bool = False
+        self,
+        primitives: Sequence[str],
+        *,
+        words: int,
+        size: int,
+        nodes: int = 8,
+        plain: bool = False,
+        method: SearchMethod | None = None,
     ) -> None:
+        """method: makes operation weights of the alphas, by default as DARTS does."""
         super().__init__((PlainSearchCell if plain else SearchCell)(primitives, size, nodes), words, plain=plain)
         self.primitives = tuple(primitives)
-        self.alphas = {"recurrent": nn.Parameter(1e-3 * torch.randn(recurrent_edges_of(nodes), len(self.primitives)))}
+        self.method = method or SearchMethod(RnnSearchConfig(dataset="python-docs"))
+        first = self.method.initial(recurrent_edges_of(nodes), len(self.primitives))
+        self.alphas = {"recurrent": nn.Parameter(first)}
 
     def weights(self) -> list[nn.Parameter]:
         """Return all parameters except the alphas."""
         return list(self.parameters())
 
-    def genotype(self) -> RecurrentGenotype:
+    def genotype(self) -> AnyGenotype:
         """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
-        return derive_recurrent(self.alphas["recurrent"].tolist(), self.primitives)
+        return self.method.genotype(self.alphas, self.primitives)
+
+    def strengths(self) -> dict[str, list[list[float]]]:
+        """The expected weights of all operations."""
+        return self.method.strengths(self.alphas)
 
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Load saved alphas. Raises KeyError for a missing table, RuntimeError for one of another shape."""
@@ -133,7 +149,7 @@ class RecurrentSearchNetwork(LanguageModel):
             self.alphas["recurrent"].copy_(alphas["recurrent"])
 
     def _run(self, x: Tensor, hidden: Tensor, h_mask: Tensor | None) -> tuple[Tensor, Tensor]:
-        outputs = self.rnns[0](x, hidden, h_mask, F.softmax(self.alphas["recurrent"], dim=-1))
+        outputs = self.rnns[0](x, hidden, h_mask, self.method.operation_weights(self.alphas)["recurrent"])
         return outputs, outputs[-1]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **options: Any) -> Self:

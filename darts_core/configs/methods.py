@@ -1,0 +1,247 @@
+"""Describes the search methods: source, fields with their authors' defaults, limits, figures. Imports no torch.
+
+`darts_core.methods` implements them. A spec names a method and holds the values of its fields; a field of another
+method is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, Field
+
+from darts_core.errors import ConfigError, Problem
+
+MethodName = Literal[
+    "darts", "beta-darts", "gdas", "snas", "drnas", "sdarts-rs", "sdarts-adv", "darts-minus", "pc-darts", "random"
+]
+
+_Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+_Temperature = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+
+Values = Mapping[str, Any]
+Default = Any | Callable[[Values], Any]
+"""A value, or a function of the spec's other values."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that the authors report, with its source."""
+
+    figure: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Method:
+    """One search method.
+
+    fields: the spec's fields that belong to it, with their defaults. families, orders, most_gpus: those that it
+    supports. cost: of a step, against first-order DARTS. levels: `both`, if the alphas are trained on data of their
+    own; `one`, if alphas and weights are trained on the same batches. trains: whether it trains anything.
+    """
+
+    name: MethodName
+    title: str
+    source: str
+    summary: str
+    cost: str
+    fields: Mapping[str, Default] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
+    families: tuple[Literal["cnn", "rnn"], ...] = ("cnn",)
+    orders: tuple[Literal[1, 2], ...] = (1,)
+    most_gpus: int | None = None
+    levels: Literal["both", "one"] = "both"
+    trains: bool = True
+
+
+class MethodFields(BaseModel):
+    """The fields of a search's spec that name its method and belong to single methods."""
+
+    method: MethodName = Field("darts", description="the search method; `GET /methods` describes them")
+    weights_only_epochs: int = Field(
+        0, ge=0, le=100_000, description="number of first epochs in which only the weights are trained"
+    )
+    partial_channels: int | None = Field(
+        None, ge=1, le=64, description="of `pc-darts`: K, where the operations see one of K channels"
+    )
+    beta_regularisation: _Weight | None = Field(
+        None, description="of `beta-darts`: weight of the penalty behind the last epoch; half the epochs by default"
+    )
+    temperature_start: _Temperature | None = Field(
+        None, description="of `gdas` and `snas`: temperature of the first epoch; linear in between"
+    )
+    temperature_end: _Temperature | None = Field(
+        None, description="of `gdas` and `snas`: temperature of the last epoch"
+    )
+    branch_scale: float | None = Field(
+        None, ge=0, le=100, description="of `darts-minus`: weight of the branches in the first epoch"
+    )
+    branch_schedule: Literal["linear", "cosine", "constant"] | None = Field(
+        None, description="of `darts-minus`: how the branches' weight falls"
+    )
+    perturbation_steps: int | None = Field(
+        None, ge=1, le=100, description="of `sdarts-adv`: steps of the search for the worst operation weights"
+    )
+    perturbation_max: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="of `sdarts-rs` and `sdarts-adv`: largest shift of an operation weight behind the last epoch",
+    )
+
+
+METHODS: Final[Mapping[MethodName, Method]] = {
+    method.name: method
+    for method in (
+        Method(
+            "darts",
+            "DARTS",
+            "arXiv:1806.09055",
+            "Mixes all operations of an edge by the softmax of its alphas.",
+            "1",
+            {},
+            (Published("CIFAR-10 test error 3.00 % (first order), 2.76 % (second order)", "paper, table 1"),),
+            families=("cnn", "rnn"),
+            orders=(1, 2),
+        ),
+        Method(
+            "beta-darts",
+            "beta-DARTS",
+            "arXiv:2203.01665",
+            "Adds the mean logarithm of the summed exponentials of each edge's alphas to the validation loss, with a "
+            "weight that grows from 0.",
+            "1",
+            {"beta_regularisation": lambda values: values["epochs"] / 2},
+            (Published("CIFAR-10 test error 2.53 +- 0.08 %", "paper"),),
+            families=("cnn", "rnn"),
+        ),
+        Method(
+            "gdas",
+            "GDAS",
+            "arXiv:1910.04465",
+            "Samples one operation for each edge and step, and computes no other.",
+            "about 1 / number of operations",
+            {"temperature_start": 10.0, "temperature_end": 0.1},
+            most_gpus=1,
+            families=("cnn", "rnn"),
+        ),
+        Method(
+            "snas",
+            "SNAS",
+            "arXiv:1812.09926",
+            "Mixes all operations by weights that are drawn anew in each step, on one level: alphas and weights are "
+            "trained on the same batches.",
+            "1",
+            {"temperature_start": 1.0, "temperature_end": 0.03},
+            (Published("CIFAR-10 test error 2.85 +- 0.02 %", "paper"),),
+            levels="one",
+        ),
+        Method(
+            "drnas",
+            "DrNAS",
+            "arXiv:2006.10355",
+            "Draws the weights of an edge's operations from a Dirichlet distribution whose concentrations are trained.",
+            "1",
+            {},
+            (Published("CIFAR-10 test error 2.54 +- 0.03 % (2.46 +- 0.03 % with progressive stages)", "paper"),),
+        ),
+        Method(
+            "sdarts-rs",
+            "SmoothDARTS, random smoothing",
+            "arXiv:2002.05283",
+            "Trains the weights at operation weights that are shifted at random, by more from epoch to epoch.",
+            "1",
+            {"perturbation_max": 0.3},
+            families=("cnn", "rnn"),
+            orders=(1, 2),
+        ),
+        Method(
+            "sdarts-adv",
+            "SmoothDARTS, adversarial",
+            "arXiv:2002.05283",
+            "Trains the weights at the operation weights nearby that are worst for the training batch.",
+            "about 4",
+            {"perturbation_max": 0.3, "perturbation_steps": 7},
+            most_gpus=1,
+        ),
+        Method(
+            "darts-minus",
+            "DARTS-",
+            "arXiv:2009.01027",
+            "Adds a skip-connection to each edge besides its mixed operations, which fades out over the epochs.",
+            "1",
+            {"branch_scale": 1.0, "branch_schedule": "linear"},
+        ),
+        Method(
+            "pc-darts",
+            "PC-DARTS",
+            "arXiv:1907.05737",
+            "Computes each operation on one of K channels, and weighs whole edges by alphas of their own.",
+            "about 1 / K in memory",
+            {"partial_channels": 4, "weights_only_epochs": lambda values: 3 * values["epochs"] // 10},
+            (Published("CIFAR-10 test error 2.57 +- 0.07 %", "paper"),),
+        ),
+        Method(
+            "random",
+            "Random cell",
+            "the baseline",
+            "Draws a cell by the seed and trains nothing.",
+            "0",
+            families=("cnn", "rnn"),
+            trains=False,
+        ),
+    )
+}
+
+_EVERY: Final = frozenset({"weights_only_epochs"})
+"""Fields of all methods that train."""
+
+METHOD_FIELDS: Final = frozenset(name for method in METHODS.values() for name in method.fields) - _EVERY
+
+
+def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[Problem]:
+    """Set the unset fields of the spec's method to its defaults. Returns a problem for each field of another method,
+    and for an order or a family that the method lacks.
+    """
+    method = METHODS[values.get("method", "darts")]
+    problems = []
+    for name in sorted(METHOD_FIELDS - set(method.fields)):
+        if values.get(name) is not None:
+            owners = ", ".join(m.name for m in METHODS.values() if name in m.fields)
+            problems.append(Problem((name,), f"is a field of {owners}, not of {method.name}"))
+    if family not in method.families:
+        able = ", ".join(m.name for m in METHODS.values() if family in m.families)
+        problems.append(Problem(("method",), f"{method.name} searches no {_CELLS[family]} cells; these do: {able}"))
+    if values.get("order", 1) not in method.orders:
+        problems.append(Problem(("order",), f"{method.name} has no second order; darts has"))
+    if not method.trains:
+        values["epochs"] = 1
+    for name, default in method.fields.items():
+        if name not in values or values[name] is None:
+            values[name] = default(values) if callable(default) else default
+    if method.name == "darts-minus" and "skip_connect" not in (values.get("primitives") or ["skip_connect"]):
+        problems.append(Problem(("primitives",), "darts-minus needs skip_connect among them"))
+    partial, channels = values.get("partial_channels") or 1, values.get("channels", 0)
+    if channels % (2 * partial):
+        message = f"{partial} does not divide {channels} channels into parts of an even number"
+        problems.append(Problem(("partial_channels",), message))
+    first = values.get("weights_only_epochs", 0)
+    if first and not method.trains:
+        problems.append(Problem(("weights_only_epochs",), f"{method.name} trains no weights: leave it out"))
+    elif first >= values["epochs"]:
+        message = f"{first} of {values['epochs']} epochs leave none that trains the alphas"
+        problems.append(Problem(("weights_only_epochs",), message))
+    return problems
+
+
+def check_method_gpus(name: MethodName, gpus: int) -> None:
+    """Raise ConfigError for more GPUs than the method supports."""
+    most = METHODS[name].most_gpus
+    if most is not None and gpus > most:
+        raise ConfigError([Problem(("gpus",), f"{name} searches on {most} GPU, not on {gpus}")])
+
+
+_CELLS: Final = {"cnn": "convolutional", "rnn": "recurrent"}

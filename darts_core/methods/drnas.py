@@ -1,0 +1,58 @@
+"""DrNAS (arXiv:2006.10355): operation weights drawn from a Dirichlet distribution."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from darts_core.methods.method import SearchMethod, Tables
+
+
+class DrNas(SearchMethod):
+    """Weights drawn from Dirichlet(elu(alpha) + 1), a new sample for each edge and forward pass, also in measuring."""
+
+    draws: ClassVar[bool] = True
+
+    def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
+        """A sample for each row, with the pathwise gradient in the concentrations."""
+        weights = {kind: self._drawn(kind, alpha) for kind, alpha in alphas.items()}
+        self._forwards += 1
+        return weights
+
+    def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:
+        """The distributions' means."""
+        exact = {kind: _concentration(alpha.detach().double().cpu()) for kind, alpha in alphas.items()}
+        return {kind: (rows / rows.sum(-1, keepdim=True)).tolist() for kind, rows in exact.items()}
+
+    def _drawn(self, kind: str, alpha: Tensor) -> Tensor:
+        sample: Tensor = _Dirichlet.apply(_concentration(alpha), self.generator(kind))
+        return sample
+
+
+def _concentration(alpha: Tensor) -> Tensor:
+    # elu(alpha) + 1 without its cancellation, which rounds small concentrations to 0.
+    return torch.where(alpha > 0, alpha + 1, alpha.clamp(max=0).exp())
+
+
+class _Dirichlet(torch.autograd.Function):
+    """torch.distributions' sampler, drawn from a generator: its own takes none. Float64 on the CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, concentration: Tensor, generator: torch.Generator) -> Tensor:
+        exact = concentration.detach().double().cpu()
+        gammas = torch._standard_gamma(exact, generator=generator)
+        tiny = torch.finfo(torch.float64).tiny
+        sample = gammas.clamp_min(tiny)
+        sample = sample / sample.sum(-1, keepdim=True)
+        ctx.save_for_backward(sample, exact)
+        return sample.to(concentration)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        sample, exact = ctx.saved_tensors
+        total = exact.sum(-1, keepdim=True).expand_as(exact)
+        pathwise = torch._dirichlet_grad(sample, exact, total)
+        towards = gradient.double().cpu()
+        return (pathwise * (towards - (sample * towards).sum(-1, keepdim=True))).to(gradient), None

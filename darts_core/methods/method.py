@@ -1,0 +1,136 @@
+"""Defines the interface of a search method; its defaults are DARTS' (arXiv:1806.09055)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.data.batches import Batch
+from darts_core.data.order import generator
+from darts_core.genotypes import AnyGenotype, derive, derive_recurrent, softmaxed
+
+PassName = Literal["alphas", "attack", "weights", "measuring"]
+"""The passes of a step, each with randomness of its own."""
+
+Tables = Mapping[str, Tensor]
+"""A tensor (edges, primitives) for each kind of cell."""
+
+
+class SearchMethod:
+    """One run's search method. A network calls `operation_weights` once in each forward pass.
+
+    Randomness is keyed by seed, epoch, step, pass and the number of the forward pass within it, so that a resumed run
+    draws as an undisturbed one does. Schedules depend on the epoch alone; `scalar` holds their values as tensors, since
+    a CUDA graph reads tensors.
+    """
+
+    samples_one: ClassVar[bool] = False
+    """Whether each forward pass needs a single operation of each edge."""
+    draws: ClassVar[bool] = False
+    """Whether `operation_weights` draws random numbers, on the host: such a step cannot be captured as a CUDA graph."""
+
+    def __init__(self, config: SearchConfig | RnnSearchConfig) -> None:
+        """config: resolved."""
+        self.config = config
+        self.epoch = 1
+        self._step = 0
+        self._within: PassName = "measuring"
+        self._forwards = 0
+        self._scalars: dict[str, tuple[Tensor, float]] = {}
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set the schedules of an epoch, counted from 1."""
+        self.epoch = epoch
+
+    def begin_step(self, step: int) -> None:
+        """Key the following passes by this step, counted from 0 over all epochs."""
+        self._step = step
+
+    def begin_pass(self, name: PassName) -> None:
+        """Key the following forward passes by this name."""
+        self._within, self._forwards = name, 0
+
+    @property
+    def trains_alphas(self) -> bool:
+        """Whether the alphas are trained in this epoch."""
+        return self.epoch > self.config.weights_only_epochs
+
+    @property
+    def partial(self) -> int:
+        """K, if the operations of an edge see one of K channels only."""
+        return 1
+
+    def tables(self, kinds: Sequence[str], nodes: int, edges: int, primitives: int) -> dict[str, Tensor]:
+        """The alphas' tables at the start, drawn by torch's global generator."""
+        return {kind: self.initial(edges, primitives) for kind in kinds}
+
+    def edge_weights(self, alphas: Tables) -> dict[str, Tensor]:
+        """The weights (edges,) of whole edges, if the method has any; `operation_weights` hold them as a factor."""
+        return {}
+
+    def initial(self, edges: int, primitives: int) -> Tensor:
+        """A new alpha table, drawn by torch's global generator."""
+        return 1e-3 * torch.randn(edges, primitives)
+
+    def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
+        """The weights of all operations in this forward pass, differentiable in the alphas."""
+        return {kind: F.softmax(alpha, dim=-1) for kind, alpha in alphas.items()}
+
+    def chosen(self, weights: Tables) -> dict[str, list[int]]:
+        """For each kind of cell the only operation of each edge whose weight is not 0; empty if there are several."""
+        return {}
+
+    @property
+    def branches(self) -> bool:
+        """Whether edges have a branch besides their mixed operations."""
+        return False
+
+    def branch_weight(self, like: Tensor) -> Tensor:
+        """The weight of the branches, a scalar."""
+        return self.scalar("branch", 0.0, like)
+
+    def prepare_weight_step(self, network: nn.Module, batch: Batch, weights: Sequence[Tensor]) -> None:
+        """Called before a weight step of this network on this batch."""
+
+    def alpha_penalty(self, alphas: Tables) -> Tensor | None:
+        """A scalar added to the validation loss of the alphas' step; None for none."""
+        return None
+
+    def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:
+        """The expected weight of each operation: the figures that are shown, drawn and compared."""
+        return softmaxed({kind: alpha.tolist() for kind, alpha in alphas.items()})
+
+    def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
+        """The discrete cell. Raises GenotypeError if an alpha is not finite."""
+        tables = {kind: alpha.tolist() for kind, alpha in alphas.items()}
+        if "recurrent" in tables:
+            return derive_recurrent(tables["recurrent"], primitives)
+        return derive(tables["normal"], tables["reduce"], primitives)
+
+    def scalar(self, name: str, value: float, like: Tensor) -> Tensor:
+        """A scalar on the device and of the type of `like`: always the same tensor, filled with the present value."""
+        held, present = self._scalars.get(name, (None, None))
+        if held is None or held.device != like.device or held.dtype != like.dtype:
+            held = like.new_tensor(value)
+        elif value != present:
+            held.fill_(value)
+        self._scalars[name] = held, value
+        return held
+
+    def generator(self, *purpose: str) -> torch.Generator:
+        """A generator on the CPU, keyed by the present forward pass."""
+        key = (self.epoch, self._step, self._within, self._forwards)
+        return generator(self.config.seed, self.config.method, *purpose, *key)
+
+    def progress(self) -> float:
+        """The share of the run at the epoch's start: 0 in the first epoch, 1 in the last."""
+        return (self.epoch - 1) / max(self.config.epochs - 1, 1)
+
+    def linear(self, start: float, end: float) -> float:
+        """A linear schedule over the epochs, from `start` in the first to `end` in the last."""
+        return start + (end - start) * self.progress()

@@ -1,0 +1,64 @@
+"""PC-DARTS (arXiv:1907.05737): partial channels and edge normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from darts_core.genotypes import AnyGenotype
+from darts_core.genotypes.derive import strongest
+from darts_core.methods.method import SearchMethod, Tables
+
+_EDGES = "_edges"
+
+
+class PcDarts(SearchMethod):
+    """DARTS on one of K channels, with a weight for each edge: the softmax of its `<kind>_edges` alpha within its node.
+
+    Edge alphas are drawn after all tables of operation alphas, so that those are DARTS' for the same seed.
+    """
+
+    @property
+    def partial(self) -> int:
+        """K."""
+        return self.config.partial_channels or 1
+
+    def tables(self, kinds: Sequence[str], nodes: int, edges: int, primitives: int) -> dict[str, Tensor]:
+        """A table (edges, primitives) and one (edges, 1) for each kind."""
+        return super().tables(kinds, nodes, edges, primitives) | {
+            f"{kind}{_EDGES}": self.initial(edges, 1) for kind in kinds
+        }
+
+    def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
+        """The softmax of each row, times the edge's weight."""
+        edges = self.edge_weights(alphas)
+        return {kind: F.softmax(alphas[kind], dim=-1) * weight[:, None] for kind, weight in edges.items()}
+
+    def edge_weights(self, alphas: Tables) -> dict[str, Tensor]:
+        """The softmax of the edge alphas within each node."""
+        return {
+            name.removesuffix(_EDGES): torch.cat([F.softmax(part, dim=0) for part in _nodes(alpha[:, 0])])
+            for name, alpha in alphas.items()
+            if name.endswith(_EDGES)
+        }
+
+    def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:
+        """The operation weights, in float64."""
+        exact = {name: alpha.detach().double().cpu() for name, alpha in alphas.items()}
+        return {kind: rows.tolist() for kind, rows in self.operation_weights(exact).items()}
+
+    def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
+        """By DARTS' rule on the operation weights."""
+        found = self.strengths(alphas)
+        return strongest(found["normal"], found["reduce"], primitives)
+
+
+def _nodes(edges: Tensor) -> Iterator[Tensor]:
+    """The edges of each node: 2, 3, 4, ... of them."""
+    first, count = 0, 2
+    while first < len(edges):
+        yield edges[first : first + count]
+        first, count = first + count, count + 1

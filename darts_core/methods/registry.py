@@ -1,0 +1,36 @@
+"""Finds the implementation of a spec's search method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.configs.methods import MethodName
+from darts_core.methods.beta_darts import BetaDarts
+from darts_core.methods.darts_minus import DartsMinus
+from darts_core.methods.drnas import DrNas
+from darts_core.methods.gdas import Gdas
+from darts_core.methods.method import SearchMethod
+from darts_core.methods.pc_darts import PcDarts
+from darts_core.methods.random_cell import RandomCell
+from darts_core.methods.smooth_darts import AdversarialSmoothDarts, SmoothDarts
+from darts_core.methods.snas import Snas
+
+IMPLEMENTATIONS: Final[Mapping[MethodName, type[SearchMethod]]] = {
+    "darts": SearchMethod,
+    "beta-darts": BetaDarts,
+    "gdas": Gdas,
+    "snas": Snas,
+    "drnas": DrNas,
+    "sdarts-rs": SmoothDarts,
+    "sdarts-adv": AdversarialSmoothDarts,
+    "darts-minus": DartsMinus,
+    "pc-darts": PcDarts,
+    "random": RandomCell,
+}
+
+
+def method_of(config: SearchConfig | RnnSearchConfig) -> SearchMethod:
+    """The method of a resolved spec."""
+    return IMPLEMENTATIONS[config.method](config)
