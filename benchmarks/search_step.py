@@ -21,9 +21,12 @@ from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
+from darts_core.configs import SearchConfig
+from darts_core.configs.methods import MethodName
 from darts_core.data.batches import Batch
 from darts_core.kernels.gpu.start import enable_kernels
-from darts_core.models.supernet import SearchNetwork
+from darts_core.methods.registry import IMPLEMENTATIONS
+from darts_core.models.build import build_supernet
 from darts_core.primitives import CNN_SPACES
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import search_cost
@@ -52,6 +55,7 @@ class Shape:
     tuned: bool
     device: Device = "cpu"
     precision: Precision = "float32"
+    method: MethodName = "darts"
 
     @property
     def machine(self) -> Machine:
@@ -82,35 +86,35 @@ class _Run:
         self._precision, device = shape.precision, torch.device(shape.device)
         enable_kernels(device)
         torch.manual_seed(0)
-        self._network = SearchNetwork(
-            _SPACE,
-            channels=shape.channels,
-            layers=shape.layers,
-            nodes=_NODES,
-            classes=_CLASSES,
-            fused=version != "plain",
-        ).train()
+        config = _config(shape)
+        # One sampled operation is computed by itself; there is nothing to fuse.
+        fused = version != "plain" and not IMPLEMENTATIONS[shape.method].samples_one
+        self._network = build_supernet(config, classes=_CLASSES, image_channels=3, stem="cifar", fused=fused).train()
+        # In the middle of its schedules, behind epochs that train the weights alone.
+        self._network.method.begin_epoch(config.epochs // 2)
         self._network.to(device)
         options: dict[str, Any] = {"lr": 0.025, "momentum": 0.9, "weight_decay": 3e-4}
         self._optimizer: torch.optim.SGD
-        if version != "plain":
+        if fused:
             self._network.share_statistics_storage()
             self._optimizer = FlatSGD(FlatWeights(self._network), **options)
         else:
-            if shape.tuned:
+            if shape.tuned or version != "plain":
                 self._network.to(memory_format=torch.channels_last)
             self._optimizer = torch.optim.SGD(self._network.weights(), **options)
         self._architect = Architect(self._network, self._optimizer, order=shape.order, lr=3e-4, weight_decay=1e-3)
         images = torch.randn(2, shape.batch, 3, shape.image, shape.image).to(device)
         labels = torch.randint(_CLASSES, (2, shape.batch)).to(device)
         self._batches = [Batch(*pair) for pair in zip(images, labels, strict=True)]
-        self._graphed = None
+        self._graphed, self._steps = None, 0
         if version == "graphed":
             assert isinstance(self._optimizer, FlatSGD)
             self._graphed = GraphedStep(self._network, self._architect, self._optimizer, _GRAD_CLIP)
 
     def step(self) -> Tensor:
         """Take a step; returns its training loss in nats, perhaps not computed yet."""
+        self._network.method.begin_step(self._steps)
+        self._steps += 1
         with dilated_phases(self._phased), _precision(self._precision, self._batches[0].images.device.type):
             if self._graphed is not None:
                 return self._graphed(*self._batches)[0]
@@ -130,7 +134,20 @@ def _precision(wanted: Precision, device: str) -> Iterator[None]:
 
 def _flops(shape: Shape) -> int:
     network = NetworkShape(shape.channels, shape.layers, _CLASSES, shape.image)
-    return 2 * search_cost(_SPACE, _NODES, network).multiply_adds * shape.batch * _PASSES[shape.order]
+    cost = search_cost(_SPACE, _NODES, network, partial=_config(shape).partial_channels or 1)
+    return 2 * cost.multiply_adds * shape.batch * _PASSES[shape.order]
+
+
+def _config(shape: Shape) -> SearchConfig:
+    return SearchConfig(
+        dataset="cifar10",
+        method=shape.method,
+        order=shape.order,
+        channels=shape.channels,
+        layers=shape.layers,
+        nodes=_NODES,
+        batch_size=shape.batch,
+    ).resolved()
 
 
 if __name__ == "__main__":

@@ -27,10 +27,12 @@ def search_step(
         str, typer.Option(help="cpu, or cuda, where the fused version is also timed as a graph.")
     ] = "cpu",
     precision: Annotated[str, typer.Option(help="float32, tf32 (products on a GPU) or bf16.")] = "float32",
+    method: Annotated[str, typer.Option(help="Search method, in both versions.")] = "darts",
     json: Json = False,
 ) -> None:
     """Compare the fused search step of convolutional cells with the plain one. Needs no service."""
     from benchmarks.search_step import Shape, measure
+    from darts_core.configs.methods import METHODS
 
     if channels % 2:
         raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
@@ -38,5 +40,8 @@ def search_step(
         raise typer.BadParameter(f"{device!r} is neither cpu nor cuda")
     if precision not in ("float32", "tf32", "bf16"):
         raise typer.BadParameter(f"{precision!r} is none of float32, tf32, bf16")
-    shape = Shape(batch, channels, layers, order, image, tuned, device, precision)  # type: ignore[arg-type]
+    known = [name for name, found in METHODS.items() if found.trains]
+    if method not in known:
+        raise typer.BadParameter(f"{method!r} is none of {', '.join(known)}")
+    shape = Shape(batch, channels, layers, order, image, tuned, device, precision, method)  # type: ignore[arg-type]
     show_steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, graphed=device == "cuda")
