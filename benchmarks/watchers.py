@@ -20,7 +20,7 @@ from api.schemas.jobs import JobOut
 from api.schemas.worker import Claim, EpochReport, Finish
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from darts_core.genotypes import KNOWN, to_json
+from darts_core.genotypes import KNOWN, softmaxed, to_json
 from worker.api_client import AttemptApi, WorkerApi
 
 _POOL = "bench-watchers"
@@ -28,6 +28,8 @@ _POOL = "bench-watchers"
 # thousand streams. The benchmark measures slowness; a timeout must not end the run.
 _PATIENCE_SECONDS = 300.0
 _CELL = [[0.125 * (edge % 7) - 0.001 * column for column in range(8)] for edge in range(14)]
+_ALPHAS = {"normal": _CELL, "reduce": _CELL}
+_STRENGTHS = softmaxed(_ALPHAS)
 
 
 def measure(
@@ -111,7 +113,8 @@ def _report(attempt: AttemptApi, folder: Path, epochs: int, pause: float) -> Non
             metrics={"validation_accuracy": 50.0, "sent_at": time.monotonic()},
             seconds=pause,
             genotype=genotype,
-            alphas={"normal": _CELL, "reduce": _CELL},
+            alphas=_ALPHAS,
+            strengths=_STRENGTHS,
             checkpoint=checkpoint.name,
             sha256=stored.sha256,
         )

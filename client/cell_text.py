@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from darts_core.genotypes import softmax
-
 
 @dataclass(frozen=True)
 class Choice:
-    """One operation of a derived cell. weight: its share among the edge's candidates, from 0 to 1."""
+    """One operation of a derived cell. weight: its strength among the edge's candidates, from 0 to 1."""
 
     node: str
     operation: str
@@ -19,14 +17,16 @@ class Choice:
     weight: float
 
 
-def choices(genotype: Mapping[str, Any], alphas: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, list[Choice]]:
-    """Choices by cell kind, node by node. alphas: raw, as reported by epochs."""
+def choices(
+    genotype: Mapping[str, Any], strengths: Mapping[str, Any], spec: Mapping[str, Any]
+) -> dict[str, list[Choice]]:
+    """Choices by cell kind, node by node. strengths: tables of an epoch."""
     recurrent = spec["family"] == "rnn"
-    return {cell: _of_cell(genotype[cell], table, spec["primitives"], recurrent) for cell, table in alphas.items()}
+    return {cell: _of_cell(genotype[cell], table, spec["primitives"], recurrent) for cell, table in strengths.items()}
 
 
 def edges(count: int, inputs: int) -> list[tuple[int, int]]:
-    """Node and source of each row of an alpha table. inputs: number of states before the first node."""
+    """Node and source of each row of a table. inputs: number of states before the first node."""
     rows: list[tuple[int, int]] = []
     node = inputs
     while len(rows) < count:
@@ -41,8 +41,7 @@ def _of_cell(chosen: list[Any], table: list[list[float]], primitives: list[str],
     found = []
     for place, (operation, source) in enumerate(chosen):
         node = inputs + place // each
-        weights = softmax(table[row_of[node, source]])
-        weight = weights[primitives.index(operation)]
+        weight = table[row_of[node, source]][primitives.index(operation)]
         found.append(Choice(f"{node}", operation, _state(source, recurrent), weight))
     return found
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict, cast
 from uuid import UUID
 
 from api.schemas.jobs import JobKind, Progress, Status, Table
+from darts_core.genotypes.derive import strengths_of
 
 
 class Metrics(TypedDict, total=False):
@@ -79,6 +80,11 @@ class EpochEvent(Event):
     def alphas(self) -> dict[str, Table] | None:
         """Raw tables by cell kind: one row per edge, one column per primitive; None unless the job is a search."""
         return cast("dict[str, Table] | None", self.data.get("alphas"))
+
+    @property
+    def strengths(self) -> dict[str, Table] | None:
+        """The expected weights of the operations, in tables of the same shapes."""
+        return strengths_of(self.alphas, self.data.get("strengths"))
 
 
 class LogEvent(Event):

@@ -15,6 +15,7 @@ from rich.text import Text
 from api.schemas.jobs import JobOut, Status
 from client.cell_text import Choice, choices
 from client.clock import duration
+from darts_core.genotypes import strengths_of
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _CURVE_WIDTH: Final = 40
@@ -94,8 +95,9 @@ class Screen:
         if self._steps is not None:
             # No step event reports the last steps; the epoch's end implies them.
             self._bars.update(self._steps, completed=self._bars.tasks[self._steps].total)
-        if data.get("genotype") and data.get("alphas"):
-            self._cells = choices(data["genotype"], data["alphas"], self._job.spec)
+        strengths = strengths_of(data.get("alphas"), data.get("strengths"))
+        if data.get("genotype") and strengths:
+            self._cells = choices(data["genotype"], strengths, self._job.spec)
 
     def _drawn(self) -> RenderableType:
         clock = Text(f"{self._stage} ... {duration(time.monotonic() - self._since)}", style="dim")

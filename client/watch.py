@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from typing import Any
 
 from api.schemas.jobs import JobKind, JobOut
-from api.schemas.searches import alphas_out
 from client.cell_text import edges
 from client.clock import Clock
 from client.events import Event
@@ -14,6 +13,7 @@ from client.job_stage import stage_of, steps_of
 from client.output import is_interactive, print_json, remarks, warn
 from client.screen import Screen
 from client.sdk import Dartboard
+from darts_core.genotypes import strengths_of
 
 Strongest = list[tuple[float, str]]
 
@@ -107,17 +107,17 @@ def epoch_line(data: dict[str, Any], epochs: int, strongest: Strongest) -> str:
 
 
 def _strongest(job: JobOut, data: dict[str, Any]) -> Strongest:
-    """The strongest operation of each cell kind: its edge and its weight among the edge's candidates."""
-    if job.kind is not JobKind.SEARCH:
+    """The strongest operation of each cell kind: its edge and its strength among the edge's candidates."""
+    strengths = strengths_of(data.get("alphas"), data.get("strengths"))
+    if job.kind is not JobKind.SEARCH or strengths is None:
         return []
-    alphas = alphas_out(data["epoch"], job.spec["primitives"], data["alphas"])
     inputs = 1 if job.spec["family"] == "rnn" else 2
     return [
         max(
             (weight, f"{cell} {source}->{node} {op}")
             for (node, source), row in zip(edges(len(table), inputs), table, strict=True)
-            for op, weight in zip(alphas.primitives, row, strict=True)
+            for op, weight in zip(job.spec["primitives"], row, strict=True)
             if op != "none"
         )
-        for cell, table in alphas.weights.items()
+        for cell, table in strengths.items()
     ]

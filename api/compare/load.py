@@ -20,7 +20,7 @@ from api.jobs.run_time import run_seconds
 from api.kinds import kind_of
 from api.schemas.jobs import JobKind
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import AnyGenotype, cell_diagnostics, family_of, parse, softmaxed
+from darts_core.genotypes import AnyGenotype, cell_diagnostics, family_of, parse, strengths_of
 
 
 class Gatherer:
@@ -66,12 +66,15 @@ class Gatherer:
 async def _epochs(session: AsyncSession, job: Job) -> dict[int, dict[str, float]]:
     """Metrics by epoch. For searches older than the cell diagnostics, the diagnostics are computed here."""
     diagnosed = Epoch.metrics.has_key("alpha_entropy")
-    # The alphas of many epochs are large, so they are read only for epochs without diagnostics.
-    alphas, genotype = (case((diagnosed, null()), else_=column) for column in (Epoch.alphas, Epoch.genotype))
-    query = select(Epoch.epoch, Epoch.metrics, alphas, genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch)
+    # The tables of many epochs are large, so they are read only for epochs without diagnostics.
+    columns = [
+        case((diagnosed, null()), else_=column) for column in (Epoch.alphas, Epoch.reported_strengths, Epoch.genotype)
+    ]
+    query = select(Epoch.epoch, Epoch.metrics, *columns).where(Epoch.job_id == job.id).order_by(Epoch.epoch)
     found: dict[int, dict[str, float]] = {}
-    for epoch, metrics, tables, cell in await session.execute(query):
-        missing = cell_diagnostics(parse(cell, family_of(job.spec)), softmaxed(tables)) if tables and cell else {}
+    for epoch, metrics, alphas, reported, cell in await session.execute(query):
+        strengths = strengths_of(alphas, reported)
+        missing = cell_diagnostics(parse(cell, family_of(job.spec)), strengths) if strengths and cell else {}
         found[epoch] = {**metrics, **missing}
     return found
 

@@ -30,6 +30,7 @@ from api.auth.principal import current_owner
 from api.schemas.datasets import DatasetState
 from api.schemas.jobs import AttemptStatus, Status
 from api.schemas.keys import Role
+from darts_core.genotypes.derive import Strengths, strengths_of
 
 JsonObject = dict[str, Any]
 # The order of listings (api/jobs/listing.py). Ids are never null; `nulls last` keeps the planner from reading the
@@ -194,7 +195,13 @@ class Epoch(Base):
     seconds: Mapped[float]
     genotype: Mapped[JsonObject | None]
     alphas: Mapped[JsonObject | None]
+    reported_strengths: Mapped[JsonObject | None] = mapped_column("strengths")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def strengths(self) -> Strengths | None:
+        """The operation strengths of a search, also of an epoch that a worker reported without them."""
+        return strengths_of(self.alphas, self.reported_strengths)
 
 
 class Checkpoint(Base):

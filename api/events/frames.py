@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from api.schemas.jobs import Status
+from darts_core.genotypes.derive import strengths_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +20,13 @@ class StoredEvent:
     sequence: int
     kind: str
     data: dict[str, Any]
+
+    @classmethod
+    def of(cls, job_id: UUID, sequence: int, kind: str, data: dict[str, Any]) -> StoredEvent:
+        """An event as stored. An epoch that was reported without operation strengths gets them."""
+        if kind == "epoch":
+            data = {**data, "strengths": strengths_of(data.get("alphas"), data.get("strengths"))}
+        return cls(job_id, sequence, kind, data)
 
     @property
     def status(self) -> Status | None:

@@ -37,7 +37,7 @@ class LogReader:
             .limit(BATCH)
         )
         async with self._database.single_statements() as session:
-            return [StoredEvent(*row) for row in (await session.execute(query))]
+            return [StoredEvent.of(*row) for row in (await session.execute(query))]
 
     async def status_at(self, job_id: UUID, sequence: int) -> str | None:
         """The job's status right after the event with this sequence."""

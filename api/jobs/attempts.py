@@ -200,6 +200,7 @@ class AttemptService:
         row = {
             "job_id": job.id,
             "attempt": job.attempt,
+            "reported_strengths": report.strengths,
             **report.model_dump(include={"epoch", "metrics", "seconds", "genotype", "alphas"}),
         }
         done = await session.execute(insert(Epoch).values(row).on_conflict_do_nothing().returning(Epoch.epoch))
@@ -207,7 +208,7 @@ class AttemptService:
 
     @staticmethod
     async def _append_epoch(session: AsyncSession, job: Job, report: EpochReport, checkpoint: Checkpoint) -> None:
-        fields = {"epoch", "metrics", "seconds", "genotype", "alphas"}
+        fields = {"epoch", "metrics", "seconds", "genotype", "alphas", "strengths"}
         await append(session, job, "epoch", {"attempt": job.attempt, **report.model_dump(mode="json", include=fields)})
         for message in report.warnings:
             # Logged here, not by the worker, since an epoch is stored once although several attempts may run it.

@@ -36,13 +36,13 @@ class Drawer:
         genotype: AnyGenotype,
         title: str,
         cell: CellKind | None = None,
-        alphas: Mapping[str, Table] | None = None,
+        strengths: Mapping[str, Table] | None = None,
         primitives: Sequence[str] = (),
     ) -> str:
-        """Draw all the genotype's cells, or one. Raises ProblemError 409 if the alphas do not fit the genotype."""
+        """Draw all the genotype's cells, or one. Raises ProblemError 409 if the strengths do not fit the genotype."""
 
         def drawn() -> str:
-            cells = cells_of(genotype, alphas, primitives)
+            cells = cells_of(genotype, strengths, primitives)
             return to_svg(scene_of([c for c in cells if cell in (None, c.kind)], title))
 
         async with self._threads:
@@ -52,7 +52,7 @@ class Drawer:
                 raise _unfit(str(error)) from error
 
     async def gif(self, spec: Mapping[str, Any], epochs: Sequence[Any], theme: ThemeName) -> bytes:
-        """Draw these epochs of a search. Raises ProblemError 409 if alphas do not fit, 503 on a timeout."""
+        """Draw these epochs of a search. Raises ProblemError 409 if strengths do not fit, 503 on a timeout."""
         order = {
             "family": family_of(spec),
             "primitives": spec["primitives"],
@@ -61,7 +61,7 @@ class Drawer:
                 {
                     "title": epoch_title(epoch.epoch, spec["epochs"], epoch.metrics),
                     "genotype": epoch.genotype,
-                    "alphas": epoch.alphas,
+                    "strengths": epoch.strengths,
                 }
                 for epoch in epochs
             ],

@@ -18,15 +18,15 @@ _MOST_MEMORY: Final = 2**30
 
 
 def answer(order: dict[str, Any]) -> dict[str, Any]:
-    """Write the GIF of `epochs` (title, genotype, alphas) to the file `to`; returns its size as `bytes`, or an `error`.
+    """Write a GIF to the file `to`; returns its size as `bytes`, or an `error`.
 
-    order: also `family`, `primitives` and `theme`.
+    order: `to`, `epochs` (title, genotype, strengths), `family`, `primitives` and `theme`.
     """
     from darts_core.drawing.animation import to_gif
 
     try:
         frames = [
-            Frame(e["title"], cells_of(parse(e["genotype"], order["family"]), e["alphas"], order["primitives"]))
+            Frame(e["title"], cells_of(parse(e["genotype"], order["family"]), e["strengths"], order["primitives"]))
             for e in order["epochs"]
         ]
         picture = to_gif(frames, order["theme"])

@@ -46,11 +46,11 @@ class PictureAnswers:
         return self._svg(await self._drawer.svg(genotype, title))
 
     async def epoch(self, job: Job, epoch: Epoch, cell: CellKind | None = None) -> Response:
-        """The SVG of a search's genotype and alphas after an epoch: all cells, or one."""
+        """The SVG of a search's genotype and operation strengths after an epoch: all cells, or one."""
         assert epoch.genotype is not None
         genotype = parse(epoch.genotype, family_of(job.spec))
         title = epoch_title(epoch.epoch, job.spec["epochs"], epoch.metrics)
-        return self._svg(await self._drawer.svg(genotype, title, cell, epoch.alphas, job.spec["primitives"]))
+        return self._svg(await self._drawer.svg(genotype, title, cell, epoch.strengths, job.spec["primitives"]))
 
     def known_progress(self, job: Job, latest: Epoch, theme: ThemeName) -> Response | None:
         """A 304 if the client has the GIF up to this epoch, determined without drawing it."""

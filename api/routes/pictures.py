@@ -23,7 +23,9 @@ router = APIRouter(prefix="/searches", tags=["searches"], responses=documented(4
 async def get_cell_picture(
     job_id: JobId, cell: CellKind, jobs: Jobs, reading: Reading, pictures: Pictures, epoch: AtEpoch = None
 ) -> Response:
-    """One cell with line widths by its alphas. 409 before the first finished epoch, 404 for another family's cell."""
+    """One cell with line widths by its operation strengths. 409 before the first finished epoch, 404 for another
+    family's cell.
+    """
     job = await jobs.get(job_id, JobKind.SEARCH)
     family = family_in(job.spec)
     if cell not in family.cells:

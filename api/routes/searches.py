@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query, Response
 
-from api.db.models import Epoch
+from api.db.models import Epoch, Job
 from api.deps import Datasets, Jobs, Reading
 from api.genotypes.network_shape import shape_of_job
 from api.genotypes.responses import TEXT_ANSWERS, WantedFormat, genotype_answer
@@ -45,7 +45,7 @@ async def get_genotype(
         int | None, Query(ge=0, le=2 * MOST_NODES, description="maximum number in the normal cell")
     ] = None,
 ) -> Response | AnyGenotypeOut:
-    """The cell derived from the alphas. 409 before the first finished epoch.
+    """The cell derived by the search's method. 409 before the first finished epoch.
 
     `parameters` and `multiply_adds` are those of the evaluation network that the data set's preset would train.
     """
@@ -57,7 +57,7 @@ async def get_genotype(
             return await pictures.epoch(job, found)
         genotype = parse(found.genotype, family_of(job.spec))
     else:
-        genotype = _ranked(found, job.spec["primitives"], rank, max_skip_connects)
+        genotype = _ranked(job, found, rank, max_skip_connects)
         if wanted == "svg":
             return await pictures.genotype(genotype, f"epoch {found.epoch}, rank {rank}")
     return genotype_answer(
@@ -69,18 +69,27 @@ async def get_genotype(
     )
 
 
-def _ranked(epoch: Epoch, primitives: list[str], rank: int, max_skip_connects: int | None) -> AnyGenotype:
-    assert epoch.alphas is not None
+def _ranked(job: Job, epoch: Epoch, rank: int, max_skip_connects: int | None) -> AnyGenotype:
+    assert epoch.genotype is not None
+    assert epoch.strengths is not None
+    derived = parse(epoch.genotype, family_of(job.spec))
     try:
-        return ranked(epoch.alphas, primitives, rank=rank, max_skip_connects=max_skip_connects)
+        return ranked(
+            epoch.strengths,
+            job.spec["primitives"],
+            rank=rank,
+            max_skip_connects=max_skip_connects,
+            derived=derived,
+        )
     except GenotypeError as error:
         raise invalid("rank" if max_skip_connects is None else "max_skip_connects", str(error)) from error
 
 
 @router.get("/{job_id}/alphas", responses=documented(404, 409))
 async def get_alphas(job_id: JobId, jobs: Jobs, reading: Reading, epoch: AtEpoch = None) -> AnyAlphasOut:
-    """Raw and softmaxed alphas after an epoch. 409 before the first finished epoch."""
+    """Raw alphas and operation strengths after an epoch. 409 before the first finished epoch."""
     job = await jobs.get(job_id, JobKind.SEARCH)
     found = await reading.epoch(job, epoch)
     assert found.alphas is not None
-    return alphas_out(found.epoch, job.spec["primitives"], found.alphas)
+    assert found.strengths is not None
+    return alphas_out(found.epoch, job.spec["primitives"], found.alphas, found.strengths)

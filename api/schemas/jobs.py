@@ -310,6 +310,9 @@ class EpochOut(BaseModel):
     seconds: float
     genotype: dict[str, Any] | None = None
     alphas: dict[str, Table] | None = Field(None, description="raw alphas, one row per edge, one column per primitive")
+    strengths: dict[str, Table] | None = Field(
+        None, description="the expected weights of the operations: for `darts` the softmax of each row of alphas"
+    )
 
 
 class EpochList(BaseModel):

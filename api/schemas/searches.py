@@ -18,10 +18,16 @@ class RnnSearchCreate(JobFrame, RnnSearchConfig):
     """Request to search a recurrent cell. Omitted values come from the preset."""
 
 
+_EDGES: Any = Field(None, description="alphas of whole edges, of a method that has them")
+
+
 class _Alphas(BaseModel):
     epoch: int
     primitives: list[str]
-    weights: dict[str, Table] = Field(description="softmax of each row")
+    weights: dict[str, Table] = Field(
+        description="the operation strengths by cell, which the method makes of the alphas: for `darts` the softmax of "
+        "each row"
+    )
 
 
 class AlphasOut(_Alphas):
@@ -30,6 +36,8 @@ class AlphasOut(_Alphas):
     family: Literal["cnn"] = "cnn"
     normal: Table
     reduce: Table
+    normal_edges: Table | None = _EDGES
+    reduce_edges: Table | None = _EDGES
 
 
 class RecurrentAlphasOut(_Alphas):
@@ -37,16 +45,14 @@ class RecurrentAlphasOut(_Alphas):
 
     family: Literal["rnn"]
     recurrent: Table
+    recurrent_edges: Table | None = _EDGES
 
 
 AnyAlphasOut = Annotated[AlphasOut | RecurrentAlphasOut, Field(discriminator="family")]
 
 
-def alphas_out(epoch: int, primitives: list[str], alphas: dict[str, Any]) -> AnyAlphasOut:
-    """Add the softmaxed weights to raw alphas, whose tables determine the family."""
-    from darts_core.genotypes import softmax
-
-    weights = {cell: [softmax(row) for row in table] for cell, table in alphas.items()}
+def alphas_out(epoch: int, primitives: list[str], alphas: dict[str, Any], strengths: dict[str, Table]) -> AnyAlphasOut:
+    """The response with raw alphas, whose tables determine the family, and operation strengths."""
     if "recurrent" in alphas:
-        return RecurrentAlphasOut(family="rnn", epoch=epoch, primitives=primitives, weights=weights, **alphas)
-    return AlphasOut(epoch=epoch, primitives=primitives, weights=weights, **alphas)
+        return RecurrentAlphasOut(family="rnn", epoch=epoch, primitives=primitives, weights=strengths, **alphas)
+    return AlphasOut(epoch=epoch, primitives=primitives, weights=strengths, **alphas)

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.schemas.alphas import Alphas
+from api.schemas.alphas import Alphas, Strengths
 from api.schemas.jobs import Failure, JobKind, Line, Number, PoolName, Progress, Status, Text
 from darts_core.families import family_in
 
@@ -200,6 +200,9 @@ class EpochReport(_Message):
     seconds: Number = Field(ge=0)
     genotype: StoredGenotype | None = None
     alphas: Alphas | None = None
+    strengths: Strengths | None = Field(
+        None, description="the expected weights of the operations, in tables like the alphas' of the cells"
+    )
     result: Result | None = None
     stopped_early: Text | None = Field(None, max_length=2000, description="why this is the last epoch of the job")
     warnings: list[Text] = Field(default_factory=list, max_length=100, description="appended to the job's log")

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from api.schemas.jobs import Progress
 from api.schemas.worker import Claim, Claimed, EpochReport, Finish, Heartbeat, Presence
 from benchmarks.fleet.timing import Timed
-from darts_core.genotypes import KNOWN, to_json
+from darts_core.genotypes import KNOWN, softmaxed, to_json
 
 # The real workers' default.
 _PRESENCE_SECONDS: Final = 5.0
@@ -23,6 +23,8 @@ _IDLE_SECONDS: Final = 1.0
 _CHECKPOINT: Final = b"nothing that anybody resumes from"
 _GENOTYPE: Final = to_json(KNOWN["DARTS_V2"])
 _TABLE: Final = [[0.001 * (edge + column) for column in range(8)] for edge in range(14)]
+_ALPHAS: Final = {"normal": _TABLE, "reduce": _TABLE}
+_STRENGTHS: Final = softmaxed(_ALPHAS)
 
 
 class SimulatedWorker:
@@ -81,7 +83,8 @@ class SimulatedWorker:
             metrics={"validation_accuracy": 50.0},
             seconds=self._job_seconds,
             genotype=_GENOTYPE,
-            alphas={"normal": _TABLE, "reduce": _TABLE},
+            alphas=_ALPHAS,
+            strengths=_STRENGTHS,
             checkpoint="epoch-1.pt",
             sha256=sha256,
         )

@@ -94,7 +94,7 @@ def _frames(
 
 def _frames_of_job(dartboard: Dartboard, job_id: str, epoch: int | None, *, every: bool) -> Iterator[Frame]:
     from darts_core.drawing import Frame, cells_of, epoch_title
-    from darts_core.genotypes import family_of, parse
+    from darts_core.genotypes import family_of, parse, strengths_of
 
     job = dartboard.job(job_id)
     if job.kind != "search":
@@ -109,7 +109,8 @@ def _frames_of_job(dartboard: Dartboard, job_id: str, epoch: int | None, *, ever
         raise typer.BadParameter(f"there is no such epoch of this search; {ended}", param_hint="ID")
     for found in chosen:
         assert found.genotype is not None
-        cells = cells_of(parse(found.genotype, family_of(job.spec)), found.alphas, job.spec["primitives"])
+        strengths = strengths_of(found.alphas, found.strengths)
+        cells = cells_of(parse(found.genotype, family_of(job.spec)), strengths, job.spec["primitives"])
         yield Frame(f"{_title(job)}. {epoch_title(found.epoch, job.spec['epochs'], found.metrics)}", cells)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Format = Literal["python", "json", "mmrazor", "dot"]
 Epoch = Annotated[str | None, typer.Option(help="Epoch of a search: best, last or a number; the last by default.")]
-Rank = Annotated[int | None, typer.Option(min=1, help="For a search: take the n-th strongest genotype of its alphas.")]
+Rank = Annotated[int | None, typer.Option(min=1, help="For a search: take the n-th strongest genotype.")]
 MaxSkipConnects = Annotated[
     int | None, typer.Option(min=0, help="For a search: limit the normal cell's skip-connections.")
 ]

@@ -71,7 +71,7 @@ def run(
                     alphas = None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()}
                     genotype = None if report.genotype is None else to_json(report.genotype)
                     said = {"stopped_early": report.stopped_early, "warnings": list(report.warnings)}
-                    print_json({**data, "genotype": genotype, "alphas": alphas, **said})
+                    print_json({**data, "genotype": genotype, "alphas": alphas, "strengths": report.strengths, **said})
                 else:
                     remarks.print(epoch_line(data, config.epochs, []))
                     for warning in report.warnings:

@@ -1,4 +1,4 @@
-"""Describes a genotype for drawing: its cells, the operations of each node, and their alpha weights."""
+"""Describes a genotype for drawing: its cells, the operations of each node, and their strengths."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from darts_core.errors import DrawingError
-from darts_core.genotypes import AnyGenotype, Edge, RecurrentGenotype, softmax
+from darts_core.genotypes import AnyGenotype, Edge, RecurrentGenotype
 from darts_core.genotypes.derive import Table
 from darts_core.primitives import edges_of, recurrent_edges_of
 
@@ -21,7 +21,7 @@ HEADINGS: Final[dict[CellKind, str]] = {
 
 @dataclass(frozen=True)
 class Operation:
-    """One kept edge. weight: its operation's softmax share, from 0 to 1; None without alphas."""
+    """One kept edge. weight: its operation's strength, from 0 to 1; None without a search."""
 
     name: str
     source: int
@@ -68,11 +68,11 @@ class Cell:
 
 
 def cells_of(
-    genotype: AnyGenotype, alphas: Mapping[str, Table] | None = None, primitives: Sequence[str] | None = None
+    genotype: AnyGenotype, strengths: Mapping[str, Table] | None = None, primitives: Sequence[str] | None = None
 ) -> tuple[Cell, ...]:
     """The normal and reduction cells, or the recurrent one.
 
-    alphas: raw tables by cell kind, with the primitives of their columns. Raises DrawingError when they do not fit.
+    strengths: tables by cell kind, with the primitives of their columns. Raises DrawingError when they do not fit.
     """
     if isinstance(genotype, RecurrentGenotype):
         parts: tuple[tuple[CellKind, tuple[Edge, ...], tuple[int, ...]], ...] = (
@@ -84,7 +84,7 @@ def cells_of(
             ("reduce", genotype.reduce, genotype.reduce_concat),
         )
     return tuple(
-        Cell(kind, _nodes(kind, edges, None if alphas is None else alphas.get(kind), primitives or ()), concat)
+        Cell(kind, _nodes(kind, edges, None if strengths is None else strengths.get(kind), primitives or ()), concat)
         for kind, edges, concat in parts
     )
 
@@ -108,5 +108,5 @@ def _weight(kind: CellKind, table: Table | None, row: int, op: str, primitives: 
     if table is None:
         return None
     if op not in primitives or row >= len(table) or len(table[row]) != len(primitives):
-        raise DrawingError(f"the alphas of the {kind} cell do not fit its genotype: no weight of {op} on edge {row}")
-    return softmax(table[row])[list(primitives).index(op)]
+        raise DrawingError(f"the strengths of the {kind} cell do not fit its genotype: no weight of {op} on edge {row}")
+    return table[row][list(primitives).index(op)]

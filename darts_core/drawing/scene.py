@@ -13,7 +13,7 @@ from darts_core.drawing.curves import Point
 from darts_core.drawing.layout import Box, Curve, Layout, layout_of
 from darts_core.drawing.palette import FACTORISED, LEGEND, role_of
 
-# Line widths in pixels: without alphas, and by an operation's weight from 0 to 1.
+# Line widths in pixels: without strengths, and by an operation's weight from 0 to 1.
 PLAIN_WIDTH: Final = 2.0
 _THINNEST, _THICKEST = 1.0, 7.0
 

@@ -1,7 +1,7 @@
 """Genotypes: their models, published cells, text formats, and derivation from alphas."""
 
 from darts_core.genotypes.calls import cell_in, cell_named
-from darts_core.genotypes.derive import derive, derive_recurrent, softmax, softmaxed
+from darts_core.genotypes.derive import Strengths, derive, derive_recurrent, softmax, softmaxed, strengths_of
 from darts_core.genotypes.diagnostics import cell_diagnostics
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.formats import (
@@ -29,6 +29,7 @@ __all__ = [
     "Edge",
     "Genotype",
     "RecurrentGenotype",
+    "Strengths",
     "cell_diagnostics",
     "cell_in",
     "cell_named",
@@ -44,6 +45,7 @@ __all__ = [
     "ranked",
     "softmax",
     "softmaxed",
+    "strengths_of",
     "to_dot",
     "to_json",
     "to_mmrazor",

@@ -1,9 +1,10 @@
-"""Derives a genotype from alphas. Imports no torch: an alpha table is a list of rows, one per edge."""
+"""Derives a genotype from alphas or operation strengths. Imports no torch: a table is a list of rows, one per edge."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from darts_core.errors import GenotypeError
 from darts_core.genotypes.model import MOST_NODES, Edge, Genotype
@@ -11,6 +12,10 @@ from darts_core.genotypes.recurrent import RecurrentGenotype
 from darts_core.primitives import edges_of, recurrent_edges_of
 
 Table = Sequence[Sequence[float]]
+Strengths = dict[str, list[list[float]]]
+"""The expected weights of all operations, by kind of cell: one row per edge, one column per primitive."""
+EDGES: Final = "_edges"
+"""Ends the name of a table of alphas that weighs a cell's edges; such a table has no operation strengths."""
 
 
 def derive(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
@@ -21,22 +26,27 @@ def derive(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
     operation; ties go to the lowest index. DARTS (arXiv:1806.09055), section 2.4. Raises GenotypeError when the tables
     do not fit a cell or contain a non-finite number.
     """
-    return strongest(_softmaxed(normal, primitives), _softmaxed(reduce, primitives), primitives)
+    return strongest(_weights(normal, primitives), _weights(reduce, primitives), primitives)
 
 
 def strongest(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
-    """Derive the discrete cell from a pair of tables of strengths by the same rule. Raises GenotypeError likewise."""
+    """Derive the discrete cell from a pair of strength tables, as `derive` does from alphas. Raises GenotypeError."""
+    for table in (normal, reduce):
+        _check(table, primitives, "strengths")
     nodes = _nodes_of(len(normal))
     concat = tuple(range(2, 2 + nodes))
     return Genotype(_cell(normal, primitives, nodes), concat, _cell(reduce, primitives, _nodes_of(len(reduce))), concat)
 
 
 def strongest_pairs(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
-    """Derive the discrete cell from a pair of tables of strengths: each node keeps its two strongest pairs of an edge
-    and a non-`none` operation, perhaps on the same edge. Ties go to the lowest edge, then to the lowest operation.
+    """Derive the discrete cell from a pair of strength tables by the rule of GDAS.
 
-    GDAS (arXiv:1910.04465), the authors' code. Raises GenotypeError as `derive` does.
+    Each node keeps its two strongest pairs of an edge and a non-`none` operation, which may lie on the same edge. Ties
+    go to the lowest edge, then to the lowest operation. GDAS (arXiv:1910.04465), the authors' code. Raises
+    GenotypeError as `derive` does.
     """
+    for table in (normal, reduce):
+        _check(table, primitives, "strengths")
     nodes = _nodes_of(len(normal))
     _nodes_of(len(reduce))
     concat = tuple(range(2, 2 + nodes))
@@ -50,14 +60,19 @@ def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenoty
     the predecessor and non-`none` operation of largest weight; ties go to the lowest index. The output is the mean of
     all nodes. Raises GenotypeError as `derive` does.
     """
+    return strongest_recurrent(_weights(table, primitives), primitives)
+
+
+def strongest_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenotype:
+    """Derive the discrete recurrent cell from a strength table, as `derive_recurrent` does. Raises GenotypeError."""
+    _check(table, primitives, "strengths")
     nodes = next((n for n in range(1, MOST_NODES + 1) if recurrent_edges_of(n) == len(table)), None)
     if nodes is None:
         raise GenotypeError(f"no recurrent cell has {len(table)} edges; one of 8 nodes has {recurrent_edges_of(8)}")
     edges: list[Edge] = []
-    table = _softmaxed(table, primitives)
     for node in range(nodes):
         first = recurrent_edges_of(node)
-        edges += _strongest(table[first : first + 1 + node], first, primitives)[:1]
+        edges += _strongest(table[first : first + 1 + node], primitives)[:1]
     return RecurrentGenotype(tuple(edges), tuple(range(1, nodes + 1)))
 
 
@@ -71,9 +86,27 @@ def softmax(row: Sequence[float]) -> list[float]:
     return [p / total for p in powers]
 
 
-def softmaxed(tables: Mapping[str, Table]) -> dict[str, list[list[float]]]:
+def softmaxed(tables: Mapping[str, Table]) -> Strengths:
     """The softmax of each row: the operation strengths of DARTS."""
     return {cell: [softmax(row) for row in table] for cell, table in tables.items()}
+
+
+def strengths_of(alphas: Mapping[str, Table] | None, strengths: Strengths | None) -> Strengths | None:
+    """The operation strengths of an epoch as stored; those of DARTS for one of a version that stored alphas alone."""
+    if strengths is not None or alphas is None:
+        return strengths
+    return softmaxed({cell: table for cell, table in alphas.items() if not cell.endswith(EDGES)})
+
+
+def _weights(table: Table, primitives: Sequence[str]) -> Table:
+    _check(table, primitives, "alphas")
+    return [softmax(row) for row in table]
+
+
+def _check(table: Table, primitives: Sequence[str], numbers: str) -> None:
+    for edge, row in enumerate(table):
+        if len(row) != len(primitives) or not all(map(math.isfinite, row)):
+            raise GenotypeError(f"edge {edge}: expected {len(primitives)} finite {numbers}, got {list(row)}")
 
 
 def _nodes_of(edges: int) -> int:
@@ -87,7 +120,7 @@ def _cell(table: Table, primitives: Sequence[str], nodes: int) -> tuple[Edge, ..
     edges: list[Edge] = []
     first = 0
     for node in range(nodes):
-        edges += _strongest(table[first : first + 2 + node], first, primitives)[:2]
+        edges += _strongest(table[first : first + 2 + node], primitives)[:2]
         first += 2 + node
     return tuple(edges)
 
@@ -98,31 +131,18 @@ def _pairs(table: Table, primitives: Sequence[str]) -> tuple[Edge, ...]:
     while first < len(table):
         ranked: list[tuple[float, int, int]] = []
         for source, row in enumerate(table[first : first + sources]):
-            _check_row(row, first + source, primitives)
             ranked += [(-row[k], source, k) for k, name in enumerate(primitives) if name != "none"]
         edges += [Edge(primitives[op], source) for _, source, op in sorted(ranked)[:2]]
         first, sources = first + sources, sources + 1
     return tuple(edges)
 
 
-def _strongest(rows: Table, first: int, primitives: Sequence[str]) -> list[Edge]:
-    """All edges into one node, each with its best operation, strongest first. first: row of the node's first edge."""
+def _strongest(rows: Table, primitives: Sequence[str]) -> list[Edge]:
+    """All edges into one node, each with its best operation, strongest first."""
     allowed = [k for k, name in enumerate(primitives) if name != "none"]
     best: list[tuple[float, int, int]] = []
-    for source, row in enumerate(rows):
-        _check_row(row, first + source, primitives)
-        op = max(allowed, key=lambda k: (row[k], -k))
-        best.append((-row[op], source, op))
+    for source, weights in enumerate(rows):
+        op = max(allowed, key=lambda k: (weights[k], -k))
+        best.append((-weights[op], source, op))
     # Sorting by (-weight, source) breaks ties by the lowest source.
     return [Edge(primitives[op], source) for _, source, op in sorted(best)]
-
-
-def _softmaxed(table: Table, primitives: Sequence[str]) -> Table:
-    for edge, row in enumerate(table):
-        _check_row(row, edge, primitives)
-    return [softmax(row) for row in table]
-
-
-def _check_row(row: Sequence[float], edge: int, primitives: Sequence[str]) -> None:
-    if len(row) != len(primitives) or not all(map(math.isfinite, row)):
-        raise GenotypeError(f"edge {edge}: expected {len(primitives)} finite alphas, got {list(row)}")

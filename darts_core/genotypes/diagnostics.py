@@ -56,4 +56,4 @@ def entropy(table: Table) -> float:
 
 def _shares(row: Sequence[float]) -> list[float]:
     total = math.fsum(row)
-    return list(row) if total == 1 else [strength / total for strength in row]
+    return list(row) if total in (0, 1) else [strength / total for strength in row]

@@ -1,8 +1,8 @@
-"""Finds the n-th strongest genotype of alpha tables, optionally limiting skip-connections. Imports no torch.
+"""Finds the n-th strongest genotype of strength tables, optionally limiting skip-connections. Imports no torch.
 
 A discretisation keeps two different incoming edges per node (one in a recurrent cell), each with one operation other
-than `none`. Its strength is the product of the softmaxed weights of everything kept, over both cells. Rank 1 is the
-strongest and equals `derive`. Equal strengths have a fixed order.
+than `none`. Its strength is the product of the strengths of everything kept, over both cells. Rank 1 is the cell that
+the method derives, which for most is the strongest. Equal strengths have a fixed order.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.derive import Table, derive, derive_recurrent
+from darts_core.genotypes.derive import Table, strongest, strongest_recurrent
 from darts_core.genotypes.diagnostics import count
 from darts_core.genotypes.formats import AnyGenotype
 from darts_core.genotypes.model import Edge, Genotype
@@ -36,39 +36,57 @@ _Best = dict[int, list[_Choice]]
 
 
 def ranked(
-    alphas: Mapping[str, Table], primitives: Sequence[str], *, rank: int = 1, max_skip_connects: int | None = None
+    strengths: Mapping[str, Table],
+    primitives: Sequence[str],
+    *,
+    rank: int = 1,
+    max_skip_connects: int | None = None,
+    derived: AnyGenotype | None = None,
 ) -> AnyGenotype:
-    """The rank-th strongest genotype of raw alpha tables by cell kind.
+    """The rank-th strongest genotype of strength tables by cell kind.
 
-    max_skip_connects: limit for the normal cell, as in P-DARTS and DARTS+. Raises GenotypeError when fewer genotypes
-    exist, when the tables do not fit a cell, and for a limit on a recurrent cell.
+    max_skip_connects: limit for the normal cell, as in P-DARTS and DARTS+. derived: the method's cell, which has rank 1
+    if it keeps the limit; by default the strongest. Raises GenotypeError when fewer genotypes exist, when the tables do
+    not fit a cell, and for a limit on a recurrent cell.
     """
-    if "recurrent" in alphas:
+    if "recurrent" in strengths:
         if max_skip_connects is not None:
             raise GenotypeError("a recurrent cell has no skip-connections to limit")
-        derived = derive_recurrent(alphas["recurrent"], primitives)
+        own = strongest_recurrent(strengths["recurrent"], primitives)
+        cell = derived if isinstance(derived, RecurrentGenotype) else own
         if rank == 1:
-            return derived
-        chosen = _nth(_cell(alphas["recurrent"], primitives, 1, rank, None), rank)
-        return RecurrentGenotype(chosen.edges, derived.concat)
-    best = derive(alphas["normal"], alphas["reduce"], primitives)
-    if rank == 1 and (max_skip_connects is None or count(best.normal, {_SKIP}) <= max_skip_connects):
-        return best
-    normal = _cell(alphas["normal"], primitives, 2, rank, max_skip_connects)
-    reduce = _cell(alphas["reduce"], primitives, 2, rank, None)
+            return cell
+        chosen = _nth(_cell(strengths["recurrent"], primitives, 1, rank, None), rank, 1, cell.recurrent)
+        return RecurrentGenotype(chosen.edges, own.concat)
+    best = strongest(strengths["normal"], strengths["reduce"], primitives)
+    first = derived if isinstance(derived, Genotype) else best
+    is_kept = max_skip_connects is None or count(first.normal, {_SKIP}) <= max_skip_connects
+    if rank == 1 and is_kept:
+        return first
+    normal = _cell(strengths["normal"], primitives, 2, rank, max_skip_connects)
+    reduce = _cell(strengths["reduce"], primitives, 2, rank, None)
     both = [(n, r) for n in normal.values() for r in reduce.values()]
-    chosen = _nth({0: _strongest_pairs(both, rank)}, rank)
+    chosen = _nth({0: _strongest_pairs(both, rank)}, rank, 2, (*first.normal, *first.reduce) if is_kept else None)
     return Genotype(
         chosen.edges[: len(best.normal)], best.normal_concat, chosen.edges[len(best.normal) :], best.reduce_concat
     )
 
 
-def _nth(best: _Best, rank: int) -> _Choice:
-    everything = heapq.merge(*best.values(), key=lambda choice: -choice.strength)
-    found = next(itertools.islice(everything, rank - 1, None), None)
+def _nth(best: _Best, rank: int, kept: int, first: tuple[Edge, ...] | None) -> _Choice:
+    """The choice of this rank. first: the edges of rank 1; None for the strongest. kept: the number of edges a node."""
+    everything: Iterable[_Choice] = heapq.merge(*best.values(), key=lambda choice: -choice.strength)
+    before = rank - 1
+    if first is not None:
+        taken, before = _by_node(first, kept), before - 1
+        everything = (choice for choice in everything if _by_node(choice.edges, kept) != taken)
+    found = next(itertools.islice(everything, before, None), None)
     if found is None:
         raise GenotypeError(f"there are fewer than {rank} genotypes of these primitives within the limit")
     return found
+
+
+def _by_node(edges: tuple[Edge, ...], kept: int) -> frozenset[tuple[int, Edge]]:
+    return frozenset((place // kept, edge) for place, edge in enumerate(edges))
 
 
 def _cell(table: Table, primitives: Sequence[str], kept: int, most: int, limit: int | None) -> _Best:
@@ -90,7 +108,7 @@ def _cell(table: Table, primitives: Sequence[str], kept: int, most: int, limit: 
 def _node(rows: Table, primitives: Sequence[str], kept: int, most: int) -> _Best:
     """The strongest choices for one node, stronger edge first, by number of skip-connections."""
     allowed = [place for place, name in enumerate(primitives) if name != "none"]
-    weights = [_log_softmax(row) for row in rows]
+    weights = [[math.log(weight) if weight > 0 else -math.inf for weight in row] for row in rows]
     found: dict[int, list[_Choice]] = {}
     for sources in itertools.combinations(range(len(rows)), kept):
         for operations in itertools.product(allowed, repeat=kept):
@@ -99,12 +117,6 @@ def _node(rows: Table, primitives: Sequence[str], kept: int, most: int) -> _Best
             found.setdefault(count(choice.edges, {_SKIP}), []).append(choice)
     # A stable sort keeps equal strengths in order of source, then operation.
     return {skips: sorted(choices, key=lambda c: -c.strength)[:most] for skips, choices in found.items()}
-
-
-def _log_softmax(row: Sequence[float]) -> list[float]:
-    top = max(row)
-    total = math.log(math.fsum(math.exp(a - top) for a in row))
-    return [a - top - total for a in row]
 
 
 def _strongest_pairs(lists: Iterable[tuple[list[_Choice], list[_Choice]]], most: int) -> list[_Choice]:

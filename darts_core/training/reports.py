@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from darts_core.files.checkpoints import Checkpoint, save
-from darts_core.genotypes import AnyGenotype, parse_any
+from darts_core.genotypes import AnyGenotype, Strengths, parse_any
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,11 @@ class EpochReport:
     def alphas(self) -> dict[str, Tensor] | None:
         """The raw alphas of a search, on the CPU."""
         return self.checkpoint.get("alphas")
+
+    @property
+    def strengths(self) -> Strengths | None:
+        """The expected weights of a search's operations, by kind of cell; None of an evaluation."""
+        return self.checkpoint.get("strengths")
 
     def save(self, path: Path) -> str:
         """Write the checkpoint, whole or not at all; gives the file's sha256. Raises OSError."""

@@ -380,6 +380,14 @@ _EPOCH = {"n": 1, "epoch": 1, "metrics": {}, "seconds": 1, "checkpoint": "a", "s
         {"alphas": {"normal": [[0.5]]}},
         {"alphas": {"recurrent": [[0.5]], "normal": [[0.5]]}},
         {"alphas": {}},
+        {"alphas": {"normal": [[0.5]], "reduce": [[0.5]], "recurrent_edges": [[0.5]]}},
+        {"alphas": {"normal": [[0.5]], "reduce": [[0.5]], "reduce_edges": [[0.5], [0.5]]}},
+        {"alphas": {"normal_edges": [[0.5]], "reduce_edges": [[0.5]]}},
+        {"strengths": {"normal": [[float("nan")]], "reduce": [[1.0]]}},
+        {"strengths": {"normal": [[1.5]], "reduce": [[1.0]]}},
+        {"strengths": {"normal": [[-0.5]], "reduce": [[1.0]]}},
+        {"strengths": {"normal": [[1.0, 0.0], [1.0]], "reduce": [[1.0]]}},
+        {"strengths": {"normal": [["0.5"]], "reduce": [[1.0]]}},
         {"genotype": {"text": "?"}},
     ],
 )
@@ -414,6 +422,32 @@ def test_a_search_s_epoch_without_its_cell_and_alphas_is_422(
     answer = _post(http, service, training, "epochs", body)
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["loc"] == ["body", field]
+
+
+@pytest.mark.parametrize(
+    ("strengths", "message"),
+    [
+        ({"normal": [[0.5, 0.5]]}, "reduce is missing"),
+        ({"normal": [[0.5, 0.5]], "reduce": [[1, 0]], "recurrent": [[1]]}, "recurrent is a table that"),
+        ({"normal": [[0.5, 0.5]], "reduce": [[1, 0]], "reduce_edges": [[1]]}, "reduce_edges is a table that"),
+        ({"normal": [[0.5, 0.5]], "reduce": [[1]]}, "reduce has 1 x 1 numbers, its alphas 1 x 2 numbers"),
+        ({"normal": [[0.5, 0.5]] * 2, "reduce": [[1, 0]]}, "normal has 2 x 2 numbers, its alphas 1 x 2 numbers"),
+    ],
+)
+def test_strengths_that_do_not_fit_the_alphas_are_422_that_names_the_table(
+    bench: Bench, http: httpx.Client, service: Service, strengths: dict[str, Any], message: str
+) -> None:
+    bench.submit()
+    training = bench.claim()
+    path = training.folder / "a"
+    path.write_bytes(b"checkpoint")
+    alphas = {"normal": [[0.5, 0.25]], "reduce": [[1.0, 0.5]], "reduce_edges": [[0.5]]}
+    report = {"genotype": _GENOTYPE, "alphas": alphas, "sha256": training.attempt.upload(path).sha256}
+    answer = _post(http, service, training, "epochs", {**_EPOCH, **report, "strengths": strengths})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith(f"strengths: {message}")
+    fitting = {"normal": [[0.5, 0.5]], "reduce": [[1, 0]]}
+    assert _post(http, service, training, "epochs", {**_EPOCH, **report, "strengths": fitting}).status_code == 200
 
 
 def test_a_failure_with_text_that_cannot_be_stored_is_stored_with_it_replaced(

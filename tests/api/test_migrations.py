@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from api.checkpoints.lookup import of_upload
 from api.db.engine import Database
-from api.db.models import Upload
+from api.db.models import Epoch, Upload
 from api.db.revisions import head_revision
 from api.migrate import alembic_config
 from api.schemas.datasets import DatasetState
@@ -42,6 +42,15 @@ async def the_upload(database_url: str) -> Upload:
     try:
         async with database.transaction() as session:
             return (await session.scalars(select(Upload))).one()
+    finally:
+        await database.close()
+
+
+async def the_epochs(database_url: str) -> list[Epoch]:
+    database = Database(database_url)
+    try:
+        async with database.transaction() as session:
+            return list(await session.scalars(select(Epoch).order_by(Epoch.epoch)))
     finally:
         await database.close()
 
@@ -77,6 +86,34 @@ def test_a_checkpoint_that_an_earlier_version_took_is_listed_and_can_be_scored(s
     out = upload_out(upload)
     assert (out.id, out.family, out.dataset, out.dataset_checksum, out.classes) == (_ID, "cnn", "digits", None, 10)
     assert of_upload(upload).dataset == "digits"
+
+
+def test_epochs_get_a_column_for_strengths_and_lose_it_again(service: Service) -> None:
+    url = database_at(service, f"strengths_{os.getpid()}", "0016")
+    alphas = {"normal": [[0.0, 0.0]], "reduce": [[0.0, 1e9]], "reduce_edges": [[0.5]]}
+    reported = {"normal": [[0.25, 0.75]], "reduce": [[0.5, 0.5]]}
+    with psycopg.connect(plain(url)) as connection:
+        connection.execute(
+            "insert into jobs (id, kind, labels, priority, pool, gpus, max_attempts, spec, status, attempt, "
+            "lost_attempts, last_sequence) values (%s, 'search', '{}', 5, 'default', 1, 3, '{}', 'queued', 0, 0, 0)",
+            (_ID,),
+        )
+        insert = "insert into epochs (job_id, epoch, attempt, metrics, seconds, alphas) values (%s, %s, 1, '{}', 1, %s)"
+        for epoch in (1, 2):
+            connection.execute(insert, (_ID, epoch, Jsonb(alphas)))
+    upgrade(url, "0017")
+    with psycopg.connect(plain(url)) as connection:
+        connection.execute("update epochs set strengths = %s where epoch = 2", (Jsonb(reported),))
+    older, newer = asyncio.run(the_epochs(url))
+    assert (older.alphas, older.strengths) == (alphas, {"normal": [[0.5, 0.5]], "reduce": [[0.0, 1.0]]})
+    assert newer.strengths == reported
+    downgrade(url, "0016")
+    with psycopg.connect(plain(url)) as connection:
+        stored = [row for (row,) in connection.execute("select to_jsonb(epochs) from epochs order by epoch")]
+    assert [(row["epoch"], row["alphas"], "strengths" in row) for row in stored] == [
+        (1, alphas, False),
+        (2, alphas, False),
+    ]
 
 
 def test_rows_keep_their_statuses_behind_the_constraints_and_without_them_again(service: Service) -> None:

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from client.sdk import Dartboard
-from darts_core.genotypes import parse, ranked
+from darts_core.genotypes import derive, parse, ranked, softmaxed
+from darts_core.primitives import CNN_PRIMITIVES
 from tests.support.service import Bench
 
 
@@ -191,11 +192,11 @@ TABLES = {
 
 
 @pytest.mark.parametrize("query", [{"rank": 3}, {"max_skip_connects": 0}, {"max_skip_connects": 1, "rank": 2}])
-def test_other_genotypes_come_from_the_same_alphas(bench: Bench, http: httpx.Client, query: dict[str, int]) -> None:
+def test_other_genotypes_come_from_the_same_alphas(bench: Bench, http: httpx.Client, query: dict[str, Any]) -> None:
     job = bench.submit()
-    bench.claim().report(1, alphas=TABLES)
+    bench.claim().report(1, alphas=TABLES, genotype=derive(TABLES["normal"], TABLES["reduce"], CNN_PRIMITIVES))
     served = http.get(f"/searches/{job.id}/genotype", params=query).json()
-    assert parse(served["text"]) == ranked(TABLES, served["primitives"], **query)
+    assert parse(served["text"]) == ranked(softmaxed(TABLES), served["primitives"], **query)
     assert served["parameters"] > 10_000
     assert http.get(f"/searches/{job.id}/genotype", params={**query, "format": "svg"}).text.startswith("<svg")
     assert bench.dartboard.genotype(job.id, **query).text == served["text"]
@@ -209,8 +210,10 @@ def test_an_unknown_genotype_is_422(bench: Bench, http: httpx.Client, query: str
 
 
 def test_a_limit_that_leaves_no_genotype_is_422(bench: Bench, http: httpx.Client) -> None:
-    job = bench.submit(primitives=["none", "skip_connect"])
-    bench.claim().report(1, alphas={kind: [row[:2] for row in table] for kind, table in TABLES.items()})
+    primitives = ["none", "skip_connect"]
+    job = bench.submit(primitives=primitives)
+    alphas = {kind: [row[:2] for row in table] for kind, table in TABLES.items()}
+    bench.claim().report(1, alphas=alphas, genotype=derive(alphas["normal"], alphas["reduce"], primitives))
     refused = http.get(f"/searches/{job.id}/genotype?max_skip_connects=2")
     assert refused.status_code == 422
     assert "max_skip_connects: there are fewer than 1 genotypes" in refused.json()["detail"]

@@ -27,9 +27,15 @@ def test_every_kind_of_event_has_typed_fields() -> None:
     step = event_of(2, "step", {"epoch": 1, "epochs": 3, "step": 0, "steps": 0, "stage": "loading data"})
     assert isinstance(step, StepEvent)
     assert (step.progress.epochs, step.progress.stage) == (3, "loading data")
-    epoch = event_of(3, "epoch", {"epoch": 1, "seconds": 2.5, "metrics": {"train_loss": 1.5}, "alphas": None})
+    epoch = event_of(
+        3, "epoch", {"epoch": 1, "seconds": 2.5, "metrics": {"train_loss": 1.5}, "alphas": None, "strengths": None}
+    )
     assert isinstance(epoch, EpochEvent)
     assert (epoch.epoch, epoch.seconds, epoch.metrics["train_loss"], epoch.alphas) == (1, 2.5, 1.5, None)
+    assert epoch.strengths is None
+    older = event_of(3, "epoch", {"epoch": 1, "alphas": {"normal": [[0.0, 0.0]]}})
+    assert isinstance(older, EpochEvent)
+    assert older.strengths == {"normal": [[0.5, 0.5]]}
     log = event_of(4, "log", {"time": "2026-01-02T03:04:05Z", "level": "warning", "message": "collapse looms"})
     assert isinstance(log, LogEvent)
     assert (log.time.year, log.level, log.message) == (2026, "warning", "collapse looms")

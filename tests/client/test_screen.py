@@ -16,9 +16,10 @@ from client.screen import Screen, sparkline
 
 pytestmark = pytest.mark.light
 
-# Two nodes, three candidates: the second is the strongest on every edge, and ever stronger from row to row.
+# Two nodes, three candidates: by its strength, which is not the softmax of the alphas, the second on every edge.
 PRIMITIVES = ["none", "sep_conv_3x3", "skip_connect"]
 TABLE = [[0.0, float(row), 0.0] for row in range(1, 6)]
+STRENGTHS = [[0.25 - row / 32, 0.5 + row / 16, 0.25 - row / 32] for row in range(1, 6)]
 CNN = {"family": "cnn", "primitives": PRIMITIVES, "epochs": 4}
 GENOTYPE = {"normal": [["sep_conv_3x3", 1], ["sep_conv_3x3", 0], ["sep_conv_3x3", 2], ["sep_conv_3x3", 1]]}
 
@@ -46,7 +47,8 @@ def last(console: Console) -> str:
 
 
 def epoch(number: int, **metrics: float) -> tuple[str, dict[str, Any]]:
-    return "epoch", {"epoch": number, "metrics": metrics, "genotype": GENOTYPE, "alphas": {"normal": TABLE}}
+    tables = {"alphas": {"normal": TABLE}, "strengths": {"normal": STRENGTHS}}
+    return "epoch", {"epoch": number, "metrics": metrics, "genotype": GENOTYPE, **tables}
 
 
 def test_the_bars_stand_where_the_events_left_them() -> None:
@@ -79,13 +81,20 @@ def test_the_cell_is_drawn_node_by_node_with_the_weights_of_its_choices() -> Non
         ["2", "sep_conv_3x3", "c(k-1)"],
         ["3", "sep_conv_3x3", "node"],
     ]
-    assert len(lines) == 4
+    assert [float(line[-2]) for line in lines] == [0.62, 0.56, 0.81, 0.75]
 
 
-def test_a_weight_is_the_operation_s_share_of_its_edge() -> None:
-    [first, *_] = choices(GENOTYPE, {"normal": TABLE}, CNN)["normal"]
+def test_an_epoch_of_an_older_service_is_drawn_by_the_softmax_of_its_alphas() -> None:
+    kind, data = epoch(1)
+    del data["strengths"]
+    lines = [line.split() for line in drawn((kind, data)).splitlines() if "sep_conv_3x3" in line]
     # The second edge into the first node: exp(2) among exp(2) and two exp(0).
-    assert first.weight == pytest.approx(7.389 / (7.389 + 2), abs=1e-3)
+    assert lines[0][-2] == f"{7.389 / (7.389 + 2):.2f}"
+
+
+def test_a_weight_is_the_operation_s_strength_on_its_edge() -> None:
+    [first, *_] = choices(GENOTYPE, {"normal": STRENGTHS}, CNN)["normal"]
+    assert first.weight == 0.625
 
 
 def test_a_recurrent_node_has_one_operation() -> None:

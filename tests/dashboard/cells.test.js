@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { cellsOf, chosen, edges, entropy, inWords, skips, softmax, stateName } from "../../api/dashboard/static/lib/cells.js";
+import { cellsOf, chosen, edges, entropy, inWords, skips, stateName } from "../../api/dashboard/static/lib/cells.js";
 
 /** @type {Genotype} */
 const DERIVED = {
@@ -21,15 +21,15 @@ test("a family has its cells", () => {
   assert.deepEqual(cellsOf("rnn"), ["recurrent"]);
 });
 
-test("softmax adds up to one, also for large alphas", () => {
-  const weights = softmax([1000, 1000, 1000 + Math.log(2)]);
-  assert.ok(Math.abs(weights[0] - 0.25) < 1e-12 && Math.abs(weights[2] - 0.5) < 1e-12, String(weights));
+test("entropy is ln(primitives) for equal strengths and zero for a decided edge", () => {
+  assert.ok(Math.abs(entropy([[1 / 3, 1 / 3, 1 / 3]]) - Math.log(3)) < 1e-12);
+  assert.equal(entropy([[1, 0, 0]]), 0);
+  assert.ok(Math.abs(entropy([[0.5, 0.5], [1, 0]]) - Math.log(2) / 2) < 1e-12); // biome-ignore format: a table
 });
 
-test("entropy is ln(primitives) for equal alphas and zero for a decided edge", () => {
-  assert.ok(Math.abs(entropy([[1, 1, 1]]) - Math.log(3)) < 1e-12);
-  assert.equal(entropy([[0, -Infinity, -Infinity]]), 0);
-  assert.ok(Math.abs(entropy([[0, 0], [0, -Infinity]]) - Math.log(2) / 2) < 1e-12); // biome-ignore format: a table
+test("entropy is that of an edge's shares where its strengths do not add up to one", () => {
+  assert.ok(Math.abs(entropy([[0.1, 0.1], [0.3, 0]]) - Math.log(2) / 2) < 1e-12); // biome-ignore format: a table
+  assert.equal(entropy([[0, 0]]), 0);
 });
 
 test("edges lead from the inputs and all earlier nodes", () => {

@@ -40,6 +40,7 @@ class LineReport:
     metrics: dict[str, float]
     genotype: str
     alphas: dict[str, torch.Tensor]
+    strengths: ClassVar[dict[str, list[list[float]]]] = {"line": [[0.0, 1.0]]}
     seconds: float = 0.5
     stopped_early: str | None = None
     warnings: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import httpx
 from api.schemas.jobs import JobOut
 from api.schemas.worker import Claim, Claimed, EpochReport, Finish, Resume
 from client.sdk import Dartboard
-from darts_core.genotypes import KNOWN, to_json
+from darts_core.genotypes import KNOWN, Genotype, to_json
 from worker.api_client import AttemptApi, WorkerApi
 
 LEASE_SECONDS = 1.0
@@ -60,6 +60,8 @@ class SimulatedAttempt:
         epoch: int,
         content: bytes | None = None,
         alphas: dict[str, list[list[float]]] | None = None,
+        strengths: dict[str, list[list[float]]] | None = None,
+        genotype: Genotype = KNOWN["DARTS_V2"],
         **metrics: float,
     ) -> EpochReport:
         """Upload a checkpoint and report its epoch; the report, to send it again."""
@@ -71,8 +73,9 @@ class SimulatedAttempt:
             epoch=epoch,
             metrics={"validation_accuracy": 50.0, **metrics},
             seconds=1.5,
-            genotype=to_json(KNOWN["DARTS_V2"]),
+            genotype=to_json(genotype),
             alphas=alphas or {"normal": [[0.5, 0.25]], "reduce": [[0.125, float(epoch)]]},
+            strengths=strengths,
             checkpoint=path.name,
             sha256=stored.sha256,
             waited=0.25,

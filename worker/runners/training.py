@@ -38,6 +38,7 @@ def train(
                 "warnings": list(report.warnings),
                 "genotype": None if report.genotype is None else family.to_json(report.genotype),
                 "alphas": None if report.alphas is None else {k: a.tolist() for k, a in report.alphas.items()},
+                "strengths": report.strengths,
             },
             ends=report.stopped_early is not None,
         )

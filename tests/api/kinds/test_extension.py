@@ -136,6 +136,7 @@ def test_a_third_familys_search_chooses_by_its_own_metric(installation: Installa
     epochs = installation.dartboard.epochs(ended.id)
     assert [epoch.genotype for epoch in epochs] == 3 * [{"family": "line", "line": "double"}]
     assert epochs[-1].alphas == {"line": [[0.25, 3.0]]}
+    assert epochs[-1].strengths == {"line": [[0.0, 1.0]]}
 
 
 def test_a_third_familys_search_is_refused_by_its_own_rules(installation: Installation) -> None:

@@ -29,6 +29,7 @@ from darts_core.genotypes import (
     derive,
     derive_recurrent,
     random_genotype,
+    softmaxed,
 )
 from darts_core.primitives import (
     CNN_GENOTYPE_OPERATIONS,
@@ -125,7 +126,8 @@ def test_lines_turn_smoothly(seed: int) -> None:
 def test_width_follows_the_weight_of_the_chosen_operation() -> None:
     source = random.Random(3)
     table = [[source.gauss(0, 2) for _ in CNN_PRIMITIVES] for _ in range(edges_of(4))]
-    cells = cells_of(derive(table, table, CNN_PRIMITIVES), {"normal": table, "reduce": table}, CNN_PRIMITIVES)
+    strengths = softmaxed({"normal": table, "reduce": table})
+    cells = cells_of(derive(table, table, CNN_PRIMITIVES), strengths, CNN_PRIMITIVES)
     picture = ElementTree.fromstring(to_svg(scene_of(cells)))
     widths = {}
     for group in picture.iter(f"{SVG}g"):
@@ -138,14 +140,14 @@ def test_width_follows_the_weight_of_the_chosen_operation() -> None:
     assert all(max(a) < min(b) for a, b in pairwise(ordered))
 
 
-def test_weights_are_those_of_the_softmaxed_alphas() -> None:
-    rows = [[0.0, 0.0]] * 2 + [[0.0, 1.0]] * 3
+def test_weights_are_the_strengths_of_the_kept_operations() -> None:
+    rows = [[0.75, 0.25]] * 2 + [[0.0, 1.0]] * 3
     cells = cells_of(derive(rows, rows, ("none", "skip_connect")), {"normal": rows}, ("none", "skip_connect"))
-    assert [[o.weight for o in node] for node in cells[0].nodes] == [[0.5, 0.5], [pytest.approx(0.731, abs=1e-3)] * 2]
+    assert [[o.weight for o in node] for node in cells[0].nodes] == [[0.25, 0.25], [1.0, 1.0]]
 
 
-def test_alphas_of_another_cell_are_refused() -> None:
-    with pytest.raises(DrawingError, match="alphas of the normal cell do not fit"):
+def test_strengths_of_another_cell_are_refused() -> None:
+    with pytest.raises(DrawingError, match="strengths of the normal cell do not fit"):
         cells_of(KNOWN["DARTS_V2"], {"normal": [[0.5, 0.25]], "reduce": []}, CNN_PRIMITIVES)
 
 

@@ -84,7 +84,7 @@ export async function compareView(main, { query }, signal) {
     tabulate(specs, sides, differences(compared), "The specs are the same.");
     const last = Math.max(1, ...sides.flatMap(({ epochs }) => epochs.map(({ epoch }) => epoch)));
     for (const name of METRICS) curve(words(name), name, last, ({ metrics }) => metrics[name]);
-    curve("alpha entropy", "nats", last, ({ alphas }) => (alphas ? mean(Object.values(alphas).map(entropy)) : undefined));
+    curve("alpha entropy", "nats", last, ({ strengths }) => (strengths ? mean(Object.values(strengths).map(entropy)) : undefined));
     draw();
   }
 

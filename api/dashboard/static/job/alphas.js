@@ -1,14 +1,14 @@
-/** Charts the softmax weights of all edges over the epochs as a heat map: edges from top to bottom, operations within. */
-import { cellsOf, edges, softmax, stateName } from "../lib/cells.js";
+/** Charts the operation strengths of all edges over the epochs as a heat map: edges from top to bottom, operations within. */
+import { cellsOf, edges, stateName } from "../lib/cells.js";
 import { axis, Chart, epochAxis, marker, token } from "../lib/charts.js";
 import { el, fill, scrolling, table } from "../lib/dom.js";
 
 /**
- * The epochs of a search that hold alphas; those of imported searches may have none.
+ * The epochs of a search that hold operation strengths; those of imported searches may have none.
  * @param {Epoch[]} epochs
  */
 export function searchEpochs(epochs) {
-  return /** @type {SearchEpoch[]} */ (epochs.filter(({ alphas }) => alphas));
+  return /** @type {SearchEpoch[]} */ (epochs.filter(({ strengths }) => strengths));
 }
 
 export class Alphas {
@@ -82,10 +82,10 @@ export class Alphas {
 
   /** @param {SearchEpoch[]} epochs @param {number | null} at @returns {Figure} */
   figure(epochs, at) {
-    const rows = edges(epochs[0].alphas[this.cell].length, this.family);
+    const rows = edges(epochs[0].strengths[this.cell].length, this.family);
     const ops = this.op ? [this.op] : this.primitives;
     const columns = ops.map((op) => this.primitives.indexOf(op));
-    const weights = epochs.map(({ alphas }) => alphas[this.cell].map(softmax));
+    const weights = epochs.map(({ strengths }) => strengths[this.cell]);
     const z = rows.flatMap((_, row) => columns.map((column) => weights.map((table) => table[row][column])));
     const names = rows.flatMap(([node, source]) => ops.map((op) => `${this.edge(node, source)}: ${op}`));
     const middle = (ops.length - 1) / 2;
@@ -130,7 +130,7 @@ export class Alphas {
   tabulate() {
     const epoch = this.epochs.find((each) => each.epoch === this.state.at) ?? this.epochs.at(-1);
     if (!this.details.open || !epoch) return;
-    const weights = epoch.alphas[this.cell].map(softmax);
+    const weights = epoch.strengths[this.cell];
     const heads = [`${this.cell}, epoch ${epoch.epoch}`, ...this.primitives];
     const rows = edges(weights.length, this.family).map(([node, source], row) =>
       el("tr", {}, el("th", { scope: "row" }, this.edge(node, source)), ...weights[row].map((w) => el("td", {}, w.toFixed(3)))),

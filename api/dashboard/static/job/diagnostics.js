@@ -33,7 +33,9 @@ export class Diagnostics {
     /** @param {(epoch: SearchEpoch, cell: string) => number} value */
     const each = (value) => cellsOf(family).map((name, index) => ({ name, x, y: there.map((e) => value(e, name)), colour: index + 1 }));
     const range = [0, Math.log(primitives.length) * 1.05];
-    this.entropy.draw(() => lines({ series: each(({ alphas }, cell) => entropy(alphas[cell])), y: "nats", last, mark, extra: { range } }));
+    this.entropy.draw(() =>
+      lines({ series: each(({ strengths }, cell) => entropy(strengths[cell])), y: "nats", last, mark, extra: { range } }),
+    );
     const counts = each(({ genotype }, cell) => skips(genotype, cell, family)).map((one) => ({ ...one, step: true }));
     const extra = { range: [-0.2, 2.2 * nodes], tickformat: "d", dtick: nodes > 3 ? 2 : 1 };
     this.skips.draw(() => lines({ series: counts, y: "operations", last, mark, extra }));

@@ -1,4 +1,4 @@
-/** Computes softmax and entropy of alphas and describes cells. A table of alphas has a row per edge, a column per primitive. */
+/** Computes the entropy of operation strengths and describes cells. A table has a row per edge, a column per primitive. */
 
 // Operations without parameters. A search that collapses chooses many of them.
 const PARAMETER_FREE = new Set(["skip_connect", "identity"]);
@@ -8,20 +8,15 @@ export function cellsOf(family) {
   return family === "rnn" ? ["recurrent"] : ["normal", "reduce"];
 }
 
-/** @param {number[]} row */
-export function softmax(row) {
-  const most = Math.max(...row);
-  const powers = row.map((alpha) => Math.exp(alpha - most));
-  const sum = powers.reduce((a, b) => a + b, 0);
-  return powers.map((power) => power / sum);
-}
-
 /**
- * Mean entropy of a table's edges in nats: ln(primitives) when all weights are equal, 0 when one operation has all weight.
- * @param {number[][]} table
+ * Mean entropy of a table's edges in nats: ln(primitives) when all strengths are equal, 0 when one operation has all of it.
+ * @param {number[][]} table of strengths, whose rows need not sum up to 1
  */
 export function entropy(table) {
-  const each = table.map((row) => softmax(row).reduce((sum, w) => sum - (w > 0 ? w * Math.log(w) : 0), 0));
+  const each = table.map((row) => {
+    const total = row.reduce((sum, strength) => sum + strength, 0);
+    return row.reduce((sum, strength) => sum - (strength > 0 ? (strength / total) * Math.log(strength / total) : 0), 0);
+  });
   return each.reduce((a, b) => a + b, 0) / each.length;
 }
 
