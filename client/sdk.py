@@ -27,6 +27,7 @@ from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, Dataset
 from api.schemas.genotypes import AnyGenotypeOut, GenotypeList
 from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
 from api.schemas.keys import KeyCreated, KeyLimits, KeyList, KeyOut, Role
+from api.schemas.methods import MethodList, MethodOut
 from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from client.connection import Connection
@@ -177,6 +178,10 @@ class Dartboard:
             pass
         return self.job(job.id if isinstance(job, JobOut) else job)
 
+    def methods(self) -> list[MethodOut]:
+        """The search methods, with their fields and limits."""
+        return self._connection.read(MethodList, "GET", "/methods").items
+
     def genotype(
         self,
         search_id: Id,
@@ -187,7 +192,7 @@ class Dartboard:
     ) -> AnyGenotypeOut:
         """A search's current cell; `str()` of the result is its Python text.
 
-        epoch: `best`, `last` (default) or a number. rank: take the n-th strongest genotype of the alphas.
+        epoch: `best`, `last` (default) or a number. rank: take the n-th strongest genotype.
         max_skip_connects: limit for the normal cell.
         """
         given = {"epoch": epoch, "rank": rank, "max_skip_connects": max_skip_connects}
@@ -227,7 +232,7 @@ class Dartboard:
         return self._get("/compare", params=params).text
 
     def alphas(self, search_id: Id, epoch: int | None = None) -> AnyAlphasOut:
-        """A search's alphas after an epoch, raw and softmaxed."""
+        """A search's alphas after an epoch, and its operation strengths as `weights`."""
         params = {} if epoch is None else {"epoch": epoch}
         return self._connection.read_as(_ALPHAS, "GET", f"/searches/{self.full_id(search_id)}/alphas", params=params)
 

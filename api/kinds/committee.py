@@ -51,7 +51,7 @@ COMMITTEE: Final = Kind(
         submit="Start the committee",
         first={
             "": ("name", "spaces", "seeds", "enough", "search", "evaluation", "ensemble"),
-            "search": ("dataset", "preset", "epochs", "order"),
+            "search": ("dataset", "preset", "epochs", "method", "order"),
             "evaluation": ("dataset", "preset", "epochs", "seed"),
             "ensemble": ("combine", "curve"),
         },

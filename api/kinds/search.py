@@ -35,7 +35,7 @@ SEARCH: Final = Kind(
     finds_cells=True,
     form=Form(
         submit="Search a cell",
-        first={"": ("name", "dataset", "preset", "epochs", "seed", "space", "order")},
+        first={"": ("name", "dataset", "preset", "epochs", "seed", "space", "method", "order")},
         presets={"": "search"},
     ),
 )

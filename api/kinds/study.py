@@ -56,7 +56,7 @@ STUDY: Final = Kind(
         submit="Start the study",
         first={
             "": ("name", "seeds", "final_runs", "enough", "enough_final"),
-            "search": ("dataset", "preset", "epochs", "space", "order"),
+            "search": ("dataset", "preset", "epochs", "space", "method", "order"),
             "short_retrain": _TRAINING,
             "final": _TRAINING,
         },

@@ -22,8 +22,17 @@ _Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 _Temperature = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 
 Values = Mapping[str, Any]
-Default = Any | Callable[[Values], Any]
-"""A value, or a function of the spec's other values."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A default that follows from the spec's other values. text: its rule in words."""
+
+    text: str
+    rule: Callable[[Values], Any]
+
+    def __call__(self, values: Values) -> Any:
+        return self.rule(values)
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ class Method:
     source: str
     summary: str
     cost: str
-    fields: Mapping[str, Default] = field(default_factory=dict)
+    fields: Mapping[str, float | str | Computed] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
     families: tuple[Literal["cnn", "rnn"], ...] = ("cnn",)
     orders: tuple[Literal[1, 2], ...] = (1,)
@@ -114,7 +123,7 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             "Adds the mean logarithm of the summed exponentials of each edge's alphas to the validation loss, with a "
             "weight that grows from 0.",
             "1",
-            {"beta_regularisation": lambda values: values["epochs"] / 2},
+            {"beta_regularisation": Computed("half the epochs", lambda values: values["epochs"] / 2)},
             (Published("CIFAR-10 test error 2.53 +- 0.08 %", "paper"),),
             families=("cnn", "rnn"),
         ),
@@ -181,7 +190,12 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             "arXiv:1907.05737",
             "Computes each operation on one of K channels, and weighs whole edges by alphas of their own.",
             "about 1 / K in memory",
-            {"partial_channels": 4, "weights_only_epochs": lambda values: 3 * values["epochs"] // 10},
+            {
+                "partial_channels": 4,
+                "weights_only_epochs": Computed(
+                    "three tenths of the epochs", lambda values: 3 * values["epochs"] // 10
+                ),
+            },
             (Published("CIFAR-10 test error 2.57 +- 0.07 %", "paper"),),
         ),
         Method(
@@ -200,6 +214,12 @@ _EVERY: Final = frozenset({"weights_only_epochs"})
 """Fields of all methods that train."""
 
 METHOD_FIELDS: Final = frozenset(name for method in METHODS.values() for name in method.fields) - _EVERY
+
+
+def fields_of(method: Method) -> dict[str, float | str | Computed]:
+    """The fields of MethodFields that the method takes, with their defaults."""
+    every = {name: MethodFields.model_fields[name].default for name in sorted(_EVERY)} if method.trains else {}
+    return {**method.fields, **{name: value for name, value in every.items() if name not in method.fields}}
 
 
 def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[Problem]:

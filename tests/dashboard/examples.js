@@ -1,4 +1,4 @@
-/** Makes jobs, epochs and presets for the tests. */
+/** Makes jobs, epochs and search methods for the tests. */
 
 /** @param {Partial<Job>} fields @returns {Job} */
 export function job(fields = {}) {
@@ -36,7 +36,31 @@ export function job(fields = {}) {
 
 /** @param {number} number @param {Metrics} metrics @returns {Epoch} */
 export function epoch(number, metrics) {
-  return { epoch: number, attempt: 1, metrics, seconds: 3, genotype: null, alphas: null };
+  return { epoch: number, attempt: 1, metrics, seconds: 3, genotype: null, alphas: null, strengths: null };
+}
+
+/** @param {string} name @param {Record<string, number | string | null>} defaults @param {Family[]} families @returns {Method} */
+export function method(name, defaults = {}, families = ["cnn", "rnn"]) {
+  const fields = Object.entries(defaults).map(([field, value]) => ({
+    name: field,
+    description: "",
+    default: value,
+    rule: value === null ? "by a rule" : null,
+  }));
+  return {
+    name,
+    title: name,
+    source: "",
+    summary: "",
+    cost: "1",
+    families,
+    orders: [1],
+    most_gpus: null,
+    levels: "both",
+    trains: true,
+    fields,
+    published: [],
+  };
 }
 
 /** @param {EventKind} kind @param {unknown} data */

@@ -213,6 +213,26 @@ def test_a_checkpoint_is_downloaded_bit_for_bit(
     expect(page.locator(".command pre")).to_contain_text("curl -OJ")
 
 
+def test_the_form_has_the_fields_of_the_chosen_method(page: Page) -> None:
+    go(page, "new", "form")
+    page.get_by_text("All settings").click()
+    method = page.get_by_label("method", exact=True)
+    start = page.get_by_label("temperature_start", exact=True)
+    expect(start).to_be_hidden()
+    method.select_option(label="gdas")
+    expect(start).to_be_visible()
+    expect(start).to_have_attribute("placeholder", "10")
+    method.select_option(label="beta-darts")
+    expect(start).to_be_hidden()
+    placeholder = page.get_by_label("beta_regularisation", exact=True)
+    expect(placeholder).to_have_attribute("placeholder", "half the epochs")
+    assert "drnas" in method.locator("option").all_text_contents()
+    page.get_by_label("rnn", exact=True).check()
+    options = page.get_by_label("method", exact=True).locator("option").all_text_contents()
+    assert "gdas" in options
+    assert "drnas" not in options
+
+
 def test_an_invalid_value_is_refused_at_its_field(page: Page) -> None:
     go(page, "new", "form")
     page.get_by_label("dataset", exact=True).fill("digits")

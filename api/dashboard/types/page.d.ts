@@ -12,6 +12,7 @@ declare global {
   type Dataset = Api.DatasetOut;
   type Device = Api.DeviceLoad;
   type LogLine = Api.LogLine;
+  type Method = Api.MethodOut;
   type Preset = Api.PresetOut;
   type WorkerInfo = Api.WorkerOut;
   type Comparison = Api.Comparison;
@@ -53,7 +54,7 @@ declare global {
   /** Operations and their sources, by cell, in the nodes' order. */
   type Genotype = Record<string, [string, number][]>;
   type Epoch = Omit<Api.EpochOut, "genotype"> & { genotype?: Genotype | null };
-  type SearchEpoch = Epoch & { genotype: Genotype; alphas: Record<string, number[][]> };
+  type SearchEpoch = Epoch & { genotype: Genotype; strengths: Record<string, number[][]> };
 
   /** The answer to a GET, by its path. */
   type Answer<Path extends string> = Path extends "/session"
@@ -64,25 +65,27 @@ declare global {
         ? Api.DatasetList
         : Path extends "/presets"
           ? Api.PresetList
-          : Path extends "/workers"
-            ? Api.WorkerList
-            : Path extends `/compare?${string}`
-              ? Comparison
-              : Path extends `${string}/epochs`
-                ? { items: Epoch[] }
-                : Path extends `${string}/attempts`
-                  ? Api.AttemptList
-                  : Path extends `${string}/logs?${string}`
-                    ? Api.LogList
-                    : Path extends `${string}/checkpoints`
-                      ? Api.CheckpointList
-                      : Path extends `${Collection}?${string}` | `${string}/children`
-                        ? { items: Job[]; next_cursor: string | null }
-                        : Path extends `/checkpoints?${string}`
-                          ? Api.UploadList
-                          : Path extends JobPath
-                            ? Job
-                            : unknown;
+          : Path extends "/methods"
+            ? Api.MethodList
+            : Path extends "/workers"
+              ? Api.WorkerList
+              : Path extends `/compare?${string}`
+                ? Comparison
+                : Path extends `${string}/epochs`
+                  ? { items: Epoch[] }
+                  : Path extends `${string}/attempts`
+                    ? Api.AttemptList
+                    : Path extends `${string}/logs?${string}`
+                      ? Api.LogList
+                      : Path extends `${string}/checkpoints`
+                        ? Api.CheckpointList
+                        : Path extends `${Collection}?${string}` | `${string}/children`
+                          ? { items: Job[]; next_cursor: string | null }
+                          : Path extends `/checkpoints?${string}`
+                            ? Api.UploadList
+                            : Path extends JobPath
+                              ? Job
+                              : unknown;
 
   /** An event of a job, by its kind. */
   type EventData = {

@@ -46,9 +46,12 @@ export class Group {
     return this.leaves.find((input) => input.name === name);
   }
 
-  /** The values of the filled inputs; undefined if there are none and the object is optional. @returns {Record<string, unknown> | undefined} */
+  /** The values of the filled and visible inputs; undefined if there are none and the object is optional. @returns {Record<string, unknown> | undefined} */
   read() {
-    const given = this.inputs.map((input) => [input.name, input.read()]).filter(([, value]) => value !== undefined);
+    const given = this.inputs
+      .filter(({ node }) => !node.hidden)
+      .map((input) => [input.name, input.read()])
+      .filter(([, value]) => value !== undefined);
     return given.length || this.required ? Object.fromEntries(given) : undefined;
   }
 

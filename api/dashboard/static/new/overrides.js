@@ -1,13 +1,15 @@
 /** Computes the request that repeats a job: only the values that its presets and the API's defaults do not give. */
+import { fieldOf, isForeign } from "./methods.js";
 
 /** Values that the API fills in. */
-const RESOLVED = new Set(["dataset_checksum", "text_checksum", "text_version", "unrolled", "stem", "method"]);
+const RESOLVED = new Set(["dataset_checksum", "text_checksum", "text_version", "unrolled", "stem"]);
 const FRAME = /** @type {const} */ (["name", "labels", "priority", "pool", "gpus", "max_attempts", "max_runtime"]);
 /** @type {Record<string, unknown>} */
 const DEFAULTS = { priority: 5, pool: "default", gpus: 1, max_attempts: 3 };
 
 /**
  * @typedef {Record<string, unknown>} Values
+ * @typedef {{ presets: Preset[], methods: Method[] }} Defaults
  * @typedef {Pick<GroupField, "fields">} Form
  * @typedef {Pick<Job, "kind" | "spec" | "links" | typeof FRAME[number]>} Source
  */
@@ -15,11 +17,11 @@ const DEFAULTS = { priority: 5, pool: "default", gpus: 1, max_attempts: 3 };
 /**
  * The values to ask for the same job again.
  * @param {Source} job
- * @param {Preset[]} presets
+ * @param {Defaults} defaults
  * @param {Form} form the fields of the job's kind
  * @returns {Values}
  */
-export function overrides(job, presets, form) {
+export function overrides(job, defaults, form) {
   /** @type {Values} */
   const given = {};
   for (const name of FRAME) {
@@ -29,20 +31,20 @@ export function overrides(job, presets, form) {
   const { spec, kind } = job;
   if (kind === "score") return { ...given, ...scoreOf(job) };
   if (kind === "ensemble") return { ...given, ...ensembleOf(/** @type {EnsembleSpec} */ (spec)) };
-  if (kind === "study") return { ...given, ...studyOf(/** @type {StudySpec} */ (spec), presets, form) };
-  if (kind === "committee") return { ...given, ...committeeOf(/** @type {CommitteeSpec} */ (spec), presets, form) };
-  return { ...given, ...ownValues(spec, kind, presets, form) };
+  if (kind === "study") return { ...given, ...studyOf(/** @type {StudySpec} */ (spec), defaults, form) };
+  if (kind === "committee") return { ...given, ...committeeOf(/** @type {CommitteeSpec} */ (spec), defaults, form) };
+  return { ...given, ...ownValues(spec, kind, defaults, form) };
 }
 
 /**
  * The values of a spec that neither its preset nor the schema gives.
  * @param {JobSpec} spec
  * @param {Kind} kind
- * @param {Preset[]} presets
+ * @param {Defaults} defaults
  * @param {Form} form
  */
-function ownValues(spec, kind, presets, form) {
-  const preset = presets.find(
+function ownValues(spec, kind, defaults, form) {
+  const preset = defaults.presets.find(
     (each) => each.kind === kind && each.family === spec.family && each.name === spec.preset && each.version === spec.preset_version,
   );
   /** @type {Values} */
@@ -52,7 +54,8 @@ function ownValues(spec, kind, presets, form) {
     if (name === "primitives" && spec.space) continue;
     if (name === "preset_version" && preset?.latest) continue;
     const field = form.fields.find((each) => each.name === name);
-    const usual = preset?.values[name] ?? (field && "default" in field ? field.default : undefined);
+    const own = fieldOf(defaults.methods, spec.method, name);
+    const usual = preset?.values[name] ?? (own ?? (field && "default" in field ? field : undefined))?.default;
     if (name !== "preset" && same(usual, value)) continue;
     given[name] = value;
   }
@@ -85,19 +88,19 @@ function ensembleOf({ members, dataset, combine, select, curve, batch_size: batc
   };
 }
 
-/** @param {StudySpec} spec @param {Preset[]} presets @param {Form} form */
-function studyOf({ points, seeds, final_runs, enough, enough_final }, presets, form) {
+/** @param {StudySpec} spec @param {Defaults} defaults @param {Form} form */
+function studyOf({ points, seeds, final_runs, enough, enough_final }, defaults, form) {
   const [{ search, short_retrain, final }] = points;
   const grid = axes(points);
-  const parts = partsOf({ search, short_retrain, final }, Object.keys(grid), presets, form);
+  const parts = partsOf({ search, short_retrain, final }, grid, defaults, form);
   return { seeds, final_runs, enough, enough_final, ...parts, grid };
 }
 
-/** @param {CommitteeSpec} spec @param {Preset[]} presets @param {Form} form */
-function committeeOf({ points, seeds, enough, ensemble }, presets, form) {
+/** @param {CommitteeSpec} spec @param {Defaults} defaults @param {Form} form */
+function committeeOf({ points, seeds, enough, ensemble }, defaults, form) {
   const [{ search, evaluation }] = points;
   const spaces = axes(points).space;
-  return { spaces, seeds, enough, ensemble, ...partsOf({ search, evaluation }, ["space", "primitives"], presets, form) };
+  return { spaces, seeds, enough, ensemble, ...partsOf({ search, evaluation }, { space: spaces, primitives: [] }, defaults, form) };
 }
 
 /**
@@ -112,21 +115,25 @@ function axes(points) {
 /**
  * The own values of a composite job's parts, without those of the grid and without the search's data set in later parts.
  * @param {Record<string, JobSpec>} specs
- * @param {string[]} grid
- * @param {Preset[]} presets
+ * @param {Record<string, unknown[]>} grid
+ * @param {Defaults} defaults
  * @param {Form} form
  */
-function partsOf(specs, grid, presets, form) {
+function partsOf(specs, grid, defaults, form) {
   /** @type {Record<string, Values>} */
   const given = {};
   for (const [name, spec] of Object.entries(specs)) {
     const part = form.fields.find((field) => field.name === name);
     const fields = part && "fields" in part ? part.fields : [];
-    const values = ownValues(spec, name === "search" ? "search" : "evaluation", presets, { fields });
-    if (name === "search") for (const axis of grid) delete values[axis];
-    else if (spec.dataset === specs.search.dataset) delete values.dataset;
+    const values = ownValues(spec, name === "search" ? "search" : "evaluation", defaults, { fields });
+    if (name === "search") {
+      for (const axis of Object.keys(grid)) delete values[axis];
+      const foreign = Object.keys(values).filter((field) => grid.method?.some((method) => isForeign(defaults.methods, method, field)));
+      for (const field of foreign) delete values[field];
+    }
+    if (name !== "search" && spec.dataset === specs.search.dataset) delete values.dataset;
     // With a grid of data sets, each starts from its own preset.
-    if (grid.includes("dataset")) delete values.preset;
+    if (grid.dataset) delete values.preset;
     given[name] = values;
   }
   return given;

@@ -1,15 +1,16 @@
-/** Shows in the form's empty fields the values that the API would fill in. */
+/** Shows in the form's empty fields the values that the API would fill in, and hides the fields of other methods. */
+import { fieldOf, isForeign } from "./methods.js";
 
 /**
- * Show in each empty field its default: the preset's value, otherwise the schema's.
- * @typedef {{ form: Form, family: Family, datasets: Dataset[], presets: Preset[] }} Context
+ * Show in each empty field its default: the preset's value, otherwise the search method's or the schema's.
+ * @typedef {{ form: Form, family: Family, datasets: Dataset[], presets: Preset[], methods: Method[] }} Context
  * @param {import("./groups.js").Group} group
  * @param {Context} context
  * @param {unknown} dataset the data set of a group that names none
  * @param {string} place of the group in the body: "" or a part, as "search"
  */
 export function suggest(group, context, dataset = undefined, place = "") {
-  const { form, family, datasets, presets } = context;
+  const { form, family, datasets, presets, methods } = context;
   const [kind, length] = form.presets[place]?.split(" ") ?? [];
   /** @param {string} name */
   const given = (name) => group.input(name)?.read();
@@ -19,7 +20,12 @@ export function suggest(group, context, dataset = undefined, place = "") {
   const named = given("preset") ?? usual(of?.preset, names, length === "short");
   const version = given("preset_version");
   const preset = fitting.find((each) => each.name === named && (version ? each.version === version : each.latest));
-  for (const input of group.leaves) input.suggest(preset?.values[input.name] ?? input.about.default);
+  const method = given("method") ?? preset?.values.method ?? group.leaf("method")?.about.default;
+  for (const input of group.leaves) {
+    const own = fieldOf(methods, method, input.name);
+    input.suggest(preset?.values[input.name] ?? own?.default ?? own?.rule ?? input.about.default);
+    input.node.hidden = isForeign(methods, method, input.name);
+  }
   group.leaf("preset")?.suggest(named ?? names.join(", "));
   if (dataset) group.leaf("dataset")?.suggest(dataset);
   const search = group.parts.find(({ name }) => name === "search");

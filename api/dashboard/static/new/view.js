@@ -4,6 +4,7 @@ import { get, Problem, post, wordsFor } from "../lib/http.js";
 import { remember } from "../lib/router.js";
 import { Group } from "./groups.js";
 import { Lists } from "./lists.js";
+import { fitting } from "./methods.js";
 import { overrides } from "./overrides.js";
 import { fieldsOf, formsOf, hasNoFamily } from "./schema.js";
 import { suggest } from "./suggest.js";
@@ -11,10 +12,11 @@ import { suggest } from "./suggest.js";
 /** @param {HTMLElement} main @param {Place} place @param {AbortSignal} signal */
 export async function newView(main, { query }, signal) {
   const source = query.get("from");
-  const [{ forms, schemas }, { items: datasets }, { items: presets }, from] = await Promise.all([
+  const [{ forms, schemas }, { items: datasets }, { items: presets }, { items: methods }, from] = await Promise.all([
     formsOf(signal),
     get("/datasets", { signal }),
     get("/presets", { signal }),
+    get("/methods", { signal }),
     source ? get(`/jobs/${encodeURIComponent(source)}`, { signal }) : null,
   ]);
   /** @type {{ kind: string, family: Family }} */
@@ -46,7 +48,7 @@ export async function newView(main, { query }, signal) {
   );
   node.addEventListener("submit", submit);
   node.addEventListener("input", showDefaults);
-  build((fields) => (from ? overrides(from, presets, fields) : given(query)));
+  build((fields) => (from ? overrides(from, { presets, methods }, fields) : given(query)));
 
   /**
    * Build the form of the chosen kind and family.
@@ -55,9 +57,9 @@ export async function newView(main, { query }, signal) {
   function build(valuesOf) {
     form = /** @type {Form} */ (forms.get(frame.kind));
     const withoutFamily = hasNoFamily(form);
-    const fields = fieldsOf(form, frame.family, schemas);
-    const fitting = datasets.filter(({ kind, state }) => state === "ready" && (kind === "text") === (frame.family === "rnn"));
-    const lists = new Lists(withoutFamily ? datasets : fitting, signal);
+    const fields = fitting(fieldsOf(form, frame.family, schemas), methods, frame.family);
+    const usable = datasets.filter(({ kind, state }) => state === "ready" && (kind === "text") === (frame.family === "rnn"));
+    const lists = new Lists(withoutFamily ? datasets : usable, signal);
     root = new Group({ ...fields, required: true }, lists);
     root.write(valuesOf(fields));
     root.more?.classList.add("panel");
@@ -76,7 +78,7 @@ export async function newView(main, { query }, signal) {
   }
 
   function showDefaults() {
-    suggest(root, { form, family: frame.family, datasets, presets });
+    suggest(root, { form, family: frame.family, datasets, presets, methods });
   }
 
   /** @param {Event} event */
