@@ -9,10 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from darts_core.genotypes import AnyGenotype
-from darts_core.genotypes.derive import strongest
+from darts_core.genotypes.derive import EDGES, strongest
 from darts_core.methods.method import SearchMethod, Tables
-
-_EDGES = "_edges"
 
 
 class PcDarts(SearchMethod):
@@ -29,7 +27,7 @@ class PcDarts(SearchMethod):
     def tables(self, kinds: Sequence[str], nodes: int, edges: int, primitives: int) -> dict[str, Tensor]:
         """A table (edges, primitives) and one (edges, 1) for each kind."""
         return super().tables(kinds, nodes, edges, primitives) | {
-            f"{kind}{_EDGES}": self.initial(edges, 1) for kind in kinds
+            f"{kind}{EDGES}": self.initial(edges, 1) for kind in kinds
         }
 
     def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
@@ -40,9 +38,9 @@ class PcDarts(SearchMethod):
     def edge_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The softmax of the edge alphas within each node."""
         return {
-            name.removesuffix(_EDGES): torch.cat([F.softmax(part, dim=0) for part in _nodes(alpha[:, 0])])
+            name.removesuffix(EDGES): torch.cat([F.softmax(part, dim=0) for part in _nodes(alpha[:, 0])])
             for name, alpha in alphas.items()
-            if name.endswith(_EDGES)
+            if name.endswith(EDGES)
         }
 
     def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:

@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.command_tree import COMMANDS, STARTS_AT_ONCE, filled, sensible
 
+pytestmark = pytest.mark.slow
+
 CALLED: Final = [command for command in COMMANDS if command not in STARTS_AT_ONCE]
 NEED_TORCH: Final = {
     "run",
@@ -27,8 +29,6 @@ NEED_TORCH: Final = {
 _CALLS: Final = """
 import contextlib, io, json, sys
 from client.cli import call
-
-pytestmark = pytest.mark.slow
 for line in json.load(sys.stdin):
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
