@@ -1,0 +1,68 @@
+"""Every search method through the whole service: search, cell, retraining, checkpoint; and kills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from api.schemas.jobs import JobOut
+from client.sdk import Dartboard
+from darts_core.configs.methods import METHODS, MethodName
+from darts_core.files.checkpoints import read
+from tests.support.small_search import SEARCH, until
+
+# PC-DARTS gives its operations a quarter of the channels.
+_WIDTH = {"pc-darts": 8}
+_RETRAINING = {"dataset": "digits", "epochs": 1, "channels": 4, "layers": 3, "batch_size": 256}
+pytestmark = pytest.mark.slow
+
+RECURRENT = [name for name, method in METHODS.items() if "rnn" in method.families]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_searches_and_its_cell_is_retrained(
+    method: MethodName, submit: Callable[..., JobOut], dartboard: Dartboard, tmp_path: Path
+) -> None:
+    search = dartboard.wait(submit(method=method, epochs=1, channels=_WIDTH.get(method, 4), weights_only_epochs=0))
+    assert search.status == "succeeded", search.error
+    assert search.spec["method"] == method
+    [epoch] = dartboard.epochs(search.id)
+    assert epoch.alphas is not None
+    assert {"normal", "reduce"} <= set(epoch.alphas)
+    drawn = dartboard.genotype(search.id)
+    assert str(drawn).startswith("Genotype(normal=[(")
+    assert drawn.model_dump(mode="json")["normal"] == (epoch.genotype or {})["normal"]
+    trained = dartboard.wait(dartboard.submit("evaluation", {**_RETRAINING, "search_id": str(search.id)}))
+    assert trained.status == "succeeded", trained.error
+    checkpoint = read(dartboard.download_checkpoint(trained.id, tmp_path))
+    assert checkpoint["genotype"]["normal"] == (epoch.genotype or {})["normal"]
+
+
+@pytest.mark.parametrize("method", RECURRENT)
+def test_a_method_searches_recurrent_cells(method: MethodName, dartboard: Dartboard) -> None:
+    spec = {"family": "rnn", "dataset": "python-docs", "hidden_size": 4, "nodes": 2, "epochs": 1, "batch_size": 256}
+    search = dartboard.wait(dartboard.submit("search", {**spec, "method": method, "bptt": 200}))
+    assert search.status == "succeeded", search.error
+    assert dartboard.epochs(search.id)[0].genotype is not None
+
+
+@pytest.mark.parametrize("method", ["gdas", "sdarts-rs", "pc-darts"])
+def test_a_killed_search_ends_with_the_same_alphas_bit_for_bit(
+    method: MethodName,
+    submit: Callable[..., JobOut],
+    dartboard: Dartboard,
+    worker_child: Callable[[], psutil.Process],
+) -> None:
+    spec: dict[str, Any] = {**SEARCH, "method": method, "epochs": 3, "batch_size": 32, "channels": 8}
+    undisturbed = dartboard.wait(submit(**spec))
+    job = submit(**spec)
+    until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["epoch"] == 2)
+    worker_child().kill()
+    ended = dartboard.wait(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    alphas = [[epoch.alphas for epoch in dartboard.epochs(found.id)] for found in (undisturbed, ended)]
+    assert alphas[0] == alphas[1]
