@@ -253,14 +253,24 @@ class _Installation:
         wanted = self._wanted_build == "cpu"
         elsewhere = os.environ.get("DARTBOARD_TORCH_INDEX") or TORCH_INDEX
         install = [str(self._bin / "uv"), "pip", "install", "--no-deps", "--dry-run", "--quiet"]
-        for options in (self._indexes, ["--default-index", elsewhere]) if wanted else (self._indexes,):
-            if self._run([*install, *options, *self._cpu_builds])[0] == 0:
+        indexes = {"the package index in use": self._indexes}
+        if wanted:
+            indexes[elsewhere] = ["--default-index", elsewhere]
+        reasons = []
+        for name, options in indexes.items():
+            code, said = self._run([*install, *options, *self._cpu_builds])
+            if code == 0:
                 return options
+            reasons.append(unreachable(said) or f"{name} does not have {self._cpu_builds[0]}")
         if not wanted:
             return None
+        reason = f"DARTBOARD_TORCH=cpu: {'; '.join(reversed(reasons))}."
+        with self._log_path.open("a", encoding="utf-8") as log:
+            log.write(f"{reason}\n")
         raise BootstrapError(
-            f"DARTBOARD_TORCH=cpu: neither the package index in use nor {elsewhere} has {self._cpu_builds[0]}.\n"
-            "  DARTBOARD_TORCH_INDEX=URL names an index that has it; DARTBOARD_TORCH=cuda takes the build with CUDA."
+            f"{reason}\n"
+            "  DARTBOARD_TORCH_INDEX=URL names an index that has it; DARTBOARD_TORCH=cuda takes the build with CUDA.\n"
+            f"  log: {self._log_path}"
         )
 
     def _uv(self, verb: str, *arguments: str) -> None:
@@ -368,6 +378,18 @@ def failure(said: str, log: Path) -> str:
     else:
         reason, advice = first if first == last else f"{first}: {last}", "See the log"
     return f"installation failed: {reason}.\n  log: {log}\n  {advice}, then run the same command again."
+
+
+def unreachable(said: str) -> str:
+    """Which server uv did not reach and why, as in `cannot reach https://host: its name does not resolve`, or ""."""
+    server = re.search(r"error sending request for url \((https?://)(?:[^/@\s]*@)?([^/\s)]+)", said)
+    if server is None:
+        return ""
+    if re.search("dns error|failed to lookup address|name resolution", said):
+        reason = "its name does not resolve"
+    else:
+        reason = re.findall(r"^(?:error|  cause): (.+)", said, re.MULTILINE)[-1]
+    return f"cannot reach {''.join(server.groups())}: {reason}"
 
 
 class Progress:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from client.bootstrap import has_gpu, without_cuda
+from client.bootstrap import has_gpu, unreachable, without_cuda
 from tests.support.installed import call, has, lock, wheel
 
 pytestmark = pytest.mark.slow
@@ -52,8 +52,23 @@ def test_a_build_for_cpus_that_is_nowhere_is_refused_with_the_way_out(ready: Pat
     index = {"DARTBOARD_TORCH": "cpu", "DARTBOARD_TORCH_INDEX": "http://127.0.0.1:9/whl"}
     refused = call(ready / "dartboard", **index)
     assert refused.returncode == 1
-    assert "nor http://127.0.0.1:9/whl has torch==2.14.1+cpu" in refused.stderr
+    reason = "cannot reach http://127.0.0.1:9: Connection refused"
+    for said in (refused.stderr, (ready / ".venv" / "install.log").read_text()):
+        assert f"DARTBOARD_TORCH=cpu: {reason}" in said
     assert "DARTBOARD_TORCH=cuda" in refused.stderr
+
+
+def test_an_index_whose_name_does_not_resolve_is_named() -> None:
+    said = (
+        "error: Request failed after 3 retries in 10.8s\n"
+        "  cause: Failed to fetch: https://download.pytorch.org/whl/cpu/torch/\n"
+        "  cause: error sending request for url (https://download.pytorch.org/whl/cpu/torch/)\n"
+        "  cause: client error (Connect)\n"
+        "  cause: dns error\n"
+        "  cause: failed to lookup address information: Name or service not known\n"
+    )
+    assert unreachable(said) == "cannot reach https://download.pytorch.org: its name does not resolve"
+    assert unreachable("error: No solution found when resolving dependencies\n") == ""
 
 
 def test_requirements_without_cuda_keep_all_else() -> None:
