@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from api.schemas.jobs import JobKind, JobOut
 from client.distribution import COMMAND
-from client.output import console, print_listing, print_text
+from client.output import console, print_listing, print_text, remarks
 from client.sdk import Dartboard
 from client.tables import Listing
 
@@ -16,10 +16,12 @@ def show_result(dartboard: Dartboard, job: JobOut) -> None:
     match job.kind:
         case JobKind.SEARCH:
             print_text(dartboard.genotype(job.id).text)
+            remarks.print(f"draw it: {COMMAND} draw {job.id} -o cell.svg", style="dim")
+            remarks.print(f"retrain it: {COMMAND} evaluate {job.id}", style="dim")
         case JobKind.EVALUATION:
             for line in _epochs(job):
                 console.print(line)
-            console.print(_way_to(job, "checkpoint"))
+            console.print(_way_to(job, "checkpoint") + _epoch_of_file(job))
         case JobKind.SCORE:
             if job.metrics:
                 console.print(figures(job.metrics))
@@ -50,13 +52,23 @@ def figures(metrics: Mapping[str, float]) -> str:
 def _epochs(job: JobOut) -> Iterator[str]:
     """The last epoch, which the test metrics belong to, and the best validation epoch, which the file holds."""
     best, last = job.best or {}, job.metrics or {}
-    final = int(job.spec["epochs"])
-    chosen = int(best.get("epoch", final))
+    final, chosen = _last_and_best(job)
     if chosen != final:
         yield f"last epoch, {final}: {figures(last)}"
         yield f"best epoch, {chosen}: {figures(best)}"
     else:
         yield f"best epoch, {final}, the last: {figures(last)}"
+
+
+def _last_and_best(job: JobOut) -> tuple[int, int]:
+    final = int(job.spec["epochs"])
+    return final, int((job.best or {}).get("epoch", final))
+
+
+def _epoch_of_file(job: JobOut) -> str:
+    """A shell comment behind the download's command: the epoch that it brings, and how to get the last one."""
+    final, chosen = _last_and_best(job)
+    return "" if chosen == final else f"  # epoch {chosen}, the best; --epoch last brings epoch {final}"
 
 
 def _way_to(job: JobOut, what: str) -> str:

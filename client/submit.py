@@ -20,14 +20,36 @@ def submit_and_watch(kind: str, body: dict[str, Any], url: str, key: str | None,
 
     with Dartboard(url, key) as dartboard:
         job = dartboard.submit(kind, body)
+        if not detach:
+            remarks.print(f"{kind} {job.id}")
+        if sizes := sizes_of(job):
+            remarks.print(sizes, style="dim")
         if detach:
             print_json(job) if json else console.print(str(job.id))
             return
-        remarks.print(f"{kind} {job.id}")
         job = watch_to_end(dartboard, job)
         if json:
             print_json(job)
         raise typer.Exit(end(dartboard, job, show=not json))
+
+
+def sizes_of(job: JobOut) -> str:
+    """A training's preset and sizes with the options that change them; empty for another kind of job."""
+    spec = job.spec
+    if job.kind not in ("search", "evaluation"):
+        return ""
+    sizes = {
+        "--epochs": _count(spec.get("epochs"), "epoch"),
+        "--layers": _count(spec.get("layers"), "layer"),
+        "--channels": _count(spec.get("channels"), "channel"),
+        "--set hidden_size=N": f"hidden size {spec['hidden_size']}" if "hidden_size" in spec else "",
+    }
+    shown = {option: size for option, size in sizes.items() if size}
+    return f"preset {spec['preset']}: {', '.join(shown.values())} ({', '.join(shown)} change them)"
+
+
+def _count(number: int | None, noun: str) -> str:
+    return "" if number is None else f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def watch_to_end(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:

@@ -13,6 +13,7 @@ from api.schemas.worker import Heartbeat
 from client.failures import ExitCode
 from client.job_stage import finished_epochs
 from client.local.data_directory import DataDirectory, serving
+from client.results import show_result
 from tests.support.archives import pets, tar_of
 from tests.support.command import Caller
 from tests.support.command_process import start
@@ -87,8 +88,27 @@ def test_an_ended_evaluation_shows_its_test_accuracy_its_best_epoch_and_the_way_
     assert out.splitlines() == [
         "last epoch, 3: validation accuracy 50.00 %, test accuracy 98.89 %",
         "best epoch, 2: validation accuracy 97.22 %",
-        f"checkpoint: ./dartboard download {job_id}",
+        f"checkpoint: ./dartboard download {job_id}  # epoch 2, the best; --epoch last brings epoch 3",
     ]
+    assert "preset digits: 3 epochs, 5 layers, 16 channels (--epochs, --layers, --channels change them)\n" in err
+
+
+def test_a_recurrent_search_names_its_preset_and_hidden_size(at_service: Caller, bench: Bench) -> None:
+    sizes = ("--epochs=1", "--set", "hidden_size=8", "--set", f"pool={bench.pool}-recurrent")
+    outcome = at_service("search", "--family", "rnn", *sizes, "--detach")
+    assert outcome.code == ExitCode.OK, outcome
+    assert ": 1 epoch, hidden size 8 (--epochs, --set hidden_size=N change them)\n" in outcome.err
+    bench.dartboard.cancel(outcome.out.strip())
+
+
+def test_a_search_ends_with_the_next_steps(
+    bench: Bench, searched: JobOut, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_result(bench.dartboard, bench.dartboard.job(searched.id))
+    out, err = capsys.readouterr()
+    assert out.startswith("Genotype(")
+    assert f": ./dartboard draw {searched.id} -o cell.svg\n" in err
+    assert f": ./dartboard evaluate {searched.id}\n" in err
 
 
 def test_show_has_the_spec_in_its_schemas_order_and_rounded_figures(at_service: Caller, evaluated: Evaluated) -> None:
