@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from client import distribution
+from client.command_group import CommandGroup
 from client.commands import (
     backups,
     checkpoints,
@@ -42,6 +43,7 @@ from client.failures import ExitCode, explain
 
 app = typer.Typer(
     name="dartboard",
+    cls=CommandGroup,
     help="Differentiable architecture search as a service.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the service cannot be reached, 130 Ctrl-C, "
     "141 the reader of the output went away.",

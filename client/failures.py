@@ -35,6 +35,7 @@ _EXTRAS: Final = {
     **dict.fromkeys(("fastapi", "uvicorn", "sqlalchemy", "psycopg", "alembic", "celery"), "api"),
 }
 _TRACEBACK: Final = "DARTBOARD_TRACEBACK"
+_ONE_EXTRA: Final = re.compile(r"Got unexpected extra argument(?:\(s\))? \((\S+)\)")
 _NO_CHOICE: Final = re.compile(r"Value error, .* is not one of (?P<expected>.*)\.", re.DOTALL)
 
 
@@ -99,7 +100,14 @@ def _usage(error: TyperException) -> str:
     if isinstance(error.__cause__, ValidationError) and getattr(error, "param", None) is not None:
         told = field_errors(map(_as_choice, error.__cause__.errors(include_url=False)))
         error.message = "; ".join(each.msg for each in told)
-    return error.format_message()
+    return error.format_message() + _meant_data_set(error)
+
+
+def _meant_data_set(error: TyperException) -> str:
+    """The option for a data set that was given as an argument of `search`, which has none."""
+    found = _ONE_EXTRA.fullmatch(error.message)
+    command = getattr(getattr(error, "ctx", None), "info_name", None)
+    return f"; did you mean `--dataset {found[1]}`?" if found and command == "search" else ""
 
 
 def _as_choice(error: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -109,9 +109,30 @@ def find_genotype(
                     search_of(dartboard, search_id)
                 raise
         try:
-            return dartboard.known_genotype(source, family)
+            return registered(dartboard, source, family)
         except ServiceUnreachableError:
             return read_genotype(source, family)  # this raises, since the name is unknown here
+
+
+def registered(dartboard: Dartboard, name: str, family: Family | None) -> AnyGenotypeOut:
+    """A genotype that the service knows. Raises ProblemError 404; a job's name is answered with its id."""
+    from client.errors import ProblemError
+
+    try:
+        return dartboard.known_genotype(name, family)
+    except ProblemError as error:
+        if error.status == 404 and (hint := dartboard.ids_of_name(name)):
+            raise ProblemError(404, hint) from None
+        raise
+
+
+def uploaded(dartboard: Dartboard, file: str, genotype: str | None = None, dataset: str | None = None) -> str:
+    """Upload a checkpoint and return its id. Raises ProblemError 404 for a job's name, OSError for a missing file."""
+    from client.errors import ProblemError
+
+    if not Path(file).exists() and (hint := dartboard.ids_of_name(file)):
+        raise ProblemError(404, hint)
+    return str(dartboard.upload_checkpoint(Path(file), genotype, dataset).id)
 
 
 def search_of(dartboard: Dartboard, search_id: str) -> JobOut:
@@ -148,14 +169,14 @@ def id_of(source: str) -> str | None:
         return source if _ID_PREFIX.fullmatch(source) and not Path(source).exists() else None
 
 
-def genotype_text(source: str) -> str:
+def genotype_text(source: str, parameter: str = "--genotype") -> str:
     """The content of FILE or FILE:NAME, or the name or text itself, for the service to parse.
 
-    Raises typer.BadParameter for a missing or unusable file.
+    parameter: the argument or option that a message names. Raises typer.BadParameter for a missing or unusable file.
     """
     in_file = text_of_file(source)
     if in_file is None and _LIKE_A_FILE.fullmatch(source):
-        raise typer.BadParameter(f"there is no file {source}")
+        raise typer.BadParameter(f"there is no file {source}", param_hint=parameter)
     return source if in_file is None else in_file
 
 

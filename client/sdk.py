@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar, cast
@@ -32,7 +33,7 @@ from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from client.connection import Connection
 from client.download import download, job_with_file
-from client.errors import ProblemError
+from client.errors import DartboardError, ProblemError
 from client.event_stream import follow
 from client.events import Event
 from client.upload import Upload
@@ -45,6 +46,9 @@ from darts_core.runtime.backoff import Backoff
 Id = UUID | str
 StrPath = str | PathLike[str]
 Page = TypeVar("Page", JobList, UploadList, KeyList)
+# For a name in place of an id.
+_NAMES_READ: Final = 1_000
+_IDS_SHOWN: Final = 5
 _ID_PREFIX: Final = re.compile(r"[0-9A-Fa-f][0-9A-Fa-f-]{0,35}")
 _GENOTYPE: Final[TypeAdapter[AnyGenotypeOut]] = TypeAdapter(AnyGenotypeOut)
 _ALPHAS: Final[TypeAdapter[AnyAlphasOut]] = TypeAdapter(AnyAlphasOut)
@@ -101,17 +105,30 @@ class Dartboard:
             return UUID(text)
         except ValueError:
             if not _ID_PREFIX.fullmatch(text):
-                raise ProblemError(422, f"{text[:80]!r} is not an id, nor the beginning of one") from None
+                hint = self.ids_of_name(text) if of == "jobs" else ""
+                raise ProblemError(422, hint or f"{text[:80]!r} is not an id, nor the beginning of one") from None
         found = self._connection.read(_IdList, "GET", f"/{of}", params={"id_prefix": text, "limit": 3}).items
         # An older service ignores the parameter and lists any jobs.
         ids = [row.id for row in found if row.id.hex.startswith(text.replace("-", "").lower())]
         if not ids:
-            raise ProblemError(404, f"none of the {of} has an id that begins with {text}")
+            hint = self.ids_of_name(text) if of == "jobs" else ""
+            raise ProblemError(404, hint or f"none of the {of} has an id that begins with {text}")
         if len(ids) > 1:
             raise ProblemError(
                 409, f"several ids begin with {text}, {', '.join(map(str, ids))} for instance: give more"
             )
         return ids[0]
+
+    def ids_of_name(self, name: str) -> str:
+        """A message with the ids of the jobs of a name, for a call that takes ids; empty when no recent job has it."""
+        try:
+            found = (str(job.id) for job in islice(self.jobs(), _NAMES_READ) if job.name == name)
+            ids = list(islice(found, _IDS_SHOWN))
+        except DartboardError:
+            return ""
+        if len(ids) > 1:
+            return f"{name!r} is the name of several jobs, not an id: their ids are {', '.join(ids)}"
+        return f"{name!r} is a job's name, not an id: its id is {ids[0]}" if ids else ""
 
     def jobs(self, **filters: Any) -> Iterator[JobOut]:
         """All jobs, newest first; filters: kind, status, label, parent."""

@@ -55,13 +55,12 @@ def ensemble(
 
 def _member(dartboard: Dartboard, source: str, epoch: str | None) -> dict[str, str]:
     """The member's field; a file is uploaded first."""
-    from pathlib import Path
     from uuid import UUID
 
-    from client.genotypes import id_of
+    from client.genotypes import id_of, uploaded
 
     if id_of(source) is None:
-        return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source)).id)}
+        return {"checkpoint_id": uploaded(dartboard, source)}
     job = dartboard.job_or_checkpoint(source)
     if isinstance(job, UUID):
         return {"checkpoint_id": str(job)}

@@ -28,7 +28,9 @@ def predict(
 
     for path in (checkpoint, *images):
         if not path.is_file():
-            raise typer.BadParameter(f"there is no file {path}")
+            raise typer.BadParameter(
+                f"there is no file {path}", param_hint="CHECKPOINT" if path is checkpoint else "IMAGE..."
+            )
     try:
         network = load(checkpoint)
         if not isinstance(network, (TrainedNetwork, ImageEnsemble)):

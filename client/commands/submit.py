@@ -141,17 +141,16 @@ def score(
 
 def _scored(source: str, genotype: str | None, text: str | None, url: str, key: str | None) -> dict[str, str]:
     """The field of the measured checkpoint; a file is uploaded first."""
-    from pathlib import Path
     from uuid import UUID
 
-    from client.genotypes import genotype_text, id_of
+    from client.genotypes import genotype_text, id_of, uploaded
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
         wanted = id_of(source)
         if wanted is None:
             cell = genotype and genotype_text(genotype)
-            return {"checkpoint_id": str(dartboard.upload_checkpoint(Path(source), cell, text).id)}
+            return {"checkpoint_id": uploaded(dartboard, source, cell, text)}
         if genotype is not None:
             raise typer.BadParameter("goes with a file only", param_hint="--genotype")
         job = dartboard.job_or_checkpoint(wanted)
@@ -160,15 +159,15 @@ def _scored(source: str, genotype: str | None, text: str | None, url: str, key: 
 
 def _source(text: str, family: Literal["cnn", "rnn"] | None, url: str, key: str | None) -> dict[str, str]:
     """The field of the cell. Raises typer.BadParameter for a job that is not a search, ProblemError 404."""
-    from client.genotypes import genotype_text, id_of, is_unknown_name, search_of
+    from client.genotypes import genotype_text, id_of, is_unknown_name, registered, search_of
     from client.sdk import Dartboard
     from darts_core.genotypes.random_cells import RANDOM
 
     beginning = id_of(text)
-    genotype = genotype_text(text) if beginning is None else ""
+    genotype = genotype_text(text, "SOURCE") if beginning is None else ""
     with Dartboard(url, key) as dartboard:
         if beginning is not None:
             return {"search_id": str(search_of(dartboard, beginning).id)}
         if text != RANDOM and is_unknown_name(text, family):
-            dartboard.known_genotype(text, family)
+            registered(dartboard, text, family)
     return {"genotype": genotype}

@@ -62,6 +62,36 @@ def test_an_unknown_command_is_wrong_usage(called: Caller) -> None:
     explained(called("paint"), ExitCode.USAGE)
 
 
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    {
+        "retrain": "'evaluate'",
+        "upload": "'datasets add' or 'checkpoints add'",
+        "serve": "'up'",
+        "serach": "'search'",
+    }.items(),
+)
+def test_an_unknown_command_is_answered_with_the_one_that_is_meant(called: Caller, command: str, meant: str) -> None:
+    outcome = called(command)
+    explained(outcome, ExitCode.USAGE)
+    assert f"No such command '{command}'. Did you mean {meant}?" in outcome.err
+
+
+def test_a_data_set_given_as_an_argument_is_answered_with_its_option(called: Caller) -> None:
+    outcome = called("search", "my-images")
+    explained(outcome, ExitCode.USAGE)
+    assert "did you mean `--dataset my-images`?" in outcome.err
+    assert "--dataset" not in called("jobs", "my-images").err
+
+
+def test_a_genotypes_file_that_is_not_there_is_named_with_its_argument(called: Caller) -> None:
+    assert "Invalid value for SOURCE: there is no file x.txt" in called("evaluate", "x.txt").err
+    assert (
+        "Invalid value for --genotype: there is no file x.txt"
+        in called("checkpoints", "add", "a.pt", "--genotype", "x.txt").err
+    )
+
+
 @pytest.mark.parametrize("command", [name for name, c in COMMANDS.items() if any(p.required for p in c.params)])
 def test_a_missing_argument_is_wrong_usage(called: Caller, command: str) -> None:
     explained(called(*command.split()), ExitCode.USAGE)

@@ -101,9 +101,7 @@ def test_a_recurrent_search_names_its_preset_and_hidden_size(at_service: Caller,
     bench.dartboard.cancel(outcome.out.strip())
 
 
-def test_a_search_ends_with_the_next_steps(
-    bench: Bench, searched: JobOut, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_search_ends_with_the_next_steps(bench: Bench, searched: JobOut, capsys: pytest.CaptureFixture[str]) -> None:
     show_result(bench.dartboard, bench.dartboard.job(searched.id))
     out, err = capsys.readouterr()
     assert out.startswith("Genotype(")
@@ -127,6 +125,17 @@ def test_an_evaluations_id_in_place_of_a_searchs_is_named_as_such(
     outcome = at_service(command, str(evaluation.id))
     assert outcome.code == ExitCode.USAGE
     assert f"{evaluation.id} is an evaluation, not a search; give its search's id, {search.id}" in outcome.err
+
+
+@pytest.mark.parametrize("command", ["show", "cancel", "evaluate", "draw", "score", "ensemble"])
+def test_a_jobs_name_in_place_of_an_id_is_answered_with_its_id(at_service: Caller, bench: Bench, command: str) -> None:
+    name = f"first-{bench.pool}"
+    job = bench.submit(name=name)
+    outcome = at_service(command, name)
+    assert outcome.code == ExitCode.USAGE
+    assert f"'{name}' is a job's name, not an id: its id is {job.id}" in outcome.err
+    other = bench.submit(name=name)
+    assert f"several jobs, not an id: their ids are {other.id}, {job.id}\n" in at_service(command, name).err
 
 
 @pytest.mark.parametrize("command", ["evaluate", "genotype"])
