@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from darts_core.drawing import Frame
     from darts_core.primitives import Family
 
+_LIKE_A_NAME = re.compile(r"[\w-][\w.-]{0,99}")
 _SUFFIXES = (".svg", ".png", ".gif")
 
 
@@ -27,7 +29,15 @@ def draw(
             help="A known genotype, the id of a search or an evaluation, or a file with a genotype in any format.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg|png|gif", help="Picture to write.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.svg|png|gif",
+            help="Picture to write; by default an SVG in this folder, named after the cell or the job's id.",
+        ),
+    ] = None,
     family: Annotated[
         Literal["cnn", "rnn"] | None,
         typer.Option(help="Family of a name shared by both; cnn by default."),
@@ -44,6 +54,7 @@ def draw(
     """
     from client.output import print_json, print_text
 
+    output = output or _default_output(source)
     if output.suffix.lower() not in _SUFFIXES:
         raise typer.BadParameter(f"{output.name} does not end in {', '.join(_SUFFIXES)}", param_hint="--output")
     if output.suffix.lower() == ".gif" and epoch is not None:
@@ -55,6 +66,14 @@ def draw(
         print_json({"file": str(output), "bytes": len(picture), "frames": len(frames)})
     else:
         print_text(str(output))
+
+
+def _default_output(source: str) -> Path:
+    """`NAME.svg` for an id, a known name, FILE or FILE:NAME; `cell.svg` for a genotype's text."""
+    from client.genotypes import id_of
+
+    name = source if id_of(source) else Path(source.rpartition(":")[2]).stem
+    return Path(f"{name if _LIKE_A_NAME.fullmatch(name) else 'cell'}.svg")
 
 
 def _drawn(frames: list[Frame], suffix: str, *, dark: bool) -> bytes:

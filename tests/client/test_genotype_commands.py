@@ -226,6 +226,16 @@ def test_a_files_cell_is_drawn_under_the_files_name(tmp_path: Path) -> None:
     assert "<title>mine</title>" in (tmp_path / "cell.svg").read_text()
 
 
+def test_a_cell_is_drawn_into_this_folder_under_its_name_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.txt").write_text(text := FORMATS["python"](KNOWN["DARTS_V1"]))
+    for source, file in {"DARTS_V2": "DARTS_V2.svg", "mine.txt": "mine.svg", text: "cell.svg"}.items():
+        assert _dartboard("draw", source).stdout == f"{file}\n"
+        assert (tmp_path / file).read_bytes().startswith(b"<svg")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
