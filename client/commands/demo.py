@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from client.commands.local import Data, announce_data
-from client.options import DEFAULT_DATA, Json
+from client.options import DEFAULT_DATA, DEFAULT_URL, Json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,6 +54,7 @@ def demo(
     from client.sdk import Dartboard
 
     out = remarks if as_json else console
+    is_own = url is None
     with ExitStack() as stack:
         if url is None:
             announce_data(data)
@@ -62,7 +63,7 @@ def demo(
         out.print(f"the service is at {url}")
         dartboard = stack.enter_context(Dartboard(url, key))
         search, evaluation = _search_and_retrain(dartboard, task, seed, out)
-        path = _download(dartboard, evaluation, out)
+        path = _download(dartboard, evaluation, out, data if is_own else None)
         measured = _test_in_a_fresh_process(path, data, task, out)
         with Clock(remarks, "stopping the service"):
             stack.close()
@@ -100,13 +101,17 @@ def _run(dartboard: Dartboard, kind: str, body: dict[str, Any]) -> JobOut:
     return job
 
 
-def _download(dartboard: Dartboard, evaluation: JobOut, out: Console) -> Path:
+def _download(dartboard: Dartboard, evaluation: JobOut, out: Console, data: Path | None) -> Path:
+    """data: of the demo's own service, which ends with it; `dartboard up` brings it back at the default port."""
     from client.clock import Clock
     from client.output import remarks
 
     _title(out, "4. download the checkpoint")
-    out.print(f"curl -OJ {dartboard.url}{dartboard.checkpoint_path(evaluation.id)}")
-    out.print("(`dartboard up` brings this service back, with these jobs, when the demo has ended)", style="dim")
+    address = dartboard.url if data is None else DEFAULT_URL
+    out.print(f"curl -OJ {address}{dartboard.checkpoint_path(evaluation.id)}")
+    if data is not None:
+        up = "./dartboard up" if data == DEFAULT_DATA else f"./dartboard up --data {data}"
+        out.print(f"(once the demo has ended and `{up}` has brought this service back, with these jobs)", style="dim")
     with Clock(remarks, "downloading"):
         path = dartboard.download_checkpoint(evaluation.id, Path())
     out.print(f"saved as {path} ({path.stat().st_size / 1e6:.1f} MB, its sha256 is the ETag)")

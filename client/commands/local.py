@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from client.options import DEFAULT_DATA
+from client.options import DEFAULT_DATA, DEFAULT_URL
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of database, broker, checkpoints and logs.")]
 
@@ -59,6 +59,8 @@ def up(
         else:
             console.print(f"Dartboard is up at {stack.url} (API documentation: {stack.url}/docs)", style="bold")
             console.print(f"data and logs in {data.resolve()}; Ctrl-C stops everything", style="dim")
+            if stack.url != DEFAULT_URL or data != DEFAULT_DATA:
+                console.print(f"in other terminals: export DARTBOARD_URL={stack.url}", style="dim")
         stack.wait()
         remarks.print("stopping; a running job is given back and goes on at the next start", style="dim")
         with Clock(remarks, "stopping"):

@@ -1,11 +1,16 @@
 """Reserves loopback ports until their servers listen."""
 
 import errno
+import http.client
 import ipaddress
+import json
 import socket
 import sys
+from typing import Final
 
 from darts_core.runtime.errors import BadSettingError
+
+_PATIENCE: Final = 1.0  # seconds for the program at a port to say what it is
 
 
 def loopback(host: str) -> str:
@@ -50,10 +55,25 @@ class Reservation:
         self._socket.close()
 
 
+def _is_dartboard(host: str, port: int) -> bool:
+    """Whether a Dartboard API answers at this port."""
+    connection = http.client.HTTPConnection(host, port, timeout=_PATIENCE)
+    try:
+        connection.request("GET", "/version")
+        answer = json.loads(connection.getresponse().read(1000))
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return isinstance(answer, dict) and list(answer) == ["version"]
+
+
 def _reason(host: str, port: int, error: Exception) -> str:
     code = error.errno if isinstance(error, OSError) else None
     other = "choose another with --port (--port 0 takes any free one)"
     if code == errno.EADDRINUSE:
+        if _is_dartboard(host, port):
+            return f"Port {port} on {host} is in use by another Dartboard service: stop that one, use it, or {other}."
         return f"Port {port} on {host} is in use by another program: stop that one, or {other}."
     if code == errno.EACCES:
         return f"Port {port} on {host} is reserved for the system administrator: {other}."

@@ -24,7 +24,7 @@ from client.local.postgres import Postgres
 from client.local.startup import failure
 from client.local.valkey import Valkey
 from darts_core.runtime.cpu_threads import share_of
-from darts_core.runtime.errors import StackError
+from darts_core.runtime.errors import BadSettingError, StackError
 from darts_core.runtime.gpu_groups import groups_of
 from darts_core.runtime.process import Command, Process, Spawner
 from darts_core.runtime.supervision import keep_running
@@ -140,10 +140,10 @@ class LocalStack:
         self.stop()
 
     def _start(self) -> str:
+        reserved = self._reserve()
+        self._releases.append(reserved.release)
         data = self._data = DataDirectory(self._path)
         self._releases.append(data.release)
-        reserved = Reservation(self._port, self._host)
-        self._releases.append(reserved.release)
         address = f"[{self._host}]" if ":" in self._host else self._host
         self.url = f"http://{address}:{reserved.port}"
         data.announce(self.url)
@@ -160,6 +160,15 @@ class LocalStack:
         logs.start()
         self._threads.append(logs)
         return self.url
+
+    def _reserve(self) -> Reservation:
+        """The API's port, before the data directory exists; a directory in use is the better reason for a refusal."""
+        try:
+            return Reservation(self._port, self._host)
+        except BadSettingError:
+            if (self._path.expanduser() / "lock").exists():
+                DataDirectory(self._path).release()
+            raise
 
     def _start_servers(self, data: DataDirectory, spawner: Spawner) -> Surroundings:
         """Start Postgres and Valkey in parallel, unless external ones are configured."""

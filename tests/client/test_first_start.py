@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from api.schemas.jobs import JobOut
-from client.commands.demo import _IMAGES, _explain_epochs
+from client.commands.demo import _IMAGES, _download, _explain_epochs
 from client.commands.local import announce_data
+from client.options import DEFAULT_DATA
 
 pytestmark = pytest.mark.light
 
@@ -24,6 +26,28 @@ def test_a_folder_that_is_started_for_the_first_time_is_named_as_empty(
     (tmp_path / "secrets.json").touch()
     announce_data(tmp_path)
     assert capsys.readouterr().err == ""
+
+
+def test_the_demos_curl_line_is_the_one_that_works_after_up(tmp_path: Path) -> None:
+    file = tmp_path / "demo.pt"
+    file.touch()
+    service: Any = SimpleNamespace(
+        url="http://127.0.0.1:40123",
+        checkpoint_path=lambda job_id: f"/evaluations/{job_id}/checkpoint",
+        download_checkpoint=lambda job_id, folder: file,
+    )
+    evaluation: Any = SimpleNamespace(id=7)
+    later = (
+        "curl -OJ http://127.0.0.1:8000/evaluations/7/checkpoint\n(once the demo has ended and `./dartboard up` has "
+    )
+    for data, line in {
+        DEFAULT_DATA: later,
+        Path("x"): "`./dartboard up --data x`",
+        None: "curl -OJ http://127.0.0.1:40123/evaluations/7/checkpoint\nsaved",
+    }.items():
+        said = io.StringIO()
+        _download(service, evaluation, Console(file=said, width=400), data)
+        assert line in said.getvalue()
 
 
 def explained(best: dict[str, float], last: dict[str, float]) -> str:

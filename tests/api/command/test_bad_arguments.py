@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from client.failures import ExitCode
 from tests.support.command import Caller, Furnished, Outcome
 from tests.support.command_tree import COMMANDS, filled, kind_of, sensible, with_option
+from tests.support.service import Service
 
 REMOTE: Final = with_option("url")
 NUMBERS: Final = [
@@ -217,6 +219,13 @@ def test_a_port_in_use_is_wrong_usage(called: Caller, command: str) -> None:
         outcome = called(command, f"--port={taken.getsockname()[1]}", "--data", "x")
     explained(outcome, ExitCode.USAGE)
     assert "is in use by another program" in outcome.err
+    assert not Path("x").exists()
+
+
+def test_dartboard_itself_at_the_port_is_named(called: Caller, service: Service) -> None:
+    outcome = called("up", f"--port={urlsplit(service.url).port}", "--data", "x")
+    explained(outcome, ExitCode.USAGE)
+    assert "is in use by another Dartboard service" in outcome.err
 
 
 def test_a_job_that_failed_ends_with_1(at_service: Caller, furnished: Furnished) -> None:
