@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Data sets: list (the default), add, show, remove.", invoke_without_command=True)
 Name = Annotated[str, typer.Argument(help="Name of a data set.")]
 _FILES_SHOWN = 10
+_CLASSES_SHOWN = 12
 
 
 @app.callback()
@@ -108,6 +109,10 @@ def _print(dataset: DatasetDetail) -> None:
             f"  {dataset.classes} classes, {_image(dataset)} pixels, {dataset.image.channels} channels; "
             f"{sizes.train:,} training, {sizes.valid:,} validation, {sizes.test:,} test images",
         )
+    if dataset.class_names:
+        console.print(f"  classes: {_shortened(dataset.class_names)}")
+    if dataset.held_out:
+        console.print(f"  held out of the training images by the service: {' and '.join(map(_part, dataset.held_out))}")
     if dataset.sizes and dataset.words:
         sizes = dataset.sizes
         console.print(
@@ -119,6 +124,15 @@ def _print(dataset: DatasetDetail) -> None:
     if dataset.report:
         for line in _report_lines(dataset.report):
             console.print(line)
+
+
+def _shortened(names: list[str]) -> str:
+    shown = ", ".join(names[:_CLASSES_SHOWN])
+    return shown if len(names) <= _CLASSES_SHOWN else f"{shown} and {len(names) - _CLASSES_SHOWN:,} more"
+
+
+def _part(name: str) -> str:
+    return "validation" if name == "valid" else name
 
 
 def _report_lines(report: CheckReport) -> Iterator[str]:

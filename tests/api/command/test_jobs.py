@@ -170,6 +170,8 @@ def test_an_upload_begins_with_what_it_says(at_service: Caller, tmp_path: Path) 
     line = ("datasets", "add", str(tmp_path / "mine.tar"), "--name", "begins")
     outcome = at_service(*line)
     assert (outcome.code, outcome.err) == (ExitCode.OK, "")
+    assert "  classes: cat, dog\n" in outcome.out
+    assert "  held out of the training images by the service: test and validation\n" in outcome.out
     outcome = at_service(*line)
     assert outcome.code == ExitCode.USAGE
     assert "there is a data set 'begins' already: remove it (`dartboard datasets remove begins`)" in outcome.err
