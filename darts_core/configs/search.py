@@ -23,9 +23,9 @@ from darts_core.configs.common import (
 )
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
 from darts_core.configs.methods import MethodFields, check_method_gpus, fill_method
-from darts_core.data.catalogue import DatasetInfo, preset_of
+from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
-from darts_core.presets.cnn import SEARCH_PRESETS, preset_values
+from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_method, preset_values
 from darts_core.primitives import CNN_SPACES, CnnPrimitive, CnnSpace
 
 
@@ -113,6 +113,8 @@ class SearchConfig(MethodFields, TrainingConfig):
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
         preset = self.preset or preset_of(self.dataset, SEARCH_PRESETS)
+        if self.preset is None and self.dataset in BUILT_IN:
+            preset = preset_of_method(preset, self.method)
         values = {**preset_values(SEARCH_PRESETS, preset, self.preset_version), **self.given_values()}
         info = known_info(values, info)
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum

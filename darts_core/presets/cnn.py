@@ -3,7 +3,8 @@
 `cifar10` follows the DARTS paper (arXiv:1806.09055), appendix A.1, and its authors' code, which wins where the two
 differ. `digits` is ours: the same recipe scaled down to 8x8 images and minutes on a CPU. `imagenet` is the paper's for
 224x224 images, section A.3. Presets ending in `-short` are for choosing among cells: 100 epochs, and a tenth of the
-training images held out for validation. A published preset never changes; an improvement gets a new version.
+training images held out for validation. `cifar10@METHOD` are for searches by another method than DARTS. A published
+preset never changes; an improvement gets a new version.
 """
 
 from __future__ import annotations
@@ -123,9 +124,27 @@ _DIGITS: Final[Values] = {
 
 _SHORT: Final[Values] = {"epochs": 100, "train_portion": 0.9}
 
+# What the methods' authors change for CIFAR-10, in their code; GDAS' Nesterov momentum aside.
+_OF_METHODS: Final[dict[str, Values]] = {
+    "pc-darts": {
+        "batch_size": 256,
+        "weight_lr": 0.1,
+        "weight_lr_min": 0.0,
+        "alpha_lr": 6e-4,
+        "partial_channels": 4,
+        "weights_only_epochs": 15,
+    },
+    "gdas": {"epochs": 250, "batch_size": 256, "weight_decay": 5e-4},
+    "snas": {"epochs": 150, "batch_size": 96},
+}
+
 SEARCH_PRESETS: Final[Presets] = {
     "cifar10": {1: _CIFAR10_SEARCH},
     "digits": {1: _DIGITS_SEARCH},
+    **{
+        f"cifar10@{method}": {1: {**_CIFAR10_SEARCH, **values, "method": method}}
+        for method, values in _OF_METHODS.items()
+    },
 }
 
 EVALUATION_PRESETS: Final[Presets] = {
@@ -135,6 +154,12 @@ EVALUATION_PRESETS: Final[Presets] = {
     "imagenet-short": {1: {**_IMAGENET, **_SHORT}},
     "digits": {1: _DIGITS},
 }
+
+
+def preset_of_method(name: str, method: str) -> str:
+    """The search preset of this name that a method has for itself, or the common one."""
+    own = f"{name}@{method}"
+    return own if own in SEARCH_PRESETS else name
 
 
 def preset_values(presets: Presets, name: str, version: int | None = None) -> Values:

@@ -190,6 +190,9 @@ def test_an_unknown_version_of_a_preset_is_refused_with_the_known_ones() -> None
 PUBLISHED = {
     ("search", "cifar10", 1): "b24a511abc21e87c",
     ("search", "digits", 1): "82ba71f8786368cc",
+    ("search", "cifar10@pc-darts", 1): "ead10ed286e8517a",
+    ("search", "cifar10@gdas", 1): "cbdd8bcad72cf707",
+    ("search", "cifar10@snas", 1): "8576dd65dd90ade9",
     ("evaluation", "cifar10", 1): "54f5be43e4182693",
     ("evaluation", "cifar10-short", 1): "707254bffc0aa88e",
     ("evaluation", "imagenet", 1): "e75b7df673e59b8a",

@@ -196,7 +196,7 @@ ILLEGAL: dict[type[TrainingConfig], dict[str, list[Any]]] = {
         "space": ["space9"],
         "primitives": [[], ["none"], ["skip_connect", "skip_connect"], ["sep_conv_9x9"], "none"],
         "order": [0, 3, "second"],
-        "method": ["random"],
+        "method": ["evolution"],
         "unrolled": ["half"],
     },
     EvaluationConfig: {
