@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.schemas.jobs import JobOut
+from client.clock import duration
 from client.events import Event
 
 
@@ -34,5 +35,7 @@ def finished_epochs(job: JobOut) -> str:
 
 
 def steps_of(data: dict[str, Any]) -> str:
-    """Progress of a `step` event, as in `step 12/40`; empty in a stage without steps."""
-    return f"step {data['step']}/{data['steps']}" if data["steps"] and not data.get("stage") else ""
+    """Progress of a `step` event, as in `step 12/40, 3m10s left`; without steps in a stage that has none."""
+    steps = f"step {data['step']}/{data['steps']}" if data["steps"] and not data.get("stage") else ""
+    left = data.get("eta_seconds")
+    return ", ".join(filter(None, (steps, f"{duration(left)} left" if left else "")))

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from api.schemas.committees import CommitteeSpec
 from api.schemas.jobs import JobOut
 from api.schemas.studies import StudySpec
+from client.clock import duration
 from client.job_stage import finished_epochs
 from darts_core.families import family_in
 
@@ -28,6 +29,8 @@ def lines(job: JobOut) -> Iterator[str]:
         yield f"  error: {job.error.type}: {job.error.message}"
     if epochs := finished_epochs(job):
         yield f"  {'jobs' if job.is_composite else 'epochs'} finished: {epochs}"
+    if job.status == "running" and job.progress is not None and job.progress.eta_seconds:
+        yield f"  remaining: {duration(job.progress.eta_seconds)}"
     for title, moment in (("created", job.created_at), ("started", job.started_at), ("ended", job.finished_at)):
         if moment is not None:
             yield f"  {title}: {_local(moment)}"

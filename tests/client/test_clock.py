@@ -65,4 +65,5 @@ def test_a_jobs_stage_follows_from_its_events() -> None:
     training = {**step, "step": 4, "steps": 12, "stage": None}
     assert stage_of(Event(4, "step", training)) == "epoch 1/3"
     assert steps_of(training) == "step 4/12"
+    assert steps_of({**training, "eta_seconds": 190.4}) == "step 4/12, 3m10s left"
     assert stage_of(Event(5, "log", {"level": "info", "message": "x"})) is None

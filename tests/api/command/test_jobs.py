@@ -51,7 +51,7 @@ def train(bench: Bench) -> None:
 
 
 def heartbeat(training: SimulatedAttempt, epoch: int, step: int) -> None:
-    progress = {"epoch": epoch, "epochs": 3, "step": step, "steps": 10}
+    progress = {"epoch": epoch, "epochs": 3, "step": step, "steps": 10, "eta_seconds": 190.4}
     training.attempt.heartbeat(Heartbeat.model_validate({"progress": progress}))
 
 
@@ -69,8 +69,11 @@ def test_show_and_jobs_count_the_epochs_that_have_ended(at_service: Caller, benc
     assert counted() == "1/3"
     heartbeat(training, 2, 4)
     assert counted() == "1/3"
+    assert "  remaining: 3m10s\n" in at_service("show", str(job.id)).out
     bench.dartboard.cancel(job.id)
-    assert "epochs finished: 1/3" in at_service("show", str(job.id)).out
+    shown = at_service("show", str(job.id)).out
+    assert "epochs finished: 1/3" in shown
+    assert "remaining:" not in shown
     [listed] = [line for line in at_service("jobs", "--limit", "100", "--wide").out.splitlines() if str(job.id) in line]
     assert "1/3" in listed.split()
 
