@@ -50,8 +50,13 @@ def list_datasets(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL
 
 @app.command("add")
 def add_dataset(
-    path: Annotated[Path, typer.Argument(help="A tar, zip or folder of class folders, arrays or a text; or an .npz.")],
-    name: Annotated[str | None, typer.Option("--name", help="Name of the data set; by default the file's.")] = None,
+    path: Annotated[
+        Path,
+        typer.Argument(help="An archive (tar, zip) or a folder with class folders, arrays or a text; or an .npz file."),
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the data set; by default that of the file or folder.")
+    ] = None,
     size: Annotated[int | None, typer.Option(help="Scale every image to this side length in pixels.")] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,

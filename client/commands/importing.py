@@ -31,7 +31,7 @@ def import_(
     std: Numbers = None,
     family: Annotated[
         Literal["cnn", "rnn"] | None,
-        typer.Option(help="Family; by default the file's. rnn takes the vocabulary of the data set."),
+        typer.Option(help="Family; by default the one in the file. rnn takes the vocabulary of the data set."),
     ] = None,
     data_root: Annotated[Path, typer.Option(help="Folder of the data sets.")] = Path(".dartboard/datasets"),
     json: Json = False,
