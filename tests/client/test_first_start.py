@@ -6,11 +6,13 @@ import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from rich.console import Console
 
 from api.schemas.jobs import JobOut
+from client.cli import call
 from client.commands.demo import _IMAGES, _download, _explain_epochs
 from client.commands.local import announce_data
 from client.options import DEFAULT_DATA
@@ -26,6 +28,26 @@ def test_a_folder_that_is_started_for_the_first_time_is_named_as_empty(
     (tmp_path / "secrets.json").touch()
     announce_data(tmp_path)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "port", "told"),
+    [((), 8000, False), (("--port", "18811"), 18811, True), (("--data", "x"), 8000, True)],
+)
+def test_up_names_its_address_for_other_terminals_where_they_do_not_find_it(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    port: int,
+    told: bool,
+) -> None:
+    stack = MagicMock()
+    stack.return_value.__enter__.return_value.url = f"http://127.0.0.1:{port}"
+    monkeypatch.setattr("client.local.stack.LocalStack", stack)
+    monkeypatch.chdir(tmp_path)
+    assert call(["up", *arguments]) == 0
+    assert (f"export DARTBOARD_URL=http://127.0.0.1:{port}\n" in capsys.readouterr().out) is told
 
 
 def test_the_demos_curl_line_is_the_one_that_works_after_up(tmp_path: Path) -> None:
