@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from client.commands.local import Data, announce_data
+from client.commands.local import Data, announcing
 from client.options import DEFAULT_DATA, DEFAULT_URL, Json
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ def demo(
     is_own = url is None
     with ExitStack() as stack:
         if url is None:
-            announce_data(data)
             with Clock(remarks, "starting") as clock:
-                url = stack.enter_context(LocalStack(data, port=port, stage=clock.stage)).url
+                url = stack.enter_context(LocalStack(data, port=port, stage=announcing(data, clock.stage))).url
         out.print(f"the service is at {url}")
         dartboard = stack.enter_context(Dartboard(url, key))
         search, evaluation = _search_and_retrain(dartboard, task, seed, out)

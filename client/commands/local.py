@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -47,12 +48,10 @@ def up(
     environment = {} if gpus is None else {VARIABLE: gpus}
     if pool:
         environment["DARTBOARD_POOLS"] = ",".join(pool)
-    announce_data(data)
     with ExitStack() as until_stopped:
         with Clock(remarks, "starting") as clock:
-            local = LocalStack(
-                data, port=port, workers=workers, environment=environment, report=tell, stage=clock.stage
-            )
+            stage = announcing(data, clock.stage)
+            local = LocalStack(data, port=port, workers=workers, environment=environment, report=tell, stage=stage)
             stack = until_stopped.enter_context(local)
         if json:
             print_json({"url": stack.url, "data": str(data.resolve())})
@@ -67,13 +66,24 @@ def up(
             until_stopped.close()
 
 
-def announce_data(data: Path) -> None:
-    """At a folder's first start, explain that it has no jobs yet: each folder holds its own."""
+def announcing(data: Path, stage: Callable[[str], None]) -> Callable[[str], None]:
+    """`stage`, which at a folder's first start explains that it has no jobs yet: each folder holds its own.
+
+    The first stage comes after port and folder have been accepted, so that a refused start announces nothing.
+    """
     from client.output import remarks
 
-    if not (data / "secrets.json").exists():
-        remarks.print(
-            f"first start with {data.resolve()}: no jobs yet; this start creates the database, in up to a minute. "
-            "Jobs of another folder: --data FOLDER",
-            style="dim",
-        )
+    is_new = not (data / "secrets.json").exists()
+
+    def announce_and_show(name: str) -> None:
+        nonlocal is_new
+        if is_new:
+            is_new = False
+            remarks.print(
+                f"first start with {data.resolve()}: no jobs yet; this start creates the database, in up to a minute. "
+                "Jobs of another folder: --data FOLDER",
+                style="dim",
+            )
+        stage(name)
+
+    return announce_and_show

@@ -14,7 +14,7 @@ from rich.console import Console
 from api.schemas.jobs import JobOut
 from client.cli import call
 from client.commands.demo import _IMAGES, _download, _explain_epochs
-from client.commands.local import announce_data
+from client.commands.local import announcing
 from client.options import DEFAULT_DATA
 
 pytestmark = pytest.mark.light
@@ -23,10 +23,15 @@ pytestmark = pytest.mark.light
 def test_a_folder_that_is_started_for_the_first_time_is_named_as_empty(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    announce_data(tmp_path)
-    assert f"first start with {tmp_path}: no jobs yet" in capsys.readouterr().err
+    stages: list[str] = []
+    stage = announcing(tmp_path, stages.append)
+    assert capsys.readouterr().err == ""
+    stage("starting Postgres")
+    stage("starting the API")
+    assert capsys.readouterr().err.count(f"first start with {tmp_path}: no jobs yet") == 1
+    assert stages == ["starting Postgres", "starting the API"]
     (tmp_path / "secrets.json").touch()
-    announce_data(tmp_path)
+    announcing(tmp_path, stages.append)("starting Postgres")
     assert capsys.readouterr().err == ""
 
 

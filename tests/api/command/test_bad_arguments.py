@@ -219,6 +219,7 @@ def test_a_port_in_use_is_wrong_usage(called: Caller, command: str) -> None:
         outcome = called(command, f"--port={taken.getsockname()[1]}", "--data", "x")
     explained(outcome, ExitCode.USAGE)
     assert "is in use by another program" in outcome.err
+    assert "first start" not in outcome.err
     assert not Path("x").exists()
 
 
