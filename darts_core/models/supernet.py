@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.configs import SearchConfig
-from darts_core.genotypes import AnyGenotype
+from darts_core.genotypes import Genotype
 from darts_core.methods.method import SearchMethod
 from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import preprocess
@@ -241,9 +241,11 @@ class SearchNetwork(StemNetwork):
     def _fused_cells(self) -> list[SearchCell]:
         return [cell for cell in self.cells if isinstance(cell, SearchCell) and cell.fused is not None]
 
-    def genotype(self) -> AnyGenotype:
+    def genotype(self) -> Genotype:
         """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
-        return self.method.genotype(self.alphas, self.primitives)
+        found = self.method.genotype(self.alphas, self.primitives)
+        assert isinstance(found, Genotype)
+        return found
 
     def strengths(self) -> dict[str, list[list[float]]]:
         """The expected weights of all operations, by kind of cell."""

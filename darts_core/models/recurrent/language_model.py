@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.configs import RnnSearchConfig
-from darts_core.genotypes import AnyGenotype, RecurrentGenotype
+from darts_core.genotypes import RecurrentGenotype
 from darts_core.methods.method import SearchMethod
 from darts_core.models.recurrent.cell import INITIAL_RANGE, GenotypeCell, RecurrentCell, SearchCell
 from darts_core.models.recurrent.dropout import Masks
@@ -135,9 +135,11 @@ class RecurrentSearchNetwork(LanguageModel):
         """Return all parameters except the alphas."""
         return list(self.parameters())
 
-    def genotype(self) -> AnyGenotype:
+    def genotype(self) -> RecurrentGenotype:
         """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
-        return self.method.genotype(self.alphas, self.primitives)
+        found = self.method.genotype(self.alphas, self.primitives)
+        assert isinstance(found, RecurrentGenotype)
+        return found
 
     def strengths(self) -> dict[str, list[list[float]]]:
         """The expected weights of all operations."""
