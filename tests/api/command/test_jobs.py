@@ -84,9 +84,11 @@ def test_an_ended_evaluation_shows_its_test_accuracy_its_best_epoch_and_the_way_
     line = ["evaluate", str(searched.id), "--epochs=3", f"--set=pool={bench.pool}"]
     with start(*line, DARTBOARD_URL=service.url) as process:
         assert process.stderr is not None
+        assert process.stdout is not None
         job_id = process.stderr.readline().split()[-1]  # told once it is queued
         train(bench)
-        out, err = process.communicate()
+        # Not `communicate`, which loses lines that `readline` has taken from the pipe with the first.
+        err, out = process.stderr.read(), process.stdout.read()
     assert process.returncode == ExitCode.OK, err
     assert out.splitlines() == [
         "last epoch, 3: validation accuracy 50.00 %, test accuracy 98.89 %",
