@@ -27,15 +27,15 @@ from darts_core.data.batches import Batch
 from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.methods.registry import IMPLEMENTATIONS
 from darts_core.models.build import build_supernet
-from darts_core.primitives import CNN_SPACES
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import search_cost
+from darts_core.spaces import SPACES
 from darts_core.training.matmul_precision import tf32
 
 _NODES: Final = 4
 _CLASSES: Final = 10
 _GRAD_CLIP: Final = 5.0
-_SPACE: Final = CNN_SPACES["darts"]
+_SPACE: Final = SPACES["darts"].primitives
 
 # Passes through the network's products in a step, in forward passes. Order 1: forward and backward to the alphas
 # (2), forward and backward to maps and weights (3). Order 2: the virtual step (3), its validation loss (3), both

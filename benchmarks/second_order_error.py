@@ -25,7 +25,7 @@ from darts_core.data import load
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.models.supernet import SearchNetwork
-from darts_core.primitives import CNN_SPACES
+from darts_core.spaces import SPACES
 from darts_core.training.determinism import seeded
 
 ETA: Final = 0.025
@@ -65,7 +65,7 @@ def measure(
             points += [{"seed": seed, "steps": after, **point} for point in run.errors()]
             say(f"seed {seed}: measured after {after} steps")
     return {
-        "network": {"channels": channels, "layers": layers, "nodes": 4, "primitives": len(CNN_SPACES["darts"])},
+        "network": {"channels": channels, "layers": layers, "nodes": 4, "primitives": len(SPACES["darts"].primitives)},
         "images": {"dataset": "digits", "side": image, "batch_size": batch_size},
         "mean": _means(points),
         "points": points,
@@ -79,7 +79,7 @@ class _Run:
         self._seed, self._images, self._batch_size = seed, images, batch_size
         self._sizes = {"channels": channels, "layers": layers, "classes": 10, "image_channels": 1}
         with seeded(seed, "network"):
-            self._network = SearchNetwork(CNN_SPACES["darts"], **self._sizes).train()  # type: ignore[arg-type]
+            self._network = SearchNetwork(SPACES["darts"].primitives, **self._sizes).train()  # type: ignore[arg-type]
         self._optimizer = torch.optim.SGD(self._network.weights(), lr=ETA, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
         self._architect = Architect(self._network, self._optimizer, order=2, lr=3e-4, weight_decay=1e-3)
         self.done = 0
@@ -126,7 +126,7 @@ class _Run:
         return training, validation
 
     def _copy(self, dtype: torch.dtype) -> SearchNetwork:
-        copy = SearchNetwork(CNN_SPACES["darts"], **self._sizes)  # type: ignore[arg-type]
+        copy = SearchNetwork(SPACES["darts"].primitives, **self._sizes)  # type: ignore[arg-type]
         copy.load_state_dict(self._network.state_dict())
         copy.load_alphas(dict(self._network.alphas))
         return copy.to(dtype).train()

@@ -1,7 +1,7 @@
-"""Defines the candidate operations of a cell and the named spaces made of them. Imports no torch.
+"""Defines the candidate operations of a cell, and the spaces of recurrent cells. Imports no torch.
 
-DARTS (arXiv:1806.09055), sections 3.1.1 and 3.1.2; the committee spaces are CoNAS's. A space's order is the column
-order of its alphas.
+DARTS (arXiv:1806.09055), sections 3.1.1 and 3.1.2. A space's order is the column order of its alphas.
+`darts_core.spaces` has the spaces of convolutional cells.
 """
 
 from __future__ import annotations
@@ -24,20 +24,6 @@ CNN_PRIMITIVES: Final[tuple[CnnPrimitive, ...]] = get_args(CnnPrimitive)
 CNN_GENOTYPE_OPERATIONS: Final[frozenset[str]] = frozenset(CNN_PRIMITIVES[1:]) | {
     "sep_conv_7x7",
     "conv_7x1_1x7",
-}
-
-CnnSpace = Literal["darts", "space1", "space2", "space3"]
-
-
-def _without(*left_out: str) -> tuple[CnnPrimitive, ...]:
-    return tuple(p for p in CNN_PRIMITIVES if p not in left_out)
-
-
-CNN_SPACES: Final[dict[CnnSpace, tuple[CnnPrimitive, ...]]] = {
-    "darts": CNN_PRIMITIVES,
-    "space1": CNN_PRIMITIVES,
-    "space2": _without("sep_conv_5x5", "dil_conv_5x5"),
-    "space3": _without("sep_conv_3x3", "dil_conv_3x3"),
 }
 
 

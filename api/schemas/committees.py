@@ -18,7 +18,8 @@ from api.schemas.studies import (
     Seeds,
 )
 from darts_core.configs.ensemble import MOST_MEMBERS
-from darts_core.primitives import CnnSpace, Family, RnnSpace
+from darts_core.primitives import Family, RnnSpace
+from darts_core.spaces import CnnSpace
 
 
 class _Committee(JobFrame):

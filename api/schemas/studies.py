@@ -12,7 +12,8 @@ from api.schemas.jobs import JobFrame
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.configs.evaluation import RetrainingConfig
 from darts_core.configs.rnn_evaluation import RnnRetrainingConfig
-from darts_core.primitives import CnnSpace, Family, RnnSpace
+from darts_core.primitives import Family, RnnSpace
+from darts_core.spaces import CnnSpace
 
 MOST_SEARCHES = 256
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

@@ -26,7 +26,8 @@ from darts_core.configs.methods import MethodFields, check_method_gpus, fill_met
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_method, preset_values
-from darts_core.primitives import CNN_SPACES, CnnPrimitive, CnnSpace
+from darts_core.primitives import CnnPrimitive
+from darts_core.spaces import SPACES, CnnSpace
 
 
 def _agrees_with_order(unrolled: bool | None, info: ValidationInfo) -> None:
@@ -115,13 +116,21 @@ class SearchConfig(MethodFields, TrainingConfig):
         preset = self.preset or preset_of(self.dataset, SEARCH_PRESETS)
         if self.preset is None and self.dataset in BUILT_IN:
             preset = preset_of_method(preset, self.method)
-        values = {**preset_values(SEARCH_PRESETS, preset, self.preset_version), **self.given_values()}
+        space = SPACES[self.space or "darts"]
+        values = {
+            **preset_values(SEARCH_PRESETS, preset, self.preset_version),
+            **space.fields,
+            **({} if space.nodes is None else {"nodes": space.nodes}),
+            **self.given_values(),
+        }
+        if space.nodes is not None and values["nodes"] != space.nodes:
+            problems.append(Problem(("nodes",), f"a cell of space {space.name!r} has {space.nodes}: leave it out"))
         info = known_info(values, info)
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
         fill_stem(values, info)
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
-        problems += fill_primitives(values, CNN_SPACES, "darts")
+        problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, "darts")
         problems += fill_method(values, "cnn")
         problems += early_problems(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)

@@ -12,7 +12,7 @@ from darts_core.data.catalogue import preset_of
 from darts_core.families.family import NetworkFamily, Objective
 from darts_core.genotypes import KNOWN, parse, to_json
 from darts_core.presets.cnn import EVALUATION_PRESETS, SEARCH_PRESETS
-from darts_core.primitives import CNN_SPACES
+from darts_core.spaces import SPACES
 
 CNN: Final = NetworkFamily(
     name="cnn",
@@ -25,7 +25,7 @@ CNN: Final = NetworkFamily(
     outputs="classes",
     checkpoint_fields=frozenset({"classes", "normalisation", "image"}),
     cells=("normal", "reduce"),
-    spaces={str(name): primitives for name, primitives in CNN_SPACES.items()},
+    spaces={str(name): space.primitives for name, space in SPACES.items()},
     default_space="darts",
     known=KNOWN,
     search=SearchConfig,

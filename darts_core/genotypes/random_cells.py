@@ -12,13 +12,13 @@ from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
 from darts_core.primitives import (
     CNN_PRIMITIVES,
-    CNN_SPACES,
     RNN_PRIMITIVES,
     RNN_SPACES,
     Family,
     edges_of,
     recurrent_edges_of,
 )
+from darts_core.spaces import SPACES
 
 # The value of `genotype` that requests a random cell.
 RANDOM: Final = "random"
@@ -49,8 +49,11 @@ def drawn_cell(
 
     Raises GenotypeError for an unknown space.
     """
-    named = CNN_SPACES.items() if family == "cnn" else RNN_SPACES.items()
-    spaces: dict[str, Sequence[str]] = {str(name): primitives for name, primitives in named}
+    spaces: dict[str, Sequence[str]] = (
+        {str(name): found.primitives for name, found in SPACES.items()}
+        if family == "cnn"
+        else {str(name): found for name, found in RNN_SPACES.items()}
+    )
     primitives = spaces.get(space or ("darts" if family == "cnn" else "rnn"))
     if primitives is None:
         raise GenotypeError(f"unknown space {space!r} of family {family!r}; known: {', '.join(spaces)}")

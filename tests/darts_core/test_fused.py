@@ -22,11 +22,11 @@ from darts_core.kernels import build
 from darts_core.models.fused import dispatch
 from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchNetwork
-from darts_core.primitives import CNN_SPACES
+from darts_core.spaces import SPACES as NAMED
 from tests.support.rounding import assert_within, bounds, nudged
 
 SPACES: dict[str, Sequence[str]] = {
-    **dict(CNN_SPACES.items()),
+    **{str(name): space.primitives for name, space in NAMED.items()},
     "separable": ("sep_conv_5x5", "sep_conv_3x3", "none"),
     "wide": ("sep_conv_7x7", "skip_connect"),
     "dilated": ("dil_conv_5x5", "dil_conv_3x3"),
@@ -45,7 +45,7 @@ def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         pytest.skip("no compiler, no kernels")
 
 
-def twins(primitives: Sequence[str] = CNN_SPACES["darts"], **options: Any) -> tuple[SearchNetwork, SearchNetwork]:
+def twins(primitives: Sequence[str] = NAMED["darts"].primitives, **options: Any) -> tuple[SearchNetwork, SearchNetwork]:
     """A plain and a fused network with the same weights and alphas, in float64 and training mode."""
     sizes = {"channels": 4, "layers": 3, "nodes": 2, "classes": 3, "image_channels": 2, **options}
     torch.manual_seed(0)

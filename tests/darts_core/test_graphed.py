@@ -22,7 +22,7 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.batches import Batch
 from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.models.supernet import SearchNetwork
-from darts_core.primitives import CNN_SPACES
+from darts_core.spaces import SPACES
 from darts_core.training.determinism import deterministic_kernels
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
@@ -42,7 +42,7 @@ def exact_products() -> Iterator[None]:
 def network_of(*, fused: bool, dtype: torch.dtype = torch.float32, channels: int = 8) -> SearchNetwork:
     enable_kernels(GPU)
     torch.manual_seed(0)
-    network = SearchNetwork(CNN_SPACES["darts"], channels=channels, layers=3, nodes=2, classes=3, fused=fused)
+    network = SearchNetwork(SPACES["darts"].primitives, channels=channels, layers=3, nodes=2, classes=3, fused=fused)
     for alpha in network.alphas.values():
         alpha.data = torch.randn_like(alpha)
     return network.to(GPU, dtype)

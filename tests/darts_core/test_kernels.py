@@ -12,7 +12,7 @@ from torch import Tensor
 
 from darts_core.kernels import build, levels
 from darts_core.models.supernet import SearchCell
-from darts_core.primitives import CNN_SPACES
+from darts_core.spaces import SPACES
 
 
 def empty_source(folder: Path) -> Path:
@@ -164,7 +164,7 @@ def test_other_source_is_compiled_anew(tmp_path: Path) -> None:
 def test_kernels_give_the_same_bits_for_any_number_of_threads(dtype: torch.dtype, channels: int) -> None:
     torch.manual_seed(0)
     cell = SearchCell(
-        CNN_SPACES["darts"], 3, channels, channels, channels, reduction=False, after_reduction=False, fused=True
+        SPACES["darts"].primitives, 3, channels, channels, channels, reduction=False, after_reduction=False, fused=True
     ).to(dtype)  # fmt: skip
     inputs = [torch.randn(5, channels, 9, 10, dtype=dtype, requires_grad=True) for _ in range(2)]
     weights = torch.rand(9, 8, dtype=dtype, requires_grad=True)

@@ -16,8 +16,9 @@ from darts_core.models.evaluation_network import Cell, EvaluationNetwork
 from darts_core.models.layout import Stem
 from darts_core.models.operations import FactorizedReduce
 from darts_core.models.supernet import SearchNetwork
-from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_SPACES, CnnSpace
+from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 from darts_core.profile import Shape, profile, search_cost, shape_of
+from darts_core.spaces import SPACES, CnnSpace
 
 # Parameters, parameters with the auxiliary head, and million multiply-adds to three digits.
 PUBLISHED = {
@@ -226,7 +227,7 @@ def test_training_keeps_the_computed_bytes(name: str, stem: Stem, image: int) ->
 )
 def test_a_search_has_the_computed_bytes_and_parameters(space: CnnSpace, nodes: int, stem: Stem) -> None:
     shape = Shape(channels=4, layers=4, classes=10, image=33, stem=stem)
-    primitives = CNN_SPACES[space]
+    primitives = SPACES[space].primitives
     with torch.device("meta"):
         network = SearchNetwork(primitives, channels=4, layers=4, nodes=nodes, classes=10, stem=stem)
         images = torch.empty(IMAGES, 3, 33, 33)

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from darts_core.configs import EvaluationConfig
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import Genotype, drawn_cell, random_genotype
-from darts_core.primitives import CNN_SPACES, RNN_SPACES, Family
+from darts_core.primitives import RNN_SPACES, Family
+from darts_core.spaces import SPACES
 
 pytestmark = pytest.mark.light
 
@@ -39,7 +40,7 @@ def test_a_cell_is_drawn_from_the_named_space(family: Family, nodes: int, space:
     cells = [drawn_cell(family, seed, nodes=nodes, space=space) for seed in range(200)]
     edges = [edge for cell in cells for edge in (cell.normal if isinstance(cell, Genotype) else cell.recurrent)]
     assert len(edges) == 200 * (2 * nodes if family == "cnn" else nodes)
-    expected = CNN_SPACES["space2"] if family == "cnn" else RNN_SPACES["rnn_space1"]
+    expected = SPACES["space2"].primitives if family == "cnn" else RNN_SPACES["rnn_space1"]
     assert {op for op, _ in edges} == set(expected) - {"none"}
     with pytest.raises(GenotypeError, match="unknown space 'space9'"):
         drawn_cell(family, 0, space="space9")

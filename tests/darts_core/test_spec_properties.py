@@ -22,8 +22,9 @@ from darts_core.errors import ConfigError
 from darts_core.genotypes import Edge, Genotype, to_json
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.layout import stem_for
-from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_PRIMITIVES, CNN_SPACES
+from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_PRIMITIVES
 from darts_core.profile import Shape, profile
+from darts_core.spaces import SPACES
 from darts_core.training.reports import EpochReport
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ IMAGES, BATCH, CLASSES = 10, 4, 2  # 8 of the images to train on
 few = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 sides = st.integers(4, 12) | st.sampled_from([29, 32])
-spaces = st.sampled_from(sorted(CNN_SPACES)).map(lambda name: {"space": name}) | st.lists(
+spaces = st.sampled_from(sorted(SPACES)).map(lambda name: {"space": name}) | st.lists(
     st.sampled_from(CNN_PRIMITIVES), min_size=1, unique=True
 ).filter(lambda names: names != ["none"]).map(lambda names: {"primitives": names})
 

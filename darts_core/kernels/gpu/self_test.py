@@ -17,11 +17,11 @@ from darts_core.models.fused.backend import CellBackend
 from darts_core.models.fused.cell import compute
 from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchCell
-from darts_core.primitives import CNN_SPACES
+from darts_core.spaces import SPACES
 
 # Relative to each tensor's largest magnitude: far above float32 rounding, far below an actual error.
 _TOLERANCE: Final = 5e-3
-_SPACE: Final = CNN_SPACES["darts"]
+_SPACE: Final = SPACES["darts"].primitives
 
 
 def check_kernels(

@@ -1,0 +1,33 @@
+"""Defines a search space. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+CnnSpace = Literal["darts", "space1", "space2", "space3", "s2", "s3", "bench-wide", "bench-wide-no-skip"]
+
+CELLS: Final = ("normal", "reduce")
+"""The kinds of cells of DARTS' spaces."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """One search space of convolutional cells.
+
+    primitives: the candidate operations, in the order of the alphas' columns. edges: for each kind of cell the
+    operations of each edge, ordered by node and then by source; empty: all primitives on each edge. cells: the kinds of
+    cells. nodes: number of intermediate nodes of a cell, where the space fixes it. fields: values that a search's spec
+    takes from the space in place of its preset's.
+    """
+
+    name: CnnSpace
+    title: str
+    source: str
+    summary: str
+    primitives: tuple[str, ...]
+    edges: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    cells: tuple[str, ...] = CELLS
+    nodes: int | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
