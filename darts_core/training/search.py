@@ -22,17 +22,16 @@ from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.group import ALONE, Group
 from darts_core.files.checkpoints import Checkpoint
-from darts_core.kernels import gpu
-from darts_core.methods.registry import IMPLEMENTATIONS
 from darts_core.models.build import build_supernet
 from darts_core.models.supernet import SearchNetwork
+from darts_core.training.arrangement import arrangement_of
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.determinism import seeded
 from darts_core.training.images import DeviceData, run_on_images, stem_of
 from darts_core.training.metrics import RunningMetrics
-from darts_core.training.precision import precision_of, type_of
+from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import weight_lr
 from darts_core.training.search_loop import SearchLoop
@@ -100,14 +99,7 @@ class ImageSearch(SearchLoop):
         self.alpha_feed = data.feed(alpha_part, "alpha-training", config, config.batch_size)
         self.alpha_part = alpha_part.to(data.device)
         self.method = METHODS[config.method]
-        # Statistics out of products of maps want all of a batch, and in bf16 kernels that sum up in more than that.
-        on_gpu = data.device.type == "cuda"
-        self.fused = (
-            config.fused
-            and (on_gpu or not IMPLEMENTATIONS[config.method].samples_one)
-            and (precision_of(config, data.device) != "bf16" or (on_gpu and gpu.available()))
-            and not (self.group.size > 1 and on_gpu)
-        )
+        self.arrangement = arrangement_of(config, data.device, self.group)
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
             self.network = build_supernet(
@@ -115,7 +107,7 @@ class ImageSearch(SearchLoop):
                 classes=len(data.source.classes),
                 image_channels=data.source.channels,
                 stem=stem_of(config, data),
-                fused=self.fused,
+                fused=self.arrangement.fused,
             )
         self.network.to(data.device, type_of(config))
         synchronise(self.network, self.group, data.device)
@@ -130,16 +122,14 @@ class ImageSearch(SearchLoop):
             accumulate=config.accumulate,
         )
         self.move = self._step()
+        if self.method.trains and self.group.leads:
+            self.arrangement.log(data.device)
 
     def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
         """What moves alphas and weights on a training and a validation batch."""
         config, optimizer = self.config, self.weight_optimizer
-        if (
-            config.cuda_graph
-            and not self.network.method.draws
-            and isinstance(optimizer, FlatSGD)
-            and self.data.device.type == "cuda"
-        ):
+        on_gpu = self.data.device.type == "cuda"
+        if self.arrangement.no_graph is None and isinstance(optimizer, FlatSGD) and on_gpu:
             return GraphedStep(self.network, self.architect, optimizer, config.grad_clip, accumulate=config.accumulate)
         return lambda training, validation: search_step(
             self.network,
@@ -159,7 +149,7 @@ class ImageSearch(SearchLoop):
             "momentum": config.momentum,
             "weight_decay": config.weight_decay,
         }
-        if self.fused:
+        if self.arrangement.fused:
             self.network.share_statistics_storage()
             return FlatSGD(FlatWeights(self.network), **options)
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
