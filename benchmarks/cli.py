@@ -8,12 +8,14 @@ from benchmarks.commands.chaos import chaos
 from benchmarks.commands.evaluation_step import evaluation_step
 from benchmarks.commands.fleet import fleet
 from benchmarks.commands.language_models import language_models
+from benchmarks.commands.latency import latency
 from benchmarks.commands.overhead import overhead
 from benchmarks.commands.random_cells import random_cells
 from benchmarks.commands.rnn_step import rnn_step
 from benchmarks.commands.search_step import search_step
 from benchmarks.commands.second_order_error import second_order_error
 from benchmarks.commands.study import study
+from benchmarks.commands.target import target
 from benchmarks.commands.watchers import watchers
 from benchmarks.commands.worst_bodies import worst_bodies
 
@@ -29,6 +31,8 @@ _COMMANDS = (
     rnn_step,
     search_step,
     evaluation_step,
+    target,
+    latency,
     watchers,
     worst_bodies,
 )

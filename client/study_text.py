@@ -68,8 +68,15 @@ def _of_ensemble(figures: dict[str, Any], name: str) -> float | None:
 
 
 def _title(point: dict[str, Any]) -> str:
-    values = [f"{name} {value}" for name, value in point["values"].items()]
+    values = [f"{name} {_plain(value)}" for name, value in point["values"].items()]
     return ", ".join([point["dataset"], *values] if "dataset" not in point["values"] else values)
+
+
+def _plain(value: Any) -> str:
+    """A value of the grid; an object's fields without its brackets."""
+    if not isinstance(value, dict):
+        return str(value)
+    return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
 
 
 def _number(value: float | None) -> str:

@@ -40,6 +40,7 @@ class MethodOut(BaseModel):
         description="`both`: the alphas are trained on data of their own; `one`: on the batches of the weights"
     )
     trains: bool
+    targets: bool = Field(description="whether a search's `target` applies")
     fields: list[MethodFieldOut]
     published: list[PublishedOut]
 

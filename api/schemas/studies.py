@@ -12,6 +12,7 @@ from api.schemas.jobs import JobFrame
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.configs.evaluation import RetrainingConfig
 from darts_core.configs.rnn_evaluation import RnnRetrainingConfig
+from darts_core.configs.target import Target
 from darts_core.primitives import Family, RnnSpace
 from darts_core.spaces import CnnSpace
 
@@ -58,13 +59,12 @@ class _Grid(BaseModel):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         for name, values in self._axes().items():
-            if len(set(values)) != len(values):
+            if any(value in values[:place] for place, value in enumerate(values)):
                 raise ValueError(f"{name}: each value may be given once")
         return self
 
     def _axes(self) -> dict[str, list[Any]]:
-        given = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: values for name, values in given.items() if values is not None}
+        return self.model_dump(mode="json", exclude_none=True)
 
     def points(self) -> Iterator[dict[str, Any]]:
         """Every combination; a single one without values for an empty grid."""
@@ -77,6 +77,9 @@ class Grid(_Grid):
     """The grid of a study of convolutional cells."""
 
     space: list[CnnSpace] | None = Field(None, min_length=1, max_length=16)
+    target: list[Annotated[Target, Field(min_length=1)]] | None = Field(
+        None, min_length=1, max_length=16, description="such as several weights, for a curve of accuracy against cost"
+    )
 
 
 class RnnGrid(_Grid):

@@ -65,7 +65,7 @@ class Architect:
         """
         self._network.method.begin_pass("alphas")
         found = self._validation_gradient(training, validation)
-        penalty = self._network.method.alpha_penalty(self._network.alphas)
+        penalty = self._network.alpha_penalty()
         if penalty is None:
             return found
         extra = torch.autograd.grad(penalty, self._alphas)

@@ -49,7 +49,8 @@ class Method:
 
     fields: the spec's fields that belong to it, with their defaults. families, orders, most_gpus: those that it
     supports. cost: of a step, against first-order DARTS. levels: `both`, if the alphas are trained on data of their
-    own; `one`, if alphas and weights are trained on the same batches. trains: whether it trains anything.
+    own; `one`, if alphas and weights are trained on the same batches. trains: whether it trains anything. targets:
+    whether a spec's `target` applies.
     """
 
     name: MethodName
@@ -64,6 +65,7 @@ class Method:
     most_gpus: int | None = None
     levels: Literal["both", "one"] = "both"
     trains: bool = True
+    targets: bool = True
 
 
 class MethodFields(BaseModel):
@@ -206,6 +208,7 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             "0",
             families=("cnn", "rnn"),
             trains=False,
+            targets=False,
         ),
     )
 }

@@ -22,7 +22,8 @@ from darts_core.configs.common import (
     split_problems,
 )
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
-from darts_core.configs.methods import MethodFields, check_method_gpus, fill_method
+from darts_core.configs.methods import METHODS, MethodFields, check_method_gpus, fill_method
+from darts_core.configs.target import Target, check_target, target_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_method, preset_values
@@ -99,6 +100,13 @@ class SearchConfig(MethodFields, TrainingConfig):
         examples=[{"skip_connects": ">2"}],
     )
     stop_from: StopFrom = 1
+    target: Target | None = Field(
+        None,
+        min_length=1,
+        description="costs that the alphas' loss weighs against accuracy: `multiply_adds`, `parameters` and "
+        "`latency_ms`, each with a `weight`, a limit `at_most` or both; a number is a limit",
+        examples=[{"multiply_adds": {"weight": 0.3}}],
+    )
     hessian_every: int | None = Field(
         None,
         ge=1,
@@ -132,6 +140,7 @@ class SearchConfig(MethodFields, TrainingConfig):
         problems += reduction_problems(values)
         problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, "darts")
         problems += fill_method(values, "cnn")
+        problems += target_problems(values, supported=METHODS[values.get("method", "darts")].targets)
         problems += early_problems(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
@@ -145,6 +154,7 @@ class SearchConfig(MethodFields, TrainingConfig):
         check_shares(self.batch_size, gpus)
         check_method_gpus(self.method, gpus)
         check_hessian(self.hessian_every, gpus)
+        check_target(self.target, gpus)
 
     def split_sizes(self, images: int) -> tuple[int, int]:
         """Number of training images for the weights and for the alphas."""

@@ -21,10 +21,15 @@ class DrNas(SearchMethod):
         self._forwards += 1
         return weights
 
-    def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:
+    def expected_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The distributions' means."""
-        exact = {kind: _concentration(alpha.detach().double().cpu()) for kind, alpha in alphas.items()}
-        return {kind: (rows / rows.sum(-1, keepdim=True)).tolist() for kind, rows in exact.items()}
+        rows = {kind: _concentration(alpha) for kind, alpha in alphas.items()}
+        return {kind: row / row.sum(-1, keepdim=True) for kind, row in rows.items()}
+
+    def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:
+        """The distributions' means, in float64."""
+        exact = {kind: alpha.detach().double().cpu() for kind, alpha in alphas.items()}
+        return {kind: rows.tolist() for kind, rows in self.expected_weights(exact).items()}
 
     def _drawn(self, kind: str, alpha: Tensor) -> Tensor:
         sample: Tensor = _Dirichlet.apply(_concentration(alpha), self.generator(kind))

@@ -81,6 +81,10 @@ class SearchMethod:
         """The weights of all operations in this forward pass, differentiable in the alphas."""
         return {kind: F.softmax(alpha, dim=-1) for kind, alpha in alphas.items()}
 
+    def expected_weights(self, alphas: Tables) -> dict[str, Tensor]:
+        """The operation weights without what is drawn or scheduled, differentiable in the alphas."""
+        return SearchMethod.operation_weights(self, alphas)
+
     def chosen(self, weights: Tables) -> dict[str, list[int]]:
         """For each kind of cell the only operation of each edge whose weight is not 0; empty if there are several."""
         return {}

@@ -35,6 +35,10 @@ class PcDarts(SearchMethod):
         edges = self.edge_weights(alphas)
         return {kind: F.softmax(alphas[kind], dim=-1) * weight[:, None] for kind, weight in edges.items()}
 
+    def expected_weights(self, alphas: Tables) -> dict[str, Tensor]:
+        """The same, as nothing is drawn."""
+        return self.operation_weights(alphas)
+
     def edge_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The softmax of the edge alphas within each node."""
         return {

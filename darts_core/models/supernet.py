@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from darts_core.configs import SearchConfig
 from darts_core.genotypes import Genotype
 from darts_core.methods.method import SearchMethod
+from darts_core.methods.target import Target
 from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import preprocess
 from darts_core.models.layout import Stem, reduction_layers
@@ -201,6 +202,8 @@ class SearchNetwork(StemNetwork):
             older, newer, after_reduction = newer, nodes * channels, reduction
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
+        self.target: Target | None = None
+        """Terms of the alphas' loss by the cost of the cell."""
         # torch does not register parameters in a plain dictionary.
         self.alphas = {
             name: nn.Parameter(table)
@@ -250,6 +253,14 @@ class SearchNetwork(StemNetwork):
     def strengths(self) -> dict[str, list[list[float]]]:
         """The expected weights of all operations, by kind of cell."""
         return self.method.strengths(self.alphas)
+
+    def alpha_penalty(self) -> Tensor | None:
+        """The terms that the method and the target add to the alphas' loss, a scalar; None for none."""
+        own = self.method.alpha_penalty(self.alphas)
+        if self.target is None:
+            return own
+        of_target = self.target.penalty(self.method.expected_weights(self.alphas))
+        return of_target if own is None else own + of_target
 
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Load saved alphas. Raises KeyError for a missing table, RuntimeError for one of another shape."""

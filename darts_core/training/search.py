@@ -35,6 +35,7 @@ from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import weight_lr
 from darts_core.training.search_loop import SearchLoop
+from darts_core.training.search_target import expected_costs, target_of, target_state
 
 
 def run_search(
@@ -58,7 +59,8 @@ def run_search(
     images that the data set brings are left alone, so that cells can be chosen by them. Metrics:
     train_loss, train_accuracy (of the weight steps, in training mode), validation_loss, validation_accuracy (of the
     alphas' part at the epoch's end, without augmentation), weight_lr, and what
-    `darts_core.genotypes.cell_diagnostics` tells of cell and alphas; with `hessian_every` hessian_eigenvalue, and
+    `darts_core.genotypes.cell_diagnostics` tells of cell and alphas; with `target` the expected cost of the discrete
+    network, expected_<cost>; with `hessian_every` hessian_eigenvalue, and
     eigenvalue_growth. A search that stops because the eigenvalue has grown returns the alphas and the cell of the epoch
     rolled_back_to; what it measured is of its last epoch all the same.
 
@@ -110,6 +112,8 @@ class ImageSearch(SearchLoop):
                 fused=self.arrangement.fused,
             )
         self.network.to(data.device, type_of(config))
+        held = None if resume_from is None else resume_from["resume"].get("target")
+        self.network.target = target_of(config, data.source, data.device, held)
         synchronise(self.network, self.group, data.device)
         self.weight_optimizer = self._weight_optimizer()
         self.architect = Architect(
@@ -170,6 +174,11 @@ class ImageSearch(SearchLoop):
         loss, logits = self.move(training, validation)
         self.sums.add(loss, logits, training.labels)
 
+    def fill(self, checkpoint: Checkpoint) -> None:
+        super().fill(checkpoint)
+        if self.network.target is not None:
+            checkpoint["resume"]["target"] = target_state(self.network.target)
+
     def measure(self) -> dict[str, float]:
         if not self.method.trains:
             return {}
@@ -184,6 +193,7 @@ class ImageSearch(SearchLoop):
             "validation_accuracy": validated.accuracy,
             "weight_lr": self.lr,
         }
+        metrics |= expected_costs(self.network)
         if self.config.hessian_every is not None and self.epoch % self.config.hessian_every == 0:
             metrics["hessian_eigenvalue"] = self._eigenvalue()
         return metrics

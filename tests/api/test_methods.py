@@ -26,7 +26,7 @@ def test_every_method_is_listed_as_in_the_catalogue(methods: dict[str, MethodOut
     assert list(methods) == list(METHODS)
     for name, method in METHODS.items():
         found = methods[name]
-        for field in ("title", "source", "summary", "cost", "most_gpus", "levels", "trains"):
+        for field in ("title", "source", "summary", "cost", "most_gpus", "levels", "trains", "targets"):
             assert getattr(found, field) == getattr(method, field)
         assert (found.families, found.orders) == (list(method.families), list(method.orders))
         assert [(each.figure, each.source) for each in found.published] == [
@@ -94,11 +94,22 @@ def test_a_study_compares_methods(http: httpx.Client, pool: str) -> None:
     assert [point["search"]["temperature_start"] for point in points] == [None, None, 10]
 
 
+def test_a_study_searches_with_several_weights_of_a_target(http: httpx.Client, pool: str) -> None:
+    weights = [{"multiply_adds": {"weight": weight}} for weight in (0, 0.5)]
+    answer = http.post("/studies", json={**STUDY, "grid": {"target": weights}, "pool": pool})
+    assert answer.status_code == 201, answer.text
+    points = answer.json()["spec"]["points"]
+    assert [point["values"]["target"] for point in points] == weights
+    assert [point["search"]["target"]["multiply_adds"]["weight"] for point in points] == [0, 0.5]
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
         ({"grid": {"method": ["darts", "dart"]}}, ["body", "grid", "method"]),
         ({"grid": {"method": ["darts", "gdas"]}, "gpus": 2}, ["body", "gpus"]),
+        ({"grid": {"target": [{"parameters": 3}, {"parameters": 3}]}}, ["body", "grid"]),
+        ({"grid": {"target": [{"watts": 3}]}}, ["body", "grid", "target"]),
     ],
 )
 def test_a_grid_of_methods_is_refused_by_name(

@@ -1,0 +1,104 @@
+"""Splits the cost of an evaluation network into shares of single operations on single edges. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from darts_core.genotypes import Edge, Genotype
+from darts_core.models.layout import reduction_layers
+from darts_core.profile.costs import Chain, Map, operation
+from darts_core.profile.network import profile, stems
+from darts_core.profile.shapes import Shape
+
+ByEdge = Mapping[str, Sequence[Sequence[float]]]
+"""By kind of cell: one row per edge, one column per primitive."""
+
+Place = tuple[str, Map, int]
+"""An operation's name, its input's shape and its stride."""
+
+
+@dataclass(frozen=True)
+class OperationCosts:
+    """The cost of each operation on each edge, summed over all cells of a kind, and `fixed`, that of all other layers.
+
+    The cost of a genotype's network is `fixed` and the costs of the operations that its nodes keep.
+    """
+
+    fixed: float
+    edges: ByEdge
+
+
+def counted_costs(
+    name: Literal["multiply_adds", "parameters"], primitives: Sequence[str], nodes: int, shape: Shape
+) -> OperationCosts:
+    """The exact costs in an evaluation network of this shape."""
+
+    def cost(place: Place) -> float:
+        op, seen, stride = place
+        chain = Chain(seen)
+        operation(op, chain, stride)
+        return float(getattr(chain.cost, name))
+
+    return split_costs(lambda genotype: getattr(profile(genotype, shape), name), cost, primitives, nodes, shape)
+
+
+def split_costs(
+    whole: Callable[[Genotype], float],
+    cost: Callable[[Place], float],
+    primitives: Sequence[str],
+    nodes: int,
+    shape: Shape,
+) -> OperationCosts:
+    """The costs by edge, from those of single operations and that of one whole network."""
+    edges = {
+        kind: [[sum(cost((op, *seen)) for seen in at) for op in primitives] for at in by_edge]
+        for kind, by_edge in places_of(nodes, shape).items()
+    }
+    known = _plain_cell(nodes)
+    taken = sum(cost((_SKIP, *seen)) for by_edge in _kept(places_of(nodes, shape)) for seen in by_edge)
+    return OperationCosts(whole(known) - taken, edges)
+
+
+def places_of(nodes: int, shape: Shape) -> dict[str, list[list[tuple[Map, int]]]]:
+    """By kind of cell and edge: the input's shape and the stride in each cell of that kind."""
+    _, newer, _, _ = stems(shape)
+    found: dict[str, list[list[tuple[Map, int]]]] = {
+        kind: [[] for _ in range(nodes * (nodes + 3) // 2)] for kind in ("normal", "reduce")
+    }
+    channels, height, width = shape.channels, newer.height, newer.width
+    reductions = reduction_layers(shape.layers, shape.reductions)
+    for layer in range(shape.layers):
+        reduction = layer in reductions
+        inner = (-(-height // 2), -(-width // 2)) if reduction else (height, width)
+        channels *= 2 if reduction else 1
+        for edge, source in enumerate(_sources(nodes)):
+            outside = source < 2
+            seen = Map(channels, height, width) if outside else Map(channels, *inner)
+            found["reduce" if reduction else "normal"][edge].append((seen, 2 if reduction and outside else 1))
+        height, width = inner
+    return found
+
+
+_SKIP: Final = "skip_connect"
+
+
+def _sources(nodes: int) -> Iterator[int]:
+    for node in range(nodes):
+        yield from range(2 + node)
+
+
+def _plain_cell(nodes: int) -> Genotype:
+    """A cell whose nodes add up the cell's two inputs."""
+    edges = tuple(Edge(_SKIP, source) for _ in range(nodes) for source in range(2))
+    concat = tuple(range(2, 2 + nodes))
+    return Genotype(edges, concat, edges, concat)
+
+
+def _kept(places: Mapping[str, Sequence[Sequence[tuple[Map, int]]]]) -> Iterator[Sequence[tuple[Map, int]]]:
+    for by_edge in places.values():
+        first, sources = 0, 2
+        while first < len(by_edge):
+            yield from by_edge[first : first + 2]
+            first, sources = first + sources, sources + 1

@@ -1,0 +1,176 @@
+"""The terms of `target`: exact costs, their gradients, a cell that grows cheaper, latencies that are kept by device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from darts_core import run_search
+from darts_core.configs import SearchConfig
+from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.target import CostName, TargetTerm
+from darts_core.errors import ConfigError, Stopped
+from darts_core.files import checkpoints
+from darts_core.genotypes import Genotype
+from darts_core.genotypes.random_cells import random_genotype
+from darts_core.methods.registry import method_of
+from darts_core.methods.target import Target
+from darts_core.primitives import CNN_PRIMITIVES, edges_of
+from darts_core.profile import latency
+from darts_core.profile.costs import Map
+from darts_core.profile.latency import LatencyTable
+from darts_core.profile.network import profile
+from darts_core.profile.operation_costs import counted_costs, split_costs
+from darts_core.profile.shapes import Shape
+from tests.support.recorder import AT_EVERY_STEP, Recorder
+from tests.support.same_bits import assert_same_bits
+
+MakeSearch = Callable[..., SearchConfig]
+
+SHAPES = [
+    Shape(channels=16, layers=8, classes=10, image=32),
+    Shape(channels=6, layers=5, classes=3, image=17, image_channels=1, reductions=(0, 4)),
+    Shape(channels=8, layers=4, classes=5, image=64, stem="imagenet"),
+    Shape(channels=4, layers=2, classes=2, image=8, reductions=()),
+]
+TARGETED = [name for name, method in METHODS.items() if method.targets and "cnn" in method.families]
+
+
+def discrete(genotype: Genotype) -> dict[str, Tensor]:
+    """Operation weights of 1 for the kept operations of a cell, and 0 for all others."""
+    found = {}
+    for kind, edges in (("normal", genotype.normal), ("reduce", genotype.reduce)):
+        rows = torch.zeros(edges_of(len(edges) // 2), len(CNN_PRIMITIVES), dtype=torch.float64)
+        for place, (op, source) in enumerate(edges):
+            rows[edges_of(place // 2) + source, [*map(str, CNN_PRIMITIVES)].index(op)] = 1
+        found[kind] = rows
+    return found
+
+
+@pytest.mark.parametrize("name", ["multiply_adds", "parameters"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_expected_cost_of_a_discrete_cell_is_that_of_its_network(name: Any, shape: Shape) -> None:
+    for seed, nodes in ((0, 4), (1, 1), (2, 3)):
+        costs = counted_costs(name, CNN_PRIMITIVES, nodes, shape)
+        target = Target({name: TargetTerm()}, {name: costs}, CNN_PRIMITIVES)
+        genotype = random_genotype(seed, nodes=nodes)
+        assert target.expected(name, discrete(genotype)).item() == getattr(profile(genotype, shape), name)
+
+
+@pytest.mark.parametrize("method", TARGETED)
+def test_the_terms_have_the_gradient_of_finite_differences(method: MethodName) -> None:
+    made = method_of(SearchConfig(dataset="digits", method=method, epochs=20, channels=16).resolved())
+    generator = torch.Generator().manual_seed(3)
+    tables = made.tables(("normal", "reduce"), 4, 14, len(CNN_PRIMITIVES))
+    alphas = {name: torch.randn(t.shape, dtype=torch.float64, generator=generator) for name, t in tables.items()}
+    terms: dict[CostName, TargetTerm] = {
+        "multiply_adds": TargetTerm(weight=0.7),
+        "parameters": TargetTerm(weight=1.3, at_most=100_000),
+    }
+    costs = {name: counted_costs(name, CNN_PRIMITIVES, 4, SHAPES[0]) for name in ("multiply_adds", "parameters")}
+    target = Target(terms, costs, CNN_PRIMITIVES)  # type: ignore[arg-type]
+
+    def penalty(*values: Tensor) -> Tensor:
+        return target.penalty(made.expected_weights(dict(zip(alphas, values, strict=True))))
+
+    inputs = tuple(alpha.requires_grad_() for alpha in alphas.values())
+    assert torch.autograd.gradcheck(penalty, inputs, atol=1e-8, rtol=1e-8, eps=1e-5)
+    assert all(gradient.abs().max() > 0 for gradient in torch.autograd.grad(penalty(*inputs), inputs))
+
+
+def test_a_limit_that_is_kept_adds_nothing() -> None:
+    costs = counted_costs("parameters", CNN_PRIMITIVES, 4, SHAPES[0])
+    target = Target({"parameters": TargetTerm(at_most=1e9)}, {"parameters": costs}, CNN_PRIMITIVES)
+    alphas = torch.zeros(14, 8, requires_grad=True)
+    loss = target.penalty({"normal": alphas.softmax(-1), "reduce": alphas.softmax(-1)})
+    [gradient] = torch.autograd.grad(loss, alphas)
+    assert (loss.item(), gradient.abs().max().item()) == (0, 0)
+
+
+@pytest.mark.parametrize("method", TARGETED)
+def test_a_heavy_weight_makes_the_expected_cell_cheaper(
+    method: str, search_config: MakeSearch, data_root: Path
+) -> None:
+    def expected(weight: float) -> list[float]:
+        target = {"multiply_adds": {"weight": weight}, "parameters": {"weight": weight}}
+        config = search_config(method=method, epochs=3, channels=8, weights_only_epochs=0, alpha_lr=0.05, target=target)
+        last = list(run_search(config, data_root=data_root))[-1].metrics
+        return [last["expected_multiply_adds"], last["expected_parameters"]]
+
+    for cheap, dear in zip(expected(100), expected(0), strict=True):
+        assert cheap < 0.99 * dear
+
+
+def test_a_search_whose_weight_is_nothing_is_one_without_a_target(search_config: MakeSearch, data_root: Path) -> None:
+    plain = list(run_search(search_config(epochs=2), data_root=data_root))[-1].checkpoint
+    weighed = list(run_search(search_config(epochs=2, target={"parameters": {"weight": 0}}), data_root=data_root))
+    assert_same_bits(plain["alphas"], weighed[-1].checkpoint["alphas"])
+    assert_same_bits(plain["weights"], weighed[-1].checkpoint["weights"])
+
+
+def test_a_resumed_search_keeps_the_latencies_of_its_start(
+    search_config: MakeSearch, data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    config = search_config(epochs=2, checkpoint_seconds=AT_EVERY_STEP, target={"latency_ms": {"weight": 1.0}})
+    undisturbed = list(run_search(config, data_root=data_root))
+    assert undisturbed[0].metrics["expected_latency_ms"] > 0
+    control = Recorder()
+    # The whole network is measured anew by a run that starts anew, and no operation is.
+    reports = run_search(config, data_root=data_root, control=control)
+    first = next(reports)
+    control.stop_after = control.asked + 1
+    with pytest.raises(Stopped):
+        next(reports)
+    checkpoints.save(control.kept[-1], tmp_path / "middle.pt")
+    monkeypatch.setattr(latency, "_milliseconds", lambda *_: pytest.fail("a resumed search measures nothing"))
+    [resumed] = run_search(config, data_root=data_root, resume_from=checkpoints.read(tmp_path / "middle.pt"))
+    assert resumed.checkpoint["resume"]["target"] == first.checkpoint["resume"]["target"]
+    edges = [report.checkpoint["resume"]["target"]["latency_ms"]["edges"] for report in (undisturbed[0], first)]
+    assert edges[0] == edges[1]
+
+
+def test_latencies_are_kept_in_a_file_of_the_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    device = torch.device("cpu")
+    place = ("sep_conv_3x3", Map(4, 6, 6), 1)
+    with LatencyTable.of(device).kept() as table:
+        found = table.latency(place)
+    assert found > 0
+    assert table.path.parent == tmp_path / "dartboard" / "latency"
+    monkeypatch.setattr(latency, "_milliseconds", lambda *_: pytest.fail("measured twice"))
+    assert LatencyTable.of(device).latency(place) == found
+    table.path.write_text("no JSON")
+    with pytest.raises(pytest.fail.Exception, match="measured twice"):
+        LatencyTable.of(device).latency(place)
+
+
+def test_what_no_operation_takes_is_the_rest_of_the_network() -> None:
+    # Every layer of these takes one unit, and each network 50 more.
+    costs = split_costs(lambda genotype: 50 + 2 * (2 * 3), lambda place: 2.0, ("none", "skip_connect"), 1, SHAPES[1])
+    assert costs.edges == {"normal": [[6.0, 6.0]] * 2, "reduce": [[4.0, 4.0]] * 2}
+    assert costs.fixed == 50 + 12 - 2 * (6 + 4)
+
+
+def test_a_number_is_a_limit_and_the_spec_is_read_back_as_it_was_written() -> None:
+    config = SearchConfig(dataset="digits", target={"parameters": 1e6, "latency_ms": {"weight": 0.5}}).resolved()
+    assert config.target == {"parameters": TargetTerm(weight=1, at_most=1e6), "latency_ms": TargetTerm(weight=0.5)}
+    assert SearchConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "gpus", "says"),
+    [
+        ({"method": "random"}, 1, "target: random does not weigh operations by alphas: leave it out"),
+        ({}, 2, "target.latency_ms: is measured on one GPU, not on 2: give gpus=1, or weigh multiply_adds"),
+    ],
+)
+def test_a_target_that_does_not_apply_is_refused_by_name(values: dict[str, Any], gpus: int, says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        SearchConfig(dataset="digits", target={"latency_ms": 3.0}, **values).resolved().check_gpus(gpus)
+    assert says in str(refused.value)
