@@ -66,7 +66,7 @@ class AttemptControl:
     def progress(self, progress: Progress) -> None:
         """Called by the loop after each step."""
         if self._first is None:
-            self._first = (time.monotonic(), _done(progress))
+            self._first = (time.monotonic(), _left(progress))
         self._steps.inc()
         self._progress = progress
 
@@ -82,9 +82,8 @@ class AttemptControl:
         if progress is None or first is None:
             return None if self._start is None else _progress_out(self._start, None, stage or PREPARING)
         began, at_first = first
-        done = _done(progress)
-        left = progress.epochs * progress.steps - done
-        eta = (time.monotonic() - began) / (done - at_first) * left if done > at_first else None
+        left = _left(progress)
+        eta = (time.monotonic() - began) / (at_first - left) * left if left < at_first else None
         return _progress_out(progress, eta, stage)
 
 
@@ -99,5 +98,8 @@ def _progress_out(progress: Progress, eta: float | None, stage: str | None) -> P
     )
 
 
-def _done(progress: Progress) -> int:
-    return (progress.epoch - 1) * progress.steps + progress.step
+def _left(progress: Progress) -> int:
+    """The number of steps that are still to do."""
+    if progress.left is not None:
+        return progress.left
+    return (progress.epochs - progress.epoch + 1) * progress.steps - progress.step

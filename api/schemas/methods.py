@@ -41,6 +41,7 @@ class MethodOut(BaseModel):
     )
     trains: bool
     targets: bool = Field(description="whether a search's `target` applies")
+    trains_alphas: bool
     fields: list[MethodFieldOut]
     published: list[PublishedOut]
 

@@ -15,7 +15,17 @@ from pydantic import BaseModel, Field
 from darts_core.errors import ConfigError, Problem
 
 MethodName = Literal[
-    "darts", "beta-darts", "gdas", "snas", "drnas", "sdarts-rs", "sdarts-adv", "darts-minus", "pc-darts", "random"
+    "darts",
+    "beta-darts",
+    "gdas",
+    "snas",
+    "drnas",
+    "sdarts-rs",
+    "sdarts-adv",
+    "darts-minus",
+    "pc-darts",
+    "rsps",
+    "random",
 ]
 
 _Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
@@ -50,7 +60,7 @@ class Method:
     fields: the spec's fields that belong to it, with their defaults. families, orders, most_gpus: those that it
     supports. cost: of a step, against first-order DARTS. levels: `both`, if the alphas are trained on data of their
     own; `one`, if alphas and weights are trained on the same batches. trains: whether it trains anything. targets:
-    whether a spec's `target` applies.
+    whether a spec's `target` applies. trains_alphas: whether it trains alphas.
     """
 
     name: MethodName
@@ -66,6 +76,7 @@ class Method:
     levels: Literal["both", "one"] = "both"
     trains: bool = True
     targets: bool = True
+    trains_alphas: bool = True
 
 
 class MethodFields(BaseModel):
@@ -101,6 +112,12 @@ class MethodFields(BaseModel):
         ge=0,
         le=1,
         description="of `sdarts-rs` and `sdarts-adv`: largest shift of an operation weight behind the last epoch",
+    )
+    sampled_cells: int | None = Field(
+        None, ge=1, le=100_000, description="of `rsps`: random cells that are measured on 10 validation batches each"
+    )
+    finalists: int | None = Field(
+        None, ge=1, le=100_000, description="of `rsps`: the best of these cells, measured on the whole validation split"
     )
 
 
@@ -201,6 +218,24 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             (Published("CIFAR-10 test error 2.57 +- 0.07 %", "paper"),),
         ),
         Method(
+            "rsps",
+            "Random search with weight sharing",
+            "arXiv:1902.07638",
+            "Trains one random path of the supernet a step, without alphas; then takes the best of many random cells "
+            "by their validation accuracy.",
+            "about 1 / number of operations",
+            {
+                "sampled_cells": Computed(
+                    "20 an epoch, at most 1,000", lambda values: min(1000, 20 * int(values["epochs"]))
+                ),
+                "finalists": Computed("10, or all of fewer cells", lambda values: min(10, values["sampled_cells"])),
+            },
+            (Published("CIFAR-10 test error 2.85 +- 0.08 %", "paper"),),
+            most_gpus=1,
+            targets=False,
+            trains_alphas=False,
+        ),
+        Method(
             "random",
             "Random cell",
             "the baseline",
@@ -209,19 +244,20 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             families=("cnn", "rnn"),
             trains=False,
             targets=False,
+            trains_alphas=False,
         ),
     )
 }
 
 _EVERY: Final = frozenset({"weights_only_epochs"})
-"""Fields of all methods that train."""
+"""Fields of all methods that train alphas."""
 
 METHOD_FIELDS: Final = frozenset(name for method in METHODS.values() for name in method.fields) - _EVERY
 
 
 def fields_of(method: Method) -> dict[str, float | str | Computed]:
     """The fields of MethodFields that the method takes, with their defaults."""
-    every = {name: MethodFields.model_fields[name].default for name in sorted(_EVERY)} if method.trains else {}
+    every = {name: MethodFields.model_fields[name].default for name in sorted(_EVERY)} if method.trains_alphas else {}
     return {**method.fields, **{name: value for name, value in every.items() if name not in method.fields}}
 
 
@@ -252,11 +288,21 @@ def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[P
         message = f"{partial} does not divide {channels} channels into parts of an even number"
         problems.append(Problem(("partial_channels",), message))
     first = values.get("weights_only_epochs", 0)
-    if first and not method.trains:
-        problems.append(Problem(("weights_only_epochs",), f"{method.name} trains no weights: leave it out"))
+    if first and not method.trains_alphas:
+        lacks = "alphas" if method.trains else "weights"
+        problems.append(Problem(("weights_only_epochs",), f"{method.name} trains no {lacks}: leave it out"))
     elif first >= values["epochs"]:
         message = f"{first} of {values['epochs']} epochs leave none that trains the alphas"
         problems.append(Problem(("weights_only_epochs",), message))
+    if method.trains and not method.trains_alphas:
+        problems += [
+            Problem((name,), f"{method.name} trains no alphas: leave it out")
+            for name in ("hessian_every", "stop_when")
+            if values.get(name) is not None
+        ]
+    sampled, finalists = values.get("sampled_cells"), values.get("finalists")
+    if sampled is not None and finalists is not None and finalists > sampled:
+        problems.append(Problem(("finalists",), f"{finalists} are more than the {sampled} sampled cells"))
     return problems
 
 

@@ -58,7 +58,7 @@ class _Parent:
         return self._stop.is_set()
 
     def progress(self, progress: Progress) -> None:
-        self.say("progress", at=[progress.epoch, progress.epochs, progress.step, progress.steps])
+        self.say("progress", at=[progress.epoch, progress.epochs, progress.step, progress.steps, progress.left])
 
     def keep(self, checkpoint: Checkpoint) -> None:
         with self._sending:

@@ -83,6 +83,7 @@ class Checkpoint(_Common, total=False):
 
     `weights` uses the DARTS authors' keys. `alphas` (searches only) holds the raw tables "normal" and "reduce", or
     "recurrent", and `strengths` the expected weights of the operations, where the program that saved them wrote them.
+    `method` holds tensors that the search method keeps besides the alphas, if it has any.
     The family cnn has `classes`, `normalisation` and `image`, the family rnn has `vocabulary`, the words in index
     order. `genotype` is JSON; a search's is derived from its alphas. `metrics` are of this epoch. `resume` holds the
     state that only the training loop needs: optimisers, random generators, the best epoch so far, and `step`, the
@@ -94,6 +95,7 @@ class Checkpoint(_Common, total=False):
 
     alphas: dict[str, Tensor]
     strengths: dict[str, list[list[float]]]
+    method: dict[str, Tensor]
     classes: list[str]
     normalisation: Normalisation
     image: ImageShape

@@ -54,4 +54,5 @@ def built_language_model(checkpoint: Checkpoint) -> RecurrentNetwork | Recurrent
     )
     supernet.load_state_dict(checkpoint["weights"])
     supernet.load_alphas(checkpoint["alphas"])
+    supernet.method.load_state(checkpoint.get("method", {}))
     return supernet

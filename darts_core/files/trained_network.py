@@ -68,6 +68,7 @@ def trained(checkpoint: Checkpoint, path: str | Path) -> TrainedNetwork:
         network.load_state_dict(checkpoint["weights"])
         if isinstance(network, SearchNetwork):
             network.load_alphas(checkpoint["alphas"])
+            network.method.load_state(checkpoint.get("method", {}))
         return TrainedNetwork(network, checkpoint).eval()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: the weights do not fit the checkpoint's own spec: {error}") from error

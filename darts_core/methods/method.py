@@ -30,7 +30,9 @@ class SearchMethod:
     """
 
     samples_one: ClassVar[bool] = False
-    """Whether each forward pass needs a single operation of each edge."""
+    """Whether each forward pass needs at most one operation of each edge."""
+    draws_on_host: ClassVar[bool] = False
+    """Whether `chosen` is known without waiting for the device: then no other operation is computed on GPUs, either."""
     draws: ClassVar[bool] = False
     """Whether `operation_weights` draws random numbers, on the host: such a step cannot be captured as a CUDA graph."""
 
@@ -85,9 +87,18 @@ class SearchMethod:
         """The operation weights without what is drawn or scheduled, differentiable in the alphas."""
         return SearchMethod.operation_weights(self, alphas)
 
-    def chosen(self, weights: Tables) -> dict[str, list[int]]:
-        """For each kind of cell the only operation of each edge whose weight is not 0; empty if there are several."""
+    def chosen(self, weights: Tables) -> Mapping[str, Sequence[int | None]]:
+        """For each kind of cell the only operation of each edge whose weight is not 0, None for an edge without one;
+        empty if an edge has several.
+        """
         return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors that a checkpoint keeps of the method besides the alphas, on the CPU."""
+        return {}
+
+    def load_state(self, state: Tables) -> None:
+        """Load what `state` returned; an empty one of a checkpoint without any."""
 
     @property
     def branches(self) -> bool:

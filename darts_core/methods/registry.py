@@ -16,6 +16,7 @@ from darts_core.methods.pc_darts import PcDarts
 from darts_core.methods.random_cell import RandomCell
 from darts_core.methods.smooth_darts import AdversarialSmoothDarts, SmoothDarts
 from darts_core.methods.snas import Snas
+from darts_core.methods.weight_sharing import WeightSharing
 
 IMPLEMENTATIONS: Final[Mapping[MethodName, type[SearchMethod]]] = {
     "darts": SearchMethod,
@@ -27,6 +28,7 @@ IMPLEMENTATIONS: Final[Mapping[MethodName, type[SearchMethod]]] = {
     "sdarts-adv": AdversarialSmoothDarts,
     "darts-minus": DartsMinus,
     "pc-darts": PcDarts,
+    "rsps": WeightSharing,
     "random": RandomCell,
 }
 

@@ -90,13 +90,14 @@ class SearchCell(nn.Module):
         newer: Tensor,
         weights: Tensor,
         edge_weights: Tensor | None = None,
-        chosen: Sequence[int] | None = None,
+        chosen: Sequence[int | None] | None = None,
         branch_weight: Tensor | None = None,
     ) -> Tensor:
         """Map the outputs of the two preceding cells to (N, nodes * channels, H', W'). weights: (edges, primitives).
 
         edge_weights: (edges,), of the channels that bypass the operations; `weights` hold them as a factor.
-        chosen: the only operation of each edge whose weight is not 0, if there is only one; no other is computed.
+        chosen: the only operation of each edge whose weight is not 0, or None for an edge that has none, if no edge has
+        several; no other is computed. Each node needs one edge at least.
         branch_weight: a scalar, of the edges' branches.
         """
         if self.fused is None:
@@ -114,6 +115,7 @@ class SearchCell(nn.Module):
                 [
                     self._edge(e, x, weights[e], None if edge_weights is None else edge_weights[e], chosen)
                     for e, x in zip(edges, states, strict=True)
+                    if chosen is None or chosen[e] is not None
                 ]
             )
             if beside is not None:
@@ -134,11 +136,12 @@ class SearchCell(nn.Module):
         return found
 
     def _edge(
-        self, edge: int, x: Tensor, weights: Tensor, edge_weight: Tensor | None, chosen: Sequence[int] | None
+        self, edge: int, x: Tensor, weights: Tensor, edge_weight: Tensor | None, chosen: Sequence[int | None] | None
     ) -> Tensor:
         mixed: MixedEdge = self._ops[edge]  # type: ignore[assignment]
         seen = x if self.partial == 1 else x[:, : x.shape[1] // self.partial]
-        out = mixed(seen, weights) if chosen is None else mixed.sampled(seen, weights, chosen[edge])
+        operation = None if chosen is None else chosen[edge]
+        out = mixed(seen, weights) if operation is None else mixed.sampled(seen, weights, operation)
         if self.partial == 1:
             return out
         rest = bypass(x[:, seen.shape[1] :], mixed.stride)

@@ -51,7 +51,8 @@ def _not_fused(config: SearchConfig, device: torch.device, group: Group) -> str 
     on_gpu = device.type == "cuda"
     if not config.fused:
         return "the spec has fused: false"
-    if IMPLEMENTATIONS[config.method].samples_one and not on_gpu:
+    method = IMPLEMENTATIONS[config.method]
+    if method.samples_one and (method.draws_on_host or not on_gpu):
         return f"{config.method} samples one operation an edge, and computes no other"
     # Statistics out of products of maps want all of a batch, and in bf16 kernels that sum up in more than that.
     if precision_of(config, device) == "bf16" and not (on_gpu and gpu.available()):

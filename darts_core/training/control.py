@@ -14,12 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """The position of a run: `step` of the `steps` of `epoch` (from 1) are done."""
+    """The position of a run: `step` of the `steps` of `epoch` (from 1) are done.
+
+    left: steps of the run that are still to do; None where each epoch has the same number of steps.
+    """
 
     epoch: int
     epochs: int
     step: int
     steps: int
+    left: int | None = None
 
 
 class Control(Protocol):

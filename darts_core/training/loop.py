@@ -99,6 +99,10 @@ class TrainingLoop(ABC):
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         """Load what `fill` saved. state: a copy of `resume`, which the loop may keep and change."""
 
+    def later_steps(self) -> int | None:
+        """The number of steps of all later epochs; None where each epoch has the same number."""
+        return None
+
     @property
     def stopped_early(self) -> str | None:
         """Why the last epoch is the run's last, although the spec has more."""
@@ -127,6 +131,7 @@ class TrainingLoop(ABC):
             first, self._earlier = self.partial.steps, self.partial.seconds
             self.sums.restore(self.partial.tally, self.group)
             self.partial = None
+        later = self.later_steps()
         saved, self._began = first, time.perf_counter()
         saved_at = self._began
         for step in range(first, steps):
@@ -134,9 +139,15 @@ class TrainingLoop(ABC):
                 if step > saved:
                     self._save(step)
                 raise Stopped(f"stopped in epoch {self.epoch}")
-            self.step(step)
+            try:
+                self.step(step)
+            except Stopped:  # a step that measures looks at the control, too
+                if step > saved:
+                    self._save(step)
+                raise
             self.steps_done += 1
-            self.control.progress(Progress(self.epoch, self.config.epochs, step + 1, steps))
+            left = None if later is None else later + steps - step - 1
+            self.control.progress(Progress(self.epoch, self.config.epochs, step + 1, steps, left))
             if self.group.agree(time.perf_counter() - saved_at >= self.config.checkpoint_seconds):
                 self._save(step + 1)
                 saved, saved_at = step + 1, time.perf_counter()

@@ -67,10 +67,12 @@ def run_search(
     Raises at once ConfigError, DataError, CheckpointError (resume_from is of another spec); while running Stopped
     (when the control asks, between two steps) and Diverged.
     """
+    from darts_core.training.weight_sharing import WeightSharingSearch
+
     config = config.resolved()
     check_hessian(config.hessian_every, max(gpus, group.size))
     return run_on_images(
-        ImageSearch,
+        WeightSharingSearch if config.method == "rsps" else ImageSearch,
         "search",
         config,
         data_root=data_root,

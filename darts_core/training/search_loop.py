@@ -47,6 +47,7 @@ class SearchLoop(TrainingLoop):
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         self.network.load_state_dict(checkpoint["weights"])
         self.network.load_alphas(checkpoint["alphas"])
+        self.network.method.load_state(checkpoint.get("method", {}))
         self.weight_optimizer.load_state_dict(state["weight_optimizer"])
         self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
         self.early_stopping.restore(state.get("watch"))
@@ -54,6 +55,8 @@ class SearchLoop(TrainingLoop):
     def fill(self, checkpoint: Checkpoint) -> None:
         checkpoint["weights"] = on_cpu(self.network.state_dict())
         checkpoint["alphas"] = on_cpu(self.network.alphas)
+        if state := self.network.method.state():
+            checkpoint["method"] = on_cpu(state)
         checkpoint["strengths"] = self.network.strengths()
         checkpoint["genotype"] = to_json(self._derived())
         checkpoint["resume"] |= {

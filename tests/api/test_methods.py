@@ -26,7 +26,17 @@ def test_every_method_is_listed_as_in_the_catalogue(methods: dict[str, MethodOut
     assert list(methods) == list(METHODS)
     for name, method in METHODS.items():
         found = methods[name]
-        for field in ("title", "source", "summary", "cost", "most_gpus", "levels", "trains", "targets"):
+        for field in (
+            "title",
+            "source",
+            "summary",
+            "cost",
+            "most_gpus",
+            "levels",
+            "trains",
+            "targets",
+            "trains_alphas",
+        ):
             assert getattr(found, field) == getattr(method, field)
         assert (found.families, found.orders) == (list(method.families), list(method.orders))
         assert [(each.figure, each.source) for each in found.published] == [

@@ -192,6 +192,7 @@ PUBLISHED = {
     ("search", "digits", 1): "82ba71f8786368cc",
     ("search", "cifar10@pc-darts", 1): "ead10ed286e8517a",
     ("search", "cifar10@gdas", 1): "cbdd8bcad72cf707",
+    ("search", "cifar10@rsps", 1): "a5e619942bbc327a",
     ("search", "cifar10@snas", 1): "8576dd65dd90ade9",
     ("evaluation", "cifar10", 1): "54f5be43e4182693",
     ("evaluation", "cifar10-short", 1): "707254bffc0aa88e",

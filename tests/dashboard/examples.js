@@ -58,6 +58,8 @@ export function method(name, defaults = {}, families = ["cnn", "rnn"]) {
     most_gpus: null,
     levels: "both",
     trains: true,
+    targets: true,
+    trains_alphas: true,
     fields,
     published: [],
   };

@@ -33,5 +33,5 @@ def test_the_page_has_a_row_of_each_method_with_its_fields(method: Method) -> No
 def test_a_methods_fields_are_described_fields_of_a_spec(method: Method) -> None:
     fields = fields_of(method)
     assert all(MethodFields.model_fields[name].description for name in fields)
-    assert ("weights_only_epochs" in fields) == method.trains
+    assert ("weights_only_epochs" in fields) == method.trains_alphas
     assert set(method.fields) <= set(fields)

@@ -26,6 +26,7 @@ from tests.support.same_bits import assert_same_bits
 MakeSearch = Callable[..., SearchConfig]
 
 TRAINED = [name for name, method in METHODS.items() if method.trains]
+WITH_ALPHAS = [name for name, method in METHODS.items() if method.trains_alphas]
 
 
 # Two channels, as in the other specs here, have no parts of an even number.
@@ -72,7 +73,7 @@ def test_a_search_killed_in_the_middle_of_an_epoch_ends_bit_for_bit_like_an_undi
     assert_same_bits(undisturbed[1].checkpoint, resumed.checkpoint)
 
 
-@pytest.mark.parametrize("method", TRAINED)
+@pytest.mark.parametrize("method", WITH_ALPHAS)
 def test_alphas_rest_in_the_epochs_that_train_weights_only(
     method: str, search_config: MakeSearch, data_root: Path
 ) -> None:
@@ -98,7 +99,7 @@ def test_a_checkpoint_reloads_with_its_method_and_derives_the_same_cell(
     strengths = network.strengths()
     assert strengths == report.checkpoint["strengths"]
     # Shares of an edge, or with edge weights those of a node.
-    totals = {"pc-darts": 2}.get(method, 5)
+    totals = {"pc-darts": 2, "rsps": 4}.get(method, 5)
     assert [sum(map(sum, table)) for table in strengths.values()] == pytest.approx([totals, totals])
 
 
@@ -146,6 +147,11 @@ def test_random_answers_one_epoch_with_the_cell_of_its_seed(search_config: MakeS
         ({"temperature_end": 0.1}, "temperature_end", "gdas, snas, not of darts"),
         ({"method": "gdas", "order": 2}, "order", "gdas has no second order"),
         ({"method": "random", "weights_only_epochs": 1}, "weights_only_epochs", "trains no weights"),
+        ({"method": "rsps", "weights_only_epochs": 1}, "weights_only_epochs", "trains no alphas"),
+        ({"method": "rsps", "stop_when": {"skip_connects": ">2"}}, "stop_when", "trains no alphas"),
+        ({"method": "rsps", "hessian_every": 1}, "hessian_every", "trains no alphas"),
+        ({"method": "rsps", "sampled_cells": 5, "finalists": 6}, "finalists", "more than the 5 sampled cells"),
+        ({"finalists": 6}, "finalists", "field of rsps, not of darts"),
         ({"weights_only_epochs": 50, "epochs": 50}, "weights_only_epochs", "leave none that trains the alphas"),
     ],
 )
