@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from api.compare.sides import Side, cells_of, figures
+from api.compare.sides import Side, figures
 from api.schemas.compare import CellRow, Comparison, EpochRow
 from darts_core.genotypes import AnyGenotype, RecurrentGenotype
-from darts_core.genotypes.model import Edge
+from darts_core.genotypes.edges import Edge
+from darts_core.genotypes.model import CNN_CELLS
 
 _CELLS = ("normal", "reduce", "recurrent")
 
@@ -57,9 +58,10 @@ def _by_node(genotype: AnyGenotype) -> dict[tuple[str, int], list[Edge]]:
     """The edges by cell and node (numbered as states), sorted by source, since their order by strength is
     irrelevant.
     """
-    per_node, first = (1, 1) if isinstance(genotype, RecurrentGenotype) else (2, 2)
-    found: dict[tuple[str, int], list[Edge]] = {}
-    for cell, edges in cells_of(genotype).items():
-        for place, edge in enumerate(edges):
-            found.setdefault((cell, first + place // per_node), []).append(edge)
+    found: dict[tuple[str, int], Sequence[Edge]] = {}
+    if isinstance(genotype, RecurrentGenotype):
+        found = {("recurrent", node): [edge] for node, edge in enumerate(genotype.recurrent, 1)}
+    else:
+        for cell in CNN_CELLS:
+            found |= {(cell, node): edges for node, edges in enumerate(genotype.nodes(cell), 2)}
     return {place: sorted(edges, key=lambda e: (e.source, e.op)) for place, edges in found.items()}

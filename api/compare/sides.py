@@ -11,7 +11,7 @@ from api.schemas.compare import CellFigures, ComparedJob
 from api.schemas.jobs import JobKind, Status
 from darts_core.genotypes import AnyGenotype, Genotype, RecurrentGenotype, to_python
 from darts_core.genotypes.diagnostics import PARAMETER_FREE, count
-from darts_core.genotypes.model import Edge
+from darts_core.genotypes.edges import Edges
 from darts_core.profile import LanguageShape, Shape, profile, profile_language_model
 
 # Operations of either family that return their input unchanged.
@@ -46,7 +46,7 @@ class Side:
     runs: tuple[Run, ...]
 
 
-def cells_of(genotype: AnyGenotype) -> dict[str, tuple[Edge, ...]]:
+def cells_of(genotype: AnyGenotype) -> dict[str, Edges]:
     """The kept edges by cell."""
     if isinstance(genotype, RecurrentGenotype):
         return {"recurrent": genotype.recurrent}
@@ -82,7 +82,7 @@ def figures(side: Side) -> ComparedJob:
     )
 
 
-def _cell(edges: tuple[Edge, ...]) -> CellFigures:
+def _cell(edges: Edges) -> CellFigures:
     skips = count(edges, SKIPS)
     return CellFigures(
         edges=len(edges),

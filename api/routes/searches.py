@@ -20,7 +20,7 @@ from api.schemas.scores import WhichEpoch
 from api.schemas.searches import AnyAlphasOut, alphas_out
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import AnyGenotype, family_of, parse, ranked
-from darts_core.genotypes.model import MOST_NODES
+from darts_core.genotypes.entries import MOST_NODES
 from darts_core.genotypes.ranked import MOST_RANKS
 
 router = routes_of(JobKind.SEARCH)

@@ -35,13 +35,19 @@ class _GenotypeBase(BaseModel):
     parameters_with_auxiliary: int | None = None
 
 
+CellEdges = Annotated[
+    list[tuple[str, int]] | list[tuple[str, int, int]],
+    Field(description="[operation, source] of two edges a node; [operation, node, source] in a sparse genotype"),
+]
+
+
 class GenotypeOut(_GenotypeBase):
     """A genotype as JSON and Python text, with the cost of its evaluation network."""
 
     family: Literal["cnn"] = "cnn"
-    normal: list[tuple[str, int]]
+    normal: CellEdges
     normal_concat: list[int]
-    reduce: list[tuple[str, int]]
+    reduce: CellEdges
     reduce_concat: list[int]
     multiply_adds: int | None = Field(None, description="of convolutions and linear layers, for one image")
     training_bytes: int | None = Field(

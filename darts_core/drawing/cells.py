@@ -9,6 +9,7 @@ from typing import Final, Literal
 from darts_core.errors import DrawingError
 from darts_core.genotypes import AnyGenotype, Edge, RecurrentGenotype
 from darts_core.genotypes.derive import Table
+from darts_core.genotypes.model import CNN_CELLS
 from darts_core.primitives import edges_of, recurrent_edges_of
 
 CellKind = Literal["normal", "reduce", "recurrent"]
@@ -30,7 +31,8 @@ class Operation:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. nodes: operations into each node, ordered by source; `output` joins the nodes of `concat`.
+    """One cell. nodes: operations into each node, ordered by source; none into an empty node of a sparse cell.
+    `output` joins the nodes of `concat`, without empty ones.
 
     States are numbered as in the genotype: in a convolutional cell 0 and 1 are its two inputs; in a recurrent one both
     inputs form state 0.
@@ -74,30 +76,26 @@ def cells_of(
 
     strengths: tables by cell kind, with the primitives of their columns. Raises DrawingError when they do not fit.
     """
+    parts: tuple[tuple[CellKind, tuple[tuple[Edge, ...], ...], tuple[int, ...]], ...]
     if isinstance(genotype, RecurrentGenotype):
-        parts: tuple[tuple[CellKind, tuple[Edge, ...], tuple[int, ...]], ...] = (
-            ("recurrent", genotype.recurrent, genotype.concat),
-        )
+        parts = (("recurrent", tuple((edge,) for edge in genotype.recurrent), genotype.concat),)
     else:
-        parts = (
-            ("normal", genotype.normal, genotype.normal_concat),
-            ("reduce", genotype.reduce, genotype.reduce_concat),
-        )
+        parts = tuple((kind, genotype.nodes(kind), genotype.built(kind).concat) for kind in CNN_CELLS)
     return tuple(
-        Cell(kind, _nodes(kind, edges, None if strengths is None else strengths.get(kind), primitives or ()), concat)
-        for kind, edges, concat in parts
+        Cell(kind, _nodes(kind, nodes, None if strengths is None else strengths.get(kind), primitives or ()), concat)
+        for kind, nodes, concat in parts
     )
 
 
 def _nodes(
-    kind: CellKind, edges: tuple[Edge, ...], table: Table | None, primitives: Sequence[str]
+    kind: CellKind, edges: tuple[tuple[Edge, ...], ...], table: Table | None, primitives: Sequence[str]
 ) -> tuple[tuple[Operation, ...], ...]:
-    width, rows_before = (1, recurrent_edges_of) if kind == "recurrent" else (2, edges_of)
+    rows_before = recurrent_edges_of if kind == "recurrent" else edges_of
     nodes = []
-    for node in range(len(edges) // width):
+    for node, entering in enumerate(edges):
         kept = [
             Operation(e.op, e.source, _weight(kind, table, rows_before(node) + e.source, e.op, primitives))
-            for e in edges[width * node : width * (node + 1)]
+            for e in entering
         ]
         # By source, not by strength as in the genotype, so that an operation keeps its position while strengths change.
         nodes.append(tuple(sorted(kept, key=lambda operation: operation.source)))

@@ -92,7 +92,7 @@ def _placed(wiring: Wiring, splines: Literal["spline", "polyline"]) -> Layout:
     for edge in graph["edges"]:
         if "id" in edge:
             kind, *numbers = edge["id"].split()
-            points, tip = _line(edge["pos"], placed, wiring.row_width(len(wiring.sources[0])))
+            points, tip = _line(edge["pos"], placed, wiring.row_width(1 if wiring.recurrent else 2))
             curves[kind, *map(int, numbers)] = Curve(
                 tuple(rounded(points[::3], _ROUNDING) if splines == "polyline" else points), tip
             )

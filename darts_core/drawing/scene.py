@@ -135,7 +135,8 @@ def describe(cell: Cell) -> str:
     if cell.recurrent:
         parts.append("State 0 is made of the inputs x_t and h_{t-1}.")
     for number, operations in enumerate(cell.nodes, cell.first):
-        parts.append(f"Node {number} is {' plus '.join(_in_words(cell, o) for o in operations)}.")
+        sums = " plus ".join(_in_words(cell, o) for o in operations) or "empty"
+        parts.append(f"Node {number} is {sums}.")
     joined = "mean" if cell.recurrent else "concatenation"
     nodes = "node" if len(cell.concat) == 1 else "nodes"
     parts.append(f"The output is the {joined} of {nodes} {', '.join(map(str, cell.concat))}.")

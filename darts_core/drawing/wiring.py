@@ -21,7 +21,7 @@ _HEAVY: Final = 1000
 
 @dataclass(frozen=True)
 class Wiring:
-    """sources: of each node's operations."""
+    """sources: of each node's operations; none for an empty node."""
 
     recurrent: bool
     sources: tuple[tuple[int, ...], ...]
@@ -54,8 +54,12 @@ class Wiring:
 
     def _dot(self, splines: str) -> Iterator[str]:
         numbers = range(self.first, self.first + len(self.sources))
-        rows = [(f"operations{n}", f"state{n}") for n in numbers]
-        spine = ["inputs", *(["state0"] if self.recurrent else []), *(name for row in rows for name in row), "output"]
+        rows = [
+            ([f"operations{n}"] if sources else [], f"state{n}")
+            for n, sources in zip(numbers, self.sources, strict=True)
+        ]
+        nodes = (name for operations, state in rows for name in (*operations, state))
+        spine = ["inputs", *(["state0"] if self.recurrent else []), *nodes, "output"]
         links = list(self._links())
         drawn = {(tail, head) for tail, head, _ in links}
         yield "digraph {"
@@ -68,7 +72,7 @@ class Wiring:
         if self.recurrent:
             yield _node("state0", HEIGHT)
         for (operations, state), sources in zip(rows, self.sources, strict=True):
-            yield _node(operations, self.row_width(len(sources)), ports=len(sources))
+            yield from (_node(name, self.row_width(len(sources)), ports=len(sources)) for name in operations)
             yield _node(state, HEIGHT)
         yield _node("output", OUTPUT_WIDTH)
         for tail, head, options in links:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from darts_core.files.state_dicts import Sizes
-from darts_core.genotypes import Edge, Genotype
+from darts_core.genotypes import BuiltCell, Genotype
 from darts_core.models.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, Stem, auxiliary_layer, reduction_layers
 
 Shapes = dict[str, tuple[int, ...]]
@@ -34,13 +34,12 @@ def _network(genotype: Genotype, sizes: Sizes) -> _Entries:
         reduction = layer in reductions
         if reduction:
             channels *= 2
-        edges = genotype.reduce if reduction else genotype.normal
-        concat = genotype.reduce_concat if reduction else genotype.normal_concat
+        cell = genotype.built("reduce" if reduction else "normal")
         inputs = _factorized(older, channels) if after_reduction else _pointwise_norm(older, channels)
         yield from _under(f"cells.{layer}.preprocess0", inputs)
         yield from _under(f"cells.{layer}.preprocess1", _pointwise_norm(newer, channels))
-        yield from _under(f"cells.{layer}._ops", _operations(edges, channels, reduction))
-        older, newer, after_reduction = newer, len(concat) * channels, reduction
+        yield from _under(f"cells.{layer}._ops", _operations(cell, channels, reduction))
+        older, newer, after_reduction = newer, len(cell.concat) * channels, reduction
         if layer == auxiliary_layer(sizes.layers, sizes.reductions):
             auxiliary_inputs = newer
     if sizes.auxiliary and auxiliary_inputs is not None:
@@ -68,8 +67,8 @@ def _stem(sizes: Sizes) -> _Entries:
     yield from _under("stem1.2", _norm(channels))
 
 
-def _operations(edges: tuple[Edge, ...], channels: int, reduction: bool) -> _Entries:
-    for place, (name, source) in enumerate(edges):
+def _operations(cell: BuiltCell, channels: int, reduction: bool) -> _Entries:
+    for place, (name, source) in enumerate(edge for node in cell.nodes for edge in node):
         stride = 2 if reduction and source < 2 else 1
         yield from _under(str(place), _operation(name, channels, stride))
 

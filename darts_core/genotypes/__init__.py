@@ -4,6 +4,7 @@ from darts_core.genotypes.calls import cell_in, cell_named
 from darts_core.genotypes.derive import Strengths, derive, derive_recurrent, softmax, softmaxed, strengths_of
 from darts_core.genotypes.diagnostics import cell_diagnostics
 from darts_core.genotypes.dot import to_dot
+from darts_core.genotypes.edges import BuiltCell, Edge, PlacedEdge
 from darts_core.genotypes.formats import (
     FORMATS,
     AnyGenotype,
@@ -16,7 +17,7 @@ from darts_core.genotypes.formats import (
     to_python,
 )
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
-from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.random_cells import drawn_cell, random_genotype, random_recurrent_genotype
 from darts_core.genotypes.ranked import ranked
 from darts_core.genotypes.recurrent import RecurrentGenotype
@@ -26,8 +27,10 @@ __all__ = [
     "KNOWN",
     "KNOWN_RECURRENT",
     "AnyGenotype",
+    "BuiltCell",
     "Edge",
     "Genotype",
+    "PlacedEdge",
     "RecurrentGenotype",
     "Strengths",
     "cell_diagnostics",

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.model import MOST_NODES, Edge, Genotype
+from darts_core.genotypes.edges import Edge
+from darts_core.genotypes.entries import MOST_NODES
+from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
 from darts_core.primitives import edges_of, recurrent_edges_of
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from darts_core.genotypes.derive import Table
+from darts_core.genotypes.edges import Edge, PlacedEdge
 from darts_core.genotypes.formats import AnyGenotype
-from darts_core.genotypes.model import Edge
 from darts_core.genotypes.recurrent import RecurrentGenotype
 
 # A skip-connection of stride 2 has parameters in the evaluation network; it counts as parameter-free all the same.
@@ -41,7 +41,7 @@ def cell_diagnostics(genotype: AnyGenotype, strengths: Mapping[str, Table]) -> d
     return found
 
 
-def count(edges: Iterable[Edge], operations: Iterable[str]) -> int:
+def count(edges: Iterable[Edge | PlacedEdge], operations: Iterable[str]) -> int:
     """Count the kept edges with one of these operations."""
     wanted = frozenset(operations)
     return sum(edge.op in wanted for edge in edges)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.model import CNN_CELLS, CnnCell, Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
 
 _INPUTS = ("c_{k-2}", "c_{k-1}")
@@ -17,11 +17,7 @@ def to_dot(genotype: Genotype | RecurrentGenotype, cell: Literal["normal", "redu
     """
     if isinstance(genotype, RecurrentGenotype):
         return _digraph("recurrent", {"recurrent": _recurrent_body(genotype)}, cell)
-    cells = {
-        "normal": (genotype.normal, genotype.normal_concat),
-        "reduce": (genotype.reduce, genotype.reduce_concat),
-    }
-    return _digraph("genotype", {name: _body(name, *parts) for name, parts in cells.items()}, cell)
+    return _digraph("genotype", {name: _body(name, genotype) for name in CNN_CELLS}, cell)
 
 
 def _digraph(name: str, bodies: dict[str, list[str]], cell: str | None) -> str:
@@ -37,14 +33,16 @@ def _digraph(name: str, bodies: dict[str, list[str]], cell: str | None) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _body(cell: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> list[str]:
-    states = 2 + len(edges) // 2
-    labels = [*_INPUTS, *(str(state) for state in range(2, states))]
+def _body(cell: CnnCell, genotype: Genotype) -> list[str]:
+    nodes = genotype.nodes(cell)
+    labels = [*_INPUTS, *(str(state) for state in range(2, 2 + len(nodes)))]
     lines = [f'    {cell}_{state} [label="{label}"];' for state, label in enumerate(labels)]
     lines.append(f'    {cell}_out [label="c_{{k}}"];')
-    lines += [f'    {cell}_{e.source} -> {cell}_{2 + i // 2} [label="{e.op}"];' for i, e in enumerate(edges)]
-    # Concatenation is not an operation: dashed and unlabelled.
-    lines += [f"    {cell}_{node} -> {cell}_out [style=dashed];" for node in concat]
+    lines += [
+        f'    {cell}_{e.source} -> {cell}_{node} [label="{e.op}"];' for node, kept in enumerate(nodes, 2) for e in kept
+    ]
+    # Concatenation is not an operation: dashed and unlabelled. Empty nodes are not concatenated.
+    lines += [f"    {cell}_{node} -> {cell}_out [style=dashed];" for node in genotype.built(cell).concat]
     return lines
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.edges import Edge
+from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
 
 

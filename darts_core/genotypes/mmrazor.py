@@ -15,10 +15,11 @@ from typing import Any, Final
 import yaml
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.model import MOST_NODES, Edge, Genotype
+from darts_core.genotypes.edges import Edge
+from darts_core.genotypes.entries import MOST_NODES
+from darts_core.genotypes.model import CNN_CELLS, Genotype
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
-CELLS: Final = ("normal", "reduce")
 # A node's key; with the last part, the key of an edge and its source state.
 _KEY = re.compile(r"(normal|reduce)_n(\d{1,2})(?:_p(\d{1,2}))?")
 # A subnet key at the start of a line, bare or quoted.
@@ -38,21 +39,23 @@ _short.maxlevel, _short.maxstring, _short.maxother = 2, 60, 60
 def to_mmrazor(genotype: Genotype) -> str:
     """Write the subnet as YAML. Raises GenotypeError when the format cannot express the genotype.
 
-    That is an output which omits nodes, or a node that reads the same state twice.
+    That is an output which omits nodes, a node that reads the same state twice, or one that keeps less than two edges.
     """
     lines: list[str] = []
-    for cell, edges, concat in (
-        ("normal", genotype.normal, genotype.normal_concat),
-        ("reduce", genotype.reduce, genotype.reduce_concat),
-    ):
-        everything = tuple(range(2, 2 + len(edges) // 2))
+    for cell, concat in zip(CNN_CELLS, (genotype.normal_concat, genotype.reduce_concat), strict=True):
+        nodes = genotype.nodes(cell)
+        everything = tuple(range(2, 2 + len(nodes)))
         if concat != everything:
             raise GenotypeError(
                 f"{cell}_concat: mmrazor's subnets concatenate all nodes, {list(everything)}, not {list(concat)}"
             )
-        for node in everything:
+        for node, kept in zip(everything, nodes, strict=True):
             first = 2 * (node - 2)
-            kept = edges[first : first + 2]
+            if len(kept) < 2:
+                raise GenotypeError(
+                    f"{cell}: node {node} keeps {len(kept)} of the two edges that mmrazor's subnets give each node; "
+                    "write a sparse cell as python, json or dot"
+                )
             if kept[0].source == kept[1].source:
                 raise GenotypeError(
                     f"{cell}[{first + 1}]: node {node} reads state {kept[0].source} twice; "
@@ -79,7 +82,7 @@ def from_mmrazor(text: str) -> Genotype:
 
 def from_mmrazor_mapping(subnet: Mapping[Any, Any]) -> Genotype:
     """Parse a decoded subnet. Keeps the order in which a node names its edges."""
-    nodes = dict.fromkeys(CELLS, 2)
+    nodes: dict[str, int] = dict.fromkeys(CNN_CELLS, 2)
     for key in subnet:
         match = _match(key)
         if match is None:

@@ -2,50 +2,59 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, Literal, get_args
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.operation_names import canonical
+from darts_core.genotypes.edges import BuiltCell, Edge, Edges, PlacedEdge, built, by_node, placed
+from darts_core.genotypes.entries import MOST_NODES, cell_edges_from, nodes_from, shown
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
-# Published cells have at most 5; twice as many is a mistake or an attack.
-MOST_NODES = 12
+CnnCell = Literal["normal", "reduce"]
+CNN_CELLS: Final[tuple[CnnCell, ...]] = get_args(CnnCell)
 # Field names in every format that spells them out, in the order of `Genotype`.
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
-
-_SHORT = reprlib.Repr()
-_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple = 3, 2 * MOST_NODES, 2 * MOST_NODES
-
-
-class Edge(NamedTuple):
-    """One kept edge: the operation and the state that it reads (0 and 1 are the cell's inputs, 2.. its nodes)."""
-
-    op: str
-    source: int
+_PER_NODE: Final = 2
 
 
 @dataclass(frozen=True)
 class Genotype:
-    """A convolutional architecture: two edges per node, and the nodes that the cell output concatenates.
+    """A convolutional architecture: the kept edges of each node, and the nodes that the cell output concatenates.
 
-    DARTS (arXiv:1806.09055), section 2.4. Raises GenotypeError on construction for an illegal edge, so that every
-    Genotype can be built.
+    A node keeps two edges, those of node i + 2 at places 2i and 2i + 1: DARTS (arXiv:1806.09055), section 2.4. In a
+    sparse genotype a node keeps 0 to 2, and all edges are `PlacedEdge`, in the order of their nodes: FairDARTS
+    (arXiv:1911.12126). A genotype whose nodes all keep two never holds those. Raises GenotypeError on construction for
+    an illegal edge, so that every Genotype can be built.
     """
 
-    normal: tuple[Edge, ...]
+    normal: Edges
     normal_concat: tuple[int, ...]
-    reduce: tuple[Edge, ...]
+    reduce: Edges
     reduce_concat: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check_cell("normal", self.normal, self.normal_concat)
-        _check_cell("reduce", self.reduce, self.reduce_concat)
+        cells = (("normal", self.normal, self.normal_concat), ("reduce", self.reduce, self.reduce_concat))
+        for cell, edges, concat in cells:
+            if any(isinstance(edge, PlacedEdge) for edge in edges):
+                last = _check_sparse(cell, placed(edges))
+            else:
+                last = _check_dense(cell, len(edges))
+            _check_edges(cell, placed(edges))
+            _check_concat(cell, concat, last)
+            if not built(edges, concat).concat:
+                raise GenotypeError(
+                    f"{cell}: all nodes of {cell}_concat, {list(concat)}, are empty: "
+                    "none reads an input of the cell, nor a node that does"
+                )
+        is_sparse = any(len(node) != _PER_NODE for _, edges, concat in cells for node in by_node(edges, concat))
+        # One form for equal cells, so that they are equal, have the same hash and the same text.
+        for cell, edges, _ in cells:
+            same = placed(edges) if is_sparse else tuple(Edge(edge.op, edge.source) for edge in edges)
+            object.__setattr__(self, cell, same)
 
     def __str__(self) -> str:
-        """One line of Python in the DARTS authors' format; `parse` reads it back."""
+        """One line of Python in the DARTS authors' format, or FairDARTS' if sparse; `parse` reads it back."""
         normal = f"normal={pairs(self.normal)}, normal_concat={list(self.normal_concat)}"
         return f"Genotype({normal}, reduce={pairs(self.reduce)}, reduce_concat={list(self.reduce_concat)})"
 
@@ -59,72 +68,68 @@ class Genotype:
     ) -> Genotype:
         """Build from plain lists, as decoded from JSON or Python text. Raises GenotypeError."""
         return cls(
-            edges_from("normal", normal),
+            cell_edges_from("normal", normal),
             nodes_from("normal_concat", normal_concat),
-            edges_from("reduce", reduce),
+            cell_edges_from("reduce", reduce),
             nodes_from("reduce_concat", reduce_concat),
         )
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether a node keeps less than two edges."""
+        return isinstance(self.normal[0], PlacedEdge)
 
-def pairs(edges: Iterable[Edge]) -> str:
-    """Write a list of pairs as Python does."""
-    return f"[{', '.join(f'({op!r}, {source})' for op, source in edges)}]"
+    def nodes(self, cell: CnnCell) -> tuple[tuple[Edge, ...], ...]:
+        """The edges that enter each node of a cell, from node 2 on; none for an empty node."""
+        return by_node(*self._cell(cell))
 
+    def built(self, cell: CnnCell) -> BuiltCell:
+        """The part of a cell that a network computes: without empty nodes and the edges that read them."""
+        return built(*self._cell(cell))
 
-def _shown(value: Any) -> str:
-    """A short repr for messages: input is cut, since lists that share parts can unfold without end."""
-    try:
-        return _SHORT.repr(value)
-    except ValueError:  # an int with more digits than Python converts to text
-        return f"a huge {type(value).__name__}"
-
-
-def edges_from(cell: str, entries: Any) -> tuple[Edge, ...]:
-    """Parse the edges of one cell from plain lists. Raises GenotypeError that names the bad one."""
-    if not isinstance(entries, (list, tuple)):
-        raise GenotypeError(f"{cell}: expected a list of [operation, node] pairs, got {_shown(entries)}")
-    # Some ports nest the pairs of a node in a list.
-    if entries and all(isinstance(e, (list, tuple)) and e and isinstance(e[0], (list, tuple)) for e in entries):
-        entries = [pair for node in entries for pair in node]
-    edges = []
-    for i, entry in enumerate(entries):
-        match entry:
-            case [str(op), int(source)] | [str(op), int(source), float()] if not isinstance(source, bool):
-                # Some ports keep the edge's weight as the third item.
-                edges.append(Edge(canonical(op), source))
-            case [str(), int(), int()]:
-                raise GenotypeError(
-                    f"{cell}[{i}]: {_shown(entry)} is an edge of FairDARTS' sparse cells, (operation, node, source): "
-                    "only cells with two edges a node, (operation, source), are built here"
-                )
-            case _:
-                raise GenotypeError(f"{cell}[{i}]: expected [operation, node], got {_shown(entry)}")
-    return tuple(edges)
+    def _cell(self, cell: CnnCell) -> tuple[Edges, tuple[int, ...]]:
+        return (self.normal, self.normal_concat) if cell == "normal" else (self.reduce, self.reduce_concat)
 
 
-def nodes_from(field: str, nodes: Any) -> tuple[int, ...]:
-    """Parse a list of node numbers. Raises GenotypeError."""
-    if not isinstance(nodes, (list, tuple, range)) or not all(type(n) is int for n in nodes):
-        raise GenotypeError(f"{field}: expected a list of node numbers, got {_shown(nodes)}")
-    return tuple(nodes)
+def pairs(edges: Edges) -> str:
+    """Write a list of edges as Python does."""
+    return f"[{', '.join(str(tuple(edge)) for edge in edges)}]"
 
 
-def _check_cell(cell: str, edges: tuple[Edge, ...], concat: tuple[int, ...]) -> None:
-    if not 2 <= len(edges) <= 2 * MOST_NODES or len(edges) % 2:
-        raise GenotypeError(
-            f"{cell}: expected two entries for each of 1 to {MOST_NODES} nodes, got {len(edges)} entries"
-        )
-    for i, (op, source) in enumerate(edges):
+def _check_dense(cell: str, count: int) -> int:
+    """Returns the number of the last node that the output may concatenate."""
+    if not _PER_NODE <= count <= _PER_NODE * MOST_NODES or count % _PER_NODE:
+        raise GenotypeError(f"{cell}: expected two entries for each of 1 to {MOST_NODES} nodes, got {count} entries")
+    return 1 + count // _PER_NODE
+
+
+def _check_sparse(cell: str, edges: tuple[PlacedEdge, ...]) -> int:
+    """Returns the number of the last node that the output may concatenate."""
+    last = 1 + MOST_NODES
+    for i, edge in enumerate(edges):
+        before = edges[i - 1].node if i else 2
+        if not 2 <= edge.node <= last:
+            raise GenotypeError(f"{cell}[{i}]: nodes are numbered from 2 to {last}, not {shown(edge.node)}")
+        if edge.node < before:
+            raise GenotypeError(f"{cell}[{i}]: an edge of node {edge.node} behind one of node {before}")
+        if i >= _PER_NODE and edges[i - _PER_NODE].node == edge.node:
+            raise GenotypeError(f"{cell}[{i}]: node {edge.node} has a third edge; a node keeps at most {_PER_NODE}")
+    return last
+
+
+def _check_edges(cell: str, edges: tuple[PlacedEdge, ...]) -> None:
+    for i, (op, node, source) in enumerate(edges):
         if op not in CNN_GENOTYPE_OPERATIONS:
             allowed = ", ".join(sorted(CNN_GENOTYPE_OPERATIONS))
             source_of = " of RobustDARTS' space S4" if op == "noise" else ""
-            raise GenotypeError(f"{cell}[{i}]: unknown operation {_shown(op)}{source_of}; allowed: {allowed}")
-        node = 2 + i // 2
+            raise GenotypeError(f"{cell}[{i}]: unknown operation {shown(op)}{source_of}; allowed: {allowed}")
         if not 0 <= source < node:
             raise GenotypeError(
-                f"{cell}[{i}]: node {node} can only read states 0 to {node - 1}, not {_shown(source)}: "
+                f"{cell}[{i}]: node {node} can only read states 0 to {node - 1}, not {shown(source)}: "
                 "edges lead forward"
             )
-    last = 1 + len(edges) // 2
+
+
+def _check_concat(cell: str, concat: tuple[int, ...], last: int) -> None:
     if not concat or len(set(concat)) != len(concat) or not all(2 <= n <= last for n in concat):
-        raise GenotypeError(f"{cell}_concat: expected different nodes from 2 to {last}, got {_shown(list(concat))}")
+        raise GenotypeError(f"{cell}_concat: expected different nodes from 2 to {last}, got {shown(list(concat))}")

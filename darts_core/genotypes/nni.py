@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.model import MOST_NODES, Genotype
+from darts_core.genotypes.entries import MOST_NODES
+from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.operation_names import NNI
 
 _SLOT: Final = re.compile(r"(normal|reduce)/(?:op|input)_(\d{1,2})_[01]")

@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 from darts_core.errors import GenotypeError
 from darts_core.genotypes.derive import Table, strongest, strongest_recurrent
 from darts_core.genotypes.diagnostics import count
+from darts_core.genotypes.edges import Edge
 from darts_core.genotypes.formats import AnyGenotype
-from darts_core.genotypes.model import Edge, Genotype
+from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
 
 MOST_RANKS: Final = 100

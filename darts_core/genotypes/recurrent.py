@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.model import MOST_NODES, Edge, edges_from, nodes_from, pairs
+from darts_core.genotypes.edges import Edge
+from darts_core.genotypes.entries import MOST_NODES, edges_from, nodes_from
+from darts_core.genotypes.model import pairs
 from darts_core.primitives import RNN_PRIMITIVES
 
 # Field names in every format that spells them out, in the order of `RecurrentGenotype`.

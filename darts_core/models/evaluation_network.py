@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
 
 from darts_core.distributed.group import ALONE, Group
-from darts_core.genotypes import Edge, Genotype
+from darts_core.genotypes import BuiltCell, Genotype
 from darts_core.models.drop_path import DropPath
 from darts_core.models.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
 from darts_core.models.operations import Identity, operation
@@ -16,12 +17,14 @@ from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 
 
 class Cell(nn.Module):
-    """One cell of a genotype: each node sums its two edges; the output concatenates the nodes of `concat`."""
+    """One cell of a genotype: each node sums its edges; the output concatenates the nodes of `concat`.
+
+    Empty nodes of a sparse cell, and edges that read them, are not built.
+    """
 
     def __init__(
         self,
-        edges: tuple[Edge, ...],
-        concat: tuple[int, ...],
+        cell: BuiltCell,
         older: int,
         newer: int,
         channels: int,
@@ -30,25 +33,28 @@ class Cell(nn.Module):
         after_reduction: bool,
     ) -> None:
         super().__init__()
-        self.sources = tuple(source for _, source in edges)
-        self.concat = concat
+        self.sources = tuple(tuple(source for _, source in node) for node in cell.nodes)
+        self.concat = cell.concat
         self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=True)
         self.preprocess1 = newer_input(newer, channels, affine=True)
         self._ops = nn.ModuleList(
-            operation(op, channels, 2 if reduction and source < 2 else 1, search=False) for op, source in edges
+            operation(op, channels, 2 if reduction and source < 2 else 1, search=False)
+            for node in cell.nodes
+            for op, source in node
         )
         self.drop_path = DropPath()
 
     def forward(self, older: Tensor, newer: Tensor) -> Tensor:
         """Map the outputs of the two preceding cells to (N, len(concat) * channels, H', W')."""
-        states = [self.preprocess0(older), self.preprocess1(newer)]
-        for first in range(0, len(self.sources), 2):
-            states.append(self._edge(first, states) + self._edge(first + 1, states))
+        states = {0: self.preprocess0(older), 1: self.preprocess1(newer)}
+        ops = iter(self._ops)
+        for node, sources in enumerate(self.sources, 2):
+            if sources:
+                states[node] = reduce(torch.add, [self._edge(next(ops), states[source]) for source in sources])
         return torch.cat([states[node] for node in self.concat], dim=1)
 
-    def _edge(self, edge: int, states: list[Tensor]) -> Tensor:
-        op = self._ops[edge]
-        out: Tensor = op(states[self.sources[edge]])
+    def _edge(self, op: nn.Module, x: Tensor) -> Tensor:
+        out: Tensor = op(x)
         # The identity is never dropped, so that a path remains for every sample.
         return out if isinstance(op, Identity) else self.drop_path(out)
 
@@ -115,12 +121,10 @@ class EvaluationNetwork(StemNetwork):
             reduction = layer in reductions
             if reduction:
                 channels *= 2
-            edges = genotype.reduce if reduction else genotype.normal
-            concat = genotype.reduce_concat if reduction else genotype.normal_concat
+            cell = genotype.built("reduce" if reduction else "normal")
             self.cells.append(
                 Cell(
-                    edges,
-                    concat,
+                    cell,
                     older,
                     newer,
                     channels,
@@ -128,7 +132,7 @@ class EvaluationNetwork(StemNetwork):
                     after_reduction=after_reduction,
                 )
             )
-            older, newer, after_reduction = newer, len(concat) * channels, reduction
+            older, newer, after_reduction = newer, len(cell.concat) * channels, reduction
             if auxiliary and layer == self.auxiliary_layer:
                 self.auxiliary_head = AuxiliaryHead(newer, classes, stem=stem)
         self.global_pooling = nn.AdaptiveAvgPool2d(1)

@@ -6,9 +6,9 @@ Mirrors darts_core/models/evaluation_network.py; tests check that the numbers ag
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from darts_core.genotypes import Edge, Genotype
+from darts_core.genotypes import BuiltCell, Genotype
+from darts_core.genotypes.model import CnnCell
 from darts_core.models.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, auxiliary_layer, reduction_layers
 from darts_core.profile.costs import Chain, Cost, Map, newer_input, older_input, operation
 from darts_core.profile.shapes import Shape
@@ -19,7 +19,7 @@ class CellProfile:
     """Cost of one cell. channels, height and width: of its output, all nodes concatenated."""
 
     index: int
-    kind: Literal["normal", "reduce"]
+    kind: CnnCell
     channels: int
     height: int
     width: int
@@ -66,10 +66,10 @@ def profile(genotype: Genotype, shape: Shape) -> Profile:
         reduction = layer in reductions
         if reduction:
             channels *= 2
-        edges = genotype.reduce if reduction else genotype.normal
-        concat = genotype.reduce_concat if reduction else genotype.normal_concat
-        out, cost = _cell(edges, concat, older, newer, channels, reduction=reduction, after_reduction=after_reduction)
-        cells.append(_cell_profile(layer, "reduce" if reduction else "normal", out, cost))
+        kind: CnnCell = "reduce" if reduction else "normal"
+        cell = genotype.built(kind)
+        out, cost = _cell(cell, older, newer, channels, reduction=reduction, after_reduction=after_reduction)
+        cells.append(_cell_profile(layer, kind, out, cost))
         total += cost
         older, newer, after_reduction = newer, out, reduction
         if layer == auxiliary_layer(shape.layers, shape.reductions):
@@ -103,8 +103,7 @@ def stems(shape: Shape) -> tuple[Map, Map, Cost, bool]:
 
 
 def _cell(
-    edges: tuple[Edge, ...],
-    concat: tuple[int, ...],
+    cell: BuiltCell,
     older: Map,
     newer: Map,
     channels: int,
@@ -116,24 +115,25 @@ def _cell(
     inputs = [Chain(older), Chain(newer)]
     older_input(inputs[0], channels, after_reduction=after_reduction)
     newer_input(inputs[1], channels)
-    states = [chain.map for chain in inputs]
+    states = {state: chain.map for state, chain in enumerate(inputs)}
     cost = inputs[0].cost + inputs[1].cost
     kept_states = set()
-    for node in range(0, len(edges), 2):
-        for op, source in edges[node : node + 2]:
+    for node, edges in enumerate(cell.nodes, 2):
+        for op, source in edges:
             chain = Chain(states[source])
             operation(op, chain, 2 if reduction and source < 2 else 1)
             cost += chain.cost
+            states[node] = chain.map
             if chain.keeps_start:
                 kept_states.add(source)
-        states.append(chain.map)
-        cost += Cost(activations=chain.map.size)  # the sum of the two edges
-    node_map = states[-1]
-    out = Map(len(concat) * channels, node_map.height, node_map.width)
+        if len(edges) > 1:
+            cost += Cost(activations=states[node].size)  # the sum of the edges
+    node_map = states[cell.concat[0]]
+    out = Map(len(cell.concat) * channels, node_map.height, node_map.width)
     return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
 
 
-def _cell_profile(index: int, kind: Literal["normal", "reduce"], out: Map, cost: Cost) -> CellProfile:
+def _cell_profile(index: int, kind: CnnCell, out: Map, cost: Cost) -> CellProfile:
     return CellProfile(
         index,
         kind,

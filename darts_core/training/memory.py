@@ -10,6 +10,7 @@ import torch
 
 from darts_core.configs import AnyConfig, EvaluationConfig, SearchConfig
 from darts_core.errors import OutOfMemory
+from darts_core.genotypes.model import CNN_CELLS
 from darts_core.kernels import gpu
 from darts_core.models.layout import Stem
 from darts_core.profile import Shape, profile, search_cost
@@ -35,7 +36,7 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         found = profile(config.cell(), shape)
         training_bytes, parameters, order = found.training_bytes, found.parameters_with_auxiliary, 1
         fused = False
-        nodes = max(len(config.cell().normal_concat), len(config.cell().reduce_concat))
+        nodes = max(len(config.cell().built(kind).concat) for kind in CNN_CELLS)
     kind: Kind = "cuda" if device.type == "cuda" else "cpu"
     return memory_need(
         training_bytes=training_bytes,

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import FORMATS, KNOWN, Edge, Genotype, parse, to_dot, to_json, to_mmrazor, to_python
+from darts_core.genotypes.model import CNN_CELLS
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
+from tests.support.sparse_cells import sparse_cells
 
 pytestmark = pytest.mark.light
 
@@ -36,7 +38,12 @@ def genotypes(*, subnet: bool = False) -> st.SearchStrategy[Genotype]:
     return st.builds(lambda n, r: Genotype.of(*n, *r), cells(subnet=subnet), cells(subnet=subnet))
 
 
-@given(genotypes())
+def any_genotypes() -> st.SearchStrategy[Genotype]:
+    cell = cells(subnet=False) | sparse_cells()
+    return st.builds(lambda n, r: Genotype.of(*n, *r), cell, cell)
+
+
+@given(any_genotypes())
 def test_any_genotype_survives_python_text_and_json(genotype: Genotype) -> None:
     assert parse(to_python(genotype)) == genotype
     assert parse(to_json(genotype)) == genotype
@@ -53,8 +60,8 @@ def test_any_subnet_survives_mmrazor_yaml(genotype: Genotype) -> None:
 @given(genotypes(subnet=True), st.data())
 def test_edges_that_no_node_chose_change_nothing(genotype: Genotype, data: st.DataObject) -> None:
     subnet = yaml.safe_load(to_mmrazor(genotype))
-    for cell, edges in (("normal", genotype.normal), ("reduce", genotype.reduce)):
-        for node in range(2, 2 + len(edges) // 2):
+    for cell in CNN_CELLS:
+        for node in range(2, 2 + len(genotype.nodes(cell))):
             for source in range(node):
                 subnet.setdefault(f"{cell}_n{node}_p{source}", {"chosen": [data.draw(OPERATIONS)]})
     assert parse(yaml.safe_dump(subnet)) == genotype
@@ -62,7 +69,7 @@ def test_edges_that_no_node_chose_change_nothing(genotype: Genotype, data: st.Da
 
 @given(genotypes(subnet=True), st.data())
 def test_an_unknown_operation_is_refused_by_name_in_every_format(genotype: Genotype, data: st.DataObject) -> None:
-    known = data.draw(st.sampled_from(genotype.normal)).op
+    known = data.draw(st.sampled_from([edge.op for edge in genotype.normal]))
     for name in ("python", "json", "mmrazor"):
         text = FORMATS[name](genotype).replace(known, "sep_conv_9x9")
         with pytest.raises(GenotypeError, match=r"(normal|reduce).*sep_conv_9x9"):
@@ -97,13 +104,9 @@ def test_the_published_alias_of_darts_v2_is_read_with_its_spare_edges() -> None:
     for node, ops in operations.items():
         subnet |= {f"{node}_p{source}": {"chosen": [op]} for source, op in enumerate(ops.split())}
     read, paper = parse(yaml.safe_dump(subnet)), KNOWN["DARTS_V2"]
-    assert _by_node(read.normal) == _by_node(paper.normal)
-    assert _by_node(read.reduce) == _by_node(paper.reduce)
+    for cell in CNN_CELLS:
+        assert list(map(set, read.nodes(cell))) == list(map(set, paper.nodes(cell)))
     assert read.normal[:2] == (Edge("sep_conv_3x3", 1), Edge("sep_conv_3x3", 0))
-
-
-def _by_node(edges: tuple[Edge, ...]) -> list[set[Edge]]:
-    return [set(edges[first : first + 2]) for first in range(0, len(edges), 2)]
 
 
 SUBNET = to_mmrazor(KNOWN["MMRAZOR_97_32"])

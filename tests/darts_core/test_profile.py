@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from darts_core.errors import ConfigError
-from darts_core.genotypes import KNOWN, Genotype
+from darts_core.genotypes import KNOWN, Genotype, parse
 from darts_core.models.evaluation_network import Cell, EvaluationNetwork
 from darts_core.models.layout import Stem
 from darts_core.models.operations import FactorizedReduce
@@ -19,6 +19,7 @@ from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 from darts_core.profile import Shape, profile, search_cost, shape_of
 from darts_core.spaces import SPACES, CnnSpace
+from tests.support.sparse_cells import FAIR_DARTS, sparse_cells
 
 # Parameters, parameters with the auxiliary head, and million multiply-adds to three digits.
 PUBLISHED = {
@@ -50,6 +51,19 @@ def test_a_known_genotype_has_its_published_cost(preset: str, name: str) -> None
     assert (found.parameters, found.parameters_with_auxiliary, millions) == PUBLISHED[preset][name]
 
 
+@pytest.mark.parametrize(
+    ("name", "with_auxiliary", "parameters", "millions"),
+    [("c", False, 2_598_814, "400"), ("d", True, 3_841_968, "533"), ("g", True, 3_375_480, "453")],
+)
+def test_a_sparse_genotype_has_the_cost_that_its_authors_print(
+    name: str, with_auxiliary: bool, parameters: int, millions: str
+) -> None:
+    # FairDARTS' genotypes.py: 2.59 M and 400 M, 3.84 M and 532 M, 3.375 M and 453 M.
+    found = profile(parse(FAIR_DARTS[name]), shape_of("cifar10"))
+    assert (found.parameters_with_auxiliary if with_auxiliary else found.parameters) == parameters
+    assert f"{found.multiply_adds / 1e6:.0f}" == millions
+
+
 @st.composite
 def cells(draw: st.DrawFn) -> tuple[list[list[Any]], list[int]]:
     nodes = draw(st.integers(1, 6))
@@ -58,7 +72,8 @@ def cells(draw: st.DrawFn) -> tuple[list[list[Any]], list[int]]:
     return edges, draw(st.lists(st.integers(2, 1 + nodes), min_size=1, unique=True))
 
 
-GENOTYPES = st.builds(lambda normal, reduce: Genotype.of(*normal, *reduce), cells(), cells())
+_CELL = cells() | sparse_cells()
+GENOTYPES = st.builds(lambda normal, reduce: Genotype.of(*normal, *reduce), _CELL, _CELL)
 SIZES = st.fixed_dictionaries(
     {
         "channels": st.sampled_from([2, 4, 6]),
@@ -103,7 +118,8 @@ class _Measured:
                 self.activations += out.numel()  # the concatenation of its halves
             case Cell():
                 node = out.numel() // len(module.concat)
-                self.activations += node * (len(module.sources) // 2) + out.numel()
+                sums = sum(len(sources) == 2 for sources in module.sources)
+                self.activations += node * sums + out.numel()
 
 
 @given(GENOTYPES, SIZES, st.sampled_from(get_args(Stem)), st.integers(1, 40))

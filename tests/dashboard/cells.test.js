@@ -51,6 +51,14 @@ test("a cnn node has two operations, an rnn node one", () => {
   assert.deepEqual(chosen(null, "normal", "cnn"), []);
 });
 
+test("a sparse cell names the node of each edge", () => {
+  /** @type {Genotype} */
+  const sparse = { normal: [["sep_conv_3x3", 2, 0], ["skip_connect", 4, 1]] }; // biome-ignore format: a table
+  assert.deepEqual(chosen(sparse, "normal", "cnn")[1], { node: 4, op: "skip_connect", source: 1 });
+  assert.equal(skips(sparse, "normal", "cnn"), 1);
+  assert.equal(inWords(sparse, "normal", "cnn"), "node 2 is sep_conv_3x3 of c(k−2); node 4 is skip_connect of c(k−1)");
+});
+
 test("skip connections are counted in both families", () => {
   assert.equal(skips(DERIVED, "normal", "cnn"), 2);
   assert.equal(skips(DERIVED, "recurrent", "rnn"), 1);

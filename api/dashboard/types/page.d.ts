@@ -51,8 +51,8 @@ declare global {
     evaluation: string | null;
   };
 
-  /** Operations and their sources, by cell, in the nodes' order. */
-  type Genotype = Record<string, [string, number][]>;
+  /** Operations and their sources, by cell, in the nodes' order; operations, nodes and sources in a sparse genotype. */
+  type Genotype = Record<string, ([string, number] | [string, number, number])[]>;
   type Epoch = Omit<Api.EpochOut, "genotype"> & { genotype?: Genotype | null };
   type SearchEpoch = Epoch & { genotype: Genotype; strengths: Record<string, number[][]> };
 

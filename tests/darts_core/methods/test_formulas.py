@@ -15,7 +15,7 @@ from darts_core.configs import SearchConfig
 from darts_core.configs.methods import METHODS, MethodName
 from darts_core.data.batches import Batch
 from darts_core.genotypes.derive import strongest, strongest_pairs
-from darts_core.genotypes.model import Edge
+from darts_core.genotypes.edges import Edge
 from darts_core.methods.drnas import DrNas
 from darts_core.methods.gdas import Gdas, straight_through
 from darts_core.methods.registry import method_of

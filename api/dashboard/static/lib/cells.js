@@ -52,7 +52,11 @@ export function stateName(index, family) {
  */
 export function chosen(genotype, cell, family) {
   const perNode = family === "rnn" ? 1 : 2;
-  return (genotype?.[cell] ?? []).map(([op, source], index) => ({ node: perNode + Math.floor(index / perNode), op, source }));
+  return (genotype?.[cell] ?? []).map((edge, index) => {
+    // A sparse cell names the node of each edge.
+    const [op, node, source] = edge.length === 3 ? edge : [edge[0], perNode + Math.floor(index / perNode), edge[1]];
+    return { node, op, source };
+  });
 }
 
 /**
