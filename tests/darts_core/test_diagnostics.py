@@ -74,6 +74,6 @@ def test_counts_agree_with_the_cell_and_skips_are_among_the_parameter_free(
 ) -> None:
     genotype = derive(normal, reduce, CNN_PRIMITIVES)
     found = cell_diagnostics(genotype, softmaxed({"normal": normal, "reduce": reduce}))
-    assert found["skip_connects"] == [op for op, _ in genotype.normal].count("skip_connect")
-    assert found["reduce_parameter_free"] == len([op for op, _ in genotype.reduce if op in PARAMETER_FREE])
+    assert found["skip_connects"] == [edge.op for edge in genotype.normal].count("skip_connect")
+    assert found["reduce_parameter_free"] == len([edge for edge in genotype.reduce if edge.op in PARAMETER_FREE])
     assert found["skip_connects"] <= found["parameter_free"] <= len(genotype.normal)

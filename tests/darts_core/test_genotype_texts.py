@@ -75,8 +75,8 @@ def test_a_cell_is_found_in_the_text_around_it(text: str) -> None:
 
 def test_the_operations_of_katib_have_our_names() -> None:
     found = parse(f"Best-Genotype={NESTED}")
-    assert [op for op, _ in found.normal] == ["sep_conv_3x3", "dil_conv_3x3", "dil_conv_3x3", "skip_connect"]
-    assert [op for op, _ in found.reduce] == ["max_pool_3x3", "avg_pool_3x3", "max_pool_3x3", "dil_conv_5x5"]
+    assert [edge.op for edge in found.normal] == ["sep_conv_3x3", "dil_conv_3x3", "dil_conv_3x3", "skip_connect"]
+    assert [edge.op for edge in found.reduce] == ["max_pool_3x3", "avg_pool_3x3", "max_pool_3x3", "dil_conv_5x5"]
 
 
 @pytest.mark.parametrize("name", ["ONE", "TWO", "DARTS", "6", "7"])
@@ -126,9 +126,8 @@ def subnet(**changes: object) -> dict[str, object]:
     names = {"sep_conv_3x3": "sepconv3x3", "skip_connect": "skipconnect", "dil_conv_3x3": "dilconv3x3"}
     made: dict[str, object] = {}
     cell = KNOWN["DARTS_V2"]
-    for kind, edges in (("normal", cell.normal), ("reduce", cell.reduce)):
-        for node in range(2, 6):
-            kept = edges[2 * (node - 2) : 2 * (node - 1)]
+    for kind, nodes in (("normal", cell.nodes("normal")), ("reduce", cell.nodes("reduce"))):
+        for node, kept in enumerate(nodes, 2):
             made |= {f"{kind}_n{node}_p{source}": [] for source in range(node)}
             made |= {f"{kind}_n{node}_p{source}": names.get(op, "maxpool") for op, source in kept}
             made[f"{kind}_n{node}_switch"] = [f"{kind}_n{node}_p{source}" for _, source in kept]

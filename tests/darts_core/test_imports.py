@@ -29,9 +29,9 @@ def authors(name: str = "DARTS_V2", *, imagenet: bool = False, **sizes: Any) -> 
     """Of 4 channels, with BatchNorm statistics as training leaves them: none that a mistake could hide behind."""
     genotype = KNOWN[name]
     network = AuthorsNetwork(
-        [(operation, source) for operation, source in genotype.normal],
+        [(edge.op, edge.source) for edge in genotype.normal],
         list(genotype.normal_concat),
-        [(operation, source) for operation, source in genotype.reduce],
+        [(edge.op, edge.source) for edge in genotype.reduce],
         list(genotype.reduce_concat),
         imagenet=imagenet,
         **{"c": 4, "layers": 4, "classes": 10, **sizes},

@@ -20,7 +20,7 @@ def test_a_seed_names_one_cell() -> None:
 
 
 def test_every_primitive_but_none_is_as_likely_as_any_other() -> None:
-    drawn = Counter(op for seed in range(300) for op, _ in random_genotype(seed).normal)
+    drawn = Counter(edge.op for seed in range(300) for edge in random_genotype(seed).normal)
     assert "none" not in drawn
     expected = 300 * 8 / 7
     assert len(drawn) == 7
@@ -41,6 +41,6 @@ def test_a_cell_is_drawn_from_the_named_space(family: Family, nodes: int, space:
     edges = [edge for cell in cells for edge in (cell.normal if isinstance(cell, Genotype) else cell.recurrent)]
     assert len(edges) == 200 * (2 * nodes if family == "cnn" else nodes)
     expected = SPACES["space2"].primitives if family == "cnn" else RNN_SPACES["rnn_space1"]
-    assert {op for op, _ in edges} == set(expected) - {"none"}
+    assert {edge.op for edge in edges} == set(expected) - {"none"}
     with pytest.raises(GenotypeError, match="unknown space 'space9'"):
         drawn_cell(family, 0, space="space9")

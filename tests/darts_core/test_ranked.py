@@ -6,12 +6,21 @@ import itertools
 import math
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import Edge, Genotype, RecurrentGenotype, derive, derive_recurrent, ranked, softmaxed
+from darts_core.genotypes import (
+    Edge,
+    Genotype,
+    RecurrentGenotype,
+    derive,
+    derive_recurrent,
+    parse,
+    ranked,
+    softmaxed,
+    to_json,
+)
 
 pytestmark = pytest.mark.light
 
@@ -99,12 +108,12 @@ def test_the_first_is_the_derived_cell_and_a_limit_that_it_keeps_changes_nothing
     strengths = softmaxed({"normal": normal, "reduce": reduce})
     derived = derive(normal, reduce, primitives)
     assert ranked(strengths, primitives) == derived
-    skips = sum(op == "skip_connect" for op, _ in derived.normal)
+    skips = sum(edge.op == "skip_connect" for edge in derived.normal)
     assert ranked(strengths, primitives, max_skip_connects=skips) == derived
     for limit in range(skips):
         found = ranked(strengths, primitives, max_skip_connects=limit)
         assert isinstance(found, Genotype)
-        assert sum(op == "skip_connect" for op, _ in found.normal) <= limit
+        assert sum(edge.op == "skip_connect" for edge in found.normal) <= limit
         assert found.reduce == derived.reduce
     assert len({str(ranked(strengths, primitives, rank=rank)) for rank in range(1, 51)}) == 50
 
@@ -121,7 +130,7 @@ def test_strengths_of_zero_are_still_ranked() -> None:
     rows = [[0.0, 1.0, 0.0]] * 2
     found = [ranked({"normal": rows, "reduce": rows}, PRIMITIVES, rank=r, max_skip_connects=0) for r in (1, 2)]
     assert isinstance(found[0], Genotype)
-    assert [op for op, _ in found[0].normal] == ["sep_conv_3x3", "sep_conv_3x3"]
+    assert [edge.op for edge in found[0].normal] == ["sep_conv_3x3", "sep_conv_3x3"]
     assert found[0] != found[1]
 
 
@@ -134,9 +143,10 @@ def test_a_cell_that_the_method_derives_otherwise_is_the_first_and_the_others_fo
     found = [ranked(strengths, PRIMITIVES, rank=rank, derived=derived) for rank in range(1, 12)]
     assert found == [derived, *plain[:4], *plain[5:]]
     # The order of a node's edges says nothing.
-    turned = replace(derived, normal=derived.normal[1::-1] + derived.normal[2:])
+    first, second, *others = to_json(derived)["normal"]
+    turned = parse(to_json(derived) | {"normal": [second, first, *others]})
     assert [ranked(strengths, PRIMITIVES, rank=rank, derived=turned) for rank in range(2, 12)] == found[1:]
-    limit = sum(op == "skip_connect" for op, _ in derived.normal)
+    limit = sum(edge.op == "skip_connect" for edge in derived.normal)
     assert ranked(strengths, PRIMITIVES, max_skip_connects=limit, derived=derived) == derived
 
 

@@ -283,7 +283,7 @@ def test_any_primitives_and_node_count_move_their_alphas_and_derive_a_cell_that_
     found = second.genotype
     assert isinstance(found, Genotype)
     assert len(found.normal) == len(found.reduce) == 2 * nodes
-    assert {op for op, _ in found.normal} <= set(primitives) - {"none"}
+    assert {edge.op for edge in found.normal} <= set(primitives) - {"none"}
     (trained,) = run_evaluation(evaluation_config(genotype=to_json(found), epochs=1), data_root=data_root)
     parameters = sum(trained.checkpoint["weights"][name].numel() for name in _trained_names(trained))
     assert parameters == profile(found, Shape(2, 3, 2, 8, 1)).parameters

@@ -177,9 +177,9 @@ def authors_state(name: str = "DARTS_V2") -> dict[str, Tensor]:
     """The weights of a small network of theirs, with ten classes."""
     genotype = KNOWN[name]
     network = AuthorsNetwork(
-        [(operation, source) for operation, source in genotype.normal],
+        [(edge.op, edge.source) for edge in genotype.normal],
         list(genotype.normal_concat),
-        [(operation, source) for operation, source in genotype.reduce],
+        [(edge.op, edge.source) for edge in genotype.reduce],
         list(genotype.reduce_concat),
         c=2,
         layers=3,
