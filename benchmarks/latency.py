@@ -9,6 +9,7 @@ import scipy.stats
 import torch
 
 from darts_core.genotypes import Genotype, random_genotype
+from darts_core.genotypes.model import CNN_CELLS
 from darts_core.primitives import CNN_PRIMITIVES, edges_of
 from darts_core.profile.latency import latency_costs, network_latency
 from darts_core.profile.operation_costs import OperationCosts
@@ -46,9 +47,10 @@ def summed_latency(costs: OperationCosts, genotype: Genotype) -> float:
     """Milliseconds of the genotype's network."""
     names = [*map(str, CNN_PRIMITIVES)]
     return costs.fixed + sum(
-        costs.edges[kind][edges_of(place // 2) + source][names.index(op)]
-        for kind, edges in (("normal", genotype.normal), ("reduce", genotype.reduce))
-        for place, (op, source) in enumerate(edges)
+        costs.edges[cell][edges_of(node) + source][names.index(op)]
+        for cell in CNN_CELLS
+        for node, edges in enumerate(genotype.nodes(cell))
+        for op, source in edges
     )
 
 

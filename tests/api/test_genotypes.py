@@ -6,6 +6,7 @@ import pytest
 
 from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, parse, to_python
 from tests.support.service import Bench
+from tests.support.sparse_cells import FAIR_DARTS
 
 
 def test_every_published_genotype_is_served_and_parses_back(http: httpx.Client) -> None:
@@ -154,3 +155,19 @@ def test_several_cells_in_one_text_are_refused_with_their_names(http: httpx.Clie
 
 def test_an_unknown_name_in_an_evaluation_is_422(http: httpx.Client) -> None:
     assert http.post("/evaluations", json={"dataset": "digits", "genotype": "nobodys"}).status_code == 422
+
+
+def test_a_sparse_genotype_is_registered_served_and_trained(bench: Bench, http: httpx.Client) -> None:
+    name, sparse = _name(), parse(FAIR_DARTS["a"])
+    assert http.post("/genotypes", json={"name": name, "genotype": FAIR_DARTS["a"]}).status_code == 201
+    served = http.get(f"/genotypes/{name}").json()
+    assert served["normal"][2] == ["max_pool_3x3", 4, 0]
+    assert served["parameters"] == 2_360_782
+    assert parse(served) == parse(http.get(f"/genotypes/{name}?format=python").text) == sparse
+    assert http.get(f"/genotypes/{name}?format=dot").text.startswith("digraph")
+    assert http.get(f"/genotypes/{name}?format=svg").text.startswith("<svg")
+    refused = http.get(f"/genotypes/{name}?format=mmrazor")
+    assert refused.status_code == 422
+    assert "node 3 keeps 0" in refused.text
+    body = {"dataset": "digits", "genotype": name, "pool": bench.pool}
+    assert parse(http.post("/evaluations", json=body).json()["spec"]["genotype"]) == sparse

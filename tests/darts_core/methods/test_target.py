@@ -17,6 +17,7 @@ from darts_core.configs.target import CostName, TargetTerm
 from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
 from darts_core.genotypes import Genotype
+from darts_core.genotypes.model import CNN_CELLS
 from darts_core.genotypes.random_cells import random_genotype
 from darts_core.methods.registry import method_of
 from darts_core.methods.target import Target
@@ -43,12 +44,14 @@ TARGETED = [name for name, method in METHODS.items() if method.targets and "cnn"
 
 def discrete(genotype: Genotype) -> dict[str, Tensor]:
     """Operation weights of 1 for the kept operations of a cell, and 0 for all others."""
-    found = {}
-    for kind, edges in (("normal", genotype.normal), ("reduce", genotype.reduce)):
-        rows = torch.zeros(edges_of(len(edges) // 2), len(CNN_PRIMITIVES), dtype=torch.float64)
-        for place, (op, source) in enumerate(edges):
-            rows[edges_of(place // 2) + source, [*map(str, CNN_PRIMITIVES)].index(op)] = 1
-        found[kind] = rows
+    found: dict[str, Tensor] = {}
+    for cell in CNN_CELLS:
+        nodes = genotype.nodes(cell)
+        rows = torch.zeros(edges_of(len(nodes)), len(CNN_PRIMITIVES), dtype=torch.float64)
+        for node, edges in enumerate(nodes):
+            for op, source in edges:
+                rows[edges_of(node) + source, [*map(str, CNN_PRIMITIVES)].index(op)] = 1
+        found[cell] = rows
     return found
 
 
