@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
 from darts_core.configs.common import (
     EvenChannels,
@@ -26,8 +34,9 @@ from darts_core.configs.methods import METHODS, MethodFields, check_method_gpus,
 from darts_core.configs.target import Target, check_target, target_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
+from darts_core.operation_plugins import added_operations
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_method, preset_values
-from darts_core.primitives import CnnPrimitive
+from darts_core.primitives import CNN_PRIMITIVES
 from darts_core.spaces import SPACES, CnnSpace
 
 
@@ -60,13 +69,27 @@ _BOOL: Final = TypeAdapter(bool)
 BatchSize = Annotated[int, Field(ge=2, le=65_536)]
 
 
+def _known_operation(name: str) -> str:
+    known = (*CNN_PRIMITIVES, *added_operations())
+    if name not in known:
+        raise ValueError(f"unknown operation; known: {', '.join(known)}")
+    return name
+
+
+PrimitiveName = Annotated[
+    str,
+    AfterValidator(_known_operation),
+    WithJsonSchema({"type": "string", "enum": [*CNN_PRIMITIVES, *added_operations()]}),
+]
+
+
 class SearchConfig(MethodFields, TrainingConfig):
     """A differentiable architecture search. DARTS (arXiv:1806.09055), sections 2 and A.1."""
 
     space: CnnSpace | None = Field(
         None, description="a named set of primitives; default: `darts`, if `primitives` is unset"
     )
-    primitives: list[CnnPrimitive] | None = Field(
+    primitives: list[PrimitiveName] | None = Field(
         None, min_length=1, max_length=64, description="the candidate operations, in order"
     )
     order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")

@@ -67,7 +67,7 @@ THEMES: Final[dict[ThemeName, Theme]] = {
 
 
 def role_of(operation: str) -> str:
-    """The role of an operation, by its full name."""
+    """The role of an operation, by its full name; one that another package adds has that of factorised ones."""
     if operation in ACTIVATIONS:
         return operation
-    return next(role for prefix, role in _BY_PREFIX.items() if operation.startswith(prefix))
+    return next((role for prefix, role in _BY_PREFIX.items() if operation.startswith(prefix)), FACTORISED)

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from darts_core.errors import GenotypeError
 from darts_core.files.state_dicts import Sizes
 from darts_core.genotypes import BuiltCell, Genotype
 from darts_core.models.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, Stem, auxiliary_layer, reduction_layers
+from darts_core.operation_plugins import added_operations
 
 Shapes = dict[str, tuple[int, ...]]
 _Entries = Iterator[tuple[str, tuple[int, ...]]]
@@ -19,7 +21,12 @@ COUNTER: Final = "num_batches_tracked"
 
 
 def evaluation_shapes(genotype: Genotype, sizes: Sizes) -> Shapes:
-    """Every key of the genotype's network of these sizes, with its shape."""
+    """Every key of the genotype's network of these sizes, with its shape.
+
+    Raises GenotypeError for an operation that an installed package adds: only its module knows its keys.
+    """
+    if added := {edge.op for edge in (*genotype.normal, *genotype.reduce)} & {*added_operations()}:
+        raise GenotypeError(f"the parameters of {', '.join(sorted(added))} are known to its package alone")
     return dict(_network(genotype, sizes))
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.score import TrainedOn
 from darts_core.data.catalogue import BUILT_IN
-from darts_core.errors import CheckpointError
+from darts_core.errors import CheckpointError, GenotypeError
 from darts_core.files.state_dict_shapes import COUNTER, Shapes, evaluation_shapes
 from darts_core.files.state_dicts import Sizes, inferred
 from darts_core.genotypes import Genotype, to_json
@@ -59,7 +59,10 @@ def described(shapes: Mapping[str, tuple[int, ...]], genotype: Genotype, file: s
     """
     sizes = inferred(shapes, file)
     spec = _spec(sizes, genotype, told.dataset or sizes.dataset or UNKNOWN, file)
-    expected = evaluation_shapes(genotype, sizes)
+    try:
+        expected = evaluation_shapes(genotype, sizes)
+    except GenotypeError as error:
+        raise CheckpointError(f"{file}: {error}") from error
     _check_fit(shapes, expected, file)
     _check_classes(sizes, told, file)
     dataset = told.dataset or sizes.dataset

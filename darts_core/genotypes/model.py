@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, get_args
 from darts_core.errors import GenotypeError
 from darts_core.genotypes.edges import BuiltCell, Edge, Edges, PlacedEdge, built, by_node, placed
 from darts_core.genotypes.entries import MOST_NODES, cell_edges_from, nodes_from, shown
+from darts_core.operation_plugins import added_operations
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
 CnnCell = Literal["normal", "reduce"]
@@ -119,8 +120,8 @@ def _check_sparse(cell: str, edges: tuple[PlacedEdge, ...]) -> int:
 
 def _check_edges(cell: str, edges: tuple[PlacedEdge, ...]) -> None:
     for i, (op, node, source) in enumerate(edges):
-        if op not in CNN_GENOTYPE_OPERATIONS:
-            allowed = ", ".join(sorted(CNN_GENOTYPE_OPERATIONS))
+        if op not in CNN_GENOTYPE_OPERATIONS and op not in added_operations():
+            allowed = ", ".join([*sorted(CNN_GENOTYPE_OPERATIONS), *added_operations()])
             source_of = " of RobustDARTS' space S4" if op == "noise" else ""
             raise GenotypeError(f"{cell}[{i}]: unknown operation {shown(op)}{source_of}; allowed: {allowed}")
         if not 0 <= source < node:

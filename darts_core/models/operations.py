@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.models.dilated import DilatedDepthwise
+from darts_core.operation_plugins import build_function
 
 
 class ReLUConvBN(nn.Module):
@@ -185,6 +186,9 @@ _MAKERS: Final[dict[str, Callable[[int, int, bool], nn.Module]]] = {
 def operation(name: str, channels: int, stride: int, *, search: bool) -> nn.Module:
     """Build the operation with this name, for the search network or the evaluation network.
 
-    Raises KeyError for an unknown name; specs and genotypes are validated earlier.
+    Raises ConfigError for a name that neither this module nor an installed package knows.
     """
-    return _MAKERS[name](channels, stride, search)
+    if name in _MAKERS:
+        return _MAKERS[name](channels, stride, search)
+    module: nn.Module = build_function(name)(channels, stride, search)
+    return module

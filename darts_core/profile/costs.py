@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from darts_core.operation_plugins import cost_function
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -159,7 +161,7 @@ def newer_input(chain: Chain, outputs: int, *, affine: bool = True) -> None:
 
 def operation(name: str, chain: Chain, stride: int, *, search: bool = False) -> None:
     """Apply the named operation in its search or evaluation form."""
-    _OPERATIONS[name](chain, stride, search)
+    (_OPERATIONS.get(name) or cost_function(name))(chain, stride, search)
 
 
 _Operation = Callable[[Chain, int, bool], None]

@@ -12,6 +12,7 @@ from darts_core.configs import AnyConfig, EvaluationConfig, SearchConfig
 from darts_core.errors import OutOfMemory
 from darts_core.genotypes.model import CNN_CELLS
 from darts_core.kernels import gpu
+from darts_core.models.fused.columns import Columns
 from darts_core.models.layout import Stem
 from darts_core.profile import Shape, profile, search_cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
@@ -27,7 +28,8 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
     if isinstance(config, SearchConfig):
         assert config.primitives is not None  # a resolved spec names them
         # In bf16 a network is computed the plain way but by the kernels for GPUs.
-        fused = config.fused and (not half or (device.type == "cuda" and gpu.available()))
+        able = Columns.of(config.primitives) is not None and (not half or (device.type == "cuda" and gpu.available()))
+        fused = config.fused and able
         partial = config.partial_channels or 1
         cost = search_cost(config.primitives, config.nodes, shape, fused=fused, partial=partial)
         training_bytes, parameters, order = cost.training_bytes, cost.parameters, config.order
