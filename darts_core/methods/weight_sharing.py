@@ -44,7 +44,7 @@ class WeightSharing(SearchMethod):
         assert self.config.primitives is not None
         primitives = [*map(str, self.config.primitives)]
         self._cell = {
-            kind: _path_of([(primitives.index(op), source) for op, source in edges])
+            kind: _path_of([(primitives.index(edge.op), edge.source) for edge in edges])
             for kind, edges in (("normal", cell.normal), ("reduce", cell.reduce))
         }
 
