@@ -16,11 +16,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from darts_core.errors import ConfigError, Problem
-from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_PRIMITIVES
+from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 
 OPERATIONS: Final = "dartboard.operations"
 COSTS: Final = "dartboard.operation_costs"
-_OWN: Final = CNN_GENOTYPE_OPERATIONS | {*CNN_PRIMITIVES}
+_OWN: Final = CNN_GENOTYPE_OPERATIONS | {"none"}
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 

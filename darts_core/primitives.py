@@ -6,10 +6,12 @@ DARTS (arXiv:1806.09055), sections 3.1.1 and 3.1.2. A space's order is the colum
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, get_args
 
 CnnPrimitive = Literal[
     "none",
+    "noise",
     "max_pool_3x3",
     "avg_pool_3x3",
     "skip_connect",
@@ -18,10 +20,16 @@ CnnPrimitive = Literal[
     "dil_conv_3x3",
     "dil_conv_5x5",
 ]
-CNN_PRIMITIVES: Final[tuple[CnnPrimitive, ...]] = get_args(CnnPrimitive)
+OPERATIONS: Final[tuple[CnnPrimitive, ...]] = get_args(CnnPrimitive)
+"""All candidate operations of any space, in the order of columns."""
+CNN_PRIMITIVES: Final[tuple[CnnPrimitive, ...]] = tuple(name for name in OPERATIONS if name != "noise")
+"""The operations of DARTS."""
 
-# Operations of published genotypes that no search offers.
-CNN_GENOTYPE_OPERATIONS: Final[frozenset[str]] = frozenset(CNN_PRIMITIVES[1:]) | {
+EdgeLists = Mapping[str, Sequence[Sequence[str]]]
+"""The operations of each edge, by kind of cell; edges are ordered by node and then by source."""
+
+# Besides those of searches, operations of published genotypes that no search offers.
+CNN_GENOTYPE_OPERATIONS: Final[frozenset[str]] = frozenset(OPERATIONS) - {"none"} | {
     "sep_conv_7x7",
     "conv_7x1_1x7",
 }

@@ -80,6 +80,7 @@ def _ranked(job: Job, epoch: Epoch, rank: int, max_skip_connects: int | None) ->
             rank=rank,
             max_skip_connects=max_skip_connects,
             derived=derived,
+            lists=job.spec.get("edges"),
         )
     except GenotypeError as error:
         raise invalid("rank" if max_skip_connects is None else "max_skip_connects", str(error)) from error

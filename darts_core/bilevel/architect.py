@@ -57,6 +57,7 @@ class Architect:
         for alpha, gradient in zip(self._alphas, gradients, strict=True):
             alpha.grad = gradient
         self.optimizer.step()
+        self._network.method.rest(self._network.alphas)
 
     def gradient(self, training: Batch, validation: Batch) -> list[Tensor]:
         """Return the alpha gradient, one tensor per alpha table. The network keeps its mode.

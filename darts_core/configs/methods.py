@@ -281,8 +281,11 @@ def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[P
     for name, default in method.fields.items():
         if name not in values or values[name] is None:
             values[name] = default(values) if callable(default) else default
-    if method.name == "darts-minus" and "skip_connect" not in (values.get("primitives") or ["skip_connect"]):
-        problems.append(Problem(("primitives",), "darts-minus needs skip_connect among them"))
+    if method.name == "darts-minus":
+        if "skip_connect" not in (values.get("primitives") or ["skip_connect"]):
+            problems.append(Problem(("primitives",), "darts-minus needs skip_connect among them"))
+        elif values.get("edges"):
+            problems.append(Problem(("edges",), "darts-minus needs skip_connect on every edge: leave them out"))
     partial, channels = values.get("partial_channels") or 1, values.get("channels", 0)
     if channels % (2 * partial):
         message = f"{partial} does not divide {channels} channels into parts of an even number"

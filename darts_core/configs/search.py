@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, ValidationInfo, model_validator
 
 from darts_core.configs.common import (
     EvenChannels,
@@ -30,13 +22,14 @@ from darts_core.configs.common import (
     split_problems,
 )
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
+from darts_core.configs.edge_lists import Edges, fill_edges
 from darts_core.configs.methods import METHODS, MethodFields, check_method_gpus, fill_method
+from darts_core.configs.primitive_names import PrimitiveName
 from darts_core.configs.target import Target, check_target, target_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
-from darts_core.operation_plugins import added_operations
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_method, preset_values
-from darts_core.primitives import CNN_PRIMITIVES
+from darts_core.primitives import EdgeLists
 from darts_core.spaces import SPACES, CnnSpace
 
 
@@ -69,20 +62,6 @@ _BOOL: Final = TypeAdapter(bool)
 BatchSize = Annotated[int, Field(ge=2, le=65_536)]
 
 
-def _known_operation(name: str) -> str:
-    known = (*CNN_PRIMITIVES, *added_operations())
-    if name not in known:
-        raise ValueError(f"unknown operation; known: {', '.join(known)}")
-    return name
-
-
-PrimitiveName = Annotated[
-    str,
-    AfterValidator(_known_operation),
-    WithJsonSchema({"type": "string", "enum": [*CNN_PRIMITIVES, *added_operations()]}),
-]
-
-
 class SearchConfig(MethodFields, TrainingConfig):
     """A differentiable architecture search. DARTS (arXiv:1806.09055), sections 2 and A.1."""
 
@@ -91,6 +70,11 @@ class SearchConfig(MethodFields, TrainingConfig):
     )
     primitives: list[PrimitiveName] | None = Field(
         None, min_length=1, max_length=64, description="the candidate operations, in order"
+    )
+    edges: Edges | None = Field(
+        None,
+        description="for `normal` and `reduce` cells the operations of each edge, by node and source; by default all "
+        "primitives",
     )
     order: Literal[1, 2] = Field(1, description="1: the alpha gradient at the current weights; 2: unrolled by one step")
     unrolled: Unrolled = None
@@ -161,14 +145,22 @@ class SearchConfig(MethodFields, TrainingConfig):
         fill_stem(values, info)
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
+        problems += fill_edges(values, space)
         problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, "darts")
         problems += fill_method(values, "cnn")
         problems += target_problems(values, supported=METHODS[values.get("method", "darts")].targets)
+        if values.get("order") == 2 and "noise" in (values["primitives"] or []):
+            problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))
         problems += early_problems(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
             raise ConfigError(problems)
         return SearchConfig(**values)
+
+    @property
+    def lists(self) -> EdgeLists:
+        """For kinds of cells the operations of each edge; empty, if all edges have all primitives."""
+        return {str(kind): lists for kind, lists in (self.edges or {}).items()}
 
     def check_gpus(self, gpus: int) -> None:
         """Raises ConfigError where the GPUs cannot share every batch, or the method or the eigenvalue needs a single

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.batches import Normaliser
+from darts_core.data.order import generator
 from darts_core.errors import CheckpointError
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.genotypes import Genotype, parse
@@ -39,8 +40,12 @@ class TrainedNetwork(nn.Module):
 
     def ready_on(self, device: str | torch.device) -> TrainedNetwork:
         """Move this network to the device, enable a supernet's GPU kernels, and return it."""
-        if isinstance(self.network, SearchNetwork) and self.checkpoint["spec"].get("fused", True):
-            enable_kernels(torch.device(device))
+        device = torch.device(device)
+        if isinstance(self.network, EvaluationNetwork):
+            # Repeatable for the same images in the same order.
+            self.network.set_noise(generator(0, "noise", device=device))
+        elif self.checkpoint["spec"].get("fused", True):
+            enable_kernels(device)
         return self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:

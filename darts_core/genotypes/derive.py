@@ -11,7 +11,7 @@ from darts_core.genotypes.edges import Edge
 from darts_core.genotypes.entries import MOST_NODES
 from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
-from darts_core.primitives import edges_of, recurrent_edges_of
+from darts_core.primitives import EdgeLists, edges_of, recurrent_edges_of
 
 Table = Sequence[Sequence[float]]
 Strengths = dict[str, list[list[float]]]
@@ -20,27 +20,39 @@ EDGES: Final = "_edges"
 """Ends the name of a table of alphas that weighs a cell's edges; such a table has no operation strengths."""
 
 
-def derive(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
+def derive(normal: Table, reduce: Table, primitives: Sequence[str], lists: EdgeLists | None = None) -> Genotype:
     """Derive the discrete cell from a pair of raw alpha tables.
 
     normal, reduce: one row per edge (edges into node i follow those into node i-1), one column per primitive. Each node
     keeps its two incoming edges with the largest non-`none` weight, strongest first, each with its best non-`none`
-    operation; ties go to the lowest index. DARTS (arXiv:1806.09055), section 2.4. Raises GenotypeError when the tables
-    do not fit a cell or contain a non-finite number.
+    operation; ties go to the lowest index. DARTS (arXiv:1806.09055), section 2.4. lists: the operations of each edge,
+    if edges lack some; the others have weight 0 and are never kept. Raises GenotypeError when the tables do not fit a
+    cell or contain a non-finite number.
     """
-    return strongest(_weights(normal, primitives), _weights(reduce, primitives), primitives)
+    lists = lists or {}
+    weights = [_weights(table, primitives, lists.get(kind)) for kind, table in (("normal", normal), ("reduce", reduce))]
+    return strongest(weights[0], weights[1], primitives, lists)
 
 
-def strongest(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
+def strongest(normal: Table, reduce: Table, primitives: Sequence[str], lists: EdgeLists | None = None) -> Genotype:
     """Derive the discrete cell from a pair of strength tables, as `derive` does from alphas. Raises GenotypeError."""
     for table in (normal, reduce):
         _check(table, primitives, "strengths")
     nodes = _nodes_of(len(normal))
+    _nodes_of(len(reduce))
     concat = tuple(range(2, 2 + nodes))
-    return Genotype(_cell(normal, primitives, nodes), concat, _cell(reduce, primitives, _nodes_of(len(reduce))), concat)
+    lists = lists or {}
+    return Genotype(
+        _cell(normal, kept_columns(primitives, lists.get("normal"), len(normal)), primitives),
+        concat,
+        _cell(reduce, kept_columns(primitives, lists.get("reduce"), len(reduce)), primitives),
+        concat,
+    )
 
 
-def strongest_pairs(normal: Table, reduce: Table, primitives: Sequence[str]) -> Genotype:
+def strongest_pairs(
+    normal: Table, reduce: Table, primitives: Sequence[str], lists: EdgeLists | None = None
+) -> Genotype:
     """Derive the discrete cell from a pair of strength tables by the rule of GDAS.
 
     Each node keeps its two strongest pairs of an edge and a non-`none` operation, which may lie on the same edge. Ties
@@ -52,7 +64,13 @@ def strongest_pairs(normal: Table, reduce: Table, primitives: Sequence[str]) -> 
     nodes = _nodes_of(len(normal))
     _nodes_of(len(reduce))
     concat = tuple(range(2, 2 + nodes))
-    return Genotype(_pairs(normal, primitives), concat, _pairs(reduce, primitives), concat)
+    lists = lists or {}
+    return Genotype(
+        _pairs(normal, kept_columns(primitives, lists.get("normal"), len(normal)), primitives),
+        concat,
+        _pairs(reduce, kept_columns(primitives, lists.get("reduce"), len(reduce)), primitives),
+        concat,
+    )
 
 
 def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenotype:
@@ -74,7 +92,8 @@ def strongest_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGen
     edges: list[Edge] = []
     for node in range(nodes):
         first = recurrent_edges_of(node)
-        edges += _strongest(table[first : first + 1 + node], primitives)[:1]
+        rows = table[first : first + 1 + node]
+        edges += _strongest(rows, kept_columns(primitives, None, len(rows)), primitives)[:1]
     return RecurrentGenotype(tuple(edges), tuple(range(1, nodes + 1)))
 
 
@@ -100,9 +119,24 @@ def strengths_of(alphas: Mapping[str, Table] | None, strengths: Strengths | None
     return softmaxed({cell: table for cell, table in alphas.items() if not cell.endswith(EDGES)})
 
 
-def _weights(table: Table, primitives: Sequence[str]) -> Table:
+def kept_columns(primitives: Sequence[str], lists: Sequence[Sequence[str]] | None, edges: int) -> list[list[int]]:
+    """For each edge the columns of the operations that a cell may keep: those of its list but `none`."""
+    if lists is not None and len(lists) != edges:
+        raise GenotypeError(f"expected the operations of {edges} edges, got those of {len(lists)}")
+    return [
+        [k for k, name in enumerate(primitives) if name != "none" and (lists is None or name in lists[edge])]
+        for edge in range(edges)
+    ]
+
+
+def _weights(table: Table, primitives: Sequence[str], lists: Sequence[Sequence[str]] | None = None) -> Table:
     _check(table, primitives, "alphas")
-    return [softmax(row) for row in table]
+    if lists is None:
+        return [softmax(row) for row in table]
+    return [
+        softmax([alpha if name in listed else -math.inf for alpha, name in zip(row, primitives, strict=True)])
+        for row, listed in zip(table, lists, strict=True)
+    ]
 
 
 def _check(table: Table, primitives: Sequence[str], numbers: str) -> None:
@@ -118,32 +152,33 @@ def _nodes_of(edges: int) -> int:
     raise GenotypeError(f"no cell has {edges} edges; a cell of 4 nodes has {edges_of(4)}")
 
 
-def _cell(table: Table, primitives: Sequence[str], nodes: int) -> tuple[Edge, ...]:
+def _cell(table: Table, columns: Sequence[Sequence[int]], primitives: Sequence[str]) -> tuple[Edge, ...]:
     edges: list[Edge] = []
-    first = 0
-    for node in range(nodes):
-        edges += _strongest(table[first : first + 2 + node], primitives)[:2]
-        first += 2 + node
+    first, sources = 0, 2
+    while first < len(table):
+        node = slice(first, first + sources)
+        edges += _strongest(table[node], columns[node], primitives)[:2]
+        first, sources = first + sources, sources + 1
     return tuple(edges)
 
 
-def _pairs(table: Table, primitives: Sequence[str]) -> tuple[Edge, ...]:
+def _pairs(table: Table, columns: Sequence[Sequence[int]], primitives: Sequence[str]) -> tuple[Edge, ...]:
     edges: list[Edge] = []
     first, sources = 0, 2
     while first < len(table):
         ranked: list[tuple[float, int, int]] = []
-        for source, row in enumerate(table[first : first + sources]):
-            ranked += [(-row[k], source, k) for k, name in enumerate(primitives) if name != "none"]
+        for source in range(sources):
+            row = table[first + source]
+            ranked += [(-row[k], source, k) for k in columns[first + source]]
         edges += [Edge(primitives[op], source) for _, source, op in sorted(ranked)[:2]]
         first, sources = first + sources, sources + 1
     return tuple(edges)
 
 
-def _strongest(rows: Table, primitives: Sequence[str]) -> list[Edge]:
-    """All edges into one node, each with its best operation, strongest first."""
-    allowed = [k for k, name in enumerate(primitives) if name != "none"]
+def _strongest(rows: Table, columns: Sequence[Sequence[int]], primitives: Sequence[str]) -> list[Edge]:
+    """All edges into one node, each with its best operation of these columns, strongest first."""
     best: list[tuple[float, int, int]] = []
-    for source, weights in enumerate(rows):
+    for source, (weights, allowed) in enumerate(zip(rows, columns, strict=True)):
         op = max(allowed, key=lambda k: (weights[k], -k))
         best.append((-weights[op], source, op))
     # Sorting by (-weight, source) breaks ties by the lowest source.

@@ -16,7 +16,7 @@ from darts_core.genotypes.formats import AnyGenotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
 
 # A skip-connection of stride 2 has parameters in the evaluation network; it counts as parameter-free all the same.
-PARAMETER_FREE: Final = frozenset({"max_pool_3x3", "avg_pool_3x3", "skip_connect"})
+PARAMETER_FREE: Final = frozenset({"max_pool_3x3", "avg_pool_3x3", "skip_connect", "noise"})
 
 
 def cell_diagnostics(genotype: AnyGenotype, strengths: Mapping[str, Table]) -> dict[str, float]:

@@ -122,8 +122,7 @@ def _check_edges(cell: str, edges: tuple[PlacedEdge, ...]) -> None:
     for i, (op, node, source) in enumerate(edges):
         if op not in CNN_GENOTYPE_OPERATIONS and op not in added_operations():
             allowed = ", ".join([*sorted(CNN_GENOTYPE_OPERATIONS), *added_operations()])
-            source_of = " of RobustDARTS' space S4" if op == "noise" else ""
-            raise GenotypeError(f"{cell}[{i}]: unknown operation {shown(op)}{source_of}; allowed: {allowed}")
+            raise GenotypeError(f"{cell}[{i}]: unknown operation {shown(op)}; allowed: {allowed}")
         if not 0 <= source < node:
             raise GenotypeError(
                 f"{cell}[{i}]: node {node} can only read states 0 to {node - 1}, not {shown(source)}: "

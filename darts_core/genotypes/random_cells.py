@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 from darts_core.errors import GenotypeError
 from darts_core.genotypes.derive import Table, derive, derive_recurrent
@@ -14,24 +14,29 @@ from darts_core.primitives import (
     CNN_PRIMITIVES,
     RNN_PRIMITIVES,
     RNN_SPACES,
+    EdgeLists,
     Family,
+    RnnSpace,
     edges_of,
     recurrent_edges_of,
 )
-from darts_core.spaces import SPACES
+from darts_core.spaces import SPACES, CnnSpace
 
 # The value of `genotype` that requests a random cell.
 RANDOM: Final = "random"
 
 
-def random_genotype(seed: int, *, nodes: int = 4, primitives: Sequence[str] = CNN_PRIMITIVES) -> Genotype:
+def random_genotype(
+    seed: int, *, nodes: int = 4, primitives: Sequence[str] = CNN_PRIMITIVES, lists: EdgeLists | None = None
+) -> Genotype:
     """Draw a cell by deriving it from random alphas.
 
-    Every pair of edges into a node is equally likely, as is every primitive but `none` on each edge.
+    Every primitive but `none` is equally likely on an edge, and every pair of edges into a node where all edges have
+    the same operations. lists: the operations of each edge, if edges lack some.
     """
     source = random.Random(seed)  # noqa: S311 - no secret
     normal, reduce = (_table(source, edges_of(nodes), len(primitives)) for _ in range(2))
-    return derive(normal, reduce, primitives)
+    return derive(normal, reduce, primitives, lists)
 
 
 def random_recurrent_genotype(
@@ -47,19 +52,19 @@ def drawn_cell(
 ) -> Genotype | RecurrentGenotype:
     """Draw a cell of a family. nodes, space: number of nodes and operation space; the family's defaults if omitted.
 
-    Raises GenotypeError for an unknown space.
+    Raises GenotypeError for an unknown space, and for another number of nodes than that of the space.
     """
-    spaces: dict[str, Sequence[str]] = (
-        {str(name): found.primitives for name, found in SPACES.items()}
-        if family == "cnn"
-        else {str(name): found for name, found in RNN_SPACES.items()}
-    )
-    primitives = spaces.get(space or ("darts" if family == "cnn" else "rnn"))
-    if primitives is None:
-        raise GenotypeError(f"unknown space {space!r} of family {family!r}; known: {', '.join(spaces)}")
-    if family == "cnn":
-        return random_genotype(seed, nodes=nodes or 4, primitives=primitives)
-    return random_recurrent_genotype(seed, nodes=nodes or 8, primitives=primitives)
+    known = SPACES if family == "cnn" else RNN_SPACES
+    name = space or ("darts" if family == "cnn" else "rnn")
+    if name not in known:
+        raise GenotypeError(f"unknown space {space!r} of family {family!r}; known: {', '.join(known)}")
+    if family == "rnn":
+        return random_recurrent_genotype(seed, nodes=nodes or 8, primitives=RNN_SPACES[cast(RnnSpace, name)])
+    found = SPACES[cast(CnnSpace, name)]
+    if found.nodes is not None and nodes not in (None, found.nodes):
+        raise GenotypeError(f"a cell of space {name!r} has {found.nodes} nodes, not {nodes}")
+    nodes = found.nodes or nodes or 4
+    return random_genotype(seed, nodes=nodes, primitives=found.primitives, lists=found.edges)
 
 
 def _table(source: random.Random, edges: int, columns: int) -> Table:

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes.derive import Table, strongest, strongest_recurrent
+from darts_core.genotypes.derive import Table, kept_columns, strongest, strongest_recurrent
 from darts_core.genotypes.diagnostics import count
 from darts_core.genotypes.edges import Edge
 from darts_core.genotypes.formats import AnyGenotype
 from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
+from darts_core.primitives import EdgeLists
 
 MOST_RANKS: Final = 100
 _SKIP: Final = "skip_connect"
@@ -43,12 +44,13 @@ def ranked(
     rank: int = 1,
     max_skip_connects: int | None = None,
     derived: AnyGenotype | None = None,
+    lists: EdgeLists | None = None,
 ) -> AnyGenotype:
     """The rank-th strongest genotype of strength tables by cell kind.
 
     max_skip_connects: limit for the normal cell, as in P-DARTS and DARTS+. derived: the method's cell, which has rank 1
-    if it keeps the limit; by default the strongest. Raises GenotypeError when fewer genotypes exist, when the tables do
-    not fit a cell, and for a limit on a recurrent cell.
+    if it keeps the limit; by default the strongest. lists: the operations of each edge, if edges lack some. Raises
+    GenotypeError when fewer genotypes exist, when the tables do not fit a cell, and for a limit on a recurrent cell.
     """
     if "recurrent" in strengths:
         if max_skip_connects is not None:
@@ -57,15 +59,16 @@ def ranked(
         cell = derived if isinstance(derived, RecurrentGenotype) else own
         if rank == 1:
             return cell
-        chosen = _nth(_cell(strengths["recurrent"], primitives, 1, rank, None), rank, 1, cell.recurrent)
+        chosen = _nth(_cell(strengths["recurrent"], primitives, 1, rank, None, None), rank, 1, cell.recurrent)
         return RecurrentGenotype(chosen.edges, own.concat)
-    best = strongest(strengths["normal"], strengths["reduce"], primitives)
+    lists = lists or {}
+    best = strongest(strengths["normal"], strengths["reduce"], primitives, lists)
     first = derived if isinstance(derived, Genotype) else best
     is_kept = max_skip_connects is None or count(first.normal, {_SKIP}) <= max_skip_connects
     if rank == 1 and is_kept:
         return first
-    normal = _cell(strengths["normal"], primitives, 2, rank, max_skip_connects)
-    reduce = _cell(strengths["reduce"], primitives, 2, rank, None)
+    normal = _cell(strengths["normal"], primitives, 2, rank, max_skip_connects, lists.get("normal"))
+    reduce = _cell(strengths["reduce"], primitives, 2, rank, None, lists.get("reduce"))
     both = [(n, r) for n in normal.values() for r in reduce.values()]
     chosen = _nth({0: _strongest_pairs(both, rank)}, rank, 2, (*first.normal, *first.reduce) if is_kept else None)
     return Genotype(
@@ -90,12 +93,21 @@ def _by_node(edges: tuple[Edge, ...], kept: int) -> frozenset[tuple[int, Edge]]:
     return frozenset((place // kept, edge) for place, edge in enumerate(edges))
 
 
-def _cell(table: Table, primitives: Sequence[str], kept: int, most: int, limit: int | None) -> _Best:
+def _cell(
+    table: Table,
+    primitives: Sequence[str],
+    kept: int,
+    most: int,
+    limit: int | None,
+    lists: Sequence[Sequence[str]] | None,
+) -> _Best:
     """The strongest choices for a whole cell, by number of skip-connections up to the limit."""
+    columns = kept_columns(primitives, lists, len(table))
     best: _Best = {0: [_Choice(0.0, ())]}
     first, inputs = 0, kept
     while first < len(table):
-        node = _node(table[first : first + inputs], primitives, kept, most)
+        edges = slice(first, first + inputs)
+        node = _node(table[edges], columns[edges], primitives, kept, most)
         pairs: dict[int, list[tuple[list[_Choice], list[_Choice]]]] = {}
         for before, chosen in best.items():
             for added, options in node.items():
@@ -106,13 +118,12 @@ def _cell(table: Table, primitives: Sequence[str], kept: int, most: int, limit: 
     return best
 
 
-def _node(rows: Table, primitives: Sequence[str], kept: int, most: int) -> _Best:
+def _node(rows: Table, columns: Sequence[Sequence[int]], primitives: Sequence[str], kept: int, most: int) -> _Best:
     """The strongest choices for one node, stronger edge first, by number of skip-connections."""
-    allowed = [place for place, name in enumerate(primitives) if name != "none"]
     weights = [[math.log(weight) if weight > 0 else -math.inf for weight in row] for row in rows]
     found: dict[int, list[_Choice]] = {}
     for sources in itertools.combinations(range(len(rows)), kept):
-        for operations in itertools.product(allowed, repeat=kept):
+        for operations in itertools.product(*(columns[source] for source in sources)):
             edges = sorted((-weights[s][k], s, k) for s, k in zip(sources, operations, strict=True))
             choice = _Choice(-math.fsum(e[0] for e in edges), tuple(Edge(primitives[k], s) for _, s, k in edges))
             found.setdefault(count(choice.edges, {_SKIP}), []).append(choice)

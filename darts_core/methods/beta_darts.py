@@ -24,5 +24,5 @@ class BetaDarts(SearchMethod):
 
     def penalty(self, alphas: Tables, strength: float) -> Tensor:
         """The penalty at this lambda."""
-        total = torch.stack([torch.logsumexp(alpha, dim=-1).mean() for alpha in alphas.values()]).sum()
+        total = torch.stack([torch.logsumexp(alpha, dim=-1).mean() for alpha in self.present(alphas).values()]).sum()
         return self.scalar("lambda", strength, total) * total

@@ -23,7 +23,7 @@ class DrNas(SearchMethod):
 
     def expected_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The distributions' means."""
-        rows = {kind: _concentration(alpha) for kind, alpha in alphas.items()}
+        rows = {kind: _concentration(alpha) for kind, alpha in self.present(alphas).items()}
         return {kind: row / row.sum(-1, keepdim=True) for kind, row in rows.items()}
 
     def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:
@@ -32,7 +32,7 @@ class DrNas(SearchMethod):
         return {kind: rows.tolist() for kind, rows in self.expected_weights(exact).items()}
 
     def _drawn(self, kind: str, alpha: Tensor) -> Tensor:
-        sample: Tensor = _Dirichlet.apply(_concentration(alpha), self.generator(kind))
+        sample: Tensor = _Dirichlet.apply(_concentration(alpha), self.generator(kind), self.absent(kind, alpha))
         return sample
 
 
@@ -42,22 +42,35 @@ def _concentration(alpha: Tensor) -> Tensor:
 
 
 class _Dirichlet(torch.autograd.Function):
-    """torch.distributions' sampler, drawn from a generator: its own takes none. Float64 on the CPU."""
+    """torch.distributions' sampler, drawn from a generator: its own takes none. Float64 on the CPU.
+
+    Masked components are drawn and set to 0. The others, divided by their sum, have a Dirichlet distribution too.
+    """
 
     @staticmethod
-    def forward(ctx: Any, concentration: Tensor, generator: torch.Generator) -> Tensor:
+    def forward(ctx: Any, concentration: Tensor, generator: torch.Generator, absent: Tensor | None) -> Tensor:
         exact = concentration.detach().double().cpu()
         gammas = torch._standard_gamma(exact, generator=generator)
         tiny = torch.finfo(torch.float64).tiny
         sample = gammas.clamp_min(tiny)
+        ctx.absent = None if absent is None else absent.cpu()
+        if ctx.absent is not None:
+            sample = sample.masked_fill(ctx.absent, 0)
         sample = sample / sample.sum(-1, keepdim=True)
         ctx.save_for_backward(sample, exact)
         return sample.to(concentration)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         sample, exact = ctx.saved_tensors
-        total = exact.sum(-1, keepdim=True).expand_as(exact)
-        pathwise = torch._dirichlet_grad(sample, exact, total)
+        if ctx.absent is None:
+            total = exact.sum(-1, keepdim=True).expand_as(exact)
+            pathwise = torch._dirichlet_grad(sample, exact, total)
+        else:
+            total = exact.masked_fill(ctx.absent, 0).sum(-1, keepdim=True).expand_as(exact)
+            # A masked component has no gradient, nor has the only one of a row; any numbers do for them.
+            fixed = ctx.absent | ((~ctx.absent).sum(-1, keepdim=True) == 1)
+            inside = sample.masked_fill(fixed, 0.5), exact.masked_fill(fixed, 1), total.masked_fill(fixed, 2)
+            pathwise = torch._dirichlet_grad(*inside).masked_fill(fixed, 0)
         towards = gradient.double().cpu()
-        return (pathwise * (towards - (sample * towards).sum(-1, keepdim=True))).to(gradient), None
+        return (pathwise * (towards - (sample * towards).sum(-1, keepdim=True))).to(gradient), None, None

@@ -34,7 +34,7 @@ class Gdas(SearchMethod):
 
     def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """One-hot rows with the gradient of the soft ones."""
-        weights = {kind: self._drawn(kind, alpha) for kind, alpha in alphas.items()}
+        weights = {kind: self._drawn(kind, alpha) for kind, alpha in self.present(alphas).items()}
         self._forwards += 1
         return weights
 
@@ -43,7 +43,7 @@ class Gdas(SearchMethod):
         if "recurrent" in alphas or not self.samples_one:
             return super().genotype(alphas, primitives)
         found = self.strengths(alphas)
-        return strongest_pairs(found["normal"], found["reduce"], primitives)
+        return strongest_pairs(found["normal"], found["reduce"], primitives, self.lists)
 
     def chosen(self, weights: Tables) -> dict[str, list[int]]:
         """The drawn operations, on a CPU; on a GPU the others are computed and masked, without waiting for the draw."""

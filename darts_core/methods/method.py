@@ -13,6 +13,7 @@ from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.genotypes import AnyGenotype, derive, derive_recurrent, softmaxed
+from darts_core.primitives import EdgeLists
 
 PassName = Literal["alphas", "attack", "weights", "measuring"]
 """The passes of a step, each with randomness of its own."""
@@ -43,7 +44,9 @@ class SearchMethod:
         self._step = 0
         self._within: PassName = "measuring"
         self._forwards = 0
+        self._noises = 0
         self._scalars: dict[str, tuple[Tensor, float]] = {}
+        self._absent: dict[tuple[str, torch.device], Tensor] = {}
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the schedules of an epoch, counted from 1."""
@@ -55,12 +58,45 @@ class SearchMethod:
 
     def begin_pass(self, name: PassName) -> None:
         """Key the following forward passes by this name."""
-        self._within, self._forwards = name, 0
+        self._within, self._forwards, self._noises = name, 0, 0
 
     @property
     def trains_alphas(self) -> bool:
         """Whether the alphas are trained in this epoch."""
         return self.epoch > self.config.weights_only_epochs
+
+    @property
+    def lists(self) -> EdgeLists:
+        """For each kind of cell the operations of each edge; empty, if all edges have all primitives."""
+        return self.config.lists if isinstance(self.config, SearchConfig) else {}
+
+    def absent(self, kind: str, like: Tensor) -> Tensor | None:
+        """A boolean mask (edges, primitives) of the operations that edges of this kind lack; None for none."""
+        lists = self.lists.get(kind)
+        if lists is None:
+            return None
+        key = kind, like.device
+        if key not in self._absent:
+            primitives = self.config.primitives or ()
+            rows = [[name not in names for name in primitives] for names in lists]
+            self._absent[key] = torch.tensor(rows, device=like.device)
+        return self._absent[key]
+
+    def present(self, alphas: Tables) -> dict[str, Tensor]:
+        """The alphas, -inf for operations that their edge lacks: all weights are made of these."""
+        masks = {kind: self.absent(kind, alpha) for kind, alpha in alphas.items()}
+        return {
+            kind: alpha if (mask := masks[kind]) is None else alpha.masked_fill(mask, -torch.inf)
+            for kind, alpha in alphas.items()
+        }
+
+    @torch.no_grad()
+    def rest(self, alphas: Tables) -> None:
+        """Keep the alphas of operations that their edge lacks at 0: an optimiser's weight decay would move them."""
+        for kind, alpha in alphas.items():
+            mask = self.absent(kind, alpha)
+            if mask is not None:
+                alpha.masked_fill_(mask, 0.0)
 
     @property
     def partial(self) -> int:
@@ -81,7 +117,7 @@ class SearchMethod:
 
     def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The weights of all operations in this forward pass, differentiable in the alphas."""
-        return {kind: F.softmax(alpha, dim=-1) for kind, alpha in alphas.items()}
+        return {kind: F.softmax(alpha, dim=-1) for kind, alpha in self.present(alphas).items()}
 
     def expected_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The operation weights without what is drawn or scheduled, differentiable in the alphas."""
@@ -118,14 +154,14 @@ class SearchMethod:
 
     def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:
         """The expected weight of each operation: the figures that are shown, drawn and compared."""
-        return softmaxed({kind: alpha.tolist() for kind, alpha in alphas.items()})
+        return softmaxed({kind: alpha.tolist() for kind, alpha in self.present(alphas).items()})
 
     def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
         """The discrete cell. Raises GenotypeError if an alpha is not finite."""
         tables = {kind: alpha.tolist() for kind, alpha in alphas.items()}
         if "recurrent" in tables:
             return derive_recurrent(tables["recurrent"], primitives)
-        return derive(tables["normal"], tables["reduce"], primitives)
+        return derive(tables["normal"], tables["reduce"], primitives, self.lists)
 
     def scalar(self, name: str, value: float, like: Tensor) -> Tensor:
         """A scalar on the device and of the type of `like`: always the same tensor, filled with the present value."""
@@ -141,6 +177,12 @@ class SearchMethod:
         """A generator on the CPU, keyed by the present forward pass."""
         key = (self.epoch, self._step, self._within, self._forwards)
         return generator(self.config.seed, self.config.method, *purpose, *key)
+
+    def noise(self, device: torch.device) -> torch.Generator:
+        """The generator on a device of the `noise` operations in one forward pass, another one in each pass."""
+        key = (self.epoch, self._step, self._within, self._noises)
+        self._noises += 1
+        return generator(self.config.seed, "noise", *key, device=device)
 
     def progress(self) -> float:
         """The share of the run at the epoch's start: 0 in the first epoch, 1 in the last."""

@@ -33,7 +33,8 @@ class PcDarts(SearchMethod):
     def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The softmax of each row, times the edge's weight."""
         edges = self.edge_weights(alphas)
-        return {kind: F.softmax(alphas[kind], dim=-1) * weight[:, None] for kind, weight in edges.items()}
+        present = self.present(alphas)
+        return {kind: F.softmax(present[kind], dim=-1) * weight[:, None] for kind, weight in edges.items()}
 
     def expected_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The same, as nothing is drawn."""
@@ -55,7 +56,7 @@ class PcDarts(SearchMethod):
     def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
         """By DARTS' rule on the operation weights."""
         found = self.strengths(alphas)
-        return strongest(found["normal"], found["reduce"], primitives)
+        return strongest(found["normal"], found["reduce"], primitives, self.lists)
 
 
 def _nodes(edges: Tensor) -> Iterator[Tensor]:

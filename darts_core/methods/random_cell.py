@@ -22,4 +22,4 @@ class RandomCell(SearchMethod):
         seed, nodes = self.config.seed, self.config.nodes
         if "recurrent" in alphas:
             return random_recurrent_genotype(seed, nodes=nodes, primitives=primitives)
-        return random_genotype(seed, nodes=nodes, primitives=primitives)
+        return random_genotype(seed, nodes=nodes, primitives=primitives, lists=self.lists)

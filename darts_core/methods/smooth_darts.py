@@ -45,7 +45,7 @@ class SmoothDarts(SearchMethod):
     def _shifted(self, kind: str, rows: Tensor) -> Tensor:
         generator = self.generator(kind)
         noise = torch.rand(rows.shape, generator=generator, dtype=torch.float64).mul_(2).sub_(1).to(rows)
-        return normalised(rows.detach() + self.radius * noise)
+        return normalised(rows.detach() + self.radius * noise, self.absent(kind, rows))
 
 
 class AdversarialSmoothDarts(SmoothDarts):
@@ -77,7 +77,7 @@ class AdversarialSmoothDarts(SmoothDarts):
                     rows = {kind: table.requires_grad_() for kind, table in point.items()}
                     gradients = torch.autograd.grad(self._loss(network, batch, rows), list(rows.values()))
                     point = {
-                        kind: self._climbed(table.detach(), gradient, clean[kind], steps)
+                        kind: self._climbed(kind, table.detach(), gradient, clean[kind], steps)
                         for (kind, table), gradient in zip(rows.items(), gradients, strict=True)
                     }
                 with torch.no_grad():
@@ -97,13 +97,18 @@ class AdversarialSmoothDarts(SmoothDarts):
         self._worst = rows
         return F.cross_entropy(network(batch.images), batch.labels)
 
-    def _climbed(self, rows: Tensor, gradient: Tensor, clean: Tensor, steps: int) -> Tensor:
+    def _climbed(self, kind: str, rows: Tensor, gradient: Tensor, clean: Tensor, steps: int) -> Tensor:
         shift = (rows + 2 * self.radius / steps * gradient.sign() - clean).clamp(-self.radius, self.radius)
-        return normalised(clean + shift)
+        return normalised(clean + shift, self.absent(kind, rows))
 
 
-def normalised(rows: Tensor) -> Tensor:
-    """Clamp rows to [0, 1] and divide them by their sums; rows of zeros become one-hot at their largest entry."""
+def normalised(rows: Tensor, absent: Tensor | None = None) -> Tensor:
+    """Clamp rows to [0, 1] and divide them by their sums; rows of zeros become one-hot at their largest entry.
+
+    absent: a mask of entries that are 0 in any case.
+    """
+    if absent is not None:
+        rows = rows.masked_fill(absent, -torch.inf)
     clamped = rows.clamp(0, 1)
     total = clamped.sum(dim=-1, keepdim=True)
     hot = torch.zeros_like(rows).scatter_(-1, rows.argmax(dim=-1, keepdim=True), 1.0)

@@ -67,14 +67,15 @@ class WeightSharing(SearchMethod):
         """The chance of each operation to be on the path; 1 for those of the chosen cell."""
         if self._cell:
             return {kind: _one_hot(self._cell[kind], alpha.shape[1]).tolist() for kind, alpha in alphas.items()}
-        return {kind: _chances(*alpha.shape) for kind, alpha in alphas.items()}
+        return {kind: _chances(self._columns(kind, *alpha.shape), alpha.shape[1]) for kind, alpha in alphas.items()}
 
     def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
         """The chosen cell; before the choice the cell of the seed, as `random` draws it."""
         if not self._cell:
-            return random_genotype(self.config.seed, nodes=self.config.nodes, primitives=primitives)
+            nodes, lists = self.config.nodes, self.lists
+            return random_genotype(self.config.seed, nodes=nodes, primitives=primitives, lists=lists)
         found = self.strengths(alphas)
-        return strongest(found["normal"], found["reduce"], primitives)
+        return strongest(found["normal"], found["reduce"], primitives, self.lists)
 
     def state(self) -> dict[str, Tensor]:
         """The chosen cell, (edges,) for each kind: the place of the operation, -1 for an edge that is left out."""
@@ -89,13 +90,22 @@ class WeightSharing(SearchMethod):
 
     def _drawn(self, kind: str, edges: int, primitives: int) -> Path:
         generator = self.generator(kind)
+        columns = self._columns(kind, edges, primitives)
         path: Path = []
         while len(path) < edges:
             inputs: Path = [None] * _inputs(len(path))
             for source in torch.randperm(len(inputs), generator=generator)[:2].tolist():
-                inputs[source] = int(torch.randint(primitives, (), generator=generator))
+                some = columns[len(path) + source]
+                inputs[source] = some[int(torch.randint(len(some), (), generator=generator))]
             path += inputs
         return path
+
+    def _columns(self, kind: str, edges: int, primitives: int) -> list[list[int]]:
+        """The columns of each edge's operations."""
+        if kind not in self.lists:
+            return [list(range(primitives))] * edges
+        names = [*map(str, self.config.primitives or ())]
+        return [[names.index(name) for name in listed] for listed in self.lists[kind]]
 
 
 def _path_of(edges: Sequence[tuple[int, int]]) -> Path:
@@ -112,11 +122,12 @@ def _one_hot(path: Path, primitives: int) -> Tensor:
     return torch.tensor([[float(column == operation) for column in range(primitives)] for operation in path])
 
 
-def _chances(edges: int, primitives: int) -> list[list[float]]:
+def _chances(columns: Sequence[Sequence[int]], primitives: int) -> list[list[float]]:
     rows: list[list[float]] = []
-    while len(rows) < edges:
+    while len(rows) < len(columns):
         inputs = _inputs(len(rows))
-        rows += [[2 / inputs / primitives] * primitives for _ in range(inputs)]
+        for some in columns[len(rows) : len(rows) + inputs]:
+            rows.append([2 / inputs / len(some) if column in some else 0.0 for column in range(primitives)])
     return rows
 
 

@@ -12,7 +12,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import BuiltCell, Genotype
 from darts_core.models.drop_path import DropPath
 from darts_core.models.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
-from darts_core.models.operations import Identity, operation
+from darts_core.models.operations import Identity, noises_of, operation
 from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 
 
@@ -137,6 +137,7 @@ class EvaluationNetwork(StemNetwork):
                 self.auxiliary_head = AuxiliaryHead(newer, classes, stem=stem)
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
+        self._noises = noises_of(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, channels, H, W) to logits (N, classes)."""
@@ -151,6 +152,16 @@ class EvaluationNetwork(StemNetwork):
             if layer == self.auxiliary_layer and self.auxiliary_head is not None and self.training:
                 auxiliary = self.auxiliary_head(newer)
         return self.classifier(self.global_pooling(newer).flatten(1)), auxiliary
+
+    def set_noise(self, source: torch.Generator) -> None:
+        """Set the generator of every `noise` operation. source: on the network's device."""
+        for noise in self._noises:
+            noise.generator = source
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether a cell has the operation `noise`."""
+        return bool(self._noises)
 
     def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
         """Set the probability, generator and group of every drop-path."""

@@ -135,6 +135,34 @@ class Zero(nn.Module):
         return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
 
 
+class Absent(nn.Module):
+    """Takes the place of an operation that an edge lacks, so that the others keep their numbers. Never called."""
+
+
+class Noise(nn.Module):
+    """Standard normal noise of the input's size, halved at stride 2: RobustDARTS (arXiv:1909.09656), space S4.
+
+    Drawn anew in each pass, from `generator`, on the input's device; by default from torch's global one.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to noise (N, C, H', W'), which has no gradient."""
+        strided = x.detach()[:, :, :: self.stride, :: self.stride]
+        if self.generator is None or torch.compiler.is_exporting():
+            return torch.randn_like(strided)
+        return torch.empty_like(strided, memory_format=torch.contiguous_format).normal_(generator=self.generator)
+
+
+def noises_of(network: nn.Module) -> list[Noise]:
+    """The noise operations of a network."""
+    return [module for module in network.modules() if isinstance(module, Noise)]
+
+
 def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
     return nn.Conv2d(channels, channels, kernel, stride=stride, padding=kernel // 2, groups=channels, bias=False)
 
@@ -171,6 +199,7 @@ def _factored_seven(channels: int, stride: int, search: bool) -> nn.Module:
 
 _MAKERS: Final[dict[str, Callable[[int, int, bool], nn.Module]]] = {
     "none": lambda channels, stride, search: Zero(stride),
+    "noise": lambda channels, stride, search: Noise(stride),
     "max_pool_3x3": _max_pool,
     "avg_pool_3x3": _average_pool,
     "skip_connect": _skip,

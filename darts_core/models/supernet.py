@@ -19,7 +19,7 @@ from darts_core.methods.target import Target
 from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import preprocess
 from darts_core.models.layout import Stem, reduction_layers
-from darts_core.models.operations import FactorizedReduce, operation
+from darts_core.models.operations import Absent, FactorizedReduce, noises_of, operation
 from darts_core.models.partial import bypass, shuffled
 from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 from darts_core.primitives import edges_of
@@ -30,16 +30,32 @@ CELL_KINDS = ("normal", "reduce")
 class MixedEdge(nn.Module):
     """All candidate operations of one edge."""
 
-    def __init__(self, primitives: Sequence[str], channels: int, stride: int, *, branch: bool = False) -> None:
-        """branch: with a factorized reduction besides the operations, where the stride is 2."""
+    def __init__(
+        self,
+        primitives: Sequence[str],
+        channels: int,
+        stride: int,
+        *,
+        branch: bool = False,
+        names: Collection[str] | None = None,
+    ) -> None:
+        """branch: with a factorized reduction besides the operations, where the stride is 2.
+
+        names: the primitives that this edge has, if it lacks some.
+        """
         super().__init__()
         self.stride = stride
         self._branch = FactorizedReduce(channels, channels, affine=False) if branch and stride == 2 else None
-        self._ops = nn.ModuleList(operation(name, channels, stride, search=True) for name in primitives)
+        self._ops = nn.ModuleList(
+            operation(name, channels, stride, search=True) if names is None or name in names else Absent()
+            for name in primitives
+        )
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted sum of all operations on x (N, C, H, W): equation 2. weights: (primitives,), sum 1."""
-        return sum_of([weight * op(x) for weight, op in zip(weights, self._ops, strict=True)])
+        return sum_of(
+            [weight * op(x) for weight, op in zip(weights, self._ops, strict=True) if not isinstance(op, Absent)]
+        )
 
     def branch(self, x: Tensor) -> Tensor:
         """Return the output of the branch besides the operations, for an edge of stride 2 that has one."""
@@ -67,19 +83,26 @@ class SearchCell(nn.Module):
         fused: bool,
         partial: int = 1,
         branches: bool = False,
+        lists: Sequence[Collection[str]] | None = None,
     ) -> None:
         """partial: K, if the operations see one of K channels only (`darts_core.models.partial`). branches: give edges
-        of stride 2 a branch besides their operations.
+        of stride 2 a branch besides their operations. lists: the operations of each edge, if edges lack some.
         """
         super().__init__()
         self.nodes, self.partial = nodes, partial
-        self.fused = FusedCell(primitives) if fused else None
+        self.fused = FusedCell(primitives, lists) if fused else None
         self.reduction = reduction
         self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=False)
         self.preprocess1 = newer_input(newer, channels, affine=False)
         self._ops = nn.ModuleList(
             # Only edges from the cell's two inputs have stride 2: its nodes already have the reduced size.
-            MixedEdge(primitives, channels // partial, stride=2 if reduction and source < 2 else 1, branch=branches)
+            MixedEdge(
+                primitives,
+                channels // partial,
+                stride=2 if reduction and source < 2 else 1,
+                branch=branches,
+                names=None if lists is None else lists[edges_of(node) + source],
+            )
             for node in range(nodes)
             for source in range(2 + node)
         )
@@ -200,6 +223,7 @@ class SearchNetwork(StemNetwork):
                     fused=fused,
                     partial=self.method.partial,
                     branches=self.method.branches,
+                    lists=self.method.lists.get("reduce" if reduction else "normal"),
                 )
             )
             older, newer, after_reduction = newer, nodes * channels, reduction
@@ -207,14 +231,20 @@ class SearchNetwork(StemNetwork):
         self.classifier = nn.Linear(newer, classes)
         self.target: Target | None = None
         """Terms of the alphas' loss by the cost of the cell."""
+        self._noises = noises_of(self)
         # torch does not register parameters in a plain dictionary.
         self.alphas = {
             name: nn.Parameter(table)
             for name, table in self.method.tables(CELL_KINDS, nodes, edges_of(nodes), len(self.primitives)).items()
         }
+        self.method.rest(self.alphas)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, channels, H, W) to logits (N, classes)."""
+        if self._noises:
+            source = self.method.noise(x.device)
+            for noise in self._noises:
+                noise.generator = source
         weights = self.method.operation_weights(self.alphas)
         edge_weights = self.method.edge_weights(self.alphas)
         chosen = self.method.chosen(weights)

@@ -208,6 +208,7 @@ def _pool(*, largest: bool) -> _Operation:
 
 _OPERATIONS: Final[dict[str, _Operation]] = {
     "none": _zero,
+    "noise": _zero,
     "max_pool_3x3": _pool(largest=True),
     "avg_pool_3x3": _pool(largest=False),
     "skip_connect": _skip,

@@ -9,17 +9,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from darts_core.models.layout import reduction_layers
+from darts_core.primitives import EdgeLists, edges_of
 from darts_core.profile.costs import Chain, Cost, Map, newer_input, older_input, operation
 from darts_core.profile.network import stems
 from darts_core.profile.shapes import Shape
 
 
-def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: bool = False, partial: int = 1) -> Cost:
+def search_cost(
+    primitives: Sequence[str],
+    nodes: int,
+    shape: Shape,
+    *,
+    fused: bool = False,
+    partial: int = 1,
+    lists: EdgeLists | None = None,
+) -> Cost:
     """Cost of a supernet with all these primitives on each edge, without the few alphas.
 
     fused: count the tensors that fused cells keep for the backward pass (`darts_core.models.fused`). partial: K, if the
-    operations see one of K channels.
+    operations see one of K channels. lists: the operations of each edge, if edges lack some.
     """
+    everything = [primitives] * edges_of(nodes)
     older, newer, total, after_reduction = stems(shape)
     reductions = reduction_layers(shape.layers, shape.reductions)
     channels = shape.channels
@@ -28,7 +38,7 @@ def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: b
         if reduction:
             channels *= 2
         out, cost = _cell(
-            primitives,
+            (lists or {}).get("reduce" if reduction else "normal", everything),
             nodes,
             older,
             newer,
@@ -44,7 +54,7 @@ def search_cost(primitives: Sequence[str], nodes: int, shape: Shape, *, fused: b
 
 
 def _cell(
-    primitives: Sequence[str],
+    lists: Sequence[Sequence[str]],
     nodes: int,
     older: Map,
     newer: Map,
@@ -61,9 +71,9 @@ def _cell(
     states = [chain.map for chain in inputs]
     taken_in = cost = inputs[0].cost + inputs[1].cost
     kept_states = set()
-    for _ in range(nodes):
+    for node in range(nodes):
         for source, state in enumerate(states):
-            for name in primitives:
+            for name in lists[edges_of(node) + source]:
                 chain = Chain(_part(state, partial))
                 operation(name, chain, 2 if reduction and source < 2 else 1, search=True)
                 chain.keep()  # the alpha's gradient needs the output of each operation
@@ -76,9 +86,7 @@ def _cell(
         states = [*states, Map(channels, chain.map.height, chain.map.width)]
     out = Map(nodes * channels, chain.map.height, chain.map.width)
     if fused:
-        kept = (
-            taken_in.kept + sum(state.size for state in states) + _fused_kept(primitives, nodes, chain.map, reduction)
-        )
+        kept = taken_in.kept + sum(state.size for state in states) + _fused_kept(lists, nodes, chain.map, reduction)
         return out, replace(cost + Cost(activations=out.size), kept=kept)
     return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
 
@@ -87,16 +95,17 @@ def _part(state: Map, partial: int) -> Map:
     return Map(state.channels // partial, state.height, state.width)
 
 
-def _fused_kept(primitives: Sequence[str], nodes: int, node: Map, reduction: bool) -> int:
+def _fused_kept(lists: Sequence[Sequence[str]], nodes: int, node: Map, reduction: bool) -> int:
     """Elements kept besides the states. node: the map of one node."""
-    separable = sum(name.startswith("sep_conv") for name in primitives)
-    dilated = sum(name.startswith("dil_conv") for name in primitives)
-    pools = sum("pool" in name for name in primitives)
     total = 0
     for source in range(nodes + 1):
-        edges = nodes - max(0, source - 1)
-        skips = 0
-        if "skip_connect" in primitives:
-            skips = 2 if reduction and source < 2 else 1  # two grids in a reduction cell, else the state once more
-        total += edges * (3 * separable + dilated) + pools + skips
+        of_source = [lists[edges_of(to) + source] for to in range(max(0, source - 1), nodes)]
+        # Edges to successive nodes that have the same operations are computed together.
+        for names in (names for place, names in enumerate(of_source) if not place or names != of_source[place - 1]):
+            total += sum("pool" in name for name in names)
+            if "skip_connect" in names:
+                total += 2 if reduction and source < 2 else 1  # two grids in a reduction cell, else the state once more
+        for names in of_source:
+            total += 3 * sum(name.startswith("sep_conv") for name in names)
+            total += sum(name.startswith("dil_conv") for name in names)
     return total * node.size

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-CnnSpace = Literal["darts", "space1", "space2", "space3", "s2", "s3", "bench-wide", "bench-wide-no-skip"]
+from darts_core.primitives import EdgeLists
+
+CnnSpace = Literal["darts", "space1", "space2", "space3", "s1", "s2", "s3", "s4", "bench-wide", "bench-wide-no-skip"]
 
 CELLS: Final = ("normal", "reduce")
 """The kinds of cells of DARTS' spaces."""
@@ -27,7 +29,7 @@ class Space:
     source: str
     summary: str
     primitives: tuple[str, ...]
-    edges: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    edges: EdgeLists = field(default_factory=dict)
     cells: tuple[str, ...] = CELLS
     nodes: int | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)

@@ -64,7 +64,9 @@ def _not_fused(config: SearchConfig, device: torch.device, group: Group) -> str 
 
 def _lacking(config: SearchConfig) -> str | None:
     lacking = [name for name in config.primitives or () if Columns.of([name]) is None]
-    return f"the fused cell lacks {', '.join(lacking)}" if lacking else None
+    if lacking:
+        return f"the fused cell lacks {', '.join(lacking)}"
+    return "edges differ in their operations" if config.edges else None
 
 
 def _no_graph(config: SearchConfig) -> str | None:
@@ -72,4 +74,6 @@ def _no_graph(config: SearchConfig) -> str | None:
         return "the spec has cuda_graph: false"
     if IMPLEMENTATIONS[config.method].draws:
         return f"{config.method} draws random numbers in each step"
+    if "noise" in (config.primitives or ()):
+        return "noise is drawn in each step"
     return None

@@ -124,10 +124,16 @@ class ImageEvaluation(TrainingLoop):
 
     def step(self, number: int) -> None:
         batch = self.feed.batch(self.steps_done)
+        self._key_noise("training", self.steps_done)
         loss, logits = evaluation_step(self.network, self.optimizer, batch, self.config, self.group)
         self.sums.add(loss, logits, batch.labels)
 
+    def _key_noise(self, *purpose: str | int) -> None:
+        if self.network.has_noise:
+            self.network.set_noise(generator(self.config.seed, "noise", *purpose, device=self.data.device))
+
     def measure(self) -> dict[str, float]:
+        self._key_noise("measuring", self.epoch)
         data, trained = self.data, self.sums.result(self.group)
         metrics = {"train_loss": trained.loss, "train_accuracy": trained.accuracy}
         images, labels = data.validation(self.held_out)

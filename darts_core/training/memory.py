@@ -31,7 +31,7 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         able = Columns.of(config.primitives) is not None and (not half or (device.type == "cuda" and gpu.available()))
         fused = config.fused and able
         partial = config.partial_channels or 1
-        cost = search_cost(config.primitives, config.nodes, shape, fused=fused, partial=partial)
+        cost = search_cost(config.primitives, config.nodes, shape, fused=fused, partial=partial, lists=config.lists)
         training_bytes, parameters, order = cost.training_bytes, cost.parameters, config.order
         nodes = config.nodes
     else:

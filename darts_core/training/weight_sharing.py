@@ -105,7 +105,7 @@ def random_cells(config: SearchConfig, count: int) -> list[Genotype]:
     primitives = tuple(map(str, config.primitives))
     source = numbers(config.seed, "random-cells")
     seeds = [config.seed, *(source.randrange(2**31) for _ in range(count - 1))]
-    return [random_genotype(seed, nodes=config.nodes, primitives=primitives) for seed in seeds]
+    return [random_genotype(seed, nodes=config.nodes, primitives=primitives, lists=config.lists) for seed in seeds]
 
 
 def best_places(accuracies: list[float], count: int) -> list[int]:

@@ -176,7 +176,7 @@ def test_an_error_in_an_export_of_nni_is_named(value: dict[str, object], says: s
             DARTS_V1.replace("('sep_conv_3x3', 1), ('sep_conv_3x3', 0)", "('sep_conv_3x3', 2, 0), ('x', 2, 1)"),
             r"normal\[2\].*operation, node, source",
         ),
-        (DARTS_V1.replace("'sep_conv_3x3', 1", "'noise', 1"), "noise.*S4"),
+        (DARTS_V1.replace("'sep_conv_3x3', 1", "'mbconv', 1"), "unknown operation 'mbconv'.*noise"),
         (DARTS_V1.replace("[2, 3, 4, 5]", "range(2, 600000)"), "range"),
         (DARTS_V1[:-1] + ", connectN=5)", "connectN"),
         (DARTS_V1.replace(", 0)", ", os.remove(0))"), "os.remove"),

@@ -14,7 +14,7 @@ from darts_core.errors import ConfigError
 from darts_core.genotypes import KNOWN, Genotype, parse
 from darts_core.models.evaluation_network import Cell, EvaluationNetwork
 from darts_core.models.layout import Stem
-from darts_core.models.operations import FactorizedReduce
+from darts_core.models.operations import FactorizedReduce, Noise
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 from darts_core.profile import Shape, profile, search_cost, shape_of
@@ -111,6 +111,8 @@ class _Measured:
                 self.activations += out.numel()
             case nn.Linear():
                 self.multiply_adds += module.weight.numel()
+                self.activations += out.numel()
+            case Noise():
                 self.activations += out.numel()
             case nn.ReLU() | nn.BatchNorm2d() | nn.MaxPool2d() | nn.AvgPool2d() | nn.AdaptiveAvgPool2d():
                 self.activations += out.numel()

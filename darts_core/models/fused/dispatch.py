@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class FusedCell:
     """Computes one search cell fused. Its tensors stay in the cell's modules."""
 
-    def __init__(self, primitives: Sequence[str]) -> None:
-        self._columns = Columns.of(primitives)
+    def __init__(self, primitives: Sequence[str], lists: Sequence[Collection[str]] | None = None) -> None:
+        """lists: the operations of each edge, if edges lack some."""
+        self._columns = None if lists is not None else Columns.of(primitives)
         self._sources: list[SourceModules] | None = None
         self._order: Tensor | None = None
 
