@@ -28,7 +28,8 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
     if isinstance(config, SearchConfig):
         assert config.primitives is not None  # a resolved spec names them
         # In bf16 a network is computed the plain way but by the kernels for GPUs.
-        able = Columns.of(config.primitives) is not None and (not half or (device.type == "cuda" and gpu.available()))
+        able = not config.lists and Columns.of(config.primitives) is not None
+        able = able and (not half or (device.type == "cuda" and gpu.available()))
         fused = config.fused and able
         partial = config.partial_channels or 1
         cost = search_cost(config.primitives, config.nodes, shape, fused=fused, partial=partial, lists=config.lists)
