@@ -43,6 +43,9 @@ class MethodOut(BaseModel):
     targets: bool = Field(description="whether a search's `target` applies")
     trains_alphas: bool
     fields: list[MethodFieldOut]
+    defaults: dict[str, float] = Field(
+        description="values of other fields of a search that the method starts from in place of its preset's"
+    )
     published: list[PublishedOut]
 
 

@@ -40,7 +40,7 @@ def list_methods(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL,
             "any" if method.most_gpus is None else f"{method.most_gpus}",
             method.cost,
             method.source,
-            ", ".join(map(_shown, method.fields)),
+            ", ".join([*map(_shown, method.fields), *(f"{name}={value:g}" for name, value in method.defaults.items())]),
         )
     print_listing(listing, wide=wide)
 

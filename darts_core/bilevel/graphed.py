@@ -116,7 +116,7 @@ class _CapturedStep:
     ) -> None:
         self._architect, self._optimizer = architect, optimizer
         self._training, self._validation = training, validation
-        self._places = _places(optimizer)
+        self._places, self._weight_decay = _places(optimizer), optimizer.param_groups[0]["weight_decay"]
         self._of_alphas, self._of_weights = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
         # Lets other threads, which report and save checkpoints, use the GPU during the capture.
         with torch.cuda.graph(self._of_alphas, capture_error_mode="thread_local"):
@@ -138,8 +138,8 @@ class _CapturedStep:
         return self._weight_gradient.loss, self._weight_gradient.logits
 
     def holds(self, optimizer: FlatSGD) -> bool:
-        """Whether the optimiser's tensors have the addresses that the graphs read."""
-        return _places(optimizer) == self._places
+        """Whether the optimiser's tensors have the addresses that the graphs read, and its weight decay the value."""
+        return _places(optimizer) == self._places and optimizer.param_groups[0]["weight_decay"] == self._weight_decay
 
 
 def _places(optimizer: FlatSGD) -> tuple[int, ...]:

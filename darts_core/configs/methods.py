@@ -25,6 +25,10 @@ MethodName = Literal[
     "darts-minus",
     "pc-darts",
     "rsps",
+    "r-darts-l2",
+    "r-darts-dp",
+    "r-darts-es",
+    "r-darts-ada",
     "random",
 ]
 
@@ -57,10 +61,11 @@ class Published:
 class Method:
     """One search method.
 
-    fields: the spec's fields that belong to it, with their defaults. families, orders, most_gpus: those that it
-    supports. cost: of a step, against first-order DARTS. levels: `both`, if the alphas are trained on data of their
-    own; `one`, if alphas and weights are trained on the same batches. trains: whether it trains anything. targets:
-    whether a spec's `target` applies. trains_alphas: whether it trains alphas.
+    fields: the spec's fields that belong to it, with their defaults. defaults: values of common fields that the method
+    starts from in place of its preset's. families, orders, most_gpus: those that it supports. cost: of a step, against
+    first-order DARTS. levels: `both`, if the alphas are trained on data of their own; `one`, if alphas and weights are
+    trained on the same batches. trains: whether it trains anything. targets: whether a spec's `target` applies.
+    trains_alphas: whether it trains alphas.
     """
 
     name: MethodName
@@ -77,6 +82,7 @@ class Method:
     trains: bool = True
     targets: bool = True
     trains_alphas: bool = True
+    defaults: Mapping[str, float] = field(default_factory=dict)
 
 
 class MethodFields(BaseModel):
@@ -118,6 +124,31 @@ class MethodFields(BaseModel):
     )
     finalists: int | None = Field(
         None, ge=1, le=100_000, description="of `rsps`: the best of these cells, measured on the whole validation split"
+    )
+    drop_path: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="of `r-darts-dp`: probability in the last epoch that a sample drops an edge; linear from 0",
+    )
+    growth_limit: float | None = Field(
+        None,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="of `r-darts-es` and `r-darts-ada`: the search goes back when the eigenvalue has grown by more",
+    )
+    rollback_from: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="of `r-darts-es` and `r-darts-ada`: first epoch that the search may go back to",
+    )
+    weight_decay_factor: float | None = Field(
+        None, gt=1, le=1e6, description="of `r-darts-ada`: factor of `weight_decay` when the search goes back"
+    )
+    weight_decay_max: float | None = Field(
+        None, gt=0, le=1000, description="of `r-darts-ada`: largest `weight_decay`, at which it no longer goes back"
     )
 
 
@@ -236,6 +267,47 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             trains_alphas=False,
         ),
         Method(
+            "r-darts-l2",
+            "R-DARTS, weight decay",
+            "arXiv:1909.09656",
+            "Decays the weights more.",
+            "1",
+            orders=(1, 2),
+            defaults={"weight_decay": 81e-4},
+        ),
+        Method(
+            "r-darts-dp",
+            "R-DARTS, drop-path",
+            "arXiv:1909.09656",
+            "Drops whole edges at random, sample by sample, and cuts squares out of images, more from epoch to epoch.",
+            "1",
+            {"drop_path": 0.2},
+            orders=(1, 2),
+            most_gpus=1,
+        ),
+        Method(
+            "r-darts-es",
+            "R-DARTS, early stop",
+            "arXiv:1909.09656",
+            "Stops when the Hessian's dominant eigenvalue grows, and returns the cell from before.",
+            "1, and an eigenvalue every second epoch",
+            {"growth_limit": 1.3, "rollback_from": 10},
+            orders=(1, 2),
+            most_gpus=1,
+            defaults={"hessian_every": 2},
+        ),
+        Method(
+            "r-darts-ada",
+            "R-DARTS, adaptive weight decay",
+            "arXiv:1909.09656",
+            "Goes back to the epoch before that eigenvalue grew, and trains on with a larger weight decay.",
+            "1, an eigenvalue every second epoch, and the epochs that are trained again",
+            {"growth_limit": 1.3, "rollback_from": 10, "weight_decay_factor": 3.0, "weight_decay_max": 243e-4},
+            orders=(1, 2),
+            most_gpus=1,
+            defaults={"hessian_every": 2},
+        ),
+        Method(
             "random",
             "Random cell",
             "the baseline",
@@ -278,7 +350,7 @@ def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[P
         problems.append(Problem(("order",), f"{method.name} has no second order; darts has"))
     if not method.trains:
         values["epochs"] = 1
-    for name, default in method.fields.items():
+    for name, default in {**method.fields, **method.defaults}.items():
         if name not in values or values[name] is None:
             values[name] = default(values) if callable(default) else default
     if method.name == "darts-minus":
@@ -290,6 +362,7 @@ def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[P
     if channels % (2 * partial):
         message = f"{partial} does not divide {channels} channels into parts of an even number"
         problems.append(Problem(("partial_channels",), message))
+    problems += _eigenvalue_problems(method, values)
     first = values.get("weights_only_epochs", 0)
     if first and not method.trains_alphas:
         lacks = "alphas" if method.trains else "weights"
@@ -306,6 +379,24 @@ def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[P
     sampled, finalists = values.get("sampled_cells"), values.get("finalists")
     if sampled is not None and finalists is not None and finalists > sampled:
         problems.append(Problem(("finalists",), f"{finalists} are more than the {sampled} sampled cells"))
+    return problems
+
+
+def method_defaults(name: str) -> dict[str, float]:
+    """Values of common fields that the method starts from in place of a preset's; none of an unknown method."""
+    return dict(METHODS[name].defaults) if name in METHODS else {}  # type: ignore[index]
+
+
+def _eigenvalue_problems(method: Method, values: Values) -> list[Problem]:
+    """Refuse a second limit of the eigenvalue's growth, and a largest weight decay below the first."""
+    problems = []
+    if "growth_limit" in method.fields and "eigenvalue_growth" in (values.get("stop_when") or {}):
+        message = f"{method.name} has growth_limit for it"
+        problems.append(Problem(("stop_when", "eigenvalue_growth"), message))
+    most = values.get("weight_decay_max")
+    decay = values.get("weight_decay", 0.0)
+    if most is not None and "weight_decay_max" in method.fields and most < decay:
+        problems.append(Problem(("weight_decay_max",), f"is below weight_decay, {decay:g}"))
     return problems
 
 

@@ -23,7 +23,7 @@ from darts_core.configs.common import (
 )
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
 from darts_core.configs.edge_lists import Edges, fill_edges
-from darts_core.configs.methods import METHODS, MethodFields, check_method_gpus, fill_method
+from darts_core.configs.methods import METHODS, MethodFields, check_method_gpus, fill_method, method_defaults
 from darts_core.configs.primitive_names import PrimitiveName
 from darts_core.configs.target import Target, check_target, target_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
@@ -132,11 +132,14 @@ class SearchConfig(MethodFields, TrainingConfig):
         if self.preset is None and self.dataset in BUILT_IN:
             preset = preset_of_method(preset, self.method)
         space = SPACES[self.space or "darts"]
+        preset_given = preset_values(SEARCH_PRESETS, preset, self.preset_version)
+        given = self.given_values()
         values = {
-            **preset_values(SEARCH_PRESETS, preset, self.preset_version),
+            **preset_given,
             **space.fields,
             **({} if space.nodes is None else {"nodes": space.nodes}),
-            **self.given_values(),
+            **method_defaults({**preset_given, **given}.get("method", "darts")),
+            **given,
         }
         if space.nodes is not None and values["nodes"] != space.nodes:
             problems.append(Problem(("nodes",), f"a cell of space {space.name!r} has {space.nodes}: leave it out"))

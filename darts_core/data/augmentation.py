@@ -33,13 +33,16 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Draws:
-    """Draws for N images, each tensor (N,): crop offsets and cutout centre in pixels, and whether to flip."""
+    """Draws for N images, each tensor (N,): crop offsets and cutout centre in pixels, whether to flip, and a number in
+    [0, 1): cutout of a larger probability is applied.
+    """
 
     top: Tensor
     left: Tensor
     flip: Tensor
     centre_y: Tensor
     centre_x: Tensor
+    chance: Tensor
 
     def of(self, indices: Tensor) -> Draws:
         """Select images by index."""
@@ -56,7 +59,8 @@ def draw(
         return torch.randint(below, (count,), generator=source).to(device)
 
     offsets = 2 * augmentation.crop_padding + 1
-    return Draws(whole(offsets), whole(offsets), whole(2).bool(), whole(size[0]), whole(size[1]))
+    places = whole(offsets), whole(offsets), whole(2).bool(), whole(size[0]), whole(size[1])
+    return Draws(*places, torch.rand(count, generator=source).to(device))
 
 
 def cropped(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
@@ -76,12 +80,14 @@ def cropped(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
     return padded[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def cut_out(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:
-    """Set a square of each normalised image (N, C, H, W) to 0, the mean."""
+def cut_out(images: Tensor, draws: Draws, augmentation: Augmentation, probability: float = 1.0) -> Tensor:
+    """Set a square of each normalised image (N, C, H, W) to 0, the mean, with this probability."""
     side = augmentation.cutout
-    if side == 0:
+    if side == 0 or probability == 0:
         return images
     inside_y = _within(draws.centre_y, side, images.shape[2])
+    if probability < 1:
+        inside_y &= (draws.chance < probability)[:, None]
     inside_x = _within(draws.centre_x, side, images.shape[3])
     return images.masked_fill((inside_y[:, :, None] & inside_x[:, None, :])[:, None], 0.0)
 

@@ -91,6 +91,8 @@ class Feed:
         self._group = group
         self.steps = _batches(len(part), batch_size, group.size)
         """Batches in a pass."""
+        self.cutout_probability = 1.0
+        """That an image is cut, if the augmentation has cutout."""
         self._open: tuple[int, Tensor, Tensor, Draws] | None = None
         self._ahead: dict[int, FileImages] = {}
 
@@ -99,7 +101,8 @@ class Feed:
         _, indices = self._indices(step)
         drawn = self._pass(step // self.steps)[2].of(indices)
         images = self._normalise(cropped(self._coloured(self._fetch(step), step), drawn, self._augmentation))
-        return Batch(cut_out(images, drawn, self._augmentation), self._labels[indices])
+        cut = cut_out(images, drawn, self._augmentation, self.cutout_probability)
+        return Batch(cut, self._labels[indices])
 
     def _indices(self, step: int) -> tuple[Tensor, Tensor]:
         """Indices of this rank's images in a step's batch, on the CPU and on the device."""

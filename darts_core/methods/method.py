@@ -145,6 +145,17 @@ class SearchMethod:
         """The weight of the branches, a scalar."""
         return self.scalar("branch", 0.0, like)
 
+    def path_factors(self, cells: int, edges: int, x: Tensor) -> Tensor | None:
+        """The factors (cells, N, edges) of the edges' outputs, sample by sample, in this forward pass of images x
+        (N, C, H, W) in training mode; None where all are 1.
+        """
+        return None
+
+    @property
+    def cutout_probability(self) -> float:
+        """Probability that the spec's cutout is applied to a training image in this epoch."""
+        return 1.0
+
     def prepare_weight_step(self, network: nn.Module, batch: Batch, weights: Sequence[Tensor]) -> None:
         """Called before a weight step of this network on this batch."""
 

@@ -115,13 +115,14 @@ class SearchCell(nn.Module):
         edge_weights: Tensor | None = None,
         chosen: Sequence[int | None] | None = None,
         branch_weight: Tensor | None = None,
+        path_factors: Tensor | None = None,
     ) -> Tensor:
         """Map the outputs of the two preceding cells to (N, nodes * channels, H', W'). weights: (edges, primitives).
 
         edge_weights: (edges,), of the channels that bypass the operations; `weights` hold them as a factor.
         chosen: the only operation of each edge whose weight is not 0, or None for an edge that has none, if no edge has
         several; no other is computed. Each node needs one edge at least.
-        branch_weight: a scalar, of the edges' branches.
+        branch_weight: a scalar, of the edges' branches. path_factors: (N, edges), of each sample's edges.
         """
         if self.fused is None:
             states = [self.preprocess0(older), self.preprocess1(newer)]
@@ -129,18 +130,19 @@ class SearchCell(nn.Module):
             states = [preprocess(self.preprocess0, older), preprocess(self.preprocess1, newer)]
         if self.fused is not None and self.fused.suits(self, states[0]):
             beside = None if branch_weight is None else self._branches(states, branch_weight)
-            return self.fused(self, states[0], states[1], weights, edge_weights, beside)
+            return self.fused(self, states[0], states[1], weights, edge_weights, beside, path_factors)
         beside = None if branch_weight is None else self._branches(states, branch_weight)
         first = 0
         for _ in range(self.nodes):
             edges = range(first, first + len(states))
-            node = sum_of(
-                [
-                    self._edge(e, x, weights[e], None if edge_weights is None else edge_weights[e], chosen)
-                    for e, x in zip(edges, states, strict=True)
-                    if chosen is None or chosen[e] is not None
-                ]
-            )
+            outputs = {
+                e: self._edge(e, x, weights[e], None if edge_weights is None else edge_weights[e], chosen)
+                for e, x in zip(edges, states, strict=True)
+                if chosen is None or chosen[e] is not None
+            }
+            if path_factors is not None:
+                outputs = {e: out * path_factors[:, e, None, None, None].to(out.dtype) for e, out in outputs.items()}
+            node = sum_of(list(outputs.values()))
             if beside is not None:
                 node = node + beside[len(states) - 2]
             states.append(node if self.partial == 1 else shuffled(node, self.partial))
@@ -249,12 +251,15 @@ class SearchNetwork(StemNetwork):
         edge_weights = self.method.edge_weights(self.alphas)
         chosen = self.method.chosen(weights)
         branch_weight = self.method.branch_weight(x) if self.method.branches else None
+        edges = len(weights["normal"])
+        factors = self.method.path_factors(len(self.cells), edges, x) if self.training else None
         older, newer = self.first_inputs(x)
-        for cell in self.cells:
+        for place, cell in enumerate(self.cells):
             kind = "reduce" if cell.reduction else "normal"
+            of_paths = None if factors is None else factors[place]
             older, newer = (
                 newer,
-                cell(older, newer, weights[kind], edge_weights.get(kind), chosen.get(kind), branch_weight),
+                cell(older, newer, weights[kind], edge_weights.get(kind), chosen.get(kind), branch_weight, of_paths),
             )
         return self.classifier(self.global_pooling(newer).flatten(1))  # type: ignore[no-any-return]
 

@@ -66,21 +66,61 @@ class Condition:
         return _OPERATORS[self.sign](value, self.bound)
 
 
-def growth(eigenvalues: Sequence[float]) -> float | None:
-    """How many times larger the last `WINDOW` measurements are in the mean than those before them.
+@dataclass(frozen=True)
+class Windows:
+    """Two windows of the last eigenvalues, of up to `WINDOW` measurements each, whose means are compared.
 
-    None while there are fewer than two windows, or nothing to grow from. RobustDARTS (arXiv:1909.09656), section 4.3:
-    1 / (mean(i - k) / mean(i)), each mean being that of the k measurements around it.
+    distance: how many measurements the earlier one ends before the later one. fewest: measurements in the earlier one.
     """
-    before, now = eigenvalues[-2 * WINDOW : -WINDOW], eigenvalues[-WINDOW:]
-    if len(before) < WINDOW or sum(before) <= 0:
-        return None
-    return sum(now) / sum(before)
+
+    distance: int
+    fewest: int
+
+    def growth(self, eigenvalues: Sequence[float]) -> float | None:
+        """How many times larger the later window's mean is than the earlier one's.
+
+        None while there are too few measurements, or nothing to grow from.
+        """
+        before, now = eigenvalues[: -self.distance][-WINDOW:], eigenvalues[-WINDOW:]
+        if len(before) < self.fewest or sum(before) <= 0:
+            return None
+        return sum(now) / sum(before) * (len(before) / len(now))
+
+    def before(self, measured: Sequence[T]) -> T:
+        """Of measurements that have a growth, the middle of the earlier window."""
+        return measured[-self.distance - WINDOW // 2 - 1]
 
 
-def before_growth(measured: Sequence[T]) -> T:
-    """Of at least two windows of measurements, the one that the earlier window is around: i - k."""
-    return measured[-2 * WINDOW + WINDOW // 2]
+# The paper's (RobustDARTS, arXiv:1909.09656), section 4.3: 1 / (mean(i - k) / mean(i)), each of the k around it.
+PAPERS: Final = Windows(WINDOW, WINDOW)
+# Of its authors' code, where the first windows are smaller.
+AUTHORS: Final = Windows(4, 3)
+
+
+@dataclass(frozen=True)
+class GrowthRule:
+    """The rule of R-DARTS' authors' code: go back when the eigenvalue has grown by more than `limit`.
+
+    first: the first epoch to go back to. last: the run's last epoch, behind which a search has ended anyway.
+    """
+
+    limit: float
+    first: int
+    last: int
+
+    def soonest(self, every: int) -> int:
+        """The first epoch that may go back, if the eigenvalue is measured every so many epochs."""
+        first = -(-self.first // every) * every
+        return first + every * (AUTHORS.distance + WINDOW // 2)
+
+    def target(self, eigenvalues: Mapping[int, float]) -> int | None:
+        """The epoch to go back to after the last of these measurements, by epoch; None to go on."""
+        grown = AUTHORS.growth(list(eigenvalues.values()))
+        if grown is None or grown <= self.limit:
+            return None
+        epochs = list(eigenvalues)
+        target = AUTHORS.before(epochs)
+        return target if target >= self.first and epochs[-1] < self.last else None
 
 
 def stop_reason(conditions: Conditions, metrics: Metrics) -> str | None:

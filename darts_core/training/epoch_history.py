@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from darts_core.files.checkpoints import on_cpu
-from darts_core.training.early_stopping import WATCHED, WINDOW, before_growth, growth, stop_reason, warnings
+from darts_core.training.early_stopping import PAPERS, WATCHED, WINDOW, GrowthRule, Windows, stop_reason, warnings
 
 Alphas = dict[str, Tensor]
 
@@ -26,10 +26,20 @@ class Rollback:
 class EarlyStopping:
     """The history of a search's watched metrics. A run that resumes with it stops where an undisturbed one does."""
 
-    def __init__(self, conditions: Mapping[Any, str] | None, first: int = 1) -> None:
-        """conditions: of which none ends the search before the epoch `first`."""
+    def __init__(
+        self,
+        conditions: Mapping[Any, str] | None,
+        first: int = 1,
+        *,
+        windows: Windows | None = PAPERS,
+        rule: GrowthRule | None = None,
+    ) -> None:
+        """conditions: of which none ends the search before the epoch `first`. windows: of `eigenvalue_growth`; None
+        where the run measures it itself. rule: ends the search besides.
+        """
         self._conditions: Mapping[str, str] = conditions or {}
         self._first = first
+        self._windows, self._rule = windows, rule
         self._history: list[dict[str, float]] = []
         # Of the last measured epochs, where one of them may be gone back to.
         self._alphas: dict[int, Alphas] = {}
@@ -41,9 +51,9 @@ class EarlyStopping:
 
         When it was the last one, sets `stopped` to the reason, and `back` where its alphas are not to be kept.
         """
-        if "hessian_eigenvalue" in metrics:
-            before = [epoch["hessian_eigenvalue"] for epoch in self._history if "hessian_eigenvalue" in epoch]
-            grown = growth([*before, metrics["hessian_eigenvalue"]])
+        measured = self._measured(metrics)
+        if "hessian_eigenvalue" in metrics and self._windows is not None:
+            grown = self._windows.growth(list(measured.values()))
             metrics |= {} if grown is None else {"eigenvalue_growth": grown}
         watched = WATCHED.values()
         self._history.append({name: value for name, value in metrics.items() if name in watched})
@@ -51,13 +61,23 @@ class EarlyStopping:
         if len(self._history) >= self._first:
             self.stopped = stop_reason(self._conditions, self._history[-1])
         if self.stopped and self._grew(metrics):
-            epoch = before_growth(list(self._alphas))
-            self.back = Rollback(epoch, self._alphas[epoch])
-            self.stopped += f"; the cell is that of epoch {epoch}, before it grew"
+            self._go_back(PAPERS.before(list(self._alphas)))
+        elif self._rule and "hessian_eigenvalue" in metrics and (epoch := self._rule.target(measured)) is not None:
+            self.stopped = f"eigenvalue_growth is {metrics['eigenvalue_growth']:g} (>{self._rule.limit:g})"
+            self._go_back(epoch)
         return [] if self.stopped else warnings(self._conditions, self._history)
 
+    def _measured(self, metrics: Mapping[str, float]) -> dict[int, float]:
+        """The eigenvalues by epoch, including those of the present metrics."""
+        name = "hessian_eigenvalue"
+        return {e: found[name] for e, found in enumerate([*self._history, metrics], 1) if name in found}
+
+    def _go_back(self, epoch: int) -> None:
+        self.back = Rollback(epoch, self._alphas[epoch])
+        self.stopped = f"{self.stopped}; the cell is that of epoch {epoch}, before it grew"
+
     def _remember(self, metrics: Mapping[str, float], alphas: Alphas) -> None:
-        if "eigenvalue_growth" in self._conditions and "hessian_eigenvalue" in metrics:
+        if (self._rule or "eigenvalue_growth" in self._conditions) and "hessian_eigenvalue" in metrics:
             self._alphas[len(self._history)] = on_cpu(alphas)
             for epoch in list(self._alphas)[: -2 * WINDOW]:
                 del self._alphas[epoch]

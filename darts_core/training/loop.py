@@ -87,6 +87,10 @@ class TrainingLoop(ABC):
     def step(self, number: int) -> None:
         """Train on the batch of this number, counted from 0 in each epoch, and add its loss to `sums`."""
 
+    def more_steps(self) -> int:
+        """Steps that the last one adds to the epoch's number; asked for after each step."""
+        return 0
+
     @abstractmethod
     def measure(self) -> dict[str, float]:
         """The metrics of the trained epoch."""
@@ -134,7 +138,8 @@ class TrainingLoop(ABC):
         later = self.later_steps()
         saved, self._began = first, time.perf_counter()
         saved_at = self._began
-        for step in range(first, steps):
+        step = first
+        while step < steps:
             if self.control.should_stop():
                 if step > saved:
                     self._save(step)
@@ -146,11 +151,13 @@ class TrainingLoop(ABC):
                     self._save(step)
                 raise
             self.steps_done += 1
+            steps += self.more_steps()
             left = None if later is None else later + steps - step - 1
             self.control.progress(Progress(self.epoch, self.config.epochs, step + 1, steps, left))
             if self.group.agree(time.perf_counter() - saved_at >= self.config.checkpoint_seconds):
                 self._save(step + 1)
                 saved, saved_at = step + 1, time.perf_counter()
+            step += 1
 
     def report(self, metrics: dict[str, float]) -> EpochReport:
         """The report of the finished epoch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,18 +25,22 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.models.build import build_supernet
 from darts_core.models.supernet import SearchNetwork
+from darts_core.training.adaptive_decay import AdaptiveDecay, State, growth_rule
 from darts_core.training.arrangement import arrangement_of
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.determinism import seeded
 from darts_core.training.images import DeviceData, run_on_images, stem_of
+from darts_core.training.loop import check_finite
 from darts_core.training.metrics import RunningMetrics
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import weight_lr
 from darts_core.training.search_loop import SearchLoop
 from darts_core.training.search_target import expected_costs, target_of, target_state
+
+logger = logging.getLogger(__name__)
 
 
 def run_search(
@@ -128,8 +133,17 @@ class ImageSearch(SearchLoop):
             accumulate=config.accumulate,
         )
         self.move = self._step()
+        self.adaptive = AdaptiveDecay.of(config)
+        self.passes = 1
+        """Passes over the training images that the epoch in training still takes, or the next one; with `adaptive` it
+        begins with the epochs that are trained again.
+        """
+        self._added_steps = 0
         if self.method.trains and self.group.leads:
             self.arrangement.log(data.device)
+            rule, every = growth_rule(config), config.hessian_every
+            if rule is not None and every is not None and rule.last <= (soonest := rule.soonest(every)):
+                logger.info("the eigenvalue is compared from epoch %d on, and the last is %d", soonest, rule.last)
 
     def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
         """What moves alphas and weights on a training and a validation batch."""
@@ -163,11 +177,28 @@ class ImageSearch(SearchLoop):
         return torch.optim.SGD(self.network.weights(), **options, foreach=True)
 
     def begin_epoch(self) -> int:
-        self.lr = weight_lr(self.config, self.epoch, self.config.epochs)
+        self._begin_pass()
+        steps = self.weight_feed.steps
+        if not self.method.trains:
+            return 0
+        if self.adaptive is None:
+            return steps
+        done = 0 if self.partial is None else self.partial.steps
+        return done - done % steps + self.passes * steps
+
+    def _begin_pass(self) -> None:
+        epoch = self._pass_epoch
+        self.lr = weight_lr(self.config, epoch, self.config.epochs)
         self.weight_optimizer.param_groups[0]["lr"] = self.lr
-        self.network.method.begin_epoch(self.epoch)
+        method = self.network.method
+        method.begin_epoch(epoch)
+        self.weight_feed.cutout_probability = self.alpha_feed.cutout_probability = method.cutout_probability
         self.sums = RunningMetrics(self.data.device)
-        return self.weight_feed.steps if self.method.trains else 0
+
+    @property
+    def _pass_epoch(self) -> int:
+        """The epoch whose schedules the present pass follows."""
+        return self.epoch - max(self.passes, 1) + 1
 
     def step(self, number: int) -> None:
         self.network.method.begin_step(self.steps_done)
@@ -175,11 +206,33 @@ class ImageSearch(SearchLoop):
         validation = training if self.method.levels == "one" else self.alpha_feed.batch(self.steps_done)
         loss, logits = self.move(training, validation)
         self.sums.add(loss, logits, training.labels)
+        if self.adaptive is not None and (number + 1) % self.weight_feed.steps == 0:
+            self._end_pass()
 
-    def fill(self, checkpoint: Checkpoint) -> None:
-        super().fill(checkpoint)
-        if self.network.target is not None:
-            checkpoint["resume"]["target"] = target_state(self.network.target)
+    def more_steps(self) -> int:
+        added, self._added_steps = self._added_steps, 0
+        return added
+
+    def _end_pass(self) -> None:
+        epoch = self._pass_epoch
+        self.passes -= 1
+        if self.passes == 0:
+            return  # measured and reported with the epoch
+        trained = self.sums.result(self.group)
+        metrics = {"train_loss": trained.loss, "train_accuracy": trained.accuracy}
+        check_finite(epoch, metrics)
+        self.network.method.begin_pass("measuring")
+        found, target = self._curvature(epoch)
+        metrics |= found
+        logger.info(
+            "epoch %d again: %s", epoch, ", ".join(f"{k.replace('_', ' ')} {v:.4g}" for k, v in metrics.items())
+        )
+        if target is not None:
+            self._go_back(target)
+            passes = self.epoch - target
+            self._added_steps = (passes - self.passes) * self.weight_feed.steps
+            self.passes = passes
+        self._begin_pass()
 
     def measure(self) -> dict[str, float]:
         if not self.method.trains:
@@ -196,9 +249,66 @@ class ImageSearch(SearchLoop):
             "weight_lr": self.lr,
         }
         metrics |= expected_costs(self.network)
-        if self.config.hessian_every is not None and self.epoch % self.config.hessian_every == 0:
-            metrics["hessian_eigenvalue"] = self._eigenvalue()
+        self.passes = 1
+        found, target = self._curvature(self.epoch)
+        metrics |= found
+        if target is not None:
+            self._go_back(target)
+            self.passes = self.epoch + 1 - target
+            metrics["rolled_back_to"] = float(target)
         return metrics
+
+    def _curvature(self, epoch: int) -> tuple[dict[str, float], int | None]:
+        """Metrics of the eigenvalue where it is measured, and the epoch to go back to."""
+        every, adaptive = self.config.hessian_every, self.adaptive
+        decay = float(self.weight_optimizer.param_groups[0]["weight_decay"])
+        metrics = {} if adaptive is None else {"weight_decay": decay}
+        if every is None or epoch % every != 0:
+            return metrics, None
+        metrics["hessian_eigenvalue"] = eigenvalue = self._eigenvalue()
+        if adaptive is None:
+            return metrics, None
+        growth, target = adaptive.measured(epoch, eigenvalue, decay, self._state)
+        return metrics | ({} if growth is None else {"eigenvalue_growth": growth}), target
+
+    def _state(self) -> State:
+        return {
+            "weights": self.network.state_dict(),
+            "alphas": self.network.alphas,
+            "weight_optimizer": self.weight_optimizer.state_dict(),
+            "alpha_optimizer": self.architect.optimizer.state_dict(),
+        }
+
+    def _go_back(self, epoch: int) -> None:
+        """Load the state of an earlier epoch, and raise the weight decay."""
+        assert self.adaptive is not None
+        [group] = self.weight_optimizer.param_groups
+        before, raised = group["weight_decay"], self.adaptive.raised(group["weight_decay"])
+        state = self.adaptive.go_back(epoch)
+        self.network.load_state_dict(state["weights"])
+        self.network.load_alphas(state["alphas"])
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
+        self.weight_optimizer.param_groups[0]["weight_decay"] = raised
+        logger.info(
+            "the eigenvalue grew: goes back to the end of epoch %d, weight decay %g instead of %g",
+            epoch,
+            raised,
+            before,
+        )
+
+    def fill(self, checkpoint: Checkpoint) -> None:
+        super().fill(checkpoint)
+        if self.network.target is not None:
+            checkpoint["resume"]["target"] = target_state(self.network.target)
+        if self.adaptive is not None:
+            checkpoint["resume"] |= {"adaptive": self.adaptive.state(), "passes": self.passes}
+
+    def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
+        super().restore(checkpoint, state)
+        if self.adaptive is not None:
+            self.adaptive.restore(state["adaptive"])
+            self.passes = state["passes"]
 
     def _eigenvalue(self) -> float:
         images = self.alpha_part[:HESSIAN_IMAGES]

@@ -15,7 +15,9 @@ from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
 from darts_core.genotypes import AnyGenotype, cell_diagnostics, to_json
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.models.supernet import SearchNetwork
+from darts_core.training.adaptive_decay import growth_rule
 from darts_core.training.control import Control
+from darts_core.training.early_stopping import AUTHORS, PAPERS
 from darts_core.training.epoch_history import EarlyStopping
 from darts_core.training.loop import RunData, TrainingLoop
 from darts_core.training.reports import EpochReport
@@ -38,7 +40,10 @@ class SearchLoop(TrainingLoop):
         resume_from: Checkpoint | None = None,
     ) -> None:
         super().__init__(config, data, control, resume_from)
-        self.early_stopping = EarlyStopping(config.stop_when, config.stop_from)
+        rule = growth_rule(config)
+        stops = rule if config.weight_decay_factor is None else None
+        windows = PAPERS if rule is None else (AUTHORS if stops else None)
+        self.early_stopping = EarlyStopping(config.stop_when, config.stop_from, windows=windows, rule=stops)
 
     @property
     def stopped_early(self) -> str | None:

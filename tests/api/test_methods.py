@@ -38,6 +38,7 @@ def test_every_method_is_listed_as_in_the_catalogue(methods: dict[str, MethodOut
             "trains_alphas",
         ):
             assert getattr(found, field) == getattr(method, field)
+        assert found.defaults == dict(method.defaults)
         assert (found.families, found.orders) == (list(method.families), list(method.orders))
         assert [(each.figure, each.source) for each in found.published] == [
             (each.figure, each.source) for each in method.published
@@ -60,6 +61,7 @@ def test_a_default_is_the_one_that_a_spec_gets(bench: Bench, methods: dict[str, 
         spec = bench.submit(method=name, channels=16).spec
         defaults = {field.name: field.default for field in method.fields if field.rule is None}
         assert {field: spec[field] for field in defaults} == defaults
+        assert {field: spec[field] for field in method.defaults} == method.defaults
 
 
 def test_the_command_lists_the_methods(http: httpx.Client, methods: dict[str, MethodOut]) -> None:
@@ -70,6 +72,7 @@ def test_the_command_lists_the_methods(http: httpx.Client, methods: dict[str, Me
     lines = {line.split()[0]: line for line in shown.stdout.splitlines()}
     assert list(lines) == ["method", *methods]
     assert "temperature_start=10, temperature_end=0.1" in lines["gdas"]
+    assert "weight_decay=0.0081" in lines["r-darts-l2"]
     assert json.loads(printed.stdout) == {"items": [method.model_dump(mode="json") for method in methods.values()]}
 
 
@@ -92,16 +95,17 @@ def test_the_command_searches_by_a_method_with_its_fields(bench: Bench, http: ht
 
 
 def test_a_study_compares_methods(http: httpx.Client, pool: str) -> None:
-    body = {**STUDY, "grid": {"method": ["darts", "drnas", "gdas"]}, "pool": pool}
+    body = {**STUDY, "grid": {"method": ["darts", "r-darts-l2", "gdas"]}, "pool": pool}
     answer = http.post("/studies", json=body)
     assert answer.status_code == 201, answer.text
     points = answer.json()["spec"]["points"]
     assert [(point["values"]["method"], point["search"]["method"]) for point in points] == [
         ("darts", "darts"),
-        ("drnas", "drnas"),
+        ("r-darts-l2", "r-darts-l2"),
         ("gdas", "gdas"),
     ]
     assert [point["search"]["temperature_start"] for point in points] == [None, None, 10]
+    assert [point["search"]["weight_decay"] for point in points] == [3e-4, 81e-4, 3e-4]
 
 
 def test_a_study_searches_with_several_weights_of_a_target(http: httpx.Client, pool: str) -> None:

@@ -87,7 +87,7 @@ def test_plain_batches_are_the_normalised_images() -> None:
 
 
 def draws_of(**values: int | bool) -> Draws:
-    given = {"top": 0, "left": 0, "flip": False, "centre_y": 0, "centre_x": 0, **values}
+    given = {"top": 0, "left": 0, "flip": False, "centre_y": 0, "centre_x": 0, "chance": 0, **values}
     return Draws(**{name: torch.tensor([value]) for name, value in given.items()})
 
 

@@ -16,7 +16,7 @@ from darts_core import run_search
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
-from darts_core.training.early_stopping import Condition, before_growth, growth, stop_reason, warnings
+from darts_core.training.early_stopping import PAPERS, Condition, stop_reason, warnings
 from darts_core.training.reports import EpochReport
 from tests.support.recorder import AT_EVERY_STEP, Recorder
 from tests.support.same_bits import assert_same_bits
@@ -194,25 +194,25 @@ def grown(before: float, now: float) -> list[float]:
 
 def test_growth_compares_the_last_five_measurements_with_the_five_before() -> None:
     values = [9.0, 1.0, 2.0, 3.0, 4.0, 5.0, 2.0, 4.0, 6.0, 8.0, 10.0]
-    assert growth(values) == pytest.approx(30 / 15)
+    assert PAPERS.growth(values) == pytest.approx(30 / 15)
 
 
 @pytest.mark.parametrize("values", [[], [1.0] * 9, grown(0.0, 1.0), grown(-1.0, 1.0)])
 def test_there_is_no_growth_without_two_windows_or_from_nothing(values: list[float]) -> None:
-    assert growth(values) is None
+    assert PAPERS.growth(values) is None
 
 
 def test_the_run_goes_back_to_the_middle_of_the_window_before() -> None:
     """lambda(i) is the mean of the 5 around i = 8, lambda(i - 5) of those around 3."""
-    assert before_growth([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) == 3
-    assert before_growth([90, *range(1, 11)]) == 3
+    assert PAPERS.before([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) == 3
+    assert PAPERS.before([90, *range(1, 11)]) == 3
 
 
 @patient
 @given(factor=st.floats(0.1, 10))
 def test_the_papers_threshold_is_a_growth_of_four_thirds(factor: float) -> None:
     """RobustDARTS stops where the mean before is less than 0.75 of the mean now."""
-    found = growth(grown(1.0, factor))
+    found = PAPERS.growth(grown(1.0, factor))
     assert found is not None
     assert Condition.parse(">1.333333333333").holds(found) == (1 / factor < 0.75) or factor == pytest.approx(4 / 3)
 

@@ -194,6 +194,7 @@ PUBLISHED = {
     ("search", "cifar10@gdas", 1): "cbdd8bcad72cf707",
     ("search", "cifar10@rsps", 1): "a5e619942bbc327a",
     ("search", "cifar10@snas", 1): "8576dd65dd90ade9",
+    ("search", "cifar10@r-darts-dp", 1): "04aaee02fe794ace",
     ("evaluation", "cifar10", 1): "54f5be43e4182693",
     ("evaluation", "cifar10-short", 1): "707254bffc0aa88e",
     ("evaluation", "imagenet", 1): "e75b7df673e59b8a",

@@ -40,6 +40,14 @@ class Plan:
     found: list[Statistics]
     keep: bool  # whether to save activations for a backward pass
     partial: int = 1  # K, if the operations see one of K channels (`darts_core.models.partial`)
+    path_factors: Tensor | None = None  # (N, edges), of each sample's edges
+
+    def factors_of(self, setting: Setting, like: Tensor) -> Tensor | None:
+        """The path factors of a source's edges, (N, E, 1, 1, 1)."""
+        if self.path_factors is None:
+            return None
+        by_edge = self.path_factors.unbind(1)
+        return torch.stack([by_edge[edge] for edge in setting.modules.edges], 1)[..., None, None, None].to(like.dtype)
 
     def counts(self) -> list[int]:
         """Return the number of entries of `order` per source."""
@@ -113,7 +121,7 @@ class _Cell(torch.autograd.Function):
             mine = mine.view(len(setting.modules.edges), -1)
             to = nodes[:, setting.modules.first_node :]
             s = states[place].to(older.dtype) if aside is None else aside.state(place).contiguous(memory_format=layout)
-            source = _Source(setting, rest, s, mine, to)
+            source = _Source(setting, rest, s, mine, to, plan.factors_of(setting, to))
             plan.found += source.statistics()
             sources.append(source if plan.keep else None)
         ctx.sources, ctx.order, ctx.shape, ctx.type, ctx.layout = sources, plan.order, w.shape, w.dtype, layout
@@ -177,8 +185,21 @@ class _Cell(torch.autograd.Function):
 class _Source:
     """All branches of one source."""
 
-    def __init__(self, setting: Setting, parameters: list[Tensor], s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds the maps to out (N, E, C, H, W). Removes its parameters from the front of the list."""
+    def __init__(
+        self,
+        setting: Setting,
+        parameters: list[Tensor],
+        s: Tensor,
+        w: Tensor,
+        out: Tensor,
+        path_factors: Tensor | None = None,
+    ) -> None:
+        """Adds the maps to out (N, E, C, H, W), times the path factors (N, E, 1, 1, 1). Removes its parameters from the
+        front of the list.
+        """
+        self._path_factors = path_factors
+        if path_factors is not None:
+            total, out = out, _empty_like(out, setting.backend.layout).zero_()
         self._shapes = []
         groups = []
         for group in setting.modules.groups():
@@ -204,6 +225,8 @@ class _Source:
         for branch in branches[1:]:
             bias = bias + branch.bias
         out += bias.to(matrices_type(s))[..., None, None]
+        if path_factors is not None:
+            total.addcmul_(out, path_factors)
 
     def statistics(self) -> list[Statistics]:
         """Return the batch statistics; empty with running statistics."""
@@ -211,6 +234,8 @@ class _Source:
 
     def backward(self, g: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return the gradients of s, of w and, if `weights`, of each parameter."""
+        if self._path_factors is not None:
+            g = (g * self._path_factors).to(g.dtype)
         total = g.sum((3, 4), dtype=matrices_type(g)).sum(0, dtype=torch.float64)
         towards_s: list[Tensor] = []
         factors: list[Tensor] = []
@@ -237,6 +262,13 @@ class _Source:
         for through in towards_s[1:]:
             towards_s[0].add_(through)
         return towards_s[0], torch.cat(factors, 1), gradients
+
+
+def _empty_like(maps: Tensor, layout: torch.memory_format) -> Tensor:
+    """An uninitialised tensor for (N, E, C, H, W) whose maps (N, E * C, H, W) have this layout."""
+    batch, edges, channels, rows, columns = maps.shape
+    shape = (batch, edges * channels, rows, columns)
+    return torch.empty(shape, dtype=maps.dtype, device=maps.device, memory_format=layout).view(maps.shape)
 
 
 def _weights(setting: Setting, groups: list[Tensor], edges: int, channels: int) -> Weights:

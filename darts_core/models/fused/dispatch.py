@@ -54,11 +54,13 @@ class FusedCell:
         weights: Tensor,
         edge_weights: Tensor | None = None,
         beside: Sequence[Tensor] | None = None,
+        path_factors: Tensor | None = None,
     ) -> Tensor:
         """Compute `SearchCell.forward` from the two preprocessed inputs. beside: added to each node."""
         norms = self._norms(cell)
         track = bool(norms) and norms[0].training and norms[0].track_running_stats
         plan = self.plan(cell, older, _backend_for(older))
+        plan.path_factors = path_factors
         return compute(plan, older, newer, weights, edge_weights, beside, track=track)
 
     def plan(self, cell: SearchCell, older: Tensor, backend: CellBackend) -> Plan:

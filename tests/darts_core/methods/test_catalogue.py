@@ -26,7 +26,8 @@ def test_the_page_has_a_row_of_each_method_with_its_fields(method: Method) -> No
     ]
     *_, families, orders, fields, _ = (cell.strip() for cell in row.split("|"))
     assert (families, orders) == (", ".join(method.families), ", ".join(map(str, method.orders)))
-    assert fields == ", ".join(f"`{name}` {shown(default)}" for name, default in method.fields.items())
+    values = {**method.fields, **method.defaults}
+    assert fields == ", ".join(f"`{name}` {shown(default)}" for name, default in values.items())
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
@@ -35,3 +36,4 @@ def test_a_methods_fields_are_described_fields_of_a_spec(method: Method) -> None
     assert all(MethodFields.model_fields[name].description for name in fields)
     assert ("weights_only_epochs" in fields) == method.trains_alphas
     assert set(method.fields) <= set(fields)
+    assert not set(method.defaults) & set(MethodFields.model_fields)

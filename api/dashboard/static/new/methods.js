@@ -38,3 +38,13 @@ export function fieldOf(methods, method, field) {
 export function isForeign(methods, method, field) {
   return !fieldOf(methods, method, field) && methods.some(({ name }) => fieldOf(methods, name, field));
 }
+
+/**
+ * The value from which a method starts a field of all searches, in place of the preset's.
+ * @param {Method[]} methods
+ * @param {unknown} method
+ * @param {string} field
+ */
+export function startOf(methods, method, field) {
+  return methods.find(({ name }) => name === method)?.defaults[field];
+}

@@ -1,5 +1,5 @@
 /** Shows in the form's empty fields the values that the API would fill in, and hides the fields of other methods. */
-import { fieldOf, isForeign } from "./methods.js";
+import { fieldOf, isForeign, startOf } from "./methods.js";
 
 /**
  * Show in each empty field its default: the preset's value, otherwise the search method's or the schema's.
@@ -23,7 +23,8 @@ export function suggest(group, context, dataset = undefined, place = "") {
   const method = given("method") ?? preset?.values.method ?? group.leaf("method")?.about.default;
   for (const input of group.leaves) {
     const own = fieldOf(methods, method, input.name);
-    input.suggest(preset?.values[input.name] ?? own?.default ?? own?.rule ?? input.about.default);
+    const start = startOf(methods, method, input.name) ?? preset?.values[input.name];
+    input.suggest(start ?? own?.default ?? own?.rule ?? input.about.default);
     input.node.hidden = isForeign(methods, method, input.name);
   }
   group.leaf("preset")?.suggest(named ?? names.join(", "));
