@@ -55,6 +55,7 @@ export function method(name, defaults = {}, families = ["cnn", "rnn"]) {
     cost: "1",
     families,
     orders: [1],
+    defaults: {},
     most_gpus: null,
     levels: "both",
     trains: true,

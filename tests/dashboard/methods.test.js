@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { fieldOf, fitting, isForeign } from "../../api/dashboard/static/new/methods.js";
+import { fieldOf, fitting, isForeign, startOf } from "../../api/dashboard/static/new/methods.js";
 import { method } from "./examples.js";
 
 const METHODS = [
@@ -44,4 +44,10 @@ test("a method gives defaults to its fields alone", () => {
   assert.equal(fieldOf(METHODS, "gdas", "temperature_start")?.default, 10);
   assert.equal(fieldOf(METHODS, "darts", "temperature_start"), undefined);
   assert.equal(fieldOf(METHODS, undefined, "temperature_start"), undefined);
+});
+
+test("a method may start common fields from values of its own", () => {
+  const decaying = { ...method("r-darts-l2"), defaults: { weight_decay: 0.0081 } };
+  assert.equal(startOf([...METHODS, decaying], "r-darts-l2", "weight_decay"), 0.0081);
+  assert.equal(startOf([...METHODS, decaying], "darts", "weight_decay"), undefined);
 });

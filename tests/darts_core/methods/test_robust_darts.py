@@ -18,8 +18,14 @@ from darts_core.configs import SearchConfig
 from darts_core.data.augmentation import Augmentation, cut_out, draw
 from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
+from darts_core.kernels import build
+from darts_core.kernels.cpu_backend import CpuBackend
 from darts_core.methods.drop_path import DropPathDarts
 from darts_core.methods.registry import method_of
+from darts_core.models.fused import dispatch
+from darts_core.models.fused.backend import CellBackend
+from darts_core.models.fused.channels_last_backend import ChannelsLastBackend
+from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_PRIMITIVES
 from darts_core.training.early_stopping import AUTHORS, GrowthRule
@@ -146,8 +152,14 @@ def test_nothing_is_dropped_in_measurements_or_in_the_first_epoch() -> None:
     assert dropping(1).path_factors(3, 5, torch.zeros(4, 1)) is None
 
 
+@pytest.mark.parametrize("backend", [TorchBackend, ChannelsLastBackend, CpuBackend])
 @pytest.mark.parametrize("side", [8, 7])
-def test_the_fused_cell_drops_what_the_plain_one_drops(side: int) -> None:
+def test_the_fused_cell_drops_what_the_plain_one_drops(
+    side: int, backend: type[CellBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend is CpuBackend and not build.available():
+        pytest.skip("no compiler, no kernels")
+    monkeypatch.setattr(dispatch, "_backend_for", lambda _: backend())
     images = torch.randn(5, 1, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     labels = torch.tensor([0, 1, 2, 0, 1])
     found: list[list[Tensor]] = []
