@@ -16,9 +16,6 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.matmul_precision import full_precision
 
-# The DARTS authors' betas for convolutional cells: a short memory, since the weights change too.
-ALPHA_BETAS = (0.5, 0.999)
-
 
 class Architect:
     """Optimises the alphas of a supernet by Adam on the validation loss, to first or second order.
@@ -46,7 +43,9 @@ class Architect:
         self._accumulate = accumulate
         self._alphas = list(network.alphas.values())
         self._weights = network.weights()
-        self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=ALPHA_BETAS, weight_decay=weight_decay)
+        self.optimizer = torch.optim.Adam(
+            self._alphas, lr=lr, betas=network.method.alpha_betas, weight_decay=weight_decay
+        )
 
     def step(self, training: Batch, validation: Batch) -> None:
         """Update the alphas once; the weights stay bit-identical. Only order 2 uses `training`."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from darts_core.errors import ConfigError, Problem
+from darts_core.spaces import CnnSpace
 
 MethodName = Literal[
     "darts",
@@ -24,6 +25,7 @@ MethodName = Literal[
     "sdarts-adv",
     "darts-minus",
     "pc-darts",
+    "fair-darts",
     "rsps",
     "r-darts-l2",
     "r-darts-dp",
@@ -65,7 +67,8 @@ class Method:
     starts from in place of its preset's. families, orders, most_gpus: those that it supports. cost: of a step, against
     first-order DARTS. levels: `both`, if the alphas are trained on data of their own; `one`, if alphas and weights are
     trained on the same batches. trains: whether it trains anything. targets: whether a spec's `target` applies.
-    trains_alphas: whether it trains alphas.
+    trains_alphas: whether it trains alphas. space: where it searches convolutional cells if the spec names neither
+    space, primitives nor edges.
     """
 
     name: MethodName
@@ -83,6 +86,7 @@ class Method:
     targets: bool = True
     trains_alphas: bool = True
     defaults: Mapping[str, float] = field(default_factory=dict)
+    space: CnnSpace = "darts"
 
 
 class MethodFields(BaseModel):
@@ -112,6 +116,15 @@ class MethodFields(BaseModel):
     )
     perturbation_steps: int | None = Field(
         None, ge=1, le=100, description="of `sdarts-adv`: steps of the search for the worst operation weights"
+    )
+    zero_one_weight: _Weight | None = Field(
+        None, description="of `fair-darts`: weight of the loss that drives operation weights to 0 or 1"
+    )
+    zero_one_loss: Literal["l2", "l1"] | None = Field(
+        None, description="of `fair-darts`: that loss by the squared or the absolute distance from 0.5"
+    )
+    edge_threshold: float | None = Field(
+        None, ge=0, le=1, description="of `fair-darts`: least strength of an edge that the cell keeps"
     )
     perturbation_max: float | None = Field(
         None,
@@ -247,6 +260,18 @@ METHODS: Final[Mapping[MethodName, Method]] = {
                 ),
             },
             (Published("CIFAR-10 test error 2.57 +- 0.07 %", "paper"),),
+        ),
+        Method(
+            "fair-darts",
+            "FairDARTS",
+            "arXiv:1911.12126",
+            "Weighs each operation by the sigmoid of its alpha, drives these weights to 0 or 1 by a loss, and keeps "
+            "the edges above a threshold: nodes have 0 to 2.",
+            "1",
+            {"zero_one_weight": 10.0, "zero_one_loss": "l2", "edge_threshold": 0.85},
+            (Published("CIFAR-10 test accuracy 97.46 +- 0.05 %, mean of 7 searches", "authors' README"),),
+            targets=False,
+            space="darts-no-none",
         ),
         Method(
             "rsps",

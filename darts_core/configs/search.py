@@ -131,14 +131,15 @@ class SearchConfig(MethodFields, TrainingConfig):
         preset = self.preset or preset_of(self.dataset, SEARCH_PRESETS)
         if self.preset is None and self.dataset in BUILT_IN:
             preset = preset_of_method(preset, self.method)
-        space = SPACES[self.space or "darts"]
         preset_given = preset_values(SEARCH_PRESETS, preset, self.preset_version)
         given = self.given_values()
+        method = METHODS[{**preset_given, **given}.get("method", "darts")]
+        space = SPACES[self.space or method.space]
         values = {
             **preset_given,
             **space.fields,
             **({} if space.nodes is None else {"nodes": space.nodes}),
-            **method_defaults({**preset_given, **given}.get("method", "darts")),
+            **method_defaults(method.name),
             **given,
         }
         if space.nodes is not None and values["nodes"] != space.nodes:
@@ -149,9 +150,9 @@ class SearchConfig(MethodFields, TrainingConfig):
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
         problems += fill_edges(values, space)
-        problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, "darts")
+        problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, method.space)
         problems += fill_method(values, "cnn")
-        problems += target_problems(values, supported=METHODS[values.get("method", "darts")].targets)
+        problems += target_problems(values, supported=method.targets)
         if values.get("order") == 2 and "noise" in (values["primitives"] or []):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))
         problems += early_problems(values)

@@ -21,6 +21,7 @@ from darts_core.genotypes.model import Genotype
 from darts_core.genotypes.random_cells import drawn_cell, random_genotype, random_recurrent_genotype
 from darts_core.genotypes.ranked import ranked
 from darts_core.genotypes.recurrent import RecurrentGenotype
+from darts_core.genotypes.threshold import strongest_above
 
 __all__ = [
     "FORMATS",
@@ -49,6 +50,7 @@ __all__ = [
     "softmax",
     "softmaxed",
     "strengths_of",
+    "strongest_above",
     "to_dot",
     "to_json",
     "to_mmrazor",

@@ -50,7 +50,8 @@ def ranked(
 
     max_skip_connects: limit for the normal cell, as in P-DARTS and DARTS+. derived: the method's cell, which has rank 1
     if it keeps the limit; by default the strongest. lists: the operations of each edge, if edges lack some. Raises
-    GenotypeError when fewer genotypes exist, when the tables do not fit a cell, and for a limit on a recurrent cell.
+    GenotypeError when fewer genotypes exist, when the tables do not fit a cell, for a limit on a recurrent cell, and
+    for anything but a sparse derived cell itself.
     """
     if "recurrent" in strengths:
         if max_skip_connects is not None:
@@ -67,6 +68,11 @@ def ranked(
     is_kept = max_skip_connects is None or count(first.normal, {_SKIP}) <= max_skip_connects
     if rank == 1 and is_kept:
         return first
+    if first.is_sparse:
+        raise GenotypeError(
+            "edges of a sparse genotype are kept by a threshold: there are no other ranks, and no other cell within a "
+            "limit of skip-connections"
+        )
     normal = _cell(strengths["normal"], primitives, 2, rank, max_skip_connects, lists.get("normal"))
     reduce = _cell(strengths["reduce"], primitives, 2, rank, None, lists.get("reduce"))
     both = [(n, r) for n in normal.values() for r in reduce.values()]

@@ -37,6 +37,9 @@ class SearchMethod:
     draws: ClassVar[bool] = False
     """Whether `operation_weights` draws random numbers, on the host: such a step cannot be captured as a CUDA graph."""
 
+    alpha_betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
+    """Adam's betas for the alphas of convolutional cells: a short memory, since the weights change too."""
+
     def __init__(self, config: SearchConfig | RnnSearchConfig) -> None:
         """config: resolved."""
         self.config = config

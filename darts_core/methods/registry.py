@@ -11,6 +11,7 @@ from darts_core.methods.beta_darts import BetaDarts
 from darts_core.methods.darts_minus import DartsMinus
 from darts_core.methods.drnas import DrNas
 from darts_core.methods.drop_path import DropPathDarts
+from darts_core.methods.fair_darts import FairDarts
 from darts_core.methods.gdas import Gdas
 from darts_core.methods.method import SearchMethod
 from darts_core.methods.pc_darts import PcDarts
@@ -29,6 +30,7 @@ IMPLEMENTATIONS: Final[Mapping[MethodName, type[SearchMethod]]] = {
     "sdarts-adv": AdversarialSmoothDarts,
     "darts-minus": DartsMinus,
     "pc-darts": PcDarts,
+    "fair-darts": FairDarts,
     "rsps": WeightSharing,
     # The spec's weight decay and the training loop make these of DARTS.
     "r-darts-l2": SearchMethod,

@@ -136,6 +136,7 @@ _OF_METHODS: Final[dict[str, Values]] = {
     },
     "gdas": {"epochs": 250, "batch_size": 256, "weight_decay": 5e-4},
     "snas": {"epochs": 150, "batch_size": 96},
+    "fair-darts": {"batch_size": 128, "weight_lr": 0.005, "alpha_lr": 3e-3},
     "rsps": {"epochs": 100, "grad_clip": 0.25, "sampled_cells": 1000, "finalists": 10},
     "r-darts-dp": {"cutout": 16},
 }

@@ -15,6 +15,13 @@ def without(*left_out: str) -> tuple[str, ...]:
 
 SPACES: Final = (
     Space("darts", "DARTS", "arXiv:1806.09055", "All eight operations of DARTS on each edge.", CNN_PRIMITIVES),
+    Space(
+        "darts-no-none",
+        "DARTS without none",
+        "arXiv:1911.12126",
+        "The seven operations of DARTS besides `none` on each edge.",
+        without("none"),
+    ),
     Space("space1", "CoNAS 1", "CoNAS", "The space of DARTS, as the first of three of a committee.", CNN_PRIMITIVES),
     Space(
         "space2",

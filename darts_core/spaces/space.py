@@ -8,7 +8,9 @@ from typing import Any, Final, Literal
 
 from darts_core.primitives import EdgeLists
 
-CnnSpace = Literal["darts", "space1", "space2", "space3", "s1", "s2", "s3", "s4", "bench-wide", "bench-wide-no-skip"]
+CnnSpace = Literal[
+    "darts", "darts-no-none", "space1", "space2", "space3", "s1", "s2", "s3", "s4", "bench-wide", "bench-wide-no-skip"
+]
 
 CELLS: Final = ("normal", "reduce")
 """The kinds of cells of DARTS' spaces."""

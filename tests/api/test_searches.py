@@ -43,7 +43,7 @@ def test_create_search_reads_the_body_that_curl_sends_by_default(http: httpx.Cli
         ({"dataset": "folder:../../etc"}, "dataset", "folder"),
         ({}, "dataset", "required"),
         ({"dataset": "digits", "epochs": 0}, "epochs", "greater than or equal to 1"),
-        ({"dataset": "digits", "preset": "cifra10"}, "preset", "known: cifar10, cifar10@gdas, "),
+        ({"dataset": "digits", "preset": "cifra10"}, "preset", "known: cifar10, "),
         ({"dataset": "digits", "primitives": ["skip_connect", "conv_9x9"]}, "primitives", "sep_conv_3x3"),
         ({"dataset": "digits", "primitives": ["none"]}, "primitives", "other than 'none'"),
         ({"dataset": "digits", "epoch": 3}, "epoch", "unknown field"),

@@ -10,7 +10,8 @@ from darts_core.configs import SearchConfig
 from darts_core.errors import ConfigError, GenotypeError
 from darts_core.genotypes import Genotype, derive, drawn_cell, random_genotype
 from darts_core.genotypes.derive import strongest, strongest_pairs
-from darts_core.genotypes.model import Edge
+from darts_core.genotypes.edges import Edge
+from darts_core.genotypes.model import CNN_CELLS
 from darts_core.genotypes.ranked import ranked
 from darts_core.primitives import edges_of
 from darts_core.spaces import SPACES
@@ -128,9 +129,10 @@ def test_ranked_cells_have_operations_of_their_edges_only() -> None:
 
 def within(cell: Genotype) -> bool:
     return all(
-        edge.op in LISTS[edges_of(place // 2) + edge.source]
-        for edges in (cell.normal, cell.reduce)
-        for place, edge in enumerate(edges)
+        op in LISTS[edges_of(node) + source]
+        for kind in CNN_CELLS
+        for node, edges in enumerate(cell.nodes(kind))
+        for op, source in edges
     )
 
 

@@ -98,6 +98,8 @@ def test_a_checkpoint_reloads_with_its_method_and_derives_the_same_cell(
     assert network.genotype() == report.genotype
     strengths = network.strengths()
     assert strengths == report.checkpoint["strengths"]
+    if method == "fair-darts":  # the weight of each operation is its own
+        return
     # Shares of an edge, or with edge weights those of a node.
     totals = {"pc-darts": 2, "rsps": 4}.get(method, 5)
     assert [sum(map(sum, table)) for table in strengths.values()] == pytest.approx([totals, totals])
