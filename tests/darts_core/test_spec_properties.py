@@ -26,6 +26,7 @@ from darts_core.primitives import CNN_GENOTYPE_OPERATIONS, CNN_PRIMITIVES
 from darts_core.profile import Shape, profile
 from darts_core.spaces import SPACES
 from darts_core.training.reports import EpochReport
+from tests.support.sparse_cells import sparse_cells
 
 pytestmark = pytest.mark.slow
 
@@ -65,8 +66,16 @@ def training() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def search(*parts: dict[str, Any]) -> dict[str, Any]:
+    """The parts together, without a number of nodes where the space fixes it."""
+    spec = {name: value for part in parts for name, value in part.items()}
+    if "space" in spec and SPACES[spec["space"]].nodes is not None:
+        spec.pop("nodes", None)
+    return spec
+
+
 searches = st.builds(
-    lambda *parts: {name: value for part in parts for name, value in part.items()},
+    search,
     training(),
     spaces,
     st.fixed_dictionaries(
@@ -85,7 +94,8 @@ def cells(draw: st.DrawFn) -> tuple[list[Edge], list[int]]:
     return edges, draw(st.lists(st.sampled_from(range(2, 2 + nodes)), min_size=1, unique=True))
 
 
-genotypes = st.builds(lambda normal, reduce: Genotype.of(*normal, *reduce), cells(), cells())
+any_cell = cells() | sparse_cells()
+genotypes = st.builds(lambda normal, reduce: Genotype.of(*normal, *reduce), any_cell, any_cell)
 evaluations = st.builds(
     lambda shared, genotype, own: {**shared, "genotype": to_json(genotype), **own},
     training(),
