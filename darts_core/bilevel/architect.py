@@ -34,8 +34,10 @@ class Architect:
         weight_decay: float,
         group: Group = ALONE,
         accumulate: int = 1,
+        grad_clip: float | None = None,
     ) -> None:
-        """accumulate: number of parts in which each batch is computed."""
+        """accumulate: number of parts in which each batch is computed. grad_clip: maximum norm of the gradient."""
+        self._grad_clip = grad_clip
         self._network = network
         self._weight_optimizer = weight_optimizer
         self._order = order
@@ -55,6 +57,8 @@ class Architect:
         """Update the alphas by these gradients."""
         for alpha, gradient in zip(self._alphas, gradients, strict=True):
             alpha.grad = gradient
+        if self._grad_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._alphas, self._grad_clip)
         self.optimizer.step()
         self._network.method.rest(self._network.alphas)
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
+from darts_core.configs.stages import shares, stage_epochs, stage_problems
 from darts_core.errors import ConfigError, Problem
 from darts_core.spaces import CnnSpace
 
@@ -26,6 +27,7 @@ MethodName = Literal[
     "darts-minus",
     "pc-darts",
     "fair-darts",
+    "p-darts",
     "rsps",
     "r-darts-l2",
     "r-darts-dp",
@@ -134,6 +136,26 @@ class MethodFields(BaseModel):
     )
     sampled_cells: int | None = Field(
         None, ge=1, le=100_000, description="of `rsps`: random cells that are measured on 10 validation batches each"
+    )
+    stage_operations: list[Annotated[int, Field(ge=1, le=64)]] | None = Field(
+        None,
+        min_length=1,
+        max_length=16,
+        description="of `p-darts`: for each stage the number of operations that an edge has",
+    )
+    stage_added_layers: list[Annotated[int, Field(ge=-99, le=99)]] | None = Field(
+        None, max_length=16, description="of `p-darts`: for each stage the number of cells besides `layers`"
+    )
+    stage_skip_dropout: list[Annotated[float, Field(ge=0, lt=1)]] | None = Field(
+        None,
+        max_length=16,
+        description="of `p-darts`: for each stage the highest rate of the dropout of skip-connections",
+    )
+    most_skip_connects: int | None = Field(
+        None, ge=0, le=24, description="of `p-darts`: the largest number of skip-connections in the normal cell"
+    )
+    alpha_grad_clip: float | None = Field(
+        None, gt=0, le=1e6, allow_inf_nan=False, description="of `p-darts`: maximum norm of the alphas' gradient"
     )
     finalists: int | None = Field(
         None, ge=1, le=100_000, description="of `rsps`: the best of these cells, measured on the whole validation split"
@@ -274,6 +296,32 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             space="darts-no-none",
         ),
         Method(
+            "p-darts",
+            "P-DARTS",
+            "arXiv:1904.12760",
+            "Searches in stages, each with a new and deeper network and fewer operations on each edge, and limits "
+            "skip-connections.",
+            "1, in deeper networks",
+            {
+                "stage_operations": Computed(
+                    "all, 5/8 and 3/8 of the primitives, rounded up, in at most as many stages as epochs",
+                    lambda values: shares(values, (1, 5 / 8, 3 / 8), 3),
+                ),
+                "stage_added_layers": Computed(
+                    "0, 6 and 12", lambda values: [0, 6, 12, *[12] * 16][: len(values["stage_operations"])]
+                ),
+                "stage_skip_dropout": Computed(
+                    "0.1, 0.4 and 0.7", lambda values: [0.1, 0.4, 0.7, *[0.7] * 16][: len(values["stage_operations"])]
+                ),
+                "weights_only_epochs": Computed(
+                    "two fifths of a stage's epochs", lambda values: 2 * stage_epochs(values) // 5
+                ),
+                "most_skip_connects": 2,
+                "alpha_grad_clip": 5.0,
+            },
+            (Published("CIFAR-10 test error 2.50 %", "paper"),),
+        ),
+        Method(
             "rsps",
             "Random search with weight sharing",
             "arXiv:1902.07638",
@@ -392,8 +440,9 @@ def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[P
     if first and not method.trains_alphas:
         lacks = "alphas" if method.trains else "weights"
         problems.append(Problem(("weights_only_epochs",), f"{method.name} trains no {lacks}: leave it out"))
-    elif first >= values["epochs"]:
-        message = f"{first} of {values['epochs']} epochs leave none that trains the alphas"
+    elif first >= stage_epochs(values):
+        of = "epochs" if stage_epochs(values) == values["epochs"] else "epochs of a stage"
+        message = f"{first} of {stage_epochs(values)} {of} leave none that trains the alphas"
         problems.append(Problem(("weights_only_epochs",), message))
     if method.trains and not method.trains_alphas:
         problems += [
@@ -401,6 +450,7 @@ def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[P
             for name in ("hessian_every", "stop_when")
             if values.get(name) is not None
         ]
+    problems += stage_problems(values)
     sampled, finalists = values.get("sampled_cells"), values.get("finalists")
     if sampled is not None and finalists is not None and finalists > sampled:
         problems.append(Problem(("finalists",), f"{finalists} are more than the {sampled} sampled cells"))

@@ -14,6 +14,7 @@ from darts_core.errors import CheckpointError
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.genotypes import Genotype, parse
 from darts_core.kernels.gpu.start import enable_kernels
+from darts_core.methods.registry import method_of
 from darts_core.models.build import build_supernet
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.layout import stem_for
@@ -73,7 +74,6 @@ def trained(checkpoint: Checkpoint, path: str | Path) -> TrainedNetwork:
         network.load_state_dict(checkpoint["weights"])
         if isinstance(network, SearchNetwork):
             network.load_alphas(checkpoint["alphas"])
-            network.method.load_state(checkpoint.get("method", {}))
         return TrainedNetwork(network, checkpoint).eval()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: the weights do not fit the checkpoint's own spec: {error}") from error
@@ -95,10 +95,13 @@ def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
             stem=evaluation.stem or stem_for(image_side),
         )
     search = SearchConfig(**checkpoint["spec"]).resolved()
+    method = method_of(search)
+    method.load_state(checkpoint.get("method", {}))
     return build_supernet(
         search,
         classes=classes,
         image_channels=image_channels,
         stem=search.stem or stem_for(image_side),
         fused=search.fused,
+        method=method,
     )

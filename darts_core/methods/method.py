@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.configs.stages import Stage, stages_of
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.genotypes import AnyGenotype, derive, derive_recurrent, softmaxed
@@ -50,6 +51,10 @@ class SearchMethod:
         self._noises = 0
         self._scalars: dict[str, tuple[Tensor, float]] = {}
         self._absent: dict[tuple[str, torch.device], Tensor] = {}
+        self.stages = stages_of(dict(config))
+        self.stage = self.stages[0]
+        """The stage whose network is in training."""
+        self._lists: EdgeLists = config.lists if isinstance(config, SearchConfig) else {}
 
     def begin_epoch(self, epoch: int) -> None:
         """Set the schedules of an epoch, counted from 1."""
@@ -66,12 +71,32 @@ class SearchMethod:
     @property
     def trains_alphas(self) -> bool:
         """Whether the alphas are trained in this epoch."""
-        return self.epoch > self.config.weights_only_epochs
+        return self.epoch - self.stage.first >= self.config.weights_only_epochs
 
     @property
     def lists(self) -> EdgeLists:
         """For each kind of cell the operations of each edge; empty, if all edges have all primitives."""
-        return self.config.lists if isinstance(self.config, SearchConfig) else {}
+        return self._lists
+
+    def begin_stage(self, stage: Stage, alphas: Tables) -> None:
+        """Begin a stage: each edge keeps as many operations as the stage has, those of the largest alphas.
+
+        Of equal ones, the first are dropped. alphas: of the stage before.
+        """
+        self.stage = stage
+        if stage.operations is not None:
+            primitives = [*map(str, self.config.primitives or ())]
+            self._lists = {
+                kind: [_kept(row, primitives, stage.operations) for row in table.tolist()]
+                for kind, table in self.present(alphas).items()
+                if table.shape[1] == len(primitives)
+            }
+            self._absent = {}
+
+    @property
+    def skip_dropout(self) -> float:
+        """The rate of the elementwise dropout of skip-connections of stride 1, in training."""
+        return 0.0
 
     def absent(self, kind: str, like: Tensor) -> Tensor | None:
         """A boolean mask (edges, primitives) of the operations that edges of this kind lack; None for none."""
@@ -134,10 +159,28 @@ class SearchMethod:
 
     def state(self) -> dict[str, Tensor]:
         """The tensors that a checkpoint keeps of the method besides the alphas, on the CPU."""
-        return {}
+        if len(self.stages) == 1:
+            return {}
+        state = {"stage": torch.tensor(self.stage.number)}
+        primitives = self.config.primitives or ()
+        for kind, lists in self._lists.items():
+            state[kind] = torch.tensor([[name in names for name in primitives] for names in lists])
+        return state
 
     def load_state(self, state: Tables) -> None:
-        """Load what `state` returned; an empty one of a checkpoint without any."""
+        """Load what `state` returned, before the network is built; an empty one of a checkpoint without any."""
+        if "stage" not in state:
+            return
+        self.stage = self.stages[int(state["stage"])]
+        primitives = [*map(str, self.config.primitives or ())]
+        self._lists = {
+            kind: [
+                [name for name, is_present in zip(primitives, row, strict=True) if is_present] for row in table.tolist()
+            ]
+            for kind, table in state.items()
+            if kind != "stage"
+        }
+        self._absent = {}
 
     @property
     def branches(self) -> bool:
@@ -205,3 +248,10 @@ class SearchMethod:
     def linear(self, start: float, end: float) -> float:
         """A linear schedule over the epochs, from `start` in the first to `end` in the last."""
         return start + (end - start) * self.progress()
+
+
+def _kept(row: Sequence[float], primitives: Sequence[str], count: int) -> list[str]:
+    """The operations with the largest finite alphas of an edge, in the order of the primitives."""
+    ranked = sorted((alpha, place) for place, alpha in enumerate(row) if alpha != -torch.inf)
+    places = sorted(place for _, place in ranked[-count:])
+    return [primitives[place] for place in places]

@@ -14,6 +14,7 @@ from darts_core.methods.drop_path import DropPathDarts
 from darts_core.methods.fair_darts import FairDarts
 from darts_core.methods.gdas import Gdas
 from darts_core.methods.method import SearchMethod
+from darts_core.methods.p_darts import PDarts
 from darts_core.methods.pc_darts import PcDarts
 from darts_core.methods.random_cell import RandomCell
 from darts_core.methods.smooth_darts import AdversarialSmoothDarts, SmoothDarts
@@ -31,6 +32,7 @@ IMPLEMENTATIONS: Final[Mapping[MethodName, type[SearchMethod]]] = {
     "darts-minus": DartsMinus,
     "pc-darts": PcDarts,
     "fair-darts": FairDarts,
+    "p-darts": PDarts,
     "rsps": WeightSharing,
     # The spec's weight decay and the training loop make these of DARTS.
     "r-darts-l2": SearchMethod,

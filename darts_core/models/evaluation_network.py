@@ -12,7 +12,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import BuiltCell, Genotype
 from darts_core.models.drop_path import DropPath
 from darts_core.models.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
-from darts_core.models.operations import Identity, noises_of, operation
+from darts_core.models.operations import Identity, drawing_in, operation
 from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 
 
@@ -137,7 +137,7 @@ class EvaluationNetwork(StemNetwork):
                 self.auxiliary_head = AuxiliaryHead(newer, classes, stem=stem)
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
-        self._noises = noises_of(self)
+        self._noises = drawing_in(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, channels, H, W) to logits (N, classes)."""

@@ -158,9 +158,28 @@ class Noise(nn.Module):
         return torch.empty_like(strided, memory_format=torch.contiguous_format).normal_(generator=self.generator)
 
 
-def noises_of(network: nn.Module) -> list[Noise]:
-    """The noise operations of a network."""
-    return [module for module in network.modules() if isinstance(module, Noise)]
+class DroppedSkip(Identity):
+    """The identity with elementwise dropout in training: P-DARTS (arXiv:1904.12760), section 3.3.1.
+
+    rate, generator: of the pass, which the network sets; the generator is on the input's device.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = 0.0
+        self.generator: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        if not self.training or self.rate == 0:
+            return x
+        drawn = torch.empty_like(x, memory_format=torch.contiguous_format).uniform_(generator=self.generator)
+        return x * ((drawn >= self.rate).to(x.dtype) / (1 - self.rate))
+
+
+def drawing_in(network: nn.Module) -> list[Noise | DroppedSkip]:
+    """The operations of a network that draw random numbers."""
+    return [module for module in network.modules() if isinstance(module, Noise | DroppedSkip)]
 
 
 def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:

@@ -19,7 +19,7 @@ from darts_core.methods.target import Target
 from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import preprocess
 from darts_core.models.layout import Stem, reduction_layers
-from darts_core.models.operations import Absent, FactorizedReduce, noises_of, operation
+from darts_core.models.operations import Absent, DroppedSkip, FactorizedReduce, Identity, drawing_in, operation
 from darts_core.models.partial import bypass, shuffled
 from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 from darts_core.primitives import edges_of
@@ -38,10 +38,12 @@ class MixedEdge(nn.Module):
         *,
         branch: bool = False,
         names: Collection[str] | None = None,
+        dropout: bool = False,
     ) -> None:
         """branch: with a factorized reduction besides the operations, where the stride is 2.
 
-        names: the primitives that this edge has, if it lacks some.
+        names: the primitives that this edge has, if it lacks some. dropout: with dropout of a skip-connection, where
+        the stride is 1.
         """
         super().__init__()
         self.stride = stride
@@ -50,6 +52,10 @@ class MixedEdge(nn.Module):
             operation(name, channels, stride, search=True) if names is None or name in names else Absent()
             for name in primitives
         )
+        if dropout:
+            for place, op in enumerate(self._ops):
+                if isinstance(op, Identity):
+                    self._ops[place] = DroppedSkip()
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted sum of all operations on x (N, C, H, W): equation 2. weights: (primitives,), sum 1."""
@@ -84,9 +90,11 @@ class SearchCell(nn.Module):
         partial: int = 1,
         branches: bool = False,
         lists: Sequence[Collection[str]] | None = None,
+        dropout: bool = False,
     ) -> None:
         """partial: K, if the operations see one of K channels only (`darts_core.models.partial`). branches: give edges
-        of stride 2 a branch besides their operations. lists: the operations of each edge, if edges lack some.
+        of stride 2 a branch besides their operations. lists: the operations of each edge, if edges lack some. dropout:
+        with dropout of skip-connections of stride 1.
         """
         super().__init__()
         self.nodes, self.partial = nodes, partial
@@ -102,6 +110,7 @@ class SearchCell(nn.Module):
                 stride=2 if reduction and source < 2 else 1,
                 branch=branches,
                 names=None if lists is None else lists[edges_of(node) + source],
+                dropout=dropout,
             )
             for node in range(nodes)
             for source in range(2 + node)
@@ -226,6 +235,7 @@ class SearchNetwork(StemNetwork):
                     partial=self.method.partial,
                     branches=self.method.branches,
                     lists=self.method.lists.get("reduce" if reduction else "normal"),
+                    dropout=self.method.stage.skip_dropout > 0,
                 )
             )
             older, newer, after_reduction = newer, nodes * channels, reduction
@@ -233,7 +243,7 @@ class SearchNetwork(StemNetwork):
         self.classifier = nn.Linear(newer, classes)
         self.target: Target | None = None
         """Terms of the alphas' loss by the cost of the cell."""
-        self._noises = noises_of(self)
+        self._drawing = drawing_in(self)
         # torch does not register parameters in a plain dictionary.
         self.alphas = {
             name: nn.Parameter(table)
@@ -243,10 +253,12 @@ class SearchNetwork(StemNetwork):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, channels, H, W) to logits (N, classes)."""
-        if self._noises:
+        if self._drawing:
             source = self.method.noise(x.device)
-            for noise in self._noises:
-                noise.generator = source
+            for module in self._drawing:
+                module.generator = source
+                if isinstance(module, DroppedSkip):
+                    module.rate = self.method.skip_dropout
         weights = self.method.operation_weights(self.alphas)
         edge_weights = self.method.edge_weights(self.alphas)
         chosen = self.method.chosen(weights)

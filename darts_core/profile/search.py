@@ -91,6 +91,18 @@ def _cell(
     return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
 
 
+def costliest(primitives: Sequence[str], count: int) -> list[str]:
+    """The primitives of a supernet's edge that keep most for the backward pass, at most so many, in their order."""
+
+    def kept(name: str) -> int:
+        chain = Chain(Map(2, 2, 2))
+        operation(name, chain, 1, search=True)
+        return chain.cost.kept
+
+    found = sorted(primitives, key=kept, reverse=True)[:count]
+    return [name for name in primitives if name in found]
+
+
 def _part(state: Map, partial: int) -> Map:
     return Map(state.channels // partial, state.height, state.width)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from darts_core.configs import SearchConfig
+from darts_core.configs.stages import stages_of
 from darts_core.distributed.group import Group
 from darts_core.kernels import gpu
 from darts_core.methods.registry import IMPLEMENTATIONS
@@ -54,6 +55,8 @@ def _not_fused(config: SearchConfig, device: torch.device, group: Group) -> str 
     method = IMPLEMENTATIONS[config.method]
     if method.samples_one and (method.draws_on_host or not on_gpu):
         return f"{config.method} samples one operation an edge, and computes no other"
+    if any(stage.skip_dropout for stage in stages_of(dict(config))):
+        return "skip-connections have dropout"
     # Statistics out of products of maps want all of a batch, and in bf16 kernels that sum up in more than that.
     if precision_of(config, device) == "bf16" and not (on_gpu and gpu.available()):
         return "fused cells need GPU kernels for bf16"

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from darts_core.configs import AnyConfig, EvaluationConfig, SearchConfig
+from darts_core.configs.stages import Stage, stages_of
 from darts_core.errors import OutOfMemory
 from darts_core.genotypes.model import CNN_CELLS
 from darts_core.kernels import gpu
 from darts_core.models.fused.columns import Columns
 from darts_core.models.layout import Stem
 from darts_core.profile import Shape, profile, search_cost
+from darts_core.profile.costs import Cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
+from darts_core.profile.search import costliest
 from darts_core.training.metrics import MEASURING_BATCH
 from darts_core.training.precision import precision_of, type_of
 
@@ -30,10 +34,11 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         # In bf16 a network is computed the plain way but by the kernels for GPUs.
         able = not config.lists and Columns.of(config.primitives) is not None
         able = able and (not half or (device.type == "cuda" and gpu.available()))
-        fused = config.fused and able
-        partial = config.partial_channels or 1
-        cost = search_cost(config.primitives, config.nodes, shape, fused=fused, partial=partial, lists=config.lists)
-        training_bytes, parameters, order = cost.training_bytes, cost.parameters, config.order
+        stages = stages_of(dict(config))
+        fused = config.fused and able and not any(stage.skip_dropout for stage in stages)
+        costs = [largest_cost(config, shape, stage, fused=fused) for stage in stages]
+        training_bytes = max(cost.training_bytes for cost in costs)
+        parameters, order = max(cost.parameters for cost in costs), config.order
         nodes = config.nodes
     else:
         found = profile(config.cell(), shape)
@@ -53,6 +58,17 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         weight_bytes=weight_bytes,
         fused=fused,
     )
+
+
+def largest_cost(config: SearchConfig, shape: Shape, stage: Stage, *, fused: bool) -> Cost:
+    """The largest cost that the network of a stage can have, whichever operations its edges keep."""
+    primitives: Sequence[str] = config.primitives or ()
+    lists = config.lists
+    shape = replace(shape, layers=stage.layers)
+    if stage.operations is not None:
+        primitives = costliest(primitives, stage.operations)
+        lists = {kind: [costliest(names, stage.operations) for names in rows] for kind, rows in lists.items()}
+    return search_cost(primitives, config.nodes, shape, fused=fused, partial=stage.partial, lists=lists)
 
 
 def check_fits(

@@ -23,6 +23,8 @@ from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.group import ALONE, Group
 from darts_core.files.checkpoints import Checkpoint
+from darts_core.methods.method import SearchMethod
+from darts_core.methods.registry import method_of
 from darts_core.models.build import build_supernet
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.adaptive_decay import AdaptiveDecay, State, growth_rule
@@ -89,6 +91,9 @@ def run_search(
     )
 
 
+logger = logging.getLogger(__name__)
+
+
 class ImageSearch(SearchLoop):
     """The loop around the bilevel step on images."""
 
@@ -109,30 +114,12 @@ class ImageSearch(SearchLoop):
         self.alpha_part = alpha_part.to(data.device)
         self.method = METHODS[config.method]
         self.arrangement = arrangement_of(config, data.device, self.group)
-        with seeded(config.seed, "network"):
-            # Drawn on the CPU, then moved: the same start on every device.
-            self.network = build_supernet(
-                config,
-                classes=len(data.source.classes),
-                image_channels=data.source.channels,
-                stem=stem_of(config, data),
-                fused=self.arrangement.fused,
-            )
-        self.network.to(data.device, type_of(config))
         held = None if resume_from is None else resume_from["resume"].get("target")
-        self.network.target = target_of(config, data.source, data.device, held)
-        synchronise(self.network, self.group, data.device)
-        self.weight_optimizer = self._weight_optimizer()
-        self.architect = Architect(
-            self.network,
-            self.weight_optimizer,
-            order=config.order,
-            lr=config.alpha_lr,
-            weight_decay=config.alpha_weight_decay,
-            group=self.group,
-            accumulate=config.accumulate,
-        )
-        self.move = self._step()
+        self.target = target_of(config, data.source, data.device, held)
+        method = method_of(config)
+        if resume_from is not None:
+            method.load_state(resume_from.get("method", {}))
+        self._build(method)
         self.adaptive = AdaptiveDecay.of(config)
         self.passes = 1
         """Passes over the training images that the epoch in training still takes, or the next one; with `adaptive` it
@@ -144,6 +131,35 @@ class ImageSearch(SearchLoop):
             rule, every = growth_rule(config), config.hessian_every
             if rule is not None and every is not None and rule.last <= (soonest := rule.soonest(every)):
                 logger.info("the eigenvalue is compared from epoch %d on, and the last is %d", soonest, rule.last)
+
+    def _build(self, method: SearchMethod) -> None:
+        """Build the network of the method's stage, with new weights and alphas, and its optimisers."""
+        config, data, stage = self.config, self.data, method.stage.number
+        with seeded(config.seed, "network", *([stage] if stage else [])):
+            # Drawn on the CPU, then moved: the same start on every device.
+            self.network = build_supernet(
+                config,
+                classes=len(data.source.classes),
+                image_channels=data.source.channels,
+                stem=stem_of(config, data),
+                fused=self.arrangement.fused,
+                method=method,
+            )
+        self.network.to(data.device, type_of(config))
+        self.network.target = self.target
+        synchronise(self.network, self.group, data.device)
+        self.weight_optimizer = self._weight_optimizer()
+        self.architect = Architect(
+            self.network,
+            self.weight_optimizer,
+            order=config.order,
+            lr=config.alpha_lr,
+            weight_decay=config.alpha_weight_decay,
+            group=self.group,
+            accumulate=config.accumulate,
+            grad_clip=config.alpha_grad_clip,
+        )
+        self.move = self._step()
 
     def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
         """What moves alphas and weights on a training and a validation batch."""
@@ -188,9 +204,14 @@ class ImageSearch(SearchLoop):
 
     def _begin_pass(self) -> None:
         epoch = self._pass_epoch
-        self.lr = weight_lr(self.config, epoch, self.config.epochs)
-        self.weight_optimizer.param_groups[0]["lr"] = self.lr
         method = self.network.method
+        stage = next(stage for stage in method.stages if epoch <= stage.last)
+        if stage != method.stage:
+            method.begin_stage(stage, self.network.alphas)
+            logger.info("stage %d of %d begins", stage.number + 1, len(method.stages))
+            self._build(method)
+        self.lr = weight_lr(self.config, epoch - stage.first + 1, stage.epochs)
+        self.weight_optimizer.param_groups[0]["lr"] = self.lr
         method.begin_epoch(epoch)
         self.weight_feed.cutout_probability = self.alpha_feed.cutout_probability = method.cutout_probability
         self.sums = RunningMetrics(self.data.device)

@@ -30,7 +30,10 @@ WITH_ALPHAS = [name for name, method in METHODS.items() if method.trains_alphas]
 
 
 # Two channels, as in the other specs here, have no parts of an even number.
-OWN: dict[str, dict[str, int]] = {"pc-darts": {"channels": 8}}
+OWN: dict[str, dict[str, Any]] = {
+    "pc-darts": {"channels": 8},
+    "p-darts": {"stage_operations": [4], "stage_added_layers": [0]},
+}
 
 
 def searched(config: SearchConfig, data_root: Path) -> list[EpochReport]:
