@@ -40,8 +40,9 @@ LISTS = [
 EDGES = {"normal": LISTS, "reduce": [LISTS[4], *LISTS[:4]]}
 # DARTS- has a skip-connection on every edge.
 TRAINED = [name for name, method in METHODS.items() if method.trains and name != "darts-minus"]
-OWN: dict[str, dict[str, int]] = {
+OWN: dict[str, dict[str, Any]] = {
     "pc-darts": {"channels": 8, "weights_only_epochs": 0},
+    "p-darts": {"stage_operations": [4], "stage_added_layers": [0], "weights_only_epochs": 0},
     "rsps": {"sampled_cells": 5, "finalists": 2},
 }
 DRAWS = 100_000

@@ -32,6 +32,7 @@ WITH_ALPHAS = [name for name, method in METHODS.items() if method.trains_alphas]
 # Two channels, as in the other specs here, have no parts of an even number.
 OWN: dict[str, dict[str, Any]] = {
     "pc-darts": {"channels": 8},
+    # Later stages begin with new alphas.
     "p-darts": {"stage_operations": [4], "stage_added_layers": [0]},
 }
 
