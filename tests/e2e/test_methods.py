@@ -66,3 +66,27 @@ def test_a_killed_search_ends_with_the_same_alphas_bit_for_bit(
     assert (ended.status, ended.attempt) == ("succeeded", 2)
     alphas = [[epoch.alphas for epoch in dartboard.epochs(found.id)] for found in (undisturbed, ended)]
     assert alphas[0] == alphas[1]
+
+
+def test_a_search_killed_while_it_trains_epochs_again_ends_with_the_same_alphas_bit_for_bit(
+    submit: Callable[..., JobOut], dartboard: Dartboard, worker_child: Callable[[], psutil.Process]
+) -> None:
+    """Any growth lets R-DARTS go back: after epoch 7 to epoch 1. Epoch 8 has the steps of seven."""
+    rule = {"hessian_every": 1, "growth_limit": 0, "rollback_from": 1, "weight_decay_max": 9e-4}
+    spec: dict[str, Any] = {**SEARCH, "method": "r-darts-ada", "epochs": 8, "checkpoint_seconds": 0.2, **rule}
+    spec["primitives"] = ["none", "skip_connect", "dil_conv_3x3"]
+    undisturbed = dartboard.wait(submit(**spec))
+    job = submit(**spec)
+    usual = until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["epoch"] == 7).data["steps"]
+    until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["epoch"] == 8 and e.data["step"] > 3 * usual)
+    worker_child().kill()
+    ended = dartboard.wait(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    epochs = [dartboard.epochs(found.id) for found in (undisturbed, ended)]
+    for found in epochs:
+        assert [epoch.metrics.get("rolled_back_to") for epoch in found] == [*[None] * 6, 1, None]
+        assert [epoch.metrics["weight_decay"] for epoch in found] == pytest.approx([3e-4] * 7 + [9e-4])
+        assert found[6].alphas == found[0].alphas
+    assert [epoch.alphas for epoch in epochs[0]] == [epoch.alphas for epoch in epochs[1]]
+    assert ended.progress is not None
+    assert ended.progress.steps == 7 * usual
