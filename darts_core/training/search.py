@@ -69,8 +69,8 @@ def run_search(
     `darts_core.genotypes.cell_diagnostics` tells of cell and alphas; with `target` the expected cost of the discrete
     network, expected_<cost>; with `hessian_every` hessian_eigenvalue, and
     eigenvalue_growth. A search that stops because the eigenvalue has grown returns the alphas and the cell of the epoch
-    rolled_back_to; what it measured is of its last epoch all the same. `r-darts-ada` reports its weight_decay, and goes on
-    from the epoch rolled_back_to: the next epoch begins with those since then, trained again.
+    rolled_back_to; what it measured is of its last epoch all the same. `r-darts-ada` reports its weight_decay, and
+    goes on from the epoch rolled_back_to: the next epoch begins with those since then, trained again.
 
     Raises at once ConfigError, DataError, CheckpointError (resume_from is of another spec); while running Stopped
     (when the control asks, between two steps) and Diverged.

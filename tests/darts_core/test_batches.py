@@ -51,6 +51,17 @@ def test_a_batch_depends_on_seed_and_step_and_not_on_earlier_ones() -> None:
     assert not same(ahead[0], feed_of(name="other").batch(0))
 
 
+def test_a_feed_cuts_images_with_its_probability() -> None:
+    feed, whole = feed_of(), feed_of(augmentation=Augmentation(crop_padding=1, flip=True, cutout=0))
+    always = feed.batch(0)
+    assert not same(always, whole.batch(0))
+    feed.cutout_probability = 0.0
+    assert same(feed.batch(0), whole.batch(0))
+    feed.cutout_probability = 0.5
+    for mixed, cut, uncut in zip(feed.batch(0).images, always.images, whole.batch(0).images, strict=True):
+        assert torch.equal(mixed, cut) or torch.equal(mixed, uncut)
+
+
 def test_every_pass_holds_every_image_once_in_a_new_order() -> None:
     feed = feed_of()
     assert feed.steps == 4

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from darts_core import run_search
 from darts_core.configs import SearchConfig
-from darts_core.data.augmentation import Augmentation, cut_out, draw
+from darts_core.data.augmentation import Augmentation, Draws, cut_out, draw
 from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
 from darts_core.kernels import build
@@ -204,6 +204,21 @@ def test_cutout_is_applied_with_its_probability() -> None:
     assert torch.equal(cut_out(images, draws, settings, 0.3)[cut], always[cut])
     assert torch.equal(cut_out(images, draws, settings, 0.0), images)
     assert bool((always == 0).flatten(1).any(1).all())
+
+
+def test_both_parts_of_the_images_are_cut_with_the_probability_of_the_epoch(
+    search_config: MakeSearch, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+
+    def spy(images: Tensor, draws: Draws, augmentation: Augmentation, probability: float) -> Tensor:
+        seen.append(probability)
+        return cut_out(images, draws, augmentation, probability)
+
+    monkeypatch.setattr("darts_core.data.batches.cut_out", spy)
+    searched(search_config(method="r-darts-dp", cutout=4, batch_size=10), data_root)
+    # Two steps an epoch, each with a batch of both parts.
+    assert seen == [0.0] * 4 + [0.5] * 4 + [1.0] * 4
 
 
 # The authors' rule
