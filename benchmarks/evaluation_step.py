@@ -19,6 +19,7 @@ from darts_core.data.batches import Normaliser
 from darts_core.data.images import ImageData
 from darts_core.data.order import generator
 from darts_core.distributed.group import ALONE
+from darts_core.genotypes import Genotype
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import profile
@@ -63,8 +64,10 @@ class _Run:
         torch.manual_seed(0)
         self._source = _noise(shape)
         self._part = torch.arange(len(self._source.train_labels))
+        cell = self._config.cell()
+        assert isinstance(cell, Genotype)
         self._network = EvaluationNetwork(
-            self._config.cell(),
+            cell,
             channels=shape.channels,
             layers=shape.layers,
             classes=_CLASSES,

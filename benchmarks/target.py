@@ -10,7 +10,7 @@ from typing import Any
 from darts_core import run_search
 from darts_core.configs import SearchConfig
 from darts_core.genotypes import Genotype, parse
-from darts_core.profile.network import profile
+from darts_core.profile.network import profile_cells
 from darts_core.profile.shapes import shape_for
 
 
@@ -37,7 +37,7 @@ def searches(
             *_, last = run_search(config, data_root=data_root)
             genotype = parse(last.checkpoint["genotype"], "cnn")
             assert isinstance(genotype, Genotype)
-            adds = profile(genotype, shape).multiply_adds
+            adds = profile_cells(genotype, shape).multiply_adds
             found.append({"seed": seed, "multiply_adds": adds, "metrics": last.metrics, "genotype": str(genotype)})
             say(f"weight {weight:g}, seed {seed}: {adds:,} multiply-adds")
         accuracies = [one["metrics"]["validation_accuracy"] for one in found]

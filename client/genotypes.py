@@ -46,9 +46,11 @@ def read_genotype(source: str, family: Family | None = None) -> AnyGenotype:
     """
     from darts_core.errors import GenotypeError
     from darts_core.genotypes import parse, parse_any
+    from darts_core.genotypes.nasbench201 import is_nasbench201
 
     text = text_of_file(source)
-    if text is None and not _is_published(source, family) and _LIKE_A_NAME.fullmatch(source):
+    in_nasbench201 = is_nasbench201(source)
+    if text is None and not _is_published(source, family) and not in_nasbench201 and _LIKE_A_NAME.fullmatch(source):
         known = _published(family)
         meant = did_you_mean(source, known)
         raise typer.BadParameter(f"{source!r} is neither a file nor a known genotype{meant}; known: {', '.join(known)}")
@@ -162,7 +164,14 @@ def cell_of(found: AnyGenotype | AnyGenotypeOut) -> AnyGenotype:
 
 
 def id_of(source: str) -> str | None:
-    """A full id, or the first digits of one when no file has that name; otherwise None."""
+    """A full id, or the first digits of one when no file has that name; otherwise None.
+
+    Six digits from 0 to 4 are a cell of NAS-Bench-201; no id begins so.
+    """
+    from darts_core.genotypes.nasbench201 import is_nasbench201
+
+    if is_nasbench201(source):
+        return None
     try:
         return str(UUID(source))
     except ValueError:

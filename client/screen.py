@@ -115,7 +115,16 @@ class Screen:
 
     def _drawn_cells(self) -> Iterator[Table]:
         for cell, found in self._cells.items():
-            table = Table("node", "operation", "of", "weight", title=f"{cell} cell", title_justify="left", box=None)
+            heading = cell if cell == "cell" else f"{cell} cell"
+            table = Table(
+                "node",
+                "operation",
+                "of",
+                "weight",
+                title=heading,
+                title_justify="left",
+                box=None,
+            )
             before = None
             for choice in found:
                 bar = "━" * max(1, round(choice.weight * _BAR_WIDTH))

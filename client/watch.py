@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from api.schemas.jobs import JobKind, JobOut
-from client.cell_text import edges
+from client.cell_text import edges, inputs_of
 from client.clock import Clock
 from client.events import Event
 from client.job_stage import stage_of, steps_of
@@ -111,11 +111,10 @@ def _strongest(job: JobOut, data: dict[str, Any]) -> Strongest:
     strengths = strengths_of(data.get("alphas"), data.get("strengths"))
     if job.kind is not JobKind.SEARCH or strengths is None:
         return []
-    inputs = 1 if job.spec["family"] == "rnn" else 2
     return [
         max(
             (weight, f"{cell} {source}->{node} {op}")
-            for (node, source), row in zip(edges(len(table), inputs), table, strict=True)
+            for (node, source), row in zip(edges(len(table), inputs_of(cell)), table, strict=True)
             for op, weight in zip(job.spec["primitives"], row, strict=True)
             if op != "none"
         )

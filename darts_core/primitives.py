@@ -19,17 +19,31 @@ CnnPrimitive = Literal[
     "sep_conv_5x5",
     "dil_conv_3x3",
     "dil_conv_5x5",
+    "nor_conv_1x1",
+    "nor_conv_3x3",
 ]
 OPERATIONS: Final[tuple[CnnPrimitive, ...]] = get_args(CnnPrimitive)
 """All candidate operations of any space, in the order of columns."""
-CNN_PRIMITIVES: Final[tuple[CnnPrimitive, ...]] = tuple(name for name in OPERATIONS if name != "noise")
+CNN_PRIMITIVES: Final[tuple[CnnPrimitive, ...]] = tuple(
+    name for name in OPERATIONS if name not in ("noise", "nor_conv_1x1", "nor_conv_3x3")
+)
 """The operations of DARTS."""
+# In the benchmark's order.
+NASBENCH201_PRIMITIVES: Final[tuple[CnnPrimitive, ...]] = (
+    "none",
+    "skip_connect",
+    "nor_conv_1x1",
+    "nor_conv_3x3",
+    "avg_pool_3x3",
+)
+"""The operations of NAS-Bench-201 (arXiv:2001.00326), section 2.1."""
 
 EdgeLists = Mapping[str, Sequence[Sequence[str]]]
 """The operations of each edge, by kind of cell; edges are ordered by node and then by source."""
 
 # Besides those of searches, operations of published genotypes that no search offers.
-CNN_GENOTYPE_OPERATIONS: Final[frozenset[str]] = frozenset(OPERATIONS) - {"none"} | {
+CNN_GENOTYPE_OPERATIONS: Final[frozenset[str]] = frozenset(CNN_PRIMITIVES[1:]) | {
+    "noise",
     "sep_conv_7x7",
     "conv_7x1_1x7",
 }

@@ -8,11 +8,12 @@ from typing import Any
 
 from api.compare.sides import Side, figures
 from api.schemas.compare import CellRow, Comparison, EpochRow
-from darts_core.genotypes import AnyGenotype, RecurrentGenotype
+from darts_core.genotypes import AnyGenotype, NasBench201Genotype, RecurrentGenotype
 from darts_core.genotypes.edges import Edge
 from darts_core.genotypes.model import CNN_CELLS
+from darts_core.spaces.nasbench201 import CELL
 
-_CELLS = ("normal", "reduce", "recurrent")
+_CELLS = ("normal", "reduce", "recurrent", CELL)
 
 
 def compare(sides: Sequence[Side]) -> Comparison:
@@ -61,6 +62,8 @@ def _by_node(genotype: AnyGenotype) -> dict[tuple[str, int], list[Edge]]:
     found: dict[tuple[str, int], Sequence[Edge]] = {}
     if isinstance(genotype, RecurrentGenotype):
         found = {("recurrent", node): [edge] for node, edge in enumerate(genotype.recurrent, 1)}
+    elif isinstance(genotype, NasBench201Genotype):
+        found = {(CELL, node): edges for node, edges in enumerate(genotype.nodes(), 1)}
     else:
         for cell in CNN_CELLS:
             found |= {(cell, node): edges for node, edges in enumerate(genotype.nodes(cell), 2)}

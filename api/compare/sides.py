@@ -9,10 +9,11 @@ from uuid import UUID
 
 from api.schemas.compare import CellFigures, ComparedJob
 from api.schemas.jobs import JobKind, Status
-from darts_core.genotypes import AnyGenotype, Genotype, RecurrentGenotype, to_python
+from darts_core.genotypes import AnyGenotype, Genotype, NasBench201Genotype, RecurrentGenotype, to_python
 from darts_core.genotypes.diagnostics import PARAMETER_FREE, count
 from darts_core.genotypes.edges import Edges
 from darts_core.profile import LanguageShape, Shape, profile, profile_language_model
+from darts_core.spaces.nasbench201 import CELL
 
 # Operations of either family that return their input unchanged.
 SKIPS = frozenset({"skip_connect", "identity"})
@@ -50,6 +51,8 @@ def cells_of(genotype: AnyGenotype) -> dict[str, Edges]:
     """The kept edges by cell."""
     if isinstance(genotype, RecurrentGenotype):
         return {"recurrent": genotype.recurrent}
+    if isinstance(genotype, NasBench201Genotype):
+        return {CELL: genotype.cell}
     return {"normal": genotype.normal, "reduce": genotype.reduce}
 
 
@@ -94,7 +97,7 @@ def _cell(edges: Edges) -> CellFigures:
 
 def _costs(side: Side) -> tuple[int | None, int | None]:
     match side.genotype, side.shape:
-        case Genotype() as cell, Shape() as shape:
+        case Genotype() | NasBench201Genotype() as cell, Shape() as shape:
             found = profile(cell, shape)
             return found.parameters, found.multiply_adds
         case RecurrentGenotype() as recurrent, LanguageShape() as shape:

@@ -24,7 +24,7 @@ async def shape_of_job(job: Job, datasets: DatasetService) -> Shape | LanguageSh
         return LanguageShape(spec["hidden_size"], language.words)
     info = await datasets.info_of_spec(spec)
     if not own:
-        return shape_for(spec["dataset"], info)
+        return shape_for(spec["dataset"], info, spec.get("space"))
     info = info or BUILT_IN.get(spec["dataset"])
     if info is None:
         return None

@@ -19,6 +19,7 @@ from darts_core.genotypes import (
     parse,
     to_json,
 )
+from darts_core.genotypes.nasbench201 import is_nasbench201
 from darts_core.genotypes.random_cells import RANDOM
 from darts_core.primitives import Family
 from darts_core.validation import did_you_mean
@@ -51,12 +52,14 @@ class GenotypeRegistry:
         raise conflict(f"{name} is registered for another genotype; choose another name, or delete that one first")
 
     async def get(self, name: str, family: Family | None = None) -> AnyGenotype:
-        """The genotype with a published or registered name. Raises ProblemError 404 with the known names.
+        """The genotype with a published or registered name, or the cell of NAS-Bench-201 with this string or index.
 
-        family: without one, a name published in both families means cnn.
+        Raises ProblemError 404 with the known names. family: without one, a name published in both families means cnn.
         """
         first, *others = FAMILIES.values() if family is None else [FAMILIES[family]]
         found = first.known.get(name) or await self._registered(name)
+        if found is None and family != "rnn" and is_nasbench201(name):
+            found = parse(name)
         found = found or next((other.known[name] for other in others if name in other.known), None)
         if found is None or (family is not None and _family(found) != family):
             known = await self.names(family)

@@ -9,9 +9,9 @@ from fastapi.responses import PlainTextResponse
 
 from api.http.problems import ProblemError
 from api.pictures.responses import SVG
-from api.schemas.genotypes import AnyGenotypeOut, GenotypeOut, RecurrentGenotypeOut
+from api.schemas.genotypes import AnyGenotypeOut, genotype_model
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import FORMATS, AnyGenotype, Genotype, RecurrentGenotype, to_json
+from darts_core.genotypes import FORMATS, AnyGenotype, Genotype, NasBench201Genotype, RecurrentGenotype, to_json
 from darts_core.profile import LanguageShape, Shape, profile, profile_language_model
 
 TextFormat = Literal["json", "python", "mmrazor", "dot"]
@@ -60,8 +60,8 @@ def genotype_answer(
     Raises ProblemError 422 if the format cannot represent it.
     """
     if wanted == "json":
-        out = RecurrentGenotypeOut if isinstance(genotype, RecurrentGenotype) else GenotypeOut
-        return out(**to_json(genotype), epoch=epoch, primitives=primitives, **_costs(genotype, shape))
+        model = genotype_model(genotype)
+        return model(**to_json(genotype), epoch=epoch, primitives=primitives, **_costs(genotype, shape))
     try:
         text = FORMATS[wanted](genotype)
     except GenotypeError as error:
@@ -71,7 +71,7 @@ def genotype_answer(
 
 def _costs(genotype: AnyGenotype, shape: Shape | LanguageShape | None) -> dict[str, Any]:
     match genotype, shape:
-        case Genotype(), Shape():
+        case Genotype() | NasBench201Genotype(), Shape():
             found = profile(genotype, shape)
             return {name: getattr(found, name) for name in _COSTS}
         case RecurrentGenotype(), LanguageShape():

@@ -37,6 +37,8 @@ def check_fits(job: Job, report: EpochReport) -> None:
             raise invalid(field, f"is required for an epoch of a {job.kind}")
         if found != family:
             raise invalid(field, f"is of the family {found!r}, the {job.kind} of {family!r}")
+        if lacking := [cell for cell in family_in(job.spec).cells_of(job.spec) if cell not in value]:
+            raise invalid(field, f"lacks {', '.join(lacking)}: the {job.kind} is in space {job.spec.get('space')!r}")
 
 
 def _check_strengths(strengths: Tables, alphas: Tables) -> None:

@@ -15,7 +15,7 @@ from api.schemas.genotypes import AnyGenotypeOut, GenotypeCreate, GenotypeList
 from darts_core.errors import GenotypeError
 from darts_core.genotypes import AnyGenotype, RecurrentGenotype, parse, parse_any
 from darts_core.primitives import Family
-from darts_core.profile import LanguageShape, Shape, language_shape_of, shape_of
+from darts_core.profile import LanguageShape, Shape, language_shape_of, preset_of_cell, shape_of
 
 router = APIRouter(prefix="/genotypes", tags=["genotypes"], responses=documented(422, 503))
 Name = Annotated[str, Path(max_length=100, pattern=r"^[^\x00]*$")]
@@ -66,7 +66,7 @@ async def get_known_genotype(
 def _shape(genotype: AnyGenotype, preset: str | None) -> Shape | LanguageShape:
     if isinstance(genotype, RecurrentGenotype):
         return language_shape_of(preset or "ptb")
-    return shape_of(preset or "cifar10")
+    return shape_of(preset_of_cell(genotype, preset))
 
 
 @router.delete("/{name}", status_code=204, responses=documented(404, 409))

@@ -28,8 +28,9 @@ async def get_cell_picture(
     """
     job = await jobs.get(job_id, JobKind.SEARCH)
     family = family_in(job.spec)
-    if cell not in family.cells:
-        there = " and ".join(f"{name}.svg" for name in family.cells)
+    cells = family.cells_of(job.spec)
+    if cell not in cells:
+        there = " and ".join(f"{name}.svg" for name in cells)
         raise ProblemError(404, f"a search of family {family.name!r} has no {cell} cell; it has {there}")
     return await pictures.epoch(job, await reading.epoch(job, epoch), cell)
 

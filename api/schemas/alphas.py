@@ -26,13 +26,21 @@ def family_of_tables(names: Collection[str]) -> str | None:
     cells = {name for name in names if not name.endswith(EDGES)}
     if any(name.removesuffix(EDGES) not in cells for name in names):
         return None
-    return next((family.name for family in FAMILIES.values() if set(family.cells) == cells), None)
+    return next(
+        (
+            family.name
+            for family in FAMILIES.values()
+            if any(set(known) == cells for known in (family.cells, *family.cells_by_space.values()))
+        ),
+        None,
+    )
 
 
 def _whole(alphas: dict[str, list[list[float]]]) -> dict[str, list[list[float]]]:
     if family_of_tables(alphas) is None:
         raise ValueError(
-            "expected the tables `normal` and `reduce`, or `recurrent` alone, and optionally `<table>_edges` of each; "
+            "expected the tables `normal` and `reduce`, or `recurrent` or `cell` alone, and optionally `<table>_edges` "
+            "of each; "
             f"got {sorted(alphas)}"
         )
     for name, table in alphas.items():
@@ -45,7 +53,7 @@ def _whole(alphas: dict[str, list[list[float]]]) -> dict[str, list[list[float]]]
 def _few(tables: Any) -> Any:
     """Checked before names and tables are validated."""
     if isinstance(tables, dict) and len(tables) > _MOST_TABLES:
-        raise ValueError(f"{len(tables):,} tables: give `normal` and `reduce`, or `recurrent`")
+        raise ValueError(f"{len(tables):,} tables: give `normal` and `reduce`, or `recurrent`, or `cell`")
     return tables
 
 

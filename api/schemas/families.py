@@ -12,6 +12,12 @@ def family_of_body(body: Any) -> str:
     return family_in(body if isinstance(body, dict) else {"family": getattr(body, "family", None)}).name
 
 
+def space_or_family(value: Any) -> str:
+    """The tag of the model of a cell's response: `nasbench201`, or the family of the object or its decoded form."""
+    fields = value if isinstance(value, dict) else vars(value)
+    return str(fields.get("space") or fields.get("family") or "cnn")
+
+
 def family_by_search(body: Any) -> str:
     """The body's family, else that of its search."""
     search = body.get("search") if isinstance(body, dict) else None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
+from api.schemas.families import space_or_family
+from darts_core.genotypes import AnyGenotype, NasBench201Genotype, RecurrentGenotype
 from darts_core.primitives import Family
 from darts_core.profile import CellProfile
 
@@ -18,12 +20,14 @@ class GenotypeCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: GenotypeName = Field(description="letters, digits, '_', '.' and '-'; starts with a letter")
-    genotype: str | dict[str, Any] = Field(description="Python text, JSON, mmrazor YAML or an export of NNI")
+    genotype: str | dict[str, Any] = Field(
+        description="Python text, JSON, mmrazor YAML, an export of NNI, or a string or six digits of NAS-Bench-201"
+    )
     family: Family | None = Field(None, description="for a name published in both families; default: cnn")
 
 
 class _GenotypeBase(BaseModel):
-    text: str = Field(description="`Genotype(...)`, as Python")
+    text: str = Field(description="`Genotype(...)`, as Python; the benchmark's string of a cell of NAS-Bench-201")
 
     def __str__(self) -> str:
         """The text that `import`, `register` and evaluations accept."""
@@ -41,20 +45,31 @@ CellEdges = Annotated[
 ]
 
 
-class GenotypeOut(_GenotypeBase):
-    """A genotype as JSON and Python text, with the cost of its evaluation network."""
-
+class _ConvolutionalOut(_GenotypeBase):
     family: Literal["cnn"] = "cnn"
-    normal: CellEdges
-    normal_concat: list[int]
-    reduce: CellEdges
-    reduce_concat: list[int]
     multiply_adds: int | None = Field(None, description="of convolutions and linear layers, for one image")
     training_bytes: int | None = Field(
         None, description="activations that training keeps for the backward pass, for one image in float32"
     )
     activation_bytes: int | None = Field(None, description="outputs of all layers, for one image in float32")
     cells: list[CellProfile] | None = Field(None, description="the cost of each cell")
+
+
+class GenotypeOut(_ConvolutionalOut):
+    """A genotype as JSON and Python text, with the cost of its evaluation network."""
+
+    normal: CellEdges
+    normal_concat: list[int]
+    reduce: CellEdges
+    reduce_concat: list[int]
+
+
+class NasBench201GenotypeOut(_ConvolutionalOut):
+    """A cell of NAS-Bench-201 as JSON and as the benchmark's string, with the cost of its network."""
+
+    space: Literal["nasbench201"]
+    cell: list[tuple[str, int]] = Field(description="the operation of each edge and the node that it reads")
+    index: str = Field(description="six digits, as in the benchmark's tables")
 
 
 class RecurrentGenotypeOut(_GenotypeBase):
@@ -66,7 +81,19 @@ class RecurrentGenotypeOut(_GenotypeBase):
     multiply_adds: int | None = Field(None, description="of matrix products, for one word")
 
 
-AnyGenotypeOut = Annotated[GenotypeOut | RecurrentGenotypeOut, Field(discriminator="family")]
+AnyGenotypeOut = Annotated[
+    Annotated[GenotypeOut, Tag("cnn")]
+    | Annotated[NasBench201GenotypeOut, Tag("nasbench201")]
+    | Annotated[RecurrentGenotypeOut, Tag("rnn")],
+    Discriminator(space_or_family),
+]
+
+
+def genotype_model(genotype: AnyGenotype) -> type[GenotypeOut | NasBench201GenotypeOut | RecurrentGenotypeOut]:
+    """The model of a genotype's response."""
+    if isinstance(genotype, NasBench201Genotype):
+        return NasBench201GenotypeOut
+    return RecurrentGenotypeOut if isinstance(genotype, RecurrentGenotype) else GenotypeOut
 
 
 class GenotypeList(BaseModel):

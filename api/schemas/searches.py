@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Discriminator, Field, Tag
 
+from api.schemas.families import space_or_family
 from api.schemas.jobs import JobFrame, Table
 from darts_core.configs import RnnSearchConfig, SearchConfig
 
@@ -40,6 +41,15 @@ class AlphasOut(_Alphas):
     reduce_edges: Table | None = _EDGES
 
 
+class NasBench201AlphasOut(_Alphas):
+    """The alphas of a cell of NAS-Bench-201 after an epoch: one row per edge, one column per primitive."""
+
+    family: Literal["cnn"] = "cnn"
+    space: Literal["nasbench201"] = "nasbench201"
+    cell: Table
+    cell_edges: Table | None = _EDGES
+
+
 class RecurrentAlphasOut(_Alphas):
     """The alphas of a recurrent cell after an epoch: one row per edge, one column per primitive."""
 
@@ -48,11 +58,18 @@ class RecurrentAlphasOut(_Alphas):
     recurrent_edges: Table | None = _EDGES
 
 
-AnyAlphasOut = Annotated[AlphasOut | RecurrentAlphasOut, Field(discriminator="family")]
+AnyAlphasOut = Annotated[
+    Annotated[AlphasOut, Tag("cnn")]
+    | Annotated[NasBench201AlphasOut, Tag("nasbench201")]
+    | Annotated[RecurrentAlphasOut, Tag("rnn")],
+    Discriminator(space_or_family),
+]
 
 
 def alphas_out(epoch: int, primitives: list[str], alphas: dict[str, Any], strengths: dict[str, Table]) -> AnyAlphasOut:
     """The response with raw alphas, whose tables determine the family, and operation strengths."""
     if "recurrent" in alphas:
         return RecurrentAlphasOut(family="rnn", epoch=epoch, primitives=primitives, weights=strengths, **alphas)
+    if "cell" in alphas:
+        return NasBench201AlphasOut(epoch=epoch, primitives=primitives, weights=strengths, **alphas)
     return AlphasOut(epoch=epoch, primitives=primitives, weights=strengths, **alphas)

@@ -63,7 +63,7 @@ def profile(
             return
         _refuse_of_other_family(of_text, "cnn")
         shape = profiling.shape_of(
-            preset or "cifar10",
+            profiling.preset_of_cell(genotype, preset),
             channels=channels,
             layers=layers,
             classes=classes,
@@ -71,9 +71,9 @@ def profile(
             stem=stem,
             reductions=None if reductions is None else _cells(reductions),
         )
+        found = profiling.profile(genotype, shape)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
-    found = profiling.profile(genotype, shape)
     print_json(found.totals()) if json else _show(found, shape)
 
 

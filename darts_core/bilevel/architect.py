@@ -13,7 +13,7 @@ from darts_core.bilevel import flat_gradients, gradients
 from darts_core.bilevel.flat import FlatSGD
 from darts_core.data.batches import Batch
 from darts_core.distributed.group import ALONE, Group
-from darts_core.models.supernet import SearchNetwork
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.training.matmul_precision import full_precision
 
 
@@ -26,7 +26,7 @@ class Architect:
 
     def __init__(
         self,
-        network: SearchNetwork,
+        network: AlphaNetwork,
         weight_optimizer: torch.optim.SGD,
         *,
         order: Literal[1, 2],

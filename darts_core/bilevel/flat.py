@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from darts_core.models.supernet import SearchNetwork
+from darts_core.models.alpha_network import AlphaNetwork
 
 
 class FlatWeights:
     """The weights of a supernet in one flat tensor. Weights that a fused cell reads as one tensor are adjacent."""
 
-    def __init__(self, network: SearchNetwork) -> None:
+    def __init__(self, network: AlphaNetwork) -> None:
         self.parameters = network.weights()
         # A stable sort: weights without a group follow, in the network's order.
         places = {id(parameter): place for place, parameter in enumerate(network.grouped_weights())}

@@ -18,7 +18,7 @@ from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD
 from darts_core.bilevel.step import WeightGradient, search_step, weight_gradient
 from darts_core.data.batches import Batch
-from darts_core.models.supernet import SearchNetwork
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.training.stages import GRAPHS, stage
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class GraphedStep:
 
     def __init__(
         self,
-        network: SearchNetwork,
+        network: AlphaNetwork,
         architect: Architect,
         optimizer: FlatSGD,
         grad_clip: float,
@@ -106,7 +106,7 @@ class _CapturedStep:
 
     def __init__(
         self,
-        network: SearchNetwork,
+        network: AlphaNetwork,
         architect: Architect,
         optimizer: FlatSGD,
         grad_clip: float,

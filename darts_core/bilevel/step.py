@@ -15,11 +15,12 @@ from darts_core.bilevel.flat import FlatSGD
 from darts_core.data.batches import Batch
 from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
-from darts_core.models.supernet import SearchNetwork, sum_of
+from darts_core.models.alpha_network import AlphaNetwork
+from darts_core.models.supernet import sum_of
 
 
 def search_step(
-    network: SearchNetwork,
+    network: AlphaNetwork,
     architect: Architect,
     weight_optimizer: torch.optim.SGD,
     training: Batch,
@@ -39,7 +40,7 @@ def search_step(
 
 
 def weight_step(
-    network: SearchNetwork,
+    network: AlphaNetwork,
     weight_optimizer: torch.optim.SGD,
     training: Batch,
     grad_clip: float,
@@ -84,7 +85,7 @@ class WeightGradient(NamedTuple):
 
 
 def weight_gradient(
-    network: SearchNetwork,
+    network: AlphaNetwork,
     optimizer: FlatSGD,
     training: Batch,
     grad_clip: float,

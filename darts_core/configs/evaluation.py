@@ -21,12 +21,15 @@ from darts_core.configs.common import (
     split_problems,
 )
 from darts_core.configs.drawn_cell import genotype_json, with_drawn_cell
+from darts_core.configs.nasbench201 import LACKING, STEM, nasbench201_problems
 from darts_core.configs.search import BatchSize
 from darts_core.data.catalogue import DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
-from darts_core.genotypes import Genotype, parse
+from darts_core.genotypes import ConvolutionalGenotype, NasBench201Genotype, parse
 from darts_core.models.layout import Stem, least_auxiliary_image, reduction_layers
-from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
+from darts_core.presets.cnn import EVALUATION_PRESETS, preset_of_space, preset_values
+from darts_core.spaces import SPACES
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 
 class RetrainingConfig(TrainingConfig):
@@ -48,6 +51,7 @@ class RetrainingConfig(TrainingConfig):
         description="share of the training images to train on; the rest selects the best epoch, unless the data set "
         "has validation images",
     )
+    nesterov: bool = Field(False, description="Nesterov's momentum for the weights")
     cutout: int = Field(16, ge=0, le=512, description="side in pixels of the cutout square; 0 for none")
 
     def check_gpus(self, gpus: int) -> None:
@@ -59,7 +63,9 @@ class EvaluationConfig(RetrainingConfig):
     """Retraining of one genotype from scratch."""
 
     genotype: dict[str, Any] = Field(
-        description="a known name, Python text, JSON, mmrazor YAML, or `random`; stored as JSON", examples=["DARTS_V2"]
+        description="a known name, Python text, JSON, mmrazor YAML, a string or six digits of NAS-Bench-201, or "
+        "`random`; stored as JSON",
+        examples=["DARTS_V2"],
     )
 
     @model_validator(mode="before")
@@ -70,9 +76,10 @@ class EvaluationConfig(RetrainingConfig):
     @field_validator("genotype", mode="before")
     @classmethod
     def _read_genotype(cls, value: Any) -> Any:
-        return genotype_json(value, "cnn", "a known name, Python text, mmrazor YAML or a JSON object")
+        accepted = "a known name, Python text, mmrazor YAML, a cell of NAS-Bench-201 or a JSON object"
+        return genotype_json(value, "cnn", accepted)
 
-    def cell(self) -> Genotype:
+    def cell(self) -> ConvolutionalGenotype:
         return parse(self.genotype)
 
     def resolved(self, info: DatasetInfo | None = None) -> EvaluationConfig:
@@ -82,7 +89,13 @@ class EvaluationConfig(RetrainingConfig):
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
         preset = self.preset or preset_of(self.dataset, EVALUATION_PRESETS)
-        values = {**preset_values(EVALUATION_PRESETS, preset, self.preset_version), **self.given_values()}
+        in_nasbench201 = isinstance(self.cell(), NasBench201Genotype)
+        if in_nasbench201 and self.preset is None:
+            preset = preset_of_space(EVALUATION_PRESETS, preset, NASBENCH201)
+        values = preset_values(EVALUATION_PRESETS, preset, self.preset_version)
+        if in_nasbench201:
+            values |= {**SPACES[NASBENCH201].fields, **LACKING, "stem": STEM}
+        values |= self.given_values()
         info = known_info(values, info)
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
         if info is not None:
@@ -91,7 +104,7 @@ class EvaluationConfig(RetrainingConfig):
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
         problems += split_problems(values["batch_size"], {"training": values["train_portion"]}, info)
-        problems += _auxiliary_problems(values, info)
+        problems += nasbench201_problems(values) if in_nasbench201 else _auxiliary_problems(values, info)
         if problems:
             raise ConfigError(problems)
         return EvaluationConfig(**values)

@@ -24,6 +24,7 @@ from darts_core.configs.common import (
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
 from darts_core.configs.edge_lists import Edges, fill_edges
 from darts_core.configs.methods import METHODS, MethodFields, check_method_gpus, fill_method, method_defaults
+from darts_core.configs.nasbench201 import STEM, foreign_primitives, search_problems
 from darts_core.configs.primitive_names import PrimitiveName
 from darts_core.configs.target import Target, check_target, target_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
@@ -31,6 +32,7 @@ from darts_core.errors import ConfigError, Problem
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_method, preset_values
 from darts_core.primitives import EdgeLists
 from darts_core.spaces import SPACES, CnnSpace
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 
 def _agrees_with_order(unrolled: bool | None, info: ValidationInfo) -> None:
@@ -146,12 +148,16 @@ class SearchConfig(MethodFields, TrainingConfig):
             problems.append(Problem(("nodes",), f"a cell of space {space.name!r} has {space.nodes}: leave it out"))
         info = known_info(values, info)
         values["dataset_checksum"] = info.checksum if info else self.dataset_checksum
+        in_nasbench201 = space.name == NASBENCH201
+        if in_nasbench201:
+            values.setdefault("stem", STEM)
         fill_stem(values, info)
         problems += accumulation_problems(values)
-        problems += reduction_problems(values)
-        problems += fill_edges(values, space)
+        problems += search_problems(values) if in_nasbench201 else reduction_problems(values)
+        problems += [] if in_nasbench201 else fill_edges(values, space)
         problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, method.space)
         problems += fill_method(values, "cnn")
+        problems += foreign_primitives(space.name, values)
         problems += target_problems(values, supported=method.targets)
         if values.get("order") == 2 and "noise" in (values["primitives"] or []):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))

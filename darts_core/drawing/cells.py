@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from darts_core.errors import DrawingError
-from darts_core.genotypes import AnyGenotype, Edge, RecurrentGenotype
+from darts_core.genotypes import AnyGenotype, Edge, NasBench201Genotype, RecurrentGenotype
 from darts_core.genotypes.derive import Table
 from darts_core.genotypes.model import CNN_CELLS
 from darts_core.primitives import edges_of, recurrent_edges_of
+from darts_core.spaces.nasbench201 import CELL, NODES
 
-CellKind = Literal["normal", "reduce", "recurrent"]
+CellKind = Literal["normal", "reduce", "recurrent", "cell"]
 HEADINGS: Final[dict[CellKind, str]] = {
     "normal": "Normal cell",
     "reduce": "Reduction cell",
     "recurrent": "Recurrent cell",
+    "cell": "Cell",
 }
 
 
@@ -35,7 +37,7 @@ class Cell:
     `output` joins the nodes of `concat`, without empty ones.
 
     States are numbered as in the genotype: in a convolutional cell 0 and 1 are its two inputs; in a recurrent one both
-    inputs form state 0.
+    inputs form state 0; a cell of NAS-Bench-201 has a single input, state 0, and its output is its last node.
     """
 
     kind: CellKind
@@ -50,11 +52,13 @@ class Cell:
     @property
     def first(self) -> int:
         """The number of the first node."""
-        return 1 if self.recurrent else 2
+        return 1 if self.recurrent or self.kind == "cell" else 2
 
     @property
-    def inputs(self) -> tuple[str, str]:
-        """Labels of the two inputs."""
+    def inputs(self) -> tuple[str, ...]:
+        """Labels of the inputs."""
+        if self.kind == "cell":
+            return ("c_{k-1}",)
         return ("x_{t}", "h_{t-1}") if self.recurrent else ("c_{k-2}", "c_{k-1}")
 
     @property
@@ -72,13 +76,15 @@ class Cell:
 def cells_of(
     genotype: AnyGenotype, strengths: Mapping[str, Table] | None = None, primitives: Sequence[str] | None = None
 ) -> tuple[Cell, ...]:
-    """The normal and reduction cells, or the recurrent one.
+    """The normal and reduction cells, or the only one.
 
     strengths: tables by cell kind, with the primitives of their columns. Raises DrawingError when they do not fit.
     """
     parts: tuple[tuple[CellKind, tuple[tuple[Edge, ...], ...], tuple[int, ...]], ...]
     if isinstance(genotype, RecurrentGenotype):
         parts = (("recurrent", tuple((edge,) for edge in genotype.recurrent), genotype.concat),)
+    elif isinstance(genotype, NasBench201Genotype):
+        parts = ((CELL, genotype.nodes(), (NODES,)),)
     else:
         parts = tuple((kind, genotype.nodes(kind), genotype.built(kind).concat) for kind in CNN_CELLS)
     return tuple(
@@ -90,7 +96,7 @@ def cells_of(
 def _nodes(
     kind: CellKind, edges: tuple[tuple[Edge, ...], ...], table: Table | None, primitives: Sequence[str]
 ) -> tuple[tuple[Operation, ...], ...]:
-    rows_before = recurrent_edges_of if kind == "recurrent" else edges_of
+    rows_before = edges_of if kind in CNN_CELLS else recurrent_edges_of
     nodes = []
     for node, entering in enumerate(edges):
         kept = [

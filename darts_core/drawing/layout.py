@@ -92,10 +92,9 @@ def _placed(wiring: Wiring, splines: Literal["spline", "polyline"]) -> Layout:
     for edge in graph["edges"]:
         if "id" in edge:
             kind, *numbers = edge["id"].split()
-            points, tip = _line(edge["pos"], placed, wiring.row_width(1 if wiring.recurrent else 2))
-            curves[kind, *map(int, numbers)] = Curve(
-                tuple(rounded(points[::3], _ROUNDING) if splines == "polyline" else points), tip
-            )
+            key = (kind, *map(int, numbers))
+            points, tip = _line(edge["pos"], placed, *_row_widths(wiring, *key))
+            curves[key] = Curve(tuple(rounded(points[::3], _ROUNDING) if splines == "polyline" else points), tip)
     output = boxes["output",]
     return Layout(boxes, curves, max(abs(b.x) + b.width / 2 for b in boxes.values()), output.y + output.height / 2)
 
@@ -116,7 +115,7 @@ def _boxes(wiring: Wiring, centres: dict[str, Point]) -> Iterator[tuple[tuple[An
             yield ("state", int(name.removeprefix("state"))), Box(x, y, HEIGHT, HEIGHT)
         else:
             key: tuple[Any, ...] = ("input",)
-            count = 2
+            count = wiring.inputs
             if name != "inputs":
                 number = int(name.removeprefix("operations"))
                 key, count = ("operation", number), len(wiring.sources[number - wiring.first])
@@ -125,7 +124,21 @@ def _boxes(wiring: Wiring, centres: dict[str, Point]) -> Iterator[tuple[tuple[An
                 yield (*key, i), Box(x + (i - (count - 1) / 2) * (width + GAP), y, width, HEIGHT)
 
 
-def _line(pos: str, placed: Callable[[Point], Point], row: float) -> tuple[list[Point], Point | None]:
+def _row_widths(wiring: Wiring, kind: str, number: int, place: int = 0) -> tuple[float, float]:
+    """Widths of the rows in which a line begins and ends; infinite for a box that is no row."""
+    if kind == "feed":
+        return wiring.row_width(wiring.inputs), math.inf
+    if kind == "concat":
+        return math.inf, math.inf
+    sources = wiring.sources[number - wiring.first]
+    row = wiring.row_width(len(sources))
+    if kind == "join":
+        return row, math.inf
+    of_inputs = sources[place] < wiring.first and not wiring.recurrent
+    return wiring.row_width(wiring.inputs) if of_inputs else math.inf, row
+
+
+def _line(pos: str, placed: Callable[[Point], Point], begins: float, ends: float) -> tuple[list[Point], Point | None]:
     # The leading `e,x,y` is the arrow's tip, where the line would end.
     tip = None
     if pos.startswith("e,"):
@@ -133,12 +146,12 @@ def _line(pos: str, placed: Callable[[Point], Point], row: float) -> tuple[list[
         tip = placed(_points(first)[0])
     points = [placed(point) for point in _points(pos)]
     # Graphviz is given wider rows than drawn, to keep lines at a distance; the line crosses that gap horizontally.
-    if _at_side(points[0], row):
-        begin = (math.copysign(row / 2, points[0][0]), points[0][1])
+    if _at_side(points[0], begins):
+        begin = (math.copysign(begins / 2, points[0][0]), points[0][1])
         points = [begin, begin, points[0], *points]
-    if tip is not None and _at_side(tip, row):
+    if tip is not None and _at_side(tip, ends):
         points += [points[-1], tip, tip]
-        tip = (math.copysign(row / 2, tip[0]), tip[1])
+        tip = (math.copysign(ends / 2, tip[0]), tip[1])
     return points, tip
 
 

@@ -27,6 +27,7 @@ class Theme:
 
 # Role by operation; the legend uses the same names.
 PARAMETER_FREE, SEPARABLE, DILATED, FACTORISED = "parameter-free", "separable", "dilated", "factorised"
+CONVOLUTION, NONE = "convolution", "none"
 _BY_PREFIX: Final = {
     "max_pool_": PARAMETER_FREE,
     "avg_pool_": PARAMETER_FREE,
@@ -34,20 +35,26 @@ _BY_PREFIX: Final = {
     "sep_conv_": SEPARABLE,
     "dil_conv_": DILATED,
     "conv_": FACTORISED,
+    "nor_conv_": CONVOLUTION,
+    "none": NONE,
 }
 ACTIVATIONS: Final = ("tanh", "relu", "sigmoid", "identity")
 # Operations that any search may choose; only published cells have the factorised convolution.
 LEGEND: Final = (PARAMETER_FREE, SEPARABLE, DILATED)
+NASBENCH201_LEGEND: Final = (PARAMETER_FREE, CONVOLUTION, NONE)
 
 _AMBER = Colours("#ffe6bf", "#a86200", "#3d2600"), Colours("#4d3408", "#e3a33c", "#ffe9c7")
 _BLUE = Colours("#d8e7ff", "#2b68c8", "#0b2a5b"), Colours("#163a70", "#74a9f7", "#deebff")
 _PURPLE = Colours("#e9deff", "#7446c6", "#321468"), Colours("#43277d", "#b797f5", "#efe6ff")
 _TEAL = Colours("#d0f1e8", "#0b7763", "#04382e"), Colours("#0c4a3e", "#4fc3aa", "#d3f7ee")
+_GREY = Colours("#f3f5f8", "#76869a", "#3d4a59"), Colours("#1d2733", "#8394a8", "#c3cfdc")
 _COLOURS: Final = {
     PARAMETER_FREE: _AMBER,
     SEPARABLE: _BLUE,
     DILATED: _PURPLE,
     FACTORISED: _TEAL,
+    CONVOLUTION: _BLUE,
+    NONE: _GREY,
     "tanh": _BLUE,
     "relu": _AMBER,
     "sigmoid": _PURPLE,

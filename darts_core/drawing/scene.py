@@ -11,7 +11,8 @@ from typing import Final
 from darts_core.drawing.cells import HEADINGS, Cell, Operation
 from darts_core.drawing.curves import Point
 from darts_core.drawing.layout import Box, Curve, Layout, layout_of
-from darts_core.drawing.palette import FACTORISED, LEGEND, role_of
+from darts_core.drawing.palette import FACTORISED, LEGEND, NASBENCH201_LEGEND, role_of
+from darts_core.spaces.nasbench201 import CELL
 
 # Line widths in pixels: without strengths, and by an operation's weight from 0 to 1.
 PLAIN_WIDTH: Final = 2.0
@@ -137,6 +138,8 @@ def describe(cell: Cell) -> str:
     for number, operations in enumerate(cell.nodes, cell.first):
         sums = " plus ".join(_in_words(cell, o) for o in operations) or "empty"
         parts.append(f"Node {number} is {sums}.")
+    if cell.kind == CELL:
+        return " ".join([*parts, f"The output is node {cell.concat[0]}."])
     joined = "mean" if cell.recurrent else "concatenation"
     nodes = "node" if len(cell.concat) == 1 else "nodes"
     parts.append(f"The output is the {joined} of {nodes} {', '.join(map(str, cell.concat))}.")
@@ -177,7 +180,8 @@ def _cell_groups(cell: Cell, place: _Place) -> Iterator[Group]:
     if cell.recurrent:
         yield _node(place, 0)
     yield from (_node(place, number) for number in range(cell.first, cell.first + len(cell.nodes)))
-    yield Group((Shape(place.box("output"), "end", cell.output),), "mean" if cell.recurrent else "concatenation")
+    joined = "" if cell.kind == CELL else "mean" if cell.recurrent else "concatenation"
+    yield Group((Shape(place.box("output"), "end", cell.output),), joined)
 
 
 def _operation(cell: Cell, place: _Place, node: int, i: int, operation: Operation) -> Group:
@@ -213,7 +217,9 @@ def _legend(cells: Sequence[Cell], room: float) -> list[list[str]]:
     """
     operations = [o for cell in cells for node in cell.nodes for o in node]
     entries: list[str] = []
-    if not any(cell.recurrent for cell in cells):
+    if any(cell.kind == CELL for cell in cells):
+        entries = [*NASBENCH201_LEGEND]
+    elif not any(cell.recurrent for cell in cells):
         entries = [*LEGEND, *([FACTORISED] if any(role_of(o.name) == FACTORISED for o in operations) else [])]
     remark = [_REMARK] if any(o.weight is not None for o in operations) else []
     if sum(map(_entry_width, entries + remark)) <= room:

@@ -21,8 +21,9 @@ _HEAVY: Final = 1000
 
 @dataclass(frozen=True)
 class Wiring:
-    """sources: of each node's operations; none for an empty node."""
+    """inputs: their number. sources: of each node's operations; none for an empty node."""
 
+    inputs: int
     recurrent: bool
     sources: tuple[tuple[int, ...], ...]
     concat: tuple[int, ...]
@@ -30,12 +31,14 @@ class Wiring:
     @classmethod
     def of(cls, cell: Cell) -> Wiring:
         """The wiring of a cell, without its operations."""
-        return cls(cell.recurrent, tuple(tuple(o.source for o in node) for node in cell.nodes), cell.concat)
+        return cls(
+            len(cell.inputs), cell.recurrent, tuple(tuple(o.source for o in node) for node in cell.nodes), cell.concat
+        )
 
     @property
     def first(self) -> int:
         """The number of the first node."""
-        return 1 if self.recurrent else 2
+        return 1 if self.recurrent else self.inputs
 
     @property
     def operation_width(self) -> float:
@@ -68,7 +71,7 @@ class Wiring:
         for tail, head in pairwise(spine):
             if (tail, head) not in drawn:
                 yield f"  {tail} -> {head} [style=invis, weight={_HEAVY}];"
-        yield _node("inputs", self.row_width(2), ports=2)
+        yield _node("inputs", self.row_width(self.inputs), ports=self.inputs)
         if self.recurrent:
             yield _node("state0", HEIGHT)
         for (operations, state), sources in zip(rows, self.sources, strict=True):
@@ -86,11 +89,16 @@ class Wiring:
             yield from ((f"inputs:{i}:s", "state0", f'id="feed {i}", dir=none') for i in (0, 1))
         for number, sources in enumerate(self.sources, self.first):
             for i, source in enumerate(sources):
-                tail = f"inputs:{source}" if source < self.first and not self.recurrent else f"state{source}"
+                tail = self._tail(source)
                 port, below = (f":{i}", f":{i}:s") if len(sources) > 1 else ("", "")
                 yield tail, f"operations{number}{port}", f'id="read {number} {i}"'
                 yield f"operations{number}{below}", f"state{number}", f'id="join {number} {i}", dir=none'
         yield from ((f"state{number}", "output", f'id="concat {number}"') for number in self.concat)
+
+    def _tail(self, source: int) -> str:
+        if source >= self.first or self.recurrent:
+            return f"state{source}"
+        return f"inputs:{source}" if self.inputs > 1 else "inputs"
 
 
 def _node(name: str, width: float, ports: int = 0) -> str:

@@ -13,6 +13,7 @@ from darts_core.families.family import NetworkFamily, Objective
 from darts_core.genotypes import KNOWN, parse, to_json
 from darts_core.presets.cnn import EVALUATION_PRESETS, SEARCH_PRESETS
 from darts_core.spaces import SPACES
+from darts_core.spaces.space import CELLS
 
 CNN: Final = NetworkFamily(
     name="cnn",
@@ -24,7 +25,8 @@ CNN: Final = NetworkFamily(
     unit=" %",
     outputs="classes",
     checkpoint_fields=frozenset({"classes", "normalisation", "image"}),
-    cells=("normal", "reduce"),
+    cells=CELLS,
+    cells_by_space={str(name): space.cells for name, space in SPACES.items() if space.cells != CELLS},
     spaces={str(name): space.primitives for name, space in SPACES.items()},
     default_space="darts",
     known=KNOWN,

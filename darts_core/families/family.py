@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
 
@@ -37,10 +37,10 @@ class NetworkFamily:
     cells, on validation data; reporting: the one that measures the chosen ones, on test data. unit: of both metrics.
     outputs: the field of a checkpoint that names what its network tells apart. checkpoint_fields: those that only
     checkpoints of this family have. scoring: the fields of a request for a measurement. measured: the classes of the
-    specs of scores and ensembles. uploaded_checksum: of the uploaded data set that a spec names, if any.
-    has_validation: whether a training on a data set of this info has validation data. stored: completes a genotype's
-    JSON form; raises GenotypeError. runners: the functions of darts_core that run each kind of job, as
-    `module:function`.
+    specs of scores and ensembles. uploaded_checksum: of the uploaded data set that a spec names, if any. cells: the
+    kinds of cells; cells_by_space: of the spaces that have others. has_validation: whether a training on a data set of
+    this info has validation data. stored: completes a genotype's JSON form; raises GenotypeError. runners: the
+    functions of darts_core that run each kind of job, as `module:function`.
     """
 
     name: str
@@ -69,11 +69,16 @@ class NetworkFamily:
     stored: Callable[[str | dict[str, Any]], dict[str, Any]]
     to_json: Callable[[Any], dict[str, Any]]
     runners: Mapping[str, str]
+    cells_by_space: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def checksum_field(self) -> str:
         """The field of a spec that holds its data set's checksum."""
         return self.data_fields[0]
+
+    def cells_of(self, spec: Spec) -> tuple[str, ...]:
+        """The kinds of cells that a search of this spec finds."""
+        return self.cells_by_space.get(str(spec.get("space")), self.cells)
 
     def config(self, kind: str) -> type[RunConfig]:
         """The class of the specs of a training job, a search or an evaluation."""

@@ -19,10 +19,10 @@ from darts_core.files.checkpoints import FORMAT, UNKNOWN_ENVIRONMENT, VERSION, C
 from darts_core.files.state_dict_shapes import COUNTER
 from darts_core.files.state_dict_specs import Described, described
 from darts_core.files.state_dicts import is_recurrent, unwrapped
-from darts_core.genotypes import Genotype, to_json
+from darts_core.genotypes import ConvolutionalGenotype, to_json
 
 
-def read_authors(path: Path, genotype: Genotype, told: TrainedOn | None = None) -> Checkpoint:
+def read_authors(path: Path, genotype: ConvolutionalGenotype, told: TrainedOn | None = None) -> Checkpoint:
     """Convert the file to a checkpoint without resume state.
 
     told: the training data, as declared by the owner. Raises CheckpointError that names the first key that does not fit
@@ -31,7 +31,9 @@ def read_authors(path: Path, genotype: Genotype, told: TrainedOn | None = None) 
     return read_described(path, genotype, told)[0]
 
 
-def read_described(path: Path, genotype: Genotype, told: TrainedOn | None = None) -> tuple[Checkpoint, Described]:
+def read_described(
+    path: Path, genotype: ConvolutionalGenotype, told: TrainedOn | None = None
+) -> tuple[Checkpoint, Described]:
     """Convert the file by a description of its network."""
     weights = _state_dict(plain_dictionary(path), path)
     shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}

@@ -17,7 +17,7 @@ from darts_core.data.catalogue import BUILT_IN
 from darts_core.errors import CheckpointError, GenotypeError
 from darts_core.files.state_dict_shapes import COUNTER, Shapes, evaluation_shapes
 from darts_core.files.state_dicts import Sizes, inferred
-from darts_core.genotypes import Genotype, to_json
+from darts_core.genotypes import ConvolutionalGenotype, Genotype, NasBench201Genotype, to_json
 from darts_core.validation import field_errors
 
 CIFAR_MEAN: Final = [0.49139968, 0.48215827, 0.44653124]
@@ -52,11 +52,15 @@ class Described:
     remarks: list[str]
 
 
-def described(shapes: Mapping[str, tuple[int, ...]], genotype: Genotype, file: str, told: TrainedOn) -> Described:
+def described(
+    shapes: Mapping[str, tuple[int, ...]], genotype: ConvolutionalGenotype, file: str, told: TrainedOn
+) -> Described:
     """Describe the network of these weights. told: the owner's declaration of the data; file: for messages.
 
     Raises CheckpointError that names the first key that does not fit the genotype, or the mismatch with the data.
     """
+    if isinstance(genotype, NasBench201Genotype):
+        raise CheckpointError(f"{file}: weights of NAS-Bench-201's networks are not imported, only DARTS' cells' are")
     sizes = inferred(shapes, file)
     spec = _spec(sizes, genotype, told.dataset or sizes.dataset or UNKNOWN, file)
     try:

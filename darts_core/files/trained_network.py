@@ -12,13 +12,13 @@ from darts_core.data.batches import Normaliser
 from darts_core.data.order import generator
 from darts_core.errors import CheckpointError
 from darts_core.files.checkpoints import Checkpoint
-from darts_core.genotypes import Genotype, parse
+from darts_core.genotypes import ConvolutionalGenotype, parse
 from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.methods.registry import method_of
-from darts_core.models.build import build_supernet
-from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.models.alpha_network import AlphaNetwork
+from darts_core.models.build import build_evaluation_network, build_supernet
 from darts_core.models.layout import stem_for
-from darts_core.models.supernet import SearchNetwork
+from darts_core.models.retrained import RetrainedNetwork
 from darts_core.scoring.predict import Prediction, RawImages, predict
 
 
@@ -30,19 +30,19 @@ class TrainedNetwork(nn.Module):
     `network` is the bare network, whose `state_dict` has the DARTS authors' keys.
     """
 
-    def __init__(self, network: EvaluationNetwork | SearchNetwork, checkpoint: Checkpoint) -> None:
+    def __init__(self, network: RetrainedNetwork | AlphaNetwork, checkpoint: Checkpoint) -> None:
         super().__init__()
         self.network = network
         self.checkpoint = checkpoint
         self.classes: tuple[str, ...] = tuple(checkpoint["classes"])
         self.normalisation = checkpoint["normalisation"]
         self.image = checkpoint["image"]
-        self.genotype: Genotype = parse(checkpoint["genotype"])
+        self.genotype: ConvolutionalGenotype = parse(checkpoint["genotype"])
 
     def ready_on(self, device: str | torch.device) -> TrainedNetwork:
         """Move this network to the device, enable a supernet's GPU kernels, and return it."""
         device = torch.device(device)
-        if isinstance(self.network, EvaluationNetwork):
+        if isinstance(self.network, RetrainedNetwork):
             # Repeatable for the same images in the same order.
             self.network.set_noise(generator(0, "noise", device=device))
         elif self.checkpoint["spec"].get("fused", True):
@@ -72,25 +72,21 @@ def trained(checkpoint: Checkpoint, path: str | Path) -> TrainedNetwork:
     try:
         network = _built(checkpoint)
         network.load_state_dict(checkpoint["weights"])
-        if isinstance(network, SearchNetwork):
+        if isinstance(network, AlphaNetwork):
             network.load_alphas(checkpoint["alphas"])
         return TrainedNetwork(network, checkpoint).eval()
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path}: the weights do not fit the checkpoint's own spec: {error}") from error
 
 
-def _built(checkpoint: Checkpoint) -> EvaluationNetwork | SearchNetwork:
+def _built(checkpoint: Checkpoint) -> RetrainedNetwork | AlphaNetwork:
     classes, image_channels = len(checkpoint["classes"]), checkpoint["image"]["channels"]
     image_side = min(checkpoint["image"]["size"])
     if checkpoint["kind"] == "evaluation":
         evaluation = EvaluationConfig(**checkpoint["spec"])
-        return EvaluationNetwork(
-            evaluation.cell(),
-            channels=evaluation.channels,
-            layers=evaluation.layers,
-            reductions=evaluation.reductions,
+        return build_evaluation_network(
+            evaluation,
             classes=classes,
-            auxiliary=evaluation.auxiliary,
             image_channels=image_channels,
             stem=evaluation.stem or stem_for(image_side),
         )

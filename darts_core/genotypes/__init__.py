@@ -1,13 +1,22 @@
 """Genotypes: their models, published cells, text formats, and derivation from alphas."""
 
 from darts_core.genotypes.calls import cell_in, cell_named
-from darts_core.genotypes.derive import Strengths, derive, derive_recurrent, softmax, softmaxed, strengths_of
+from darts_core.genotypes.derive import (
+    Strengths,
+    derive,
+    derive_nasbench201,
+    derive_recurrent,
+    softmax,
+    softmaxed,
+    strengths_of,
+)
 from darts_core.genotypes.diagnostics import cell_diagnostics
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.edges import BuiltCell, Edge, PlacedEdge
 from darts_core.genotypes.formats import (
     FORMATS,
     AnyGenotype,
+    ConvolutionalGenotype,
     family_of,
     known_genotypes,
     parse,
@@ -18,6 +27,7 @@ from darts_core.genotypes.formats import (
 )
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import Genotype
+from darts_core.genotypes.nasbench201 import NasBench201Genotype, random_nasbench201
 from darts_core.genotypes.random_cells import drawn_cell, random_genotype, random_recurrent_genotype
 from darts_core.genotypes.ranked import ranked
 from darts_core.genotypes.recurrent import RecurrentGenotype
@@ -29,8 +39,10 @@ __all__ = [
     "KNOWN_RECURRENT",
     "AnyGenotype",
     "BuiltCell",
+    "ConvolutionalGenotype",
     "Edge",
     "Genotype",
+    "NasBench201Genotype",
     "PlacedEdge",
     "RecurrentGenotype",
     "Strengths",
@@ -38,6 +50,7 @@ __all__ = [
     "cell_in",
     "cell_named",
     "derive",
+    "derive_nasbench201",
     "derive_recurrent",
     "drawn_cell",
     "family_of",
@@ -45,6 +58,7 @@ __all__ = [
     "parse",
     "parse_any",
     "random_genotype",
+    "random_nasbench201",
     "random_recurrent_genotype",
     "ranked",
     "softmax",

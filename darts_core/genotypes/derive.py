@@ -10,6 +10,7 @@ from darts_core.errors import GenotypeError
 from darts_core.genotypes.edges import Edge
 from darts_core.genotypes.entries import MOST_NODES
 from darts_core.genotypes.model import Genotype
+from darts_core.genotypes.nasbench201 import NasBench201Genotype, strongest_operations
 from darts_core.genotypes.recurrent import RecurrentGenotype
 from darts_core.primitives import EdgeLists, edges_of, recurrent_edges_of
 
@@ -71,6 +72,15 @@ def strongest_pairs(
         _pairs(reduce, kept_columns(primitives, lists.get("reduce"), len(reduce)), primitives),
         concat,
     )
+
+
+def derive_nasbench201(table: Table, primitives: Sequence[str]) -> NasBench201Genotype:
+    """Derive a cell of NAS-Bench-201 from a raw alpha table: the strongest operation of each edge, `none` included.
+
+    table: one row per edge, one column per primitive. Ties go to the lowest index. Raises GenotypeError as `derive`
+    does.
+    """
+    return strongest_operations(_weights(table, primitives), primitives)
 
 
 def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenotype:

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from darts_core.genotypes.derive import Table
-from darts_core.genotypes.edges import Edge, PlacedEdge
+from darts_core.genotypes.edges import Edge, Edges, PlacedEdge
 from darts_core.genotypes.formats import AnyGenotype
+from darts_core.genotypes.nasbench201 import NasBench201Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
+from darts_core.spaces.nasbench201 import CELL
 
 # A skip-connection of stride 2 has parameters in the evaluation network; it counts as parameter-free all the same.
 PARAMETER_FREE: Final = frozenset({"max_pool_3x3", "avg_pool_3x3", "skip_connect", "noise"})
@@ -24,7 +26,7 @@ def cell_diagnostics(genotype: AnyGenotype, strengths: Mapping[str, Table]) -> d
 
     For the normal cell `skip_connects`, `parameter_free` (the number of such operations in the derived cell) and
     `alpha_entropy` (nats); for the reduction cell the same with the prefix `reduce_`. For a recurrent cell `identities`
-    and `alpha_entropy`.
+    and `alpha_entropy`; for a cell of NAS-Bench-201 the names of a normal cell.
     """
     if isinstance(genotype, RecurrentGenotype):
         return {
@@ -32,7 +34,12 @@ def cell_diagnostics(genotype: AnyGenotype, strengths: Mapping[str, Table]) -> d
             "alpha_entropy": entropy(strengths["recurrent"]),
         }
     found: dict[str, float] = {}
-    for prefix, cell, edges in (("", "normal", genotype.normal), ("reduce_", "reduce", genotype.reduce)):
+    parts: list[tuple[str, str, Edges]] = (
+        [("", CELL, genotype.cell)]
+        if isinstance(genotype, NasBench201Genotype)
+        else [("", "normal", genotype.normal), ("reduce_", "reduce", genotype.reduce)]
+    )
+    for prefix, cell, edges in parts:
         found |= {
             f"{prefix}skip_connects": float(count(edges, {"skip_connect"})),
             f"{prefix}parameter_free": float(count(edges, PARAMETER_FREE)),

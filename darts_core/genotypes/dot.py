@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import Literal
 
 from darts_core.genotypes.model import CNN_CELLS, CnnCell, Genotype
+from darts_core.genotypes.nasbench201 import NasBench201Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
+from darts_core.spaces.nasbench201 import CELL, NODES
 
 _INPUTS = ("c_{k-2}", "c_{k-1}")
 
 
-def to_dot(genotype: Genotype | RecurrentGenotype, cell: Literal["normal", "reduce", "recurrent"] | None = None) -> str:
+def to_dot(
+    genotype: Genotype | NasBench201Genotype | RecurrentGenotype,
+    cell: Literal["normal", "reduce", "recurrent", "cell"] | None = None,
+) -> str:
     """One digraph with a cluster for each cell, or with the named cell alone.
 
-    Operations have their full names. Raises KeyError for a cell of the other family.
+    Operations have their full names. Raises KeyError for a cell that the genotype lacks.
     """
+    if isinstance(genotype, NasBench201Genotype):
+        return _digraph("genotype", {CELL: _nasbench201_body(genotype)}, cell)
     if isinstance(genotype, RecurrentGenotype):
         return _digraph("recurrent", {"recurrent": _recurrent_body(genotype)}, cell)
     return _digraph("genotype", {name: _body(name, genotype) for name in CNN_CELLS}, cell)
@@ -29,8 +36,12 @@ def _digraph(name: str, bodies: dict[str, list[str]], cell: str | None) -> str:
         '  edge [fontname="Helvetica", fontsize=10];',
     ]
     for kind, body in shown.items():
-        lines += [f"  subgraph cluster_{kind} {{", f'    label="{kind} cell";', *body, "  }"]
+        lines += [f"  subgraph cluster_{kind} {{", f'    label="{_title(kind)}";', *body, "  }"]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def _title(kind: str) -> str:
+    return kind if kind == CELL else f"{kind} cell"
 
 
 def _body(cell: CnnCell, genotype: Genotype) -> list[str]:
@@ -43,6 +54,16 @@ def _body(cell: CnnCell, genotype: Genotype) -> list[str]:
     ]
     # Concatenation is not an operation: dashed and unlabelled. Empty nodes are not concatenated.
     lines += [f"    {cell}_{node} -> {cell}_out [style=dashed];" for node in genotype.built(cell).concat]
+    return lines
+
+
+def _nasbench201_body(genotype: NasBench201Genotype) -> list[str]:
+    lines = [f'    cell_{node} [label="{node}"];' for node in range(NODES + 1)]
+    for node, edges in enumerate(genotype.nodes(), 1):
+        for op, source in edges:
+            # An edge of zeros is in the cell, though nothing flows.
+            style = ", style=dotted" if op == "none" else ""
+            lines.append(f'    cell_{source} -> cell_{node} [label="{op}"{style}];')
     return lines
 
 

@@ -12,19 +12,23 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, overload
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import mmrazor, nni
+from darts_core.genotypes import mmrazor, nasbench201, nni
 from darts_core.genotypes.calls import only_call, plain
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.known import KNOWN, KNOWN_RECURRENT
 from darts_core.genotypes.model import FIELDS, Genotype
+from darts_core.genotypes.nasbench201 import NasBench201Genotype
 from darts_core.genotypes.python_text import fields_of_python, positional
 from darts_core.genotypes.recurrent import RECURRENT_FIELDS, RecurrentGenotype
 from darts_core.primitives import Family
+from darts_core.spaces.nasbench201 import CELL
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 from darts_core.validation import did_you_mean
 
 __all__ = [
     "FORMATS",
     "AnyGenotype",
+    "ConvolutionalGenotype",
     "family_of",
     "known_genotypes",
     "parse",
@@ -35,7 +39,8 @@ __all__ = [
     "to_python",
 ]
 
-AnyGenotype = Genotype | RecurrentGenotype
+ConvolutionalGenotype = Genotype | NasBench201Genotype
+AnyGenotype = ConvolutionalGenotype | RecurrentGenotype
 
 # A genotype of six nodes is under 1 kB of text, 3 kB of YAML; far longer input is refused before parsing.
 _LONGEST = 20_000
@@ -48,12 +53,16 @@ _FIELDS_OF: Final[dict[Family, tuple[str, ...]]] = {"cnn": FIELDS, "rnn": RECURR
 
 
 def to_python(genotype: AnyGenotype) -> str:
-    """One line of Python in the DARTS authors' format."""
+    """One line of Python in the DARTS authors' format; the benchmark's string of a cell of NAS-Bench-201."""
     return str(genotype)
 
 
 def to_mmrazor(genotype: AnyGenotype) -> str:
     """The subnet as mmrazor YAML. Raises GenotypeError when the format cannot express it, as for recurrent cells."""
+    if isinstance(genotype, NasBench201Genotype):
+        raise GenotypeError(
+            "mmrazor's subnets are of normal and reduction cells; write a cell of NAS-Bench-201 as python, json or dot"
+        )
     if isinstance(genotype, RecurrentGenotype):
         raise GenotypeError(
             "mmrazor's subnets are of convolutional cells; write a recurrent one as python, json or dot"
@@ -67,12 +76,20 @@ def known_genotypes(family: Family) -> dict[str, Genotype] | dict[str, Recurrent
 
 
 def to_json(genotype: AnyGenotype) -> dict[str, Any]:
-    """The JSON form of docs/api.md, with the Python text under `text`."""
+    """The JSON form of docs/api.md, with the text of `to_python` under `text`."""
     if isinstance(genotype, RecurrentGenotype):
         return {
             "family": "rnn",
             "recurrent": [list(e) for e in genotype.recurrent],
             "concat": list(genotype.concat),
+            "text": to_python(genotype),
+        }
+    if isinstance(genotype, NasBench201Genotype):
+        return {
+            "family": "cnn",
+            "space": NASBENCH201,
+            "cell": [list(e) for e in genotype.cell],
+            "index": genotype.index,
             "text": to_python(genotype),
         }
     return {
@@ -100,17 +117,17 @@ def family_of(genotype: Mapping[str, Any]) -> Family:
 
 
 @overload
-def parse(value: str | dict[str, Any], family: Literal["cnn"] = "cnn") -> Genotype: ...
+def parse(value: str | dict[str, Any], family: Literal["cnn"] = "cnn") -> ConvolutionalGenotype: ...
 @overload
 def parse(value: str | dict[str, Any], family: Literal["rnn"]) -> RecurrentGenotype: ...
 @overload
 def parse(value: str | dict[str, Any], family: Family) -> AnyGenotype: ...
 def parse(value: str | dict[str, Any], family: Family = "cnn") -> AnyGenotype:
-    """Parse a known name, JSON (text or decoded), Python text, an NNI export or mmrazor YAML.
+    """Parse a known name, JSON (text or decoded), Python text, an NNI export, mmrazor YAML, or a cell of NAS-Bench-201.
 
-    A `Genotype(...)` call is found inside surrounding text, such as a log or a module. NNI and mmrazor formats are of
-    the family cnn. `family` resolves names shared by both families. Raises GenotypeError, also for a genotype of the
-    other family.
+    The last is given by the benchmark's string or six digits. A `Genotype(...)` call or such a string is found inside
+    surrounding text, such as a log or a module. NNI, mmrazor and NAS-Bench-201 are of the family cnn. `family` resolves
+    names shared by both families. Raises GenotypeError, also for a genotype of the other family.
     """
     if isinstance(value, dict):
         return _from_mapping(value, family)
@@ -125,6 +142,12 @@ def parse(value: str | dict[str, Any], family: Family = "cnn") -> AnyGenotype:
     if mmrazor.is_mmrazor(text):
         _refuse_other_tools(family, "mmrazor's subnets")
         return mmrazor.from_mmrazor(_short_enough(text))
+    if nasbench201.is_index(text):
+        _refuse_other_tools(family, "cells of NAS-Bench-201")
+        return NasBench201Genotype.of_index(text)
+    if nasbench201.is_string(text):
+        _refuse_other_tools(family, "cells of NAS-Bench-201")
+        return NasBench201Genotype.of_string(text)
     if "Genotype" in text:
         call = _short_enough(only_call(text, family))
         _refuse_other_family(set(_named_fields(call)), family)
@@ -190,6 +213,9 @@ def _from_mapping(value: Mapping[Any, Any], family: Family) -> AnyGenotype:
     if mmrazor.is_mmrazor_mapping(value):
         _refuse_other_tools(family, "mmrazor's subnets")
         return mmrazor.from_mmrazor_mapping(value)
+    if nasbench201.is_mapping(value):
+        _refuse_other_tools(family, "cells of NAS-Bench-201")
+        return NasBench201Genotype.of(value[CELL])
     _refuse_other_family(set(value), family)
     if missing := [f for f in fields if f not in value]:
         raise GenotypeError(f"missing: {', '.join(missing)}")

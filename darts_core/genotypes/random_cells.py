@@ -9,6 +9,7 @@ from typing import Final, cast
 from darts_core.errors import GenotypeError
 from darts_core.genotypes.derive import Table, derive, derive_recurrent
 from darts_core.genotypes.model import Genotype
+from darts_core.genotypes.nasbench201 import NasBench201Genotype, random_nasbench201
 from darts_core.genotypes.recurrent import RecurrentGenotype
 from darts_core.primitives import (
     CNN_PRIMITIVES,
@@ -21,6 +22,7 @@ from darts_core.primitives import (
     recurrent_edges_of,
 )
 from darts_core.spaces import SPACES, CnnSpace
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 # The value of `genotype` that requests a random cell.
 RANDOM: Final = "random"
@@ -49,7 +51,7 @@ def random_recurrent_genotype(
 
 def drawn_cell(
     family: Family, seed: int, *, nodes: int | None = None, space: str | None = None
-) -> Genotype | RecurrentGenotype:
+) -> Genotype | NasBench201Genotype | RecurrentGenotype:
     """Draw a cell of a family. nodes, space: number of nodes and operation space; the family's defaults if omitted.
 
     Raises GenotypeError for an unknown space, and for another number of nodes than that of the space.
@@ -63,6 +65,8 @@ def drawn_cell(
     found = SPACES[cast(CnnSpace, name)]
     if found.nodes is not None and nodes not in (None, found.nodes):
         raise GenotypeError(f"a cell of space {name!r} has {found.nodes} nodes, not {nodes}")
+    if found.name == NASBENCH201:
+        return random_nasbench201(seed)
     nodes = found.nodes or nodes or 4
     return random_genotype(seed, nodes=nodes, primitives=found.primitives, lists=found.edges)
 

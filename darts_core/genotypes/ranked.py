@@ -1,8 +1,9 @@
 """Finds the n-th strongest genotype of strength tables, optionally limiting skip-connections. Imports no torch.
 
 A discretisation keeps two different incoming edges per node (one in a recurrent cell), each with one operation other
-than `none`. Its strength is the product of the strengths of everything kept, over both cells. Rank 1 is the cell that
-the method derives, which for most is the strongest. Equal strengths have a fixed order.
+than `none`; in NAS-Bench-201 one operation on every edge, perhaps `none`. Its strength is the product of the strengths
+of everything kept, over both cells. Rank 1 is the cell that the method derives, which for most is the strongest. Equal
+strengths have a fixed order.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from darts_core.genotypes.diagnostics import count
 from darts_core.genotypes.edges import Edge
 from darts_core.genotypes.formats import AnyGenotype
 from darts_core.genotypes.model import Genotype
+from darts_core.genotypes.nasbench201 import SOURCES, NasBench201Genotype, strongest_operations
 from darts_core.genotypes.recurrent import RecurrentGenotype
 from darts_core.primitives import EdgeLists
+from darts_core.spaces.nasbench201 import CELL
 
 MOST_RANKS: Final = 100
 _SKIP: Final = "skip_connect"
@@ -48,10 +51,10 @@ def ranked(
 ) -> AnyGenotype:
     """The rank-th strongest genotype of strength tables by cell kind.
 
-    max_skip_connects: limit for the normal cell, as in P-DARTS and DARTS+. derived: the method's cell, which has rank 1
-    if it keeps the limit; by default the strongest. lists: the operations of each edge, if edges lack some. Raises
-    GenotypeError when fewer genotypes exist, when the tables do not fit a cell, for a limit on a recurrent cell, and
-    for anything but a sparse derived cell itself.
+    max_skip_connects: limit for the normal cell, or NAS-Bench-201's only one, as in P-DARTS and DARTS+. derived: the
+    method's cell, which has rank 1 if it keeps the limit; by default the strongest. lists: the operations of each edge,
+    if edges lack some. Raises GenotypeError when fewer genotypes exist, when the tables do not fit a cell, for a limit
+    on a recurrent cell, and for anything but a sparse derived cell itself.
     """
     if "recurrent" in strengths:
         if max_skip_connects is not None:
@@ -62,6 +65,8 @@ def ranked(
             return cell
         chosen = _nth(_cell(strengths["recurrent"], primitives, 1, rank, None, None), rank, 1, cell.recurrent)
         return RecurrentGenotype(chosen.edges, own.concat)
+    if CELL in strengths:
+        return _nasbench201(strengths[CELL], primitives, rank, max_skip_connects, derived)
     lists = lists or {}
     best = strongest(strengths["normal"], strengths["reduce"], primitives, lists)
     first = derived if isinstance(derived, Genotype) else best
@@ -80,6 +85,27 @@ def ranked(
     return Genotype(
         chosen.edges[: len(best.normal)], best.normal_concat, chosen.edges[len(best.normal) :], best.reduce_concat
     )
+
+
+def _nasbench201(
+    table: Table, primitives: Sequence[str], rank: int, limit: int | None, derived: AnyGenotype | None
+) -> NasBench201Genotype:
+    own = strongest_operations(table, primitives)
+    first = derived if isinstance(derived, NasBench201Genotype) else own
+    is_kept = limit is None or count(first.cell, {_SKIP}) <= limit
+    if rank == 1 and is_kept:
+        return first
+    best: _Best = {0: [_Choice(0.0, ())]}
+    for row, source in zip(table, SOURCES, strict=True):
+        options = [
+            _Choice(math.log(weight) if weight > 0 else -math.inf, (Edge(op, source),))
+            for op, weight in zip(primitives, row, strict=True)
+        ]
+        choices = {int(skip): [o for o in options if (o.edges[0].op == _SKIP) == skip] for skip in (False, True)}
+        best = _joined(
+            best, {skips: sorted(found, key=lambda c: -c.strength) for skips, found in choices.items()}, rank, limit
+        )
+    return NasBench201Genotype(_nth(best, rank, 1, first.cell if is_kept else None).edges)
 
 
 def _nth(best: _Best, rank: int, kept: int, first: tuple[Edge, ...] | None) -> _Choice:
@@ -113,15 +139,19 @@ def _cell(
     first, inputs = 0, kept
     while first < len(table):
         edges = slice(first, first + inputs)
-        node = _node(table[edges], columns[edges], primitives, kept, most)
-        pairs: dict[int, list[tuple[list[_Choice], list[_Choice]]]] = {}
-        for before, chosen in best.items():
-            for added, options in node.items():
-                if limit is None or before + added <= limit:
-                    pairs.setdefault(before + added, []).append((chosen, options))
-        best = {skips: _strongest_pairs(lists, most) for skips, lists in pairs.items()}
+        best = _joined(best, _node(table[edges], columns[edges], primitives, kept, most), most, limit)
         first, inputs = first + inputs, inputs + 1
     return best
+
+
+def _joined(best: _Best, added: _Best, most: int, limit: int | None) -> _Best:
+    """The strongest choices for the nodes so far and one more."""
+    pairs: dict[int, list[tuple[list[_Choice], list[_Choice]]]] = {}
+    for before, chosen in best.items():
+        for more, options in added.items():
+            if limit is None or before + more <= limit:
+                pairs.setdefault(before + more, []).append((chosen, options))
+    return {skips: _strongest_pairs(lists, most) for skips, lists in pairs.items()}
 
 
 def _node(rows: Table, columns: Sequence[Sequence[int]], primitives: Sequence[str], kept: int, most: int) -> _Best:

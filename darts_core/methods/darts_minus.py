@@ -8,6 +8,7 @@ from torch import Tensor
 
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.methods.method import SearchMethod, Tables
+from darts_core.spaces.nasbench201 import CELL
 
 _SKIP = "skip_connect"
 
@@ -52,7 +53,7 @@ class DartsMinus(SearchMethod):
         held = self._masks.get(kind)
         if held is None or held.device != rows.device or held.dtype != rows.dtype:
             held = rows.new_zeros(rows.shape)
-            first, sources = 0, 2
+            first, sources = 0, 1 if kind == CELL else 2
             while first < len(rows):
                 # In a reduction cell, edges from the two inputs have stride 2.
                 held[first + (2 if kind == "reduce" else 0) : first + sources, column] = 1

@@ -12,6 +12,7 @@ from darts_core.genotypes import AnyGenotype
 from darts_core.genotypes.derive import strongest_pairs
 from darts_core.methods.method import SearchMethod, Tables
 from darts_core.methods.sampling import gumbel
+from darts_core.spaces.nasbench201 import CELL
 
 
 class Gdas(SearchMethod):
@@ -39,8 +40,11 @@ class Gdas(SearchMethod):
         return weights
 
     def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
-        """Each node keeps its two strongest pairs of an edge and an operation, perhaps two operations of one edge."""
-        if "recurrent" in alphas or not self.samples_one:
+        """Each node keeps its two strongest pairs of an edge and an operation, perhaps two operations of one edge.
+
+        In NAS-Bench-201's space and for recurrent cells the rule is DARTS'.
+        """
+        if "recurrent" in alphas or CELL in alphas or not self.samples_one:
             return super().genotype(alphas, primitives)
         found = self.strengths(alphas)
         return strongest_pairs(found["normal"], found["reduce"], primitives, self.lists)

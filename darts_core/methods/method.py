@@ -13,8 +13,9 @@ from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.configs.stages import Stage, stages_of
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
-from darts_core.genotypes import AnyGenotype, derive, derive_recurrent, softmaxed
+from darts_core.genotypes import AnyGenotype, derive, derive_nasbench201, derive_recurrent, softmaxed
 from darts_core.primitives import EdgeLists
+from darts_core.spaces.nasbench201 import CELL
 
 PassName = Literal["alphas", "attack", "weights", "measuring"]
 """The passes of a step, each with randomness of its own."""
@@ -218,6 +219,8 @@ class SearchMethod:
         tables = {kind: alpha.tolist() for kind, alpha in alphas.items()}
         if "recurrent" in tables:
             return derive_recurrent(tables["recurrent"], primitives)
+        if CELL in tables:
+            return derive_nasbench201(tables[CELL], primitives)
         return derive(tables["normal"], tables["reduce"], primitives, self.lists)
 
     def scalar(self, name: str, value: float, like: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from darts_core.genotypes import AnyGenotype
 from darts_core.genotypes.derive import EDGES, strongest
+from darts_core.genotypes.nasbench201 import strongest_operations
 from darts_core.methods.method import SearchMethod, Tables
+from darts_core.spaces.nasbench201 import CELL
 
 
 class PcDarts(SearchMethod):
@@ -43,7 +45,9 @@ class PcDarts(SearchMethod):
     def edge_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """The softmax of the edge alphas within each node."""
         return {
-            name.removesuffix(EDGES): torch.cat([F.softmax(part, dim=0) for part in _nodes(alpha[:, 0])])
+            name.removesuffix(EDGES): torch.cat(
+                [F.softmax(part, dim=0) for part in _nodes(alpha[:, 0], 1 if name == f"{CELL}{EDGES}" else 2)]
+            )
             for name, alpha in alphas.items()
             if name.endswith(EDGES)
         }
@@ -54,14 +58,16 @@ class PcDarts(SearchMethod):
         return {kind: rows.tolist() for kind, rows in self.operation_weights(exact).items()}
 
     def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
-        """By DARTS' rule on the operation weights."""
+        """By DARTS' rule on the operation weights; in NAS-Bench-201's space the strongest of each edge."""
         found = self.strengths(alphas)
+        if CELL in found:
+            return strongest_operations(found[CELL], primitives)
         return strongest(found["normal"], found["reduce"], primitives, self.lists)
 
 
-def _nodes(edges: Tensor) -> Iterator[Tensor]:
-    """The edges of each node: 2, 3, 4, ... of them."""
-    first, count = 0, 2
+def _nodes(edges: Tensor, inputs: int) -> Iterator[Tensor]:
+    """The edges of each node: as many as the cell has inputs, then one more each."""
+    first, count = 0, inputs
     while first < len(edges):
         yield edges[first : first + count]
         first, count = first + count, count + 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from darts_core.genotypes import AnyGenotype
+from darts_core.genotypes import AnyGenotype, random_nasbench201
 from darts_core.genotypes.random_cells import random_genotype, random_recurrent_genotype
 from darts_core.methods.method import SearchMethod, Tables
+from darts_core.spaces.nasbench201 import CELL
 
 
 class RandomCell(SearchMethod):
@@ -22,4 +23,6 @@ class RandomCell(SearchMethod):
         seed, nodes = self.config.seed, self.config.nodes
         if "recurrent" in alphas:
             return random_recurrent_genotype(seed, nodes=nodes, primitives=primitives)
+        if CELL in alphas:
+            return random_nasbench201(seed)
         return random_genotype(seed, nodes=nodes, primitives=primitives, lists=self.lists)

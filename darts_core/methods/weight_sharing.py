@@ -9,9 +9,17 @@ import torch
 from torch import Tensor
 
 from darts_core.configs import RnnSearchConfig, SearchConfig
-from darts_core.genotypes import AnyGenotype, Genotype, random_genotype
+from darts_core.genotypes import (
+    AnyGenotype,
+    ConvolutionalGenotype,
+    NasBench201Genotype,
+    random_genotype,
+    random_nasbench201,
+)
 from darts_core.genotypes.derive import strongest
+from darts_core.genotypes.nasbench201 import strongest_operations
 from darts_core.methods.method import SearchMethod, Tables
+from darts_core.spaces.nasbench201 import CELL
 
 Path = list[int | None]
 """The operation of each edge of a cell; None for an edge that is left out."""
@@ -21,8 +29,8 @@ class WeightSharing(SearchMethod):
     """Weights that are one-hot on the edges of a path and 0 on all others; the alphas stay 0.
 
     In each weight step, two different inputs of each node and an operation on each of them, `none` included, are drawn
-    uniformly; all cells of a kind share the path. A measurement draws a path for each batch. Once a cell is chosen, it
-    takes the place of all draws.
+    uniformly, in NAS-Bench-201's space an operation on every edge; all cells of a kind share the path. A measurement
+    draws a path for each batch. Once a cell is chosen, it takes the place of all draws.
     """
 
     draws: ClassVar[bool] = True
@@ -39,10 +47,13 @@ class WeightSharing(SearchMethod):
         """Never."""
         return False
 
-    def choose(self, cell: Genotype) -> None:
+    def choose(self, cell: ConvolutionalGenotype) -> None:
         """Let all following forward passes compute this cell."""
         assert self.config.primitives is not None
         primitives = [*map(str, self.config.primitives)]
+        if isinstance(cell, NasBench201Genotype):
+            self._cell = {CELL: [primitives.index(edge.op) for edge in cell.cell]}
+            return
         self._cell = {
             kind: _path_of([(primitives.index(edge.op), edge.source) for edge in edges])
             for kind, edges in (("normal", cell.normal), ("reduce", cell.reduce))
@@ -67,14 +78,20 @@ class WeightSharing(SearchMethod):
         """The chance of each operation to be on the path; 1 for those of the chosen cell."""
         if self._cell:
             return {kind: _one_hot(self._cell[kind], alpha.shape[1]).tolist() for kind, alpha in alphas.items()}
+        if CELL in alphas:
+            return {CELL: torch.full_like(alphas[CELL], 1 / alphas[CELL].shape[1], dtype=torch.float64).tolist()}
         return {kind: _chances(self._columns(kind, *alpha.shape), alpha.shape[1]) for kind, alpha in alphas.items()}
 
     def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
         """The chosen cell; before the choice the cell of the seed, as `random` draws it."""
+        if not self._cell and CELL in alphas:
+            return random_nasbench201(self.config.seed)
         if not self._cell:
             nodes, lists = self.config.nodes, self.lists
             return random_genotype(self.config.seed, nodes=nodes, primitives=primitives, lists=lists)
         found = self.strengths(alphas)
+        if CELL in found:
+            return strongest_operations(found[CELL], primitives)
         return strongest(found["normal"], found["reduce"], primitives, self.lists)
 
     def state(self) -> dict[str, Tensor]:
@@ -93,8 +110,9 @@ class WeightSharing(SearchMethod):
         columns = self._columns(kind, edges, primitives)
         path: Path = []
         while len(path) < edges:
-            inputs: Path = [None] * _inputs(len(path))
-            for source in torch.randperm(len(inputs), generator=generator)[:2].tolist():
+            inputs: Path = [None] * (edges if kind == CELL else _inputs(len(path)))
+            kept = len(inputs) if kind == CELL else 2
+            for source in torch.randperm(len(inputs), generator=generator)[:kept].tolist():
                 some = columns[len(path) + source]
                 inputs[source] = some[int(torch.randint(len(some), (), generator=generator))]
             path += inputs

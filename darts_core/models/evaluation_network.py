@@ -8,11 +8,11 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import BuiltCell, Genotype
 from darts_core.models.drop_path import DropPath
 from darts_core.models.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
 from darts_core.models.operations import Identity, drawing_in, operation
+from darts_core.models.retrained import RetrainedNetwork
 from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 
 
@@ -88,7 +88,7 @@ class AuxiliaryHead(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))  # type: ignore[no-any-return]
 
 
-class EvaluationNetwork(StemNetwork):
+class EvaluationNetwork(RetrainedNetwork, StemNetwork):
     """A stack of one genotype's cells between stem and classifier.
 
     Every stem accepts images of any size; `darts_core.models.layout.stem_for` chooses one. Attribute names follow the
@@ -162,9 +162,3 @@ class EvaluationNetwork(StemNetwork):
     def has_noise(self) -> bool:
         """Whether a cell has the operation `noise`."""
         return bool(self._noises)
-
-    def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
-        """Set the probability, generator and group of every drop-path."""
-        for module in self.modules():
-            if isinstance(module, DropPath):
-                module.probability, module.generator, module.group = probability, generator, group

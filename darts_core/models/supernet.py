@@ -6,8 +6,7 @@ for the fused one (`darts_core.models.fused`). Both have the same modules, param
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Collection, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from darts_core.configs import SearchConfig
 from darts_core.genotypes import Genotype
 from darts_core.methods.method import SearchMethod
-from darts_core.methods.target import Target
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import preprocess
 from darts_core.models.layout import Stem, reduction_layers
@@ -182,13 +181,11 @@ class SearchCell(nn.Module):
         return torch.cat([out, rest if edge_weight is None else edge_weight * rest], dim=1)
 
 
-class SearchNetwork(StemNetwork):
+class SearchNetwork(AlphaNetwork, StemNetwork):
     """The supernet of a search for convolutional cells.
 
     `alphas` maps "normal" and "reduce" to (edges, primitives) parameters that all cells of the kind share, and for some
-    methods "normal_edges" and "reduce_edges" to (edges, 1) ones. They are not registered: `parameters()`,
-    `state_dict()` and `weights()` hold the weights alone, so that no optimiser of the weights can receive the alphas.
-    `to()` moves both.
+    methods "normal_edges" and "reduce_edges" to (edges, 1) ones.
     """
 
     def __init__(
@@ -241,8 +238,6 @@ class SearchNetwork(StemNetwork):
             older, newer, after_reduction = newer, nodes * channels, reduction
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
-        self.target: Target | None = None
-        """Terms of the alphas' loss by the cost of the cell."""
         self._drawing = drawing_in(self)
         # torch does not register parameters in a plain dictionary.
         self.alphas = {
@@ -275,9 +270,11 @@ class SearchNetwork(StemNetwork):
             )
         return self.classifier(self.global_pooling(newer).flatten(1))  # type: ignore[no-any-return]
 
-    def weights(self) -> list[nn.Parameter]:
-        """Return all parameters except the alphas."""
-        return list(self.parameters())
+    def genotype(self) -> Genotype:
+        """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
+        found = super().genotype()
+        assert isinstance(found, Genotype)
+        return found
 
     def grouped_weights(self) -> Iterator[Tensor]:
         """Yield the weights that fused cells read as one tensor, group by group; none in a plain network."""
@@ -293,37 +290,6 @@ class SearchNetwork(StemNetwork):
 
     def _fused_cells(self) -> list[SearchCell]:
         return [cell for cell in self.cells if isinstance(cell, SearchCell) and cell.fused is not None]
-
-    def genotype(self) -> Genotype:
-        """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
-        found = self.method.genotype(self.alphas, self.primitives)
-        assert isinstance(found, Genotype)
-        return found
-
-    def strengths(self) -> dict[str, list[list[float]]]:
-        """The expected weights of all operations, by kind of cell."""
-        return self.method.strengths(self.alphas)
-
-    def alpha_penalty(self) -> Tensor | None:
-        """The terms that the method and the target add to the alphas' loss, a scalar; None for none."""
-        own = self.method.alpha_penalty(self.alphas)
-        if self.target is None:
-            return own
-        of_target = self.target.penalty(self.method.expected_weights(self.alphas))
-        return of_target if own is None else own + of_target
-
-    def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
-        """Load saved alphas. Raises KeyError for a missing table, RuntimeError for one of another shape."""
-        with torch.no_grad():
-            for kind, alpha in self.alphas.items():
-                alpha.copy_(alphas[kind])
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **options: Any) -> Self:
-        # `to`, `double` and `cuda` call this method; it must convert the unregistered alphas too.
-        super()._apply(fn, *args, **options)  # type: ignore[no-untyped-call]
-        for alpha in self.alphas.values():
-            alpha.data = fn(alpha.data)
-        return self
 
 
 def sum_of(terms: Sequence[Tensor]) -> Tensor:

@@ -3,8 +3,8 @@
 `cifar10` follows the DARTS paper (arXiv:1806.09055), appendix A.1, and its authors' code, which wins where the two
 differ. `digits` is ours: the same recipe scaled down to 8x8 images and minutes on a CPU. `imagenet` is the paper's for
 224x224 images, section A.3. Presets ending in `-short` are for choosing among cells: 100 epochs, and a tenth of the
-training images held out for validation. `cifar10@METHOD` are for searches by another method than DARTS. A published
-preset never changes; an improvement gets a new version.
+training images held out for validation. `cifar10@METHOD` are for searches by another method than DARTS,
+`cifar10@nasbench201` for cells of that space. A published preset never changes; an improvement gets a new version.
 """
 
 from __future__ import annotations
@@ -122,6 +122,27 @@ _DIGITS: Final[Values] = {
     "threads": 1,
 }
 
+# NAS-Bench-201 (arXiv:2001.00326), section 2.2: how each cell of its table was trained, on half of the training images.
+# The benchmark clips no gradients.
+_NASBENCH201: Final[Values] = {
+    "epochs": 200,
+    "batch_size": 256,
+    "channels": 16,
+    "layers": 15,
+    "weight_lr": 0.1,
+    "weight_lr_min": 0.0,
+    "momentum": 0.9,
+    "nesterov": True,
+    "weight_decay": 5e-4,
+    "grad_clip": 1000.0,
+    "auxiliary": False,
+    "drop_path": 0.0,
+    "train_portion": 0.5,
+    "crop_padding": 4,
+    "flip": True,
+    "cutout": 0,
+}
+
 _SHORT: Final[Values] = {"epochs": 100, "train_portion": 0.9}
 
 # What the methods' authors change for CIFAR-10, in their code; GDAS' Nesterov momentum aside.
@@ -153,6 +174,7 @@ SEARCH_PRESETS: Final[Presets] = {
 
 EVALUATION_PRESETS: Final[Presets] = {
     "cifar10": {1: _CIFAR10},
+    "cifar10@nasbench201": {1: _NASBENCH201},
     "cifar10-short": {1: {**_CIFAR10, **_SHORT}},
     "imagenet": {1: _IMAGENET},
     "imagenet-short": {1: {**_IMAGENET, **_SHORT}},
@@ -164,6 +186,12 @@ def preset_of_method(name: str, method: str) -> str:
     """The search preset of this name that a method has for itself, or the common one."""
     own = f"{name}@{method}"
     return own if own in SEARCH_PRESETS else name
+
+
+def preset_of_space(presets: Presets, name: str, space: str) -> str:
+    """The preset of this name that a space has for itself, or the common one."""
+    own = f"{name}@{space}"
+    return own if own in presets else name
 
 
 def preset_values(presets: Presets, name: str, version: int | None = None) -> Values:

@@ -1,4 +1,4 @@
-"""Computes the cost of an evaluation network, cell by cell. Imports no torch.
+"""Computes the cost of an evaluation network of normal and reduction cells, cell by cell. Imports no torch.
 
 Mirrors darts_core/models/evaluation_network.py; tests check that the numbers agree.
 """
@@ -6,6 +6,7 @@ Mirrors darts_core/models/evaluation_network.py; tests check that the numbers ag
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from darts_core.genotypes import BuiltCell, Genotype
 from darts_core.genotypes.model import CnnCell
@@ -13,13 +14,18 @@ from darts_core.models.layout import AUXILIARY_CHANNELS, STEM_MULTIPLIER, auxili
 from darts_core.profile.costs import Chain, Cost, Map, newer_input, older_input, operation
 from darts_core.profile.shapes import Shape
 
+CellKind = Literal["normal", "reduce", "cell", "block"]
+
 
 @dataclass(frozen=True)
 class CellProfile:
-    """Cost of one cell. channels, height and width: of its output, all nodes concatenated."""
+    """Cost of one cell, or of a residual block between NAS-Bench-201's stages.
+
+    channels, height and width: of its output, all nodes concatenated.
+    """
 
     index: int
-    kind: CnnCell
+    kind: CellKind
     channels: int
     height: int
     width: int
@@ -56,7 +62,7 @@ class Profile:
         }
 
 
-def profile(genotype: Genotype, shape: Shape) -> Profile:
+def profile_cells(genotype: Genotype, shape: Shape) -> Profile:
     """Profile the evaluation network of a genotype. Takes milliseconds at any size."""
     older, newer, stem, after_reduction = stems(shape)
     reductions = reduction_layers(shape.layers, shape.reductions)
@@ -69,7 +75,7 @@ def profile(genotype: Genotype, shape: Shape) -> Profile:
         kind: CnnCell = "reduce" if reduction else "normal"
         cell = genotype.built(kind)
         out, cost = _cell(cell, older, newer, channels, reduction=reduction, after_reduction=after_reduction)
-        cells.append(_cell_profile(layer, kind, out, cost))
+        cells.append(cell_profile(layer, kind, out, cost))
         total += cost
         older, newer, after_reduction = newer, out, reduction
         if layer == auxiliary_layer(shape.layers, shape.reductions):
@@ -133,7 +139,8 @@ def _cell(
     return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
 
 
-def _cell_profile(index: int, kind: CnnCell, out: Map, cost: Cost) -> CellProfile:
+def cell_profile(index: int, kind: CellKind, out: Map, cost: Cost) -> CellProfile:
+    """The cost of one cell with this output."""
     return CellProfile(
         index,
         kind,

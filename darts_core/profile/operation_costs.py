@@ -9,7 +9,7 @@ from typing import Final, Literal
 from darts_core.genotypes import Edge, Genotype
 from darts_core.models.layout import reduction_layers
 from darts_core.profile.costs import Chain, Map, operation
-from darts_core.profile.network import profile, stems
+from darts_core.profile.network import profile_cells, stems
 from darts_core.profile.shapes import Shape
 
 ByEdge = Mapping[str, Sequence[Sequence[float]]]
@@ -41,7 +41,7 @@ def counted_costs(
         operation(op, chain, stride)
         return float(getattr(chain.cost, name))
 
-    return split_costs(lambda genotype: getattr(profile(genotype, shape), name), cost, primitives, nodes, shape)
+    return split_costs(lambda genotype: getattr(profile_cells(genotype, shape), name), cost, primitives, nodes, shape)
 
 
 def split_costs(

@@ -9,8 +9,10 @@ from typing import Final, get_args
 from darts_core.configs.common import reduction_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
+from darts_core.genotypes import ConvolutionalGenotype, NasBench201Genotype
 from darts_core.models.layout import Stem, stem_for
 from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 _RANGES: Final = {
     "channels": (2, 1024),
@@ -63,6 +65,8 @@ class Shape:
 PROFILE_PRESETS: Final[dict[str, Shape]] = {
     "cifar10": Shape(channels=36, layers=20, classes=10, image=32),
     "imagenet": Shape(channels=48, layers=14, classes=1000, image=224, stem="imagenet"),
+    # NAS-Bench-201 (arXiv:2001.00326), section 2.1.
+    NASBENCH201: Shape(channels=16, layers=15, classes=10, image=32),
 }
 
 
@@ -88,7 +92,7 @@ def shape_of(
     return replace(
         base,
         image=image,
-        stem=stem_for(image) if stem is None else stem,
+        stem=stem or (base.stem if preset == NASBENCH201 else stem_for(image)),
         channels=base.channels if channels is None else channels,
         layers=base.layers if layers is None else layers,
         classes=base.classes if classes is None else classes,
@@ -96,13 +100,25 @@ def shape_of(
     )
 
 
-def shape_for(dataset: str, info: DatasetInfo | None = None) -> Shape | None:
+def preset_of_cell(genotype: ConvolutionalGenotype, preset: str | None) -> str:
+    """The preset of a genotype's shape, by default its usual one. Raises ConfigError for one that it cannot have."""
+    if not isinstance(genotype, NasBench201Genotype):
+        return preset or "cifar10"
+    if preset not in (None, NASBENCH201):
+        raise ConfigError([Problem(("preset",), "a network of NAS-Bench-201 has sizes of its own: leave it out")])
+    return NASBENCH201
+
+
+def shape_for(dataset: str, info: DatasetInfo | None = None, space: str | None = None) -> Shape | None:
     """The evaluation network that the data set's preset trains; None for data whose size only a worker knows.
 
-    info: of an uploaded set, which is not in the catalogue.
+    info: of an uploaded set, which is not in the catalogue. space: in which the cell was searched.
     """
     info = info or BUILT_IN.get(dataset)
     if info is None:
         return None
+    if space == NASBENCH201:
+        base = PROFILE_PRESETS[NASBENCH201]
+        return replace(base, classes=info.classes, image=info.side, image_channels=info.channels)
     values = preset_values(EVALUATION_PRESETS, preset_of(dataset, EVALUATION_PRESETS))
     return Shape(values["channels"], values["layers"], info.classes, info.side, info.channels, stem=stem_for(info.side))

@@ -9,7 +9,18 @@ from typing import Any, Final, Literal
 from darts_core.primitives import EdgeLists
 
 CnnSpace = Literal[
-    "darts", "darts-no-none", "space1", "space2", "space3", "s1", "s2", "s3", "s4", "bench-wide", "bench-wide-no-skip"
+    "darts",
+    "darts-no-none",
+    "space1",
+    "space2",
+    "space3",
+    "s1",
+    "s2",
+    "s3",
+    "s4",
+    "bench-wide",
+    "bench-wide-no-skip",
+    "nasbench201",
 ]
 
 CELLS: Final = ("normal", "reduce")

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_core.models.supernet import SearchCell, SearchNetwork
+from darts_core.models.alpha_network import AlphaNetwork
+from darts_core.models.supernet import SearchCell
 from darts_core.training.matmul_precision import full_precision
 from darts_core.training.stages import MEASURING, stage
 
@@ -26,7 +27,7 @@ Product = Callable[[Tensor], Tensor]
 
 @stage(MEASURING)
 def dominant_eigenvalue(
-    network: SearchNetwork,
+    network: AlphaNetwork,
     images: Tensor,
     labels: Tensor,
     source: torch.Generator,
@@ -84,7 +85,7 @@ def _tridiagonal(diagonal: Sequence[Tensor], beside: Sequence[Tensor]) -> Tensor
     return matrix
 
 
-def _hessian(network: SearchNetwork, images: Tensor, labels: Tensor) -> Product:
+def _hessian(network: AlphaNetwork, images: Tensor, labels: Tensor) -> Product:
     alphas = list(network.alphas.values())
     # Weights that want no gradients, and buffers that may be written to: the network keeps its own.
     state = {name: weight.detach() for name, weight in network.named_parameters()}
@@ -104,9 +105,9 @@ def _hessian(network: SearchNetwork, images: Tensor, labels: Tensor) -> Product:
 
 
 @contextmanager
-def _plain(network: SearchNetwork) -> Iterator[None]:
+def _plain(network: AlphaNetwork) -> Iterator[None]:
     """While it is open, the network computes edge by edge, in training mode; then as it did before."""
-    cells = [cell for cell in network.cells if isinstance(cell, SearchCell)]
+    cells = [cell for cell in network.modules() if isinstance(cell, SearchCell)]
     before, training = [cell.fused for cell in cells], network.training
     network.train()
     for cell in cells:

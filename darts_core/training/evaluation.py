@@ -16,7 +16,8 @@ from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import ConfigError
 from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
-from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.models.build import build_evaluation_network
+from darts_core.models.retrained import RetrainedNetwork
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.determinism import captured, restored, seeded
@@ -67,7 +68,7 @@ class ImageEvaluation(TrainingLoop):
     kind: ClassVar[Kind] = "evaluation"
     config: EvaluationConfig
     data: DeviceData
-    network: EvaluationNetwork
+    network: RetrainedNetwork
     sums: RunningMetrics
 
     def __init__(
@@ -81,13 +82,9 @@ class ImageEvaluation(TrainingLoop):
         self.held_out = held_out.to(data.device)
         with seeded(config.seed, "network"):
             # Drawn on the CPU, then moved: the same start on every device.
-            self.network = EvaluationNetwork(
-                config.cell(),
-                channels=config.channels,
-                layers=config.layers,
-                reductions=config.reductions,
+            self.network = build_evaluation_network(
+                config,
                 classes=len(data.source.classes),
-                auxiliary=config.auxiliary,
                 image_channels=data.source.channels,
                 stem=stem_of(config, data),
             )

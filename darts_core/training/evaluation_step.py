@@ -13,7 +13,7 @@ from darts_core.configs import EvaluationConfig
 from darts_core.data.batches import Batch
 from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
-from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.models.retrained import RetrainedNetwork
 from darts_core.models.supernet import sum_of
 
 
@@ -27,6 +27,7 @@ def weight_optimizer(
         lr=config.weight_lr,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
         fused=fused or None,
         foreach=None if fused else True,
     )
@@ -44,7 +45,7 @@ def restore_optimizer(optimizer: torch.optim.SGD, state: dict[str, Any]) -> None
 
 
 def evaluation_step(
-    network: EvaluationNetwork,
+    network: RetrainedNetwork,
     optimizer: torch.optim.SGD,
     batch: Batch,
     config: EvaluationConfig,
@@ -69,7 +70,7 @@ def evaluation_step(
     return sum_of(losses), torch.cat(logits)
 
 
-def evaluation_loss(network: EvaluationNetwork, batch: Batch, config: EvaluationConfig) -> tuple[Tensor, Tensor]:
+def evaluation_loss(network: RetrainedNetwork, batch: Batch, config: EvaluationConfig) -> tuple[Tensor, Tensor]:
     """The minimised loss, with its graph, and the logits of the main head."""
     smoothing = config.label_smoothing
     logits, auxiliary = network.with_auxiliary(batch.images)

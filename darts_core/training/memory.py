@@ -6,23 +6,28 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import torch
 
 from darts_core.configs import AnyConfig, EvaluationConfig, SearchConfig
 from darts_core.configs.stages import Stage, stages_of
 from darts_core.errors import OutOfMemory
+from darts_core.genotypes import NasBench201Genotype
 from darts_core.genotypes.model import CNN_CELLS
 from darts_core.kernels import gpu
 from darts_core.models.fused.columns import Columns
 from darts_core.models.layout import Stem
-from darts_core.profile import Shape, profile, search_cost
+from darts_core.profile import Shape, nasbench201_search_cost, profile, search_cost
 from darts_core.profile.costs import Cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
 from darts_core.profile.search import costliest
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 from darts_core.training.metrics import MEASURING_BATCH
 from darts_core.training.precision import precision_of, type_of
 
+# A cell of NAS-Bench-201 puts out one map, but holds those of its nodes.
+_NASBENCH201_MAPS: Final = 2
 _WAYS_OUT = "fewer channels or layers, or a larger device"
 
 
@@ -36,15 +41,23 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         able = able and (not half or (device.type == "cuda" and gpu.available()))
         stages = stages_of(dict(config))
         fused = config.fused and able and not any(stage.skip_dropout for stage in stages)
-        costs = [largest_cost(config, shape, stage, fused=fused) for stage in stages]
+        if config.space == NASBENCH201:
+            nodes = _NASBENCH201_MAPS
+            costs = [nasbench201_search_cost(config.primitives, shape, partial=config.partial_channels or 1)]
+        else:
+            nodes = config.nodes
+            costs = [largest_cost(config, shape, stage, fused=fused) for stage in stages]
         training_bytes = max(cost.training_bytes for cost in costs)
         parameters, order = max(cost.parameters for cost in costs), config.order
-        nodes = config.nodes
     else:
-        found = profile(config.cell(), shape)
+        cell = config.cell()
+        found = profile(cell, shape)
         training_bytes, parameters, order = found.training_bytes, found.parameters_with_auxiliary, 1
         fused = False
-        nodes = max(len(config.cell().built(kind).concat) for kind in CNN_CELLS)
+        if isinstance(cell, NasBench201Genotype):
+            nodes = _NASBENCH201_MAPS
+        else:
+            nodes = max(len(cell.built(kind).concat) for kind in CNN_CELLS)
     kind: Kind = "cuda" if device.type == "cuda" else "cpu"
     return memory_need(
         training_bytes=training_bytes,

@@ -25,8 +25,8 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.methods.method import SearchMethod
 from darts_core.methods.registry import method_of
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.build import build_supernet
-from darts_core.models.supernet import SearchNetwork
 from darts_core.training.adaptive_decay import AdaptiveDecay, State, growth_rule
 from darts_core.training.arrangement import arrangement_of
 from darts_core.training.control import UNCONTROLLED, Control
@@ -100,7 +100,7 @@ class ImageSearch(SearchLoop):
 
     config: SearchConfig
     data: DeviceData
-    network: SearchNetwork
+    network: AlphaNetwork
     architect: Architect
     sums: RunningMetrics
 

@@ -13,8 +13,8 @@ from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.errors import Diverged, GenotypeError
 from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
 from darts_core.genotypes import AnyGenotype, cell_diagnostics, to_json
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
-from darts_core.models.supernet import SearchNetwork
 from darts_core.training.adaptive_decay import growth_rule
 from darts_core.training.control import Control
 from darts_core.training.early_stopping import AUTHORS, PAPERS
@@ -28,7 +28,7 @@ class SearchLoop(TrainingLoop):
 
     kind: ClassVar[Kind] = "search"
     config: SearchConfig | RnnSearchConfig
-    network: SearchNetwork | RecurrentSearchNetwork
+    network: AlphaNetwork | RecurrentSearchNetwork
     weight_optimizer: torch.optim.SGD
     architect: Architect | RecurrentArchitect
 

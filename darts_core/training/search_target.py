@@ -13,8 +13,8 @@ from darts_core.configs.target import CostName
 from darts_core.data.catalogue import preset_of
 from darts_core.data.images import ImageData
 from darts_core.methods.target import Target
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.layout import stem_for
-from darts_core.models.supernet import SearchNetwork
 from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
 from darts_core.profile.latency import latency_costs
 from darts_core.profile.operation_costs import OperationCosts, counted_costs
@@ -48,7 +48,7 @@ def target_state(target: Target) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def expected_costs(network: SearchNetwork) -> dict[str, float]:
+def expected_costs(network: AlphaNetwork) -> dict[str, float]:
     """Metrics of an epoch: the expected cost of the discrete network by each cost of the supernet's target."""
     if network.target is None:
         return {}

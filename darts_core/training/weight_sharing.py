@@ -9,8 +9,9 @@ from typing import Any, Final
 from darts_core.configs import SearchConfig
 from darts_core.data.order import numbers
 from darts_core.files.checkpoints import Checkpoint
-from darts_core.genotypes import Genotype, random_genotype
+from darts_core.genotypes import ConvolutionalGenotype, random_genotype, random_nasbench201
 from darts_core.methods.weight_sharing import WeightSharing
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 from darts_core.training.control import Control
 from darts_core.training.images import DeviceData
 from darts_core.training.search import ImageSearch
@@ -99,12 +100,14 @@ class WeightSharingSearch(ImageSearch):
         return best
 
 
-def random_cells(config: SearchConfig, count: int) -> list[Genotype]:
+def random_cells(config: SearchConfig, count: int) -> list[ConvolutionalGenotype]:
     """The random cells of a spec's seed; the first is the seed's own, as `genotype: random` draws it."""
     assert config.primitives is not None
     primitives = tuple(map(str, config.primitives))
     source = numbers(config.seed, "random-cells")
     seeds = [config.seed, *(source.randrange(2**31) for _ in range(count - 1))]
+    if config.space == NASBENCH201:
+        return [random_nasbench201(seed) for seed in seeds]
     return [random_genotype(seed, nodes=config.nodes, primitives=primitives, lists=config.lists) for seed in seeds]
 
 

@@ -16,6 +16,7 @@ from darts_core.errors import CheckpointError
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.files.trained_network import TrainedNetwork
+from darts_core.genotypes import Genotype
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.supernet import SearchNetwork
 from darts_core.scoring.images import score
@@ -111,9 +112,9 @@ def test_loaded_network_gives_the_logits_of_the_trained_one(trained: EpochReport
     assert network.classes == ("dark", "light")
     images = torch.randint(256, (4, 1, 8, 8), dtype=torch.uint8)
     spec = EvaluationConfig(**trained.checkpoint["spec"])
-    by_hand = EvaluationNetwork(
-        spec.cell(), channels=spec.channels, layers=spec.layers, classes=2, image_channels=1
-    ).eval()
+    cell = spec.cell()
+    assert isinstance(cell, Genotype)
+    by_hand = EvaluationNetwork(cell, channels=spec.channels, layers=spec.layers, classes=2, image_channels=1).eval()
     by_hand.load_state_dict(trained.checkpoint["weights"])
     normalisation = trained.checkpoint["normalisation"]
     normalised = (images / 255 - normalisation["mean"][0]) / normalisation["std"][0]

@@ -17,6 +17,7 @@ from darts_core.configs import EvaluationConfig
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.distributed.group import ALONE
+from darts_core.genotypes import Genotype
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.training.control import UNCONTROLLED
 from darts_core.training.evaluation import ImageEvaluation
@@ -41,8 +42,10 @@ class Run:
     def __init__(self, config: EvaluationConfig, *, plain: bool) -> None:
         self.config, self.plain = config, plain
         torch.manual_seed(0)
+        cell = config.cell()
+        assert isinstance(cell, Genotype)
         network = EvaluationNetwork(
-            config.cell(),
+            cell,
             channels=config.channels,
             layers=config.layers,
             classes=3,

@@ -104,6 +104,7 @@ def test_the_published_alias_of_darts_v2_is_read_with_its_spare_edges() -> None:
     for node, ops in operations.items():
         subnet |= {f"{node}_p{source}": {"chosen": [op]} for source, op in enumerate(ops.split())}
     read, paper = parse(yaml.safe_dump(subnet)), KNOWN["DARTS_V2"]
+    assert isinstance(read, Genotype)
     for cell in CNN_CELLS:
         assert list(map(set, read.nodes(cell))) == list(map(set, paper.nodes(cell)))
     assert read.normal[:2] == (Edge("sep_conv_3x3", 1), Edge("sep_conv_3x3", 0))

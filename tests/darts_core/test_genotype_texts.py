@@ -75,6 +75,7 @@ def test_a_cell_is_found_in_the_text_around_it(text: str) -> None:
 
 def test_the_operations_of_katib_have_our_names() -> None:
     found = parse(f"Best-Genotype={NESTED}")
+    assert isinstance(found, Genotype)
     assert [edge.op for edge in found.normal] == ["sep_conv_3x3", "dil_conv_3x3", "dil_conv_3x3", "skip_connect"]
     assert [edge.op for edge in found.reduce] == ["max_pool_3x3", "avg_pool_3x3", "max_pool_3x3", "dil_conv_5x5"]
 

@@ -48,6 +48,7 @@ def test_nested_pairs_and_ranges_are_read() -> None:
         normal=[[('skip_connect', 0), ('sep_conv_3x3', 1)], [('none_such_is_here', 0), ('skip_connect', 2)]],
         normal_concat=range(2, 4), reduce=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=[2])"""
     genotype = parse(text.replace("none_such_is_here", "max_pool_3x3"))
+    assert isinstance(genotype, Genotype)
     assert genotype.normal[2:] == (Edge("max_pool_3x3", 0), Edge("skip_connect", 2))
     assert genotype.normal_concat == (2, 3)
 
@@ -198,6 +199,7 @@ PUBLISHED = {
     ("search", "cifar10@snas", 1): "8576dd65dd90ade9",
     ("search", "cifar10@r-darts-dp", 1): "04aaee02fe794ace",
     ("evaluation", "cifar10", 1): "54f5be43e4182693",
+    ("evaluation", "cifar10@nasbench201", 1): "bb67df4cc95c533e",
     ("evaluation", "cifar10-short", 1): "707254bffc0aa88e",
     ("evaluation", "imagenet", 1): "e75b7df673e59b8a",
     ("evaluation", "imagenet-short", 1): "5d1f0c5357ee1506",

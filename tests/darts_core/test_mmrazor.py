@@ -8,7 +8,7 @@ from types import FrameType
 import pytest
 
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import parse
+from darts_core.genotypes import Genotype, parse
 
 pytestmark = pytest.mark.light
 
@@ -50,4 +50,6 @@ def test_the_largest_subnet_is_read() -> None:
         + "".join(f"{cell}_n{node}_p{source}:\n  chosen:\n  - skip_connect\n" for source in sources)
         for (cell, node), sources in edges.items()
     )
-    assert len(parse(text).normal) == 24
+    found = parse(text)
+    assert isinstance(found, Genotype)
+    assert len(found.normal) == 24

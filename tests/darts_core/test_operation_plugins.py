@@ -25,7 +25,7 @@ from darts_core.models.operations import operation
 from darts_core.operation_plugins import _entries, added_operations
 from darts_core.profile.costs import Chain, Map
 from darts_core.profile.costs import operation as count
-from darts_core.profile.network import profile
+from darts_core.profile.network import profile_cells
 from darts_core.profile.shapes import Shape
 from tests.support.processes import CODE
 
@@ -107,7 +107,7 @@ def test_a_cell_with_it_is_searched_retrained_and_loaded(
     loaded = darts_core.load(tmp_path / "trained.pt")
     shape = Shape(channels=4, layers=3, classes=10, image=16)
     built = EvaluationNetwork(genotype, channels=4, layers=3, classes=10)
-    assert profile(genotype, shape).parameters == sum(p.numel() for p in built.parameters())
+    assert profile_cells(genotype, shape).parameters == sum(p.numel() for p in built.parameters())
     assert any(type(module).__name__ == "MBConv" for module in loaded.modules())
     assert found.metrics["expected_parameters"] > 0
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from darts_core.configs import EvaluationConfig
 from darts_core.errors import GenotypeError
-from darts_core.genotypes import Genotype, drawn_cell, random_genotype
+from darts_core.genotypes import Edge, Genotype, NasBench201Genotype, PlacedEdge, drawn_cell, random_genotype
 from darts_core.primitives import RNN_SPACES, Family
 from darts_core.spaces import SPACES
 
@@ -38,7 +38,10 @@ def test_a_spec_keeps_the_drawn_cell_and_is_read_again_as_it_is() -> None:
 @pytest.mark.parametrize(("family", "nodes", "space"), [("cnn", 3, "space2"), ("rnn", 5, "rnn_space1")])
 def test_a_cell_is_drawn_from_the_named_space(family: Family, nodes: int, space: str) -> None:
     cells = [drawn_cell(family, seed, nodes=nodes, space=space) for seed in range(200)]
-    edges = [edge for cell in cells for edge in (cell.normal if isinstance(cell, Genotype) else cell.recurrent)]
+    edges: list[Edge | PlacedEdge] = []
+    for cell in cells:
+        assert not isinstance(cell, NasBench201Genotype)
+        edges += cell.normal if isinstance(cell, Genotype) else cell.recurrent
     assert len(edges) == 200 * (2 * nodes if family == "cnn" else nodes)
     expected = SPACES["space2"].primitives if family == "cnn" else RNN_SPACES["rnn_space1"]
     assert {edge.op for edge in edges} == set(expected) - {"none"}

@@ -22,16 +22,16 @@ from darts_core.genotypes import (
     PlacedEdge,
     RecurrentGenotype,
     cell_diagnostics,
-    parse,
     to_dot,
     to_json,
     to_mmrazor,
 )
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.operations import Identity
+from tests.support.darts_cells import parsed
 from tests.support.sparse_cells import FAIR_DARTS, sparse_cells
 
-SPARSE = parse(FAIR_DARTS["a"])
+SPARSE = parsed(FAIR_DARTS["a"])
 DENSE = KNOWN["DARTS_V2"]
 CONCAT = [2, 3, 4, 5]
 LONE = [["sep_conv_3x3", 2, 0]]
@@ -60,10 +60,10 @@ def test_a_genotype_with_two_edges_at_every_node_is_the_same_in_both_forms() -> 
     assert in_threes == DENSE
     assert hash(in_threes) == hash(DENSE)
     assert str(in_threes) == str(DENSE)
-    assert not parse(FAIR_DARTS["d"]).is_sparse
+    assert not parsed(FAIR_DARTS["d"]).is_sparse
 
 
-def test_one_sparse_cell_makes_the_whole_genotype_sparse() -> None:
+def test_one_sparse_cell_makes_the_whole_genotype_sparsed() -> None:
     mixed = Genotype.of(LONE, [2], [["skip_connect", 0], ["skip_connect", 1]], [2])
     assert mixed == Genotype.of(LONE, [2], [["skip_connect", 2, 0], ["skip_connect", 2, 1]], [2])
     assert "reduce=[('skip_connect', 2, 0), ('skip_connect', 2, 1)]" in str(mixed)
@@ -125,7 +125,7 @@ def test_a_sparse_cell_is_drawn_with_its_weights(name: str) -> None:
     primitives = ["max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5"]
     primitives += ["dil_conv_3x3", "dil_conv_5x5"]
     table = [[0.9] * 7 for _ in range(14)]
-    cells = cells_of(parse(FAIR_DARTS[name]), {"normal": table, "reduce": table}, primitives)
+    cells = cells_of(parsed(FAIR_DARTS[name]), {"normal": table, "reduce": table}, primitives)
     layout = layout_of(cells[0])
     for number, operations in enumerate(cells[0].nodes, 2):
         assert ("state", number) in layout.boxes
@@ -192,7 +192,7 @@ def test_a_network_of_any_sparse_genotype_trains_and_loads_its_weights(
     torch.autograd.backward(logits.sum() + (0 if beside is None else beside.sum()))
     assert logits.shape == (2, 3)
     assert network.classifier.weight.grad is not None
-    again = _network(parse(str(genotype)), auxiliary=auxiliary)
+    again = _network(parsed(str(genotype)), auxiliary=auxiliary)
     again.load_state_dict(network.state_dict())
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(again.eval()(x), network.eval()(x))

@@ -7,9 +7,10 @@ import torch
 
 from darts_core.files.state_dict_shapes import evaluation_shapes
 from darts_core.files.state_dicts import Sizes, inferred
-from darts_core.genotypes import KNOWN, parse, random_genotype
+from darts_core.genotypes import KNOWN, random_genotype
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.layout import Stem
+from tests.support.darts_cells import parsed
 from tests.support.sparse_cells import FAIR_DARTS
 
 LAYOUTS = pytest.mark.parametrize(
@@ -23,7 +24,7 @@ LAYOUTS = pytest.mark.parametrize(
 def test_they_agree_and_the_sizes_are_inferred_from_them(
     layers: int, reductions: tuple[int, ...] | None, stem: Stem, auxiliary: bool
 ) -> None:
-    for genotype in (*KNOWN.values(), random_genotype(layers), *map(parse, FAIR_DARTS.values())):
+    for genotype in (*KNOWN.values(), random_genotype(layers), *map(parsed, FAIR_DARTS.values())):
         sizes = Sizes(6, layers, 7, auxiliary, stem, 2, reductions)
         with torch.device("meta"):
             network = EvaluationNetwork(

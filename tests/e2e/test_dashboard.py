@@ -92,7 +92,7 @@ def test_the_slider_goes_back_to_the_cell_of_an_earlier_epoch(page: Page, search
     assert "epoch=1" in source
     drawn = page.request.get(source).text()
     assert "Epoch 1 of 3" in drawn
-    operations = {op for op, _ in dartboard.genotype(search.id, epoch=1).normal}  # type: ignore[union-attr]
+    operations = {edge[0] for edge in dartboard.genotype(search.id, epoch=1).normal}  # type: ignore[union-attr]
     assert all(op in drawn and op in (image.get_attribute("alt") or "") for op in operations)
 
 

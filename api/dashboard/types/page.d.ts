@@ -4,6 +4,7 @@ import type * as Api from "./api";
 declare global {
   // The API's schemas.
   type Family = "cnn" | "rnn";
+  type CellLayout = Family | "nasbench201";
   type Kind = Api.JobKind;
   type Status = Api.Status;
   type Metrics = Record<string, number>;

@@ -59,7 +59,10 @@ def masks_of(config: SearchConfig) -> dict[str, Tensor]:
 
 def built(config: SearchConfig, **options: Any) -> SearchNetwork:
     torch.manual_seed(0)
-    return build_supernet(config, **{"classes": 2, "image_channels": 1, "stem": "cifar", "fused": False, **options})
+    sizes = {"classes": 2, "image_channels": 1, "stem": "cifar", "fused": False, **options}
+    network = build_supernet(config, **sizes)
+    assert isinstance(network, SearchNetwork)
+    return network
 
 
 @pytest.mark.parametrize("method", TRAINED)

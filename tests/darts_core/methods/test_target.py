@@ -25,7 +25,7 @@ from darts_core.primitives import CNN_PRIMITIVES, edges_of
 from darts_core.profile import latency
 from darts_core.profile.costs import Map
 from darts_core.profile.latency import LatencyTable
-from darts_core.profile.network import profile
+from darts_core.profile.network import profile_cells
 from darts_core.profile.operation_costs import counted_costs, split_costs
 from darts_core.profile.shapes import Shape
 from tests.support.recorder import AT_EVERY_STEP, Recorder
@@ -62,7 +62,7 @@ def test_the_expected_cost_of_a_discrete_cell_is_that_of_its_network(name: Any, 
         costs = counted_costs(name, CNN_PRIMITIVES, nodes, shape)
         target = Target({name: TargetTerm()}, {name: costs}, CNN_PRIMITIVES)
         genotype = random_genotype(seed, nodes=nodes)
-        assert target.expected(name, discrete(genotype)).item() == getattr(profile(genotype, shape), name)
+        assert target.expected(name, discrete(genotype)).item() == getattr(profile_cells(genotype, shape), name)
 
 
 @pytest.mark.parametrize("method", TARGETED)

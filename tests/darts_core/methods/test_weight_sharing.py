@@ -50,6 +50,7 @@ def test_a_step_draws_two_inputs_a_node_and_their_operations_uniformly(search_co
 def test_only_the_path_is_computed(search_config: MakeSearch) -> None:
     config = search_config(method="rsps")
     network = build_supernet(config, classes=2, image_channels=1, stem="cifar", fused=False).double()
+    assert isinstance(network, SearchNetwork)
     network.method.begin_pass("weights")
     images = torch.randn(4, 1, 8, 8, dtype=torch.float64)
     calls: Counter[int] = Counter()
@@ -86,6 +87,7 @@ def test_the_last_epoch_chooses_the_best_of_random_cells(
     assert last.metrics["validation_accuracy"] == max(accuracies[7:])
     assert f"cell {best + 1} of 7 random ones is the best of 3 finalists" in caplog.text
     cell = random_cells(config, 7)[best]
+    assert isinstance(cell, Genotype)
     assert isinstance(last.genotype, Genotype)
     assert [{*last.genotype.normal[i : i + 2]} for i in (0, 2)] == [{*cell.normal[i : i + 2]} for i in (0, 2)]
     assert not any(table.any() for table in last.checkpoint["alphas"].values())

@@ -1,5 +1,5 @@
 /** Compares two to six jobs side by side, live. */
-import { cellsOf, entropy, inWords } from "../lib/cells.js";
+import { cellsOf, entropy, inWords, layoutOf, named } from "../lib/cells.js";
 import { Chart, lines } from "../lib/charts.js";
 import { batched, el, fill, scrolling, text } from "../lib/dom.js";
 import { capital, duration, metric, value, whole, words } from "../lib/format.js";
@@ -124,9 +124,9 @@ export async function compareView(main, { query }, signal) {
       if (one.job.kind !== "search" || !latest || one.drawn === latest.epoch) continue;
       one.drawn = latest.epoch;
       one.picture ??= pictures.appendChild(el("section", { class: "panel cell" }));
-      const { family } = one.job.spec;
-      const images = cellsOf(family).map((cell) => {
-        const described = `${cell} cell of ${title(one.job)} after epoch ${latest.epoch}: ${inWords(latest.genotype, cell, family)}`;
+      const layout = layoutOf(one.job.spec);
+      const images = cellsOf(layout).map((cell) => {
+        const described = `${named(cell)} of ${title(one.job)} after epoch ${latest.epoch}: ${inWords(latest.genotype, cell, layout)}`;
         return el("img", { src: `${one.job.links.self}/cells/${cell}.svg?epoch=${latest.epoch}`, alt: described });
       });
       fill(one.picture, el("h2", {}, title(one.job)), ...images);
@@ -189,7 +189,7 @@ function bestIn(job) {
 
 /** @param {Comparison["jobs"][0]["cells"]} cells @param {"skip_connects" | "parameter_free"} name */
 function counted(cells, name) {
-  const each = Object.entries(cells).map(([cell, figures]) => `${figures[name]} of ${figures.edges} ${cell}`);
+  const each = Object.entries(cells).map(([cell, figures]) => `${figures[name]} of ${figures.edges}${cell === "cell" ? "" : ` ${cell}`}`);
   return each.join(", ") || "–";
 }
 

@@ -1,5 +1,5 @@
 /** Charts the operation strengths of all edges over the epochs as a heat map: edges from top to bottom, operations within. */
-import { cellsOf, edges, stateName } from "../lib/cells.js";
+import { cellsOf, edges, layoutOf, stateName } from "../lib/cells.js";
 import { axis, Chart, epochAxis, marker, token } from "../lib/charts.js";
 import { el, fill, scrolling, table } from "../lib/dom.js";
 
@@ -14,14 +14,14 @@ export function searchEpochs(epochs) {
 export class Alphas {
   /** @param {JobState} state @param {AbortSignal} signal @param {SelectEpoch} select */
   constructor(state, signal, select) {
-    const { family, primitives } = /** @type {SearchSpec} */ (state.job.spec);
+    const spec = /** @type {SearchSpec} */ (state.job.spec);
     this.state = state;
-    this.family = family;
-    this.primitives = primitives;
+    this.layout = layoutOf(spec);
+    this.primitives = spec.primitives;
     /** @type {SearchEpoch[]} */
     this.epochs = [];
     this.drawn = "";
-    this.cell = cellsOf(this.family)[0];
+    this.cell = cellsOf(this.layout)[0];
     this.op = "";
     this.map = el("div", {
       class: "chart tall",
@@ -43,7 +43,7 @@ export class Alphas {
   }
 
   cellChoice() {
-    const names = cellsOf(this.family);
+    const names = cellsOf(this.layout);
     return names.length > 1 ? this.choice("Cell", names, (cell) => ({ cell })) : null;
   }
 
@@ -82,7 +82,7 @@ export class Alphas {
 
   /** @param {SearchEpoch[]} epochs @param {number | null} at @returns {Figure} */
   figure(epochs, at) {
-    const rows = edges(epochs[0].strengths[this.cell].length, this.family);
+    const rows = edges(epochs[0].strengths[this.cell].length, this.layout);
     const ops = this.op ? [this.op] : this.primitives;
     const columns = ops.map((op) => this.primitives.indexOf(op));
     const weights = epochs.map(({ strengths }) => strengths[this.cell]);
@@ -124,7 +124,7 @@ export class Alphas {
 
   /** @param {number} node @param {number} source */
   edge(node, source) {
-    return `${stateName(source, this.family)} → ${node}`;
+    return `${stateName(source, this.layout)} → ${node}`;
   }
 
   tabulate() {
@@ -132,7 +132,7 @@ export class Alphas {
     if (!this.details.open || !epoch) return;
     const weights = epoch.strengths[this.cell];
     const heads = [`${this.cell}, epoch ${epoch.epoch}`, ...this.primitives];
-    const rows = edges(weights.length, this.family).map(([node, source], row) =>
+    const rows = edges(weights.length, this.layout).map(([node, source], row) =>
       el("tr", {}, el("th", { scope: "row" }, this.edge(node, source)), ...weights[row].map((w) => el("td", {}, w.toFixed(3)))),
     );
     fill(this.table, table(heads, el("tbody", {}, ...rows)));

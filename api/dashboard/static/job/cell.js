@@ -1,6 +1,6 @@
 /** Shows the pictures of a search's cells at any epoch, with a slider and a button that plays the epochs. */
 
-import { cellsOf, inWords } from "../lib/cells.js";
+import { cellsOf, inWords, layoutOf, named } from "../lib/cells.js";
 import { el, fill, text } from "../lib/dom.js";
 import { metric, words } from "../lib/format.js";
 
@@ -10,10 +10,10 @@ const MOST_KEPT = 120;
 export class Cell {
   /** @param {JobState} state @param {AbortSignal} signal @param {SelectEpoch} select */
   constructor({ job }, signal, select) {
-    this.family = job.spec.family;
+    this.layout = layoutOf(job.spec);
     this.base = job.links.self;
     this.select = select;
-    this.cells = cellsOf(this.family);
+    this.cells = cellsOf(this.layout);
     /** @type {Epoch[]} */
     this.epochs = [];
     /** @type {Map<string, Promise<HTMLImageElement>>} */
@@ -132,7 +132,7 @@ export class Cell {
     const known = this.epochs.find(({ epoch }) => epoch === shown);
     if (!known || this.described === shown) return;
     this.described = shown;
-    const words = this.cells.map((cell) => `${cell} cell after epoch ${shown}: ${inWords(known.genotype, cell, this.family)}`);
+    const words = this.cells.map((cell) => `${named(cell)} after epoch ${shown}: ${inWords(known.genotype, cell, this.layout)}`);
     [...this.picture.children].forEach((image, index) => {
       image.setAttribute("alt", words[index]);
     });

@@ -1,5 +1,5 @@
 /** Charts the signs of collapse: the entropy of the alphas, the skip connections of the derived cell, and warnings. */
-import { cellsOf, entropy, skips } from "../lib/cells.js";
+import { cellsOf, entropy, layoutOf, skips } from "../lib/cells.js";
 import { Chart, lines } from "../lib/charts.js";
 import { el, fill } from "../lib/dom.js";
 import { clock } from "../lib/format.js";
@@ -27,16 +27,17 @@ export class Diagnostics {
     const drawn = `${there.length} ${mark}`;
     if (!there.length || this.drawn === drawn) return;
     this.drawn = drawn;
-    const { family, primitives, nodes } = /** @type {SearchSpec} */ (job.spec);
+    const { primitives, nodes } = /** @type {SearchSpec} */ (job.spec);
+    const layout = layoutOf(job.spec);
     const x = there.map(({ epoch }) => epoch);
     const last = x[x.length - 1];
     /** @param {(epoch: SearchEpoch, cell: string) => number} value */
-    const each = (value) => cellsOf(family).map((name, index) => ({ name, x, y: there.map((e) => value(e, name)), colour: index + 1 }));
+    const each = (value) => cellsOf(layout).map((name, index) => ({ name, x, y: there.map((e) => value(e, name)), colour: index + 1 }));
     const range = [0, Math.log(primitives.length) * 1.05];
     this.entropy.draw(() =>
       lines({ series: each(({ strengths }, cell) => entropy(strengths[cell])), y: "nats", last, mark, extra: { range } }),
     );
-    const counts = each(({ genotype }, cell) => skips(genotype, cell, family)).map((one) => ({ ...one, step: true }));
+    const counts = each(({ genotype }, cell) => skips(genotype, cell, layout)).map((one) => ({ ...one, step: true }));
     const extra = { range: [-0.2, 2.2 * nodes], tickformat: "d", dtick: nodes > 3 ? 2 : 1 };
     this.skips.draw(() => lines({ series: counts, y: "operations", last, mark, extra }));
   }

@@ -3,9 +3,24 @@
 // Operations without parameters. A search that collapses chooses many of them.
 const PARAMETER_FREE = new Set(["skip_connect", "identity"]);
 
-/** @param {Family} family */
-export function cellsOf(family) {
-  return family === "rnn" ? ["recurrent"] : ["normal", "reduce"];
+/**
+ * How a job's cells are laid out: by its family, or its space.
+ * @param {{ family: Family, space?: unknown }} spec
+ * @returns {CellLayout}
+ */
+export function layoutOf({ family, space }) {
+  return space === "nasbench201" ? space : family;
+}
+
+/** @param {CellLayout} layout */
+export function cellsOf(layout) {
+  if (layout === "nasbench201") return ["cell"];
+  return layout === "rnn" ? ["recurrent"] : ["normal", "reduce"];
+}
+
+/** @param {string} cell */
+export function named(cell) {
+  return cell === "cell" ? cell : `${cell} cell`;
 }
 
 /**
@@ -23,12 +38,12 @@ export function entropy(table) {
 /**
  * [node, source] of each row: the sources of a node are the cell's inputs and all nodes before it.
  * @param {number} count
- * @param {Family} family
+ * @param {CellLayout} layout
  */
-export function edges(count, family) {
+export function edges(count, layout) {
   /** @type {[number, number][]} */
   const found = [];
-  for (let node = family === "rnn" ? 1 : 2; found.length < count; node += 1) {
+  for (let node = layout === "cnn" ? 2 : 1; found.length < count; node += 1) {
     for (let source = 0; source < node && found.length < count; source += 1) found.push([node, source]);
   }
   return found;
@@ -37,10 +52,11 @@ export function edges(count, family) {
 /**
  * A state's name in the pictures.
  * @param {number} index
- * @param {Family} family
+ * @param {CellLayout} layout
  */
-export function stateName(index, family) {
-  if (family === "rnn") return index === 0 ? "h₀" : `node ${index}`;
+export function stateName(index, layout) {
+  if (layout === "nasbench201") return index === 0 ? "c(k−1)" : `node ${index}`;
+  if (layout === "rnn") return index === 0 ? "h₀" : `node ${index}`;
   return ["c(k−2)", "c(k−1)"][index] ?? `node ${index}`;
 }
 
@@ -48,13 +64,15 @@ export function stateName(index, family) {
  * The operations of a derived cell.
  * @param {Genotype | null | undefined} genotype
  * @param {string} cell
- * @param {Family} family
+ * @param {CellLayout} layout
  */
-export function chosen(genotype, cell, family) {
-  const perNode = family === "rnn" ? 1 : 2;
-  return (genotype?.[cell] ?? []).map((edge, index) => {
+export function chosen(genotype, cell, layout) {
+  const kept = genotype?.[cell] ?? [];
+  const rows = layout === "nasbench201" ? edges(kept.length, layout) : null;
+  const perNode = layout === "rnn" ? 1 : 2;
+  return kept.map((edge, index) => {
     // A sparse cell names the node of each edge.
-    const [op, node, source] = edge.length === 3 ? edge : [edge[0], perNode + Math.floor(index / perNode), edge[1]];
+    const [op, node, source] = edge.length === 3 ? edge : [edge[0], rows?.[index][0] ?? perNode + Math.floor(index / perNode), edge[1]];
     return { node, op, source };
   });
 }
@@ -63,23 +81,23 @@ export function chosen(genotype, cell, family) {
  * How many operations of a derived cell are skip connections.
  * @param {Genotype | null | undefined} genotype
  * @param {string} cell
- * @param {Family} family
+ * @param {CellLayout} layout
  */
-export function skips(genotype, cell, family) {
-  return chosen(genotype, cell, family).filter(({ op }) => PARAMETER_FREE.has(op)).length;
+export function skips(genotype, cell, layout) {
+  return chosen(genotype, cell, layout).filter(({ op }) => PARAMETER_FREE.has(op)).length;
 }
 
 /**
  * The cell in words, as its picture's alternative text.
  * @param {Genotype | null | undefined} genotype
  * @param {string} cell
- * @param {Family} family
+ * @param {CellLayout} layout
  */
-export function inWords(genotype, cell, family) {
-  const nodes = Map.groupBy(chosen(genotype, cell, family), ({ node }) => node);
+export function inWords(genotype, cell, layout) {
+  const nodes = Map.groupBy(chosen(genotype, cell, layout), ({ node }) => node);
   const described = [...nodes].map(([node, parts]) => {
-    const inputs = parts.map(({ op, source }) => `${op} of ${stateName(source, family)}`);
-    return `${stateName(node, family)} is ${inputs.join(" plus ")}`;
+    const inputs = parts.map(({ op, source }) => `${op} of ${stateName(source, layout)}`);
+    return `${stateName(node, layout)} is ${inputs.join(" plus ")}`;
   });
   return described.join("; ");
 }

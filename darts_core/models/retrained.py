@@ -1,0 +1,31 @@
+"""Defines what the networks of all genotypes have in common."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from darts_core.distributed.group import ALONE, Group
+from darts_core.models.drop_path import DropPath
+
+
+class RetrainedNetwork(nn.Module):
+    """Base class of evaluation networks; maps images (N, channels, H, W) to logits (N, classes)."""
+
+    def with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the logits and the auxiliary head's logits; None without a head or in evaluation mode."""
+        return self(x), None
+
+    def set_noise(self, source: torch.Generator) -> None:
+        """Set the generator of every `noise` operation. source: on the network's device."""
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether a cell has the operation `noise`."""
+        return False
+
+    def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
+        """Set the probability, generator and group of every drop-path."""
+        for module in self.modules():
+            if isinstance(module, DropPath):
+                module.probability, module.generator, module.group = probability, generator, group
