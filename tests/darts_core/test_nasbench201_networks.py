@@ -175,6 +175,15 @@ def test_every_method_searches_and_its_supernet_is_loaded(method: MethodName, tm
     assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+def test_alphas_of_every_edge_move(order: int) -> None:
+    network = _supernet()
+    start = network.alphas["cell"].detach().clone()
+    [report] = run_search(_config(order=order))
+    moved = (report.checkpoint["alphas"]["cell"] - start).abs().sum(dim=1)
+    assert (moved > 0).all()
+
+
 def test_second_order_agrees_with_the_plain_computation() -> None:
     found = [list(run_search(_config(order=2, fused=fused, precision="float64")))[-1] for fused in (True, False)]
     alphas = [report.checkpoint["alphas"]["cell"] for report in found]
