@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from darts_core.genotypes import AnyGenotype, strongest_above
+from darts_core.genotypes.nasbench201 import strongest_operations
 from darts_core.methods.method import SearchMethod, Tables
+from darts_core.spaces.nasbench201 import CELL
 
 
 class FairDarts(SearchMethod):
@@ -37,7 +39,7 @@ class FairDarts(SearchMethod):
         weight = self.config.zero_one_weight
         if not weight:
             return None
-        total, count = alphas["normal"].new_zeros(()), 0
+        total, count = next(iter(alphas.values())).new_zeros(()), 0
         for kind, rows in self.operation_weights(alphas).items():
             distance, absent = rows - 0.5, self.absent(kind, rows)
             term = distance.abs() if self.config.zero_one_loss == "l1" else distance.square()
@@ -51,7 +53,12 @@ class FairDarts(SearchMethod):
         return {kind: rows.tolist() for kind, rows in self.operation_weights(exact).items()}
 
     def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
-        """The edges above the threshold, and the strongest one of an input of the cell."""
+        """The edges above the threshold, and the strongest one of an input of the cell.
+
+        In NAS-Bench-201's space, whose cells have all edges, the strongest operation of each.
+        """
         found = self.strengths(alphas)
+        if CELL in found:
+            return strongest_operations(found[CELL], primitives)
         assert self.config.edge_threshold is not None
         return strongest_above(found["normal"], found["reduce"], primitives, self.config.edge_threshold, self.lists)
