@@ -158,6 +158,8 @@ class SearchConfig(MethodFields, TrainingConfig):
         problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, method.space)
         problems += fill_method(values, "cnn")
         problems += foreign_primitives(space.name, values)
+        if in_nasbench201 and values.get("stage_operations") is not None:
+            problems.append(Problem(("method",), f"{method.name} in stages is not of space {space.name!r}"))
         problems += target_problems(values, supported=method.targets)
         if values.get("order") == 2 and "noise" in (values["primitives"] or []):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))

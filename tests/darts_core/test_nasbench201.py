@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.configs.methods import METHODS
 from darts_core.drawing import cells_of, scene_of, to_svg
 from darts_core.drawing.layout import layout_of
 from darts_core.errors import ConfigError, GenotypeError
@@ -30,6 +29,7 @@ from darts_core.genotypes import (
 )
 from darts_core.primitives import NASBENCH201_PRIMITIVES
 from darts_core.profile import profile, shape_of
+from tests.support.nasbench201 import SEARCHED
 
 pytestmark = pytest.mark.light
 
@@ -174,10 +174,7 @@ def test_dot_has_six_edges_in_one_cluster() -> None:
         to_dot(parse("033333"), "normal")
 
 
-METHODS_OF_IMAGES = [name for name, method in METHODS.items() if "cnn" in method.families]
-
-
-@pytest.mark.parametrize("method", METHODS_OF_IMAGES)
+@pytest.mark.parametrize("method", SEARCHED)
 def test_a_spec_brings_the_sizes_of_the_space(method: Any) -> None:
     spec = SearchConfig(dataset="cifar10", space="nasbench201", method=method).resolved()
     assert (spec.channels, spec.layers, spec.nodes, spec.stem) == (16, 15, 3, "cifar")
@@ -195,6 +192,7 @@ def test_a_spec_brings_the_sizes_of_the_space(method: Any) -> None:
         ({"nodes": 4}, "nodes: a cell of space 'nasbench201' has 3"),
         ({"primitives": ["none", "skip_connect"]}, "primitives: differ"),
         ({"edges": {"normal": [["none"]] * 2}}, "edges: is not of space 'nasbench201'"),
+        ({"method": "p-darts"}, "method: p-darts in stages is not of space 'nasbench201'"),
         ({"target": {"multiply_adds": {"weight": 1}}}, "target: is not of space 'nasbench201'"),
     ],
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.methods import MethodName
 from darts_core.files.checkpoints import read, save
 from darts_core.files.loading import load_network
 from darts_core.genotypes import NasBench201Genotype, parse
@@ -24,9 +24,9 @@ from darts_core.primitives import NASBENCH201_PRIMITIVES
 from darts_core.profile import Shape, nasbench201_search_cost, profile, shape_of
 from darts_core.training.evaluation import run_evaluation
 from darts_core.training.search import run_search
+from tests.support.nasbench201 import SEARCHED
 
 SIZES: dict[str, Any] = {"channels": 4, "layers": 3, "classes": 3, "image_channels": 1}
-SEARCHED = [name for name, method in METHODS.items() if "cnn" in method.families]
 
 
 def _config(method: MethodName = "darts", **given: Any) -> SearchConfig:
