@@ -119,6 +119,6 @@ class NasBench201SearchNetwork(AlphaNetwork, NasBench201Skeleton):
         edge_weights = self.method.edge_weights(self.alphas).get(CELL)
         chosen, rows = self.method.chosen(weights).get(CELL), weights[CELL]
         cells = sum(isinstance(part, NasBench201SearchCell) for part in self.cells)
-        factors = self.method.path_factors(cells, EDGE_COUNT, x)
+        factors = self.method.path_factors(cells, EDGE_COUNT, x) if self.training else None
         of_cells = iter(repeat(None) if factors is None else factors)
         return self.logits(x, lambda cell, state: cell(state, rows, edge_weights, chosen, next(of_cells)))
