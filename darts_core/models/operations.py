@@ -152,10 +152,13 @@ class Noise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to noise (N, C, H', W'), which has no gradient."""
-        strided = x.detach()[:, :, :: self.stride, :: self.stride]
+        return self.drawn(x.detach()[:, :, :: self.stride, :: self.stride])
+
+    def drawn(self, like: Tensor) -> Tensor:
+        """Noise of the size, type and device of `like`."""
         if self.generator is None or torch.compiler.is_exporting():
-            return torch.randn_like(strided)
-        return torch.empty_like(strided, memory_format=torch.contiguous_format).normal_(generator=self.generator)
+            return torch.randn_like(like)
+        return torch.empty_like(like, memory_format=torch.contiguous_format).normal_(generator=self.generator)
 
 
 class DroppedSkip(Identity):

@@ -6,7 +6,8 @@ for the fused one (`darts_core.models.fused`). Both have the same modules, param
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.fused.dispatch import FusedCell
 from darts_core.models.fused.preprocess import preprocess
 from darts_core.models.layout import Stem, reduction_layers
-from darts_core.models.operations import Absent, DroppedSkip, FactorizedReduce, Identity, drawing_in, operation
+from darts_core.models.operations import Absent, DroppedSkip, FactorizedReduce, Identity, Noise, drawing_in, operation
 from darts_core.models.partial import bypass, shuffled
 from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 from darts_core.primitives import edges_of
@@ -96,7 +97,7 @@ class SearchCell(nn.Module):
         with dropout of skip-connections of stride 1.
         """
         super().__init__()
-        self.nodes, self.partial = nodes, partial
+        self.nodes, self.partial, self.dropout = nodes, partial, dropout
         self.fused = FusedCell(primitives, lists) if fused else None
         self.reduction = reduction
         self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=False)
@@ -114,6 +115,13 @@ class SearchCell(nn.Module):
             for node in range(nodes)
             for source in range(2 + node)
         )
+        edges: Iterable[Any] = self._ops
+        self._noises = {
+            place: (column, op)
+            for place, edge in enumerate(edges)
+            for column, op in enumerate(edge._ops)
+            if isinstance(op, Noise)
+        }
 
     def forward(
         self,
@@ -138,6 +146,9 @@ class SearchCell(nn.Module):
             states = [preprocess(self.preprocess0, older), preprocess(self.preprocess1, newer)]
         if self.fused is not None and self.fused.suits(self, states[0]):
             beside = None if branch_weight is None else self._branches(states, branch_weight)
+            if self._noises:
+                noise = self._noise(states[0], weights, path_factors)
+                beside = noise if beside is None else [a + b for a, b in zip(beside, noise, strict=True)]
             return self.fused(self, states[0], states[1], weights, edge_weights, beside, path_factors)
         beside = None if branch_weight is None else self._branches(states, branch_weight)
         first = 0
@@ -156,6 +167,21 @@ class SearchCell(nn.Module):
             states.append(node if self.partial == 1 else shuffled(node, self.partial))
             first += len(edges)
         return torch.cat(states[2:], dim=1)
+
+    def _noise(self, older: Tensor, weights: Tensor, path_factors: Tensor | None) -> list[Tensor]:
+        """The weighted noise of each node's edges, drawn in their order. older: an input of the cell."""
+        stride = 2 if self.reduction else 1
+        like = older.detach()[:, :, ::stride, ::stride]
+        found: list[Tensor] = []
+        for node in range(self.nodes):
+            terms = []
+            for edge in range(edges_of(node), edges_of(node + 1)):
+                if edge in self._noises:
+                    column, noise = self._noises[edge]
+                    term = weights[edge, column] * noise.drawn(like)
+                    terms.append(term if path_factors is None else path_factors[:, edge, None, None, None] * term)
+            found.append(sum_of(terms) if terms else torch.zeros_like(like))
+        return found
 
     def _branches(self, inputs: Sequence[Tensor], weight: Tensor) -> list[Tensor] | None:
         """The weighted branches of each node's edges from the cell's two inputs; None where they have stride 1."""

@@ -67,9 +67,7 @@ def _not_fused(config: SearchConfig, device: torch.device, group: Group) -> str 
 
 def _lacking(config: SearchConfig) -> str | None:
     lacking = [name for name in config.primitives or () if Columns.of([name]) is None]
-    if lacking:
-        return f"the fused cell lacks {', '.join(lacking)}"
-    return "edges differ in their operations" if config.edges else None
+    return f"the fused cell lacks {', '.join(lacking)}" if lacking else None
 
 
 def _no_graph(config: SearchConfig) -> str | None:

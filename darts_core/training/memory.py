@@ -37,7 +37,7 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
     if isinstance(config, SearchConfig):
         assert config.primitives is not None  # a resolved spec names them
         # In bf16 a network is computed the plain way but by the kernels for GPUs.
-        able = not config.lists and Columns.of(config.primitives) is not None
+        able = Columns.of(config.primitives) is not None
         able = able and (not half or (device.type == "cuda" and gpu.available()))
         stages = stages_of(dict(config))
         fused = config.fused and able and not any(stage.skip_dropout for stage in stages)

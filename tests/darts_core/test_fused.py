@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import random
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
@@ -17,11 +18,16 @@ from torch import Tensor, nn
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.step import search_step
+from darts_core.configs import SearchConfig
+from darts_core.configs.methods import MethodName
 from darts_core.data.batches import Batch
 from darts_core.kernels import build
+from darts_core.methods.method import SearchMethod
+from darts_core.methods.registry import method_of
 from darts_core.models.fused import dispatch
 from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchNetwork
+from darts_core.primitives import OPERATIONS, edges_of
 from darts_core.spaces import SPACES as NAMED
 from tests.support.rounding import assert_within, bounds, nudged
 
@@ -65,6 +71,8 @@ def batch_of(size: tuple[int, int] = (8, 8), count: int = 4, seed: int = 1) -> B
 
 
 def seen(network: SearchNetwork, batch: Batch) -> dict[str, Tensor]:
+    # The same random numbers in each.
+    network.method.begin_pass("weights")
     """Logits, gradients, and what the pass left in the running statistics."""
     logits = network(batch.images.to(network.classifier.weight.dtype))
     tensors = {**network.alphas, **dict(network.named_parameters())}
@@ -184,6 +192,62 @@ def test_channels_that_fill_vectors_give_the_plain_networks_numbers(
 def test_cells_that_reduce_anywhere_give_the_plain_networks_numbers(reductions: tuple[int, ...]) -> None:
     plain, fused = twins(reductions=reductions)
     assert_same_numbers(fused, plain, batch_of((16, 15)))
+
+
+def method_of_lists(nodes: int, *, method: MethodName = "darts", noise: bool = False, **values: Any) -> SearchMethod:
+    """A search method whose edges have different operations."""
+    generator = random.Random(7)
+    own = [name for name in NAMED["darts"].primitives if name != "none"]
+    lists = {
+        kind: [
+            [
+                *(["noise"] if noise and generator.random() < 0.7 else []),
+                *generator.sample(own, generator.choice([1, 2, 4])),
+            ]
+            for _ in range(edges_of(nodes))
+        ]
+        for kind in ("normal", "reduce")
+    }
+    # Two successive edges of a source with the same operations are computed together.
+    lists["normal"][4] = lists["normal"][2] = ["none", "skip_connect", "sep_conv_3x3"]
+    primitives = list(OPERATIONS)
+    return method_of(
+        SearchConfig(
+            dataset="digits", nodes=nodes, channels=8, method=method, primitives=primitives, edges=lists, **values
+        ).resolved()
+    )
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("noise", "values"),
+    [
+        (False, {}),
+        (True, {}),
+        (False, {"method": "pc-darts", "partial_channels": 2, "weights_only_epochs": 0}),
+        (True, {"method": "pc-darts", "partial_channels": 2, "weights_only_epochs": 0}),
+    ],
+)
+def test_edges_of_different_operations_give_the_plain_networks_numbers(
+    noise: bool, values: dict[str, Any], training: bool
+) -> None:
+    method = method_of_lists(3, noise=noise, **values)
+    plain, fused = twins(OPERATIONS, nodes=3, channels=8, method=method)
+    for network in (plain, fused):
+        statistics_drawn(network)
+        network.train(training)
+    assert plain.state_dict().keys() == fused.state_dict().keys()
+    assert len(list(fused.grouped_weights())) > 0
+    assert_same_numbers(fused, plain, batch_of((7, 8)))
+
+
+def test_noise_alone_on_an_edge_is_computed_by_the_plain_cell() -> None:
+    lists = dict.fromkeys(("normal", "reduce"), [["noise"], ["skip_connect"]])
+    config = SearchConfig(dataset="digits", nodes=1, edges=lists).resolved()
+    plain, fused = twins(config.primitives or (), nodes=1, method=method_of(config))
+    assert_same_numbers(fused, plain, batch_of())
+    assert not list(fused.grouped_weights())
 
 
 def after_steps(network: SearchNetwork, order: Literal[1, 2], count: int, *, flat: bool) -> dict[str, Tensor]:

@@ -24,9 +24,12 @@ class Bypass:
     def __init__(self, plan: Plan, older: Tensor, newer: Tensor, edge_weights: Tensor | None, nodes: Tensor) -> None:
         """nodes: (N, nodes, C / K, H, W), to which the operations' maps are added while the pass goes on."""
         self._partial, self._count = plan.partial, plan.nodes
-        self._edges = [setting.modules.edges for setting in plan.settings]
-        self._first = [setting.modules.first_node for setting in plan.settings]
-        self._strides = [setting.modules.stride for setting in plan.settings]
+        modules = [setting.modules for setting in plan.settings]
+        sources = range(plan.nodes + 1)
+        # The edges of a source may be computed in several parts.
+        self._edges = [[e for part in modules if part.place == place for e in part.edges] for place in sources]
+        self._first = [max(0, place - 1) for place in sources]
+        self._strides = [modules[0].stride if place < 2 else 1 for place in sources]
         self._inputs = (older.detach(), newer.detach())
         self._nodes, self._type = nodes, older.dtype
         count = sum(map(len, self._edges))

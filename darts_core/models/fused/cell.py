@@ -117,15 +117,19 @@ class _Cell(torch.autograd.Function):
         exact = w.detach().flatten().index_select(0, plan.order).double()
         by_source = torch.split(exact, plan.counts())
         sources, rest = [], list(parameters)
-        for place, (setting, mine) in enumerate(zip(plan.settings, by_source, strict=True)):
-            mine = mine.view(len(setting.modules.edges), -1)
-            to = nodes[:, setting.modules.first_node :]
-            s = states[place].to(older.dtype) if aside is None else aside.state(place).contiguous(memory_format=layout)
+        s, last = states[0], -1
+        for setting, mine in zip(plan.settings, by_source, strict=True):
+            place, first, edges = setting.modules.place, setting.modules.first_node, len(setting.modules.edges)
+            mine = mine.view(edges, -1)
+            to = nodes[:, first : first + edges]
+            if place != last:
+                seen_state = states[place].to(older.dtype) if aside is None else aside.state(place)
+                s, last = seen_state.contiguous(memory_format=layout), place
             source = _Source(setting, rest, s, mine, to, plan.factors_of(setting, to))
             plan.found += source.statistics()
             sources.append(source if plan.keep else None)
         ctx.sources, ctx.order, ctx.shape, ctx.type, ctx.layout = sources, plan.order, w.shape, w.dtype, layout
-        ctx.aside, ctx.partial = aside if plan.keep else None, plan.partial
+        ctx.aside, ctx.partial, ctx.nodes = aside if plan.keep else None, plan.partial, plan.nodes
         if aside is not None:
             return aside.output().to(older.dtype)
         # Detached, to avoid a reference cycle of context and output. Contiguous, since torch's BatchNorm in the next
@@ -145,7 +149,7 @@ class _Cell(torch.autograd.Function):
         sources: list[_Source | None] = ctx.sources
         aside: Bypass | None = ctx.aside
         ctx.sources = ctx.aside = None
-        nodes = len(sources) - 1
+        nodes: int = ctx.nodes
         if aside is None:
             # A copy, to which the gradients of later states are added.
             g = gradient.clone(memory_format=ctx.layout).view(len(gradient), nodes, -1, *gradient.shape[2:])
@@ -156,14 +160,21 @@ class _Cell(torch.autograd.Function):
         weights = any(wanted[6:])
         inputs: list[Tensor | None] = [None, None]
         by_source: list[list[Tensor]] = []
+        before: Tensor | None = None
         while sources:
             # Removed, to free its memory for the next source.
             source = sources.pop()
             assert source is not None
-            place = len(sources)
-            towards_s, factor, gradients = source.backward(g[:, source.first_node :], weights=weights)
+            place = source.place
+            towards_s, factor, gradients = source.backward(g[:, source.nodes], weights=weights)
             by_source.insert(0, gradients)
             factors.insert(0, factor.flatten())
+            if before is not None:
+                towards_s.add_(before)
+            if sources and sources[-1] is not None and sources[-1].place == place:
+                before = towards_s  # the same state has more edges
+                continue
+            before = None
             if aside is not None:
                 through = aside.backward(place, towards_s)
                 if place < 2 and wanted[1 + place]:
@@ -207,7 +218,8 @@ class _Source:
             del parameters[: len(group)]
             self._shapes.append(taken[0].shape)
             groups.append(stacked(taken))
-        self.first_node = setting.modules.first_node
+        first = setting.modules.first_node
+        self.place, self.nodes = setting.modules.place, slice(first, first + len(setting.modules.edges))
         weights = _weights(setting, groups, len(setting.modules.edges), out.shape[2])
         pointwise, reduces = len(setting.columns.pointwise), int(weights.reduce is not None)
         counts = [pointwise, w.shape[1] - pointwise - reduces, reduces]

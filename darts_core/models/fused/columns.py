@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 _SEPARABLE: Final = {"sep_conv_3x3": 3, "sep_conv_5x5": 5, "sep_conv_7x7": 7}
 _DILATED: Final = {"dil_conv_3x3": 3, "dil_conv_5x5": 5}
 _POOLS: Final = ("max_pool_3x3", "avg_pool_3x3")
-_OTHERS: Final = ("none", "skip_connect")
+_OTHERS: Final = ("none", "noise", "skip_connect")
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Columns:
     pool_names: tuple[str, ...]
 
     @classmethod
-    def of(cls, primitives: Sequence[str]) -> Columns | None:
-        """Group the primitives; None if a fused cell does not support one of them."""
+    def of(cls, primitives: Sequence[str], listed: Collection[str] | None = None) -> Columns | None:
+        """Group the primitives; None if a fused cell does not support one of them. listed: those that an edge has."""
         if not set(primitives) <= {*_SEPARABLE, *_DILATED, *_POOLS, *_OTHERS}:
             return None
 
         def places(names: Sequence[str]) -> tuple[int, ...]:
-            return tuple(i for i, name in enumerate(primitives) if name in names)
+            return tuple(i for i, name in enumerate(primitives) if name in names and (listed is None or name in listed))
 
         return cls(
             len(primitives),
@@ -38,7 +38,7 @@ class Columns:
             places(tuple(_DILATED)),
             places(_POOLS),
             next(iter(places(("skip_connect",))), None),
-            tuple(name for name in primitives if name in _POOLS),
+            tuple(primitives[i] for i in places(_POOLS)),
         )
 
     @property
@@ -48,5 +48,5 @@ class Columns:
 
     @property
     def used(self) -> tuple[int, ...]:
-        """All operations but `none`: pointwise ones, poolings, the identity."""
+        """All operations but `none` and `noise`: pointwise ones, poolings, the identity."""
         return (*self.pointwise, *self.pools, *(() if self.skip is None else (self.skip,)))

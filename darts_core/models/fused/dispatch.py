@@ -27,17 +27,26 @@ class FusedCell:
 
     def __init__(self, primitives: Sequence[str], lists: Sequence[Collection[str]] | None = None) -> None:
         """lists: the operations of each edge, if edges lack some."""
-        self._columns = None if lists is not None else Columns.of(primitives)
+        # Of all edges, or of each edge.
+        self._columns = Columns.of(primitives)
+        self._lists = None if lists is None else [Columns.of(primitives, names) for names in lists]
+        columns = [self._columns] if self._lists is None else self._lists
+        # An edge that has noise alone has nothing that is computed together with others.
+        self._suits = all(of_edge is not None and of_edge.used for of_edge in columns)
+        self._has_noise = "noise" in primitives
         self._sources: list[SourceModules] | None = None
         self._order: Tensor | None = None
 
     def suits(self, cell: SearchCell, x: Tensor) -> bool:
         """Whether the fused computation supports the cell and its input; otherwise the plain one applies.
 
-        Not supported: bf16 without kernels that accumulate in float32, since the statistics are derived from sums of
+        Not supported: an edge whose only operation is noise; noise besides partial channels; dropout of
+        skip-connections; bf16 without kernels that accumulate in float32, since the statistics are derived from sums of
         products; exports, which run on other runtimes; statistics synchronised over several GPUs.
         """
-        if self._columns is None or torch.compiler.is_exporting():
+        if not self._suits or torch.compiler.is_exporting() or (self._has_noise and cell.partial > 1):
+            return False
+        if cell.dropout and cell.training:
             return False
         if torch.is_autocast_enabled(x.device.type) != (x.dtype == torch.bfloat16):
             return False
@@ -65,40 +74,40 @@ class FusedCell:
 
     def plan(self, cell: SearchCell, older: Tensor, backend: CellBackend) -> Plan:
         """Plan a pass. older: a preprocessed input, for its device."""
-        assert self._columns is not None
         norms = self._norms(cell)
         # All BatchNorms of a cell are in the same mode.
         batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
-        settings = [Setting(source, self._columns, backend, batch, eps) for source in self._modules(cell)]
+        settings = [Setting(source, source.columns, backend, batch, eps) for source in self._modules(cell)]
         order, keep = self._order_on(cell, older.device), torch.is_grad_enabled()
         return Plan(cell.nodes, order, settings, [], keep, cell.partial)
 
     def parameters(self, cell: SearchCell) -> Iterator[Tensor]:
         """Yield the weights of the cell's edges, group by group."""
-        if self._columns is not None:
+        if self._suits:
             for source in self._modules(cell):
                 for group in source.groups():
                     yield from (convolution.weight for convolution in group)
 
     def share_statistics_storage(self, cell: SearchCell) -> None:
         """Give each group of running statistics a common storage, to be updated as one tensor."""
-        if self._columns is not None:
+        if self._suits:
             for source in self._modules(cell):
                 for norms in source.norm_groups():
                     share_storage(norms)
 
     def _modules(self, cell: SearchCell) -> list[SourceModules]:
         if self._sources is None:
-            assert self._columns is not None
-            self._sources = sources_of(list(cell._ops), cell.nodes, self._columns, reduction=cell.reduction)
+            edges = list(cell._ops)
+            columns = [self._columns] * len(edges) if self._lists is None else self._lists
+            known = [of_edge for of_edge in columns if of_edge is not None]
+            self._sources = sources_of(edges, cell.nodes, known, reduction=cell.reduction)
         return self._sources
 
     def _order_on(self, cell: SearchCell, device: torch.device) -> Tensor:
         # Cached, since a transfer in every step would make the CPU wait for the GPU.
         if self._order is None or self._order.device != device:
-            assert self._columns is not None
-            sources, columns = self._modules(cell), self._columns
-            places = [e * columns.count + c for source in sources for e in source.edges for c in columns.used]
+            sources = self._modules(cell)
+            places = [e * s.columns.count + c for s in sources for e in s.edges for c in s.columns.used]
             self._order = torch.tensor(places, device=device)
         return self._order
 

@@ -5,6 +5,7 @@ The modules, parameters, buffers and `state_dict` keys are those of the plain ce
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -24,11 +25,14 @@ Norms = list[nn.BatchNorm2d]
 
 @dataclass
 class SourceModules:
-    """One source state of a cell: the edges that leave it, and their modules in groups that are computed together.
+    """Edges that leave one source state of a cell, and their modules in groups that are computed together.
 
-    Groups are ordered by edge, and within an edge as in `Columns`.
+    These edges enter successive nodes and have the same operations. Groups are ordered by edge, and within an edge as
+    in `Columns`. place: the number of the state.
     """
 
+    place: int
+    columns: Columns
     edges: list[int]
     first_node: int
     stride: int
@@ -52,18 +56,27 @@ class SourceModules:
         return [g for g in (self.inner_norms, self.last_norms, self.pool_norms, self.reduce_norms) if g]
 
 
-def sources_of(edges: Sequence[Any], nodes: int, columns: Columns, *, reduction: bool) -> list[SourceModules]:
+def sources_of(edges: Sequence[Any], nodes: int, columns: Sequence[Columns], *, reduction: bool) -> list[SourceModules]:
     """Collect the modules of all sources: both inputs and all nodes but the last.
 
-    edges: ordered by node, each with its operations in `_ops`.
+    A source whose edges have different operations appears once for each run of successive nodes with the same ones.
+    edges: ordered by node, each with its operations in `_ops`. columns: of each edge.
     """
-    return [_source(edges, nodes, columns, place, reduction=reduction) for place in range(nodes + 1)]
+    found = []
+    for place in range(nodes + 1):
+        # Node i has 2 + i edges, the first of which has index i * (i + 3) / 2.
+        numbers = [(node, node * (node + 3) // 2 + place) for node in range(max(0, place - 1), nodes)]
+        for of_run, run in itertools.groupby(numbers, lambda pair: columns[pair[1]]):
+            (first_node, _), *_ = together = list(run)
+            found.append(
+                _source(edges, of_run, place, first_node, [number for _, number in together], reduction=reduction)
+            )
+    return found
 
 
-def _source(edges: Sequence[Any], nodes: int, columns: Columns, place: int, *, reduction: bool) -> SourceModules:
-    first_node = max(0, place - 1)
-    # Node i has 2 + i edges, the first of which has index i * (i + 3) / 2.
-    numbers = [node * (node + 3) // 2 + place for node in range(first_node, nodes)]
+def _source(
+    edges: Sequence[Any], columns: Columns, place: int, first_node: int, numbers: list[int], *, reduction: bool
+) -> SourceModules:
     operations = [edges[number]._ops for number in numbers]
 
     def parts(column: int, index: int) -> list[Any]:
@@ -71,6 +84,8 @@ def _source(edges: Sequence[Any], nodes: int, columns: Columns, place: int, *, r
 
     separable, dilated = columns.separable, columns.dilated
     source = SourceModules(
+        place,
+        columns,
         numbers,
         first_node,
         2 if reduction and place < 2 else 1,
