@@ -27,7 +27,7 @@ from darts_core.methods.registry import method_of
 from darts_core.models.fused import dispatch
 from darts_core.models.fused.torch_backend import TorchBackend
 from darts_core.models.supernet import SearchNetwork
-from darts_core.primitives import OPERATIONS, edges_of
+from darts_core.primitives import edges_of
 from darts_core.spaces import SPACES as NAMED
 from tests.support.rounding import assert_within, bounds, nudged
 
@@ -194,6 +194,9 @@ def test_cells_that_reduce_anywhere_give_the_plain_networks_numbers(reductions: 
     assert_same_numbers(fused, plain, batch_of((16, 15)))
 
 
+WITH_NOISE = ("noise", *NAMED["darts"].primitives)
+
+
 def method_of_lists(nodes: int, *, method: MethodName = "darts", noise: bool = False, **values: Any) -> SearchMethod:
     """A search method whose edges have different operations."""
     generator = random.Random(7)
@@ -210,7 +213,7 @@ def method_of_lists(nodes: int, *, method: MethodName = "darts", noise: bool = F
     }
     # Two successive edges of a source with the same operations are computed together.
     lists["normal"][4] = lists["normal"][2] = ["none", "skip_connect", "sep_conv_3x3"]
-    primitives = list(OPERATIONS)
+    primitives = list(WITH_NOISE)
     return method_of(
         SearchConfig(
             dataset="digits", nodes=nodes, channels=8, method=method, primitives=primitives, edges=lists, **values
@@ -233,7 +236,7 @@ def test_edges_of_different_operations_give_the_plain_networks_numbers(
     noise: bool, values: dict[str, Any], training: bool
 ) -> None:
     method = method_of_lists(3, noise=noise, **values)
-    plain, fused = twins(OPERATIONS, nodes=3, channels=8, method=method)
+    plain, fused = twins(WITH_NOISE, nodes=3, channels=8, method=method)
     for network in (plain, fused):
         statistics_drawn(network)
         network.train(training)
@@ -243,8 +246,8 @@ def test_edges_of_different_operations_give_the_plain_networks_numbers(
 
 
 def test_noise_alone_on_an_edge_is_computed_by_the_plain_cell() -> None:
-    lists = dict.fromkeys(("normal", "reduce"), [["noise"], ["skip_connect"]])
-    config = SearchConfig(dataset="digits", nodes=1, edges=lists).resolved()
+    lists = [["noise"], ["skip_connect"]]
+    config = SearchConfig(dataset="digits", nodes=1, edges={"normal": lists, "reduce": lists}).resolved()
     plain, fused = twins(config.primitives or (), nodes=1, method=method_of(config))
     assert_same_numbers(fused, plain, batch_of())
     assert not list(fused.grouped_weights())
