@@ -13,6 +13,7 @@ from darts_core.distributed.group import Group
 from darts_core.kernels import gpu
 from darts_core.methods.registry import IMPLEMENTATIONS
 from darts_core.models.fused.columns import Columns
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 from darts_core.training.precision import precision_of
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ def _not_fused(config: SearchConfig, device: torch.device, group: Group) -> str 
     on_gpu = device.type == "cuda"
     if not config.fused:
         return "the spec has fused: false"
+    if config.space == NASBENCH201 and not on_gpu:
+        return f"cells of space {NASBENCH201!r} have no fused arrangement"
     method = IMPLEMENTATIONS[config.method]
     if method.samples_one and (method.draws_on_host or not on_gpu):
         return f"{config.method} samples one operation an edge, and computes no other"

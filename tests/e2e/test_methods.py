@@ -6,13 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from api.schemas.jobs import JobOut
+from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from darts_core.configs.methods import METHODS, MethodName
 from darts_core.files.checkpoints import read
+from darts_core.files.loading import load_network
+from darts_core.genotypes import NasBench201Genotype, parse
+from tests.support.nasbench201 import SEARCHED
 from tests.support.small_search import SEARCH, until
 
 # PC-DARTS gives its operations a quarter of the channels.
@@ -40,6 +45,29 @@ def test_a_method_searches_and_its_cell_is_retrained(
     assert trained.status == "succeeded", trained.error
     checkpoint = read(dartboard.download_checkpoint(trained.id, tmp_path))
     assert checkpoint["genotype"]["normal"] == (epoch.genotype or {})["normal"]
+
+
+@pytest.mark.parametrize("method", SEARCHED)
+def test_a_method_searches_in_nasbench201(
+    method: MethodName, dartboard: Dartboard, stack: LocalStack, tmp_path: Path
+) -> None:
+    spec = {"dataset": "digits", "space": "nasbench201", "layers": 3, "epochs": 1, "batch_size": 256}
+    spec |= {"method": method, "channels": _WIDTH.get(method, 4), "weights_only_epochs": 0}
+    search = dartboard.wait(dartboard.submit("search", spec))
+    assert search.status == "succeeded", search.error
+    [epoch] = dartboard.epochs(search.id)
+    cell = parse(epoch.genotype or {})
+    assert isinstance(cell, NasBench201Genotype)
+    with httpx.Client(base_url=f"{stack.url}/searches/{search.id}") as http:
+        formats = {name: http.get(f"/genotype?format={name}") for name in ("python", "json")}
+        assert parse(formats["python"].text) == parse(formats["json"].json()) == cell
+        assert http.get("/genotype?format=mmrazor").status_code == 422
+        assert http.get("/cells/cell.svg").status_code == 200
+        assert len(http.get("/alphas").json()["cell"]) == 6
+    trained = dartboard.wait(dartboard.submit("evaluation", {**_RETRAINING, "search_id": str(search.id)}))
+    assert trained.status == "succeeded", trained.error
+    network = load_network(dartboard.download_checkpoint(trained.id, tmp_path))
+    assert network.genotype == cell
 
 
 @pytest.mark.parametrize("method", RECURRENT)
