@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { cellsOf, chosen, edges, entropy, inWords, skips, stateName } from "../../api/dashboard/static/lib/cells.js";
+import { cellsOf, chosen, edges, entropy, inWords, layoutOf, named, skips, stateName } from "../../api/dashboard/static/lib/cells.js";
 
 /** @type {Genotype} */
 const DERIVED = {
@@ -57,6 +57,22 @@ test("a sparse cell names the node of each edge", () => {
   assert.deepEqual(chosen(sparse, "normal", "cnn")[1], { node: 4, op: "skip_connect", source: 1 });
   assert.equal(skips(sparse, "normal", "cnn"), 1);
   assert.equal(inWords(sparse, "normal", "cnn"), "node 2 is sep_conv_3x3 of c(k−2); node 4 is skip_connect of c(k−1)");
+});
+
+test("a cell of NAS-Bench-201 has one input and all edges", () => {
+  const layout = layoutOf({ family: "cnn", space: "nasbench201" });
+  assert.equal(layoutOf({ family: "cnn", space: "darts" }), "cnn");
+  assert.deepEqual(cellsOf(layout), ["cell"]);
+  assert.deepEqual(edges(6, layout), [[1, 0], [2, 0], [2, 1], [3, 0], [3, 1], [3, 2]]); // biome-ignore format: a table
+  /** @type {Genotype} */
+  const genotype = { cell: [["skip_connect", 0], ["none", 0], ["nor_conv_3x3", 1], ["none", 0], ["none", 1], ["skip_connect", 2]] }; // biome-ignore format: a table
+  assert.deepEqual(chosen(genotype, "cell", layout)[5], { node: 3, op: "skip_connect", source: 2 });
+  assert.equal(skips(genotype, "cell", layout), 2);
+  assert.match(
+    inWords(genotype, "cell", layout),
+    /^node 1 is skip_connect of c\(k−1\); node 2 is none of c\(k−1\) plus nor_conv_3x3 of node 1;/,
+  );
+  assert.deepEqual(["cell", "normal"].map(named), ["cell", "normal cell"]);
 });
 
 test("skip connections are counted in both families", () => {
