@@ -56,6 +56,7 @@ def test_its_genotype_is_served_in_every_format_that_can_carry_it(
     http: httpx.Client, search: str, found: dict[str, Any]
 ) -> None:
     cell = parse(found["genotype"])
+    assert isinstance(cell, Genotype)
     answers = {
         name: http.get(f"/searches/{search}/genotype?format={name}")
         for name in ("json", "python", "dot", "svg", "mmrazor")

@@ -110,7 +110,7 @@ def test_commands_show_the_strengths(http: httpx.Client, search: str, found: dic
 
 @pytest.mark.parametrize("query", [{"rank": 1}, {"rank": 2}, {"rank": 7}, {"max_skip_connects": 0}])
 def test_genotypes_are_ranked_by_the_strengths(
-    http: httpx.Client, search: str, found: dict[str, Any], query: dict[str, int]
+    http: httpx.Client, search: str, found: dict[str, Any], query: dict[str, Any]
 ) -> None:
     served = http.get(f"/searches/{search}/genotype", params=query).json()
     derived = parse(found["genotype"])
