@@ -84,15 +84,14 @@ def test_published_cells_have_their_places() -> None:
 @needs_table
 def test_the_sizes_of_networks_are_those_of_the_table() -> None:
     table = load_table()
-    sample = [*random.Random(0).sample(ALL, 298), "122124", "212124"]
-    off = 0
+    sample = [*random.Random(0).sample(ALL, 298), "122124", "133300"]
     for index in sample:
         cell = NasBench201Genotype.of_index(index)
         expected = 73_306 + 28_000 * index.count("2") + 243_040 * index.count("3")
         assert expected in table.sizes(cell)
-        off += table.sizes(cell)[0] != expected
+    # The first entry of 150 cells is off by one convolution, of these two by a small and by a large one.
     assert table.sizes(NasBench201Genotype.of_index("122124")) == (129_306, 157_306, 157_306)
-    assert off >= 1
+    assert table.sizes(NasBench201Genotype.of_index("133300")) == (559_386, 802_426, 802_426)
 
 
 @needs_table

@@ -35,9 +35,7 @@ pytestmark = pytest.mark.light
 
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 ALL = ["".join(map(str, digits)) for digits in itertools.product(range(5), repeat=6)]
-SAMPLE = [*random.Random(0).sample(ALL, 298), "333333", "000000"]
-# Cells whose first size in the benchmark's table is off by one convolution.
-MISTAKEN = {"122124": 157_306, "142132": 73_306 + 28_000 + 243_040 + 28_000}
+SAMPLE = [*random.Random(0).sample(ALL, 296), "333333", "000000", "122124", "133300"]
 
 
 def _table(seed: int) -> list[list[float]]:
