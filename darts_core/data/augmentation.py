@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from darts_core.data.host_copies import to_device
 from darts_core.data.order import generator
 
 
@@ -56,11 +57,11 @@ def draw(
     source = generator(seed, "augmentation", *purpose)
 
     def whole(below: int) -> Tensor:
-        return torch.randint(below, (count,), generator=source).to(device)
+        return to_device(torch.randint(below, (count,), generator=source), device)
 
     offsets = 2 * augmentation.crop_padding + 1
     places = whole(offsets), whole(offsets), whole(2).bool(), whole(size[0]), whole(size[1])
-    return Draws(*places, torch.rand(count, generator=source).to(device))
+    return Draws(*places, to_device(torch.rand(count, generator=source), device))
 
 
 def cropped(images: Tensor, draws: Draws, augmentation: Augmentation) -> Tensor:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from darts_core.configs.common import SMALLEST_SHARE
 from darts_core.data.augmentation import Augmentation, Draws, cropped, cut_out, draw
-from darts_core.data.colour import draw_jitter, jittered
+from darts_core.data.colour import apply_jitter, draw_jitter, jitter_rows
 from darts_core.data.files import FileImages, Images, pixels
-from darts_core.data.order import numbers, permutation
-from darts_core.data.resized_crops import resized_crops
+from darts_core.data.host_copies import to_device
+from darts_core.data.order import permutation, seed_of
+from darts_core.data.resized_crops import apply_crops, crop_rows
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import DataError
 
@@ -100,9 +101,27 @@ class Feed:
         """Return the batch of a step, counted from 0 over all passes."""
         _, indices = self._indices(step)
         drawn = self._pass(step // self.steps)[2].of(indices)
-        images = self._normalise(cropped(self._coloured(self._fetch(step), step), drawn, self._augmentation))
+        images = self._normalise(cropped(self._augmented(step), drawn, self._augmentation))
         cut = cut_out(images, drawn, self._augmentation, self.cutout_probability)
         return Batch(cut, self._labels[indices])
+
+    def _augmented(self, step: int) -> Tensor:
+        """The step's images, cropped and coloured at random. All that is drawn for it on the CPU is one copy."""
+        images = self._fetch(step)
+        crops, jitters = None, None
+        if self._augmentation.resized_crop and not isinstance(self._images, FileImages):
+            sources = [random.Random(seed) for seed in self._seeds("resized-crop", step)]  # noqa: S311 - no secret
+            crops = crop_rows(sources, images.shape[2], images.shape[3])
+        if any(self._augmentation.colour_jitter):
+            sources = [random.Random(seed) for seed in self._seeds("colour", step)]  # noqa: S311 - no secret
+            jitters = [draw_jitter(source, self._augmentation.colour_jitter) for source in sources]
+        rows = [*([] if crops is None else [crops]), *([] if jitters is None else [jitter_rows(jitters)])]
+        if not rows:
+            return images
+        drawn = to_device(torch.cat(rows), images.device)
+        if crops is not None:
+            images = apply_crops(images, drawn[:4])
+        return images if jitters is None else apply_jitter(images, jitters, drawn[-8:])
 
     def _indices(self, step: int) -> tuple[Tensor, Tensor]:
         """Indices of this rank's images in a step's batch, on the CPU and on the device."""
@@ -114,10 +133,7 @@ class Feed:
     def _fetch(self, step: int) -> Tensor:
         """Fetch the step's images; when they are files, also start decoding those of the next steps."""
         if not isinstance(self._images, FileImages):
-            images = self._images[self._indices(step)[1]]
-            if not self._augmentation.resized_crop:
-                return images
-            return resized_crops(images, self._numbers("resized-crop", step))
+            return self._images[self._indices(step)[1]]
         last = (step // self.steps + 1) * self.steps
         ahead = {at: self._ahead.get(at) or self._files(at).start() for at in range(step, min(step + _AHEAD + 1, last))}
         files = ahead.pop(step)
@@ -129,19 +145,13 @@ class Feed:
         files = self._images[self._indices(step)[0]]
         if not self._augmentation.resized_crop:
             return files
-        return files.with_crops(self._numbers("resized-crop", step))
+        return files.with_crops(self._seeds("resized-crop", step))
 
-    def _coloured(self, images: Tensor, step: int) -> Tensor:
-        strength = self._augmentation.colour_jitter
-        if not any(strength):
-            return images
-        sources = self._numbers("colour", step)
-        return jittered(images, [draw_jitter(source, strength) for source in sources])
-
-    def _numbers(self, purpose: str, step: int) -> list[random.Random]:
+    def _seeds(self, purpose: str, step: int) -> list[int]:
+        """A seed for each of the step's images."""
         # CPU indices: reading the device's copy would wait for the GPU.
         indices, number = self._indices(step)[0].tolist(), step // self.steps
-        return [numbers(self._seed, purpose, self._name, number, index) for index in indices]
+        return [seed_of(self._seed, purpose, self._name, number, index) for index in indices]
 
     def _pass(self, number: int) -> tuple[Tensor, Tensor, Draws]:
         if self._open is None or self._open[0] != number:
@@ -149,7 +159,7 @@ class Feed:
             order = self._part[permutation(len(self._part), self._seed, self._name, number)]
             size = (self._images.shape[2], self._images.shape[3])
             draws = draw(self._augmentation, len(self._images), size, self._seed, self._name, number, device=device)
-            self._open = (number, order, order.to(device), draws)
+            self._open = (number, order, to_device(order, device), draws)
         return self._open[1:]
 
 

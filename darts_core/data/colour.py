@@ -6,11 +6,15 @@ Batched on the images' device; the four operations match torchvision's `ColorJit
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor
+
+from darts_core.data.host_copies import to_device
 
 # ITU-R 601-2 luma weights, as in Pillow and torchvision.
 _LUMINANCE: Final = (0.2989, 0.587, 0.114)
@@ -31,17 +35,39 @@ def draw_jitter(source: random.Random, strength: Sequence[float]) -> Jitter:
     return Jitter((*factors, source.uniform(-hue, hue)), (first, second, third, fourth))  # type: ignore[arg-type]
 
 
+def jitter_rows(jitters: Sequence[Jitter]) -> Tensor:
+    """Factors and order of N jitters for `apply_jitter`: float32 (8, N), on the CPU.
+
+    Rows 0 to 3 hold the factors of each image. Row 4 + p holds the numbers of the images, those with the same operation
+    at place p together.
+    """
+    factors = torch.tensor([jitter.factors for jitter in jitters]).T
+    orders = torch.tensor([jitter.order for jitter in jitters]).T
+    return torch.cat([factors, orders.argsort(dim=1, stable=True).to(torch.float32)])
+
+
 def jittered(images: Tensor, jitters: Sequence[Jitter]) -> Tensor:
     """Apply each image's own jitter to uint8 images (N, 3, H, W). Grey ones (N, 1, H, W) skip saturation and hue."""
+    return apply_jitter(images, jitters, to_device(jitter_rows(jitters), images.device))
+
+
+def apply_jitter(images: Tensor, jitters: Sequence[Jitter], rows: Tensor) -> Tensor:
+    """`jittered` with the rows of `jitter_rows` on the images' device; nothing waits for the device.
+
+    jitters: on the host, which knows from them how many images take an operation.
+    """
     out = images.to(torch.float32) / 255
-    factors = torch.tensor([jitter.factors for jitter in jitters], device=images.device)
-    order = torch.tensor([jitter.order for jitter in jitters])
     operations = _OPERATIONS if images.shape[1] == 3 else _OPERATIONS[:2]
+    groups = rows[4:].long()
     for place in range(4):
-        for number, operation in enumerate(operations):
-            chosen = (order[:, place] == number).nonzero().flatten().to(images.device)
-            if len(chosen):
-                out[chosen] = operation(out[chosen], factors[chosen, number][:, None, None, None])
+        counts = Counter(jitter.order[place] for jitter in jitters)
+        end = 0
+        for number in range(4):
+            first, end = end, end + counts[number]
+            if first == end or number >= len(operations):
+                continue
+            chosen = groups[place, first:end]
+            out[chosen] = operations[number](out[chosen], rows[number, chosen][:, None, None, None])
     return (out * 255).round().to(torch.uint8)
 
 
@@ -77,8 +103,13 @@ def _hue(images: Tensor, turns: Tensor) -> Tensor:
 def _grey(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images
-    weights = torch.tensor(_LUMINANCE, device=images.device)[:, None, None]
-    return (images * weights).sum(dim=1, keepdim=True)
+    return (images * _luminance(images.device)).sum(dim=1, keepdim=True)
+
+
+@cache
+def _luminance(device: torch.device) -> Tensor:
+    """The luma weights on a device, which takes them once."""
+    return torch.tensor(_LUMINANCE, device=device)[:, None, None]
 
 
 def _blended(images: Tensor, other: Tensor, factor: Tensor) -> Tensor:

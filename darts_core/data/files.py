@@ -38,9 +38,9 @@ class FileImages:
         size: int,
         *,
         device: torch.device | None = None,
-        crops: Sequence[random.Random] | None = None,
+        crops: Sequence[int] | None = None,
     ) -> None:
-        """size: height and width in pixels. crops: one random generator per image."""
+        """size: height and width in pixels. crops: the seed of each image's random crop."""
         self._paths, self._size, self._crops = paths, size, crops
         self.device = device or torch.device("cpu")
         self._started: list[Future[Tensor]] | None = None
@@ -62,8 +62,8 @@ class FileImages:
         crops = None if self._crops is None else [self._crops[i] for i in numbers]
         return type(self)([self._paths[i] for i in numbers], self._size, device=self.device, crops=crops)
 
-    def with_crops(self, crops: Sequence[random.Random]) -> Self:
-        """Use a random crop of each image, scaled to size, drawn from one generator per image."""
+    def with_crops(self, crops: Sequence[int]) -> Self:
+        """Use a random crop of each image, scaled to size, drawn by one seed per image."""
         return type(self)(self._paths, self._size, device=self.device, crops=crops)
 
     def start(self) -> Self:
@@ -87,7 +87,7 @@ class FileImages:
         out = torch.empty(self.shape, dtype=torch.uint8, pin_memory=on_gpu)
         for place, future in zip(out, pending, strict=True):
             place.copy_(future.result())
-        return out.to(self.device, non_blocking=on_gpu)
+        return out.to(self.device, non_blocking=True)
 
 
 Images = Tensor | FileImages
@@ -112,7 +112,7 @@ def middle_of(image: Image.Image, size: int) -> Tensor:
     return transforms.pil_to_tensor(middle)  # type: ignore[no-any-return]
 
 
-def _decode(path: Path, size: int, crop: random.Random | None) -> Tensor:
+def _decode(path: Path, size: int, crop: int | None) -> Tensor:
     from torchvision.transforms import functional as transforms
 
     try:
@@ -121,5 +121,5 @@ def _decode(path: Path, size: int, crop: random.Random | None) -> Tensor:
         raise DataError(f"{path} {error}") from error
     if crop is None:
         return middle_of(image, size)
-    box = resized_crop_box(crop, image.height, image.width)
+    box = resized_crop_box(random.Random(crop), image.height, image.width)  # noqa: S311 - no secret
     return transforms.pil_to_tensor(transforms.resized_crop(image, *box, [size, size]))  # type: ignore[no-any-return]

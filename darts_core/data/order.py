@@ -14,18 +14,22 @@ from torch import Tensor
 
 def generator(seed: int, *purpose: str | int, device: torch.device | None = None) -> torch.Generator:
     """A generator, on the CPU by default, whose stream depends only on the seed and the purpose."""
-    return torch.Generator(device or "cpu").manual_seed(_mixed(seed, *purpose))
+    return torch.Generator(device or "cpu").manual_seed(seed_of(seed, *purpose))
 
 
-def numbers(seed: int, *purpose: str | int) -> random.Random:
-    """numpy's counterpart for a few numbers per image: creating it is a hundred times cheaper."""
-    return random.Random(_mixed(seed, *purpose))  # noqa: S311 - no secret is made of it
+def seed_of(seed: int, *purpose: str | int) -> int:
+    """The seed of a stream that depends only on the run's seed and the purpose.
 
-
-def _mixed(seed: int, *purpose: str | int) -> int:
+    For the few numbers that an image needs, `numbers` is a hundred times cheaper to create than a generator.
+    """
     text = "/".join(map(str, (seed, *purpose)))
     # Hashed: torch's streams for neighbouring seeds are not independent.
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def numbers(seed: int, *purpose: str | int) -> random.Random:
+    """Python's counterpart of `generator`, for a few numbers."""
+    return random.Random(seed_of(seed, *purpose))  # noqa: S311 - no secret is made of it
 
 
 def permutation(count: int, seed: int, *purpose: str | int) -> Tensor:

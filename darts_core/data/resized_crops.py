@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from darts_core.data.host_copies import to_device
+
 _AREAS: Final = (0.08, 1.0)
 _RATIOS: Final = (3 / 4, 4 / 3)
 _ATTEMPTS: Final = 10
@@ -44,11 +46,20 @@ def resized_crop_box(source: random.Random, height: int, width: int) -> Box:
     return Box((height - down) // 2, (width - across) // 2, down, across)
 
 
+def crop_rows(sources: Sequence[random.Random], height: int, width: int) -> Tensor:
+    """Draw a box for each of N images of this size: top, left, height and width, float32 (4, N), on the CPU."""
+    return torch.tensor([resized_crop_box(source, height, width) for source in sources], dtype=torch.float32).T
+
+
 def resized_crops(images: Tensor, sources: Sequence[random.Random]) -> Tensor:
     """Crop a random box of each uint8 image (N, C, H, W) and scale it bilinearly to the same shape, on its device."""
+    return apply_crops(images, to_device(crop_rows(sources, images.shape[2], images.shape[3]), images.device))
+
+
+def apply_crops(images: Tensor, rows: Tensor) -> Tensor:
+    """`resized_crops` with the rows of `crop_rows` on the images' device."""
     count, _, height, width = images.shape
-    boxes = torch.tensor([resized_crop_box(source, height, width) for source in sources], dtype=torch.float32)
-    top, left, down, across = boxes.to(images.device).unbind(dim=1)
+    top, left, down, across = rows.unbind()
     # The sampling grid spans -1..1 over the whole image.
     transform = torch.zeros(count, 2, 3, device=images.device)
     transform[:, 0, 0], transform[:, 0, 2] = across / width, (2 * left + across) / width - 1
