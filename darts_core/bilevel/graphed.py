@@ -18,6 +18,7 @@ from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD
 from darts_core.bilevel.step import WeightGradient, search_step, weight_gradient
 from darts_core.data.batches import Batch
+from darts_core.distributed.group import ALONE, Group
 from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.training.stages import GRAPHS, stage
 
@@ -28,9 +29,10 @@ WARM_UP: Final = 3
 
 
 class GraphedStep:
-    """Runs `search_step` of one process as CUDA graphs for batches of one size, and eagerly for others.
+    """Runs `search_step` as CUDA graphs for batches of one size, and eagerly for others.
 
-    If the capture fails, logs a warning and runs all steps eagerly.
+    If the capture fails, logs a warning and runs all steps eagerly. The graphs of several ranks hold their all-reduces,
+    in the order of an eager step: a rank whose capture fails goes on with the others.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class GraphedStep:
         optimizer: FlatSGD,
         grad_clip: float,
         *,
+        group: Group = ALONE,
         accumulate: int = 1,
     ) -> None:
+        self._group = group
         self._network, self._architect, self._optimizer = network, architect, optimizer
         self._grad_clip, self._accumulate = grad_clip, accumulate
         self._size = torch.Size()
@@ -80,7 +84,8 @@ class GraphedStep:
             training,
             validation,
             self._grad_clip,
-            accumulate=self._accumulate,
+            self._group,
+            self._accumulate,
         )
 
     def _capture(self, training: Batch, validation: Batch) -> _CapturedStep | None:
@@ -92,6 +97,7 @@ class GraphedStep:
                 self._architect,
                 self._optimizer,
                 self._grad_clip,
+                self._group,
                 self._accumulate,
                 Batch(training.images.clone(), training.labels.clone()),
                 Batch(validation.images.clone(), validation.labels.clone()),
@@ -110,6 +116,7 @@ class _CapturedStep:
         architect: Architect,
         optimizer: FlatSGD,
         grad_clip: float,
+        group: Group,
         accumulate: int,
         training: Batch,
         validation: Batch,
@@ -124,7 +131,7 @@ class _CapturedStep:
         # The graphs run in sequence, so that they can share a memory pool.
         with torch.cuda.graph(self._of_weights, pool=self._of_alphas.pool(), capture_error_mode="thread_local"):
             self._weight_gradient: WeightGradient = weight_gradient(
-                network, optimizer, training, grad_clip, accumulate=accumulate
+                network, optimizer, training, grad_clip, group, accumulate
             )
 
     def __call__(self, training: Batch, validation: Batch) -> tuple[Tensor, Tensor]:

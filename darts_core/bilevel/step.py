@@ -13,7 +13,6 @@ from darts_core.bilevel import flat_gradients
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD
 from darts_core.data.batches import Batch
-from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
 from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.supernet import sum_of
@@ -55,7 +54,6 @@ def weight_step(
     if isinstance(weight_optimizer, FlatSGD):
         found = weight_gradient(network, weight_optimizer, training, grad_clip, group, accumulate)
         weight_optimizer.step_by(found.gradient)
-        average_statistics(network, group)
         return found.loss, found.logits
     weights = network.weights()
     weight_optimizer.zero_grad()
@@ -72,7 +70,6 @@ def weight_step(
     group.average_gradients(weights)
     torch.nn.utils.clip_grad_norm_(weights, grad_clip)
     weight_optimizer.step()
-    average_statistics(network, group)
     return sum_of(losses), torch.cat(logits)
 
 

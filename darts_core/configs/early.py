@@ -45,7 +45,7 @@ def early_problems(values: Mapping[str, Any]) -> list[Problem]:
 
 
 def check_hessian(every: int | None, gpus: int) -> None:
-    """Raise ConfigError for the eigenvalue on several GPUs: SyncBatchNorm has no second derivatives."""
+    """Raise ConfigError for the eigenvalue on several GPUs: BatchNorm over them has no second derivatives."""
     if every is not None and gpus > 1:
         raise ConfigError(
             [Problem(("hessian_every",), f"works on one GPU, not on {gpus}: leave it out, or give gpus=1")]

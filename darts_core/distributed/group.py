@@ -38,19 +38,20 @@ class Group:
         return self.rank == 0
 
     def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Means over all ranks, bit-identical on each, as new tensors with the layout of the given ones."""
+        """Means over all ranks, bit-identical on each, as views of one new buffer with the layout of the given tensors.
+
+        All ranks give tensors of the same shapes, types and layouts. Several types take a buffer each.
+        """
         if self.size == 1:
             return list(tensors)
-        result = [torch.empty_like(tensor) for tensor in tensors]
+        means = list(tensors)
         for dtype in sorted({tensor.dtype for tensor in tensors}, key=str):
-            mine = [(tensor, out) for tensor, out in zip(tensors, result, strict=True) if tensor.dtype == dtype]
-            flat = torch.cat([tensor.detach().reshape(-1) for tensor, _ in mine])
-            dist.all_reduce(flat)
-            flat /= self.size
-            parts = torch.split(flat, [tensor.numel() for tensor, _ in mine])
-            for (_, out), part in zip(mine, parts, strict=True):
-                out.copy_(part.view(out.shape))
-        return result
+            places = [place for place, tensor in enumerate(tensors) if tensor.dtype == dtype]
+            runs = [_run(tensors[place]) for place in places]
+            parts = torch.split(self.total(torch.cat(runs)).div_(self.size), [len(run) for run in runs])
+            for place, part in zip(places, parts, strict=True):
+                means[place] = _laid_out(part, tensors[place])
+        return means
 
     def average_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Replace every `.grad` by its mean over all ranks; all ranks must have the same ones."""
@@ -61,11 +62,14 @@ class Group:
             parameter.grad = mean
 
     def sum(self, tensor: Tensor) -> Tensor:
-        if self.size == 1:
-            return tensor
-        total = tensor.clone()
-        dist.all_reduce(total)
-        return total
+        """The sum over all ranks, as a new tensor; alone the tensor itself."""
+        return tensor if self.size == 1 else self.total(tensor.clone())
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Overwrite a contiguous tensor by its sum over all ranks, bit-identical on each, and return it."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
 
     def share(self, batch: Tensor) -> Tensor:
         """This rank's consecutive part of a batch along the first axis, equally large on each rank; a remainder is
@@ -82,6 +86,14 @@ class Group:
             return answer
         flag = torch.tensor([answer], dtype=torch.uint8)
         dist.broadcast(flag, src=0, group=self._talk)
+        return bool(flag)
+
+    def all_agree(self, answer: bool) -> bool:
+        """Whether the answer is yes on every rank; a collective call."""
+        if self.size == 1:
+            return answer
+        flag = torch.tensor([answer], dtype=torch.uint8)
+        dist.all_reduce(flag, dist.ReduceOp.MIN, group=self._talk)
         return bool(flag)
 
     def wait(self) -> None:
@@ -116,3 +128,24 @@ def join(rank: int, size: int, store: Path, device: torch.device) -> Group:
 
 def leave() -> None:
     dist.destroy_process_group()
+
+
+def _run(tensor: Tensor) -> Tensor:
+    """The numbers of a tensor, (numel,), in the order of its memory if it is dense; then a view."""
+    tensor = tensor.detach()
+    if not tensor.is_contiguous() and _dense(tensor):
+        tensor = tensor.permute(0, 2, 3, 1)
+    return tensor.reshape(-1)
+
+
+def _laid_out(run: Tensor, like: Tensor) -> Tensor:
+    """View a run of `_run` in shape and layout of the tensor that it came from."""
+    if _dense(like):
+        return run.as_strided(like.shape, like.stride(), run.storage_offset())
+    return run.view(like.shape)
+
+
+def _dense(tensor: Tensor) -> bool:
+    if tensor.is_contiguous():
+        return True
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)

@@ -60,11 +60,10 @@ def _not_fused(config: SearchConfig, device: torch.device, group: Group) -> str 
         return f"{config.method} samples one operation an edge, and computes no other"
     if any(stage.skip_dropout for stage in stages_of(dict(config))):
         return "skip-connections have dropout"
-    # Statistics out of products of maps want all of a batch, and in bf16 kernels that sum up in more than that.
-    if precision_of(config, device) == "bf16" and not (on_gpu and gpu.available()):
+    # In bf16, statistics out of products of maps want kernels that sum up in more than that. Ranks decide alike, since
+    # they exchange the sums of the same maps.
+    if precision_of(config, device) == "bf16" and not (on_gpu and group.all_agree(gpu.available())):
         return "fused cells need GPU kernels for bf16"
-    if group.size > 1 and on_gpu:
-        return "BatchNorm synchronises its statistics over the GPUs"
     return None
 
 

@@ -90,7 +90,7 @@ class ImageEvaluation(TrainingLoop):
             )
         # Depthwise convolutions run up to three times faster in this layout, on CPUs and GPUs alike.
         self.network.to(data.device, type_of(config), memory_format=torch.channels_last)  # type: ignore[call-overload]
-        synchronise(self.network, self.group, data.device)
+        synchronise(self.network, self.group)
         self.optimizer = weight_optimizer(self.network.parameters(), config, data.device)
         self.drop_path_source = generator(config.seed, "drop-path", device=data.device)
         self.best: dict[str, Any] = {}

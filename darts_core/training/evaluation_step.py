@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from darts_core.configs import EvaluationConfig
 from darts_core.data.batches import Batch
-from darts_core.distributed.batch_norm import average_statistics
 from darts_core.distributed.group import ALONE, Group
 from darts_core.models.retrained import RetrainedNetwork
 from darts_core.models.supernet import sum_of
@@ -66,7 +65,6 @@ def evaluation_step(
     group.average_gradients(weights)
     torch.nn.utils.clip_grad_norm_(weights, config.grad_clip, foreach=True)
     optimizer.step()
-    average_statistics(network, group)
     return sum_of(losses), torch.cat(logits)
 
 

@@ -148,7 +148,7 @@ class ImageSearch(SearchLoop):
             )
         self.network.to(data.device, type_of(config))
         self.network.target = self.target
-        synchronise(self.network, self.group, data.device)
+        synchronise(self.network, self.group)
         self.weight_optimizer = self._weight_optimizer()
         self.architect = Architect(
             self.network,
@@ -167,7 +167,14 @@ class ImageSearch(SearchLoop):
         config, optimizer = self.config, self.weight_optimizer
         on_gpu = self.data.device.type == "cuda"
         if self.arrangement.no_graph is None and isinstance(optimizer, FlatSGD) and on_gpu:
-            return GraphedStep(self.network, self.architect, optimizer, config.grad_clip, accumulate=config.accumulate)
+            return GraphedStep(
+                self.network,
+                self.architect,
+                optimizer,
+                config.grad_clip,
+                group=self.group,
+                accumulate=config.accumulate,
+            )
         return lambda training, validation: search_step(
             self.network,
             self.architect,

@@ -1,17 +1,22 @@
 """Computes the edges of one source state in three branches: convolutions, poolings with the identity, and reduces.
 
-Each branch adds its maps to the nodes and later computes gradients from the nodes' gradient g. The means that BatchNorm
-subtracts are constant per edge and channel; a branch returns their sum as a bias.
+A branch computes maps and their `sums`. `add` takes the sums over the whole batch, which several ranks may share, and
+adds the maps to the nodes. The means that BatchNorm subtracts are constant per edge and channel; their sum is the
+branch's bias. Later, `products` are a branch's sums over pixels of the nodes' gradient g times maps, and `backward`
+takes those of the whole batch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from darts_core.distributed.batch_sums import BatchSums
+from darts_core.distributed.group import ALONE, Group
 from darts_core.models.fused.algebra import Folded, Gradient, Moments
 from darts_core.models.fused.backend import CellBackend, Filters
 from darts_core.models.fused.columns import Columns
@@ -20,13 +25,14 @@ from darts_core.models.fused.parameters import Norms, SourceModules, statistics
 
 @dataclass(frozen=True)
 class Setting:
-    """The modules, backend and BatchNorm mode of one source."""
+    """The modules, backend and BatchNorm mode of one source. group: the ranks that share the batch."""
 
     modules: SourceModules
     columns: Columns
     backend: CellBackend
     batch_statistics: bool
     eps: float
+    group: Group = ALONE
 
 
 @dataclass(frozen=True)
@@ -40,32 +46,65 @@ class Weights:
 
 
 class Statistics(NamedTuple):
-    """Batch means and biased variances of a group of BatchNorms, (E, K, C)."""
+    """Batch means and biased variances of a group of BatchNorms, (E, K, C), over so many pixels per channel."""
 
     norms: Norms
     mean: Tensor
     variance: Tensor
+    pixels: int | Tensor
+
+
+class Branch(Protocol):
+    """The operations of one kind on all edges of a source."""
+
+    sums: list[Tensor]
+    """Sums of its maps over this rank's pixels, float64; empty with running statistics."""
+
+    bias: Tensor
+    """(E, C), float64, after `add`."""
+
+    def add(self, sums: Sequence[Tensor], out: Tensor) -> None:
+        """Add the maps, without the bias, to out (N, E, C, H, W). sums: `sums` over the whole batch."""
+
+    def statistics(self) -> list[Statistics]:
+        """Return the batch statistics."""
+
+    def products(self, g: Tensor) -> Tensor:
+        """Return the sums over this rank's pixels of g times each map, float64."""
+
+    def backward(
+        self, g: Tensor, total: Tensor, products: Tensor, *, weights: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return the gradients of s, of w's columns and, if `weights`, of the weights in the order of the groups.
+
+        total: sum of g over all pixels of the whole batch, (E, C), float64. products: `products` over them.
+        """
 
 
 class ConvolutionBranch:
     """All separable and dilated convolutions."""
 
-    def __init__(self, setting: Setting, weights: Weights, s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds the maps to out (N, E, C, H, W). w: the edges' weights, (E, operations), float64."""
+    def __init__(self, setting: Setting, weights: Weights, s: Tensor, w: Tensor, batch: BatchSums) -> None:
+        """w: the edges' weights, (E, operations), float64."""
         self._setting, self._weights, self._s = setting, weights, s
-        backend, batch, modules = setting.backend, setting.batch_statistics, setting.modules
-        separable = len(weights.filters.first)
-        self._factor = w
-        self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
-        self._u, self._v, moments = backend.source(s, weights.filters, moments=batch)
+        self._factor, self._batch = w, batch
+        self._u, self._v, moments = setting.backend.source(s, weights.filters, moments=setting.batch_statistics)
+        self.sums = [] if moments is None else list(moments)
         self._inner: Folded | None = None
+
+    def add(self, sums: Sequence[Tensor], out: Tensor) -> None:
+        """See `Branch`. Exchanges the sums of the maps behind the first convolutions."""
+        backend, weights, modules = self._setting.backend, self._weights, self._setting.modules
+        separable = len(weights.filters.first)
+        moments = Moments(*sums) if sums else None
         inner_moments = None
         if weights.inner is not None:
             self._inner = self._folded(weights.inner, None, modules.inner_norms, _part(moments, slice(0, separable)))
             self._b = self._inner.offset.to(self._inner.matrix.dtype)
-            self._y, inner_moments = backend.inner(
-                self._u, self._inner.matrix, self._b, weights.filters, self._v, moments=batch
+            self._y, found = backend.inner(
+                self._u, self._inner.matrix, self._b, weights.filters, self._v, moments=moments is not None
             )
+            inner_moments = None if found is None else Moments(*self._batch(found))
         assert weights.last is not None
         joined = _joined(inner_moments, _part(moments, slice(separable, None)))
         self._last = self._folded(weights.last, self._factor, modules.last_norms, joined)
@@ -74,18 +113,22 @@ class ConvolutionBranch:
 
     def statistics(self) -> list[Statistics]:
         """Return the batch statistics."""
-        found = [Statistics(self._setting.modules.last_norms, self._last.mean, self._last.variance)]
+        pixels = self._batch.all_pixels
+        found = [Statistics(self._setting.modules.last_norms, self._last.mean, self._last.variance, pixels)]
         if self._inner is not None:
-            found.append(Statistics(self._setting.modules.inner_norms, self._inner.mean, self._inner.variance))
+            found.append(Statistics(self._setting.modules.inner_norms, self._inner.mean, self._inner.variance, pixels))
         return found
 
-    def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the gradients of s, of w's columns and, if `weights`, of the weights in the order of the groups.
+    def products(self, g: Tensor) -> Tensor:
+        """Return the sums of g V^T, (E, K, C, C)."""
+        return self._setting.backend.products(g, self._v)
 
-        total: sum of g over all pixels, (E, C), float64.
-        """
+    def backward(
+        self, g: Tensor, total: Tensor, products: Tensor, *, weights: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See `Branch`. Exchanges the sums of the gradient behind the first convolutions."""
         backend, filters = self._setting.backend, self._weights.filters
-        outer = Moments(total.unsqueeze(1), backend.products(g, self._v))
+        outer = Moments(total.unsqueeze(1), products)
         last = self._gradient(self._last, self._factor, outer, weights)
         of_first: Gradient | None = None
         outer_filters = None
@@ -94,7 +137,7 @@ class ConvolutionBranch:
             y, moments, outer_filters = backend.inner_backward(
                 g, self._v, last.inputs, self._y, self._b, self._u, filters, weights=weights
             )
-            of_first = self._gradient(self._inner, None, moments, weights)
+            of_first = self._gradient(self._inner, None, Moments(*self._batch(moments)), weights)
         towards_s, source_filters = backend.source_backward(
             y,
             self._u,
@@ -124,13 +167,13 @@ class ConvolutionBranch:
     def _folded(self, weight: Tensor, factor: Tensor | None, norms: Norms, moments: Moments | None) -> Folded:
         backend, eps, dtype = self._setting.backend, self._setting.eps, matrices_type(self._s)
         if moments is not None:
-            return backend.folded(weight, factor, moments, pixels=self._pixels, eps=eps, dtype=dtype)
+            return backend.folded(weight, factor, moments, pixels=self._batch.pixels, eps=eps, dtype=dtype)
         return backend.folded_with(weight, factor, *statistics(norms, len(weight)), eps=eps, dtype=dtype)
 
     def _gradient(self, of: Folded, factor: Tensor | None, outer: Moments, weights: bool) -> Gradient:
         assert self._weights.last is not None
         dtype = self._weights.last.dtype if weights else None
-        return self._setting.backend.gradient_of(of, factor, outer, pixels=self._pixels, weights=dtype)
+        return self._setting.backend.gradient_of(of, factor, outer, pixels=self._batch.pixels, weights=dtype)
 
 
 class PoolBranch:
@@ -140,26 +183,42 @@ class PoolBranch:
     scaled per edge.
     """
 
-    def __init__(self, setting: Setting, s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds to out (N, E, C, H, W). w: of the edges, (E, operations), float64."""
-        self._setting, self._s = setting, s
+    def __init__(self, setting: Setting, s: Tensor, w: Tensor, batch: BatchSums) -> None:
+        """w: of the edges, (E, operations), float64."""
+        self._setting, self._s, self._batch = setting, s, batch
         self._names = setting.columns.pool_names
-        identity = w.shape[1] > len(self._names)
-        factor = w.unsqueeze(-1)
-        self._pooled, mean, self._variance = setting.backend.pool(
-            s, self._names, setting.modules.stride, identity=identity
+        self._factor = w.unsqueeze(-1)
+        self._identity = w.shape[1] > len(self._names)
+        self._pooled, self._pooled_mean, self._variance = setting.backend.pool(
+            s, self._names, setting.modules.stride, identity=self._identity
         )
-        edges, channels = out.shape[1:3]
+        self.sums: list[Tensor] = []
+        if setting.batch_statistics and self._names:
+            self.sums = self._summed()
+
+    def _summed(self) -> list[Tensor]:
+        """The sums of the pooled maps and of their squares; alone none, since the backend's statistics are exact."""
+        if self._batch.alone:
+            return []
+        mean, pixels = self._pooled_mean, self._batch.pixels
+        return [mean * pixels, (self._variance + mean * mean) * pixels]
+
+    def add(self, sums: Sequence[Tensor], out: Tensor) -> None:
+        """See `Branch`."""
+        setting, (edges, channels) = self._setting, out.shape[1:3]
+        if sums:
+            self._pooled_mean, squares = (of / self._batch.pixels for of in sums)
+            self._variance = (squares - self._pooled_mean * self._pooled_mean).clamp_min_(0)
         if setting.batch_statistics or not self._names:
-            self._mean, variance = (x.expand(edges, -1, -1) for x in (mean, self._variance))
+            self._mean, variance = (x.expand(edges, -1, -1) for x in (self._pooled_mean, self._variance))
         else:
             self._mean, variance = (x.double() for x in statistics(setting.modules.pool_norms, edges))
         self._inverse = (variance + setting.eps).rsqrt_()
-        if identity:  # not normalised
+        if self._identity:  # not normalised
             self._mean = torch.cat([self._mean, self._mean.new_zeros(edges, 1, channels)], 1)
             self._inverse = torch.cat([self._inverse, self._mean.new_ones(edges, 1, channels)], 1)
-        self._scale = factor * self._inverse
-        setting.backend.mix(self._pooled, self._scale.to(matrices_type(s)), out)
+        self._scale = self._factor * self._inverse
+        setting.backend.mix(self._pooled, self._scale.to(matrices_type(self._s)), out)
         self.bias = -(self._scale * self._mean).sum(1)
 
     def statistics(self) -> list[Statistics]:
@@ -167,13 +226,18 @@ class PoolBranch:
         count = len(self._names)
         if not count:
             return []
-        mean = self._mean[:, :count]
-        return [Statistics(self._setting.modules.pool_norms, mean, self._variance.expand_as(mean))]
+        mean, norms = self._mean[:, :count], self._setting.modules.pool_norms
+        return [Statistics(norms, mean, self._variance.expand_as(mean), self._batch.all_pixels)]
 
-    def backward(self, g: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gradients of s and of w's columns. total: sum of g over all pixels, (E, C), float64."""
-        pixels = g.shape[0] * g.shape[3] * g.shape[4]
-        products = self._setting.backend.mix_products(g, self._pooled)
+    def products(self, g: Tensor) -> Tensor:
+        """Return the sums of g times each map, (E, P, C)."""
+        return self._setting.backend.mix_products(g, self._pooled)
+
+    def backward(
+        self, g: Tensor, total: Tensor, products: Tensor, *, weights: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See `Branch`; there are no weights."""
+        pixels = self._batch.pixels
         d = self._inverse * (products - total.unsqueeze(1) * self._mean)
         feedback = torch.zeros_like(d[0])
         constant = torch.zeros_like(d[0])
@@ -195,26 +259,29 @@ class PoolBranch:
             self._names,
             self._setting.modules.stride,
         )
-        return towards_s, d.sum(-1)
+        return towards_s, d.sum(-1), []
 
 
 class ReduceBranch:
     """The factorized reduces, which replace the identity on edges of stride 2."""
 
-    def __init__(self, setting: Setting, weight: Tensor, s: Tensor, w: Tensor, out: Tensor) -> None:
-        """Adds the maps to out (N, E, C, H, W). weight: (E, 2, C / 2, C). w: the edges' weights, (E, 1), float64."""
-        self._setting, self._s = setting, s
-        self._factor = w.expand(-1, 2)
-        self._pixels = out.shape[0] * out.shape[3] * out.shape[4]
+    def __init__(self, setting: Setting, weight: Tensor, s: Tensor, w: Tensor, batch: BatchSums) -> None:
+        """weight: (E, 2, C / 2, C). w: the edges' weights, (E, 1), float64."""
+        self._setting, self._s, self._batch = setting, s, batch
+        self._weight, self._factor = weight, w.expand(-1, 2)
         self._x, moments = setting.backend.grids(s, moments=setting.batch_statistics)
-        self._type = weight.dtype
-        backend, eps, dtype = setting.backend, setting.eps, matrices_type(s)
-        if moments is not None:
+        self.sums = [] if moments is None else list(moments)
+
+    def add(self, sums: Sequence[Tensor], out: Tensor) -> None:
+        """See `Branch`."""
+        weight, backend, eps = self._weight, self._setting.backend, self._setting.eps
+        dtype = matrices_type(self._s)
+        if sums:
             # All edges read the same grids.
-            of_edges = Moments(*(of.expand(len(weight), *of.shape) for of in moments))
-            self._of = backend.folded(weight, self._factor, of_edges, pixels=self._pixels, eps=eps, dtype=dtype)
+            of_edges = Moments(*(of.expand(len(weight), *of.shape) for of in sums))
+            self._of = backend.folded(weight, self._factor, of_edges, pixels=self._batch.pixels, eps=eps, dtype=dtype)
         else:
-            running = statistics(setting.modules.reduce_norms, len(weight))
+            running = statistics(self._setting.modules.reduce_norms, len(weight))
             mean, variance = (x.reshape(weight.shape[:3]) for x in running)
             self._of = backend.folded_with(weight, self._factor, mean, variance, eps=eps, dtype=dtype)
         backend.grids_add(self._x, self._of.matrix, out)
@@ -223,13 +290,20 @@ class ReduceBranch:
     def statistics(self) -> list[Statistics]:
         """Return the batch statistics."""
         mean, variance = (x.flatten(1).unsqueeze(1) for x in (self._of.mean, self._of.variance))
-        return [Statistics(self._setting.modules.reduce_norms, mean, variance)]
+        return [Statistics(self._setting.modules.reduce_norms, mean, variance, self._batch.all_pixels)]
 
-    def backward(self, g: Tensor, total: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the gradients of s, w's column and, if `weights`, the weights. total: sum of g over pixels, (E, C)."""
-        outer = Moments(total.view(self._factor.shape[0], 2, -1), self._setting.backend.grids_products(g, self._x))
+    def products(self, g: Tensor) -> Tensor:
+        """Return the sums of g x^T for both grids, (E, 2, C / 2, C)."""
+        return self._setting.backend.grids_products(g, self._x)
+
+    def backward(
+        self, g: Tensor, total: Tensor, products: Tensor, *, weights: bool
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """See `Branch`."""
+        outer = Moments(total.view(self._factor.shape[0], 2, -1), products)
+        dtype = self._weight.dtype if weights else None
         found = self._setting.backend.gradient_of(
-            self._of, self._factor, outer, pixels=self._pixels, weights=self._type if weights else None
+            self._of, self._factor, outer, pixels=self._batch.pixels, weights=dtype
         )
         towards_s = self._setting.backend.grids_backward(g, self._x, found.inputs, self._s)
         gradients = [] if found.weight is None else [found.weight]

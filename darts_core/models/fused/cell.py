@@ -15,8 +15,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from darts_core.distributed.batch_sums import BatchSums
+from darts_core.distributed.group import ALONE
 from darts_core.models.fused.backend import Filters
 from darts_core.models.fused.branches import (
+    Branch,
     ConvolutionBranch,
     PoolBranch,
     ReduceBranch,
@@ -79,9 +82,8 @@ def compute(
         start = None if beside is None else torch.cat(list(beside), dim=1)
         out: Tensor = _Cell.apply(plan, older, newer, w, edge_weights, start, *plan.parameters())
     if track:
-        pixels = len(out) * out.shape[2] * out.shape[3]
         for statistics in plan.found:
-            update_statistics(*statistics, pixels)
+            update_statistics(*statistics)
     return out
 
 
@@ -101,7 +103,7 @@ class _Cell(torch.autograd.Function):
         batch, channels, height, width = older.shape
         rows, columns = -(-height // stride), -(-width // stride)
         pixels = batch * rows * columns
-        if plan.settings[0].batch_statistics and pixels < 2:
+        if plan.settings[0].batch_statistics and pixels * plan.settings[0].group.size < 2:
             raise ValueError(
                 f"BatchNorm needs more than 1 value a channel in training, and gets images of {tuple(older.shape)}"
             )
@@ -224,12 +226,22 @@ class _Source:
         pointwise, reduces = len(setting.columns.pointwise), int(weights.reduce is not None)
         counts = [pointwise, w.shape[1] - pointwise - reduces, reduces]
         of_convolutions, of_maps, of_reduces = torch.split(w, counts, 1)
-        self._convolutions = ConvolutionBranch(setting, weights, s, of_convolutions, out) if pointwise else None
-        self._pools = PoolBranch(setting, s, of_maps, out) if of_maps.shape[1] else None
-        self._reduces = (
-            ReduceBranch(setting, weights.reduce, s, of_reduces, out) if weights.reduce is not None else None
-        )
-        branches = [b for b in (self._convolutions, self._pools, self._reduces) if b is not None]
+        pixels = out.shape[0] * out.shape[3] * out.shape[4]
+        # Without BatchNorm over the batch, ranks have nothing to exchange.
+        normalises = setting.batch_statistics and bool(setting.modules.norm_groups())
+        self._batch = batch = BatchSums(pixels, setting.group if normalises else ALONE)
+        branches: list[Branch] = []
+        if pointwise:
+            branches.append(ConvolutionBranch(setting, weights, s, of_convolutions, batch))
+        if of_maps.shape[1]:
+            branches.append(PoolBranch(setting, s, of_maps, batch))
+        if weights.reduce is not None:
+            branches.append(ReduceBranch(setting, weights.reduce, s, of_reduces, batch))
+        self._branches = branches
+        sums = iter(batch([of for branch in branches for of in branch.sums]))
+        for branch in branches:
+            branch.add([next(sums) for _ in branch.sums], out)
+            branch.sums = []
         self._found = (
             [found for branch in branches for found in branch.statistics()] if setting.batch_statistics else []
         )
@@ -245,24 +257,18 @@ class _Source:
         return self._found
 
     def backward(self, g: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the gradients of s, of w and, if `weights`, of each parameter."""
+        """Return the gradients of s, of w and, if `weights`, of each parameter; with several ranks w's and the
+        parameters' are this rank's part, as in `BatchSums`.
+        """
         if self._path_factors is not None:
             g = (g * self._path_factors).to(g.dtype)
         total = g.sum((3, 4), dtype=matrices_type(g)).sum(0, dtype=torch.float64)
+        total, *products = self._batch([total, *(branch.products(g) for branch in self._branches)])
         towards_s: list[Tensor] = []
         factors: list[Tensor] = []
         stacks: list[Tensor] = []
-        if self._convolutions is not None:
-            through, factor, found = self._convolutions.backward(g, total, weights=weights)
-            towards_s.append(through)
-            factors.append(factor)
-            stacks += found
-        if self._pools is not None:
-            through, factor = self._pools.backward(g, total)
-            towards_s.append(through)
-            factors.append(factor)
-        if self._reduces is not None:
-            through, factor, found = self._reduces.backward(g, total, weights=weights)
+        for branch, mine in zip(self._branches, products, strict=True):
+            through, factor, found = branch.backward(g, total, mine, weights=weights)
             towards_s.append(through)
             factors.append(factor)
             stacks += found

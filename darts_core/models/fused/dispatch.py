@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from darts_core.distributed.batch_norm import group_of
+from darts_core.distributed.group import ALONE
 from darts_core.kernels import build, gpu
 from darts_core.kernels.cpu_backend import CpuBackend
 from darts_core.models.fused.backend import CellBackend
@@ -42,7 +44,7 @@ class FusedCell:
 
         Not supported: an edge whose only operation is noise; noise besides partial channels; dropout of
         skip-connections; bf16 without kernels that accumulate in float32, since the statistics are derived from sums of
-        products; exports, which run on other runtimes; statistics synchronised over several GPUs.
+        products; exports, which run on other runtimes.
         """
         if not self._suits or torch.compiler.is_exporting() or (self._has_noise and cell.partial > 1):
             return False
@@ -52,8 +54,7 @@ class FusedCell:
             return False
         if x.dtype == torch.bfloat16 and not (x.is_cuda and gpu.available()):
             return False
-        known = x.dtype in (torch.float32, torch.float64, torch.bfloat16)
-        return known and not any(isinstance(norm, nn.SyncBatchNorm) for norm in self._norms(cell))
+        return x.dtype in (torch.float32, torch.float64, torch.bfloat16)
 
     def __call__(
         self,
@@ -77,7 +78,8 @@ class FusedCell:
         norms = self._norms(cell)
         # All BatchNorms of a cell are in the same mode.
         batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
-        settings = [Setting(source, source.columns, backend, batch, eps) for source in self._modules(cell)]
+        group = group_of(norms[0]) if norms else ALONE
+        settings = [Setting(source, source.columns, backend, batch, eps, group) for source in self._modules(cell)]
         order, keep = self._order_on(cell, older.device), torch.is_grad_enabled()
         return Plan(cell.nodes, order, settings, [], keep, cell.partial)
 

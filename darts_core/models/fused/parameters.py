@@ -122,20 +122,26 @@ def statistics(norms: Norms, edges: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int) -> None:
-    """Update the running statistics as in training. mean, variance (biased): (E, K, C). pixels: per channel."""
+def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int | Tensor) -> None:
+    """Update the running statistics as in training. mean, variance (biased): (E, K, C).
+
+    pixels: per channel; a scalar on the device if only that knows their number.
+    """
     momentum, rows = norms[0].momentum, (len(norms), -1)
     assert momentum is not None
+    unbiased = pixels / (pixels - 1)
+    if isinstance(unbiased, Tensor):
+        variance, unbiased = variance * unbiased, 1.0
     if mean.is_cuda and gpu.available():
         means, variances, counts = (side_by_side(_buffers(norms, name)) for name in _STATISTICS)
         if means is not None and variances is not None and counts is not None:
             from darts_core.kernels.gpu.statistics import track
 
             running = (means, variances, counts)
-            track(running, mean.reshape(rows), variance.reshape(rows), momentum, pixels / (pixels - 1))
+            track(running, mean.reshape(rows), variance.reshape(rows), momentum, unbiased)
             return
     _move(_buffers(norms, "running_mean"), mean.reshape(rows), momentum)
-    _move(_buffers(norms, "running_var"), (variance * (pixels / (pixels - 1))).reshape(rows), momentum)
+    _move(_buffers(norms, "running_var"), (variance * unbiased).reshape(rows), momentum)
     tracked = _buffers(norms, "num_batches_tracked")
     together = side_by_side(tracked)
     if together is not None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from darts_core.distributed.batch_norm import group_of
 from darts_core.kernels import build
 from darts_core.models.fused.parameters import update_statistics
 from darts_core.models.operations import FactorizedReduce, ReLUConvBN
@@ -46,7 +47,9 @@ def _parts(module: nn.Module) -> tuple[list[nn.Conv2d], nn.BatchNorm2d | None]:
 def _suits(norm: nn.BatchNorm2d, x: Tensor) -> bool:
     if x.device.type != "cpu" or torch.compiler.is_exporting() or torch.is_autocast_enabled("cpu"):
         return False
-    return type(norm) is nn.BatchNorm2d and not norm.affine and build.available()
+    if norm.training and group_of(norm).size > 1:
+        return False  # a single kernel cannot exchange its sums
+    return not norm.affine and build.available()
 
 
 class _Preprocess(torch.autograd.Function):
