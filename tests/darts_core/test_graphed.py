@@ -20,6 +20,9 @@ from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.data.batches import Batch
+from darts_core.distributed import group as groups
+from darts_core.distributed.batch_norm import synchronise
+from darts_core.distributed.group import ALONE, Group
 from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.models.supernet import SearchNetwork
 from darts_core.spaces import SPACES
@@ -98,25 +101,26 @@ def test_the_fused_network_is_no_farther_from_the_truth_than_twice_the_plain_one
 
 
 def stepping(
-    order: Literal[1, 2], *, graph: bool, precision: Precision = "float32"
+    order: Literal[1, 2], *, graph: bool, precision: Precision = "float32", group: Group = ALONE
 ) -> tuple[SearchNetwork, FlatSGD, Steps]:
     network = network_of(fused=True)
+    synchronise(network, group)
     network.share_statistics_storage()
     optimizer = FlatSGD(FlatWeights(network), lr=0.025, momentum=0.9, weight_decay=3e-4)
-    architect = Architect(network, optimizer, order=order, lr=3e-3, weight_decay=1e-3)
-    recorded = GraphedStep(network, architect, optimizer, 5.0)
+    architect = Architect(network, optimizer, order=order, lr=3e-3, weight_decay=1e-3, group=group)
+    recorded = GraphedStep(network, architect, optimizer, 5.0, group=group)
 
     def step(training: Batch, validation: Batch) -> tuple[Tensor, Tensor]:
         with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16", cache_enabled=False):
             if graph:
                 return recorded(training, validation)
-            return search_step(network, architect, optimizer, training, validation, 5.0)
+            return search_step(network, architect, optimizer, training, validation, 5.0, group)
 
     return network, optimizer, step
 
 
-def after_steps(order: Literal[1, 2], *, graph: bool, precision: Precision) -> dict[str, Tensor]:
-    network, optimizer, step = stepping(order, graph=graph, precision=precision)
+def after_steps(order: Literal[1, 2], *, graph: bool, precision: Precision, group: Group = ALONE) -> dict[str, Tensor]:
+    network, optimizer, step = stepping(order, graph=graph, precision=precision, group=group)
     losses = []
     with deterministic_kernels(True, GPU):  # cuDNN's fastest ones add in any order
         for number in range(10):
@@ -134,6 +138,64 @@ def test_steps_replayed_from_a_graph_give_the_bits_of_steps_that_are_called(
 ) -> None:
     called, replayed = (after_steps(order, graph=graph, precision=precision) for graph in (False, True))
     assert [name for name in called if not torch.equal(called[name], replayed[name])] == []
+
+
+class Pair(Group):
+    """NCCL's group of this process alone, taken for two ranks with the same images."""
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """Twice the tensor."""
+        return super().total(tensor).mul_(2)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    groups.join(0, 1, tmp_path / "store", torch.device("cuda", 0))
+    yield Pair(0, 2)
+    groups.leave()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_graphs_hold_the_exchanges_of_several_ranks(order: Literal[1, 2], precision: Precision, pair: Pair) -> None:
+    called, replayed = (after_steps(order, graph=graph, precision=precision, group=pair) for graph in (False, True))
+    assert [name for name in called if not torch.equal(called[name], replayed[name])] == []
+    _, _, step = stepping(order, graph=True, precision=precision, group=pair)
+    exchanged = 0
+
+    def counted(*_: object, **__: object) -> None:
+        nonlocal exchanged
+        exchanged += 1
+
+    for number in range(graphed.WARM_UP + 1):
+        step(batch_of(number), batch_of(number))
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr(torch.distributed, "all_reduce", counted)
+        step(batch_of(1), batch_of(2))
+    assert exchanged == 0
+
+
+def test_no_step_of_several_ranks_waits_for_the_gpu(pair: Pair) -> None:
+    _, _, step = stepping(2, graph=False, group=pair)
+    step(batch_of(1), batch_of(2))
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step(batch_of(1), batch_of(2))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_ranks_with_the_same_images_take_the_step_of_one(precision: Precision, pair: Pair) -> None:
+    """Both halves of a batch are alike, so statistics and gradients are those of one half."""
+    half = batch_of(1)
+    one, of_pair = network_of(fused=True), network_of(fused=True)
+    synchronise(of_pair, pair)
+    ours, truth = (seen(network, half, precision) for network in (of_pair, one))
+    allowed = 1e-3 if precision == "float32" else 5e-2
+    # A variance without bias depends on the number of pixels.
+    worse = {part: error for part, error in errors(ours, truth).items() if error > allowed and part != "running_var"}
+    assert worse == {}
 
 
 def test_the_graph_is_made_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
