@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
-from darts_core.configs.stages import shares, stage_epochs, stage_problems
+from darts_core.configs.stages import divisors, shares, stage_epochs, stage_problems
 from darts_core.errors import ConfigError, Problem
 from darts_core.spaces import CnnSpace
 
@@ -22,6 +22,7 @@ MethodName = Literal[
     "gdas",
     "snas",
     "drnas",
+    "drnas-progressive",
     "sdarts-rs",
     "sdarts-adv",
     "darts-minus",
@@ -141,7 +142,7 @@ class MethodFields(BaseModel):
         None,
         min_length=1,
         max_length=16,
-        description="of `p-darts`: for each stage the number of operations that an edge has",
+        description="of `p-darts` and `drnas-progressive`: for each stage the number of operations that an edge has",
     )
     stage_added_layers: list[Annotated[int, Field(ge=-99, le=99)]] | None = Field(
         None, max_length=16, description="of `p-darts`: for each stage the number of cells besides `layers`"
@@ -150,6 +151,11 @@ class MethodFields(BaseModel):
         None,
         max_length=16,
         description="of `p-darts`: for each stage the highest rate of the dropout of skip-connections",
+    )
+    stage_partial_channels: list[Annotated[int, Field(ge=1, le=64)]] | None = Field(
+        None,
+        max_length=16,
+        description="of `drnas-progressive`: K of each stage, where the operations see one of K channels",
     )
     most_skip_connects: int | None = Field(
         None, ge=0, le=24, description="of `p-darts`: the largest number of skip-connections in the normal cell"
@@ -241,6 +247,28 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             "1",
             {},
             (Published("CIFAR-10 test error 2.54 +- 0.03 % (2.46 +- 0.03 % with progressive stages)", "paper"),),
+        ),
+        Method(
+            "drnas-progressive",
+            "DrNAS, progressive",
+            "arXiv:2006.10355",
+            "Searches as DrNAS does in stages: on one of K channels, then on more channels with fewer operations on "
+            "each edge, whose weights are widened.",
+            "about 1 / K in memory",
+            {
+                "stage_operations": Computed(
+                    "all and 4/7 of the primitives, rounded up, in at most as many stages as epochs",
+                    lambda values: shares(values, (1, 4 / 7), 2),
+                ),
+                "stage_partial_channels": Computed(
+                    "6 and 4, or the largest divisors of the channels below", lambda values: divisors(values, (6, 4))
+                ),
+                "weights_only_epochs": Computed(
+                    "two fifths of a stage's epochs", lambda values: 2 * stage_epochs(values) // 5
+                ),
+            },
+            (Published("CIFAR-10 test error 2.46 +- 0.03 %", "paper"),),
+            space="darts-no-none",
         ),
         Method(
             "sdarts-rs",

@@ -71,6 +71,13 @@ def shares(values: Mapping[str, Any], parts: Sequence[float], most: int) -> list
     return [max(1, math.ceil(part * primitives)) for part in parts[: stages_within(values, most)]]
 
 
+def divisors(values: Mapping[str, Any], wanted: Sequence[int]) -> list[int]:
+    """A default of `stage_partial_channels`: in each stage the largest divisor of the channels up to the wanted one."""
+    channels, count = int(values["channels"]), len(values["stage_operations"])
+    most = [*wanted, *[wanted[-1]] * count][:count]
+    return [max(part for part in range(1, top + 1) if channels % part == 0) for top in most]
+
+
 def stage_epochs(values: Mapping[str, Any]) -> int:
     """The epochs of the shortest stage."""
     return int(values["epochs"]) // max(1, len(values.get("stage_operations") or [None]))
@@ -100,6 +107,13 @@ def stage_problems(values: Mapping[str, Any]) -> list[Problem]:
         for more in values.get("stage_added_layers") or ()
     ):
         problems.append(Problem(("stage_added_layers",), f"a network has 1 to {_MOST_LAYERS} layers"))
+    for place, partial in enumerate(values.get("stage_partial_channels") or ()):
+        if values["channels"] % partial:
+            message = f"{partial} does not divide {values['channels']} channels"
+            problems.append(Problem(("stage_partial_channels", place), message))
+    widths = values.get("stage_partial_channels") or ()
+    if any(later > earlier for earlier, later in itertools.pairwise(widths)):
+        problems.append(Problem(("stage_partial_channels",), "no stage has a larger K than the one before it"))
     if "eigenvalue_growth" in (values.get("stop_when") or {}):
         message = "returns the cell of an earlier epoch, whose stage is gone: stop by another sign"
         problems.append(Problem(("stop_when", "eigenvalue_growth"), message))

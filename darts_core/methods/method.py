@@ -42,6 +42,9 @@ class SearchMethod:
     alpha_betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
     """Adam's betas for the alphas of convolutional cells: a short memory, since the weights change too."""
 
+    carries_over: ClassVar[bool] = False
+    """Whether a stage goes on with the weights, the alphas and the learning rate of the one before."""
+
     def __init__(self, config: SearchConfig | RnnSearchConfig) -> None:
         """config: resolved."""
         self.config = config

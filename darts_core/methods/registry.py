@@ -16,6 +16,7 @@ from darts_core.methods.gdas import Gdas
 from darts_core.methods.method import SearchMethod
 from darts_core.methods.p_darts import PDarts
 from darts_core.methods.pc_darts import PcDarts
+from darts_core.methods.progressive_drnas import ProgressiveDrNas
 from darts_core.methods.random_cell import RandomCell
 from darts_core.methods.smooth_darts import AdversarialSmoothDarts, SmoothDarts
 from darts_core.methods.snas import Snas
@@ -27,6 +28,7 @@ IMPLEMENTATIONS: Final[Mapping[MethodName, type[SearchMethod]]] = {
     "gdas": Gdas,
     "snas": Snas,
     "drnas": DrNas,
+    "drnas-progressive": ProgressiveDrNas,
     "sdarts-rs": SmoothDarts,
     "sdarts-adv": AdversarialSmoothDarts,
     "darts-minus": DartsMinus,

@@ -155,6 +155,13 @@ _OF_METHODS: Final[dict[str, Values]] = {
         "partial_channels": 4,
         "weights_only_epochs": 15,
     },
+    "drnas-progressive": {
+        "channels": 36,
+        "layers": 20,
+        "weight_lr": 0.1,
+        "weight_lr_min": 0.0,
+        "alpha_lr": 6e-4,
+    },
     "p-darts": {"epochs": 75, "batch_size": 96, "layers": 5, "weight_lr_min": 0.0, "alpha_lr": 6e-4},
     "gdas": {"epochs": 250, "batch_size": 256, "weight_decay": 5e-4},
     "snas": {"epochs": 150, "batch_size": 96},

@@ -17,6 +17,7 @@ from darts_core.bilevel.step import search_step
 from darts_core.configs import SearchConfig
 from darts_core.configs.early import check_hessian
 from darts_core.configs.methods import METHODS
+from darts_core.configs.stages import Stage
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
@@ -29,6 +30,7 @@ from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.build import build_supernet
 from darts_core.training.adaptive_decay import AdaptiveDecay, State, growth_rule
 from darts_core.training.arrangement import arrangement_of
+from darts_core.training.carry_over import carry_over
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.defaults import DATA_ROOT
@@ -215,14 +217,24 @@ class ImageSearch(SearchLoop):
         method = self.network.method
         stage = next(stage for stage in method.stages if epoch <= stage.last)
         if stage != method.stage:
-            method.begin_stage(stage, self.network.alphas)
-            logger.info("stage %d of %d begins", stage.number + 1, len(method.stages))
-            self._build(method)
-        self.lr = weight_lr(self.config, epoch - stage.first + 1, stage.epochs)
+            self._begin_stage(stage)
+        if method.carries_over:
+            self.lr = weight_lr(self.config, epoch, self.config.epochs)
+        else:
+            self.lr = weight_lr(self.config, epoch - stage.first + 1, stage.epochs)
         self.weight_optimizer.param_groups[0]["lr"] = self.lr
         method.begin_epoch(epoch)
         self.weight_feed.cutout_probability = self.alpha_feed.cutout_probability = method.cutout_probability
         self.sums = RunningMetrics(self.data.device)
+
+    def _begin_stage(self, stage: Stage) -> None:
+        method, before = self.network.method, (self.network, self.weight_optimizer, self.architect)
+        logger.info("stage %d of %d begins", stage.number + 1, len(method.stages))
+        method.begin_stage(stage, self.network.alphas)
+        self._build(method)
+        if method.carries_over:
+            source = generator(self.config.seed, "widening", stage.number)
+            carry_over(before, (self.network, self.weight_optimizer, self.architect), source)
 
     @property
     def _pass_epoch(self) -> int:

@@ -230,6 +230,7 @@ def method_of_lists(nodes: int, *, method: MethodName = "darts", noise: bool = F
         (True, {}),
         (False, {"method": "pc-darts", "partial_channels": 2, "weights_only_epochs": 0}),
         (True, {"method": "pc-darts", "partial_channels": 2, "weights_only_epochs": 0}),
+        (False, {"method": "drnas-progressive", "stage_partial_channels": [8, 8]}),
     ],
 )
 def test_edges_of_different_operations_give_the_plain_networks_numbers(

@@ -193,6 +193,7 @@ PUBLISHED = {
     ("search", "digits", 1): "82ba71f8786368cc",
     ("search", "cifar10@pc-darts", 1): "ead10ed286e8517a",
     ("search", "cifar10@fair-darts", 1): "c5ba30ad2d8c823b",
+    ("search", "cifar10@drnas-progressive", 1): "aa41631d218ac990",
     ("search", "cifar10@p-darts", 1): "35cb8a39be1491e1",
     ("search", "cifar10@gdas", 1): "cbdd8bcad72cf707",
     ("search", "cifar10@rsps", 1): "a5e619942bbc327a",

@@ -4,5 +4,7 @@ from __future__ import annotations
 
 from darts_core.configs.methods import METHODS
 
-# P-DARTS searches in stages of other depths.
-SEARCHED = [name for name, method in METHODS.items() if "cnn" in method.families and name != "p-darts"]
+# Those that search in stages change the depth or K.
+SEARCHED = [
+    name for name, method in METHODS.items() if "cnn" in method.families and "stage_operations" not in method.fields
+]

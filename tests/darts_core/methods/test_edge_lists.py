@@ -42,6 +42,7 @@ EDGES = {"normal": LISTS, "reduce": [LISTS[4], *LISTS[:4]]}
 TRAINED = [name for name, method in METHODS.items() if method.trains and name != "darts-minus"]
 OWN: dict[str, dict[str, Any]] = {
     "pc-darts": {"channels": 8, "weights_only_epochs": 0},
+    "drnas-progressive": {"stage_operations": [4], "weights_only_epochs": 0},
     "p-darts": {"stage_operations": [4], "stage_added_layers": [0], "weights_only_epochs": 0},
     "rsps": {"sampled_cells": 5, "finalists": 2},
 }

@@ -34,6 +34,7 @@ OWN: dict[str, dict[str, Any]] = {
     "pc-darts": {"channels": 8},
     # Later stages begin with new alphas.
     "p-darts": {"stage_operations": [4], "stage_added_layers": [0]},
+    "drnas-progressive": {"stage_operations": [4]},
 }
 
 

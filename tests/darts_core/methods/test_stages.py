@@ -78,7 +78,11 @@ def test_stages_are_scaled_to_few_epochs_and_primitives() -> None:
         ({"stage_added_layers": [0, 0, 98]}, "stage_added_layers", "a network has 1 to 100 layers"),
         ({"weights_only_epochs": 2}, "weights_only_epochs", "2 of 2 epochs of a stage leave none"),
         ({"stop_when": {"eigenvalue_growth": ">1"}, "hessian_every": 1}, "stop_when", "whose stage is gone"),
-        ({"method": "darts", "stage_operations": [8]}, "stage_operations", "is a field of p-darts, not of darts"),
+        (
+            {"method": "darts", "stage_operations": [8]},
+            "stage_operations",
+            "is a field of drnas-progressive, p-darts, not of darts",
+        ),
         ({"method": "drnas", "most_skip_connects": 2}, "most_skip_connects", "is a field of p-darts"),
     ],
 )
