@@ -17,6 +17,7 @@ from darts_core.configs.methods import METHODS, MethodName
 from darts_core.files.checkpoints import read
 from darts_core.files.loading import load_network
 from darts_core.genotypes import NasBench201Genotype, parse
+from darts_core.primitives import edges_of
 from tests.support.nasbench201 import SEARCHED
 from tests.support.small_search import SEARCH, until
 
@@ -68,6 +69,23 @@ def test_a_method_searches_in_nasbench201(
     assert trained.status == "succeeded", trained.error
     network = load_network(dartboard.download_checkpoint(trained.id, tmp_path))
     assert network.genotype == cell
+
+
+def test_a_search_in_s1_finds_a_cell_of_its_edges_operations(
+    submit: Callable[..., JobOut], dartboard: Dartboard
+) -> None:
+    search = dartboard.wait(submit(space="s1", nodes=4, epochs=1, channels=4))
+    assert search.status == "succeeded", search.error
+    edges = search.spec["edges"]
+    for options in ({}, {"rank": 2}):
+        cell = dartboard.genotype(search.id, **options).model_dump(mode="json")
+        for kind in ("normal", "reduce"):
+            for place, (operation, source) in enumerate(cell[kind]):
+                assert operation in edges[kind][edges_of(place // 2) + source]
+    [epoch] = dartboard.epochs(search.id)
+    strengths = epoch.strengths or {}
+    for kind, lists in edges.items():
+        assert [sum(strength > 0 for strength in row) for row in strengths[kind]] == [len(names) for names in lists]
 
 
 @pytest.mark.parametrize("method", RECURRENT)
