@@ -143,7 +143,7 @@ class Dartboard:
         """The typed spec of a search or an evaluation. Raises ValueError for another kind of job."""
         if job.kind not in ("search", "evaluation"):
             raise ValueError(f"{job.kind}: searches and evaluations have typed specs, others are in JobOut.spec")
-        return cast(AnyConfig, family_in(job.spec).config(job.kind).model_validate(job.spec))
+        return cast(AnyConfig, family_in(job.spec).config(job.kind, job.spec).model_validate(job.spec))
 
     def cancel(self, job_id: Id) -> JobOut:
         """Cancel a job at once."""

@@ -8,6 +8,7 @@ from darts_core.configs.ensemble import EnsembleConfig
 from darts_core.configs.evaluation import EvaluationConfig, RetrainingConfig
 from darts_core.configs.score import ScoreConfig, ScoringConfig
 from darts_core.configs.search import SearchConfig
+from darts_core.configs.selection import PerturbationConfig
 from darts_core.data.catalogue import preset_of
 from darts_core.families.family import NetworkFamily, Objective
 from darts_core.genotypes import KNOWN, parse, to_json
@@ -33,6 +34,7 @@ CNN: Final = NetworkFamily(
     search=SearchConfig,
     retraining=RetrainingConfig,
     evaluation=EvaluationConfig,
+    selections={"perturbation": PerturbationConfig},
     scoring=ScoringConfig,
     measured={"score": ScoreConfig, "ensemble": EnsembleConfig},
     search_presets=SEARCH_PRESETS,
@@ -44,6 +46,7 @@ CNN: Final = NetworkFamily(
     to_json=to_json,
     runners={
         "search": "darts_core.training.search:run_search",
+        "select-perturbation": "darts_core.training.perturbation:run_perturbation",
         "evaluation": "darts_core.training.evaluation:run_evaluation",
         "score": "darts_core.scoring.images:run_score",
         "ensemble": "darts_core.ensembles.images:run_ensemble",

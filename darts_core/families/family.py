@@ -37,10 +37,12 @@ class NetworkFamily:
     cells, on validation data; reporting: the one that measures the chosen ones, on test data. unit: of both metrics.
     outputs: the field of a checkpoint that names what its network tells apart. checkpoint_fields: those that only
     checkpoints of this family have. scoring: the fields of a request for a measurement. measured: the classes of the
-    specs of scores and ensembles. uploaded_checksum: of the uploaded data set that a spec names, if any. cells: the
-    kinds of cells; cells_by_space: of the spaces that have others. has_validation: whether a training on a data set of
-    this info has validation data. stored: completes a genotype's JSON form; raises GenotypeError. runners: the
-    functions of darts_core that run each kind of job, as `module:function`.
+    specs of scores and ensembles. selections: the classes of the specs of searches that select a cell of an earlier
+    one's supernet, by the value of `select`; their runners are those of `select-VALUE`. uploaded_checksum: of the
+    uploaded data set that a spec names, if any. cells: the kinds of cells; cells_by_space: of the spaces that have
+    others. has_validation: whether a training on a data set of this info has validation data. stored: completes a
+    genotype's JSON form; raises GenotypeError. runners: the functions of darts_core that run each kind of job, as
+    `module:function`.
     """
 
     name: str
@@ -59,6 +61,7 @@ class NetworkFamily:
     search: type[RunConfig]
     retraining: type[RunConfig]
     evaluation: type[RunConfig]
+    selections: Mapping[str, type[RunConfig]]
     scoring: type[BaseModel]
     measured: Mapping[str, type[BaseModel]]
     search_presets: Presets
@@ -80,8 +83,10 @@ class NetworkFamily:
         """The kinds of cells that a search of this spec finds."""
         return self.cells_by_space.get(str(spec.get("space")), self.cells)
 
-    def config(self, kind: str) -> type[RunConfig]:
-        """The class of the specs of a training job, a search or an evaluation."""
+    def config(self, kind: str, spec: Spec | None = None) -> type[RunConfig]:
+        """The class of the specs of a training job, a search or an evaluation. spec: to tell selections by."""
+        if kind == "search" and spec is not None and spec.get("select") in self.selections:
+            return self.selections[spec["select"]]
         return self.search if kind == "search" else self.evaluation
 
     def presets(self, kind: str) -> Presets:

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.configs import EvaluationConfig
+from darts_core.configs.selection import search_config_of
 from darts_core.data.batches import Normaliser
 from darts_core.data.order import generator
 from darts_core.errors import CheckpointError
@@ -90,7 +91,7 @@ def _built(checkpoint: Checkpoint) -> RetrainedNetwork | AlphaNetwork:
             image_channels=image_channels,
             stem=evaluation.stem or stem_for(image_side),
         )
-    search = SearchConfig(**checkpoint["spec"]).resolved()
+    search = search_config_of(checkpoint["spec"]).resolved()
     method = method_of(search)
     method.load_state(checkpoint.get("method", {}))
     return build_supernet(

@@ -7,6 +7,7 @@ from typing import Final
 
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.configs.methods import MethodName
+from darts_core.configs.selection import PerturbationConfig
 from darts_core.methods.beta_darts import BetaDarts
 from darts_core.methods.darts_minus import DartsMinus
 from darts_core.methods.drnas import DrNas
@@ -16,6 +17,7 @@ from darts_core.methods.gdas import Gdas
 from darts_core.methods.method import SearchMethod
 from darts_core.methods.p_darts import PDarts
 from darts_core.methods.pc_darts import PcDarts
+from darts_core.methods.perturbation import Perturbation
 from darts_core.methods.progressive_drnas import ProgressiveDrNas
 from darts_core.methods.random_cell import RandomCell
 from darts_core.methods.smooth_darts import AdversarialSmoothDarts, SmoothDarts
@@ -46,5 +48,7 @@ IMPLEMENTATIONS: Final[Mapping[MethodName, type[SearchMethod]]] = {
 
 
 def method_of(config: SearchConfig | RnnSearchConfig) -> SearchMethod:
-    """The method of a resolved spec."""
+    """The method of a resolved spec; a selection's wraps that of its search."""
+    if isinstance(config, PerturbationConfig):
+        return Perturbation(config, method_of(config.search()))
     return IMPLEMENTATIONS[config.method](config)

@@ -106,7 +106,7 @@ def run_on_images(
     resume_from: Checkpoint | None,
     control: Control,
     gpus: int,
-    group: Group,
+    group: Group = ALONE,
 ) -> Iterator[EpochReport]:
     """Run the loop for a resolved spec. The arguments and errors are those of `run_search`."""
     device = device or default_device()

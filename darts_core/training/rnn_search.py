@@ -136,6 +136,7 @@ class RnnSearch(SearchLoop):
     def measure(self) -> dict[str, float]:
         config, train_loss = self.config, self.sums.mean()
         self.weight_optimizer.param_groups[0]["lr"] = config.weight_lr
+        self.network.method.begin_step(self.steps_done - 1)  # which a run that resumes behind it has not done
         self.network.method.begin_pass("measuring")
         validation_loss = measure_text(self.network, self.validation_text, config.bptt, control=self.control)
         return {

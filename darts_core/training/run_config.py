@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from darts_core.configs.common import RunConfig
+from darts_core.configs.selection import PerturbationConfig
 from darts_core.families import FAMILIES
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.training.control import UNCONTROLLED, Control
@@ -24,10 +25,11 @@ def run_config(
     resume_from: Checkpoint | None = None,
     control: Control = UNCONTROLLED,
     gpus: int = 1,
+    source: Checkpoint | None = None,
 ) -> Iterator[EpochReport]:
     """Run the loop of the spec's kind and family; arguments, reports and errors are those of `run_search`.
 
-    Recurrent cells train on one GPU: ConfigError for more.
+    source: of a selection, the checkpoint of its search. Recurrent cells train on one GPU: ConfigError for more.
     """
     family = FAMILIES[config.family]
     kind = "evaluation" if isinstance(config, family.evaluation) else "search"
@@ -35,4 +37,6 @@ def run_config(
     if gpus > 1:
         config.resolved().check_gpus(gpus)
         options["gpus"] = gpus
+    if isinstance(config, PerturbationConfig):
+        kind, options["source"] = f"select-{config.select}", source
     return family.run(kind, config, **options)

@@ -242,9 +242,18 @@ class ImageSearch(SearchLoop):
         return self.epoch - max(self.passes, 1) + 1
 
     def step(self, number: int) -> None:
-        self.network.method.begin_step(self.steps_done)
-        training = self.weight_feed.batch(self.steps_done)
-        validation = training if self.method.levels == "one" else self.alpha_feed.batch(self.steps_done)
+        self.train_step(self.steps_done)
+
+    @property
+    def last_step(self) -> int:
+        """The number of the epoch's last training step, once it is done."""
+        return self.steps_done - 1
+
+    def train_step(self, number: int) -> None:
+        """Train on the batches of this number, counted from 0 over all epochs."""
+        self.network.method.begin_step(number)
+        training = self.weight_feed.batch(number)
+        validation = training if self.method.levels == "one" else self.alpha_feed.batch(number)
         loss, logits = self.move(training, validation)
         self.sums.add(loss, logits, training.labels)
         if self.adaptive is not None and (number + 1) % self.weight_feed.steps == 0:
@@ -280,6 +289,7 @@ class ImageSearch(SearchLoop):
             return {}
         data, trained = self.data, self.sums.result(self.group)
         images, labels = data.train_images[self.alpha_part], data.train_labels[self.alpha_part]
+        self.network.method.begin_step(self.last_step)  # which a run that resumes behind it has not done
         self.network.method.begin_pass("measuring")
         validated = data.measure(self.network, images, labels, self.control)
         metrics = {

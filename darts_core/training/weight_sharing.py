@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, Final
 
 from darts_core.configs import SearchConfig
-from darts_core.data.order import numbers
+from darts_core.data.order import numbers, permutation
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.genotypes import ConvolutionalGenotype, random_genotype, random_nasbench201
 from darts_core.methods.weight_sharing import WeightSharing
@@ -37,6 +37,9 @@ class WeightSharingSearch(ImageSearch):
         assert config.sampled_cells is not None
         assert config.finalists is not None
         self._cells, self._finalists = random_cells(config, config.sampled_cells), config.finalists
+        # Folders of images come class by class: these batches are of all classes.
+        order = permutation(len(self.alpha_part), config.seed, "random-cells")[: BATCHES * config.batch_size]
+        self._sample = self.alpha_part[order.to(data.device)]
         self._accuracies: list[float] = []
 
     def begin_epoch(self) -> int:
@@ -68,10 +71,9 @@ class WeightSharingSearch(ImageSearch):
     def _measure(self, number: int) -> None:
         """Measure the random cell of this number or, behind the last one, a finalist."""
         sampled = len(self._cells)
-        part, place = self.alpha_part, number
-        if number < sampled:
-            part = part[: BATCHES * self.config.batch_size]
-        else:
+        part, place = self._sample, number
+        if number >= sampled:
+            part = self.alpha_part
             place = best_places(self._accuracies[:sampled], self._finalists)[number - sampled]
         method = self.network.method
         assert isinstance(method, WeightSharing)
@@ -88,8 +90,8 @@ class WeightSharingSearch(ImageSearch):
         [first] = best_places(final, 1)
         best = best_places(sampled, self._finalists)[first]
         logger.info(
-            "cell %d of %d random ones is the best of %d finalists: %.2f %% of the validation split; all cells on its "
-            "first %d batches: %.2f %% on average",
+            "cell %d of %d random ones is the best of %d finalists: %.2f %% of the validation split; all cells on %d "
+            "batches of it: %.2f %% on average",
             best + 1,
             len(sampled),
             len(final),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from darts_core.configs.selection import SOURCE
 from darts_core.families import family_in
 from darts_core.files import checkpoints
 from darts_core.training.control import Control
@@ -23,11 +24,12 @@ def train(
     control: Control,
     gpus: int = 1,
 ) -> Iterator[Report]:
-    """The epochs that are still to do."""
+    """The epochs that are still to do. inputs: of a selection, the checkpoint of its search."""
     family = family_in(spec)
     saved = None if resume_from is None else checkpoints.read(resume_from)
-    config = family.config(kind)(**spec)
-    for report in run_config(config, data_root=data_root, resume_from=saved, control=control, gpus=gpus):
+    config = family.config(kind, spec)(**spec)
+    source = checkpoints.read(inputs[SOURCE]) if saved is None and SOURCE in inputs else None
+    for report in run_config(config, data_root=data_root, resume_from=saved, control=control, gpus=gpus, source=source):
         yield Report(
             report.epoch,
             report.metrics,

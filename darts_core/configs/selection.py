@@ -1,0 +1,114 @@
+"""The spec of a perturbation-based selection, which follows a search. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from pydantic import Field
+
+from darts_core.configs.methods import METHODS
+from darts_core.configs.search import SearchConfig
+from darts_core.data.catalogue import DatasetInfo
+from darts_core.errors import ConfigError, Problem
+from darts_core.primitives import edges_of
+
+SOURCE: Final = "source.pt"
+"""The name of the job's input file: the last checkpoint of its search."""
+
+_CHANGED: Final = frozenset(
+    {"epochs", "weight_lr", "weight_lr_min", "schedule", "stop_when", "stop_from", "hessian_every"}
+)
+"""Fields that the selection does not take from its search."""
+OWN: Final = frozenset({"select", "selection_interval", "selection_criterion", "search_epoch", "search_epochs"})
+_RUN: Final = frozenset({"checkpoint_every", "checkpoint_seconds", "threads", "deterministic", "fused", "cuda_graph"})
+"""Fields about how the job runs, which may differ from the search's."""
+
+
+class PerturbationConfig(SearchConfig):
+    """A selection of a cell by perturbation: DARTS-PT (arXiv:2108.04392), algorithm 1.
+
+    The other fields are the search's, except those of the weights' tuning: a tenth of its learning rate, which falls to
+    its minimum over the selection's epochs. Their number follows from the cell.
+    """
+
+    select: Literal["perturbation"]
+    selection_interval: int = Field(5, ge=1, le=1000, description="epochs of tuning between two projections")
+    selection_criterion: Literal["accuracy", "loss"] = Field(
+        "accuracy", description="of the validation split, by which operations and edges are chosen"
+    )
+    search_epochs: int = Field(ge=1, description="the epochs of the search's spec")
+    search_epoch: int = Field(ge=1, description="the epoch of the search's checkpoint")
+
+    def resolved(self, info: DatasetInfo | None = None) -> PerturbationConfig:
+        """Return this spec, whose values are all filled in by `perturbation_of`. Raises ConfigError as its search."""
+        self.search().resolved(info)
+        return self
+
+    def check_gpus(self, gpus: int) -> None:
+        """Raises ConfigError for several GPUs."""
+        if gpus > 1:
+            raise ConfigError([Problem(("gpus",), f"a selection runs on 1 GPU, not on {gpus}")])
+
+    def search(self) -> SearchConfig:
+        """The spec of the search, up to the fields that the selection changes."""
+        values = {name: getattr(self, name) for name in SearchConfig.model_fields}
+        return SearchConfig(**{**values, "epochs": self.search_epochs})
+
+
+def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) -> PerturbationConfig:
+    """The spec of a selection that follows this epoch of a search of this resolved spec.
+
+    given: the request's fields. Raises ConfigError with every field that contradicts the search's, and for a search
+    that has no alphas or is a selection itself.
+    """
+    if isinstance(search, PerturbationConfig):
+        raise ConfigError([Problem(("search_id",), "is a selection itself: give its search")])
+    if not METHODS[search.method].trains_alphas:
+        raise ConfigError([Problem(("search_id",), f"is of method {search.method}, which trains no alphas")])
+    values = {name: getattr(search, name) for name in SearchConfig.model_fields}
+    problems = [
+        Problem((name,), _refusal(name, values))
+        for name, value in given.items()
+        if name not in OWN | _RUN and (name in _CHANGED or value != values.get(name))
+    ]
+    if problems:
+        raise ConfigError(problems)
+    own = {name: value for name, value in given.items() if name in OWN | _RUN}
+    config = PerturbationConfig(
+        **{
+            **values,
+            "schedule": "cosine",
+            "weight_lr": search.weight_lr / 10,
+            "weight_lr_min": min(search.weight_lr_min, search.weight_lr / 10),
+            "stop_when": None,
+            "stop_from": 1,
+            "hessian_every": None,
+            **own,
+            "select": "perturbation",
+            "search_epochs": search.epochs,
+            "search_epoch": epoch,
+        }
+    )
+    return config.model_copy(update={"epochs": tuning_epochs(config.nodes, config.selection_interval)})
+
+
+def tuning_epochs(nodes: int, interval: int) -> int:
+    """The number of epochs of a selection: projections precede the first, each `interval`-th after it, and the last."""
+    return interval * (projections(nodes) - 1) + 1
+
+
+def projections(nodes: int) -> int:
+    """The number of projections: one for each edge's operation, one for the edges of each node but the first."""
+    return edges_of(nodes) + nodes - 1
+
+
+def search_config_of(spec: Mapping[str, Any]) -> SearchConfig:
+    """The spec of a search or a selection. Raises ValidationError."""
+    return PerturbationConfig(**spec) if spec.get("select") is not None else SearchConfig(**spec)
+
+
+def _refusal(name: str, values: Mapping[str, Any]) -> str:
+    if name in _CHANGED:
+        return "follows from the search in a selection: leave it out"
+    return f"is {values.get(name)!r} in the search: leave it out"
