@@ -38,6 +38,9 @@ def sizes_of(job: JobOut) -> str:
     spec = job.spec
     if job.kind not in ("search", "evaluation"):
         return ""
+    if "select" in spec:
+        epochs = _count(spec["epochs"], "epoch")
+        return f"selection by {spec['select']}: {epochs} (--set selection_interval=N changes them)"
     sizes = {
         "--epochs": _count(spec.get("epochs"), "epoch"),
         "--layers": _count(spec.get("layers"), "layer"),

@@ -89,7 +89,7 @@ class Reader:
         """The checkpoint `best`, `last` or of an epoch's number. Raises ProblemError 409 while there is none, 404 for
         one that is not kept.
         """
-        stored = await self.checkpoints(job)
+        stored = [c for c in await self.checkpoints(job) if c.epoch > 0]
         if not stored:
             raise conflict(f"this {job.kind} has no checkpoint yet (it is {job.status}): try again later")
         if which == "last":

@@ -11,6 +11,7 @@ from api.db.engine import Database
 from api.db.models import Checkpoint, Job
 from api.events.log import append
 from api.jobs.locking import lock_job
+from api.kinds import kind_of
 from api.schemas.worker import LogEntry, Resume
 
 
@@ -28,7 +29,7 @@ class Resuming:
         """
         passed_over: list[str] = []
         found: Resume | None = None
-        for checkpoint in _newest_first(stored):
+        for checkpoint in _newest_first(stored, resumes=kind_of(job).resumes):
             offer = resume_of(checkpoint)
             why = await flaw(self._artifacts, checkpoint.stored, afresh=offer.file == afresh)
             if why is None:
@@ -66,11 +67,12 @@ def file_of(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.id}.pt"
 
 
-def _newest_first(stored: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """By epoch, and by step within an epoch. Empty for a job with inputs, which starts over."""
-    if any(c.epoch == 0 and c.step is None for c in stored):
+def _newest_first(stored: Sequence[Checkpoint], *, resumes: bool) -> list[Checkpoint]:
+    """By epoch, and by step within an epoch. Empty for a job with inputs whose kind starts over."""
+    own = [c for c in stored if c.epoch > 0 or c.step is not None]
+    if len(own) < len(stored) and not resumes:
         return []
-    return sorted(stored, key=lambda c: (c.epoch, c.step or 0), reverse=True)
+    return sorted(own, key=lambda c: (c.epoch, c.step or 0), reverse=True)
 
 
 def _place(resume: Resume) -> str:

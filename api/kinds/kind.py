@@ -23,7 +23,7 @@ from api.jobs.queries import Reader
 from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame, JobKind
 from darts_core.data.catalogue import DatasetInfo
-from darts_core.families import Objective
+from darts_core.families import FAMILIES, Objective
 
 Spec = Mapping[str, Any]
 ACTIONS: Final = ("cancel", "pause", "resume", "retry", "delete")
@@ -90,7 +90,8 @@ class Kind:
     request; raises ProblemError and ConfigError; its docstring describes the operation. refusals: its error statuses
     besides 422. objective: of a spec; None if epochs are not ranked. leaves: the files of an epoch, the main one first.
     links: the kind's additional links, as paths below the job's. source: the kind of the job that a spec builds on.
-    finds_cells: whether each epoch has a genotype and alphas. result: the type of a report's `result`. protocol: set
+    finds_cells: whether each epoch has a genotype and alphas. resumes: whether a job with input files resumes from its
+    own checkpoints; others start over. result: the type of a report's `result`. protocol: set
     for composite kinds, which no worker claims.
     """
 
@@ -107,6 +108,7 @@ class Kind:
     source: Callable[[Spec], JobKind] = lambda spec: JobKind.SEARCH
     actions: tuple[str, ...] = ACTIONS
     finds_cells: bool = False
+    resumes: bool = False
     result: Any = None
     protocol: Protocol | None = None
 
@@ -131,10 +133,12 @@ class Kind:
         return TypeAdapter(self.result)
 
     def retained(self, epochs: Collection[int], best: Spec | None, every: int | None) -> set[int]:
-        """The epochs whose files stay. every: the spec's `checkpoint_every`."""
+        """The epochs whose files stay; input files, those of epoch 0, always do. every: the spec's
+        `checkpoint_every`.
+        """
         if self.retention is Retention.ALL:
             return set(epochs)
-        kept = {max(epochs)} if epochs else set()
+        kept = {max(epochs), *({0} & set(epochs))} if epochs else set()
         if self.retention is Retention.BEST_AND_LAST and best is not None:
             kept.add(int(best["epoch"]))
         return kept | {epoch for epoch in epochs if every is not None and epoch % every == 0}
@@ -153,6 +157,6 @@ class Kind:
         return {
             "kind": self.name,
             "collection": f"/{self.name.collection}",
-            "models": {family: model.__name__ for family, model in self.requests.items()},
+            "models": {tag: model.__name__ for tag, model in self.requests.items() if tag in ("", *FAMILIES)},
             **asdict(self.form),
         }

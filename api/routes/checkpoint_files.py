@@ -25,7 +25,7 @@ def add_checkpoint_routes(router: APIRouter, kind: JobKind, default: WhichEpoch)
         each k-th.
         """
         job = await jobs.get(job_id, kind)
-        return CheckpointList(items=[checkpoint_out(c) for c in await reading.checkpoints(job)])
+        return CheckpointList(items=[checkpoint_out(c) for c in await reading.checkpoints(job) if c.epoch > 0])
 
     @router.head("/{job_id}/checkpoint", operation_id=f"head_{kind}_checkpoint", responses=FILE_RESPONSES)
     @router.get(

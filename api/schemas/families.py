@@ -18,6 +18,16 @@ def space_or_family(value: Any) -> str:
     return str(fields.get("space") or fields.get("family") or "cnn")
 
 
+SELECTION = "selection"
+"""The tag of requests that select a cell of an earlier search's supernet."""
+
+
+def family_or_selection(body: Any) -> str:
+    """`selection` for a body with `select`, else its family."""
+    select = body.get("select") if isinstance(body, dict) else getattr(body, "select", None)
+    return family_of_body(body) if select is None else SELECTION
+
+
 def family_by_search(body: Any) -> str:
     """The body's family, else that of its search."""
     search = body.get("search") if isinstance(body, dict) else None
@@ -27,5 +37,5 @@ def family_by_search(body: Any) -> str:
 
 
 def without_family(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The location of a field in the client's body: without the family that selected the model."""
-    return loc[1:] if len(loc) > 1 and loc[0] in FAMILIES else loc
+    """The location of a field in the client's body: without the family or tag that selected the model."""
+    return loc[1:] if len(loc) > 1 and loc[0] in (*FAMILIES, SELECTION) else loc

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, Discriminator, Field, Tag
 
 from api.schemas.families import space_or_family
 from api.schemas.jobs import JobFrame, Table
 from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.configs.selection import criterion_field, interval_field
 
 
 class SearchCreate(JobFrame, SearchConfig):
@@ -17,6 +19,16 @@ class SearchCreate(JobFrame, SearchConfig):
 
 class RnnSearchCreate(JobFrame, RnnSearchConfig):
     """Request to search a recurrent cell. Omitted values come from the preset."""
+
+
+class SelectionCreate(JobFrame, SearchConfig):
+    """Request to select a cell of an earlier search's supernet. The other fields are the search's."""
+
+    dataset: str | None = Field(None, max_length=120, description="the search's")  # type: ignore[assignment]
+    select: Literal["perturbation"] = Field(description="how: by removing single operations from the trained supernet")
+    search_id: UUID = Field(description="the search, which must have succeeded; it is kept as it is")
+    selection_interval: int = interval_field()
+    selection_criterion: Literal["accuracy", "loss"] = criterion_field()
 
 
 _EDGES: Any = Field(None, description="alphas of whole edges, of a method that has them")

@@ -40,19 +40,27 @@ def search(
     seed: Seed = None,
     name: Name = None,
     priority: Priority = None,
+    select: Annotated[
+        Literal["perturbation"] | None, typer.Option(help="Select a cell of the supernet of --search-id.")
+    ] = None,
+    search_id: Annotated[str | None, typer.Option(help="A search that succeeded, for --select.")] = None,
     set_: Set = None,
     detach: Detach = False,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """Search for a cell."""
+    """Search for a cell, or select one of an earlier search's supernet."""
     from darts_core.families import family_in
 
+    if (select is None) != (search_id is None):
+        raise typer.BadParameter("--select and --search-id go together", param_hint="--select")
     body = fields(
         set_,
+        select=select,
+        search_id=search_id and _search(search_id, url, key),
         family=family,
-        dataset=dataset or family_in({"family": family}).example,
+        dataset=dataset or (family_in({"family": family}).example if select is None else None),
         preset=preset,
         space=space,
         method=method,
@@ -155,6 +163,15 @@ def _scored(source: str, genotype: str | None, text: str | None, url: str, key: 
             raise typer.BadParameter("goes with a file only", param_hint="--genotype")
         job = dartboard.job_or_checkpoint(wanted)
         return {"checkpoint_id": str(job)} if isinstance(job, UUID) else {f"{job.kind}_id": str(job.id)}
+
+
+def _search(beginning: str, url: str, key: str | None) -> str:
+    """The id of a search. Raises typer.BadParameter for another job, ProblemError 404."""
+    from client.genotypes import search_of
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        return str(search_of(dartboard, beginning).id)
 
 
 def _source(text: str, family: Literal["cnn", "rnn"] | None, url: str, key: str | None) -> dict[str, str]:

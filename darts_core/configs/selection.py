@@ -16,13 +16,30 @@ from darts_core.primitives import edges_of
 SOURCE: Final = "source.pt"
 """The name of the job's input file: the last checkpoint of its search."""
 
-_CHANGED: Final = frozenset(
-    {"epochs", "weight_lr", "weight_lr_min", "schedule", "stop_when", "stop_from", "hessian_every"}
+_WATCHES: Final = (
+    "stop_when",
+    "hessian_every",
+    "growth_limit",
+    "rollback_from",
+    "weight_decay_factor",
+    "weight_decay_max",
 )
+"""Fields that end a search early or send it back."""
+_CHANGED: Final = frozenset({"epochs", "weight_lr", "weight_lr_min", "schedule", "stop_from", *_WATCHES})
 """Fields that the selection does not take from its search."""
 OWN: Final = frozenset({"select", "selection_interval", "selection_criterion", "search_epoch", "search_epochs"})
 _RUN: Final = frozenset({"checkpoint_every", "checkpoint_seconds", "threads", "deterministic", "fused", "cuda_graph"})
 """Fields about how the job runs, which may differ from the search's."""
+
+
+def interval_field() -> Any:
+    """The field `selection_interval`."""
+    return Field(5, ge=1, le=1000, description="epochs of tuning between two projections")
+
+
+def criterion_field() -> Any:
+    """The field `selection_criterion`."""
+    return Field("accuracy", description="of the validation split, by which operations and edges are chosen")
 
 
 class PerturbationConfig(SearchConfig):
@@ -33,16 +50,13 @@ class PerturbationConfig(SearchConfig):
     """
 
     select: Literal["perturbation"]
-    selection_interval: int = Field(5, ge=1, le=1000, description="epochs of tuning between two projections")
-    selection_criterion: Literal["accuracy", "loss"] = Field(
-        "accuracy", description="of the validation split, by which operations and edges are chosen"
-    )
+    selection_interval: int = interval_field()
+    selection_criterion: Literal["accuracy", "loss"] = criterion_field()
     search_epochs: int = Field(ge=1, description="the epochs of the search's spec")
     search_epoch: int = Field(ge=1, description="the epoch of the search's checkpoint")
 
     def resolved(self, info: DatasetInfo | None = None) -> PerturbationConfig:
-        """Return this spec, whose values are all filled in by `perturbation_of`. Raises ConfigError as its search."""
-        self.search().resolved(info)
+        """Return this spec, whose values `perturbation_of` has filled in."""
         return self
 
     def check_gpus(self, gpus: int) -> None:
@@ -81,9 +95,8 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
             "schedule": "cosine",
             "weight_lr": search.weight_lr / 10,
             "weight_lr_min": min(search.weight_lr_min, search.weight_lr / 10),
-            "stop_when": None,
             "stop_from": 1,
-            "hessian_every": None,
+            **dict.fromkeys(_WATCHES),
             **own,
             "select": "perturbation",
             "search_epochs": search.epochs,

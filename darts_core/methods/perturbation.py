@@ -106,6 +106,13 @@ class Perturbation(SearchMethod):
     def prepare_weight_step(self, network: nn.Module, batch: Batch, weights: Sequence[Tensor]) -> None:
         self.search.prepare_weight_step(network, batch, weights)
 
+    def path_factors(self, cells: int, edges: int, x: Tensor) -> Tensor | None:
+        return self.search.path_factors(cells, edges, x)
+
+    @property
+    def cutout_probability(self) -> float:
+        return self.search.cutout_probability
+
     def alpha_penalty(self, alphas: Tables) -> Tensor | None:
         return self.search.alpha_penalty(alphas)
 
@@ -161,7 +168,7 @@ class Perturbation(SearchMethod):
             for edge, mark in enumerate(self._choices[kind]):
                 if mark >= 0 and primitives[mark] == "none":
                     rows[edge] = before[kind][edge]
-        return strongest(found["normal"], found["reduce"], primitives)
+        return strongest(found["normal"], found["reduce"], primitives, self.lists)
 
     def state(self) -> dict[str, Tensor]:
         """For each kind (edges,): the place of an edge's operation, -1 before its projection, -2 once it is deleted."""

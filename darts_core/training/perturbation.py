@@ -157,9 +157,14 @@ class PerturbationSelection(ImageSearch):
     def _measurements_of(self, kind: str, projection: int) -> int:
         operations = len(self._edges[kind])
         if projection < operations:
-            return len(self._primitives)
+            return len(self._operations(kind, self._edges[kind][projection]))
         inputs = 2 + self._nodes[kind][projection - operations]
         return sum(range(3, inputs + 1))
+
+    def _operations(self, kind: str, edge: int) -> list[int]:
+        """The places of the edge's operations among the primitives."""
+        listed = self.config.lists[kind][edge] if kind in self.config.lists else self._primitives
+        return [place for place, name in enumerate(self._primitives) if name in listed]
 
     def _candidate(self, number: int) -> Candidate:
         """The measurement of this number in the present epoch."""
@@ -170,8 +175,9 @@ class PerturbationSelection(ImageSearch):
             kind, number = CELLS[1], number - first
         operations = len(self._edges[kind])
         if projection < operations:
-            removal = Removal(kind, self._edges[kind][projection], number)
-            return Candidate(removal, last=number + 1 == len(self._primitives))
+            edge = self._edges[kind][projection]
+            places = self._operations(kind, edge)
+            return Candidate(Removal(kind, edge, places[number]), last=number + 1 == len(places))
         node = self._nodes[kind][projection - operations]
         kept = self._choices.kept(kind, range(edges_of(node), edges_of(node + 1)))
         place = len(self._measured)
@@ -193,9 +199,11 @@ class PerturbationSelection(ImageSearch):
         """Project the edge to the operation that is missed most, or delete the edge that is missed least."""
         kind, measured = removal.kind, self._measured
         if removal.operation is not None:
-            chosen = min(range(len(measured)), key=lambda place: (measured[place], place))
+            places = self._operations(kind, removal.edge)
+            chosen = places[min(range(len(measured)), key=lambda place: (measured[place], place))]
             self._choices.project(kind, removal.edge, chosen)
-            self._log(kind, f"{_named(removal.edge)} keeps {self._primitives[chosen]}", self._primitives)
+            names = [self._primitives[place] for place in places]
+            self._log(kind, f"{_named(removal.edge)} keeps {self._primitives[chosen]}", names)
             return
         node = _node_of(removal.edge)
         kept = self._choices.kept(kind, range(edges_of(node), edges_of(node + 1)))

@@ -136,3 +136,30 @@ def test_a_search_killed_while_it_trains_epochs_again_ends_with_the_same_alphas_
     assert [epoch.alphas for epoch in epochs[0]] == [epoch.alphas for epoch in epochs[1]]
     assert ended.progress is not None
     assert ended.progress.steps == 7 * usual
+
+
+def test_a_selection_follows_a_search_and_resumes_in_a_projection(
+    submit: Callable[..., JobOut], dartboard: Dartboard, worker_child: Callable[[], psutil.Process], tmp_path: Path
+) -> None:
+    search = dartboard.wait(submit(epochs=1, nodes=1, channels=4))
+    body = {"select": "perturbation", "search_id": str(search.id), "selection_interval": 1, "pool": search.pool}
+    undisturbed = dartboard.wait(dartboard.submit("search", body))
+    assert undisturbed.status == "succeeded", undisturbed.error
+    job = dartboard.submit("search", {**body, "checkpoint_seconds": 1e-9})
+    until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["epoch"] == 2)
+    worker_child().kill()
+    ended = dartboard.wait(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    epochs = [list(dartboard.epochs(found.id)) for found in (undisturbed, ended)]
+    assert [epoch.alphas for epoch in epochs[0]] == [epoch.alphas for epoch in epochs[1]]
+    assert [epoch.genotype for epoch in epochs[0]] == [epoch.genotype for epoch in epochs[1]]
+    for table in (epochs[0][-1].strengths or {}).values():
+        assert [sorted(row)[-2:] for row in table] == [[0, 1], [0, 1]]
+    lines = [str(line.message) for line in dartboard.logs(undisturbed.id)]
+    assert len([line for line in lines if " cell: edge " in line and " keeps " in line]) == 4
+    checkpoint = read(dartboard.download_checkpoint(undisturbed.id, tmp_path))
+    assert checkpoint["spec"]["select"] == "perturbation"
+    trained = dartboard.wait(dartboard.submit("evaluation", {**_RETRAINING, "search_id": str(ended.id)}))
+    assert trained.status == "succeeded", trained.error
+    scored = dartboard.wait(dartboard.submit("score", {"search_id": str(ended.id)}))
+    assert scored.status == "succeeded", scored.error

@@ -59,6 +59,8 @@ def test_the_spec_is_the_searchs_but_for_the_tuning(search_config: MakeSearch) -
     assert (config.stop_when, config.checkpoint_every) == (None, 3)
     same = search.model_copy(update={"stop_when": None, "weight_lr": 0.005, "checkpoint_every": 3})
     assert config.search() == same
+    ended = selection(search_config(method="r-darts-es"))
+    assert (ended.growth_limit, ended.rollback_from, ended.hessian_every) == (None, None, None)
     assert config.resolved() == config
     assert PerturbationConfig(**config.model_dump(mode="json")) == config
 
@@ -182,6 +184,7 @@ def test_a_selection_stopped_in_any_phase_ends_bit_for_bit_like_an_undisturbed_o
         ("sdarts-rs", {}),
         ("sdarts-adv", {}),
         ("darts-minus", {}),
+        ("r-darts-dp", {}),
         ("darts", {"order": 2}),
         ("darts", {"fused": False}),
     ],
@@ -292,6 +295,23 @@ def test_an_edge_projected_to_none_gets_its_strongest_other_operation(search_con
         Edge("skip_connect", 2),
         Edge("skip_connect", 1),
     )
+
+
+def test_an_edge_chooses_among_its_own_operations(
+    search_config: MakeSearch, data_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    search = search_config(
+        nodes=1, epochs=1, primitives=None, space=None, edges={"normal": [["skip_connect", "none"], ["max_pool_3x3"]]}
+    )
+    control = Recorder()
+    with caplog.at_level("INFO", logger="darts_core"):
+        *_, last = run_perturbation(
+            selection(search), source=searched(search, data_root), data_root=data_root, control=control
+        )
+    assert isinstance(last.genotype, Genotype)
+    assert Edge("max_pool_3x3", 1) in last.genotype.normal
+    [line] = [text for text in caplog.messages if text.startswith("normal cell: edge 1")]
+    assert line.count("without") == 1
 
 
 def test_a_checkpoint_of_another_search_is_refused(search_config: MakeSearch, data_root: Path) -> None:
