@@ -9,6 +9,7 @@ from pydantic import Field
 
 from darts_core.configs.methods import METHODS
 from darts_core.configs.search import SearchConfig
+from darts_core.configs.stages import stages_of
 from darts_core.data.catalogue import DatasetInfo
 from darts_core.errors import ConfigError, Problem
 from darts_core.primitives import edges_of
@@ -80,6 +81,8 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
         raise ConfigError([Problem(("search_id",), "is a selection itself: give its search")])
     if not METHODS[search.method].trains_alphas:
         raise ConfigError([Problem(("search_id",), f"is of method {search.method}, which trains no alphas")])
+    if len(stages_of(dict(search))) > 1:
+        raise ConfigError([Problem(("search_id",), "searches in stages, whose last network has fewer operations")])
     values = {name: getattr(search, name) for name in SearchConfig.model_fields}
     problems = [
         Problem((name,), _refusal(name, values))

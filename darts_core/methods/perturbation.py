@@ -106,6 +106,10 @@ class Perturbation(SearchMethod):
     def prepare_weight_step(self, network: nn.Module, batch: Batch, weights: Sequence[Tensor]) -> None:
         self.search.prepare_weight_step(network, batch, weights)
 
+    @property
+    def skip_dropout(self) -> float:
+        return self.search.skip_dropout
+
     def path_factors(self, cells: int, edges: int, x: Tensor) -> Tensor | None:
         return self.search.path_factors(cells, edges, x)
 

@@ -73,6 +73,7 @@ def test_the_spec_is_the_searchs_but_for_the_tuning(search_config: MakeSearch) -
         ("darts", {"epochs": 3}, "epochs", "follows from the search"),
         ("random", {}, "search_id", "trains no alphas"),
         ("rsps", {}, "search_id", "trains no alphas"),
+        ("p-darts", {}, "search_id", "searches in stages"),
     ],
 )
 def test_a_contradiction_is_refused_by_name(
@@ -185,6 +186,7 @@ def test_a_selection_stopped_in_any_phase_ends_bit_for_bit_like_an_undisturbed_o
         ("sdarts-adv", {}),
         ("darts-minus", {}),
         ("r-darts-dp", {}),
+        ("fair-darts", {}),
         ("darts", {"order": 2}),
         ("darts", {"fused": False}),
     ],
