@@ -83,6 +83,8 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
         raise ConfigError([Problem(("search_id",), f"is of method {search.method}, which trains no alphas")])
     if len(stages_of(dict(search))) > 1:
         raise ConfigError([Problem(("search_id",), "searches in stages, whose last network has fewer operations")])
+    if search.space == "nasbench201":
+        raise ConfigError([Problem(("search_id",), "is of the space nasbench201, for which there is no selection")])
     values = {name: getattr(search, name) for name in SearchConfig.model_fields}
     problems = [
         Problem((name,), _refusal(name, values))

@@ -61,7 +61,6 @@ class NetworkFamily:
     search: type[RunConfig]
     retraining: type[RunConfig]
     evaluation: type[RunConfig]
-    selections: Mapping[str, type[RunConfig]]
     scoring: type[BaseModel]
     measured: Mapping[str, type[BaseModel]]
     search_presets: Presets
@@ -72,6 +71,7 @@ class NetworkFamily:
     stored: Callable[[str | dict[str, Any]], dict[str, Any]]
     to_json: Callable[[Any], dict[str, Any]]
     runners: Mapping[str, str]
+    selections: Mapping[str, type[RunConfig]] = field(default_factory=dict)
     cells_by_space: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

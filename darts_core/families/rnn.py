@@ -37,7 +37,6 @@ RNN: Final = NetworkFamily(
     search=RnnSearchConfig,
     retraining=RnnRetrainingConfig,
     evaluation=RnnEvaluationConfig,
-    selections={},
     scoring=RnnScoringConfig,
     measured={"score": RnnScoreConfig, "ensemble": RnnEnsembleConfig},
     search_presets=RNN_SEARCH_PRESETS,

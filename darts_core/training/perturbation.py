@@ -20,14 +20,14 @@ from darts_core.data.order import numbers, permutation
 from darts_core.errors import CheckpointError, Stopped
 from darts_core.files.checkpoints import Checkpoint, on_cpu
 from darts_core.methods.perturbation import CELLS, Perturbation, Removal
-from darts_core.models.supernet import SearchNetwork
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.primitives import edges_of
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
+from darts_core.training.image_search import ImageSearch
 from darts_core.training.images import DeviceData, run_on_images
 from darts_core.training.metrics import Measured
 from darts_core.training.reports import EpochReport
-from darts_core.training.search import ImageSearch
 
 logger = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ class PerturbationSelection(ImageSearch):
 
 @torch.no_grad()
 def measured_in_training_mode(
-    network: SearchNetwork, data: DeviceData, part: torch.Tensor, batch_size: int, control: Control
+    network: AlphaNetwork, data: DeviceData, part: torch.Tensor, batch_size: int, control: Control
 ) -> Measured:
     """Loss and accuracy on a part of the training images, by the statistics of each batch; running ones are unchanged.
 

@@ -13,8 +13,8 @@ from darts_core.genotypes import ConvolutionalGenotype, random_genotype, random_
 from darts_core.methods.weight_sharing import WeightSharing
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 from darts_core.training.control import Control
+from darts_core.training.image_search import ImageSearch
 from darts_core.training.images import DeviceData
-from darts_core.training.search import ImageSearch
 
 logger = logging.getLogger(__name__)
 

@@ -131,14 +131,16 @@ def test_known_recurrent_genotypes_are_found_by_family(http: httpx.Client) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "models"),
+    ("path", "fields"),
     [
-        ("/searches/{job_id}/genotype", {"GenotypeOut": "normal", "RecurrentGenotypeOut": "recurrent"}),
-        ("/genotypes/{name}", {"GenotypeOut": "reduce_concat", "RecurrentGenotypeOut": "concat"}),
-        ("/searches/{job_id}/alphas", {"AlphasOut": "normal", "RecurrentAlphasOut": "recurrent"}),
+        ("/searches/{job_id}/genotype", {"": "normal", "Recurrent": "recurrent", "NasBench201": "cell"}),
+        ("/genotypes/{name}", {"": "reduce_concat", "Recurrent": "concat", "NasBench201": "cell"}),
+        ("/searches/{job_id}/alphas", {"": "normal", "Recurrent": "recurrent", "NasBench201": "cell"}),
     ],
 )
-def test_openapi_shows_the_fields_of_each_family(http: httpx.Client, path: str, models: dict[str, str]) -> None:
+def test_openapi_shows_the_fields_of_each_family(http: httpx.Client, path: str, fields: dict[str, str]) -> None:
+    model = "AlphasOut" if path.endswith("alphas") else "GenotypeOut"
+    models = {f"{family}{model}": field for family, field in fields.items()}
     document = http.get("/openapi.json").json()
     answer = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert {choice["$ref"].rpartition("/")[2] for choice in answer["oneOf"]} == set(models)

@@ -248,7 +248,7 @@ def test_measuring_the_eigenvalue_changes_nothing_else(search_config: MakeSearch
 def growing(monkeypatch: pytest.MonkeyPatch) -> None:
     """An eigenvalue that is 1 up to the 7th epoch and 3 behind it: two windows tell that it grew."""
     monkeypatch.setattr(
-        "darts_core.training.search.ImageSearch._eigenvalue", lambda run: 1.0 if run.epoch <= 7 else 3.0
+        "darts_core.training.image_search.ImageSearch._eigenvalue", lambda run: 1.0 if run.epoch <= 7 else 3.0
     )
 
 

@@ -36,8 +36,8 @@ from darts_core.spaces import SPACES
 from darts_core.training.control import UNCONTROLLED
 from darts_core.training.evaluation import ImageEvaluation
 from darts_core.training.evaluation_step import evaluation_step
+from darts_core.training.image_search import ImageSearch
 from darts_core.training.images import DeviceData
-from darts_core.training.search import ImageSearch
 
 STEPS: Final = 3
 COMMON: Final[dict[str, Any]] = {

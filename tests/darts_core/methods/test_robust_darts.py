@@ -291,7 +291,7 @@ def test_it_refuses_several_gpus(method: str) -> None:
 def growing(monkeypatch: pytest.MonkeyPatch) -> None:
     """An eigenvalue that is 1 up to the 7th step of the series and 3 behind it, also in epochs that run again."""
     monkeypatch.setattr(
-        "darts_core.training.search.ImageSearch._eigenvalue", lambda run: 1.0 if run._pass_epoch <= 7 else 3.0
+        "darts_core.training.image_search.ImageSearch._eigenvalue", lambda run: 1.0 if run._pass_epoch <= 7 else 3.0
     )
 
 
