@@ -22,7 +22,7 @@ from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.bilevel.step import search_step
 from darts_core.configs import SearchConfig
-from darts_core.configs.methods import MethodName
+from darts_core.configs.method_fields import MethodName
 from darts_core.data.batches import Batch
 from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.methods.registry import IMPLEMENTATIONS

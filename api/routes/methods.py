@@ -7,7 +7,9 @@ from dataclasses import asdict
 from fastapi import APIRouter
 
 from api.schemas.methods import MethodFieldOut, MethodList, MethodOut
-from darts_core.configs.methods import METHODS, Computed, Method, MethodFields, fields_of
+from darts_core.configs.method_fields import MethodFields
+from darts_core.configs.method_rules import fields_of
+from darts_core.configs.methods import METHODS, Computed, Method
 
 router = APIRouter(prefix="/methods", tags=["jobs"])
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmarks.oracle.protocol import Protocol
     from benchmarks.oracle.summary import Row
     from benchmarks.oracle.table import OracleTable
-    from darts_core.configs.methods import MethodName
+    from darts_core.configs.method_fields import MethodName
 
 
 def oracle(

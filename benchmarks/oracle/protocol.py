@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from benchmarks.oracle.table import TableName
 from client.errors import DartboardError
 from darts_core.configs import SearchConfig
-from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.method_fields import MethodName
+from darts_core.configs.methods import METHODS
 
 PROTOCOLS: Final = Path(__file__).parents[1] / "protocols"
 CPU: Final = PROTOCOLS / "oracle-cpu.json"

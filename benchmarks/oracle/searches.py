@@ -13,7 +13,8 @@ import torch
 from benchmarks.oracle.protocol import Protocol
 from benchmarks.oracle.table import OracleTable
 from darts_core.configs import SearchConfig
-from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.method_fields import MethodName
+from darts_core.configs.methods import METHODS
 from darts_core.genotypes import NasBench201Genotype
 from darts_core.training.search import run_search
 

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from darts_core.configs.common import SMALLEST_SHARE, NonNegative, Rate
 from darts_core.configs.early import Comparison, RnnSign, StopFrom, early_problems
-from darts_core.configs.methods import MethodFields, fill_method
+from darts_core.configs.method_fields import MethodFields
+from darts_core.configs.method_rules import fill_method
 from darts_core.configs.search import BatchSize, Unrolled, fill_primitives, order_of_unrolled
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of

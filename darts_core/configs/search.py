@@ -23,7 +23,9 @@ from darts_core.configs.common import (
 )
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
 from darts_core.configs.edge_lists import Edges, fill_edges
-from darts_core.configs.methods import METHODS, MethodFields, check_method_gpus, fill_method, method_defaults
+from darts_core.configs.method_fields import MethodFields
+from darts_core.configs.method_rules import check_method_gpus, fill_method, method_defaults
+from darts_core.configs.methods import METHODS
 from darts_core.configs.nasbench201 import STEM, foreign_primitives, search_problems
 from darts_core.configs.primitive_names import PrimitiveName
 from darts_core.configs.target import Target, check_target, target_problems

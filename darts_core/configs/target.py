@@ -33,10 +33,10 @@ Target = dict[CostName, Annotated[TargetTerm, BeforeValidator(_limited)]]
 
 
 def target_problems(values: Mapping[str, Any], *, supported: bool) -> list[Problem]:
-    """Refuse a target under a method that has no expected operation weights."""
+    """Refuse a target under a method that does not support it."""
     if supported or values.get("target") is None:
         return []
-    return [Problem(("target",), f"{values['method']} does not weigh operations by alphas: leave it out")]
+    return [Problem(("target",), f"{values['method']} takes no target: leave it out")]
 
 
 def check_target(target: Target | None, gpus: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from darts_core.configs import RnnSearchConfig, SearchConfig
-from darts_core.configs.methods import MethodName
+from darts_core.configs.method_fields import MethodName
 from darts_core.configs.selection import PerturbationConfig
 from darts_core.methods.beta_darts import BetaDarts
 from darts_core.methods.darts_minus import DartsMinus

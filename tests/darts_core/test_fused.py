@@ -19,7 +19,7 @@ from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.step import search_step
 from darts_core.configs import SearchConfig
-from darts_core.configs.methods import MethodName
+from darts_core.configs.method_fields import MethodName
 from darts_core.data.batches import Batch
 from darts_core.kernels import build
 from darts_core.methods.method import SearchMethod

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.configs import EvaluationConfig, SearchConfig
-from darts_core.configs.methods import MethodName
+from darts_core.configs.method_fields import MethodName
 from darts_core.files.checkpoints import read, save
 from darts_core.files.loading import load_network
 from darts_core.genotypes import NasBench201Genotype, parse

@@ -13,7 +13,8 @@ import pytest
 from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.method_fields import MethodName
+from darts_core.configs.methods import METHODS
 from darts_core.files.checkpoints import read
 from darts_core.files.loading import load_network
 from darts_core.genotypes import NasBench201Genotype, parse

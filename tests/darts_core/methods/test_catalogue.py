@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from darts_core.configs.methods import METHODS, Computed, Method, MethodFields, fields_of
+from darts_core.configs.method_fields import MethodFields
+from darts_core.configs.method_rules import fields_of
+from darts_core.configs.methods import METHODS, Computed, Method
 
 pytestmark = pytest.mark.light
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from darts_core import run_search
 from darts_core.configs import SearchConfig
-from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.method_fields import MethodName
+from darts_core.configs.methods import METHODS
 from darts_core.errors import Stopped
 from darts_core.files.loading import load
 from darts_core.genotypes import Genotype

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from darts_core.configs import SearchConfig
-from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.method_fields import MethodName
+from darts_core.configs.methods import METHODS
 from darts_core.data.batches import Batch
 from darts_core.genotypes.derive import strongest, strongest_pairs
 from darts_core.genotypes.edges import Edge

@@ -11,7 +11,8 @@ import torch
 
 from darts_core import run_search
 from darts_core.configs import SearchConfig
-from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.method_fields import MethodName
+from darts_core.configs.methods import METHODS
 from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
 from darts_core.files.loading import load

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from darts_core import run_search
 from darts_core.configs import SearchConfig
-from darts_core.configs.methods import METHODS, MethodName
+from darts_core.configs.method_fields import MethodName
+from darts_core.configs.methods import METHODS
 from darts_core.configs.target import CostName, TargetTerm
 from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
@@ -169,7 +170,7 @@ def test_a_number_is_a_limit_and_the_spec_is_read_back_as_it_was_written() -> No
 @pytest.mark.parametrize(
     ("values", "gpus", "says"),
     [
-        ({"method": "random"}, 1, "target: random does not weigh operations by alphas: leave it out"),
+        ({"method": "random"}, 1, "target: random takes no target: leave it out"),
         ({}, 2, "target.latency_ms: is measured on one GPU, not on 2: give gpus=1, or weigh multiply_adds"),
     ],
 )
