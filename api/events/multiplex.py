@@ -18,13 +18,16 @@ from api.events.subscription import Gone, JobChanged, News, Subscription
 from api.http.problems import invalid_query
 from api.schemas.jobs import Status
 
-# Each event's id holds a sequence per job; this bounds its length.
-MOST_JOBS: Final = 200
+# Each event's id holds a sequence per job; this bounds its length. A stream follows any number of jobs.
+PLACES_IN_AN_ID: Final = 200
 _PLACE: Final = struct.Struct(">16sQ")
 
 
 class Places:
-    """A subscriber's sequence in each job. Its text form, the `id` of the stream's events, is opaque to clients."""
+    """A subscriber's sequence in each job, the job with the latest event last.
+
+    The text form is the `id` of the stream's events, opaque to clients; it names the last PLACES_IN_AN_ID jobs.
+    """
 
     def __init__(self, places: Mapping[UUID, int]) -> None:
         self._places = dict(places)
@@ -39,7 +42,8 @@ class Places:
             raise invalid_query("after", "is not an event id of this stream: omit it to start from now") from error
 
     def __str__(self) -> str:
-        packed = b"".join(_PLACE.pack(job.bytes, sequence) for job, sequence in self._places.items())
+        latest = self.items()[-PLACES_IN_AN_ID:]
+        packed = b"".join(_PLACE.pack(job.bytes, sequence) for job, sequence in latest)
         return base64.urlsafe_b64encode(packed).decode()
 
     def items(self) -> list[tuple[UUID, int]]:
@@ -58,7 +62,8 @@ def jobs_stream(hub: EventHub, places: Places) -> EventStream:
 def active_stream(hub: EventHub, places: Places | None) -> EventStream:
     """Stream the events of every active job from now on; of a new job, from the event that queued it.
 
-    places: where an earlier stream stopped; the events since then are replayed first.
+    places: where an earlier stream stopped; the events since then are replayed first. Of more active jobs than an id
+    names, the others continue with the events from now on.
     """
     return EventStream(
         hub,
@@ -81,12 +86,14 @@ async def _follow_jobs(reading: _Reading) -> AsyncGenerator[bytes, None]:
 async def _follow_active(hub: EventHub, reading: _Reading, resumed: bool) -> AsyncGenerator[bytes, None]:
     async for content in reading.begin_all():
         yield content
-    for job_id in await hub.log.active(MOST_JOBS):
-        if job_id in reading.last:
-            continue
-        begin = await hub.log.queued_at(job_id) if resumed else await hub.log.last_sequence(job_id)
-        async for content in reading.begin(job_id, (begin or 1) - resumed):
-            yield content
+    active = await hub.log.active()
+    if resumed:
+        for job_id in list(active)[:PLACES_IN_AN_ID]:
+            async for content in reading.catch_up(job_id):
+                yield content
+    reading.last = {
+        job_id: last for job_id, last in reversed(active.items()) if job_id not in reading.last
+    } | reading.last
     # Tells the client that the stream is open and where it would resume.
     yield framed("ready", json.dumps({"jobs": len(reading.last)}).encode(), reading.places)
     while True:
@@ -98,19 +105,17 @@ async def _follow_active(hub: EventHub, reading: _Reading, resumed: bool) -> Asy
                 if content := reading.frames(told):
                     yield content
                 continue
-            changed = await hub.log.active(MOST_JOBS) if told.job_id is None else [told.job_id]
-            for job_id in changed:
-                queued = None if job_id in reading.last else await hub.log.queued_at(job_id)
-                if queued is not None and len(reading.last) < MOST_JOBS:
-                    async for content in reading.begin(job_id, queued - 1):
-                        yield content
+            for job_id in [told.job_id] if told.job_id else await reading.changed():
+                async for content in reading.catch_up(job_id):
+                    yield content
 
 
 class _Reading:
     """The progress of one stream in each job that it follows."""
 
     def __init__(self, hub: EventHub, subscription: Subscription, places: Places) -> None:
-        # Holds all jobs from the first event on, so that its id covers those of which nothing was sent yet.
+        # Holds all jobs from the first event on, so that its id covers those of which nothing was sent yet. Of active
+        # jobs, the subscription includes only those that changed.
         self.last = dict(places.items())
         self.subscription = subscription
         self._hub = hub
@@ -140,6 +145,27 @@ class _Reading:
         if status is None or Status(status).ended:
             yield self._end(job_id, status)
 
+    async def catch_up(self, job_id: UUID) -> AsyncIterator[bytes]:
+        """Follow a job that changed: an active one that is new from the event that queued it, a known one from its
+        place.
+        """
+        if job_id in self.subscription.jobs:
+            return
+        after = self.last.get(job_id)
+        if after is None:
+            queued = await self._hub.log.queued_at(job_id)
+            if queued is None:
+                return
+            after = queued - 1
+        async for content in self.begin(job_id, after):
+            yield content
+
+    async def changed(self) -> list[UUID]:
+        """The jobs with events since their places, after lost notifications."""
+        active = await self._hub.log.active()
+        moved = [job_id for job_id, last in active.items() if last > self.last.get(job_id, 0)]
+        return moved + [job_id for job_id in self.last if job_id not in active]
+
     def frames(self, news: News) -> bytes:
         """The frames to send for a message; empty if the stream does not follow the job or has sent the event."""
         if isinstance(news, JobChanged) or news.job_id not in self.last:
@@ -154,6 +180,8 @@ class _Reading:
         return sent
 
     def _sent(self, event: StoredEvent) -> bytes:
+        if len(self.last) > PLACES_IN_AN_ID:
+            del self.last[event.job_id]  # becomes the last, which the id names
         self.last[event.job_id] = event.sequence
         return framed(event.kind, event.named, self.places)
 

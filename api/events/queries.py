@@ -10,8 +10,7 @@ from sqlalchemy import select
 from api.db.engine import Database
 from api.db.models import Event, Job
 from api.events.frames import StoredEvent
-from api.jobs.listing import newest_ids
-from api.schemas.jobs import JobKind, Status
+from api.schemas.jobs import Status
 
 _ACTIVE: Final = [status for status in Status if not status.ended]
 BATCH: Final = 500
@@ -50,10 +49,11 @@ class LogReader:
         async with self._database.single_statements() as session:
             return await session.scalar(query)
 
-    async def active(self, most: int) -> list[UUID]:
-        """The active jobs, newest first."""
+    async def active(self) -> dict[UUID, int]:
+        """The last sequence of each active job, newest job first."""
+        query = select(Job.id, Job.last_sequence).where(Job.status.in_(_ACTIVE)).order_by(Job.id.desc())
         async with self._database.single_statements() as session:
-            return list(await session.scalars(newest_ids(JobKind.all(), _ACTIVE, limit=most)))
+            return {row.id: row.last_sequence for row in await session.execute(query)}
 
     async def queued_at(self, job_id: UUID) -> int | None:
         """The sequence of the event that last queued an active job; None for other jobs."""

@@ -264,10 +264,6 @@ def test_a_submitted_job_costs_as_much_as_the_first_one(crowd: Crowd) -> None:
     assert crowd.cost(lambda s: s.submit(idempotency_key=str(uuid4()))) <= 1
 
 
-def test_the_newest_active_jobs_are_found_whatever_has_ended(crowd: Crowd) -> None:
-    assert crowd.cost(lambda s: s.hub.log.active(PAGE)) <= PAGES * PAGE
-
-
 def test_rows_that_refer_to_a_deleted_job_are_found_by_an_index(crowd: Crowd) -> None:
     unindexed = """
         select conrelid::regclass::text, conname from pg_constraint where confrelid = 'jobs'::regclass

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
 
+from api.events.multiplex import PLACES_IN_AN_ID
 from tests.support.service import Bench
 
 Told = tuple[str, dict[str, Any], str]
@@ -90,6 +91,23 @@ def test_a_job_that_is_queued_later_joins_the_stream_of_active_ones(
     assert [next(mine)[1]["data"]["status"], next(mine)[0]] == ["cancelled", "end"]
     bench.dartboard.retry(job.id)
     assert next(mine)[1]["data"]["status"] == "queued"
+
+
+def test_a_stream_of_active_jobs_follows_more_jobs_than_its_ids_name(
+    bench: Bench, stream: Callable[..., Iterator[Told]]
+) -> None:
+    jobs = [bench.submit() for _ in range(PLACES_IN_AN_ID + 1)]
+    told = stream("active=true")
+    assert next(told)[0] == "ready"
+    jobs.append(bench.submit())
+    for job in jobs:
+        bench.dartboard.cancel(job.id)
+    mine: dict[str, list[tuple[str, str]]] = {str(job.id): [] for job in jobs}
+    while mine[str(jobs[-1].id)][-1:] != [("end", "cancelled")]:
+        kind, data, _ = next(told)
+        mine.setdefault(data["job_id"], []).append((kind, data["data"].get("status")))
+    ended = [("status", "cancelled"), ("end", "cancelled")]
+    assert [mine[str(job.id)] for job in jobs] == [ended] * (PLACES_IN_AN_ID + 1) + [[("status", "queued"), *ended]]
 
 
 def test_events_missed_by_a_reader_of_active_jobs_come_first(
