@@ -66,6 +66,7 @@ from api.routes import (
     searches,
     service,
     session,
+    spaces,
     worker,
 )
 from api.routes.collection import job_router
@@ -107,6 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         datasets,
         presets,
         methods,
+        spaces,
         service,
         metrics,
         session,

@@ -39,6 +39,7 @@ from client.commands.methods import list_methods
 from client.commands.predict import predict
 from client.commands.profile import profile
 from client.commands.random_cell import random_cell
+from client.commands.spaces import list_spaces
 from client.failures import ExitCode, explain
 
 app = typer.Typer(
@@ -82,7 +83,7 @@ _CELLS, _FILES, _DEVELOPMENT = "Cells", "Data and files", "Development"
 
 _add(_TRAIN, {"demo": demo.demo, "search": submit.search, "evaluate": submit.evaluate, "score": submit.score})
 _add(_TRAIN, {"ensemble": ensemble, "study": studies.study, "committee": studies.committee, "run": run.run})
-_add(_TRAIN, {"methods": list_methods})
+_add(_TRAIN, {"methods": list_methods, "spaces": list_spaces})
 _add(_JOBS, {"jobs": jobs.list_jobs, "show": jobs.show_job, "watch": watch.watch_job, "logs": jobs.show_logs})
 _add(_JOBS, {"epochs": epochs})
 _add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "resume": jobs.resume})

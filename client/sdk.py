@@ -31,6 +31,7 @@ from api.schemas.keys import KeyCreated, KeyLimits, KeyList, KeyOut, Role
 from api.schemas.methods import MethodList, MethodOut
 from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
+from api.schemas.spaces import SpaceList, SpaceOut
 from client.connection import Connection
 from client.download import download, job_with_file
 from client.errors import DartboardError, ProblemError
@@ -198,6 +199,10 @@ class Dartboard:
     def methods(self) -> list[MethodOut]:
         """The search methods, with their fields and limits."""
         return self._connection.read(MethodList, "GET", "/methods").items
+
+    def spaces(self) -> list[SpaceOut]:
+        """The search spaces, with their operations and sizes."""
+        return self._connection.read(SpaceList, "GET", "/spaces").items
 
     def genotype(
         self,

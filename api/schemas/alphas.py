@@ -30,7 +30,7 @@ def family_of_tables(names: Collection[str]) -> str | None:
         (
             family.name
             for family in FAMILIES.values()
-            if any(set(known) == cells for known in (family.cells, *family.cells_by_space.values()))
+            if any(set(known) == cells for known in (family.cells, *(space.cells for space in family.spaces.values())))
         ),
         None,
     )

@@ -29,7 +29,7 @@ def search(
     ] = None,
     family: Family = None,
     preset: Preset = None,
-    space: Annotated[str | None, typer.Option(help="darts, space1 to space3; for rnn: rnn or rnn_space1.")] = None,
+    space: Annotated[str | None, typer.Option(help="One of `dartboard spaces`; darts, or rnn, by default.")] = None,
     method: Annotated[str | None, typer.Option(help="One of `dartboard methods`; darts by default.")] = None,
     order: Annotated[int | None, typer.Option(help="1, or 2 for the unrolled gradient.")] = None,
     epochs: Epochs = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from darts_core.configs.common import RunConfig
 from darts_core.genotypes import AnyGenotype
 from darts_core.presets.cnn import Presets
+from darts_core.spaces import Space
 
 Spec = Mapping[str, Any]
 
@@ -39,10 +40,9 @@ class NetworkFamily:
     checkpoints of this family have. scoring: the fields of a request for a measurement. measured: the classes of the
     specs of scores and ensembles. selections: the classes of the specs of searches that select a cell of an earlier
     one's supernet, by the value of `select`; their runners are those of `select-VALUE`. uploaded_checksum: of the
-    uploaded data set that a spec names, if any. cells: the kinds of cells; cells_by_space: of the spaces that have
-    others. has_validation: whether a training on a data set of this info has validation data. stored: completes a
-    genotype's JSON form; raises GenotypeError. runners: the functions of darts_core that run each kind of job, as
-    `module:function`.
+    uploaded data set that a spec names, if any. cells: the kinds of cells of the default space. has_validation: whether
+    a training on a data set of this info has validation data. stored: completes a genotype's JSON form; raises
+    GenotypeError. runners: the functions of darts_core that run each kind of job, as `module:function`.
     """
 
     name: str
@@ -55,7 +55,7 @@ class NetworkFamily:
     outputs: Literal["classes", "vocabulary"]
     checkpoint_fields: frozenset[str]
     cells: tuple[str, ...]
-    spaces: Mapping[str, Sequence[str]]
+    spaces: Mapping[str, Space]
     default_space: str
     known: Mapping[str, AnyGenotype]
     search: type[RunConfig]
@@ -72,7 +72,6 @@ class NetworkFamily:
     to_json: Callable[[Any], dict[str, Any]]
     runners: Mapping[str, str]
     selections: Mapping[str, type[RunConfig]] = field(default_factory=dict)
-    cells_by_space: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def checksum_field(self) -> str:
@@ -81,7 +80,8 @@ class NetworkFamily:
 
     def cells_of(self, spec: Spec) -> tuple[str, ...]:
         """The kinds of cells that a search of this spec finds."""
-        return self.cells_by_space.get(str(spec.get("space")), self.cells)
+        space = self.spaces.get(str(spec.get("space")))
+        return self.cells if space is None else space.cells
 
     def config(self, kind: str, spec: Spec | None = None) -> type[RunConfig]:
         """The class of the specs of a training job, a search or an evaluation. spec: to tell selections by."""

@@ -12,7 +12,7 @@ from darts_core.data.text.catalogue import is_uploaded_text, text_preset_of
 from darts_core.families.family import NetworkFamily, Objective, Spec
 from darts_core.genotypes import KNOWN_RECURRENT, parse, to_json
 from darts_core.presets.rnn import RNN_EVALUATION_PRESETS, RNN_SEARCH_PRESETS
-from darts_core.primitives import RNN_SPACES
+from darts_core.spaces import RECURRENT_SPACES
 
 
 def _uploaded_checksum(spec: Spec) -> str | None:
@@ -31,7 +31,7 @@ RNN: Final = NetworkFamily(
     outputs="vocabulary",
     checkpoint_fields=frozenset({"vocabulary"}),
     cells=("recurrent",),
-    spaces={str(name): primitives for name, primitives in RNN_SPACES.items()},
+    spaces=RECURRENT_SPACES,
     default_space="rnn",
     known=KNOWN_RECURRENT,
     search=RnnSearchConfig,

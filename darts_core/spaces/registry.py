@@ -1,13 +1,16 @@
-"""Lists the search spaces of convolutional cells. Imports no torch."""
+"""Lists the search spaces. Imports no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
-from darts_core.spaces import bench_suite, darts, nasbench201, robust_darts
+from darts_core.spaces import bench_suite, darts, nasbench201, recurrent, robust_darts
 from darts_core.spaces.space import CnnSpace, Space
 
 SPACES: Final[Mapping[CnnSpace, Space]] = {
-    space.name: space for space in (*darts.SPACES, *robust_darts.SPACES, *bench_suite.SPACES, *nasbench201.SPACES)
+    cast(CnnSpace, space.name): space
+    for space in (*darts.SPACES, *robust_darts.SPACES, *bench_suite.SPACES, *nasbench201.SPACES)
 }
+"""Of convolutional cells."""
+RECURRENT_SPACES: Final[Mapping[str, Space]] = {space.name: space for space in recurrent.SPACES}

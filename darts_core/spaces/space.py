@@ -29,7 +29,7 @@ CELLS: Final = ("normal", "reduce")
 
 @dataclass(frozen=True)
 class Space:
-    """One search space of convolutional cells.
+    """One search space, of convolutional or recurrent cells.
 
     primitives: the candidate operations, in the order of the alphas' columns. edges: for each kind of cell the
     operations of each edge, ordered by node and then by source; empty: all primitives on each edge. cells: the kinds of
@@ -37,7 +37,7 @@ class Space:
     takes from the space in place of its preset's.
     """
 
-    name: CnnSpace
+    name: str
     title: str
     source: str
     summary: str

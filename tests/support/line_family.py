@@ -14,6 +14,7 @@ from api.schemas.jobs import JobFrame
 from darts_core.configs.common import RunConfig, check_single
 from darts_core.data.catalogue import preset_of
 from darts_core.families import CNN, NetworkFamily, Objective
+from darts_core.spaces import Space
 from darts_core.training.control import Control
 
 
@@ -75,7 +76,7 @@ LINE: Final = NetworkFamily(
     outputs="classes",
     checkpoint_fields=frozenset(),
     cells=("line",),
-    spaces={"line": ("identity", "double")},
+    spaces={"line": Space("line", "Line", "tests", "One edge.", ("identity", "double"), cells=("line",))},
     default_space="line",
     known={},
     search=LineSearchConfig,

@@ -1,0 +1,31 @@
+"""Defines the schemas of search spaces."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class SpaceOut(BaseModel):
+    """A search space, as the `space` of a search's spec names it."""
+
+    name: str
+    title: str
+    source: str
+    summary: str
+    family: str
+    cells: list[str] = Field(description="the kinds of cells")
+    nodes: int | None = Field(description="of a cell, where the space fixes them; null: those of the spec")
+    primitives: list[str] = Field(description="the candidate operations, in the order of the alphas' columns")
+    edges: dict[str, list[list[str]]] = Field(
+        description="for kinds of cells whose edges differ the operations of each edge, by node and source; the others "
+        "have all primitives on each edge"
+    )
+    channels: int | None = Field(description="the default; null: the preset's")
+    layers: int | None = Field(description="the default; null: the preset's")
+    presets: list[str] = Field(description="the presets that the space has for itself")
+
+
+class SpaceList(BaseModel):
+    """All search spaces."""
+
+    items: list[SpaceOut]

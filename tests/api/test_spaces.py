@@ -1,0 +1,87 @@
+"""Search spaces through the service: their list, and a search in each of them."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from api.schemas.spaces import SpaceOut
+from client.cli import app
+from client.sdk import Dartboard
+from darts_core.families import CNN, RNN
+from darts_core.spaces import SPACES
+from tests.support.service import Bench
+
+
+@pytest.fixture
+def spaces(dartboard: Dartboard) -> dict[str, SpaceOut]:
+    return {space.name: space for space in dartboard.spaces()}
+
+
+def test_the_spaces_of_both_families_are_listed_as_in_the_registry(spaces: dict[str, SpaceOut]) -> None:
+    assert {name: space.family for name, space in spaces.items()} == {
+        name: family.name for family in (CNN, RNN) for name in family.spaces
+    }
+    for name, space in {**CNN.spaces, **RNN.spaces}.items():
+        found = spaces[name]
+        assert (found.title, found.source, found.summary) == (space.title, space.source, space.summary)
+        assert (found.nodes, found.primitives, found.cells) == (space.nodes, [*space.primitives], [*space.cells])
+        assert found.edges == {kind: [[*names] for names in lists] for kind, lists in space.edges.items()}
+
+
+def test_a_space_lists_its_sizes_and_the_preset_that_it_has_for_itself(spaces: dict[str, SpaceOut]) -> None:
+    def sizes(name: str) -> tuple[int | None, ...]:
+        return spaces[name].nodes, spaces[name].channels, spaces[name].layers
+
+    assert sizes("darts") == (None, None, None)
+    assert sizes("bench-wide") == (None, 18, 4)
+    assert sizes("nasbench201") == (3, 16, 15)
+    assert {name: space.presets for name, space in spaces.items() if space.presets} == {
+        "nasbench201": ["cifar10@nasbench201"]
+    }
+
+
+def test_only_edges_that_differ_are_listed(spaces: dict[str, SpaceOut]) -> None:
+    assert [name for name, space in spaces.items() if space.edges] == ["s1"]
+    assert {kind: len(lists) for kind, lists in spaces["s1"].edges.items()} == {"normal": 14, "reduce": 14}
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_search_takes_the_listed_operations_and_sizes(bench: Bench, spaces: dict[str, SpaceOut], name: str) -> None:
+    spec = bench.submit(space=name).spec
+    assert spec["primitives"] == spaces[name].primitives
+    for size in ("nodes", "channels", "layers"):
+        assert getattr(spaces[name], size) in (None, spec[size])
+
+
+def test_an_unknown_space_is_refused_with_those_of_the_list(http: httpx.Client, spaces: dict[str, SpaceOut]) -> None:
+    for family in (CNN, RNN):
+        answer = http.post("/searches", json={"dataset": family.example, "family": family.name, "space": "dart"})
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["loc"] == ["body", "space"]
+        assert error["msg"].endswith(f"allowed: {', '.join(error['allowed'])}")
+        assert error["allowed"] == [name for name, space in spaces.items() if space.family == family.name]
+
+
+def test_the_command_lists_the_spaces(http: httpx.Client, spaces: dict[str, SpaceOut]) -> None:
+    shown, printed = (
+        CliRunner().invoke(app, ["spaces", option, "--url", str(http.base_url)]) for option in ("--wide", "--json")
+    )
+    assert shown.exit_code == printed.exit_code == 0
+    lines = {line.split()[0]: line for line in shown.stdout.splitlines()}
+    assert list(lines) == ["space", *spaces]
+    assert "cifar10@nasbench201" in lines["nasbench201"]
+    assert "none, skip_connect, nor_conv_1x1" in lines["nasbench201"]
+    assert "(not all on each edge)" in lines["s1"]
+    assert json.loads(printed.stdout) == {"items": [space.model_dump(mode="json") for space in spaces.values()]}
+
+
+def test_openapi_describes_the_list(http: httpx.Client) -> None:
+    document = http.get("/openapi.json").json()
+    answer = document["paths"]["/spaces"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer == {"$ref": "#/components/schemas/SpaceList"}
+    assert set(document["components"]["schemas"]["SpaceOut"]["required"]) == set(SpaceOut.model_fields)
