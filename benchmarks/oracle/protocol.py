@@ -75,7 +75,5 @@ def load_protocol(path: Path) -> Protocol:
 
 
 def searched() -> list[MethodName]:
-    """The methods that search in NAS-Bench-201's space: all that have no stages."""
-    return [
-        name for name, method in METHODS.items() if "cnn" in method.families and "stage_operations" not in method.fields
-    ]
+    """The methods that search in NAS-Bench-201's space, whose depth is fixed."""
+    return [name for name, method in METHODS.items() if "cnn" in method.families and not method.changes_depth]

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from darts_core.configs.method_fields import MethodName
 from darts_core.configs.stages import divisors, shares, stage_epochs
 from darts_core.spaces import CnnSpace
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 Values = Mapping[str, Any]
 
@@ -63,6 +64,11 @@ class Method:
     trains_alphas: bool = True
     defaults: Mapping[str, float] = field(default_factory=dict)
     space: CnnSpace = "darts"
+
+    @property
+    def changes_depth(self) -> bool:
+        """Whether its stages add cells."""
+        return "stage_added_layers" in self.fields
 
 
 METHODS: Final[Mapping[MethodName, Method]] = {
@@ -133,10 +139,12 @@ METHODS: Final[Mapping[MethodName, Method]] = {
                     lambda values: shares(values, (1, 4 / 7), 2),
                 ),
                 "stage_partial_channels": Computed(
-                    "6 and 4, or the largest divisors of the channels below", lambda values: divisors(values, (6, 4))
+                    "6 and 4, in nasbench201 4 and 2, or the largest divisors of the channels below",
+                    lambda values: divisors(values, (4, 2) if values.get("space") == NASBENCH201 else (6, 4)),
                 ),
                 "weights_only_epochs": Computed(
-                    "two fifths of a stage's epochs", lambda values: 2 * stage_epochs(values) // 5
+                    "two fifths of a stage's epochs, in nasbench201 one",
+                    lambda values: (1 if values.get("space") == NASBENCH201 else 2) * stage_epochs(values) // 5,
                 ),
             },
             (Published("CIFAR-10 test error 2.46 +- 0.03 %", "paper"),),

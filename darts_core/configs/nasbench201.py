@@ -42,6 +42,11 @@ def search_problems(values: Mapping[str, Any]) -> list[Problem]:
     ]
 
 
+def depth_refusal(method: str) -> str:
+    """The message for a method that adds cells."""
+    return f"{method} adds cells from stage to stage; space {NASBENCH201!r} has a fixed depth: choose another method"
+
+
 def foreign_primitives(space: str, values: Mapping[str, Any]) -> list[Problem]:
     """A problem for operations of NAS-Bench-201 in another space."""
     given = [name for name in values.get("primitives") or () if name in NASBENCH201_PRIMITIVES]

@@ -26,7 +26,7 @@ from darts_core.configs.edge_lists import Edges, fill_edges
 from darts_core.configs.method_fields import MethodFields
 from darts_core.configs.method_rules import check_method_gpus, fill_method, method_defaults
 from darts_core.configs.methods import METHODS
-from darts_core.configs.nasbench201 import STEM, foreign_primitives, search_problems
+from darts_core.configs.nasbench201 import STEM, depth_refusal, foreign_primitives, search_problems
 from darts_core.configs.primitive_names import PrimitiveName
 from darts_core.configs.target import Target, check_target, target_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
@@ -160,8 +160,8 @@ class SearchConfig(MethodFields, TrainingConfig):
         problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, method.space)
         problems += fill_method(values, "cnn")
         problems += foreign_primitives(space.name, values)
-        if in_nasbench201 and values.get("stage_operations") is not None:
-            problems.append(Problem(("method",), f"{method.name} in stages is not of space {space.name!r}"))
+        if in_nasbench201 and method.changes_depth:
+            problems.append(Problem(("method",), depth_refusal(method.name)))
         problems += target_problems(values, supported=method.targets)
         if values.get("order") == 2 and "noise" in (values["primitives"] or []):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))

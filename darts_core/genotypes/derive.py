@@ -74,13 +74,15 @@ def strongest_pairs(
     )
 
 
-def derive_nasbench201(table: Table, primitives: Sequence[str]) -> NasBench201Genotype:
+def derive_nasbench201(
+    table: Table, primitives: Sequence[str], lists: Sequence[Sequence[str]] | None = None
+) -> NasBench201Genotype:
     """Derive a cell of NAS-Bench-201 from a raw alpha table: the strongest operation of each edge, `none` included.
 
-    table: one row per edge, one column per primitive. Ties go to the lowest index. Raises GenotypeError as `derive`
-    does.
+    table: one row per edge, one column per primitive. lists: the operations of each edge, if edges lack some. Ties go
+    to the lowest index. Raises GenotypeError as `derive` does.
     """
-    return strongest_operations(_weights(table, primitives), primitives)
+    return strongest_operations(_weights(table, primitives, lists), primitives)
 
 
 def derive_recurrent(table: Table, primitives: Sequence[str]) -> RecurrentGenotype:

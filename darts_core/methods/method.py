@@ -223,7 +223,7 @@ class SearchMethod:
         if "recurrent" in tables:
             return derive_recurrent(tables["recurrent"], primitives)
         if CELL in tables:
-            return derive_nasbench201(tables[CELL], primitives)
+            return derive_nasbench201(tables[CELL], primitives, self.lists.get(CELL))
         return derive(tables["normal"], tables["reduce"], primitives, self.lists)
 
     def scalar(self, name: str, value: float, like: Tensor) -> Tensor:

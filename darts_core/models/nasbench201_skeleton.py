@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from darts_core.models.operations import Identity, ReLUConvBN, Zero
+from darts_core.models.operations import ReLUConvBN, operation
 from darts_core.spaces.nasbench201 import STAGES
 
 
@@ -62,25 +61,10 @@ class NasBench201Skeleton(nn.Module):
         return cast("Tensor", self.classifier(self.global_pooling(self.lastact(x)).flatten(1)))
 
 
-class AveragePool(nn.Module):
-    """Average pooling of 3x3 that counts no padding; no BatchNorm follows it, in the search neither."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-
-
 def nasbench201_operation(name: str, channels: int, *, search: bool) -> nn.Module:
-    """Build an operation of the space; BatchNorm is affine outside the search. Raises KeyError for another name.
+    """Build an operation of the space. Unlike in DARTS', no BatchNorm follows the pooling in the search.
 
     Convolutions have no bias. In a search of the benchmark's authors they have one, which BatchNorm cancels; DrNAS'
     copy of the space has none.
     """
-    makers: dict[str, Callable[[], nn.Module]] = {
-        "none": lambda: Zero(1),
-        "skip_connect": Identity,
-        "nor_conv_1x1": lambda: ReLUConvBN(channels, channels, 1, 1, 0, affine=not search),
-        "nor_conv_3x3": lambda: ReLUConvBN(channels, channels, 3, 1, 1, affine=not search),
-        "avg_pool_3x3": AveragePool,
-    }
-    return makers[name]()
+    return operation(name, channels, 1, search=search and name != "avg_pool_3x3")

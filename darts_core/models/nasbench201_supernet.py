@@ -5,7 +5,7 @@ Each operation is a module of its own. There is no fused arrangement; docs/metho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import repeat
 
 import torch
@@ -15,6 +15,7 @@ from darts_core.genotypes.nasbench201 import EDGE_COUNT
 from darts_core.methods.method import SearchMethod
 from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.nasbench201_skeleton import NasBench201Skeleton, nasbench201_operation
+from darts_core.models.operations import Absent
 from darts_core.models.partial import shuffled
 from darts_core.models.supernet import MixedEdge, sum_of
 from darts_core.spaces.nasbench201 import CELL, NODES
@@ -23,20 +24,32 @@ from darts_core.spaces.nasbench201 import CELL, NODES
 class NasBench201Edge(MixedEdge):
     """All candidate operations of one edge."""
 
-    def __init__(self, primitives: Sequence[str], channels: int) -> None:
+    def __init__(self, primitives: Sequence[str], channels: int, names: Collection[str]) -> None:
+        """names: the primitives that this edge has."""
         super().__init__((), channels, stride=1)
-        self._ops = nn.ModuleList(nasbench201_operation(name, channels, search=True) for name in primitives)
+        self._ops = nn.ModuleList(
+            nasbench201_operation(name, channels, search=True) if name in names else Absent() for name in primitives
+        )
 
 
 class NasBench201SearchCell(nn.Module):
     """One cell of the supernet: a node reads the input and all earlier nodes; the output is the last node."""
 
-    def __init__(self, primitives: Sequence[str], channels: int, *, partial: int = 1) -> None:
-        """partial: K, if the operations see one of K channels only (`darts_core.models.partial`)."""
+    def __init__(
+        self,
+        primitives: Sequence[str],
+        channels: int,
+        *,
+        partial: int = 1,
+        lists: Sequence[Collection[str]] | None = None,
+    ) -> None:
+        """partial: K, if the operations see one of K channels only (`darts_core.models.partial`). lists: the primitives
+        of each edge, if edges lack some.
+        """
         super().__init__()
         self.partial = partial
         self._ops = nn.ModuleList(
-            NasBench201Edge(primitives, channels // partial) for node in range(1, NODES + 1) for _ in range(node)
+            NasBench201Edge(primitives, channels // partial, names) for names in lists or [primitives] * EDGE_COUNT
         )
 
     def forward(
@@ -101,7 +114,9 @@ class NasBench201SearchNetwork(AlphaNetwork, NasBench201Skeleton):
         self.primitives = tuple(primitives)
         self.method = method
         self.build(
-            lambda width: NasBench201SearchCell(primitives, width, partial=method.partial),
+            lambda width: NasBench201SearchCell(
+                primitives, width, partial=method.partial, lists=method.lists.get(CELL)
+            ),
             channels=channels,
             layers=layers,
             classes=classes,
@@ -112,6 +127,7 @@ class NasBench201SearchNetwork(AlphaNetwork, NasBench201Skeleton):
             name: nn.Parameter(table)
             for name, table in method.tables((CELL,), NODES, EDGE_COUNT, len(self.primitives)).items()
         }
+        method.rest(self.alphas)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, channels, H, W) to logits (N, classes)."""

@@ -231,6 +231,8 @@ _MAKERS: Final[dict[str, Callable[[int, int, bool], nn.Module]]] = {
     "dil_conv_3x3": lambda channels, stride, search: DilatedConv(channels, 3, stride, affine=not search),
     "dil_conv_5x5": lambda channels, stride, search: DilatedConv(channels, 5, stride, affine=not search),
     "conv_7x1_1x7": _factored_seven,
+    "nor_conv_1x1": lambda channels, stride, search: ReLUConvBN(channels, channels, 1, stride, 0, affine=not search),
+    "nor_conv_3x3": lambda channels, stride, search: ReLUConvBN(channels, channels, 3, stride, 1, affine=not search),
 }
 
 

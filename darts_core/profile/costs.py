@@ -191,6 +191,13 @@ def _dilated(kernel: int) -> _Operation:
     return once
 
 
+def _plain(kernel: int) -> _Operation:
+    def once(chain: Chain, stride: int, search: bool) -> None:
+        chain.relu().convolution(chain.map.channels, (kernel, kernel), (stride, stride)).norm(affine=not search)
+
+    return once
+
+
 def _factored_seven(chain: Chain, stride: int, search: bool) -> None:
     channels = chain.map.channels
     chain.relu().convolution(channels, (1, 7), (1, stride)).convolution(channels, (7, 1), (stride, 1))
@@ -218,4 +225,6 @@ _OPERATIONS: Final[dict[str, _Operation]] = {
     "dil_conv_3x3": _dilated(3),
     "dil_conv_5x5": _dilated(5),
     "conv_7x1_1x7": _factored_seven,
+    "nor_conv_1x1": _plain(1),
+    "nor_conv_3x3": _plain(3),
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from darts_core.configs.nasbench201 import nasbench201_problems
 from darts_core.errors import ConfigError
 from darts_core.genotypes.nasbench201 import SOURCES, NasBench201Genotype
-from darts_core.profile.costs import Chain, Cost, Map
+from darts_core.profile.costs import Chain, Cost, Map, operation
 from darts_core.profile.network import CellProfile, Profile, cell_profile
 from darts_core.profile.shapes import Shape
 from darts_core.spaces.nasbench201 import CELL, NODES, STAGES
@@ -73,7 +73,8 @@ def _cell(edges: Sequence[Sequence[str]], state: Map, *, search: bool = False, p
             names, source = next(rows)
             for name in names:
                 chain = Chain(seen)
-                _operation(name, chain, search=search)
+                # Unlike in DARTS' space, no BatchNorm follows the pooling in the search.
+                operation(name, chain, 1, search=search and name != "avg_pool_3x3")
                 if search:
                     chain.keep()  # the alpha's gradient needs the output of each operation
                     # weighted, then added
@@ -93,15 +94,3 @@ def _block(state: Map) -> tuple[Map, Cost]:
     main = Chain(state).relu().convolution(channels, (3, 3), (2, 2)).norm().relu().convolution(channels, (3, 3)).norm()
     shortcut = Chain(state).pool(2).pointwise(channels)
     return main.map, main.cost + shortcut.cost + Cost(activations=main.map.size, kept=state.size)
-
-
-def _operation(name: str, chain: Chain, *, search: bool) -> None:
-    match name:
-        case "none":
-            chain.zeros(1)
-        case "nor_conv_1x1":
-            chain.relu().pointwise(chain.map.channels).norm(affine=not search)
-        case "nor_conv_3x3":
-            chain.relu().convolution(chain.map.channels, (3, 3)).norm(affine=not search)
-        case "avg_pool_3x3":
-            chain.pool(1)

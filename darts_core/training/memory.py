@@ -41,12 +41,8 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         able = able and (not half or (device.type == "cuda" and gpu.available()))
         stages = stages_of(dict(config))
         fused = config.fused and able and not any(stage.skip_dropout for stage in stages)
-        if config.space == NASBENCH201:
-            nodes = _NASBENCH201_MAPS
-            costs = [nasbench201_search_cost(config.primitives, shape, partial=config.partial_channels or 1)]
-        else:
-            nodes = config.nodes
-            costs = [largest_cost(config, shape, stage, fused=fused) for stage in stages]
+        nodes = _NASBENCH201_MAPS if config.space == NASBENCH201 else config.nodes
+        costs = [largest_cost(config, shape, stage, fused=fused) for stage in stages]
         training_bytes = max(cost.training_bytes for cost in costs)
         parameters, order = max(cost.parameters for cost in costs), config.order
     else:
@@ -81,6 +77,8 @@ def largest_cost(config: SearchConfig, shape: Shape, stage: Stage, *, fused: boo
     if stage.operations is not None:
         primitives = costliest(primitives, stage.operations)
         lists = {kind: [costliest(names, stage.operations) for names in rows] for kind, rows in lists.items()}
+    if config.space == NASBENCH201:
+        return nasbench201_search_cost(primitives, shape, partial=stage.partial)
     return search_cost(primitives, config.nodes, shape, fused=fused, partial=stage.partial, lists=lists)
 
 

@@ -4,7 +4,4 @@ from __future__ import annotations
 
 from darts_core.configs.methods import METHODS
 
-# Those that search in stages change the depth or K.
-SEARCHED = [
-    name for name, method in METHODS.items() if "cnn" in method.families and "stage_operations" not in method.fields
-]
+SEARCHED = [name for name in METHODS if name != "p-darts"]

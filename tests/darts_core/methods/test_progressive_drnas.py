@@ -19,7 +19,9 @@ from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.files.loading import load
+from darts_core.genotypes import to_json
 from darts_core.methods.registry import method_of
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.build import build_supernet
 from darts_core.models.supernet import SearchNetwork
 from darts_core.models.widening import widening_of
@@ -38,6 +40,16 @@ SMALL: dict[str, Any] = {
     "stage_partial_channels": [4, 2],
     "weights_only_epochs": 0,
 }
+NASBENCH201: dict[str, Any] = {
+    **SMALL,
+    "space": "nasbench201",
+    "primitives": None,
+    "nodes": 3,
+    "stage_operations": [5, 3],
+}
+in_both_spaces = pytest.mark.parametrize(
+    "values", [{**SMALL, "fused": True}, {**SMALL, "fused": False}, NASBENCH201], ids=["fused", "plain", "nasbench201"]
+)
 
 
 def searched(config: SearchConfig, data_root: Path, **options: Any) -> list[EpochReport]:
@@ -51,6 +63,23 @@ def test_it_takes_its_authors_values_on_cifar10() -> None:
     assert (spec.batch_size, spec.weight_lr, spec.weight_lr_min, spec.alpha_lr) == (64, 0.1, 0, 6e-4)
     small = SearchConfig(dataset="digits", method="drnas-progressive").resolved()
     assert small.stage_partial_channels == [4, 4]
+
+
+def test_it_takes_its_authors_values_in_nasbench201() -> None:
+    given: dict[str, Any] = {"method": "drnas-progressive", "space": "nasbench201"}
+    spec = SearchConfig(dataset="cifar10", epochs=100, **given).resolved()
+    assert stages_of(dict(spec)) == (Stage(0, 1, 50, 15, 5, 4), Stage(1, 51, 100, 15, 3, 2))
+    assert (spec.channels, spec.weights_only_epochs) == (16, 10)
+
+
+@pytest.mark.parametrize(("epochs", "split"), [(1, [(1, 1)]), (2, [(1, 1), (2, 2)]), (5, [(1, 2), (3, 5)])])
+def test_few_epochs_are_split_over_the_stages_and_all_train_the_alphas(
+    epochs: int, split: list[tuple[int, int]]
+) -> None:
+    given: dict[str, Any] = {"method": "drnas-progressive", "space": "nasbench201"}
+    spec = SearchConfig(dataset="digits", layers=3, epochs=epochs, **given).resolved()
+    assert [(stage.first, stage.last) for stage in stages_of(dict(spec))] == split
+    assert spec.weights_only_epochs == 0
 
 
 @pytest.mark.parametrize(
@@ -139,12 +168,12 @@ def test_a_reductions_statistics_follow_both_of_its_halves(search_config: MakeSe
         assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize("fused", [True, False])
+@in_both_spaces
 def test_a_stage_goes_on_with_weights_momentum_alphas_and_schedule(
-    fused: bool, search_config: MakeSearch, data_root: Path, tmp_path: Path
+    values: dict[str, Any], search_config: MakeSearch, data_root: Path, tmp_path: Path
 ) -> None:
     # A learning rate of next to nothing leaves in the second stage what was carried over.
-    config = search_config(**SMALL, fused=fused, schedule="step", schedule_factor=1e-30, schedule_every=2)
+    config = search_config(**values, schedule="step", schedule_factor=1e-30, schedule_every=2)
     config = config.model_copy(update={"weight_lr_min": 0.0, "weights_only_epochs": 1}).resolved()
     reports = searched(config, data_root)
     assert [report.metrics["weight_lr"] for report in reports] == pytest.approx([0.05, 0.05, 5e-32, 5e-32])
@@ -160,21 +189,22 @@ def test_a_stage_goes_on_with_weights_momentum_alphas_and_schedule(
         torch.testing.assert_close(after["weights"][name], expected, rtol=0, atol=1e-12)
     for kind, alphas in after["alphas"].items():
         present = after["method"][kind]
-        assert torch.equal(present.sum(dim=1), torch.full((5,), 2))
+        assert set(present.sum(dim=1).tolist()) == {values["stage_operations"][1]}
         # Only the weights are trained in the first epoch of the stage.
         assert torch.equal(alphas[present], before["alphas"][kind][present])
         assert not alphas[~present].any()
         strengths = torch.tensor(after["strengths"][kind])
-        torch.testing.assert_close(strengths.sum(dim=1), torch.ones(5))
+        torch.testing.assert_close(strengths.sum(dim=1), torch.ones(len(alphas)))
         assert not strengths[~present].any()
     moments = [checkpoint["resume"]["alpha_optimizer"]["state"][0] for checkpoint in (before, after)]
     assert_same_bits(moments[0], moments[1])
 
 
-def networks(checkpoint: Checkpoint, folder: Path) -> SearchNetwork:
+def networks(checkpoint: Checkpoint, folder: Path) -> AlphaNetwork:
     checkpoints.save(checkpoint, folder / "stage.pt")
     network = load(folder / "stage.pt").network
-    assert isinstance(network, SearchNetwork)
+    assert isinstance(network, AlphaNetwork)
+    assert to_json(network.genotype()) == checkpoint["genotype"]
     return network
 
 
@@ -193,12 +223,12 @@ def test_fused_and_plain_searches_carry_the_same_momentum(search_config: MakeSea
     torch.testing.assert_close(left, right, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("fused", [True, False])
+@in_both_spaces
 @pytest.mark.parametrize("stop_at", [4, 6, 7])
 def test_a_search_killed_in_or_between_stages_ends_bit_for_bit_like_an_undisturbed_one(
-    stop_at: int, fused: bool, search_config: MakeSearch, data_root: Path, tmp_path: Path
+    stop_at: int, values: dict[str, Any], search_config: MakeSearch, data_root: Path, tmp_path: Path
 ) -> None:
-    config = search_config(**SMALL, fused=fused, checkpoint_seconds=AT_EVERY_STEP)
+    config = search_config(**values, checkpoint_seconds=AT_EVERY_STEP)
     undisturbed = searched(config, data_root)
     control = Recorder(stop_at=stop_at)
     latest: Checkpoint | None = None
