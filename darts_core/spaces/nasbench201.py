@@ -24,6 +24,7 @@ SPACES: Final = (
         NASBENCH201_PRIMITIVES,
         cells=(CELL,),
         nodes=NODES,
+        inputs=1,
         fields={"channels": 16, "layers": 15},
     ),
 )

@@ -10,6 +10,22 @@ from darts_core.spaces.space import Space
 _CELLS: Final = ("recurrent",)
 
 SPACES: Final = (
-    Space("rnn", "DARTS", "arXiv:1806.09055", "All functions of DARTS on each edge.", RNN_SPACES["rnn"], cells=_CELLS),
-    Space("rnn_space1", "CoNAS", "CoNAS", "The space of DARTS without tanh.", RNN_SPACES["rnn_space1"], cells=_CELLS),
+    Space(
+        "rnn",
+        "DARTS",
+        "arXiv:1806.09055",
+        "All functions of DARTS on each edge.",
+        RNN_SPACES["rnn"],
+        cells=_CELLS,
+        inputs=1,
+    ),
+    Space(
+        "rnn_space1",
+        "CoNAS",
+        "CoNAS",
+        "The space of DARTS without tanh.",
+        RNN_SPACES["rnn_space1"],
+        cells=_CELLS,
+        inputs=1,
+    ),
 )

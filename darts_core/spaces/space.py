@@ -33,8 +33,9 @@ class Space:
 
     primitives: the candidate operations, in the order of the alphas' columns. edges: for each kind of cell the
     operations of each edge, ordered by node and then by source; empty: all primitives on each edge. cells: the kinds of
-    cells. nodes: number of intermediate nodes of a cell, where the space fixes it. fields: values that a search's spec
-    takes from the space in place of its preset's.
+    cells. nodes: number of intermediate nodes of a cell, where the space fixes it. inputs: number of states that the
+    first node reads; each later one reads one more. fields: values that a search's spec takes from the space in place
+    of its preset's.
     """
 
     name: str
@@ -45,4 +46,5 @@ class Space:
     edges: EdgeLists = field(default_factory=dict)
     cells: tuple[str, ...] = CELLS
     nodes: int | None = None
+    inputs: int = 2
     fields: Mapping[str, Any] = field(default_factory=dict)

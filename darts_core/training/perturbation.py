@@ -15,13 +15,14 @@ import torch
 import torch.nn.functional as F
 
 from darts_core.bilevel.flat import untracked
-from darts_core.configs.selection import PerturbationConfig, projections
+from darts_core.configs.selection import PerturbationConfig
 from darts_core.data.order import numbers, permutation
 from darts_core.errors import CheckpointError, Stopped
 from darts_core.files.checkpoints import Checkpoint, on_cpu
-from darts_core.methods.perturbation import CELLS, Perturbation, Removal
+from darts_core.methods.perturbation import Perturbation, Removal
 from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.primitives import edges_of
+from darts_core.spaces.nasbench201 import CELL
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.image_search import ImageSearch
@@ -73,9 +74,9 @@ class Candidate(NamedTuple):
 class PerturbationSelection(ImageSearch):
     """The loop around tuning and projections.
 
-    The first epoch, and each `selection_interval`-th after it, begins with a projection in each kind of cell, whose
-    measurements are steps of the epoch: of the operations of one edge until all edges have one, then of the edges of
-    one node. Edges and nodes come in random orders of the seed. A run that resumes keeps what it has measured.
+    Each of the spec's `projection_epochs` begins with a projection in each kind of cell, whose measurements are steps
+    of the epoch: of the operations of one edge until all edges have one, then of the edges of one node. Edges and nodes
+    come in random orders of the seed. A run that resumes keeps what it has measured.
     """
 
     config: PerturbationConfig
@@ -99,9 +100,12 @@ class PerturbationSelection(ImageSearch):
         self._part = self.alpha_part[order.to(data.device)]
         self._measured: list[float] = []
         """By the criterion, since the last decision: higher is better."""
-        edges = range(edges_of(config.nodes))
-        self._edges = {kind: _shuffled(edges, config.seed, "edges", kind) for kind in CELLS}
-        self._nodes = {kind: _shuffled(range(1, config.nodes), config.seed, "nodes", kind) for kind in CELLS}
+        self._kinds, self._inputs = config.cell_space.cells, config.cell_space.inputs
+        edges = range(edges_of(config.nodes, self._inputs))
+        self._edges = {kind: _shuffled(edges, config.seed, "edges", kind) for kind in self._kinds}
+        self._nodes = {kind: _shuffled(config.thinned, config.seed, "nodes", kind) for kind in self._kinds}
+        self._projections = {epoch: number for number, epoch in enumerate(config.projection_epochs)}
+        """By epoch, the number of the projection that it begins with, from 0."""
         if resume_from is None:
             assert source is not None
             self._start_from(source)
@@ -144,15 +148,10 @@ class PerturbationSelection(ImageSearch):
         self._choices.search.load_state(source.get("method", {}))
         self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
 
-    def _projection(self, epoch: int) -> int | None:
-        """The number of the projection that the epoch begins with, from 0."""
-        number, rest = divmod(epoch - 1, self.config.selection_interval)
-        return number if rest == 0 and number < projections(self.config.nodes) else None
-
     def _measurements(self, epoch: int) -> int:
         """The number of measurements at the beginning of an epoch."""
-        projection = self._projection(epoch)
-        return 0 if projection is None else sum(self._measurements_of(kind, projection) for kind in CELLS)
+        projection = self._projections.get(epoch)
+        return 0 if projection is None else sum(self._measurements_of(kind, projection) for kind in self._kinds)
 
     def _measurements_of(self, kind: str, projection: int) -> int:
         operations = len(self._edges[kind])
@@ -168,11 +167,10 @@ class PerturbationSelection(ImageSearch):
 
     def _candidate(self, number: int) -> Candidate:
         """The measurement of this number in the present epoch."""
-        projection = self._projection(self.epoch)
-        assert projection is not None
-        kind = CELLS[0]
-        if number >= (first := self._measurements_of(kind, projection)):
-            kind, number = CELLS[1], number - first
+        projection = self._projections[self.epoch]
+        kind, *later = self._kinds
+        while number >= (count := self._measurements_of(kind, projection)):
+            kind, number = later.pop(0), number - count
         operations = len(self._edges[kind])
         if projection < operations:
             edge = self._edges[kind][projection]
@@ -203,21 +201,35 @@ class PerturbationSelection(ImageSearch):
             chosen = places[min(range(len(measured)), key=lambda place: (measured[place], place))]
             self._choices.project(kind, removal.edge, chosen)
             names = [self._primitives[place] for place in places]
-            self._log(kind, f"{_named(removal.edge)} keeps {self._primitives[chosen]}", names)
+            self._log(kind, f"{self._named(removal.edge)} keeps {self._primitives[chosen]}", names)
             return
-        node = _node_of(removal.edge)
+        node = self._node_of(removal.edge)
         kept = self._choices.kept(kind, range(edges_of(node), edges_of(node + 1)))
         # Of equal ones the last, as in the authors' code.
         deleted = kept[max(range(len(kept)), key=lambda place: (measured[place], place))]
         self._choices.delete(kind, deleted)
-        self._log(kind, f"{_named(deleted)} is deleted", [f"state {edge - edges_of(node)}" for edge in kept])
+        self._log(kind, f"{self._named(deleted)} is deleted", [f"state {edge - edges_of(node)}" for edge in kept])
 
     def _log(self, kind: str, decision: str, names: Any) -> None:
         unit, sign = (" %", 1) if self.config.selection_criterion == "accuracy" else (" nats", -1)
         figures = ", ".join(
             f"{sign * value:.4g}{unit} without {name}" for name, value in zip(names, self._measured, strict=True)
         )
-        logger.info("%s cell: %s (%s %s)", kind, decision, self.config.selection_criterion, figures)
+        cell = kind if kind == CELL else f"{kind} cell"
+        logger.info("%s: %s (%s %s)", cell, decision, self.config.selection_criterion, figures)
+
+    def _named(self, edge: int) -> str:
+        node = self._node_of(edge)
+        source = edge - edges_of(node, self._inputs)
+        # NAS-Bench-201 counts the input as node 0.
+        places = f"node {node + 1} from node" if self._kinds == (CELL,) else f"node {node} from state"
+        return f"edge {edge} ({places} {source})"
+
+    def _node_of(self, edge: int) -> int:
+        node = 0
+        while edges_of(node + 1, self._inputs) <= edge:
+            node += 1
+        return node
 
 
 @torch.no_grad()
@@ -258,15 +270,3 @@ def _shuffled(values: range, seed: int, *purpose: str) -> list[int]:
     found = list(values)
     numbers(seed, "perturbation", *purpose).shuffle(found)
     return found
-
-
-def _node_of(edge: int) -> int:
-    node = 0
-    while edges_of(node + 1) <= edge:
-        node += 1
-    return node
-
-
-def _named(edge: int) -> str:
-    node = _node_of(edge)
-    return f"edge {edge} (node {node} from state {edge - edges_of(node)})"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.oracle.protocol import CPU, Protocol, ProtocolError, load_protocol, searched
+from benchmarks.oracle.protocol import CPU, Protocol, ProtocolError, load_protocol, searched, selectable
 from benchmarks.oracle.searches import calibrate, searches
 from benchmarks.oracle.sizes import check_sizes
 from benchmarks.oracle.summary import markdown, rows
@@ -112,6 +112,31 @@ def test_the_protocol_names_the_methods_of_the_space() -> None:
             1,
             1 if method == "random" else 2,
         )
+
+
+def test_searches_with_alphas_and_without_stages_can_be_followed_by_a_selection() -> None:
+    assert set(searched()) - set(selectable()) == {"drnas-progressive", "rsps", "random"}
+
+
+def test_a_selection_is_a_row_with_the_cost_of_its_search(made_up: OracleTable) -> None:
+    protocol = Protocol(budget_seconds=10, seeds=2, spec=SMALL, epochs={"darts": 1})
+    options: dict[str, Any] = {"dataset": "digits", "data_root": DATA_ROOT, "say": lambda line: None}
+    found = list(searches(protocol, made_up, ["darts"], range(2), select=True, **options))
+    assert [(one.method, one.seed) for one in found] == [
+        ("darts", 0),
+        ("darts + perturbation", 0),
+        ("darts", 1),
+        ("darts + perturbation", 1),
+    ]
+    for search, selection in zip(found[::2], found[1::2], strict=True):
+        assert (search.epochs, selection.epochs) == (1, 1 + 25)
+        assert selection.processor_seconds > search.processor_seconds
+        truth = made_up.truth(NasBench201Genotype.of_index(selection.index))
+        assert (selection.accuracy, selection.rank) == (truth.accuracy, truth.rank)
+    assert [(row.method, row.cells) for row in rows(found)] == [
+        ("darts", (found[0].index, found[2].index)),
+        ("darts + perturbation", (found[1].index, found[3].index)),
+    ]
 
 
 def test_calibrated_epochs_fill_the_budget(tmp_path: Path) -> None:

@@ -13,14 +13,15 @@ import torch
 
 from darts_core import run_search
 from darts_core.configs import SearchConfig
-from darts_core.configs.selection import PerturbationConfig, perturbation_of, projections, tuning_epochs
+from darts_core.configs.selection import PerturbationConfig, perturbation_of
 from darts_core.errors import CheckpointError, ConfigError, Stopped
 from darts_core.files import checkpoints
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.files.loading import load
-from darts_core.genotypes import Edge, Genotype
+from darts_core.genotypes import Edge, Genotype, parse
 from darts_core.methods.perturbation import Perturbation, Removal
 from darts_core.methods.registry import method_of
+from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.models.build import build_supernet
 from darts_core.models.supernet import SearchNetwork
 from darts_core.training.perturbation import run_perturbation
@@ -30,6 +31,7 @@ from tests.support.same_bits import assert_same_bits
 MakeSearch = Callable[..., SearchConfig]
 STEPS = 3
 """Training steps of an epoch."""
+NASBENCH201: dict[str, Any] = {"space": "nasbench201", "primitives": None, "nodes": 3, "channels": 8, "epochs": 1}
 OF_EDGE, OF_NODE = 2 * 4, 2 * 3
 """Measurements of a projection: of 4 operations, or of the 3 edges of the last node, in both kinds of cell."""
 
@@ -43,12 +45,23 @@ def selection(search: SearchConfig, **given: Any) -> PerturbationConfig:
 
 
 @pytest.mark.parametrize(("nodes", "interval", "expected"), [(4, 5, 81), (4, 10, 161), (2, 1, 6), (1, 3, 4)])
-def test_the_number_of_epochs_follows_from_the_cell(nodes: int, interval: int, expected: int) -> None:
-    assert tuning_epochs(nodes, interval) == expected
+def test_the_number_of_epochs_follows_from_the_cell(
+    nodes: int, interval: int, expected: int, search_config: MakeSearch
+) -> None:
+    assert selection(search_config(nodes=nodes), selection_interval=interval).epochs == expected
 
 
-def test_a_cell_of_4_nodes_has_17_projections() -> None:
-    assert projections(4) == 17
+def test_a_cell_of_4_nodes_has_17_projections(search_config: MakeSearch) -> None:
+    config = selection(search_config(nodes=4), selection_interval=5)
+    assert config.projection_epochs == [*range(1, 82, 5)]
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"), [(5, [1, 6, 11, 16, 21, 25]), (2, [1, 3, 5, 7, 9, 10]), (1, [1, 2, 3, 4, 5, 6])]
+)
+def test_a_cell_of_nasbench201_has_6_projections(interval: int, expected: list[int], search_config: MakeSearch) -> None:
+    config = selection(search_config(**NASBENCH201), selection_interval=interval)
+    assert (config.projection_epochs, config.epochs) == (expected, expected[-1])
 
 
 def test_the_spec_is_the_searchs_but_for_the_tuning(search_config: MakeSearch) -> None:
@@ -131,6 +144,49 @@ def test_the_operation_that_carries_all_information_is_kept_although_its_alpha_i
         assert figures[2] < 60 < 90 < min(figures[:2])
 
 
+@pytest.mark.parametrize("criterion", ["accuracy", "loss"])
+def test_in_nasbench201_too_and_edges_that_carry_none_get_none(
+    criterion: str, search_config: MakeSearch, data_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    search = search_config(**NASBENCH201, batch_size=16, weight_lr=1e-6, weight_lr_min=0)
+    source = searched(search, data_root)
+    only_carrier(source["weights"])
+    source["alphas"]["cell"].copy_(torch.tensor([0.0, 0.0, -4.0, 0.0, 0.0]))
+    with caplog.at_level("INFO", logger="darts_core"):
+        *_, last = run_perturbation(
+            selection(search, selection_criterion=criterion), source=source, data_root=data_root
+        )
+    assert last.genotype == parse("000200")
+    assert last.strengths == {"cell": [[1, 0, 0, 0, 0]] * 3 + [[0, 0, 1, 0, 0]] + [[1, 0, 0, 0, 0]] * 2}
+    assert last.checkpoint["alphas"]["cell"][3].argmin() == 2
+    [line] = [text for text in caplog.messages if text.startswith("cell: edge 3 (node 3 from node 0)")]
+    assert "keeps nor_conv_1x1" in line
+    if criterion == "accuracy":
+        figures = [float(figure) for figure in re.findall(r"([\d.]+) %", line)]
+        assert figures[2] < 60 < 90 < min(figures[:2] + figures[3:])
+    last.save(tmp_path / "last.pt")
+    network = load(tmp_path / "last.pt").network
+    assert isinstance(network, AlphaNetwork)
+    assert (network.genotype(), network.strengths()) == (last.genotype, last.strengths)
+
+
+def only_carrier(weights: dict[str, torch.Tensor]) -> None:
+    """Let the 1x1 convolution from node 0 to node 3 alone carry the brightness, from channel 0 to channel 1; all
+    that follows a cell reads channel 1.
+    """
+    for name, weight in weights.items():
+        if name.endswith("weight"):
+            weight.fill_(1.0 if weight.ndim == 1 else 0.0)
+        elif name.endswith("bias"):
+            weight.zero_()
+        if "_ops.3._ops.2.op.1" in name:
+            weight[1, 0] = 1.0
+        elif name.endswith("downsample.1.weight"):
+            weight[0, 1] = 1.0
+    weights["stem.0.weight"][0, :, 1, 1] = 1.0
+    weights["classifier.weight"][1, 1] = 100.0
+
+
 def test_each_edge_is_projected_and_each_node_keeps_two_edges(
     search_config: MakeSearch, data_root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -198,6 +254,15 @@ def test_a_selection_after_any_method_resumes_exactly(
     check_resume(search, OF_EDGE + STEPS + 3, data_root, tmp_path)
 
 
+@pytest.mark.parametrize("stop_at", [2, 5, 5 + STEPS, 5 + STEPS + 4])
+@pytest.mark.parametrize("method", ["darts", "gdas", "pc-darts"])
+def test_a_selection_in_nasbench201_stopped_in_any_phase_resumes_exactly(
+    method: str, stop_at: int, search_config: MakeSearch, data_root: Path, tmp_path: Path
+) -> None:
+    search = search_config(**NASBENCH201, method=method, weights_only_epochs=0)
+    check_resume(search, stop_at, data_root, tmp_path)
+
+
 def check_resume(search: SearchConfig, stop_at: int, data_root: Path, folder: Path) -> None:
     source = searched(search, data_root)
     config = selection(search, checkpoint_seconds=AT_EVERY_STEP)
@@ -211,7 +276,8 @@ def check_resume(search: SearchConfig, stop_at: int, data_root: Path, folder: Pa
     resumed = next(iter(run_perturbation(config, data_root=data_root, resume_from=middle)))
     assert resumed.epoch == epoch
     assert_same_bits(undisturbed.checkpoint, resumed.checkpoint)
-    assert not torch.equal(source["alphas"]["normal"], resumed.checkpoint["alphas"]["normal"])
+    kind = next(iter(source["strengths"]))
+    assert not torch.equal(source["alphas"][kind], resumed.checkpoint["alphas"][kind])
 
 
 def test_measurements_leave_the_network_as_it_is(search_config: MakeSearch, data_root: Path) -> None:
