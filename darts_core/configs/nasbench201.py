@@ -35,11 +35,9 @@ def nasbench201_problems(values: Mapping[str, Any]) -> list[Problem]:
 def search_problems(values: Mapping[str, Any]) -> list[Problem]:
     """A problem for every field of a search that does not apply to the space."""
     problems = nasbench201_problems({name: values.get(name) for name in ("layers", "stem", "reductions")})
-    return problems + [
-        Problem((name,), f"is not of space {NASBENCH201!r}: leave it out")
-        for name in ("edges", "target")
-        if values.get(name) is not None
-    ]
+    if values.get("edges") is not None:
+        problems.append(Problem(("edges",), f"are not of space {NASBENCH201!r}: leave them out"))
+    return problems
 
 
 def depth_refusal(method: str) -> str:

@@ -13,15 +13,18 @@ from torch import Tensor
 
 from darts_core.configs.target import CostName, TargetTerm
 from darts_core.profile.operation_costs import OperationCosts
+from darts_core.spaces.nasbench201 import CELL
 
 _KEPT = 2  # edges of a node
+_TINY = torch.finfo(torch.float64).tiny
 
 
 class Target:
     """The terms of one search's `target`.
 
     The expected cost of a node is twice the mean cost of the operations into it, each weighed by its operation weight;
-    `none`, which no discrete cell has, is left out. With the weights of a discrete cell it is that cell's exact cost.
+    `none`, which no discrete cell has, is left out. In NAS-Bench-201's space, whose cells keep all edges and may have
+    `none`, it is the sum of the edges' mean costs. With the weights of a discrete cell it is that cell's exact cost.
     """
 
     def __init__(
@@ -45,7 +48,10 @@ class Target:
     def expected(self, name: CostName, weights: Mapping[str, Tensor]) -> Tensor:
         """The expected cost of the discrete network, a float64 scalar."""
         cost = self.costs[name]
-        found = [self._cells(self._on(kind, name, rows), rows) for kind, rows in weights.items()]
+        found = [
+            (_edges if kind == CELL else self._cells)(self._on(kind, name, rows), rows)
+            for kind, rows in weights.items()
+        ]
         return torch.stack(found).sum() + cost.fixed
 
     def _term(self, name: CostName, term: TargetTerm, weights: Mapping[str, Tensor]) -> Tensor:
@@ -68,6 +74,11 @@ class Target:
         found, first, sources = [], 0, _KEPT
         while first < len(rows):
             node = slice(first, first + sources)
-            found.append(_KEPT * costs[node].sum() / totals[node].sum().clamp_min(torch.finfo(torch.float64).tiny))
+            found.append(_KEPT * costs[node].sum() / totals[node].sum().clamp_min(_TINY))
             first, sources = first + sources, sources + 1
         return torch.stack(found).sum()
+
+
+def _edges(table: Tensor, rows: Tensor) -> Tensor:
+    weights = rows.double()
+    return ((weights * table).sum(-1) / weights.sum(-1).clamp_min(_TINY)).sum()

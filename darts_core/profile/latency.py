@@ -15,13 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import nn
 
-from darts_core.genotypes import Genotype
+from darts_core.genotypes import ConvolutionalGenotype, NasBench201Genotype
 from darts_core.models.evaluation_network import EvaluationNetwork
+from darts_core.models.nasbench201_network import NasBench201Network
 from darts_core.models.operations import operation
 from darts_core.profile.operation_costs import OperationCosts, Place, split_costs
 from darts_core.profile.shapes import Shape
@@ -31,7 +32,9 @@ _LEAST_RUNS: Final = 15
 _LEAST_SECONDS: Final = 0.03
 
 
-def latency_costs(primitives: Sequence[str], nodes: int, shape: Shape, device: torch.device) -> OperationCosts:
+def latency_costs(
+    primitives: Sequence[str], nodes: int, shape: Shape, device: torch.device, space: str | None = None
+) -> OperationCosts:
     """Milliseconds of each operation on each edge in an evaluation network of this shape, for one image.
 
     Operations are timed one by one in evaluation mode; the rest of the network is the time of one whole network less
@@ -39,20 +42,22 @@ def latency_costs(primitives: Sequence[str], nodes: int, shape: Shape, device: t
     """
     with LatencyTable.of(device).kept() as table:
         return split_costs(
-            lambda genotype: network_latency(genotype, shape, device), table.latency, primitives, nodes, shape
+            lambda genotype: network_latency(genotype, shape, device), table.latency, primitives, nodes, shape, space
         )
 
 
-def network_latency(genotype: Genotype, shape: Shape, device: torch.device) -> float:
+def network_latency(genotype: ConvolutionalGenotype, shape: Shape, device: torch.device) -> float:
     """The median milliseconds of a forward pass of one image in evaluation mode."""
-    network = EvaluationNetwork(
-        genotype,
-        channels=shape.channels,
-        layers=shape.layers,
-        classes=shape.classes,
-        image_channels=shape.image_channels,
-        stem=shape.stem,
-        reductions=shape.reductions,
+    sizes: dict[str, Any] = {
+        "channels": shape.channels,
+        "layers": shape.layers,
+        "classes": shape.classes,
+        "image_channels": shape.image_channels,
+    }
+    network = (
+        NasBench201Network(genotype, **sizes)
+        if isinstance(genotype, NasBench201Genotype)
+        else EvaluationNetwork(genotype, **sizes, stem=shape.stem, reductions=shape.reductions)
     )
     images = (shape.image_channels, shape.image, shape.width or shape.image)
     return _milliseconds(network, images, device)

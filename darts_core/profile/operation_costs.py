@@ -6,11 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from darts_core.genotypes import Edge, Genotype
+from darts_core.genotypes import ConvolutionalGenotype, Edge, Genotype, NasBench201Genotype
+from darts_core.genotypes.nasbench201 import EDGE_COUNT
 from darts_core.models.layout import reduction_layers
+from darts_core.primitives import edges_of
 from darts_core.profile.costs import Chain, Map, operation
-from darts_core.profile.network import profile_cells, stems
+from darts_core.profile.evaluation import profile
+from darts_core.profile.network import stems
 from darts_core.profile.shapes import Shape
+from darts_core.spaces.nasbench201 import CELL, STAGES
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 ByEdge = Mapping[str, Sequence[Sequence[float]]]
 """By kind of cell: one row per edge, one column per primitive."""
@@ -31,7 +36,11 @@ class OperationCosts:
 
 
 def counted_costs(
-    name: Literal["multiply_adds", "parameters"], primitives: Sequence[str], nodes: int, shape: Shape
+    name: Literal["multiply_adds", "parameters"],
+    primitives: Sequence[str],
+    nodes: int,
+    shape: Shape,
+    space: str | None = None,
 ) -> OperationCosts:
     """The exact costs in an evaluation network of this shape."""
 
@@ -41,32 +50,43 @@ def counted_costs(
         operation(op, chain, stride)
         return float(getattr(chain.cost, name))
 
-    return split_costs(lambda genotype: getattr(profile_cells(genotype, shape), name), cost, primitives, nodes, shape)
+    return split_costs(lambda genotype: getattr(profile(genotype, shape), name), cost, primitives, nodes, shape, space)
 
 
 def split_costs(
-    whole: Callable[[Genotype], float],
+    whole: Callable[[ConvolutionalGenotype], float],
     cost: Callable[[Place], float],
     primitives: Sequence[str],
     nodes: int,
     shape: Shape,
+    space: str | None = None,
 ) -> OperationCosts:
     """The costs by edge, from those of single operations and that of one whole network."""
+    places = _nasbench201_places(shape) if space == NASBENCH201 else _places(nodes, shape)
     edges = {
         kind: [[sum(cost((op, *seen)) for seen in at) for op in primitives] for at in by_edge]
-        for kind, by_edge in places_of(nodes, shape).items()
+        for kind, by_edge in places.items()
     }
-    known = _plain_cell(nodes)
-    taken = sum(cost((_SKIP, *seen)) for by_edge in _kept(places_of(nodes, shape)) for seen in by_edge)
-    return OperationCosts(whole(known) - taken, edges)
+    taken = sum(cost((_SKIP, *seen)) for by_edge in _kept(places) for seen in by_edge)
+    return OperationCosts(whole(_plain_cell(nodes, space)) - taken, edges)
 
 
-def places_of(nodes: int, shape: Shape) -> dict[str, list[list[tuple[Map, int]]]]:
-    """By kind of cell and edge: the input's shape and the stride in each cell of that kind."""
+_Places = dict[str, list[list[tuple[Map, int]]]]
+"""By kind of cell and edge: the input's shape and the stride in each cell of that kind."""
+
+
+def _nasbench201_places(shape: Shape) -> _Places:
+    channels, height, width = shape.channels, shape.image, shape.width or shape.image
+    maps: list[Map] = []
+    for _ in range(STAGES):
+        maps += [Map(channels, height, width)] * (shape.layers // STAGES)
+        channels, height, width = 2 * channels, -(-height // 2), -(-width // 2)
+    return {CELL: [[(seen, 1) for seen in maps]] * EDGE_COUNT}
+
+
+def _places(nodes: int, shape: Shape) -> _Places:
     _, newer, _, _ = stems(shape)
-    found: dict[str, list[list[tuple[Map, int]]]] = {
-        kind: [[] for _ in range(nodes * (nodes + 3) // 2)] for kind in ("normal", "reduce")
-    }
+    found: _Places = {kind: [[] for _ in range(edges_of(nodes))] for kind in ("normal", "reduce")}
     channels, height, width = shape.channels, newer.height, newer.width
     reductions = reduction_layers(shape.layers, shape.reductions)
     for layer in range(shape.layers):
@@ -89,15 +109,21 @@ def _sources(nodes: int) -> Iterator[int]:
         yield from range(2 + node)
 
 
-def _plain_cell(nodes: int) -> Genotype:
-    """A cell whose nodes add up the cell's two inputs."""
+def _plain_cell(nodes: int, space: str | None) -> ConvolutionalGenotype:
+    """A cell of skip-connections, whose nodes add up the cell's two inputs or in NAS-Bench-201's space all before."""
+    if space == NASBENCH201:
+        return NasBench201Genotype.of_operations([_SKIP] * EDGE_COUNT)
     edges = tuple(Edge(_SKIP, source) for _ in range(nodes) for source in range(2))
     concat = tuple(range(2, 2 + nodes))
     return Genotype(edges, concat, edges, concat)
 
 
-def _kept(places: Mapping[str, Sequence[Sequence[tuple[Map, int]]]]) -> Iterator[Sequence[tuple[Map, int]]]:
-    for by_edge in places.values():
+def _kept(places: _Places) -> Iterator[Sequence[tuple[Map, int]]]:
+    """The places of the plain cell's edges."""
+    for kind, by_edge in places.items():
+        if kind == CELL:
+            yield from by_edge
+            continue
         first, sources = 0, 2
         while first < len(by_edge):
             yield from by_edge[first : first + 2]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from darts_core.configs import SearchConfig
+from darts_core.configs.nasbench201 import STEM
 from darts_core.configs.target import CostName
 from darts_core.data.catalogue import preset_of
 from darts_core.data.images import ImageData
@@ -19,6 +20,8 @@ from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
 from darts_core.profile.latency import latency_costs
 from darts_core.profile.operation_costs import OperationCosts, counted_costs
 from darts_core.profile.shapes import Shape
+from darts_core.spaces import SPACES
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 
 def target_of(
@@ -36,9 +39,9 @@ def target_of(
         if held is not None:
             costs[name] = OperationCosts(**held[name])
         elif name == "latency_ms":
-            costs[name] = latency_costs(primitives, config.nodes, _shape(config, source), device)
+            costs[name] = latency_costs(primitives, config.nodes, _shape(config, source), device, config.space)
         else:
-            costs[name] = counted_costs(name, primitives, config.nodes, _shape(config, source))
+            costs[name] = counted_costs(name, primitives, config.nodes, _shape(config, source), config.space)
     return Target(config.target, costs, primitives)
 
 
@@ -59,12 +62,15 @@ def expected_costs(network: AlphaNetwork) -> dict[str, float]:
 def _shape(config: SearchConfig, source: ImageData) -> Shape:
     values = preset_values(EVALUATION_PRESETS, preset_of(config.dataset, EVALUATION_PRESETS))
     height, width = source.size
+    stem = stem_for(min(height, width))
+    if config.space == NASBENCH201:
+        values, stem = {**values, **SPACES[NASBENCH201].fields}, STEM
     return Shape(
         values["channels"],
         values["layers"],
         len(source.classes),
         height,
         source.channels,
-        stem=stem_for(min(height, width)),
+        stem=stem,
         width=width,
     )

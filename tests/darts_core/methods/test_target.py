@@ -17,13 +17,13 @@ from darts_core.configs.methods import METHODS
 from darts_core.configs.target import CostName, TargetTerm
 from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
-from darts_core.genotypes import Genotype
+from darts_core.genotypes import Genotype, parse
 from darts_core.genotypes.model import CNN_CELLS
 from darts_core.genotypes.random_cells import random_genotype
 from darts_core.methods.registry import method_of
 from darts_core.methods.target import Target
-from darts_core.primitives import CNN_PRIMITIVES, edges_of
-from darts_core.profile import latency
+from darts_core.primitives import CNN_PRIMITIVES, NASBENCH201_PRIMITIVES, edges_of
+from darts_core.profile import latency, profile
 from darts_core.profile.costs import Map
 from darts_core.profile.latency import LatencyTable
 from darts_core.profile.network import profile_cells
@@ -64,6 +64,45 @@ def test_the_expected_cost_of_a_discrete_cell_is_that_of_its_network(name: Any, 
         target = Target({name: TargetTerm()}, {name: costs}, CNN_PRIMITIVES)
         genotype = random_genotype(seed, nodes=nodes)
         assert target.expected(name, discrete(genotype)).item() == getattr(profile_cells(genotype, shape), name)
+
+
+@pytest.mark.parametrize("name", ["multiply_adds", "parameters"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(channels=16, layers=15, classes=10, image=32),
+        Shape(channels=6, layers=3, classes=3, image=17, width=9, image_channels=1),
+    ],
+)
+def test_in_nasbench201_too(name: Any, shape: Shape) -> None:
+    costs = counted_costs(name, NASBENCH201_PRIMITIVES, 3, shape, "nasbench201")
+    target = Target({name: TargetTerm()}, {name: costs}, NASBENCH201_PRIMITIVES)
+    for index in ("000000", "111111", "333132", "012344", "423130"):
+        rows = torch.zeros(6, 5, dtype=torch.float64)
+        rows[range(6), [int(digit) for digit in index]] = 1
+        # Edges of any weight, as those of pc-darts.
+        rows *= torch.tensor([[1.0], [0.3], [0.7], [0.2], [0.5], [0.3]])
+        assert target.expected(name, {"cell": rows}).item() == getattr(profile(parse(index, "cnn"), shape), name)
+
+
+def test_the_expected_cost_of_uniform_weights_in_nasbench201_is_the_mean_over_all_cells() -> None:
+    # 6 edges x 5 operations, of which one is a 1x1 and one a 3x3 convolution.
+    shape = Shape(channels=16, layers=15, classes=10, image=32)
+    costs = counted_costs("parameters", NASBENCH201_PRIMITIVES, 3, shape, "nasbench201")
+    target = Target({"parameters": TargetTerm()}, {"parameters": costs}, NASBENCH201_PRIMITIVES)
+    uniform = torch.full((6, 5), 0.2, dtype=torch.float64)
+    assert target.expected("parameters", {"cell": uniform}).item() == pytest.approx(73_306 + 6 * (28_000 + 243_040) / 5)
+
+
+def test_latencies_in_nasbench201_are_of_its_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shape = Shape(channels=2, layers=3, classes=2, image=8, image_channels=1)
+    costs = latency.latency_costs(NASBENCH201_PRIMITIVES, 3, shape, torch.device("cpu"), "nasbench201")
+    [(kind, rows)] = costs.edges.items()
+    assert (kind, len(rows)) == ("cell", 6)
+    assert all(len(row) == 5 and min(row) > 0 for row in rows)
+    skip, convolution = rows[0][1], rows[0][3]
+    assert skip < convolution
 
 
 @pytest.mark.parametrize("method", TARGETED)
@@ -108,6 +147,27 @@ def test_a_heavy_weight_makes_the_expected_cell_cheaper(
 
     for cheap, dear in zip(expected(100), expected(0), strict=True):
         assert cheap < 0.99 * dear
+
+
+@pytest.mark.parametrize("method", ["darts", "pc-darts", "drnas-progressive"])
+def test_a_heavy_weight_makes_the_expected_cell_of_nasbench201_cheaper(
+    method: str, search_config: MakeSearch, data_root: Path
+) -> None:
+    def expected(weight: float) -> float:
+        config = search_config(
+            method=method,
+            space="nasbench201",
+            primitives=None,
+            nodes=3,
+            epochs=2,
+            channels=8,
+            weights_only_epochs=0,
+            alpha_lr=0.05,
+            target={"parameters": {"weight": weight}},
+        )
+        return list(run_search(config, data_root=data_root))[-1].metrics["expected_parameters"]
+
+    assert expected(100) < 0.95 * expected(0)
 
 
 def test_a_search_whose_weight_is_nothing_is_one_without_a_target(search_config: MakeSearch, data_root: Path) -> None:
