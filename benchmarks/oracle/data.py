@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -29,6 +30,17 @@ def opened(dataset: str) -> Iterator[tuple[str, Path]]:
             yield f"{FOLDER_PREFIX}{_unpacked(path, Path(root))}", Path(root)
     else:
         raise DartboardError(f"{dataset!r} is neither a built-in data set nor a folder or an archive of images")
+
+
+def checksum(dataset: str, data_root: Path) -> str:
+    """SHA-256 of a folder's files with their paths; of a built-in set's name, whose images never change."""
+    digest = hashlib.sha256(dataset.encode())
+    folder = data_root / dataset.removeprefix(FOLDER_PREFIX)
+    if dataset.startswith(FOLDER_PREFIX):
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            digest.update(f"\n{file.relative_to(folder).as_posix()} {content}".encode())
+    return digest.hexdigest()
 
 
 def _unpacked(archive: Path, root: Path) -> str:

@@ -1,20 +1,23 @@
-"""Reads and writes the protocol of the oracle: one budget for all methods, as epochs that are fixed beforehand."""
+"""Reads and writes a protocol: one budget for all methods, as epochs that are fixed beforehand."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from benchmarks.oracle.table import TableName
 from client.errors import DartboardError
-from darts_core.configs import SearchConfig
+from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.configs.method_fields import MethodName
 from darts_core.configs.methods import METHODS
+from darts_core.spaces import CnnSpace
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
+BASELINE: Final[MethodName] = "random"
 PROTOCOLS: Final = Path(__file__).parents[1] / "protocols"
 CPU: Final = PROTOCOLS / "oracle-cpu.json"
 
@@ -26,29 +29,49 @@ class ProtocolError(DartboardError):
 class Protocol(BaseModel):
     """How all methods are compared.
 
-    spec: fields of every search besides method, seed, epochs and data set. budget_seconds: processor seconds of a
-    search. seconds_per_epoch: as measured by the calibration. epochs: of each method's searches. most_epochs: the
-    limit for methods whose epochs are short.
+    methods: by default all that search in NAS-Bench-201's space. dataset: the images in words. spec: fields of every
+    search besides method, seed, epochs and data set. retraining: fields of the training that tells a found cell's
+    accuracy, besides genotype, seed and data set; None in NAS-Bench-201's space, where `table` tells it.
+    budget_seconds: processor seconds of a search. seconds_per_epoch: as measured by the calibration. epochs: of each
+    method's searches. most_epochs: the limit for methods whose epochs are short. deviations: from the published
+    protocols, a sentence each.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     device: Literal["cpu", "cuda"] = "cpu"
+    methods: list[MethodName] = Field(default_factory=lambda: searched(), min_length=1)
+    dataset: str = ""
+    space: CnnSpace = NASBENCH201
     table: TableName = "cifar10"
     budget_seconds: float = Field(gt=0)
     seeds: int = Field(ge=1)
     most_epochs: int = Field(500, ge=1)
     spec: dict[str, Any]
+    retraining: dict[str, Any] | None = None
+    deviations: list[str] = Field(default_factory=list)
     machine: str = ""
     seconds_per_epoch: dict[MethodName, float] = Field(default_factory=dict)
     epochs: dict[MethodName, int] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.retraining is None) != (self.space == NASBENCH201):
+            raise ValueError("retraining belongs to every space but nasbench201, whose table has the accuracies")
+        return self
 
     def search(self, method: MethodName, seed: int, dataset: str, epochs: int | None = None) -> SearchConfig:
         """The resolved spec of one search. Raises ProtocolError for a method without epochs, ConfigError."""
         if METHODS[method].trains and epochs is None and method not in self.epochs:
             raise ProtocolError(f"the protocol has no epochs for {method}: calibrate it first (--calibrate)")
-        given = {**self.spec, "space": "nasbench201", "method": method, "seed": seed, "dataset": dataset}
+        given = {**self.spec, "space": self.space, "method": method, "seed": seed, "dataset": dataset}
         return SearchConfig(**given, epochs=epochs or self.epochs.get(method, 1)).resolved()
+
+    def evaluation(self, genotype: dict[str, Any], seed: int, dataset: str) -> EvaluationConfig:
+        """The resolved spec of the retraining of a found cell. Raises ConfigError."""
+        assert self.retraining is not None
+        given = {**self.retraining, "genotype": genotype, "seed": seed, "dataset": dataset}
+        return EvaluationConfig(**given).resolved()
 
     def calibrated(self, seconds: Mapping[MethodName, float], machine: str) -> Protocol:
         """The protocol with the epochs that fit the budget at these processor seconds an epoch; at least one."""
@@ -71,7 +94,7 @@ def load_protocol(path: Path) -> Protocol:
     try:
         return Protocol.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
-        raise ProtocolError(f"{path} is not a protocol of the oracle: {error}") from error
+        raise ProtocolError(f"{path} is not a protocol: {error}") from error
 
 
 def searched() -> list[MethodName]:

@@ -1,0 +1,114 @@
+"""Sums up a ledger by method: the accuracy of the found cells, and its difference to that of random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Final
+
+from benchmarks.ledger.intervals import Interval, paired_difference
+from benchmarks.ledger.protocol import BASELINE, Protocol
+from benchmarks.ledger.store import Run
+from darts_core.configs.methods import METHODS
+
+
+@dataclass(frozen=True)
+class Worth:
+    """A found cell's worth. accuracy: in percent, by the table or the retraining. rank: in the table. skip_share: of
+    its edges.
+    """
+
+    accuracy: float
+    skip_share: float
+    rank: int | None = None
+    regret: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method's searches. against_random: the accuracies minus those of random cells; None for these."""
+
+    method: str
+    epochs: int
+    accuracies: tuple[float, ...]
+    accuracy: float
+    deviation: float | None
+    against_random: Interval | None
+    rank: float | None
+    regret: float | None
+    skip_share: float
+    seconds: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether the cells differ from random ones, as far as these seeds tell."""
+        if self.against_random is None:
+            return ""
+        if not self.against_random.excludes_zero:
+            return "not distinguishable from random"
+        return "better than random" if self.against_random.mean > 0 else "worse than random"
+
+
+def rows(
+    searches: Mapping[str, Sequence[Run]], worths: Mapping[str, Sequence[Worth]], expected: float | None = None
+) -> list[Row]:
+    """One row for each method, the best mean first. Runs and worths are in the order of the seeds.
+
+    expected: accuracy of a random cell, the mean over the whole space. Without it the searches are compared with the
+    random cells of their seeds, whose retraining has the same batches.
+    """
+    random = [worth.accuracy if expected is None else expected for worth in worths[BASELINE]]
+    found = [_row(method, runs, worths[method], random) for method, runs in searches.items()]
+    return sorted(found, key=lambda row: -row.accuracy)
+
+
+def _row(method: str, runs: Sequence[Run], worths: Sequence[Worth], random: Sequence[float]) -> Row:
+    accuracies = tuple(worth.accuracy for worth in worths)
+    ranks = [worth.rank for worth in worths if worth.rank is not None]
+    regrets = [worth.regret for worth in worths if worth.regret is not None]
+    several = len(accuracies) > 1
+    return Row(
+        method,
+        runs[0].spec["epochs"],
+        accuracies,
+        fmean(accuracies),
+        stdev(accuracies) if several else None,
+        paired_difference(accuracies, random) if several and method != BASELINE else None,
+        fmean(ranks) if ranks else None,
+        fmean(regrets) if regrets else None,
+        fmean(worth.skip_share for worth in worths),
+        fmean(run.seconds for run in runs),
+    )
+
+
+HEADINGS: Final = (
+    "method", "epochs", "accuracy, %", "minus random", "rank", "regret", "skips", "processor s", "", "published"
+)  # fmt: skip
+
+
+def columns(row: Row) -> tuple[str, ...]:
+    """A row's figures as text, in the order of HEADINGS."""
+    return (
+        row.method,
+        str(row.epochs),
+        f"{row.accuracy:.2f}" + ("" if row.deviation is None else f" ± {row.deviation:.2f}"),
+        "" if row.against_random is None else _text(row.against_random),
+        "" if row.rank is None else f"{row.rank:,.0f}",
+        "" if row.regret is None else f"{row.regret:.2f}",
+        f"{100 * row.skip_share:.0f} %",
+        f"{row.seconds:.0f}",
+        row.verdict,
+        "; ".join(published.figure for published in METHODS[row.method].published),  # type: ignore[index]
+    )
+
+
+def _text(found: Interval) -> str:
+    return f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+
+
+def markdown(found: Sequence[Row], protocol: Protocol) -> str:
+    """The table for docs/results.md, and the protocol's deviations."""
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" + "|---:" * (len(HEADINGS) - 3) + "|---|---|"]
+    lines += ["| " + " | ".join(columns(row)) + " |" for row in found]
+    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in protocol.deviations)]) + "\n"

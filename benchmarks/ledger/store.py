@@ -1,0 +1,82 @@
+"""Stores a ledger's runs in a file of JSON lines, by the checksum of spec and images, so that none is done twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from client.errors import DartboardError
+
+RUNS: Final = Path(__file__).parents[1] / "results" / "runs.jsonl"
+
+
+class StoreError(DartboardError):
+    """The file of results holds a line that is no run."""
+
+
+class Run(BaseModel):
+    """One search or retraining.
+
+    spec: resolved. images: checksum of the data set. genotype: of a search. metrics: of its last epoch. seconds:
+    processor seconds of the epochs by all threads. commit, date, processor, torch: of the run.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    spec: dict[str, Any]
+    images: str
+    genotype: dict[str, Any] | None = None
+    metrics: dict[str, float]
+    seconds: float
+    commit: str
+    date: str
+    processor: str
+    torch: str
+
+
+def key_of(spec: Mapping[str, Any], images: str) -> str:
+    """SHA-256 of a resolved spec and the checksum of its images."""
+    return hashlib.sha256(json.dumps([spec, images], sort_keys=True).encode()).hexdigest()
+
+
+class Store:
+    """The runs of a file, which one process at a time opens."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, and remove a line that a crash cut off at its end. Raises StoreError."""
+        self.path = path
+        self._runs = {run.key: run for run in _read(path)}
+
+    def get(self, key: str) -> Run | None:
+        """The run with this key."""
+        return self._runs.get(key)
+
+    def add(self, run: Run) -> None:
+        """Append the run to the file."""
+        self.path.parent.mkdir(exist_ok=True)
+        with self.path.open("a") as file:
+            file.write(run.model_dump_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._runs[run.key] = run
+
+
+def _read(path: Path) -> Iterator[Run]:
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        os.truncate(path, len(whole))
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            yield Run.model_validate_json(line)
+        except ValidationError as error:
+            raise StoreError(f"{path}, line {number}, is no run of a ledger: {error}") from error
