@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.models.alpha_network import AlphaNetwork
+from darts_core.models.device_scalar import DeviceScalar
 
 
 class FlatWeights:
@@ -94,18 +95,12 @@ class FlatSGD(torch.optim.SGD):
         super().__init__(weights.parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
         self.weights = weights
         self._momentum: Tensor | None = None
-        self._rate = torch.empty(0)
-        self._rate_is: float | None = None
+        self._rate = DeviceScalar()
 
     def rate(self) -> Tensor:
         """Return the learning rate as a scalar on the weights' device, always the same tensor, as CUDA graphs need."""
-        values, lr = self.weights.values, self.param_groups[0]["lr"]
-        if self._rate.device != values.device or self._rate.dtype != values.dtype or self._rate_is is None:
-            self._rate, self._rate_is = values.new_tensor(lr), lr
-        elif lr != self._rate_is:
-            self._rate.fill_(lr)
-            self._rate_is = lr
-        return self._rate
+        values = self.weights.values
+        return self._rate.holding(self.param_groups[0]["lr"], values.device, values.dtype)
 
     @property
     def momentum_buffer(self) -> Tensor | None:

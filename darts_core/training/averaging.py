@@ -9,6 +9,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from darts_core.training.averaged_sgd import AveragedSGD
+
 OptimizerName = Literal["sgd", "asgd"]
 
 
@@ -22,20 +24,20 @@ def should_average(history: Sequence[float], loss: float, patience: int) -> bool
 
 def optimizer_of(
     name: OptimizerName, parameters: Sequence[nn.Parameter], *, lr: float, weight_decay: float
-) -> torch.optim.SGD | torch.optim.ASGD:
+) -> torch.optim.SGD | AveragedSGD:
     """Plain SGD, or the same steps with the mean of all weights from its second step on kept beside them.
 
-    torch's ASGD computes with a learning rate that it takes over at the end of each step: one that is changed between
+    Averaged SGD computes with a learning rate that it takes over at the end of each step: one that is changed between
     steps takes effect a step late. So it does in the authors' runs.
     """
     if name == "sgd":
         return torch.optim.SGD(parameters, lr=lr, weight_decay=weight_decay, foreach=True)
-    return torch.optim.ASGD(parameters, lr=lr, t0=0, lambd=0.0, weight_decay=weight_decay)
+    return AveragedSGD(parameters, lr=lr, weight_decay=weight_decay)
 
 
 @contextlib.contextmanager
 def averaged(network: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Replaces the weights by ASGD's means, if there are any, while the context is open."""
+    """Replaces the weights by averaged SGD's means, if there are any, while the context is open."""
     kept = {
         weight: weight.detach().clone() for weight in network.parameters() if "ax" in optimizer.state.get(weight, {})
     }

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.plain_evaluation import plain_batch, plain_optimizer, plain_step
 from darts_core.configs import EvaluationConfig
@@ -23,6 +21,7 @@ from darts_core.training.control import UNCONTROLLED
 from darts_core.training.evaluation import ImageEvaluation
 from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
 from darts_core.training.images import DeviceData
+from tests.support.asking import Asking, Fetching
 from tests.support.rounding import assert_within, bounds, nudged
 from tests.support.same_bits import assert_same_bits
 
@@ -148,36 +147,6 @@ def test_batches_are_those_of_augmenting_image_by_image(evaluation_config: MakeE
         truth = plain_batch(run.data.source, run.feed._part, "training", config, step, run.feed.steps)
         assert torch.equal(ours.labels, truth.labels)
         assert torch.equal(ours.images, truth.images)
-
-
-class Asking(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operations that hand a number of the device to Python, or whose result's size it must be asked for."""
-
-    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "item")
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.asked: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func.overloadpacket.__name__ in self.WAITING:
-            self.asked.append(str(func))
-        return func(*args, **(kwargs or {}))
-
-
-class Fetching(TorchFunctionMode):
-    """Counts the methods that fetch a whole tensor, which on a CPU dispatch nothing."""
-
-    FETCHING = ("tolist", "item", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in self.FETCHING:
-            self.asked.append(func.__name__)
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("auxiliary", [True, False])
