@@ -21,7 +21,7 @@ async def list_spaces() -> SpaceList:
 
 
 def _space_out(space: Space, family: NetworkFamily) -> SpaceOut:
-    presets = (*family.search_presets, *family.evaluation_presets)
+    presets = sorted({*family.search_presets, *family.evaluation_presets})
     sizes = {name: space.fields.get(name) for name in ("channels", "layers")}
     own = [name for name in presets if name.endswith(f"@{space.name}")]
     return SpaceOut.model_validate({**asdict(space), **sizes, "family": family.name, "presets": own})

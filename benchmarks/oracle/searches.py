@@ -56,22 +56,21 @@ def searches(
     say: Callable[[str], None],
     select: bool = False,
 ) -> Iterator[Found]:
-    """Run all searches, method by method. Raises ProtocolError for a method without epochs, and as run_search.
+    """Run all searches, method by method. Raises ProtocolError before the first for a method without epochs, and as
+    run_search.
 
     select: follow each by a selection by perturbation, and yield that too. Raises ConfigError for a method whose
     supernet has no alphas or stages.
     """
     seeds = list(seeds)
-    for method in methods:
-        for seed in seeds:
-            config = protocol.search(method, seed, dataset)
-            options: dict[str, Any] = {"data_root": data_root, "device": torch.device(protocol.device)}
-            last, cost = _run(config, run_search(config, **options))
-            yield _found(method, seed, last, cost, table, say)
-            if select:
-                selection = perturbation_of(config, last.epoch, {"select": "perturbation"})
-                last, more = _run(selection, run_perturbation(selection, source=last.checkpoint, **options))
-                yield _found(f"{method} + perturbation", seed, last, cost + more, table, say)
+    options: dict[str, Any] = {"data_root": data_root, "device": torch.device(protocol.device)}
+    for config in [protocol.search(method, seed, dataset) for method in methods for seed in seeds]:
+        last, cost = _run(config, run_search(config, **options))
+        yield _found(config.method, config.seed, last, cost, table, say)
+        if select:
+            selection = perturbation_of(config, last.epoch, {"select": "perturbation"})
+            last, more = _run(selection, run_perturbation(selection, source=last.checkpoint, **options))
+            yield _found(f"{config.method} + perturbation", config.seed, last, cost + more, table, say)
 
 
 def calibrate(

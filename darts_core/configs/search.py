@@ -31,7 +31,7 @@ from darts_core.configs.primitive_names import PrimitiveName
 from darts_core.configs.target import Target, check_target, target_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
-from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_method, preset_values
+from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_search, preset_values
 from darts_core.primitives import EdgeLists
 from darts_core.spaces import SPACES, CnnSpace
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
@@ -134,11 +134,11 @@ class SearchConfig(MethodFields, TrainingConfig):
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
         preset = self.preset or preset_of(self.dataset, SEARCH_PRESETS)
         if self.preset is None and self.dataset in BUILT_IN:
-            preset = preset_of_method(preset, self.method)
+            preset = preset_of_search(preset, self.method, self.space)
         preset_given = preset_values(SEARCH_PRESETS, preset, self.preset_version)
         given = self.given_values()
         method = METHODS[{**preset_given, **given}.get("method", "darts")]
-        space = SPACES[self.space or method.space]
+        space = SPACES[self.space or preset_given.get("space") or method.space]
         values = {
             **preset_given,
             **space.fields,

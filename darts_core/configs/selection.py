@@ -49,7 +49,8 @@ class PerturbationConfig(SearchConfig):
     """A selection of a cell by perturbation: DARTS-PT (arXiv:2108.04392), algorithm 1.
 
     The other fields are the search's, except those of the weights' tuning: a tenth of its learning rate, which falls to
-    its minimum over the selection's epochs. Their number follows from the cell.
+    its minimum over the selection's epochs; in NAS-Bench-201's space it stays, as in the authors' code. The number of
+    epochs follows from the cell.
     """
 
     select: Literal["perturbation"]
@@ -117,12 +118,13 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
     if problems:
         raise ConfigError(problems)
     own = {name: value for name, value in given.items() if name in OWN | _RUN}
+    tuning_lr = search.weight_lr / 10
     config = PerturbationConfig(
         **{
             **values,
             "schedule": "cosine",
-            "weight_lr": search.weight_lr / 10,
-            "weight_lr_min": min(search.weight_lr_min, search.weight_lr / 10),
+            "weight_lr": tuning_lr,
+            "weight_lr_min": tuning_lr if search.space == NASBENCH201 else min(search.weight_lr_min, tuning_lr),
             "stop_from": 1,
             **dict.fromkeys(_WATCHES),
             **own,

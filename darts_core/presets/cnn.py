@@ -4,7 +4,8 @@
 differ. `digits` is ours: the same recipe scaled down to 8x8 images and minutes on a CPU. `imagenet` is the paper's for
 224x224 images, section A.3. Presets ending in `-short` are for choosing among cells: 100 epochs, and a tenth of the
 training images held out for validation. `cifar10@METHOD` are for searches by another method than DARTS,
-`cifar10@nasbench201` for cells of that space. A published preset never changes; an improvement gets a new version.
+`cifar10@nasbench201` and `cifar10@METHOD@nasbench201` for searches in that space and the training of its cells. A
+published preset never changes; an improvement gets a new version.
 """
 
 from __future__ import annotations
@@ -170,12 +171,36 @@ _OF_METHODS: Final[dict[str, Values]] = {
     "r-darts-dp": {"cutout": 16},
 }
 
+# DARTS as in the paper of NAS-Bench-201, by its authors' code, Nesterov momentum aside.
+_NASBENCH201_SEARCH: Final[Values] = {
+    **_CIFAR10_SEARCH,
+    "space": "nasbench201",
+    "layers": 15,
+    "nodes": 3,
+    "weight_decay": 5e-4,
+}
+
+# GDAS and random search as there; the others by their own authors' code, where SNAS is DrNAS' baseline.
+_IN_NASBENCH201: Final[dict[str, Values]] = {
+    "gdas": {"epochs": 250},
+    "rsps": {"epochs": 250, "sampled_cells": 100},
+    "beta-darts": {"epochs": 100, "weight_decay": 3e-4},
+    "drnas": {"epochs": 100, "weight_decay": 3e-4},
+    "drnas-progressive": {"epochs": 100, "weight_decay": 3e-4},
+    "snas": {"epochs": 100, "weight_decay": 3e-4, "temperature_start": 10.0, "temperature_end": 1.0},
+}
+
 SEARCH_PRESETS: Final[Presets] = {
     "cifar10": {1: _CIFAR10_SEARCH},
     "digits": {1: _DIGITS_SEARCH},
     **{
         f"cifar10@{method}": {1: {**_CIFAR10_SEARCH, **values, "method": method}}
         for method, values in _OF_METHODS.items()
+    },
+    "cifar10@nasbench201": {1: _NASBENCH201_SEARCH},
+    **{
+        f"cifar10@{method}@nasbench201": {1: {**_NASBENCH201_SEARCH, **values, "method": method}}
+        for method, values in _IN_NASBENCH201.items()
     },
 }
 
@@ -189,10 +214,12 @@ EVALUATION_PRESETS: Final[Presets] = {
 }
 
 
-def preset_of_method(name: str, method: str) -> str:
-    """The search preset of this name that a method has for itself, or the common one."""
-    own = f"{name}@{method}"
-    return own if own in SEARCH_PRESETS else name
+def preset_of_search(name: str, method: str, space: str | None) -> str:
+    """The search preset of this name that a method has for itself in a space, or in all, or that the space has for all
+    methods, or the common one.
+    """
+    own = (f"{name}@{method}@{space}", f"{name}@{method}", f"{name}@{space}")
+    return next((preset for preset in own if preset in SEARCH_PRESETS), name)
 
 
 def preset_of_space(presets: Presets, name: str, space: str) -> str:

@@ -6,6 +6,7 @@ import itertools
 import json
 import pickle
 import random
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -118,24 +119,26 @@ def test_searches_with_alphas_and_without_stages_can_be_followed_by_a_selection(
     assert set(searched()) - set(selectable()) == {"drnas-progressive", "rsps", "random"}
 
 
+def test_a_method_without_epochs_is_refused_before_the_first_search(made_up: OracleTable) -> None:
+    protocol = Protocol(budget_seconds=10, seeds=1, spec=SMALL, epochs={"darts": 1})
+    options: dict[str, Any] = {"dataset": "digits", "data_root": DATA_ROOT, "say": pytest.fail}
+    with pytest.raises(ProtocolError, match="no epochs for drnas-progressive"):
+        next(searches(protocol, made_up, ["darts", "drnas-progressive"], range(1), **options))
+
+
 def test_a_selection_is_a_row_with_the_cost_of_its_search(made_up: OracleTable) -> None:
-    protocol = Protocol(budget_seconds=10, seeds=2, spec=SMALL, epochs={"darts": 1})
+    protocol = Protocol(budget_seconds=10, seeds=1, spec={**SMALL, "channels": 2}, epochs={"darts": 1})
     options: dict[str, Any] = {"dataset": "digits", "data_root": DATA_ROOT, "say": lambda line: None}
-    found = list(searches(protocol, made_up, ["darts"], range(2), select=True, **options))
-    assert [(one.method, one.seed) for one in found] == [
-        ("darts", 0),
-        ("darts + perturbation", 0),
-        ("darts", 1),
-        ("darts + perturbation", 1),
-    ]
-    for search, selection in zip(found[::2], found[1::2], strict=True):
-        assert (search.epochs, selection.epochs) == (1, 1 + 25)
-        assert selection.processor_seconds > search.processor_seconds
-        truth = made_up.truth(NasBench201Genotype.of_index(selection.index))
-        assert (selection.accuracy, selection.rank) == (truth.accuracy, truth.rank)
-    assert [(row.method, row.cells) for row in rows(found)] == [
-        ("darts", (found[0].index, found[2].index)),
-        ("darts + perturbation", (found[1].index, found[3].index)),
+    search, selection = searches(protocol, made_up, ["darts"], range(1), select=True, **options)
+    assert (search.method, selection.method) == ("darts", "darts + perturbation")
+    assert (search.epochs, selection.epochs) == (1, 1 + 25)
+    assert selection.processor_seconds > search.processor_seconds
+    truth = made_up.truth(NasBench201Genotype.of_index(selection.index))
+    assert (selection.accuracy, selection.rank) == (truth.accuracy, truth.rank)
+    again = [replace(one, seed=1) for one in (search, selection)]
+    assert [(row.method, row.cells) for row in rows([search, selection, *again])] == [
+        ("darts", (search.index,) * 2),
+        ("darts + perturbation", (selection.index,) * 2),
     ]
 
 

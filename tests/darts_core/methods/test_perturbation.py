@@ -60,8 +60,9 @@ def test_a_cell_of_4_nodes_has_17_projections(search_config: MakeSearch) -> None
     ("interval", "expected"), [(5, [1, 6, 11, 16, 21, 25]), (2, [1, 3, 5, 7, 9, 10]), (1, [1, 2, 3, 4, 5, 6])]
 )
 def test_a_cell_of_nasbench201_has_6_projections(interval: int, expected: list[int], search_config: MakeSearch) -> None:
-    config = selection(search_config(**NASBENCH201), selection_interval=interval)
+    config = selection(search_config(**NASBENCH201, weight_lr=0.05), selection_interval=interval)
     assert (config.projection_epochs, config.epochs) == (expected, expected[-1])
+    assert (config.weight_lr, config.weight_lr_min) == (0.005, 0.005)
 
 
 def test_the_spec_is_the_searchs_but_for_the_tuning(search_config: MakeSearch) -> None:

@@ -37,4 +37,36 @@ def test_other_sets_keep_their_preset(method: str) -> None:
 def test_every_preset_of_a_method_resolves_to_itself(name: str) -> None:
     spec = SearchConfig(dataset="cifar10", preset=name).resolved()
     assert spec.resolved() == spec
-    assert name == f"cifar10@{spec.method}"
+    method = [] if spec.method == "darts" else [spec.method]
+    space = ["nasbench201"] if spec.space == "nasbench201" else []
+    assert name == "@".join(["cifar10", *method, *space])
+
+
+@pytest.mark.parametrize(
+    ("method", "preset", "values"),
+    [
+        ("darts", "cifar10@nasbench201", (50, 64, 0.025, 0.001, 5e-4)),
+        ("sdarts-rs", "cifar10@nasbench201", (50, 64, 0.025, 0.001, 5e-4)),
+        ("gdas", "cifar10@gdas@nasbench201", (250, 64, 0.025, 0.001, 5e-4)),
+        ("rsps", "cifar10@rsps@nasbench201", (250, 64, 0.025, 0.001, 5e-4)),
+        ("beta-darts", "cifar10@beta-darts@nasbench201", (100, 64, 0.025, 0.001, 3e-4)),
+        ("drnas", "cifar10@drnas@nasbench201", (100, 64, 0.025, 0.001, 3e-4)),
+        ("drnas-progressive", "cifar10@drnas-progressive@nasbench201", (100, 64, 0.025, 0.001, 3e-4)),
+        ("snas", "cifar10@snas@nasbench201", (100, 64, 0.025, 0.001, 3e-4)),
+        ("pc-darts", "cifar10@pc-darts", (50, 256, 0.1, 0.0, 3e-4)),
+    ],
+)
+def test_in_nasbench201_a_method_starts_from_its_preset_there(
+    method: str, preset: str, values: tuple[float, ...]
+) -> None:
+    spec = SearchConfig(dataset="cifar10", space="nasbench201", method=method).resolved()
+    assert (spec.preset, spec.channels, spec.layers, spec.nodes) == (preset, 16, 15, 3)
+    assert (spec.epochs, spec.batch_size, spec.weight_lr, spec.weight_lr_min, spec.weight_decay) == values
+    assert (spec.grad_clip, spec.alpha_weight_decay) == (5, 1e-3)
+
+
+def test_a_preset_of_the_space_names_it_and_the_spec_wins() -> None:
+    spec = SearchConfig(dataset="cifar10", preset="cifar10@beta-darts@nasbench201", epochs=10).resolved()
+    assert (spec.space, spec.method, spec.epochs, spec.beta_regularisation) == ("nasbench201", "beta-darts", 10, 5)
+    assert SearchConfig(dataset="cifar10", space="nasbench201", preset="cifar10").resolved().epochs == 50
+    assert SearchConfig(dataset="digits", space="nasbench201", method="gdas").resolved().preset == "digits"

@@ -67,9 +67,10 @@ def test_it_takes_its_authors_values_on_cifar10() -> None:
 
 def test_it_takes_its_authors_values_in_nasbench201() -> None:
     given: dict[str, Any] = {"method": "drnas-progressive", "space": "nasbench201"}
-    spec = SearchConfig(dataset="cifar10", epochs=100, **given).resolved()
+    spec = SearchConfig(dataset="cifar10", **given).resolved()
     assert stages_of(dict(spec)) == (Stage(0, 1, 50, 15, 5, 4), Stage(1, 51, 100, 15, 3, 2))
     assert (spec.channels, spec.weights_only_epochs) == (16, 10)
+    assert (spec.batch_size, spec.weight_lr, spec.weight_lr_min, spec.alpha_lr) == (64, 0.025, 0.001, 3e-4)
 
 
 @pytest.mark.parametrize(("epochs", "split"), [(1, [(1, 1)]), (2, [(1, 1), (2, 2)]), (5, [(1, 2), (3, 5)])])
