@@ -14,6 +14,7 @@ from client.errors import DartboardError
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.configs.method_fields import MethodName
 from darts_core.configs.methods import METHODS
+from darts_core.configs.selection import PerturbationConfig, interval_field, perturbation_of
 from darts_core.spaces import CnnSpace
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
@@ -33,8 +34,8 @@ class Protocol(BaseModel):
     search besides method, seed, epochs and data set. retraining: fields of the training that tells a found cell's
     accuracy, besides genotype, seed and data set; None in NAS-Bench-201's space, where `table` tells it.
     budget_seconds: processor seconds of a search. seconds_per_epoch: as measured by the calibration. epochs: of each
-    method's searches. most_epochs: the limit for methods whose epochs are short. deviations: from the published
-    protocols, a sentence each.
+    method's searches. most_epochs: the limit for methods whose epochs are short. selection_interval: of selections,
+    whose cost comes on top of the budget. deviations: from the published protocols, a sentence each.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -47,6 +48,7 @@ class Protocol(BaseModel):
     budget_seconds: float = Field(gt=0)
     seeds: int = Field(ge=1)
     most_epochs: int = Field(500, ge=1)
+    selection_interval: int = interval_field()
     spec: dict[str, Any]
     retraining: dict[str, Any] | None = None
     deviations: list[str] = Field(default_factory=list)
@@ -72,6 +74,12 @@ class Protocol(BaseModel):
         assert self.retraining is not None
         given = {**self.retraining, "genotype": genotype, "seed": seed, "dataset": dataset}
         return EvaluationConfig(**given).resolved()
+
+    def selection(self, search: SearchConfig, epoch: int) -> PerturbationConfig:
+        """The spec of the selection that follows this epoch of a search. Raises ConfigError for a method without
+        alphas or with stages.
+        """
+        return perturbation_of(search, epoch, {"select": "perturbation", "selection_interval": self.selection_interval})
 
     def calibrated(self, seconds: Mapping[MethodName, float], machine: str) -> Protocol:
         """The protocol with the epochs that fit the budget at these processor seconds an epoch; at least one."""

@@ -15,7 +15,6 @@ from benchmarks.oracle.table import OracleTable
 from darts_core.configs import SearchConfig
 from darts_core.configs.method_fields import MethodName
 from darts_core.configs.methods import METHODS
-from darts_core.configs.selection import perturbation_of
 from darts_core.genotypes import NasBench201Genotype
 from darts_core.training.perturbation import run_perturbation
 from darts_core.training.reports import EpochReport
@@ -68,7 +67,7 @@ def searches(
         last, cost = _run(config, run_search(config, **options))
         yield _found(config.method, config.seed, last, cost, table, say)
         if select:
-            selection = perturbation_of(config, last.epoch, {"select": "perturbation"})
+            selection = protocol.selection(config, last.epoch)
             last, more = _run(selection, run_perturbation(selection, source=last.checkpoint, **options))
             yield _found(f"{config.method} + perturbation", config.seed, last, cost + more, table, say)
 

@@ -127,11 +127,11 @@ def test_a_method_without_epochs_is_refused_before_the_first_search(made_up: Ora
 
 
 def test_a_selection_is_a_row_with_the_cost_of_its_search(made_up: OracleTable) -> None:
-    protocol = Protocol(budget_seconds=10, seeds=1, spec={**SMALL, "channels": 2}, epochs={"darts": 1})
+    protocol = Protocol(budget_seconds=10, seeds=1, spec=SMALL, epochs={"darts": 1}, selection_interval=1)
     options: dict[str, Any] = {"dataset": "digits", "data_root": DATA_ROOT, "say": lambda line: None}
     search, selection = searches(protocol, made_up, ["darts"], range(1), select=True, **options)
     assert (search.method, selection.method) == ("darts", "darts + perturbation")
-    assert (search.epochs, selection.epochs) == (1, 1 + 25)
+    assert (search.epochs, selection.epochs) == (1, 1 + 6)
     assert selection.processor_seconds > search.processor_seconds
     truth = made_up.truth(NasBench201Genotype.of_index(selection.index))
     assert (selection.accuracy, selection.rank) == (truth.accuracy, truth.rank)
