@@ -13,6 +13,7 @@ from benchmarks.commands.ledger import ledger
 from benchmarks.commands.oracle import oracle
 from benchmarks.commands.overhead import overhead
 from benchmarks.commands.random_cells import random_cells
+from benchmarks.commands.ranking import ranking
 from benchmarks.commands.rnn_step import rnn_step
 from benchmarks.commands.search_step import search_step
 from benchmarks.commands.second_order_error import second_order_error
@@ -25,6 +26,7 @@ app = typer.Typer(help="Benchmarks; every figure is a ratio to a baseline in the
 _COMMANDS = (
     oracle,
     ledger,
+    ranking,
     overhead,
     random_cells,
     second_order_error,

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from scipy.stats import bootstrap, kendalltau
 
 from benchmarks.ledger.intervals import LEVEL, Interval
+from benchmarks.ledger.protocol import Protocol
 from benchmarks.oracle.table import OracleTable
 from darts_core.configs import SearchConfig
-from darts_core.files.checkpoints import Checkpoint
 from darts_core.genotypes import NasBench201Genotype
+from darts_core.training.search import run_search
 from darts_core.training.weight_sharing import random_cells
 
 _RESAMPLES: Final = 999
@@ -26,14 +29,25 @@ class Ranking:
     tau: Interval
 
 
-def ranking(config: SearchConfig, checkpoint: Checkpoint, table: OracleTable) -> Ranking:
-    """Of a finished search by `rsps`, whose sampled cells were all measured on the same validation batches."""
-    assert config.sampled_cells is not None
-    cells = random_cells(config, config.sampled_cells)
-    measured = np.asarray(checkpoint["resume"]["accuracies"][: len(cells)])
-    true = np.asarray([table.truth(cell).accuracy for cell in cells if isinstance(cell, NasBench201Genotype)])
+def rank_cells(
+    protocol: Protocol, table: OracleTable, *, dataset: str, data_root: Path, cells: int, seed: int
+) -> Ranking:
+    """Train the supernet by `rsps`, which measures all cells on the same validation batches.
+
+    Raises ProtocolError, ConfigError, DataError.
+    """
+    config = protocol.search("rsps", seed, dataset)
+    config = SearchConfig(**{**config.model_dump(), "sampled_cells": cells, "finalists": 1}).resolved()
+    for report in run_search(config, data_root=data_root, device=torch.device(protocol.device)):
+        measured = report.checkpoint["resume"]["accuracies"][:cells]
+    drawn = random_cells(config, cells)
+    true = [table.truth(cell).accuracy for cell in drawn if isinstance(cell, NasBench201Genotype)]
+    return Ranking(cells, _tau(measured, true))
+
+
+def _tau(measured: list[float], true: list[float]) -> Interval:
     found = bootstrap(
-        (measured, true),
+        (np.asarray(measured), np.asarray(true)),
         lambda some, others: kendalltau(some, others).statistic,
         paired=True,
         vectorized=False,
@@ -42,5 +56,4 @@ def ranking(config: SearchConfig, checkpoint: Checkpoint, table: OracleTable) ->
         method="percentile",
         rng=np.random.default_rng(0),
     ).confidence_interval
-    tau = float(kendalltau(measured, true).statistic)
-    return Ranking(len(cells), Interval(tau, float(found.low), float(found.high)))
+    return Interval(float(kendalltau(measured, true).statistic), float(found.low), float(found.high))

@@ -42,9 +42,6 @@ from darts_core.training.search_target import expected_costs, target_of, target_
 logger = logging.getLogger(__name__)
 
 
-logger = logging.getLogger(__name__)
-
-
 class ImageSearch(SearchLoop):
     """The loop around the bilevel step on images."""
 

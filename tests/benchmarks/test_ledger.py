@@ -14,12 +14,17 @@ from benchmarks.ledger.compare import compare
 from benchmarks.ledger.intervals import Interval, interval, paired_difference
 from benchmarks.ledger.protocol import PROTOCOLS, Protocol, load_protocol
 from benchmarks.ledger.provenance import commit
+from benchmarks.ledger.ranking import rank_cells
 from benchmarks.ledger.report import Row, markdown
 from benchmarks.ledger.runs import run_missing
 from benchmarks.ledger.store import Run, Store, StoreError, key_of
 from benchmarks.oracle.data import checksum
-from darts_core.genotypes import parse, random_nasbench201
+from benchmarks.oracle.table import OracleTable
+from darts_core.configs import SearchConfig
+from darts_core.genotypes import NasBench201Genotype, parse, random_nasbench201
 from darts_core.training.defaults import DATA_ROOT
+from darts_core.training.search import run_search
+from darts_core.training.weight_sharing import random_cells
 
 IMAGES = "0" * 64
 DIGITS = checksum("digits", DATA_ROOT)
@@ -162,6 +167,23 @@ def test_a_committed_protocol_has_epochs_for_its_methods(path: Path) -> None:
     protocol = load_protocol(path)
     for method in protocol.methods:
         protocol.search(method, 0, "digits")
+
+
+@pytest.mark.filterwarnings("ignore::scipy.stats.DegenerateDataWarning")
+def test_a_supernet_s_ranking_is_kendall_s_tau_of_measured_and_true_accuracies() -> None:
+    protocol = _protocol(epochs={"rsps": 1})
+    config = SearchConfig(**{**protocol.search("rsps", 0, "digits").model_dump(), "sampled_cells": 10, "finalists": 1})
+    for report in run_search(config, data_root=DATA_ROOT):
+        measured = report.checkpoint["resume"]["accuracies"][:10]
+    indices = [cell.index for cell in random_cells(config.resolved(), 10) if isinstance(cell, NasBench201Genotype)]
+    # Accuracies that agree with the measured ones in every pair that is no tie.
+    rows = {index: {"val_acc": [place], "model_size": [0.1]} for index, place in zip(indices, measured, strict=True)}
+    options: dict[str, Any] = {"dataset": "digits", "data_root": DATA_ROOT, "cells": 10, "seed": 0}
+    assert rank_cells(protocol, OracleTable(rows), **options).tau.mean == pytest.approx(1)
+    opposite = {index: {**row, "val_acc": [-row["val_acc"][0]]} for index, row in rows.items()}
+    found = rank_cells(protocol, OracleTable(opposite), **options)
+    assert found.tau.mean == pytest.approx(-1)
+    assert found.cells == 10
 
 
 def test_equal_values_have_an_interval_without_width() -> None:
