@@ -85,7 +85,7 @@ class ChildValidator:
                 own = {"dataset": search["dataset"], **self._family.own_data(search)}
                 given = {**own, **_without(given, "dataset")}
             info = await self._info(given["dataset"])
-            given = {**given, "genotype": _ANY_CELL}
+            given = {**self._family.retraining_of(search), **given, "genotype": _ANY_CELL}
             made = self._resolved(self._family.evaluation, given, info)
             seed = made["seed"] + runs - 1
             if seed >= 2**31:

@@ -38,4 +38,5 @@ async def shape_of_job(job: Job, datasets: DatasetService) -> Shape | LanguageSh
         info.channels,
         stem=stem,
         reductions=None if reductions is None else tuple(reductions),
+        edge_skips=spec.get("edge_skips", False),
     )

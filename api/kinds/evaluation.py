@@ -36,8 +36,9 @@ async def _resolve(body: AnyEvaluation, references: References) -> Resolved:
         if search.spec["family"] != body.family:
             raise invalid("family", f"the search is of family {search.spec['family']!r}: set family to it")
         genotype = (await references.reading.epoch(search, body.epoch)).genotype
+        given = family.retraining_of(search.spec)
         if dataset is None:
-            dataset, given = search.spec["dataset"], family.own_data(search.spec)
+            dataset, given = search.spec["dataset"], {**given, **family.own_data(search.spec)}
     elif body.epoch is not None:
         raise invalid("epoch", "requires a search_id")
     if dataset is None:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.commands.options import BatchSize, EvenChannels, Fused, Image, Layers, Pairs, Plain
+from benchmarks.commands.options import BatchSize, Channels, Fused, Image, Layers, Pairs, Plain
 from benchmarks.commands.steps import show_steps
 from client.options import Json
 
 
 def evaluation_step(
     batch: BatchSize = 64,
-    channels: EvenChannels = 16,
+    channels: Channels = 16,
     layers: Layers = 8,
     image: Image = 32,
     genotype: Annotated[str, typer.Option(help="Name of a known cell.")] = "DARTS_V2",
@@ -27,8 +27,6 @@ def evaluation_step(
     from benchmarks.evaluation_step import Shape, measure
     from darts_core.models.layout import least_auxiliary_image
 
-    if channels % 2:
-        raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
     if auxiliary and image < least_auxiliary_image("cifar"):
         raise typer.BadParameter(f"{image} pixels are too few for the auxiliary head: give more, or --no-auxiliary")
     shape = Shape(batch, channels, layers, image, genotype, auxiliary)

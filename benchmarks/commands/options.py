@@ -9,7 +9,7 @@ import typer
 
 Data = Annotated[Path | None, typer.Option(help="The service's data; a temporary folder by default.")]
 BatchSize = Annotated[int, typer.Option(min=2, help="Images in a step.")]
-EvenChannels = Annotated[int, typer.Option(min=2, help="Channels of the first cells; an even number.")]
+Channels = Annotated[int, typer.Option(min=2, help="Channels of the first cells.")]
 Layers = Annotated[int, typer.Option(min=3, help="Cells.")]
 Image = Annotated[int, typer.Option(min=4, help="Side of the images, in pixels.")]
 Pairs = Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")]

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.commands.options import BatchSize, EvenChannels, Image, Layers, Pairs, Plain
+from benchmarks.commands.options import BatchSize, Channels, Image, Layers, Pairs, Plain
 from benchmarks.commands.steps import show_steps
 from client.options import Json
 
 
 def search_step(
     batch: BatchSize = 64,
-    channels: EvenChannels = 16,
+    channels: Channels = 16,
     layers: Layers = 8,
     order: Annotated[int, typer.Option(min=1, max=2, help="Order of the alpha gradient.")] = 1,
     image: Image = 32,
@@ -34,8 +34,6 @@ def search_step(
     from benchmarks.search_step import Shape, measure
     from darts_core.configs.methods import METHODS
 
-    if channels % 2:
-        raise typer.BadParameter(f"{channels} channels cannot be halved: give an even number")
     if device not in ("cpu", "cuda"):
         raise typer.BadParameter(f"{device!r} is neither cpu nor cuda")
     if precision not in ("float32", "tf32", "bf16"):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from client.options import DEFAULT_URL, Json, Key, Url, Wide
+
+if TYPE_CHECKING:
+    from api.schemas.spaces import SpaceOut
 
 
 def list_spaces(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key: Key = None) -> None:
@@ -35,6 +40,12 @@ def list_spaces(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, 
             *("" if size is None else f"{size}" for size in (space.nodes, space.channels, space.layers)),
             ", ".join(space.presets),
             space.source,
-            ", ".join(space.primitives) + (" (not all on each edge)" if space.edges else ""),
+            ", ".join(space.primitives) + _remark(space),
         )
     print_listing(listing, wide=wide)
+
+
+def _remark(space: SpaceOut) -> str:
+    if space.edges:
+        return " (not all on each edge)"
+    return " (and a skip-connection besides)" if space.edge_skips else ""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, folder_of, is_plain_name
 from darts_core.errors import ConfigError, DataError, Problem
-from darts_core.models.layout import Stem, stem_for
+from darts_core.models.layout import Stem, reduction_layers, stem_for
 
 # JSON has no infinity, and no hyper-parameter needs one.
 Rate = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
@@ -24,8 +24,7 @@ Threads = Annotated[
 Deterministic = Annotated[
     bool | None, Field(description="bit-for-bit repeatable on the same hardware; default: on a CPU only")
 ]
-# FactorizedReduce splits the channels in two halves, so their number is even.
-EvenChannels = Annotated[int, Field(ge=2, le=1024, multiple_of=2)]
+Channels = Annotated[int, Field(ge=2, le=1024)]
 # BatchNorm has no variance on a single image.
 SMALLEST_SHARE: Final = 2
 # Of a node behind the last reduction; far above any published network.
@@ -156,6 +155,19 @@ def reduction_problems(values: Mapping[str, Any]) -> list[Problem]:
         message = f"{len(reductions)} of them widen {values['channels']} channels to {width:,}"
         return [Problem(("reductions",), f"{message}; at most {MOST_CHANNELS:,}")]
     return []
+
+
+def channel_problems(values: Mapping[str, Any]) -> list[Problem]:
+    """Check that no factorized reduction has an odd number of channels, which it would compute in two halves.
+
+    Reduction cells and those behind them have an even number. Behind the `imagenet` stem, the first cell has one, too.
+    """
+    layers = values["layers"] + max(values.get("stage_added_layers") or [0])
+    reduces = 0 in reduction_layers(layers, values.get("reductions"))
+    if values.get("stem") != "imagenet" or reduces or values["channels"] % 2 == 0:
+        return []
+    message = f"must be even behind the stem 'imagenet', not {values['channels']}: the first cell halves them"
+    return [Problem(("channels",), message)]
 
 
 def fill_stem(values: dict[str, Any], info: DatasetInfo | None) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from darts_core.configs.common import (
-    EvenChannels,
+    Channels,
     NonNegative,
     TrainingConfig,
     accumulation_problems,
+    channel_problems,
     check_shares,
     dataset_problems,
     fill_stem,
@@ -37,12 +38,17 @@ class RetrainingConfig(TrainingConfig):
 
     epochs: int = Field(600, ge=1, le=100_000)
     batch_size: BatchSize = 96
-    channels: EvenChannels = Field(36, description="channels of the first cells; doubled at each reduction")
+    channels: Channels = Field(36, description="channels of the first cells; doubled at each reduction")
     layers: int = Field(20, ge=1, le=100, description="number of cells, including `reductions`")
     weight_lr_min: NonNegative = 0.0
     auxiliary: bool = Field(True, description="a second classifier after two thirds of the cells, in training only")
     auxiliary_weight: NonNegative = 0.4
     drop_path: float = Field(0.2, ge=0, lt=1, description="final probability; it grows linearly from 0")
+    edge_skips: bool = Field(
+        False,
+        description="add a skip-connection to each edge; by default where the cell's search had them, as in the spaces "
+        "`bench-*-all-skip`",
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     train_portion: float = Field(
         1.0,
@@ -103,6 +109,7 @@ class EvaluationConfig(RetrainingConfig):
             values |= _fitting(values, info, self.model_fields_set)
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
+        problems += channel_problems(values)
         problems += split_problems(values["batch_size"], {"training": values["train_portion"]}, info)
         problems += nasbench201_problems(values) if in_nasbench201 else _auxiliary_problems(values, info)
         if problems:

@@ -49,9 +49,8 @@ def fill_method(values: dict[str, Any], family: Literal["cnn", "rnn"]) -> list[P
         elif values.get("edges"):
             problems.append(Problem(("edges",), "darts-minus needs skip_connect on every edge: leave them out"))
     partial, channels = values.get("partial_channels") or 1, values.get("channels", 0)
-    if channels % (2 * partial):
-        message = f"{partial} does not divide {channels} channels into parts of an even number"
-        problems.append(Problem(("partial_channels",), message))
+    if channels % partial:
+        problems.append(Problem(("partial_channels",), f"{partial} does not divide {channels} channels"))
     problems += _eigenvalue_problems(method, values)
     first = values.get("weights_only_epochs", 0)
     if first and not method.trains_alphas:

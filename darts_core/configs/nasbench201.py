@@ -13,7 +13,7 @@ from darts_core.spaces.nasbench201 import STAGES
 # The only stem: a convolution that keeps the image's size.
 STEM: Final = "cifar"
 # What a preset of another network may set and this one lacks.
-LACKING: Final[Mapping[str, Any]] = {"reductions": None, "auxiliary": False, "drop_path": 0.0}
+LACKING: Final[Mapping[str, Any]] = {"reductions": None, "auxiliary": False, "drop_path": 0.0, "edge_skips": False}
 
 
 def nasbench201_problems(values: Mapping[str, Any]) -> list[Problem]:
@@ -58,4 +58,5 @@ _ADVICE: Final = {
     "reductions": "residual blocks halve its maps; leave it out",
     "auxiliary": "leave it out, or give false",
     "drop_path": "leave it out, or give 0",
+    "edge_skips": "leave it out, or give false",
 }

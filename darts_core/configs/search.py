@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, ValidationInfo, model_validator
 
 from darts_core.configs.common import (
-    EvenChannels,
+    Channels,
     NonNegative,
     Rate,
     TrainingConfig,
     accumulation_problems,
+    channel_problems,
     check_shares,
     dataset_problems,
     fill_stem,
@@ -25,7 +26,7 @@ from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessia
 from darts_core.configs.edge_lists import Edges, fill_edges
 from darts_core.configs.method_fields import MethodFields
 from darts_core.configs.method_rules import check_method_gpus, fill_method, method_defaults
-from darts_core.configs.methods import METHODS
+from darts_core.configs.methods import METHODS, Method
 from darts_core.configs.nasbench201 import STEM, depth_refusal, foreign_primitives, search_problems
 from darts_core.configs.primitive_names import PrimitiveName
 from darts_core.configs.target import Target, check_target, target_problems
@@ -33,7 +34,7 @@ from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.presets.cnn import SEARCH_PRESETS, preset_of_search, preset_values
 from darts_core.primitives import EdgeLists
-from darts_core.spaces import SPACES, CnnSpace
+from darts_core.spaces import SPACES, CnnSpace, Space, space_of
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 
@@ -85,9 +86,9 @@ class SearchConfig(MethodFields, TrainingConfig):
     _order_of_unrolled = model_validator(mode="before")(order_of_unrolled)
     epochs: int = Field(50, ge=1, le=100_000)
     batch_size: BatchSize = 64
-    channels: EvenChannels = Field(16, description="channels of the first cells; doubled at each reduction")
+    channels: Channels = Field(16, description="channels of the first cells; doubled at each reduction")
     layers: int = Field(8, ge=1, le=100, description="number of cells, including `reductions`")
-    nodes: int = Field(4, ge=1, le=6, description="intermediate nodes of a cell")
+    nodes: int = Field(4, ge=1, le=8, description="intermediate nodes of a cell")
     fused: bool = Field(
         True,
         description="compute all edges from a state together: equal up to rounding, several times faster; false: each "
@@ -160,8 +161,8 @@ class SearchConfig(MethodFields, TrainingConfig):
         problems += fill_primitives(values, {name: space.primitives for name, space in SPACES.items()}, method.space)
         problems += fill_method(values, "cnn")
         problems += foreign_primitives(space.name, values)
-        if in_nasbench201 and method.changes_depth:
-            problems.append(Problem(("method",), depth_refusal(method.name)))
+        problems += _method_problems(method, space, values)
+        problems += channel_problems(values)
         problems += target_problems(values, supported=method.targets)
         if values.get("order") == 2 and "noise" in (values["primitives"] or []):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))
@@ -176,6 +177,18 @@ class SearchConfig(MethodFields, TrainingConfig):
         """For kinds of cells the operations of each edge; empty, if all edges have all primitives."""
         return {str(kind): lists for kind, lists in (self.edges or {}).items()}
 
+    @property
+    def outputs(self) -> int:
+        """The number of the last nodes that the output of a cell concatenates."""
+        space = space_of(self.space)
+        return (space and space.outputs) or self.nodes
+
+    @property
+    def edge_skips(self) -> bool:
+        """Whether each edge adds a skip-connection to its operations."""
+        space = space_of(self.space)
+        return space is not None and space.edge_skips
+
     def check_gpus(self, gpus: int) -> None:
         """Raises ConfigError where the GPUs cannot share every batch, or the method or the eigenvalue needs a single
         one.
@@ -189,6 +202,18 @@ class SearchConfig(MethodFields, TrainingConfig):
         """Number of training images for the weights and for the alphas."""
         weights = part_size(images, self.train_portion)
         return weights, images - weights
+
+
+def _method_problems(method: Method, space: Space, values: Mapping[str, Any]) -> list[Problem]:
+    """Refuse a method whose networks or cells the space does not have."""
+    if space.name == NASBENCH201 and method.changes_depth:
+        return [Problem(("method",), depth_refusal(method.name))]
+    if space.edge_skips and values.get("stage_operations") is not None:
+        return [Problem(("method",), f"{method.name} in stages is not of space {space.name!r}: choose another method")]
+    if space.outputs is not None and method.name == "fair-darts":
+        message = f"{method.name} may empty all nodes that a cell of space {space.name!r} puts out"
+        return [Problem(("method",), f"{message}: choose another method")]
+    return []
 
 
 def _parts(train_portion: float) -> dict[str, float]:

@@ -109,6 +109,9 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
         raise ConfigError([Problem(("search_id",), f"is of method {search.method}, which trains no alphas")])
     if len(stages_of(dict(search))) > 1:
         raise ConfigError([Problem(("search_id",), "searches in stages, whose last network has fewer operations")])
+    if search.edge_skips:
+        message = f"is of the space {search.space}, whose skip-connections no selection removes"
+        raise ConfigError([Problem(("search_id",), message)])
     values = {name: getattr(search, name) for name in SearchConfig.model_fields}
     problems = [
         Problem((name,), _refusal(name, values))

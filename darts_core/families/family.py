@@ -83,6 +83,11 @@ class NetworkFamily:
         space = self.spaces.get(str(spec.get("space")))
         return self.cells if space is None else space.cells
 
+    def retraining_of(self, search: Spec) -> dict[str, Any]:
+        """The fields of a retraining that follow from the space of the search whose cell it trains."""
+        space = self.spaces.get(str(search.get("space")))
+        return {"edge_skips": True} if space is not None and space.edge_skips else {}
+
     def config(self, kind: str, spec: Spec | None = None) -> type[RunConfig]:
         """The class of the specs of a training job, a search or an evaluation. spec: to tell selections by."""
         if kind == "search" and spec is not None and spec.get("select") in self.selections:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 from darts_core.errors import GenotypeError
@@ -79,6 +79,11 @@ class Genotype:
     def is_sparse(self) -> bool:
         """Whether a node keeps less than two edges."""
         return isinstance(self.normal[0], PlacedEdge)
+
+    def with_outputs(self, count: int) -> Genotype:
+        """The same edges in cells whose output concatenates the last nodes, so many."""
+        normal, reduce = (range(2, 2 + len(self.nodes(cell)))[-count:] for cell in CNN_CELLS)
+        return replace(self, normal_concat=tuple(normal), reduce_concat=tuple(reduce))
 
     def nodes(self, cell: CnnCell) -> tuple[tuple[Edge, ...], ...]:
         """The edges that enter each node of a cell, from node 2 on; none for an empty node."""

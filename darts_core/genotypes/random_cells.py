@@ -68,7 +68,8 @@ def drawn_cell(
     if found.name == NASBENCH201:
         return random_nasbench201(seed)
     nodes = found.nodes or nodes or 4
-    return random_genotype(seed, nodes=nodes, primitives=found.primitives, lists=found.edges)
+    cell = random_genotype(seed, nodes=nodes, primitives=found.primitives, lists=found.edges)
+    return cell.with_outputs(found.outputs or nodes)
 
 
 def _table(source: random.Random, edges: int, columns: int) -> Table:

@@ -83,7 +83,7 @@ def ranked(
     both = [(n, r) for n in normal.values() for r in reduce.values()]
     chosen = _nth({0: _strongest_pairs(both, rank)}, rank, 2, (*first.normal, *first.reduce) if is_kept else None)
     return Genotype(
-        chosen.edges[: len(best.normal)], best.normal_concat, chosen.edges[len(best.normal) :], best.reduce_concat
+        chosen.edges[: len(best.normal)], first.normal_concat, chosen.edges[len(best.normal) :], first.reduce_concat
     )
 
 

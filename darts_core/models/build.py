@@ -51,6 +51,8 @@ def build_supernet(
         stem=stem,
         fused=fused,
         method=method,
+        edge_skips=config.edge_skips,
+        outputs=config.outputs,
     )
 
 
@@ -72,4 +74,5 @@ def build_evaluation_network(
         auxiliary=config.auxiliary,
         image_channels=image_channels,
         stem=stem,
+        edge_skips=config.edge_skips,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from functools import reduce
 
@@ -31,7 +32,9 @@ class Cell(nn.Module):
         *,
         reduction: bool,
         after_reduction: bool,
+        edge_skips: bool = False,
     ) -> None:
+        """edge_skips: with a skip-connection besides the operation of each edge."""
         super().__init__()
         self.sources = tuple(tuple(source for _, source in node) for node in cell.nodes)
         self.concat = cell.concat
@@ -42,19 +45,28 @@ class Cell(nn.Module):
             for node in cell.nodes
             for op, source in node
         )
+        skips = (
+            operation("skip_connect", channels, 2 if reduction and source < 2 else 1, search=False)
+            for node in cell.nodes
+            for _, source in node
+        )
+        self._skips = nn.ModuleList(skips) if edge_skips else None
         self.drop_path = DropPath()
 
     def forward(self, older: Tensor, newer: Tensor) -> Tensor:
         """Map the outputs of the two preceding cells to (N, len(concat) * channels, H', W')."""
         states = {0: self.preprocess0(older), 1: self.preprocess1(newer)}
-        ops = iter(self._ops)
+        edges = itertools.count()
         for node, sources in enumerate(self.sources, 2):
             if sources:
-                states[node] = reduce(torch.add, [self._edge(next(ops), states[source]) for source in sources])
+                states[node] = reduce(torch.add, [self._edge(next(edges), states[source]) for source in sources])
         return torch.cat([states[node] for node in self.concat], dim=1)
 
-    def _edge(self, op: nn.Module, x: Tensor) -> Tensor:
+    def _edge(self, edge: int, x: Tensor) -> Tensor:
+        op = self._ops[edge]
         out: Tensor = op(x)
+        if self._skips is not None:
+            return self.drop_path(out + self._skips[edge](x))  # type: ignore[no-any-return]
         # The identity is never dropped, so that a path remains for every sample.
         return out if isinstance(op, Identity) else self.drop_path(out)
 
@@ -108,8 +120,12 @@ class EvaluationNetwork(RetrainedNetwork, StemNetwork):
         image_channels: int = 3,
         stem: Stem = "cifar",
         reductions: Collection[int] | None = None,
+        edge_skips: bool = False,
     ) -> None:
-        """reductions: reduction cells, counted from 0; by default at one and two thirds of the layers; may be empty."""
+        """reductions: reduction cells, counted from 0; by default at one and two thirds of the layers; may be empty.
+
+        edge_skips: as in a `Cell`.
+        """
         super().__init__(stem, image_channels, channels)
         self.auxiliary_layer = auxiliary_layer(layers, reductions)
         reductions = reduction_layers(layers, reductions)
@@ -130,6 +146,7 @@ class EvaluationNetwork(RetrainedNetwork, StemNetwork):
                     channels,
                     reduction=reduction,
                     after_reduction=after_reduction,
+                    edge_skips=edge_skips,
                 )
             )
             older, newer, after_reduction = newer, len(cell.concat) * channels, reduction

@@ -25,6 +25,7 @@ from darts_core.models.skeleton import StemNetwork, newer_input, older_input
 from darts_core.primitives import edges_of
 
 CELL_KINDS = ("normal", "reduce")
+_SKIP = "skip_connect"
 
 
 class MixedEdge(nn.Module):
@@ -39,11 +40,12 @@ class MixedEdge(nn.Module):
         branch: bool = False,
         names: Collection[str] | None = None,
         dropout: bool = False,
+        skip: bool = False,
     ) -> None:
         """branch: with a factorized reduction besides the operations, where the stride is 2.
 
         names: the primitives that this edge has, if it lacks some. dropout: with dropout of a skip-connection, where
-        the stride is 1.
+        the stride is 1. skip: with a skip-connection of weight 1 besides the operations.
         """
         super().__init__()
         self.stride = stride
@@ -56,12 +58,14 @@ class MixedEdge(nn.Module):
             for place, op in enumerate(self._ops):
                 if isinstance(op, Identity):
                     self._ops[place] = DroppedSkip()
+        self.skip = operation(_SKIP, channels, stride, search=True) if skip else None
 
     def forward(self, x: Tensor, weights: Tensor) -> Tensor:
         """Return the weighted sum of all operations on x (N, C, H, W): equation 2. weights: (primitives,), sum 1."""
-        return sum_of(
+        mixed = sum_of(
             [weight * op(x) for weight, op in zip(weights, self._ops, strict=True) if not isinstance(op, Absent)]
         )
+        return self._skipped(mixed, x)
 
     def branch(self, x: Tensor) -> Tensor:
         """Return the output of the branch besides the operations, for an edge of stride 2 that has one."""
@@ -70,11 +74,14 @@ class MixedEdge(nn.Module):
 
     def sampled(self, x: Tensor, weights: Tensor, chosen: int) -> Tensor:
         """Return the weighted output of a single operation."""
-        return weights[chosen] * self._ops[chosen](x)  # type: ignore[no-any-return]
+        return self._skipped(weights[chosen] * self._ops[chosen](x), x)
+
+    def _skipped(self, out: Tensor, x: Tensor) -> Tensor:
+        return out if self.skip is None else out + self.skip(x)
 
 
 class SearchCell(nn.Module):
-    """One cell of the supernet: a node reads both inputs and all earlier nodes; the output concatenates all nodes."""
+    """One cell of the supernet: a node reads both inputs and all earlier nodes; the output concatenates nodes."""
 
     def __init__(
         self,
@@ -91,14 +98,20 @@ class SearchCell(nn.Module):
         branches: bool = False,
         lists: Sequence[Collection[str]] | None = None,
         dropout: bool = False,
+        edge_skips: bool = False,
+        outputs: int | None = None,
     ) -> None:
         """partial: K, if the operations see one of K channels only (`darts_core.models.partial`). branches: give edges
         of stride 2 a branch besides their operations. lists: the operations of each edge, if edges lack some. dropout:
-        with dropout of skip-connections of stride 1.
+        with dropout of skip-connections of stride 1. edge_skips: with a skip-connection of weight 1 besides the
+        operations of each edge. outputs: number of the last nodes that the output concatenates, by default all.
         """
         super().__init__()
         self.nodes, self.partial, self.dropout = nodes, partial, dropout
-        self.fused = FusedCell(primitives, lists) if fused else None
+        self.edge_skips, self._outputs = edge_skips, outputs or nodes
+        # The weight of an identity besides the operations is added to that of `skip_connect`.
+        suits = not edge_skips or (partial == 1 and all(_SKIP in names for names in lists or [primitives]))
+        self.fused = FusedCell(primitives, lists) if fused and suits else None
         self.reduction = reduction
         self.preprocess0 = older_input(older, channels, after_reduction=after_reduction, affine=False)
         self.preprocess1 = newer_input(newer, channels, affine=False)
@@ -111,9 +124,18 @@ class SearchCell(nn.Module):
                 branch=branches,
                 names=None if lists is None else lists[edges_of(node) + source],
                 dropout=dropout,
+                skip=edge_skips,
             )
             for node in range(nodes)
             for source in range(2 + node)
+        )
+        # Of the fused cell: 1 at the identities that edges have besides.
+        self._identities = torch.tensor(
+            [
+                [float(name == _SKIP and not (reduction and source < 2)) for name in primitives]
+                for node in range(nodes)
+                for source in range(2 + node)
+            ]
         )
         edges: Iterable[Any] = self._ops
         self._noises = {
@@ -133,7 +155,7 @@ class SearchCell(nn.Module):
         branch_weight: Tensor | None = None,
         path_factors: Tensor | None = None,
     ) -> Tensor:
-        """Map the outputs of the two preceding cells to (N, nodes * channels, H', W'). weights: (edges, primitives).
+        """Map the outputs of the two preceding cells to (N, outputs * channels, H', W'). weights: (edges, primitives).
 
         edge_weights: (edges,), of the channels that bypass the operations; `weights` hold them as a factor.
         chosen: the only operation of each edge whose weight is not 0, or None for an edge that has none, if no edge has
@@ -149,7 +171,13 @@ class SearchCell(nn.Module):
             if self._noises:
                 noise = self._noise(states[0], weights, path_factors)
                 beside = noise if beside is None else [a + b for a, b in zip(beside, noise, strict=True)]
-            return self.fused(self, states[0], states[1], weights, edge_weights, beside, path_factors)
+            if self.edge_skips:
+                weights = weights + self._identity_weights(weights, chosen)
+            if self.edge_skips and self.reduction:
+                skips = self._reductions(states, chosen, path_factors)
+                beside = skips if beside is None else [a + b for a, b in zip(beside, skips, strict=True)]
+            out = self.fused(self, states[0], states[1], weights, edge_weights, beside, path_factors)
+            return out if self._outputs == self.nodes else out[:, -self._outputs * states[0].shape[1] :]
         beside = None if branch_weight is None else self._branches(states, branch_weight)
         first = 0
         for _ in range(self.nodes):
@@ -166,7 +194,7 @@ class SearchCell(nn.Module):
                 node = node + beside[len(states) - 2]
             states.append(node if self.partial == 1 else shuffled(node, self.partial))
             first += len(edges)
-        return torch.cat(states[2:], dim=1)
+        return torch.cat(states[-self._outputs :], dim=1)
 
     def _noise(self, older: Tensor, weights: Tensor, path_factors: Tensor | None) -> list[Tensor]:
         """The weighted noise of each node's edges, drawn in their order. older: an input of the cell."""
@@ -181,6 +209,28 @@ class SearchCell(nn.Module):
                     term = weights[edge, column] * noise.drawn(like)
                     terms.append(term if path_factors is None else path_factors[:, edge, None, None, None] * term)
             found.append(sum_of(terms) if terms else torch.zeros_like(like))
+        return found
+
+    def _identity_weights(self, weights: Tensor, chosen: Sequence[int | None] | None) -> Tensor:
+        """What the identities besides the operations add to the weights of `skip_connect`."""
+        if self._identities.device != weights.device or self._identities.dtype != weights.dtype:
+            self._identities = self._identities.to(weights)
+        if chosen is None or None not in chosen:
+            return self._identities
+        return self._identities * weights.new_tensor([[float(operation is not None)] for operation in chosen])
+
+    def _reductions(
+        self, inputs: Sequence[Tensor], chosen: Sequence[int | None] | None, path_factors: Tensor | None
+    ) -> list[Tensor]:
+        """The sum of the factorized reductions that each node's edges have besides their operations."""
+        found: list[Tensor] = []
+        for node in range(self.nodes):
+            terms = []
+            for edge, x in enumerate(inputs, edges_of(node)):
+                if chosen is None or chosen[edge] is not None:
+                    out = self._ops[edge].skip(x)  # type: ignore[operator]
+                    terms.append(out if path_factors is None else path_factors[:, edge, None, None, None] * out)
+            found.append(sum_of(terms) if terms else torch.zeros_like(inputs[0][:, :, ::2, ::2]))
         return found
 
     def _branches(self, inputs: Sequence[Tensor], weight: Tensor) -> list[Tensor] | None:
@@ -227,15 +277,19 @@ class SearchNetwork(AlphaNetwork, StemNetwork):
         reductions: Collection[int] | None = None,
         fused: bool = False,
         method: SearchMethod | None = None,
+        edge_skips: bool = False,
+        outputs: int | None = None,
     ) -> None:
         """method: makes operation weights of the alphas, by default as DARTS does.
 
         reductions: reduction cells, counted from 0; by default at one and two thirds of the layers; may be empty.
 
         fused: compute all edges that leave a state together, several times faster; results agree up to rounding.
+        edge_skips, outputs: as in a `SearchCell`.
         """
         super().__init__(stem, image_channels, channels)
         self.primitives = tuple(primitives)
+        self._outputs = outputs or nodes
         self.method = method or SearchMethod(SearchConfig(dataset="digits"))
         reductions = reduction_layers(layers, reductions)
         self.cells = nn.ModuleList()
@@ -259,9 +313,11 @@ class SearchNetwork(AlphaNetwork, StemNetwork):
                     branches=self.method.branches,
                     lists=self.method.lists.get("reduce" if reduction else "normal"),
                     dropout=self.method.stage.skip_dropout > 0,
+                    edge_skips=edge_skips,
+                    outputs=self._outputs,
                 )
             )
-            older, newer, after_reduction = newer, nodes * channels, reduction
+            older, newer, after_reduction = newer, self._outputs * channels, reduction
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
         self._drawing = drawing_in(self)
@@ -300,7 +356,7 @@ class SearchNetwork(AlphaNetwork, StemNetwork):
         """Derive the genotype from the alphas. Raises GenotypeError if an alpha is not finite."""
         found = super().genotype()
         assert isinstance(found, Genotype)
-        return found
+        return found.with_outputs(self._outputs)
 
     def grouped_weights(self) -> Iterator[Tensor]:
         """Yield the weights that fused cells read as one tensor, group by group; none in a plain network."""

@@ -54,10 +54,11 @@ def network_latency(genotype: ConvolutionalGenotype, shape: Shape, device: torch
         "classes": shape.classes,
         "image_channels": shape.image_channels,
     }
+    own: dict[str, Any] = {"stem": shape.stem, "reductions": shape.reductions, "edge_skips": shape.edge_skips}
     network = (
         NasBench201Network(genotype, **sizes)
         if isinstance(genotype, NasBench201Genotype)
-        else EvaluationNetwork(genotype, **sizes, stem=shape.stem, reductions=shape.reductions)
+        else EvaluationNetwork(genotype, **sizes, **own)
     )
     images = (shape.image_channels, shape.image, shape.width or shape.image)
     return _milliseconds(network, images, device)

@@ -74,7 +74,15 @@ def profile_cells(genotype: Genotype, shape: Shape) -> Profile:
             channels *= 2
         kind: CnnCell = "reduce" if reduction else "normal"
         cell = genotype.built(kind)
-        out, cost = _cell(cell, older, newer, channels, reduction=reduction, after_reduction=after_reduction)
+        out, cost = _cell(
+            cell,
+            older,
+            newer,
+            channels,
+            reduction=reduction,
+            after_reduction=after_reduction,
+            edge_skips=shape.edge_skips,
+        )
         cells.append(cell_profile(layer, kind, out, cost))
         total += cost
         older, newer, after_reduction = newer, out, reduction
@@ -116,6 +124,7 @@ def _cell(
     *,
     reduction: bool,
     after_reduction: bool,
+    edge_skips: bool,
 ) -> tuple[Map, Cost]:
     """The shape of a cell's output, and the cell's cost."""
     inputs = [Chain(older), Chain(newer)]
@@ -130,7 +139,13 @@ def _cell(
             operation(op, chain, 2 if reduction and source < 2 else 1)
             cost += chain.cost
             states[node] = chain.map
-            if chain.keeps_start:
+            keeps_start = chain.keeps_start
+            if edge_skips:
+                skip = Chain(states[source])
+                operation("skip_connect", skip, 2 if reduction and source < 2 else 1)
+                cost += skip.cost + Cost(activations=skip.map.size)
+                keeps_start = keeps_start or skip.keeps_start
+            if keeps_start:
                 kept_states.add(source)
         if len(edges) > 1:
             cost += Cost(activations=states[node].size)  # the sum of the edges

@@ -14,6 +14,7 @@ from darts_core.profile.costs import Chain, Map, operation
 from darts_core.profile.evaluation import profile
 from darts_core.profile.network import stems
 from darts_core.profile.shapes import Shape
+from darts_core.spaces import space_of
 from darts_core.spaces.nasbench201 import CELL, STAGES
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
@@ -61,13 +62,20 @@ def split_costs(
     shape: Shape,
     space: str | None = None,
 ) -> OperationCosts:
-    """The costs by edge, from those of single operations and that of one whole network."""
+    """The costs by edge, from those of single operations and that of one whole network.
+
+    The cost of a skip-connection besides an operation is part of the operation's.
+    """
     places = _nasbench201_places(shape) if space == NASBENCH201 else _places(nodes, shape)
+
+    def both(op: str, seen: Map, stride: int) -> float:
+        return cost((op, seen, stride)) + (cost((_SKIP, seen, stride)) if shape.edge_skips else 0.0)
+
     edges = {
-        kind: [[sum(cost((op, *seen)) for seen in at) for op in primitives] for at in by_edge]
+        kind: [[sum(both(op, *seen) for seen in at) for op in primitives] for at in by_edge]
         for kind, by_edge in places.items()
     }
-    taken = sum(cost((_SKIP, *seen)) for by_edge in _kept(places) for seen in by_edge)
+    taken = sum(both(_SKIP, *seen) for by_edge in _kept(places) for seen in by_edge)
     return OperationCosts(whole(_plain_cell(nodes, space)) - taken, edges)
 
 
@@ -115,7 +123,8 @@ def _plain_cell(nodes: int, space: str | None) -> ConvolutionalGenotype:
         return NasBench201Genotype.of_operations([_SKIP] * EDGE_COUNT)
     edges = tuple(Edge(_SKIP, source) for _ in range(nodes) for source in range(2))
     concat = tuple(range(2, 2 + nodes))
-    return Genotype(edges, concat, edges, concat)
+    named = space_of(space)
+    return Genotype(edges, concat, edges, concat).with_outputs((named and named.outputs) or nodes)
 
 
 def _kept(places: _Places) -> Iterator[Sequence[tuple[Map, int]]]:

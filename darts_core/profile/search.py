@@ -23,11 +23,13 @@ def search_cost(
     fused: bool = False,
     partial: int = 1,
     lists: EdgeLists | None = None,
+    outputs: int | None = None,
 ) -> Cost:
     """Cost of a supernet with all these primitives on each edge, without the few alphas.
 
     fused: count the tensors that fused cells keep for the backward pass (`darts_core.models.fused`). partial: K, if the
-    operations see one of K channels. lists: the operations of each edge, if edges lack some.
+    operations see one of K channels. lists: the operations of each edge, if edges lack some. outputs: number of
+    the nodes that the output of a cell concatenates, by default all.
     """
     everything = [primitives] * edges_of(nodes)
     older, newer, total, after_reduction = stems(shape)
@@ -47,6 +49,8 @@ def search_cost(
             after_reduction=after_reduction,
             fused=fused,
             partial=partial,
+            edge_skips=shape.edge_skips,
+            outputs=outputs or nodes,
         )
         total += cost
         older, newer, after_reduction = newer, out, reduction
@@ -64,13 +68,15 @@ def _cell(
     after_reduction: bool,
     fused: bool,
     partial: int,
+    edge_skips: bool,
+    outputs: int,
 ) -> tuple[Map, Cost]:
     inputs = [Chain(older), Chain(newer)]
     older_input(inputs[0], channels, after_reduction=after_reduction, affine=False)
     newer_input(inputs[1], channels, affine=False)
     states = [chain.map for chain in inputs]
     taken_in = cost = inputs[0].cost + inputs[1].cost
-    kept_states = set()
+    kept_states, beside = set(), 0
     for node in range(nodes):
         for source, state in enumerate(states):
             for name in lists[edges_of(node) + source]:
@@ -81,12 +87,20 @@ def _cell(
                 cost += chain.cost + Cost(activations=2 * chain.map.size)
                 if chain.keeps_start:
                     kept_states.add(source)
+            if edge_skips:
+                skip = Chain(_part(state, partial))
+                operation("skip_connect", skip, 2 if reduction and source < 2 else 1, search=True)
+                cost += skip.cost + Cost(activations=skip.map.size)
+                beside += skip.cost.kept
+                if skip.keeps_start:
+                    kept_states.add(source)
             # The bypassing channels are weighted and joined with the mixed ones.
             cost += Cost(activations=0 if partial == 1 else 2 * chain.map.size * partial)
         states = [*states, Map(channels, chain.map.height, chain.map.width)]
-    out = Map(nodes * channels, chain.map.height, chain.map.width)
+    out = Map(outputs * channels, chain.map.height, chain.map.width)
     if fused:
-        kept = taken_in.kept + sum(state.size for state in states) + _fused_kept(lists, nodes, chain.map, reduction)
+        kept = taken_in.kept + sum(state.size for state in states) + beside
+        kept += _fused_kept(lists, nodes, chain.map, reduction)
         return out, replace(cost + Cost(activations=out.size), kept=kept)
     return out, cost + Cost(activations=out.size, kept=sum(states[source].size for source in kept_states))
 

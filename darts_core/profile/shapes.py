@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
-from darts_core.configs.common import reduction_problems
+from darts_core.configs.common import channel_problems, reduction_problems
 from darts_core.data.catalogue import BUILT_IN, DatasetInfo, preset_of
 from darts_core.errors import ConfigError, Problem
 from darts_core.genotypes import ConvolutionalGenotype, NasBench201Genotype
 from darts_core.models.layout import Stem, stem_for
 from darts_core.presets.cnn import EVALUATION_PRESETS, preset_values
+from darts_core.spaces import space_of
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 _RANGES: Final = {
@@ -37,7 +38,7 @@ class Shape:
     """Sizes of an evaluation network. Raises ConfigError on construction for every field out of range.
 
     channels: of the first cells. layers: cells. image: height in pixels, and width unless `width` is given. reductions:
-    indices of the reduction cells; by default at a third and two thirds.
+    indices of the reduction cells; by default at a third and two thirds. edge_skips: a skip-connection on each edge.
     """
 
     channels: int
@@ -48,15 +49,15 @@ class Shape:
     stem: Stem = "cifar"
     width: int | None = None
     reductions: tuple[int, ...] | None = None
+    edge_skips: bool = False
 
     def __post_init__(self) -> None:
         problems = range_problems(self, _RANGES)
-        if self.channels % 2:
-            problems.append(Problem(("channels",), f"must be even, not {self.channels}: some layers halve them"))
         if self.stem not in get_args(Stem):
             problems.append(Problem(("stem",), f"unknown stem {self.stem!r}; known: {', '.join(get_args(Stem))}"))
-        values = {"channels": self.channels, "layers": self.layers, "reductions": self.reductions}
+        values = vars(self)
         problems += reduction_problems(values)
+        problems += channel_problems(values)
         if problems:
             raise ConfigError(problems)
 
@@ -112,7 +113,7 @@ def preset_of_cell(genotype: ConvolutionalGenotype, preset: str | None) -> str:
 def shape_for(dataset: str, info: DatasetInfo | None = None, space: str | None = None) -> Shape | None:
     """The evaluation network that the data set's preset trains; None for data whose size only a worker knows.
 
-    info: of an uploaded set, which is not in the catalogue. space: in which the cell was searched.
+    info: of an uploaded set, which is not in the catalogue. space: in which the cell was searched, if it has a name.
     """
     info = info or BUILT_IN.get(dataset)
     if info is None:
@@ -121,4 +122,13 @@ def shape_for(dataset: str, info: DatasetInfo | None = None, space: str | None =
         base = PROFILE_PRESETS[NASBENCH201]
         return replace(base, classes=info.classes, image=info.side, image_channels=info.channels)
     values = preset_values(EVALUATION_PRESETS, preset_of(dataset, EVALUATION_PRESETS))
-    return Shape(values["channels"], values["layers"], info.classes, info.side, info.channels, stem=stem_for(info.side))
+    named = space_of(space)
+    return Shape(
+        values["channels"],
+        values["layers"],
+        info.classes,
+        info.side,
+        info.channels,
+        stem=stem_for(info.side),
+        edge_skips=named is not None and named.edge_skips,
+    )

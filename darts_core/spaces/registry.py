@@ -14,3 +14,8 @@ SPACES: Final[Mapping[CnnSpace, Space]] = {
 }
 """Of convolutional cells."""
 RECURRENT_SPACES: Final[Mapping[str, Space]] = {space.name: space for space in recurrent.SPACES}
+
+
+def space_of(name: str | None) -> Space | None:
+    """The space of convolutional cells of this name, if there is one."""
+    return SPACES.get(cast(CnnSpace, name))

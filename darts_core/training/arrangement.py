@@ -49,6 +49,12 @@ def arrangement_of(config: SearchConfig, device: torch.device, group: Group) -> 
     return Arrangement(plain is None, plain or _lacking(config), _no_graph(config))
 
 
+def fuses_skips(config: SearchConfig) -> bool:
+    """Whether fused cells compute the skip-connections that the spec's edges have besides their operations, if any."""
+    has_skip = all("skip_connect" in names for rows in config.lists.values() for names in rows)
+    return not config.edge_skips or (has_skip and all(stage.partial == 1 for stage in stages_of(dict(config))))
+
+
 def _not_fused(config: SearchConfig, device: torch.device, group: Group) -> str | None:
     on_gpu = device.type == "cuda"
     if not config.fused:
@@ -60,6 +66,8 @@ def _not_fused(config: SearchConfig, device: torch.device, group: Group) -> str 
         return f"{config.method} samples one operation an edge, and computes no other"
     if any(stage.skip_dropout for stage in stages_of(dict(config))):
         return "skip-connections have dropout"
+    if not fuses_skips(config):
+        return "the fused cell lacks skip-connections besides partial channels or edges without skip_connect"
     # In bf16, statistics out of products of maps want kernels that sum up in more than that. Ranks decide alike, since
     # they exchange the sums of the same maps.
     if precision_of(config, device) == "bf16" and not (on_gpu and group.all_agree(gpu.available())):

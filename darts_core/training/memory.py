@@ -23,6 +23,7 @@ from darts_core.profile.costs import Cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
 from darts_core.profile.search import costliest
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
+from darts_core.training.arrangement import fuses_skips
 from darts_core.training.metrics import MEASURING_BATCH
 from darts_core.training.precision import precision_of, type_of
 
@@ -40,7 +41,8 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         able = Columns.of(config.primitives) is not None
         able = able and (not half or (device.type == "cuda" and gpu.available()))
         stages = stages_of(dict(config))
-        fused = config.fused and able and not any(stage.skip_dropout for stage in stages)
+        able = able and not any(stage.skip_dropout for stage in stages)
+        fused = config.fused and able and fuses_skips(config)
         nodes = _NASBENCH201_MAPS if config.space == NASBENCH201 else config.nodes
         costs = [largest_cost(config, shape, stage, fused=fused) for stage in stages]
         training_bytes = max(cost.training_bytes for cost in costs)
@@ -79,7 +81,9 @@ def largest_cost(config: SearchConfig, shape: Shape, stage: Stage, *, fused: boo
         lists = {kind: [costliest(names, stage.operations) for names in rows] for kind, rows in lists.items()}
     if config.space == NASBENCH201:
         return nasbench201_search_cost(primitives, shape, partial=stage.partial)
-    return search_cost(primitives, config.nodes, shape, fused=fused, partial=stage.partial, lists=lists)
+    return search_cost(
+        primitives, config.nodes, shape, fused=fused, partial=stage.partial, lists=lists, outputs=config.outputs
+    )
 
 
 def check_fits(
@@ -106,7 +110,17 @@ def check_fits(
             free //= ranks  # they share one machine's memory
     height, width = size
     reductions = None if config.reductions is None else tuple(config.reductions)
-    shape = Shape(config.channels, config.layers, classes, height, image_channels, stem, width, reductions)
+    shape = Shape(
+        config.channels,
+        config.layers,
+        classes,
+        height,
+        image_channels,
+        stem,
+        width,
+        reductions,
+        config.edge_skips,
+    )
     need = need_of(config, shape, device)
     part = -(-config.batch_size // (ranks * config.accumulate))
     if need.of(part) <= free:

@@ -73,4 +73,5 @@ def _shape(config: SearchConfig, source: ImageData) -> Shape:
         source.channels,
         stem=stem,
         width=width,
+        edge_skips=config.edge_skips,
     )

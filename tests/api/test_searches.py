@@ -49,7 +49,7 @@ def test_create_search_reads_the_body_that_curl_sends_by_default(http: httpx.Cli
         ({"dataset": "digits", "epoch": 3}, "epoch", "unknown field"),
         ({"dataset": "digits", "batch_size": 2000}, "batch_size", "at most 718"),
         ({"dataset": "digits", "batch_size": 33, "gpus": 2}, "batch_size", "33 images cannot be shared by 2 GPUs"),
-        ({"dataset": "digits", "channels": 7}, "channels", "multiple of 2"),
+        ({"dataset": "digits", "channels": 7, "stem": "imagenet"}, "channels", "must be even behind the stem"),
         ({"dataset": "digits", "order": 1, "unrolled": True}, "unrolled", "contradicts"),
         ({"dataset": "digits", "family": "transformer"}, "family", "cnn"),
         ({"dataset": "digits", "priority": 10}, "priority", "less than or equal to 9"),

@@ -14,6 +14,7 @@ from client.sdk import Dartboard
 from darts_core.families import CNN, RNN
 from darts_core.spaces import SPACES
 from tests.support.service import Bench
+from tests.support.simulated_worker import STUDY
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def test_the_spaces_of_both_families_are_listed_as_in_the_registry(spaces: dict[
         found = spaces[name]
         assert (found.title, found.source, found.summary) == (space.title, space.source, space.summary)
         assert (found.nodes, found.primitives, found.cells) == (space.nodes, [*space.primitives], [*space.cells])
+        assert (found.outputs, found.edge_skips) == (space.outputs, space.edge_skips)
         assert found.edges == {kind: [[*names] for names in lists] for kind, lists in space.edges.items()}
 
 
@@ -37,7 +39,8 @@ def test_a_space_lists_its_sizes_and_the_preset_that_it_has_for_itself(spaces: d
         return spaces[name].nodes, spaces[name].channels, spaces[name].layers
 
     assert sizes("darts") == (None, None, None)
-    assert sizes("bench-wide") == (None, 18, 4)
+    assert sizes("bench-deep") == (None, 7, 18)
+    assert sizes("bench-single-cell") == (8, 26, 1)
     assert sizes("nasbench201") == (3, 16, 15)
     assert [name for name, space in spaces.items() if space.presets] == ["nasbench201"]
     assert {"cifar10@nasbench201", "cifar10@gdas@nasbench201"} <= {*spaces["nasbench201"].presets}
@@ -54,6 +57,35 @@ def test_a_search_takes_the_listed_operations_and_sizes(bench: Bench, spaces: di
     assert spec["primitives"] == spaces[name].primitives
     for size in ("nodes", "channels", "layers"):
         assert getattr(spaces[name], size) in (None, spec[size])
+
+
+def test_a_retraining_takes_the_skip_connections_of_its_search(http: httpx.Client, bench: Bench) -> None:
+    search = bench.submit(space="bench-wide-all-skip", epochs=1)
+    training = bench.claim()
+    training.report(1)
+    training.finish()
+    cell = http.get(f"/searches/{search.id}/genotype").json()
+    body = {"search_id": str(search.id), "pool": bench.pool}
+    for given, expected in (({}, True), ({"edge_skips": False}, False)):
+        job = bench.dartboard.submit("evaluation", {**body, **given})
+        assert job.spec["edge_skips"] == expected
+        sizes = http.get("/compare", params={"ids": f"{job.id},{search.id}"}).json()["jobs"]
+        assert (sizes[0]["parameters"] == cell["parameters"]) == expected
+    by_hand = bench.dartboard.submit("evaluation", {"genotype": "DARTS_V2", "dataset": "digits", "pool": bench.pool})
+    assert not by_hand.spec["edge_skips"]
+
+
+def test_each_point_of_a_study_retrains_with_the_skip_connections_of_its_space(http: httpx.Client, pool: str) -> None:
+    names = ["bench-wide", "bench-wide-all-skip"]
+    answer = http.post("/studies", json={**STUDY, "grid": {"space": names}, "pool": pool})
+    assert answer.status_code == 201, answer.text
+    points = answer.json()["spec"]["points"]
+    assert [point[part]["edge_skips"] for point in points for part in ("short_retrain", "final")] == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
 def test_an_unknown_space_is_refused_with_those_of_the_list(http: httpx.Client, spaces: dict[str, SpaceOut]) -> None:
@@ -76,6 +108,7 @@ def test_the_command_lists_the_spaces(http: httpx.Client, spaces: dict[str, Spac
     assert "cifar10@nasbench201" in lines["nasbench201"]
     assert "none, skip_connect, nor_conv_1x1" in lines["nasbench201"]
     assert "(not all on each edge)" in lines["s1"]
+    assert "(and a skip-connection besides)" in lines["bench-deep-all-skip"]
     assert json.loads(printed.stdout) == {"items": [space.model_dump(mode="json") for space in spaces.values()]}
 
 

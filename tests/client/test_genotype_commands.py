@@ -144,7 +144,7 @@ def test_a_file_that_holds_no_genotype_ends_with_2_and_its_bad_entry(tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("profile", "DARTS", "--channels", "7"), "channels: must be even"),
+        (("profile", "DARTS", "--channels", "7", "--stem", "imagenet"), "channels: must be even"),
         (("profile", "DARTS", "--layers", "0"), "layers: must be from 1 to 100"),
         (("profile", "DARTS", "--preset", "mnist"), "'mnist' is not one of"),
         (("profile", "DARTS", "--family", "gnn"), "'gnn' is not one of"),

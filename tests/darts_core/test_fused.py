@@ -32,8 +32,10 @@ from darts_core.spaces import SPACES as NAMED
 from darts_core.spaces.space import CELLS
 from tests.support.rounding import assert_within, bounds, nudged
 
+# Each set of operations once, under its first name.
+_SETS = {space.primitives: space.name for space in reversed([*NAMED.values()]) if space.cells == CELLS}
 SPACES: dict[str, Sequence[str]] = {
-    **{str(name): space.primitives for name, space in NAMED.items() if space.cells == CELLS},
+    **{name: primitives for primitives, name in _SETS.items()},
     "separable": ("sep_conv_5x5", "sep_conv_3x3", "none"),
     "wide": ("sep_conv_7x7", "skip_connect"),
     "dilated": ("dil_conv_5x5", "dil_conv_3x3"),
@@ -149,7 +151,7 @@ def test_the_form_for_gpus_without_kernels_gives_the_plain_networks_numbers(
 
 
 @pytest.mark.usefixtures("either_way")
-@pytest.mark.parametrize("nodes", [1, 4, 6])
+@pytest.mark.parametrize("nodes", [1, 4, 8])
 def test_any_number_of_nodes_gives_the_plain_networks_numbers(nodes: int) -> None:
     # With fewer channels one may be all but constant, and its BatchNorm makes much of the last bit.
     plain, fused = twins(nodes=nodes, channels=4)
@@ -171,10 +173,25 @@ def test_odd_images_and_batches_give_the_plain_networks_numbers(
 
 
 @pytest.mark.usefixtures("either_way")
-@pytest.mark.parametrize("channels", [2, 6, 10, 18])
+@pytest.mark.parametrize("channels", [2, 3, 6, 7, 10, 18])
 def test_channels_that_fill_no_vector_give_the_plain_networks_numbers(channels: int) -> None:
     plain, fused = twins(channels=channels)
     assert_same_numbers(fused, plain, batch_of((9, 8)))
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("edge_skips", [False, True])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("layers", [1, 3])
+def test_cells_of_the_bench_suite_give_the_plain_networks_numbers(
+    edge_skips: bool, training: bool, layers: int
+) -> None:
+    plain, fused = twins(channels=7, layers=layers, nodes=8, outputs=4, edge_skips=edge_skips)
+    for network in (plain, fused):
+        statistics_drawn(network)
+        network.train(training)
+    assert len(list(fused.grouped_weights())) > 0
+    assert_same_numbers(fused, plain, batch_of())
 
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")

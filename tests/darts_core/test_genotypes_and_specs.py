@@ -243,7 +243,7 @@ def test_evaluation_spec_that_cannot_run_is_refused_by_its_field(changes: dict[s
 
 @pytest.mark.parametrize(
     "changes",
-    [{"epochs": 0}, {"nodes": 7}, {"channels": 3}, {"colour": 1}, {"weight_lr": float("inf")}, {"order": 3}],
+    [{"epochs": 0}, {"nodes": 9}, {"channels": 1}, {"colour": 1}, {"weight_lr": float("inf")}, {"order": 3}],
 )
 def test_field_out_of_range_or_unknown_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):

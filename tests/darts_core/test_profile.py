@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -76,12 +76,18 @@ _CELL = cells() | sparse_cells()
 GENOTYPES = st.builds(lambda normal, reduce: Genotype.of(*normal, *reduce), _CELL, _CELL)
 SIZES = st.fixed_dictionaries(
     {
-        "channels": st.sampled_from([2, 4, 6]),
+        "channels": st.sampled_from([2, 4, 6, 7]),
         "layers": st.integers(3, 7),
         "classes": st.integers(1, 12),
         "image_channels": st.integers(1, 3),
+        "edge_skips": st.booleans(),
     }
 )
+
+
+def _shape(image: int, stem: Stem, sizes: dict[str, Any]) -> Shape:
+    assume(stem != "imagenet" or sizes["channels"] % 2 == 0)
+    return Shape(image=image, stem=stem, **sizes)
 
 
 def _build(genotype: Genotype, shape: Shape, *, auxiliary: bool = False) -> EvaluationNetwork:
@@ -93,6 +99,7 @@ def _build(genotype: Genotype, shape: Shape, *, auxiliary: bool = False) -> Eval
         image_channels=shape.image_channels,
         stem=shape.stem,
         auxiliary=auxiliary,
+        edge_skips=shape.edge_skips,
     )
 
 
@@ -121,13 +128,14 @@ class _Measured:
             case Cell():
                 node = out.numel() // len(module.concat)
                 sums = sum(len(sources) == 2 for sources in module.sources)
-                self.activations += node * sums + out.numel()
+                beside = sum(map(len, module.sources)) if module._skips is not None else 0
+                self.activations += node * (sums + beside) + out.numel()
 
 
 @given(GENOTYPES, SIZES, st.sampled_from(get_args(Stem)), st.integers(1, 40))
 @settings(max_examples=60, deadline=None)
 def test_any_network_has_the_computed_cost(genotype: Genotype, sizes: dict[str, Any], stem: Stem, image: int) -> None:
-    shape = Shape(image=image, stem=stem, **sizes)
+    shape = _shape(image, stem, sizes)
     network = _build(genotype, shape).eval()
     measured = _Measured(network)
     with torch.no_grad():
@@ -143,7 +151,7 @@ def test_any_network_has_the_computed_cost(genotype: Genotype, sizes: dict[str, 
 def test_any_auxiliary_head_has_the_parameters_the_arithmetic_says(
     genotype: Genotype, sizes: dict[str, Any], stem: Stem
 ) -> None:
-    shape = Shape(image=32, stem=stem, **sizes)
+    shape = _shape(32, stem, sizes)
     with torch.device("meta"):
         network = _build(genotype, shape, auxiliary=True)
     assert profile(genotype, shape).parameters_with_auxiliary == sum(p.numel() for p in network.parameters())
@@ -175,7 +183,7 @@ def test_the_parts_add_up_to_the_whole(preset: str) -> None:
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"channels": 7}, "channels: must be even, not 7"),
+        ({"channels": 7, "stem": "imagenet"}, "channels: must be even behind the stem 'imagenet', not 7"),
         ({"channels": 0}, "channels: must be from 2 to 1,024, not 0"),
         ({"layers": 101}, "layers: must be from 1 to 100"),
         ({"classes": 0}, "classes: must be from 1"),
@@ -229,8 +237,9 @@ IMAGES = 64  # so many that what does not grow with them (BatchNorm's statistics
 
 @pytest.mark.parametrize("stem", get_args(Stem))
 @pytest.mark.parametrize(("name", "image"), [("DARTS_V2", 32), ("PC_DARTS", 37)])
-def test_training_keeps_the_computed_bytes(name: str, stem: Stem, image: int) -> None:
-    shape = Shape(channels=8, layers=4, classes=10, image=image, stem=stem)
+@pytest.mark.parametrize("edge_skips", [False, True])
+def test_training_keeps_the_computed_bytes(name: str, stem: Stem, image: int, edge_skips: bool) -> None:
+    shape = Shape(channels=8, layers=4, classes=10, image=image, stem=stem, edge_skips=edge_skips)
     with torch.device("meta"):  # no memory is needed to count it
         network = _build(KNOWN[name], shape)
         images = torch.empty(IMAGES, 3, image, image)
@@ -241,17 +250,26 @@ def test_training_keeps_the_computed_bytes(name: str, stem: Stem, image: int) ->
 
 
 @pytest.mark.parametrize(
-    ("space", "nodes", "stem"), [("darts", 4, "cifar"), ("space2", 1, "half"), ("space3", 6, "imagenet")]
+    ("space", "nodes", "stem"),
+    [
+        ("darts", 4, "cifar"),
+        ("space2", 1, "half"),
+        ("space3", 6, "imagenet"),
+        ("bench-deep-all-skip", 4, "cifar"),
+        ("bench-single-cell-all-skip", 8, "half"),
+    ],
 )
 def test_a_search_has_the_computed_bytes_and_parameters(space: CnnSpace, nodes: int, stem: Stem) -> None:
-    shape = Shape(channels=4, layers=4, classes=10, image=33, stem=stem)
+    skips, outputs = SPACES[space].edge_skips, SPACES[space].outputs
+    shape = Shape(channels=4, layers=4, classes=10, image=33, stem=stem, edge_skips=skips)
     primitives = SPACES[space].primitives
+    options: dict[str, Any] = {"channels": 4, "layers": 4, "nodes": nodes, "classes": 10, "stem": stem}
     with torch.device("meta"):
-        network = SearchNetwork(primitives, channels=4, layers=4, nodes=nodes, classes=10, stem=stem)
+        network = SearchNetwork(primitives, **options, edge_skips=skips, outputs=outputs)
         images = torch.empty(IMAGES, 3, 33, 33)
         with _Kept(network) as kept:
             logits = network(images)
     assert logits.requires_grad
-    found = search_cost(primitives, nodes, shape)
+    found = search_cost(primitives, nodes, shape, outputs=outputs)
     assert found.parameters == sum(p.numel() for p in network.parameters())
     assert kept.bytes / IMAGES == pytest.approx(found.training_bytes, rel=0.01)

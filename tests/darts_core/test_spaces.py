@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import cast, get_args
 
 import pytest
 
@@ -46,8 +46,21 @@ def test_a_given_value_wins_over_the_space() -> None:
     assert (spec.channels, spec.layers) == (18, 2)
 
 
-def test_spaces_without_skips_lack_only_them() -> None:
-    assert SPACES["bench-wide-no-skip"].primitives == tuple(p for p in CNN_PRIMITIVES if p != "skip_connect")
+@pytest.mark.parametrize("shape", ["wide", "deep", "single-cell"])
+def test_a_shape_of_the_bench_suite_comes_with_three_sets_of_operations(shape: str) -> None:
+    regular, none, everywhere = (SPACES[cast(CnnSpace, f"bench-{shape}{end}")] for end in ("", "-no-skip", "-all-skip"))
+    assert none.primitives == tuple(name for name in CNN_PRIMITIVES if name != "skip_connect")
+    assert regular.primitives == everywhere.primitives == CNN_PRIMITIVES
+    assert [space.edge_skips for space in (regular, none, everywhere)] == [False, False, True]
+    assert regular.fields == none.fields == everywhere.fields
+    assert len({(space.nodes, space.outputs) for space in (regular, none, everywhere)}) == 1
+
+
+def test_sizes_are_those_of_the_bench_suite() -> None:
+    sizes = {name: (*SPACES[name].fields.values(), SPACES[name].nodes) for name in SPACES if name.startswith("bench")}
+    assert sizes["bench-wide"] == (18, 4, None)
+    assert sizes["bench-deep"] == (7, 18, None)
+    assert sizes["bench-single-cell"] == (26, 1, 8)
 
 
 def test_primitives_of_another_space_are_refused() -> None:

@@ -30,7 +30,7 @@ TRAINED = [name for name, method in METHODS.items() if method.trains]
 WITH_ALPHAS = [name for name, method in METHODS.items() if method.trains_alphas]
 
 
-# Two channels, as in the other specs here, have no parts of an even number.
+# Two channels, as in the other specs here, have no four parts.
 OWN: dict[str, dict[str, Any]] = {
     "pc-darts": {"channels": 8},
     # Later stages begin with new alphas.

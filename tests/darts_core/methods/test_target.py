@@ -39,6 +39,7 @@ SHAPES = [
     Shape(channels=6, layers=5, classes=3, image=17, image_channels=1, reductions=(0, 4)),
     Shape(channels=8, layers=4, classes=5, image=64, stem="imagenet"),
     Shape(channels=4, layers=2, classes=2, image=8, reductions=()),
+    Shape(channels=7, layers=4, classes=2, image=8, edge_skips=True),
 ]
 TARGETED = [name for name, method in METHODS.items() if method.targets and "cnn" in method.families]
 
@@ -59,10 +60,10 @@ def discrete(genotype: Genotype) -> dict[str, Tensor]:
 @pytest.mark.parametrize("name", ["multiply_adds", "parameters"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_expected_cost_of_a_discrete_cell_is_that_of_its_network(name: Any, shape: Shape) -> None:
-    for seed, nodes in ((0, 4), (1, 1), (2, 3)):
-        costs = counted_costs(name, CNN_PRIMITIVES, nodes, shape)
+    for seed, nodes, space in ((0, 4, "darts"), (1, 1, None), (2, 3, None), (3, 8, "bench-single-cell")):
+        costs = counted_costs(name, CNN_PRIMITIVES, nodes, shape, space)
         target = Target({name: TargetTerm()}, {name: costs}, CNN_PRIMITIVES)
-        genotype = random_genotype(seed, nodes=nodes)
+        genotype = random_genotype(seed, nodes=nodes).with_outputs(min(nodes, 4))
         assert target.expected(name, discrete(genotype)).item() == getattr(profile_cells(genotype, shape), name)
 
 
