@@ -25,7 +25,7 @@ from api.schemas.worker import (
 from darts_core.errors import RankLost, Stopped
 from darts_core.families import family_in
 from darts_core.files import checkpoints
-from darts_core.training.control import Progress
+from darts_core.training.control import Progress, controlled_by
 from darts_core.training.stages import listening, stage
 from worker import datasets
 from worker.api_client import AttemptApi, RefusedError, WorkerApi, WorkerApiError
@@ -91,7 +91,7 @@ class Attempt:
         self._drain_watch.start()
         self._reporter.start()
         try:
-            with self._logging(), listening(self._control.enter_stage):
+            with self._logging(), listening(self._control.enter_stage), controlled_by(self._control):
                 try:
                     self._folder.open(self._claimed)
                     try:

@@ -39,6 +39,14 @@ def lacking(level: str) -> list[str]:
     return [name for name in needed if name not in found]
 
 
+def supported(level: str) -> bool:
+    """Whether this processor runs code of the level."""
+    try:
+        return not lacking(level)
+    except ValueError:
+        return False
+
+
 def processor() -> str:
     """Return model and features, which determine `-march=native`; several machines may share a cache."""
     return _line("model name") + _line("flags") or platform.processor()

@@ -5,6 +5,8 @@ Imports no torch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -54,3 +56,21 @@ class Uncontrolled:
 
 
 UNCONTROLLED: Final = Uncontrolled()
+
+_current: Control = UNCONTROLLED
+
+
+@contextmanager
+def controlled_by(control: Control) -> Iterator[None]:
+    """Let the control stop long work deep within this process's run, such as a compilation, while the block runs."""
+    global _current
+    before, _current = _current, control
+    try:
+        yield
+    finally:
+        _current = before
+
+
+def current_control() -> Control:
+    """The control of this process's run."""
+    return _current

@@ -16,6 +16,7 @@ Listener = Callable[[str | None], None]
 PREPARING: Final = "preparing"
 LOADING: Final = "loading data"
 KERNELS: Final = "preparing: kernels"
+COMPILING: Final = "compiling CPU kernels"
 GRAPHS: Final = "preparing: CUDA graphs"
 PROCESSES: Final = "preparing: processes"
 MEASURING: Final = "measuring"

@@ -54,8 +54,8 @@ class ByPlane {
       forward_.push_back(windows::windows_of(grid_, kinds.side(f), kinds.dilations[f]));
       backward_.push_back(forward_[f]);
       for (auto& window : backward_[f]) window = window.turned();
-      forward_weights_.push_back(windows::arranged(forward_[f], weights.data_ptr<T>(), count));
-      backward_weights_.push_back(windows::arranged(backward_[f], weights.data_ptr<T>(), count));
+      forward_weights_.push_back(windows::arranged(forward_[f], data<T>(weights), count));
+      backward_weights_.push_back(windows::arranged(backward_[f], data<T>(weights), count));
     }
   }
   long room() const { return grid_.size(); }            // of an input
@@ -102,7 +102,7 @@ class ByBundle {
   ByBundle(const Kinds& kinds, int height, int width) : frame_(height, width, kinds.reach()), kinds_(kinds) {
     for (long f = 0; f < kinds.count(); f++) {
       const long taps = kinds.taps(f), numbers = kinds.weights[f].numel();
-      const T* from = kinds.weights[f].template data_ptr<T>();
+      const T* from = data<T>(kinds.weights[f]);
       forward_.emplace_back(numbers), backward_.emplace_back(numbers);
       for (long start = 0; start < numbers; start += taps * group)
         for (long t = 0; t < taps; t++)
@@ -198,9 +198,9 @@ struct Gradients {
     Tensors result;
     for (size_t f = 0; f < sums.size(); f++) {
       const long taps = kinds.taps(f), numbers = kinds.weights[f].numel();
-      result.push_back(fresh(kinds.weights[f].sizes(), kinds.weights[f].scalar_type()));
+      result.push_back(fresh<T>(kinds.weights[f].sizes()));
       const double* from = sums[f].total();
-      T* to = result.back().data_ptr<T>();
+      T* to = data<T>(result.back());
       for (long start = 0; start < numbers; start += taps * group)
         for (int lane = 0; lane < group; lane++)
           for (long t = 0; t < taps; t++) to[start + lane * taps + t] = T(from[start + t * group + lane]);

@@ -1,12 +1,12 @@
 // Selects the pixels of a map, after its ReLU, that pointwise convolutions read.
 #pragma once
-#include <ATen/core/Tensor.h>
 #include <algorithm>
+#include "tensors.h"
 
 // One convolution reads the whole map; two read one shifted grid of every second pixel each, as in a FactorizedReduce.
 struct Reading {
   long height, width, grids, rows, columns, inputs;
-  Reading(const at::Tensor& x, long grids_)
+  Reading(const Tensor& x, long grids_)
       : height(x.size(2)), width(x.size(3)), grids(grids_), rows(grids == 1 ? height : (height + 1) / 2),
         columns(grids == 1 ? width : (width + 1) / 2), inputs(x.size(1)) {}
   long pixels() const { return rows * columns; }

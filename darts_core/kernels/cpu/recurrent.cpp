@@ -5,6 +5,8 @@
 
 namespace {
 
+using T = Number;
+
 using exponentials::activated;
 using exponentials::sigmoid;
 
@@ -39,35 +41,32 @@ struct Weights {
 };
 
 void check(const Tensor& state, const Tensor& product, const Tensor& shares, const Tensor& sums) {
-  TORCH_CHECK(state.is_contiguous() && product.is_contiguous() && sums.is_contiguous() && shares.is_contiguous(),
+  STD_TORCH_CHECK(state.is_contiguous() && product.is_contiguous() && sums.is_contiguous() && shares.is_contiguous(),
               "the maps must be dense");
-  TORCH_CHECK(product.size(0) == shares.size(0) && shares.size(1) == kinds && sums.size(0) == product.size(0),
+  STD_TORCH_CHECK(product.size(0) == shares.size(0) && shares.size(1) == kinds && sums.size(0) == product.size(0),
               "one row of shares and one sum for each edge");
 }
 
 void mixture(const Tensor& state, const Tensor& product, const Tensor& shares, Tensor sums) {
   check(state, product, shares, sums);
   const long edges = product.size(0), size = state.size(0), batch = state.size(1), map = size * batch;
-  AT_DISPATCH_FLOATING_TYPES(state.scalar_type(), "mixture", [&] {
-    using T = scalar_t;
-    const T *s = state.data_ptr<T>(), *p = product.data_ptr<T>(), *w = shares.data_ptr<T>();
-    T* out = sums.data_ptr<T>();
-    for_each_share(size, [&](long, long from, long to) {
-      for (long first = from * batch; first < to * batch; first += block)
-        for (long e = 0; e < edges; e++) {
-          const Weights<T> share(w + e * kinds);
-          const T *c = p + 2 * e * map, *h = c + map;
-          for_each_vector<T>(first, std::min(first + block, to * batch), [&](long i, auto count) {
-            const Vec<T> x = read(h + i, count);
-            const auto [sigmoid_, tanh] = activated<T>(x);
-            const Vec<T> kept = share.kept * read(s + i, count);
-            const Vec<T> mixed = share.tanh * tanh + share.relu * (x < 0 ? Vec<T>{} : x) + share.sigmoid * sigmoid_ +
-                                 share.identity * x;
-            const Vec<T> edge = kept + sigmoid<T>(read(c + i, count)) * (mixed - kept);
-            write(out + e * map + i, read(out + e * map + i, count) + edge, count);
-          });
-        }
-    });
+  const T *s = data<T>(state), *p = data<T>(product), *w = data<T>(shares);
+  T* out = data<T>(sums);
+  for_each_share(size, [&](long, long from, long to) {
+    for (long first = from * batch; first < to * batch; first += block)
+      for (long e = 0; e < edges; e++) {
+        const Weights<T> share(w + e * kinds);
+        const T *c = p + 2 * e * map, *h = c + map;
+        for_each_vector<T>(first, std::min(first + block, to * batch), [&](long i, auto count) {
+          const Vec<T> x = read(h + i, count);
+          const auto [sigmoid_, tanh] = activated<T>(x);
+          const Vec<T> kept = share.kept * read(s + i, count);
+          const Vec<T> mixed = share.tanh * tanh + share.relu * (x < 0 ? Vec<T>{} : x) + share.sigmoid * sigmoid_ +
+                               share.identity * x;
+          const Vec<T> edge = kept + sigmoid<T>(read(c + i, count)) * (mixed - kept);
+          write(out + e * map + i, read(out + e * map + i, count) + edge, count);
+        });
+      }
   });
 }
 
@@ -75,94 +74,85 @@ std::tuple<Tensor, Tensor> mixture_backward(const Tensor& gradient, const Tensor
                                             const Tensor& shares, bool of_shares) {
   check(state, product, shares, gradient);
   const long edges = product.size(0), size = state.size(0), batch = state.size(1), map = size * batch;
-  Tensor past = fresh(state.sizes(), state.scalar_type()), found = fresh(shares.sizes(), shares.scalar_type());
+  Tensor past = fresh<T>(state.sizes()), found = fresh<T>(shares.sizes());
   Sums totals(size, edges * kinds);
-  AT_DISPATCH_FLOATING_TYPES(state.scalar_type(), "mixture_backward", [&] {
-    using T = scalar_t;
-    const T *s = state.data_ptr<T>(), *g = gradient.data_ptr<T>(), *w = shares.data_ptr<T>();
-    T *p = product.data_ptr<T>(), *to_past = past.data_ptr<T>();
-    for_each_share(size, [&](long share_number, long from, long to) {
-      for (long first = from * batch; first < to * batch; first += block)
-        for (long e = 0; e < edges; e++) {
-          const Weights<T> share(w + e * kinds);
-          T *c = p + 2 * e * map, *h = c + map;
-          Vec<T> of_tanh = {}, of_relu = {}, of_sigmoid = {}, of_identity = {}, of_kept = {};
-          for_each_vector<T>(first, std::min(first + block, to * batch), [&](long i, auto count) {
-            const Vec<T> x = read(h + i, count), read_state = read(s + i, count), grad = read(g + e * map + i, count);
-            const auto [sigmoid_, tanh] = activated<T>(x);
-            const Vec<T> gate = sigmoid<T>(read(c + i, count));
-            const Vec<T> relu = x < 0 ? Vec<T>{} : x, step = x > 0 ? Vec<T>{} + 1 : Vec<T>{};
-            const Vec<T> through = grad * gate, rest = grad - through;
-            const Vec<T> mixed = share.tanh * tanh + share.relu * relu + share.sigmoid * sigmoid_ + share.identity * x -
-                                 share.kept * read_state;
-            const Vec<T> slope = share.tanh * (1 - tanh * tanh) + share.relu * step +
-                                 share.sigmoid * (sigmoid_ * (1 - sigmoid_)) + share.identity;
-            write(c + i, grad * mixed * (gate * (1 - gate)), count);
-            write(h + i, through * slope, count);
-            const Vec<T> kept = share.kept * rest;
-            write(to_past + i, e == 0 ? kept : read(to_past + i, count) + kept, count);
-            if (of_shares) {
-              of_tanh += through * tanh;
-              of_relu += through * relu;
-              of_sigmoid += through * sigmoid_;
-              of_identity += through * x;
-              of_kept += rest * read_state;
-            }
-          });
-          double* total = totals.of(share_number) + e * kinds;
-          int k = 0;
-          for (const Vec<T>& part : {of_tanh, of_relu, of_sigmoid, of_identity, of_kept}) total[k++] += sum_of<T>(part);
-        }
-    });
-    totals.put<T>(found);
+  const T *s = data<T>(state), *g = data<T>(gradient), *w = data<T>(shares);
+  T *p = data<T>(product), *to_past = data<T>(past);
+  for_each_share(size, [&](long share_number, long from, long to) {
+    for (long first = from * batch; first < to * batch; first += block)
+      for (long e = 0; e < edges; e++) {
+        const Weights<T> share(w + e * kinds);
+        T *c = p + 2 * e * map, *h = c + map;
+        Vec<T> of_tanh = {}, of_relu = {}, of_sigmoid = {}, of_identity = {}, of_kept = {};
+        for_each_vector<T>(first, std::min(first + block, to * batch), [&](long i, auto count) {
+          const Vec<T> x = read(h + i, count), read_state = read(s + i, count), grad = read(g + e * map + i, count);
+          const auto [sigmoid_, tanh] = activated<T>(x);
+          const Vec<T> gate = sigmoid<T>(read(c + i, count));
+          const Vec<T> relu = x < 0 ? Vec<T>{} : x, step = x > 0 ? Vec<T>{} + 1 : Vec<T>{};
+          const Vec<T> through = grad * gate, rest = grad - through;
+          const Vec<T> mixed = share.tanh * tanh + share.relu * relu + share.sigmoid * sigmoid_ + share.identity * x -
+                               share.kept * read_state;
+          const Vec<T> slope = share.tanh * (1 - tanh * tanh) + share.relu * step +
+                               share.sigmoid * (sigmoid_ * (1 - sigmoid_)) + share.identity;
+          write(c + i, grad * mixed * (gate * (1 - gate)), count);
+          write(h + i, through * slope, count);
+          const Vec<T> kept = share.kept * rest;
+          write(to_past + i, e == 0 ? kept : read(to_past + i, count) + kept, count);
+          if (of_shares) {
+            of_tanh += through * tanh;
+            of_relu += through * relu;
+            of_sigmoid += through * sigmoid_;
+            of_identity += through * x;
+            of_kept += rest * read_state;
+          }
+        });
+        double* total = totals.of(share_number) + e * kinds;
+        int k = 0;
+        for (const Vec<T>& part : {of_tanh, of_relu, of_sigmoid, of_identity, of_kept}) total[k++] += sum_of<T>(part);
+      }
   });
+  totals.put(found);
   return {past, found};
 }
 
 void normalise(const Tensor& x, double eps, Tensor mean, Tensor variance, Tensor inverse, Tensor out) {
-  TORCH_CHECK(x.is_contiguous() && out.is_contiguous(), "the maps must be dense");
+  STD_TORCH_CHECK(x.is_contiguous() && out.is_contiguous(), "the maps must be dense");
   const long size = x.size(0), batch = x.size(1);
-  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "normalise", [&] {
-    using T = scalar_t;
-    const T* from_x = x.data_ptr<T>();
-    T *m = mean.data_ptr<T>(), *v = variance.data_ptr<T>(), *r = inverse.data_ptr<T>(), *to_out = out.data_ptr<T>();
-    for_each_share(size, [&](long, long from, long to) {
-      for (long f = from; f < to; f++) {
-        const T* row = from_x + f * batch;
-        T* normalised = to_out + f * batch;
-        m[f] = sum(row, batch) / batch;
-        for_each_vector<T>(0, batch, [&](long i, auto count) { write(normalised + i, read(row + i, count) - m[f], count); });
-        v[f] = dot(normalised, normalised, batch) / batch;
-        r[f] = 1 / std::sqrt(v[f] + T(eps));
-        for_each_vector<T>(0, batch, [&](long i, auto count) { write(normalised + i, read(normalised + i, count) * r[f], count); });
-      }
-    });
+  const T* from_x = data<T>(x);
+  T *m = data<T>(mean), *v = data<T>(variance), *r = data<T>(inverse), *to_out = data<T>(out);
+  for_each_share(size, [&](long, long from, long to) {
+    for (long f = from; f < to; f++) {
+      const T* row = from_x + f * batch;
+      T* normalised = to_out + f * batch;
+      m[f] = sum(row, batch) / batch;
+      for_each_vector<T>(0, batch, [&](long i, auto count) { write(normalised + i, read(row + i, count) - m[f], count); });
+      v[f] = dot(normalised, normalised, batch) / batch;
+      r[f] = 1 / std::sqrt(v[f] + T(eps));
+      for_each_vector<T>(0, batch, [&](long i, auto count) { write(normalised + i, read(normalised + i, count) * r[f], count); });
+    }
   });
 }
 
 void normalise_backward(const Tensor& gradient, const Tensor& normalised, const Tensor& inverse, Tensor out) {
-  TORCH_CHECK(gradient.is_contiguous() && normalised.is_contiguous() && out.is_contiguous(), "the maps must be dense");
+  STD_TORCH_CHECK(gradient.is_contiguous() && normalised.is_contiguous() && out.is_contiguous(), "the maps must be dense");
   const long size = gradient.size(0), batch = gradient.size(1);
-  AT_DISPATCH_FLOATING_TYPES(gradient.scalar_type(), "normalise_backward", [&] {
-    using T = scalar_t;
-    const T *g = gradient.data_ptr<T>(), *y = normalised.data_ptr<T>(), *r = inverse.data_ptr<T>();
-    T* to_out = out.data_ptr<T>();
-    for_each_share(size, [&](long, long from, long to) {
-      for (long f = from; f < to; f++) {
-        const T *grad = g + f * batch, *row = y + f * batch;
-        T* result = to_out + f * batch;
-        const T mean = sum(grad, batch) / batch, slope = dot(grad, row, batch) / batch;
-        for_each_vector<T>(0, batch, [&](long i, auto count) {
-          write(result + i, (read(grad + i, count) - mean - read(row + i, count) * slope) * r[f], count);
-        });
-      }
-    });
+  const T *g = data<T>(gradient), *y = data<T>(normalised), *r = data<T>(inverse);
+  T* to_out = data<T>(out);
+  for_each_share(size, [&](long, long from, long to) {
+    for (long f = from; f < to; f++) {
+      const T *grad = g + f * batch, *row = y + f * batch;
+      T* result = to_out + f * batch;
+      const T mean = sum(grad, batch) / batch, slope = dot(grad, row, batch) / batch;
+      for_each_vector<T>(0, batch, [&](long i, auto count) {
+        write(result + i, (read(grad + i, count) - mean - read(row + i, count) * slope) * r[f], count);
+      });
+    }
   });
 }
 
 }  // namespace
 
-TORCH_LIBRARY_FRAGMENT(dartboard, library) {
+STABLE_TORCH_LIBRARY_FRAGMENT(LIBRARY, library) {
   library.def("mixture(Tensor state, Tensor product, Tensor shares, Tensor(a!) sums) -> ()");
   library.def("mixture_backward(Tensor gradient, Tensor state, Tensor(a!) product, Tensor shares, bool of_shares) "
               "-> (Tensor, Tensor)");
@@ -171,9 +161,9 @@ TORCH_LIBRARY_FRAGMENT(dartboard, library) {
   library.def("normalise_backward(Tensor gradient, Tensor normalised, Tensor inverse, Tensor(a!) out) -> ()");
 }
 
-TORCH_LIBRARY_IMPL(dartboard, CPU, library) {
-  library.impl("mixture", mixture);
-  library.impl("mixture_backward", mixture_backward);
-  library.impl("normalise", normalise);
-  library.impl("normalise_backward", normalise_backward);
+STABLE_TORCH_LIBRARY_IMPL(LIBRARY, CPU, library) {
+  library.impl("mixture", TORCH_BOX(&mixture));
+  library.impl("mixture_backward", TORCH_BOX(&mixture_backward));
+  library.impl("normalise", TORCH_BOX(&normalise));
+  library.impl("normalise_backward", TORCH_BOX(&normalise_backward));
 }

@@ -1,14 +1,12 @@
 // Recycles the memory of a step's maps, since the system takes longer to zero fresh pages than a kernel to use them.
 #pragma once
-#include <ATen/core/Tensor.h>
-#include <ATen/EmptyTensor.h>
-#include <ATen/ops/from_blob.h>
 #include <cstdlib>
 #include <functional>
 #include <map>
 #include <mutex>
 #include <new>
 #include <numeric>
+#include "tensors.h"
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
@@ -60,10 +58,15 @@ class Blocks {
 };
 
 // Returns a dense, uninitialised tensor.
-inline at::Tensor recycled(at::IntArrayRef sizes, const at::TensorOptions& options) {
+inline Tensor recycled(Sizes sizes) {
   const int64_t numbers = std::accumulate(sizes.begin(), sizes.end(), int64_t(1), std::multiplies<>());
-  const size_t bytes = size_t(numbers) * options.dtype().itemsize();
-  if (bytes < size_t(1) << 20) return at::detail::empty_cpu(sizes, options);
-  return at::from_blob(Blocks::all().take(bytes), sizes, [](void* block) { Blocks::all().give_back(block); },
-                       options.requires_grad(false));
+  const size_t bytes = size_t(numbers) * sizeof(Number);
+  if (bytes < size_t(1) << 20) return fresh<Number>(sizes);
+  auto give_back = [](void* block, void*) { Blocks::all().give_back(block); };
+  AtenTensorHandle made;
+  STABLE_TORCH_ERROR_CODE_CHECK(torch_from_blob(Blocks::all().take(bytes), sizes.size(), sizes.data(),
+                                                dense_strides(sizes).data(), 0, type_of<Number>(),
+                                                aoti_torch_device_type_cpu(), -1, &made, aoti_torch_layout_strided(),
+                                                nullptr, 0, give_back, nullptr));
+  return Tensor(made);
 }

@@ -1,23 +1,10 @@
 // Shares the images of a batch among threads and adds their sums, with identical results for any number of threads.
 #pragma once
-#include <ATen/Dispatch.h>
-#include <ATen/EmptyTensor.h>
-#include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
-#include <torch/library.h>
 #include <algorithm>
 #include <atomic>
 #include <memory>
 #include <vector>
-
-using at::Tensor;
-using Tensors = std::vector<Tensor>;
-using MaybeTensor = std::optional<Tensor>;
-
-// Allocates a result without torch's dispatcher, which would dominate the time of small results.
-inline Tensor fresh(at::IntArrayRef sizes, at::ScalarType type) {
-  return at::detail::empty_cpu(sizes, at::TensorOptions().dtype(type));
-}
+#include "tensors.h"
 
 constexpr long most_shares = 16;
 
@@ -26,12 +13,12 @@ inline long shares_of(long images) { return std::min(images, most_shares); }
 // Calls f(share, first image, end image) for all shares.
 template <class F>
 void for_each_share(long images, F f) {
-  const long shares = shares_of(images), threads = std::min<long>(shares, at::get_num_threads());
-  std::vector<std::atomic<long>> done(threads);
-  at::parallel_for(0, threads, 1, [&](long thread, long) {
+  const long shares = shares_of(images), count = std::min(shares, threads());
+  std::vector<std::atomic<long>> done(count);
+  parallel_for(0, count, 1, [&](long thread, long) {
     // A thread takes its own shares, whose images it has cached, then those of others, since cores differ in speed.
-    for (long i = 0; i < threads; i++) {
-      const long of = (thread + i) % threads, begin = shares * of / threads, end = shares * (of + 1) / threads;
+    for (long i = 0; i < count; i++) {
+      const long of = (thread + i) % count, begin = shares * of / count, end = shares * (of + 1) / count;
       for (long s; (s = begin + done[of]++) < end;) f(s, images * s / shares, images * (s + 1) / shares);
     }
   });
@@ -42,28 +29,27 @@ class Sums {
  public:
   Sums(long images, long size)
       : shares_(shares_of(images)), size_(size), values_(std::make_unique_for_overwrite<double[]>(shares_ * size)) {
-    at::parallel_for(0, shares_ * size_, grain, [&](long begin, long end) {
+    parallel_for(0, shares_ * size_, grain, [&](long begin, long end) {
       std::fill(&values_[begin], &values_[end], 0.0);
     });
   }
   double* of(long share) { return &values_[share * size_]; }
   double* total() {
-    at::parallel_for(0, size_, grain / (shares_ + 1) + 1, [&](long begin, long end) {
+    parallel_for(0, size_, grain / (shares_ + 1) + 1, [&](long begin, long end) {
       for (long s = 1; s < shares_; s++)
         for (long i = begin; i < end; i++) values_[i] += values_[s * size_ + i];
     });
     return values_.get();
   }
-  Tensor tensor(at::IntArrayRef shape) {
-    Tensor result = fresh(shape, at::kDouble);
-    std::copy_n(total(), size_, result.data_ptr<double>());
+  Tensor tensor(Sizes shape) {
+    Tensor result = fresh<double>(shape);
+    std::copy_n(total(), size_, data<double>(result));
     return result;
   }
-  template <class T>
   void put(Tensor& into) {
     const double* from = total();
-    T* to = into.data_ptr<T>();
-    for (long i = 0; i < size_; i++) to[i] = T(from[i]);
+    Number* to = data<Number>(into);
+    for (long i = 0; i < size_; i++) to[i] = Number(from[i]);
   }
 
  private:
@@ -77,10 +63,10 @@ template <class T>
 struct Images {
   T* data;
   long stride;
-  Images(const Tensor& t) : data(t.data_ptr<T>()), stride(t.stride(0)) {
+  Images(const Tensor& t) : data(::data<T>(t)), stride(t.stride(0)) {
     int64_t dense = 1;
     for (int64_t i = t.dim() - 1; i > 0 && t.numel() > 0; dense *= t.size(i--))
-      TORCH_CHECK(t.size(i) == 1 || t.stride(i) == dense, "each image must be dense");
+      STD_TORCH_CHECK(t.size(i) == 1 || t.stride(i) == dense, "each image must be dense");
   }
   T* operator[](long image) const { return data + image * stride; }
 };

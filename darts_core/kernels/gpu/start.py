@@ -9,7 +9,7 @@ from functools import cache
 import torch
 
 from darts_core.kernels import gpu
-from darts_core.kernels.build import SWITCH
+from darts_core.kernels.library import SWITCH
 from darts_core.training.stages import KERNELS, stage
 
 logger = logging.getLogger(__name__)

@@ -119,7 +119,7 @@ class FusedCell:
 
 def _backend_for(x: Tensor) -> CellBackend:
     if x.device.type == "cpu":
-        return CpuBackend() if build.available() else ChannelsLastBackend()
+        return CpuBackend() if build.available(x.dtype) else ChannelsLastBackend()
     # Tensor cores, on which Triton multiplies small matrices, have no fast float64.
     if x.device.type == "cuda" and x.dtype in (torch.float32, torch.bfloat16) and gpu.available():
         from darts_core.kernels.gpu.backend import TritonBackend

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-import torch
 from torch import Tensor
 
-from darts_core.kernels.build import available
+from darts_core.kernels.build import available, operators
 
 # The kernels' columns of shares; a further one has their sum.
 _COLUMNS: Final = ("tanh", "relu", "sigmoid", "identity")
 
-_kernels: Any = torch.ops.dartboard
-
 
 def has_kernels(x: Tensor) -> bool:
     """Whether kernels support the tensor's device and type."""
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64) and available()
+    return x.device.type == "cpu" and available(x.dtype)
 
 
 class KernelMixture:
@@ -34,12 +31,14 @@ class KernelMixture:
 
     def forward(self, state: Tensor, product: Tensor, sums: Tensor) -> None:
         """Like `Mixture.forward`."""
-        _kernels.mixture(state, product, self._table, sums)
+        operators(state.dtype).mixture(state, product, self._table, sums)
 
     def backward(self, gradient: Tensor, state: Tensor, product: Tensor, of_shares: Tensor | None) -> Tensor:
         """Like `Mixture.backward`."""
         past: Tensor
-        past, found = _kernels.mixture_backward(gradient, state, product, self._table, of_shares is not None)
+        past, found = operators(state.dtype).mixture_backward(
+            gradient, state, product, self._table, of_shares is not None
+        )
         if of_shares is not None:
             for k, column in self._columns:
                 of_shares[:, k] += found[:, column] + found[:, -1]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
+from darts_core.kernels.build import operators
 from darts_core.models.recurrent.kernel_passes import has_kernels
-
-_kernels: Any = torch.ops.dartboard
 
 
 class StateNorm:
@@ -35,7 +32,7 @@ class StateNorm:
     def forward(self, k: int, x: Tensor, out: Tensor) -> None:
         """Normalise batch k. x, out: (size, B)."""
         if self._module.training and has_kernels(x):
-            _kernels.normalise(x, self._module.eps, self._mean[k], self._variance[k], self.inverse[k], out)
+            operators(x.dtype).normalise(x, self._module.eps, self._mean[k], self._variance[k], self.inverse[k], out)
             return
         if self._module.training:
             torch.mean(x, dim=1, keepdim=True, out=self._mean[k])
@@ -69,7 +66,7 @@ class StateNorm:
 def norm_backward(gradient: Tensor, normalised: Tensor, inverse: Tensor, training: bool, out: Tensor) -> None:
     """Map the gradient of the output to that of the input. inverse: (size, 1); all others: (size, B)."""
     if training and has_kernels(gradient):
-        _kernels.normalise_backward(gradient, normalised, inverse, out)
+        operators(gradient.dtype).normalise_backward(gradient, normalised, inverse, out)
         return
     if training:
         slope = (gradient * normalised).mean(dim=1, keepdim=True)

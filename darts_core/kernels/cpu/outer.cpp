@@ -1,17 +1,12 @@
 // Sums products of the rows of maps over the pixels of images.
-#pragma once
 #include <algorithm>
+#include "number.h"
 #include "products.h"
+#include "strips.h"
+#include "vectors.h"
 
 namespace products {
-
-// Some rows of each of several images. row, image: distances between rows and between images.
-template <class T>
-struct Rows {
-  const T* data;
-  int count;
-  long row, image;
-};
+namespace {
 
 template <class T, int A, int B>
 inline void block_by_pixels(const Rows<T>& x, const Rows<T>& y, int a0, int b0, long images, long begin, long end,
@@ -155,8 +150,8 @@ bool by_rows(int count, bool symmetric) {
   return count >= lanes<T> * (symmetric ? 2 : 1);
 }
 
-// out (x.count, y.count) += x y^T over the pixels of all images. symmetric: x is y; the result below the diagonal is
-// undefined.
+}  // namespace
+
 template <class T>
 void outer(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
   if (by_rows<T>(y.count, symmetric))
@@ -165,8 +160,6 @@ void outer(const Rows<T>& x, const Rows<T>& y, long images, long length, double*
     outer_by_pixels(x, y, images, length, out, ldo, symmetric);
 }
 
-// The number of images to multiply per call. Small maps are joined, to update the sums less often; larger maps are
-// multiplied one by one while they are cached.
-inline long together(long pixels, long images) { return pixels >= 128 ? 1 : images; }
+template void outer(const Rows<Number>&, const Rows<Number>&, long, long, double*, int, bool);
 
 }  // namespace products
