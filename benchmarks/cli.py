@@ -6,6 +6,7 @@ import typer
 
 from benchmarks.commands.chaos import chaos
 from benchmarks.commands.evaluation_step import evaluation_step
+from benchmarks.commands.first_step import first_step
 from benchmarks.commands.fleet import fleet
 from benchmarks.commands.language_models import language_models
 from benchmarks.commands.latency import latency
@@ -34,6 +35,7 @@ _COMMANDS = (
     chaos,
     study,
     fleet,
+    first_step,
     rnn_step,
     search_step,
     evaluation_step,

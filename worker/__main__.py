@@ -13,6 +13,7 @@ from darts_core.runtime.gpu_groups import groups_of
 from darts_core.validation import field_errors
 from worker.attempt_dir import lock_state
 from worker.groups import Groups
+from worker.kernels import kernels_compiled_beside
 from worker.logs import configure
 from worker.metrics import serve_metrics
 from worker.serving import serve
@@ -64,10 +65,11 @@ def main() -> int:
                 where = f"{address[0]}:{address[1]}"
                 print(f"metrics cannot be served on {where} ({error}): set DARTBOARD_METRICS_PORT", file=sys.stderr)
                 return 2
-        if several:
-            several.run()
-        else:
-            serve(settings)
+        with kernels_compiled_beside():
+            if several:
+                several.run()
+            else:
+                serve(settings)
     return 0
 
 

@@ -89,7 +89,7 @@ def _run(*arguments: str, into: Path) -> None:
         ) from error
     if ended.returncode:
         lines = [line for line in ended.stderr.splitlines() if line.strip()]
-        telling = next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no output")
+        telling = next((line for line in lines if "error:" in line), lines[0] if lines else "no output")
         raise RuntimeError(f"{compiler[0]} failed ({ended.returncode}): {telling.strip()}")
     unfinished.replace(into)
 

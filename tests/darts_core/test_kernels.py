@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from darts_core.kernels import build, levels
+from darts_core.kernels import build, levels, library
+from darts_core.kernels.compiler import compile_library
+from darts_core.kernels.library import SWITCH, Library, chosen
 from darts_core.models.supernet import SearchCell
 from darts_core.spaces import SPACES
 
@@ -23,10 +25,18 @@ def empty_source(folder: Path) -> Path:
     return sources
 
 
+def recording_compiler(folder: Path) -> Path:
+    """A compiler that writes its arguments into the file `calls`."""
+    compiler = folder / "recording-c++"
+    compiler.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\nexec c++ "$@"\n')
+    compiler.chmod(0o755)
+    return compiler
+
+
 def test_without_a_compiler_torch_goes_on_alone_and_the_log_says_why_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv(build.SWITCH, str(tmp_path))
+    monkeypatch.setenv(SWITCH, str(tmp_path))
     monkeypatch.setenv("CXX", "/nowhere/c++")
     with caplog.at_level(logging.WARNING):
         assert not build.available.__wrapped__()
@@ -36,8 +46,8 @@ def test_without_a_compiler_torch_goes_on_alone_and_the_log_says_why_once(
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 def test_compiler_that_comes_later_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_SOURCES", empty_source(tmp_path))
-    monkeypatch.setenv(build.SWITCH, str(tmp_path / "cache"))
+    monkeypatch.setattr(library, "SOURCES", empty_source(tmp_path))
+    monkeypatch.setenv(SWITCH, str(tmp_path / "cache"))
     with monkeypatch.context() as without:
         without.setenv("CXX", "/nowhere/c++")
         assert not build.available.__wrapped__()
@@ -45,7 +55,7 @@ def test_compiler_that_comes_later_is_used(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_kernels_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(build.SWITCH, "off")
+    monkeypatch.setenv(SWITCH, "off")
     assert not build.available.__wrapped__()
 
 
@@ -73,34 +83,34 @@ def test_a_levels_name_chooses_it_and_the_users_cache(
     level: str, cache: Path, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor("v2", "v3", "v4")
-    monkeypatch.setenv(build.SWITCH, level)
-    assert build.chosen() == (level, cache)
+    monkeypatch.setenv(SWITCH, level)
+    assert chosen() == (level, cache)
 
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_without_a_choice_the_kernels_are_for_this_very_processor(
     value: str | None, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(build.SWITCH, raising=False)
+    monkeypatch.delenv(SWITCH, raising=False)
     if value is not None:
-        monkeypatch.setenv(build.SWITCH, value)
-    assert build.chosen() == (levels.NATIVE, cache)
+        monkeypatch.setenv(SWITCH, value)
+    assert chosen() == (levels.NATIVE, cache)
 
 
 @pytest.mark.parametrize("folder", ["/var/kernels", "./kernels", "v3/"])
 def test_a_path_chooses_the_folder(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(build.SWITCH, folder)
-    assert build.chosen() == (levels.NATIVE, Path(folder))
+    monkeypatch.setenv(SWITCH, folder)
+    assert chosen() == (levels.NATIVE, Path(folder))
 
 
 @pytest.mark.parametrize("value", ["v5", "V3", "on", "x86-64-v3"])
 def test_an_unknown_value_is_refused_with_the_allowed_ones(
     value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv(build.SWITCH, value)
+    monkeypatch.setenv(SWITCH, value)
     message = f"DARTBOARD_KERNELS={value}: give off, native, v2, v3, v4, or a folder's path (./{value})"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        build.chosen()
+        chosen()
     with caplog.at_level(logging.WARNING):
         assert not build.available.__wrapped__()
     assert message in caplog.text
@@ -119,20 +129,20 @@ def test_a_level_that_the_processor_lacks_is_refused_with_the_missing_features(
     has: list[str], asked: str, lacking: str, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor(*has)
-    monkeypatch.setenv(build.SWITCH, asked)
+    monkeypatch.setenv(SWITCH, asked)
     with pytest.raises(ValueError, match=f"^DARTBOARD_KERNELS={asked}: this processor lacks {lacking}$"):
-        build.chosen()
+        chosen()
 
 
 def test_levels_are_refused_on_another_kind_of_machine(
     cache: Path, processor: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     processor("v2", machine="aarch64")
-    monkeypatch.setenv(build.SWITCH, "v2")
+    monkeypatch.setenv(SWITCH, "v2")
     with pytest.raises(ValueError, match="level v2 is for x86-64 alone, and this machine is aarch64"):
-        build.chosen()
-    monkeypatch.setenv(build.SWITCH, "native")
-    assert build.chosen() == (levels.NATIVE, cache)
+        chosen()
+    monkeypatch.setenv(SWITCH, "native")
+    assert chosen() == (levels.NATIVE, cache)
 
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
@@ -142,20 +152,60 @@ def test_the_compiler_gets_the_levels_flag_and_writes_into_the_folder(
 ) -> None:
     if value == "v2" and platform.machine() != "x86_64":
         pytest.skip("levels are those of x86-64")
-    monkeypatch.setattr(build, "_SOURCES", empty_source(tmp_path))
+    monkeypatch.setattr(library, "SOURCES", empty_source(tmp_path))
+    monkeypatch.setenv("CXX", str(recording_compiler(tmp_path)))
     folder, level = (tmp_path / "own", levels.NATIVE) if value == "FOLDER" else (cache, value)
-    monkeypatch.setenv(build.SWITCH, str(folder) if value == "FOLDER" else value)
+    monkeypatch.setenv(SWITCH, str(folder) if value == "FOLDER" else value)
     assert build.available.__wrapped__()
-    (built,) = folder.glob("dartboard_*/kernels.so")
-    assert f" {levels.FLAGS[level]} " in built.with_name("build.ninja").read_text()
+    (built,) = folder.glob("dartboard_float32_*/kernels.so")
+    assert built.is_file()
+    assert f" {levels.FLAGS[level]} " in (tmp_path / "calls").read_text()
 
 
 def test_other_source_is_compiled_anew(tmp_path: Path) -> None:
-    source = tmp_path / "kernel.cpp"
-    source.write_text("1")
-    before = build._key([source])
-    source.write_text("2")
-    assert build._key([source]) != before
+    sources = empty_source(tmp_path)
+    before = Library(levels.NATIVE, "float32", tmp_path, sources).folder
+    (sources / "empty.cpp").write_text("2")
+    assert Library(levels.NATIVE, "float32", tmp_path, sources).folder != before
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
+    """An image that has brought its kernels for v3 to a machine without a compiler."""
+    if not levels.supported("v3"):
+        pytest.skip("this processor does not run v3")
+    monkeypatch.setattr(library, "SOURCES", empty_source(tmp_path))
+    monkeypatch.setattr(library, "SHIPPED", tmp_path / "built")
+    shipped = Library("v3", "float32", library.SHIPPED, library.SOURCES)
+    compile_library(shipped)
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+    monkeypatch.setenv(SWITCH, str(tmp_path / "cache"))
+    return shipped
+
+
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+def test_an_images_kernels_need_no_compiler(image: Library) -> None:
+    assert build.available.__wrapped__()
+
+
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+def test_an_images_kernels_of_other_sources_are_left_alone(image: Library) -> None:
+    (image.sources / "empty.cpp").write_text('extern "C" int nothing() { return 1; }')
+    assert not build.available.__wrapped__()
+
+
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+def test_an_images_kernels_of_a_level_that_the_processor_lacks_are_left_alone(
+    image: Library, processor: Callable[..., None]
+) -> None:
+    processor("v2")
+    assert not build.available.__wrapped__()
+
+
+@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+def test_an_images_kernels_of_another_torch_are_left_alone(image: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "version", lambda name: "2.0.0")
+    assert not build.available.__wrapped__()
 
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
@@ -166,6 +216,7 @@ def test_kernels_give_the_same_bits_for_any_number_of_threads(dtype: torch.dtype
     cell = SearchCell(
         SPACES["darts"].primitives, 3, channels, channels, channels, reduction=False, after_reduction=False, fused=True
     ).to(dtype)  # fmt: skip
+    assert build.available(dtype)
     inputs = [torch.randn(5, channels, 9, 10, dtype=dtype, requires_grad=True) for _ in range(2)]
     weights = torch.rand(9, 8, dtype=dtype, requires_grad=True)
     towards = torch.randn(5, 3 * channels, 9, 10, dtype=dtype)

@@ -81,6 +81,10 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gradient_of(const Tensor& wei
   Tensor direct = fresh<T>({edges, kinds, columns, rows});
   Tensor feedback = fresh<T>({batch ? edges : 0, kinds, columns, columns});
   Tensor constant = fresh<T>({batch ? edges : 0, kinds, columns});
+  const double *means = data<double>(mean), *inverses = data<double>(inverse);
+  const double* input_means = batch ? data<double>(*input_mean) : nullptr;
+  const double* spreads = batch ? data<double>(*spread) : nullptr;
+  T *directs = data<T>(direct), *towards_weights = data<T>(towards_weight);
   parallel_for(0, edges * kinds, 1, [&](long begin, long end) {
     std::vector<double> fed(columns * columns), shift(columns);
     for (long m = begin; m < end; m++) {
@@ -91,13 +95,13 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gradient_of(const Tensor& wei
       std::fill(fed.begin(), fed.end(), 0), std::fill(shift.begin(), shift.end(), 0);
       for (long r = 0; r < rows; r++) {
         const double *row = w + r * columns, *product = all + r * columns;
-        const double r_ = data<double>(inverse)[m * rows + r], mu = data<double>(mean)[m * rows + r];
+        const double r_ = inverses[m * rows + r], mu = means[m * rows + r];
         double d = -sums[r] * mu;
         for (long c = 0; c < columns; c++) d += row[c] * product[c];
         d *= r_;
         sum += d;
         const double scale = alpha * r_, lost = scale * r_ * d / pixels, offset = lost * mu - scale * sums[r] / pixels;
-        T* straight = data<T>(direct) + at + r;
+        T* straight = directs + at + r;
         for (long c = 0; c < columns; c++) straight[c * rows] = T(scale * row[c]);
         if (batch)
           for (long c = 0; c < columns; c++) {
@@ -106,9 +110,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> gradient_of(const Tensor& wei
             for (long i = 0; i < columns; i++) fed[c * columns + i] += by * row[i];
           }
         if (weights) {
-          T* to = data<T>(towards_weight) + at + r * columns;
-          const double* mean_u = batch ? data<double>(*input_mean) + m * columns : nullptr;
-          const double* spread_of = batch ? data<double>(*spread) + at + r * columns : nullptr;
+          T* to = towards_weights + at + r * columns;
+          const double *mean_u = input_means + m * columns, *spread_of = spreads + at + r * columns;
           for (long c = 0; c < columns; c++)
             to[c] = T(scale * (batch ? product[c] - sums[r] * mean_u[c] - d * r_ * spread_of[c] : product[c]));
         }

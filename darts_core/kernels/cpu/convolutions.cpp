@@ -85,6 +85,7 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
   Tensor y = recycled(u.sizes());
   MomentSums found(moments ? images : 0, edges, kinds, channels);
   const Images<T> from(u), to_y(y), to_v(v);
+  const T *matrices = data<T>(a), *shifts = data<T>(b);
   filters::in_form<T>(filters::most_forward, of, channels, height, width, 1, [&](const auto& form) {
     for_each_share(images, [&](long share, long first, long last) {
       Zeros<T> room(form.room());
@@ -94,10 +95,10 @@ std::tuple<Tensor, Tensor, Tensor> inner(const Tensor& u, const Tensor& a, const
             const long k = e * kinds + f;
             const int count = channels;
             T *middle = to_y[n] + k * map, *out = to_v[n] + (e * all + f) * map;
-            products::multiply<T>({{data<T>(a) + k * channels * channels, count, count, from[n] + k * map, pixels}},
+            products::multiply<T>({{matrices + k * channels * channels, count, count, from[n] + k * map, pixels}},
                                   count, middle, pixels, pixels, nullptr, false);
             for (long c = 0; c < channels; c += form.group) {
-              form.fill(middle + c * pixels, data<T>(b) + k * channels + c, room.data());
+              form.fill(middle + c * pixels, shifts + k * channels + c, room.data());
               form.apply(f, e * channels + c, room.data(), out + c * pixels);
             }
             const long before = products::together(pixels, last - first);
@@ -145,19 +146,17 @@ Tensor products_of(const Tensor& g, const Tensor& v) {
 
 // The gradient of a map u of y = W u: direct g + feedback u + constant. With BatchNorm's running statistics, direct g.
 struct Inputs {
-  Tensor direct;
-  MaybeTensor feedback, constant;
-  long channels;
-  Inputs(Tensor direct_, MaybeTensor feedback_, MaybeTensor constant_)
-      : direct(direct_), feedback(feedback_), constant(constant_), channels(direct_.size(-1)) {}
-  template <class T>
+  const T *direct, *feedback, *constant;
+  int channels;
+  Inputs(const Tensor& direct_, const MaybeTensor& feedback_, const MaybeTensor& constant_)
+      : direct(data<T>(direct_)), feedback(feedback_ ? data<T>(*feedback_) : nullptr),
+        constant(constant_ ? data<T>(*constant_) : nullptr), channels(direct_.size(-1)) {}
   void towards(long k, const T* g, const T* u, long pixels, T* out) const {
     const long matrix = k * channels * channels;
-    const int count = channels;
-    const products::Term<T> of_g{data<T>(direct) + matrix, count, count, g, pixels};
-    if (!feedback) return products::multiply<T>({of_g}, count, out, pixels, pixels, nullptr, false);
-    products::multiply<T>({of_g, {data<T>(*feedback) + matrix, count, count, u, pixels}}, count, out, pixels, pixels,
-                          data<T>(*constant) + k * channels, false);
+    const products::Term<T> of_g{direct + matrix, channels, channels, g, pixels};
+    if (!feedback) return products::multiply<T>({of_g}, channels, out, pixels, pixels, nullptr, false);
+    products::multiply<T>({of_g, {feedback + matrix, channels, channels, u, pixels}}, channels, out, pixels, pixels,
+                          constant + k * channels, false);
   }
 };
 
@@ -174,6 +173,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
   filters::Gradients gradients(of, images, weights);
   Tensors towards_filters;
   const Images<T> by(g), of_v(v), of_y(y), of_u(u), to(towards_y);
+  const T* shifts = data<T>(b);
   filters::in_form<T>(filters::most_backward, of, channels, height, width, 1, [&](const auto& form) {
     const int group = form.group;
     for_each_share(images, [&](long share, long first, long last) {
@@ -184,7 +184,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensors> inner_backward(const Tensor& g, cons
             const long k = e * kinds + f;
             inputs.towards(e * all + f, by[n] + e * map, of_v[n] + (e * all + f) * map, pixels, scratch.data());
             for (long c = 0; c < channels; c += group) {
-              const T *shift = data<T>(b) + k * channels + c, *before = of_y[n] + k * map + c * pixels;
+              const T *shift = shifts + k * channels + c, *before = of_y[n] + k * map + c * pixels;
               T* out = to[n] + k * map + c * pixels;
               form.fill_backward(scratch.data() + c * pixels, back.data());
               if (weights) {

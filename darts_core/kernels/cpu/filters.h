@@ -11,9 +11,13 @@ namespace filters {
 struct Kinds {
   Tensors weights;
   std::vector<int64_t> dilations;
+  std::vector<int> sides;
+  Kinds(Tensors weights_, std::vector<int64_t> dilations_) : weights(weights_), dilations(dilations_) {
+    for (const Tensor& each : weights) sides.push_back(each.size(-1));
+  }
   long count() const { return weights.size(); }
-  int side(long f) const { return weights[f].size(-1); }
-  long taps(long f) const { return weights[f].size(-1) * weights[f].size(-1); }
+  int side(long f) const { return sides[f]; }
+  long taps(long f) const { return long(sides[f]) * sides[f]; }
   long reach() const {
     long result = 0;
     for (long f = 0; f < count(); f++) result = std::max<long>(result, side(f) / 2 * dilations[f]);
@@ -67,7 +71,7 @@ class ByPlane {
     if (shift)
       planes::fill(grid_, rows, room, [by = *shift](T x) { return relu(x + by); });
     else
-      planes::fill(grid_, rows, room, relu<T>);
+      planes::fill(grid_, rows, room, [](T x) { return relu(x); });
   }
   void fill_backward(const T* rows, T* room) const { planes::fill_output(grid_, rows, room); }
   // filter: index of the group's first filter, by edge and channel.

@@ -38,7 +38,7 @@ inline void block_by_pixels(const Rows<T>& x, const Rows<T>& y, int a0, int b0, 
 
 // Each lane is a pixel; a block ends with sums across lanes.
 template <class T>
-void outer_by_pixels(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
+[[gnu::noinline]] void outer_by_pixels(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
   constexpr long tile = 512;  // pixels: the rows of both operands stay in the first-level cache
   auto size_at = [](int at, int rows) { return rows - at >= 4 ? 4 : rows - at >= 2 ? 2 : 1; };
   for (long begin = 0; begin < length; begin += tile)
@@ -110,7 +110,7 @@ inline void block_by_rows(const Rows<T>& x, const T* from, long images, long pix
 
 // Each lane is a row of y, which is transposed first: blocks need no sums across lanes and read contiguous memory.
 template <class T>
-void outer_by_rows(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
+[[gnu::noinline]] void outer_by_rows(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
   constexpr int L = lanes<T>;
   constexpr long tile = 256;  // pixels: longer sums would lose precision
   const int width = (y.count + L - 1) / L * L;

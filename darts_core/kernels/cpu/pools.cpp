@@ -96,13 +96,14 @@ void mix(const Tensor& maps, const Tensor& coefficients, Tensor out) {
   const long images = maps.size(0), count = maps.size(1), channels = maps.size(2), edges = out.size(1);
   const long pixels = maps.size(3) * maps.size(4);
   const Images<T> from(maps), to(out);
+  const T* factors = data<T>(coefficients);
   for_each_share(images, [&](long, long first, long last) {
     for (long n = first; n < last; n++)
       for (long c = 0; c < channels; c++)
         for (long e = 0; e < edges; e++) {
           T* at = to[n] + (e * channels + c) * pixels;
           for (long k = 0; k < count; k++) {
-            const T factor = data<T>(coefficients)[(e * count + k) * channels + c];
+            const T factor = factors[(e * count + k) * channels + c];
             const T* x = from[n] + (k * channels + c) * pixels;
             for (long i = 0; i < pixels; i++) at[i] += factor * x[i];
           }
@@ -136,6 +137,7 @@ Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, 
   const long pixels = long(grid.rows) * grid.columns, input = long(grid.height) * grid.width;
   Tensor towards_s = recycled(s.sizes());
   const Images<T> by(g), of(maps), to(towards_s);
+  const T *factors = data<T>(coefficients), *slopes = data<T>(feedback), *constants = data<T>(constant);
   const auto window = shares_of_window<T>(grid);
   for_each_share(images, [&](long, long first, long last) {
     std::vector<T> back(grid.size()), run(grid.padded_length()), place(grid.padded_length()), dense(pixels), rest(pixels);
@@ -147,11 +149,11 @@ Tensor pool_backward(const Tensor& g, const Tensor& maps, const Tensor& places, 
           const bool pooled = k < long(kinds.size());
           T* towards = pooled ? dense.data() : rest.data();
           const T* x = of[n] + (k * channels + c) * pixels;
-          const T by_map = data<T>(feedback)[k * channels + c], start = data<T>(constant)[k * channels + c];
+          const T by_map = slopes[k * channels + c], start = constants[k * channels + c];
           if (pooled)
             for (long i = 0; i < pixels; i++) towards[i] = by_map * x[i] + start;
           for (long e = 0; e < edges; e++) {
-            const T factor = data<T>(coefficients)[(e * count + k) * channels + c];
+            const T factor = factors[(e * count + k) * channels + c];
             const T* from = by[n] + (e * channels + c) * pixels;
             for (long i = 0; i < pixels; i++) towards[i] += factor * from[i];
           }
