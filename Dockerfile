@@ -89,15 +89,21 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --start-interval=1s C
 CMD ["python", "-m", "api", "--host", "0.0.0.0", "--port", "8000"]
 
 FROM base AS worker
-# The kernels for CPUs are compiled for the processor that they run on, and Triton's launchers for the driver: both on
-# the host, once, into a volume. A library made here would fit the builder's processor alone.
+# A compiler makes the kernels for CPUs below x86-64-v3, and Triton's launchers for the driver: both on the host, once,
+# into a volume.
 # hadolint ignore=DL3008
 RUN apt-get update \
- && apt-get install -y --no-install-recommends g++ ninja-build \
+ && apt-get install -y --no-install-recommends g++ \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=worker-packages /opt/dartboard /opt/dartboard
 RUN --mount=type=bind,from=package,source=/dist,target=/dist \
     pip --python /opt/dartboard/bin/python install --no-cache-dir --no-deps /dist/*.whl
+# The kernels for processors with AVX2 (v3) and AVX-512 (v4): the first job has nothing to compile.
+RUN if [ "$(uname -m)" = x86_64 ]; then \
+      for level in v3 v4; do for number in float32 float64; do \
+        python -m darts_core.kernels.compiler "$level" "$number" || exit 1; \
+      done; done; \
+    fi
 USER 10001:10001
 WORKDIR /var/lib/dartboard
 ENV HOME=/var/lib/dartboard \

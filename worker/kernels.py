@@ -18,7 +18,7 @@ _NUMBER = "float32"  # of almost all jobs; others compile theirs when they begin
 
 @contextmanager
 def kernels_compiled_beside() -> Iterator[None]:
-    """Compile the kernels beside the block, at low priority, where this machine computes on the CPU and lacks them.
+    """Compile the kernels beside the block, where this machine computes on the CPU and lacks them.
 
     A job that begins meanwhile waits for this compilation instead of starting another.
     """
@@ -35,5 +35,5 @@ def kernels_compiled_beside() -> Iterator[None]:
         yield
         return
     _log.info("kernels_compiling", folder=str(library.folder))
-    with compiling(library, background=True):
+    with compiling(library):
         yield

@@ -44,7 +44,6 @@ def operators(dtype: torch.dtype) -> Any:
 
 def _load(number: str) -> None:
     library = wanted(number)
-    library.make_folder()
     if not library.path.exists():
         for brought in shipped(library.level, number):
             try:
@@ -55,4 +54,5 @@ def _load(number: str) -> None:
                 return
         logger.info("compiling the CPU kernels for %s, once for this machine", number)
         compile_for_run(library)
+    library.check_owner()
     torch.ops.load_library(library.path)  # type: ignore[no-untyped-call]

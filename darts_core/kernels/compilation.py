@@ -40,15 +40,19 @@ def compile_for_run(library: Library) -> None:
 
 
 @contextmanager
-def compiling(library: Library, *, background: bool = False) -> Iterator[Process]:
-    """Compile the library in a child while the block runs. background: at low priority."""
+def compiling(library: Library) -> Iterator[Process]:
+    """Compile the library in a child while the block runs; stop it where the block ends earlier."""
     library.make_folder()
-    options = ["--sources", str(library.sources), *(["--background"] if background else [])]
-    arguments = ["-m", "darts_core.kernels.compiler", library.level, library.number, str(library.cache.absolute())]
+    arguments = [library.level, library.number, str(library.cache.absolute()), "--sources", str(library.sources)]
     spawner = Spawner()
     process = Process(
         "kernels",
-        Command([sys.executable, *arguments, *options], os.environ, _CODE, death_signal=signal.SIGTERM),
+        Command(
+            [sys.executable, "-m", "darts_core.kernels.compiler", *arguments],
+            os.environ,
+            _CODE,
+            death_signal=signal.SIGTERM,
+        ),
         library.folder / "log",
         spawner,
         grace=_GRACE,

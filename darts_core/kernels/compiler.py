@@ -1,4 +1,4 @@
-"""Compiles a library of CPU kernels as a process, `python -m darts_core.kernels.compiler LEVEL NUMBER CACHE`.
+"""Compiles a library of CPU kernels as a process, `python -m darts_core.kernels.compiler LEVEL NUMBER [CACHE]`.
 
 One process at a time compiles a library; others wait for it and find it. Finished objects stay when it is stopped, and
 the next process goes on from there. SIGTERM stops it at once, together with the compilers that it started.
@@ -19,9 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-from darts_core.kernels.library import SOURCES, Library
-
-_PRIORITY = 10  # of a compilation that no job waits for, as of `nice`
+from darts_core.kernels.library import SHIPPED, SOURCES, Library
 
 
 def main() -> None:
@@ -29,16 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Compiles the CPU kernels.")
     parser.add_argument("level")
     parser.add_argument("number")
-    parser.add_argument("cache", type=Path)
+    parser.add_argument("cache", type=Path, nargs="?", default=SHIPPED, help="by default where an image has its own")
     parser.add_argument("--sources", type=Path, default=SOURCES)
-    parser.add_argument("--background", action="store_true", help="leave the processor to other processes")
     options = parser.parse_args()
     with contextlib.suppress(PermissionError):  # it leads a session, and so a group, already
         os.setpgid(0, 0)
     for ending in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(ending, lambda *_: os.killpg(0, signal.SIGKILL))
-    if options.background:
-        os.nice(_PRIORITY)
     try:
         compile_library(Library(options.level, options.number, options.cache, options.sources))
     except (OSError, RuntimeError) as error:

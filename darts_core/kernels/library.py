@@ -65,8 +65,12 @@ class Library:
         return self.folder / "kernels.so"
 
     def make_folder(self) -> None:
+        """Raises PermissionError if the folder belongs to another user."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        self.check_owner()
+
+    def check_owner(self) -> None:
         """Raises PermissionError if the folder belongs to another user, whose code must not be loaded."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.folder.stat().st_uid != os.getuid():
             raise PermissionError(f"{self.folder} belongs to another user")
 

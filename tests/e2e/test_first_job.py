@@ -25,13 +25,13 @@ def test_a_service_that_is_stopped_while_kernels_compile_leaves_no_process(tmp_p
     with start("up", "--port", "0", "--data", str(tmp_path / "data"), "--json", **own) as up:
         assert up.stdout is not None
         with Dartboard(json.loads(up.stdout.readline())["url"]) as dartboard:
-            told = (event for event in dartboard.follow(dartboard.submit("search", SEARCH)))
-            assert any(isinstance(event, StepEvent) and event.progress.stage == COMPILING for event in told)
+            events = dartboard.follow(dartboard.submit("search", SEARCH))
+            assert any(isinstance(event, StepEvent) and event.progress.stage == COMPILING for event in events)
         service = psutil.Process(up.pid).children(recursive=True)
-        assert any(str(compiler) in part or part == "sleep" for child in service for part in child.cmdline())
+        assert any(child.name() == "sleep" for child in service)
         for process in service:
             watch.add(process.pid)
         up.send_signal(signal.SIGTERM)
-        assert watch.all_ended(10)
-        assert up.wait(10) == 0
+        assert watch.all_ended()  # sooner than the supervisor would kill a worker that does not stop
+        assert up.wait(20) == 0
     watch.close()
