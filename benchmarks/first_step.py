@@ -54,7 +54,8 @@ def _watched(dartboard: Dartboard) -> dict[str, Any]:
     """Seconds of the job's stages, in order, and their sum."""
     job = dartboard.submit("search", _SPEC)
     claimed = began = 0.0
-    stage, stages = "", {}
+    stage = ""
+    stages: dict[str, float] = {}
     for event in dartboard.follow(job):
         now = time.monotonic()
         if isinstance(event, StatusEvent) and event.status == "running":

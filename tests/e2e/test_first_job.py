@@ -20,9 +20,14 @@ def test_a_service_that_is_stopped_while_kernels_compile_leaves_no_process(tmp_p
     compiler = tmp_path / "c++"
     compiler.write_text("#!/bin/sh\nexec sleep 1000\n")
     compiler.chmod(0o755)
-    own = {"XDG_CACHE_HOME": str(tmp_path), "CXX": str(compiler), "DARTBOARD_KERNELS": "", "CUDA_VISIBLE_DEVICES": ""}
     watch = Watch()
-    with start("up", "--port", "0", "--data", str(tmp_path / "data"), "--json", **own) as up:
+    with start(
+        *("up", "--port", "0", "--data", str(tmp_path / "data"), "--json"),
+        XDG_CACHE_HOME=str(tmp_path),
+        CXX=str(compiler),
+        DARTBOARD_KERNELS="",
+        CUDA_VISIBLE_DEVICES="",
+    ) as up:
         assert up.stdout is not None
         with Dartboard(json.loads(up.stdout.readline())["url"]) as dartboard:
             events = dartboard.follow(dartboard.submit("search", SEARCH))

@@ -38,7 +38,7 @@ inline void block_by_pixels(const Rows<T>& x, const Rows<T>& y, int a0, int b0, 
 
 // Each lane is a pixel; a block ends with sums across lanes.
 template <class T>
-[[gnu::noinline]] void outer_by_pixels(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
+void outer_by_pixels(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
   constexpr long tile = 512;  // pixels: the rows of both operands stay in the first-level cache
   auto size_at = [](int at, int rows) { return rows - at >= 4 ? 4 : rows - at >= 2 ? 2 : 1; };
   for (long begin = 0; begin < length; begin += tile)
@@ -63,9 +63,9 @@ template <class T>
 }
 
 // Transposes y (count, pixels) to turned (pixels, width), padded with zeros to whole vectors. Prefetches the rows after y,
-// which are needed next.
+// which are needed next. Apart, since the loops around it need the registers.
 template <class T>
-void turn(const T* y, long row, int count, int pixels, T* turned, int width) {
+[[gnu::noinline]] void turn(const T* y, long row, int count, int pixels, T* turned, int width) {
   constexpr int L = lanes<T>;
   for (int c = 0; c < width; c += L)
     for (int p = 0; p < pixels; p += L) {
@@ -110,7 +110,7 @@ inline void block_by_rows(const Rows<T>& x, const T* from, long images, long pix
 
 // Each lane is a row of y, which is transposed first: blocks need no sums across lanes and read contiguous memory.
 template <class T>
-[[gnu::noinline]] void outer_by_rows(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
+void outer_by_rows(const Rows<T>& x, const Rows<T>& y, long images, long length, double* out, int ldo, bool symmetric) {
   constexpr int L = lanes<T>;
   constexpr long tile = 256;  // pixels: longer sums would lose precision
   const int width = (y.count + L - 1) / L * L;

@@ -7,8 +7,9 @@ namespace windows {
 namespace {
 
 // Calls f(rows, columns) with integral constants, for the window shapes of filters 3, 5 and 7 at strides 1 and 2.
+// By reference: a copy of `f` would wait for the stores that made it.
 template <class F>
-void with_shape(int rows, int columns, F f) {
+void with_shape(int rows, int columns, const F& f) {
   auto by_columns = [&](auto r) {
     constexpr int R = decltype(r)::value;
     auto call = [&](auto c) { f(r, c); };
