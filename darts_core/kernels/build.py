@@ -18,16 +18,20 @@ logger = logging.getLogger(__name__)
 _NUMBERS: Final = {torch.float32: "float32", torch.float64: "float64"}
 
 
-@cache
 def available(dtype: torch.dtype = torch.float32) -> bool:
     """Whether the kernels for numbers of a type are usable. The first call may compile them, for some seconds.
 
     Logs a warning with the cause if they are not. Raises Stopped when the run is stopped meanwhile.
     """
-    if os.environ.get(SWITCH) == "off" or dtype not in _NUMBERS:
+    return dtype in _NUMBERS and _usable(_NUMBERS[dtype])
+
+
+@cache  # a process can load the operators of a number once
+def _usable(number: str) -> bool:
+    if os.environ.get(SWITCH) == "off":
         return False
     try:
-        _load(_NUMBERS[dtype])
+        _load(number)
     except Stopped:
         raise
     except Exception as error:

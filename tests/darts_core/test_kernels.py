@@ -39,7 +39,7 @@ def test_without_a_compiler_torch_goes_on_alone_and_the_log_says_why_once(
     monkeypatch.setenv(SWITCH, str(tmp_path))
     monkeypatch.setenv("CXX", "/nowhere/c++")
     with caplog.at_level(logging.WARNING):
-        assert not build.available.__wrapped__()
+        assert not build._usable.__wrapped__("float32")
     assert len(caplog.records) == 1
     assert "torch's own operations" in caplog.text
 
@@ -50,13 +50,13 @@ def test_compiler_that_comes_later_is_used(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv(SWITCH, str(tmp_path / "cache"))
     with monkeypatch.context() as without:
         without.setenv("CXX", "/nowhere/c++")
-        assert not build.available.__wrapped__()
-    assert build.available.__wrapped__()
+        assert not build._usable.__wrapped__("float32")
+    assert build._usable.__wrapped__("float32")
 
 
 def test_kernels_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SWITCH, "off")
-    assert not build.available.__wrapped__()
+    assert not build._usable.__wrapped__("float32")
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_an_unknown_value_is_refused_with_the_allowed_ones(
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         chosen()
     with caplog.at_level(logging.WARNING):
-        assert not build.available.__wrapped__()
+        assert not build._usable.__wrapped__("float32")
     assert message in caplog.text
 
 
@@ -156,7 +156,7 @@ def test_the_compiler_gets_the_levels_flag_and_writes_into_the_folder(
     monkeypatch.setenv("CXX", str(recording_compiler(tmp_path)))
     folder, level = (tmp_path / "own", levels.NATIVE) if value == "FOLDER" else (cache, value)
     monkeypatch.setenv(SWITCH, str(folder) if value == "FOLDER" else value)
-    assert build.available.__wrapped__()
+    assert build._usable.__wrapped__("float32")
     (built,) = folder.glob("dartboard_float32_*/kernels.so")
     assert built.is_file()
     assert f" {levels.FLAGS[level]} " in (tmp_path / "calls").read_text()
@@ -185,13 +185,13 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 def test_an_images_kernels_need_no_compiler(image: Library) -> None:
-    assert build.available.__wrapped__()
+    assert build._usable.__wrapped__("float32")
 
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 def test_an_images_kernels_of_other_sources_are_left_alone(image: Library) -> None:
     (image.sources / "empty.cpp").write_text('extern "C" int nothing() { return 1; }')
-    assert not build.available.__wrapped__()
+    assert not build._usable.__wrapped__("float32")
 
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
@@ -199,13 +199,13 @@ def test_an_images_kernels_of_a_level_that_the_processor_lacks_are_left_alone(
     image: Library, processor: Callable[..., None]
 ) -> None:
     processor("v2")
-    assert not build.available.__wrapped__()
+    assert not build._usable.__wrapped__("float32")
 
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
 def test_an_images_kernels_of_another_torch_are_left_alone(image: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "version", lambda name: "2.0.0")
-    assert not build.available.__wrapped__()
+    assert not build._usable.__wrapped__("float32")
 
 
 @pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")

@@ -15,5 +15,5 @@ def test_a_running_search_has_a_stage_before_its_first_step(
     told = [event.progress for event in dartboard.follow(submit(epochs=1)) if isinstance(event, StepEvent)]
     before = [progress.stage for progress in told if progress.steps == 0]
     assert before
-    assert set(before) <= {"preparing", "loading data", "preparing: kernels", "downloading: checkpoints"}
+    assert set(before) <= {"preparing", "loading data", "compiling CPU kernels", "downloading: checkpoints"}
     assert any(progress.steps > 0 and progress.stage is None for progress in told)
