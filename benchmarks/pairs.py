@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import Machine, dispatched_operations
-from darts_core.bilevel.graphed import WARM_UP
 from darts_core.kernels import build, gpu
+from darts_core.training.step_graph import WARM_UP
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

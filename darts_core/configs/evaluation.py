@@ -58,6 +58,11 @@ class RetrainingConfig(TrainingConfig):
         "has validation images",
     )
     nesterov: bool = Field(False, description="Nesterov's momentum for the weights")
+    cuda_graph: bool = Field(
+        True,
+        description="on a GPU, record the step once and launch it as a CUDA graph: the same bits, without the launch "
+        "of thousands of kernels; false: kernel by kernel",
+    )
     cutout: int = Field(16, ge=0, le=512, description="side in pixels of the cutout square; 0 for none")
 
     def check_gpus(self, gpus: int) -> None:

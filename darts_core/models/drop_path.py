@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from darts_core.distributed.group import ALONE, Group
 
 
-def drop_path(x: Tensor, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> Tensor:
-    """Zero each sample of x (N, C, H, W) with this probability and scale the others by 1 / (1 - probability).
+def draw_paths(
+    paths: int,
+    images: int,
+    device: torch.device,
+    generator: torch.Generator | None = None,
+    group: Group = ALONE,
+) -> Tensor:
+    """Draw the uniform numbers by which a forward pass drops its paths: (paths, images), float32.
 
-    generator: on x's device; by default torch's global one. Ranks of a group draw for the whole batch from equal
+    generator: on the device; by default torch's global one. Ranks of a group draw for the whole batch from equal
     generators, and each uses its own share.
     """
-    if probability == 0.0:
-        return x
-    keep = 1.0 - probability
+    drawn = torch.empty((paths, group.size * images), device=device)
     # For so few numbers, uniform_ and a comparison are faster than bernoulli_ on a CPU.
-    drawn = torch.empty((group.size * x.shape[0], 1, 1, 1), device=x.device).uniform_(generator=generator)
-    kept = group.share(drawn) < keep
-    return x * (kept.to(x.dtype) / keep)
+    return group.share(drawn.uniform_(generator=generator).t()).t()
 
 
-class DropPath(nn.Module):
-    """Applies `drop_path` in training mode; the identity in evaluation mode. `probability` may change every epoch."""
+class Paths:
+    """The paths of one forward pass. Each sample loses each with probability 1 - keep."""
 
-    def __init__(self, probability: float = 0.0, generator: torch.Generator | None = None) -> None:
-        super().__init__()
-        self.probability = probability
-        self.generator = generator
-        self.group = ALONE
+    def __init__(self, drawn: Tensor, keep: Tensor) -> None:
+        """drawn: numbers of `draw_paths`. keep: a float64 scalar on their device, which stands for a Python float."""
+        self._kept, self._keep = drawn < keep, keep
+        self._scales: dict[torch.dtype, Tensor] = {}
+        self._taken = 0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        return drop_path(x, self.probability, self.generator, self.group) if self.training else x
+    def drop(self, x: Tensor) -> Tensor:
+        """Zero the samples of x (N, C, H, W) that lose the next path, and scale the others by 1 / keep."""
+        if x.dtype not in self._scales:
+            wide = torch.promote_types(x.dtype, torch.float32)  # a GPU would round `keep` to bf16
+            self._scales[x.dtype] = (self._kept.to(wide) / self._keep).to(x.dtype)
+        scales = self._scales[x.dtype][self._taken]
+        self._taken += 1
+        return x * scales[:, None, None, None]

@@ -9,8 +9,10 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
+from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import BuiltCell, Genotype
-from darts_core.models.drop_path import DropPath
+from darts_core.models.device_scalar import DeviceScalar
+from darts_core.models.drop_path import Paths, draw_paths
 from darts_core.models.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
 from darts_core.models.operations import Identity, drawing_in, operation
 from darts_core.models.retrained import RetrainedNetwork
@@ -51,24 +53,30 @@ class Cell(nn.Module):
             for _, source in node
         )
         self._skips = nn.ModuleList(skips) if edge_skips else None
-        self.drop_path = DropPath()
+        self.paths = len(self._ops) - (0 if edge_skips else sum(isinstance(op, Identity) for op in self._ops))
+        """Edges that drop-path can drop: not identities alone, so that a path remains for every sample."""
 
-    def forward(self, older: Tensor, newer: Tensor) -> Tensor:
-        """Map the outputs of the two preceding cells to (N, len(concat) * channels, H', W')."""
+    def forward(self, older: Tensor, newer: Tensor, paths: Paths | None = None) -> Tensor:
+        """Map the outputs of the two preceding cells to (N, len(concat) * channels, H', W').
+
+        paths: those of this pass, of which the cell takes the next ones; None drops none.
+        """
         states = {0: self.preprocess0(older), 1: self.preprocess1(newer)}
         edges = itertools.count()
         for node, sources in enumerate(self.sources, 2):
             if sources:
-                states[node] = reduce(torch.add, [self._edge(next(edges), states[source]) for source in sources])
+                found = [self._edge(next(edges), states[source], paths) for source in sources]
+                states[node] = reduce(torch.add, found)
         return torch.cat([states[node] for node in self.concat], dim=1)
 
-    def _edge(self, edge: int, x: Tensor) -> Tensor:
+    def _edge(self, edge: int, x: Tensor, paths: Paths | None) -> Tensor:
         op = self._ops[edge]
         out: Tensor = op(x)
         if self._skips is not None:
-            return self.drop_path(out + self._skips[edge](x))  # type: ignore[no-any-return]
-        # The identity is never dropped, so that a path remains for every sample.
-        return out if isinstance(op, Identity) else self.drop_path(out)
+            out = out + self._skips[edge](x)
+        elif isinstance(op, Identity):
+            return out
+        return out if paths is None else paths.drop(out)
 
 
 class AuxiliaryHead(nn.Module):
@@ -155,20 +163,43 @@ class EvaluationNetwork(RetrainedNetwork, StemNetwork):
         self.global_pooling = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(newer, classes)
         self._noises = drawing_in(self)
+        self._paths = sum(cell.paths for cell in self.cells)  # type: ignore[misc]
+        self._keep = DeviceScalar()
+        self.set_drop_path(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, channels, H, W) to logits (N, classes)."""
         return self.with_auxiliary(x)[0]
 
-    def with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the logits and the auxiliary head's logits; None without a head or in evaluation mode."""
-        auxiliary = None
+    def with_auxiliary(self, x: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return the logits and the auxiliary head's logits; None without a head or in evaluation mode.
+
+        drawn: (paths, N), of `draw_paths`, which training mode calls if they are not given.
+        """
+        auxiliary, paths = None, None
+        if self.training:
+            drawn = self.draw_paths(len(x)) if drawn is None else drawn
+            paths = None if drawn is None else Paths(drawn, self._kept(drawn.device))
         older, newer = self.first_inputs(x)
         for layer, cell in enumerate(self.cells):
-            older, newer = newer, cell(older, newer)
+            older, newer = newer, cell(older, newer, paths)
             if layer == self.auxiliary_layer and self.auxiliary_head is not None and self.training:
                 auxiliary = self.auxiliary_head(newer)
         return self.classifier(self.global_pooling(newer).flatten(1)), auxiliary
+
+    def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
+        """Drop each path with this probability, in training mode; 0 draws nothing."""
+        self._drop_path = (probability, generator, group)
+
+    def draw_paths(self, images: int) -> Tensor | None:
+        """Draw the numbers (paths, images) by which a pass of so many drops paths; None where it drops none."""
+        probability, generator, group = self._drop_path
+        device = self.classifier.weight.device
+        self._kept(device)  # in its place before a recorded pass reads it
+        return draw_paths(self._paths, images, device, generator, group) if probability else None
+
+    def _kept(self, device: torch.device) -> Tensor:
+        return self._keep.holding(1.0 - self._drop_path[0], device, torch.float64)
 
     def set_noise(self, source: torch.Generator) -> None:
         """Set the generator of every `noise` operation. source: on the network's device."""

@@ -6,14 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.distributed.group import ALONE, Group
-from darts_core.models.drop_path import DropPath
 
 
 class RetrainedNetwork(nn.Module):
     """Base class of evaluation networks; maps images (N, channels, H, W) to logits (N, classes)."""
 
-    def with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the logits and the auxiliary head's logits; None without a head or in evaluation mode."""
+    def with_auxiliary(self, x: Tensor, drawn: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return the logits and the auxiliary head's logits; None without a head or in evaluation mode.
+
+        drawn: of `draw_paths`, if they were drawn before.
+        """
         return self(x), None
 
     def set_noise(self, source: torch.Generator) -> None:
@@ -25,7 +27,8 @@ class RetrainedNetwork(nn.Module):
         return False
 
     def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
-        """Set the probability, generator and group of every drop-path."""
-        for module in self.modules():
-            if isinstance(module, DropPath):
-                module.probability, module.generator, module.group = probability, generator, group
+        """Set probability, generator and group of drop-path. Networks without paths to drop have none."""
+
+    def draw_paths(self, images: int) -> Tensor | None:
+        """Draw the numbers (paths, images) by which a pass drops paths; None where it drops none."""
+        return None

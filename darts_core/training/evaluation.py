@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.evaluation import auxiliary_problems
+from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
@@ -22,12 +25,16 @@ from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.determinism import captured, restored, seeded
 from darts_core.training.evaluation_step import evaluation_step, restore_optimizer, weight_optimizer
-from darts_core.training.images import DeviceData, run_on_images, stem_of
+from darts_core.training.fused_sgd import FusedSGD
+from darts_core.training.graphed_evaluation import GraphedEvaluation
+from darts_core.training.images import DeviceData, room_for_graph, run_on_images, stem_of
 from darts_core.training.loop import TrainingLoop
 from darts_core.training.metrics import RunningMetrics
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import linear, weight_lr
+
+logger = logging.getLogger(__name__)
 
 
 def run_evaluation(
@@ -93,7 +100,19 @@ class ImageEvaluation(TrainingLoop):
         synchronise(self.network, self.group)
         self.optimizer = weight_optimizer(self.network.parameters(), config, data.device)
         self.drop_path_source = generator(config.seed, "drop-path", device=data.device)
+        self.move = self._step()
         self.best: dict[str, Any] = {}
+
+    def _step(self) -> Callable[[Batch], tuple[Tensor, Tensor]]:
+        """What moves the weights on a batch; on a GPU also a line of the log about it."""
+        config, data, network, optimizer = self.config, self.data, self.network, self.optimizer
+        if data.device.type == "cuda" and isinstance(optimizer, FusedSGD):
+            reason = no_graph(config, noise=network.has_noise, room=room_for_graph(config, data))
+            if self.group.leads:
+                logger.info("trains %s", "in a CUDA graph" if reason is None else f"without a CUDA graph: {reason}")
+            if reason is None:
+                return GraphedEvaluation(network, optimizer, config, self.group)
+        return lambda batch: evaluation_step(network, optimizer, batch, config, self.group)
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         self.network.load_state_dict(checkpoint["weights"])
@@ -122,7 +141,7 @@ class ImageEvaluation(TrainingLoop):
     def step(self, number: int) -> None:
         batch = self.feed.batch(self.steps_done)
         self._key_noise("training", self.steps_done)
-        loss, logits = evaluation_step(self.network, self.optimizer, batch, self.config, self.group)
+        loss, logits = self.move(batch)
         self.sums.add(loss, logits, batch.labels)
 
     def _key_noise(self, *purpose: str | int) -> None:
@@ -144,6 +163,15 @@ class ImageEvaluation(TrainingLoop):
             tested = data.measure(self.network, images, labels, self.control)
             metrics |= {"test_loss": tested.loss, "test_accuracy": tested.accuracy}
         return metrics | {"weight_lr": self.lr, "drop_path": self.drop_path}
+
+
+def no_graph(config: EvaluationConfig, *, noise: bool, room: bool) -> str | None:
+    """Why a GPU launches the step kernel by kernel; None if a CUDA graph does. room: see `room_for_graph`."""
+    if not config.cuda_graph:
+        return "the spec has cuda_graph: false"
+    if noise:
+        return "noise is drawn in each step"
+    return None if room else "the memory is too small for a recorded step beside called ones"
 
 
 def _check_auxiliary(config: EvaluationConfig, data: DeviceData) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from darts_core.models.layout import Stem, stem_for
 from darts_core.training.control import Control
 from darts_core.training.defaults import default_device
 from darts_core.training.loop import TrainingLoop
-from darts_core.training.memory import check_fits
+from darts_core.training.memory import check_fits, holds_graph
 from darts_core.training.metrics import Measured, measure
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
@@ -130,12 +130,20 @@ def stem_of(config: TrainingConfig, data: DeviceData) -> Stem:
 
 def check_memory(config: SearchConfig | EvaluationConfig, data: DeviceData) -> None:
     """Raises OutOfMemory when training on this data would not fit into the free memory."""
-    check_fits(
-        config,
-        data.device,
-        size=data.source.size,
-        image_channels=data.source.channels,
-        classes=len(data.source.classes),
-        stem=stem_of(config, data),
-        ranks=data.group.size,
-    )
+    check_fits(config, data.device, **_sizes(config, data))
+
+
+def room_for_graph(config: SearchConfig | EvaluationConfig, data: DeviceData) -> bool:
+    """Whether a recorded training step fits into the free memory beside a called one."""
+    return holds_graph(config, data.device, **_sizes(config, data))
+
+
+def _sizes(config: SearchConfig | EvaluationConfig, data: DeviceData) -> dict[str, Any]:
+    """What the memory depends on besides spec and device."""
+    return {
+        "size": data.source.size,
+        "image_channels": data.source.channels,
+        "classes": len(data.source.classes),
+        "stem": stem_of(config, data),
+        "ranks": data.group.size,
+    }

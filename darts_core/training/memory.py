@@ -108,21 +108,8 @@ def check_fits(
             return
         if device.type == "cpu":
             free //= ranks  # they share one machine's memory
-    height, width = size
-    reductions = None if config.reductions is None else tuple(config.reductions)
-    shape = Shape(
-        config.channels,
-        config.layers,
-        classes,
-        height,
-        image_channels,
-        stem,
-        width,
-        reductions,
-        config.edge_skips,
-    )
-    need = need_of(config, shape, device)
-    part = -(-config.batch_size // (ranks * config.accumulate))
+    need = need_of(config, _shape(config, size, image_channels, classes, stem), device)
+    part = _part(config, ranks)
     if need.of(part) <= free:
         return
     fitting = need.fitting(free)
@@ -136,6 +123,41 @@ def check_fits(
         f"batch_size {config.batch_size}{_in_parts(config)} needs about {_gib(need.of(part))} on {device}, which has "
         f"{_gib(free)} free; {advice}"
     )
+
+
+def holds_graph(
+    config: SearchConfig | EvaluationConfig,
+    device: torch.device,
+    *,
+    size: tuple[int, int],
+    image_channels: int,
+    classes: int,
+    stem: Stem,
+    ranks: int = 1,
+    free: int | None = None,
+) -> bool:
+    """Whether the memory of a recorded step, which nothing else can use, fits beside that of a called one.
+
+    A pass's last, smaller batch is called. The arguments are those of `check_fits`.
+    """
+    free = free_memory(device) if free is None else free
+    need, part = need_of(config, _shape(config, size, image_channels, classes, stem), device), _part(config, ranks)
+    return free is None or need.of(part) + part * need.per_image <= free
+
+
+def _shape(
+    config: SearchConfig | EvaluationConfig, size: tuple[int, int], image_channels: int, classes: int, stem: Stem
+) -> Shape:
+    height, width = size
+    reductions = None if config.reductions is None else tuple(config.reductions)
+    return Shape(
+        config.channels, config.layers, classes, height, image_channels, stem, width, reductions, config.edge_skips
+    )
+
+
+def _part(config: SearchConfig | EvaluationConfig, ranks: int) -> int:
+    """Images that a rank computes at once."""
+    return -(-config.batch_size // (ranks * config.accumulate))
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -27,6 +27,7 @@ from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.models.supernet import SearchNetwork
 from darts_core.spaces import SPACES
 from darts_core.training.determinism import deterministic_kernels
+from darts_core.training.step_graph import WARM_UP
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
 GPU = torch.device("cuda")
@@ -167,7 +168,7 @@ def test_graphs_hold_the_exchanges_of_several_ranks(order: Literal[1, 2], precis
         nonlocal exchanged
         exchanged += 1
 
-    for number in range(graphed.WARM_UP + 1):
+    for number in range(WARM_UP + 1):
         step(batch_of(number), batch_of(number))
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr(torch.distributed, "all_reduce", counted)
@@ -210,7 +211,7 @@ def test_the_graph_is_made_and_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graphed, "search_step", counted)
     for number in range(8):
         step(batch_of(number), batch_of(number))
-    assert calls == graphed.WARM_UP
+    assert calls == WARM_UP
 
 
 def test_a_step_that_cannot_be_recorded_is_called_and_logged_once(

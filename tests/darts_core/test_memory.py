@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from darts_core import run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.errors import OutOfMemory
 from darts_core.profile import Shape
-from darts_core.training.memory import check_fits, explained, free_memory, need_of
+from darts_core.training.memory import check_fits, explained, free_memory, holds_graph, need_of
 
 MakeEvaluation = Callable[..., EvaluationConfig]
 CPU = torch.device("cpu")
@@ -108,3 +109,17 @@ def test_other_errors_pass_as_they_are() -> None:
 def test_free_memory_is_read_from_the_machine() -> None:
     free = free_memory(CPU)
     assert free is None or free > 0
+
+
+@pytest.mark.parametrize("make", [_evaluation, _search])
+def test_a_recorded_step_wants_the_memory_of_another_beside_it(
+    make: Callable[..., EvaluationConfig | SearchConfig],
+) -> None:
+    config = make(batch_size=64)
+    sizes: dict[str, Any] = {"size": (32, 32), "image_channels": 3, "classes": 10, "stem": "cifar"}
+    need = need_of(config, Shape(config.channels, config.layers, 10, 32), CPU)
+    called = need.of(64)
+    assert not holds_graph(config, CPU, **sizes, free=called + 63 * need.per_image)
+    assert holds_graph(config, CPU, **sizes, free=called + 64 * need.per_image)
+    # Two ranks have half the images each.
+    assert holds_graph(config, CPU, **sizes, ranks=2, free=called)

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from darts_core.genotypes import KNOWN, Genotype
-from darts_core.models.drop_path import DropPath
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.layout import Stem, least_auxiliary_image, stem_for
 from darts_core.models.supernet import SearchNetwork
@@ -149,14 +148,30 @@ def test_auxiliary_head_speaks_in_training_only() -> None:
 def test_drop_path_reaches_every_edge_but_stride_one_identities() -> None:
     genotype = Genotype.of([["skip_connect", 0], ["sep_conv_3x3", 1]], [2], [["skip_connect", 0]] * 2, [2])
     network = EvaluationNetwork(genotype, channels=2, layers=3, classes=2)
-    dropped: list[int] = []
-    for number, cell in enumerate(network.cells):
-        for module in cell.modules():
-            if isinstance(module, DropPath):
-                module.register_forward_hook(lambda *_, number=number: dropped.append(number))
-    network(torch.randn(2, 3, 8, 8))
     # Cell 0 is normal: one identity, one convolution. Cells 1 and 2 reduce: both skips are factorized reduces.
-    assert dropped == [0, 1, 1, 2, 2]
+    assert [cell.paths for cell in network.cells] == [1, 2, 2]
+    network.set_drop_path(0.5)
+    images, lost = torch.randn(2, 3, 8, 8), torch.ones(5, 2)
+    out: list[torch.Tensor] = []
+    for cell in network.cells:
+        cell.register_forward_hook(lambda _, __, found: out.append(found))
+    network.with_auxiliary(images, lost)
+    assert out[0].any()
+    assert not out[1].any()
+    assert not out[2].any()
+
+
+def test_drop_path_is_of_training_alone_and_draws_nothing_at_zero() -> None:
+    network = EvaluationNetwork(KNOWN["DARTS_V2"], channels=2, layers=1, classes=2)
+    images, source = torch.randn(2, 3, 8, 8), torch.Generator().manual_seed(0)
+    state = source.get_state()
+    for probability, mode in ((0.9, False), (0.0, True)):
+        network.set_drop_path(probability, source)
+        network.train(mode)(images)
+        assert torch.equal(source.get_state(), state)
+    network.set_drop_path(0.9, source)
+    network.train()(images)
+    assert not torch.equal(source.get_state(), state)
 
 
 def test_search_network_keeps_alphas_out_of_its_weights() -> None:

@@ -26,6 +26,7 @@ from darts_core.genotypes import (
     to_json,
     to_mmrazor,
 )
+from darts_core.models.drop_path import Paths
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.operations import Identity
 from tests.support.darts_cells import parsed
@@ -203,6 +204,6 @@ def test_the_identity_is_still_exempt_from_drop_path() -> None:
     network = _network(genotype)
     cell: Any = network.cells[0]
     assert isinstance(cell._ops[0], Identity)
-    network.set_drop_path(1.0, torch.Generator().manual_seed(0))
     older = torch.randn(1, 12, 8, 8)
-    assert torch.equal(cell(older, older), cell.preprocess0(older))
+    none_kept = Paths(torch.ones(cell.paths, 1), torch.tensor(0.5))
+    assert torch.equal(cell(older, older, none_kept), cell.preprocess0(older))
