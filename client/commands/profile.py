@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -11,6 +11,10 @@ from client.options import Json
 
 if TYPE_CHECKING:
     from darts_core.profile import CellProfile, Cost, LanguageProfile, LanguageShape, Profile, Shape
+    from darts_core.profile.step_time import StepTime
+
+# Operations or kernels of a timed step listed one by one.
+_LISTED: Final = 15
 
 
 def profile(
@@ -35,9 +39,19 @@ def profile(
     ] = None,
     hidden_size: Annotated[int | None, typer.Option(help="Size of a recurrent cell's state.")] = None,
     words: Annotated[int | None, typer.Option(help="Words in a language model's vocabulary.")] = None,
+    device: Annotated[
+        Literal["cpu", "cuda"] | None, typer.Option(help="Also time a training step there, operation by operation.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Images in the timed step; by default the preset's.")] = None,
+    precision: Annotated[
+        Literal["float32", "bf16", "float64"] | None, typer.Option(help="Of the timed step; by default a run's.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Print the cost of a cell's evaluation network: parameters, multiply-adds, and for images activation memory."""
+    """Print the cost of a cell's evaluation network: parameters, multiply-adds, and for images activation memory.
+
+    With --device also where the time of its training step goes.
+    """
     from client.genotypes import read_genotype
     from client.output import print_json
     from darts_core import profile as profiling
@@ -51,6 +65,9 @@ def profile(
         "image": image,
         "stem": stem,
         "reductions": reductions,
+        "device": device,
+        "batch": batch,
+        "precision": precision,
     }
     of_text = {"hidden_size": hidden_size, "words": words}
     genotype = read_genotype(source, family)
@@ -62,8 +79,11 @@ def profile(
             print_json(language.totals()) if json else _show_language_model(language, language_shape)
             return
         _refuse_of_other_family(of_text, "cnn")
+        if device is None:
+            _refuse_without_device(batch=batch, precision=precision)
+        preset_name = profiling.preset_of_cell(genotype, preset)
         shape = profiling.shape_of(
-            profiling.preset_of_cell(genotype, preset),
+            preset_name,
             channels=channels,
             layers=layers,
             classes=classes,
@@ -72,9 +92,22 @@ def profile(
             reductions=None if reductions is None else _cells(reductions),
         )
         found = profiling.profile(genotype, shape)
+        timed = None
+        if device is not None:
+            import torch
+
+            from darts_core.profile.step_time import profiled_config, step_time
+
+            config = profiled_config(genotype, preset_name, shape, batch_size=batch, precision=precision)
+            timed = step_time(config, shape, torch.device(device))
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
-    print_json(found.totals()) if json else _show(found, shape)
+    if json:
+        print_json({**found.totals(), **({} if timed is None else {"step": timed.figures()})})
+        return
+    _show(found, shape)
+    if timed is not None:
+        _show_step(timed)
 
 
 def _cells(text: str) -> list[int]:
@@ -88,6 +121,12 @@ def _refuse_of_other_family(options: Mapping[str, object], family: str) -> None:
     for name, value in options.items():
         if value is not None:
             raise typer.BadParameter(f"--{name.replace('_', '-')} is not of the family {family}")
+
+
+def _refuse_without_device(**options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise typer.BadParameter(f"--{name} is of the timed step: give --device, too")
 
 
 def _show_language_model(found: LanguageProfile, shape: LanguageShape) -> None:
@@ -131,5 +170,39 @@ def _show(found: Profile, shape: Shape) -> None:
     console.print(
         f"{shape.channels} channels, {shape.layers} cells, {shape.classes} classes, "
         f"{shape.image}x{shape.image} images, {shape.stem} stem; one image, float32",
+        style="dim",
+    )
+
+
+def _show_step(found: StepTime) -> None:
+    from client.output import console, print_listing
+    from client.tables import Column, Listing
+
+    of = "operation" if found.device == "cpu" else "kernel"
+    listing = Listing(of, *(Column(name, number=True) for name in ("calls", "ms", "share")))
+
+    def row(name: str, calls: str, milliseconds: float) -> None:
+        listing.add(name, calls, f"{milliseconds:.3f}", f"{100 * milliseconds / found.recorded:.1f} %")
+
+    for operation in found.operations[:_LISTED]:
+        row(operation.name, f"{operation.calls:,}", operation.milliseconds)
+    rest = found.operations[_LISTED:]
+    if rest:
+        row(
+            f"{len(rest)} others",
+            f"{sum(operation.calls for operation in rest):,}",
+            sum(operation.milliseconds for operation in rest),
+        )
+    row("gaps", "", found.gaps)
+    row("all", f"{found.calls:,}", found.recorded)
+    console.print()
+    print_listing(listing)
+    graph = ", in a CUDA graph" if found.graph else ""
+    console.print(
+        f"a training step on {found.device}{graph}: {found.step:.1f} ms, with the profiler {found.recorded:.1f} ms; "
+        f"{found.batch} images, {found.precision}",
+    )
+    console.print(
+        f"bound by {found.bound_by}: {found.bound:.1f} ms, {100 * found.bound_share:.0f} % of the step",
         style="dim",
     )

@@ -262,3 +262,27 @@ def test_a_random_cell_is_the_same_for_the_same_seed() -> None:
     refused = _dartboard("random-cell", "--space", "space9")
     assert refused.exit_code == 2
     assert "known: darts, " in _said(refused)
+
+
+def test_profile_times_a_training_step_on_a_device() -> None:
+    small = ("--channels", "2", "--layers", "1", "--image", "8", "--batch", "2", "--device", "cpu")
+    answer = _dartboard("profile", "DARTS_V2", *small, "--json")
+    assert answer.exit_code == 0
+    step = json.loads(answer.stdout)["step"]
+    assert step["batch"] == 2
+    assert step["bound_by"] in ("products", "memory")
+    shown = _dartboard("profile", "DARTS_V2", *small).stdout
+    assert "aten::convolution_backward" in shown
+    assert "a training step on cpu" in shown
+
+
+def test_profile_refuses_sizes_of_a_step_without_a_device() -> None:
+    answer = _dartboard("profile", "DARTS_V2", "--batch", "8")
+    assert answer.exit_code == 2
+    assert "give --device" in _said(answer)
+
+
+def test_profile_times_no_language_model() -> None:
+    answer = _dartboard("profile", "DARTS_V2", "--family", "rnn", "--device", "cpu")
+    assert answer.exit_code == 2
+    assert "--device is not of the family rnn" in _said(answer)
