@@ -94,6 +94,7 @@ def profiled_config(
         channels=shape.channels,
         layers=shape.layers,
         stem=shape.stem,
+        edge_skips=shape.edge_skips,
         **{name: value for name, value in given.items() if value is not None},
     ).resolved()
 

@@ -8,7 +8,6 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from torch import Tensor
 
 from darts_core import run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
@@ -21,7 +20,7 @@ from darts_core.files.loading import load_network
 from darts_core.genotypes import Genotype, ranked, to_json
 from darts_core.genotypes.random_cells import drawn_cell
 from darts_core.models.build import build_supernet
-from darts_core.models.drop_path import DropPath
+from darts_core.models.drop_path import Paths
 from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.models.operations import FactorizedReduce, Identity
 from darts_core.models.supernet import MixedEdge, SearchCell, SearchNetwork
@@ -109,13 +108,11 @@ def test_retraining_adds_a_skip_connection_to_each_kept_edge_and_drops_both() ->
     states = [normal.preprocess0(inputs[0]), normal.preprocess1(inputs[1])]
     pooled = normal._ops[1](states[1])
     torch.testing.assert_close(normal(*inputs), 2 * states[0] + pooled + states[1])
-    dropped: list[Tensor] = []
-    for module in normal.modules():
-        if isinstance(module, DropPath):
-            module.register_forward_hook(lambda _module, given, _out: dropped.append(given[0]))
-    normal(*inputs)
-    assert len(dropped) == 2
-    torch.testing.assert_close(dropped[0], 2 * states[0])
+    assert normal.paths == 2
+    # The numbers decide against one edge, and the other is doubled.
+    for lost, kept in ((0, pooled + states[1]), (1, 2 * states[0])):
+        drawn = torch.zeros(2, 2).index_fill_(0, torch.tensor(lost), 1.0)
+        torch.testing.assert_close(normal(*inputs, Paths(drawn, torch.tensor(0.5))), 2 * kept)
 
 
 @pytest.mark.parametrize("method", ["rsps", "gdas", "pc-darts", "r-darts-dp", "darts-minus"])
