@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from darts_core.configs.decoder import Decoder
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, folder_of, is_plain_name
 from darts_core.errors import ConfigError, DataError, Problem
 from darts_core.models.layout import Stem, reduction_layers, stem_for
@@ -97,6 +98,7 @@ class TrainingConfig(RunConfig):
         pattern=r"^[0-9a-f]{64}$",
         description="checksum of an uploaded set; filled in when the job is created, so that the job keeps its data",
     )
+    decoder: Decoder = "pillow"
     stem: Stem | None = Field(
         None,
         description="`cifar` keeps the image's size, `half` halves it, `imagenet` divides it by eight; chosen by the "

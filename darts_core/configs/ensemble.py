@@ -7,6 +7,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.configs.common import dataset_problems, known_info
+from darts_core.configs.decoder import decoder_problems
 from darts_core.configs.score import ScoredCheckpoint, ScoringConfig
 from darts_core.data.catalogue import DatasetInfo
 from darts_core.errors import ConfigError, Problem
@@ -82,6 +83,7 @@ class EnsembleConfig(ScoringConfig, Combining):
         Raises ConfigError for an unknown data set, and for each member with another number of classes.
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
+        problems += decoder_problems(self.decoder, self.dataset)
         info = known_info({"dataset": self.dataset}, info)
         if info is not None:
             problems += [

@@ -21,6 +21,7 @@ from darts_core.configs.common import (
     reduction_problems,
     split_problems,
 )
+from darts_core.configs.decoder import decoder_problems
 from darts_core.configs.drawn_cell import genotype_json, with_drawn_cell
 from darts_core.configs.nasbench201 import LACKING, STEM, nasbench201_problems
 from darts_core.configs.search import BatchSize
@@ -112,6 +113,7 @@ class EvaluationConfig(RetrainingConfig):
         if info is not None:
             fill_stem(values, info)
             values |= _fitting(values, info, self.model_fields_set)
+        problems += decoder_problems(self.decoder, self.dataset)
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
         problems += channel_problems(values)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from darts_core.configs.common import Deterministic, Threads, dataset_problems, known_info
+from darts_core.configs.decoder import Decoder, decoder_problems
 from darts_core.data.catalogue import DatasetInfo
 from darts_core.errors import ConfigError, Problem
 
@@ -24,6 +25,7 @@ class ScoringConfig(BaseModel):
     dataset_checksum: str | None = Field(
         None, pattern=r"^[0-9a-f]{64}$", description="checksum of an uploaded set; filled in when the job is created"
     )
+    decoder: Decoder = "pillow"
     batch_size: int = Field(256, ge=1, le=65_536, description="images per step; affects results by rounding only")
     threads: Threads = None
     deterministic: Deterministic = None
@@ -85,6 +87,7 @@ class ScoreConfig(ScoringConfig):
         Raises ConfigError for an unknown data set, and for one with another number of classes than the checkpoint's.
         """
         problems = dataset_problems(self.dataset, self.dataset_checksum, info)
+        problems += decoder_problems(self.decoder, self.dataset)
         info = known_info({"dataset": self.dataset}, info)
         classes = self.checkpoint.classes
         if info is not None and classes is not None and info.classes != classes:

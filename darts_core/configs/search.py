@@ -22,6 +22,7 @@ from darts_core.configs.common import (
     reduction_problems,
     split_problems,
 )
+from darts_core.configs.decoder import decoder_problems
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
 from darts_core.configs.edge_lists import Edges, fill_edges
 from darts_core.configs.method_fields import MethodFields
@@ -155,6 +156,7 @@ class SearchConfig(MethodFields, TrainingConfig):
         if in_nasbench201:
             values.setdefault("stem", STEM)
         fill_stem(values, info)
+        problems += decoder_problems(self.decoder, self.dataset)
         problems += accumulation_problems(values)
         problems += search_problems(values) if in_nasbench201 else reduction_problems(values)
         problems += [] if in_nasbench201 else fill_edges(values, space)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -67,12 +69,19 @@ def squared(pixels: Pixels, size: int) -> Pixels:
 
 def read_image(source: Path | BinaryIO, *, most_pixels: int | None = None) -> tuple[Image.Image, tuple[str, ...]]:
     """Decode an image upright in mode L or RGB; also return the conversions applied. Raises DataError like `decode`."""
+    with opened(source) as image:
+        return plain_image(image, most_pixels)
+
+
+@contextmanager
+def opened(source: Path | BinaryIO) -> Iterator[Image.Image]:
+    """Read an image file's header. Raises DataError, also for an error of the block that decodes the image."""
     try:
         with warnings.catch_warnings():
             # Pillow's own limit on declared pixels; `most_pixels` replaces it.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(source, formats=_FORMATS) as image:
-                return plain_image(image, most_pixels)
+                yield image
     except DataError:
         raise
     except UnidentifiedImageError as error:
@@ -108,6 +117,11 @@ def plain_image(image: Image.Image, most_pixels: int | None = None) -> tuple[Ima
             image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
             changes.append(ON_WHITE)
     return image.convert(mode), tuple(changes)
+
+
+def is_plain_jpeg(image: Image.Image) -> bool:
+    """Whether an opened image is a JPEG of grey or RGB that lies upright, which any decoder gives alike."""
+    return image.format == "JPEG" and image.mode in ("L", "RGB") and not _is_turned(image)
 
 
 def _is_turned(image: Image.Image) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 
 import torch
 
+from darts_core.configs.decoder import DecoderName
 from darts_core.data.catalogue import BUILT_IN
 from darts_core.data.decoding import SUFFIXES, is_image_name
 from darts_core.data.files import FileImages
@@ -24,7 +25,7 @@ MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 
 
-def read(data_root: Path) -> ImageData:
+def read(data_root: Path, decoder: DecoderName = "pillow") -> ImageData:
     """List the files of both parts in name order, without opening an image. Raises DataError."""
     folder = data_root / "imagenet"
     if not (folder / "train").is_dir() or not (folder / "val").is_dir():
@@ -38,9 +39,9 @@ def read(data_root: Path) -> ImageData:
     test_paths, test_labels = _files(folder / "val", classes)
     size = BUILT_IN["imagenet"].side
     return ImageData(
-        train_images=FileImages(train_paths, size),
+        train_images=FileImages(train_paths, size, decoder=decoder),
         train_labels=torch.tensor(train_labels),
-        test_images=FileImages(test_paths, size),
+        test_images=FileImages(test_paths, size, decoder=decoder),
         test_labels=torch.tensor(test_labels),
         classes=tuple(classes),
         mean=MEAN,

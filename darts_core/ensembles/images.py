@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from darts_core.configs import EnsembleConfig
+from darts_core.configs.decoder import check_decoder
 from darts_core.configs.ensemble import file_of, logits_of
 from darts_core.data import load as load_data
 from darts_core.data.files import Images
@@ -45,11 +46,12 @@ def run_ensemble(
     set's own validation images; without those, on one half of the test images, and all metrics are then of the other
     half. Other images are unsuitable: evaluations train on them.
 
-    Raises CheckpointError, DataError, Stopped (between two batches).
+    Raises CheckpointError, ConfigError, DataError, Stopped (between two batches).
     """
     started = time.perf_counter()
     device = device or default_device()
-    data = load_data(config.dataset, data_root, config.dataset_checksum)
+    check_decoder(config.decoder, device.type)
+    data = load_data(config.dataset, data_root, config.dataset_checksum, config.decoder)
     run = _Run(config, inputs, data, device, control)
     with deterministic_kernels(is_deterministic(config.deterministic, device), device), tf32(wanted=False):
         yield run.report(started)

@@ -17,10 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from darts_core.configs import ScoreConfig
+from darts_core.configs.decoder import check_decoder
 from darts_core.configs.score import ScoredCheckpoint
 from darts_core.data import load as load_data
 from darts_core.data.batches import Normaliser
-from darts_core.data.files import Images
+from darts_core.data.files import Images, in_parts
 from darts_core.data.images import ImageData
 from darts_core.errors import CheckpointError, DataError, Stopped
 from darts_core.files.imports import read_authors
@@ -80,11 +81,14 @@ def run_score(
     device: torch.device | None = None,
     control: Control = UNCONTROLLED,
 ) -> Iterator[ScoreReport]:
-    """Score the file; yields one report. Raises CheckpointError, DataError, Stopped (between two batches)."""
+    """Score the file; yields one report. Raises CheckpointError, ConfigError, DataError, Stopped (between two
+    batches).
+    """
     started = time.perf_counter()
     device = device or default_device()
+    check_decoder(config.decoder, device.type)
     network = scored_network(config.checkpoint, file).ready_on(device)
-    data = load_data(config.dataset, data_root, config.dataset_checksum)
+    data = load_data(config.dataset, data_root, config.dataset_checksum, config.decoder)
     check_fit(network, data, config.dataset)
     # In full float32, whatever the training used: a score must not depend on the kind of GPU.
     with deterministic_kernels(is_deterministic(config.deterministic, device), device), tf32(wanted=False):
@@ -156,23 +160,27 @@ def logits_of(
     network: TrainedNetwork, images: Images, device: torch.device, batch_size: int, control: Control
 ) -> Tensor:
     """float32 (N, classes) on the CPU, for uint8 images (N, ...). Raises DataError, Stopped (between two batches)."""
-    batches = range(0, len(images), batch_size)
+    batches = [slice(first, first + batch_size) for first in range(0, len(images), batch_size)]
     found, images = [], images.to(device)
     normalise = Normaliser(network.normalisation["mean"], network.normalisation["std"], device)
-    for step, first in enumerate(batches):
+    for step, chosen in enumerate(in_parts(images, batches)):
         if control.should_stop():
             raise Stopped("stopped while scoring")
-        found.append(network(normalise(images[first : first + batch_size])).float().cpu())
+        found.append(network(normalise(chosen)).float().cpu())
         control.progress(Progress(1, 1, step + 1, len(batches)))
     return torch.cat(found)
 
 
 def score(path: str | Path, data_root: Path = DATA_ROOT, device: torch.device | None = None) -> Measured:
-    """Loss in nats and accuracy in percent on its own data set's test split. Raises CheckpointError and DataError."""
+    """Loss in nats and accuracy in percent on its own data set's test split. Raises CheckpointError, ConfigError
+    and DataError.
+    """
     device = device or default_device()
     network = load_network(path, device)
     spec = network.checkpoint["spec"]
-    data = load_data(spec["dataset"], data_root, spec.get("dataset_checksum"))
+    decoder = spec.get("decoder", "pillow")
+    check_decoder(decoder, device.type)
+    data = load_data(spec["dataset"], data_root, spec.get("dataset_checksum"), decoder)
     if data.classes != network.classes:
         raise CheckpointError(
             f"{path} was trained on the classes {', '.join(network.classes)}; the data set now has "

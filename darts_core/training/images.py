@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.configs.common import TrainingConfig, check_shares
+from darts_core.configs.decoder import check_decoder
 from darts_core.data import load
 from darts_core.data.augmentation import Augmentation
 from darts_core.data.batches import Feed, Normaliser
@@ -49,7 +50,7 @@ class DeviceData:
         """The data set of a spec. Raises DataError."""
         if not group.leads:
             group.wait()  # rank 0 downloads what is not there yet
-        source = load(config.dataset, data_root, config.dataset_checksum)
+        source = load(config.dataset, data_root, config.dataset_checksum, config.decoder)
         if group.leads:
             group.wait()
         return cls(
@@ -111,6 +112,7 @@ def run_on_images(
     """Run the loop for a resolved spec. The arguments and errors are those of `run_search`."""
     device = device or default_device()
     check_shares(config.batch_size, max(gpus, group.size))
+    check_decoder(config.decoder, device.type)
     if gpus > 1:
         return launch(kind, config, gpus, data_root=data_root, device=device, resume_from=resume_from, control=control)
     if isinstance(config, SearchConfig) and config.fused:

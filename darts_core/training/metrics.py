@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from darts_core.data.batches import Normaliser
-from darts_core.data.files import Images
+from darts_core.data.files import Images, in_parts
 from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
 from darts_core.training.control import Control
@@ -98,14 +98,13 @@ def measure(
     count = math.ceil(len(images) / batch_size)
     sums = torch.zeros(count, 2, dtype=torch.float64, device=images.device)
     try:
-        for number in range(count):
+        numbers = range(group.rank, count, group.size)
+        parts = [slice(number * batch_size, (number + 1) * batch_size) for number in numbers]
+        for number, part, chosen in zip(numbers, parts, in_parts(images, parts), strict=True):
             if control.should_stop():
                 raise Stopped("stopped while measuring")
-            if number % group.size != group.rank:
-                continue
-            part = slice(number * batch_size, (number + 1) * batch_size)
             truth = labels[part]
-            logits = network(normalise(images[part]))
+            logits = network(normalise(chosen))
             sums[number] = _sums(F.cross_entropy(logits, truth), logits, truth)
     finally:
         network.train(training)

@@ -26,6 +26,7 @@ def test_a_genotype_is_taken_in_every_form_and_stored_as_json(http: httpx.Client
         ({"dataset": "digits", "genotype": "DARTS_V2", "epoch": 3}, "search_id"),
         ({"dataset": "digits", "genotype": "DARTS_V2", "auxiliary": True}, "29x29"),
         ({"dataset": "digits", "genotype": "DARTS_V2", "batch_size": 1400}, "batch_size"),
+        ({"dataset": "digits", "genotype": "DARTS_V2", "decoder": "nvjpeg"}, "decoder"),
         (
             {
                 "dataset": "digits",

@@ -134,6 +134,7 @@ def test_an_uploaded_file_and_its_genotype_reach_the_worker(bench: Bench, http: 
         ({"checkpoint_id": str(uuid4()), "epoch": "best"}, 422, "epoch"),
         ({"evaluation_id": str(uuid4()), "epoch": "worst"}, 422, "epoch"),
         ({"evaluation_id": str(uuid4()), "colour": 1}, 422, "colour"),
+        ({"evaluation_id": str(uuid4()), "decoder": "turbojpeg"}, 422, "decoder"),
     ],
 )
 def test_a_bad_score_is_refused_by_name(http: httpx.Client, body: dict[str, Any], status: int, says: str) -> None:
@@ -151,6 +152,12 @@ def test_a_data_set_of_another_number_of_classes_is_refused(http: httpx.Client, 
     answer = http.post("/scores", json={"evaluation_id": str(evaluation.id), "dataset": "cifar100"})
     assert answer.status_code == 422
     assert "100 classes" in answer.json()["detail"]
+
+
+def test_a_decoder_is_refused_for_images_that_the_score_does_not_decode(http: httpx.Client, evaluation: JobOut) -> None:
+    answer = http.post("/scores", json={"evaluation_id": str(evaluation.id), "decoder": "torchvision"})
+    assert answer.status_code == 422
+    assert "decoder: 'torchvision' is for imagenet" in answer.json()["detail"]
 
 
 def test_the_same_key_and_body_answer_the_first_score_and_leave_no_files(

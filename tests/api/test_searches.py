@@ -54,6 +54,8 @@ def test_create_search_reads_the_body_that_curl_sends_by_default(http: httpx.Cli
         ({"dataset": "digits", "family": "transformer"}, "family", "cnn"),
         ({"dataset": "digits", "priority": 10}, "priority", "less than or equal to 9"),
         ({"dataset": "digits", "weight_lr": 1e999}, "weight_lr", "finite"),
+        ({"dataset": "digits", "decoder": "torchvision"}, "decoder", "leave it out"),
+        ({"dataset": "imagenet", "decoder": "turbojpeg"}, "decoder", "pillow, torchvision, nvjpeg"),
     ],
 )
 def test_create_search_refuses_with_the_field_and_the_allowed_values(
@@ -67,6 +69,12 @@ def test_create_search_refuses_with_the_field_and_the_allowed_values(
     found = [e for e in answer.json()["errors"] if field in e["loc"]]
     assert found, answer.json()
     assert says in " ".join(e["msg"] for e in found)
+
+
+def test_a_search_of_image_files_keeps_its_decoder(http: httpx.Client, pool: str) -> None:
+    answer = http.post("/searches", json={"dataset": "imagenet", "decoder": "torchvision", "pool": pool})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["spec"]["decoder"] == "torchvision"
 
 
 def test_a_body_that_is_not_json_is_a_422_problem(http: httpx.Client) -> None:

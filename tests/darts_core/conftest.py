@@ -64,6 +64,16 @@ def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def imagenet_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with `imagenet`, as `draw_imagenet` draws it."""
+    from tests.support.images import draw_imagenet
+
+    root = tmp_path_factory.mktemp("files")
+    draw_imagenet(root)
+    return root
+
+
 @pytest.fixture
 def search_config() -> Callable[..., SearchConfig]:
     """A search of under a second an epoch, with the changes given."""

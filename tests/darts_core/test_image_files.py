@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -24,24 +23,9 @@ from darts_core.data.resized_crops import Box, resized_crop_box, resized_crops
 from darts_core.errors import DataError
 from darts_core.files.checkpoints import save
 from darts_core.scoring.images import score
+from tests.support.images import IMAGENET_CLASSES as NAMES
 
 CPU = torch.device("cpu")
-NAMES = ("n01440764", "n01443537")
-
-
-@pytest.fixture(scope="module")
-def imagenet_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data root with `imagenet`: two classes of JPEGs of many sizes, six for training and two for testing each."""
-    root = tmp_path_factory.mktemp("files")
-    noise = np.random.default_rng(0)
-    for part, count in (("train", 6), ("val", 2)):
-        for shade, name in enumerate(NAMES):
-            (root / "imagenet" / part / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = noise.integers(100 * shade, 100 * shade + 120, (200 + 31 * i, 260 - 17 * i, 3), dtype=np.uint8)
-                image = Image.fromarray(pixels)
-                (image.convert("L") if i == 1 else image).save(root / "imagenet" / part / name / f"{i}.JPEG")
-    return root
 
 
 @pytest.fixture

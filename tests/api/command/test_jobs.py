@@ -106,6 +106,17 @@ def test_a_recurrent_search_names_its_preset_and_hidden_size(at_service: Caller,
     bench.dartboard.cancel(outcome.out.strip())
 
 
+def test_a_search_of_image_files_takes_a_decoder(at_service: Caller, bench: Bench) -> None:
+    line = ("search", "--dataset", "imagenet", "--set", f"pool={bench.pool}-files", "--detach", "--set")
+    outcome = at_service(*line, "decoder=torchvision")
+    assert outcome.code == ExitCode.OK, outcome
+    assert bench.dartboard.job(outcome.out.strip()).spec["decoder"] == "torchvision"
+    bench.dartboard.cancel(outcome.out.strip())
+    refused = at_service(*line, "decoder=turbojpeg")
+    assert refused.code == ExitCode.USAGE, refused
+    assert "allowed: pillow, torchvision, nvjpeg" in refused.err
+
+
 def test_a_search_ends_with_the_next_steps(bench: Bench, searched: JobOut, capsys: pytest.CaptureFixture[str]) -> None:
     show_result(bench.dartboard, bench.dartboard.job(searched.id))
     out, err = capsys.readouterr()
