@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from benchmarks.commands.chaos import chaos
+from benchmarks.commands.decode import decode
 from benchmarks.commands.evaluation_step import evaluation_step
 from benchmarks.commands.first_step import first_step
 from benchmarks.commands.fleet import fleet
@@ -39,6 +40,7 @@ _COMMANDS = (
     rnn_step,
     search_step,
     evaluation_step,
+    decode,
     target,
     latency,
     watchers,
