@@ -84,9 +84,9 @@ class _Run:
     def __init__(self, shape: Shape, version: Version) -> None:
         self._phased = version == "plain" and shape.tuned
         self._precision, device = shape.precision, torch.device(shape.device)
-        enable_kernels(device)
         torch.manual_seed(0)
         config = _config(shape)
+        enable_kernels(config, device, stem="cifar", size=(shape.image, shape.image))
         # One sampled operation is computed by itself; there is nothing to fuse.
         fused = version != "plain" and not IMPLEMENTATIONS[shape.method].samples_one
         self._network = build_supernet(config, classes=_CLASSES, image_channels=3, stem="cifar", fused=fused).train()
@@ -147,6 +147,8 @@ def _config(shape: Shape) -> SearchConfig:
         layers=shape.layers,
         nodes=_NODES,
         batch_size=shape.batch,
+        precision="bf16" if shape.precision == "bf16" else "float32",
+        tf32=shape.precision != "float32",
     ).resolved()
 
 

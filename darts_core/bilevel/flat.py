@@ -17,19 +17,26 @@ from darts_core.models.device_scalar import DeviceScalar
 
 
 class FlatWeights:
-    """The weights of a supernet in one flat tensor. Weights that a fused cell reads as one tensor are adjacent."""
+    """The weights of a supernet in one flat tensor. Weights that a fused cell reads as one tensor are adjacent.
+
+    Converting or moving the network gives each parameter its own memory; the next reader gathers them again.
+    """
 
     def __init__(self, network: AlphaNetwork) -> None:
+        self._network = network
         self.parameters = network.weights()
         # A stable sort: weights without a group follow, in the network's order.
         places = {id(parameter): place for place, parameter in enumerate(network.grouped_weights())}
         self._order = sorted(self.parameters, key=lambda parameter: places.get(id(parameter), len(places)))
         self._values = torch.empty(0)
+        self._conversions: int | None = None
 
     @property
     def values(self) -> Tensor:
         """The flat tensor, 1-d and detached; writing to it changes the weights."""
-        if not self._holds_all():
+        # Asked several times a step: a thousand addresses would take a millisecond.
+        if self._conversions != self._network.conversions:
+            self._conversions = self._network.conversions
             self._values = self.gathered([parameter.detach() for parameter in self._order])
             for parameter, view in zip(self._order, self.views_of(self._values), strict=True):
                 parameter.data = view
@@ -74,18 +81,6 @@ class FlatWeights:
         finally:
             for parameter in self._order:
                 parameter.requires_grad_(True)
-
-    def _holds_all(self) -> bool:
-        # Converting or moving the network gives each parameter its own storage.
-        run, first = self._values, self._order[0]
-        if run.dtype != first.dtype or run.device != first.device:
-            return False
-        address, size = run.data_ptr(), run.element_size()
-        for parameter in self._order:
-            if parameter.data_ptr() != address:
-                return False
-            address += parameter.numel() * size
-        return True
 
 
 class FlatSGD(torch.optim.SGD):

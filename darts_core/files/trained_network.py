@@ -46,8 +46,12 @@ class TrainedNetwork(nn.Module):
         if isinstance(self.network, RetrainedNetwork):
             # Repeatable for the same images in the same order.
             self.network.set_noise(generator(0, "noise", device=device))
-        elif self.checkpoint["spec"].get("fused", True):
-            enable_kernels(device)
+        else:
+            # Predictions are computed in float32, whatever the search was.
+            config = search_config_of(self.checkpoint["spec"]).resolved()
+            config = config.model_copy(update={"precision": "float32", "tf32": False, "order": 1})
+            size = self.image["size"]
+            enable_kernels(config, device, stem=config.stem or stem_for(min(size)), size=(size[0], size[1]))
         return self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:

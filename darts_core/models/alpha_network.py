@@ -26,6 +26,8 @@ class AlphaNetwork(nn.Module):
     alphas: dict[str, nn.Parameter]
     target: Target | None = None
     """Terms of the alphas' loss by the cost of the cell."""
+    conversions: int = 0
+    """How often `to()` and its like have given the weights new memory, or may have."""
 
     def weights(self) -> list[nn.Parameter]:
         """Return all parameters except the alphas."""
@@ -65,6 +67,7 @@ class AlphaNetwork(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], *args: Any, **options: Any) -> Self:
         # `to`, `double` and `cuda` call this method; it must convert the unregistered alphas too.
         super()._apply(fn, *args, **options)  # type: ignore[no-untyped-call]
+        self.conversions += 1
         for alpha in self.alphas.values():
             alpha.data = fn(alpha.data)
         return self

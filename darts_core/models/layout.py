@@ -20,8 +20,10 @@ _HALF_FROM: Final = 57
 # From this size, the `half` stem would give the cells maps of 64x64 and larger, four times those of CIFAR.
 _IMAGENET_FROM: Final = 128
 
-# The number of halvings of each stem, and the smallest map that the auxiliary head's two unpadded layers accept.
-_HALVINGS: Final[dict[Stem, int]] = {"cifar": 0, "half": 1, "imagenet": 3}
+HALVINGS: Final[dict[Stem, int]] = {"cifar": 0, "half": 1, "imagenet": 3}
+"""How often each stem halves height and width, rounded up."""
+
+# The smallest map that the auxiliary head's two unpadded layers accept.
 _AUXILIARY_MAP: Final[dict[Stem, int]] = {"cifar": 8, "half": 8, "imagenet": 7}
 
 
@@ -53,6 +55,6 @@ def auxiliary_stride(stem: Stem) -> int:
 def least_auxiliary_image(stem: Stem, reductions: int = 2) -> int:
     """Return the smallest image side, in pixels, that leaves a large enough map for the auxiliary head."""
     side = _AUXILIARY_MAP[stem]
-    for _ in range(_HALVINGS[stem] + reductions):
+    for _ in range(HALVINGS[stem] + reductions):
         side = 2 * side - 1  # halves round up
     return side

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
+from darts_core.bilevel.guarded import GuardedStep, Step
 from darts_core.bilevel.step import search_step
 from darts_core.configs import SearchConfig
 from darts_core.configs.methods import METHODS
 from darts_core.configs.stages import Stage
-from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.files.checkpoints import Checkpoint
+from darts_core.kernels.gpu.start import wants_kernels
 from darts_core.methods.method import SearchMethod
 from darts_core.methods.registry import method_of
 from darts_core.models.alpha_network import AlphaNetwork
@@ -32,9 +32,11 @@ from darts_core.training.control import Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.determinism import seeded
 from darts_core.training.images import DeviceData, stem_of
+from darts_core.training.kernel_use import KernelUse
 from darts_core.training.loop import check_finite
 from darts_core.training.metrics import RunningMetrics
 from darts_core.training.precision import type_of
+from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import weight_lr
 from darts_core.training.search_loop import SearchLoop
 from darts_core.training.search_target import expected_costs, target_of, target_state
@@ -62,6 +64,7 @@ class ImageSearch(SearchLoop):
         self.alpha_part = alpha_part.to(data.device)
         self.method = METHODS[config.method]
         self.arrangement = arrangement_of(config, data.device, self.group)
+        self.kernel_use = KernelUse(wanted=wants_kernels(config, data.device), group=self.group)
         held = None if resume_from is None else resume_from["resume"].get("target")
         self.target = target_of(config, data.source, data.device, held)
         method = method_of(config)
@@ -109,8 +112,14 @@ class ImageSearch(SearchLoop):
         )
         self.move = self._step()
 
-    def _step(self) -> Callable[[Batch, Batch], tuple[Tensor, Tensor]]:
+    def _step(self) -> Step:
         """What moves alphas and weights on a training and a validation batch."""
+        step = self._plain_step()
+        if self.data.device.type == "cuda" and self.arrangement.fused and self.group.size == 1:
+            return GuardedStep(step, self.network, self.architect, self.weight_optimizer)
+        return step
+
+    def _plain_step(self) -> Step:
         config, optimizer = self.config, self.weight_optimizer
         on_gpu = self.data.device.type == "cuda"
         if self.arrangement.no_graph is None and isinstance(optimizer, FlatSGD) and on_gpu:
@@ -253,6 +262,10 @@ class ImageSearch(SearchLoop):
             self.passes = self.epoch + 1 - target
             metrics["rolled_back_to"] = float(target)
         return metrics
+
+    def report(self, metrics: dict[str, float]) -> EpochReport:
+        report = super().report(metrics | self.kernel_use.metrics())
+        return replace(report, warnings=(*self.kernel_use.warnings(), *report.warnings))
 
     def _curvature(self, epoch: int) -> tuple[dict[str, float], int | None]:
         """Metrics of the eigenvalue where it is measured, and the epoch to go back to."""

@@ -115,10 +115,10 @@ def run_on_images(
     check_decoder(config.decoder, device.type)
     if gpus > 1:
         return launch(kind, config, gpus, data_root=data_root, device=device, resume_from=resume_from, control=control)
-    if isinstance(config, SearchConfig) and config.fused:
-        enable_kernels(device)
     data = DeviceData.read(config, data_root, device, group)
     config = config.model_copy(update={"stem": stem_of(config, data)})
+    if isinstance(config, SearchConfig):
+        enable_kernels(config, device, stem=stem_of(config, data), size=data.source.size)
     if resume_from is None:
         # A resumed run fitted before, and the memory of its dead worker may not be free yet.
         check_memory(config, data)
@@ -132,12 +132,12 @@ def stem_of(config: TrainingConfig, data: DeviceData) -> Stem:
 
 def check_memory(config: SearchConfig | EvaluationConfig, data: DeviceData) -> None:
     """Raises OutOfMemory when training on this data would not fit into the free memory."""
-    check_fits(config, data.device, **_sizes(config, data))
+    check_fits(config, data.device, **_sizes(config, data), images=len(data.train_images), group=data.group)
 
 
 def room_for_graph(config: SearchConfig | EvaluationConfig, data: DeviceData) -> bool:
     """Whether a recorded training step fits into the free memory beside a called one."""
-    return holds_graph(config, data.device, **_sizes(config, data))
+    return holds_graph(config, data.device, **_sizes(config, data), ranks=data.group.size)
 
 
 def _sizes(config: SearchConfig | EvaluationConfig, data: DeviceData) -> dict[str, Any]:
@@ -147,5 +147,4 @@ def _sizes(config: SearchConfig | EvaluationConfig, data: DeviceData) -> dict[st
         "image_channels": data.source.channels,
         "classes": len(data.source.classes),
         "stem": stem_of(config, data),
-        "ranks": data.group.size,
     }

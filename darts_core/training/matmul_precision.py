@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Final
 
 import torch
+
+_TF32: Final = "tf32"
 
 
 @contextlib.contextmanager
@@ -14,12 +17,21 @@ def tf32(wanted: bool) -> Iterator[None]:
 
     Our Triton kernels read the same flag.
     """
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = wanted
+    backends = torch.backends
+    parts = backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn  # type: ignore[attr-defined]
+    before = [part.fp32_precision for part in parts]
+    _allow(wanted, wanted)
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+        _allow(before[0] == _TF32, before[1] == _TF32)
+        for part, setting in zip(parts, before, strict=True):
+            part.fp32_precision = setting
+
+
+def _allow(products: bool, convolutions: bool) -> None:
+    # These older switches move the newer ones, too. Reading them raises once a library has moved the newer ones alone.
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products, convolutions
 
 
 @contextlib.contextmanager

@@ -11,19 +11,20 @@ from typing import Final
 import torch
 
 from darts_core.configs import AnyConfig, EvaluationConfig, SearchConfig
+from darts_core.configs.methods import METHODS
 from darts_core.configs.stages import Stage, stages_of
+from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import OutOfMemory
 from darts_core.genotypes import NasBench201Genotype
 from darts_core.genotypes.model import CNN_CELLS
-from darts_core.kernels import gpu
-from darts_core.models.fused.columns import Columns
+from darts_core.methods.registry import IMPLEMENTATIONS
 from darts_core.models.layout import Stem
 from darts_core.profile import Shape, nasbench201_search_cost, profile, search_cost
 from darts_core.profile.costs import Cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
 from darts_core.profile.search import costliest
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
-from darts_core.training.arrangement import fuses_skips
+from darts_core.training.arrangement import arrangement_of
 from darts_core.training.metrics import MEASURING_BATCH
 from darts_core.training.precision import precision_of, type_of
 
@@ -32,17 +33,19 @@ _NASBENCH201_MAPS: Final = 2
 _WAYS_OUT = "fewer channels or layers, or a larger device"
 
 
-def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch.device) -> MemoryNeed:
-    """Estimate the memory that the run's network needs on this device: see `darts_core.profile.memory`."""
+def need_of(
+    config: SearchConfig | EvaluationConfig, shape: Shape, device: torch.device, group: Group = ALONE
+) -> MemoryNeed:
+    """Estimate the memory that the run's network needs on this device: see `darts_core.profile.memory`.
+
+    group: the ranks that share each batch; a collective call.
+    """
     half, weight_bytes = precision_of(config, device) == "bf16", type_of(config).itemsize
     if isinstance(config, SearchConfig):
-        assert config.primitives is not None  # a resolved spec names them
-        # In bf16 a network is computed the plain way but by the kernels for GPUs.
-        able = Columns.of(config.primitives) is not None
-        able = able and (not half or (device.type == "cuda" and gpu.available()))
+        arrangement = arrangement_of(config, device, group)
+        fused = arrangement.not_fused is None and config.space != NASBENCH201
+        graph = device.type == "cuda" and arrangement.fused and arrangement.no_graph is None
         stages = stages_of(dict(config))
-        able = able and not any(stage.skip_dropout for stage in stages)
-        fused = config.fused and able and fuses_skips(config)
         nodes = _NASBENCH201_MAPS if config.space == NASBENCH201 else config.nodes
         costs = [largest_cost(config, shape, stage, fused=fused) for stage in stages]
         training_bytes = max(cost.training_bytes for cost in costs)
@@ -51,7 +54,7 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         cell = config.cell()
         found = profile(cell, shape)
         training_bytes, parameters, order = found.training_bytes, found.parameters_with_auxiliary, 1
-        fused = False
+        fused = graph = False
         if isinstance(cell, NasBench201Genotype):
             nodes = _NASBENCH201_MAPS
         else:
@@ -68,6 +71,8 @@ def need_of(config: SearchConfig | EvaluationConfig, shape: Shape, device: torch
         activation_bytes=2 if half and order == 1 else weight_bytes,
         weight_bytes=weight_bytes,
         fused=fused,
+        graph=graph,
+        ranks=group.size,
     )
 
 
@@ -76,9 +81,12 @@ def largest_cost(config: SearchConfig, shape: Shape, stage: Stage, *, fused: boo
     primitives: Sequence[str] = config.primitives or ()
     lists = config.lists
     shape = replace(shape, layers=stage.layers)
-    if stage.operations is not None:
-        primitives = costliest(primitives, stage.operations)
-        lists = {kind: [costliest(names, stage.operations) for names in rows] for kind, rows in lists.items()}
+    operations = stage.operations
+    if not fused and IMPLEMENTATIONS[config.method].samples_one:
+        operations = 1
+    if operations is not None:
+        primitives = costliest(primitives, operations)
+        lists = {kind: [costliest(names, operations) for names in rows] for kind, rows in lists.items()}
     if config.space == NASBENCH201:
         return nasbench201_search_cost(primitives, shape, partial=stage.partial)
     return search_cost(
@@ -94,23 +102,26 @@ def check_fits(
     image_channels: int,
     classes: int,
     stem: Stem,
-    ranks: int = 1,
+    images: int,
+    group: Group = ALONE,
     free: int | None = None,
 ) -> None:
     """Raises OutOfMemory, with the batch that would fit, when the run's estimated need is more than what is free.
 
-    size: height and width of the images. ranks: devices that share each batch. free: bytes available to this process,
-    by default as the device reports.
+    size: height and width of the images. images: number of training images. group: the ranks that share each batch; a
+    collective call. free: bytes available to this process, by default as the device reports.
     """
+    ranks = group.size
     if free is None:
         free = free_memory(device)
         if free is None:
             return
         if device.type == "cpu":
             free //= ranks  # they share one machine's memory
-    need = need_of(config, _shape(config, size, image_channels, classes, stem), device)
-    part = _part(config, ranks)
-    if need.of(part) <= free:
+    need = need_of(config, _shape(config, size, image_channels, classes, stem), device, group)
+    part, called = (_part(config, ranks, count) for count in (config.batch_size, _called(config, images)))
+    needed = need.of(part, called)
+    if needed <= free:
         return
     fitting = need.fitting(free)
     if fitting == 0:
@@ -120,7 +131,7 @@ def check_fits(
         parts = -(-config.batch_size // (ranks * fitting))
         advice = f"batch_size={batch} would fit, or accumulate={parts}, or {_WAYS_OUT}"
     raise OutOfMemory(
-        f"batch_size {config.batch_size}{_in_parts(config)} needs about {_gib(need.of(part))} on {device}, which has "
+        f"batch_size {config.batch_size}{_in_parts(config)} needs about {_gib(needed)} on {device}, which has "
         f"{_gib(free)} free; {advice}"
     )
 
@@ -138,10 +149,12 @@ def holds_graph(
 ) -> bool:
     """Whether the memory of a recorded step, which nothing else can use, fits beside that of a called one.
 
-    A pass's last, smaller batch is called. The arguments are those of `check_fits`.
+    A pass's last, smaller batch is called. ranks: devices that share each batch. The other arguments are those of
+    `check_fits`. For trainings of which `need_of` counts no graph.
     """
     free = free_memory(device) if free is None else free
-    need, part = need_of(config, _shape(config, size, image_channels, classes, stem), device), _part(config, ranks)
+    need = need_of(config, _shape(config, size, image_channels, classes, stem), device)
+    part = _part(config, ranks, config.batch_size)
     return free is None or need.of(part) + part * need.per_image <= free
 
 
@@ -155,9 +168,21 @@ def _shape(
     )
 
 
-def _part(config: SearchConfig | EvaluationConfig, ranks: int) -> int:
-    """Images that a rank computes at once."""
-    return -(-config.batch_size // (ranks * config.accumulate))
+def _part(config: SearchConfig | EvaluationConfig, ranks: int, batch: int) -> int:
+    """Images of a batch that a rank computes at once."""
+    return -(-batch // (ranks * config.accumulate))
+
+
+def _called(config: SearchConfig | EvaluationConfig, images: int) -> int:
+    """The most images of a batch in steps that a CUDA graph does not launch: those on batches of unequal sizes, and the
+    last ones of a pass.
+    """
+    weights, alphas = config.split_sizes(images)
+    rests = weights % config.batch_size, alphas % config.batch_size
+    one_feed = isinstance(config, SearchConfig) and METHODS[config.method].levels == "one"
+    if weights == alphas or one_feed:
+        return rests[0]
+    return config.batch_size if any(rests) else 0
 
 
 def free_memory(device: torch.device) -> int | None:

@@ -10,6 +10,7 @@ from typing import ClassVar, Final, TypeVar
 import torch
 from torch import Tensor
 
+from darts_core.kernels import gpu
 from darts_core.training.stages import GRAPHS, stage
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class StepGraph(ABC):
         self._seen = 0
         self._replay: Replay | None = None
         self._failed = False
+        # A stream has memory of its own: one for all warm-up steps keeps a single step's.
+        self._stream: torch.cuda.Stream | None = None
 
     @abstractmethod
     def _step(self, inputs: Sequence[Tensor]) -> StepResult:
@@ -75,7 +78,7 @@ class StepGraph(ABC):
         if self._replay is None:
             if self._seen < WARM_UP:
                 self._seen += 1
-                return _on_side_stream(lambda: self._step(inputs), inputs[0].device)
+                return self._on_side_stream(inputs)
             with stage(GRAPHS):
                 self._replay = self._recorded(inputs)
             if self._replay is None:
@@ -88,6 +91,22 @@ class StepGraph(ABC):
     def _forget(self, shapes: list[torch.Size]) -> None:
         self._shapes, self._seen, self._replay, self._places = shapes, 0, None, []
 
+    def _on_side_stream(self, inputs: Sequence[Tensor]) -> StepResult:
+        """Run the step on a side stream, as a capture does."""
+        if not inputs[0].is_cuda:
+            return self._step(inputs)
+        stream = self._stream = self._stream or torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        try:
+            with torch.cuda.stream(stream):
+                result = self._step(inputs)
+        finally:
+            # Also after an error: what restores the state must not overtake the step.
+            torch.cuda.current_stream().wait_stream(stream)
+        for tensor in result:
+            tensor.record_stream(torch.cuda.current_stream())
+        return result
+
     def _recorded(self, inputs: Sequence[Tensor]) -> Replay | None:
         if not inputs[0].is_cuda:
             return self._tried(inputs)
@@ -97,10 +116,11 @@ class StepGraph(ABC):
             return self._tried(inputs)
 
     def _tried(self, inputs: Sequence[Tensor]) -> Replay | None:
+        caught: tuple[type[Exception], ...] = (RuntimeError, *gpu.compile_errors())  # includes out of memory
         try:
             self._places, self._holds = [tensor.clone() for tensor in inputs], self._held()
             return self._record(self._places)
-        except RuntimeError as error:  # includes out of memory
+        except caught as error:
             logger.warning("no CUDA graph of %s, going on call by call: %s", self.name, str(error).split("\n")[0])
             return None
 
@@ -112,17 +132,3 @@ def captured(call: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         result = call()
     return graph.replay, result
-
-
-def _on_side_stream(step: Callable[[], StepResult], device: torch.device) -> StepResult:
-    """Run the step on a side stream, as a capture does."""
-    if device.type != "cuda":
-        return step()
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        result = step()
-    torch.cuda.current_stream().wait_stream(stream)
-    for tensor in result:
-        tensor.record_stream(torch.cuda.current_stream())
-    return result

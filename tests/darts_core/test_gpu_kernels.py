@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,29 +16,32 @@ from darts_core.errors import KernelError
 from darts_core.models.fused.algebra import Inputs, Moments
 from darts_core.models.fused.backend import CellBackend, Filters
 from darts_core.models.fused.torch_backend import TorchBackend
+from darts_core.training.matmul_precision import tf32
 
-pytestmark = [pytest.mark.gpu, pytest.mark.slow]
+pytest.importorskip("triton", reason="no Triton, no GPU kernels")
+
+import triton.language as tl
+
+from darts_core.kernels.gpu.backend import TritonBackend
+from darts_core.kernels.gpu.self_test import FLOAT32, CellShape, Precision, check_kernels
+
+pytestmark = pytest.mark.gpu
 
 ON_GPU = torch.cuda.is_available()
-pytest.importorskip("triton", reason="no Triton, no GPU kernels")
 DEVICE = "cuda" if ON_GPU else "cpu"
 # Tensor cores know no float64 here; the interpreter does.
 TYPE, TOLERANCE = (torch.float32, 2e-5) if ON_GPU else (torch.float64, 1e-13)
-SMALL = (2, 2, 3, 4)
+SMALL = CellShape(("sep_conv_3x3", "max_pool_3x3", "skip_connect"), 1, 2, 3, 4, reduction=False)
 NAMES = ("max_pool_3x3", "avg_pool_3x3")
 
 
 @pytest.fixture(autouse=True)
 def exact_products() -> Iterator[None]:
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    yield
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    with tf32(wanted=False):
+        yield
 
 
 def kernels() -> CellBackend:
-    from darts_core.kernels.gpu.backend import TritonBackend
-
     return TritonBackend()
 
 
@@ -107,21 +114,29 @@ def assert_alike(ours: object, truth: object, name: str = "") -> None:
         assert ours == truth
 
 
-SOURCES = {
+SHORT: dict[str, Callable[[], Source]] = {
     "stride 1": lambda: Source(1, (7, 5)),
     "stride 2": lambda: Source(2, (7, 6)),
-    "wide filters": lambda: Source(1, (9, 4), channels=1, kernels=(7,)),
-    "many channels": lambda: Source(1, (2, 1), channels=66, kernels=(3,)),
 }
+# Of the presets' cells; 7x7 is ImageNet's smallest map. Above 64 pixels a program has a single plane.
+WIDTHS, SIDES = (16, 32, 36, 48, 64, 72, 96, 144, 192), (7, 8, 14, 16, 28, 32)
+LONG: dict[str, Callable[[], Source]] = {
+    "wide filters": lambda: Source(1, (9, 4), channels=1, kernels=(7,)),
+    **{f"{width} channels": partial(Source, 1, (2, 1), channels=width, kernels=(3,)) for width in WIDTHS},
+    **{f"{side}x{side} maps": partial(Source, 1, (side, side), channels=2) for side in SIDES},
+    **{f"{side}x{side} maps, stride 2": partial(Source, 2, (side, side), channels=2) for side in SIDES},
+}
+SOURCES = SHORT | LONG
+EACH_SOURCE = [*SHORT, *(pytest.param(name, marks=pytest.mark.slow) for name in LONG)]
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", EACH_SOURCE)
 def test_kernels_convolve_as_torch_does(source: str) -> None:
     of = SOURCES[source]()
     assert_alike(convolved(kernels(), of), convolved(TorchBackend(), of))
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", EACH_SOURCE)
 def test_kernels_go_back_as_torch_does(source: str) -> None:
     of = SOURCES[source]()
     assert_alike(gone_back(kernels(), of, weights=True), gone_back(TorchBackend(), of, weights=True))
@@ -138,10 +153,13 @@ POOLINGS = {
     "stride 2, odd": (NAMES[::-1], 2, (7, 5)),
     "one": (NAMES[1:], 2, (4, 5)),
     "identity": ((), 1, (4, 5)),
+    **{f"stride {stride}, {side}x{side}": (NAMES, stride, (side, side)) for side in SIDES for stride in (1, 2)},
 }
 
 
-@pytest.mark.parametrize("poolings", POOLINGS)
+@pytest.mark.parametrize(
+    "poolings", [pytest.param(name, marks=pytest.mark.slow) if "x" in name else name for name in POOLINGS]
+)
 def test_kernels_pool_as_torch_does(poolings: str) -> None:
     names, stride, size = POOLINGS[poolings]
     torch.manual_seed(0)
@@ -165,7 +183,7 @@ def test_kernels_pool_as_torch_does(poolings: str) -> None:
     assert_alike(seen(kernels()), seen(TorchBackend()))
 
 
-@pytest.mark.parametrize(("rows", "channels"), [(6, 6), (3, 6), (20, 20)])
+@pytest.mark.parametrize(("rows", "channels"), [(6, 6), (3, 6), *((c // h, c) for c in (20, *WIDTHS) for h in (1, 2))])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_kernels_fold_batchnorm_into_matrices_as_torch_does(rows: int, channels: int, weighted: bool) -> None:
     torch.manual_seed(0)
@@ -194,19 +212,46 @@ def test_kernels_track_statistics_as_batchnorm_does() -> None:
     assert_alike([means, variances, counts], truth)
 
 
-def test_kernels_pass_the_self_test_that_decides_whether_they_are_used() -> None:
-    from darts_core.kernels.gpu.self_test import check_kernels
-
-    check_kernels(torch.device(DEVICE), shape=SMALL)
+BF16 = Precision(torch.bfloat16, tf32=True)
 
 
+@pytest.fixture
+def bf16_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Triton's interpreter multiply bf16 numbers, whose bits it takes for integers."""
+    if ON_GPU:
+        return
+    from triton.runtime import interpreter
+
+    dot = interpreter.InterpreterBuilder.create_dot
+
+    def number(x: Any) -> Any:
+        if x.dtype.scalar != tl.bfloat16:
+            return x
+        data = interpreter._convert_float(x.data, tl.bfloat16, tl.float32, None).view(np.float32)
+        return interpreter.TensorHandle(data, tl.float32)
+
+    monkeypatch.setattr(
+        interpreter.InterpreterBuilder, "create_dot", lambda self, a, b, *rest: dot(self, number(a), number(b), *rest)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bf16_products")
+@pytest.mark.parametrize("reduction", [False, True])
+def test_kernels_pass_the_self_test_that_decides_whether_they_are_used(reduction: bool) -> None:
+    shape = replace(SMALL, nodes=2, channels=6, height=8, width=7, reduction=reduction)
+    check_kernels(torch.device(DEVICE), [shape], [FLOAT32, BF16])
+
+
+class Wrong(TritonBackend):
+    """A node of the last edge is two per cent too large."""
+
+    def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
+        """See `CellBackend`."""
+        super().gather(v, a * torch.linspace(1, 1.02, len(a), device=a.device)[:, None, None, None], out)
+
+
+@pytest.mark.slow
 def test_a_wrong_kernel_fails_the_self_test() -> None:
-    from darts_core.kernels.gpu.backend import TritonBackend
-    from darts_core.kernels.gpu.self_test import check_kernels
-
-    class Wrong(TritonBackend):
-        def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
-            super().gather(v, 1.02 * a, out)
-
-    with pytest.raises(KernelError, match=r"reduction=False, number 0: differs by"):
-        check_kernels(torch.device(DEVICE), Wrong(), SMALL)
+    with pytest.raises(KernelError, match=r"normal cell of 2 channels on 3x4 maps, float32, training, number 0"):
+        check_kernels(torch.device(DEVICE), [replace(SMALL, nodes=2)], [FLOAT32], Wrong())

@@ -23,10 +23,11 @@ from darts_core.data.batches import Batch
 from darts_core.distributed import group as groups
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.group import ALONE, Group
-from darts_core.kernels.gpu.start import enable_kernels
+from darts_core.kernels import gpu
 from darts_core.models.supernet import SearchNetwork
 from darts_core.spaces import SPACES
 from darts_core.training.determinism import deterministic_kernels
+from darts_core.training.matmul_precision import tf32
 from darts_core.training.step_graph import WARM_UP
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")]
@@ -37,14 +38,18 @@ Steps = Callable[[Batch, Batch], tuple[Tensor, Tensor]]
 
 @pytest.fixture(autouse=True)
 def exact_products() -> Iterator[None]:
-    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    with tf32(wanted=False):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def kernels() -> Iterator[None]:
+    gpu.enable()
     yield
-    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    gpu.disable()
 
 
 def network_of(*, fused: bool, dtype: torch.dtype = torch.float32, channels: int = 8) -> SearchNetwork:
-    enable_kernels(GPU)
     torch.manual_seed(0)
     network = SearchNetwork(SPACES["darts"].primitives, channels=channels, layers=3, nodes=2, classes=3, fused=fused)
     for alpha in network.alphas.values():

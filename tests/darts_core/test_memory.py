@@ -12,24 +12,34 @@ import torch
 
 from darts_core import run_evaluation, run_search
 from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.distributed.group import Group
 from darts_core.errors import OutOfMemory
 from darts_core.profile import Shape
 from darts_core.training.memory import check_fits, explained, free_memory, holds_graph, need_of
 
 MakeEvaluation = Callable[..., EvaluationConfig]
 CPU = torch.device("cpu")
+GPU = torch.device("cuda")  # of which the estimates ask nothing
+SHAPE = Shape(16, 8, 10, 32)
 GIB = 2**30
 
 
 def _check(config: SearchConfig | EvaluationConfig, free: int, *, ranks: int = 1) -> None:
-    check_fits(config, CPU, size=(32, 32), image_channels=3, classes=10, stem="cifar", ranks=ranks, free=free)
+    _check_on(CPU, config, free, ranks=ranks)
+
+
+def _check_on(
+    device: torch.device, config: SearchConfig | EvaluationConfig, free: int, *, ranks: int = 1, images: int = 50_000
+) -> None:
+    options: dict[str, Any] = {"size": (32, 32), "image_channels": 3, "classes": 10, "stem": "cifar"}
+    check_fits(config, device, **options, images=images, group=Group(0, ranks), free=free)
 
 
 def _evaluation(**changes: int) -> EvaluationConfig:
     return EvaluationConfig(dataset="cifar10", genotype="DARTS_V2", **changes).resolved()
 
 
-def _search(**changes: int) -> SearchConfig:
+def _search(**changes: Any) -> SearchConfig:
     return SearchConfig(dataset="cifar10", **changes).resolved()
 
 
@@ -73,6 +83,59 @@ def test_the_fused_arrangement_of_a_search_needs_less_than_half() -> None:
     shape = Shape(16, 8, 10, 32)
     plain, fused = (need_of(_search(fused=fused), shape, CPU) for fused in (False, True))
     assert fused.of(64) < 0.5 * plain.of(64)
+
+
+def _on_gpu(**changes: Any) -> SearchConfig:
+    return _search(**{"precision": "float32", **changes})
+
+
+def test_a_cuda_graph_keeps_a_step_beside_the_last_batch_of_a_pass() -> None:
+    with_graph, without = (need_of(_on_gpu(cuda_graph=wanted), SHAPE, GPU) for wanted in (True, False))
+    assert with_graph.of(64, 40) == without.of(64) + 40 * without.per_image
+    assert with_graph.of(64, 0) == without.of(64) + with_graph.measuring
+
+
+def _refused(config: SearchConfig, free: int, images: int) -> bool:
+    try:
+        _check_on(GPU, config, free, images=images)
+    except OutOfMemory:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("portion", "images", "called"),
+    [
+        (0.5, 50_000, 40),  # 25,000 of each: 390 batches and 40 images
+        (0.5, 12_800, 0),  # 100 batches of each
+        (0.4, 50_000, 64),  # a batch of the weights' and the rest of the alphas'
+    ],
+)
+def test_a_refusal_knows_the_largest_step_that_no_graph_launches(portion: float, images: int, called: int) -> None:
+    config = _on_gpu(train_portion=portion)
+    need = need_of(config, SHAPE, GPU).of(64, called)
+    assert not _refused(config, need, images)
+    assert _refused(config, need - 1, images)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_batch_that_a_refusal_offers_fits_with_any_last_batch(ranks: int) -> None:
+    with pytest.raises(OutOfMemory) as refused:
+        _check_on(GPU, _on_gpu(), 2 * GIB, ranks=ranks)
+    (batch,) = map(int, re.findall(r"batch_size=(\d+)", str(refused.value)))
+    for images in (50_000, 2 * (4 * batch - 1)):
+        _check_on(GPU, _on_gpu(batch_size=batch), 2 * GIB, ranks=ranks, images=images)
+
+
+def test_several_gpus_need_their_share_of_the_batch_and_what_they_exchange() -> None:
+    alone, shared = (need_of(_on_gpu(), SHAPE, GPU, Group(0, ranks)) for ranks in (1, 2))
+    assert shared.per_image == alone.per_image, "they compute fused, as one does"
+    assert shared.fixed > alone.fixed
+
+
+def test_a_search_that_computes_one_operation_an_edge_keeps_one() -> None:
+    sampled, plain = (need_of(_search(method=method, fused=False), SHAPE, CPU) for method in ("gdas", "darts"))
+    assert sampled.of(64) < 0.5 * plain.of(64)
 
 
 def test_a_run_is_refused_before_its_network_is_built(evaluation_config: MakeEvaluation, data_root: Path) -> None:

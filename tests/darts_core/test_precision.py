@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -151,3 +151,37 @@ def test_network_trained_in_float64_is_used_in_float32(
     assert isinstance(network, TrainedNetwork)
     pixels = torch.zeros(2, network.image["channels"], *network.image["size"], dtype=torch.uint8)
     assert network(network.prepare(pixels)).dtype == torch.float32
+
+
+def precisions() -> list[str]:
+    return [part.fp32_precision for part in switches()]
+
+
+def switches() -> list[Any]:
+    """Torch's newer ones, of products and of cuDNN's convolutions and recurrent networks."""
+    cudnn: Any = torch.backends.cudnn
+    return [torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_precision_of_products_is_put_back(wanted: bool) -> None:
+    before, read = precisions(), flags()
+    with tf32(wanted):
+        assert flags() == (wanted, wanted, "tf32" if wanted else "tf32x3")
+    assert (precisions(), flags()) == (before, read)
+
+
+def test_a_library_may_have_set_the_precision_of_products_by_torchs_newer_switches() -> None:
+    before = precisions()
+    backends, (products_switch, convolutions_switch, _) = torch.backends, switches()
+    try:
+        products_switch.fp32_precision, convolutions_switch.fp32_precision = "tf32", "ieee"
+        with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):
+            _ = backends.cudnn.allow_tf32
+        with tf32(wanted=False):
+            assert flags() == (False, False, "tf32x3")
+        assert precisions()[:2] == ["tf32", "ieee"]
+    finally:
+        backends.cuda.matmul.allow_tf32, backends.cudnn.allow_tf32 = before[0] == "tf32", before[1] == "tf32"
+        for part, setting in zip(switches(), before, strict=True):
+            part.fp32_precision = setting

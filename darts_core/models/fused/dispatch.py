@@ -52,7 +52,7 @@ class FusedCell:
             return False
         if torch.is_autocast_enabled(x.device.type) != (x.dtype == torch.bfloat16):
             return False
-        if x.dtype == torch.bfloat16 and not (x.is_cuda and gpu.available()):
+        if x.dtype == torch.bfloat16 and not gpu.serves(x):
             return False
         return x.dtype in (torch.float32, torch.float64, torch.bfloat16)
 
@@ -118,11 +118,11 @@ class FusedCell:
 
 
 def _backend_for(x: Tensor) -> CellBackend:
-    if x.device.type == "cpu":
-        return CpuBackend() if build.available(x.dtype) else ChannelsLastBackend()
     # Tensor cores, on which Triton multiplies small matrices, have no fast float64.
-    if x.device.type == "cuda" and x.dtype in (torch.float32, torch.bfloat16) and gpu.available():
+    if gpu.serves(x) and x.dtype in (torch.float32, torch.bfloat16):
         from darts_core.kernels.gpu.backend import TritonBackend
 
         return TritonBackend()
+    if x.device.type == "cpu":
+        return CpuBackend() if build.available(x.dtype) else ChannelsLastBackend()
     return TorchBackend()

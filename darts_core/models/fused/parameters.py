@@ -132,7 +132,7 @@ def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int 
     unbiased = pixels / (pixels - 1)
     if isinstance(unbiased, Tensor):
         variance, unbiased = variance * unbiased, 1.0
-    if mean.is_cuda and gpu.available():
+    if gpu.serves(mean):
         means, variances, counts = (side_by_side(_buffers(norms, name)) for name in _STATISTICS)
         if means is not None and variances is not None and counts is not None:
             from darts_core.kernels.gpu.statistics import track
