@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from benchmarks.ledger.provenance import commit, processor
-from benchmarks.ledger.store import Run, Store, key_of
+from benchmarks.ledger.store import Run, Store, key_of, spec_of
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.genotypes import to_json
 from darts_core.training.evaluation import run_evaluation
@@ -37,20 +37,20 @@ def run_missing(
 
     images: checksum of the data set.
     """
-    wanted = {key_of(config.model_dump(mode="json"), images): config for config in configs}
+    wanted = {key_of(spec_of(config), images): config for config in configs}
     missing = {key: config for key, config in wanted.items() if store.get(key) is None}
     say(f"{len(wanted) - len(missing)} of {len(wanted)} runs are stored")
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        running = [pool.submit(_run, config, images, data_root, device) for config in missing.values()]
+        running = {pool.submit(_run, config, images, data_root, device): config for config in missing.values()}
         try:
             for number, ended in enumerate(as_completed(running), start=1):
                 run = ended.result()
                 store.add(run)
-                say(f"{number}/{len(missing)} {_title(run.spec)}: {run.seconds:.1f} processor seconds")
+                say(f"{number}/{len(missing)} {_title(running[ended])}: {run.seconds:.1f} processor seconds")
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    runs = [store.get(key_of(config.model_dump(mode="json"), images)) for config in configs]
+    runs = [store.get(key_of(spec_of(config), images)) for config in configs]
     return [run for run in runs if run is not None]
 
 
@@ -61,7 +61,7 @@ def _run(config: Config, images: str, data_root: Path, device: Device) -> Run:
     for report in reports:
         last = report
     seconds = time.process_time() - start
-    spec = config.model_dump(mode="json")
+    spec = spec_of(config)
     return Run(
         key=key_of(spec, images),
         spec=spec,
@@ -76,5 +76,5 @@ def _run(config: Config, images: str, data_root: Path, device: Device) -> Run:
     )
 
 
-def _title(spec: dict[str, Any]) -> str:
-    return f"{spec.get('method', 'retraining')}, seed {spec['seed']}"
+def _title(config: Config) -> str:
+    return f"{config.method if isinstance(config, SearchConfig) else 'retraining'}, seed {config.seed}"

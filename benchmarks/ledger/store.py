@@ -23,7 +23,7 @@ class StoreError(DartboardError):
 class Run(BaseModel):
     """One search or retraining.
 
-    spec: resolved. images: checksum of the data set. genotype: of a search. metrics: of its last epoch. seconds:
+    spec: by spec_of. images: checksum of the data set. genotype: of a search. metrics: of its last epoch. seconds:
     processor seconds of the epochs by all threads. commit, date, processor, torch: of the run.
     """
 
@@ -41,8 +41,13 @@ class Run(BaseModel):
     torch: str
 
 
+def spec_of(config: BaseModel) -> dict[str, Any]:
+    """A resolved config without the fields at their defaults: a field that is new later leaves old keys alone."""
+    return config.model_dump(mode="json", exclude_defaults=True)
+
+
 def key_of(spec: Mapping[str, Any], images: str) -> str:
-    """SHA-256 of a resolved spec and the checksum of its images."""
+    """SHA-256 of a run's spec and the checksum of its images."""
     return hashlib.sha256(json.dumps([spec, images], sort_keys=True).encode()).hexdigest()
 
 

@@ -17,7 +17,7 @@ from benchmarks.ledger.provenance import commit
 from benchmarks.ledger.ranking import rank_cells
 from benchmarks.ledger.report import Row, markdown
 from benchmarks.ledger.runs import run_missing
-from benchmarks.ledger.store import Run, Store, StoreError, key_of
+from benchmarks.ledger.store import Run, Store, StoreError, key_of, spec_of
 from benchmarks.oracle.data import checksum
 from benchmarks.oracle.table import OracleTable
 from darts_core.configs import SearchConfig
@@ -127,10 +127,10 @@ def test_found_cells_are_retrained_once_and_compared_with_the_random_ones_of_the
     store = Store(tmp_path / "runs.jsonl")
     for method in protocol.methods:
         for seed in range(2):
-            search = store.get(key_of(protocol.search(method, seed, "digits").model_dump(mode="json"), DIGITS))
+            search = store.get(key_of(spec_of(protocol.search(method, seed, "digits")), DIGITS))
             assert search is not None
-            retraining_spec = protocol.evaluation(search.genotype or {}, seed, "digits").model_dump(mode="json")
-            retrained = store.get(key_of(retraining_spec, DIGITS))
+            evaluation = protocol.evaluation(search.genotype or {}, seed, "digits")
+            retrained = store.get(key_of(spec_of(evaluation), DIGITS))
             assert retrained is not None
             assert by_method[method].accuracies[seed] == retrained.metrics["test_accuracy"]
     lines = markdown(found, protocol).splitlines()
@@ -144,7 +144,7 @@ def test_a_stored_run_names_its_code_images_and_cell(tmp_path: Path) -> None:
     options: dict[str, Any] = {"images": IMAGES, "data_root": DATA_ROOT, "device": "cpu", "processes": 1}
     drawn, searched = run_missing(configs, Store(tmp_path / "runs.jsonl"), **options, say=lambda line: None)
     assert parse(drawn.genotype or {}) == random_nasbench201(0)
-    assert searched.spec == configs[1].model_dump(mode="json")
+    assert searched.spec == spec_of(configs[1])
     assert searched.key == key_of(searched.spec, IMAGES)
     assert searched.commit == commit()
     assert searched.seconds > 0
