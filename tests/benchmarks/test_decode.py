@@ -24,6 +24,7 @@ def test_photographs_are_the_same_each_time_and_compress_like_those_of_imagenet(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_each_decoder_is_measured_beside_the_step() -> None:
     options = ["bench", "decode", "--rounds", "1", "--batch", "4", "--step-batch", "2", "--json"]
     answer = CliRunner().invoke(app, options, catch_exceptions=False)
