@@ -21,7 +21,7 @@ from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.training.step_graph import Replay, StepGraph
 
 
-class GraphedStep(StepGraph):
+class GraphedStep(StepGraph[tuple[Tensor, Tensor]]):
     """Runs `search_step` as CUDA graphs for batches of one size, and eagerly for others: see `StepGraph`."""
 
     name = "the search step"
@@ -62,7 +62,7 @@ class GraphedStep(StepGraph):
             self._accumulate,
         )
 
-    def _record(self, inputs: Sequence[Tensor]) -> Replay:
+    def _record(self, inputs: Sequence[Tensor]) -> Replay[tuple[Tensor, Tensor]]:
         """Record the gradients of alphas and weights."""
         training, validation = _batches(inputs)
         architect, optimizer = self._architect, self._optimizer

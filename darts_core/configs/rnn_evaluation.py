@@ -33,6 +33,11 @@ class RnnRetrainingConfig(TextTrainingConfig):
         le=100_000,
         description="SGD becomes averaged SGD once validation is worse than its best of more than this many epochs ago",
     )
+    cuda_graph: bool = Field(
+        True,
+        description="on a GPU, record the step once for each length of windows and launch it as a CUDA graph: the same "
+        "bits; false: kernel by kernel",
+    )
     test_batch_size: int = Field(1, ge=1, le=65_536, description="columns that the test text is cut into")
 
     @property

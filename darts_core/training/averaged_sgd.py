@@ -19,6 +19,8 @@ class AveragedSGD(torch.optim.ASGD):
     reads them on the host, or holds a recorded rate for ever.
     """
 
+    recordable = True
+
     def __init__(self, weights: Iterable[nn.Parameter], *, lr: float, weight_decay: float) -> None:
         super().__init__(weights, lr=lr, t0=0, lambd=0.0, weight_decay=weight_decay)
         self._rate = DeviceScalar()

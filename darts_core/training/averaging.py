@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.training.averaged_sgd import AveragedSGD
+from darts_core.training.fused_sgd import FusedSGD
 
 OptimizerName = Literal["sgd", "asgd"]
 
@@ -24,14 +25,14 @@ def should_average(history: Sequence[float], loss: float, patience: int) -> bool
 
 def optimizer_of(
     name: OptimizerName, parameters: Sequence[nn.Parameter], *, lr: float, weight_decay: float
-) -> torch.optim.SGD | AveragedSGD:
+) -> FusedSGD | AveragedSGD:
     """Plain SGD, or the same steps with the mean of all weights from its second step on kept beside them.
 
     Averaged SGD computes with a learning rate that it takes over at the end of each step: one that is changed between
     steps takes effect a step late. So it does in the authors' runs.
     """
     if name == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, weight_decay=weight_decay, foreach=True)
+        return FusedSGD(parameters, lr=lr, weight_decay=weight_decay)
     return AveragedSGD(parameters, lr=lr, weight_decay=weight_decay)
 
 

@@ -15,7 +15,13 @@ class FusedSGD(torch.optim.SGD):
     """`torch.optim.SGD(fused=True)` with one parameter group. Its state is that of `torch.optim.SGD`."""
 
     def __init__(
-        self, weights: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float, nesterov: bool
+        self,
+        weights: Iterable[nn.Parameter],
+        *,
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
     ) -> None:
         """weights: on a CPU or a CUDA device; others have no fused SGD."""
         super().__init__(weights, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, fused=True)

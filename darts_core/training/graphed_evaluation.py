@@ -12,13 +12,14 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.models.retrained import RetrainedNetwork
 from darts_core.training.evaluation_step import draw_paths, evaluation_step
 from darts_core.training.fused_sgd import FusedSGD
-from darts_core.training.step_graph import Replay, StepGraph, StepResult, captured
+from darts_core.training.step_graph import Replay, StepGraph, captured
 
+StepResult = tuple[Tensor, Tensor]
 Capture = Callable[[Callable[[], StepResult]], tuple[Callable[[], None], StepResult]]
 """Records a call; returns its replay and its result: see `captured`."""
 
 
-class GraphedEvaluation(StepGraph):
+class GraphedEvaluation(StepGraph[StepResult]):
     """Runs `evaluation_step` as a CUDA graph for batches of one size, and eagerly for others, to the same bits.
 
     Learning rate and drop-path's probability are tensors that the graph reads. The numbers by which paths are dropped
@@ -54,7 +55,7 @@ class GraphedEvaluation(StepGraph):
         batch = Batch(images, labels)
         return evaluation_step(self._network, self._optimizer, batch, self._config, self._group, *drawn)
 
-    def _record(self, inputs: Sequence[Tensor]) -> Replay:
+    def _record(self, inputs: Sequence[Tensor]) -> Replay[StepResult]:
         replay, result = self._capture(lambda: self._step(inputs))
 
         def replayed() -> StepResult:

@@ -7,14 +7,14 @@ averaged SGD; the averaged weights are validated, tested and kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
 
-from darts_core.bilevel.recurrent import Penalties, penalised
+from darts_core.bilevel.recurrent import Penalties
 from darts_core.configs import RnnEvaluationConfig
 from darts_core.data.text.windows import evaluation_spans, window
 from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
@@ -23,8 +23,10 @@ from darts_core.training.averaging import OptimizerName, averaged, optimizer_of,
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
+from darts_core.training.graphed_rnn import GraphedRnnStep
 from darts_core.training.loop import TrainingLoop, check_finite
 from darts_core.training.reports import EpochReport
+from darts_core.training.rnn_step import PartResult, TextPart, rnn_step
 from darts_core.training.texts import DeviceText, RunningLoss, masks_of, measure_text, perplexity, with_checksum
 
 BuildNetwork = Callable[[RnnEvaluationConfig, int], LanguageModel]
@@ -94,8 +96,8 @@ class RnnEvaluation(TrainingLoop):
             # Drawn on the CPU, then moved: the same start on every device.
             self.network = build(config, len(data.source.vocabulary))
         self.network.to(data.device)
-        self._use_optimizer("sgd")
         self.penalties = Penalties(config.activation_penalty, config.slowness_penalty)
+        self._use_optimizer("sgd")
         self.history: list[float] = []
         """Validation losses before averaging took over."""
         self.best: dict[str, Any] = {}
@@ -134,18 +136,20 @@ class RnnEvaluation(TrainingLoop):
         batch = window(self.training_text, *span)
         # A short window's gradient is a mean over fewer words: its step is shorter, too.
         self.optimizer.param_groups[0]["lr"] = config.weight_lr * span.length / config.bptt
-        self.optimizer.zero_grad()
-        parts = zip(*(torch.split(rows, config.part_size, dim=1) for rows in batch), strict=True)
-        for part, (tokens, targets) in enumerate(parts):
-            masks = masks_of(config, network, config.part_size, self.epoch, number, part)
-            passed = network(tokens, self.hidden[part], masks)
-            self.hidden[part] = passed.hidden.detach()
-            loss = passed.cross_entropy(targets)
-            share = config.part_size / config.batch_size
-            (share * penalised(loss, passed, self.penalties)).backward()  # type: ignore[no-untyped-call]
-            self.sums.add(loss, targets.numel())
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.grad_clip)
-        self.optimizer.step()
+        columns = zip(*(torch.split(rows, config.part_size, dim=1) for rows in batch), strict=True)
+        parts = [
+            TextPart(
+                tokens,
+                targets,
+                self.hidden[part],
+                masks_of(config, network, config.part_size, self.epoch, number, part),
+            )
+            for part, (tokens, targets) in enumerate(columns)
+        ]
+        results = self.move(parts)
+        self.hidden = [result.hidden for result in results]
+        for part, result in zip(parts, results, strict=True):
+            self.sums.add(result.loss, part.targets.numel())
 
     def measure(self) -> dict[str, float]:
         train_loss = self.sums.mean()
@@ -223,6 +227,15 @@ class RnnEvaluation(TrainingLoop):
         self.optimizer = optimizer_of(
             name, list(self.network.parameters()), lr=self.config.weight_lr, weight_decay=self.config.weight_decay
         )
+        self.move = self._step()
+
+    def _step(self) -> Callable[[Sequence[TextPart]], list[PartResult]]:
+        """What moves the weights on a window."""
+        network, optimizer = self.network, self.optimizer
+        options: dict[str, Any] = {"grad_clip": self.config.grad_clip, "penalties": self.penalties}
+        if self.data.device.type == "cuda" and self.config.cuda_graph:
+            return GraphedRnnStep(network, optimizer, **options)
+        return lambda parts: rnn_step(network, optimizer, parts, **options)
 
     def _measure(self, text: Tensor) -> float:
         """The loss on columns of text, with the averaged weights once there are any."""

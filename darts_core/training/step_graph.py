@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,15 +18,13 @@ logger = logging.getLogger(__name__)
 # Called steps before a recording, which compile and select kernels and create the momentum buffers.
 WARM_UP: Final = 3
 
-Result = TypeVar("Result")
-StepResult = tuple[Tensor, Tensor]
-"""The loss and the logits of a step."""
+Result = TypeVar("Result", bound=tuple[Tensor, ...])
 
-Replay = Callable[[], StepResult]
+Replay = Callable[[], Result]
 """Runs a recorded step on the inputs that it was recorded with, whatever numbers they have by now."""
 
 
-class StepGraph(ABC):
+class StepGraph(ABC, Generic[Result]):
     """A step that is replayed for inputs of the shapes it was recorded with, and called otherwise.
 
     Inputs of other shapes begin anew, but fewer images, a pass's last batch, are called. If recording fails, logs a
@@ -42,17 +40,17 @@ class StepGraph(ABC):
         self._places: list[Tensor] = []
         self._holds: Hashable = None
         self._seen = 0
-        self._replay: Replay | None = None
+        self._replay: Replay[Result] | None = None
         self._failed = False
         # A stream has memory of its own: one for all warm-up steps keeps a single step's.
         self._stream: torch.cuda.Stream | None = None
 
     @abstractmethod
-    def _step(self, inputs: Sequence[Tensor]) -> StepResult:
+    def _step(self, inputs: Sequence[Tensor]) -> Result:
         """Run one step."""
 
     @abstractmethod
-    def _record(self, inputs: Sequence[Tensor]) -> Replay:
+    def _record(self, inputs: Sequence[Tensor]) -> Replay[Result]:
         """Record the step on these inputs. Raises RuntimeError where that is not possible."""
 
     def _held(self) -> Hashable:
@@ -64,7 +62,12 @@ class StepGraph(ABC):
         """Whether there is a recording."""
         return self._replay is not None
 
-    def run(self, inputs: Sequence[Tensor]) -> StepResult:
+    @property
+    def failed(self) -> bool:
+        """Whether a recording has failed: all steps are called."""
+        return self._failed
+
+    def run(self, inputs: Sequence[Tensor]) -> Result:
         """Run one step. inputs: images first. The next call overwrites the result."""
         if self._failed:
             return self._step(inputs)
@@ -91,7 +94,7 @@ class StepGraph(ABC):
     def _forget(self, shapes: list[torch.Size]) -> None:
         self._shapes, self._seen, self._replay, self._places = shapes, 0, None, []
 
-    def _on_side_stream(self, inputs: Sequence[Tensor]) -> StepResult:
+    def _on_side_stream(self, inputs: Sequence[Tensor]) -> Result:
         """Run the step on a side stream, as a capture does."""
         if not inputs[0].is_cuda:
             return self._step(inputs)
@@ -107,7 +110,7 @@ class StepGraph(ABC):
             tensor.record_stream(torch.cuda.current_stream())
         return result
 
-    def _recorded(self, inputs: Sequence[Tensor]) -> Replay | None:
+    def _recorded(self, inputs: Sequence[Tensor]) -> Replay[Result] | None:
         if not inputs[0].is_cuda:
             return self._tried(inputs)
         # Frees the warm-up's memory, which the graphs' own pool cannot use.
@@ -115,7 +118,7 @@ class StepGraph(ABC):
         with torch.cuda.stream(torch.cuda.current_stream()):  # a capture that fails leaves its own stream current
             return self._tried(inputs)
 
-    def _tried(self, inputs: Sequence[Tensor]) -> Replay | None:
+    def _tried(self, inputs: Sequence[Tensor]) -> Replay[Result] | None:
         caught: tuple[type[Exception], ...] = (RuntimeError, *gpu.compile_errors())  # includes out of memory
         try:
             self._places, self._holds = [tensor.clone() for tensor in inputs], self._held()
@@ -125,10 +128,13 @@ class StepGraph(ABC):
             return None
 
 
-def captured(call: Callable[[], Result]) -> tuple[Callable[[], None], Result]:
-    """Record a call as a CUDA graph. Returns its replay, and the call's result, which each replay overwrites."""
+def captured(call: Callable[[], Result], pool: Any = None) -> tuple[Callable[[], None], Result]:
+    """Record a call as a CUDA graph. Returns its replay, and the call's result, which each replay overwrites.
+
+    pool: memory of graphs that never run at once; a replay of one may then overwrite the results of another.
+    """
     graph = torch.cuda.CUDAGraph()
     # Lets other threads, which report and save checkpoints, use the GPU during the capture.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
         result = call()
     return graph.replay, result
