@@ -9,6 +9,7 @@ from benchmarks.commands.decode import decode
 from benchmarks.commands.evaluation_step import evaluation_step
 from benchmarks.commands.first_step import first_step
 from benchmarks.commands.fleet import fleet
+from benchmarks.commands.gpu_kernels import gpu_kernels
 from benchmarks.commands.language_models import language_models
 from benchmarks.commands.latency import latency
 from benchmarks.commands.ledger import ledger
@@ -41,6 +42,7 @@ _COMMANDS = (
     search_step,
     evaluation_step,
     decode,
+    gpu_kernels,
     target,
     latency,
     watchers,

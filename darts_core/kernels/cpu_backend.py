@@ -11,11 +11,12 @@ from torch import Tensor
 from darts_core.kernels.build import operators
 from darts_core.models.fused.algebra import Folded, Gradient, Inputs, Moments, folded_with
 from darts_core.models.fused.backend import FilterGradients, Filters, Pooled
+from darts_core.models.fused.pool_algebra import TorchPoolAlgebra
 
 _POOLS: Final = {"max_pool_3x3": 0, "avg_pool_3x3": 1}
 
 
-class CpuBackend:
+class CpuBackend(TorchPoolAlgebra):
     """See `CellBackend`. Results are bit-identical for any number of threads."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format

@@ -108,6 +108,7 @@ def assert_alike(ours: object, truth: object, name: str = "") -> None:
             assert_alike(one, other, f"{name}.{place}")
     elif isinstance(truth, Tensor):
         assert isinstance(ours, Tensor)
+        assert ours.shape == truth.shape
         error, scale = (ours - truth).abs().max(), truth.abs().max()
         assert error <= TOLERANCE * scale, f"{name}: {error:.2e} of {scale:.2e}"
     else:
@@ -197,6 +198,28 @@ def test_kernels_fold_batchnorm_into_matrices_as_torch_does(rows: int, channels:
         of = backend.folded(weight, factor, moments, pixels=50, eps=1e-5, dtype=TYPE)
         back = [backend.gradient_of(of, factor, outer, pixels=50, weights=kind) for kind in (TYPE, None)]
         return [*(part.to(TYPE) for part in of), *((b.factor.to(TYPE), b.weight, b.inputs) for b in back)]
+
+    assert_alike(seen(kernels()), seen(TorchBackend()))
+
+
+@pytest.mark.parametrize(("poolings", "identity"), [(2, True), (1, False), (0, True)])
+@pytest.mark.parametrize("batch_statistics", [True, False])
+@pytest.mark.parametrize("channels", [6, 144])
+def test_kernels_fold_the_batchnorms_of_poolings_as_torch_does(
+    poolings: int, identity: bool, batch_statistics: bool, channels: int
+) -> None:
+    torch.manual_seed(0)
+    maps, edges = poolings + identity, 3
+    mean, variance = drawn(poolings, channels).double(), drawn(poolings, channels).double().square()
+    factor, total = drawn(edges, maps + 1).double()[:, 1:], drawn(edges, channels).double()
+    products = drawn(edges, maps, channels).double()
+
+    def seen(backend: CellBackend) -> list[Tensor]:
+        of_edges = (x.expand(edges, -1, -1) for x in (mean, variance))
+        of = backend.folded_pools(factor, *of_edges, identity=identity, eps=1e-5, dtype=TYPE)
+        normed = poolings if batch_statistics else 0
+        back = backend.gradient_of_pools(of, total, products, pixels=50, normed=normed)
+        return [part.to(TYPE) for part in (*of, *back)]
 
     assert_alike(seen(kernels()), seen(TorchBackend()))
 

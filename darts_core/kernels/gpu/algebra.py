@@ -18,6 +18,9 @@ from darts_core.models.fused.algebra import Folded, Gradient, Inputs, Moments
 
 # A program cannot hold larger matrices, for which torch's products are as fast.
 _LARGEST: Final = 64
+# Rows of a matrix that a program holds at a time: more would not fit its registers in float64.
+_ROWS: Final = 16
+_WARPS: Final = 8
 _SIZES: Final = ("pixels", "kinds", "rows", "channels", "te", "tk", "tc", "pe", "pk", "pr", "pc", "fe", "fk", "numbers")
 
 
@@ -38,11 +41,11 @@ class TritonAlgebra:
         of_y = spread.new_empty(4, edges, kinds, rows)
         input_mean = spread.new_empty(edges, kinds, channels)
         alpha = input_mean if factor is None else factor
-        _fold[(edges * kinds,)](
+        _fold[(edges * kinds, triton.cdiv(rows, _ROWS))](
             weight, alpha, moments.total, moments.products, matrix, spread, of_y, input_mean,
             pixels, eps, edges * kinds, kinds, rows, channels,
             *moments.total.stride(), *moments.products.stride(), *alpha.stride()[:2],
-            FACTOR=factor is not None, ROWS=_padded(rows), CHANNELS=_padded(channels), num_warps=_warps(channels),
+            FACTOR=factor is not None, ROWS=_ROWS, CHANNELS=_padded(channels), num_warps=_WARPS,
         )  # fmt: skip
         offset, mean, inverse, variance = of_y.unbind()
         return Folded(matrix, offset, weight, mean, inverse, variance, input_mean, spread)
@@ -79,18 +82,14 @@ class TritonAlgebra:
             d, direct, feedback, constant, direct if gradient is None else gradient,
             pixels, kinds, rows, channels, *total.stride(), *outer.products.stride(), *alpha.stride()[:2],
             FACTOR=factor is not None, WEIGHTS=weights is not None,
-            ROWS=_padded(rows), CHANNELS=_padded(channels),
-            WORK=tl.float64 if matrix.dtype == torch.float64 else tl.float32, num_warps=_warps(channels),
+            ROWS=_ROWS, CHANNELS=_padded(channels),
+            WORK=tl.float64 if matrix.dtype == torch.float64 else tl.float32, num_warps=_WARPS,
         )  # fmt: skip
         return Gradient(d, gradient, Inputs(direct, feedback, constant))
 
 
 def _padded(channels: int) -> int:
     return int(max(16, triton.next_power_of_2(channels)))
-
-
-def _warps(channels: int) -> int:
-    return 8 if channels > 32 else 4
 
 
 @triton.jit(do_not_specialize=_SIZES)
@@ -101,20 +100,21 @@ def _fold(
 ):  # fmt: skip
     pair = tl.program_id(0)
     edge, kind = pair // kinds, pair % kinds
-    row, column = tl.arange(0, ROWS), tl.arange(0, CHANNELS)
+    row, column = tl.program_id(1) * ROWS + tl.arange(0, ROWS), tl.arange(0, CHANNELS)
     of_rows, of_columns = row < rows, column < channels
     both = of_rows[:, None] & of_columns[None, :]
-    count = pixels.to(tl.float64)
+    # Divided once: a float64 division takes as long as a row of the matrix.
+    each = 1.0 / pixels.to(tl.float64)
     sums = total + edge * te + kind * tk
     squares = products + edge * pe + kind * pk
     place = weight + pair * rows * channels
     w = tl.load(place + row[:, None] * channels + column[None, :], mask=both, other=0).to(tl.float64)
-    mean_u = tl.load(sums + column * tc, mask=of_columns, other=0) / count
+    mean_u = tl.load(sums + column * tc, mask=of_columns, other=0) * each
     found = tl.zeros((ROWS, CHANNELS), tl.float64)
     for one in range(channels):
         # Row `one` of the covariance and the matching column of the weight.
-        mean_one = tl.load(sums + one * tc) / count
-        covariance = tl.load(squares + one * pr + column * pc, mask=of_columns, other=0) / count - mean_one * mean_u
+        mean_one = tl.load(sums + one * tc) * each
+        covariance = tl.load(squares + one * pr + column * pc, mask=of_columns, other=0) * each - mean_one * mean_u
         left = tl.load(place + row * channels + one, mask=of_rows, other=0).to(tl.float64)
         found += left[:, None] * covariance[None, :]
     variance = tl.maximum(tl.sum(found * w, 1), 0.0)
@@ -129,7 +129,7 @@ def _fold(
         (w * scale[:, None]).to(matrix.dtype.element_ty),
         mask=both,
     )
-    tl.store(input_mean + pair * channels + column, mean_u, mask=of_columns)
+    tl.store(input_mean + pair * channels + column, mean_u, mask=of_columns & (tl.program_id(1) == 0))
     mine = of_y + pair * rows + row
     size = numbers * rows
     tl.store(mine, -scale * mean, mask=of_rows)
@@ -146,42 +146,46 @@ def _gradient(
 ):  # fmt: skip
     pair = tl.program_id(0)
     edge, kind = pair // kinds, pair % kinds
-    row, column = tl.arange(0, ROWS), tl.arange(0, CHANNELS)
-    of_rows, of_columns = row < rows, column < channels
-    both = of_rows[:, None] & of_columns[None, :]
-    count = pixels.to(tl.float64)
-    places = pair * rows * channels + row[:, None] * channels + column[None, :]
-    w = tl.load(weight + places, mask=both, other=0).to(tl.float64)
-    outer = tl.load(products + edge * pe + kind * pk + row[:, None] * pr + column[None, :] * pc, mask=both, other=0).to(
-        tl.float64
-    )
-    s = tl.load(total + edge * te + kind * tk + row * tc, mask=of_rows, other=0).to(tl.float64)
-    r = tl.load(inverse + pair * rows + row, mask=of_rows, other=0)
-    mean_y = tl.load(mean + pair * rows + row, mask=of_rows, other=0)
-    d = r * (tl.sum(w * outer, 1) - s * mean_y)
-    scale = r
+    column = tl.arange(0, CHANNELS)
+    of_columns = column < channels
+    each = 1.0 / pixels.to(tl.float64)
+    mean_u = tl.load(input_mean + pair * channels + column, mask=of_columns, other=0)
+    alpha = 1.0
     if FACTOR:
-        scale = r * tl.load(factor + edge * fe + kind * fk)
-    tl.store(factors + pair, tl.sum(d, 0))
-    back = tl.trans((w * scale[:, None]).to(direct.dtype.element_ty))
-    tl.store(
-        direct + pair * rows * channels + column[:, None] * rows + row[None, :],
-        back,
-        mask=of_columns[:, None] & of_rows[None, :],
-    )
-    lost = scale * r * d / count
-    # float32 suffices for a sum of products that is rounded to the maps' precision.
-    square = tl.dot(tl.trans((w * -lost[:, None]).to(WORK)), w.to(WORK), input_precision="ieee", out_dtype=WORK)
+        alpha = tl.load(factor + edge * fe + kind * fk)
+    all_d = tl.zeros((ROWS,), tl.float64)
+    square = tl.zeros((CHANNELS, CHANNELS), WORK)
+    shift = tl.zeros((CHANNELS,), tl.float64)
+    for first in range(0, rows, ROWS):
+        row = first + tl.arange(0, ROWS)
+        of_rows = row < rows
+        both = of_rows[:, None] & of_columns[None, :]
+        places = pair * rows * channels + row[:, None] * channels + column[None, :]
+        outers = products + edge * pe + kind * pk + row[:, None] * pr + column[None, :] * pc
+        w = tl.load(weight + places, mask=both, other=0).to(tl.float64)
+        outer = tl.load(outers, mask=both, other=0).to(tl.float64)
+        s = tl.load(total + edge * te + kind * tk + row * tc, mask=of_rows, other=0).to(tl.float64)
+        r = tl.load(inverse + pair * rows + row, mask=of_rows, other=0)
+        mean_y = tl.load(mean + pair * rows + row, mask=of_rows, other=0)
+        d = r * (tl.sum(w * outer, 1) - s * mean_y)
+        all_d += d
+        scale = r * alpha
+        back = tl.trans((w * scale[:, None]).to(direct.dtype.element_ty))
+        turned = pair * rows * channels + column[:, None] * rows + row[None, :]
+        tl.store(direct + turned, back, mask=of_columns[:, None] & of_rows[None, :])
+        lost = scale * r * d * each
+        # float32 suffices for a sum of products that is rounded to the maps' precision.
+        lowered = tl.trans((w * -lost[:, None]).to(WORK))
+        square = tl.dot(lowered, w.to(WORK), square, input_precision="ieee", out_dtype=WORK)
+        shift += tl.sum(w * (lost * mean_y - scale * s * each)[:, None], 0)
+        if WEIGHTS:
+            spreads = tl.load(spread + places, mask=both, other=0)
+            result = scale[:, None] * (outer - s[:, None] * mean_u[None, :] - (d * r)[:, None] * spreads)
+            tl.store(gradient + places, result.to(gradient.dtype.element_ty), mask=both)
+    tl.store(factors + pair, tl.sum(all_d, 0))
     tl.store(
         feedback + pair * channels * channels + column[:, None] * channels + column[None, :],
         square.to(feedback.dtype.element_ty),
         mask=of_columns[:, None] & of_columns[None, :],
     )
-    offset = lost * mean_y - scale * s / count
-    found = tl.sum(w * offset[:, None], 0)
-    tl.store(constant + pair * channels + column, found.to(constant.dtype.element_ty), mask=of_columns)
-    if WEIGHTS:
-        mean_u = tl.load(input_mean + pair * channels + column, mask=of_columns, other=0)
-        spreads = tl.load(spread + places, mask=both, other=0)
-        result = scale[:, None] * (outer - s[:, None] * mean_u[None, :] - (d * r)[:, None] * spreads)
-        tl.store(gradient + places, result.to(gradient.dtype.element_ty), mask=both)
+    tl.store(constant + pair * channels + column, shift.to(constant.dtype.element_ty), mask=of_columns)

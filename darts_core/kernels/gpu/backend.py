@@ -11,13 +11,14 @@ from torch import Tensor
 from darts_core.kernels.gpu import pools
 from darts_core.kernels.gpu.algebra import TritonAlgebra
 from darts_core.kernels.gpu.depthwise import convolve, towards_input, towards_weight
+from darts_core.kernels.gpu.pool_algebra import TritonPoolAlgebra
 from darts_core.kernels.gpu.products import apply_matrices, sums_of_products
 from darts_core.models.fused.algebra import Inputs, Moments
 from darts_core.models.fused.backend import FilterGradients, Filters, Pooled
 from darts_core.models.fused.torch_grids import TorchGrids
 
 
-class TritonBackend(TorchGrids, TritonAlgebra):
+class TritonBackend(TorchGrids, TritonAlgebra, TritonPoolAlgebra):
     """See `CellBackend`. Results are deterministic, bit for bit."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format
@@ -34,8 +35,8 @@ class TritonBackend(TorchGrids, TritonAlgebra):
             convolve(shared, None, weight, dilation, filters.stride, (u if place < separable else v)[:, :, place])
         if not moments:
             return u, v, None
-        found = [Moments(*sums_of_products(x, x)) for x in (u, v[:, :, separable:]) if x.shape[2]]
-        return u, v, found[0] if len(found) == 1 else _both(*found)
+        found = [(x, x) for x in (u, v[:, :, separable:]) if x.shape[2]]
+        return u, v, Moments(*sums_of_products(*found))
 
     def inner(
         self, u: Tensor, a: Tensor, b: Tensor, filters: Filters, v: Tensor, *, moments: bool
@@ -43,15 +44,15 @@ class TritonBackend(TorchGrids, TritonAlgebra):
         y, separable = torch.empty_like(u), u.shape[2]
         apply_matrices(a, u, y)
         for place, weight in enumerate(filters.outer):
-            convolve(y[:, :, place], b[:, place].contiguous(), weight, 1, 1, v[:, :, place])
+            convolve(y[:, :, place], b[:, place], weight, 1, 1, v[:, :, place])
         done = v[:, :, :separable]
-        return y, Moments(*sums_of_products(done, done)) if moments else None
+        return y, Moments(*sums_of_products((done, done))) if moments else None
 
     def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
         apply_matrices(a, v, out.unsqueeze(2), add=True)
 
     def products(self, g: Tensor, v: Tensor) -> Tensor:
-        return sums_of_products(_for_all(g, v), v)[1]
+        return sums_of_products((_for_all(g, v), v))[1]
 
     def inner_backward(
         self, g: Tensor, v: Tensor, inputs: Inputs, y: Tensor, b: Tensor, u: Tensor, filters: Filters, *, weights: bool
@@ -60,11 +61,11 @@ class TritonBackend(TorchGrids, TritonAlgebra):
         towards_y = torch.empty_like(y)
         gradients = []
         for place, weight in enumerate(filters.outer):
-            gradient, x, shift = towards_v[:, :, place], y[:, :, place], b[:, place].contiguous()
+            gradient, x, shift = towards_v[:, :, place], y[:, :, place], b[:, place]
             towards_input(gradient, x, shift, weight, 1, 1, towards_y[:, :, place])
             if weights:
                 gradients.append(towards_weight(gradient, x, shift, weight, 1, 1))
-        return towards_y, Moments(*sums_of_products(towards_y, u)), gradients if weights else None
+        return towards_y, Moments(*sums_of_products((towards_y, u))), gradients if weights else None
 
     def source_backward(
         self,
@@ -98,11 +99,10 @@ class TritonBackend(TorchGrids, TritonAlgebra):
     def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
         maps, places, sums = pools.pooled(s, names, stride, identity=identity)
         pixels = maps.shape[0] * maps.shape[3] * maps.shape[4]
-        mean, squares = (sums / pixels).unbind(1)
-        return Pooled(maps, places), mean, (squares - mean * mean).clamp_min_(0)
+        return Pooled(maps, places), *pools.moments_of(sums, pixels)
 
     def mix(self, pooled: Pooled, coefficients: Tensor, out: Tensor) -> None:
-        pools.mix(pooled.maps, coefficients.contiguous(), out)
+        pools.mix(pooled.maps, coefficients, out)
 
     def mix_products(self, g: Tensor, pooled: Pooled) -> Tensor:
         return pools.mix_products(g, pooled.maps)
@@ -122,9 +122,9 @@ class TritonBackend(TorchGrids, TritonAlgebra):
             g,
             pooled.maps,
             pooled.places,
-            coefficients.contiguous(),
-            feedback.contiguous(),
-            constant.contiguous(),
+            coefficients,
+            feedback,
+            constant,
             s,
             names,
             stride,
@@ -143,12 +143,10 @@ def _towards(inputs: Inputs, g: Tensor, maps: Tensor, part: slice) -> Tensor:
     """Return the gradient of the maps (N, E, K, C, H, W) of this part. g: the gradient of their matrix products."""
     maps = maps[:, :, part]
     result = torch.empty(maps.shape, dtype=maps.dtype, device=maps.device)
-    direct, feedback, constant = (None if x is None else x[:, part].contiguous() for x in inputs)
+    direct, feedback, constant = (None if x is None else x[:, part] for x in inputs)
     assert direct is not None
+    if not direct[0, 0].is_contiguous():
+        direct = direct.contiguous()  # torch's algebra leaves it transposed
     both = None if feedback is None or constant is None else (feedback, maps, constant)
     apply_matrices(direct, _for_all(g, maps), result, feedback=both)
     return result
-
-
-def _both(a: Moments, b: Moments) -> Moments:
-    return Moments(torch.cat([a.total, b.total], 1), torch.cat([a.products, b.products], 1))

@@ -23,18 +23,18 @@ _SUMMED: Final = 512
 # Not specialised: otherwise Triton compiles a kernel again for sizes that are 1 or multiples of 16.
 _SIZES: Final = (
     "planes", "edges", "channels", "shared", "height", "width", "rows", "columns", "numbers",
-    "each", "gn", "ge", "gc", "xn", "xe", "xc", "on", "oe", "oc",
+    "each", "gn", "ge", "gc", "xn", "xe", "xc", "on", "oe", "oc", "se",
 )  # fmt: skip
 
 
 def convolve(x: Tensor, shift: Tensor | None, weight: Tensor, dilation: int, stride: int, out: Tensor) -> None:
-    """Write the convolution of relu(x + shift) to `out`. weight: (E, C, k, k). shift: (E, C)."""
+    """Write the convolution of relu(x + shift) to `out`. weight: (E, C, k, k). shift: (E, C), any stride of edges."""
     n, edges, channels, rows, columns = out.shape
     planes, pixels = n * edges * channels, rows * columns
     PLANES, PIXELS = tile(pixels)
     _convolve[(triton.cdiv(planes, PLANES), triton.cdiv(pixels, PIXELS))](
         x, x if shift is None else shift, weight, out, planes, edges, channels, *x.shape[3:], rows, columns,
-        *x.stride()[:3], *out.stride()[:3],
+        *x.stride()[:3], *out.stride()[:3], _stride(shift),
         K=weight.shape[-1], DILATION=dilation, STRIDE=stride, SHIFT=shift is not None,
         PLANES=PLANES, PIXELS=PIXELS, SUM=accumulator(x),
     )  # fmt: skip
@@ -60,7 +60,7 @@ def towards_input(
     PLANES, PIXELS = tile(pixels)
     _towards_input[(triton.cdiv(planes, PLANES), triton.cdiv(pixels, PIXELS))](
         g, x, x if shift is None else shift, weight, out, planes, edges, channels, g.shape[1] // edges, height, width,
-        *g.shape[3:], *g.stride()[:3], *x.stride()[:3], *out.stride()[:3],
+        *g.shape[3:], *g.stride()[:3], *x.stride()[:3], *out.stride()[:3], _stride(shift),
         K=weight.shape[-1], DILATION=dilation, STRIDE=stride, SHIFT=shift is not None, ADD=add,
         PLANES=PLANES, PIXELS=PIXELS, SUM=accumulator(x),
     )  # fmt: skip
@@ -75,16 +75,20 @@ def towards_weight(g: Tensor, x: Tensor, shift: Tensor | None, weight: Tensor, d
     parts = g.new_empty(chunks, *weight.shape, dtype=torch.promote_types(g.dtype, torch.float32))
     _towards_weight[(edges * channels, chunks)](
         g, x, x if shift is None else shift, parts, numbers, each, edges, channels, *x.shape[3:], rows, columns,
-        *g.stride()[:3], *x.stride()[:3],
+        *g.stride()[:3], *x.stride()[:3], _stride(shift),
         K=kernel, DILATION=dilation, STRIDE=stride, TAPS=triton.next_power_of_2(kernel * kernel),
         SHIFT=shift is not None, BLOCK=_SUMMED, SUM=accumulator(x), num_warps=2,
     )  # fmt: skip
     return parts.sum(0, dtype=weight.dtype)
 
 
+def _stride(shift: Tensor | None) -> int:
+    return 0 if shift is None else shift.stride(0)
+
+
 @triton.jit(do_not_specialize=_SIZES)
 def _convolve(
-    x, shift, weight, out, planes, edges, channels, height, width, rows, columns, xn, xe, xc, on, oe, oc,
+    x, shift, weight, out, planes, edges, channels, height, width, rows, columns, xn, xe, xc, on, oe, oc, se,
     K: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr, SHIFT: tl.constexpr,
     PLANES: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
@@ -97,7 +101,7 @@ def _convolve(
     source = (x + image * xn + edge * xe + channel * xc)[:, None] + (row * width + column)[None, :]
     filters = weight + (edge * channels + channel) * (K * K)
     if SHIFT:
-        shifts = tl.load(shift + edge * channels + channel, mask=there, other=0).to(SUM)
+        shifts = tl.load(shift + edge * se + channel, mask=there, other=0).to(SUM)
     total = tl.zeros((PLANES, PIXELS), SUM)
     for i in range(K):
         down = (i - K // 2) * DILATION
@@ -117,7 +121,7 @@ def _convolve(
 @triton.jit(do_not_specialize=_SIZES)
 def _towards_input(
     g, x, shift, weight, out, planes, edges, channels, shared, height, width, rows, columns,
-    gn, ge, gc, xn, xe, xc, on, oe, oc,
+    gn, ge, gc, xn, xe, xc, on, oe, oc, se,
     K: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr, SHIFT: tl.constexpr, ADD: tl.constexpr,
     PLANES: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
@@ -154,7 +158,7 @@ def _towards_input(
     kept = x + image * xn + edge * xe + channel * xc
     value = tl.load(kept[:, None] + pixel[None, :], mask=both, other=0).to(SUM)
     if SHIFT:
-        value += tl.load(shift + edge * channels + channel, mask=there, other=0).to(SUM)[:, None]
+        value += tl.load(shift + edge * se + channel, mask=there, other=0).to(SUM)[:, None]
     total = tl.where(value > 0, total, 0)
     target = (out + image * on + edge * oe + channel * oc)[:, None] + pixel[None, :]
     if ADD:
@@ -164,7 +168,7 @@ def _towards_input(
 
 @triton.jit(do_not_specialize=_SIZES)
 def _towards_weight(
-    g, x, shift, parts, numbers, each, edges, channels, height, width, rows, columns, gn, ge, gc, xn, xe, xc,
+    g, x, shift, parts, numbers, each, edges, channels, height, width, rows, columns, gn, ge, gc, xn, xe, xc, se,
     K: tl.constexpr, DILATION: tl.constexpr, STRIDE: tl.constexpr, TAPS: tl.constexpr, SHIFT: tl.constexpr,
     BLOCK: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
@@ -173,7 +177,7 @@ def _towards_weight(
     tap = tl.arange(0, TAPS)
     total = tl.zeros((TAPS,), SUM)
     if SHIFT:
-        lifted = tl.load(shift + pair).to(SUM)
+        lifted = tl.load(shift + edge * se + channel).to(SUM)
     last = tl.minimum((chunk + 1) * each, numbers)
     for first in range(chunk * each, last, BLOCK):
         number = first + tl.arange(0, BLOCK)

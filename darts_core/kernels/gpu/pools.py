@@ -20,8 +20,9 @@ from torch import Tensor
 from darts_core.kernels.gpu.sizes import accumulator, chunks_of, tile
 
 _SUMMED: Final = 512
+_BLOCK: Final = 256
 _SIZES: Final = (
-    "planes", "edges", "channels", "height", "width", "rows", "columns", "stride", "numbers", "each", "pixels",
+    "planes", "edges", "channels", "height", "width", "rows", "columns", "numbers", "each", "pixels",
     "gn", "ge", "gc", "on", "oe", "oc", "sn", "sc",
 )  # fmt: skip
 
@@ -39,11 +40,21 @@ def pooled(s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> t
     blocks = triton.cdiv(pixels, PIXELS)
     parts = s.new_empty(n, blocks, max(1, len(names)), 2, channels, dtype=torch.float64)
     _pool[(triton.cdiv(planes, PLANES), blocks)](
-        s, maps, places, parts, planes, channels, height, width, rows, columns, stride, *s.stride()[:2],
+        s, maps, places, parts, planes, channels, height, width, rows, columns, *s.stride()[:2],
         MAX=_place(names, "max_pool_3x3"), AVERAGE=_place(names, "avg_pool_3x3"), POOLS=len(names), IDENTITY=identity,
-        PLANES=PLANES, PIXELS=PIXELS, SUM=accumulator(s),
+        STRIDE=stride, PLANES=PLANES, PIXELS=PIXELS, SUM=accumulator(s),
     )  # fmt: skip
     return maps, places, parts.sum((0, 1))[: len(names)]
+
+
+def moments_of(sums: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+    """Return the means and biased variances (K, C) of K maps by the sums of `pooled` over so many pixels, float64."""
+    kinds, _, channels = sums.shape
+    found = sums.new_empty(2, kinds, channels)
+    numbers = kinds * channels
+    if numbers:
+        _moments[(triton.cdiv(numbers, _BLOCK),)](sums, found, numbers, channels, pixels, BLOCK=_BLOCK)
+    return found[0], found[1]
 
 
 def mix(maps: Tensor, coefficients: Tensor, out: Tensor) -> None:
@@ -94,9 +105,9 @@ def towards(
     height, width = s.shape[2:]
     PLANES, PIXELS = tile(height * width)
     _unpool[(triton.cdiv(n * channels, PLANES), triton.cdiv(height * width, PIXELS))](
-        through, places, result, n * channels, channels, height, width, rows, columns, stride,
+        through, places, result, n * channels, channels, height, width, rows, columns,
         MAX=_place(names, "max_pool_3x3"), AVERAGE=_place(names, "avg_pool_3x3"), POOLS=len(names),
-        IDENTITY=kinds > len(names), PLANES=PLANES, PIXELS=PIXELS, SUM=accumulator(s),
+        IDENTITY=kinds > len(names), STRIDE=stride, PLANES=PLANES, PIXELS=PIXELS, SUM=accumulator(s),
     )  # fmt: skip
     return result
 
@@ -107,16 +118,16 @@ def _place(names: Sequence[str], name: str) -> int:
 
 @triton.jit(do_not_specialize=_SIZES)
 def _pool(
-    s, maps, places, parts, planes, channels, height, width, rows, columns, stride, sn, sc,
+    s, maps, places, parts, planes, channels, height, width, rows, columns, sn, sc,
     MAX: tl.constexpr, AVERAGE: tl.constexpr, POOLS: tl.constexpr, IDENTITY: tl.constexpr,
-    PLANES: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
+    STRIDE: tl.constexpr, PLANES: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
     plane = tl.program_id(0) * PLANES + tl.arange(0, PLANES)
     pixel = tl.program_id(1) * PIXELS + tl.arange(0, PIXELS)
     there, inside = plane < planes, pixel < rows * columns
     both = there[:, None] & inside[None, :]
     image, channel = (plane // channels).to(tl.int64), plane % channels
-    row, column = (pixel // columns) * stride, (pixel % columns) * stride
+    row, column = (pixel // columns) * STRIDE, (pixel % columns) * STRIDE
     source = (s + image * sn + channel * sc)[:, None] + (row * width + column)[None, :]
     largest = tl.full((PLANES, PIXELS), float("-inf"), SUM)
     total, where = tl.zeros((PLANES, PIXELS), SUM), tl.zeros((PLANES, PIXELS), tl.int32)
@@ -152,6 +163,19 @@ def _pool(
         tl.store(found + (AVERAGE * 2 + 1) * channels, tl.sum(exact * exact, 1), mask=there)
     if IDENTITY:
         tl.store(target + POOLS * channels * size, tl.load(source, mask=both, other=0), mask=both)
+
+
+@triton.jit(do_not_specialize=_SIZES)
+def _moments(sums, found, numbers, channels, pixels, BLOCK: tl.constexpr):
+    number = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    there = number < numbers
+    each = 1.0 / pixels.to(tl.float64)
+    place = sums + number // channels * 2 * channels + number % channels
+    mean = tl.load(place, mask=there, other=0) * each
+    square = tl.load(place + channels, mask=there, other=0) * each
+    tl.store(found + number, mean, mask=there)
+    # The variance of a constant channel can be negative by a rounding error.
+    tl.store(found + numbers + number, tl.maximum(square - mean * mean, 0.0), mask=there)
 
 
 @triton.jit(do_not_specialize=_SIZES)
@@ -224,9 +248,9 @@ def _through(
 
 @triton.jit(do_not_specialize=_SIZES)
 def _unpool(
-    through, places, out, planes, channels, height, width, rows, columns, stride,
+    through, places, out, planes, channels, height, width, rows, columns,
     MAX: tl.constexpr, AVERAGE: tl.constexpr, POOLS: tl.constexpr, IDENTITY: tl.constexpr,
-    PLANES: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
+    STRIDE: tl.constexpr, PLANES: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
     plane = tl.program_id(0) * PLANES + tl.arange(0, PLANES)
     pixel = tl.program_id(1) * PIXELS + tl.arange(0, PIXELS)
@@ -243,8 +267,8 @@ def _unpool(
         for j in tl.static_range(3):
             # The window that has this pixel at position (i, j).
             row, column = y - (i - 1), z - (j - 1)
-            met = inside & (row >= 0) & (column >= 0) & (row % stride == 0) & (column % stride == 0)
-            row, column = row // stride, column // stride
+            met = inside & (row >= 0) & (column >= 0) & (row % STRIDE == 0) & (column % STRIDE == 0)
+            row, column = row // STRIDE, column // STRIDE
             met = met & (row < rows) & (column < columns)
             read = there[:, None] & met[None, :]
             at = (row * columns + column)[None, :]
@@ -252,7 +276,7 @@ def _unpool(
                 chosen = tl.load(maxima + at, mask=read, other=-1) == i * 3 + j
                 total += tl.load(source + MAX * channels * size + at, mask=read & chosen, other=0).to(SUM)
             if AVERAGE >= 0:
-                top, left = row * stride, column * stride
+                top, left = row * STRIDE, column * STRIDE
                 down = tl.minimum(top + 2, height) - tl.maximum(top - 1, 0)
                 across = tl.minimum(left + 2, width) - tl.maximum(left - 1, 0)
                 count = tl.maximum(down * across, 1).to(SUM)

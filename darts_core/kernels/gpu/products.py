@@ -20,7 +20,10 @@ from torch import Tensor
 from darts_core.kernels.gpu.sizes import accumulator, chunks_of
 
 _PIXELS: Final = 64
-_SIZES: Final = ("blocks", "all_blocks", "kinds", "summed", "channels", "each", "edges")
+_SIZES: Final = (
+    "blocks", "all_blocks", "kinds", "all_kinds", "summed", "channels", "each", "edges",
+    "ae", "ak", "be", "bk", "ce", "ck",
+)  # fmt: skip
 
 
 def apply_matrices(
@@ -33,37 +36,48 @@ def apply_matrices(
 ) -> None:
     """Write a x to out (N, E, K, C, H, W); with `feedback` (b, z, c), a x + b z + c. add: add to `out` instead.
 
-    Matrices are (E, K, C, C), c is (E, K, C). If out has one kind and the matrices have K, the result is the sum over
-    kinds. Matrices stay float32 for bf16 maps: rounding them would cause the same error at every pixel.
+    Matrices are (E, K, C, C), c is (E, K, C), with arbitrary strides between edges and kinds. If out has one kind and
+    the matrices have K, the result is the sum over kinds. Matrices stay float32 for bf16 maps: rounding them would
+    cause the same error at every pixel.
     """
     n, edges, kinds, channels, rows, columns = out.shape
     pixels, summed = rows * columns, a.shape[1] // kinds
-    CHANNELS, blocks = _channels(channels), triton.cdiv(pixels, _PIXELS)
+    CHANNELS = _channels(channels)
+    # With 64 pixels the registers of sm_80 do not hold the widest tile.
+    PIXELS = _PIXELS if CHANNELS < 64 else _PIXELS // 2
+    blocks = triton.cdiv(pixels, PIXELS)
     b, z, c = feedback or (a, x, a)
     _apply[(n * blocks, edges * kinds, triton.cdiv(channels, CHANNELS))](
         a, x, b, z, c, out, blocks, pixels, kinds, summed, channels,
-        *x.stride()[:4], *z.stride()[:4], *out.stride()[:4],
-        BOTH=feedback is not None, ADD=add, CHANNELS=CHANNELS, PIXELS=_PIXELS,
+        *x.stride()[:4], *z.stride()[:4], *out.stride()[:4], *a.stride()[:2], *b.stride()[:2], *c.stride()[:2],
+        BOTH=feedback is not None, ADD=add, CHANNELS=CHANNELS, PIXELS=PIXELS,
         PRECISION=_rounded(), SUM=accumulator(x), num_warps=_warps(CHANNELS), num_stages=1,
     )  # fmt: skip
 
 
-def sums_of_products(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def sums_of_products(*pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Sum x (E, K, C) and x y^T (E, K, C, C) over all images and pixels: float64, deterministic.
 
-    Never uses TF32, since variances are differences of these sums.
+    pairs: of maps x and y of the same images; K counts the kinds of all pairs, in their order. Never uses TF32, since
+    variances are differences of these sums.
     """
-    n, edges, kinds, channels, rows, columns = y.shape
-    pixels = rows * columns
+    n, edges, _, channels, rows, columns = pairs[0][1].shape
+    pixels, kinds = rows * columns, sum(y.shape[2] for _, y in pairs)
     CHANNELS = _channels(channels)
     tiles = triton.cdiv(channels, CHANNELS)
     blocks = triton.cdiv(pixels, _PIXELS)
     chunks, each = chunks_of(n * blocks, 1, edges * kinds * tiles * tiles)
-    parts = y.new_empty(chunks, edges, kinds, channels, channels + 1, dtype=torch.promote_types(y.dtype, torch.float32))
-    _sums[(edges * kinds, chunks, tiles * tiles)](
-        x, y, parts, n * blocks, blocks, pixels, each, edges, kinds, channels, *x.stride()[:4], *y.stride()[:4],
-        CHANNELS=CHANNELS, PIXELS=_PIXELS, SUM=accumulator(y), num_warps=_warps(CHANNELS),
-    )  # fmt: skip
+    like = pairs[0][1]
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    parts = like.new_empty(chunks, edges, kinds, channels, channels + 1, dtype=dtype)
+    first = 0
+    for x, y in pairs:
+        _sums[(edges * y.shape[2], chunks, tiles * tiles)](
+            x, y, parts[:, :, first:], n * blocks, blocks, pixels, each, edges, y.shape[2], kinds, channels,
+            *x.stride()[:4], *y.stride()[:4],
+            CHANNELS=CHANNELS, PIXELS=_PIXELS, SUM=accumulator(y), num_warps=_warps(CHANNELS),
+        )  # fmt: skip
+        first += y.shape[2]
     found = parts.sum(0, dtype=torch.float64)
     return found[..., channels], found[..., :channels]
 
@@ -78,12 +92,13 @@ def _warps(channels: int) -> int:
 
 def _rounded() -> str:
     # tf32x3 has float32 precision by three TF32 products, on the same tensor cores.
-    return "tf32" if torch.backends.cuda.matmul.allow_tf32 else "tf32x3"
+    return "tf32" if torch.backends.cuda.matmul.fp32_precision == "tf32" else "tf32x3"
 
 
 @triton.jit(do_not_specialize=_SIZES)
 def _apply(
     a, x, b, z, c, out, blocks, pixels, kinds, summed, channels, xn, xe, xk, xc, zn, ze, zk, zc, on, oe, ok, oc,
+    ae, ak, be, bk, ce, ck,
     BOTH: tl.constexpr, ADD: tl.constexpr, CHANNELS: tl.constexpr, PIXELS: tl.constexpr,
     PRECISION: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
@@ -96,7 +111,7 @@ def _apply(
     total = tl.zeros((CHANNELS, PIXELS), SUM)
     for one in range(summed):
         place = kind * summed + one
-        matrix = a + (pair * summed + one) * channels * channels
+        matrix = a + edge * ae + place * ak
         maps = x + image * xn + edge * xe + place * xk
         for first in range(0, channels, CHANNELS):
             come = first + inner
@@ -106,7 +121,7 @@ def _apply(
             values = tl.load(maps + (come[:, None] * xc + pixel[None, :]), mask=read, other=0)
             total = tl.dot(factors, values.to(factors.dtype), total, input_precision=PRECISION, out_dtype=SUM)
     if BOTH:
-        matrix = b + pair * channels * channels
+        matrix = b + edge * be + kind * bk
         maps = z + image * zn + edge * ze + kind * zk
         for first in range(0, channels, CHANNELS):
             come = first + inner
@@ -115,7 +130,7 @@ def _apply(
             factors = tl.load(matrix + (to[:, None] * channels + come[None, :]), mask=weights, other=0)
             values = tl.load(maps + (come[:, None] * zc + pixel[None, :]), mask=read, other=0)
             total = tl.dot(factors, values.to(factors.dtype), total, input_precision=PRECISION, out_dtype=SUM)
-        total += tl.load(c + pair * channels + to, mask=to < channels, other=0).to(SUM)[:, None]
+        total += tl.load(c + edge * ce + kind * ck + to, mask=to < channels, other=0).to(SUM)[:, None]
     target = out + image * on + edge * oe + kind * ok + (to[:, None] * oc + pixel[None, :])
     both = (to < channels)[:, None] & (pixel < pixels)[None, :]
     if ADD:
@@ -125,7 +140,7 @@ def _apply(
 
 @triton.jit(do_not_specialize=_SIZES)
 def _sums(
-    x, y, parts, all_blocks, blocks, pixels, each, edges, kinds, channels, xn, xe, xk, xc, yn, ye, yk, yc,
+    x, y, parts, all_blocks, blocks, pixels, each, edges, kinds, all_kinds, channels, xn, xe, xk, xc, yn, ye, yk, yc,
     CHANNELS: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
     pair, chunk = tl.program_id(0), tl.program_id(1)
@@ -149,7 +164,7 @@ def _sums(
         )
         total = tl.dot(left, tl.trans(right), total, input_precision="ieee", out_dtype=SUM)
         alone += tl.sum(left.to(SUM), 1)
-    rows = parts + (chunk * edges * kinds + pair) * channels * (channels + 1) + of_x * (channels + 1)
+    rows = parts + ((chunk * edges + edge) * all_kinds + kind) * channels * (channels + 1) + of_x * (channels + 1)
     both = (of_x < channels)[:, None] & (of_y < channels)[None, :]
     tl.store(rows[:, None] + of_y[None, :], total.to(parts.dtype.element_ty), mask=both)
     if tl.program_id(2) % tiles == 0:

@@ -1,4 +1,8 @@
-"""Divides the work of a kernel into programs."""
+"""Divides the work of a kernel into programs.
+
+Kernels count planes and pixels in int32, since a batch that fits has fewer than 2^31; offsets of images are int64. A
+masked index may be negative: `//` and `%` then round as C does, and nothing reads it.
+"""
 
 from __future__ import annotations
 

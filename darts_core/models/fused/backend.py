@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from darts_core.models.fused.algebra import Folded, Gradient, Inputs, Moments
+from darts_core.models.fused.pool_algebra import FoldedPools, PoolGradient
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Pooled(NamedTuple):
 
 
 class CellBackend(Protocol):
-    """The passes over maps, forward and backward, and the functions of `algebra`."""
+    """The passes over maps, forward and backward, and the functions of `algebra` and `pool_algebra`."""
 
     layout: ClassVar[torch.memory_format]
     """The memory format of s, g and `out`."""
@@ -130,6 +131,16 @@ class CellBackend(Protocol):
 
     def grids_backward(self, g: Tensor, x: Tensor, inputs: Inputs, s: Tensor) -> Tensor:
         """Return the gradient of s. inputs: of matrices (E, 2, ...)."""
+
+    def folded_pools(
+        self, factor: Tensor, mean: Tensor, variance: Tensor, *, identity: bool, eps: float, dtype: torch.dtype
+    ) -> FoldedPools:
+        """See `pool_algebra.folded_pools`."""
+
+    def gradient_of_pools(
+        self, of: FoldedPools, total: Tensor, products: Tensor, *, pixels: int, normed: int
+    ) -> PoolGradient:
+        """See `pool_algebra.gradient_of_pools`."""
 
     def folded(
         self, weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype

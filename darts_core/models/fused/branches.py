@@ -187,7 +187,7 @@ class PoolBranch:
         """w: of the edges, (E, operations), float64."""
         self._setting, self._s, self._batch = setting, s, batch
         self._names = setting.columns.pool_names
-        self._factor = w.unsqueeze(-1)
+        self._factor = w
         self._identity = w.shape[1] > len(self._names)
         self._pooled, self._pooled_mean, self._variance = setting.backend.pool(
             s, self._names, setting.modules.stride, identity=self._identity
@@ -205,28 +205,26 @@ class PoolBranch:
 
     def add(self, sums: Sequence[Tensor], out: Tensor) -> None:
         """See `Branch`."""
-        setting, (edges, channels) = self._setting, out.shape[1:3]
+        setting, edges = self._setting, out.shape[1]
         if sums:
             self._pooled_mean, squares = (of / self._batch.pixels for of in sums)
             self._variance = (squares - self._pooled_mean * self._pooled_mean).clamp_min_(0)
         if setting.batch_statistics or not self._names:
-            self._mean, variance = (x.expand(edges, -1, -1) for x in (self._pooled_mean, self._variance))
+            mean, variance = (x.expand(edges, -1, -1) for x in (self._pooled_mean, self._variance))
         else:
-            self._mean, variance = (x.double() for x in statistics(setting.modules.pool_norms, edges))
-        self._inverse = (variance + setting.eps).rsqrt_()
-        if self._identity:  # not normalised
-            self._mean = torch.cat([self._mean, self._mean.new_zeros(edges, 1, channels)], 1)
-            self._inverse = torch.cat([self._inverse, self._mean.new_ones(edges, 1, channels)], 1)
-        self._scale = self._factor * self._inverse
-        setting.backend.mix(self._pooled, self._scale.to(matrices_type(self._s)), out)
-        self.bias = -(self._scale * self._mean).sum(1)
+            mean, variance = (x.double() for x in statistics(setting.modules.pool_norms, edges))
+        self._of = setting.backend.folded_pools(
+            self._factor, mean, variance, identity=self._identity, eps=setting.eps, dtype=matrices_type(self._s)
+        )
+        setting.backend.mix(self._pooled, self._of.coefficients, out)
+        self.bias = self._of.bias
 
     def statistics(self) -> list[Statistics]:
         """Return the batch statistics."""
         count = len(self._names)
         if not count:
             return []
-        mean, norms = self._mean[:, :count], self._setting.modules.pool_norms
+        mean, norms = self._of.mean[:, :count], self._setting.modules.pool_norms
         return [Statistics(norms, mean, self._variance.expand_as(mean), self._batch.all_pixels)]
 
     def products(self, g: Tensor) -> Tensor:
@@ -237,29 +235,20 @@ class PoolBranch:
         self, g: Tensor, total: Tensor, products: Tensor, *, weights: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """See `Branch`; there are no weights."""
-        pixels = self._batch.pixels
-        d = self._inverse * (products - total.unsqueeze(1) * self._mean)
-        feedback = torch.zeros_like(d[0])
-        constant = torch.zeros_like(d[0])
-        count = len(self._names)
-        if self._setting.batch_statistics and count:
-            lost = (self._scale * self._inverse * d)[:, :count] / pixels
-            feedback[:count] = -lost.sum(0)
-            constant[:count] = (
-                lost * self._mean[:, :count] - self._scale[:, :count] * total.unsqueeze(1) / pixels
-            ).sum(0)
-        dtype = matrices_type(self._s)
-        towards_s = self._setting.backend.pool_backward(
+        backend = self._setting.backend
+        normed = len(self._names) if self._setting.batch_statistics else 0
+        found = backend.gradient_of_pools(self._of, total, products, pixels=self._batch.pixels, normed=normed)
+        towards_s = backend.pool_backward(
             g,
             self._pooled,
-            self._scale.to(dtype),
-            feedback.to(dtype),
-            constant.to(dtype),
+            self._of.coefficients,
+            found.feedback,
+            found.constant,
             self._s,
             self._names,
             self._setting.modules.stride,
         )
-        return towards_s, d.sum(-1), []
+        return towards_s, found.factor, []
 
 
 class ReduceBranch:

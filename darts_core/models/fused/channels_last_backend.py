@@ -27,6 +27,7 @@ from darts_core.models.fused.channels_last import (
 )
 from darts_core.models.fused.channels_last_depthwise import convolve, towards_input, towards_weight
 from darts_core.models.fused.channels_last_pools import ChannelsLastPools
+from darts_core.models.fused.pool_algebra import TorchPoolAlgebra
 from darts_core.models.fused.torch_grids import TorchGrids
 
 
@@ -39,7 +40,7 @@ class Last:
     dilated: list[Tensor] = field(default_factory=list)
 
 
-class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra):
+class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra, TorchPoolAlgebra):
     """See `CellBackend`. U and Y are lists with one tensor per separable kind; Y holds relu(Y + b)."""
 
     layout: ClassVar[torch.memory_format] = torch.channels_last

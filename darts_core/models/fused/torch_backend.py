@@ -10,11 +10,12 @@ from torch import Tensor
 from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
 from darts_core.models.fused.backend import FilterGradients, Filters
 from darts_core.models.fused.depthwise import convolve, convolve_backward
+from darts_core.models.fused.pool_algebra import TorchPoolAlgebra
 from darts_core.models.fused.torch_grids import TorchGrids
 from darts_core.models.fused.torch_pools import TorchPools
 
 
-class TorchBackend(TorchPools, TorchGrids, TorchAlgebra):
+class TorchBackend(TorchPools, TorchGrids, TorchAlgebra, TorchPoolAlgebra):
     """See `CellBackend`."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format

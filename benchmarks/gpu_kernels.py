@@ -1,0 +1,122 @@
+"""Compiles the kernels of a search step for GPUs that need not be there, and reads what each takes of one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from triton import knobs
+from triton.backends.compiler import GPUTarget
+from triton.runtime import driver
+from triton.runtime.jit import MockTensor
+
+from benchmarks.launches import Launch, launches_of_step
+from darts_core.errors import KernelError
+
+PRECISIONS: Final = ("float32", "tf32", "bf16")
+_WARP: Final = 32
+_USAGE: Final = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:(\d+)")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a compiled kernel takes. channels: the padded width of its tiles, where it has one; 0 otherwise.
+
+    registers: of a thread. stack: bytes of a thread in memory, the spilled registers among them. shared: bytes of a
+    program.
+    """
+
+    kernel: str
+    capability: int
+    precision: str
+    channels: int
+    warps: int
+    registers: int
+    stack: int
+    shared: int
+
+
+def usages(
+    channels: Sequence[int], capabilities: Sequence[int], precisions: Sequence[str] = PRECISIONS
+) -> Iterator[Usage]:
+    """Compile every variant of the kernels that first-order steps on CIFAR's images launch.
+
+    channels: of the first cells; later ones have two and four times as many. capabilities: 80 for sm_80, and so on.
+    Raises KernelError where Triton interprets its kernels.
+    """
+    if knobs.runtime.interpret:
+        raise KernelError("TRITON_INTERPRET is set: Triton then compiles nothing; unset it")
+    target = _Target()
+    driver.set_active(target)
+    seen: set[tuple[int, str]] = set()
+    for precision in precisions:
+        steps = (launches_of_step(channels=each, layers=3, nodes=2, precision=precision) for each in channels)
+        found = [launch for step in steps for launch in step.kernels]
+        for capability in capabilities:
+            target.capability = capability
+            for name, tile, compiled in _compiled(found):
+                if (capability, compiled.hash) not in seen:  # most kernels know nothing of TF32
+                    seen.add((capability, compiled.hash))
+                    yield Usage(name, capability, precision, tile, compiled.metadata.num_warps, *_read(compiled))
+
+
+def summarised(found: Iterable[Usage]) -> list[dict[str, Any]]:
+    """A row for each kernel, capability and width: the most that any variant takes."""
+    rows: dict[tuple[str, int, int], list[Usage]] = {}
+    for usage in found:
+        rows.setdefault((usage.kernel, usage.channels, usage.capability), []).append(usage)
+    return [
+        {
+            "kernel": kernel,
+            "channels": channels or None,
+            "capability": capability,
+            "variants": len(variants),
+            "registers": [min(each.registers for each in variants), max(each.registers for each in variants)],
+            "stack": max(each.stack for each in variants),
+            "shared": max(each.shared for each in variants),
+            "warps": max(each.warps for each in variants),
+        }
+        for (kernel, channels, capability), variants in sorted(rows.items())
+    ]
+
+
+def _compiled(found: Iterable[Launch]) -> Iterator[tuple[str, int, Any]]:
+    """Name, width and binary of each launch's variant."""
+    for launch in found:
+        arguments = map(MockTensor.wrap_dtype, launch.arguments)
+        compiled = launch.kernel.warmup(*arguments, grid=(1,), **launch.options)
+        yield launch.kernel.__name__, launch.options.get("CHANNELS", 0), compiled
+
+
+def _read(compiled: Any) -> tuple[int, int, int]:
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(compiled.asm["cubin"])
+        file.flush()
+        command = [knobs.nvidia.cuobjdump.path, "--dump-resource-usage", file.name]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    usage = _USAGE.search(answer)
+    assert usage is not None, answer
+    registers, stack, _ = map(int, usage.groups())
+    return registers, stack, compiled.metadata.shared
+
+
+class _Target:
+    """A driver that only tells for which GPU to compile."""
+
+    capability = 0
+
+    def get_current_device(self) -> int:
+        """A number of its own for each capability, since Triton keeps binaries by device."""
+        return self.capability
+
+    def get_current_stream(self, device: int) -> int:
+        """None is needed."""
+        return 0
+
+    def get_current_target(self) -> GPUTarget:
+        """The GPU."""
+        return GPUTarget("cuda", self.capability, _WARP)

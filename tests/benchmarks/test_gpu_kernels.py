@@ -1,0 +1,55 @@
+"""What the kernels of a search step take of a GPU, and how many a step launches. Needs no GPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+ON_LINUX = sys.platform == "linux" and platform.machine() == "x86_64"
+pytestmark = pytest.mark.skipif(not ON_LINUX, reason="Triton and its assembler come for x86-64 Linux")
+
+# Bytes of a thread in memory: four registers at most, which the assembler gives up in `_sums`, `_towards_weight` and
+# `_fold`, and which the first-level cache holds.
+MOST_STACK = 16
+
+# Of a first-order step of 3 cells with 4 nodes: Triton's kernels, and torch's operations. Of the usual 8 cells they are
+# 3,224 and 2,569. Lower the bound with the number: without a graph a GPU waits for the launches.
+MOST_LAUNCHES = (1_224, 1_152)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [16, 36])
+@pytest.mark.parametrize("capability", [80, 90])
+def test_no_kernel_spills_more_than_four_registers(channels: int, capability: int) -> None:
+    """Cells of 16 to 144 channels, in float32, TF32 and bf16."""
+    rows = compiled("--channels", str(channels), "--capability", str(capability))
+    kernels = {row["kernel"] for row in rows}
+    assert {"_apply", "_sums", "_convolve", "_towards_input", "_towards_weight", "_fold", "_gradient"} <= kernels
+    assert {row["channels"] for row in rows if row["kernel"] == "_apply"} == ({16, 32, 64} if channels == 16 else {64})
+    assert {row["kernel"]: row["stack"] for row in rows if row["stack"] > MOST_STACK} == {}
+    assert all(row["registers"][1] <= 255 for row in rows)
+
+
+def compiled(*options: str) -> list[dict[str, Any]]:
+    """The rows of `dartboard bench gpu-kernels`, in a process that does not interpret Triton's kernels."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    command = [sys.executable, "-m", "client.cli", "bench", "gpu-kernels", "--json", *options]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    rows: list[dict[str, Any]] = json.loads(answer.stdout)
+    return rows
+
+
+def test_a_search_step_launches_no_more_than_it_did() -> None:
+    from benchmarks.launches import launches_of_step
+
+    found = launches_of_step(channels=4, layers=3, image=8)
+    kernels, operations = MOST_LAUNCHES
+    assert 1_000 < len(found.kernels) <= kernels
+    assert found.operations.total() <= operations
