@@ -70,7 +70,7 @@ def _show(rows: list[Row]) -> None:
     from client.tables import Column, Listing
 
     first, *figures = report.HEADINGS
-    listing = Listing(first, *(Column(name, number=name not in ("", "published")) for name in figures))
+    listing = Listing(first, *(Column(name, number=name not in figures[-2:]) for name in figures))
     for row in rows:
         listing.add(*report.columns(row))
     print_listing(listing)
