@@ -83,7 +83,8 @@ def _row(method: str, runs: Sequence[Run], worths: Sequence[Worth], random: Sequ
 
 
 HEADINGS: Final = (
-    "method", "epochs", "accuracy, %", "minus random", "rank", "regret", "skips", "processor s", "", "published, in DARTS' space"
+    "method", "epochs", "accuracy, %", "minus random", "rank", "regret", "skips", "processor s", "",
+    "published, in DARTS' space",
 )  # fmt: skip
 
 
