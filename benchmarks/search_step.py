@@ -153,4 +153,4 @@ def _config(shape: Shape) -> SearchConfig:
 
 
 if __name__ == "__main__":
-    tell_memory(_Run, Shape, lambda shape: shape.machine, batch=2, channels=2, layers=3, image=8)
+    tell_memory(_Run, Shape, lambda shape: shape.machine, batch=2, channels=4, layers=3, image=8)
