@@ -16,7 +16,7 @@ def gpu_kernels(
     ] = None,
     capability: Annotated[
         list[int] | None,
-        typer.Option(help="80 for sm_80, 90 for sm_90; both by default; may be repeated."),
+        typer.Option(min=70, help="80 for sm_80, 90 for sm_90; both by default; may be repeated."),
     ] = None,
     precision: Annotated[
         list[str] | None, typer.Option(help="float32, tf32 or bf16; all by default; may be repeated.")

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def ledger(
-    protocol: Annotated[Path, typer.Argument(metavar="PROTOCOL.json", help="Methods, seeds, budget and spec.")],
+    protocol: Annotated[
+        Path,
+        typer.Argument(metavar="PROTOCOL.json", exists=True, dir_okay=False, help="Methods, seeds, budget and spec."),
+    ],
     dataset: Annotated[
         str, typer.Option(metavar="NAME|FOLDER|FILE.tar", help="Images to search on, those of the protocol.")
     ],

@@ -11,7 +11,10 @@ from client.options import Json
 
 
 def ranking(
-    protocol: Annotated[Path, typer.Argument(metavar="PROTOCOL.json", help="A protocol with epochs for rsps.")],
+    protocol: Annotated[
+        Path,
+        typer.Argument(metavar="PROTOCOL.json", exists=True, dir_okay=False, help="A protocol with epochs for rsps."),
+    ],
     dataset: Annotated[
         str, typer.Option(metavar="NAME|FOLDER|FILE.tar", help="Images to search on, those of the protocol.")
     ],
