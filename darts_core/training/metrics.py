@@ -98,13 +98,15 @@ def measure(
     count = math.ceil(len(images) / batch_size)
     sums = torch.zeros(count, 2, dtype=torch.float64, device=images.device)
     try:
-        numbers = range(group.rank, count, group.size)
-        parts = [slice(number * batch_size, (number + 1) * batch_size) for number in numbers]
-        for number, part, chosen in zip(numbers, parts, in_parts(images, parts), strict=True):
-            if control.should_stop():
+        parts = [slice(number * batch_size, (number + 1) * batch_size) for number in range(count)]
+        own = in_parts(images, parts[group.rank :: group.size])
+        for number, part in enumerate(parts):
+            if control.should_stop():  # which the ranks agree upon: each asks as often as the others
                 raise Stopped("stopped while measuring")
+            if number % group.size != group.rank:
+                continue
             truth = labels[part]
-            logits = network(normalise(chosen))
+            logits = network(normalise(next(own)))
             sums[number] = _sums(F.cross_entropy(logits, truth), logits, truth)
     finally:
         network.train(training)
