@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmarks.commands.options import ProtocolFile, ProtocolImages
 from client.options import Json
 
 if TYPE_CHECKING:
@@ -15,13 +16,8 @@ if TYPE_CHECKING:
 
 
 def ledger(
-    protocol: Annotated[
-        Path,
-        typer.Argument(metavar="PROTOCOL.json", exists=True, dir_okay=False, help="Methods, seeds, budget and spec."),
-    ],
-    dataset: Annotated[
-        str, typer.Option(metavar="NAME|FOLDER|FILE.tar", help="Images to search on, those of the protocol.")
-    ],
+    protocol: ProtocolFile,
+    dataset: ProtocolImages,
     results: Annotated[
         Path | None, typer.Option(metavar="FILE.jsonl", help="Stored runs; by default benchmarks/results/runs.jsonl.")
     ] = None,

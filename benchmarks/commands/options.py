@@ -15,3 +15,9 @@ Image = Annotated[int, typer.Option(min=4, help="Side of the images, in pixels."
 Pairs = Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Measure only the plain version.")]
 Fused = Annotated[bool, typer.Option("--fused", help="Measure only the fast version.")]
+ProtocolFile = Annotated[
+    Path, typer.Argument(metavar="PROTOCOL.json", exists=True, dir_okay=False, help="Methods, seeds, budget and spec.")
+]
+ProtocolImages = Annotated[
+    str, typer.Option(metavar="NAME|FOLDER|FILE.tar", help="Images to search on, those of the protocol.")
+]

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from benchmarks.commands.options import ProtocolFile, ProtocolImages
 from client.options import Json
 
 
 def ranking(
-    protocol: Annotated[
-        Path,
-        typer.Argument(metavar="PROTOCOL.json", exists=True, dir_okay=False, help="A protocol with epochs for rsps."),
-    ],
-    dataset: Annotated[
-        str, typer.Option(metavar="NAME|FOLDER|FILE.tar", help="Images to search on, those of the protocol.")
-    ],
+    protocol: ProtocolFile,
+    dataset: ProtocolImages,
     cells: Annotated[int, typer.Option(min=10, help="Random cells to compare.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the supernet and the cells.")] = 0,
     json: Json = False,
