@@ -8,11 +8,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from tests.support.service import LEASE_SECONDS, Bench, Service
+from tests.support.databases import plain
+from tests.support.service import Bench, EndLease, Service, SimulatedAttempt
 from worker.api_client import WorkerApi
 
 
@@ -20,7 +22,8 @@ from worker.api_client import WorkerApi
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     data = tmp_path_factory.mktemp("service")
     environment = {
-        "DARTBOARD_LEASE_SECONDS": str(LEASE_SECONDS),
+        # Longer than a busy machine keeps a test or the API waiting; `end_lease` ends one at once.
+        "DARTBOARD_LEASE_SECONDS": "10",
         "DARTBOARD_SWEEP_SECONDS": "0.25",
         "DARTBOARD_WAKE_SECONDS": "0.25",
         "DARTBOARD_MAX_UPLOAD_BYTES": str(8 * 2**30),
@@ -58,6 +61,20 @@ def pool() -> str:
 @pytest.fixture
 def bench(dartboard: Dartboard, worker_api: WorkerApi, pool: str, tmp_path: Path) -> Bench:
     return Bench(dartboard, worker_api, pool, tmp_path)
+
+
+@pytest.fixture
+def end_lease(service: Service) -> EndLease:
+    """Ends an attempt's lease at once, as if its worker had been silent for so long."""
+
+    def end(training: SimulatedAttempt) -> None:
+        with psycopg.connect(plain(service.database_url)) as connection:
+            connection.execute(
+                "update attempts set lease_expires_at = now() - interval '1 second' where id = %s",
+                (training.claimed.attempt_id,),
+            )
+
+    return end
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from api.schemas.jobs import Failure, Progress
 from api.schemas.worker import Claim, Fail, Finish, Heartbeat, LogReport, Release
 from darts_core.genotypes import KNOWN, KNOWN_RECURRENT, to_json
-from tests.support.service import Bench, Service, SimulatedAttempt
+from tests.support.service import Bench, EndLease, Service, SimulatedAttempt
 from worker.api_client import RefusedError, SupersededError, WorkerApi
 
 
@@ -155,10 +155,13 @@ def test_a_finish_that_is_repeated_changes_nothing(bench: Bench) -> None:
         training.attempt.finish(Finish(n=3))
 
 
-def test_a_lease_that_is_not_renewed_ends_and_the_old_token_is_refused_everywhere(bench: Bench) -> None:
+def test_a_lease_that_is_not_renewed_ends_and_the_old_token_is_refused_everywhere(
+    bench: Bench, end_lease: EndLease
+) -> None:
     job = bench.submit()
     late = bench.claim("worker-late")
     late.report(1)
+    end_lease(late)
     bench.wait_for_status(job, "queued")
     events_before = bench.dartboard.job(job.id)
     for call in (

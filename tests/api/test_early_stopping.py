@@ -10,7 +10,7 @@ import pytest
 from api.schemas.jobs import Progress
 from api.schemas.worker import EpochReport, Heartbeat
 from darts_core.genotypes import KNOWN, to_json
-from tests.support.service import Bench, SimulatedAttempt
+from tests.support.service import Bench, EndLease, SimulatedAttempt
 from worker.api_client import SupersededError
 
 
@@ -64,12 +64,15 @@ def test_without_a_reason_a_search_cannot_finish_before_its_last_epoch(bench: Be
         training.finish()
 
 
-def test_an_attempt_lost_behind_the_last_epoch_leaves_the_next_one_nothing_but_to_finish(bench: Bench) -> None:
+def test_an_attempt_lost_behind_the_last_epoch_leaves_the_next_one_nothing_but_to_finish(
+    bench: Bench, end_lease: EndLease
+) -> None:
     job = bench.submit(epochs=50)
     lost = bench.claim("worker-a")
     lost.report(1)
     stopping(lost, 2, stopped_early="because")
-    bench.wait_for_status(job, "queued")  # its lease has run out
+    end_lease(lost)
+    bench.wait_for_status(job, "queued")
     second = bench.claim("worker-b")
     assert second.resume.epoch == 2
     second.finish()

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.schemas.worker import Presence, Release
-from tests.support.service import Bench, Service
+from tests.support.service import Bench, EndLease, Service
 
 Read = Callable[..., float | None]
 
@@ -74,9 +74,9 @@ def test_a_stored_epoch_is_counted_once_with_its_time_and_its_lag(bench: Bench, 
     assert [a - b for a, b in zip(after, before, strict=True)] == [1, 1.5, 1]
 
 
-def test_a_lease_that_ran_out_is_counted_by_pool(bench: Bench, read: Read) -> None:
+def test_a_lease_that_ran_out_is_counted_by_pool(bench: Bench, read: Read, end_lease: EndLease) -> None:
     job = bench.submit()
-    bench.claim()
+    end_lease(bench.claim())
     bench.wait_for_status(job, "queued")
     while read("dartboard_lease_expiries_total", pool=bench.pool) is None:
         time.sleep(0.02)  # counted behind the commit

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from api.schemas.worker import EpochReport, Release
+from api.schemas.worker import EpochReport
 from client.cli import app
 from darts_core.genotypes import KNOWN, derive, derive_recurrent, to_json, to_python
 from darts_core.primitives import CNN_PRIMITIVES, RNN_PRIMITIVES, edges_of, recurrent_edges_of
@@ -169,18 +169,12 @@ def test_progress_comes_in_dark_too(search: str, http: httpx.Client) -> None:
 @pytest.mark.parametrize("path", ["genotype?format=svg", "cells/normal.svg", "progress.gif"])
 def test_a_picture_is_sent_once_and_anew_only_after_another_epoch(bench: Bench, http: httpx.Client, path: str) -> None:
     job = bench.submit(nodes=2)
-
-    def report(epoch: int) -> None:
-        # The lease is shorter than some pictures take: so the job is given back in between.
-        training = bench.claim()
-        _report_cnn(training, epoch)
-        training.attempt.release(Release(reason="shutdown"))
-
-    report(1)
+    training = bench.claim()
+    _report_cnn(training, 1)
     first = http.get(f"/searches/{job.id}/{path}")
     known = {"If-None-Match": first.headers["ETag"]}
     assert http.get(f"/searches/{job.id}/{path}", headers=known).status_code == 304
-    report(2)
+    _report_cnn(training, 2)
     assert http.get(f"/searches/{job.id}/{path}", headers=known).status_code == 200
 
 

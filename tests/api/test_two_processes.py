@@ -39,7 +39,7 @@ def second(service: Service, tmp_path: Path) -> Second:
             "DATABASE_URL": service.database_url,
             "REDIS_URL": service.broker_url,
             "DARTBOARD_ARTIFACTS": str(service.data / "artifacts"),
-            "DARTBOARD_LEASE_SECONDS": "1",
+            "DARTBOARD_LEASE_SECONDS": "4",
             "DARTBOARD_SWEEP_SECONDS": "0.1",
         }
         with LocalStack(data, port=0, workers=0, environment=environment) as stack:

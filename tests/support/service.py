@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 
@@ -13,8 +14,6 @@ from api.schemas.worker import Claim, Claimed, EpochReport, Finish, Resume
 from client.sdk import Dartboard
 from darts_core.genotypes import KNOWN, Genotype, to_json
 from worker.api_client import AttemptApi, WorkerApi
-
-LEASE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,9 @@ class SimulatedAttempt:
 
     def finish(self) -> None:
         self.attempt.finish(Finish(n=self.number()))
+
+
+EndLease: TypeAlias = Callable[[SimulatedAttempt], None]
 
 
 @dataclass(frozen=True)
