@@ -1,6 +1,6 @@
-"""Finds the expressions that Dartboard's code, documents, messages and page do without.
+"""Finds the expressions that Dartboard's code, documents, messages and page do without, and what a merge left behind.
 
-They read like a translation. The cure is a sentence with a subject, a verb and an object, not a synonym. `./dartboard
+The expressions read like a translation. The cure is a sentence with a subject, a verb and an object, not a synonym. `./dartboard
 check` runs this over every file of the repository; a word in quotes, as in `"nobody"`, is a name and passes.
 """
 
@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +37,12 @@ _EXPRESSION: Final = re.compile(
     + "|".join(f"[{phrase[0].upper()}{phrase[0]}]{phrase[1:].replace(' ', _GAP, 1)}" for phrase in BANNED)
     + r")(?![\w\"'`@:])"
 )
+_CONFLICT: Final = re.compile(r"^(?:<{7}|>{7}) .*", re.MULTILINE)
 
 
 def findings(text: str) -> Iterator[tuple[int, str]]:
-    """Each banned expression of a text: its line, counted from 1, and the expression as it is written there."""
-    for found in _EXPRESSION.finditer(text):
+    """Each banned expression or conflict marker of a text: its line, counted from 1, and how it is written there."""
+    for found in chain(_EXPRESSION.finditer(text), _CONFLICT.finditer(text)):
         yield text.count("\n", 0, found.start()) + 1, " ".join(found.group().split())
 
 

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.light
         "   * the cells, at\n   * first",
         "(unless said)",
         "they come by and by,",
+        "one\n<<<<<<< HEAD\ntwo",
+        "one\n>>>>>>> 7c801ea (a change)\n",
     ],
 )
 def test_a_banned_expression_is_found(text: str) -> None:
@@ -42,6 +44,7 @@ def test_a_banned_expression_is_found(text: str) -> None:
         "def _become_nobody() -> None:",
         "nobody_else = 1",
         "the whole",
+        ">>> a prompt\nTitle\n=======",
     ],
 )
 def test_other_words_and_names_pass(text: str) -> None:
