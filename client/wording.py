@@ -1,7 +1,8 @@
 """Finds the expressions that Dartboard's code, documents, messages and page do without, and what a merge left behind.
 
 The expressions read like a translation. The cure is a sentence with a subject, a verb and an object, not a synonym.
-`./dartboard check` runs this over every file of the repository; a word in quotes, as in `"nobody"`, is a name and passes.
+`./dartboard check` runs this over every file of the repository; a word in quotes, as in `"nobody"`, is a name and
+passes.
 """
 
 from __future__ import annotations

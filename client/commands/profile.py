@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
 from client.options import Json
 
 if TYPE_CHECKING:
+    from darts_core.genotypes import ConvolutionalGenotype, RecurrentGenotype
     from darts_core.profile import CellProfile, Cost, LanguageProfile, LanguageShape, Profile, Shape
     from darts_core.profile.step_time import StepTime
+    from darts_core.training.precision import Precision
 
 # Operations or kernels of a timed step listed one by one.
 _LISTED: Final = 15
@@ -42,7 +44,9 @@ def profile(
     device: Annotated[
         Literal["cpu", "cuda"] | None, typer.Option(help="Also time a training step there, operation by operation.")
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="Images in the timed step; by default the preset's.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Images or columns of text in the timed step; by default the preset's.")
+    ] = None,
     precision: Annotated[
         Literal["float32", "bf16", "float64"] | None, typer.Option(help="Of the timed step; by default a run's.")
     ] = None,
@@ -54,9 +58,9 @@ def profile(
     """
     from client.genotypes import read_genotype
     from client.output import print_json
+    from darts_core import genotypes
     from darts_core import profile as profiling
     from darts_core.errors import ConfigError
-    from darts_core.genotypes import RecurrentGenotype
 
     of_images = {
         "channels": channels,
@@ -65,18 +69,26 @@ def profile(
         "image": image,
         "stem": stem,
         "reductions": reductions,
-        "device": device,
-        "batch": batch,
         "precision": precision,
     }
     of_text = {"hidden_size": hidden_size, "words": words}
     genotype = read_genotype(source, family)
+    timed = None
     try:
-        if isinstance(genotype, RecurrentGenotype):
+        if isinstance(genotype, genotypes.RecurrentGenotype):
             _refuse_of_other_family(of_images, "rnn")
-            language_shape = profiling.language_shape_of(preset or "ptb", hidden_size=hidden_size, words=words)
+            if device is None:
+                _refuse_without_device(batch=batch)
+            text_preset = preset or "ptb"
+            language_shape = profiling.language_shape_of(text_preset, hidden_size=hidden_size, words=words)
             language = profiling.profile_language_model(genotype, language_shape)
-            print_json(language.totals()) if json else _show_language_model(language, language_shape)
+            if device is not None:
+                timed = _time_text(genotype, text_preset, language_shape, device, batch)
+            if json:
+                print_json({**language.totals(), **_figures(timed)})
+                return
+            _show_language_model(language, language_shape)
+            _show_step(timed)
             return
         _refuse_of_other_family(of_text, "cnn")
         if device is None:
@@ -92,22 +104,49 @@ def profile(
             reductions=None if reductions is None else _cells(reductions),
         )
         found = profiling.profile(genotype, shape)
-        timed = None
         if device is not None:
-            import torch
-
-            from darts_core.profile.step_time import profiled_config, step_time
-
-            config = profiled_config(genotype, preset_name, shape, batch_size=batch, precision=precision)
-            timed = step_time(config, shape, torch.device(device))
+            timed = _time_images(genotype, preset_name, shape, device, batch, precision)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     if json:
-        print_json({**found.totals(), **({} if timed is None else {"step": timed.figures()})})
+        print_json({**found.totals(), **_figures(timed)})
         return
     _show(found, shape)
-    if timed is not None:
-        _show_step(timed)
+    _show_step(timed)
+
+
+def _time_images(
+    genotype: ConvolutionalGenotype,
+    preset: str,
+    shape: Shape,
+    device: str,
+    batch: int | None,
+    precision: Precision | None,
+) -> StepTime:
+    import torch
+
+    from darts_core.profile.image_step import image_config, image_step
+    from darts_core.profile.step_time import step_time
+
+    config = image_config(genotype, preset, shape, batch_size=batch, precision=precision)
+    there = torch.device(device)
+    return step_time(config, lambda: image_step(config, shape, there), there)
+
+
+def _time_text(
+    genotype: RecurrentGenotype, preset: str, shape: LanguageShape, device: str, batch: int | None
+) -> StepTime:
+    import torch
+
+    from darts_core.profile.step_time import step_time
+    from darts_core.profile.text_step import text_config, text_step
+
+    config, there = text_config(genotype, preset, shape, batch_size=batch), torch.device(device)
+    return step_time(config, lambda: text_step(config, shape, there), there)
+
+
+def _figures(timed: StepTime | None) -> dict[str, Any]:
+    return {} if timed is None else {"step": timed.figures()}
 
 
 def _cells(text: str) -> list[int]:
@@ -174,7 +213,9 @@ def _show(found: Profile, shape: Shape) -> None:
     )
 
 
-def _show_step(found: StepTime) -> None:
+def _show_step(found: StepTime | None) -> None:
+    if found is None:
+        return
     from client.output import console, print_listing
     from client.tables import Column, Listing
 
@@ -200,7 +241,7 @@ def _show_step(found: StepTime) -> None:
     graph = ", in a CUDA graph" if found.graph else ""
     console.print(
         f"a training step on {found.device}{graph}: {found.step:.1f} ms, with the profiler {found.recorded:.1f} ms; "
-        f"{found.batch} images, {found.precision}",
+        f"batch {found.batch}, {found.precision}",
     )
     console.print(
         f"bound by {found.bound_by}: {found.bound:.1f} ms, {100 * found.bound_share:.0f} % of the step",

@@ -44,6 +44,11 @@ class GraphedRnnStep:
         self._pool: Any = None
         self._graphs: dict[int, _Length] = {}
 
+    @property
+    def recorded(self) -> bool:
+        """Whether there is a graph for any length."""
+        return any(graph.recorded for graph in self._graphs.values())
+
     def __call__(self, parts: Sequence[TextPart]) -> list[PartResult]:
         """Run one step; returns like `rnn_step`. The next call overwrites the results."""
         length, device = len(parts[0].tokens), parts[0].tokens.device

@@ -282,7 +282,10 @@ def test_profile_refuses_sizes_of_a_step_without_a_device() -> None:
     assert "give --device" in _said(answer)
 
 
-def test_profile_times_no_language_model() -> None:
-    answer = _dartboard("profile", "DARTS_V2", "--family", "rnn", "--device", "cpu")
-    assert answer.exit_code == 2
-    assert "--device is not of the family rnn" in _said(answer)
+def test_profile_times_a_language_model_s_step() -> None:
+    small = ("--family", "rnn", "--hidden-size", "4", "--words", "20", "--batch", "2", "--device", "cpu", "--json")
+    found = json.loads(_dartboard("profile", "DARTS_V2", *small).stdout)
+    assert found["step"]["batch"] == 2
+    assert found["parameters"] > 0
+    refused = _dartboard("profile", "DARTS_V2", *small, "--precision", "bf16")
+    assert (refused.exit_code, "--precision is not of the family rnn" in _said(refused)) == (2, True)

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from darts_core.errors import DataError
-from darts_core.genotypes import KNOWN
-from darts_core.profile import shape_of
-from darts_core.profile.step_time import StepTime, profiled_config, step_time
+from darts_core.genotypes import KNOWN, KNOWN_RECURRENT
+from darts_core.profile import LanguageShape, Shape, language_shape_of, profile_language_model, shape_of
+from darts_core.profile.image_step import image_config, image_step
+from darts_core.profile.step_time import StepTime, step_time
+from darts_core.profile.text_step import text_config, text_step
 from darts_core.profile.timeline import Event, Operation, timeline
 
 MS = 1_000_000
@@ -36,11 +38,21 @@ def test_no_recording_has_no_time() -> None:
     assert timeline([]).operations == ()
 
 
+def of_images(shape: Shape, device: str, batch_size: int | None = None) -> StepTime:
+    config = image_config(KNOWN["DARTS_V2"], "cifar10", shape, batch_size=batch_size)
+    there = torch.device(device)
+    return step_time(config, lambda: image_step(config, shape, there), there)
+
+
+def of_text(shape: LanguageShape, device: str) -> StepTime:
+    config = text_config(KNOWN_RECURRENT["DARTS_V2"], "ptb", shape, batch_size=2)
+    there = torch.device(device)
+    return step_time(config, lambda: text_step(config, shape, there), there)
+
+
 @pytest.fixture(scope="module")
 def small() -> StepTime:
-    shape = shape_of("cifar10", channels=2, layers=1, image=8)
-    config = profiled_config(KNOWN["DARTS_V2"], "cifar10", shape, batch_size=2)
-    return step_time(config, shape, torch.device("cpu"))
+    return of_images(shape_of("cifar10", channels=2, layers=1, image=8), "cpu", batch_size=2)
 
 
 def test_operations_and_gaps_add_up_to_the_recorded_step(small: StepTime) -> None:
@@ -60,20 +72,33 @@ def test_the_bound_is_a_share_of_the_step(small: StepTime) -> None:
     assert (small.device, small.batch, small.precision, small.graph) == ("cpu", 2, "float32", False)
 
 
+def test_a_language_model_s_step_is_timed_alike() -> None:
+    found = of_text(language_shape_of(hidden_size=8, words=50), "cpu")
+    calls = {operation.name: operation.calls for operation in found.operations}
+    assert calls["aten::_fused_sgd_"] == 1
+    assert calls["aten::embedding_dense_backward"] == 1  # tied weights, looked up once
+    assert found.busy + found.gaps == pytest.approx(found.recorded)
+    assert (found.batch, found.precision, found.graph) == (2, "float32", False)
+    assert 0 < found.bound_share < 1
+
+
+def test_a_language_model_s_products_are_those_of_its_profile() -> None:
+    shape = language_shape_of(hidden_size=8, words=50)
+    config = text_config(KNOWN_RECURRENT["DARTS_V2"], "ptb", shape, batch_size=2)
+    cost = profile_language_model(config.cell(), shape).multiply_adds
+    assert text_step(config, shape, torch.device("cpu")).multiply_adds == 2 * config.bptt * cost
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_a_device_that_is_not_there_is_refused_with_the_way_out() -> None:
-    shape = shape_of("cifar10")
-    config = profiled_config(KNOWN["DARTS_V2"], "cifar10", shape)
     with pytest.raises(DataError, match="--device cpu"):
-        step_time(config, shape, torch.device("cuda"))
+        of_images(shape_of("cifar10"), "cuda")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 def test_on_a_gpu_kernels_of_the_graph_are_counted() -> None:
-    shape = shape_of("cifar10", channels=4, layers=3)
-    config = profiled_config(KNOWN["DARTS_V2"], "cifar10", shape, batch_size=8)
-    found = step_time(config, shape, torch.device("cuda"))
+    found = of_images(shape_of("cifar10", channels=4, layers=3), "cuda", batch_size=8)
     assert found.graph
     assert found.calls > 100
     assert found.busy <= found.recorded
