@@ -67,16 +67,20 @@ class GraphedStep(StepGraph[tuple[Tensor, Tensor]]):
         training, validation = _batches(inputs)
         architect, optimizer = self._architect, self._optimizer
         of_alphas, of_weights = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        # Lets other threads, which report and save checkpoints, use the GPU during the capture.
-        with torch.cuda.graph(of_alphas, capture_error_mode="thread_local"):
-            alpha_gradient = architect.gradient(training, validation)
-        # The graphs run in sequence, so that they can share a memory pool.
-        with torch.cuda.graph(of_weights, pool=of_alphas.pool(), capture_error_mode="thread_local"):
+        alpha_gradient, pool = None, None
+        # "thread_local" lets other threads, which report and save checkpoints, use the GPU during the capture.
+        if self._network.method.trains_alphas:
+            with torch.cuda.graph(of_alphas, capture_error_mode="thread_local"):
+                alpha_gradient = architect.gradient(training, validation)
+            # The graphs run in sequence, so that they can share a memory pool.
+            pool = of_alphas.pool()
+        with torch.cuda.graph(of_weights, pool=pool, capture_error_mode="thread_local"):
             found = weight_gradient(self._network, optimizer, training, self._grad_clip, self._group, self._accumulate)
 
         def replay() -> tuple[Tensor, Tensor]:
-            of_alphas.replay()
-            architect.apply(alpha_gradient)
+            if alpha_gradient is not None:
+                of_alphas.replay()
+                architect.apply(alpha_gradient)
             of_weights.replay()
             optimizer.step_by(found.gradient)
             return found.loss, found.logits
@@ -84,11 +88,12 @@ class GraphedStep(StepGraph[tuple[Tensor, Tensor]]):
         return replay
 
     def _held(self) -> tuple[float, ...]:
-        """The addresses of the optimiser's tensors, which the graphs read, and its weight decay."""
-        optimizer = self._optimizer
+        """The addresses of the optimiser's tensors, which the graphs read, its weight decay and the epoch's numbers."""
+        network, optimizer = self._network, self._optimizer
         momentum = optimizer.momentum_buffer
         tensors = [optimizer.weights.values, optimizer.rate(), *([] if momentum is None else [momentum])]
-        return optimizer.param_groups[0]["weight_decay"], *(tensor.data_ptr() for tensor in tensors)
+        numbers = optimizer.param_groups[0]["weight_decay"], *network.method.schedule
+        return *numbers, *(tensor.data_ptr() for tensor in tensors)
 
 
 def _batches(inputs: Sequence[Tensor]) -> tuple[Batch, Batch]:

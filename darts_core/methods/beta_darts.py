@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from darts_core.methods.method import SearchMethod, Tables
@@ -17,12 +16,13 @@ class BetaDarts(SearchMethod):
 
     def alpha_penalty(self, alphas: Tables) -> Tensor | None:
         """lambda times the sum over kinds of the mean over edges of logsumexp(alpha)."""
-        strength = (self.config.beta_regularisation or 0.0) * (self.epoch - 1) / self.config.epochs
-        if strength == 0:
-            return None
-        return self.penalty(alphas, strength)
+        return self.beta_penalty(alphas, self._strength)
 
-    def penalty(self, alphas: Tables, strength: float) -> Tensor:
-        """The penalty at this lambda."""
-        total = torch.stack([torch.logsumexp(alpha, dim=-1).mean() for alpha in self.present(alphas).values()]).sum()
-        return self.scalar("lambda", strength, total) * total
+    @property
+    def schedule(self) -> tuple[float, ...]:
+        """With lambda."""
+        return (*super().schedule, self._strength)
+
+    @property
+    def _strength(self) -> float:
+        return self.beta_strength(self.config.beta_regularisation or 0.0)

@@ -36,6 +36,11 @@ class DartsMinus(SearchMethod):
         schedules = {"linear": 1 - passed, "cosine": 0.5 * (1 + math.cos(math.pi * passed)), "constant": 1.0}
         return (self.config.branch_scale or 0.0) * schedules[self.config.branch_schedule or "linear"]
 
+    @property
+    def schedule(self) -> tuple[float, ...]:
+        """With b."""
+        return (*super().schedule, self.decay)
+
     def branch_weight(self, like: Tensor) -> Tensor:
         """b."""
         return self.scalar("branch", self.decay, like)

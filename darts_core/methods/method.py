@@ -14,6 +14,7 @@ from darts_core.configs.stages import Stage, stages_of
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.genotypes import AnyGenotype, derive, derive_nasbench201, derive_recurrent, softmaxed
+from darts_core.genotypes.derive import EDGES
 from darts_core.primitives import EdgeLists
 from darts_core.spaces.nasbench201 import CELL
 
@@ -28,8 +29,8 @@ class SearchMethod:
     """One run's search method. A network calls `operation_weights` once in each forward pass.
 
     Randomness is keyed by seed, epoch, step, pass and the number of the forward pass within it, so that a resumed run
-    draws as an undisturbed one does. Schedules depend on the epoch alone; `scalar` holds their values as tensors, since
-    a CUDA graph reads tensors.
+    draws as an undisturbed one does. Schedules depend on the epoch alone; the step's CUDA graph is recorded anew when
+    `schedule` changes.
     """
 
     samples_one: ClassVar[bool] = False
@@ -76,6 +77,11 @@ class SearchMethod:
     def trains_alphas(self) -> bool:
         """Whether the alphas are trained in this epoch."""
         return self.epoch - self.stage.first >= self.config.weights_only_epochs
+
+    @property
+    def schedule(self) -> tuple[float, ...]:
+        """The epoch's numbers that a recorded step holds; it is recorded anew when they change."""
+        return (float(self.trains_alphas),)
 
     @property
     def lists(self) -> EdgeLists:
@@ -212,6 +218,19 @@ class SearchMethod:
     def alpha_penalty(self, alphas: Tables) -> Tensor | None:
         """A scalar added to the validation loss of the alphas' step; None for none."""
         return None
+
+    def beta_strength(self, last: float) -> float:
+        """beta-DARTS' lambda in this epoch: it grows linearly from 0 in the first one towards `last`."""
+        return last * (self.epoch - 1) / self.config.epochs
+
+    def beta_penalty(self, alphas: Tables, strength: float) -> Tensor | None:
+        """`strength` times the sum over kinds of the mean over edges of logsumexp(alpha): beta-DARTS
+        (arXiv:2203.01665). None at a strength of 0.
+        """
+        if strength == 0:
+            return None
+        rows = [alpha for kind, alpha in self.present(alphas).items() if not kind.endswith(EDGES)]
+        return strength * torch.stack([torch.logsumexp(alpha, dim=-1).mean() for alpha in rows]).sum()
 
     def strengths(self, alphas: Tables) -> dict[str, list[list[float]]]:
         """The expected weight of each operation: the figures that are shown, drawn and compared."""

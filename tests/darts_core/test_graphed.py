@@ -265,6 +265,23 @@ def test_a_search_resumed_across_graphs_ends_with_the_same_bits(
             assert all(torch.equal(ours[name], theirs[name]) for name in theirs), part
 
 
+@pytest.mark.parametrize(
+    "changes", [{"method": "beta-darts"}, {"method": "darts-minus"}, {"weights_only_epochs": 2}], ids=str
+)
+def test_a_recorded_step_follows_the_schedule_of_the_epochs(
+    changes: dict[str, object], search_config: Callable[..., SearchConfig], data_root: Path
+) -> None:
+    changes = {"precision": "float32", "deterministic": True, "epochs": 4, "batch_size": 2, **changes}
+    recorded, called = (
+        list(run_search(search_config(**changes, cuda_graph=wanted), data_root=data_root, device=GPU))
+        for wanted in (True, False)
+    )
+    for ours, theirs in zip(recorded, called, strict=True):
+        assert ours.alphas is not None
+        assert theirs.alphas is not None
+        assert all(torch.equal(ours.alphas[name], theirs.alphas[name]) for name in theirs.alphas)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_searches_and_evaluations_train_on_a_gpu(
     precision: Precision,

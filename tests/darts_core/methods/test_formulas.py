@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -11,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from darts_core.bilevel.architect import Architect
+from darts_core.bilevel.flat import FlatSGD, FlatWeights
+from darts_core.bilevel.graphed import GraphedStep
 from darts_core.configs import SearchConfig
 from darts_core.configs.method_fields import MethodName
 from darts_core.configs.methods import METHODS
@@ -62,6 +66,29 @@ def test_beta_darts_penalty_grows_from_nothing() -> None:
     assert made("beta-darts", epoch=1).alpha_penalty(alphas) is None
     found = [made("beta-darts", epoch=e).alpha_penalty(alphas).item() for e in (2, 50)]
     assert found == pytest.approx([0.5 * math.log(3), 24.5 * math.log(3)])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("darts", {}, [True, True]),
+        ("beta-darts", {}, [False, False]),
+        ("darts-minus", {}, [False, False]),
+        ("pc-darts", {"weights_only_epochs": 2}, [True, False]),
+    ],
+)
+def test_a_recorded_step_holds_while_the_numbers_of_the_epoch_stay(
+    name: MethodName, values: dict[str, Any], expected: list[bool]
+) -> None:
+    method = made(name, **values)
+    network = SearchNetwork(["skip_connect", "dil_conv_3x3"], channels=4, layers=3, nodes=2, classes=3, method=method)
+    optimizer = FlatSGD(FlatWeights(network), lr=0.1, momentum=0.9, weight_decay=0.0)
+    step = GraphedStep(network, Architect(network, optimizer, order=1, lr=0.1, weight_decay=0.0), optimizer, 5.0)
+    held = []
+    for epoch in (1, 2, 3):
+        method.begin_epoch(epoch)
+        held.append(step._held())
+    assert [one == next_one for one, next_one in itertools.pairwise(held)] == expected
 
 
 @pytest.mark.parametrize("temperature", [0.1, 10.0])
