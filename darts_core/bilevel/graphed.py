@@ -92,7 +92,7 @@ class GraphedStep(StepGraph[tuple[Tensor, Tensor]]):
         network, optimizer = self._network, self._optimizer
         momentum = optimizer.momentum_buffer
         tensors = [optimizer.weights.values, optimizer.rate(), *([] if momentum is None else [momentum])]
-        numbers = optimizer.param_groups[0]["weight_decay"], *network.method.schedule
+        numbers = optimizer.param_groups[0]["weight_decay"], *network.method.schedule, network.guard_penalty
         return *numbers, *(tensor.data_ptr() for tensor in tensors)
 
 

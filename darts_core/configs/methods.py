@@ -44,8 +44,8 @@ class Method:
     starts from in place of its preset's. families, orders, most_gpus: those that it supports. cost: of a step, against
     first-order DARTS. levels: `both`, if the alphas are trained on data of their own; `one`, if alphas and weights are
     trained on the same batches. trains: whether it trains anything. targets: whether a spec's `target` applies.
-    trains_alphas: whether it trains alphas. space: where it searches convolutional cells if the spec names neither
-    space, primitives nor edges.
+    trains_alphas: whether it trains alphas. softmax: whether an edge's strengths are the softmax of its alphas. space:
+    where it searches convolutional cells if the spec names neither space, primitives nor edges.
     """
 
     name: MethodName
@@ -62,6 +62,7 @@ class Method:
     trains: bool = True
     targets: bool = True
     trains_alphas: bool = True
+    softmax: bool = True
     defaults: Mapping[str, float] = field(default_factory=dict)
     space: CnnSpace = "darts"
 
@@ -125,6 +126,7 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             "1",
             {},
             (Published("CIFAR-10 test error 2.54 +- 0.03 % (2.46 +- 0.03 % with progressive stages)", "paper"),),
+            softmax=False,
         ),
         Method(
             "drnas-progressive",
@@ -148,6 +150,7 @@ METHODS: Final[Mapping[MethodName, Method]] = {
                 ),
             },
             (Published("CIFAR-10 test error 2.46 +- 0.03 %", "paper"),),
+            softmax=False,
             space="darts-no-none",
         ),
         Method(
@@ -201,6 +204,7 @@ METHODS: Final[Mapping[MethodName, Method]] = {
             {"zero_one_weight": 10.0, "zero_one_loss": "l2", "edge_threshold": 0.85},
             (Published("CIFAR-10 test accuracy 97.46 +- 0.05 %, mean of 7 searches", "authors' README"),),
             targets=False,
+            softmax=False,
             space="darts-no-none",
         ),
         Method(

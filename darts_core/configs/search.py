@@ -25,6 +25,7 @@ from darts_core.configs.common import (
 from darts_core.configs.decoder import decoder_problems
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
 from darts_core.configs.edge_lists import Edges, fill_edges
+from darts_core.configs.guard import Guard, guard_problems
 from darts_core.configs.method_fields import MethodFields
 from darts_core.configs.method_rules import check_method_gpus, fill_method, method_defaults
 from darts_core.configs.methods import METHODS, Method
@@ -113,6 +114,11 @@ class SearchConfig(MethodFields, TrainingConfig):
         examples=[{"skip_connects": ">2"}],
     )
     stop_from: StopFrom = 1
+    guard: Guard = Field(
+        "off",
+        description="auto: watch the search for signs of collapse; go back to the last good epoch and penalise large "
+        "alphas when they last, and stop when they come again",
+    )
     target: Target | None = Field(
         None,
         min_length=1,
@@ -169,6 +175,7 @@ class SearchConfig(MethodFields, TrainingConfig):
         if values.get("order") == 2 and "noise" in (values["primitives"] or []):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))
         problems += early_problems(values)
+        problems += guard_problems(values, method)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         if problems:
             raise ConfigError(problems)

@@ -10,7 +10,7 @@ from darts_core.genotypes.derive import (
     softmaxed,
     strengths_of,
 )
-from darts_core.genotypes.diagnostics import cell_diagnostics
+from darts_core.genotypes.diagnostics import cell_diagnostics, collapse_signs, is_collapsed
 from darts_core.genotypes.dot import to_dot
 from darts_core.genotypes.edges import BuiltCell, Edge, PlacedEdge
 from darts_core.genotypes.formats import (
@@ -49,11 +49,13 @@ __all__ = [
     "cell_diagnostics",
     "cell_in",
     "cell_named",
+    "collapse_signs",
     "derive",
     "derive_nasbench201",
     "derive_recurrent",
     "drawn_cell",
     "family_of",
+    "is_collapsed",
     "known_genotypes",
     "parse",
     "parse_any",

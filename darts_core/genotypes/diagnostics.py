@@ -1,4 +1,4 @@
-"""Measures signs of a collapsing search: parameter-free cells, and the entropy of the alphas.
+"""Measures signs of a collapsing search: cells that compute little, and how far the alphas have decided.
 
 Many skip-connections in the derived normal cell are the known failure of DARTS: DARTS+ (arXiv:1909.06035) and
 RobustDARTS (arXiv:1909.09656). Imports no torch.
@@ -12,11 +12,12 @@ from typing import Final
 
 from darts_core.genotypes.derive import Table
 from darts_core.genotypes.edges import Edge, Edges, PlacedEdge
-from darts_core.genotypes.formats import AnyGenotype
+from darts_core.genotypes.formats import AnyGenotype, ConvolutionalGenotype
 from darts_core.genotypes.nasbench201 import NasBench201Genotype
 from darts_core.genotypes.recurrent import RecurrentGenotype
 from darts_core.spaces.nasbench201 import CELL
 
+IDLE: Final = frozenset({"skip_connect", "noise"})
 # A skip-connection of stride 2 has parameters in the evaluation network; it counts as parameter-free all the same.
 PARAMETER_FREE: Final = frozenset({"max_pool_3x3", "avg_pool_3x3", "skip_connect", "noise"})
 
@@ -46,6 +47,46 @@ def cell_diagnostics(genotype: AnyGenotype, strengths: Mapping[str, Table]) -> d
             f"{prefix}alpha_entropy": entropy(strengths[cell]),
         }
     return found
+
+
+def collapse_signs(
+    genotype: ConvolutionalGenotype, strengths: Mapping[str, Table], primitives: Sequence[str]
+) -> dict[str, float]:
+    """Signs of a collapse, from tables of operation strengths by cell kind.
+
+    `idle_share`: share of the normal cell's edges that are skip-connections or `noise`. `noise_edges`: edges of all
+    cells that are `noise`, if that is a primitive. Of the normal cell's alphas, means over the edges: `certainty`, 0
+    while all operations of an edge are alike and 1 when it has one; `decision_margin`, how much larger a share of the
+    edge's strength the strongest operation has than the next one that the cell could keep.
+    """
+    kind, normal, every = _cells(genotype)
+    table, noise = strengths[kind], count(every, {"noise"})
+    kept = [place for place, name in enumerate(primitives) if name != "none" or kind == CELL]
+    most = math.fsum(math.log(sum(w > 0 for w in row)) for row in table)
+    found = {
+        "idle_share": count(normal, IDLE) / len(normal),
+        "certainty": 1 - entropy(table) * len(table) / most if most else 0.0,
+        "decision_margin": math.fsum(_margin([_shares(row)[place] for place in kept]) for row in table) / len(table),
+    }
+    return found | ({"noise_edges": float(noise)} if "noise" in primitives else {})
+
+
+def is_collapsed(genotype: ConvolutionalGenotype) -> bool:
+    """Whether more than half of the normal cell's edges are skip-connections, or any edge of a cell is `noise`."""
+    _, normal, every = _cells(genotype)
+    return count(normal, {"skip_connect"}) > len(normal) / 2 or count(every, {"noise"}) > 0
+
+
+def _cells(genotype: ConvolutionalGenotype) -> tuple[str, Edges, list[Edge | PlacedEdge]]:
+    """The kind of the normal cell, its edges, and those of all cells."""
+    if isinstance(genotype, NasBench201Genotype):
+        return CELL, genotype.cell, list(genotype.cell)
+    return "normal", genotype.normal, [*genotype.normal, *genotype.reduce]
+
+
+def _margin(shares: Sequence[float]) -> float:
+    first, second = sorted([0.0, *shares], reverse=True)[:2]
+    return first - second
 
 
 def count(edges: Iterable[Edge | PlacedEdge], operations: Iterable[str]) -> int:

@@ -26,6 +26,8 @@ class AlphaNetwork(nn.Module):
     alphas: dict[str, nn.Parameter]
     target: Target | None = None
     """Terms of the alphas' loss by the cost of the cell."""
+    penalised: bool = False
+    """Whether a guard adds beta-DARTS' penalty to the alphas' loss."""
     conversions: int = 0
     """How often `to()` and its like have given the weights new memory, or may have."""
 
@@ -51,12 +53,17 @@ class AlphaNetwork(nn.Module):
         return self.method.strengths(self.alphas)
 
     def alpha_penalty(self) -> Tensor | None:
-        """The terms that the method and the target add to the alphas' loss, a scalar; None for none."""
-        own = self.method.alpha_penalty(self.alphas)
-        if self.target is None:
-            return own
-        of_target = self.target.penalty(self.method.expected_weights(self.alphas))
-        return of_target if own is None else own + of_target
+        """The terms that method, guard and target add to the alphas' loss, a scalar; None for none."""
+        terms = [self.method.alpha_penalty(self.alphas), self.method.beta_penalty(self.alphas, self.guard_penalty)]
+        if self.target is not None:
+            terms.append(self.target.penalty(self.method.expected_weights(self.alphas)))
+        present = [term for term in terms if term is not None]
+        return sum(present[1:], start=present[0]) if present else None
+
+    @property
+    def guard_penalty(self) -> float:
+        """lambda of a guard's penalty in this epoch, by the schedule that beta-DARTS' authors use."""
+        return self.method.beta_strength(self.method.config.epochs / 2) if self.penalised else 0.0
 
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Load saved alphas. Raises KeyError for a missing table, RuntimeError for one of another shape."""

@@ -67,6 +67,11 @@ class EarlyStopping:
             self._go_back(epoch)
         return [] if self.stopped else warnings(self._conditions, self._history)
 
+    def forget(self, epoch: int) -> None:
+        """Leave the eigenvalues behind this epoch out of later windows: the search has gone back to it."""
+        for metrics in self._history[epoch:]:
+            metrics.pop("hessian_eigenvalue", None)
+
     def _measured(self, metrics: Mapping[str, float]) -> dict[int, float]:
         """The eigenvalues by epoch, including those of the present metrics."""
         name = "hessian_eigenvalue"

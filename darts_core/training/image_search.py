@@ -19,7 +19,8 @@ from darts_core.configs.stages import Stage
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
-from darts_core.files.checkpoints import Checkpoint
+from darts_core.files.checkpoints import Checkpoint, on_cpu
+from darts_core.genotypes import collapse_signs, is_collapsed
 from darts_core.kernels.gpu.start import wants_kernels
 from darts_core.methods.method import SearchMethod
 from darts_core.methods.registry import method_of
@@ -28,6 +29,7 @@ from darts_core.models.build import build_supernet
 from darts_core.training.adaptive_decay import AdaptiveDecay, State, growth_rule
 from darts_core.training.arrangement import arrangement_of
 from darts_core.training.carry_over import carry_over
+from darts_core.training.collapse_guard import CollapseGuard
 from darts_core.training.control import Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.determinism import seeded
@@ -77,11 +79,16 @@ class ImageSearch(SearchLoop):
         begins with the epochs that are trained again.
         """
         self._added_steps = 0
+        self.guard = CollapseGuard(config.epochs) if config.guard == "auto" else None
         if self.method.trains and self.group.leads:
             self.arrangement.log(data.device)
             rule, every = growth_rule(config), config.hessian_every
             if rule is not None and every is not None and rule.last <= (soonest := rule.soonest(every)):
                 logger.info("the eigenvalue is compared from epoch %d on, and the last is %d", soonest, rule.last)
+
+    @property
+    def stopped_early(self) -> str | None:
+        return self.guard.stopped if self.guard else super().stopped_early
 
     def _build(self, method: SearchMethod) -> None:
         """Build the network of the method's stage, with new weights and alphas, and its optimisers."""
@@ -293,11 +300,7 @@ class ImageSearch(SearchLoop):
         assert self.adaptive is not None
         [group] = self.weight_optimizer.param_groups
         before, raised = group["weight_decay"], self.adaptive.raised(group["weight_decay"])
-        state = self.adaptive.go_back(epoch)
-        self.network.load_state_dict(state["weights"])
-        self.network.load_alphas(state["alphas"])
-        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
-        self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
+        self._load(self.adaptive.go_back(epoch))
         self.weight_optimizer.param_groups[0]["weight_decay"] = raised
         logger.info(
             "the eigenvalue grew: goes back to the end of epoch %d, weight decay %g instead of %g",
@@ -306,18 +309,51 @@ class ImageSearch(SearchLoop):
             before,
         )
 
+    def _load(self, state: State) -> None:
+        """Take on what `_state` gave; the optimisers keep its tensors, and change them."""
+        self.network.load_state_dict(state["weights"])
+        self.network.load_alphas(state["alphas"])
+        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
+        self.architect.optimizer.load_state_dict(state["alpha_optimizer"])
+
+    def intervene(self, metrics: dict[str, float]) -> list[str]:
+        """Let the guard, if there is one, watch the epoch and act."""
+        guard, network = self.guard, self.network
+        if guard is None:
+            return []
+        metrics |= {**self._signs(), "guard_penalty": network.guard_penalty}
+        action = guard.update(
+            self.epoch, metrics, collapsed=is_collapsed(network.genotype()), state=lambda: on_cpu(self._state())
+        )
+        network.penalised = guard.penalises
+        if action is None:
+            return []
+        if action.back_to is not None:
+            self._load(on_cpu(guard.kept))
+            self.early_stopping.forget(action.back_to)
+            metrics |= {**self._diagnostics(), **self._signs(), "rolled_back_to": float(action.back_to)}
+        return [action.text]
+
+    def _signs(self) -> dict[str, float]:
+        return collapse_signs(self.network.genotype(), self.network.strengths(), self.network.primitives)
+
     def fill(self, checkpoint: Checkpoint) -> None:
         super().fill(checkpoint)
         if self.network.target is not None:
             checkpoint["resume"]["target"] = target_state(self.network.target)
         if self.adaptive is not None:
             checkpoint["resume"] |= {"adaptive": self.adaptive.state(), "passes": self.passes}
+        if self.guard is not None:
+            checkpoint["resume"]["guard"] = self.guard.state()
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         super().restore(checkpoint, state)
         if self.adaptive is not None:
             self.adaptive.restore(state["adaptive"])
             self.passes = state["passes"]
+        if self.guard is not None:
+            self.guard.restore(state["guard"])
+            self.network.penalised = self.guard.penalises
 
     def _eigenvalue(self) -> float:
         images = self.alpha_part[:HESSIAN_IMAGES]

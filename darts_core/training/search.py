@@ -44,8 +44,10 @@ def run_search(
     network, expected_<cost>; with `hessian_every` hessian_eigenvalue, and
     eigenvalue_growth. A search that stops because the eigenvalue has grown returns the alphas and the cell of the epoch
     rolled_back_to; what it measured is of its last epoch all the same. `r-darts-ada` reports its weight_decay, and
-    goes on from the epoch rolled_back_to: the next epoch begins with those since then, trained again. On GPUs a search
-    with fused cells has gpu_kernels, 1 if the kernels compute and 0 if torch's operations do; a warning has the cause.
+    goes on from the epoch rolled_back_to: the next epoch begins with those since then, trained again. A guarded search
+    has the signs of `darts_core.genotypes.collapse_signs` and guard_penalty, and goes on from the epoch rolled_back_to
+    with its next epoch. On GPUs a search with fused cells has gpu_kernels, 1 if the kernels compute and 0 if torch's
+    operations do; a warning has the cause.
 
     Raises at once ConfigError, DataError, CheckpointError (resume_from is of another spec); while running Stopped
     (when the control asks, between two steps) and Diverged.

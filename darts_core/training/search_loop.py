@@ -76,7 +76,12 @@ class SearchLoop(TrainingLoop):
         if back := self.early_stopping.back:
             self.network.load_alphas(back.alphas)
             metrics |= {**self._diagnostics(), "rolled_back_to": float(back.epoch)}
+        warnings += self.intervene(metrics)
         return replace(super().report(metrics), warnings=tuple(warnings))
+
+    def intervene(self, metrics: dict[str, float]) -> list[str]:
+        """Act on the metrics of the epoch, and add to them; returns warnings."""
+        return []
 
     def _diagnostics(self) -> dict[str, float]:
         return cell_diagnostics(self._derived(), self.network.strengths())

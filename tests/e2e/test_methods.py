@@ -139,6 +139,33 @@ def test_a_search_killed_while_it_trains_epochs_again_ends_with_the_same_alphas_
     assert ended.progress.steps == 7 * usual
 
 
+def test_a_guarded_search_killed_behind_its_roll_back_stops_with_the_same_alphas_and_reason(
+    submit: Callable[..., JobOut], dartboard: Dartboard, worker_child: Callable[[], psutil.Process]
+) -> None:
+    """The target leaves skip-connections alone: after epoch 4 the search goes back to 2, after 6 it stops."""
+    spec: dict[str, Any] = {**SEARCH, "guard": "auto", "epochs": 9, "weights_only_epochs": 2, "checkpoint_seconds": 0.2}
+    spec |= {
+        "primitives": ["dil_conv_3x3", "skip_connect"],
+        "alpha_lr": 0.1,
+        "target": {"parameters": {"weight": 1000}},
+    }
+    undisturbed = dartboard.wait(submit(**spec))
+    job = submit(**spec)
+    until(dartboard.follow(job), lambda e: e.kind == "step" and e.data["epoch"] == 5)
+    worker_child().kill()
+    ended = dartboard.wait(job)
+    assert (ended.status, ended.attempt) == ("succeeded", 2)
+    assert ended.result == undisturbed.result
+    assert ended.result is not None
+    assert ended.result["stopped_early"]["reason"] in str(ended.status_reason)
+    epochs = [dartboard.epochs(found.id) for found in (undisturbed, ended)]
+    assert [epoch.metrics.get("rolled_back_to") for epoch in epochs[1]] == [None, None, None, 2, None, 2]
+    assert [epoch.alphas for epoch in epochs[0]] == [epoch.alphas for epoch in epochs[1]]
+    said = [line.message for line in dartboard.logs(job.id) if line.message.startswith("guard:")]
+    assert ["goes back" in said[0], "again; the cell is that of epoch 2" in said[1]] == [True, True]
+    assert len(said) == 2
+
+
 def test_a_selection_follows_a_search_and_resumes_in_a_projection(
     submit: Callable[..., JobOut], dartboard: Dartboard, worker_child: Callable[[], psutil.Process], tmp_path: Path
 ) -> None:

@@ -89,6 +89,8 @@ def test_a_recorded_step_holds_while_the_numbers_of_the_epoch_stay(
         method.begin_epoch(epoch)
         held.append(step._held())
     assert [one == next_one for one, next_one in itertools.pairwise(held)] == expected
+    network.penalised = True
+    assert step._held() != held[-1]
 
 
 @pytest.mark.parametrize("temperature", [0.1, 10.0])

@@ -21,7 +21,7 @@ export class Diagnostics {
 
   /** @param {JobState} state */
   update({ job, epochs, at: mark, logs }) {
-    this.warn(logs.filter(({ level, message }) => level === "warning" && message.startsWith("collapse looms")));
+    this.warn(logs.filter(({ level, message }) => level === "warning" && /^(collapse looms|guard):/.test(message)));
     const there = searchEpochs(epochs);
     this.node.hidden = !there.length;
     const drawn = `${there.length} ${mark}`;
@@ -43,7 +43,7 @@ export class Diagnostics {
   }
 
   /**
-   * List the warnings of an approaching collapse.
+   * List the warnings of an approaching collapse, and the guard's actions.
    * @param {LogLine[]} warnings
    */
   warn(warnings) {
