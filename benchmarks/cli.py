@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from benchmarks.commands.chaos import chaos
+from benchmarks.commands.collapse import collapse
 from benchmarks.commands.decode import decode
 from benchmarks.commands.evaluation_step import evaluation_step
 from benchmarks.commands.first_step import first_step
@@ -30,6 +31,7 @@ _COMMANDS = (
     oracle,
     ledger,
     ranking,
+    collapse,
     overhead,
     random_cells,
     second_order_error,

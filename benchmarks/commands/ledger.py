@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from benchmarks.commands.options import ProtocolFile, ProtocolImages
+from benchmarks.commands.options import Calibrate, Markdown, Processes, ProtocolFile, ProtocolImages, Results
 from client.options import Json
 
 if TYPE_CHECKING:
@@ -18,14 +16,10 @@ if TYPE_CHECKING:
 def ledger(
     protocol: ProtocolFile,
     dataset: ProtocolImages,
-    results: Annotated[
-        Path | None, typer.Option(metavar="FILE.jsonl", help="Stored runs; by default benchmarks/results/runs.jsonl.")
-    ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="Searches at a time.")] = 1,
-    calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure the methods' epochs, and write the protocol's.")
-    ] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table for docs/results.md.")] = False,
+    results: Results = None,
+    processes: Processes = 1,
+    calibrate: Calibrate = False,
+    markdown: Markdown = False,
     json: Json = False,
 ) -> None:
     """Compare search methods at equal cost over several seeds. Runs that are stored are not done again."""

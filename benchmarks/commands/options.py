@@ -15,6 +15,12 @@ Image = Annotated[int, typer.Option(min=4, help="Side of the images, in pixels."
 Pairs = Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Measure only the plain version.")]
 Fused = Annotated[bool, typer.Option("--fused", help="Measure only the fast version.")]
+Results = Annotated[
+    Path | None, typer.Option(metavar="FILE.jsonl", help="Stored runs; by default benchmarks/results/runs.jsonl.")
+]
+Processes = Annotated[int, typer.Option(min=1, help="Searches at a time.")]
+Calibrate = Annotated[bool, typer.Option("--calibrate", help="Measure epochs, and write the protocol's.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print a table for docs/results.md.")]
 ProtocolFile = Annotated[
     Path, typer.Argument(metavar="PROTOCOL.json", exists=True, dir_okay=False, help="Methods, seeds, budget and spec.")
 ]

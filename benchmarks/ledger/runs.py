@@ -77,4 +77,6 @@ def _run(config: Config, images: str, data_root: Path, device: Device) -> Run:
 
 
 def _title(config: Config) -> str:
-    return f"{config.method if isinstance(config, SearchConfig) else 'retraining'}, seed {config.seed}"
+    if not isinstance(config, SearchConfig):
+        return f"retraining, seed {config.seed}"
+    return f"{config.method} in {config.space}, guard {config.guard}, seed {config.seed}"

@@ -20,7 +20,7 @@ from darts_core.training.perturbation import run_perturbation
 from darts_core.training.reports import EpochReport
 from darts_core.training.search import run_search
 
-_CALIBRATED_EPOCHS: Final = 2
+CALIBRATED_EPOCHS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,16 @@ def calibrate(
     for method in methods:
         if not METHODS[method].trains:
             continue
-        config = protocol.search(method, 0, dataset, _CALIBRATED_EPOCHS)
-        _, cost = _run(config, run_search(config, data_root=data_root, device=torch.device(protocol.device)))
-        found[method] = cost.processor / _CALIBRATED_EPOCHS
+        config = protocol.search(method, 0, dataset, CALIBRATED_EPOCHS)
+        found[method] = epoch_seconds(config, data_root, torch.device(protocol.device))
         say(f"{method}: {found[method]:.2f} processor seconds an epoch")
     return found
+
+
+def epoch_seconds(config: SearchConfig, data_root: Path, device: torch.device) -> float:
+    """Processor seconds of an epoch of this search, the mean of all. Raises as run_search."""
+    _, cost = _run(config, run_search(config, data_root=data_root, device=device))
+    return cost.processor / cost.epochs
 
 
 @dataclass(frozen=True)

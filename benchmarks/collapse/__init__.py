@@ -1,0 +1,1 @@
+"""Counts how often searches collapse, with a guard and without."""
