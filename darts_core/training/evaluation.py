@@ -171,6 +171,8 @@ def no_graph(config: EvaluationConfig, *, noise: bool, room: bool) -> str | None
         return "the spec has cuda_graph: false"
     if noise:
         return "noise is drawn in each step"
+    if config.precision == "float64":
+        return "a recorded SGD would round the learning rate to float32"
     return None if room else "the memory is too small for a recorded step beside called ones"
 
 

@@ -29,8 +29,13 @@ class FusedSGD(torch.optim.SGD):
 
     @property
     def recordable(self) -> bool:
-        """Whether a replayed step reads the present rate: not by the state of another kind of SGD, which it keeps."""
-        return bool(self.param_groups[0]["fused"])
+        """Whether a replayed step reads the present rate.
+
+        Not by the state of another kind of SGD, which it keeps, nor in float64 on a GPU, whose kernel reads a float32.
+        """
+        [group] = self.param_groups
+        weight = group["params"][0]
+        return bool(group["fused"]) and not (weight.is_cuda and weight.dtype == torch.float64)
 
     def rate(self) -> Tensor:
         """Return the learning rate on the weights' device, always in the same tensor. Call it before each replay."""

@@ -216,6 +216,7 @@ def test_a_run_with_another_kind_of_sgd_is_called(evaluation_config: MakeEvaluat
         ({}, {}, None),
         ({"cuda_graph": False}, {}, "the spec has cuda_graph: false"),
         ({}, {"noise": True}, "noise is drawn in each step"),
+        ({"precision": "float64"}, {}, "a recorded SGD would round the learning rate to float32"),
         ({}, {"room": False}, "the memory is too small for a recorded step beside called ones"),
     ],
 )
@@ -244,6 +245,20 @@ def test_steps_replayed_from_a_graph_have_the_bits_of_called_ones(config: Evalua
     device = torch.device("cuda")
     with deterministic_kernels(True, device):  # cuDNN's fastest ones add in any order
         assert_same_bits(replayed(config, device), called(config, device))
+
+
+@pytest.mark.gpu
+@on_gpu
+def test_in_float64_a_gpu_moves_weights_as_the_cpu_does() -> None:
+    moved = []
+    for device in (CPU, torch.device("cuda")):
+        weight = torch.nn.Parameter(torch.ones(3, dtype=torch.float64, device=device))
+        optimizer = FusedSGD([weight], lr=0.1, weight_decay=3e-4, momentum=0.9)
+        for _ in range(3):
+            weight.grad = 2 * weight.detach()
+            optimizer.step()
+        moved.append(weight.detach().cpu())
+    torch.testing.assert_close(moved[1], moved[0], rtol=1e-14, atol=0)
 
 
 @pytest.mark.gpu
