@@ -27,7 +27,7 @@ def clipped_second_order(
     weights: Sequence[Tensor],
     alphas: Sequence[Tensor],
     *,
-    eta: float,
+    eta: Tensor,
     clip: float,
     weight_decay: float,
     fixed: Sequence[Tensor] = (),
@@ -35,6 +35,7 @@ def clipped_second_order(
 ) -> list[Tensor]:
     """Return the alpha gradient of the validation loss at the virtual weights w' = w - eta * (c * grad + decay * w).
 
+    eta: a scalar tensor, as CUDA graphs need.
     train_loss: loss of the virtual step, whose gradient c clips. pair_loss: training loss for both sides of the finite
     difference, with the same dropout masks in each call. The validation gradient in w' is clipped before the product;
     the implicit part is scaled by eta * c. fixed: weights that the virtual step leaves unchanged, although the product

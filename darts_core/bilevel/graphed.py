@@ -7,9 +7,8 @@ fused network with flat weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from darts_core.bilevel.architect import Architect
@@ -18,7 +17,8 @@ from darts_core.bilevel.step import search_step, weight_gradient
 from darts_core.data.batches import Batch
 from darts_core.distributed.group import ALONE, Group
 from darts_core.models.alpha_network import AlphaNetwork
-from darts_core.training.step_graph import Replay, StepGraph
+from darts_core.training.step_graph import Replay, StepGraph, captured
+from darts_core.training.step_graphs import Capture, memory_pool
 
 
 class GraphedStep(StepGraph[tuple[Tensor, Tensor]]):
@@ -35,15 +35,17 @@ class GraphedStep(StepGraph[tuple[Tensor, Tensor]]):
         *,
         group: Group = ALONE,
         accumulate: int = 1,
+        capture: Capture = captured,
     ) -> None:
         super().__init__()
+        self._capture = capture
         self._group = group
         self._network, self._architect, self._optimizer = network, architect, optimizer
         self._grad_clip, self._accumulate = grad_clip, accumulate
 
     def __call__(self, training: Batch, validation: Batch) -> tuple[Tensor, Tensor]:
         """Run one step; returns like `search_step`. The next call overwrites loss and logits."""
-        alike = training.images.shape == validation.images.shape and training.images.is_cuda
+        alike = training.images.shape == validation.images.shape
         if not alike or not self._network.training:
             return self._step((*training, *validation))
         self._optimizer.rate()  # updates the tensor that the graphs read
@@ -66,24 +68,24 @@ class GraphedStep(StepGraph[tuple[Tensor, Tensor]]):
         """Record the gradients of alphas and weights."""
         training, validation = _batches(inputs)
         architect, optimizer = self._architect, self._optimizer
-        of_alphas, of_weights = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        alpha_gradient, pool = None, None
-        # "thread_local" lets other threads, which report and save checkpoints, use the GPU during the capture.
+        # The graphs run in sequence, so that they can share a memory pool.
+        pool = memory_pool(training.images.device)
+        of_alphas: tuple[Callable[[], None], tuple[Tensor, ...]] | None = None
         if self._network.method.trains_alphas:
-            with torch.cuda.graph(of_alphas, capture_error_mode="thread_local"):
-                alpha_gradient = architect.gradient(training, validation)
-            # The graphs run in sequence, so that they can share a memory pool.
-            pool = of_alphas.pool()
-        with torch.cuda.graph(of_weights, pool=pool, capture_error_mode="thread_local"):
-            found = weight_gradient(self._network, optimizer, training, self._grad_clip, self._group, self._accumulate)
+            of_alphas = self._capture(lambda: tuple(architect.gradient(training, validation)), pool)
+        of_weights, (gradient, loss, logits) = self._capture(
+            lambda: weight_gradient(self._network, optimizer, training, self._grad_clip, self._group, self._accumulate),
+            pool,
+        )
 
         def replay() -> tuple[Tensor, Tensor]:
-            if alpha_gradient is not None:
-                of_alphas.replay()
+            if of_alphas is not None:
+                replay_alphas, alpha_gradient = of_alphas
+                replay_alphas()
                 architect.apply(alpha_gradient)
-            of_weights.replay()
-            optimizer.step_by(found.gradient)
-            return found.loss, found.logits
+            of_weights()
+            optimizer.step_by(gradient)
+            return loss, logits
 
         return replay
 

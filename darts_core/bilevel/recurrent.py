@@ -14,6 +14,7 @@ from torch import Tensor
 from darts_core.bilevel.clipped import clipped_second_order
 from darts_core.bilevel.gradients import first_order
 from darts_core.data.text.windows import TextBatch
+from darts_core.models.device_scalar import DeviceScalar
 from darts_core.models.held import held
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import Pass, RecurrentSearchNetwork
@@ -76,20 +77,35 @@ class RecurrentArchitect:
     ) -> None:
         self._network = network
         self._weight_optimizer = weight_optimizer
-        self._order = order
+        self.order = order
         self._clip = grad_clip
         self._alphas = list(network.alphas.values())
         self._weights = network.weights()
         self._fixed = [network.encoder.weight] if virtual_embedding == "fixed" else []
+        self._rate = DeviceScalar()
         self.optimizer = torch.optim.Adam(self._alphas, lr=lr, betas=RECURRENT_ALPHA_BETAS, weight_decay=weight_decay)
 
     def step(self, training: TextSegment, validation: TextSegment, masks: DrawMasks) -> Tensor:
         """Update the alphas once and return the next validation state; the weights stay bit-identical."""
         gradients, hidden = self.gradient(training, validation, masks)
+        self.apply(gradients)
+        return hidden
+
+    def apply(self, gradients: Sequence[Tensor]) -> None:
+        """Update the alphas by these gradients."""
         for alpha, gradient in zip(self._alphas, gradients, strict=True):
             alpha.grad = gradient
         self.optimizer.step()
-        return hidden
+
+    @property
+    def passes(self) -> tuple[PassName, ...]:
+        """The passes of a gradient, each of which has masks of its own."""
+        return ("validation",) if self.order == 1 else ("virtual", "validation", "pair")
+
+    def rate(self) -> Tensor:
+        """Return the weights' learning rate as a scalar on their device, in the same tensor, as CUDA graphs need."""
+        weight = self._weights[0]
+        return self._rate.holding(self._weight_optimizer.param_groups[0]["lr"], weight.device, weight.dtype)
 
     def gradient(self, training: TextSegment, validation: TextSegment, masks: DrawMasks) -> tuple[list[Tensor], Tensor]:
         """Return the alpha gradient, one tensor per alpha table, and the validation text's next hidden state."""
@@ -104,7 +120,7 @@ class RecurrentArchitect:
             with held(self._weights):
                 return validated(self._network(*_inputs(validation), masks("validation")))
 
-        if self._order == 1:
+        if self.order == 1:
             gradients = first_order(of_alphas, self._alphas)
         else:
             group = self._weight_optimizer.param_groups[0]
@@ -115,7 +131,7 @@ class RecurrentArchitect:
                     lambda weights: validated(self._at(weights, validation, masks("validation"))),
                     self._weights,
                     self._alphas,
-                    eta=group["lr"],
+                    eta=self.rate(),
                     clip=self._clip,
                     weight_decay=group["weight_decay"],
                     fixed=self._fixed,
@@ -170,36 +186,49 @@ def recurrent_search_step(
     after_validation = validation.hidden
     if network.method.trains_alphas:
         after_validation = architect.step(training, validation, masks)
-    loss, after_training = recurrent_weight_step(
-        network, weight_optimizer, training, masks("weights"), grad_clip=grad_clip, penalties=penalties
-    )
-    return SearchStepResult(loss, after_training, after_validation)
+    found = recurrent_weight_gradient(network, training, masks("weights"), grad_clip=grad_clip, penalties=penalties)
+    step_by(network, weight_optimizer, found.gradient)
+    return SearchStepResult(found.loss, found.hidden, after_validation)
 
 
-def recurrent_weight_step(
+class WeightGradient(NamedTuple):
+    """gradient: of each weight, clipped. loss: mean cross-entropy in nats, without penalties.
+
+    hidden: the next state. All detached.
+    """
+
+    gradient: list[Tensor]
+    loss: Tensor
+    hidden: Tensor
+
+
+def recurrent_weight_gradient(
     network: RecurrentSearchNetwork,
-    weight_optimizer: torch.optim.SGD,
     training: TextSegment,
     masks: Masks | None,
     *,
     grad_clip: float,
     penalties: Penalties,
-) -> tuple[Tensor, Tensor]:
-    """Update the weights once, with the gradient clipped to the norm `grad_clip`; the alphas stay bit-identical.
-
-    Returns the mean cross-entropy in nats, without penalties, and the next hidden state, both detached.
-    """
+) -> WeightGradient:
+    """Compute the gradient of the weights, clipped to the norm `grad_clip`, and nothing of the alphas."""
     weights = network.weights()
-    weight_optimizer.zero_grad()
     network.method.begin_pass("weights")
     # The alphas must never have a gradient on training data.
     with held(list(network.alphas.values())):
         passed: Pass = network(*_inputs(training), masks)
         loss = passed.cross_entropy(training.batch.targets)
-    penalised(loss, passed, penalties).backward(inputs=weights)  # type: ignore[no-untyped-call]
+    gradient = torch.autograd.grad(penalised(loss, passed, penalties), weights)
+    for weight, of_weight in zip(weights, gradient, strict=True):
+        weight.grad = of_weight
     torch.nn.utils.clip_grad_norm_(weights, grad_clip)
+    return WeightGradient(list(gradient), loss.detach(), passed.hidden.detach())
+
+
+def step_by(network: RecurrentSearchNetwork, weight_optimizer: torch.optim.SGD, gradient: Sequence[Tensor]) -> None:
+    """Update the weights by their gradient; the alphas stay bit-identical."""
+    for weight, of_weight in zip(network.weights(), gradient, strict=True):
+        weight.grad = of_weight
     weight_optimizer.step()
-    return loss.detach(), passed.hidden.detach()
 
 
 def _inputs(segment: TextSegment) -> tuple[Tensor, Tensor]:

@@ -40,6 +40,11 @@ class RnnSearchConfig(MethodFields, TextTrainingConfig):
     batch_size: BatchSize = Field(256, description="columns that the training and the alphas' text are cut into")
     hidden_size: int = Field(300, ge=1, le=16_384, description="size of embedding, state and output")
     nodes: int = Field(8, ge=1, le=12, description="nodes of a cell, besides its initial state")
+    cuda_graph: bool = Field(
+        True,
+        description="on a GPU, record a step's gradients once for each length of windows and launch them as CUDA "
+        "graphs: the same bits; false: kernel by kernel",
+    )
     alpha_lr: Rate = 3e-3
     alpha_weight_decay: NonNegative = 1e-3
     stop_when: dict[RnnSign, Comparison] | None = Field(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from darts_core.genotypes import AnyGenotype
 from darts_core.genotypes.derive import strongest_pairs
-from darts_core.methods.method import SearchMethod, Tables
+from darts_core.methods.method import PassName, SearchMethod, Tables
 from darts_core.methods.sampling import gumbel
 from darts_core.spaces.nasbench201 import CELL
 
@@ -32,6 +32,17 @@ class Gdas(SearchMethod):
         assert start is not None
         assert end is not None
         return self.linear(start, end)
+
+    @property
+    def schedule(self) -> tuple[float, ...]:
+        """With the temperature."""
+        return (*super().schedule, self.temperature)
+
+    def draws_in(self, name: PassName) -> bool:
+        return True
+
+    def draw(self, shape: torch.Size, source: torch.Generator) -> Tensor:
+        return gumbel(shape, source)
 
     def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """One-hot rows with the gradient of the soft ones."""
@@ -56,7 +67,7 @@ class Gdas(SearchMethod):
         return {kind: drawn.argmax(dim=-1).tolist() for kind, drawn in weights.items()}
 
     def _drawn(self, kind: str, alpha: Tensor) -> Tensor:
-        noise = gumbel(alpha, self.generator(kind))
+        noise = self.numbers(kind, alpha)
         soft = F.softmax((F.log_softmax(alpha, dim=-1) + noise) / self.temperature, dim=-1)
         return straight_through(soft) if self.samples_one else soft
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.configs.stages import Stage, stages_of
 from darts_core.data.batches import Batch
+from darts_core.data.host_copies import to_device
 from darts_core.data.order import generator
 from darts_core.genotypes import AnyGenotype, derive, derive_nasbench201, derive_recurrent, softmaxed
 from darts_core.genotypes.derive import EDGES
@@ -30,7 +32,7 @@ class SearchMethod:
 
     Randomness is keyed by seed, epoch, step, pass and the number of the forward pass within it, so that a resumed run
     draws as an undisturbed one does. Schedules depend on the epoch alone; the step's CUDA graph is recorded anew when
-    `schedule` changes.
+    `schedule` changes. It reads random numbers that are `given` in place of those that a pass would draw.
     """
 
     samples_one: ClassVar[bool] = False
@@ -38,7 +40,7 @@ class SearchMethod:
     draws_on_host: ClassVar[bool] = False
     """Whether `chosen` is known without waiting for the device: then no other operation is computed on GPUs, either."""
     draws: ClassVar[bool] = False
-    """Whether `operation_weights` draws random numbers, on the host: such a step cannot be captured as a CUDA graph."""
+    """Whether `operation_weights` draws random numbers, on the host: to capture such a step, draw them ahead."""
 
     alpha_betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
     """Adam's betas for the alphas of convolutional cells: a short memory, since the weights change too."""
@@ -55,6 +57,7 @@ class SearchMethod:
         self._forwards = 0
         self._noises = 0
         self._scalars: dict[str, tuple[Tensor, float]] = {}
+        self._given: Tables = {}
         self._absent: dict[tuple[str, torch.device], Tensor] = {}
         self.stages = stages_of(dict(config))
         self.stage = self.stages[0]
@@ -254,6 +257,37 @@ class SearchMethod:
             held.fill_(value)
         self._scalars[name] = held, value
         return held
+
+    def draws_in(self, name: PassName) -> bool:
+        """Whether passes of this name draw `numbers` in this epoch."""
+        return False
+
+    def draw(self, shape: torch.Size, source: torch.Generator) -> Tensor:
+        """Draw the random numbers of one kind of cell, on the CPU in float64."""
+        raise NotImplementedError
+
+    def numbers(self, kind: str, like: Tensor) -> Tensor:
+        """The random numbers of the present forward pass, of the shape, type and device of `like`: given, else drawn.
+
+        Drawn on the CPU in float64, so that all devices and types get the same numbers.
+        """
+        if kind in self._given:
+            return self._given[kind]
+        return to_device(self.draw(like.shape, self.generator(kind)).to(like.dtype), like.device)
+
+    def draw_ahead(self, name: PassName, alphas: Tables) -> dict[str, Tensor]:
+        """Draw the `numbers` of the coming pass of this name, which has one forward pass; none if it draws none."""
+        self.begin_pass(name)
+        return {kind: self.numbers(kind, alpha) for kind, alpha in alphas.items()} if self.draws_in(name) else {}
+
+    @contextlib.contextmanager
+    def given(self, numbers: Tables) -> Iterator[None]:
+        """Let forward passes within the context use the numbers of `draw_ahead`."""
+        self._given = numbers
+        try:
+            yield
+        finally:
+            self._given = {}
 
     def generator(self, *purpose: str) -> torch.Generator:
         """A generator on the CPU, keyed by the present forward pass."""

@@ -6,11 +6,8 @@ import torch
 from torch import Tensor
 
 
-def gumbel(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard Gumbel noise of the shape, type and device of `like`: -log of exponentially distributed numbers.
-
-    Drawn on the CPU in float64, so that all devices and types get the same numbers.
-    """
-    noise = torch.empty(like.shape, dtype=torch.float64).exponential_(generator=generator)
+def gumbel(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """Standard Gumbel noise in float64 on the CPU: -log of exponentially distributed numbers."""
+    noise = torch.empty(shape, dtype=torch.float64).exponential_(generator=generator)
     # Zero, once in 2^53 draws, would give an infinite weight.
-    return -noise.clamp_min_(torch.finfo(torch.float64).tiny).log_().to(like)
+    return noise.clamp_min_(torch.finfo(torch.float64).tiny).log_().neg_()

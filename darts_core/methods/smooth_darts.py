@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from darts_core.configs import RnnSearchConfig, SearchConfig
 from darts_core.data.batches import Batch
-from darts_core.methods.method import SearchMethod, Tables
+from darts_core.methods.method import PassName, SearchMethod, Tables
 from darts_core.models.held import held
 
 # The authors' radius in the first epoch.
@@ -33,19 +33,28 @@ class SmoothDarts(SearchMethod):
         most = self.config.perturbation_max or 0.0
         return min(most, _START + (most - _START) * (self.epoch - 1) / self.config.epochs)
 
+    @property
+    def schedule(self) -> tuple[float, ...]:
+        """With the radius."""
+        return (*super().schedule, self.radius)
+
+    def draws_in(self, name: PassName) -> bool:
+        return name == "weights" and self.radius > 0
+
+    def draw(self, shape: torch.Size, source: torch.Generator) -> Tensor:
+        return torch.rand(shape, generator=source, dtype=torch.float64).mul_(2).sub_(1)
+
     def operation_weights(self, alphas: Tables) -> dict[str, Tensor]:
         """Those of DARTS, shifted in the weight step."""
         weights = super().operation_weights(alphas)
-        if self._within != "weights" or self.radius == 0:
+        if not self.draws_in(self._within):
             return weights
         shifted = {kind: self._shifted(kind, rows) for kind, rows in weights.items()}
         self._forwards += 1
         return shifted
 
     def _shifted(self, kind: str, rows: Tensor) -> Tensor:
-        generator = self.generator(kind)
-        noise = torch.rand(rows.shape, generator=generator, dtype=torch.float64).mul_(2).sub_(1).to(rows)
-        return normalised(rows.detach() + self.radius * noise, self.absent(kind, rows))
+        return normalised(rows.detach() + self.radius * self.numbers(kind, rows), self.absent(kind, rows))
 
 
 class AdversarialSmoothDarts(SmoothDarts):
@@ -59,10 +68,13 @@ class AdversarialSmoothDarts(SmoothDarts):
         super().__init__(config)
         self._worst: dict[str, Tensor] = {}
 
+    def draws_in(self, name: PassName) -> bool:
+        return name == "attack" and self.radius > 0
+
     def prepare_weight_step(self, network: nn.Module, batch: Batch, weights: Sequence[Tensor]) -> None:
         """Find the worst operation weights for this batch."""
         self._worst = {}
-        if self.radius == 0:
+        if not self.draws_in("attack"):
             return
         self.begin_pass("attack")
         alphas: dict[str, Tensor] = network.alphas  # type: ignore[assignment]

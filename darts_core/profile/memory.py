@@ -31,7 +31,7 @@ _FUSED_MEASURED_MAPS: Final = 12
 @dataclass(frozen=True)
 class MemoryNeed:
     """In bytes. fixed: independent of the batch. per_image: per image of a batch part. measuring: of the evaluation
-    passes. graph: whether a CUDA graph launches the steps, which keeps the memory of one between them.
+    passes. graph: whether CUDA graphs launch steps and evaluation passes, which keep the memory of one each.
     """
 
     fixed: int
@@ -46,13 +46,14 @@ class MemoryNeed:
         """
         if not self.graph:
             return self.fixed + max(images * self.per_image, self.measuring)
-        return self.fixed + images * self.per_image + max(called * self.per_image, self.measuring)
+        # The last batch of an evaluation pass is called, too.
+        return self.fixed + images * self.per_image + self.measuring + max(called * self.per_image, self.measuring)
 
     def fitting(self, free: int) -> int:
         """The largest even number of images per part that fits in so much memory, whatever is left over for a pass's
         last batch; 0 when none does.
         """
-        left = free - self.fixed
+        left = free - self.fixed - (self.measuring if self.graph else 0)
         if left < self.measuring:
             return 0
         images = left // self.per_image

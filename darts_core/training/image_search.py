@@ -36,12 +36,13 @@ from darts_core.training.determinism import seeded
 from darts_core.training.images import DeviceData, stem_of
 from darts_core.training.kernel_use import KernelUse
 from darts_core.training.loop import check_finite
-from darts_core.training.metrics import RunningMetrics
+from darts_core.training.metrics import RunningMetrics, graphed_batches
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import weight_lr
 from darts_core.training.search_loop import SearchLoop
 from darts_core.training.search_target import expected_costs, target_of, target_state
+from darts_core.training.step_graphs import StepGraphs
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,21 @@ class ImageSearch(SearchLoop):
             grad_clip=config.alpha_grad_clip,
         )
         self.move = self._step()
+        self.measuring_graphs = self._of_measuring()
+
+    def _of_measuring(self) -> StepGraphs | None:
+        """Graphs of the measuring, where there are some of the steps."""
+        optimizer = self.weight_optimizer
+        if not self._has_graphs or not isinstance(optimizer, FlatSGD):
+            return None
+        network, weights = self.network, optimizer.weights
+        return graphed_batches(
+            network, self.data.device, held=lambda: (network.method.schedule, weights.values.data_ptr())
+        )
+
+    @property
+    def _has_graphs(self) -> bool:
+        return self.data.device.type == "cuda" and self.arrangement.fused and self.arrangement.no_graph is None
 
     def _step(self) -> Step:
         """What moves alphas and weights on a training and a validation batch."""
@@ -128,8 +144,7 @@ class ImageSearch(SearchLoop):
 
     def _plain_step(self) -> Step:
         config, optimizer = self.config, self.weight_optimizer
-        on_gpu = self.data.device.type == "cuda"
-        if self.arrangement.no_graph is None and isinstance(optimizer, FlatSGD) and on_gpu:
+        if self._has_graphs and isinstance(optimizer, FlatSGD):
             return GraphedStep(
                 self.network,
                 self.architect,
@@ -252,7 +267,7 @@ class ImageSearch(SearchLoop):
         images, labels = data.train_images[self.alpha_part], data.train_labels[self.alpha_part]
         self.network.method.begin_step(self.last_step)  # which a run that resumes behind it has not done
         self.network.method.begin_pass("measuring")
-        validated = data.measure(self.network, images, labels, self.control)
+        validated = data.measure(self.network, images, labels, self.control, self.measuring_graphs)
         metrics = {
             "train_loss": trained.loss,
             "train_accuracy": trained.accuracy,

@@ -30,6 +30,7 @@ from darts_core.training.memory import check_fits, holds_graph
 from darts_core.training.metrics import Measured, measure
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
+from darts_core.training.step_graphs import StepGraphs
 
 Config = TypeVar("Config", SearchConfig, EvaluationConfig)
 
@@ -92,9 +93,16 @@ class DeviceData:
             group=self.group,
         )
 
-    def measure(self, network: nn.Module, images: Images, labels: Tensor, control: Control) -> Measured:
-        """Loss and accuracy of the network on these images, shared out over the ranks."""
-        return measure(network, images, labels, self.normalise, control=control, group=self.group)
+    def measure(
+        self,
+        network: nn.Module,
+        images: Images,
+        labels: Tensor,
+        control: Control,
+        graphs: StepGraphs | None = None,
+    ) -> Measured:
+        """Loss and accuracy of the network on these images, shared out over the ranks. graphs: see `measure`."""
+        return measure(network, images, labels, self.normalise, control=control, group=self.group, graphs=graphs)
 
 
 def run_on_images(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -16,6 +18,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
 from darts_core.training.control import Control
 from darts_core.training.stages import MEASURING, stage
+from darts_core.training.step_graphs import StepGraphs, Tensors, memory_pool
 
 MEASURING_BATCH = 256
 
@@ -76,6 +79,16 @@ class RunningMetrics:
         return Measured(loss / images, 100 * correct / images, images)
 
 
+def _logits(network: nn.Module, inputs: Sequence[Tensor]) -> Tensors:
+    [images] = inputs
+    return (network(images),)
+
+
+def graphed_batches(network: nn.Module, device: torch.device, **options: Any) -> StepGraphs:
+    """The network's logits as CUDA graphs, for `measure`. options: of `StepGraphs`."""
+    return StepGraphs("the measuring", partial(_logits, network), memory_pool(device), **options)
+
+
 @stage(MEASURING)
 @torch.no_grad()
 def measure(
@@ -87,12 +100,15 @@ def measure(
     control: Control,
     batch_size: int = MEASURING_BATCH,
     group: Group = ALONE,
+    graphs: StepGraphs | None = None,
 ) -> Measured:
     """Run the network in evaluation mode over images (N, C, H, W), uint8, without augmentation.
 
     Puts the network's mode back. Raises Stopped between two batches when the control asks for it. Several ranks take
     turns at the batches; the sums are added up in the order of the batches, so the result is that of one rank alone.
+    graphs: of `graphed_batches`, to the same bits.
     """
+    run = partial(_logits, network) if graphs is None else graphs.run
     training = network.training
     network.eval()
     count = math.ceil(len(images) / batch_size)
@@ -106,7 +122,7 @@ def measure(
             if number % group.size != group.rank:
                 continue
             truth = labels[part]
-            logits = network(normalise(next(own)))
+            (logits,) = run([normalise(next(own))])
             sums[number] = _sums(F.cross_entropy(logits, truth), logits, truth)
     finally:
         network.train(training)

@@ -27,7 +27,15 @@ from darts_core.training.graphed_rnn import GraphedRnnStep
 from darts_core.training.loop import TrainingLoop, check_finite
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_step import PartResult, TextPart, rnn_step
-from darts_core.training.texts import DeviceText, RunningLoss, masks_of, measure_text, perplexity, with_checksum
+from darts_core.training.texts import (
+    DeviceText,
+    RunningLoss,
+    graphed_windows,
+    masks_of,
+    measure_text,
+    perplexity,
+    with_checksum,
+)
 
 BuildNetwork = Callable[[RnnEvaluationConfig, int], LanguageModel]
 """The network that a spec trains, over a vocabulary of that many words."""
@@ -97,6 +105,8 @@ class RnnEvaluation(TrainingLoop):
             self.network = build(config, len(data.source.vocabulary))
         self.network.to(data.device)
         self.penalties = Penalties(config.activation_penalty, config.slowness_penalty)
+        self._has_graphs = data.device.type == "cuda" and config.cuda_graph
+        self.measuring_graphs = graphed_windows(self.network) if self._has_graphs else None
         self._use_optimizer("sgd")
         self.history: list[float] = []
         """Validation losses before averaging took over."""
@@ -181,7 +191,9 @@ class RnnEvaluation(TrainingLoop):
         if number != self.epoch:
             kept = on_cpu(self.network.state_dict())
             self.network.load_state_dict(validated_weights(state["weights"], state["optimizer"]))
-            loss = measure_text(self.network, self.test_text, self.config.bptt, control=self.control)
+            loss = measure_text(
+                self.network, self.test_text, self.config.bptt, control=self.control, graphs=self.measuring_graphs
+            )
             self.network.load_state_dict(kept)
         return {"best_epoch": float(number), "best_test_loss": loss, "best_test_perplexity": perplexity(loss)}
 
@@ -233,11 +245,13 @@ class RnnEvaluation(TrainingLoop):
         """What moves the weights on a window."""
         network, optimizer = self.network, self.optimizer
         options: dict[str, Any] = {"grad_clip": self.config.grad_clip, "penalties": self.penalties}
-        if self.data.device.type == "cuda" and self.config.cuda_graph:
+        if self._has_graphs:
             return GraphedRnnStep(network, optimizer, **options)
         return lambda parts: rnn_step(network, optimizer, parts, **options)
 
     def _measure(self, text: Tensor) -> float:
         """The loss on columns of text, with the averaged weights once there are any."""
         with averaged(self.network, self.optimizer):
-            return measure_text(self.network, text, self.config.bptt, control=self.control)
+            return measure_text(
+                self.network, text, self.config.bptt, control=self.control, graphs=self.measuring_graphs
+            )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +11,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from darts_core.bilevel.recurrent import PassName, Penalties, RecurrentArchitect, TextSegment, recurrent_search_step
+from darts_core.bilevel.graphed_recurrent import GraphedRecurrentStep
+from darts_core.bilevel.recurrent import (
+    DrawMasks,
+    PassName,
+    Penalties,
+    RecurrentArchitect,
+    SearchStepResult,
+    TextSegment,
+    recurrent_search_step,
+)
 from darts_core.configs import RnnSearchConfig
 from darts_core.data.text.windows import search_spans, window
 from darts_core.files.checkpoints import Checkpoint, on_cpu
@@ -22,7 +32,20 @@ from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
 from darts_core.training.reports import EpochReport
 from darts_core.training.search_loop import SearchLoop
-from darts_core.training.texts import DeviceText, RunningLoss, masks_of, measure_text, perplexity, with_checksum
+from darts_core.training.step_graphs import StepGraphs
+from darts_core.training.texts import (
+    DeviceText,
+    RunningLoss,
+    graphed_windows,
+    masks_of,
+    measure_text,
+    perplexity,
+    with_checksum,
+)
+
+logger = logging.getLogger(__name__)
+
+Step = Callable[[TextSegment, TextSegment, DrawMasks], SearchStepResult]
 
 
 def run_rnn_search(
@@ -90,7 +113,26 @@ class RnnSearch(SearchLoop):
             grad_clip=config.grad_clip,
             virtual_embedding=config.virtual_embedding,
         )
-        self.penalties = Penalties(config.activation_penalty, config.slowness_penalty)
+        self.move = self._step()
+        self.measuring_graphs = self._of_measuring()
+
+    def _step(self) -> Step:
+        """What moves alphas and weights on a training and a validation window; on a GPU also a line of the log."""
+        config = self.config
+        parts = self.network, self.architect, self.weight_optimizer
+        penalties = Penalties(config.activation_penalty, config.slowness_penalty)
+        if self.data.device.type == "cuda":
+            how = "in CUDA graphs" if config.cuda_graph else "without a CUDA graph: the spec has cuda_graph: false"
+            logger.info("searches %s", how)
+            if config.cuda_graph:
+                return GraphedRecurrentStep(*parts, grad_clip=config.grad_clip, penalties=penalties)
+        return partial(recurrent_search_step, *parts, grad_clip=config.grad_clip, penalties=penalties)
+
+    def _of_measuring(self) -> StepGraphs | None:
+        """Graphs of the measuring, unless the method draws in each window."""
+        draws = self.network.method.draws_in("measuring")
+        on_gpu = self.data.device.type == "cuda"
+        return graphed_windows(self.network) if on_gpu and self.config.cuda_graph and not draws else None
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         super().restore(checkpoint, state)
@@ -120,15 +162,10 @@ class RnnSearch(SearchLoop):
         other = window(self.alpha_text, start % (len(self.alpha_text) - 1), config.bptt)
         # A short window's gradient is a mean over fewer words: its step is shorter, the virtual one's as well.
         self.weight_optimizer.param_groups[0]["lr"] = config.weight_lr * length / config.bptt
-        stepped = recurrent_search_step(
-            self.network,
-            self.architect,
-            self.weight_optimizer,
+        stepped = self.move(
             TextSegment(batch, self.hidden.training),
             TextSegment(other, self.hidden.validation),
             partial(self._masks, number),
-            grad_clip=config.grad_clip,
-            penalties=self.penalties,
         )
         self.hidden = _Hidden(stepped.training, stepped.validation)
         self.sums.add(stepped.loss, batch.targets.numel())
@@ -138,7 +175,9 @@ class RnnSearch(SearchLoop):
         self.weight_optimizer.param_groups[0]["lr"] = config.weight_lr
         self.network.method.begin_step(self.steps_done - 1)  # which a run that resumes behind it has not done
         self.network.method.begin_pass("measuring")
-        validation_loss = measure_text(self.network, self.validation_text, config.bptt, control=self.control)
+        validation_loss = measure_text(
+            self.network, self.validation_text, config.bptt, control=self.control, graphs=self.measuring_graphs
+        )
         return {
             "train_loss": train_loss,
             "train_perplexity": perplexity(train_loss),

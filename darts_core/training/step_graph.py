@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ class StepGraph(ABC, Generic[Result]):
     called step, in its order. No replay may hold the object itself: graphs are to go, with their memory, when it does.
     """
 
-    name: ClassVar[str]
+    name: str
     """In the log."""
 
     def __init__(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.language_model import LanguageModel
 from darts_core.training.control import Control
 from darts_core.training.stages import MEASURING, stage
+from darts_core.training.step_graphs import StepGraphs, Tensors, memory_pool
 
 Config = TypeVar("Config", bound=TextTrainingConfig)
 
@@ -98,14 +101,30 @@ class RunningLoss:
         return float(self._loss) / self._words
 
 
+def window_loss(network: LanguageModel, inputs: Sequence[Tensor]) -> Tensors:
+    """The mean cross-entropy of a window in nats, and the hidden state behind it. inputs: tokens, targets, hidden."""
+    tokens, targets, hidden = inputs
+    passed = network(tokens, hidden)
+    return passed.cross_entropy(targets), passed.hidden
+
+
+def graphed_windows(network: LanguageModel, **options: Any) -> StepGraphs:
+    """`window_loss` as CUDA graphs. options: of `StepGraphs`."""
+    pool = memory_pool(network.encoder.weight.device)
+    return StepGraphs("the measuring", partial(window_loss, network), pool, **options)
+
+
 @stage(MEASURING)
 @torch.no_grad()
-def measure_text(network: LanguageModel, text: Tensor, bptt: int, *, control: Control) -> float:
+def measure_text(
+    network: LanguageModel, text: Tensor, bptt: int, *, control: Control, graphs: StepGraphs | None = None
+) -> float:
     """Mean cross-entropy in nats of each word behind the first of columns (rows, batch), without dropout.
 
     The hidden state is carried through the whole text. Puts the network's mode back. Raises Stopped between two
-    windows when the control asks for it.
+    windows when the control asks for it. graphs: of `graphed_windows`, to the same bits.
     """
+    run = partial(window_loss, network) if graphs is None else graphs.run
     training = network.training
     network.eval()
     total = RunningLoss(text.device)
@@ -115,9 +134,8 @@ def measure_text(network: LanguageModel, text: Tensor, bptt: int, *, control: Co
             if control.should_stop():
                 raise Stopped("stopped while measuring")
             batch = window(text, start, bptt)
-            passed = network(batch.tokens, hidden)
-            hidden = passed.hidden
-            total.add(passed.cross_entropy(batch.targets), batch.targets.numel())
+            loss, hidden = run([*batch, hidden])
+            total.add(loss, batch.targets.numel())
     finally:
         network.train(training)
     return total.mean()

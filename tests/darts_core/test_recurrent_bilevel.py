@@ -17,7 +17,8 @@ from darts_core.bilevel.recurrent import (
     TextSegment,
     penalised,
     recurrent_search_step,
-    recurrent_weight_step,
+    recurrent_weight_gradient,
+    step_by,
 )
 from darts_core.data.order import generator
 from darts_core.data.text.windows import TextBatch
@@ -174,7 +175,8 @@ def test_architect_leaves_the_weights_as_they_were_bit_for_bit(order: int) -> No
 def test_weight_step_leaves_the_alphas_as_they_were_bit_for_bit() -> None:
     network = network_of()
     weights, alphas = bits(network.weights()), bits(list(network.alphas.values()))
-    recurrent_weight_step(network, sgd(network), TRAINING, masks("weights"), grad_clip=0.25, penalties=PENALTIES)
+    found = recurrent_weight_gradient(network, TRAINING, masks("weights"), grad_clip=0.25, penalties=PENALTIES)
+    step_by(network, sgd(network), found.gradient)
     assert same(list(network.alphas.values()), alphas)
     assert network.alphas["recurrent"].grad is None
     assert not same(network.weights(), weights)
@@ -189,7 +191,8 @@ def test_weight_step_is_sgd_on_the_clipped_gradient_of_the_penalised_loss() -> N
     loss = loss + 0.2 * (passed.outputs[1:] - passed.outputs[:-1]).pow(2).mean()
     gradient = torch.autograd.grad(loss, network.weights())
     c = min(1.0, 0.05 / (norm(gradient).item() + 1e-6))
-    recurrent_weight_step(network, sgd(network), TRAINING, masks("weights"), grad_clip=0.05, penalties=PENALTIES)
+    found = recurrent_weight_gradient(network, TRAINING, masks("weights"), grad_clip=0.05, penalties=PENALTIES)
+    step_by(network, sgd(network), found.gradient)
     for weight, w, g in zip(network.weights(), before, gradient, strict=True):
         torch.testing.assert_close(weight.data, w - ETA * (c * g + DECAY * w), rtol=0, atol=1e-12)
 

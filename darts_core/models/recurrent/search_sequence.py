@@ -125,7 +125,7 @@ class _SearchSequence(torch.autograd.Function):
             None,
             initial.input_gradient() if needs_x else None,
             carried.T if needs_hidden else None,
-            None if of_shares is None else _entering(of_shares, shares),
+            None if of_shares is None else _entering(of_shares),
             initial.weight_gradient(x, before) if needs_w0 else None,
             *of_ws,
         )
@@ -136,17 +136,14 @@ def _mixtures(plan: _Plan, shares: Tensor, nodes: int) -> Sequence[Mixture | Ker
     return [kind(plan.primitives, rows) for rows in _leaving(shares, nodes)]
 
 
-def _rows(nodes: int) -> list[list[int]]:
-    """Return the rows of the alpha table, which is ordered by node, that belong to the edges leaving each state."""
-    return [[recurrent_edges_of(node) + j for node in range(j, nodes)] for j in range(nodes)]
-
-
 def _leaving(shares: Tensor, nodes: int) -> list[Tensor]:
-    return [shares[rows] for rows in _rows(nodes)]
+    """The rows of the table, which is ordered by node, of the edges that leave each state.
+
+    Stacked row by row: an index would be copied from the host, for which a GPU is waited for.
+    """
+    return [torch.stack([shares[recurrent_edges_of(node) + j] for node in range(j, nodes)]) for j in range(nodes)]
 
 
-def _entering(of_shares: Sequence[Tensor], shares: Tensor) -> Tensor:
-    table = torch.zeros_like(shares)
-    for rows, part in zip(_rows(len(of_shares)), of_shares, strict=True):
-        table[rows] = part
-    return table
+def _entering(leaving: Sequence[Tensor]) -> Tensor:
+    """The table of these rows."""
+    return torch.stack([leaving[j][node - j] for node in range(len(leaving)) for j in range(node + 1)])
