@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from triton.runtime import driver
 from triton.runtime.jit import MockTensor
 
 from benchmarks.launches import Launch, launches_of_step
+from benchmarks.recurrent_launches import launches_of_measuring, launches_of_recurrent_step
 from darts_core.errors import KernelError
 
 PRECISIONS: Final = ("float32", "tf32", "bf16")
@@ -24,7 +25,7 @@ _USAGE: Final = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:(\d+)")
 
 @dataclass(frozen=True)
 class Usage:
-    """What a compiled kernel takes. channels: the padded width of its tiles, where it has one; 0 otherwise.
+    """What a compiled kernel takes. channels: the padded width of its tiles or rows, where it has one; 0 otherwise.
 
     registers: of a thread. stack: bytes of a thread in memory, the spilled registers among them. shared: bytes of a
     program.
@@ -48,14 +49,38 @@ def usages(
     channels: of the first cells; later ones have two and four times as many. capabilities: 80 for sm_80, and so on.
     Raises KernelError where Triton interprets its kernels.
     """
+    of_precisions = {
+        precision: [
+            launch
+            for each in channels
+            for launch in launches_of_step(channels=each, layers=3, nodes=2, precision=precision).kernels
+        ]
+        for precision in precisions
+    }
+    return _usages(of_precisions, capabilities)
+
+
+def recurrent_usages(columns: Sequence[int], capabilities: Sequence[int]) -> Iterator[Usage]:
+    """Compile every variant of the kernels that first-order steps of a recurrent search, and measuring, launch.
+
+    columns: of the text. The other arguments, and the error, are those of `usages`.
+    """
+    found = [
+        launch
+        for each in columns
+        for launches in (launches_of_recurrent_step(batch=each, nodes=2, length=2), launches_of_measuring(batch=each))
+        for launch in launches.kernels
+    ]
+    return _usages({"float32": found}, capabilities)
+
+
+def _usages(of_precisions: Mapping[str, Sequence[Launch]], capabilities: Sequence[int]) -> Iterator[Usage]:
     if knobs.runtime.interpret:
         raise KernelError("TRITON_INTERPRET is set: Triton then compiles nothing; unset it")
     target = _Target()
     driver.set_active(target)
     seen: set[tuple[int, str]] = set()
-    for precision in precisions:
-        steps = (launches_of_step(channels=each, layers=3, nodes=2, precision=precision) for each in channels)
-        found = [launch for step in steps for launch in step.kernels]
+    for precision, found in of_precisions.items():
         for capability in capabilities:
             target.capability = capability
             for name, tile, compiled in _compiled(found):
@@ -89,7 +114,8 @@ def _compiled(found: Iterable[Launch]) -> Iterator[tuple[str, int, Any]]:
     for launch in found:
         arguments = map(MockTensor.wrap_dtype, launch.arguments)
         compiled = launch.kernel.warmup(*arguments, grid=(1,), **launch.options)
-        yield launch.kernel.__name__, launch.options.get("CHANNELS", 0), compiled
+        width = launch.options.get("CHANNELS") or launch.options.get("ROW", 0)
+        yield launch.kernel.__name__, width, compiled
 
 
 def _read(compiled: Any) -> tuple[int, int, int]:

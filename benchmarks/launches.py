@@ -60,7 +60,7 @@ def launches_of_step(
     """
     torch.manual_seed(0)
     primitives = SPACES["darts"].primitives
-    with _recording() as found, tf32(precision != "float32"):
+    with recording() as found, tf32(precision != "float32"):
         network = SearchNetwork(primitives, channels=channels, layers=layers, nodes=nodes, classes=_CLASSES, fused=True)
         network.share_statistics_storage()
         optimizer = FlatSGD(FlatWeights(network), lr=0.025, momentum=0.9, weight_decay=3e-4)
@@ -76,7 +76,7 @@ def launches_of_step(
 
 
 @contextlib.contextmanager
-def _recording() -> Iterator[Launches]:
+def recording() -> Iterator[Launches]:
     """Record all that is launched while the context is open, in which no kernel computes anything."""
     found = Launches()
 

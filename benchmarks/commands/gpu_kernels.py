@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,9 +10,14 @@ from client.options import Json
 
 
 def gpu_kernels(
+    family: Annotated[Literal["cnn", "rnn"], typer.Option(help="Kernels of convolutional or recurrent cells.")] = "cnn",
     channels: Annotated[
         list[int] | None,
         typer.Option(min=4, help="Channels of the first cells, by default 16 and 36; may be repeated."),
+    ] = None,
+    columns: Annotated[
+        list[int] | None,
+        typer.Option(min=2, help="Columns of the text, by default 10, 256 and 1024; may be repeated."),
     ] = None,
     capability: Annotated[
         list[int] | None,
@@ -24,13 +29,17 @@ def gpu_kernels(
     json: Json = False,
 ) -> None:
     """Compile the kernels of the search step; print their registers, stack and shared memory. Needs no GPU."""
-    from benchmarks.gpu_kernels import PRECISIONS, summarised, usages
+    from benchmarks.gpu_kernels import PRECISIONS, recurrent_usages, summarised, usages
     from client.output import console, print_json, remarks
 
     for unknown in set(precision or ()) - set(PRECISIONS):
         raise typer.BadParameter(f"{unknown!r} is none of {', '.join(PRECISIONS)}")
-    found = []
-    for usage in usages(channels or [16, 36], capability or [80, 90], precision or PRECISIONS):
+    found, capability = [], capability or [80, 90]
+    if family == "cnn":
+        each = usages(channels or [16, 36], capability, precision or PRECISIONS)
+    else:
+        each = recurrent_usages(columns or [10, 256, 1024], capability)
+    for usage in each:
         found.append(usage)
         remarks.print(f"sm_{usage.capability} {usage.precision} {usage.kernel}: {usage.registers} registers")
     rows = summarised(found)

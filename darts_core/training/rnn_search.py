@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,12 +25,15 @@ from darts_core.bilevel.recurrent import (
 from darts_core.configs import RnnSearchConfig
 from darts_core.data.text.windows import search_spans, window
 from darts_core.files.checkpoints import Checkpoint, on_cpu
+from darts_core.kernels.gpu import recurrent
+from darts_core.kernels.gpu.recurrent.start import enable_recurrent_kernels, wants_recurrent_kernels
 from darts_core.methods.registry import method_of
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
+from darts_core.training.kernel_use import KernelUse
 from darts_core.training.reports import EpochReport
 from darts_core.training.search_loop import SearchLoop
 from darts_core.training.step_graphs import StepGraphs
@@ -60,10 +64,12 @@ def run_rnn_search(
 
     The training text trains the weights, the validation text the alphas. Metrics: train_loss, train_perplexity (of the
     weight steps, in training mode, penalties aside), validation_loss, validation_perplexity (at the epoch's end,
-    without dropout), weight_lr, and what `darts_core.genotypes.cell_diagnostics` tells of the cell and the alphas.
+    without dropout), weight_lr, and what `darts_core.genotypes.cell_diagnostics` tells of the cell and the alphas. On a
+    GPU gpu_kernels, as of `run_search`.
     """
     config = config.resolved()
     data = DeviceText.read(config, data_root, device or default_device())
+    enable_recurrent_kernels(config, data.device)
     return RnnSearch(with_checksum(config, data), data, control, resume_from).run()
 
 
@@ -113,6 +119,7 @@ class RnnSearch(SearchLoop):
             grad_clip=config.grad_clip,
             virtual_embedding=config.virtual_embedding,
         )
+        self.kernel_use = KernelUse(wanted=wants_recurrent_kernels(config, data.device), kernels=recurrent)
         self.move = self._step()
         self.measuring_graphs = self._of_measuring()
 
@@ -185,6 +192,10 @@ class RnnSearch(SearchLoop):
             "validation_perplexity": perplexity(validation_loss),
             "weight_lr": config.weight_lr,
         }
+
+    def report(self, metrics: dict[str, float]) -> EpochReport:
+        report = super().report(metrics | self.kernel_use.metrics())
+        return replace(report, warnings=(*self.kernel_use.warnings(), *report.warnings))
 
     def _masks(self, step: int, name: PassName) -> Masks:
         return masks_of(self.config, self.network, self.config.batch_size, self.epoch, step, name)

@@ -22,6 +22,9 @@ MOST_STACK = 16
 # 3,224 and 2,569. Lower the bound with the number: without a graph a GPU waits for the launches.
 MOST_LAUNCHES = (1_224, 1_152)
 
+# Of a first-order step of a recurrent search with 8 nodes on windows of 35 words: likewise.
+MOST_RECURRENT_LAUNCHES = (1_260, 1_475)
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [16, 36])
@@ -34,6 +37,16 @@ def test_no_kernel_spills_more_than_four_registers(channels: int, capability: in
     assert {row["channels"] for row in rows if row["kernel"] == "_apply"} == ({16, 32, 64} if channels == 16 else {64})
     assert {row["kernel"]: row["stack"] for row in rows if row["stack"] > MOST_STACK} == {}
     assert all(row["registers"][1] <= 255 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("capability", [80, 90])
+def test_no_kernel_of_recurrent_cells_spills(capability: int) -> None:
+    """For texts of 10, 256 and 1024 columns."""
+    rows = compiled("--family", "rnn", "--capability", str(capability))
+    kernels, widths = ("_begin", "_mix", "_begin_backward", "_mix_backward"), (16, 256, 1024)
+    assert {(row["kernel"], row["channels"]) for row in rows} == {(name, width) for name in kernels for width in widths}
+    assert {row["kernel"]: row["stack"] for row in rows if row["stack"]} == {}
 
 
 def compiled(*options: str) -> list[dict[str, Any]]:
@@ -52,4 +65,13 @@ def test_a_search_step_launches_no_more_than_it_did() -> None:
     found = launches_of_step(channels=4, layers=3, image=8)
     kernels, operations = MOST_LAUNCHES
     assert 1_000 < len(found.kernels) <= kernels
+    assert found.operations.total() <= operations
+
+
+def test_a_search_step_of_a_recurrent_cell_launches_no_more_than_it_did() -> None:
+    from benchmarks.recurrent_launches import launches_of_recurrent_step
+
+    found = launches_of_recurrent_step()
+    kernels, operations = MOST_RECURRENT_LAUNCHES
+    assert len(found.kernels) == kernels
     assert found.operations.total() <= operations

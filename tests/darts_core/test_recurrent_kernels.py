@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import pytest
@@ -16,6 +18,7 @@ from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, TextSegm
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT, RecurrentGenotype
 from darts_core.kernels import build
+from darts_core.kernels.gpu import recurrent
 from darts_core.models.recurrent import search_sequence, state_norm, tied_loss
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.kernel_passes import KernelMixture
@@ -84,20 +87,22 @@ def masks_of(batch: int, seed: int = 0) -> Masks:
     return draw_masks(RATES, words=WORDS, size=SIZE, batch=batch, source=source, dtype=torch.float64)
 
 
-@pytest.fixture(params=[True, False], ids=["kernels", "torch"])
-def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """With the CPU kernels, and in torch's own operations."""
-    if request.param and not build.available():
+@pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.slow), "torch"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the CPU kernels, with the GPU's in Triton's interpreter, and in torch's own operations."""
+    if request.param == "cpu" and not build.available():
         pytest.skip("no compiler, no kernels")
+    if request.param == "gpu" and (not find_spec("triton") or os.environ.get("TRITON_INTERPRET") != "1"):
+        pytest.skip("no interpreter of Triton's kernels")
     for module in (search_sequence, state_norm):
-        monkeypatch.setattr(module, "has_kernels", lambda x: request.param)
-    return bool(request.param)
+        monkeypatch.setattr(module, "has_kernels", lambda x: request.param == "cpu")
+    monkeypatch.setattr(recurrent, "serves", lambda x: request.param == "gpu")
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("primitives", SPACES)
 def test_search_network_equals_the_plain_one_in_every_space(
-    primitives: Sequence[str], training: bool, kernels: bool
+    primitives: Sequence[str], training: bool, kernels: None
 ) -> None:
     for (steps, batch), dropped in itertools.product([(1, 5), (4, 6)], [True, False]):
         plain, fast = (n.train(training) for n in searches(primitives, nodes=4))
@@ -106,7 +111,7 @@ def test_search_network_equals_the_plain_one_in_every_space(
 
 
 @pytest.mark.parametrize("nodes", [1, 2, 3, 5, 8, 12])
-def test_search_network_equals_the_plain_one_with_any_count_of_nodes(nodes: int, kernels: bool) -> None:
+def test_search_network_equals_the_plain_one_with_any_count_of_nodes(nodes: int, kernels: None) -> None:
     plain, fast = (n.train() for n in searches(RNN_PRIMITIVES, nodes))
     assert_same_numbers(plain, fast, partial(results, steps=3, batch=11, dropped=True), terms_of(3, 11))
 

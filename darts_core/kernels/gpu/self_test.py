@@ -117,7 +117,7 @@ def _check_cell(device: torch.device, shape: CellShape, precisions: list[Precisi
             with tf32(precision.tf32):
                 ours = _outputs_and_gradients(cell, backend, states.to(precision.dtype), w)
             mode = "training" if training else "evaluation"
-            _compare(ours, truth, f"{shape}, {precision}, {mode}", precision.tolerance)
+            compare(ours, truth, f"{shape}, {precision}, {mode}", precision.tolerance)
 
 
 def _outputs_and_gradients(cell: SearchCell, backend: CellBackend, states: Tensor, w: Tensor) -> list[Tensor]:
@@ -138,10 +138,11 @@ def _check_statistics(device: torch.device) -> None:
     counts = torch.ones(6, 1, dtype=torch.int64, device=device)
     truth = [running[0].lerp(found[0], 0.1), running[1].lerp(1.5 * found[1], 0.1), counts + 1]
     track((running[0], running[1], counts), found[0], found[1], 0.1, 1.5)
-    _compare([running[0], running[1], counts], truth, "running statistics", _EXACT)
+    compare([running[0], running[1], counts], truth, "running statistics", _EXACT)
 
 
-def _compare(ours: list[Tensor], truth: list[Tensor], what: str, tolerance: float) -> None:
+def compare(ours: list[Tensor], truth: list[Tensor], what: str, tolerance: float) -> None:
+    """Raise KernelError for the first tensor that differs by more, in the Euclidean norm relative to its own."""
     errors = torch.stack([(one.double() - other).norm() for one, other in zip(ours, truth, strict=True)])
     scales = torch.stack([other.double().norm() for other in truth])
     # Read at once: each reading waits for the GPU.

@@ -7,13 +7,15 @@ recomputes activations, and a weight's gradient takes a few products over many t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from darts_core.kernels.gpu import recurrent as gpu
 from darts_core.models.recurrent.columns import add_products, flipped
 from darts_core.models.recurrent.gates import masked
+from darts_core.models.recurrent.gpu_sequence import Plan, run_on_gpu
 from darts_core.models.recurrent.initial_states import InitialStates, hidden_before
 from darts_core.models.recurrent.kernel_passes import KernelMixture, has_kernels
 from darts_core.models.recurrent.mixture import Mixture
@@ -33,23 +35,16 @@ def run_search(
     ws: tuple[Tensor, ...],
 ) -> Tensor:
     """Return the outputs (T, B, size). shares: (edges, primitives). Otherwise like `run_genotype`."""
-    plan = _Plan(tuple(primitives), norm, None if h_mask is None else flipped(h_mask), torch.is_grad_enabled())
+    plan = Plan(tuple(primitives), norm, None if h_mask is None else flipped(h_mask), torch.is_grad_enabled())
+    if gpu.serves(x):
+        return run_on_gpu(plan, x, hidden, shares, w0, ws)
     outputs: Tensor = _SearchSequence.apply(plan, x, hidden, shares, w0, *ws)
     return outputs
 
 
-class _Plan(NamedTuple):
-    """h_mask: (size, B). keep: whether to save activations for a backward pass."""
-
-    primitives: tuple[str, ...]
-    norm: nn.BatchNorm1d
-    h_mask: Tensor | None
-    keep: bool
-
-
 class _SearchSequence(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, plan: _Plan, x: Tensor, hidden: Tensor, shares: Tensor, w0: Tensor, *ws: Tensor) -> Tensor:
+    def forward(ctx: Any, plan: Plan, x: Tensor, hidden: Tensor, shares: Tensor, w0: Tensor, *ws: Tensor) -> Tensor:
         (length, batch, size), nodes = x.shape, len(ws)
         initial = InitialStates.of(x, w0, plan.h_mask)
         norm = StateNorm(plan.norm, length * (nodes + 1), batch)
@@ -83,7 +78,7 @@ class _SearchSequence(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         check_single_backward(ctx)
-        plan: _Plan = ctx.plan
+        plan: Plan = ctx.plan
         x, hidden, shares, w0, outputs, initial_products, inverse, states, *saved = ctx.saved_tensors
         nodes = len(states) - 1
         ws, products = saved[:nodes], saved[nodes:]
@@ -131,7 +126,7 @@ class _SearchSequence(torch.autograd.Function):
         )
 
 
-def _mixtures(plan: _Plan, shares: Tensor, nodes: int) -> Sequence[Mixture | KernelMixture]:
+def _mixtures(plan: Plan, shares: Tensor, nodes: int) -> Sequence[Mixture | KernelMixture]:
     kind = KernelMixture if has_kernels(shares) else Mixture
     return [kind(plan.primitives, rows) for rows in _leaving(shares, nodes)]
 

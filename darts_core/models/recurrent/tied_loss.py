@@ -15,6 +15,8 @@ from darts_core.models.recurrent.single_backward import check_single_backward
 
 # Logits per chunk: few enough for a CPU's last-level cache, with enough rows for an efficient matrix product.
 _CHUNK_ELEMENTS: Final = 2**22
+# A GPU's chunk is so many times as large: each takes some ten launches.
+_ON_GPUS: Final = 8
 
 
 def tied_cross_entropy(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
@@ -34,7 +36,8 @@ class _TiedCrossEntropy(torch.autograd.Function):
         of_weight = torch.zeros_like(weight) if needed[1] else None
         of_bias = torch.zeros_like(bias) if needed[2] else None
         rows, words = len(x), len(weight)
-        chunk = min(rows, max(1, _CHUNK_ELEMENTS // words))
+        elements = _CHUNK_ELEMENTS * (_ON_GPUS if x.is_cuda else 1)
+        chunk = min(rows, max(1, elements // words))
         buffers = x.new_empty(2, chunk, words)
         loss = x.new_zeros(())
         for start in range(0, rows, chunk):

@@ -13,9 +13,11 @@ from darts_core.errors import CheckpointError, DataError, Stopped
 from darts_core.files import checkpoints
 from darts_core.files.language_models import TrainedLanguageModel
 from darts_core.genotypes import parse
+from darts_core.kernels.gpu import recurrent
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.scoring.images import score
 from darts_core.scoring.text import score_text
+from darts_core.training import rnn_search
 from darts_core.training.control import Progress
 from tests.support.recorder import Recorder
 from tests.support.recurrent_runs import WORDS, MakeEvaluation, MakeSearch
@@ -120,3 +122,15 @@ def test_a_file_is_scored_as_the_run_tested_it(
     assert measured.perplexity == pytest.approx(report.metrics["test_perplexity"])
     with pytest.raises(CheckpointError, match="is a language model"):
         score(tmp_path / "c.pt", data_root)
+
+
+def test_warnings_and_metrics_tell_of_gpu_kernels_that_failed(
+    search_config: MakeSearch, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rnn_search, "wants_recurrent_kernels", lambda *_: True)
+    monkeypatch.setattr(rnn_search, "enable_recurrent_kernels", lambda *_: recurrent.disable("no compiler"))
+    first, second = run_rnn_search(search_config(epochs=2), data_root=data_root)
+    recurrent.disable()
+    assert first.warnings[0] == "no compiler; torch's own operations compute, which takes longer"
+    assert "no compiler" not in " ".join(second.warnings)
+    assert (first.metrics["gpu_kernels"], second.metrics["gpu_kernels"]) == (0, 0)
