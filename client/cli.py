@@ -40,6 +40,7 @@ from client.commands.predict import predict
 from client.commands.profile import profile
 from client.commands.random_cell import random_cell
 from client.commands.spaces import list_spaces
+from client.commands.verify_docs import verify_docs
 from client.failures import ExitCode, explain
 
 app = typer.Typer(
@@ -102,7 +103,7 @@ _add(
     {"test": testing.run_tests},
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
-_add(_DEVELOPMENT, {"check": check, "docs": docs})
+_add(_DEVELOPMENT, {"check": check, "docs": docs, "verify-docs": verify_docs})
 # The SDK and the images come without benchmarks.
 if not distribution.IS_SDK and find_spec("benchmarks") is not None:
     from benchmarks import cli as bench

@@ -67,7 +67,7 @@ def count_collapses(
     ]
     runs = run_missing(
         configs,
-        store,
+        store=store,
         images=checksum(dataset, data_root),
         data_root=data_root,
         device=protocol.device,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from benchmarks.commands.options import Calibrate, Markdown, Processes, ProtocolFile, ProtocolImages, Results
+import typer
+
+from benchmarks.commands.options import Calibrate, Markdown, Processes, ProtocolFile, Results
 from client.options import Json
 
 if TYPE_CHECKING:
@@ -15,7 +18,13 @@ if TYPE_CHECKING:
 
 def ledger(
     protocol: ProtocolFile,
-    dataset: ProtocolImages,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FOLDER|FILE.tar",
+            help="Images to search on, those of the protocol; by default no search runs.",
+        ),
+    ] = None,
     results: Results = None,
     processes: Processes = 1,
     calibrate: Calibrate = False,
@@ -26,19 +35,33 @@ def ledger(
     from dataclasses import asdict
 
     from benchmarks.ledger import report
-    from benchmarks.ledger.compare import compare
+    from benchmarks.ledger.compare import compare, compare_stored
     from benchmarks.ledger.protocol import load_protocol
+    from benchmarks.ledger.runs import run_missing
     from benchmarks.ledger.store import RUNS, Store
-    from benchmarks.oracle.data import opened
+    from benchmarks.oracle.data import checksum, opened
     from client.output import print_json, print_text, remarks
 
-    chosen = load_protocol(protocol)
-    with opened(dataset) as (name, root):
+    chosen, store = load_protocol(protocol), Store(results or RUNS)
+    if dataset is None:
         if calibrate:
-            _calibrate(chosen, protocol, name, root)
-            return
-        store = Store(results or RUNS)
-        found = compare(chosen, store, dataset=name, data_root=root, processes=processes, say=remarks.print)
+            raise typer.BadParameter("give the images with --dataset", param_hint="--calibrate")
+        found = compare_stored(chosen, store)
+    else:
+        with opened(dataset) as (name, root):
+            if calibrate:
+                _calibrate(chosen, protocol, name, root)
+                return
+            run = partial(
+                run_missing,
+                store=store,
+                images=checksum(name, root),
+                data_root=root,
+                device=chosen.device,
+                processes=processes,
+                say=remarks.print,
+            )
+            found = compare(chosen, name, run)
     if json:
         print_json([{**asdict(row), "verdict": row.verdict} for row in found])
     elif markdown:

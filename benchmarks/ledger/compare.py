@@ -3,48 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 
 from benchmarks.ledger.protocol import BASELINE, Protocol, ProtocolError
 from benchmarks.ledger.report import Row, Worth, rows
-from benchmarks.ledger.runs import run_missing
-from benchmarks.ledger.store import Run, Store
-from benchmarks.oracle.data import checksum
+from benchmarks.ledger.runs import Config
+from benchmarks.ledger.store import Run, Store, key_of, spec_of
 from benchmarks.oracle.table import OracleTable, load_table
-from darts_core.configs import EvaluationConfig, SearchConfig
+from darts_core.configs import SearchConfig
 from darts_core.genotypes import Genotype, NasBench201Genotype, parse
 
 SKIP = "skip_connect"
 
+RunsOf = Callable[[Sequence[Config]], Sequence[Run]]
+"""Gives the runs of resolved specs, in their order."""
 
-def compare(
-    protocol: Protocol,
-    store: Store,
-    *,
-    dataset: str,
-    data_root: Path,
-    processes: int,
-    say: Callable[[str], None],
-) -> list[Row]:
-    """Run what the store lacks; the rows of all methods. Raises ProtocolError, TableError, ConfigError, DataError."""
+
+def compare(protocol: Protocol, dataset: str, runs_of: RunsOf) -> list[Row]:
+    """The rows of all methods. Raises ProtocolError, TableError, ConfigError, and as `runs_of` does."""
     if BASELINE not in protocol.methods:
         raise ProtocolError(f"the protocol's methods lack {BASELINE}, against which all are compared")
-    seeds, images = range(protocol.seeds), checksum(dataset, data_root)
 
-    def by_method(configs: list[SearchConfig] | list[EvaluationConfig]) -> dict[str, Sequence[Run]]:
-        runs = run_missing(
-            configs, store, images=images, data_root=data_root, device=protocol.device, processes=processes, say=say
-        )
+    def by_method(configs: Sequence[Config]) -> dict[str, Sequence[Run]]:
+        runs = runs_of(configs)
         return {method: runs[place :: len(protocol.methods)] for place, method in enumerate(protocol.methods)}
 
-    searches = by_method([protocol.search(method, seed, dataset) for seed in seeds for method in protocol.methods])
+    searches = by_method(_searches(protocol, dataset))
     if protocol.retraining is None:
         table = load_table(protocol.table)
         worths = {method: _looked_up(runs, table) for method, runs in searches.items()}
         return rows(searches, worths, expected=table.best_of_random(1))
-    found = [(runs[seed].genotype or {}, seed) for seed in seeds for runs in searches.values()]
+    found = [(runs[seed].genotype or {}, seed) for seed in range(protocol.seeds) for runs in searches.values()]
     retrained = by_method([protocol.evaluation(genotype, seed, dataset) for genotype, seed in found])
     return rows(searches, {method: list(map(_retrained, runs)) for method, runs in retrained.items()})
+
+
+def compare_stored(protocol: Protocol, store: Store) -> list[Row]:
+    """The rows by stored runs alone. Raises ProtocolError where the store lacks one, and as `compare` does."""
+    for dataset, images in store.images():
+        if store.get(key_of(spec_of(_searches(protocol, dataset)[0]), images)) is not None:
+            return compare(protocol, dataset, partial(_stored, store, images))
+    raise ProtocolError(f"{store.path} has no run of the protocol: give its images with --dataset to run them")
+
+
+def _stored(store: Store, images: str, configs: Sequence[Config]) -> list[Run]:
+    found = [store.get(key_of(spec_of(config), images)) for config in configs]
+    runs = [run for run in found if run is not None]
+    if missing := len(found) - len(runs):
+        raise ProtocolError(
+            f"{store.path} lacks {missing} of the protocol's {len(found)} runs: "
+            "give its images with --dataset to run them"
+        )
+    return runs
+
+
+def _searches(protocol: Protocol, dataset: str) -> list[SearchConfig]:
+    return [protocol.search(method, seed, dataset) for seed in range(protocol.seeds) for method in protocol.methods]
 
 
 def _looked_up(runs: Sequence[Run], table: OracleTable) -> list[Worth]:

@@ -25,8 +25,8 @@ Config = SearchConfig | EvaluationConfig
 
 def run_missing(
     configs: Sequence[Config],
-    store: Store,
     *,
+    store: Store,
     images: str,
     data_root: Path,
     device: Device,

@@ -63,6 +63,10 @@ class Store:
         """The run with this key."""
         return self._runs.get(key)
 
+    def images(self) -> set[tuple[str, str]]:
+        """The data sets of all runs, each with the checksum of its images."""
+        return {(run.spec["dataset"], run.images) for run in self._runs.values()}
+
     def add(self, run: Run) -> None:
         """Append the run to the file."""
         self.path.parent.mkdir(exist_ok=True)

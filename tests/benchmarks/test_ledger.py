@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from benchmarks.collapse.protocol import CPU as COLLAPSE
-from benchmarks.ledger.compare import compare
+from benchmarks.ledger.compare import compare, compare_stored
 from benchmarks.ledger.intervals import Interval, interval, paired_difference
-from benchmarks.ledger.protocol import PROTOCOLS, Protocol, load_protocol
+from benchmarks.ledger.protocol import PROTOCOLS, Protocol, ProtocolError, load_protocol
 from benchmarks.ledger.provenance import commit
 from benchmarks.ledger.ranking import rank_cells
 from benchmarks.ledger.report import Row, markdown
@@ -107,8 +108,8 @@ def _protocol(**fields: Any) -> Protocol:
 
 def _compared(protocol: Protocol, store: Store) -> tuple[list[Row], list[str]]:
     said: list[str] = []
-    options: dict[str, Any] = {"dataset": "digits", "data_root": DATA_ROOT, "processes": 2, "say": said.append}
-    return compare(protocol, store, **options), said
+    options: dict[str, Any] = {"images": DIGITS, "data_root": DATA_ROOT, "device": "cpu", "processes": 2}
+    return compare(protocol, "digits", partial(run_missing, store=store, **options, say=said.append)), said
 
 
 def test_found_cells_are_retrained_once_and_compared_with_the_random_ones_of_their_seeds(tmp_path: Path) -> None:
@@ -119,6 +120,11 @@ def test_found_cells_are_retrained_once_and_compared_with_the_random_ones_of_the
     again, said = _compared(protocol, Store(tmp_path / "runs.jsonl"))
     assert said == ["4 of 4 runs are stored"] * 2
     assert again == found
+    assert compare_stored(protocol, Store(tmp_path / "runs.jsonl")) == found
+    with pytest.raises(ProtocolError, match="lacks 2 of the protocol's 6 runs: give its images with --dataset"):
+        compare_stored(_protocol(space="darts", retraining=retraining, seeds=3), Store(tmp_path / "runs.jsonl"))
+    with pytest.raises(ProtocolError, match=r"runs\.jsonl has no run of the protocol"):
+        compare_stored(_protocol(), Store(tmp_path / "runs.jsonl"))
     by_method = {row.method: row for row in found}
     assert by_method["random"].against_random is None
     assert by_method["random"].against_size is None  # only the table knows all cells of a size
@@ -144,7 +150,7 @@ def test_a_stored_run_names_its_code_images_and_cell(tmp_path: Path) -> None:
     protocol = _protocol(seeds=1, methods=["random", "gdas"])
     configs = [protocol.search(method, 0, "digits") for method in protocol.methods]
     options: dict[str, Any] = {"images": IMAGES, "data_root": DATA_ROOT, "device": "cpu", "processes": 1}
-    drawn, searched = run_missing(configs, Store(tmp_path / "runs.jsonl"), **options, say=lambda line: None)
+    drawn, searched = run_missing(configs, store=Store(tmp_path / "runs.jsonl"), **options, say=lambda line: None)
     assert parse(drawn.genotype or {}) == random_nasbench201(0)
     assert searched.spec == spec_of(configs[1])
     assert searched.key == key_of(searched.spec, IMAGES)

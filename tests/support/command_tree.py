@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, Any]] = dict(_leaves(ROOT))
 STARTS_AT_ONCE: Final = {
     "test": "hands its arguments to pytest",
     "check": "takes no text",
+    "verify-docs": "takes no text",
     "demo": "takes folders and a URL alone",
     "up": "starts a service; its one text, the host, has a test below",
     "bench overhead": "takes a folder alone",
