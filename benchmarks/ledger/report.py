@@ -10,6 +10,7 @@ from typing import Final
 from benchmarks.ledger.intervals import Interval, paired_difference
 from benchmarks.ledger.protocol import BASELINE, Protocol
 from benchmarks.ledger.store import Run
+from darts_core.configs import SearchConfig
 from darts_core.configs.methods import METHODS
 
 
@@ -77,7 +78,7 @@ def _row(method: str, runs: Sequence[Run], worths: Sequence[Worth], random: Sequ
     several = len(accuracies) > 1
     return Row(
         method,
-        runs[0].spec["epochs"],
+        runs[0].spec.get("epochs", SearchConfig.model_fields["epochs"].default),  # stored without defaults
         accuracies,
         fmean(accuracies),
         stdev(accuracies) if several else None,

@@ -17,7 +17,7 @@ from benchmarks.ledger.intervals import Interval, interval, paired_difference
 from benchmarks.ledger.protocol import PROTOCOLS, Protocol, ProtocolError, load_protocol
 from benchmarks.ledger.provenance import commit
 from benchmarks.ledger.ranking import rank_cells
-from benchmarks.ledger.report import Row, markdown
+from benchmarks.ledger.report import Row, Worth, markdown, rows
 from benchmarks.ledger.runs import run_missing
 from benchmarks.ledger.store import Run, Store, StoreError, key_of, spec_of
 from benchmarks.oracle.data import checksum
@@ -156,6 +156,15 @@ def test_a_stored_run_names_its_code_images_and_cell(tmp_path: Path) -> None:
     assert searched.key == key_of(searched.spec, IMAGES)
     assert searched.commit == commit()
     assert searched.seconds > 0
+
+
+def test_a_row_has_the_epochs_of_a_spec_that_leaves_the_default_out() -> None:
+    spec = spec_of(_protocol(epochs={"gdas": 50}).search("gdas", 0, "digits"))
+    assert "epochs" not in spec
+    run = _run(0).model_copy(update={"spec": spec})
+    worth = Worth(accuracy=90.0, skip_share=0.0)
+    [row, _] = rows({"gdas": [run], "random": [_run(0)]}, {"gdas": [worth], "random": [worth]})
+    assert (row.method, row.epochs) == ("gdas", 50)
 
 
 @pytest.mark.parametrize(
