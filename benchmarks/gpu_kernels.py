@@ -112,10 +112,14 @@ def summarised(found: Iterable[Usage]) -> list[dict[str, Any]]:
 def _compiled(found: Iterable[Launch]) -> Iterator[tuple[str, int, Any]]:
     """Name, width and binary of each launch's variant."""
     for launch in found:
-        arguments = map(MockTensor.wrap_dtype, launch.arguments)
-        compiled = launch.kernel.warmup(*arguments, grid=(1,), **launch.options)
+        compiled = launch.kernel.warmup(*_mocked(launch.arguments), grid=(1,), **launch.options)
         width = launch.options.get("CHANNELS") or launch.options.get("ROW", 0)
         yield launch.kernel.__name__, width, compiled
+
+
+def _mocked(argument: Any) -> Any:
+    """Put tensors in the place of their types."""
+    return tuple(map(_mocked, argument)) if isinstance(argument, tuple) else MockTensor.wrap_dtype(argument)
 
 
 def _read(compiled: Any) -> tuple[int, int, int]:

@@ -82,8 +82,7 @@ def recording() -> Iterator[Launches]:
 
     def stub(kernel: Any, _: object) -> Any:
         def launch(*arguments: Any, **options: Any) -> None:
-            types = tuple(each.dtype if isinstance(each, torch.Tensor) else each for each in arguments)
-            found.kernels.append(Launch(kernel, types, options))
+            found.kernels.append(Launch(kernel, _types(arguments), options))
 
         return launch
 
@@ -94,6 +93,12 @@ def recording() -> Iterator[Launches]:
         _Operations(found.operations),
     ):
         yield found
+
+
+def _types(argument: Any) -> Any:
+    if isinstance(argument, tuple):
+        return tuple(map(_types, argument))
+    return argument.dtype if isinstance(argument, torch.Tensor) else argument
 
 
 class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -14,13 +14,13 @@ import pytest
 ON_LINUX = sys.platform == "linux" and platform.machine() == "x86_64"
 pytestmark = pytest.mark.skipif(not ON_LINUX, reason="Triton and its assembler come for x86-64 Linux")
 
-# Bytes of a thread in memory: four registers at most, which the assembler gives up in `_sums`, `_towards_weight` and
-# `_fold`, and which the first-level cache holds.
+# Bytes of a thread in memory: four registers at most, which the assembler gives up in single variants of some kernels,
+# and which the first-level cache holds.
 MOST_STACK = 16
 
 # Of a first-order step of 3 cells with 4 nodes: Triton's kernels, and torch's operations. Of the usual 8 cells they are
-# 3,224 and 2,569. Lower the bound with the number: without a graph a GPU waits for the launches.
-MOST_LAUNCHES = (1_224, 1_152)
+# 1,488 and 497. Lower the bound with the number: without a graph a GPU waits for the launches.
+MOST_LAUNCHES = (598, 230)
 
 # Of a first-order step of a recurrent search with 8 nodes on windows of 35 words: likewise.
 MOST_RECURRENT_LAUNCHES = (1_260, 1_475)
@@ -64,7 +64,7 @@ def test_a_search_step_launches_no_more_than_it_did() -> None:
 
     found = launches_of_step(channels=4, layers=3, image=8)
     kernels, operations = MOST_LAUNCHES
-    assert 1_000 < len(found.kernels) <= kernels
+    assert 400 < len(found.kernels) <= kernels
     assert found.operations.total() <= operations
 
 

@@ -142,7 +142,7 @@ def statistics_drawn(network: SearchNetwork) -> None:
 def test_the_form_for_gpus_without_kernels_gives_the_plain_networks_numbers(
     space: str, training: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "_backend_for", lambda _: TorchBackend())
+    monkeypatch.setattr(dispatch, "_backend_for", lambda *_: TorchBackend())
     plain, fused = twins(SPACES[space])
     for network in (plain, fused):
         statistics_drawn(network)

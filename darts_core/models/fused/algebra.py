@@ -16,6 +16,7 @@ All of it is computed in float64, since the matrices are tiny and K is a differe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -27,6 +28,18 @@ class Moments(NamedTuple):
 
     total: Tensor
     products: Tensor
+
+    def split(self, kinds: int) -> list[Moments]:
+        """Return the moments of so many kinds and of the others, if both exist."""
+        parts = [part for part in (slice(kinds), slice(kinds, None)) if self.total[..., part, :].numel()]
+        return [Moments(self.total[..., part, :], self.products[..., part, :, :]) for part in parts]
+
+    @staticmethod
+    def joined(of_kinds: Sequence[Moments]) -> Moments:
+        """Join the moments of successive kinds."""
+        if len(of_kinds) == 1:
+            return of_kinds[0]
+        return Moments(*(torch.cat(parts, 1) for parts in zip(*of_kinds, strict=True)))
 
 
 class Folded(NamedTuple):
@@ -44,12 +57,16 @@ class Folded(NamedTuple):
 
 
 def folded(
-    weight: Tensor, factor: Tensor | None, moments: Moments, *, pixels: int, eps: float, dtype: torch.dtype
+    weight: Tensor, factor: Tensor | None, moments: Sequence[Moments], *, pixels: int, eps: float, dtype: torch.dtype
 ) -> Folded:
-    """Fold with batch statistics. factor: alpha, (E, K), float64; by default 1. dtype: the type of the maps."""
+    """Fold with batch statistics.
+
+    factor: alpha, (E, K), float64; by default 1. moments: of successive kinds. dtype: the type of the maps.
+    """
     weight = weight.double()
-    input_mean = moments.total / pixels
-    covariance = torch.addcmul(moments.products / pixels, input_mean.unsqueeze(-1), input_mean.unsqueeze(-2), value=-1)
+    total, products = Moments.joined(moments)
+    input_mean = total / pixels
+    covariance = torch.addcmul(products / pixels, input_mean.unsqueeze(-1), input_mean.unsqueeze(-2), value=-1)
     spread = weight @ covariance
     # The variance of a constant channel can be negative by a rounding error.
     variance = (spread * weight).sum(-1).clamp_min_(0)
@@ -86,7 +103,7 @@ class Inputs(NamedTuple):
 class Gradient(NamedTuple):
     """The gradient of alpha * BatchNorm(W u)."""
 
-    factor: Tensor  # (E, K), of alpha, float64
+    factor: Tensor  # (E, K), of alpha, in its type
     weight: Tensor | None  # (E, K, C, C), in the type of the weights
     inputs: Inputs
 

@@ -27,7 +27,10 @@ class Bypass:
         modules = [setting.modules for setting in plan.settings]
         sources = range(plan.nodes + 1)
         # The edges of a source may be computed in several parts.
-        self._edges = [[e for part in modules if part.place == place for e in part.edges] for place in sources]
+        self._edges = [
+            [of_node[part.places.index(place)] for part in modules if place in part.places for of_node in part.edges]
+            for place in sources
+        ]
         self._first = [max(0, place - 1) for place in sources]
         self._strides = [modules[0].stride if place < 2 else 1 for place in sources]
         self._inputs = (older.detach(), newer.detach())

@@ -17,19 +17,19 @@ from torch.autograd.function import once_differentiable
 
 from darts_core.distributed.batch_sums import BatchSums
 from darts_core.distributed.group import ALONE
-from darts_core.models.fused.backend import Filters
+from darts_core.models.fused.backend import Convolved, Filters, Mixed
 from darts_core.models.fused.branches import (
     Branch,
     ConvolutionBranch,
     PoolBranch,
     ReduceBranch,
     Setting,
-    Statistics,
+    Towards,
     Weights,
     matrices_type,
 )
 from darts_core.models.fused.bypass import Bypass
-from darts_core.models.fused.parameters import update_statistics, weights_of
+from darts_core.models.fused.parameters import Statistics, update_statistics, weights_of
 from darts_core.models.fused.stacking import stacked
 
 
@@ -38,7 +38,7 @@ class Plan:
     """One pass through a cell: its sources' settings, and the batch statistics that the pass found."""
 
     nodes: int
-    order: Tensor  # indices into w, ordered by source, edge and kind of operation, without `none`
+    order: Tensor  # indices into w, ordered by source, branch, edge and kind of operation, without `none`
     settings: list[Setting]
     found: list[Statistics]
     keep: bool  # whether to save activations for a backward pass
@@ -50,11 +50,19 @@ class Plan:
         if self.path_factors is None:
             return None
         by_edge = self.path_factors.unbind(1)
-        return torch.stack([by_edge[edge] for edge in setting.modules.edges], 1)[..., None, None, None].to(like.dtype)
+        factors = torch.stack([by_edge[edge] for (edge,) in setting.modules.edges], 1)
+        return factors[..., None, None, None].to(like.dtype)
+
+    @property
+    def begins_with_all_nodes(self) -> bool:
+        """Whether the first source gives all nodes their first maps, so that they need no zeros."""
+        first = self.settings[0].modules
+        return len(first.edges) == self.nodes and self.path_factors is None and self.partial == 1
 
     def counts(self) -> list[int]:
         """Return the number of entries of `order` per source."""
-        return [len(setting.modules.edges) * len(setting.columns.used) for setting in self.settings]
+        modules = [setting.modules for setting in self.settings]
+        return [len(source.edges) * sum(map(len, source.kinds())) for source in modules]
 
     def parameters(self) -> list[Tensor]:
         """Return the parameters of all sources, group by group."""
@@ -82,8 +90,7 @@ def compute(
         start = None if beside is None else torch.cat(list(beside), dim=1)
         out: Tensor = _Cell.apply(plan, older, newer, w, edge_weights, start, *plan.parameters())
     if track:
-        for statistics in plan.found:
-            update_statistics(*statistics)
+        update_statistics(plan.found)
     return out
 
 
@@ -112,24 +119,33 @@ class _Cell(torch.autograd.Function):
         shape = (batch, plan.nodes * seen, rows, columns)
         # A node sums many maps, which bf16 would round one by one.
         out = torch.empty(shape, dtype=matrices_type(older), device=older.device, memory_format=layout)
-        out = out.zero_() if start is None else out.copy_(start)
+        if start is not None:
+            out.copy_(start)
+        elif not plan.begins_with_all_nodes:
+            out.zero_()
         nodes = out.view(batch, plan.nodes, seen, rows, columns)
         aside = Bypass(plan, older, newer, edge_weights, nodes) if plan.partial > 1 else None
         states = [*(x.detach().contiguous(memory_format=layout) for x in (older, newer)), *nodes.unbind(1)]
-        exact = w.detach().flatten().index_select(0, plan.order).double()
-        by_source = torch.split(exact, plan.counts())
-        sources, rest = [], list(parameters)
-        s, last = states[0], -1
+        alphas = w.detach().flatten().index_select(0, plan.order)
+        if plan.settings[0].backend.exact_alphas:
+            alphas = alphas.double()
+        by_source = torch.split(alphas, plan.counts())
+        sources: list[_Source | None] = []
+        rest = list(parameters)
+        read: list[Tensor] = []
+        last: tuple[int, ...] = ()
         for setting, mine in zip(plan.settings, by_source, strict=True):
-            place, first, edges = setting.modules.place, setting.modules.first_node, len(setting.modules.edges)
-            mine = mine.view(edges, -1)
-            to = nodes[:, first : first + edges]
-            if place != last:
-                seen_state = states[place].to(older.dtype) if aside is None else aside.state(place)
-                s, last = seen_state.contiguous(memory_format=layout), place
-            source = _Source(setting, rest, s, mine, to, plan.factors_of(setting, to))
+            modules = setting.modules
+            to = nodes[:, modules.first_node : modules.first_node + len(modules.edges)]
+            if modules.places != last:
+                last = modules.places
+                seen_states = [states[p].to(older.dtype) if aside is None else aside.state(p) for p in last]
+                read = _readable(seen_states, layout)
+            add = bool(sources) or start is not None or not plan.begins_with_all_nodes
+            source = _Source(setting, rest, read, mine, to, plan.factors_of(setting, to), add=add)
             plan.found += source.statistics()
             sources.append(source if plan.keep else None)
+        ctx.backend = plan.settings[0].backend
         ctx.sources, ctx.order, ctx.shape, ctx.type, ctx.layout = sources, plan.order, w.shape, w.dtype, layout
         ctx.aside, ctx.partial, ctx.nodes = aside if plan.keep else None, plan.partial, plan.nodes
         if aside is not None:
@@ -161,31 +177,37 @@ class _Cell(torch.autograd.Function):
         wanted = ctx.needs_input_grad
         weights = any(wanted[6:])
         inputs: list[Tensor | None] = [None, None]
-        by_source: list[list[Tensor]] = []
-        before: Tensor | None = None
+        stacks: list[Tensor] = []
+        shapes: list[torch.Size] = []
+        before: list[Tensor] = []
         while sources:
             # Removed, to free its memory for the next source.
             source = sources.pop()
             assert source is not None
-            place = source.place
-            towards_s, factor, gradients = source.backward(g[:, source.nodes], weights=weights)
-            by_source.insert(0, gradients)
-            factors.insert(0, factor.flatten())
-            if before is not None:
-                towards_s.add_(before)
-            if sources and sources[-1] is not None and sources[-1].place == place:
-                before = towards_s  # the same state has more edges
+            places = source.places
+            towards, factor, gradients = source.backward(g[:, source.nodes], weights=weights)
+            stacks[:0], shapes[:0] = gradients, source.shapes
+            factors[:0] = factor
+            for of, already in zip(towards, before, strict=False):
+                of.add_(already)
+            if sources and sources[-1] is not None and sources[-1].places == places:
+                before = towards  # the same state has more edges
                 continue
-            before = None
-            if aside is not None:
-                through = aside.backward(place, towards_s)
-                if place < 2 and wanted[1 + place]:
-                    inputs[place] = through
-            elif place >= 2:
-                g[:, place - 2] += towards_s
-            elif wanted[1 + place]:
-                inputs[place] = towards_s
-        flat = [gradient for gradients in by_source for gradient in gradients]
+            before = []
+            for place, towards_s in reversed(list(zip(places, towards, strict=True))):
+                if aside is not None:
+                    through = aside.backward(place, towards_s)
+                    if place < 2 and wanted[1 + place]:
+                        inputs[place] = through
+                elif place >= 2:
+                    g[:, place - 2].add_(towards_s)
+                elif wanted[1 + place]:
+                    inputs[place] = towards_s
+        flat = [
+            gradient
+            for stack, shape in zip(ctx.backend.whole(stacks), shapes if weights else [], strict=True)
+            for gradient in stack.reshape(-1, *shape).unbind()
+        ]
         none: Sequence[Tensor | None] = [None] * (len(wanted) - 6)
         towards_w = torch.zeros(ctx.shape, dtype=ctx.type, device=g.device)
         towards_w.view(-1).index_copy_(0, ctx.order, torch.cat(factors).to(ctx.type))
@@ -202,84 +224,111 @@ class _Source:
         self,
         setting: Setting,
         parameters: list[Tensor],
-        s: Tensor,
+        states: list[Tensor],
         w: Tensor,
         out: Tensor,
         path_factors: Tensor | None = None,
+        *,
+        add: bool,
     ) -> None:
         """Adds the maps to out (N, E, C, H, W), times the path factors (N, E, 1, 1, 1). Removes its parameters from the
-        front of the list.
+        front of the list. w: of its branches, one after the other, by edge. add: whether `out` has maps already.
         """
         self._path_factors = path_factors
         if path_factors is not None:
             total, out = out, _empty_like(out, setting.backend.layout).zero_()
-        self._shapes = []
+        self.shapes = []
         groups = []
         for group in setting.modules.groups():
             taken = parameters[: len(group)]
             del parameters[: len(group)]
-            self._shapes.append(taken[0].shape)
+            self.shapes.append(taken[0].shape)
             groups.append(stacked(taken))
-        first = setting.modules.first_node
-        self.place, self.nodes = setting.modules.place, slice(first, first + len(setting.modules.edges))
-        weights = _weights(setting, groups, len(setting.modules.edges), out.shape[2])
-        pointwise, reduces = len(setting.columns.pointwise), int(weights.reduce is not None)
-        counts = [pointwise, w.shape[1] - pointwise - reduces, reduces]
-        of_convolutions, of_maps, of_reduces = torch.split(w, counts, 1)
+        modules = setting.modules
+        first, edges = modules.first_node, len(modules.edges)
+        self.places, self.nodes = modules.places, slice(first, first + edges)
+        weights = _weights(setting, groups, edges, out.shape[2])
+        counts = [edges * len(kinds) for kinds in modules.kinds()]
+        of_convolutions, of_maps, *of_reduces = (part.view(edges, -1) for part in torch.split(w, counts))
         pixels = out.shape[0] * out.shape[3] * out.shape[4]
         # Without BatchNorm over the batch, ranks have nothing to exchange.
-        normalises = setting.batch_statistics and bool(setting.modules.norm_groups())
+        normalises = setting.batch_statistics and bool(modules.norm_groups())
         self._batch = batch = BatchSums(pixels, setting.group if normalises else ALONE)
-        branches: list[Branch] = []
-        if pointwise:
-            branches.append(ConvolutionBranch(setting, weights, s, of_convolutions, batch))
-        if of_maps.shape[1]:
-            branches.append(PoolBranch(setting, s, of_maps, batch))
-        if weights.reduce is not None:
-            branches.append(ReduceBranch(setting, weights.reduce, s, of_reduces, batch))
-        self._branches = branches
+        self._backend = setting.backend
+        self._states = len(states)
+        self._convolutions: ConvolutionBranch | None = None
+        self._pools: PoolBranch | None = None
+        if of_convolutions.numel():
+            self._convolutions = ConvolutionBranch(setting, weights, states, of_convolutions, batch)
+        if of_maps.numel():
+            self._pools = PoolBranch(setting, states, of_maps, batch)
+        self._reduces = [
+            ReduceBranch(setting, number, weight, states, mine, batch)
+            for number, (weight, mine) in enumerate(zip(weights.reduces, of_reduces, strict=True))
+        ]
+        branches = self._branches
         sums = iter(batch([of for branch in branches for of in branch.sums]))
         for branch in branches:
-            branch.add([next(sums) for _ in branch.sums], out)
+            branch.fold([next(sums) for _ in branch.sums])
             branch.sums = []
+        self._gather(out, add=add)
         self._found = (
             [found for branch in branches for found in branch.statistics()] if setting.batch_statistics else []
         )
-        bias = branches[0].bias
-        for branch in branches[1:]:
-            bias = bias + branch.bias
-        out += bias.to(matrices_type(s))[..., None, None]
         if path_factors is not None:
             total.addcmul_(out, path_factors)
+
+    @property
+    def _branches(self) -> list[Branch]:
+        branches: list[Branch | None] = [self._convolutions, self._pools, *self._reduces]
+        return [branch for branch in branches if branch is not None]
+
+    def _maps(self) -> tuple[Convolved | None, Mixed | None]:
+        convolutions, pools = self._convolutions, self._pools
+        return None if convolutions is None else convolutions.convolved, None if pools is None else pools.mixed
+
+    def _gather(self, out: Tensor, *, add: bool) -> None:
+        self._backend.gather(*self._maps(), out, add=add)
+        for reduces in self._reduces:
+            reduces.add(out)
+        if not self._backend.adds_biases:
+            first, *rest = (branch.bias() for branch in self._branches)
+            out += sum(rest, first).to(out.dtype)[..., None, None]
 
     def statistics(self) -> list[Statistics]:
         """Return the batch statistics; empty with running statistics."""
         return self._found
 
-    def backward(self, g: Tensor, *, weights: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the gradients of s, of w and, if `weights`, of each parameter; with several ranks w's and the
-        parameters' are this rank's part, as in `BatchSums`.
+    def backward(self, g: Tensor, *, weights: bool) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Return the gradients of the states, of the parts of w and, if `weights`, of each group of parameters; with
+        several ranks w's and the parameters' are this rank's part, as in `BatchSums`.
         """
         if self._path_factors is not None:
             g = (g * self._path_factors).to(g.dtype)
-        total = g.sum((3, 4), dtype=matrices_type(g)).sum(0, dtype=torch.float64)
-        total, *products = self._batch([total, *(branch.products(g) for branch in self._branches)])
-        towards_s: list[Tensor] = []
+        convolved, mixed = self._maps()
+        total, products = self._backend.products(
+            g, None if convolved is None else convolved.v, None if mixed is None else mixed.pooled
+        )
+        products += [reduces.products(g) for reduces in self._reduces]
+        if total is None:
+            total = g.sum((3, 4), dtype=matrices_type(g)).sum(0, dtype=torch.float64)
+        total, *products = self._batch([total, *products])
+        towards: Towards = [None] * self._states
         factors: list[Tensor] = []
         stacks: list[Tensor] = []
         for branch, mine in zip(self._branches, products, strict=True):
-            through, factor, found = branch.backward(g, total, mine, weights=weights)
-            towards_s.append(through)
-            factors.append(factor)
+            towards, factor, found = branch.backward(g, total, mine, towards, weights=weights)
+            factors.append(factor.flatten())
             stacks += found
-        gradients = [
-            gradient
-            for stack, shape in zip(stacks, self._shapes if weights else [], strict=True)
-            for gradient in stack.reshape(-1, *shape).unbind()
-        ]
-        for through in towards_s[1:]:
-            towards_s[0].add_(through)
-        return towards_s[0], torch.cat(factors, 1), gradients
+        return [of for of in towards if of is not None], factors, stacks
+
+
+def _readable(states: list[Tensor], layout: torch.memory_format) -> list[Tensor]:
+    """Return the states (N, C, H, W), dense within an image, with the same strides."""
+    alike = len({state.stride() for state in states}) == 1
+    if alike and layout == torch.contiguous_format and states[0][0].is_contiguous():
+        return states
+    return [state.contiguous(memory_format=layout) for state in states]
 
 
 def _empty_like(maps: Tensor, layout: torch.memory_format) -> Tensor:
@@ -306,5 +355,5 @@ def _weights(setting: Setting, groups: list[Tensor], edges: int, channels: int) 
     outer = filters(len(modules.outer))
     dilated = filters(len(modules.dilated))
     last = matrices(modules.last, channels)
-    reduce = matrices(modules.reduce, channels // 2)
-    return Weights(Filters(first, outer, dilated, modules.stride), inner, last, reduce)
+    reduces = [next(rest).view(edges, -1, channels // 2, channels) for _ in modules.reduces]
+    return Weights(Filters(first, outer, dilated, modules.stride), inner, last, reduces)

@@ -6,6 +6,7 @@ product, since statistics and matrix products do not depend on the order of pixe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -13,8 +14,8 @@ import torch
 from torch import Tensor
 
 from darts_core.models.dilated import add_merged_phases, clear_padding, split_into_phases
-from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
-from darts_core.models.fused.backend import FilterGradients, Filters
+from darts_core.models.fused.algebra import Folded, Inputs, Moments, TorchAlgebra
+from darts_core.models.fused.backend import Convolved, FilterGradients, Filters, Mixed, Pooled
 from darts_core.models.fused.channels_last import (
     add_edges,
     add_multiplied,
@@ -44,8 +45,14 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra, TorchPool
     """See `CellBackend`. U and Y are lists with one tensor per separable kind; Y holds relu(Y + b)."""
 
     layout: ClassVar[torch.memory_format] = torch.channels_last
+    adds_biases: ClassVar[bool] = False
+    exact_alphas: ClassVar[bool] = True
+    joins_inputs: ClassVar[bool] = False
 
-    def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[list[Tensor], Last, Moments | None]:
+    def source(
+        self, states: Sequence[Tensor], filters: Filters, *, moments: bool
+    ) -> tuple[list[Tensor], Last, list[Moments]]:
+        (s,) = states
         edges = (*filters.first, *filters.dilated)[0].shape[0]
         x = s.relu()
         v = Last(phased=filters.stride == 1)
@@ -57,17 +64,26 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra, TorchPool
             if v.phased:
                 for maps in v.dilated:
                     clear_padding(maps, *s.shape[-2:])
-        return u, v, _moments([*u, *v.dilated], edges) if moments else None
+        return u, v, [_moments(kinds, edges) for kinds in (u, v.dilated) if kinds] if moments else []
 
     def inner(
         self, u: list[Tensor], a: Tensor, b: Tensor, filters: Filters, v: Last, *, moments: bool
     ) -> tuple[list[Tensor], Moments | None]:
+        b = b.to(a.dtype)
         y = [multiplied(maps, a[:, k], b[:, k]).relu_() for k, maps in enumerate(u)]
         v.separable = [convolve(maps, weight, 1) for maps, weight in zip(y, filters.outer, strict=True)]
         return y, _moments(v.separable, len(a)) if moments else None
 
-    def gather(self, v: Last, a: Tensor, out: Tensor) -> None:
-        by_kind = a.unbind(1)
+    def gather(self, convolved: Convolved | None, mixed: Mixed | None, out: Tensor, *, add: bool) -> None:
+        if not add:
+            out.zero_()
+        if convolved is not None:
+            self._gather(*convolved, out)
+        if mixed is not None:
+            self.mix(*mixed, out)
+
+    def _gather(self, v: Last, of: Folded, out: Tensor) -> None:
+        by_kind = of.matrix.unbind(1)
         direct = v.separable if v.phased else [*v.separable, *v.dilated]
         for maps, of_kind in zip(direct, by_kind, strict=False):
             add_multiplied(maps, of_kind, image(out))
@@ -78,13 +94,21 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra, TorchPool
                 add_multiplied(maps, of_kind, total)
             add_merged_phases(total, image(out))
 
-    def products(self, g: Tensor, v: Last) -> Tensor:
-        edges = g.shape[1]
-        found = [products(image(g), maps, edges) for maps in v.separable]
-        if v.dilated:
-            towards = split_into_phases(image(g)) if v.phased else image(g)
-            found += [products(towards, maps, edges) for maps in v.dilated]
-        return torch.stack(found, 1)
+    def products(self, g: Tensor, v: Last | None, pooled: Pooled | None) -> tuple[None, list[Tensor]]:
+        found = []
+        if v is not None:
+            edges = g.shape[1]
+            of_v = [products(image(g), maps, edges) for maps in v.separable]
+            if v.dilated:
+                towards = split_into_phases(image(g)) if v.phased else image(g)
+                of_v += [products(towards, maps, edges) for maps in v.dilated]
+            found.append(torch.stack(of_v, 1))
+        if pooled is not None:
+            found.append(self.mix_products(g, pooled))
+        return None, found
+
+    def whole(self, gradients: list[Tensor]) -> list[Tensor]:
+        return gradients
 
     def inner_backward(
         self,
@@ -120,11 +144,12 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra, TorchPool
         g: Tensor,
         v: Last,
         of_last: Inputs,
-        s: Tensor,
+        states: Sequence[Tensor],
         filters: Filters,
         *,
         weights: bool,
-    ) -> tuple[Tensor, FilterGradients]:
+    ) -> tuple[list[Tensor], FilterGradients]:
+        (s,) = states
         edges = g.shape[1]
         x = s.relu()
         towards_s = torch.zeros_like(x)
@@ -152,7 +177,7 @@ class ChannelsLastBackend(ChannelsLastPools, TorchGrids, TorchAlgebra, TorchPool
                 add_merged_phases(towards_part, towards_s)
             else:
                 towards_s[:, :, ::2, ::2] += towards_part
-        return torch.ops.aten.threshold_backward(towards_s, x, 0), gradients if weights else None
+        return [torch.ops.aten.threshold_backward(towards_s, x, 0)], gradients if weights else None
 
 
 def _of_dilated(x: Tensor, v: Last) -> Tensor:

@@ -8,14 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_core.models.fused.backend import Pooled
+from darts_core.models.fused.backend import Pooled, added
 from darts_core.models.fused.channels_last import dense, image, row_sums, rows
+from darts_core.models.fused.pool_algebra import FoldedPools, PoolStatistics
 
 
 class ChannelsLastPools:
     """See `CellBackend`. The maps are a list, (N, C, H, W) each."""
 
-    def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
+    def pool(
+        self, states: Sequence[Tensor], names: Sequence[str], stride: int, *, identity: bool
+    ) -> tuple[Pooled, PoolStatistics]:
+        (s,) = states
         x = dense(s)
         maps, places = [], s.new_empty(0, dtype=torch.int64)
         for name in names:
@@ -33,14 +37,16 @@ class ChannelsLastPools:
             left = rest.mean(0).double()
             means[place] = centre.double() + left
             variances[place] = rest.square_().mean(0).double() - left.square()
-        return Pooled([*maps, s] if identity else maps, places), means, variances.clamp_min_(0)
+        return Pooled([*maps, s] if identity else maps, places), PoolStatistics(means, variances.clamp_min_(0))
 
-    def mix(self, pooled: Pooled, coefficients: Tensor, out: Tensor) -> None:
+    def mix(self, pooled: Pooled, of: FoldedPools, out: Tensor) -> None:
+        """Add the scaled maps to `out`."""
         table = rows(image(out), out.shape[1])
         for place, map_ in enumerate(pooled.maps):
-            table.addcmul_(rows(map_, 1), coefficients[:, place])
+            table.addcmul_(rows(map_, 1), of.coefficients[:, place])
 
     def mix_products(self, g: Tensor, pooled: Pooled) -> Tensor:
+        """Return the sums of g times each map over all pixels, (E, P, C), float64."""
         table = rows(image(g), g.shape[1])
         return torch.stack([row_sums(table * rows(map_, 1)) for map_ in pooled.maps], 1)
 
@@ -51,10 +57,12 @@ class ChannelsLastPools:
         coefficients: Tensor,
         feedback: Tensor,
         constant: Tensor,
-        s: Tensor,
+        states: Sequence[Tensor],
         names: Sequence[str],
         stride: int,
-    ) -> Tensor:
+        into: Sequence[Tensor | None],
+    ) -> list[Tensor]:
+        (s,), (before,) = states, into
         like = dense(s)
         result = torch.zeros_like(like)
         table = rows(image(g), 1).squeeze(1)
@@ -75,4 +83,4 @@ class ChannelsLastPools:
                 result += torch.ops.aten.avg_pool2d_backward(
                     towards, like, [3, 3], [stride] * 2, [1, 1], False, False, None
                 )
-        return result
+        return [added(result, before)]

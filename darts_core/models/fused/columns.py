@@ -42,11 +42,6 @@ class Columns:
         )
 
     @property
-    def pointwise(self) -> tuple[int, ...]:
-        """Operations that end with a pointwise convolution, in the order of their maps."""
-        return self.separable + self.dilated
-
-    @property
     def used(self) -> tuple[int, ...]:
-        """All operations but `none` and `noise`: pointwise ones, poolings, the identity."""
-        return (*self.pointwise, *self.pools, *(() if self.skip is None else (self.skip,)))
+        """All operations but `none` and `noise`."""
+        return (*self.separable, *self.dilated, *self.pools, *(() if self.skip is None else (self.skip,)))

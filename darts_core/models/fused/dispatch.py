@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from darts_core.distributed.batch_norm import group_of
-from darts_core.distributed.group import ALONE
+from darts_core.distributed.group import ALONE, Group
 from darts_core.kernels import build, gpu
 from darts_core.kernels.cpu_backend import CpuBackend
 from darts_core.models.fused.backend import CellBackend
@@ -36,8 +36,9 @@ class FusedCell:
         # An edge that has noise alone has nothing that is computed together with others.
         self._suits = all(of_edge is not None and of_edge.used for of_edge in columns)
         self._has_noise = "noise" in primitives
-        self._sources: list[SourceModules] | None = None
-        self._order: Tensor | None = None
+        # By whether the inputs are one source.
+        self._sources: dict[bool, list[SourceModules]] = {}
+        self._orders: dict[bool, Tensor] = {}
 
     def suits(self, cell: SearchCell, x: Tensor) -> bool:
         """Whether the fused computation supports the cell and its input; otherwise the plain one applies.
@@ -69,60 +70,75 @@ class FusedCell:
         """Compute `SearchCell.forward` from the two preprocessed inputs. beside: added to each node."""
         norms = self._norms(cell)
         track = bool(norms) and norms[0].training and norms[0].track_running_stats
-        plan = self.plan(cell, older, _backend_for(older))
-        plan.path_factors = path_factors
+        group = group_of(norms[0]) if norms else ALONE
+        plan = self.plan(cell, older, _backend_for(older, group), path_factors)
         return compute(plan, older, newer, weights, edge_weights, beside, track=track)
 
-    def plan(self, cell: SearchCell, older: Tensor, backend: CellBackend) -> Plan:
-        """Plan a pass. older: a preprocessed input, for its device."""
+    def plan(self, cell: SearchCell, older: Tensor, backend: CellBackend, path_factors: Tensor | None = None) -> Plan:
+        """Plan a pass. older: a preprocessed input, for its device. path_factors: see `Plan`."""
         norms = self._norms(cell)
         # All BatchNorms of a cell are in the same mode.
         batch, eps = (norms[0].training, norms[0].eps) if norms else (cell.training, 0.0)
         group = group_of(norms[0]) if norms else ALONE
-        settings = [Setting(source, source.columns, backend, batch, eps, group) for source in self._modules(cell)]
-        order, keep = self._order_on(cell, older.device), torch.is_grad_enabled()
-        return Plan(cell.nodes, order, settings, [], keep, cell.partial)
+        join_inputs = backend.joins_inputs and path_factors is None
+        sources = self._modules(cell, join_inputs)
+        settings = [Setting(source, source.columns, backend, batch, eps, group) for source in sources]
+        order, keep = self._order_on(cell, older.device, join_inputs), torch.is_grad_enabled()
+        return Plan(cell.nodes, order, settings, [], keep, cell.partial, path_factors)
 
     def parameters(self, cell: SearchCell) -> Iterator[Tensor]:
         """Yield the weights of the cell's edges, group by group."""
         if self._suits:
-            for source in self._modules(cell):
+            for source in self._usual_modules(cell):
                 for group in source.groups():
                     yield from (convolution.weight for convolution in group)
 
     def share_statistics_storage(self, cell: SearchCell) -> None:
-        """Give each group of running statistics a common storage, to be updated as one tensor."""
+        """Give the running statistics a common storage, to be updated as one tensor."""
         if self._suits:
-            for source in self._modules(cell):
-                for norms in source.norm_groups():
-                    share_storage(norms)
+            sources = self._usual_modules(cell)
+            norms = [norm for source in sources for group in source.norm_groups() for norm in group]
+            if norms:
+                share_storage(norms)
 
-    def _modules(self, cell: SearchCell) -> list[SourceModules]:
-        if self._sources is None:
+    def _usual_modules(self, cell: SearchCell) -> list[SourceModules]:
+        """The modules as most passes on this device group them."""
+        return self._modules(cell, any(gpu.serves(weight) for weight in cell._ops.parameters()))
+
+    def _modules(self, cell: SearchCell, join_inputs: bool) -> list[SourceModules]:
+        if join_inputs not in self._sources:
             edges = list(cell._ops)
             columns = [self._columns] * len(edges) if self._lists is None else self._lists
             known = [of_edge for of_edge in columns if of_edge is not None]
-            self._sources = sources_of(edges, cell.nodes, known, reduction=cell.reduction)
-        return self._sources
+            self._sources[join_inputs] = sources_of(
+                edges, cell.nodes, known, reduction=cell.reduction, join_inputs=join_inputs
+            )
+        return self._sources[join_inputs]
 
-    def _order_on(self, cell: SearchCell, device: torch.device) -> Tensor:
+    def _order_on(self, cell: SearchCell, device: torch.device, join_inputs: bool) -> Tensor:
         # Cached, since a transfer in every step would make the CPU wait for the GPU.
-        if self._order is None or self._order.device != device:
-            sources = self._modules(cell)
-            places = [e * s.columns.count + c for s in sources for e in s.edges for c in s.columns.used]
-            self._order = torch.tensor(places, device=device)
-        return self._order
+        order = self._orders.get(join_inputs)
+        if order is None or order.device != device:
+            places = [
+                edges[state] * source.columns.count + column
+                for source in self._modules(cell, join_inputs)
+                for kinds in source.kinds()
+                for edges in source.edges
+                for state, column in kinds
+            ]
+            order = self._orders[join_inputs] = torch.tensor(places, device=device)
+        return order
 
     def _norms(self, cell: SearchCell) -> list[nn.BatchNorm2d]:
-        return next((group for source in self._modules(cell) for group in source.norm_groups()), [])
+        return next((group for source in self._modules(cell, False) for group in source.norm_groups()), [])
 
 
-def _backend_for(x: Tensor) -> CellBackend:
+def _backend_for(x: Tensor, group: Group) -> CellBackend:
     # Tensor cores, on which Triton multiplies small matrices, have no fast float64.
     if gpu.serves(x) and x.dtype in (torch.float32, torch.bfloat16):
         from darts_core.kernels.gpu.backend import TritonBackend
 
-        return TritonBackend()
+        return TritonBackend(in_parts=group.size == 1)
     if x.device.type == "cpu":
         return CpuBackend() if build.available(x.dtype) else ChannelsLastBackend()
     return TorchBackend()

@@ -6,9 +6,9 @@ The modules, parameters, buffers and `state_dict` keys are those of the plain ce
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,19 +21,33 @@ _STATISTICS: Final = ("running_mean", "running_var", "num_batches_tracked")
 
 Convolutions = list[nn.Conv2d]
 Norms = list[nn.BatchNorm2d]
+Kinds = list[tuple[int, int]]
+
+
+class Statistics(NamedTuple):
+    """Batch means and biased variances of a group of BatchNorms, (E, K, C), over so many pixels per channel.
+
+    pixels: a scalar on the device if only that knows their number.
+    """
+
+    norms: Norms
+    mean: Tensor
+    variance: Tensor
+    pixels: int | Tensor
 
 
 @dataclass
 class SourceModules:
     """Edges that leave one source state of a cell, and their modules in groups that are computed together.
 
-    These edges enter successive nodes and have the same operations. Groups are ordered by edge, and within an edge as
-    in `Columns`. place: the number of the state.
+    These edges enter successive nodes and have the same operations. Groups are ordered by node, and within a node as in
+    `kinds`. places: the number of the state. The cell's two inputs may be one source: their edges into a node are then
+    computed as one that has the operations of both. edges: for each node, of each state.
     """
 
-    place: int
+    places: tuple[int, ...]
     columns: Columns
-    edges: list[int]
+    edges: list[tuple[int, ...]]
     first_node: int
     stride: int
     first: list[Convolutions] = field(default_factory=list)
@@ -41,67 +55,97 @@ class SourceModules:
     outer: list[Convolutions] = field(default_factory=list)
     dilated: list[Convolutions] = field(default_factory=list)
     last: Convolutions = field(default_factory=list)
-    reduce: Convolutions = field(default_factory=list)
+    reduces: list[Convolutions] = field(default_factory=list)
     inner_norms: Norms = field(default_factory=list)
     last_norms: Norms = field(default_factory=list)
     pool_norms: Norms = field(default_factory=list)
-    reduce_norms: Norms = field(default_factory=list)
+    reduce_norms: list[Norms] = field(default_factory=list)
 
     def groups(self) -> list[Convolutions]:
         """Return the non-empty groups of convolutions."""
-        return [g for g in (*self.first, self.inner, *self.outer, *self.dilated, self.last, self.reduce) if g]
+        return [g for g in (*self.first, self.inner, *self.outer, *self.dilated, self.last, *self.reduces) if g]
 
     def norm_groups(self) -> list[Norms]:
         """Return the non-empty groups of BatchNorms."""
-        return [g for g in (self.inner_norms, self.last_norms, self.pool_norms, self.reduce_norms) if g]
+        return [g for g in (self.inner_norms, self.last_norms, self.pool_norms, *self.reduce_norms) if g]
+
+    def kinds(self) -> list[Kinds]:
+        """Return the operations of each branch: convolutions, poolings with the identities, each state's reduces.
+
+        An operation is the position of its state in `places`, and its column.
+        """
+        columns, states = self.columns, range(len(self.places))
+
+        def of_states(some: Iterable[int]) -> Kinds:
+            return [(state, column) for state in states for column in some]
+
+        skips = of_states([] if columns.skip is None else [columns.skip])
+        convolutions = of_states(columns.separable) + of_states(columns.dilated)
+        if self.stride == 1:
+            return [convolutions, of_states(columns.pools) + skips]
+        return [convolutions, of_states(columns.pools), *([skip] for skip in skips)]
 
 
-def sources_of(edges: Sequence[Any], nodes: int, columns: Sequence[Columns], *, reduction: bool) -> list[SourceModules]:
+def sources_of(
+    edges: Sequence[Any], nodes: int, columns: Sequence[Columns], *, reduction: bool, join_inputs: bool
+) -> list[SourceModules]:
     """Collect the modules of all sources: both inputs and all nodes but the last.
 
     A source whose edges have different operations appears once for each run of successive nodes with the same ones.
-    edges: ordered by node, each with its operations in `_ops`. columns: of each edge.
+    edges: ordered by node, each with its operations in `_ops`. columns: of each edge. join_inputs: make one source of
+    the inputs, if all their edges have the same operations.
     """
+    # Node i has 2 + i edges, the first of which has index i * (i + 3) / 2.
+    numbers = [
+        [(node, (node * (node + 3) // 2 + place,)) for node in range(max(0, place - 1), nodes)]
+        for place in range(nodes + 1)
+    ]
+    places: list[tuple[int, ...]] = [(place,) for place in range(nodes + 1)]
+    of_inputs = [edge for of_place in numbers[:2] for _, (edge,) in of_place]
+    if join_inputs and len({columns[edge] for edge in of_inputs}) == 1:
+        places[:2] = [(0, 1)]
+        numbers[:2] = [[(node, older + newer) for (node, older), (_, newer) in zip(*numbers[:2], strict=True)]]
     found = []
-    for place in range(nodes + 1):
-        # Node i has 2 + i edges, the first of which has index i * (i + 3) / 2.
-        numbers = [(node, node * (node + 3) // 2 + place) for node in range(max(0, place - 1), nodes)]
-        for of_run, run in itertools.groupby(numbers, lambda pair: columns[pair[1]]):
+    for place, of_place in zip(places, numbers, strict=True):
+        for of_run, run in itertools.groupby(of_place, lambda pair: columns[pair[1][0]]):
             (first_node, _), *_ = together = list(run)
             found.append(
-                _source(edges, of_run, place, first_node, [number for _, number in together], reduction=reduction)
+                _source(edges, of_run, place, first_node, [edges for _, edges in together], reduction=reduction)
             )
     return found
 
 
 def _source(
-    edges: Sequence[Any], columns: Columns, place: int, first_node: int, numbers: list[int], *, reduction: bool
+    edges: Sequence[Any],
+    columns: Columns,
+    places: tuple[int, ...],
+    first_node: int,
+    numbers: list[tuple[int, ...]],
+    *,
+    reduction: bool,
 ) -> SourceModules:
-    operations = [edges[number]._ops for number in numbers]
+    source = SourceModules(places, columns, numbers, first_node, 2 if reduction and places[0] < 2 else 1)
 
-    def parts(column: int, index: int) -> list[Any]:
-        return [ops[column].op[index] for ops in operations]
+    def operations(kind: tuple[int, int]) -> list[Any]:
+        state, column = kind
+        return [edges[of_node[state]]._ops[column] for of_node in numbers]
 
-    separable, dilated = columns.separable, columns.dilated
-    source = SourceModules(
-        place,
-        columns,
-        numbers,
-        first_node,
-        2 if reduction and place < 2 else 1,
-        first=[parts(c, 1) for c in separable],
-        inner=_by_edge([parts(c, 2) for c in separable]),
-        outer=[parts(c, 5) for c in separable],
-        dilated=[parts(c, 1) for c in dilated],
-        last=_by_edge([parts(c, 6) for c in separable] + [parts(c, 2) for c in dilated]),
-        inner_norms=_by_edge([parts(c, 3) for c in separable]),
-        last_norms=_by_edge([parts(c, 7) for c in separable] + [parts(c, 3) for c in dilated]),
-        pool_norms=_by_edge([[ops[c][1] for ops in operations] for c in columns.pools]),
-    )
-    if columns.skip is not None and source.stride == 2:
-        skips = [ops[columns.skip] for ops in operations]
-        source.reduce = [half for skip in skips for half in (skip.conv_1, skip.conv_2)]
-        source.reduce_norms = [skip.bn for skip in skips]
+    def parts(kinds: Kinds, index: int) -> list[list[Any]]:
+        return [[operation.op[index] for operation in operations(kind)] for kind in kinds]
+
+    convolutions, maps, *reduces = source.kinds()
+    separable = [kind for kind in convolutions if kind[1] in columns.separable]
+    dilated = convolutions[len(separable) :]
+    pools = [kind for kind in maps if kind[1] in columns.pools]
+    source.first, source.outer, source.dilated = parts(separable, 1), parts(separable, 5), parts(dilated, 1)
+    source.inner, source.inner_norms = _by_edge(parts(separable, 2)), _by_edge(parts(separable, 3))
+    source.last = _by_edge(parts(separable, 6) + parts(dilated, 2))
+    source.last_norms = _by_edge(parts(separable, 7) + parts(dilated, 3))
+    source.pool_norms = _by_edge([[operation[1] for operation in operations(kind)] for kind in pools])
+    for (kind,) in reduces:
+        skips = operations(kind)
+        source.reduces.append([half for skip in skips for half in (skip.conv_1, skip.conv_2)])
+        source.reduce_norms.append([skip.bn for skip in skips])
     return source
 
 
@@ -122,26 +166,38 @@ def statistics(norms: Norms, edges: int) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int | Tensor) -> None:
-    """Update the running statistics as in training. mean, variance (biased): (E, K, C).
+def update_statistics(found: Sequence[Statistics]) -> None:
+    """Update the running statistics as in training. All found are over as many pixels."""
+    if not found or not gpu.serves(found[0].mean) or not _track_together(found):
+        for one in found:
+            _update(*one)
 
-    pixels: per channel; a scalar on the device if only that knows their number.
-    """
-    momentum, rows = norms[0].momentum, (len(norms), -1)
+
+def _track_together(found: Sequence[Statistics]) -> bool:
+    """Update the running statistics of all norms in one kernel, if they have a common storage."""
+    norms = [norm for one in found for norm in one.norms]
+    means, variances, counts = (side_by_side(_buffers(norms, name)) for name in _STATISTICS)
+    if means is None or variances is None or counts is None:
+        return False
+    from darts_core.kernels.gpu.statistics import track
+
+    by_edge = [one.mean.unbind() for one in found] + [one.variance.unbind() for one in found]
+    mean, variance = torch.cat(list(itertools.chain.from_iterable(by_edge))).view(2, len(norms), -1)
+    momentum, pixels = norms[0].momentum, found[0].pixels
     assert momentum is not None
     unbiased = pixels / (pixels - 1)
     if isinstance(unbiased, Tensor):
         variance, unbiased = variance * unbiased, 1.0
-    if gpu.serves(mean):
-        means, variances, counts = (side_by_side(_buffers(norms, name)) for name in _STATISTICS)
-        if means is not None and variances is not None and counts is not None:
-            from darts_core.kernels.gpu.statistics import track
+    track((means, variances, counts), mean, variance, momentum, unbiased)
+    return True
 
-            running = (means, variances, counts)
-            track(running, mean.reshape(rows), variance.reshape(rows), momentum, unbiased)
-            return
+
+def _update(norms: Norms, mean: Tensor, variance: Tensor, pixels: int | Tensor) -> None:
+    momentum, rows = norms[0].momentum, (len(norms), -1)
+    assert momentum is not None
+    variance = variance * (pixels / (pixels - 1))
     _move(_buffers(norms, "running_mean"), mean.reshape(rows), momentum)
-    _move(_buffers(norms, "running_var"), (variance * unbiased).reshape(rows), momentum)
+    _move(_buffers(norms, "running_var"), variance.reshape(rows), momentum)
     tracked = _buffers(norms, "num_batches_tracked")
     together = side_by_side(tracked)
     if together is not None:
@@ -151,7 +207,7 @@ def update_statistics(norms: Norms, mean: Tensor, variance: Tensor, pixels: int 
 
 
 def share_storage(norms: Norms) -> None:
-    """Move the running statistics of a group to a common storage."""
+    """Move the running statistics to a common storage."""
     for name in _STATISTICS:
         for norm, view in zip(norms, torch.stack(_buffers(norms, name)).unbind(), strict=True):
             norm._buffers[name] = view

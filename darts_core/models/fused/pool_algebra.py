@@ -19,10 +19,18 @@ import torch
 from torch import Tensor
 
 
+class PoolStatistics(NamedTuple):
+    """Means and biased variances of the pooled maps, (poolings, C) or by edge (E, poolings, C), float64."""
+
+    mean: Tensor
+    variance: Tensor
+
+
 class FoldedPools(NamedTuple):
-    """For E edges and P maps of which the identity, if there is one, is the last. float64 but the coefficients."""
+    """For E edges and P maps of which the identities are the last. float64 but the coefficients."""
 
     mean: Tensor  # (E, P, C)
+    variance: Tensor  # (E, poolings or P, C), biased
     inverse: Tensor  # (E, P, C), r
     scale: Tensor  # (E, P, C), alpha r
     coefficients: Tensor  # (E, P, C), the same in the type of the matrices
@@ -32,22 +40,21 @@ class FoldedPools(NamedTuple):
 class PoolGradient(NamedTuple):
     """The gradient of the mixed maps."""
 
-    factor: Tensor  # (E, P), of alpha, float64
+    factor: Tensor  # (E, P), of alpha
     feedback: Tensor  # (P, C), B, in the type of the matrices
     constant: Tensor  # (P, C), c
 
 
-def folded_pools(
-    factor: Tensor, mean: Tensor, variance: Tensor, *, identity: bool, eps: float, dtype: torch.dtype
-) -> FoldedPools:
-    """Fold. factor: alpha, (E, P). mean, variance: of the pooled maps, (E, poolings, C), float64."""
+def folded_pools(factor: Tensor, of: PoolStatistics, *, identities: int, eps: float, dtype: torch.dtype) -> FoldedPools:
+    """Fold. factor: alpha, (E, P)."""
+    mean, variance = (part.expand(len(factor), *part.shape[-2:]) for part in of)
     inverse = (variance + eps).rsqrt_()
-    if identity:
+    if identities:
         edges, _, channels = mean.shape
-        mean = torch.cat([mean, mean.new_zeros(edges, 1, channels)], 1)
-        inverse = torch.cat([inverse, mean.new_ones(edges, 1, channels)], 1)
+        mean = torch.cat([mean, mean.new_zeros(edges, identities, channels)], 1)
+        inverse = torch.cat([inverse, mean.new_ones(edges, identities, channels)], 1)
     scale = factor.unsqueeze(-1) * inverse
-    return FoldedPools(mean, inverse, scale, scale.to(dtype), -(scale * mean).sum(1))
+    return FoldedPools(mean, variance, inverse, scale, scale.to(dtype), -(scale * mean).sum(1))
 
 
 def gradient_of_pools(of: FoldedPools, total: Tensor, products: Tensor, *, pixels: int, normed: int) -> PoolGradient:

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from darts_core.distributed.batch_norm import group_of
 from darts_core.kernels import build
-from darts_core.models.fused.parameters import update_statistics
+from darts_core.models.fused.parameters import Statistics, update_statistics
 from darts_core.models.operations import FactorizedReduce, ReLUConvBN
 
 
@@ -29,7 +29,7 @@ def preprocess(module: nn.Module, x: Tensor) -> Tensor:
     out: Tensor = _Preprocess.apply(x, None if batch else norm, norm.eps, statistics, *weights)
     if batch and norm.track_running_stats:
         mean, variance = statistics
-        update_statistics([norm], mean, variance, out.numel() // out.shape[1])
+        update_statistics([Statistics([norm], mean, variance, out.numel() // out.shape[1])])
     return out
 
 

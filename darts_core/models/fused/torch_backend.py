@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from darts_core.models.fused.algebra import Inputs, Moments, TorchAlgebra
-from darts_core.models.fused.backend import FilterGradients, Filters
+from darts_core.models.fused.backend import Convolved, FilterGradients, Filters, Mixed, Pooled
 from darts_core.models.fused.depthwise import convolve, convolve_backward
 from darts_core.models.fused.pool_algebra import TorchPoolAlgebra
 from darts_core.models.fused.torch_grids import TorchGrids
@@ -19,8 +20,14 @@ class TorchBackend(TorchPools, TorchGrids, TorchAlgebra, TorchPoolAlgebra):
     """See `CellBackend`."""
 
     layout: ClassVar[torch.memory_format] = torch.contiguous_format
+    adds_biases: ClassVar[bool] = False
+    exact_alphas: ClassVar[bool] = True
+    joins_inputs: ClassVar[bool] = False
 
-    def source(self, s: Tensor, filters: Filters, *, moments: bool) -> tuple[Tensor, Tensor, Moments | None]:
+    def source(
+        self, states: Sequence[Tensor], filters: Filters, *, moments: bool
+    ) -> tuple[Tensor, Tensor, list[Moments]]:
+        (s,) = states
         batch, channels, height, width = s.shape
         edges = (*filters.first, *filters.dilated)[0].shape[0]
         rows, columns = -(-height // filters.stride), -(-width // filters.stride)
@@ -31,7 +38,8 @@ class TorchBackend(TorchPools, TorchGrids, TorchAlgebra, TorchPoolAlgebra):
         for place, (weight, dilation) in enumerate(filters.of_source):
             out = convolve(x, weight.flatten(0, 1), dilation, filters.stride)
             (u if place < separable else v)[:, :, place] = out.reshape(batch, edges, channels, rows, columns)
-        return u, v, _both(_moments(u), _moments(v[:, :, separable:])) if moments else None
+        found = (u, v[:, :, separable:]) if moments else ()
+        return u, v, [_moments(maps) for maps in found if maps.shape[2]]
 
     def inner(
         self, u: Tensor, a: Tensor, b: Tensor, filters: Filters, v: Tensor, *, moments: bool
@@ -44,16 +52,31 @@ class TorchBackend(TorchPools, TorchGrids, TorchAlgebra, TorchPoolAlgebra):
             v[:, :, place] = out.reshape(len(y), edges, channels, *y.shape[4:])
         return y, _moments(v[:, :, :separable]) if moments else None
 
-    def gather(self, v: Tensor, a: Tensor, out: Tensor) -> None:
-        n, edges, channels = out.shape[:3]
-        # A single `baddbmm_` is impossible: slices of a cell's output have gaps between images.
-        matrices = a.transpose(1, 2).flatten(2)
-        out += torch.matmul(matrices, v.flatten(2, 3).flatten(3)).view(n, edges, channels, *out.shape[3:])
+    def gather(self, convolved: Convolved | None, mixed: Mixed | None, out: Tensor, *, add: bool) -> None:
+        if not add:
+            out.zero_()
+        if convolved is not None:
+            n, edges, channels = out.shape[:3]
+            # A single `baddbmm_` is impossible: slices of a cell's output have gaps between images.
+            matrices = convolved.of.matrix.transpose(1, 2).flatten(2)
+            maps = convolved.v.flatten(2, 3).flatten(3)
+            out += torch.matmul(matrices, maps).view(n, edges, channels, *out.shape[3:])
+        if mixed is not None:
+            self.mix(*mixed, out)
 
-    def products(self, g: Tensor, v: Tensor) -> Tensor:
-        edges, kinds, channels = v.shape[1:4]
-        products = torch.matmul(g.flatten(3), v.flatten(2, 3).flatten(3).transpose(-1, -2))
-        return products.sum(0, dtype=torch.float64).view(edges, channels, kinds, channels).transpose(1, 2)
+    def products(self, g: Tensor, v: Tensor | None, pooled: Pooled | None) -> tuple[None, list[Tensor]]:
+        found = []
+        if v is not None:
+            edges, kinds, channels = v.shape[1:4]
+            products = torch.matmul(g.flatten(3), v.flatten(2, 3).flatten(3).transpose(-1, -2))
+            summed = products.sum(0, dtype=torch.float64)
+            found.append(summed.view(edges, channels, kinds, channels).transpose(1, 2))
+        if pooled is not None:
+            found.append(self.mix_products(g, pooled))
+        return None, found
+
+    def whole(self, gradients: list[Tensor]) -> list[Tensor]:
+        return gradients
 
     def inner_backward(
         self, g: Tensor, v: Tensor, inputs: Inputs, y: Tensor, b: Tensor, u: Tensor, filters: Filters, *, weights: bool
@@ -88,11 +111,12 @@ class TorchBackend(TorchPools, TorchGrids, TorchAlgebra, TorchPoolAlgebra):
         g: Tensor,
         v: Tensor,
         of_last: Inputs,
-        s: Tensor,
+        states: Sequence[Tensor],
         filters: Filters,
         *,
         weights: bool,
-    ) -> tuple[Tensor, FilterGradients]:
+    ) -> tuple[list[Tensor], FilterGradients]:
+        (s,) = states
         edges, separable = v.shape[1], len(filters.first)
         x = s.relu().repeat(1, edges, 1, 1)
         towards_s = torch.zeros_like(s)
@@ -109,7 +133,7 @@ class TorchBackend(TorchPools, TorchGrids, TorchAlgebra, TorchPoolAlgebra):
             if towards_weight is not None:
                 gradients.append(towards_weight.view_as(weight))
         towards_s *= s > 0
-        return towards_s, gradients if weights else None
+        return [towards_s], gradients if weights else None
 
 
 def _product(a: Tensor, maps: Tensor) -> Tensor:
@@ -117,17 +141,13 @@ def _product(a: Tensor, maps: Tensor) -> Tensor:
 
 
 def _shifted(maps: Tensor, b: Tensor) -> Tensor:
-    return maps + b[..., None, None]
+    return maps + b.to(maps.dtype)[..., None, None]
 
 
 def _moments(maps: Tensor) -> Moments:
     flat = maps.flatten(4)
     products = torch.matmul(flat, flat.transpose(-1, -2))
     return Moments(maps.sum((0, 4, 5), dtype=torch.float64), products.sum(0, dtype=torch.float64))
-
-
-def _both(a: Moments, b: Moments) -> Moments:
-    return Moments(torch.cat([a.total, b.total], 1), torch.cat([a.products, b.products], 1))
 
 
 def _towards(inputs: Inputs, g: Tensor, maps: Tensor, part: slice) -> Tensor:

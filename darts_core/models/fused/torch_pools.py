@@ -8,13 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from darts_core.models.fused.backend import Pooled
+from darts_core.models.fused.backend import Pooled, added
+from darts_core.models.fused.pool_algebra import FoldedPools, PoolStatistics
 
 
 class TorchPools:
     """See `CellBackend`."""
 
-    def pool(self, s: Tensor, names: Sequence[str], stride: int, *, identity: bool) -> tuple[Pooled, Tensor, Tensor]:
+    def pool(
+        self, states: Sequence[Tensor], names: Sequence[str], stride: int, *, identity: bool
+    ) -> tuple[Pooled, PoolStatistics]:
+        (s,) = states
         maps, places = [], s.new_empty(0, dtype=torch.int64)
         for name in names:
             if name == "max_pool_3x3":
@@ -25,15 +29,17 @@ class TorchPools:
         pooled = torch.stack([*maps, s] if identity else maps, 1)
         if not names:
             nothing = s.new_empty(0, s.shape[1], dtype=torch.float64)
-            return Pooled(pooled, places), nothing, nothing
+            return Pooled(pooled, places), PoolStatistics(nothing, nothing)
         variance, mean = torch.var_mean(pooled[:, : len(names)].double(), (0, 3, 4), correction=0)
-        return Pooled(pooled, places), mean, variance
+        return Pooled(pooled, places), PoolStatistics(mean, variance)
 
-    def mix(self, pooled: Pooled, coefficients: Tensor, out: Tensor) -> None:
+    def mix(self, pooled: Pooled, of: FoldedPools, out: Tensor) -> None:
+        """Add the scaled maps to `out`."""
         for place, map_ in enumerate(pooled.maps.unbind(1)):
-            out.addcmul_(map_.unsqueeze(1), coefficients[:, place, :, None, None])
+            out.addcmul_(map_.unsqueeze(1), of.coefficients[:, place, :, None, None])
 
     def mix_products(self, g: Tensor, pooled: Pooled) -> Tensor:
+        """Return the sums of g times each map over all pixels, (E, P, C), float64."""
         # Matrix products would be less exact: they add many numbers of both signs in sequence.
         products = [(g * pooled.maps[:, p : p + 1]).sum((-1, -2)) for p in range(pooled.maps.shape[1])]
         return torch.stack(products, 2).sum(0, dtype=torch.float64)
@@ -45,10 +51,12 @@ class TorchPools:
         coefficients: Tensor,
         feedback: Tensor,
         constant: Tensor,
-        s: Tensor,
+        states: Sequence[Tensor],
         names: Sequence[str],
         stride: int,
-    ) -> Tensor:
+        into: Sequence[Tensor | None],
+    ) -> list[Tensor]:
+        (s,), (before,) = states, into
         result = torch.zeros_like(s)
         for place, map_ in enumerate(pooled.maps.unbind(1)):
             towards = torch.einsum("nechw,ec->nchw", g, coefficients[:, place])
@@ -65,4 +73,4 @@ class TorchPools:
                 result += torch.ops.aten.avg_pool2d_backward(
                     towards, s, [3, 3], [stride] * 2, [1, 1], False, False, None
                 )
-        return result
+        return [added(result, before)]

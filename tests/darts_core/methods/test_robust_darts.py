@@ -159,7 +159,7 @@ def test_the_fused_cell_drops_what_the_plain_one_drops(
 ) -> None:
     if backend is CpuBackend and not build.available():
         pytest.skip("no compiler, no kernels")
-    monkeypatch.setattr(dispatch, "_backend_for", lambda _: backend())
+    monkeypatch.setattr(dispatch, "_backend_for", lambda *_: backend())
     images = torch.randn(5, 1, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     labels = torch.tensor([0, 1, 2, 0, 1])
     found: list[list[Tensor]] = []
