@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import torch
 
+from benchmarks.machine import Device, Machine
 from benchmarks.pairs import VERSIONS, Version, compare, tell_memory
 from benchmarks.plain_evaluation import plain_batch, plain_optimizer, plain_step
 from darts_core.configs import EvaluationConfig
-from darts_core.data.batches import Normaliser
+from darts_core.data.batches import Batch, Normaliser
 from darts_core.data.images import ImageData
 from darts_core.data.order import generator
 from darts_core.distributed.group import ALONE
@@ -24,11 +25,12 @@ from darts_core.models.evaluation_network import EvaluationNetwork
 from darts_core.profile import Shape as NetworkShape
 from darts_core.profile import profile
 from darts_core.training.evaluation_step import evaluation_step, weight_optimizer
+from darts_core.training.fused_sgd import FusedSGD
+from darts_core.training.graphed_evaluation import GraphedEvaluation
 from darts_core.training.images import DeviceData
 from darts_core.training.metrics import RunningMetrics
 
 _CLASSES: Final = 10
-_CPU: Final = torch.device("cpu")
 _DROP_PATH: Final = 0.1  # half of the preset's epochs
 _PART: Final = "training"
 _BATCHES: Final = 4
@@ -46,13 +48,27 @@ class Shape:
     image: int
     genotype: str
     auxiliary: bool
+    device: Device = "cpu"
+
+    @property
+    def machine(self) -> Machine:
+        return Machine(self.device)
 
 
 def measure(
     shape: Shape, *, pairs: int, versions: Sequence[Version] = VERSIONS, say: Callable[[str], None]
 ) -> dict[str, Any]:
     """Run `compare`, counting the cells' convolutions and the classifier three times."""
-    return compare(_Run, shape, module=__name__, flops=_flops(shape), pairs=pairs, versions=versions, say=say)
+    return compare(
+        _Run,
+        shape,
+        module=__name__,
+        flops=_flops(shape),
+        pairs=pairs,
+        versions=versions,
+        say=say,
+        machine=shape.machine,
+    )
 
 
 class _Run:
@@ -60,7 +76,7 @@ class _Run:
 
     def __init__(self, shape: Shape, version: Version) -> None:
         self._plain = version == "plain"
-        self._config = _config(shape)
+        self._config, self._device = _config(shape), torch.device(shape.device)
         torch.manual_seed(0)
         self._source = _noise(shape)
         self._part = torch.arange(len(self._source.train_labels))
@@ -73,23 +89,27 @@ class _Run:
             classes=_CLASSES,
             auxiliary=shape.auxiliary,
         ).train()
-        self._network.set_drop_path(_DROP_PATH, generator(0, "drop-path"))
+        self._network.to(self._device).set_drop_path(_DROP_PATH, generator(0, "drop-path", device=self._device))
+        self._graphed = None
         if self._plain:
             self._optimizer = plain_optimizer(self._network, self._config)
         else:
             self._network.to(memory_format=torch.channels_last)
-            self._optimizer = weight_optimizer(self._network.parameters(), self._config, _CPU)
+            self._optimizer = weight_optimizer(self._network.parameters(), self._config, self._device)
             source = self._source
             data = DeviceData(
                 source,
-                source.train_images,
-                source.train_labels,
-                Normaliser(source.mean, source.std, _CPU),
-                _CPU,
+                source.train_images.to(self._device),
+                source.train_labels.to(self._device),
+                Normaliser(source.mean, source.std, self._device),
+                self._device,
                 ALONE,
             )
             self._feed = data.feed(self._part, _PART, self._config, shape.batch)
-            self._tally = RunningMetrics(_CPU)
+            self._tally = RunningMetrics(self._device)
+            if version == "graphed":
+                assert isinstance(self._optimizer, FusedSGD)
+                self._graphed = GraphedEvaluation(self._network, self._optimizer, self._config)
         self._steps = 0
 
     def step(self) -> float | None:
@@ -97,9 +117,13 @@ class _Run:
         number, self._steps = self._steps, self._steps + 1
         if self._plain:
             batch = plain_batch(self._source, self._part, _PART, self._config, number, _BATCHES)
-            return plain_step(self._network, self._optimizer, batch, self._config)[0]
+            on_device = Batch(*(tensor.to(self._device) for tensor in batch))
+            return plain_step(self._network, self._optimizer, on_device, self._config)[0]
         batch = self._feed.batch(number)
-        loss, logits = evaluation_step(self._network, self._optimizer, batch, self._config)
+        if self._graphed is not None:
+            loss, logits = self._graphed(batch)
+        else:
+            loss, logits = evaluation_step(self._network, self._optimizer, batch, self._config)
         self._tally.add(loss, logits, batch.labels)
         return float(loss) if number == 0 else None
 
@@ -132,4 +156,4 @@ def _flops(shape: Shape) -> int:
 
 
 if __name__ == "__main__":
-    tell_memory(_Run, Shape, batch=2, channels=2, layers=3)
+    tell_memory(_Run, Shape, lambda shape: shape.machine, batch=2, channels=2, layers=3)

@@ -14,6 +14,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from benchmarks.machine import Device, Machine
 from benchmarks.pairs import VERSIONS, Version, compare, tell_memory
 from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, TextSegment, penalised, recurrent_search_step
 from darts_core.data.order import generator
@@ -44,6 +45,11 @@ class Shape:
     words: int
     order: Literal[0, 1, 2]
     genotype: str
+    device: Device = "cpu"
+
+    @property
+    def machine(self) -> Machine:
+        return Machine(self.device)
 
 
 def measure(
@@ -51,7 +57,16 @@ def measure(
 ) -> dict[str, Any]:
     """Run `compare`, counting the plain step's matrix products for both, and add words per second."""
     flops = _Run(shape, "plain").flops()
-    found = compare(_Run, shape, module=__name__, flops=flops, pairs=pairs, versions=versions, say=say)
+    found = compare(
+        _Run,
+        shape,
+        module=__name__,
+        flops=flops,
+        pairs=pairs,
+        versions=versions,
+        say=say,
+        machine=shape.machine,
+    )
     speeds = {f"{v}_tokens_per_second": shape.batch * shape.bptt / found[f"{v}_seconds"] for v in versions}
     return {**found, **speeds}
 
@@ -62,7 +77,8 @@ class _Run:
     def __init__(self, shape: Shape, version: Version) -> None:
         self._shape = shape
         torch.manual_seed(0)
-        self._network = self._build(version == "plain").train()
+        self._device = torch.device(shape.device)
+        self._network = self._build(version == "plain").train().to(self._device)
         weights = list(self._network.parameters())
         self._optimizer = torch.optim.SGD(weights, lr=_LR, weight_decay=5e-7, foreach=True)
         self._architect = None
@@ -123,11 +139,11 @@ class _Run:
     def _segment(self, part: int) -> TextSegment:
         shape = self._shape
         source = generator(0, "bench", self._done, part)
-        text = torch.randint(shape.words, (shape.bptt + 1, shape.batch), generator=source)
+        text = torch.randint(shape.words, (shape.bptt + 1, shape.batch), generator=source).to(self._device)
         return TextSegment(TextBatch(text[:-1], text[1:]), self._hidden[part])
 
     def _masks(self, name: str) -> Masks:
-        shape, source = self._shape, generator(0, "masks", self._done, name)
+        shape, source = self._shape, generator(0, "masks", self._done, name, device=self._device)
         return draw_masks(
             _RATES[shape.network],
             words=shape.words,
@@ -154,4 +170,4 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":
-    tell_memory(_Run, Shape, batch=2, size=4, bptt=2, words=5)
+    tell_memory(_Run, Shape, lambda shape: shape.machine, batch=2, size=4, bptt=2, words=5)

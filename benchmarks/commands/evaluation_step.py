@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.commands.options import BatchSize, Channels, Fused, Image, Layers, Pairs, Plain
+from benchmarks.commands.options import BatchSize, Channels, Fused, Image, Layers, Pairs, Plain, StepDevice
 from benchmarks.commands.steps import show_steps
 from client.options import Json
 
@@ -18,6 +18,7 @@ def evaluation_step(
     image: Image = 32,
     genotype: Annotated[str, typer.Option(help="Name of a known cell.")] = "DARTS_V2",
     auxiliary: Annotated[bool, typer.Option(help="With the auxiliary head.")] = True,
+    device: StepDevice = "cpu",
     pairs: Pairs = 5,
     plain: Plain = False,
     fused: Fused = False,
@@ -29,5 +30,7 @@ def evaluation_step(
 
     if auxiliary and image < least_auxiliary_image("cifar"):
         raise typer.BadParameter(f"{image} pixels are too few for the auxiliary head: give more, or --no-auxiliary")
-    shape = Shape(batch, channels, layers, image, genotype, auxiliary)
-    show_steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json)
+    shape = Shape(batch, channels, layers, image, genotype, auxiliary, device)
+    show_steps(
+        measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, device=device, graphed=device == "cuda"
+    )

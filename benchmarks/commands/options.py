@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,9 @@ BatchSize = Annotated[int, typer.Option(min=2, help="Images in a step.")]
 Channels = Annotated[int, typer.Option(min=2, help="Channels of the first cells.")]
 Layers = Annotated[int, typer.Option(min=3, help="Cells.")]
 Image = Annotated[int, typer.Option(min=4, help="Side of the images, in pixels.")]
+StepDevice = Annotated[
+    Literal["cpu", "cuda"], typer.Option(help="Where the steps run; on cuda the fast one is also timed as a graph.")
+]
 Pairs = Annotated[int, typer.Option(min=1, help="Alternating pairs of steps.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Measure only the plain version.")]
 Fused = Annotated[bool, typer.Option("--fused", help="Measure only the fast version.")]

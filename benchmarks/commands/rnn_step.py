@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -31,6 +31,7 @@ def rnn_step(
     words: Annotated[int, typer.Option(min=2, help="Words in the vocabulary.")] = 10_000,
     order: Annotated[int, typer.Option(min=0, max=2, help="Order of a search's alpha gradient; 0: weights alone.")] = 1,
     genotype: Annotated[str, typer.Option(help="Known cell to retrain.")] = "DARTS_V2",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the steps run.")] = "cpu",
     pairs: Pairs = 5,
     plain: Plain = False,
     fused: Fused = False,
@@ -51,5 +52,6 @@ def rnn_step(
         words=words,
         order=order if searching else 0,  # type: ignore[arg-type]
         genotype=genotype,
+        device=device,
     )
-    show_steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json)
+    show_steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, device=device)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.commands.options import BatchSize, Channels, Image, Layers, Pairs, Plain
+from benchmarks.commands.options import BatchSize, Channels, Image, Layers, Pairs, Plain, StepDevice
 from benchmarks.commands.steps import show_steps
 from client.options import Json
 
@@ -23,9 +23,7 @@ def search_step(
     tuned: Annotated[
         bool, typer.Option("--tuned", help="Plain version with channels last and dilated convolutions in phases.")
     ] = False,
-    device: Annotated[
-        str, typer.Option(help="cpu, or cuda, where the fused version is also timed as a graph.")
-    ] = "cpu",
+    device: StepDevice = "cpu",
     precision: Annotated[str, typer.Option(help="float32, tf32 (products on a GPU) or bf16.")] = "float32",
     method: Annotated[str, typer.Option(help="Search method, in both versions.")] = "darts",
     json: Json = False,
@@ -34,12 +32,12 @@ def search_step(
     from benchmarks.search_step import Shape, measure
     from darts_core.configs.methods import METHODS
 
-    if device not in ("cpu", "cuda"):
-        raise typer.BadParameter(f"{device!r} is neither cpu nor cuda")
     if precision not in ("float32", "tf32", "bf16"):
         raise typer.BadParameter(f"{precision!r} is none of float32, tf32, bf16")
     known = [name for name, found in METHODS.items() if found.trains]
     if method not in known:
         raise typer.BadParameter(f"{method!r} is none of {', '.join(known)}")
     shape = Shape(batch, channels, layers, order, image, tuned, device, precision, method)  # type: ignore[arg-type]
-    show_steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, graphed=device == "cuda")
+    show_steps(
+        measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, device=device, graphed=device == "cuda"
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import typer
+
 
 def show_steps(
     measure: Callable[..., dict[str, Any]],
@@ -14,12 +16,20 @@ def show_steps(
     plain: bool,
     fused: bool,
     json: bool,
+    device: str = "cpu",
     graphed: bool = False,
 ) -> None:
-    """Measure all versions of a step, or the named one, and print them. graphed: include the CUDA graph."""
+    """Measure all versions of a step, or the named one, and print them. graphed: include the CUDA graph.
+
+    Raises BadParameter when there is no such device.
+    """
+    import torch
+
     from benchmarks.pairs import ON_GPUS, VERSIONS
     from client.output import console, print_json, remarks
 
+    if device == "cuda" and not torch.cuda.is_available():
+        raise typer.BadParameter("torch finds no CUDA device here: use cpu", param_hint="--device")
     there = ON_GPUS if graphed else VERSIONS
     versions = [v for v in there if (plain if v == "plain" else fused)] or there
     result = measure(shape, pairs=pairs, versions=versions, say=remarks.print)

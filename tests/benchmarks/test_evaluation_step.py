@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from client.cli import app
@@ -40,3 +41,11 @@ def test_auxiliary_head_on_small_images_is_refused() -> None:
     answer = CliRunner().invoke(app, ["bench", "evaluation-step", *TINY, "--image", "16"])
     assert answer.exit_code == 2
     assert "no-auxiliary" in answer.output
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+@pytest.mark.parametrize("step", ["search-step", "evaluation-step", "rnn-step"])
+def test_a_gpu_that_is_not_there_is_wrong_usage(step: str) -> None:
+    answer = CliRunner().invoke(app, ["bench", step, "--device", "cuda"])
+    assert answer.exit_code == 2
+    assert "no CUDA device here: use cpu" in answer.stderr
