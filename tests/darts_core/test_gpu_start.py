@@ -16,6 +16,7 @@ from darts_core.kernels.gpu.start import cells_of, enable_kernels, precisions_of
 from darts_core.kernels.library import SWITCH
 from darts_core.training import image_search
 from darts_core.training.kernel_use import KernelUse
+from tests.support.self_test_checks import Checks
 
 self_test = pytest.importorskip("darts_core.kernels.gpu.self_test", reason="no Triton, no GPU kernels")
 GPU = torch.device("cuda")
@@ -61,19 +62,6 @@ def test_the_second_order_is_also_tested_in_float32() -> None:
     first, second = (precisions_of(spec(precision="bf16", order=order), GPU) for order in (1, 2))
     assert [each.dtype for each in first] == [torch.bfloat16]
     assert [(each.dtype, each.tf32) for each in second][1:] == [(torch.float32, False)]
-
-
-class Checks:
-    """Takes the place of a self-test on a GPU that is not there."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-        self.count = 0
-
-    def __call__(self, *_: object) -> None:
-        self.count += 1
-        if self.error is not None:
-            raise self.error
 
 
 @pytest.fixture

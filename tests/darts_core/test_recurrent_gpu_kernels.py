@@ -22,6 +22,7 @@ from darts_core.models.recurrent.gpu_sequence import Plan, run_on_gpu
 from darts_core.models.recurrent.mixture import Mixture
 from darts_core.primitives import RNN_PRIMITIVES
 from tests.support.rounding import sum_tolerance
+from tests.support.self_test_checks import Checks
 
 self_test = pytest.importorskip("darts_core.kernels.gpu.recurrent.self_test", reason="no Triton, no GPU kernels")
 steps = pytest.importorskip("darts_core.kernels.gpu.recurrent.steps", reason="no Triton, no GPU kernels")
@@ -34,7 +35,8 @@ SMALL = self_test.CellShape(RNN_PRIMITIVES, 3, 2, (5, 1))
 
 
 @pytest.fixture(autouse=True)
-def afterwards_none() -> Iterator[None]:
+def afterwards_none(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv(SWITCH, raising=False)  # these tests may run with the kernels switched off
     yield
     recurrent.disable()
 
@@ -97,19 +99,6 @@ def test_kernels_compute_large_small_and_odd_numbers_as_torch_does() -> None:
 
 def spec(**values: Any) -> RnnSearchConfig:
     return RnnSearchConfig(**{"dataset": "ptb", **values}).resolved()
-
-
-class Checks:
-    """Takes the place of a self-test on a GPU that is not there."""
-
-    def __init__(self) -> None:
-        self.error: Exception | None = None
-        self.count = 0
-
-    def __call__(self, *_: object) -> None:
-        self.count += 1
-        if self.error is not None:
-            raise self.error
 
 
 @pytest.fixture
