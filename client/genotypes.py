@@ -118,13 +118,15 @@ def find_genotype(
 
 def registered(dartboard: Dartboard, name: str, family: Family | None) -> AnyGenotypeOut:
     """A genotype that the service knows. Raises ProblemError 404; a job's name is answered with its id."""
+    from client.distribution import COMMAND
     from client.errors import ProblemError
 
     try:
         return dartboard.known_genotype(name, family)
     except ProblemError as error:
-        if error.status == 404 and (hint := dartboard.ids_of_name(name)):
-            raise ProblemError(404, hint) from None
+        if error.status == 404:
+            ids = dartboard.ids_of_name(name) or f"{error.detail}; searches have ids, which `{COMMAND} jobs` lists"
+            raise ProblemError(404, ids) from None
         raise
 
 

@@ -17,7 +17,9 @@ def show_result(dartboard: Dartboard, job: JobOut) -> None:
         case JobKind.SEARCH:
             print_text(dartboard.genotype(job.id).text)
             remarks.print(f"draw it: {COMMAND} draw {job.id} -o cell.svg", style="dim")
-            remarks.print(f"retrain it: {COMMAND} evaluate {job.id}", style="dim")
+            remarks.print(
+                f"retrain it: {COMMAND} evaluate {job.id} (--epochs N for less than its preset's)", style="dim"
+            )
         case JobKind.EVALUATION:
             for line in _epochs(job):
                 console.print(line)

@@ -45,6 +45,7 @@ def sizes_of(job: JobOut) -> str:
         "--epochs": _count(spec.get("epochs"), "epoch"),
         "--layers": _count(spec.get("layers"), "layer"),
         "--channels": _count(spec.get("channels"), "channel"),
+        "--batch-size": f"batches of {spec['batch_size']}" if "batch_size" in spec else "",
         "--set hidden_size=N": f"hidden size {spec['hidden_size']}" if "hidden_size" in spec else "",
     }
     shown = {option: size for option, size in sizes.items() if size}

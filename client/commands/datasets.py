@@ -143,7 +143,7 @@ def _part(name: str) -> str:
 def _report_lines(report: CheckReport) -> Iterator[str]:
     """Each cause with its count and first files, then changes and warnings."""
     if report.skipped:
-        yield f"  {report.skipped:,} files were skipped:"
+        yield f"  {'1 file was' if report.skipped == 1 else f'{report.skipped:,} files were'} skipped:"
         yield from (f"    {count:,}: {cause}" for cause, count in report.causes.items())
         shown = report.files[:_FILES_SHOWN]
         yield from (f"      {file.file} {file.reason}" for file in shown)

@@ -30,12 +30,17 @@ def download(
     key: Key = None,
 ) -> None:
     """Download a checkpoint, an ensemble, or a score's logits; resumes a partial download."""
-    from client.output import print_json, print_text
+    from api.schemas.jobs import JobKind, JobOut
+    from client.distribution import COMMAND
+    from client.output import print_json, print_text, remarks
     from client.sdk import Dartboard
 
     with Dartboard(url, key) as dartboard:
+        found = dartboard.job_or_checkpoint(job_id)
         path = dartboard.download(job_id, to, epoch, format_)
     print_json({"file": str(path)}) if json else print_text(str(path))
+    if isinstance(found, JobOut) and found.kind == JobKind.SEARCH:
+        remarks.print(f"this is the search's own network; retrain its cell: {COMMAND} evaluate {found.id}", style="dim")
 
 
 def export(

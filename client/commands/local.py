@@ -61,7 +61,7 @@ def up(
             if stack.url != DEFAULT_URL or data != DEFAULT_DATA:
                 console.print(f"in other terminals: export DARTBOARD_URL={stack.url}", style="dim")
         stack.wait()
-        remarks.print("stopping; a running job is given back and goes on at the next start", style="dim")
+        remarks.print("stopping; any running job is given back and goes on at the next start", style="dim")
         with Clock(remarks, "stopping"):
             until_stopped.close()
 

@@ -28,6 +28,7 @@ Deterministic = Annotated[
 Channels = Annotated[int, Field(ge=2, le=1024)]
 # BatchNorm has no variance on a single image.
 SMALLEST_SHARE: Final = 2
+_FEWEST_STEPS: Final = 4
 # Of a node behind the last reduction; far above any published network.
 MOST_CHANNELS: Final = 65_536
 
@@ -218,6 +219,18 @@ def split_problems(batch_size: int, parts: Mapping[str, float], info: DatasetInf
             larger = f"{batch_size} is larger than the {size:,} {name} images of {info.name}"
             problems.append(Problem(("batch_size",), f"{larger}; {_way_out(size)}"))
     return problems
+
+
+def fitting_batch(batch_size: int, parts: Mapping[str, float], info: DatasetInfo) -> int:
+    """A preset's batch size for this data set.
+
+    Where a part has fewer images than a batch: the largest power of two that gives it _FEWEST_STEPS batches or more.
+    """
+    smallest = min(part_size(info.train, share) for share in parts.values())
+    if batch_size <= smallest:
+        return batch_size
+    images = max(SMALLEST_SHARE, smallest // _FEWEST_STEPS)
+    return 1 << (images.bit_length() - 1)
 
 
 def _way_out(size: int) -> str:

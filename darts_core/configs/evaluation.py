@@ -16,6 +16,7 @@ from darts_core.configs.common import (
     check_shares,
     dataset_problems,
     fill_stem,
+    fitting_batch,
     known_info,
     part_size,
     reduction_problems,
@@ -117,7 +118,7 @@ class EvaluationConfig(RetrainingConfig):
         problems += accumulation_problems(values)
         problems += reduction_problems(values)
         problems += channel_problems(values)
-        problems += split_problems(values["batch_size"], {"training": values["train_portion"]}, info)
+        problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
         problems += nasbench201_problems(values) if in_nasbench201 else _auxiliary_problems(values, info)
         if problems:
             raise ConfigError(problems)
@@ -136,7 +137,14 @@ def _fitting(values: Mapping[str, Any], info: DatasetInfo, given: set[str]) -> d
         fitting["auxiliary"] = False
     if "train_portion" not in given and info.valid:
         fitting["train_portion"] = 1.0
+    if "batch_size" not in given:
+        parts = _parts({**values, **fitting}["train_portion"])
+        fitting["batch_size"] = fitting_batch(values["batch_size"], parts, info)
     return fitting
+
+
+def _parts(train_portion: float) -> dict[str, float]:
+    return {"training": train_portion}
 
 
 def _auxiliary_problems(values: Mapping[str, Any], info: DatasetInfo | None) -> list[Problem]:

@@ -17,6 +17,7 @@ from darts_core.configs.common import (
     check_shares,
     dataset_problems,
     fill_stem,
+    fitting_batch,
     known_info,
     part_size,
     reduction_problems,
@@ -162,6 +163,9 @@ class SearchConfig(MethodFields, TrainingConfig):
         if in_nasbench201:
             values.setdefault("stem", STEM)
         fill_stem(values, info)
+        parts = _parts(values["train_portion"])
+        if info is not None and "batch_size" not in given:
+            values["batch_size"] = fitting_batch(values["batch_size"], parts, info)
         problems += decoder_problems(self.decoder, self.dataset)
         problems += accumulation_problems(values)
         problems += search_problems(values) if in_nasbench201 else reduction_problems(values)
@@ -176,7 +180,7 @@ class SearchConfig(MethodFields, TrainingConfig):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))
         problems += early_problems(values)
         problems += guard_problems(values, method)
-        problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)
+        problems += split_problems(values["batch_size"], parts, info)
         if problems:
             raise ConfigError(problems)
         return SearchConfig(**values)

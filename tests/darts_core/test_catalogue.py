@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,3 +60,17 @@ def test_images_too_small_for_the_auxiliary_head_go_without_it_unless_it_is_aske
 def test_set_with_validation_images_of_its_own_is_trained_on_whole() -> None:
     config = EvaluationConfig(dataset="flowers", genotype="DARTS", batch_size=8, preset="digits")
     assert config.resolved(FLOWERS).train_portion == 1.0
+
+
+@pytest.mark.parametrize(
+    ("train", "search", "evaluation"), [(86, 8, 16), (150, 64, 96), (128, 64, 96), (127, 8, 96), (9, 2, 2)]
+)
+def test_a_preset_s_batch_fits_a_small_data_set(train: int, search: int, evaluation: int) -> None:
+    few = replace(FLOWERS, train=train)
+    assert SearchConfig(dataset="flowers").resolved(few).batch_size == search
+    assert EvaluationConfig(dataset="flowers", genotype="DARTS").resolved(few).batch_size == evaluation
+    assert SearchConfig(dataset="flowers", batch_size=4).resolved(few).batch_size == 4
+
+
+def test_a_data_set_without_a_batch_for_the_alphas_is_refused() -> None:
+    assert fields_refused(SearchConfig(dataset="flowers"), replace(FLOWERS, train=3)) == {("batch_size",)}

@@ -95,14 +95,16 @@ def test_an_ended_evaluation_shows_its_test_accuracy_its_best_epoch_and_the_way_
         "best epoch, 2: validation accuracy 97.22 %",
         f"checkpoint: ./dartboard download {job_id}  # epoch 2, the best; --epoch last brings epoch 3",
     ]
-    assert "preset digits: 3 epochs, 5 layers, 16 channels (--epochs, --layers, --channels change them)\n" in err
+    options = "--epochs, --layers, --channels, --batch-size change them"
+    assert f"preset digits: 3 epochs, 5 layers, 16 channels, batches of 64 ({options})\n" in err
 
 
 def test_a_recurrent_search_names_its_preset_and_hidden_size(at_service: Caller, bench: Bench) -> None:
     sizes = ("--epochs=1", "--set", "hidden_size=8", "--set", f"pool={bench.pool}-recurrent")
     outcome = at_service("search", "--family", "rnn", *sizes, "--detach")
     assert outcome.code == ExitCode.OK, outcome
-    assert ": 1 epoch, hidden size 8 (--epochs, --set hidden_size=N change them)\n" in outcome.err
+    options = "--epochs, --batch-size, --set hidden_size=N change them"
+    assert f": 1 epoch, batches of 128, hidden size 8 ({options})\n" in outcome.err
     bench.dartboard.cancel(outcome.out.strip())
 
 
@@ -122,7 +124,7 @@ def test_a_search_ends_with_the_next_steps(bench: Bench, searched: JobOut, capsy
     out, err = capsys.readouterr()
     assert out.startswith("Genotype(")
     assert f": ./dartboard draw {searched.id} -o cell.svg\n" in err
-    assert f": ./dartboard evaluate {searched.id}\n" in err
+    assert f": ./dartboard evaluate {searched.id} (--epochs N for less" in err
 
 
 def test_show_has_the_spec_in_its_schemas_order_and_rounded_figures(at_service: Caller, evaluated: Evaluated) -> None:
@@ -163,6 +165,17 @@ def test_an_unknown_genotype_is_named_with_the_nearest(at_service: Caller, comma
         outcome = at_service(command, name)
         assert outcome.code == ExitCode.USAGE
         assert said in outcome.err
+        assert "; searches have ids, which `" in outcome.err
+
+
+def test_the_file_of_a_search_is_said_to_be_no_retrained_network(
+    at_service: Caller, bench: Bench, tmp_path: Path
+) -> None:
+    job = bench.submit(name="look", epochs=1)
+    bench.claim().report(1)
+    outcome = at_service("download", str(job.id), "-o", str(tmp_path))
+    assert outcome.out == f"{tmp_path / 'look-epoch-1.pt'}\n"
+    assert f"the search's own network; retrain its cell: ./dartboard evaluate {job.id}" in outcome.err
 
 
 def test_an_unknown_data_set_is_named_with_the_nearest(at_service: Caller) -> None:
