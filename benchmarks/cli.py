@@ -18,6 +18,7 @@ from benchmarks.commands.oracle import oracle
 from benchmarks.commands.overhead import overhead
 from benchmarks.commands.random_cells import random_cells
 from benchmarks.commands.ranking import ranking
+from benchmarks.commands.regret import regret
 from benchmarks.commands.rnn_step import rnn_step
 from benchmarks.commands.search_step import search_step
 from benchmarks.commands.second_order_error import second_order_error
@@ -31,6 +32,7 @@ _COMMANDS = (
     oracle,
     ledger,
     ranking,
+    regret,
     collapse,
     overhead,
     random_cells,

@@ -1,62 +1,63 @@
-"""Compares a searched cell with random cells, retrained alike."""
+"""Compares a searched cell with random cells of its size, retrained alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
-from api.schemas.jobs import JobOut
-from client.errors import DartboardError
-from client.sdk import Dartboard
-from darts_core.genotypes import random_genotype, to_json
-
-
-class JobEndedBadlyError(DartboardError):
-    """A job of the comparison failed or was cancelled."""
+from benchmarks.ledger.compare import found_cell
+from benchmarks.ledger.controls import cell_parameters, random_cell_of_size
+from benchmarks.ledger.intervals import Interval, paired_difference, signed
+from benchmarks.ledger.protocol import Protocol
+from benchmarks.ledger.sources import RunsOf
+from client.tables import Column, Listing
+from darts_core.genotypes import Genotype
 
 
-def compare(
-    dartboard: Dartboard,
-    search: dict[str, Any],
-    evaluation: dict[str, Any],
-    *,
-    seeds: Sequence[int],
-    say: Callable[[str], None],
-) -> dict[str, Any]:
-    """Search once; retrain the found cell and a random cell with each seed.
-
-    search, evaluation: request bodies; the evaluation's without a genotype. Accuracies in percent, on the test images,
-    after the last epoch, which is not selected by them. Raises JobEndedBadlyError.
+@dataclass(frozen=True)
+class Retrained:
+    """Trainings in the order of their seeds. parameters: of the network's cells. accuracies: on the test images, in
+    percent, after the last epoch, which is not selected by them.
     """
-    searching = dartboard.submit("search", search)
-    # Queued first: they do not depend on the search, and a second worker can run them meanwhile.
-    drawn = [
-        dartboard.submit("evaluation", {**evaluation, "genotype": to_json(random_genotype(s)), "seed": s})
-        for s in seeds
-    ]
-    found = _ended(dartboard, searching)
-    genotype = dartboard.genotype(found.id)
-    say(f"search {found.id}: {found.metrics}\n{genotype.text}")
-    searched = [dartboard.submit("evaluation", {**evaluation, "search_id": str(found.id), "seed": s}) for s in seeds]
-    return {
-        "search": {"spec": found.spec, "metrics": found.metrics, "genotype": genotype.text},
-        "found": _accuracies(dartboard, "found", searched, say),
-        "random": _accuracies(dartboard, "random", drawn, say),
-    }
+
+    parameters: tuple[int, ...]
+    accuracies: tuple[float, ...]
 
 
-def _accuracies(dartboard: Dartboard, name: str, jobs: Sequence[JobOut], say: Callable[[str], None]) -> dict[str, Any]:
-    accuracies = []
-    for job in jobs:
-        metrics = _ended(dartboard, job).metrics or {}
-        accuracies.append(metrics["test_accuracy"])
-        say(f"{name}, seed {job.spec['seed']}: {metrics}\n{job.spec['genotype']['text']}")
-    return {"test_accuracies": accuracies, "mean": mean(accuracies), "deviation": stdev(accuracies)}
+@dataclass(frozen=True)
+class Comparison:
+    """found: the searched cell, as text and retrained with each seed. random: a cell of its size for each seed.
+    difference: of their accuracies, seed by seed.
+    """
+
+    cell: str
+    found: Retrained
+    random: Retrained
+    difference: Interval
 
 
-def _ended(dartboard: Dartboard, job: JobOut) -> JobOut:
-    ended = dartboard.wait(job)
-    if ended.status != "succeeded":
-        raise JobEndedBadlyError(f"{ended.kind} {ended.id} {ended.status}: {ended.status_reason}")
-    return ended
+def compare(protocol: Protocol, method: str, seeds: int, dataset: str, runs_of: RunsOf) -> Comparison:
+    """Compare the cell of the method's first seed. Raises ProtocolError, ConfigError, and as `runs_of` does."""
+    [search] = runs_of([protocol.search(protocol.method(method), 0, dataset)])
+    cell = found_cell(search)
+    drawn = [random_cell_of_size(cell, protocol, seed) for seed in range(seeds)]
+
+    def retrained(cells: Sequence[Genotype]) -> Retrained:
+        runs = runs_of([protocol.evaluation(each, seed, dataset) for seed, each in enumerate(cells)])
+        sizes = tuple(cell_parameters(each, protocol) for each in cells)
+        return Retrained(sizes, tuple(run.metrics["test_accuracy"] for run in runs))
+
+    found, random = retrained([cell] * seeds), retrained(drawn)
+    return Comparison(str(cell), found, random, paired_difference(found.accuracies, random.accuracies))
+
+
+def listing(found: Comparison) -> Listing:
+    """The two groups, each with its sizes and accuracies."""
+    figures = ("parameters of its cells", "accuracy, %", "minus random of its size")
+    table = Listing("cell", *(Column(title, number=True) for title in figures))
+    for name, group, difference in (("searched", found.found, found.difference), ("random", found.random, None)):
+        low, high = min(group.parameters), max(group.parameters)
+        sizes = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+        table.add(name, sizes, f"{mean(group.accuracies):.2f} ± {stdev(group.accuracies):.2f}", signed(difference))
+    return table

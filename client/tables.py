@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,12 @@ class Listing:
         for row in self._rows:
             yield Text(self._line([row[place] for place in places], shown, widths))
 
+    def markdown(self) -> Iterator[str]:
+        """The titles and the rows as a table in Markdown."""
+        yield _markdown_row(column.title for column in self.columns)
+        yield f"|{'|'.join('---:' if column.number else '---' for column in self.columns)}|"
+        yield from map(_markdown_row, self._rows)
+
     def fitting(self, width: int) -> list[Column]:
         """The columns that fit in so many characters. A cell that is longer than most does not count."""
         shown, widths = list(self.columns), self._widths()
@@ -70,3 +76,7 @@ class Listing:
             blanks = " " * (widths[column] - cell_len(cell))
             padded.append(blanks + cell if column.number else cell + blanks)
         return (" " * _GAP).join(padded).rstrip()
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

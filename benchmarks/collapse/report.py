@@ -8,30 +8,31 @@ from typing import Final
 
 from benchmarks.collapse.count import Row
 from benchmarks.collapse.protocol import CollapseProtocol
-from benchmarks.ledger.intervals import Interval
+from benchmarks.ledger.intervals import signed
+from client.tables import Column, Listing
 
-HEADINGS: Final = (
-    "space", "guard", "epochs", "collapsed", "share", "acted", "skips, noise", "accuracy, %", "minus plain",
-    "processor s",
+_FIGURES: Final = (
+    "epochs", "collapsed", "share", "acted", "skips, noise", "accuracy, %", "minus plain", "processor s",
 )  # fmt: skip
 
 
-def columns(row: Row) -> tuple[str, ...]:
-    """A row's figures as text, in the order of HEADINGS."""
-    share = Interval(*(100 * end for end in (row.share.mean, row.share.low, row.share.high)))
-    difference = row.against_plain
-    return (
-        row.space,
-        row.guard,
-        str(row.epochs),
-        f"{row.collapsed} of {row.searches}",
-        f"{share.mean:.0f} % ({share.low:.0f} to {share.high:.0f})",
-        "" if row.guard == "off" else str(row.acted),
-        f"{100 * row.idle_share:.0f} %",
-        "" if row.accuracies is None else f"{fmean(row.accuracies):.2f}",
-        "" if difference is None else f"{difference.mean:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})",
-        f"{row.seconds:.0f}",
-    )
+def listing(rows: Sequence[Row]) -> Listing:
+    """The table of all spaces."""
+    found = Listing("space", "guard", *(Column(title, number=True) for title in _FIGURES))
+    for row in rows:
+        found.add(
+            row.space,
+            row.guard,
+            str(row.epochs),
+            f"{row.collapsed} of {row.searches}",
+            f"{100 * row.share.mean:.0f} % ({100 * row.share.low:.0f} to {100 * row.share.high:.0f})",
+            "" if row.guard == "off" else str(row.acted),
+            f"{100 * row.idle_share:.0f} %",
+            "" if row.accuracies is None else f"{fmean(row.accuracies):.2f}",
+            signed(row.against_plain),
+            f"{row.seconds:.0f}",
+        )
+    return found
 
 
 def remarks_on(rows: Sequence[Row]) -> Iterator[str]:
@@ -43,7 +44,5 @@ def remarks_on(rows: Sequence[Row]) -> Iterator[str]:
 
 def markdown(rows: Sequence[Row], protocol: CollapseProtocol) -> str:
     """The table for docs/results.md, the remarks, and the protocol's deviations."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---|---" + "|---:" * (len(HEADINGS) - 2) + "|"]
-    lines += ["| " + " | ".join(columns(row)) + " |" for row in rows]
     sentences = [*remarks_on(rows), *protocol.deviations]
-    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in sentences)]) + "\n"
+    return "\n".join([*listing(rows).markdown(), "", *(f"- {sentence}" for sentence in sentences)]) + "\n"

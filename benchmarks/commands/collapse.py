@@ -9,7 +9,6 @@ from benchmarks.commands.options import Calibrate, Markdown, Processes, Protocol
 from client.options import Json
 
 if TYPE_CHECKING:
-    from benchmarks.collapse.count import Row
     from benchmarks.collapse.protocol import CollapseProtocol
 
 
@@ -31,7 +30,7 @@ def collapse(
     from benchmarks.ledger.protocol import read
     from benchmarks.ledger.store import RUNS, Store
     from benchmarks.oracle.data import opened
-    from client.output import print_json, print_text, remarks
+    from client.output import print_json, print_listing, print_text, remarks
 
     chosen = read(CollapseProtocol, protocol)
     with opened(dataset) as (name, root):
@@ -45,7 +44,9 @@ def collapse(
     elif markdown:
         print_text(report.markdown(found, chosen).rstrip("\n"))
     else:
-        _show(found)
+        print_listing(report.listing(found))
+        for sentence in report.remarks_on(found):
+            print_text(sentence)
 
 
 def _calibrate(protocol: CollapseProtocol, file: Path, dataset: str, root: Path) -> None:
@@ -56,17 +57,3 @@ def _calibrate(protocol: CollapseProtocol, file: Path, dataset: str, root: Path)
     seconds = calibrate(protocol, dataset=dataset, data_root=root, say=remarks.print)
     protocol.calibrated(seconds, processor()).save(file)
     print_text(str(file))
-
-
-def _show(rows: list[Row]) -> None:
-    from benchmarks.collapse import report
-    from client.output import print_listing, print_text
-    from client.tables import Column, Listing
-
-    space, guard, *figures = report.HEADINGS
-    listing = Listing(space, guard, *(Column(name, number=True) for name in figures))
-    for row in rows:
-        listing.add(*report.columns(row))
-    print_listing(listing)
-    for sentence in report.remarks_on(rows):
-        print_text(sentence)

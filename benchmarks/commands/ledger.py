@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from benchmarks.commands.options import Calibrate, Markdown, Processes, ProtocolFile, Results
+from benchmarks.commands.options import Calibrate, LedgerImages, Markdown, Processes, ProtocolFile, Results
 from client.options import Json
 
 if TYPE_CHECKING:
     from benchmarks.ledger.protocol import Protocol
-    from benchmarks.ledger.report import Row
 
 
 def ledger(
     protocol: ProtocolFile,
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FOLDER|FILE.tar",
-            help="Images to search on, those of the protocol; by default no search runs.",
-        ),
-    ] = None,
+    dataset: LedgerImages = None,
     results: Results = None,
     processes: Processes = 1,
     calibrate: Calibrate = False,
@@ -34,59 +26,35 @@ def ledger(
     """Compare search methods at equal cost over several seeds. Runs that are stored are not done again."""
     from dataclasses import asdict
 
+    from benchmarks.commands.sources import source_of
     from benchmarks.ledger import report
-    from benchmarks.ledger.compare import compare, compare_stored
+    from benchmarks.ledger.compare import compare
     from benchmarks.ledger.protocol import load_protocol
-    from benchmarks.ledger.runs import run_missing
-    from benchmarks.ledger.store import RUNS, Store
-    from benchmarks.oracle.data import checksum, opened
-    from client.output import print_json, print_text, remarks
+    from client.output import print_json, print_listing, print_text
 
-    chosen, store = load_protocol(protocol), Store(results or RUNS)
-    if dataset is None:
-        if calibrate:
+    chosen = load_protocol(protocol)
+    if calibrate:
+        if dataset is None:
             raise typer.BadParameter("give the images with --dataset", param_hint="--calibrate")
-        found = compare_stored(chosen, store)
-    else:
-        with opened(dataset) as (name, root):
-            if calibrate:
-                _calibrate(chosen, protocol, name, root)
-                return
-            run = partial(
-                run_missing,
-                store=store,
-                images=checksum(name, root),
-                data_root=root,
-                device=chosen.device,
-                processes=processes,
-                say=remarks.print,
-            )
-            found = compare(chosen, name, run)
+        _calibrate(chosen, protocol, dataset)
+        return
+    with source_of(chosen, dataset, results, processes) as (name, runs_of):
+        found = compare(chosen, name, runs_of)
     if json:
         print_json([{**asdict(row), "verdict": row.verdict} for row in found])
     elif markdown:
         print_text(report.markdown(found, chosen).rstrip("\n"))
     else:
-        _show(found)
+        print_listing(report.listing(found))
 
 
-def _calibrate(protocol: Protocol, file: Path, dataset: str, root: Path) -> None:
+def _calibrate(protocol: Protocol, file: Path, dataset: str) -> None:
     from benchmarks.ledger.provenance import processor
+    from benchmarks.oracle.data import opened
     from benchmarks.oracle.searches import calibrate
     from client.output import print_text, remarks
 
-    seconds = calibrate(protocol, protocol.methods, dataset=dataset, data_root=root, say=remarks.print)
+    with opened(dataset) as (name, root):
+        seconds = calibrate(protocol, protocol.methods, dataset=name, data_root=root, say=remarks.print)
     protocol.calibrated(seconds, processor()).save(file)
     print_text(str(file))
-
-
-def _show(rows: list[Row]) -> None:
-    from benchmarks.ledger import report
-    from client.output import print_listing
-    from client.tables import Column, Listing
-
-    first, *figures = report.HEADINGS
-    listing = Listing(first, *(Column(name, number=name not in figures[-2:]) for name in figures))
-    for row in rows:
-        listing.add(*report.columns(row))
-    print_listing(listing)

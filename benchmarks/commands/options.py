@@ -30,3 +30,9 @@ ProtocolFile = Annotated[
 ProtocolImages = Annotated[
     str, typer.Option(metavar="NAME|FOLDER|FILE.tar", help="Images to search on, those of the protocol.")
 ]
+LedgerImages = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FOLDER|FILE.tar", help="Images to search on, those of the protocol; by default no search runs."
+    ),
+]

@@ -1,4 +1,4 @@
-"""`dartboard bench random-cells`: a searched cell against random ones."""
+"""`dartboard bench random-cells`: a searched cell against random ones of its size."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ from typing import Annotated
 
 import typer
 
-from client.options import DEFAULT_URL, Json, Key, Url
+from benchmarks.commands.options import LedgerImages, Markdown, Processes, ProtocolFile, Results
+from client.options import Json
 
 
 def random_cells(
-    dataset: Annotated[str, typer.Argument(help="Data set.")],
-    search: Annotated[str, typer.Option(help="The search's other fields as JSON.")] = "{}",
-    evaluation: Annotated[str, typer.Option(help="The retrainings' other fields as JSON.")] = "{}",
-    seeds: Annotated[
-        int, typer.Option(min=2, help="Number of retrainings of the found cell, and of random cells.")
-    ] = 3,
+    protocol: ProtocolFile,
+    method: Annotated[str, typer.Option(help="Whose cell: that of its search with seed 0.")] = "darts",
+    dataset: LedgerImages = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Retrainings of the found cell, and random cells.")] = 10,
+    results: Results = None,
+    processes: Processes = 1,
+    markdown: Markdown = False,
     json: Json = False,
-    url: Url = DEFAULT_URL,
-    key: Key = None,
 ) -> None:
-    """Compare a searched cell with random ones, retrained alike, through a running service."""
-    from benchmarks.random_cells import compare
-    from client.json_input import parse_object
-    from client.output import console, print_json, remarks
-    from client.sdk import Dartboard
+    """Compare a searched cell with random cells that have as many parameters. Stored runs are not done again."""
+    from dataclasses import asdict
 
-    texts = {"--search": search, "--evaluation": evaluation}
-    specs = [{"dataset": dataset, **parse_object(text, hint)} for hint, text in texts.items()]
-    with Dartboard(url, key) as dartboard:
-        result = compare(dartboard, specs[0], specs[1], seeds=range(seeds), say=remarks.print)
+    from benchmarks.commands.sources import source_of
+    from benchmarks.ledger.protocol import load_protocol
+    from benchmarks.random_cells import compare, listing
+    from client.output import print_json, print_listing, print_text
+
+    chosen = load_protocol(protocol)
+    with source_of(chosen, dataset, results, processes) as (name, runs_of):
+        found = compare(chosen, method, seeds, name, runs_of)
     if json:
-        print_json(result)
-        return
-    for name in ("found", "random"):
-        console.print(f"{name}: {result[name]['mean']:.2f} +- {result[name]['deviation']:.2f} %")
+        print_json(asdict(found))
+    elif markdown:
+        print_text("\n".join(listing(found).markdown()))
+    else:
+        print_listing(listing(found))

@@ -2,78 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import fmean
 
+from benchmarks.ledger.controls import random_cell_of_size
 from benchmarks.ledger.protocol import BASELINE, Protocol, ProtocolError
 from benchmarks.ledger.report import Row, Worth, rows
-from benchmarks.ledger.runs import Config
-from benchmarks.ledger.store import Run, Store, key_of, spec_of
+from benchmarks.ledger.sources import RunsOf
+from benchmarks.ledger.store import Run
 from benchmarks.oracle.table import OracleTable, load_table
-from darts_core.configs import SearchConfig
+from darts_core.configs.method_fields import MethodName
 from darts_core.genotypes import Genotype, NasBench201Genotype, parse
 
 SKIP = "skip_connect"
-
-RunsOf = Callable[[Sequence[Config]], Sequence[Run]]
-"""Gives the runs of resolved specs, in their order."""
 
 
 def compare(protocol: Protocol, dataset: str, runs_of: RunsOf) -> list[Row]:
     """The rows of all methods. Raises ProtocolError, TableError, ConfigError, and as `runs_of` does."""
     if BASELINE not in protocol.methods:
         raise ProtocolError(f"the protocol's methods lack {BASELINE}, against which all are compared")
-
-    def by_method(configs: Sequence[Config]) -> dict[str, Sequence[Run]]:
-        runs = runs_of(configs)
-        return {method: runs[place :: len(protocol.methods)] for place, method in enumerate(protocol.methods)}
-
-    searches = by_method(_searches(protocol, dataset))
+    places = [(method, seed) for seed in range(protocol.seeds) for method in protocol.methods]
+    runs = runs_of([protocol.search(method, seed, dataset) for method, seed in places])
+    searches = {method: runs[place :: len(protocol.methods)] for place, method in enumerate(protocol.methods)}
     if protocol.retraining is None:
         table = load_table(protocol.table)
-        worths = {method: _looked_up(runs, table) for method, runs in searches.items()}
+        worths = {method: [_looked_up(run, table) for run in searches[method]] for method in searches}
         return rows(searches, worths, expected=table.best_of_random(1))
-    found = [(runs[seed].genotype or {}, seed) for seed in range(protocol.seeds) for runs in searches.values()]
-    retrained = by_method([protocol.evaluation(genotype, seed, dataset) for genotype, seed in found])
-    return rows(searches, {method: list(map(_retrained, runs)) for method, runs in retrained.items()})
+    return rows(searches, _retrained(protocol, searches, dataset, runs_of))
 
 
-def compare_stored(protocol: Protocol, store: Store) -> list[Row]:
-    """The rows by stored runs alone. Raises ProtocolError where the store lacks one, and as `compare` does."""
-    for dataset, images in store.images():
-        if store.get(key_of(spec_of(_searches(protocol, dataset)[0]), images)) is not None:
-            return compare(protocol, dataset, partial(_stored, store, images))
-    raise ProtocolError(f"{store.path} has no run of the protocol: give its images with --dataset to run them")
+def found_cell(run: Run) -> Genotype:
+    """The cell that a stored search in another space than NAS-Bench-201's has found."""
+    cell = parse(run.genotype or {})
+    assert isinstance(cell, Genotype)
+    return cell
 
 
-def _stored(store: Store, images: str, configs: Sequence[Config]) -> list[Run]:
-    found = [store.get(key_of(spec_of(config), images)) for config in configs]
-    runs = [run for run in found if run is not None]
-    if missing := len(found) - len(runs):
-        raise ProtocolError(
-            f"{store.path} lacks {missing} of the protocol's {len(found)} runs: "
-            "give its images with --dataset to run them"
-        )
-    return runs
+def _looked_up(run: Run, table: OracleTable) -> Worth:
+    cell = parse(run.genotype or {})
+    assert isinstance(cell, NasBench201Genotype)
+    truth = table.truth(cell)
+    skips = sum(edge.op == SKIP for edge in cell.cell) / len(cell.cell)
+    return Worth(truth.accuracy, skips, truth.rank, truth.regret, table.of_its_size(cell))
 
 
-def _searches(protocol: Protocol, dataset: str) -> list[SearchConfig]:
-    return [protocol.search(method, seed, dataset) for seed in range(protocol.seeds) for method in protocol.methods]
-
-
-def _looked_up(runs: Sequence[Run], table: OracleTable) -> list[Worth]:
-    worths = []
-    for run in runs:
-        cell = parse(run.genotype or {})
-        assert isinstance(cell, NasBench201Genotype)
-        truth = table.truth(cell)
-        skips = sum(edge.op == SKIP for edge in cell.cell) / len(cell.cell)
-        worths.append(Worth(truth.accuracy, skips, truth.rank, truth.regret, table.of_its_size(cell)))
+def _retrained(
+    protocol: Protocol, searches: Mapping[MethodName, Sequence[Run]], dataset: str, runs_of: RunsOf
+) -> dict[MethodName, list[Worth]]:
+    """The cells' worth by retraining them, and the protocol's number of random cells of each one's size."""
+    found = [
+        (method, seed, found_cell(searches[method][seed])) for seed in range(protocol.seeds) for method in searches
+    ]
+    retrained = runs_of([protocol.evaluation(cell, seed, dataset) for _, seed, cell in found])
+    drawn = [
+        protocol.evaluation(random_cell_of_size(cell, protocol, protocol.controls * seed + number), seed, dataset)
+        for _, seed, cell in found
+        for number in range(protocol.controls)
+    ]
+    controls = runs_of(drawn) if drawn else []
+    worths: dict[MethodName, list[Worth]] = {method: [] for method in searches}
+    for place, (method, _, cell) in enumerate(found):
+        edges = [*cell.normal, *cell.reduce]
+        of_its_size = [_accuracy(run) for run in controls[protocol.controls * place :][: protocol.controls]]
+        worth = Worth(_accuracy(retrained[place]), sum(edge.op == SKIP for edge in edges) / len(edges))
+        worths[method].append(replace(worth, of_its_size=fmean(of_its_size)) if of_its_size else worth)
     return worths
 
 
-def _retrained(run: Run) -> Worth:
-    cell = parse(run.spec["genotype"])
-    assert isinstance(cell, Genotype)
-    edges = [*cell.normal, *cell.reduce]
-    return Worth(run.metrics["test_accuracy"], sum(edge.op == SKIP for edge in edges) / len(edges))
+def _accuracy(retrained: Run) -> float:
+    return retrained.metrics["test_accuracy"]

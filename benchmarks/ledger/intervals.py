@@ -51,3 +51,10 @@ def interval(values: Sequence[float]) -> Interval:
 def paired_difference(values: Sequence[float], others: Sequence[float]) -> Interval:
     """The interval of the mean of `values - others`, pair by pair. Raises ValueError for unequal lengths."""
     return interval([value - other for value, other in zip(values, others, strict=True)])
+
+
+def signed(difference: Interval | None) -> str:
+    """A difference as text, with the ends of its interval; empty for None."""
+    if difference is None:
+        return ""
+    return f"{difference.mean:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"

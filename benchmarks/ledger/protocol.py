@@ -15,6 +15,7 @@ from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.configs.method_fields import MethodName
 from darts_core.configs.methods import METHODS
 from darts_core.configs.selection import PerturbationConfig, interval_field, perturbation_of
+from darts_core.genotypes import Genotype, to_json
 from darts_core.spaces import CnnSpace
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
@@ -65,14 +66,16 @@ class Protocol(Budget):
 
     methods: by default all that search in NAS-Bench-201's space. spec: besides method, seed, epochs and data set.
     retraining: fields of the training that tells a found cell's accuracy, besides genotype, seed and data set; None in
-    NAS-Bench-201's space, where `table` tells it. seconds_per_epoch: as measured by the calibration. epochs: of each
-    method's searches. selection_interval: of selections, whose cost comes on top of the budget.
+    NAS-Bench-201's space, where `table` tells it. controls: random cells of its size, retrained beside each found cell.
+    seconds_per_epoch: as measured by the calibration. epochs: of each method's searches. selection_interval: of
+    selections, whose cost comes on top of the budget.
     """
 
     methods: list[MethodName] = Field(default_factory=lambda: searched(), min_length=1)
     space: CnnSpace = NASBENCH201
     selection_interval: int = interval_field()
     retraining: dict[str, Any] | None = None
+    controls: int = Field(0, ge=0)
     seconds_per_epoch: dict[MethodName, float] = Field(default_factory=dict)
     epochs: dict[MethodName, int] = Field(default_factory=dict)
 
@@ -80,7 +83,16 @@ class Protocol(Budget):
     def _check(self) -> Self:
         if (self.retraining is None) != (self.space == NASBENCH201):
             raise ValueError("retraining belongs to every space but nasbench201, whose table has the accuracies")
+        if self.controls and self.retraining is None:
+            raise ValueError("controls are retrained: the table knows all cells of a size")
         return self
+
+    def method(self, name: str) -> MethodName:
+        """The protocol's method of this name. Raises ProtocolError."""
+        for method in self.methods:
+            if method == name:
+                return method
+        raise ProtocolError(f"the protocol has no method {name!r}; it has {', '.join(self.methods)}")
 
     def search(self, method: MethodName, seed: int, dataset: str, epochs: int | None = None) -> SearchConfig:
         """The resolved spec of one search. Raises ProtocolError for a method without epochs, ConfigError."""
@@ -89,10 +101,10 @@ class Protocol(Budget):
         given = {**self.spec, "space": self.space, "method": method, "seed": seed, "dataset": dataset}
         return SearchConfig(**given, epochs=epochs or self.epochs.get(method, 1)).resolved()
 
-    def evaluation(self, genotype: dict[str, Any], seed: int, dataset: str) -> EvaluationConfig:
-        """The resolved spec of the retraining of a found cell. Raises ConfigError."""
+    def evaluation(self, cell: Genotype, seed: int, dataset: str) -> EvaluationConfig:
+        """The resolved spec of the retraining of a cell. Raises ConfigError."""
         assert self.retraining is not None
-        given = {**self.retraining, "genotype": genotype, "seed": seed, "dataset": dataset}
+        given = {**self.retraining, "genotype": to_json(cell), "seed": seed, "dataset": dataset}
         return EvaluationConfig(**given).resolved()
 
     def selection(self, search: SearchConfig, epoch: int) -> PerturbationConfig:
@@ -100,6 +112,11 @@ class Protocol(Budget):
         alphas or with stages.
         """
         return perturbation_of(search, epoch, {"select": "perturbation", "selection_interval": self.selection_interval})
+
+    def within(self, budget_seconds: float) -> Protocol:
+        """The protocol with another budget, and the epochs that fit it."""
+        other = self.model_copy(update={"budget_seconds": budget_seconds})
+        return other.model_copy(update={"epochs": other.affordable(self.seconds_per_epoch)})
 
     def calibrated(self, seconds: Mapping[MethodName, float], machine: str) -> Protocol:
         """The protocol with the epochs that fit the budget at these processor seconds an epoch."""

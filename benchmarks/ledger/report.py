@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Final
 
-from benchmarks.ledger.intervals import Interval, paired_difference
+from benchmarks.ledger.intervals import Interval, paired_difference, signed
 from benchmarks.ledger.protocol import BASELINE, Protocol
 from benchmarks.ledger.store import Run
+from client.tables import Column, Listing
 from darts_core.configs import SearchConfig
+from darts_core.configs.method_fields import MethodName
 from darts_core.configs.methods import METHODS
 
 
@@ -35,7 +37,7 @@ class Row:
     cells with as many parameters.
     """
 
-    method: str
+    method: MethodName
     epochs: int
     accuracies: tuple[float, ...]
     accuracy: float
@@ -58,7 +60,9 @@ class Row:
 
 
 def rows(
-    searches: Mapping[str, Sequence[Run]], worths: Mapping[str, Sequence[Worth]], expected: float | None = None
+    searches: Mapping[MethodName, Sequence[Run]],
+    worths: Mapping[MethodName, Sequence[Worth]],
+    expected: float | None = None,
 ) -> list[Row]:
     """One row for each method, the best mean first. Runs and worths are in the order of the seeds.
 
@@ -70,7 +74,7 @@ def rows(
     return sorted(found, key=lambda row: -row.accuracy)
 
 
-def _row(method: str, runs: Sequence[Run], worths: Sequence[Worth], random: Sequence[float]) -> Row:
+def _row(method: MethodName, runs: Sequence[Run], worths: Sequence[Worth], random: Sequence[float]) -> Row:
     accuracies = tuple(worth.accuracy for worth in worths)
     ranks = [worth.rank for worth in worths if worth.rank is not None]
     regrets = [worth.regret for worth in worths if worth.regret is not None]
@@ -91,35 +95,32 @@ def _row(method: str, runs: Sequence[Run], worths: Sequence[Worth], random: Sequ
     )
 
 
-HEADINGS: Final = (
-    "method", "epochs", "accuracy, %", "minus random", "minus random of its size", "rank", "regret", "skips",
-    "processor s", "", "published, in DARTS' space",
+_FIGURES: Final = (
+    "epochs", "accuracy, %", "minus random", "minus random of its size", "rank", "regret", "skips", "processor s",
 )  # fmt: skip
 
 
-def columns(row: Row) -> tuple[str, ...]:
-    """A row's figures as text, in the order of HEADINGS."""
-    return (
-        row.method,
-        str(row.epochs),
-        f"{row.accuracy:.2f}" + ("" if row.deviation is None else f" ± {row.deviation:.2f}"),
-        _text(row.against_random),
-        _text(row.against_size),
-        "" if row.rank is None else f"{row.rank:,.0f}",
-        "" if row.regret is None else f"{row.regret:.2f}",
-        f"{100 * row.skip_share:.0f} %",
-        f"{row.seconds:.0f}",
-        row.verdict,
-        "; ".join(published.figure for published in METHODS[row.method].published),  # type: ignore[index]
-    )
+def listing(rows: Sequence[Row]) -> Listing:
+    """The table of all methods."""
+    figures = (Column(title, number=True) for title in _FIGURES)
+    found = Listing("method", *figures, "", "published, in DARTS' space")
+    for row in rows:
+        found.add(
+            row.method,
+            str(row.epochs),
+            f"{row.accuracy:.2f}" + ("" if row.deviation is None else f" ± {row.deviation:.2f}"),
+            signed(row.against_random),
+            signed(row.against_size),
+            "" if row.rank is None else f"{row.rank:,.0f}",
+            "" if row.regret is None else f"{row.regret:.2f}",
+            f"{100 * row.skip_share:.0f} %",
+            f"{row.seconds:.0f}",
+            row.verdict,
+            "; ".join(published.figure for published in METHODS[row.method].published),
+        )
+    return found
 
 
-def _text(found: Interval | None) -> str:
-    return "" if found is None else f"{found.mean:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
-
-
-def markdown(found: Sequence[Row], protocol: Protocol) -> str:
+def markdown(rows: Sequence[Row], protocol: Protocol) -> str:
     """The table for docs/results.md, and the protocol's deviations."""
-    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" + "|---:" * (len(HEADINGS) - 3) + "|---|---|"]
-    lines += ["| " + " | ".join(columns(row)) + " |" for row in found]
-    return "\n".join([*lines, "", *(f"- {sentence}" for sentence in protocol.deviations)]) + "\n"
+    return "\n".join([*listing(rows).markdown(), "", *(f"- {sentence}" for sentence in protocol.deviations)]) + "\n"

@@ -125,3 +125,9 @@ def test_a_name_cannot_forge_a_row() -> None:
     listing = Listing("name", "state")
     listing.add("a\nforged  ready", "failed")
     assert len(printed(*listing.lines(80), sep="\n").splitlines()) == 2
+
+
+def test_a_table_in_markdown_has_its_numbers_to_the_right() -> None:
+    listing = Listing("method", Column("epochs", number=True))
+    listing.add("darts", "50")
+    assert [*listing.markdown()] == ["| method | epochs |", "|---|---:|", "| darts | 50 |"]

@@ -1,0 +1,53 @@
+"""Gives a comparison its runs: done where the store lacks them, or stored ones alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import NamedTuple
+
+from benchmarks.ledger.protocol import BASELINE, Protocol, ProtocolError
+from benchmarks.ledger.runs import Config, run_missing
+from benchmarks.ledger.store import Run, Store, key_of, spec_of
+from benchmarks.oracle.data import checksum, opened
+
+RunsOf = Callable[[Sequence[Config]], Sequence[Run]]
+"""Gives the runs of resolved specs, in their order."""
+
+
+class Source(NamedTuple):
+    """The data set's name in the specs, and what gives their runs."""
+
+    dataset: str
+    runs_of: RunsOf
+
+
+@contextmanager
+def running(
+    protocol: Protocol, store: Store, dataset: str, *, processes: int, say: Callable[[str], None]
+) -> Iterator[Source]:
+    """Yield a source that does the runs that the store lacks. Raises DartboardError for unknown images."""
+    with opened(dataset) as (name, root):
+        run = partial(run_missing, store=store, images=checksum(name, root), data_root=root, device=protocol.device)
+        yield Source(name, partial(run, processes=processes, say=say))
+
+
+def stored(protocol: Protocol, store: Store) -> Source:
+    """A source of stored runs, which raises ProtocolError where the store lacks one."""
+    for dataset, images in store.images():
+        first = protocol.search(BASELINE, 0, dataset)
+        if store.get(key_of(spec_of(first), images)) is not None:
+            return Source(dataset, partial(_stored, store, images))
+    raise ProtocolError(f"{store.path} has no run of the protocol: give its images with --dataset to run them")
+
+
+def _stored(store: Store, images: str, configs: Sequence[Config]) -> list[Run]:
+    found = [store.get(key_of(spec_of(config), images)) for config in configs]
+    runs = [run for run in found if run is not None]
+    if missing := len(found) - len(runs):
+        raise ProtocolError(
+            f"{store.path} lacks {missing} of the protocol's {len(found)} runs: "
+            "give its images with --dataset to run them"
+        )
+    return runs
