@@ -3,7 +3,8 @@
 Maps are (N, E, K, C, H, W) with dense planes and arbitrary strides between images, edges, kinds and channels. The kinds
 read inputs (N, E, C, H, W), which have the same strides; one that all edges share has a stride of 0. The kernels
 convolve relu(x + shift) without storing it. Each kind has a filter of its own size and dilation: a program chooses its
-code.
+code. Programs that read the same place of a map, for all kinds and edges, are neighbours in the launch: it comes from
+memory once, and then from the caches.
 """
 
 # ruff: noqa: N803, N806 - capitals are sizes and compile-time constants, by Triton's convention.
@@ -46,7 +47,7 @@ def convolve(xs: Sequence[Tensor], shift: Tensor | None, kinds: Sequence[Kind], 
     n, edges, _, channels, rows, columns = out.shape
     planes, pixels = n * edges * channels, rows * columns
     PLANES, PIXELS = tile(pixels)
-    _convolve[(triton.cdiv(planes, PLANES), triton.cdiv(pixels, PIXELS), len(kinds))](
+    _convolve[(triton.cdiv(planes, PLANES) * triton.cdiv(pixels, PIXELS) * len(kinds),)](
         tuple(xs), xs[0] if shift is None else shift, _weights(kinds), out, planes, edges, channels,
         *xs[0].shape[3:], rows, columns, *_strides(xs), *out.stride()[:4], *_shift_strides(shift),
         **_constants(kinds, shift, stride), PLANES=PLANES, PIXELS=PIXELS, SUM=accumulator(out),
@@ -63,7 +64,7 @@ def towards_input(
     n, edges, channels, height, width = outs[0].shape
     planes, pixels = n * edges * channels, height * width
     PLANES, PIXELS = tile(pixels)
-    _towards_input[(triton.cdiv(planes, PLANES), triton.cdiv(pixels, PIXELS), len(xs))](
+    _towards_input[(triton.cdiv(planes, PLANES) * triton.cdiv(pixels, PIXELS) * len(xs),)](
         g, tuple(xs), xs[0] if shift is None else shift, _weights(kinds), tuple(outs), planes, edges, channels,
         g.shape[1] // edges, height, width, *g.shape[4:], *g.stride()[:4], *_strides(xs), *_strides(outs),
         *_shift_strides(shift), **_constants(kinds, shift, stride), INPUTS=len(xs),
@@ -83,7 +84,7 @@ def towards_weight(
     numbers, sizes = n * rows * columns, [weight.numel() for weight in filters]
     chunks, each = chunks_of(numbers, _SUMMED, 1, _PARTS)
     parts = g.new_empty(chunks, sum(sizes), dtype=torch.promote_types(g.dtype, torch.float32))
-    _towards_weight[(edges * channels, chunks, len(kinds))](
+    _towards_weight[(edges * channels * len(kinds), chunks)](
         g, tuple(xs), xs[0] if shift is None else shift, parts, numbers, each, sum(sizes), edges, channels,
         *xs[0].shape[3:], rows, columns, *g.stride()[:4], *_strides(xs), *_shift_strides(shift),
         **_constants(kinds, shift, stride), BLOCK=_SUMMED, SUM=accumulator(g), num_warps=1,
@@ -123,9 +124,7 @@ def _convolve(
     KINDS: tl.constexpr, WIDTHS: tl.constexpr, DILATIONS: tl.constexpr, SOURCES: tl.constexpr,
     STRIDE: tl.constexpr, SHIFT: tl.constexpr, PLANES: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
-    plane = tl.program_id(0) * PLANES + tl.arange(0, PLANES)
-    pixel = tl.program_id(1) * PIXELS + tl.arange(0, PIXELS)
-    kind = tl.program_id(2)
+    kind, plane, pixel = _place(KINDS, rows * columns, PLANES, PIXELS)
     there, inside = plane < planes, pixel < rows * columns
     channel, edge = plane % channels, (plane // channels) % edges
     image = (plane // (channels * edges)).to(tl.int64)
@@ -143,6 +142,14 @@ def _convolve(
             )  # fmt: skip
     target = out + image * on + edge * oe + kind * ok + channel * oc
     tl.store(target[:, None] + pixel[None, :], total.to(out.dtype.element_ty), mask=there[:, None] & inside[None, :])
+
+
+@triton.jit
+def _place(COUNT: tl.constexpr, pixels, PLANES: tl.constexpr, PIXELS: tl.constexpr):
+    """A program's number of COUNT, its planes and its pixels."""
+    block, blocks = tl.program_id(0) // COUNT, tl.cdiv(pixels, PIXELS)
+    plane = (block // blocks) * PLANES + tl.arange(0, PLANES)
+    return tl.program_id(0) % COUNT, plane, (block % blocks) * PIXELS + tl.arange(0, PIXELS)
 
 
 @triton.jit
@@ -172,9 +179,7 @@ def _towards_input(
     STRIDE: tl.constexpr, SHIFT: tl.constexpr, INPUTS: tl.constexpr,
     PLANES: tl.constexpr, PIXELS: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
-    plane = tl.program_id(0) * PLANES + tl.arange(0, PLANES)
-    pixel = tl.program_id(1) * PIXELS + tl.arange(0, PIXELS)
-    number = tl.program_id(2)
+    number, plane, pixel = _place(INPUTS, height * width, PLANES, PIXELS)
     there, inside = plane < planes, pixel < height * width
     channel, edge = plane % channels, (plane // channels) % edges
     image = (plane // (channels * edges)).to(tl.int64)
@@ -235,7 +240,7 @@ def _towards_weight(
     KINDS: tl.constexpr, WIDTHS: tl.constexpr, DILATIONS: tl.constexpr, SOURCES: tl.constexpr,
     STRIDE: tl.constexpr, SHIFT: tl.constexpr, BLOCK: tl.constexpr, SUM: tl.constexpr,
 ):  # fmt: skip
-    pair, chunk, kind = tl.program_id(0), tl.program_id(1), tl.program_id(2)
+    pair, kind, chunk = tl.program_id(0) // KINDS, tl.program_id(0) % KINDS, tl.program_id(1)
     edge, channel = pair // channels, pair % channels
     lifted = tl.zeros((1,), SUM)
     if SHIFT:
