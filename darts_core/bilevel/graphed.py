@@ -16,6 +16,7 @@ from darts_core.bilevel.flat import FlatSGD
 from darts_core.bilevel.step import search_step, weight_gradient
 from darts_core.data.batches import Batch
 from darts_core.distributed.group import ALONE, Group
+from darts_core.kernels import gpu
 from darts_core.models.alpha_network import AlphaNetwork
 from darts_core.training.step_graph import Replay, StepGraph, captured
 from darts_core.training.step_graphs import Capture, memory_pool
@@ -90,12 +91,14 @@ class GraphedStep(StepGraph[tuple[Tensor, Tensor]]):
         return replay
 
     def _held(self) -> tuple[float, ...]:
-        """The addresses of the optimiser's tensors, which the graphs read, its weight decay and the epoch's numbers."""
+        """The addresses of the optimiser's tensors, which the graphs read, its weight decay, the epoch's numbers, and
+        whether kernels compute.
+        """
         network, optimizer = self._network, self._optimizer
         momentum = optimizer.momentum_buffer
         tensors = [optimizer.weights.values, optimizer.rate(), *([] if momentum is None else [momentum])]
         numbers = optimizer.param_groups[0]["weight_decay"], *network.method.schedule, network.guard_penalty
-        return *numbers, *(tensor.data_ptr() for tensor in tensors)
+        return *numbers, gpu.available(), *(tensor.data_ptr() for tensor in tensors)
 
 
 def _batches(inputs: Sequence[Tensor]) -> tuple[Batch, Batch]:

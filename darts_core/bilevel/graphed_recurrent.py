@@ -24,6 +24,7 @@ from darts_core.bilevel.recurrent import (
     step_by,
 )
 from darts_core.data.text.windows import TextBatch
+from darts_core.kernels.gpu import recurrent
 from darts_core.models.recurrent.dropout import Masks
 from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.training.step_graphs import StepGraphs, Tensors, memory_pool
@@ -55,7 +56,7 @@ class GraphedRecurrentStep:
         self._network, self._architect, self._optimizer = network, architect, weight_optimizer
         gradients, method = _Gradients(network, architect, grad_clip, penalties), network.method
         pool = memory_pool(network.encoder.weight.device)
-        options = {"most": _MOST, "held": lambda: method.schedule, **options}
+        options = {"most": _MOST, "held": lambda: (method.schedule, recurrent.available()), **options}
         self._of_alphas = StepGraphs("the alphas' gradient", gradients.of_alphas, pool, **options)
         self._of_weights = StepGraphs("the weights' gradient", gradients.of_weights, pool, **options)
 

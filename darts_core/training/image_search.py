@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.graphed import GraphedStep
-from darts_core.bilevel.guarded import GuardedStep, Step
 from darts_core.bilevel.step import search_step
 from darts_core.configs import SearchConfig
 from darts_core.configs.methods import METHODS
 from darts_core.configs.stages import Stage
+from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.files.checkpoints import Checkpoint, on_cpu
 from darts_core.genotypes import collapse_signs, is_collapsed
+from darts_core.kernels import gpu
 from darts_core.kernels.gpu.start import wants_kernels
 from darts_core.methods.method import SearchMethod
 from darts_core.methods.registry import method_of
@@ -34,9 +37,10 @@ from darts_core.training.control import Control
 from darts_core.training.curvature import HESSIAN_IMAGES, dominant_eigenvalue
 from darts_core.training.determinism import seeded
 from darts_core.training.images import DeviceData, stem_of
+from darts_core.training.kernel_guard import KernelGuard
 from darts_core.training.kernel_use import KernelUse
 from darts_core.training.loop import check_finite
-from darts_core.training.metrics import RunningMetrics, graphed_batches
+from darts_core.training.metrics import Measured, RunningMetrics, graphed_batches
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import weight_lr
@@ -45,6 +49,8 @@ from darts_core.training.search_target import expected_costs, target_of, target_
 from darts_core.training.step_graphs import StepGraphs
 
 logger = logging.getLogger(__name__)
+
+Step = Callable[[Batch, Batch], tuple[Tensor, Tensor]]
 
 
 class ImageSearch(SearchLoop):
@@ -118,6 +124,7 @@ class ImageSearch(SearchLoop):
             accumulate=config.accumulate,
             grad_clip=config.alpha_grad_clip,
         )
+        self.kernel_guard = KernelGuard(self.network, self.weight_optimizer, self.architect.optimizer, group=self.group)
         self.move = self._step()
         self.measuring_graphs = self._of_measuring()
 
@@ -128,7 +135,9 @@ class ImageSearch(SearchLoop):
             return None
         network, weights = self.network, optimizer.weights
         return graphed_batches(
-            network, self.data.device, held=lambda: (network.method.schedule, weights.values.data_ptr())
+            network,
+            self.data.device,
+            held=lambda: (network.method.schedule, weights.values.data_ptr(), gpu.available()),
         )
 
     @property
@@ -137,12 +146,6 @@ class ImageSearch(SearchLoop):
 
     def _step(self) -> Step:
         """What moves alphas and weights on a training and a validation batch."""
-        step = self._plain_step()
-        if self.data.device.type == "cuda" and self.arrangement.fused and self.group.size == 1:
-            return GuardedStep(step, self.network, self.architect, self.weight_optimizer)
-        return step
-
-    def _plain_step(self) -> Step:
         config, optimizer = self.config, self.weight_optimizer
         if self._has_graphs and isinstance(optimizer, FlatSGD):
             return GraphedStep(
@@ -230,7 +233,9 @@ class ImageSearch(SearchLoop):
         self.network.method.begin_step(number)
         training = self.weight_feed.batch(number)
         validation = training if self.method.levels == "one" else self.alpha_feed.batch(number)
-        loss, logits = self.move(training, validation)
+        loss, logits = self.kernel_guard.run(
+            "the search step", lambda: self.move(training, validation), training.images.shape, validation.images.shape
+        )
         self.sums.add(loss, logits, training.labels)
         if self.adaptive is not None and (number + 1) % self.weight_feed.steps == 0:
             self._end_pass()
@@ -263,11 +268,8 @@ class ImageSearch(SearchLoop):
     def measure(self) -> dict[str, float]:
         if not self.method.trains:
             return {}
-        data, trained = self.data, self.sums.result(self.group)
-        images, labels = data.train_images[self.alpha_part], data.train_labels[self.alpha_part]
-        self.network.method.begin_step(self.last_step)  # which a run that resumes behind it has not done
-        self.network.method.begin_pass("measuring")
-        validated = data.measure(self.network, images, labels, self.control, self.measuring_graphs)
+        trained = self.sums.result(self.group)
+        validated = self.kernel_guard.run("the measuring", self._validated)
         metrics = {
             "train_loss": trained.loss,
             "train_accuracy": trained.accuracy,
@@ -284,6 +286,13 @@ class ImageSearch(SearchLoop):
             self.passes = self.epoch + 1 - target
             metrics["rolled_back_to"] = float(target)
         return metrics
+
+    def _validated(self) -> Measured:
+        data, method = self.data, self.network.method
+        images, labels = data.train_images[self.alpha_part], data.train_labels[self.alpha_part]
+        method.begin_step(self.last_step)  # which a run that resumes behind it has not done
+        method.begin_pass("measuring")
+        return data.measure(self.network, images, labels, self.control, self.measuring_graphs)
 
     def report(self, metrics: dict[str, float]) -> EpochReport:
         report = super().report(metrics | self.kernel_use.metrics())

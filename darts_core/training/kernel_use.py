@@ -15,6 +15,8 @@ class Kernels(Protocol):
 
     def failure(self) -> str | None: ...
 
+    def disable(self, failure: str | None = None) -> None: ...
+
 
 class KernelUse:
     """What the reports of a search tell of the GPU kernels; nothing if it does not want them."""

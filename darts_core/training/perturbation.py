@@ -183,15 +183,18 @@ class PerturbationSelection(ImageSearch):
 
     def _measure_candidate(self, number: int) -> None:
         removal, last = self._candidate(number)
-        # All measurements of an epoch draw alike, where the search's method draws.
-        self._choices.begin_step(self._first_step)
-        self._choices.begin_pass("measuring")
         with self._choices.without(removal):
-            found = measured_in_training_mode(self.network, self.data, self._part, self.config.batch_size, self.control)
+            found = self.kernel_guard.run("a projection's measuring", self._measured_projection)
         self._measured.append(found.accuracy if self.config.selection_criterion == "accuracy" else -found.loss)
         if last:
             self._decide(removal)
             self._measured = []
+
+    def _measured_projection(self) -> Measured:
+        # All measurements of an epoch draw alike, where the search's method draws.
+        self._choices.begin_step(self._first_step)
+        self._choices.begin_pass("measuring")
+        return measured_in_training_mode(self.network, self.data, self._part, self.config.batch_size, self.control)
 
     def _decide(self, removal: Removal) -> None:
         """Project the edge to the operation that is missed most, or delete the edge that is missed least."""

@@ -33,6 +33,7 @@ from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
+from darts_core.training.kernel_guard import KernelGuard
 from darts_core.training.kernel_use import KernelUse
 from darts_core.training.reports import EpochReport
 from darts_core.training.search_loop import SearchLoop
@@ -120,6 +121,9 @@ class RnnSearch(SearchLoop):
             virtual_embedding=config.virtual_embedding,
         )
         self.kernel_use = KernelUse(wanted=wants_recurrent_kernels(config, data.device), kernels=recurrent)
+        self.kernel_guard = KernelGuard(
+            self.network, self.weight_optimizer, self.architect.optimizer, kernels=recurrent
+        )
         self.move = self._step()
         self.measuring_graphs = self._of_measuring()
 
@@ -139,7 +143,9 @@ class RnnSearch(SearchLoop):
         """Graphs of the measuring, unless the method draws in each window."""
         draws = self.network.method.draws_in("measuring")
         on_gpu = self.data.device.type == "cuda"
-        return graphed_windows(self.network) if on_gpu and self.config.cuda_graph and not draws else None
+        if not on_gpu or not self.config.cuda_graph or draws:
+            return None
+        return graphed_windows(self.network, held=recurrent.available)
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         super().restore(checkpoint, state)
@@ -169,10 +175,12 @@ class RnnSearch(SearchLoop):
         other = window(self.alpha_text, start % (len(self.alpha_text) - 1), config.bptt)
         # A short window's gradient is a mean over fewer words: its step is shorter, the virtual one's as well.
         self.weight_optimizer.param_groups[0]["lr"] = config.weight_lr * length / config.bptt
-        stepped = self.move(
-            TextSegment(batch, self.hidden.training),
-            TextSegment(other, self.hidden.validation),
-            partial(self._masks, number),
+        training, validation = map(TextSegment, (batch, other), self.hidden)
+        stepped = self.kernel_guard.run(
+            "the search step",
+            lambda: self.move(training, validation, partial(self._masks, number)),
+            batch.tokens.shape,
+            other.tokens.shape,
         )
         self.hidden = _Hidden(stepped.training, stepped.validation)
         self.sums.add(stepped.loss, batch.targets.numel())
@@ -180,11 +188,7 @@ class RnnSearch(SearchLoop):
     def measure(self) -> dict[str, float]:
         config, train_loss = self.config, self.sums.mean()
         self.weight_optimizer.param_groups[0]["lr"] = config.weight_lr
-        self.network.method.begin_step(self.steps_done - 1)  # which a run that resumes behind it has not done
-        self.network.method.begin_pass("measuring")
-        validation_loss = measure_text(
-            self.network, self.validation_text, config.bptt, control=self.control, graphs=self.measuring_graphs
-        )
+        validation_loss = self.kernel_guard.run("the measuring", self._validation_loss)
         return {
             "train_loss": train_loss,
             "train_perplexity": perplexity(train_loss),
@@ -192,6 +196,14 @@ class RnnSearch(SearchLoop):
             "validation_perplexity": perplexity(validation_loss),
             "weight_lr": config.weight_lr,
         }
+
+    def _validation_loss(self) -> float:
+        method = self.network.method
+        method.begin_step(self.steps_done - 1)  # which a run that resumes behind it has not done
+        method.begin_pass("measuring")
+        return measure_text(
+            self.network, self.validation_text, self.config.bptt, control=self.control, graphs=self.measuring_graphs
+        )
 
     def report(self, metrics: dict[str, float]) -> EpochReport:
         report = super().report(metrics | self.kernel_use.metrics())

@@ -50,14 +50,14 @@ def run(
             recordings += 1
             return recorded_operations.captured(call)
 
-        def plain_step(self: ImageSearch) -> GraphedStep:
+        def graphed_step(self: ImageSearch) -> GraphedStep:
             optimizer = self.weight_optimizer
             assert isinstance(optimizer, FlatSGD)
             return GraphedStep(self.network, self.architect, optimizer, self.config.grad_clip, capture=capture)
 
         with pytest.MonkeyPatch.context() as patches:
             if replayed:
-                patches.setattr(ImageSearch, "_plain_step", plain_step)
+                patches.setattr(ImageSearch, "_step", graphed_step)
             report = list(run_search(search_config(batch_size=2, **values), data_root=data_root))[-1]
         assert recordings > 0 or not replayed
         return report

@@ -35,8 +35,8 @@ from darts_core.training.control import UNCONTROLLED
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_search import RnnSearch
 from darts_core.training.texts import DeviceText, graphed_windows
-from tests.support import recorded_operations
 from tests.support.asking import Asking, Fetching
+from tests.support.graphed_runs import Recordings, graphed
 from tests.support.recurrent_runs import MakeSearch
 from tests.support.same_bits import assert_same_bits
 
@@ -59,23 +59,6 @@ def torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel_passes, "available", lambda dtype: False)
 
 
-class Recordings:
-    """Records by torch's operations and counts the recordings and their replays."""
-
-    def __init__(self) -> None:
-        self.made = self.replayed = 0
-
-    def __call__(self, call: Callable[[], tuple[Tensor, ...]], _: object) -> Any:
-        replay, result = recorded_operations.captured(call)
-        self.made += 1
-
-        def counted() -> None:
-            self.replayed += 1
-            replay()
-
-        return counted, result
-
-
 def reports(
     config: RnnSearchConfig, data_root: Path, capture: Any = None, resume_from: Checkpoint | None = None
 ) -> list[EpochReport]:
@@ -87,18 +70,6 @@ def reports(
         if not search.network.method.draws_in("measuring"):
             search.measuring_graphs = graphed_windows(search.network, capture=capture)
     return list(search.run())
-
-
-def graphed(search: RnnSearch, capture: Any) -> GraphedRecurrentStep:
-    config = search.config
-    return GraphedRecurrentStep(
-        search.network,
-        search.architect,
-        search.weight_optimizer,
-        grad_clip=config.grad_clip,
-        penalties=Penalties(config.activation_penalty, config.slowness_penalty),
-        capture=capture,
-    )
 
 
 def assert_same_runs(found: list[EpochReport], truth: list[EpochReport]) -> None:

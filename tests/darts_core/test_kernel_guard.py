@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Literal
 
 import pytest
@@ -12,11 +13,13 @@ from torch import Tensor
 
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.flat import FlatSGD, FlatWeights
-from darts_core.bilevel.guarded import GuardedStep
 from darts_core.bilevel.step import search_step
 from darts_core.data.batches import Batch
+from darts_core.distributed.group import Group
 from darts_core.kernels import gpu
+from darts_core.methods.method import SearchMethod
 from darts_core.models.supernet import SearchNetwork
+from darts_core.training.kernel_guard import KernelGuard
 
 errors = pytest.importorskip("triton.runtime.errors", reason="without Triton its errors do not come")
 
@@ -44,7 +47,7 @@ class Steps:
         self.optimizer = FlatSGD(FlatWeights(self.network), lr=0.1, momentum=0.9, weight_decay=3e-4)
         self.architect = Architect(self.network, self.optimizer, order=order, lr=0.1, weight_decay=1e-3)
         self.fails: list[Exception] = []
-        self.guarded = GuardedStep(self._step, self.network, self.architect, self.optimizer)
+        self.guard = KernelGuard(self.network, self.optimizer, self.architect.optimizer)
 
     def _step(self, training: Batch, validation: Batch) -> tuple[Tensor, Tensor]:
         if self.fails:
@@ -53,7 +56,11 @@ class Steps:
         return search_step(self.network, self.architect, self.optimizer, training, validation, 5.0)
 
     def take(self, count: int) -> dict[str, Tensor]:
-        losses = [self.guarded(batch_of(2 * n), batch_of(2 * n + 1))[0] for n in range(count)]
+        batches = [(batch_of(2 * n), batch_of(2 * n + 1)) for n in range(count)]
+        losses = [
+            self.guard.run("the search step", partial(self._step, *pair), *(batch.images.shape for batch in pair))[0]
+            for pair in batches
+        ]
         return {**self.network.state_dict(), **self.network.alphas, "losses": torch.stack(losses)}
 
 
@@ -86,5 +93,23 @@ def test_only_the_first_step_of_a_shape_is_guarded() -> None:
     steps = Steps(1)
     steps.take(1)
     steps.fails.append(errors.PTXASError("late"))
+    with pytest.raises(errors.PTXASError):
+        steps.take(1)
+
+
+def test_the_first_step_that_trains_the_alphas_is_guarded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps(1)
+    monkeypatch.setattr(SearchMethod, "trains_alphas", False)
+    steps.take(1)
+    monkeypatch.setattr(SearchMethod, "trains_alphas", True)
+    steps.fails.append(errors.PTXASError("of the alphas' gradient"))
+    steps.take(1)
+    assert not gpu.available()
+
+
+def test_on_several_gpus_the_error_ends_the_run() -> None:
+    steps = Steps(1)
+    steps.guard = KernelGuard(steps.network, steps.optimizer, steps.architect.optimizer, group=Group(0, 2))
+    steps.fails.append(errors.PTXASError("on one of them"))
     with pytest.raises(errors.PTXASError):
         steps.take(1)
