@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,12 @@ def ledger(
     results: Results = None,
     processes: Processes = 1,
     calibrate: Calibrate = False,
+    rerun: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="METHOD", help="Do this method's stored runs again; exit code 1 unless all agree bit for bit."
+        ),
+    ] = None,
     markdown: Markdown = False,
     json: Json = False,
 ) -> None:
@@ -33,10 +39,13 @@ def ledger(
     from client.output import print_json, print_listing, print_text
 
     chosen = load_protocol(protocol)
-    if calibrate:
-        if dataset is None:
-            raise typer.BadParameter("give the images with --dataset", param_hint="--calibrate")
+    if dataset is None and (calibrate or rerun):
+        raise typer.BadParameter("is missing: give the images of the protocol", param_hint="--dataset")
+    if dataset is not None and calibrate:
         _calibrate(chosen, protocol, dataset)
+        return
+    if dataset is not None and rerun:
+        _rerun(chosen, rerun, results, dataset, processes)
         return
     with source_of(chosen, dataset, results, processes) as (name, runs_of):
         found = compare(chosen, name, runs_of)
@@ -46,6 +55,19 @@ def ledger(
         print_text(report.markdown(found, chosen).rstrip("\n"))
     else:
         print_listing(report.listing(found))
+
+
+def _rerun(protocol: Protocol, names: list[str], results: Path | None, dataset: str, processes: int) -> None:
+    from benchmarks.ledger.rerun import rerun, title
+    from benchmarks.ledger.store import RUNS, Store
+    from client.output import print_text, remarks
+
+    methods, stored = [protocol.method(name) for name in names], Store(results or RUNS)
+    differ = 0
+    for run, same in rerun(protocol, methods, stored, dataset, processes=processes, say=remarks.print):
+        print_text(f"{'the same' if same else 'differs'}  {title(run)}")
+        differ += not same
+    raise typer.Exit(min(1, differ))
 
 
 def _calibrate(protocol: Protocol, file: Path, dataset: str) -> None:

@@ -63,6 +63,10 @@ class Store:
         """The run with this key."""
         return self._runs.get(key)
 
+    def runs(self) -> list[Run]:
+        """All runs, in the order in which they ended."""
+        return [*self._runs.values()]
+
     def images(self) -> set[tuple[str, str]]:
         """The data sets of all runs, each with the checksum of its images."""
         return {(run.spec["dataset"], run.images) for run in self._runs.values()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from benchmarks.ledger.provenance import commit
 from benchmarks.ledger.ranking import rank_cells
 from benchmarks.ledger.regret import curve, listing
 from benchmarks.ledger.report import Row, Worth, markdown, rows
+from benchmarks.ledger.rerun import rerun, title
 from benchmarks.ledger.runs import run_missing
 from benchmarks.ledger.sources import RunsOf, stored
 from benchmarks.ledger.store import Run, Store, StoreError, key_of, spec_of
@@ -232,6 +234,23 @@ def test_a_curve_of_regret_has_a_search_for_each_budget_and_seed(tmp_path: Path)
     assert last == f"| best of 20 random |  |  | {table.best - table.best_of_random(20):.2f} |"
     with pytest.raises(ProtocolError, match="the best cell of space darts is unknown"):
         curve(_protocol(space="darts", retraining=RETRAINING), ["gdas"], [1], table, "digits", runs_of)
+
+
+def test_runs_done_again_are_compared_to_the_last_bit(tmp_path: Path) -> None:
+    protocol, store = _protocol(seeds=1, methods=["random", "gdas", "rsps"]), Store(tmp_path / "runs.jsonl")
+    options: dict[str, Any] = {"processes": 1, "say": lambda line: None}
+    with pytest.raises(ProtocolError, match=r"runs\.jsonl lacks the run"):
+        list(rerun(protocol, ["gdas"], store, "digits", **options))
+    configs = [protocol.search(method, 0, "digits") for method in ("random", "gdas")]
+    [drawn, searched] = _runs_of(store, [])(configs)
+    found = list(rerun(protocol, ["gdas"], store, "digits", **options))
+    assert {title(run): same for run, same in found} == {"random, seed 0": True, "gdas, seed 0": True}
+    other = Store(tmp_path / "other.jsonl")
+    other.add(drawn)
+    loss = math.nextafter(searched.metrics["validation_loss"], 0)
+    other.add(searched.model_copy(update={"metrics": {**searched.metrics, "validation_loss": loss}}))
+    found = list(rerun(protocol, ["gdas"], other, "digits", **options))
+    assert {title(run): same for run, same in found} == {"random, seed 0": True, "gdas, seed 0": False}
 
 
 def test_a_stored_run_names_its_code_images_and_cell(tmp_path: Path) -> None:
