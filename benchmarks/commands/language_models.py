@@ -1,60 +1,70 @@
-"""`dartboard bench language-models`: a recurrent cell against an LSTM and a bigram model."""
+"""`dartboard bench language-models`: recurrent cells against an LSTM of equal size and a bigram model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmarks.commands.options import Markdown, Processes, ProtocolFile, Results
 from client.options import Json
+
+if TYPE_CHECKING:
+    from benchmarks.language_models.compare import Comparison
 
 
 def language_models(
-    dataset: Annotated[str, typer.Argument(help="Text.")] = "python-docs",
-    search: Annotated[str, typer.Option(help="The search's other fields as JSON.")] = "{}",
-    evaluation: Annotated[str, typer.Option(help="The trainings' other fields as JSON; also for the LSTM.")] = "{}",
-    genotype: Annotated[str | None, typer.Option(help="Train this cell without a search.")] = None,
-    rate: Annotated[
-        list[float] | None, typer.Option(min=1e-6, max=1000, help="A learning rate to try; may be repeated.")
-    ] = None,
-    seeds: Annotated[int, typer.Option(min=2, help="Number of trainings of the cell and of the LSTM.")] = 3,
+    protocol: ProtocolFile,
+    results: Results = None,
+    processes: Processes = 1,
     data_root: Annotated[Path, typer.Option(help="Folder of the texts.")] = Path(".dartboard/datasets"),
+    markdown: Markdown = False,
     json: Json = False,
 ) -> None:
-    """Compare a searched recurrent cell with an LSTM of equal size and a bigram model. Needs no service."""
-    from pydantic import ValidationError
+    """Compare recurrent cells, searched, published and random, with an LSTM of equal size and a bigram model, all tuned
+    over one grid. Runs that are stored are not done again.
+    """
+    from dataclasses import asdict
+    from functools import partial
 
-    from benchmarks.language_models import RATES, compare, searched
-    from client.failures import fields as told
-    from client.json_input import parse_object
-    from client.output import console, print_error, print_json, remarks
-    from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
-    from darts_core.errors import DartsError
+    from benchmarks.language_models import report
+    from benchmarks.language_models.compare import compare
+    from benchmarks.language_models.protocol import LanguageModelProtocol
+    from benchmarks.ledger.protocol import read
+    from benchmarks.ledger.runs import run_missing
+    from benchmarks.ledger.store import RUNS, Store
+    from client.output import print_json, print_text, remarks
+    from darts_core.data.text.corpus import load_text
 
-    model: type[RnnSearchConfig | RnnEvaluationConfig] = RnnSearchConfig
-    try:
-        search_spec = RnnSearchConfig(**{"dataset": dataset, **parse_object(search, "--search")}).resolved()
-        fields = {"dataset": dataset, "genotype": genotype or "DARTS_V2", **parse_object(evaluation, "--evaluation")}
-        # Before the search, so that a mistake shows at once.
-        model = RnnEvaluationConfig
-        spec = RnnEvaluationConfig(**fields).resolved()
-    except ValidationError as error:
-        hint = "--search" if model is RnnSearchConfig else "--evaluation"
-        raise typer.BadParameter(told(error, model), param_hint=hint) from None
-    try:
-        result = {}
-        if genotype is None:
-            result["search"] = searched(search_spec, data_root=data_root, say=remarks.print)
-            spec = RnnEvaluationConfig(**{**fields, "genotype": result["search"]["genotype"]}).resolved()
-        result |= compare(spec, rates=rate or RATES, seeds=range(seeds), data_root=data_root, say=remarks.print)
-    except DartsError as error:
-        print_error(str(error))
-        raise typer.Exit(1) from error
+    chosen = read(LanguageModelProtocol, protocol)
+    text = load_text(chosen.dataset, data_root, chosen.searching.text_checksum)
+    run = partial(
+        run_missing,
+        store=Store(results or RUNS),
+        images=text.checksum,
+        data_root=data_root,
+        device="cpu",
+        processes=processes,
+        say=remarks.print,
+    )
+    found = compare(chosen, text, run)
     if json:
-        print_json(result)
-        return
-    for name in ("cell", "lstm"):
-        row = result[name]
-        console.print(f"{name}: {row['parameters']:,} parameters, {row['mean']:.2f} +- {row['deviation']:.2f}")
-    console.print(f"bigram: {result['bigram']['test_perplexity']:.2f}")
+        print_json({**asdict(found), "rows": [{**asdict(row), "verdict": row.verdict} for row in found.rows]})
+    elif markdown:
+        print_text(report.markdown(found, chosen).rstrip("\n"))
+    else:
+        _show(found)
+
+
+def _show(found: Comparison) -> None:
+    from benchmarks.language_models import report
+    from client.output import print_listing, print_text
+    from client.tables import Column, Listing
+
+    listing = Listing(*(Column(name, number=name not in ("network", "rate, dropout", "")) for name in report.HEADINGS))
+    for row in found.rows:
+        listing.add(*report.columns(row))
+    print_listing(listing)
+    for sentence in report.remarks_on(found):
+        print_text(sentence)

@@ -29,11 +29,11 @@ class ProtocolError(DartboardError):
 
 
 Compared = TypeVar("Compared", bound=str)
-AnyProtocol = TypeVar("AnyProtocol", bound="Budget")
+AnyProtocol = TypeVar("AnyProtocol", bound=BaseModel)
 
 
 class Budget(BaseModel):
-    """What all protocols have.
+    """What all protocols of searches on images have.
 
     dataset: the images in words. table: of the accuracies of NAS-Bench-201's cells. budget_seconds: processor seconds
     of a search. most_epochs: the limit where epochs are short. spec: fields of every search. deviations: from the

@@ -8,11 +8,12 @@ from functools import partial
 from typing import NamedTuple
 
 from benchmarks.ledger.protocol import BASELINE, Protocol, ProtocolError
-from benchmarks.ledger.runs import Config, run_missing
+from benchmarks.ledger.runs import run_missing
 from benchmarks.ledger.store import Run, Store, key_of, spec_of
 from benchmarks.oracle.data import checksum, opened
+from darts_core.configs import AnyConfig
 
-RunsOf = Callable[[Sequence[Config]], Sequence[Run]]
+RunsOf = Callable[[Sequence[AnyConfig]], Sequence[Run]]
 """Gives the runs of resolved specs, in their order."""
 
 
@@ -42,7 +43,7 @@ def stored(protocol: Protocol, store: Store) -> Source:
     raise ProtocolError(f"{store.path} has no run of the protocol: give its images with --dataset to run them")
 
 
-def _stored(store: Store, images: str, configs: Sequence[Config]) -> list[Run]:
+def _stored(store: Store, images: str, configs: Sequence[AnyConfig]) -> list[Run]:
     found = [store.get(key_of(spec_of(config), images)) for config in configs]
     runs = [run for run in found if run is not None]
     if missing := len(found) - len(runs):

@@ -21,10 +21,11 @@ class StoreError(DartboardError):
 
 
 class Run(BaseModel):
-    """One search or retraining.
+    """One search or training.
 
-    spec: by spec_of. images: checksum of the data set. genotype: of a search. metrics: of its last epoch. seconds:
-    processor seconds of the epochs by all threads. commit, date, processor, torch: of the run.
+    spec: by spec_of. images: checksum of the data set, images or a text. genotype: of a search. metrics: of its last
+    epoch; empty where a language model diverged. seconds: processor seconds of the epochs by all threads. commit, date,
+    processor, torch: of the run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

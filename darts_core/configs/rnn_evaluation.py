@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -66,7 +66,7 @@ class RnnEvaluationConfig(RnnRetrainingConfig):
     def cell(self) -> RecurrentGenotype:
         return parse(self.genotype, "rnn")
 
-    def resolved(self, info: TextInfo | None = None) -> RnnEvaluationConfig:
+    def resolved(self, info: TextInfo | None = None) -> Self:
         """Return the spec with every value filled in; unset values come from its preset.
 
         info: of an uploaded text. Raises ConfigError with every problem, field by field.
@@ -83,4 +83,4 @@ class RnnEvaluationConfig(RnnRetrainingConfig):
         problems += columns_problems(batches, self.dataset, info)
         if problems:
             raise ConfigError(problems)
-        return RnnEvaluationConfig(**values)
+        return type(self)(**values)

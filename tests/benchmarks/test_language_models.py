@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+import statistics
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import language_models
+from benchmarks.language_models.compare import LSTM, SEARCHED, Comparison, compare
+from benchmarks.language_models.protocol import CPU, LanguageModelProtocol, Setting
+from benchmarks.language_models.report import markdown
+from benchmarks.ledger.protocol import ProtocolError, read
+from benchmarks.ledger.runs import run_missing
+from benchmarks.ledger.store import RUNS, Store, key_of, spec_of
 from client.cli import app
 from darts_core import run_rnn_evaluation
-from darts_core.configs import RnnEvaluationConfig
-from darts_core.errors import Diverged
-from darts_core.training.reports import EpochReport
+from darts_core.data.text.corpus import TextData, load_text
+from darts_core.genotypes import parse, to_json
 
-TINY = {"preset": "ptb", "hidden_size": 6, "bptt": 9, "batch_size": 4, "validation_batch_size": 3, "epochs": 2}
-TRAINING = {**TINY, "test_batch_size": 2, "threads": 1}
+TINY = {"preset": "ptb", "hidden_size": 6, "bptt": 9, "batch_size": 4, "validation_batch_size": 3, "threads": 1}
+WORDS = 12
+
+
+def protocol(**fields: Any) -> LanguageModelProtocol:
+    given: dict[str, Any] = {
+        "dataset": "folder:tiny",
+        "seeds": 2,
+        "cells": {"ENAS": "ENAS"},
+        "random_cells": 3,
+        "rates": [1.0, 5.0],
+        "dropouts": {"preset": {}, "none": {"dropout_input": 0, "dropout_cell_input": 0, "dropout_output": 0}},
+        "search": {**TINY, "epochs": 1, "nodes": 2},
+        "training": {**TINY, "epochs": 2, "test_batch_size": 2},
+        "deviations": ["A few words."],
+    }
+    return LanguageModelProtocol(**{**given, **fields})
 
 
 @pytest.fixture(scope="module")
@@ -34,50 +54,101 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def result(root: Path) -> dict[str, Any]:
-    command = ["bench", "language-models", "folder:tiny", "--rate", "1", "--rate", "5", "--seeds", "2", "--json"]
-    specs = ["--search", json.dumps({**TINY, "nodes": 2, "threads": 1}), "--evaluation", json.dumps(TRAINING)]
-    answer = CliRunner().invoke(app, [*command, *specs, "--data-root", str(root)], catch_exceptions=False)
-    return json.loads(answer.stdout)  # type: ignore[no-any-return]
+def text(root: Path) -> TextData:
+    return load_text("folder:tiny", root)
 
 
-def test_the_lstm_has_about_the_parameters_of_the_cell(result: dict[str, Any]) -> None:
-    assert result["lstm"]["parameters"] == pytest.approx(result["cell"]["parameters"], rel=0.15)
+def compared(chosen: LanguageModelProtocol, text: TextData, root: Path, path: Path) -> tuple[Comparison, list[str]]:
+    said: list[str] = []
+    options: dict[str, Any] = {"images": text.checksum, "data_root": root, "device": "cpu", "processes": 1}
+    runs_of = partial(run_missing, store=Store(path), **options, say=said.append)
+    return compare(chosen, text, runs_of), said
 
 
-def test_the_cell_is_the_searchs(result: dict[str, Any]) -> None:
-    ops = [op for op, _ in result["spec"]["genotype"]["recurrent"]]
-    assert len(ops) == 2
-    assert all(f"'{op}'" in result["search"]["genotype"] for op in ops)
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results") / "runs.jsonl"
 
 
-@pytest.mark.parametrize("name", ["cell", "lstm"])
-def test_the_rate_is_the_best_by_validation_and_serves_all_seeds(name: str, result: dict[str, Any]) -> None:
-    row = result[name]
-    tried = {trial["weight_lr"]: trial["validation_perplexity"] for trial in row["rates"]}
-    assert tried.keys() == {1.0, 5.0}
-    assert row["weight_lr"] == min(tried, key=lambda rate: tried[rate])
-    assert [(run["seed"], run["weight_lr"]) for run in row["runs"]] == [(0, row["weight_lr"]), (1, row["weight_lr"])]
+@pytest.fixture(scope="module")
+def found(text: TextData, root: Path, stored: Path) -> Comparison:
+    return compared(protocol(), text, root, stored)[0]
 
 
-def test_the_text_is_named_by_its_checksum_and_the_predicted_words(result: dict[str, Any]) -> None:
-    text = result["text"]
-    assert len(text["checksum"]) == 64
-    assert text["predicted"] == text["sizes"]["test"] // 2 * 2 - 2
+def test_each_setting_is_the_best_by_validation_and_serves_all_seeds(found: Comparison) -> None:
+    rows = {row.network: row for row in found.rows}
+    assert rows.keys() == {LSTM, "ENAS", SEARCHED, "3 random cells"}
+    for name, trials in found.grid.items():
+        assert len(trials) == 4
+        assert trials[str(rows[name].setting)] == min(value for value in trials.values() if value is not None)
+        assert len(rows[name].tests) == 2
+    # There is one named cell: the random ones have its setting.
+    assert rows["3 random cells"].setting == rows["ENAS"].setting
 
 
-def test_the_bigram_model_beats_guessing(result: dict[str, Any]) -> None:
-    assert result["bigram"]["test_perplexity"] < result["text"]["sizes"]["vocabulary"]
+def test_differences_are_to_the_lstm_of_the_same_seed(found: Comparison) -> None:
+    rows = {row.network: row for row in found.rows}
+    assert rows[LSTM].against_lstm is None
+    for name, row in rows.items():
+        if row.against_lstm is not None:
+            lstm = [rows[LSTM].tests[place % 2] for place in range(len(row.tests))]
+            expected = statistics.fmean(row.tests) - statistics.fmean(lstm)
+            assert row.against_lstm.mean == pytest.approx(expected), name
 
 
-def test_a_rate_that_diverges_is_not_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(config: RnnEvaluationConfig, **options: Any) -> Iterator[EpochReport]:
-        if config.weight_lr == 5:
-            raise Diverged("on purpose")
-        return run_rnn_evaluation(config, **options)
+def test_a_stored_run_is_the_training_of_its_spec_and_tells_the_lstm_from_a_cell(
+    found: Comparison, text: TextData, root: Path, stored: Path
+) -> None:
+    store, chosen, words = Store(stored), protocol(), len(text.vocabulary)
+    rows = {row.network: row for row in found.rows}
+    lstm = chosen.trained(None, rows[LSTM].setting, 1, words)
+    cell = chosen.trained(parse("ENAS", "rnn"), rows["ENAS"].setting, 1, words)
+    specs = [spec_of(lstm), spec_of(cell)]
+    runs = [store.get(key_of(spec, text.checksum)) for spec in specs]
+    assert [spec.get("network") for spec in specs] == ["lstm", None]
+    assert [spec.get("genotype") for spec in specs] == [None, to_json(parse("ENAS", "rnn"))]
+    assert [run.metrics["test_perplexity"] for run in runs if run] == [rows[LSTM].tests[1], rows["ENAS"].tests[1]]
+    *_, last = run_rnn_evaluation(cell, data_root=root)
+    assert last.metrics["test_perplexity"] == rows["ENAS"].tests[1]
 
-    monkeypatch.setattr(language_models, "run_rnn_evaluation", train)
-    spec = RnnEvaluationConfig(dataset="folder:tiny", genotype="DARTS_V2", **{**TRAINING, "epochs": 1})
-    result = language_models.compare(spec, rates=[5.0, 1.0], seeds=[0, 1], data_root=root, say=print)
-    assert result["cell"]["weight_lr"] == 1
-    assert result["cell"]["rates"][0] == {"weight_lr": 5.0, "validation_perplexity": None}
+
+def test_all_networks_have_as_many_parameters_as_their_sizes_allow() -> None:
+    chosen, words = protocol(search={**TINY, "nodes": 8}, training={**TINY, "hidden_size": 96}), 2097
+    for cell in (None, parse("DARTS_V1", "rnn"), parse("ENAS", "rnn")):
+        assert chosen.parameters(cell, words) == pytest.approx(387_729, rel=0.01)
+    assert chosen.size(parse("DARTS_V1", "rnn"), words) == 96
+
+
+def test_the_command_prints_stored_runs_without_training(found: Comparison, root: Path, stored: Path) -> None:
+    path = stored.parent / "protocol.json"
+    path.write_text(protocol().model_dump_json())
+    command = ["bench", "language-models", str(path), "--results", str(stored), "--data-root", str(root)]
+    before = stored.read_text()
+    answer = CliRunner().invoke(app, [*command, "--markdown"], catch_exceptions=False)
+    assert answer.stdout == markdown(found, protocol())
+    answer = CliRunner().invoke(app, [*command, "--json"], catch_exceptions=False)
+    assert json.loads(answer.stdout)["bigram"] == found.bigram < WORDS
+    assert stored.read_text() == before
+
+
+def test_a_setting_that_diverges_is_stored_as_such_and_not_chosen(text: TextData, root: Path, tmp_path: Path) -> None:
+    infinite = {"infinite": {"weight_decay": 1000.0}}
+    training = {**protocol().training, "epochs": 1}
+    chosen = protocol(rates=[5.0], dropouts={**infinite, "preset": {}}, training=training)
+    found, _ = compared(chosen, text, root, tmp_path / "runs.jsonl")
+    assert {trials["5, infinite"] for trials in found.grid.values()} == {None}
+    assert {row.setting for row in found.rows} == {Setting(5.0, "preset")}
+    assert "| diverged |" in markdown(found, chosen)
+    again, said = compared(chosen, text, root, tmp_path / "runs.jsonl")
+    assert said == ["1 of 1 runs are stored", "6 of 6 runs are stored", "9 of 9 runs are stored"]
+    assert again == found
+    with pytest.raises(ProtocolError, match="LSTM diverges at all of 5, infinite: give lower rates"):
+        compared(chosen.model_copy(update={"dropouts": infinite}), text, root, tmp_path / "runs.jsonl")
+
+
+def test_the_committed_protocol_is_reprinted_from_the_stored_runs() -> None:
+    chosen, store = read(LanguageModelProtocol, CPU), Store(RUNS)
+    checksum = chosen.searching.text_checksum
+    assert checksum is not None
+    assert chosen.training["text_checksum"] == checksum
+    assert store.get(key_of(spec_of(chosen.searching), checksum)) is not None
