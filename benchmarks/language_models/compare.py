@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from benchmarks.language_models.protocol import Cell, LanguageModelProtocol, Setting
 from benchmarks.ledger.intervals import Interval, interval, paired_difference
 from benchmarks.ledger.protocol import ProtocolError
+from benchmarks.ledger.sources import RunsOf
 from benchmarks.ledger.store import Run
 from darts_core.baselines.bigram import fitted_bigram
-from darts_core.configs import AnyConfig
 from darts_core.data.text.corpus import TextData
 from darts_core.data.text.windows import TextBatch, columns, window
 from darts_core.genotypes import parse
@@ -20,9 +20,6 @@ from darts_core.training.texts import perplexity
 
 LSTM = "LSTM"
 SEARCHED = "searched cell"
-
-RunsOf = Callable[[Sequence[AnyConfig]], Sequence[Run]]
-"""Gives the runs of resolved specs, in their order."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +79,11 @@ class _Trainings:
         self.seeds = range(protocol.seeds)
 
     def compared(self) -> Comparison:
-        protocol = self.protocol
+        protocol, named = self.protocol, self.protocol.named()
+        for setting in protocol.settings:
+            protocol.trained(None, setting, 0, self.words)  # a mistake in it shows before the search
         [search] = self.runs_of([protocol.searching])
         searched = parse(search.genotype or {}, "rnn")
-        named = protocol.named()
         networks: dict[str, Cell] = {LSTM: None, **named, SEARCHED: searched}
         grid = self._grid(networks)
         chosen = {name: _best(name, trials) for name, trials in grid.items()}

@@ -7,19 +7,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmarks.language_models.lstm import LstmEvaluationConfig
-from benchmarks.ledger.protocol import PROTOCOLS
+from benchmarks.ledger.protocol import PROTOCOLS, ProtocolError
+from client.failures import fields
 from darts_core.configs import RnnEvaluationConfig, RnnSearchConfig
-from darts_core.configs.text import TextTrainingConfig
 from darts_core.genotypes import RecurrentGenotype, parse, random_recurrent_genotype, to_json
 from darts_core.models.recurrent.lstm import lstm_parameters, size_of_equal_lstm
 from darts_core.profile import LanguageShape, profile_language_model
 
 CPU: Final[Path] = PROTOCOLS / "recurrent-cpu.json"
 
-Config = TypeVar("Config", bound=TextTrainingConfig)
+Config = TypeVar("Config", RnnSearchConfig, RnnEvaluationConfig, LstmEvaluationConfig)
 
 Cell = RecurrentGenotype | None
 """A recurrent cell, or None for the LSTM."""
@@ -65,8 +65,8 @@ class LanguageModelProtocol(BaseModel):
 
     @cached_property
     def searching(self) -> RnnSearchConfig:
-        """The resolved spec of the search. Raises ConfigError."""
-        return _unversioned(RnnSearchConfig(**{"dataset": self.dataset, **self.search}).resolved())
+        """The resolved spec of the search. Raises ProtocolError, ConfigError."""
+        return _resolved(RnnSearchConfig, {"dataset": self.dataset, **self.search})
 
     def named(self) -> dict[str, RecurrentGenotype]:
         """The cells that need no search. Raises GenotypeError."""
@@ -79,12 +79,12 @@ class LanguageModelProtocol(BaseModel):
             yield random_recurrent_genotype(seed, nodes=search.nodes, primitives=search.primitives or ())
 
     def trained(self, cell: Cell, setting: Setting, seed: int, words: int) -> RnnEvaluationConfig:
-        """The resolved spec of one training, on a text with that many words. Raises ConfigError."""
+        """The resolved spec of one training, on a text with that many words. Raises ProtocolError, ConfigError."""
         given = {"dataset": self.dataset, **self.training, **self.dropouts[setting.dropout]}
         given |= {"hidden_size": self.size(cell, words), "weight_lr": setting.rate, "seed": seed}
         if cell is None:
-            return _unversioned(LstmEvaluationConfig(network="lstm", **given).resolved())
-        return _unversioned(RnnEvaluationConfig(genotype=to_json(cell), **given).resolved())
+            return _resolved(LstmEvaluationConfig, {**given, "network": "lstm"})
+        return _resolved(RnnEvaluationConfig, {**given, "genotype": to_json(cell)})
 
     def size(self, cell: Cell, words: int) -> int:
         """The hidden size at which the network has as many parameters as the others."""
@@ -105,6 +105,9 @@ def _parameters(cell: RecurrentGenotype, size: int, words: int) -> int:
     return profile_language_model(cell, LanguageShape(size, words)).parameters
 
 
-def _unversioned(config: Config) -> Config:
-    """The spec without Python's version: the text's checksum tells texts apart."""
-    return config.model_copy(update={"text_version": None})
+def _resolved(kind: type[Config], given: dict[str, Any]) -> Config:
+    """The spec of these fields without Python's version: the text's checksum tells texts apart."""
+    try:
+        return kind(**given).resolved().model_copy(update={"text_version": None})
+    except ValidationError as error:
+        raise ProtocolError(fields(error, kind)) from error

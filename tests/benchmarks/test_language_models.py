@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import statistics
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,8 @@ from benchmarks.language_models.report import markdown
 from benchmarks.ledger.protocol import ProtocolError, read
 from benchmarks.ledger.runs import run_missing
 from benchmarks.ledger.store import RUNS, Store, key_of, spec_of
-from client.cli import app
+from client.cli import app, call
+from client.failures import ExitCode
 from darts_core import run_rnn_evaluation
 from darts_core.data.text.corpus import TextData, load_text
 from darts_core.genotypes import parse, to_json
@@ -132,18 +134,38 @@ def test_the_command_prints_stored_runs_without_training(found: Comparison, root
 
 
 def test_a_setting_that_diverges_is_stored_as_such_and_not_chosen(text: TextData, root: Path, tmp_path: Path) -> None:
-    infinite = {"infinite": {"weight_decay": 1000.0}}
-    training = {**protocol().training, "epochs": 1}
-    chosen = protocol(rates=[5.0], dropouts={**infinite, "preset": {}}, training=training)
-    found, _ = compared(chosen, text, root, tmp_path / "runs.jsonl")
-    assert {trials["5, infinite"] for trials in found.grid.values()} == {None}
-    assert {row.setting for row in found.rows} == {Setting(5.0, "preset")}
+    path, infinite = tmp_path / "runs.jsonl", {"infinite": {"weight_decay": 1000.0}}
+    training = {**protocol().training, "epochs": 1, "bptt": 4}  # more steps, all of which raise the weights
+    chosen = protocol(rates=[1000.0, 1.0], dropouts={**infinite, "preset": {}}, training=training)
+    found, _ = compared(chosen, text, root, path)
+    assert {trials["1000, infinite"] for trials in found.grid.values()} == {None}
+    assert Setting(1000.0, "infinite") not in [row.setting for row in found.rows]
     assert "| diverged |" in markdown(found, chosen)
-    again, said = compared(chosen, text, root, tmp_path / "runs.jsonl")
-    assert said == ["1 of 1 runs are stored", "6 of 6 runs are stored", "9 of 9 runs are stored"]
+    again, said = compared(chosen, text, root, path)
+    assert len(said) == sum(re.fullmatch(r"(\d+) of \1 runs are stored", line) is not None for line in said) == 3
     assert again == found
-    with pytest.raises(ProtocolError, match="LSTM diverges at all of 5, infinite: give lower rates"):
-        compared(chosen.model_copy(update={"dropouts": infinite}), text, root, tmp_path / "runs.jsonl")
+    with pytest.raises(ProtocolError, match="LSTM diverges at all of 1000, infinite: give lower rates"):
+        compared(chosen.model_copy(update={"rates": [1000.0], "dropouts": infinite}), text, root, path)
+
+
+@pytest.mark.parametrize(
+    ("field", "values", "says"),
+    [
+        ("search", {"bppt": 3}, "bppt: unknown field; did you mean 'bptt'?"),
+        ("training", {**TINY, "layers": 3}, "layers: unknown field"),
+        ("dropouts", {"more": {"dropout_inputs": 0.5}}, "dropout_inputs: unknown field; did you mean 'dropout_input'?"),
+        ("cells", {"DARTS": "DART_V2"}, "did you mean 'DARTS_V2'?"),
+    ],
+)
+def test_a_mistake_in_a_protocol_is_told_before_anything_is_run(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], field: str, values: dict[str, Any], says: str
+) -> None:
+    path = tmp_path / "protocol.json"
+    path.write_text(json.dumps({**protocol().model_dump(), field: values}))
+    options = ["--results", str(tmp_path / "runs.jsonl"), "--data-root", str(root)]
+    assert call(["bench", "language-models", str(path), *options]) in (ExitCode.FAILED, ExitCode.USAGE)
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "runs.jsonl").exists()
 
 
 def test_the_committed_protocol_is_reprinted_from_the_stored_runs() -> None:
