@@ -28,7 +28,8 @@ class Row:
 
     setting: the best of the grid by validation. tests: test perplexities, of a network in the order of the seeds.
     training: the mean perplexity of the last epoch's training steps, with dropout. against_lstm: the tests minus those
-    of the LSTM with the same seeds. diverged: trainings without a perplexity. seconds: processor seconds of a training.
+    of the LSTM with the same seeds. diverged: trainings that end worse than guessing a word of the vocabulary,
+    which are not among the tests. seconds: processor seconds of a training.
     """
 
     network: str
@@ -38,7 +39,7 @@ class Row:
     test: Interval
     against_lstm: Interval | None
     validation: float
-    training: float
+    training: float | None
     diverged: int
     seconds: float
 
@@ -92,22 +93,22 @@ class _Trainings:
         wanted = [(cell, chosen[name], seed) for name, cell in networks.items() for seed in self.seeds]
         runs = iter(self._runs([*wanted, *((searched, common, seed) for seed in self.seeds), *drawn]))
         trained = {name: [next(runs) for _ in self.seeds] for name in networks}
-        rival = [_test(next(runs)) for _ in self.seeds]
+        rival = [self._perplexity(next(runs)) for _ in self.seeds]
         random = list(runs)
         for name, found in trained.items():
-            if not all(run.metrics for run in found):
+            if not all(math.isfinite(self._perplexity(run)) for run in found):
                 raise ProtocolError(f"{name} diverges with a later seed at {chosen[name]}: give lower rates")
-        lstm = [_test(run) for run in trained[LSTM]]
+        lstm = [self._perplexity(run) for run in trained[LSTM]]
         rows = [
             self._row(name, networks[name], chosen[name], found, None if name == LSTM else lstm)
             for name, found in trained.items()
         ]
         rows.append(self._row(f"{len(drawn)} random cells", drawn[0][0], common, random, lstm))
-        pairs = [(rival[number % protocol.seeds], _test(run)) for number, run in enumerate(random)]
+        pairs = [(rival[number % protocol.seeds], self._perplexity(run)) for number, run in enumerate(random)]
         bigram, predicted = self._bigram()
         return Comparison(
             rows=sorted(rows, key=lambda row: row.test.mean),
-            grid={name: {str(setting): value for setting, value in trials.items()} for name, trials in grid.items()},
+            grid={name: {str(each): _finite(value) for each, value in trials.items()} for name, trials in grid.items()},
             better=sum(theirs < ours for ours, theirs in pairs),
             against_random=interval([ours - theirs for ours, theirs in pairs if math.isfinite(theirs)]),
             bigram=bigram,
@@ -117,25 +118,29 @@ class _Trainings:
     def _runs(self, wanted: Sequence[tuple[Cell, Setting, int]]) -> Sequence[Run]:
         return self.runs_of([self.protocol.trained(cell, setting, seed, self.words) for cell, setting, seed in wanted])
 
-    def _grid(self, networks: Mapping[str, Cell]) -> dict[str, dict[Setting, float | None]]:
+    def _perplexity(self, run: Run, part: str = "test") -> float:
+        """Infinite where the training diverged, or is worse than guessing a word of the vocabulary."""
+        found = run.metrics.get(f"{part}_perplexity", math.inf)
+        return found if found < self.words else math.inf
+
+    def _grid(self, networks: Mapping[str, Cell]) -> dict[str, dict[Setting, float]]:
         """Validation perplexities of all networks at all settings, with the first seed."""
         settings = self.protocol.settings
         runs = self._runs([(cell, setting, 0) for cell in networks.values() for setting in settings])
-        found = iter(run.metrics.get("validation_perplexity") for run in runs)
+        found = iter(self._perplexity(run, "validation") for run in runs)
         return {name: {setting: next(found) for setting in settings} for name in networks}
 
-    def _common(self, trials: Sequence[Mapping[Setting, float | None]]) -> Setting:
+    def _common(self, trials: Sequence[Mapping[Setting, float]]) -> Setting:
         """The setting with the lowest mean validation loss of several networks."""
-        means = {
-            setting: math.exp(fmean(math.log(each[setting] or math.inf) for each in trials))
-            for setting in self.protocol.settings
-        }
-        return _best("a named cell", means)
+        losses = {each: fmean(math.log(network[each]) for network in trials) for each in self.protocol.settings}
+        return _best("a named cell", losses)
 
     def _row(self, name: str, cell: Cell, setting: Setting, runs: Sequence[Run], lstm: Sequence[float] | None) -> Row:
         """lstm: the LSTM's test perplexities, by seed; run i has the seed i modulo their number."""
-        whole = [(number, run) for number, run in enumerate(runs) if run.metrics]
-        tests = tuple(_test(run) for _, run in whole)
+        whole = [(number, run) for number, run in enumerate(runs) if math.isfinite(self._perplexity(run))]
+        tests = tuple(self._perplexity(run) for _, run in whole)
+        # An epoch that was taken back has none.
+        training = [run.metrics["train_perplexity"] for _, run in whole if "train_perplexity" in run.metrics]
         others = None if lstm is None else [lstm[number % len(lstm)] for number, _ in whole]
         return Row(
             network=name,
@@ -145,7 +150,7 @@ class _Trainings:
             test=interval(tests),
             against_lstm=None if others is None else paired_difference(tests, others),
             validation=fmean(run.metrics["validation_perplexity"] for _, run in whole),
-            training=fmean(run.metrics["train_perplexity"] for _, run in whole),
+            training=fmean(training) if training else None,
             diverged=len(runs) - len(whole),
             seconds=fmean(run.seconds for _, run in whole),
         )
@@ -166,13 +171,13 @@ class _Trainings:
         return window(rows, 0, len(rows))
 
 
-def _best(name: str, trials: Mapping[Setting, float | None]) -> Setting:
-    """The setting with the lowest perplexity. Raises ProtocolError where all have diverged."""
-    found = {setting: value for setting, value in trials.items() if value is not None and math.isfinite(value)}
-    if not found:
-        raise ProtocolError(f"{name} diverges at all of {', '.join(map(str, trials))}: give lower rates")
-    return min(found, key=lambda setting: found[setting])
+def _best(name: str, trials: Mapping[Setting, float]) -> Setting:
+    """The setting with the lowest loss or perplexity. Raises ProtocolError where all have diverged."""
+    found = min(trials, key=lambda setting: trials[setting])
+    if not math.isfinite(trials[found]):
+        raise ProtocolError(f"{name} diverges at all of {'; '.join(map(str, trials))}: give lower rates")
+    return found
 
 
-def _test(run: Run) -> float:
-    return run.metrics.get("test_perplexity", math.inf)
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

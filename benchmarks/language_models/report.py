@@ -26,7 +26,7 @@ def columns(row: Row) -> tuple[str, ...]:
         f"{min(row.tests):.2f}",
         "" if row.against_lstm is None else _difference(row.against_lstm),
         f"{row.validation:.2f}",
-        f"{row.training:.2f}",
+        "" if row.training is None else f"{row.training:.2f}",
         f"{row.seconds:.0f}",
         row.verdict,
     )
@@ -46,7 +46,7 @@ def remarks_on(found: Comparison) -> Iterator[str]:
 def markdown(found: Comparison, protocol: LanguageModelProtocol) -> str:
     """The table for docs/results.md, the grid's validation perplexities, the remarks, and the deviations."""
     grid = [
-        (network, *("diverged" if value is None else f"{value:.4g}" for value in trials.values()))
+        (network, *("diverged" if value is None else f"{value:.2f}" for value in trials.values()))
         for network, trials in found.grid.items()
     ]
     paragraphs = [

@@ -18,7 +18,7 @@ from benchmarks.language_models.protocol import CPU, LanguageModelProtocol, Sett
 from benchmarks.language_models.report import markdown
 from benchmarks.ledger.protocol import ProtocolError, read
 from benchmarks.ledger.runs import run_missing
-from benchmarks.ledger.store import RUNS, Store, key_of, spec_of
+from benchmarks.ledger.store import Store, key_of, spec_of
 from client.cli import app, call
 from client.failures import ExitCode
 from darts_core import run_rnn_evaluation
@@ -168,9 +168,10 @@ def test_a_mistake_in_a_protocol_is_told_before_anything_is_run(
     assert not (tmp_path / "runs.jsonl").exists()
 
 
-def test_the_committed_protocol_is_reprinted_from_the_stored_runs() -> None:
-    chosen, store = read(LanguageModelProtocol, CPU), Store(RUNS)
-    checksum = chosen.searching.text_checksum
-    assert checksum is not None
-    assert chosen.training["text_checksum"] == checksum
-    assert store.get(key_of(spec_of(chosen.searching), checksum)) is not None
+def test_the_committed_protocol_trains_networks_of_one_size_on_the_text_that_it_names() -> None:
+    chosen = read(LanguageModelProtocol, CPU)
+    for cell in (None, *chosen.named().values()):
+        for setting in chosen.settings:
+            config = chosen.trained(cell, setting, 0, 2097)
+            assert config.text_checksum == chosen.searching.text_checksum is not None
+        assert chosen.parameters(cell, 2097) == pytest.approx(387_729, rel=0.01)
