@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from client.errors import DartboardError
+from darts_core.data.text.catalogue import PYTHON_DOCS, TEXT_SETS
 
 RUNS: Final = Path(__file__).parents[1] / "results" / "runs.jsonl"
 
@@ -69,8 +70,9 @@ class Store:
         return [*self._runs.values()]
 
     def images(self) -> set[tuple[str, str]]:
-        """The data sets of all runs, each with the checksum of its images."""
-        return {(run.spec["dataset"], run.images) for run in self._runs.values()}
+        """The data sets of all runs on images, each with the checksum."""
+        texts = {PYTHON_DOCS, *TEXT_SETS}
+        return {(run.spec["dataset"], run.images) for run in self.runs() if run.spec["dataset"] not in texts}
 
     def add(self, run: Run) -> None:
         """Append the run to the file."""

@@ -254,6 +254,13 @@ def test_runs_done_again_are_compared_to_the_last_bit(tmp_path: Path) -> None:
     assert {title(run): same for run, same in found} == {"random, seed 0": True, "gdas, seed 0": False}
 
 
+def test_a_run_on_a_text_is_none_of_the_protocol_s(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs.jsonl")
+    store.add(_run(0).model_copy(update={"spec": {"dataset": "python-docs", "network": "lstm"}}))
+    with pytest.raises(ProtocolError, match="has no run of the protocol"):
+        stored(_protocol(), store)
+
+
 def test_a_stored_run_names_its_code_images_and_cell(tmp_path: Path) -> None:
     protocol = _protocol(seeds=1, methods=["random", "gdas"])
     configs = [protocol.search(method, 0, "digits") for method in protocol.methods]
