@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.configs.decoder import Decoder
+from darts_core.configs.extensions import Extensions
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, folder_of, is_plain_name
 from darts_core.errors import ConfigError, DataError, Problem
 from darts_core.models.layout import Stem, reduction_layers, stem_for
@@ -56,6 +57,7 @@ class RunConfig(BaseModel):
     )
     threads: Threads = None
     deterministic: Deterministic = None
+    extensions: Extensions = []
     checkpoint_every: int | None = Field(
         None, ge=1, le=100_000, description="keep every k-th epoch's checkpoint, besides the best and the last"
     )
@@ -70,6 +72,10 @@ class RunConfig(BaseModel):
     def resolved(self, info: Any = None) -> RunConfig:
         """The same spec with every value filled in. info: of an uploaded data set. Raises ConfigError."""
         raise NotImplementedError
+
+    def epochs_in(self, epoch: int) -> int:
+        """The number of epochs by which schedules go in this epoch, counted from 1."""
+        return next((one.epochs for one in self.extensions if epoch <= one.after), self.epochs)
 
     def check_gpus(self, gpus: int) -> None:
         """Raises ConfigError where the job cannot run on so many GPUs. Of a resolved spec."""

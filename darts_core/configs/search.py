@@ -26,6 +26,7 @@ from darts_core.configs.common import (
 from darts_core.configs.decoder import decoder_problems
 from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessian, early_problems
 from darts_core.configs.edge_lists import Edges, fill_edges
+from darts_core.configs.extensions import extension_problems
 from darts_core.configs.guard import Guard, guard_problems
 from darts_core.configs.method_fields import MethodFields
 from darts_core.configs.method_rules import check_method_gpus, fill_method, method_defaults
@@ -179,6 +180,7 @@ class SearchConfig(MethodFields, TrainingConfig):
         if values.get("order") == 2 and "noise" in (values["primitives"] or []):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))
         problems += early_problems(values)
+        problems += extension_problems(values)
         problems += guard_problems(values, method)
         problems += split_problems(values["batch_size"], parts, info)
         if problems:

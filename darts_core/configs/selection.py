@@ -28,7 +28,9 @@ _WATCHES: Final = (
     "weight_decay_max",
 )
 """Fields that end a search early or send it back."""
-_CHANGED: Final = frozenset({"epochs", "weight_lr", "weight_lr_min", "schedule", "stop_from", "guard", *_WATCHES})
+_CHANGED: Final = frozenset(
+    {"epochs", "extensions", "weight_lr", "weight_lr_min", "schedule", "stop_from", "guard", *_WATCHES}
+)
 """Fields that the selection does not take from its search."""
 OWN: Final = frozenset({"select", "selection_interval", "selection_criterion", "search_epoch", "search_epochs"})
 _RUN: Final = frozenset({"checkpoint_every", "checkpoint_seconds", "threads", "deterministic", "fused", "cuda_graph"})
@@ -130,6 +132,7 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
             "weight_lr_min": tuning_lr if search.space == NASBENCH201 else min(search.weight_lr_min, tuning_lr),
             "stop_from": 1,
             "guard": "off",
+            "extensions": [],
             **dict.fromkeys(_WATCHES),
             **own,
             "select": "perturbation",

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, cast
 
 import torch
-from pydantic import BaseModel
 from torch import Tensor
 
+from darts_core.configs.common import RunConfig
+from darts_core.configs.extensions import before_extensions
 from darts_core.errors import CheckpointError
 from darts_core.families import family_in
 from darts_core.files.safetensors import is_safetensors, read_header
@@ -210,23 +211,30 @@ def family_of(checkpoint: Mapping[str, Any]) -> Any:
     return spec.get("family", "cnn") if isinstance(spec, dict) else "cnn"
 
 
-def check_resumable(checkpoint: Checkpoint, kind: Kind, config: BaseModel) -> None:
+def check_resumable(checkpoint: Checkpoint, kind: Kind, config: RunConfig) -> None:
     """Check that a run of this resolved spec can resume here. Raises CheckpointError that names the differing fields.
 
-    A field introduced after the checkpoint has its default, which preserves the old behaviour.
+    A field introduced after the checkpoint has its default, which preserves the old behaviour. A training that was
+    given more epochs can resume at those that it had before.
     """
     if checkpoint["kind"] != kind:
         raise CheckpointError(f"this checkpoint is of a job of kind {checkpoint['kind']}, not {kind}")
     if not checkpoint["resume"]:
         raise CheckpointError("this checkpoint was imported: it has weights, but no state of a training to go on with")
-    spec = config.model_dump(mode="json")
     defaults = {name: field.default for name, field in type(config).model_fields.items()}
     theirs = defaults | checkpoint["spec"]
-    fields = (spec.keys() | theirs.keys()) - _BOOKKEEPING
-    different = sorted(k for k in fields if spec.get(k) != theirs.get(k))
-    if different:
+    epoch = checkpoint["epoch"] + ("open" in checkpoint["resume"])
+    specs = [each.model_dump(mode="json") for each in (config, *before_extensions(config, epoch))]
+    if all(differing(spec, theirs) for spec in specs):
+        spec, different = specs[0], differing(specs[0], theirs)
         pairs = "; ".join(f"{k}: {theirs.get(k)!r} there, {spec.get(k)!r} here" for k in different)
         raise CheckpointError(f"this checkpoint is of another spec ({pairs}); resume with the same one or start anew")
+
+
+def differing(spec: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The fields of two specs that make them different trainings."""
+    fields = (spec.keys() | other.keys()) - _BOOKKEEPING
+    return sorted(name for name in fields if spec.get(name) != other.get(name))
 
 
 def on_cpu(value: Any) -> Any:

@@ -32,7 +32,7 @@ class DartsMinus(SearchMethod):
     @property
     def decay(self) -> float:
         """b in this epoch."""
-        passed = (self.epoch - 1) / self.config.epochs
+        passed = (self.epoch - 1) / self.epochs
         schedules = {"linear": 1 - passed, "cosine": 0.5 * (1 + math.cos(math.pi * passed)), "constant": 1.0}
         return (self.config.branch_scale or 0.0) * schedules[self.config.branch_schedule or "linear"]
 

@@ -77,6 +77,11 @@ class SearchMethod:
         self._within, self._forwards, self._noises = name, 0, 0
 
     @property
+    def epochs(self) -> int:
+        """The number of epochs by which schedules go in this one."""
+        return self.config.epochs_in(self.epoch)
+
+    @property
     def trains_alphas(self) -> bool:
         """Whether the alphas are trained in this epoch."""
         return self.epoch - self.stage.first >= self.config.weights_only_epochs
@@ -224,7 +229,7 @@ class SearchMethod:
 
     def beta_strength(self, last: float) -> float:
         """beta-DARTS' lambda in this epoch: it grows linearly from 0 in the first one towards `last`."""
-        return last * (self.epoch - 1) / self.config.epochs
+        return last * (self.epoch - 1) / self.epochs
 
     def beta_penalty(self, alphas: Tables, strength: float) -> Tensor | None:
         """`strength` times the sum over kinds of the mean over edges of logsumexp(alpha): beta-DARTS
@@ -302,7 +307,7 @@ class SearchMethod:
 
     def progress(self) -> float:
         """The share of the run at the epoch's start: 0 in the first epoch, 1 in the last."""
-        return (self.epoch - 1) / max(self.config.epochs - 1, 1)
+        return (self.epoch - 1) / max(self.epochs - 1, 1)
 
     def linear(self, start: float, end: float) -> float:
         """A linear schedule over the epochs, from `start` in the first to `end` in the last."""

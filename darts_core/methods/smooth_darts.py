@@ -31,7 +31,7 @@ class SmoothDarts(SearchMethod):
     def radius(self) -> float:
         """Largest shift of an operation weight."""
         most = self.config.perturbation_max or 0.0
-        return min(most, _START + (most - _START) * (self.epoch - 1) / self.config.epochs)
+        return min(most, _START + (most - _START) * (self.epoch - 1) / self.epochs)
 
     @property
     def schedule(self) -> tuple[float, ...]:

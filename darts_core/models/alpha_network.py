@@ -63,7 +63,7 @@ class AlphaNetwork(nn.Module):
     @property
     def guard_penalty(self) -> float:
         """lambda of a guard's penalty in this epoch, by the schedule that beta-DARTS' authors use."""
-        return self.method.beta_strength(self.method.config.epochs / 2) if self.penalised else 0.0
+        return self.method.beta_strength(self.method.epochs / 2) if self.penalised else 0.0
 
     def load_alphas(self, alphas: Mapping[str, Tensor]) -> None:
         """Load saved alphas. Raises KeyError for a missing table, RuntimeError for one of another shape."""

@@ -62,9 +62,9 @@ class Action(NamedTuple):
 class CollapseGuard:
     """The guard of one search. A run that resumes with its state acts as an undisturbed one does."""
 
-    def __init__(self, epochs: int) -> None:
-        """epochs: of the search's spec."""
-        self._epochs = epochs
+    def __init__(self, epochs_in: Callable[[int], int]) -> None:
+        """epochs_in: the number of epochs by which schedules go, by epoch."""
+        self._epochs_in = epochs_in
         self._lasting: dict[str, int] = {}
         self._kept: dict[str, Any] | None = None
         self.penalises = False
@@ -80,7 +80,8 @@ class CollapseGuard:
         metrics: with those of `collapse_signs`, and `eigenvalue_growth` where it is measured. collapsed: whether the
         cell is, by `is_collapsed`. state: gives a copy of the epoch's state, kept until a later epoch is as good.
         """
-        signs = [sign for sign in SIGNS if sign.applies(metrics, epoch, self._epochs)]
+        epochs = self._epochs_in(epoch)
+        signs = [sign for sign in SIGNS if sign.applies(metrics, epoch, epochs)]
         beyond = {sign.metric: sign for sign in signs if metrics[sign.metric] > sign.most}
         for sign in signs:
             self._lasting[sign.metric] = self._lasting.get(sign.metric, 0) + 1 if sign.metric in beyond else 0
@@ -93,7 +94,7 @@ class CollapseGuard:
             if self._lasting[name] >= PATIENCE
         )
         back_to = None if self._kept is None else int(self._kept["epoch"])
-        if epoch < self._epochs:
+        if epoch < epochs:
             return self._action(why, back_to) if why else None
         if collapsed and back_to is not None:
             return Action(back_to, f"guard: the last cell has collapsed; the cell is that of epoch {back_to}")

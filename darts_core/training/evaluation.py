@@ -130,10 +130,10 @@ class ImageEvaluation(TrainingLoop):
         }
 
     def begin_epoch(self) -> int:
-        config = self.config
-        self.lr = weight_lr(config, self.epoch, config.epochs)
+        config, epochs = self.config, self.config.epochs_in(self.epoch)
+        self.lr = weight_lr(config, self.epoch, epochs)
         self.optimizer.param_groups[0]["lr"] = self.lr
-        self.drop_path = linear(self.epoch, config.epochs, config.drop_path)
+        self.drop_path = linear(self.epoch, epochs, config.drop_path)
         self.network.set_drop_path(self.drop_path, self.drop_path_source, self.group)
         self.sums = RunningMetrics(self.data.device)
         return self.feed.steps
@@ -158,7 +158,7 @@ class ImageEvaluation(TrainingLoop):
             metrics |= {"validation_loss": validated.loss, "validation_accuracy": validated.accuracy}
             if validated.accuracy > self.best.get("validation_accuracy", -1.0):
                 self.best = {"epoch": self.epoch, "validation_accuracy": validated.accuracy}
-        if self.epoch == self.config.epochs:
+        if self.epoch == self.config.epochs_in(self.epoch):
             images, labels = data.source.test_images.to(data.device), data.source.test_labels.to(data.device)
             tested = data.measure(self.network, images, labels, self.control)
             metrics |= {"test_loss": tested.loss, "test_accuracy": tested.accuracy}

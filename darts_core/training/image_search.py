@@ -86,7 +86,7 @@ class ImageSearch(SearchLoop):
         begins with the epochs that are trained again.
         """
         self._added_steps = 0
-        self.guard = CollapseGuard(config.epochs) if config.guard == "auto" else None
+        self.guard = CollapseGuard(config.epochs_in) if config.guard == "auto" else None
         if self.method.trains and self.group.leads:
             self.arrangement.log(data.device)
             rule, every = growth_rule(config), config.hessian_every
@@ -197,8 +197,8 @@ class ImageSearch(SearchLoop):
         stage = next(stage for stage in method.stages if epoch <= stage.last)
         if stage != method.stage:
             self._begin_stage(stage)
-        if method.carries_over:
-            self.lr = weight_lr(self.config, epoch, self.config.epochs)
+        if method.carries_over or len(method.stages) == 1:
+            self.lr = weight_lr(self.config, epoch, self.config.epochs_in(epoch))
         else:
             self.lr = weight_lr(self.config, epoch - stage.first + 1, stage.epochs)
         self.weight_optimizer.param_groups[0]["lr"] = self.lr

@@ -176,7 +176,7 @@ class RnnEvaluation(TrainingLoop):
         else:
             metrics = self._roll_back(metrics)
         metrics |= {"validation_perplexity": perplexity(metrics["validation_loss"]), "weight_lr": self.config.weight_lr}
-        if self.epoch == self.config.epochs:
+        if self.epoch == self.config.epochs_in(self.epoch):
             test_loss = self._measure(self.test_text)
             metrics |= {"test_loss": test_loss, "test_perplexity": perplexity(test_loss)}
             metrics |= self._test_of_best(test_loss)

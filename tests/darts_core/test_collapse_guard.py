@@ -26,11 +26,15 @@ MakeSearch = Callable[..., SearchConfig]
 Metrics = dict[str, float]
 
 
+def _guard(epochs: int) -> CollapseGuard:
+    return CollapseGuard(lambda epoch: epochs)
+
+
 def guarded(
     *shares: float, epochs: int = 100, guard: CollapseGuard | None = None, first: int = 1, also: Metrics | None = None
 ) -> list[Action | None]:
     """What a guard does in epochs with these `idle_share`s, and `also` in every one of them."""
-    guard = guard or CollapseGuard(epochs)
+    guard = guard or _guard(epochs)
     return [
         guard.update(
             epoch,
@@ -48,7 +52,7 @@ def acted(actions: list[Action | None]) -> dict[int, int | None]:
 
 
 def test_it_goes_back_to_the_last_good_epoch_and_the_second_time_stops_with_it() -> None:
-    guard = CollapseGuard(100)
+    guard = _guard(100)
     actions = guarded(0.2, 0.1, 0.4, 0.6, 0.7, 0.25, 0.6, 0.6, guard=guard)
     assert acted(actions) == {5: 2, 8: 6}
     assert [action.text for action in actions if action is not None] == [
@@ -67,7 +71,7 @@ def test_without_a_good_epoch_it_goes_back_to_the_last_that_had_not_collapsed() 
 
 
 def test_without_any_such_epoch_it_penalises_and_goes_on() -> None:
-    guard = CollapseGuard(100)
+    guard = _guard(100)
     actions = guarded(*[0.7] * 6, guard=guard)
     assert acted(actions) == {2: None}
     assert "no epoch before is better, and penalises" in str(actions[1])
@@ -76,14 +80,14 @@ def test_without_any_such_epoch_it_penalises_and_goes_on() -> None:
 
 
 def test_undecided_cells_have_not_collapsed_and_are_not_good() -> None:
-    guard = CollapseGuard(100)
+    guard = _guard(100)
     assert acted(guarded(0.1, 0.9, 0.9, 0.9, guard=guard, also={"decision_margin": 0.009})) == {}
     assert acted(guarded(0.5, 0.7, 0.7, guard=guard, first=5)) == {3: 5}
 
 
 def test_alphas_that_are_certain_are_a_sign_in_the_first_half_of_the_epochs_alone() -> None:
     assert acted(guarded(*[0.1] * 10, epochs=10, also={"certainty": 0.8})) == {2: None}
-    assert acted(guarded(*[0.1] * 5, epochs=10, guard=CollapseGuard(10), first=6, also={"certainty": 0.8})) == {}
+    assert acted(guarded(*[0.1] * 5, epochs=10, guard=_guard(10), first=6, also={"certainty": 0.8})) == {}
 
 
 def test_noise_is_a_sign_in_the_second_half_alone() -> None:
@@ -91,7 +95,7 @@ def test_noise_is_a_sign_in_the_second_half_alone() -> None:
 
 
 def test_an_eigenvalue_counts_in_the_epochs_that_measure_it() -> None:
-    guard = CollapseGuard(100)
+    guard = _guard(100)
     found: dict[int, int | None] = {}
     for epoch in range(1, 9):
         measured = {"eigenvalue_growth": 1.0 if epoch < 4 else 1.4} if epoch % 2 == 0 else {}

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from darts_core import run_rnn_evaluation, run_rnn_search
+from darts_core.configs.extensions import extended
+from darts_core.configs.method_fields import MethodName
 from darts_core.errors import CheckpointError
 from darts_core.files import checkpoints
 from tests.support.recorder import Recorder, through_a_file
@@ -88,3 +90,29 @@ def test_resume_on_a_changed_text_is_refused(evaluation_config: MakeEvaluation, 
         file.write("the cat\n")
     with pytest.raises(CheckpointError, match="text_checksum"):
         run_rnn_evaluation(evaluation_config(), data_root=data_root, resume_from=saved)
+
+
+@pytest.mark.parametrize("method", ["darts", "beta-darts"])
+def test_an_extended_search_equals_an_undisturbed_one_with_the_same_extension(
+    method: MethodName, search_config: MakeSearch, data_root: Path, tmp_path: Path
+) -> None:
+    config = search_config(epochs=2, method=method)
+    longer = extended(config, 2, 4)
+    first = list(run_rnn_search(config, data_root=data_root))
+    second = list(run_rnn_search(longer, data_root=data_root, resume_from=through_a_file(first[-1], tmp_path)))
+    undisturbed = list(run_rnn_search(longer, data_root=data_root))
+    assert [report.metrics for report in (*first, *second)] == [report.metrics for report in undisturbed]
+    assert_same_bits(second[-1].checkpoint, undisturbed[-1].checkpoint)
+
+
+def test_an_extended_evaluation_is_tested_at_both_ends(
+    evaluation_config: MakeEvaluation, data_root: Path, tmp_path: Path
+) -> None:
+    config = evaluation_config(epochs=2)
+    longer = extended(config, 2, 3)
+    first = list(run_rnn_evaluation(config, data_root=data_root))
+    second = list(run_rnn_evaluation(longer, data_root=data_root, resume_from=through_a_file(first[-1], tmp_path)))
+    undisturbed = list(run_rnn_evaluation(longer, data_root=data_root))
+    assert ["test_perplexity" in report.metrics for report in undisturbed] == [False, True, True]
+    assert [report.metrics for report in (*first, *second)] == [report.metrics for report in undisturbed]
+    assert_same_bits(second[-1].checkpoint, undisturbed[-1].checkpoint)
