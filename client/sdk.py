@@ -162,6 +162,10 @@ class Dartboard:
         """Retry a failed or cancelled job from its last checkpoint."""
         return self._act(job_id, "retry")
 
+    def extend(self, job_id: Id, epochs: int) -> JobOut:
+        """Give an ended or paused search or evaluation more epochs: so many in all. It goes on from its last epoch."""
+        return self._connection.read(JobOut, "POST", f"{self._path(job_id)}/extend", json={"epochs": epochs})
+
     def update(self, job_id: Id, **changes: Any) -> JobOut:
         """Change a job's name, labels, priority or max_runtime."""
         return self._connection.read(JobOut, "PATCH", self._path(job_id), json=changes)

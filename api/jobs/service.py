@@ -23,6 +23,7 @@ from api.db.models import Checkpoint, IdempotencyKey, Job
 from api.events.log import notify
 from api.http.problems import conflict, not_found
 from api.jobs.create import announce_queued, discard, given_file, new_job
+from api.jobs.extend import extend
 from api.jobs.listing import Filters, newest
 from api.jobs.locking import end_attempt, lock_job
 from api.jobs.max_runtime import check_runtime
@@ -169,6 +170,21 @@ class JobService:
                 again = control.resume_children if before == Status.PAUSED else control.retry_children
                 await again(session, job)
             await _refreshed(session, job)
+        self._nudge(job)
+        return self._with_queue_reason(job)
+
+    async def extend(self, job_id: UUID, kind: JobKind, epochs: int) -> Job:
+        """Give an ended or paused training more epochs and requeue it. Raises ProblemError 409, ConfigError."""
+        async with self._database.transaction() as session:
+            await check_queue(session)
+            job = await self._lock(session, job_id, kind)
+            check_action(job, "extend")
+            await check_runtime(session, job)
+            await hold(session, job.spec)
+            dropped = await extend(session, job, epochs)
+            await move(session, job, Status.QUEUED, f"extended to {epochs:,} epochs by request")
+            await _refreshed(session, job)
+        await self._artifacts.discard(dropped)
         self._nudge(job)
         return self._with_queue_reason(job)
 

@@ -21,7 +21,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.PAUSING, S.PAUSED, S.QUEUED}),
     S.PAUSING: frozenset({S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     S.PAUSED: frozenset({S.QUEUED, S.CANCELLED}),
-    S.SUCCEEDED: frozenset(),
+    S.SUCCEEDED: frozenset({S.QUEUED}),  # given more epochs
     S.FAILED: frozenset({S.QUEUED}),
     S.CANCELLED: frozenset({S.QUEUED}),
 }
@@ -59,6 +59,7 @@ _ACTIONS: Final[dict[str, frozenset[Status]]] = {
     "pause": frozenset({S.QUEUED, S.RUNNING}),
     "resume": frozenset({S.PAUSED}),
     "retry": frozenset({S.FAILED, S.CANCELLED}),
+    "extend": frozenset({S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     "delete": frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED}),
 }
 
@@ -73,6 +74,8 @@ def check_action(job: Job, action: str) -> None:
     possible = actions_of(job)
     if action in possible:
         return
+    if action not in kind_of(job).actions:
+        raise conflict(f"cannot {action} a {job.kind}: it has other actions, {', '.join(kind_of(job).actions)}")
     advice = "it is final"
     if others := [name for name in possible if name != "delete"]:
         onward = next((name for name in others if name in ("resume", "retry")), None)

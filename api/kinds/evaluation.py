@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from api.http.problems import invalid, invalid_fields
-from api.kinds.kind import Form, Kind, References, Resolved, Retention
+from api.kinds.kind import ACTIONS, Form, Kind, References, Resolved, Retention
 from api.schemas.evaluations import EvaluationCreate, RnnEvaluationCreate
 from api.schemas.jobs import JobKind
 from darts_core.configs.common import RunConfig
@@ -67,6 +67,7 @@ EVALUATION: Final = Kind(
     requests={"cnn": EvaluationCreate, "rnn": RnnEvaluationCreate},
     resolve=_resolve,
     refusals=(404, 409),
+    actions=(*ACTIONS, "extend"),
     objective=lambda spec: family_in(spec).selection,
     retention=Retention.BEST_AND_LAST,
     leaves=("epoch-N.pt",),

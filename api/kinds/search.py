@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from api.http.problems import conflict, invalid
-from api.kinds.kind import Form, Kind, References, Resolved
+from api.kinds.kind import ACTIONS, Form, Kind, References, Resolved
 from api.schemas.families import SELECTION, family_or_selection
 from api.schemas.jobs import JobFrame, JobKind, Status
 from api.schemas.searches import RnnSearchCreate, SearchCreate, SelectionCreate
@@ -48,6 +48,7 @@ SEARCH: Final = Kind(
     family_of_body=family_or_selection,
     resolve=_resolve,
     refusals=(404, 409),
+    actions=(*ACTIONS, "extend"),
     objective=lambda spec: family_in(spec).selection,
     leaves=("epoch-N.pt",),
     links={

@@ -19,7 +19,7 @@ from api.jobs.listing import Filters
 from api.jobs.service import JobService
 from api.kinds import Kind
 from api.schemas.epoch_csv import epochs_csv
-from api.schemas.jobs import AttemptList, EpochList, JobKind, JobList, JobOut, JobPatch, LogList, Status
+from api.schemas.jobs import AttemptList, EpochList, JobExtension, JobKind, JobList, JobOut, JobPatch, LogList, Status
 from api.serializers import attempt_out, epoch_out, job_out, log_line
 
 Row = TypeVar("Row", Job, Upload, Key, Audit)
@@ -134,6 +134,14 @@ def job_router(described: Kind) -> APIRouter:
     async def retry_job(job_id: JobId, jobs: Jobs) -> JobOut:
         """Retry a failed or cancelled job from its last stored epoch. 409 for any other status."""
         return job_out(await jobs.retry(job_id, kind))
+
+    @router.post("/{job_id}/extend", operation_id=f"extend_{kind}", responses=documented(404, 409))
+    async def extend_job(job_id: JobId, extension: JobExtension, jobs: Jobs) -> JobOut:
+        """Give a finished or stopped search or evaluation more epochs: it goes on from its last stored epoch, and
+        schedules go by the new number from there on. 409 while it is active, if it has stopped early, and for other
+        kinds; 422 unless there are more epochs than now, and for a method whose epochs are divided beforehand.
+        """
+        return job_out(await jobs.extend(job_id, kind, extension.epochs))
 
     @router.get(
         "/{job_id}/epochs",

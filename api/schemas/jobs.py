@@ -200,6 +200,14 @@ class JobPatch(BaseModel):
     max_runtime: RunSeconds | None = None
 
 
+class JobExtension(BaseModel):
+    """More epochs for a search or an evaluation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    epochs: int = Field(ge=1, le=100_000, description="in all, more than now")
+
+
 class Progress(BaseModel):
     """The progress of a running job. `epoch` counts from 1 and is the present one; eta in seconds.
 
@@ -275,7 +283,8 @@ class JobOut(BaseModel):
     )
     error: Failure | None
     actions: list[str] = Field(
-        default_factory=list, description="the possible ones of `cancel`, `pause`, `resume`, `retry` and `delete`"
+        default_factory=list,
+        description="the possible ones of `cancel`, `pause`, `resume`, `retry`, `extend` and `delete`",
     )
     objective: ObjectiveOut | None = Field(
         None, description="criterion of `best`; an epoch without this metric replaces the best one"

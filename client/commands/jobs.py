@@ -163,3 +163,19 @@ cancel = _verb("cancel", "End a job now.")
 pause = _verb("pause", "Stop a job after the epoch in work.")
 resume = _verb("resume", "Let a paused job go on.")
 retry = _verb("retry", "Let a failed or cancelled job go on from its last epoch.")
+
+
+def extend(
+    job_id: JobId,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs in all, more than now.")],
+    json: Json = False,
+    url: Url = DEFAULT_URL,
+    key: Key = None,
+) -> None:
+    """Give an ended or paused search or evaluation more epochs; it goes on from its last one."""
+    from client.output import console, print_json
+    from client.sdk import Dartboard
+
+    with Dartboard(url, key) as dartboard:
+        job = dartboard.extend(job_id, epochs)
+    print_json(job) if json else console.print(f"{job.kind} {job.id} {job.status}")

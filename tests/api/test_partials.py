@@ -6,17 +6,9 @@ import httpx
 import pytest
 
 from api.schemas.jobs import JobOut
-from api.schemas.worker import PartialReport, Release
-from tests.support.service import Bench, Service, SimulatedAttempt
+from api.schemas.worker import Release
+from tests.support.service import Bench, Service
 from worker.api_client import SupersededError
-
-
-def report_partial(training: SimulatedAttempt, epoch: int, step: int) -> None:
-    path = training.folder / f"partial-{epoch}-{step}.pt"
-    path.write_bytes(f"epoch {epoch}, step {step}".encode())
-    stored = training.attempt.upload(path)
-    report = PartialReport(n=training.number(), epoch=epoch, step=step, checkpoint=path.name, sha256=stored.sha256)
-    training.attempt.report_partial(report)
 
 
 def files_of(service: Service, job: JobOut) -> list[str]:
@@ -27,8 +19,8 @@ def test_the_next_attempt_goes_on_in_the_middle_of_the_epoch(bench: Bench) -> No
     bench.submit()
     first = bench.claim()
     first.report(1)
-    report_partial(first, 1, 5)
-    report_partial(first, 1, 9)
+    first.report_partial(1, 5)
+    first.report_partial(1, 9)
     first.attempt.release(Release(reason="shutdown"))
     second = bench.claim()
     resume = second.resume
@@ -40,7 +32,7 @@ def test_the_next_attempt_goes_on_in_the_middle_of_the_epoch(bench: Bench) -> No
 def test_the_first_epoch_is_resumed_in_its_middle_as_well(bench: Bench) -> None:
     bench.submit()
     first = bench.claim()
-    report_partial(first, 0, 3)
+    first.report_partial(0, 3)
     first.attempt.release(Release(reason="shutdown"))
     resume = bench.claim().resume
     assert (resume.epoch, resume.step) == (0, 3)
@@ -51,14 +43,14 @@ def test_only_the_newest_partial_file_is_kept(bench: Bench, service: Service) ->
     training = bench.claim()
     training.report(1)
     for step in (5, 9, 12):
-        report_partial(training, 1, step)
+        training.report_partial(1, step)
     assert files_of(service, job) == ["epoch-1.pt", "partial-1-12.pt"]
 
 
 def test_a_partial_file_is_gone_when_its_epoch_is_stored(bench: Bench, service: Service) -> None:
     job = bench.submit()
     training = bench.claim()
-    report_partial(training, 0, 5)
+    training.report_partial(0, 5)
     training.report(1)
     assert files_of(service, job) == ["epoch-1.pt"]
     training.attempt.release(Release(reason="shutdown"))
@@ -69,7 +61,7 @@ def test_a_partial_file_is_gone_when_its_epoch_is_stored(bench: Bench, service: 
 def test_an_interrupted_epoch_has_one_event_and_its_partial_files_none(bench: Bench) -> None:
     job = bench.submit(epochs=1)
     first = bench.claim()
-    report_partial(first, 0, 5)
+    first.report_partial(0, 5)
     first.attempt.release(Release(reason="shutdown"))
     second = bench.claim()
     second.report(1)
@@ -83,14 +75,14 @@ def test_a_partial_report_of_another_epoch_is_refused(bench: Bench) -> None:
     training = bench.claim()
     training.report(1)
     with pytest.raises(SupersededError, match="epoch 1 is the last"):
-        report_partial(training, 0, 5)
+        training.report_partial(0, 5)
 
 
 def test_a_partial_checkpoint_is_not_listed(bench: Bench, http: httpx.Client) -> None:
     body = {"dataset": "digits", "genotype": "DARTS_V2", "epochs": 3, "pool": bench.pool}
     job = bench.dartboard.submit("evaluation", body)
     training = bench.claim()
-    report_partial(training, 0, 5)
+    training.report_partial(0, 5)
     assert http.get(f"/evaluations/{job.id}/checkpoints").json()["items"] == []
     assert http.get(f"/evaluations/{job.id}/checkpoint").status_code == 409
 

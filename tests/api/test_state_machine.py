@@ -16,7 +16,7 @@ DESIGN = {
     "paused": {"queued", "cancelled"},
     "failed": {"queued"},
     "cancelled": {"queued"},
-    "succeeded": set(),
+    "succeeded": {"queued"},
 }
 
 
@@ -44,7 +44,7 @@ def test_every_status_can_reach_an_end() -> None:
         ("retry", "paused", "cannot retry a job that is paused: resume lets it go on"),
         ("pause", "paused", "cannot pause a job that is paused: resume lets it go on"),
         ("resume", "queued", "cannot resume a job that is queued: possible: cancel or pause"),
-        ("retry", "succeeded", "cannot retry a job that is succeeded: it is final"),
+        ("retry", "succeeded", "cannot retry a job that is succeeded: possible: extend"),
     ],
 )
 def test_an_action_that_is_not_possible_names_the_one_that_is(action: str, status: str, advice: str) -> None:
@@ -60,6 +60,7 @@ def test_actions_and_transitions_agree() -> None:
         "pause": {Status.PAUSED, Status.PAUSING},
         "resume": {Status.QUEUED},
         "retry": {Status.QUEUED},
+        "extend": {Status.QUEUED},
     }
     for action, to in leads_to.items():
         allowing = [status for status in Status if action in possible[status]]

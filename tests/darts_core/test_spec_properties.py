@@ -270,7 +270,7 @@ def test_two_illegal_numbers_are_refused_at_once(config: type[TrainingConfig], d
         (SearchConfig, {"space": "space2", "primitives": ["skip_connect"]}, "primitives"),
         (SearchConfig, {"unrolled": True, "order": 1}, "unrolled"),
         (EvaluationConfig, {"dataset": "digits", "auxiliary": True}, "auxiliary"),
-        (EvaluationConfig, {"dataset": "digits", "train_portion": 0.01}, "batch_size"),
+        (EvaluationConfig, {"dataset": "digits", "train_portion": 0.001}, "batch_size"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused_by_name(

@@ -35,6 +35,20 @@ def test_pause_stops_after_the_epoch_and_resume_ends_like_an_undisturbed_run(
     assert [e.alphas for e in dartboard.epochs(job.id)] == [e.alphas for e in dartboard.epochs(undisturbed.id)]
 
 
+def test_an_extended_search_ends_like_an_undisturbed_one_with_the_same_extension(
+    dartboard: Dartboard, submit: Callable[..., JobOut]
+) -> None:
+    job = dartboard.wait(submit(epochs=1, seed=6))
+    dartboard.extend(job.id, 3)
+    until(dartboard.follow(job, after=job.last_sequence), lambda e: e.kind == "step")
+    dartboard.pause(job.id)
+    until(dartboard.follow(job, after=job.last_sequence), lambda e: e.kind == "status" and e.data["status"] == "paused")
+    dartboard.extend(job.id, 4)
+    undisturbed = dartboard.wait(submit(epochs=4, seed=6, extensions=dartboard.job(job.id).spec["extensions"]))
+    assert dartboard.wait(job).status == "succeeded"
+    assert [e.alphas for e in dartboard.epochs(job.id)] == [e.alphas for e in dartboard.epochs(undisturbed.id)]
+
+
 def test_an_urgent_job_overtakes_the_queue(dartboard: Dartboard, submit: Callable[..., JobOut]) -> None:
     first = submit(epochs=2)
     until(dartboard.follow(first), lambda e: e.kind == "status" and e.data["status"] == "running")

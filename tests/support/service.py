@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import httpx
 
 from api.schemas.jobs import JobOut
-from api.schemas.worker import Claim, Claimed, EpochReport, Finish, Resume
+from api.schemas.worker import Claim, Claimed, EpochReport, Finish, PartialReport, Resume
 from client.sdk import Dartboard
 from darts_core.genotypes import KNOWN, Genotype, to_json
 from worker.api_client import AttemptApi, WorkerApi
@@ -81,6 +81,15 @@ class SimulatedAttempt:
         )
         self.attempt.report_epoch(report)
         return report
+
+    def report_partial(self, epoch: int, step: int) -> None:
+        """Upload and report a checkpoint from the middle of the epoch after this one."""
+        path = self.folder / f"partial-{epoch}-{step}.pt"
+        path.write_bytes(f"epoch {epoch}, step {step}".encode())
+        sha256 = self.attempt.upload(path).sha256
+        self.attempt.report_partial(
+            PartialReport(n=self.number(), epoch=epoch, step=step, checkpoint=path.name, sha256=sha256)
+        )
 
     def finish(self) -> None:
         self.attempt.finish(Finish(n=self.number()))

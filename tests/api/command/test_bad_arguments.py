@@ -105,7 +105,8 @@ def test_a_value_that_is_no_number_is_wrong_usage(
     called: Caller, tmp_path: Path, command: str, option: str, value: str
 ) -> None:
     line = filled(command, sensible(tmp_path, str(uuid4())))
-    outcome = called(*line[: len(command.split())], f"{option}={value}", *line[len(command.split()) :])
+    at = line.index("--")
+    outcome = called(*line[:at], f"{option}={value}", *line[at:])
     explained(outcome, ExitCode.USAGE)
 
 
@@ -114,7 +115,8 @@ def test_a_negative_number_is_refused_here_or_by_the_service(
     at_service: Caller, tmp_path: Path, command: str, option: str
 ) -> None:
     line = filled(command, sensible(tmp_path, str(uuid4())))
-    outcome = at_service(*line[: len(command.split())], f"{option}=-5", *line[len(command.split()) :])
+    at = line.index("--")
+    outcome = at_service(*line[:at], f"{option}=-5", *line[at:])
     explained(outcome, ExitCode.USAGE)
 
 

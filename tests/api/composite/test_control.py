@@ -172,3 +172,12 @@ def test_a_data_set_that_a_child_to_come_will_use_stays_until_the_study_has_ende
     assert str(study.id) in http.delete(f"/datasets/{name}").json()["detail"]
     worker.dartboard.cancel(study.id)
     assert http.delete(f"/datasets/{name}").status_code == 204
+
+
+def test_a_job_of_a_study_is_not_extended(worker: SimulatedWorker) -> None:
+    study = worker.study()
+    done = worker.work()
+    with pytest.raises(ProblemError, match="cannot extend a job of a study or a committee") as refused:
+        worker.dartboard.extend(done.job.id, 400)
+    assert refused.value.status == 409
+    worker.dartboard.cancel(study.id)

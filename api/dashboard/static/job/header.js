@@ -25,6 +25,7 @@ export class Header {
     this.buttons = Object.entries(ACTIONS).map(([action, label]) =>
       el("button", { type: "button", class: action === "cancel" ? "danger" : null, on: { click: () => this.act(action) } }, label),
     );
+    this.more = el("button", { type: "button", on: { click: () => this.extend() } }, "Extend");
     this.remove = el("button", { type: "button", class: "danger", on: { click: () => this.delete() } }, "Delete");
     const { id, kind, spec } = state.job;
     const family = spec.family === "rnn" ? "&family=rnn" : "";
@@ -40,6 +41,7 @@ export class Header {
           "div",
           { class: "row" },
           ...this.buttons,
+          this.more,
           kind === "search" ? this.train : null,
           el("a", { class: "button", href: `#/new?from=${id}` }, "Clone and edit"),
           this.remove,
@@ -62,6 +64,7 @@ export class Header {
     Object.keys(ACTIONS).forEach((action, at) => {
       this.buttons[at].hidden = !allowed(action, job);
     });
+    this.more.hidden = !allowed("extend", job);
     this.remove.hidden = !allowed("delete", job);
     this.train.hidden = !job.metrics;
     fill(this.figures, ...this.facts(job).flatMap(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
@@ -109,6 +112,18 @@ export class Header {
     if (action === "cancel" && !confirm(`Cancel ${title(this.job)}? It can be retried from its last epoch.`)) return;
     try {
       this.changed(await post(`${this.job.links.self}/${action}`));
+      this.follow();
+    } catch (error) {
+      notice(wordsFor(error));
+    }
+  }
+
+  async extend() {
+    const now = this.job.spec.epochs;
+    const epochs = prompt(`Epochs in all, more than the present ${now}. It goes on from its last one.`, String(2 * now));
+    if (epochs === null) return;
+    try {
+      this.changed(await post(`${this.job.links.self}/extend`, { epochs: Number(epochs) }));
       this.follow();
     } catch (error) {
       notice(wordsFor(error));

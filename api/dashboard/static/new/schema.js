@@ -2,7 +2,7 @@
 import { get } from "../lib/http.js";
 
 /** Fields that the form has elsewhere or the service fills in. */
-const LEFT_OUT = new Set(["family", "unrolled", "dataset_checksum", "text_checksum", "text_version"]);
+const LEFT_OUT = new Set(["family", "unrolled", "dataset_checksum", "text_checksum", "text_version", "extensions"]);
 
 /**
  * The forms of all kinds of job, by kind, and the schemas that they refer to.
