@@ -119,7 +119,7 @@ export class Header {
   }
 
   async extend() {
-    const now = this.job.spec.epochs;
+    const now = this.job.spec.epochs ?? 1;
     const epochs = prompt(`Epochs in all, more than the present ${now}. It goes on from its last one.`, String(2 * now));
     if (epochs === null) return;
     try {
