@@ -67,6 +67,13 @@ def test_a_child_has_the_spec_that_the_same_body_would_have_as_an_ordinary_job(
     assert children["final/run-0"].spec == evaluation.spec
 
 
+def test_a_study_in_nasbench201_retrains_in_that_spaces_network(worker: SimulatedWorker) -> None:
+    study = worker.study(search={**STUDY["search"], "space": "nasbench201"})
+    [point] = study.spec["points"]
+    for part in ("short_retrain", "final"):
+        assert (point[part]["layers"], point[part]["auxiliary"], point[part]["drop_path"]) == (15, False, 0)
+
+
 def test_the_children_route_has_them_in_the_order_of_their_making(worker: SimulatedWorker, http: httpx.Client) -> None:
     study = worker.study()
     worker.work_until_ended(study)
