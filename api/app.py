@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
+from api.advice.adviser import Adviser
 from api.artifacts import open_store
 from api.auth.audit import AuditLog
 from api.auth.middleware import AuthMiddleware
@@ -47,6 +48,7 @@ from api.kinds import KINDS, References
 from api.metrics.scrape import Scraper
 from api.pictures.drawer import Drawer
 from api.routes import (
+    advice,
     checkpoints,
     compare,
     dashboard,
@@ -109,6 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         presets,
         methods,
         spaces,
+        advice,
         service,
         metrics,
         session,
@@ -156,6 +159,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.worker_downloads = DownloadService(for_workers, converter)
     state.claims = ClaimService(database, for_workers, waker, settings.lease_seconds)
     state.workers = WorkerService(database, waker, settings.presence_seconds)
+    state.advising = Adviser(database, state.datasets, state.workers)
     fence = Fence(database, settings.lease_seconds)
     state.heartbeats = HeartbeatService(database, fence, hub, settings.step_event_seconds)
     state.keys, state.audit = KeyService(database), AuditLog(database)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 
+from api.advice.adviser import Adviser
 from api.artifacts import Artifacts
 from api.auth.audit import AuditLog
 from api.auth.principal import LOCAL, Principal, current
@@ -61,6 +62,7 @@ Claims = Annotated[ClaimService, _service("claims")]
 Heartbeats = Annotated[HeartbeatService, _service("heartbeats")]
 Attempts = Annotated[AttemptService, _service("attempts")]
 Files = Annotated[AttemptFiles, _service("attempt_files")]
+Advising = Annotated[Adviser, _service("advising")]
 Comparing = Annotated[Gatherer, _service("comparing")]
 Uploads = Annotated[UploadService, _service("uploads")]
 Workers = Annotated[WorkerService, _service("workers")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from benchmarks.commands.advice import advice
 from benchmarks.commands.chaos import chaos
 from benchmarks.commands.collapse import collapse
 from benchmarks.commands.decode import decode
@@ -31,6 +32,7 @@ app = typer.Typer(help="Benchmarks; every figure is a ratio to a baseline in the
 _COMMANDS = (
     oracle,
     ledger,
+    advice,
     ranking,
     regret,
     collapse,

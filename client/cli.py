@@ -26,6 +26,7 @@ from client.commands import (
     testing,
     watch,
 )
+from client.commands.advise import advise
 from client.commands.check import check
 from client.commands.compare import compare
 from client.commands.docs import docs
@@ -84,7 +85,7 @@ _CELLS, _FILES, _DEVELOPMENT = "Cells", "Data and files", "Development"
 
 _add(_TRAIN, {"demo": demo.demo, "search": submit.search, "evaluate": submit.evaluate, "score": submit.score})
 _add(_TRAIN, {"ensemble": ensemble, "study": studies.study, "committee": studies.committee, "run": run.run})
-_add(_TRAIN, {"methods": list_methods, "spaces": list_spaces})
+_add(_TRAIN, {"advise": advise, "methods": list_methods, "spaces": list_spaces})
 _add(_JOBS, {"jobs": jobs.list_jobs, "show": jobs.show_job, "watch": watch.watch_job, "logs": jobs.show_logs})
 _add(_JOBS, {"epochs": epochs})
 _add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "resume": jobs.resume})

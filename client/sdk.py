@@ -22,6 +22,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
+from api.schemas.advice import AdviceOut
 from api.schemas.checkpoints import UploadList, UploadOut
 from api.schemas.compare import Comparison, TableName
 from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
@@ -203,6 +204,14 @@ class Dartboard:
     def methods(self) -> list[MethodOut]:
         """The search methods, with their fields and limits."""
         return self._connection.read(MethodList, "GET", "/methods").items
+
+    def advise(self, dataset: str, *, hours: float, gpus: int = 1, pool: str = "default") -> AdviceOut:
+        """A method for a set of images and a budget, with the ledger's rows that speak for it and its cost here.
+
+        hours: of wall time. gpus: workers of the pool with one GPU each, for trainings side by side.
+        """
+        params = {"dataset": dataset, "gpus": gpus, "hours": hours, "pool": pool}
+        return self._connection.read(AdviceOut, "GET", "/advice", params=params)
 
     def spaces(self) -> list[SpaceOut]:
         """The search spaces, with their operations and sizes."""

@@ -7,8 +7,8 @@ from api.db.models import Job
 from api.schemas.jobs import JobKind
 from darts_core.data.catalogue import BUILT_IN
 from darts_core.genotypes import family_of
-from darts_core.models.layout import stem_for
 from darts_core.profile import LanguageShape, Shape, language_shape_for, shape_for
+from darts_core.profile.specs import shape_of_spec
 
 
 async def shape_of_job(job: Job, datasets: DatasetService) -> Shape | LanguageShape | None:
@@ -28,15 +28,4 @@ async def shape_of_job(job: Job, datasets: DatasetService) -> Shape | LanguageSh
     info = info or BUILT_IN.get(spec["dataset"])
     if info is None:
         return None
-    stem = spec.get("stem") or stem_for(info.side)
-    reductions = spec.get("reductions")
-    return Shape(
-        spec["channels"],
-        spec["layers"],
-        info.classes,
-        info.side,
-        info.channels,
-        stem=stem,
-        reductions=None if reductions is None else tuple(reductions),
-        edge_skips=spec.get("edge_skips", False),
-    )
+    return shape_of_spec(spec, info)

@@ -35,15 +35,17 @@ AnyProtocol = TypeVar("AnyProtocol", bound=BaseModel)
 class Budget(BaseModel):
     """What all protocols of searches on images have.
 
-    dataset: the images in words. table: of the accuracies of NAS-Bench-201's cells. budget_seconds: processor seconds
-    of a search. most_epochs: the limit where epochs are short. spec: fields of every search. deviations: from the
-    published protocols, a sentence each. machine: of the calibration.
+    dataset: the images in words. training_images: the number of those that train. table: of the accuracies of
+    NAS-Bench-201's cells. budget_seconds: processor seconds of a search. most_epochs: the limit where epochs are short.
+    spec: fields of every search. deviations: from the published protocols, a sentence each. machine: of the
+    calibration.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     device: Literal["cpu", "cuda"] = "cpu"
     dataset: str = ""
+    training_images: int | None = Field(None, ge=1)
     table: TableName = "cifar10"
     budget_seconds: float = Field(gt=0)
     seeds: int = Field(ge=1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Final
 
+from api.schemas.advice import Verdict
 from benchmarks.ledger.intervals import Interval, paired_difference, signed
 from benchmarks.ledger.protocol import BASELINE, Protocol
 from benchmarks.ledger.store import Run
@@ -50,7 +51,7 @@ class Row:
     seconds: float
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """Whether the cells differ from random ones, as far as these seeds tell."""
         if self.against_random is None:
             return ""

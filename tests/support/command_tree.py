@@ -41,6 +41,7 @@ STARTS_AT_ONCE: Final = {
     "verify-docs": "takes no text",
     "demo": "takes folders and a URL alone",
     "up": "starts a service; its one text, the host, has a test below",
+    "bench advice": "takes no text",
     "bench overhead": "takes a folder alone",
     "bench chaos": "takes a folder alone",
     "bench study": "takes numbers alone",
