@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -20,24 +19,22 @@ LEDGER: Final = Path(__file__).parents[2] / "api" / "advice" / "ledger.json"
 
 
 def ledger(store: Store, left_out: Callable[[str], None] = lambda reason: None) -> Ledger:
-    """The rows of all complete protocols that give their training_images; the others serve other questions.
+    """The rows of all complete protocols that compare methods over several seeds; the others serve other questions.
 
     left_out: called with the reason for each other file.
     """
     rows: list[LedgerRow] = []
     for path in sorted(PROTOCOLS.glob("*.json")):
-        images = json.loads(path.read_bytes()).get("training_images")
-        if images is None:
-            left_out(f"{path.stem}: gives no training_images")
-            continue
         try:
             protocol = load_protocol(path)
+            if protocol.seeds == 1:
+                raise ProtocolError("one seed tells no difference")
             dataset, runs_of = stored(protocol, store)
             found = compare(protocol, dataset, runs_of)
         except ProtocolError as error:
-            left_out(f"{path.stem}: {error}")
+            left_out(f"{path.stem}: {str(error).splitlines()[0]}")
             continue
-        rows += [_row(path.stem, protocol, images, dataset, runs_of, row) for row in found]
+        rows += [_row(path.stem, protocol, dataset, runs_of, row) for row in found]
     return Ledger(rows=rows)
 
 
@@ -47,13 +44,13 @@ def as_json(found: Ledger) -> str:
     return f'{{"rows":[\n{rows}\n]}}\n'
 
 
-def _row(name: str, protocol: Protocol, images: int, dataset: str, runs_of: RunsOf, row: Row) -> LedgerRow:
+def _row(name: str, protocol: Protocol, dataset: str, runs_of: RunsOf, row: Row) -> LedgerRow:
     searches = [protocol.search(row.method, seed, dataset) for seed in range(protocol.seeds)]
     latest = max(runs_of(searches), key=lambda run: run.date)
     return LedgerRow(
         protocol=name,
         dataset=protocol.dataset,
-        training_images=images,
+        training_images=protocol.training_images,
         device=protocol.device,
         space=protocol.space,
         method=row.method,

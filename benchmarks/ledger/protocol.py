@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar
@@ -35,7 +36,7 @@ AnyProtocol = TypeVar("AnyProtocol", bound=BaseModel)
 class Budget(BaseModel):
     """What all protocols of searches on images have.
 
-    dataset: the images in words. training_images: the number of those that train. table: of the accuracies of
+    dataset: the images in words, with their number: "1,437 training images". table: of the accuracies of
     NAS-Bench-201's cells. budget_seconds: processor seconds of a search. most_epochs: the limit where epochs are short.
     spec: fields of every search. deviations: from the published protocols, a sentence each. machine: of the
     calibration.
@@ -45,7 +46,6 @@ class Budget(BaseModel):
 
     device: Literal["cpu", "cuda"] = "cpu"
     dataset: str = ""
-    training_images: int | None = Field(None, ge=1)
     table: TableName = "cifar10"
     budget_seconds: float = Field(gt=0)
     seeds: int = Field(ge=1)
@@ -57,6 +57,14 @@ class Budget(BaseModel):
     def affordable(self, seconds: Mapping[Compared, float]) -> dict[Compared, int]:
         """The epochs that fit the budget at these processor seconds an epoch; at least one."""
         return {name: max(1, min(self.most_epochs, int(self.budget_seconds / each))) for name, each in seconds.items()}
+
+    @property
+    def training_images(self) -> int:
+        """Their number, out of the words. Raises ProtocolError for words without one."""
+        found = re.search(r"([\d,]+) training", self.dataset)
+        if found is None:
+            raise ProtocolError(f"the protocol does not say how many images it trains on: {self.dataset!r}")
+        return int(found[1].replace(",", ""))
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
