@@ -67,7 +67,7 @@ def costs(
     else:
         yield from _single(plan, hours)
         if row.deviation:
-            yield f"It has one seed: the ledger's accuracies deviate by {row.deviation:.2f} points from seed to seed."
+            yield f"A single seed: the ledger's accuracies deviate by {row.deviation:.2f} points from seed to seed."
     parts = {"search": search, **({"short retraining": short} if plan.seeds > 1 else {}), "retraining": final}
     for name, training in parts.items():
         found = training.estimate(plan.share)

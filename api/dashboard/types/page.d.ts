@@ -8,6 +8,7 @@ declare global {
   type Kind = Api.JobKind;
   type Status = Api.Status;
   type Metrics = Record<string, number>;
+  type Advice = Api.AdviceOut;
   type Attempt = Api.AttemptOut;
   type Checkpoint = Api.CheckpointOut;
   type Dataset = Api.DatasetOut;
@@ -70,23 +71,25 @@ declare global {
             ? Api.MethodList
             : Path extends "/workers"
               ? Api.WorkerList
-              : Path extends `/compare?${string}`
-                ? Comparison
-                : Path extends `${string}/epochs`
-                  ? { items: Epoch[] }
-                  : Path extends `${string}/attempts`
-                    ? Api.AttemptList
-                    : Path extends `${string}/logs?${string}`
-                      ? Api.LogList
-                      : Path extends `${string}/checkpoints`
-                        ? Api.CheckpointList
-                        : Path extends `${Collection}?${string}` | `${string}/children`
-                          ? { items: Job[]; next_cursor: string | null }
-                          : Path extends `/checkpoints?${string}`
-                            ? Api.UploadList
-                            : Path extends JobPath
-                              ? Job
-                              : unknown;
+              : Path extends `/advice?${string}`
+                ? Advice
+                : Path extends `/compare?${string}`
+                  ? Comparison
+                  : Path extends `${string}/epochs`
+                    ? { items: Epoch[] }
+                    : Path extends `${string}/attempts`
+                      ? Api.AttemptList
+                      : Path extends `${string}/logs?${string}`
+                        ? Api.LogList
+                        : Path extends `${string}/checkpoints`
+                          ? Api.CheckpointList
+                          : Path extends `${Collection}?${string}` | `${string}/children`
+                            ? { items: Job[]; next_cursor: string | null }
+                            : Path extends `/checkpoints?${string}`
+                              ? Api.UploadList
+                              : Path extends JobPath
+                                ? Job
+                                : unknown;
 
   /** An event of a job, by its kind. */
   type EventData = {

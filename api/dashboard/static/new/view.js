@@ -2,6 +2,7 @@
 import { el, fill, notice } from "../lib/dom.js";
 import { get, Problem, post, wordsFor } from "../lib/http.js";
 import { remember } from "../lib/router.js";
+import { advicePanel } from "./advice.js";
 import { Group } from "./groups.js";
 import { Lists } from "./lists.js";
 import { fitting } from "./methods.js";
@@ -30,7 +31,9 @@ export async function newView(main, { query }, signal) {
   const node = el("form", { class: "stack", novalidate: true });
   const summary = el("p", { class: "problem", role: "alert" });
   const submitButton = el("button", { class: "primary" });
+  const kinds = choice("kind", [...forms.keys()]);
   const families = choice("family", ["cnn", "rnn"]);
+  const advice = advicePanel(() => datasetOf(root), advised, signal);
   fill(
     main,
     el(
@@ -42,9 +45,9 @@ export async function newView(main, { query }, signal) {
         el("h1", {}, from ? `Clone of ${from.name ?? from.id}` : "New job"),
         el("p", { class: "muted" }, "Empty fields take the values of the preset."),
       ),
-      el("div", { class: "row" }, choice("kind", [...forms.keys()]), families),
+      el("div", { class: "row" }, kinds, families),
     ),
-    node,
+    el("div", { class: "stack" }, advice, node),
   );
   node.addEventListener("submit", submit);
   node.addEventListener("input", showDefaults);
@@ -64,6 +67,8 @@ export async function newView(main, { query }, signal) {
     root.write(valuesOf(fields));
     root.more?.classList.add("panel");
     families.hidden = withoutFamily;
+    // The ledger has searches of convolutional cells.
+    advice.hidden = frame.family !== "cnn" || !["search", "study"].includes(frame.kind);
     submitButton.textContent = form.submit;
     fill(
       node,
@@ -75,6 +80,19 @@ export async function newView(main, { query }, signal) {
       lists.node,
     );
     showDefaults();
+  }
+
+  /**
+   * Show the advised job; of the values before, its name stays.
+   * @param {Advice} advice
+   */
+  function advised({ kind, body }) {
+    const name = root.read()?.name;
+    frame.kind = kind;
+    query.set("kind", kind);
+    remember(query);
+    for (const input of kinds.querySelectorAll("input")) input.checked = input.value === kind;
+    build(() => ({ name, ...body }));
   }
 
   function showDefaults() {
@@ -146,6 +164,15 @@ export async function newView(main, { query }, signal) {
       }),
     );
   }
+}
+
+/**
+ * The data set of a search, or of a study's searches.
+ * @param {Group} root
+ */
+function datasetOf(root) {
+  const input = root.leaf("dataset") ?? root.parts.find(({ name }) => name === "search")?.leaf("dataset");
+  return input?.read();
 }
 
 /** @param {URLSearchParams} query @returns {Family} */
