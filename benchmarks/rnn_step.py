@@ -1,31 +1,49 @@
 """Compares the fast training step of recurrent networks with the plain loop.
 
 Both have the same weights, text and dropout masks. A timed search step includes the architect's; a retraining step
-includes penalties, clipping and SGD.
+includes penalties, clipping and SGD. On a GPU the fast step is timed twice: kernel by kernel and as CUDA graphs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal
 
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks.machine import Device, Machine
 from benchmarks.pairs import VERSIONS, Version, compare, tell_memory
-from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, TextSegment, penalised, recurrent_search_step
+from darts_core.bilevel.graphed_recurrent import GraphedRecurrentStep
+from darts_core.bilevel.recurrent import (
+    DrawMasks,
+    Penalties,
+    RecurrentArchitect,
+    SearchStepResult,
+    TextSegment,
+    recurrent_search_step,
+)
+from darts_core.configs import RnnSearchConfig
 from darts_core.data.order import generator
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT
+from darts_core.kernels.gpu import recurrent
+from darts_core.kernels.gpu.recurrent.start import enable_recurrent_kernels
+from darts_core.methods.method import SearchMethod
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
 from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork, RecurrentSearchNetwork
 from darts_core.primitives import RNN_PRIMITIVES
+from darts_core.training.averaging import optimizer_of
+from darts_core.training.graphed_rnn import GraphedRnnStep
+from darts_core.training.rnn_step import PartResult, TextPart, rnn_step
 
 # From the presets `ptb`.
 _LR: Final = 20.0
+_DECAY: Final = 5e-7
 _CLIP: Final = 0.25
 _PENALTIES: Final = Penalties(activation=0.0, slowness=1e-3)
 _RATES: Final = {
@@ -68,48 +86,29 @@ def measure(
         machine=shape.machine,
     )
     speeds = {f"{v}_tokens_per_second": shape.batch * shape.bptt / found[f"{v}_seconds"] for v in versions}
-    return {**found, **speeds}
+    kernels = {"kernels": recurrent.available()} if shape.device == "cuda" else {}
+    return {**found, **speeds, **kernels}
 
 
 class _Run:
-    """A network with its optimiser and a text of random words."""
+    """A network with its optimiser, and a window of random words of each of two texts."""
 
     def __init__(self, shape: Shape, version: Version) -> None:
-        self._shape = shape
+        self._shape, self._device = shape, torch.device(shape.device)
         torch.manual_seed(0)
-        self._device = torch.device(shape.device)
         self._network = self._build(version == "plain").train().to(self._device)
-        weights = list(self._network.parameters())
-        self._optimizer = torch.optim.SGD(weights, lr=_LR, weight_decay=5e-7, foreach=True)
-        self._architect = None
-        if isinstance(self._network, RecurrentSearchNetwork) and shape.order:
-            self._architect = RecurrentArchitect(
-                self._network, self._optimizer, order=shape.order, lr=3e-3, weight_decay=1e-3, grad_clip=_CLIP
-            )
+        source = generator(0, "bench")
+        text = torch.randint(shape.words, (2, shape.bptt + 1, shape.batch), generator=source).to(self._device)
+        self._batches = [TextBatch(part[:-1], part[1:]) for part in text]
         self._hidden = [self._network.start(shape.batch)] * 2
-        self._done = 0
+        self._steps = 0
+        search = isinstance(self._network, RecurrentSearchNetwork)
+        self._move = self._search_step(version) if search else self._training_step(version)
 
-    def step(self) -> float:
-        """Take a step; returns its training loss without penalties, in nats."""
-        training, validation = (self._segment(k) for k in range(2))
-        self._done += 1
-        if self._architect is None:
-            loss = self._train(training)
-        else:
-            assert isinstance(self._network, RecurrentSearchNetwork)
-            stepped = recurrent_search_step(
-                self._network,
-                self._architect,
-                self._optimizer,
-                training,
-                validation,
-                self._masks,
-                grad_clip=_CLIP,
-                penalties=_PENALTIES,
-            )
-            self._hidden = [stepped.training, stepped.validation]
-            loss = stepped.loss
-        return float(loss)
+    def step(self) -> Tensor:
+        """Take a step; returns its training loss without penalties, in nats, perhaps not computed yet."""
+        self._steps += 1
+        return self._move()
 
     def flops(self) -> int:
         """Floating-point operations of a step's matrix products."""
@@ -118,32 +117,54 @@ class _Run:
         return int(products.flops)
 
     def _build(self, plain: bool) -> LanguageModel:
-        words, size = self._shape.words, self._shape.size
-        if self._shape.network == "search":
-            return RecurrentSearchNetwork(RNN_PRIMITIVES, words=words, size=size, plain=plain)
-        return RecurrentNetwork(KNOWN_RECURRENT[self._shape.genotype], words=words, size=size, plain=plain)
-
-    def _train(self, training: TextSegment) -> torch.Tensor:
-        if isinstance(self._network, RecurrentSearchNetwork):
-            for alpha in self._network.alphas.values():
-                alpha.requires_grad_(False)
-        self._optimizer.zero_grad()
-        passed = self._network(training.batch.tokens, training.hidden, self._masks("weights"))
-        self._hidden = [passed.hidden.detach(), self._hidden[1]]
-        loss: torch.Tensor = passed.cross_entropy(training.batch.targets)
-        penalised(loss, passed, _PENALTIES).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self._network.parameters(), _CLIP, foreach=True)
-        self._optimizer.step()
-        return loss.detach()
-
-    def _segment(self, part: int) -> TextSegment:
         shape = self._shape
-        source = generator(0, "bench", self._done, part)
-        text = torch.randint(shape.words, (shape.bptt + 1, shape.batch), generator=source).to(self._device)
-        return TextSegment(TextBatch(text[:-1], text[1:]), self._hidden[part])
+        if shape.network == "search":
+            config = _config(shape)
+            enable_recurrent_kernels(config, self._device)
+            method = SearchMethod(config)
+            return RecurrentSearchNetwork(
+                RNN_PRIMITIVES, words=shape.words, size=shape.size, plain=plain, method=method
+            )
+        return RecurrentNetwork(KNOWN_RECURRENT[shape.genotype], words=shape.words, size=shape.size, plain=plain)
+
+    def _search_step(self, version: Version) -> Callable[[], Tensor]:
+        network, order = self._network, _config(self._shape).order
+        assert isinstance(network, RecurrentSearchNetwork)
+        optimizer = torch.optim.SGD(network.weights(), lr=_LR, weight_decay=_DECAY, foreach=True)
+        architect = RecurrentArchitect(network, optimizer, order=order, lr=3e-3, weight_decay=1e-3, grad_clip=_CLIP)
+        parts = network, architect, optimizer
+        move: Callable[[TextSegment, TextSegment, DrawMasks], SearchStepResult]
+        if version == "graphed":
+            move = GraphedRecurrentStep(*parts, grad_clip=_CLIP, penalties=_PENALTIES)
+        else:
+            move = partial(recurrent_search_step, *parts, grad_clip=_CLIP, penalties=_PENALTIES)
+
+        def step() -> Tensor:
+            training, validation = map(TextSegment, self._batches, self._hidden)
+            stepped = move(training, validation, self._masks)
+            self._hidden = [stepped.training, stepped.validation]
+            return stepped.loss
+
+        return step
+
+    def _training_step(self, version: Version) -> Callable[[], Tensor]:
+        network = self._network
+        optimizer = optimizer_of("sgd", list(network.parameters()), lr=_LR, weight_decay=_DECAY)
+        move: Callable[[Sequence[TextPart]], list[PartResult]]
+        if version == "graphed":
+            move = GraphedRnnStep(network, optimizer, grad_clip=_CLIP, penalties=_PENALTIES)
+        else:
+            move = partial(rnn_step, network, optimizer, grad_clip=_CLIP, penalties=_PENALTIES)
+
+        def step() -> Tensor:
+            [result] = move([TextPart(*self._batches[0], self._hidden[0], self._masks("weights"))])
+            self._hidden[0] = result.hidden
+            return result.loss
+
+        return step
 
     def _masks(self, name: str) -> Masks:
-        shape, source = self._shape, generator(0, "masks", self._done, name, device=self._device)
+        shape, source = self._shape, generator(0, "masks", self._steps, name, device=self._device)
         return draw_masks(
             _RATES[shape.network],
             words=shape.words,
@@ -152,6 +173,18 @@ class _Run:
             source=source,
             dtype=torch.float32,
         )
+
+
+def _config(shape: Shape) -> RnnSearchConfig:
+    """Order 0 is an epoch that trains the weights alone."""
+    return RnnSearchConfig(
+        dataset="ptb",
+        batch_size=shape.batch,
+        validation_batch_size=shape.batch,
+        hidden_size=shape.size,
+        order=shape.order or 1,
+        weights_only_epochs=0 if shape.order else 1,
+    ).resolved()
 
 
 class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]

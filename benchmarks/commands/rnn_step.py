@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from benchmarks.commands.options import Fused, Pairs, Plain
+from benchmarks.commands.options import Fused, Pairs, Plain, StepDevice
 from benchmarks.commands.steps import show_steps
 from client.options import Json
 
@@ -31,7 +31,7 @@ def rnn_step(
     words: Annotated[int, typer.Option(min=2, help="Words in the vocabulary.")] = 10_000,
     order: Annotated[int, typer.Option(min=0, max=2, help="Order of a search's alpha gradient; 0: weights alone.")] = 1,
     genotype: Annotated[str, typer.Option(help="Known cell to retrain.")] = "DARTS_V2",
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where the steps run.")] = "cpu",
+    device: StepDevice = "cpu",
     pairs: Pairs = 5,
     plain: Plain = False,
     fused: Fused = False,
@@ -54,4 +54,6 @@ def rnn_step(
         genotype=genotype,
         device=device,
     )
-    show_steps(measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, device=device)
+    show_steps(
+        measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, device=device, graphed=device == "cuda"
+    )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.pairs import ON_GPUS
+from benchmarks.rnn_step import Shape, measure
 from client.cli import app
 
 pytestmark = pytest.mark.slow
@@ -37,6 +39,18 @@ def test_one_version_can_be_measured_alone() -> None:
     result = bench("--order", "0", "--fused")
     assert list(result["seconds"]) == ["fused"]
     assert "speedup" not in result
+
+
+@pytest.mark.parametrize(("network", "order"), [("search", 0), ("search", 2), ("retrain", 0)])
+def test_the_graphed_step_that_a_gpu_has_besides_is_the_fast_one(
+    network: Literal["search", "retrain"], order: Literal[0, 2]
+) -> None:
+    """On the CPU, where nothing is recorded, it is called."""
+    shape = Shape(network, batch=3, size=5, bptt=4, words=11, order=order, genotype="DARTS_V2")
+    result = measure(shape, pairs=1, versions=ON_GPUS, say=lambda _: None)
+    assert result["graphed_loss"] == result["fused_loss"]
+    for name in ("graphed_speedup", "graphed_tokens_per_second", "graphed_memory"):
+        assert result[name] > 0
 
 
 def test_a_steps_matrix_products_are_counted() -> None:
