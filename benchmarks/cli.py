@@ -15,6 +15,7 @@ from benchmarks.commands.gpu_kernels import gpu_kernels
 from benchmarks.commands.language_models import language_models
 from benchmarks.commands.latency import latency
 from benchmarks.commands.ledger import ledger
+from benchmarks.commands.memory import memory
 from benchmarks.commands.oracle import oracle
 from benchmarks.commands.overhead import overhead
 from benchmarks.commands.random_cells import random_cells
@@ -49,6 +50,7 @@ _COMMANDS = (
     evaluation_step,
     decode,
     gpu_kernels,
+    memory,
     target,
     latency,
     watchers,

@@ -91,13 +91,19 @@ class LanguageProfile:
         return asdict(self)
 
 
+def language_model_parameters(nodes: int, shape: LanguageShape) -> int:
+    """Trainable parameters of the language model of a cell with so many nodes, discrete or not."""
+    size, words = shape.hidden_size, shape.words
+    return words * size + 2 * size * 2 * size + nodes * size * 2 * size + words
+
+
 def profile_language_model(genotype: RecurrentGenotype, shape: LanguageShape) -> LanguageProfile:
     size, words = shape.hidden_size, shape.words
     embedding = words * size
     initial_state = 2 * size * 2 * size  # gate and candidate, from the word and the previous output
     nodes = len(genotype.recurrent) * size * 2 * size
     return LanguageProfile(
-        parameters=embedding + initial_state + nodes + words,
+        parameters=language_model_parameters(len(genotype.recurrent), shape),
         multiply_adds=initial_state + nodes + embedding,
         embedding=embedding,
         initial_state=initial_state,

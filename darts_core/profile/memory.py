@@ -66,6 +66,7 @@ def memory_need(
     *,
     training_bytes: int,
     largest_map: int,
+    joined: int = 0,
     parameters: int,
     measured_images: int,
     kind: Kind = "cpu",
@@ -78,10 +79,11 @@ def memory_need(
 ) -> MemoryNeed:
     """training_bytes, parameters: of the profile. largest_map: elements of the largest cell output.
 
+    joined: elements that the backward pass of an image holds besides, in a cell whose inputs are one source.
     measured_images: batch size of the evaluation passes. order: of the alpha gradient. activation_bytes, weight_bytes:
     per element. fused: whether search cells are fused. graph: see `MemoryNeed`. ranks: devices that share each batch.
     """
-    per_image = training_bytes * activation_bytes / 4 * _OVERHEAD[kind]
+    per_image = activation_bytes * (training_bytes / 4 * _OVERHEAD[kind] + joined)
     measured_maps = _FUSED_MEASURED_MAPS if fused else _MEASURED_MAPS
     copies, libraries = _COPIES[order], _LIBRARIES[kind]
     if ranks > 1:

@@ -18,7 +18,7 @@ from darts_core.errors import OutOfMemory
 from darts_core.genotypes import NasBench201Genotype
 from darts_core.genotypes.model import CNN_CELLS
 from darts_core.methods.registry import IMPLEMENTATIONS
-from darts_core.models.layout import Stem
+from darts_core.models.layout import Stem, reduction_layers
 from darts_core.profile import Shape, nasbench201_search_cost, profile, search_cost
 from darts_core.profile.costs import Cost
 from darts_core.profile.memory import Kind, MemoryNeed, memory_need
@@ -50,11 +50,13 @@ def need_of(
         costs = [largest_cost(config, shape, stage, fused=fused) for stage in stages]
         training_bytes = max(cost.training_bytes for cost in costs)
         parameters, order = max(cost.parameters for cost in costs), config.order
+        # Kernels for GPUs compute a cell's two inputs as one source.
+        joined = _joined(config, shape) if fused and device.type == "cuda" else 0
     else:
         cell = config.cell()
         found = profile(cell, shape)
         training_bytes, parameters, order = found.training_bytes, found.parameters_with_auxiliary, 1
-        fused = graph = False
+        fused, graph, joined = False, False, 0
         if isinstance(cell, NasBench201Genotype):
             nodes = _NASBENCH201_MAPS
         else:
@@ -63,6 +65,7 @@ def need_of(
     return memory_need(
         training_bytes=training_bytes,
         largest_map=_largest_map(shape, nodes),
+        joined=joined,
         parameters=parameters,
         measured_images=MEASURING_BATCH,
         kind=kind,
@@ -131,8 +134,8 @@ def check_fits(
         parts = -(-config.batch_size // (ranks * fitting))
         advice = f"batch_size={batch} would fit, or accumulate={parts}, or {_WAYS_OUT}"
     raise OutOfMemory(
-        f"batch_size {config.batch_size}{_in_parts(config)} needs about {_gib(needed)} on {device}, which has "
-        f"{_gib(free)} free; {advice}"
+        f"batch_size {config.batch_size}{_in_parts(config)} needs about {gib(needed)} on {device}, which has "
+        f"{gib(free)} free; {advice}"
     )
 
 
@@ -232,6 +235,17 @@ def _largest_map(shape: Shape, nodes: int) -> int:
     return nodes * shape.channels * height * width
 
 
+def _joined(config: SearchConfig, shape: Shape) -> int:
+    """Elements of an image's maps that a last cell holds of its second input while the gradient passes the first.
+
+    Of each filter's input and output the gradients; the maps of the cells in front are still kept then.
+    """
+    filters = {"sep_conv": 6, "dil_conv": 2}
+    of_edge = sum(filters.get(name[:8], 0) for name in config.primitives or ())
+    halvings = len(reduction_layers(shape.layers, shape.reductions))
+    return of_edge * _largest_map(shape, config.nodes) >> halvings
+
+
 def _left_in_container(otherwise: int) -> int:
     """What its control group leaves this process, if there is a limit."""
     group = Path("/sys/fs/cgroup")
@@ -243,5 +257,6 @@ def _left_in_container(otherwise: int) -> int:
     return otherwise
 
 
-def _gib(size: int) -> str:
+def gib(size: int) -> str:
+    """The size as text, in GiB."""
     return f"{size / 2**30:.1f} GiB"

@@ -27,6 +27,7 @@ from darts_core.training.graphed_rnn import GraphedRnnStep
 from darts_core.training.loop import TrainingLoop, check_finite
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_step import PartResult, TextPart, rnn_step
+from darts_core.training.text_memory import check_text
 from darts_core.training.texts import (
     DeviceText,
     RunningLoss,
@@ -76,6 +77,8 @@ def run_rnn_evaluation(
     """
     config = config.resolved()
     data = DeviceText.read(config, data_root, device or default_device())
+    if resume_from is None and build is genotype_network:
+        check_text(config, data)
     return RnnEvaluation(with_checksum(config, data), data, control, resume_from, build).run()
 
 

@@ -38,6 +38,7 @@ from darts_core.training.kernel_use import KernelUse
 from darts_core.training.reports import EpochReport
 from darts_core.training.search_loop import SearchLoop
 from darts_core.training.step_graphs import StepGraphs
+from darts_core.training.text_memory import check_text
 from darts_core.training.texts import (
     DeviceText,
     RunningLoss,
@@ -70,6 +71,8 @@ def run_rnn_search(
     """
     config = config.resolved()
     data = DeviceText.read(config, data_root, device or default_device())
+    if resume_from is None:
+        check_text(config, data)
     enable_recurrent_kernels(config, data.device)
     return RnnSearch(with_checksum(config, data), data, control, resume_from).run()
 

@@ -19,6 +19,7 @@ from darts_core.models.supernet import SearchNetwork
 from darts_core.primitives import CNN_GENOTYPE_OPERATIONS
 from darts_core.profile import Shape, profile, search_cost, shape_of
 from darts_core.spaces import SPACES, CnnSpace
+from tests.support.kept import Kept
 from tests.support.sparse_cells import FAIR_DARTS, sparse_cells
 
 # Parameters, parameters with the auxiliary head, and million multiply-adds to three digits.
@@ -206,32 +207,6 @@ def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
         shape_of("mnist")
 
 
-class _Kept:
-    """Bytes of what autograd keeps for the backward pass, each tensor once, the network's own aside."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self._own = {t.untyped_storage()._cdata for t in (*network.parameters(), *network.buffers())}
-        self._seen: dict[int, Tensor] = {}
-
-    def __enter__(self) -> _Kept:
-        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._pack, lambda tensor: tensor)
-        self._hooks.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._hooks.__exit__(*error)
-
-    def _pack(self, tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()._cdata
-        if storage not in self._own:
-            self._seen[storage] = tensor
-        return tensor
-
-    @property
-    def bytes(self) -> int:
-        return sum(tensor.untyped_storage().nbytes() for tensor in self._seen.values())
-
-
 IMAGES = 64  # so many that what does not grow with them (BatchNorm's statistics) is next to nothing
 
 
@@ -243,7 +218,7 @@ def test_training_keeps_the_computed_bytes(name: str, stem: Stem, image: int, ed
     with torch.device("meta"):  # no memory is needed to count it
         network = _build(KNOWN[name], shape)
         images = torch.empty(IMAGES, 3, image, image)
-        with _Kept(network) as kept:
+        with Kept(network) as kept:
             logits = network(images)
     assert logits.requires_grad
     assert kept.bytes / IMAGES == pytest.approx(profile(KNOWN[name], shape).training_bytes, rel=0.01)
@@ -267,7 +242,7 @@ def test_a_search_has_the_computed_bytes_and_parameters(space: CnnSpace, nodes: 
     with torch.device("meta"):
         network = SearchNetwork(primitives, **options, edge_skips=skips, outputs=outputs)
         images = torch.empty(IMAGES, 3, 33, 33)
-        with _Kept(network) as kept:
+        with Kept(network) as kept:
             logits = network(images)
     assert logits.requires_grad
     found = search_cost(primitives, nodes, shape, outputs=outputs)

@@ -47,6 +47,7 @@ STARTS_AT_ONCE: Final = {
     "bench study": "takes numbers alone",
     "bench fleet": "takes folders alone",
     "bench watchers": "takes a folder alone",
+    "bench memory": "takes no text",
     "bench first-step": "takes numbers alone",
     "bench worst-bodies": "takes a folder, and a part of paths that are not printed",
 }

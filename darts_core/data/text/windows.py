@@ -15,10 +15,11 @@ from darts_core.errors import DataError
 
 # Probability of the full length; otherwise half, so that windows do not always break at the same place.
 _FULL: Final = 0.95
-# Of random lengths: standard deviation, minimum, and maximum above `bptt`.
+# Of random lengths: standard deviation and minimum.
 _DEVIATION: Final = 5.0
 _SHORTEST: Final = 5
-_LONGER: Final = 20
+LONGER: Final = 20
+"""Rows above `bptt` that a window of random length has at most."""
 
 
 class TextBatch(NamedTuple):
@@ -71,7 +72,7 @@ def _spans(rows: int, bptt: int, seed: int, epoch: int, *, deviation: float) -> 
         length = bptt if torch.rand((), generator=source).item() < _FULL else bptt / 2
         if deviation:
             drawn = length + deviation * torch.randn((), generator=source).item()
-            length = min(max(_SHORTEST, int(drawn)), bptt + _LONGER)
+            length = min(max(_SHORTEST, int(drawn)), bptt + LONGER)
         spans.append(Span(start, int(length)))
         start += int(length)
     return spans
