@@ -49,7 +49,7 @@ def test_the_graphed_step_that_a_gpu_has_besides_is_the_fast_one(
     shape = Shape(network, batch=3, size=5, bptt=4, words=11, order=order, genotype="DARTS_V2")
     result = measure(shape, pairs=1, versions=ON_GPUS, say=lambda _: None)
     assert result["graphed_loss"] == result["fused_loss"]
-    for name in ("graphed_speedup", "graphed_tokens_per_second", "graphed_memory"):
+    for name in ("graphed_speedup", "graphed_tokens_per_second"):
         assert result[name] > 0
 
 
