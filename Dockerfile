@@ -101,7 +101,7 @@ RUN --mount=type=bind,from=package,source=/dist,target=/dist \
 # The kernels for processors with AVX2 (v3) and AVX-512 (v4): the first job has nothing to compile.
 RUN if [ "$(uname -m)" = x86_64 ]; then \
       for level in v3 v4; do for number in float32 float64; do \
-        python -m darts_core.kernels.compiler "$level" "$number" || exit 1; \
+        python -m darts_core.kernels.compile_library "$level" "$number" || exit 1; \
       done; done; \
     fi
 USER 10001:10001

@@ -22,7 +22,7 @@ from api.compare.load import Gatherer
 from api.composite.driver import TreeDriver
 from api.dashboard.assets import Assets
 from api.datasets.archive_limits import Limits
-from api.datasets.checker import DatasetChecker
+from api.datasets.check_queue import DatasetChecker
 from api.datasets.service import DatasetService
 from api.db.engine import Database
 from api.events.hub import EventHub

@@ -12,7 +12,7 @@ from typing import Any, Final
 from client.events import StatusEvent, StepEvent
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
-from darts_core.kernels.compilation import has_compiler
+from darts_core.kernels.compiler_process import has_compiler
 from darts_core.kernels.library import SWITCH
 
 MOST_SECONDS: Final = 30.0

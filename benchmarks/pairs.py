@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import Machine, dispatched_operations
-from darts_core.kernels import build, gpu
+from darts_core.kernels import gpu, loader
 from darts_core.training.step_graph import WARM_UP
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def compare(
     result: dict[str, Any] = {
         "shape": asdict(shape),
         "threads": torch.get_num_threads(),
-        "kernels": build.available() if machine.device == "cpu" else gpu.available(),
+        "kernels": loader.available() if machine.device == "cpu" else gpu.available(),
         "gemm_gflops": speed / 1e9,
         "step_gflop": flops / 1e9,
         "seconds": seconds,

@@ -17,7 +17,7 @@ from benchmarks.hostile_bodies import Hostile, hostile_bodies
 from client.local.stack import LocalStack
 
 _PATIENCE_SECONDS: Final = 600.0
-_MODULES: Final = ("api.checkpoints.inspect_child", "api.datasets.check")
+_MODULES: Final = ("api.checkpoints.inspect_child", "api.datasets.check_upload")
 
 
 @dataclass(frozen=True)

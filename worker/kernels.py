@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from darts_core.kernels.compilation import compiling, has_compiler
+from darts_core.kernels.compiler_process import compiling, has_compiler
 from darts_core.kernels.library import SWITCH, shipped, wanted
 from darts_core.runtime.gpus import visible_gpus
 

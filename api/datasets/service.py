@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
 from api.auth.principal import current
-from api.datasets.checker import DatasetChecker
+from api.datasets.check_queue import DatasetChecker
 from api.datasets.quota import check_quota_left, quota_of_request
 from api.datasets.references import unfinished_jobs
 from api.datasets.storage import folder_below, packed_key

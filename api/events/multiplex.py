@@ -13,7 +13,7 @@ from uuid import UUID
 from api.events.frames import StoredEvent, framed, named
 from api.events.hub import EventHub
 from api.events.queries import BATCH
-from api.events.stream import HEARTBEAT, EventStream
+from api.events.sse_response import HEARTBEAT, EventStream
 from api.events.subscription import Gone, JobChanged, News, Subscription
 from api.http.problems import invalid_query
 from api.schemas.jobs import Status

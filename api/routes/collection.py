@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from api.auth.principal import scoped
 from api.db.models import Audit, Job, Key, Upload
 from api.deps import Hub, Jobs, Named, Reading
-from api.events.job_stream import job_stream
-from api.events.stream import STREAM_ANSWERS, EventStream
+from api.events.job_events import job_stream
+from api.events.sse_response import STREAM_ANSWERS, EventStream
 from api.http.problems import documented
 from api.jobs.listing import Filters
 from api.jobs.service import JobService

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from api.deps import Hub
 from api.events.multiplex import Places, active_stream, jobs_stream
-from api.events.stream import STREAM_ANSWERS, EventStream
+from api.events.sse_response import STREAM_ANSWERS, EventStream
 from api.http.problems import documented, invalid_query
 
 router = APIRouter(prefix="/events", tags=["jobs"], responses=documented(422, 503))

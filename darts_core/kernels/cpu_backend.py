@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import torch
 from torch import Tensor
 
-from darts_core.kernels.build import operators
+from darts_core.kernels.loader import operators
 from darts_core.models.fused.algebra import Folded, Gradient, Inputs, Moments, folded_with
 from darts_core.models.fused.backend import Convolved, FilterGradients, Filters, Mixed, Pooled, added
 from darts_core.models.fused.pool_algebra import PoolStatistics, TorchPoolAlgebra

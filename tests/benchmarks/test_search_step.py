@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.search_step import Shape, measure
 from darts_core.configs.method_fields import MethodName
-from darts_core.kernels import build
+from darts_core.kernels import loader
 
 pytestmark = pytest.mark.slow
 
@@ -18,5 +18,5 @@ def test_both_versions_are_compared_and_have_the_same_loss(order: Literal[1, 2],
     assert {"plain_seconds", "fused_seconds", "speedup", "memory_ratio", "ops_ratio", "gemm_share"} <= result.keys()
     assert result["loss_difference"] < 1e-4
     assert result["ops_ratio"] > 0
-    if build.available():  # without kernels torch's operations are smaller and more
+    if loader.available():  # without kernels torch's operations are smaller and more
         assert result["ops_ratio"] < 1

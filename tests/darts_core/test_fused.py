@@ -21,7 +21,7 @@ from darts_core.bilevel.step import search_step
 from darts_core.configs import SearchConfig
 from darts_core.configs.method_fields import MethodName
 from darts_core.data.batches import Batch
-from darts_core.kernels import build
+from darts_core.kernels import loader
 from darts_core.methods.method import SearchMethod
 from darts_core.methods.registry import method_of
 from darts_core.models.fused import dispatch
@@ -49,8 +49,8 @@ SPACES: dict[str, Sequence[str]] = {
 def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """In torch's own operations, and with the kernels where there are any."""
     if request.param == "torch":
-        monkeypatch.setattr(build, "available", lambda *_: False)
-    elif not build.available():
+        monkeypatch.setattr(loader, "available", lambda *_: False)
+    elif not loader.available():
         pytest.skip("no compiler, no kernels")
 
 
@@ -194,7 +194,7 @@ def test_cells_of_the_bench_suite_give_the_plain_networks_numbers(
     assert_same_numbers(fused, plain, batch_of())
 
 
-@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not loader.available()", reason="no compiler, no kernels")
 @pytest.mark.parametrize("channels", [8, 16, 24, 32])
 @pytest.mark.parametrize("size", [(8, 8), (5, 13), (17, 16)])  # on both sides of where the kernels change their form
 @pytest.mark.parametrize("space", ["darts", "wide"])

@@ -13,7 +13,7 @@ from darts_core import run_search
 from darts_core.bilevel.flat import FlatSGD
 from darts_core.bilevel.graphed import GraphedStep
 from darts_core.configs import SearchConfig
-from darts_core.kernels import build
+from darts_core.kernels import loader
 from darts_core.methods.beta_darts import BetaDarts
 from darts_core.methods.darts_minus import DartsMinus
 from darts_core.methods.method import SearchMethod
@@ -33,7 +33,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True)
 def torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our kernels for CPUs are no operations of torch's, which the recording consists of."""
-    monkeypatch.setattr(build, "available", lambda dtype: False)
+    monkeypatch.setattr(loader, "available", lambda dtype: False)
 
 
 @pytest.fixture

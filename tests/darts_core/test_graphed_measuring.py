@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from darts_core.data.batches import Normaliser
-from darts_core.kernels import build
+from darts_core.kernels import loader
 from darts_core.models.supernet import SearchNetwork
 from darts_core.spaces import SPACES
 from darts_core.training.control import UNCONTROLLED
@@ -25,7 +25,7 @@ IMAGES = 15  # seven batches of two, and one
 @pytest.fixture(autouse=True)
 def torch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our kernels for CPUs are no operations of torch's, which the recording consists of."""
-    monkeypatch.setattr(build, "available", lambda dtype: False)
+    monkeypatch.setattr(loader, "available", lambda dtype: False)
 
 
 def passes(make: Callable[[SearchNetwork], StepGraphs | None]) -> list[Measured]:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from darts_core.kernels import build, levels, library
-from darts_core.kernels.compiler import compile_library
+from darts_core.kernels import levels, library, loader
+from darts_core.kernels.compile_library import compile_library
 from darts_core.kernels.library import SWITCH, Library, chosen
 from darts_core.models.supernet import SearchCell
 from darts_core.spaces import SPACES
@@ -39,24 +39,24 @@ def test_without_a_compiler_torch_goes_on_alone_and_the_log_says_why_once(
     monkeypatch.setenv(SWITCH, str(tmp_path))
     monkeypatch.setenv("CXX", "/nowhere/c++")
     with caplog.at_level(logging.WARNING):
-        assert not build._usable.__wrapped__("float32")
+        assert not loader._usable.__wrapped__("float32")
     assert len(caplog.records) == 1
     assert "torch's own operations" in caplog.text
 
 
-@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not loader.available()", reason="no compiler, no kernels")
 def test_compiler_that_comes_later_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "SOURCES", empty_source(tmp_path))
     monkeypatch.setenv(SWITCH, str(tmp_path / "cache"))
     with monkeypatch.context() as without:
         without.setenv("CXX", "/nowhere/c++")
-        assert not build._usable.__wrapped__("float32")
-    assert build._usable.__wrapped__("float32")
+        assert not loader._usable.__wrapped__("float32")
+    assert loader._usable.__wrapped__("float32")
 
 
 def test_kernels_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SWITCH, "off")
-    assert not build._usable.__wrapped__("float32")
+    assert not loader._usable.__wrapped__("float32")
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_an_unknown_value_is_refused_with_the_allowed_ones(
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         chosen()
     with caplog.at_level(logging.WARNING):
-        assert not build._usable.__wrapped__("float32")
+        assert not loader._usable.__wrapped__("float32")
     assert message in caplog.text
 
 
@@ -145,7 +145,7 @@ def test_levels_are_refused_on_another_kind_of_machine(
     assert chosen() == (levels.NATIVE, cache)
 
 
-@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not loader.available()", reason="no compiler, no kernels")
 @pytest.mark.parametrize("value", ["native", "v2", "FOLDER"])
 def test_the_compiler_gets_the_levels_flag_and_writes_into_the_folder(
     value: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -156,7 +156,7 @@ def test_the_compiler_gets_the_levels_flag_and_writes_into_the_folder(
     monkeypatch.setenv("CXX", str(recording_compiler(tmp_path)))
     folder, level = (tmp_path / "own", levels.NATIVE) if value == "FOLDER" else (cache, value)
     monkeypatch.setenv(SWITCH, str(folder) if value == "FOLDER" else value)
-    assert build._usable.__wrapped__("float32")
+    assert loader._usable.__wrapped__("float32")
     (built,) = folder.glob("dartboard_float32_*/kernels.so")
     assert built.is_file()
     assert f" {levels.FLAGS[level]} " in (tmp_path / "calls").read_text()
@@ -183,32 +183,32 @@ def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     return shipped
 
 
-@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not loader.available()", reason="no compiler, no kernels")
 def test_an_images_kernels_need_no_compiler(image: Library) -> None:
-    assert build._usable.__wrapped__("float32")
+    assert loader._usable.__wrapped__("float32")
 
 
-@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not loader.available()", reason="no compiler, no kernels")
 def test_an_images_kernels_of_other_sources_are_left_alone(image: Library) -> None:
     (image.sources / "empty.cpp").write_text('extern "C" int nothing() { return 1; }')
-    assert not build._usable.__wrapped__("float32")
+    assert not loader._usable.__wrapped__("float32")
 
 
-@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not loader.available()", reason="no compiler, no kernels")
 def test_an_images_kernels_of_a_level_that_the_processor_lacks_are_left_alone(
     image: Library, processor: Callable[..., None]
 ) -> None:
     processor("v2")
-    assert not build._usable.__wrapped__("float32")
+    assert not loader._usable.__wrapped__("float32")
 
 
-@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not loader.available()", reason="no compiler, no kernels")
 def test_an_images_kernels_of_another_torch_are_left_alone(image: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "version", lambda name: "2.0.0")
-    assert not build._usable.__wrapped__("float32")
+    assert not loader._usable.__wrapped__("float32")
 
 
-@pytest.mark.skipif("not build.available()", reason="no compiler, no kernels")
+@pytest.mark.skipif("not loader.available()", reason="no compiler, no kernels")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("channels", [4, 32])
 def test_kernels_give_the_same_bits_for_any_number_of_threads(dtype: torch.dtype, channels: int) -> None:
@@ -216,7 +216,7 @@ def test_kernels_give_the_same_bits_for_any_number_of_threads(dtype: torch.dtype
     cell = SearchCell(
         SPACES["darts"].primitives, 3, channels, channels, channels, reduction=False, after_reduction=False, fused=True
     ).to(dtype)  # fmt: skip
-    assert build.available(dtype)
+    assert loader.available(dtype)
     inputs = [torch.randn(5, channels, 9, 10, dtype=dtype, requires_grad=True) for _ in range(2)]
     weights = torch.rand(9, 8, dtype=dtype, requires_grad=True)
     towards = torch.randn(5, 3 * channels, 9, 10, dtype=dtype)

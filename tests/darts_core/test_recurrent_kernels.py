@@ -17,7 +17,7 @@ from torch import Tensor
 from darts_core.bilevel.recurrent import Penalties, RecurrentArchitect, TextSegment, penalised, recurrent_search_step
 from darts_core.data.text.windows import TextBatch
 from darts_core.genotypes import KNOWN_RECURRENT, RecurrentGenotype
-from darts_core.kernels import build
+from darts_core.kernels import loader
 from darts_core.kernels.gpu import recurrent
 from darts_core.models.recurrent import search_sequence, state_norm, tied_loss
 from darts_core.models.recurrent.dropout import DropoutRates, Masks, draw_masks
@@ -90,7 +90,7 @@ def masks_of(batch: int, seed: int = 0) -> Masks:
 @pytest.fixture(params=["cpu", pytest.param("gpu", marks=pytest.mark.slow), "torch"])
 def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the CPU kernels, with the GPU's in Triton's interpreter, and in torch's own operations."""
-    if request.param == "cpu" and not build.available(torch.float64):
+    if request.param == "cpu" and not loader.available(torch.float64):
         pytest.skip("no compiler, no kernels")
     if request.param == "gpu" and (not find_spec("triton") or os.environ.get("TRITON_INTERPRET") != "1"):
         pytest.skip("no interpreter of Triton's kernels")
@@ -118,7 +118,7 @@ def test_search_network_equals_the_plain_one_with_any_count_of_nodes(nodes: int,
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_kernels_compute_large_small_and_odd_numbers_as_torch_does(dtype: torch.dtype) -> None:
-    if not build.available(dtype):
+    if not loader.available(dtype):
         pytest.skip("no compiler, no kernels")
     numbers = torch.tensor([0, 1e-30, -1e-7, 1e-4, -0.3, 17, -17, 44, -44, 90, -90, 400, -400, 1e4, -1e4], dtype=dtype)
     candidates = torch.cat([numbers, numbers.new_tensor([torch.nan])])[:, None].expand(-1, 15)

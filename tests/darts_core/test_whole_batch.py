@@ -16,7 +16,7 @@ from darts_core.bilevel.flat import FlatSGD, FlatWeights
 from darts_core.bilevel.step import search_step, weight_gradient
 from darts_core.data.batches import Batch
 from darts_core.distributed.batch_norm import WholeBatchNorm2d, synchronise
-from darts_core.kernels import build
+from darts_core.kernels import loader
 from darts_core.models.supernet import SearchNetwork
 from darts_core.spaces import SPACES
 from tests.support.twins import Twins
@@ -123,7 +123,7 @@ def test_a_source_exchanges_its_sums_twice_each_way_at_most(
     primitives: Sequence[str], most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cells 0 and 2 of 3 have 3 sources of stride 1; both inputs of the reduction cell have a BatchNorm in any case."""
-    monkeypatch.setattr(build, "available", lambda *_: False)
+    monkeypatch.setattr(loader, "available", lambda *_: False)
     group = Twins()
     network, batch = network_of(group, primitives), batch_of()
     loss = F.cross_entropy(network(batch.images), batch.labels)
@@ -161,7 +161,7 @@ def test_gradients_of_several_ranks_ask_nothing_of_the_device(
     order: int, fused: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A CUDA graph could not hold a question."""
-    monkeypatch.setattr(build, "available", lambda *_: False)
+    monkeypatch.setattr(loader, "available", lambda *_: False)
     group = Twins()
     network, batch = network_of(group, SPACES["darts"].primitives, fused=fused), batch_of()
     optimizer = FlatSGD(FlatWeights(network), lr=0.025, momentum=0.9, weight_decay=3e-4)

@@ -27,7 +27,7 @@ from darts_core.data.batches import Batch
 from darts_core.distributed import group as groups
 from darts_core.distributed.batch_norm import synchronise
 from darts_core.distributed.group import ALONE, Group
-from darts_core.kernels import build
+from darts_core.kernels import loader
 from darts_core.methods.registry import method_of
 from darts_core.models.fused import dispatch
 from darts_core.models.fused.torch_backend import TorchBackend
@@ -126,7 +126,7 @@ def _seen(what: str, group: Group, *, fused: bool) -> dict[str, Tensor]:
 
 def arrangements() -> list[Arrangement]:
     """Those that this machine can compute."""
-    return [name for name in ARRANGEMENTS if name != "kernels" or build.available()]
+    return [name for name in ARRANGEMENTS if name != "kernels" or loader.available()]
 
 
 @contextlib.contextmanager
@@ -136,7 +136,7 @@ def computing(name: str) -> Iterator[None]:
         if name == "torch":
             patches.enter_context(mock.patch.object(dispatch, "_backend_for", return_value=TorchBackend()))
         if name in ("torch", "channels-last"):
-            patches.enter_context(mock.patch.object(build, "available", return_value=False))
+            patches.enter_context(mock.patch.object(loader, "available", return_value=False))
         yield
 
 

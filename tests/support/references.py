@@ -7,7 +7,7 @@ from pathlib import Path
 from api.artifacts import Artifacts
 from api.checkpoints.uploads import UploadService
 from api.datasets.archive_limits import Limits
-from api.datasets.checker import DatasetChecker
+from api.datasets.check_queue import DatasetChecker
 from api.datasets.service import DatasetService
 from api.db.engine import Database
 from api.genotypes.registry import GenotypeRegistry

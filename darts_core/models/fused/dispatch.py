@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from darts_core.distributed.batch_norm import group_of
 from darts_core.distributed.group import ALONE, Group
-from darts_core.kernels import build, gpu
+from darts_core.kernels import gpu, loader
 from darts_core.kernels.cpu_backend import CpuBackend
 from darts_core.models.fused.backend import CellBackend
 from darts_core.models.fused.branches import Setting
@@ -140,5 +140,5 @@ def _backend_for(x: Tensor, group: Group) -> CellBackend:
 
         return TritonBackend(in_parts=group.size == 1)
     if x.device.type == "cpu":
-        return CpuBackend() if build.available(x.dtype) else ChannelsLastBackend()
+        return CpuBackend() if loader.available(x.dtype) else ChannelsLastBackend()
     return TorchBackend()

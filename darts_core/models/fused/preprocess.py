@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from darts_core.distributed.batch_norm import group_of
-from darts_core.kernels import build
+from darts_core.kernels import loader
 from darts_core.models.fused.parameters import Statistics, update_statistics
 from darts_core.models.operations import FactorizedReduce, ReLUConvBN
 
@@ -49,7 +49,7 @@ def _suits(norm: nn.BatchNorm2d, x: Tensor) -> bool:
         return False
     if norm.training and group_of(norm).size > 1:
         return False  # a single kernel cannot exchange its sums
-    return not norm.affine and build.available(x.dtype)
+    return not norm.affine and loader.available(x.dtype)
 
 
 class _Preprocess(torch.autograd.Function):
@@ -60,7 +60,7 @@ class _Preprocess(torch.autograd.Function):
         """norm: provides running statistics; None for batch statistics, which are appended to `statistics`."""
         x = x.contiguous()
         given = (None, None) if norm is None else (norm.running_mean.double(), norm.running_var.double())  # type: ignore[union-attr]
-        out, mean, variance = build.operators(x.dtype).preprocess(x, [w.contiguous() for w in weights], *given, eps)
+        out, mean, variance = loader.operators(x.dtype).preprocess(x, [w.contiguous() for w in weights], *given, eps)
         if norm is None:
             pixels = out.numel() // out.shape[1]
             if pixels < 2:
@@ -77,7 +77,7 @@ class _Preprocess(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         out, x, variance, *weights = ctx.saved_tensors
         wanted = any(ctx.needs_input_grad[4:])
-        towards_x, towards_weights = build.operators(x.dtype).preprocess_backward(
+        towards_x, towards_weights = loader.operators(x.dtype).preprocess_backward(
             g.contiguous(), out, x, [w.contiguous() for w in weights], variance, ctx.eps, ctx.batch, wanted
         )
         return towards_x, None, None, None, *(towards_weights if wanted else [None] * len(weights))

@@ -7,7 +7,7 @@ from typing import Final
 
 from torch import Tensor
 
-from darts_core.kernels.build import available, operators
+from darts_core.kernels.loader import available, operators
 
 # The kernels' columns of shares; a further one has their sum.
 _COLUMNS: Final = ("tanh", "relu", "sigmoid", "identity")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from darts_core.kernels.build import operators
+from darts_core.kernels.loader import operators
 from darts_core.models.recurrent.kernel_passes import has_kernels
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from api.datasets.archive_limits import Limits
-from api.datasets.check import check
+from api.datasets.check_upload import check
 from tests.support.archive_check import Check
 from tests.support.archives import tar_of
 

@@ -18,7 +18,7 @@ from darts_core.configs import SearchConfig
 from darts_core.data.augmentation import Augmentation, Draws, cut_out, draw
 from darts_core.errors import ConfigError, Stopped
 from darts_core.files import checkpoints
-from darts_core.kernels import build
+from darts_core.kernels import loader
 from darts_core.kernels.cpu_backend import CpuBackend
 from darts_core.methods.drop_path import DropPathDarts
 from darts_core.methods.registry import method_of
@@ -157,7 +157,7 @@ def test_nothing_is_dropped_in_measurements_or_in_the_first_epoch() -> None:
 def test_the_fused_cell_drops_what_the_plain_one_drops(
     side: int, backend: type[CellBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if backend is CpuBackend and not build.available():
+    if backend is CpuBackend and not loader.available():
         pytest.skip("no compiler, no kernels")
     monkeypatch.setattr(dispatch, "_backend_for", lambda *_: backend())
     images = torch.randn(5, 1, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -16,7 +16,7 @@ from api.artifacts import Artifacts, StoreFullError
 from api.artifacts.store import INCOMING
 from api.background_tasks import Passed
 from api.datasets.archive_limits import Limits
-from api.datasets.check_process import run_check
+from api.datasets.check_child import run_check
 from api.datasets.quota import over_quota
 from api.datasets.storage import UPLOADS, folder_below, packed_key
 from api.db.engine import Database, lock_content

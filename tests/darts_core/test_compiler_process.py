@@ -10,7 +10,7 @@ import pytest
 
 from darts_core.errors import Stopped
 from darts_core.kernels import levels
-from darts_core.kernels.compilation import compile_for_run, compiling, has_compiler
+from darts_core.kernels.compiler_process import compile_for_run, compiling, has_compiler
 from darts_core.kernels.library import Library
 from darts_core.training.control import Uncontrolled, controlled_by
 from darts_core.training.stages import COMPILING, listening

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from darts_core.errors import Stopped
-from darts_core.kernels.compiler import compiler_command
+from darts_core.kernels.compile_library import compiler_command
 from darts_core.kernels.library import Library
 from darts_core.runtime.process import Command, Process, Spawner
 from darts_core.training.control import current_control
@@ -48,7 +48,7 @@ def compiling(library: Library) -> Iterator[Process]:
     process = Process(
         "kernels",
         Command(
-            [sys.executable, "-m", "darts_core.kernels.compiler", *arguments],
+            [sys.executable, "-m", "darts_core.kernels.compile_library", *arguments],
             os.environ,
             _CODE,
             death_signal=signal.SIGTERM,

@@ -1,4 +1,4 @@
-"""Runs `api.datasets.check` in a child process and returns its result."""
+"""Runs `api.datasets.check_upload` in a child process and returns its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def run_check(
     """
     order = _order(source, work, limits) | wanted
     try:
-        found = await ask("api.datasets.check", order, stderr=work / "stderr", within_seconds=within_seconds)
+        found = await ask("api.datasets.check_upload", order, stderr=work / "stderr", within_seconds=within_seconds)
     except TimeoutError:
         return {"error": f"the check took longer than {within_seconds:,.0f} s: split the set, or scale it down"}
     except ChildDiedError as error:

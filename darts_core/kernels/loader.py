@@ -10,7 +10,7 @@ from typing import Any, Final
 import torch
 
 from darts_core.errors import Stopped
-from darts_core.kernels.compilation import compile_for_run
+from darts_core.kernels.compiler_process import compile_for_run
 from darts_core.kernels.library import SWITCH, shipped, wanted
 
 logger = logging.getLogger(__name__)

@@ -266,7 +266,7 @@ def test_child_process_leaves_with_its_parent() -> None:
     import subprocess
     import sys
 
-    child = subprocess.Popen([sys.executable, "-m", "api.datasets.check"], stdin=subprocess.PIPE)
+    child = subprocess.Popen([sys.executable, "-m", "api.datasets.check_upload"], stdin=subprocess.PIPE)
     assert child.stdin is not None
     child.stdin.close()
     assert child.wait(timeout=30) != 0

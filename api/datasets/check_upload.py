@@ -1,4 +1,4 @@
-"""Checks and packs one upload in a process of its own: `python -m api.datasets.check`.
+"""Checks and packs one upload in a process of its own: `python -m api.datasets.check_upload`.
 
 Images are untrusted and their decoders are large, so the API spends neither time nor memory on them.
 """

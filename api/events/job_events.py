@@ -8,7 +8,7 @@ from api.db.models import Job
 from api.events.frames import StoredEvent, end_frame
 from api.events.hub import EventHub
 from api.events.queries import BATCH
-from api.events.stream import HEARTBEAT, EventStream
+from api.events.sse_response import HEARTBEAT, EventStream
 from api.events.subscription import Gone, Subscription
 from api.schemas.jobs import Status
 

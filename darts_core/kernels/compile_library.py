@@ -1,4 +1,4 @@
-"""Compiles a library of CPU kernels as a process, `python -m darts_core.kernels.compiler LEVEL NUMBER [CACHE]`.
+"""Compiles a library of CPU kernels as a process, `python -m darts_core.kernels.compile_library LEVEL NUMBER [CACHE]`.
 
 One process at a time compiles a library; others wait for it and find it. Finished objects stay when it is stopped, and
 the next process goes on from there. SIGTERM stops it at once, together with the compilers that it started.
