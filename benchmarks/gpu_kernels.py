@@ -21,14 +21,16 @@ from darts_core.errors import KernelError
 PRECISIONS: Final = ("float32", "tf32", "bf16")
 _WARP: Final = 32
 _USAGE: Final = re.compile(r"REG:(\d+) STACK:(\d+) SHARED:(\d+)")
+_INSTRUCTION: Final = re.compile(r"/\*([0-9a-f]{4,})\*/ +(?:@!?\w+ +)?(\w+)(.*?);")
+_TARGET: Final = re.compile(r"0x([0-9a-f]+) *$")
 
 
 @dataclass(frozen=True)
 class Usage:
     """What a compiled kernel takes. channels: the padded width of its tiles or rows, where it has one; 0 otherwise.
 
-    registers: of a thread. stack: bytes of a thread in memory, the spilled registers among them. shared: bytes of a
-    program.
+    registers: of a thread. stack: bytes of a thread in memory, the spilled registers among them. looped: instructions
+    in innermost loops that read or write these. shared: bytes of a program.
     """
 
     kernel: str
@@ -38,6 +40,7 @@ class Usage:
     warps: int
     registers: int
     stack: int
+    looped: int
     shared: int
 
 
@@ -102,6 +105,7 @@ def summarised(found: Iterable[Usage]) -> list[dict[str, Any]]:
             "variants": len(variants),
             "registers": [min(each.registers for each in variants), max(each.registers for each in variants)],
             "stack": max(each.stack for each in variants),
+            "looped": max(each.looped for each in variants),
             "shared": max(each.shared for each in variants),
             "warps": max(each.warps for each in variants),
         }
@@ -122,16 +126,36 @@ def _mocked(argument: Any) -> Any:
     return tuple(map(_mocked, argument)) if isinstance(argument, tuple) else MockTensor.wrap_dtype(argument)
 
 
-def _read(compiled: Any) -> tuple[int, int, int]:
+def _read(compiled: Any) -> tuple[int, int, int, int]:
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(compiled.asm["cubin"])
         file.flush()
-        command = [knobs.nvidia.cuobjdump.path, "--dump-resource-usage", file.name]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    usage = _USAGE.search(answer)
-    assert usage is not None, answer
-    registers, stack, _ = map(int, usage.groups())
-    return registers, stack, compiled.metadata.shared
+        usage = _USAGE.search(_dumped(file.name, "--dump-resource-usage"))
+        assert usage is not None
+        registers, stack, _ = map(int, usage.groups())
+        in_loops = looped(_dumped(file.name, "--dump-sass")) if stack else 0
+    return registers, stack, in_loops, compiled.metadata.shared
+
+
+def _dumped(name: str, what: str) -> str:
+    return subprocess.run([knobs.nvidia.cuobjdump.path, what, name], capture_output=True, text=True, check=True).stdout
+
+
+def looped(assembly: str) -> int:
+    """Count the instructions of innermost loops that read or write the stack: a branch back closes a loop."""
+    loops, stack = [], []
+    for address, operation, operands in _INSTRUCTION.findall(assembly):
+        here = int(address, 16)
+        if operation in ("LDL", "STL"):
+            stack.append(here)
+        elif operation == "BRA" and (target := _TARGET.search(operands)) and int(target[1], 16) < here:
+            loops.append((int(target[1], 16), here))
+    innermost = [
+        (start, end)
+        for start, end in loops
+        if not any(start <= a and b <= end for a, b in loops if (a, b) != (start, end))
+    ]
+    return sum(any(start <= each <= end for start, end in innermost) for each in stack)
 
 
 class _Target:

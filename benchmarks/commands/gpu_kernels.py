@@ -46,10 +46,10 @@ def gpu_kernels(
     if json:
         print_json(rows)
         return
-    console.print("| kernel | channels | GPU | variants | warps | registers | stack | shared memory |")
-    console.print("|---|---|---|---|---|---|---|---|")
+    console.print("| kernel | channels | GPU | variants | warps | registers | stack | in loops | shared memory |")
+    console.print("|---|---|---|---|---|---|---|---|---|")
     for row in rows:
         least, most = row["registers"]
         registers = str(most) if least == most else f"{least} to {most}"
         cells = (f"`{row['kernel']}`", row["channels"] or "", f"sm_{row['capability']}", row["variants"], row["warps"])
-        console.print(f"| {' | '.join(map(str, (*cells, registers, row['stack'], row['shared'])))} |")
+        console.print(f"| {' | '.join(map(str, (*cells, registers, row['stack'], row['looped'], row['shared'])))} |")
