@@ -69,6 +69,7 @@ from api.routes import (
     service,
     session,
     spaces,
+    usage,
     worker,
 )
 from api.routes.collection import job_router
@@ -112,6 +113,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         methods,
         spaces,
         advice,
+        usage,
         service,
         metrics,
         session,

@@ -41,6 +41,7 @@ from client.commands.predict import predict
 from client.commands.profile import profile
 from client.commands.random_cell import random_cell
 from client.commands.spaces import list_spaces
+from client.commands.usage import usage
 from client.commands.verify_docs import verify_docs
 from client.failures import ExitCode, explain
 
@@ -97,7 +98,7 @@ app.add_typer(checkpoints.app, name="checkpoints", rich_help_panel=_FILES)
 _add(_FILES, {"download": download, "export": export, "import": import_})
 _add(_FILES, {"predict": predict})
 _add(_SERVICE, {"up": local.up, "workers": jobs.list_workers, "backup": backups.backup, "restore": backups.restore})
-_add(_SERVICE, {"check-store": backups.check_store})
+_add(_SERVICE, {"check-store": backups.check_store, "usage": usage})
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
 _add(
     _DEVELOPMENT,

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -33,6 +34,7 @@ from api.schemas.methods import MethodList, MethodOut
 from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from api.schemas.spaces import SpaceList, SpaceOut
+from api.schemas.usage import UsageKey, UsageOut
 from client.connection import Connection
 from client.download import download, job_with_file
 from client.errors import DartboardError, ProblemError
@@ -212,6 +214,16 @@ class Dartboard:
         """
         params = {"dataset": dataset, "gpus": gpus, "hours": hours, "pool": pool}
         return self._connection.read(AdviceOut, "GET", "/advice", params=params)
+
+    def usage(
+        self, *by: UsageKey, since: datetime | str | None = None, until: datetime | str | None = None
+    ) -> UsageOut:
+        """What jobs took of the workers, deleted jobs included, divided by these keys, by default by owner.
+
+        since: by default 30 days before `until`. until: by default now. Both in UTC if they name no time zone.
+        """
+        ends = {name: str(end) for name, end in (("since", since), ("until", until)) if end is not None}
+        return self._connection.read(UsageOut, "GET", "/usage", params={"by": by, **ends})
 
     def spaces(self) -> list[SpaceOut]:
         """The search spaces, with their operations and sizes."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import psutil
-import structlog
 
 from api.schemas.worker import DeviceLoad
-
-_log = structlog.get_logger(__name__)
+from worker.nvml import handles_of
 
 
 class DeviceLoads:
@@ -24,7 +20,7 @@ class DeviceLoads:
 
     def __init__(self, gpus: int) -> None:
         """gpus: how many the worker has, where CUDA_VISIBLE_DEVICES does not name them."""
-        self._handles = _handles(_visible(gpus))
+        self._handles = handles_of(gpus)
         self._read_before = False
 
     def read(self) -> list[DeviceLoad]:
@@ -52,33 +48,3 @@ class DeviceLoads:
             yield DeviceLoad(
                 name=name, memory_used=int(memory.used), memory_total=int(memory.total), utilisation=utilisation
             )
-
-
-def _visible(gpus: int) -> list[str]:
-    """Indices or UUIDs, as CUDA_VISIBLE_DEVICES has them."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        return [str(index) for index in range(gpus)]
-    return [device for part in chosen.split(",") if (device := part.strip()) not in ("", "-1")]
-
-
-def _handles(devices: list[str]) -> dict[str, Any]:
-    """NVML's handles by device; empty without a driver."""
-    if not devices:
-        return {}
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return {}
-    found = {}
-    for device in devices:
-        try:
-            if device.isdecimal():
-                found[f"gpu {device}"] = pynvml.nvmlDeviceGetHandleByIndex(int(device))
-            else:
-                found[device] = pynvml.nvmlDeviceGetHandleByUUID(device)
-        except pynvml.NVMLError as error:
-            _log.warning("device_load_unknown", device=device, error=str(error))
-    return found

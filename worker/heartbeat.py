@@ -11,6 +11,7 @@ import structlog
 from api.schemas.worker import Heartbeat
 from worker.api_client import AttemptApi, SupersededError
 from worker.control import AttemptControl, StopReason
+from worker.energy import EnergyMeter
 from worker.prometheus import metrics
 from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread
@@ -52,6 +53,7 @@ class HeartbeatThread(SupervisedThread):
         self.join(timeout=5)
 
     def work(self) -> None:
+        energy = EnergyMeter(self._settings.gpus)
         next_beat = 0.0
         while not self._over.wait(max(0.0, next_beat - time.monotonic())):
             next_beat = time.monotonic() + self._settings.heartbeat_pause_seconds
@@ -61,7 +63,7 @@ class HeartbeatThread(SupervisedThread):
             elif self._control.preparing:
                 hold = min(hold, _PREPARING_HOLD)
             try:
-                answer = self._api.heartbeat(self._beat(hold))
+                answer = self._api.heartbeat(self._beat(hold, energy.joules()))
             except SupersededError as error:
                 if not self._ending:
                     self._superseded(error)
@@ -73,9 +75,9 @@ class HeartbeatThread(SupervisedThread):
             if answer.directive == "pause":
                 self._control.pause_after_epoch = True
 
-    def _beat(self, hold: float) -> Heartbeat:
+    def _beat(self, hold: float, joules: float | None) -> Heartbeat:
         ran = time.monotonic() - self._claimed_at
-        return Heartbeat(progress=self._control.snapshot(), hold=hold, seconds=ran)
+        return Heartbeat(progress=self._control.snapshot(), hold=hold, seconds=ran, joules=joules)
 
     def _superseded(self, error: SupersededError) -> None:
         _log.info("attempt_superseded", reason=str(error))

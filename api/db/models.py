@@ -103,6 +103,7 @@ class Job(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str]
     owner: Mapped[str | None] = mapped_column(default=current_owner)
+    project: Mapped[str | None]
     name: Mapped[str | None]
     labels: Mapped[JsonObject]
     priority: Mapped[int]
@@ -178,9 +179,33 @@ class Attempt(Base):
     renewed_at: Mapped[datetime] = mapped_column(server_default=func.now())
     # Run time up to `renewed_at` or the end: see api/jobs/run_time.py.
     seconds: Mapped[float] = mapped_column(Double, server_default="0")
+    joules: Mapped[float | None] = mapped_column(Double)
     step_event_at: Mapped[datetime | None]
     started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     ended_at: Mapped[datetime | None]
+
+
+class Usage(Base):
+    """What an ended attempt took. The row stays when its job is deleted, so it refers to none.
+
+    lost_seconds: of `seconds`, those that a lost attempt had not stored.
+    """
+
+    __tablename__ = "usage"
+    __table_args__ = (Index("ix_usage_ended_at", "ended_at"),)
+
+    attempt_id: Mapped[UUID] = mapped_column(primary_key=True)
+    job_id: Mapped[UUID]
+    kind: Mapped[str]
+    owner: Mapped[str | None]
+    project: Mapped[str | None]
+    device: Mapped[str | None]
+    gpus: Mapped[int]
+    seconds: Mapped[float] = mapped_column(Double)
+    lost_seconds: Mapped[float] = mapped_column(Double)
+    joules: Mapped[float | None] = mapped_column(Double)
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime]
 
 
 class Epoch(Base):

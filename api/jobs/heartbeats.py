@@ -37,6 +37,7 @@ with job as (
         -- as api/jobs/run_time.py, unless the worker reports it
         seconds = coalesce(:seconds,
             seconds + greatest(extract(epoch from least(now(), lease_expires_at) - renewed_at)::float8, 0)),
+        joules = coalesce(:joules, joules),
         renewed_at = now(),
         step_event_at = case
             when :progress is not null
@@ -61,6 +62,7 @@ select status, case when stepped then pg_notify(:channel, id || :step_only)::tex
     bindparam("lease", type_=Interval()),
     bindparam("between", type_=Interval()),
     bindparam("seconds", type_=Double()),
+    bindparam("joules", type_=Double()),
     bindparam("progress", type_=JSONB(none_as_null=True)),
     bindparam("channel", CHANNEL, type_=Text()),
     bindparam("step_only", STEP_ONLY, type_=Text()),
@@ -117,6 +119,7 @@ class HeartbeatService:
             "lease": self._fence.lease,
             "between": self._between_steps,
             "seconds": beat.seconds,
+            "joules": beat.joules,
             "progress": None if beat.progress is None else beat.progress.model_dump(mode="json"),
         }
         async with self._database.single_statements() as session:

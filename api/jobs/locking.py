@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.db.models import Attempt, Checkpoint, Job
 from api.jobs.run_time import run_seconds
 from api.schemas.jobs import LONGEST_REASON, AttemptStatus, shortened
+from api.usage.record import record
 
 
 async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
@@ -18,13 +19,14 @@ async def lock_job(session: AsyncSession, job_id: UUID) -> Job | None:
 
 
 async def end_attempt(session: AsyncSession, job: Job, status: AttemptStatus, reason: str | None) -> None:
-    """End the job's running attempt, if any. The commit invalidates its token."""
+    """End the job's running attempt, if any, and record its usage. The commit invalidates its token."""
     running = and_(Attempt.job_id == job.id, Attempt.status == AttemptStatus.RUNNING)
     reason = None if reason is None else shortened(reason, LONGEST_REASON)
     # The clock may have been set back since the attempt started.
     at = func.greatest(func.now(), Attempt.started_at)
     ended = {"status": status, "end_reason": reason, "ended_at": at, "seconds": run_seconds()}
-    await session.execute(update(Attempt).where(running).values(ended))
+    for attempt_id in await session.scalars(update(Attempt).where(running).values(ended).returning(Attempt.id)):
+        await record(session, job, attempt_id)
 
 
 async def files_of(session: AsyncSession, job: Job) -> tuple[list[Checkpoint], list[Checkpoint]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -23,11 +24,14 @@ from api.jobs.queue_reasons import Slot
 from api.jobs.waker import Waker
 from api.metrics.counters import REGISTRY
 from api.schemas.jobs import JobKind, Status
+from api.schemas.usage import UsageKey
+from api.usage.report import usage
 from darts_core.runtime.logs import lost_lines
 from darts_core.runtime.version import VERSION
 
 _log = structlog.get_logger(__name__)
 _SLOT = ("pool", "gpus")
+_USAGE: Final[list[UsageKey]] = ["owner", "project", "device"]
 
 
 class Scraper:
@@ -45,7 +49,7 @@ class Scraper:
         reachable = _gauge("dartboard_database_up", "Whether the database is reachable.")
         try:
             async with self._database.transaction() as session:
-                families += [await _jobs(session), *await self._slots(session)]
+                families += [await _jobs(session), *await self._slots(session), *await _usage(session)]
             reachable.add_metric([], 1)
         except Exception as error:  # the driver raises many types, and the other metrics matter most during a failure
             _log.warning("metrics_without_database", error=f"{type(error).__name__}: {error}"[:300])
@@ -98,6 +102,25 @@ async def _jobs(session: AsyncSession) -> Metric:
     for kind, status in product(JobKind.all(), Status):
         jobs.add_metric([kind, status], counted.get((kind, status), 0))
     return jobs
+
+
+async def _usage(session: AsyncSession) -> list[Metric]:
+    """Counters that begin anew each day, which Prometheus' `increase` allows for: so few rows are read."""
+    now = await session.scalar(select(func.now())) or datetime.now(UTC)
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    found = await usage(session, _USAGE, midnight, now)
+    computed, lost = (
+        CounterMetricFamily(name, f"{what} since midnight in UTC.", labels=_USAGE)
+        for name, what in (
+            ("dartboard_compute_seconds", "Run time of attempts, times their GPUs,"),
+            ("dartboard_lost_seconds", "The part of it that lost attempts had not stored,"),
+        )
+    )
+    for row in found.rows:
+        labels = [str(getattr(row, key) or "") for key in _USAGE]
+        computed.add_metric(labels, row.compute_seconds)
+        lost.add_metric(labels, row.lost_seconds)
+    return [computed, lost]
 
 
 async def _queues(session: AsyncSession, served: Collection[Slot]) -> list[Metric]:

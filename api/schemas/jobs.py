@@ -124,6 +124,7 @@ Line = Annotated[
     Field(json_schema_extra={"pattern": f"^[^{_CONTROL}]*$"}),
 ]
 PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+ProjectName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
 # Programs may write any text: characters that cannot be stored are replaced, not rejected.
 Text = Annotated[str, BeforeValidator(lambda v: _storable(v) if isinstance(v, str) else v)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -177,6 +178,7 @@ class JobFrame(BaseModel):
 
     name: Line | None = None
     labels: Labels = Field(default_factory=dict, description="key-value pairs to filter jobs by")
+    project: ProjectName | None = Field(None, description="to which `GET /usage` accounts the job")
     priority: int = Field(5, ge=0, le=9, description="9 is claimed first")
     pool: PoolName = Field("default", description="the workers that may claim the job")
     gpus: int = Field(
@@ -257,6 +259,7 @@ class JobOut(BaseModel):
         description="the child's name within its parent; for a running job without a parent, `progress.stage`: work "
         "other than training steps, such as `preparing: kernels`",
     )
+    project: str | None
     name: str | None
     labels: dict[str, str]
     priority: int

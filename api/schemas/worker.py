@@ -145,11 +145,12 @@ class Heartbeat(_Message):
     """A sign of life with the job's progress.
 
     `hold`: seconds by which the response may be delayed while the directive is "continue". `seconds`: the run time of
-    the attempt by the worker's own clock.
+    the attempt by the worker's own clock. `joules`: the energy of its GPUs since then, where they tell.
     """
 
     progress: Progress | None = None
     seconds: float | None = Field(None, ge=0, le=1e10, allow_inf_nan=False)
+    joules: float | None = Field(None, ge=0, le=1e15, allow_inf_nan=False)
     hold: float = Field(0.0, ge=0, le=60)
 
 

@@ -25,6 +25,7 @@ class Ledger:
     events: dict[UUID, list[Seen]] = field(default_factory=dict)
     all_jobs: int = 0
     lost_attempts: int = 0
+    compute_seconds: float = 0.0
 
     def alphas(self, job_id: UUID) -> Alphas:
         return dict(self.epochs[job_id])
@@ -43,9 +44,11 @@ def read(database_url: str, job_ids: Collection[UUID]) -> Ledger:
     with psycopg.connect(database_url.replace("postgresql+psycopg:", "postgresql:")) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         [count] = connection.execute("select count(*) from jobs").fetchone() or [0]
-        [lost] = connection.execute(
-            "select count(*) from attempts where status = 'lost' and job_id = any(%s)", [ids]
-        ).fetchone() or [0]
+        lost, seconds = connection.execute(
+            "select count(*) filter (where status = 'lost'), coalesce(sum(seconds), 0) from attempts "
+            "where job_id = any(%s)",
+            [ids],
+        ).fetchone() or (0, 0.0)
         ledger.statuses.update(connection.execute("select id, status from jobs where id = any(%s)", [ids]))
         for job_id, epoch, alphas in connection.execute(
             "select job_id, epoch, alphas from epochs where job_id = any(%s) order by job_id, epoch", [ids]
@@ -55,7 +58,7 @@ def read(database_url: str, job_ids: Collection[UUID]) -> Ledger:
             "select job_id, sequence, kind, data from events where job_id = any(%s) order by job_id, sequence", [ids]
         ):
             ledger.events[job_id].append(Seen(*event))
-    return Ledger(ledger.statuses, ledger.epochs, ledger.events, count, lost)
+    return Ledger(ledger.statuses, ledger.epochs, ledger.events, count, lost, seconds)
 
 
 @dataclass

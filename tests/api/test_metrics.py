@@ -11,7 +11,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.schemas.worker import Presence, Release
+from api.schemas.jobs import Failure
+from api.schemas.worker import Fail, Presence, Release
 from tests.support.service import Bench, EndLease, Service
 
 Read = Callable[..., float | None]
@@ -130,3 +131,17 @@ def _lines(service: Service, field: str, value: str) -> list[dict[str, Any]]:
         if found := [line for line in lines if line.get(field) == value and line["event"] == "request"]:
             return found
         time.sleep(0.02)
+
+
+def test_the_days_run_time_is_counted_by_owner_project_and_device(bench: Bench, read: Read) -> None:
+    bench.submit(project=f"project-{bench.pool}")
+    worker = f"worker of {bench.pool}"
+    bench.api.show(Presence(name=worker, pools=[bench.pool], device="NVIDIA H100", version="0"))
+    training = bench.claim(worker)
+    labels = {"owner": "", "project": f"project-{bench.pool}", "device": "NVIDIA H100"}
+    first = read("dartboard_compute_seconds_total", **labels)
+    assert first is not None
+    training.attempt.fail(Fail(n=training.number(), error=Failure(type="Killed", message="killed"), outcome="lost"))
+    last = read("dartboard_compute_seconds_total", **labels)
+    assert last is not None
+    assert first < last == read("dartboard_lost_seconds_total", **labels)

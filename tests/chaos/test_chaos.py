@@ -47,6 +47,11 @@ def test_every_stored_checkpoint_has_the_bytes_of_its_row(outcome: Outcome) -> N
     assert outcome.wrong_files == 0, outcome
 
 
+def test_usage_is_the_sum_of_all_attempts(outcome: Outcome) -> None:
+    assert outcome.compute_seconds > 0
+    assert outcome.usage_seconds == pytest.approx(outcome.compute_seconds, rel=1e-3)
+
+
 def test_watchers_that_come_back_by_id_saw_every_event_once_and_in_order(outcome: Outcome) -> None:
     lost = (outcome.events_missed, outcome.events_doubled, outcome.events_out_of_order, outcome.events_unknown)
     assert lost == (0, 0, 0, 0), outcome

@@ -6,6 +6,7 @@ export function job(fields = {}) {
     id: "01a204dd-203c-7526-803f-c3ac98d05626",
     kind: "search",
     owner: null,
+    project: null,
     name: null,
     labels: {},
     priority: 5,

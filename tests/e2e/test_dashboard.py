@@ -292,6 +292,22 @@ def test_workers_are_listed_with_their_job(page: Page, dartboard: Dartboard) -> 
     dartboard.cancel(job.id)
 
 
+def test_usage_is_divided_by_what_is_chosen_and_the_address_says_so(page: Page, search: JobOut) -> None:
+    go(page, "usage", "tbody tr")
+    expect(page.locator("main").get_by_role("status")).to_contain_text("on GPUs")
+    page.get_by_label("Divided by").select_option("kind")
+    row = page.get_by_role("row", name=re.compile("^search "))
+    expect(row).to_contain_text(re.compile(r"\d+ (s|min)"))
+    page.get_by_label("Of the last").select_option("7")
+    expect(page).to_have_url(re.compile(r"#/usage\?by=kind&days=7$"))
+    page.reload()
+    expect(page.get_by_label("Divided by")).to_have_value("kind")
+    expect(page.get_by_label("Of the last")).to_have_value("7")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    assert download.value.path().read_text().startswith("kind,jobs,attempts,")
+
+
 @pytest.mark.parametrize(
     ("place", "seen"),
     [
@@ -306,6 +322,7 @@ def test_workers_are_listed_with_their_job(page: Page, dartboard: Dartboard) -> 
         ("compare", "fieldset"),
         ("workers", "tbody tr"),
         ("datasets", "tbody tr"),
+        ("usage?by=kind", "tbody tr"),
     ],
 )
 def test_every_view_is_accessible_and_fits_the_screen(

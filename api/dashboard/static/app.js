@@ -12,6 +12,7 @@ const VIEWS = {
   new: { title: "New job", load: async () => (await import("./new/view.js")).newView },
   compare: { title: "Compare", load: async () => (await import("./compare/view.js")).compareView },
   workers: { title: "Workers", load: async () => (await import("./workers.js")).workersView },
+  usage: { title: "Usage", load: async () => (await import("./usage.js")).usageView },
   datasets: { title: "Data sets", load: async () => (await import("./datasets.js")).datasetsView },
 };
 

@@ -16,6 +16,7 @@ declare global {
   type LogLine = Api.LogLine;
   type Method = Api.MethodOut;
   type Preset = Api.PresetOut;
+  type UsageRow = Api.UsageRow;
   type WorkerInfo = Api.WorkerOut;
   type Comparison = Api.Comparison;
   type FieldProblem = Api.FieldProblem;
@@ -73,23 +74,25 @@ declare global {
               ? Api.WorkerList
               : Path extends `/advice?${string}`
                 ? Advice
-                : Path extends `/compare?${string}`
-                  ? Comparison
-                  : Path extends `${string}/epochs`
-                    ? { items: Epoch[] }
-                    : Path extends `${string}/attempts`
-                      ? Api.AttemptList
-                      : Path extends `${string}/logs?${string}`
-                        ? Api.LogList
-                        : Path extends `${string}/checkpoints`
-                          ? Api.CheckpointList
-                          : Path extends `${Collection}?${string}` | `${string}/children`
-                            ? { items: Job[]; next_cursor: string | null }
-                            : Path extends `/checkpoints?${string}`
-                              ? Api.UploadList
-                              : Path extends JobPath
-                                ? Job
-                                : unknown;
+                : Path extends `/usage?${string}`
+                  ? Api.UsageOut
+                  : Path extends `/compare?${string}`
+                    ? Comparison
+                    : Path extends `${string}/epochs`
+                      ? { items: Epoch[] }
+                      : Path extends `${string}/attempts`
+                        ? Api.AttemptList
+                        : Path extends `${string}/logs?${string}`
+                          ? Api.LogList
+                          : Path extends `${string}/checkpoints`
+                            ? Api.CheckpointList
+                            : Path extends `${Collection}?${string}` | `${string}/children`
+                              ? { items: Job[]; next_cursor: string | null }
+                              : Path extends `/checkpoints?${string}`
+                                ? Api.UploadList
+                                : Path extends JobPath
+                                  ? Job
+                                  : unknown;
 
   /** An event of a job, by its kind. */
   type EventData = {

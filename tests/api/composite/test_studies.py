@@ -37,7 +37,7 @@ def test_a_study_goes_from_searches_to_test_figures(worker: SimulatedWorker) -> 
 
 
 def test_children_are_ordinary_jobs_with_parent_stage_and_the_parents_frame(worker: SimulatedWorker) -> None:
-    study = worker.study(name="mine", labels={"team": "vision"}, priority=7, max_attempts=9)
+    study = worker.study(name="mine", labels={"team": "vision"}, project="thesis", priority=7, max_attempts=9)
     worker.work_until_ended(study)
     children = worker.children(study)
     assert list(children) == [
@@ -51,7 +51,7 @@ def test_children_are_ordinary_jobs_with_parent_stage_and_the_parents_frame(work
     for stage, child in children.items():
         assert child.parent == study.id
         assert child.name == f"mine {stage}"
-        assert (child.labels, child.priority, child.max_attempts) == ({"team": "vision"}, 7, 9)
+        assert (child.labels, child.project, child.priority, child.max_attempts) == ({"team": "vision"}, "thesis", 7, 9)
 
 
 def test_a_child_has_the_spec_that_the_same_body_would_have_as_an_ordinary_job(

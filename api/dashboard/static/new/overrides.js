@@ -3,7 +3,7 @@ import { fieldOf, isForeign } from "./methods.js";
 
 /** Values that the API fills in. */
 const RESOLVED = new Set(["dataset_checksum", "text_checksum", "text_version", "unrolled", "stem"]);
-const FRAME = /** @type {const} */ (["name", "labels", "priority", "pool", "gpus", "max_attempts", "max_runtime"]);
+const FRAME = /** @type {const} */ (["name", "labels", "project", "priority", "pool", "gpus", "max_attempts", "max_runtime"]);
 /** @type {Record<string, unknown>} */
 const DEFAULTS = { priority: 5, pool: "default", gpus: 1, max_attempts: 3 };
 

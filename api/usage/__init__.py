@@ -1,0 +1,1 @@
+"""Accounts for what jobs have taken of the fleet."""
