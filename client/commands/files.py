@@ -45,7 +45,14 @@ def download(
 
 def export(
     file: Annotated[Path, typer.Argument(help="A checkpoint.")],
-    to: Annotated[Path, typer.Option("-o", "--output", help="x.onnx or x.safetensors: the suffix selects the format.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="x.onnx, x.safetensors or x.py (PyTorch): the suffix selects the format."),
+    ],
+    to: Annotated[
+        Literal["onnx", "safetensors", "pytorch"] | None,
+        typer.Option("--to", help="The format. pytorch: a module that needs only torch, and its weights beside it."),
+    ] = None,
     raw_images: Annotated[
         bool,
         typer.Option(
@@ -54,13 +61,16 @@ def export(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Export a checkpoint's network as ONNX, or its weights as safetensors. Needs no service."""
+    """Export a checkpoint's network as ONNX or plain PyTorch, or its weights as safetensors. Needs no service."""
     from client.output import print_json, print_text
     from darts_core.errors import CheckpointError
     from darts_core.files.exports import export as write
 
     try:
-        write(file, to, raw_images=raw_images)
+        written = write(file, output, to, raw_images=raw_images)
     except CheckpointError as error:
         raise typer.BadParameter(str(error)) from error
-    print_json({"file": str(to)}) if json else print_text(str(to))
+    if json:
+        print_json(dict(zip(("file", "weights"), map(str, written), strict=False)))
+    else:
+        print_text("\n".join(map(str, written)))

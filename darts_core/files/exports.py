@@ -1,4 +1,4 @@
-"""Exports a trained network: ONNX for inference, safetensors for the weights alone."""
+"""Exports a trained network: ONNX for inference, plain PyTorch to go on with, safetensors for the weights alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
 from darts_core.errors import CheckpointError
 from darts_core.files import safetensors
@@ -20,25 +20,54 @@ if TYPE_CHECKING:
 
 _OPSET = 18
 
+Format = Literal["onnx", "safetensors", "pytorch"]
+_ENDINGS: Final[dict[str, Format]] = {".onnx": "onnx", ".safetensors": "safetensors", ".py": "pytorch"}
 
-def export(checkpoint: Path, to: Path, *, raw_images: bool = False) -> None:
-    """Export a checkpoint file to `to`, in the format of its suffix: .safetensors (needs no torch) or .onnx.
 
-    raw_images: for ONNX, take uint8 images and normalise them in the graph. Writes atomically. Raises CheckpointError
-    for another suffix, a file that is not a checkpoint, or missing ONNX packages; FileNotFoundError.
+def export(checkpoint: Path, to: Path, format_: Format | None = None, *, raw_images: bool = False) -> list[Path]:
+    """Export a checkpoint file to `to`, in the format of its suffix: .onnx, .safetensors (needs no torch) or .py.
+
+    format_: for a check of the suffix. raw_images: for ONNX, take uint8 images and normalise them in the graph. Plain
+    PyTorch (.py) comes with its weights, as safetensors of the same name. Returns the files. Writes atomically. Raises
+    CheckpointError for another suffix, a file that is not a checkpoint or has no network of one cell, or missing ONNX
+    packages; FileNotFoundError.
     """
-    if to.suffix not in (".onnx", ".safetensors"):
-        raise CheckpointError(f"{to.name}: the ending says the format; known: .onnx, .safetensors")
-    if raw_images and to.suffix != ".onnx":
-        raise CheckpointError(f"{to.name}: raw images are for .onnx, safetensors hold the weights alone")
+    found = _ENDINGS.get(to.suffix)
+    if found is None or format_ not in (None, found):
+        wanted = [ending for ending, each in _ENDINGS.items() if format_ in (None, each)]
+        raise CheckpointError(f"{to.name}: the ending says the format; give one of {', '.join(wanted)}")
+    if raw_images and found != "onnx":
+        raise CheckpointError(f"{to.name}: raw images are for .onnx, whose graph can normalise them")
+    if found == "pytorch":
+        return _pytorch(checkpoint, to)
     with _whole(to) as temporary:
-        if to.suffix == ".safetensors":
+        if found == "safetensors":
             with temporary.open("wb") as file:
                 safetensors.convert(checkpoint, file)
         else:
             from darts_core.files.loading import load_network
 
             _onnx(load_network(checkpoint), temporary, raw_images=raw_images)
+    return [to]
+
+
+def _pytorch(checkpoint: Path, to: Path) -> list[Path]:
+    """Write the module and, beside it, its weights. Raises CheckpointError where one would replace the checkpoint."""
+    from darts_core.files.loading import load
+    from darts_core.plain_pytorch.source import pytorch_source
+
+    weights = to.with_suffix(".safetensors")
+    source = pytorch_source(checkpoint)
+    for file in (to, weights):
+        is_copy = file is weights and safetensors.is_safetensors(checkpoint)
+        if file.exists() and file.samefile(checkpoint) and not is_copy:
+            raise CheckpointError(f"{file.name} is the checkpoint itself: give another name")
+    load(checkpoint)  # refuses weights that do not fit the network
+    with _whole(weights) as beside, _whole(to) as module:
+        with beside.open("wb") as stream:
+            safetensors.convert(checkpoint, stream)
+        module.write_text(source, encoding="utf-8")
+    return [to, weights]
 
 
 def _onnx(trained: TrainedNetwork, to: Path, *, raw_images: bool) -> None:

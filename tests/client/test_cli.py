@@ -118,6 +118,30 @@ def test_a_bad_value_is_refused_with_field_value_allowed_values_and_the_nearest_
         assert raw not in err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--to", "pytorch", "-o", "x.onnx"), "x.onnx: the ending says the format; give one of .py"),
+        (("--to", "keras", "-o", "x.py"), '"keras" is not possible; allowed: onnx, safetensors, pytorch'),
+        (("-o", "x.tflite"), "give one of .onnx, .safetensors, .py"),
+        (("-o", "x.py", "--raw-images"), "x.py: raw images are for .onnx"),
+        (("-o", "x.py"), "net.pt is not a file of torch.save"),
+    ],
+)
+def test_an_export_that_cannot_be_is_refused_and_writes_nothing(
+    arguments: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.pt").write_text("no checkpoint")
+    assert call(("export", "net.pt", *arguments)) == 2
+    assert says in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["net.pt"]
+
+
 def test_run_searches_without_any_service(tmp_path: Path) -> None:
     spec = {
         "kind": "search",

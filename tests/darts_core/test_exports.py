@@ -100,7 +100,7 @@ def test_a_searchs_weights_are_exported_as_well(
 
 @pytest.mark.parametrize("name", ["x.tflite", "x"])
 def test_an_unknown_ending_is_refused(file: Path, tmp_path: Path, name: str) -> None:
-    with pytest.raises(CheckpointError, match=r"\.onnx, \.safetensors"):
+    with pytest.raises(CheckpointError, match=r"\.onnx, \.safetensors, \.py"):
         export(file, tmp_path / name)
 
 

@@ -18,6 +18,7 @@ from darts_core.configs.score import TrainedOn
 from darts_core.drawing import cells_of, scene_of, to_svg
 from darts_core.errors import CheckpointError, ConfigError, GenotypeError
 from darts_core.files import checkpoints
+from darts_core.files.exports import export
 from darts_core.files.state_dict_specs import described
 from darts_core.genotypes import Genotype, parse
 from darts_core.models.evaluation_network import EvaluationNetwork
@@ -109,6 +110,8 @@ def test_a_cell_with_it_is_searched_retrained_and_loaded(
     built = EvaluationNetwork(genotype, channels=4, layers=3, classes=10)
     assert profile_cells(genotype, shape).parameters == sum(p.numel() for p in built.parameters())
     assert any(type(module).__name__ == "MBConv" for module in loaded.modules())
+    with pytest.raises(CheckpointError, match=r"operation 'mbconv_3x3' is of an installed package.*ends in \.onnx"):
+        export(tmp_path / "trained.pt", tmp_path / "trained.py")
     assert found.metrics["expected_parameters"] > 0
 
 

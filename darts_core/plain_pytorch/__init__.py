@@ -1,0 +1,1 @@
+"""Writes trained networks as plain PyTorch modules. Imports no torch."""
