@@ -96,6 +96,9 @@ class ChildValidator:
         return made, known_info(made, info) if not isinstance(info, TextInfo) else info
 
     def _resolved(self, config: type[RunConfig], given: Spec, info: DatasetInfo | TextInfo | None) -> Spec:
+        if given.get("init_from") is not None:
+            message = "is for a search or an evaluation alone: create that first, or leave it out"
+            raise ConfigError([Problem(("init_from",), message)])
         resolved = config(**given).resolved(info)
         resolved.check_gpus(self._gpus)
         return resolved.model_dump(mode="json")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -53,10 +54,18 @@ async def discard(database: Database, artifacts: Artifacts, job_id: UUID) -> Non
         _log.warning("files_not_discarded", job=str(job_id), error=f"{type(error).__name__}: {error}"[:300])
 
 
-async def given_file(artifacts: Artifacts, job: Job, name: str, given: Stored) -> Checkpoint:
-    """Copy an input file as a checkpoint of the job's epoch 0, by a link where the store allows it."""
-    key = artifacts.key(job.id, 0, name, given.sha256)
-    await artifacts.link(given.key, key)
+async def given_file(artifacts: Artifacts, job: Job, name: str, given: Stored | bytes) -> Checkpoint:
+    """Store an input file as a checkpoint of the job's epoch 0; a stored one by a link where the store allows it."""
+    if isinstance(given, bytes):
+        key = artifacts.key(job.id, 0, name, hashlib.sha256(given).hexdigest())
+        given = await artifacts.put(key, _whole(given), len(given))
+    else:
+        key = artifacts.key(job.id, 0, name, given.sha256)
+        await artifacts.link(given.key, key)
     return Checkpoint(
         id=uuid7(), job_id=job.id, epoch=0, attempt=0, key=key, sha256=given.sha256, size=given.size, metrics={}
     )
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content

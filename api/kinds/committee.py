@@ -55,7 +55,7 @@ COMMITTEE: Final = Kind(
             "evaluation": ("dataset", "preset", "epochs", "seed"),
             "ensemble": ("combine", "curve"),
         },
-        hidden={"search": ("seed", "space", "primitives")},
+        hidden={"search": ("seed", "space", "primitives", "init_from"), "evaluation": ("init_from",)},
         presets={"search": "search", "evaluation": "evaluation"},
     ),
 )

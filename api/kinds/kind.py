@@ -44,13 +44,13 @@ class References:
 class Resolved:
     """A request with all values filled in.
 
-    source: the job that it builds on. files: the job's input files by name, which are copied as the checkpoints of its
-    epoch 0.
+    source: the job that it builds on. files: the job's input files by name, stored ones or their content, which are
+    copied as the checkpoints of its epoch 0.
     """
 
     spec: BaseModel
     source: UUID | None = None
-    files: Mapping[str, Stored] = field(default_factory=dict)
+    files: Mapping[str, Stored | bytes] = field(default_factory=dict)
 
 
 def check_own_data(info: DatasetInfo | None, checksum: str, dataset: str, whose: str) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Final
 
 from api.http.problems import conflict, invalid
+from api.kinds.init_from import started
 from api.kinds.kind import ACTIONS, Form, Kind, References, Resolved
 from api.schemas.families import SELECTION, family_or_selection
 from api.schemas.jobs import JobFrame, JobKind, Status
 from api.schemas.searches import RnnSearchCreate, SearchCreate, SelectionCreate
-from darts_core.configs.selection import SOURCE, perturbation_of, search_config_of
+from darts_core.configs.init_from import SOURCE
+from darts_core.configs.selection import perturbation_of, search_config_of
 from darts_core.families import CNN, family_in
 
 
 async def _resolve(body: SearchCreate | RnnSearchCreate | SelectionCreate, references: References) -> Resolved:
     """Queue a search. 422 for an unknown data set or primitive, or an invalid value.
+
+    With `init_from`, another search's state is copied now. 404 for an unknown one, 409 if it has none yet.
 
     With `select` and `search_id`, queue the selection of a cell of that search's supernet, whose last checkpoint is
     copied now. 404 for an unknown search, 409 unless it succeeded, 422 for one that trains no alphas, for a recurrent
@@ -26,7 +30,7 @@ async def _resolve(body: SearchCreate | RnnSearchCreate | SelectionCreate, refer
     given = {name: value for name, value in body.given().items() if name in family.search.model_fields}
     spec = family.search(**given).resolved(await references.datasets.info_for(family, body.dataset))
     spec.check_gpus(body.gpus)
-    return Resolved(spec)
+    return await started(spec, references)
 
 
 async def _selection(body: SelectionCreate, references: References) -> Resolved:

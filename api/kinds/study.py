@@ -60,7 +60,7 @@ STUDY: Final = Kind(
             "short_retrain": _TRAINING,
             "final": _TRAINING,
         },
-        hidden={"search": ("seed",)},
+        hidden={"search": ("seed", "init_from"), "short_retrain": ("init_from",), "final": ("init_from",)},
         presets={"search": "search", "short_retrain": "evaluation short", "final": "evaluation"},
     ),
 )

@@ -41,6 +41,8 @@ def run(
         gpus = body.pop("gpus", 1)
         if not isinstance(gpus, int) or gpus < 1:
             raise ValueError(f"gpus: {gpus!r} is not a number of GPUs")
+        if body.get("init_from") is not None:
+            raise ValueError("init_from: names a job of a service; `dartboard search` starts from it there")
         kind = body.pop("kind", "evaluation" if "genotype" in body else "search")
         if kind not in ("search", "evaluation"):
             raise ValueError(f"kind: {kind!r} is neither 'search' nor 'evaluation'")

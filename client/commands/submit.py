@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,10 @@ Layers = Annotated[int | None, typer.Option(help="Number of cells.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of all random draws.")]
 Name = Annotated[str | None, typer.Option(help="Name of the job.")]
 Priority = Annotated[int | None, typer.Option(help="Priority from 0 to 9; 9 is served first.")]
+InitFrom = Annotated[
+    str | None,
+    typer.Option(metavar="JOB[@EPOCH]", help="Job whose state it starts from: its last epoch, an evaluation's best."),
+]
 Detach = Annotated[bool, typer.Option("--detach", "-d", help="Queue the job and print its id.")]
 
 
@@ -44,6 +48,10 @@ def search(
         Literal["perturbation"] | None, typer.Option(help="Select a cell of the supernet of --search-id.")
     ] = None,
     search_id: Annotated[str | None, typer.Option(help="A search that succeeded, for --select.")] = None,
+    init_from: InitFrom = None,
+    init_what: Annotated[
+        Literal["weights", "alphas", "all"] | None, typer.Option(help="What of --init-from; all by default.")
+    ] = None,
     set_: Set = None,
     detach: Detach = False,
     json: Json = False,
@@ -59,6 +67,7 @@ def search(
         set_,
         select=select,
         search_id=search_id and _search(search_id, url, key),
+        init_from=_start(init_from, init_what, url, key),
         family=family,
         dataset=dataset or (family_in({"family": family}).example if select is None else None),
         preset=preset,
@@ -172,6 +181,22 @@ def _search(beginning: str, url: str, key: str | None) -> str:
 
     with Dartboard(url, key) as dartboard:
         return str(search_of(dartboard, beginning).id)
+
+
+def _start(job: str | None, what: str | None, url: str, key: str | None) -> dict[str, Any] | None:
+    """The field `init_from`. Raises typer.BadParameter, ProblemError 404."""
+    from client.sdk import Dartboard
+
+    if job is None:
+        if what is not None:
+            raise typer.BadParameter("goes with --init-from", param_hint="--init-what")
+        return None
+    beginning, _, epoch = job.partition("@")
+    if epoch and not epoch.isdigit():
+        raise typer.BadParameter(f"{epoch!r} is not an epoch: give JOB@NUMBER, or JOB", param_hint="--init-from")
+    with Dartboard(url, key) as dartboard:
+        given = {"job": str(dartboard.full_id(beginning)), "epoch": int(epoch) if epoch else None, "what": what}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _source(text: str, family: Literal["cnn", "rnn"] | None, url: str, key: str | None) -> dict[str, str]:

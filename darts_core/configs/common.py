@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.configs.decoder import Decoder
 from darts_core.configs.extensions import Extensions
+from darts_core.configs.init_from import Start
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX, DatasetInfo, folder_of, is_plain_name
 from darts_core.errors import ConfigError, DataError, Problem
 from darts_core.models.layout import Stem, reduction_layers, stem_for
@@ -58,6 +59,7 @@ class RunConfig(BaseModel):
     threads: Threads = None
     deterministic: Deterministic = None
     extensions: Extensions = []
+    init_from: Start = None
     checkpoint_every: int | None = Field(
         None, ge=1, le=100_000, description="keep every k-th epoch's checkpoint, besides the best and the last"
     )

@@ -25,6 +25,7 @@ from darts_core.configs.common import (
 from darts_core.configs.decoder import decoder_problems
 from darts_core.configs.drawn_cell import genotype_json, with_drawn_cell
 from darts_core.configs.extensions import extension_problems
+from darts_core.configs.init_from import fill_start
 from darts_core.configs.nasbench201 import LACKING, STEM, nasbench201_problems
 from darts_core.configs.search import BatchSize
 from darts_core.data.catalogue import DatasetInfo, preset_of
@@ -118,6 +119,7 @@ class EvaluationConfig(RetrainingConfig):
         problems += decoder_problems(self.decoder, self.dataset)
         problems += accumulation_problems(values)
         problems += extension_problems(values)
+        problems += fill_start(values)
         problems += reduction_problems(values)
         problems += channel_problems(values)
         problems += split_problems(values["batch_size"], _parts(values["train_portion"]), info)

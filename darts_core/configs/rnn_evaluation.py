@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from darts_core.configs.common import NonNegative
 from darts_core.configs.drawn_cell import genotype_json, with_drawn_cell
 from darts_core.configs.extensions import extension_problems
+from darts_core.configs.init_from import fill_start
 from darts_core.configs.text import TextTrainingConfig, columns_problems, fill_text, text_problems
 from darts_core.data.text.catalogue import TextInfo, text_preset_of
 from darts_core.errors import ConfigError, Problem
@@ -82,6 +83,7 @@ class RnnEvaluationConfig(RnnRetrainingConfig):
             problems.append(Problem(("small_batch_size",), f"must divide the batch_size of {values['batch_size']}"))
         batches = {name: values[name] for name in ("batch_size", "validation_batch_size", "test_batch_size")}
         problems += extension_problems(values)
+        problems += fill_start(values)
         problems += columns_problems(batches, self.dataset, info)
         if problems:
             raise ConfigError(problems)

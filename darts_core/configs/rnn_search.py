@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from darts_core.configs.common import SMALLEST_SHARE, NonNegative, Rate
 from darts_core.configs.early import Comparison, RnnSign, StopFrom, early_problems
 from darts_core.configs.extensions import extension_problems
+from darts_core.configs.init_from import fill_start
 from darts_core.configs.method_fields import MethodFields
 from darts_core.configs.method_rules import fill_method
 from darts_core.configs.search import BatchSize, Unrolled, fill_primitives, order_of_unrolled
@@ -70,6 +71,7 @@ class RnnSearchConfig(MethodFields, TextTrainingConfig):
         problems += fill_method(values, "rnn")
         problems += early_problems(values)
         problems += extension_problems(values)
+        problems += fill_start(values)
         batches = {name: values[name] for name in ("batch_size", "validation_batch_size")}
         problems += columns_problems(batches, self.dataset, info, least=SMALLEST_SHARE, alphas=True)
         if problems:

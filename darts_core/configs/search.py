@@ -28,6 +28,7 @@ from darts_core.configs.early import CnnSign, Comparison, StopFrom, check_hessia
 from darts_core.configs.edge_lists import Edges, fill_edges
 from darts_core.configs.extensions import extension_problems
 from darts_core.configs.guard import Guard, guard_problems
+from darts_core.configs.init_from import fill_start
 from darts_core.configs.method_fields import MethodFields
 from darts_core.configs.method_rules import check_method_gpus, fill_method, method_defaults
 from darts_core.configs.methods import METHODS, Method
@@ -181,6 +182,7 @@ class SearchConfig(MethodFields, TrainingConfig):
             problems.append(Problem(("order",), "noise differs from pass to pass: the second order compares passes"))
         problems += early_problems(values)
         problems += extension_problems(values)
+        problems += fill_start(values)
         problems += guard_problems(values, method)
         problems += split_problems(values["batch_size"], parts, info)
         if problems:

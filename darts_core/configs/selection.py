@@ -16,9 +16,6 @@ from darts_core.primitives import edges_of
 from darts_core.spaces import SPACES, Space
 from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
-SOURCE: Final = "source.pt"
-"""The name of the job's input file: the last checkpoint of its search."""
-
 _WATCHES: Final = (
     "stop_when",
     "hessian_every",
@@ -29,7 +26,7 @@ _WATCHES: Final = (
 )
 """Fields that end a search early or send it back."""
 _CHANGED: Final = frozenset(
-    {"epochs", "extensions", "weight_lr", "weight_lr_min", "schedule", "stop_from", "guard", *_WATCHES}
+    {"epochs", "extensions", "init_from", "weight_lr", "weight_lr_min", "schedule", "stop_from", "guard", *_WATCHES}
 )
 """Fields that the selection does not take from its search."""
 OWN: Final = frozenset({"select", "selection_interval", "selection_criterion", "search_epoch", "search_epochs"})
@@ -133,6 +130,7 @@ def perturbation_of(search: SearchConfig, epoch: int, given: Mapping[str, Any]) 
             "stop_from": 1,
             "guard": "off",
             "extensions": [],
+            "init_from": None,
             **dict.fromkeys(_WATCHES),
             **own,
             "select": "perturbation",

@@ -25,6 +25,7 @@ from darts_core.distributed.messages import error_of, receive, report_of, send, 
 from darts_core.errors import ConfigError, DartsError, Problem, RankLost
 from darts_core.files.checkpoints import Checkpoint, Kind
 from darts_core.training.control import Control, Progress
+from darts_core.training.init_from import Source
 from darts_core.training.reports import EpochReport
 from darts_core.training.stages import PROCESSES, stage, tell
 
@@ -43,6 +44,7 @@ def launch(
     device: torch.device,
     resume_from: Checkpoint | None,
     control: Control,
+    source: Source | None = None,
 ) -> Iterator[EpochReport]:
     """Run a resolved spec on `gpus` devices of this machine, or as many processes when `device` is a CPU.
 
@@ -59,6 +61,7 @@ def launch(
         # Split, so that a run uses no more CPU than on one device.
         "threads": max(1, torch.get_num_threads() // gpus),
         "resume_from": resume_from,
+        "source": source,
     }
     ranks = _Ranks(order, gpus)
     try:

@@ -128,16 +128,17 @@ def _work(order: dict[str, Any], parent: _Parent) -> None:
 def _reports(
     order: dict[str, Any], device: torch.device, parent: _Parent, group: groups.Group
 ) -> Iterator[EpochReport]:
-    data_root, resume_from = Path(order["data_root"]), order["resume_from"]
+    options: dict[str, Any] = {
+        "data_root": Path(order["data_root"]),
+        "device": device,
+        "resume_from": order["resume_from"],
+        "control": parent,
+        "group": group,
+        "source": order["source"],
+    }
     if order["kind"] == "search":
-        search = SearchConfig(**order["spec"])
-        return run_search(
-            search, data_root=data_root, device=device, resume_from=resume_from, control=parent, group=group
-        )
-    evaluation = EvaluationConfig(**order["spec"])
-    return run_evaluation(
-        evaluation, data_root=data_root, device=device, resume_from=resume_from, control=parent, group=group
-    )
+        return run_search(SearchConfig(**order["spec"]), **options)
+    return run_evaluation(EvaluationConfig(**order["spec"]), **options)
 
 
 def _log_to(parent: _Parent) -> None:

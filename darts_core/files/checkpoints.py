@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import pickle
 import tempfile
@@ -175,6 +176,12 @@ def _from_safetensors(path: Path) -> dict[str, Any]:
         return dict(tensors)
     unknown = {"environment": UNKNOWN_ENVIRONMENT, "resume": {}}
     return {**header.about, **unknown, "format": FORMAT, "version": VERSION, "weights": tensors}
+
+
+def read_alphas(path: Path) -> dict[str, Tensor]:
+    """Read a job's input file of alphas: JSON, tables of rows by name. float64, which holds any type's numbers."""
+    tables: dict[str, list[list[float]]] = json.loads(path.read_text(encoding="utf-8"))
+    return {name: torch.tensor(rows, dtype=torch.float64) for name, rows in tables.items()}
 
 
 def check_version(value: Any, path: Path) -> None:

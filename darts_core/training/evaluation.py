@@ -28,6 +28,7 @@ from darts_core.training.evaluation_step import evaluation_step, restore_optimiz
 from darts_core.training.fused_sgd import FusedSGD
 from darts_core.training.graphed_evaluation import GraphedEvaluation
 from darts_core.training.images import DeviceData, room_for_graph, run_on_images, stem_of
+from darts_core.training.init_from import Source
 from darts_core.training.loop import TrainingLoop
 from darts_core.training.metrics import RunningMetrics
 from darts_core.training.precision import type_of
@@ -46,6 +47,7 @@ def run_evaluation(
     control: Control = UNCONTROLLED,
     gpus: int = 1,
     group: Group = ALONE,
+    source: Source | None = None,
 ) -> Iterator[EpochReport]:
     """Train one genotype from scratch, and report after every epoch. The arguments are those of `run_search`.
 
@@ -66,6 +68,7 @@ def run_evaluation(
         control=control,
         gpus=gpus,
         group=group,
+        source=source,
     )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from darts_core.configs import EvaluationConfig, SearchConfig
 from darts_core.configs.common import TrainingConfig, check_shares
 from darts_core.configs.decoder import check_decoder
+from darts_core.configs.selection import PerturbationConfig
 from darts_core.data import load
 from darts_core.data.augmentation import Augmentation
 from darts_core.data.batches import Feed, Normaliser
@@ -25,6 +26,7 @@ from darts_core.kernels.gpu.start import enable_kernels
 from darts_core.models.layout import Stem, stem_for
 from darts_core.training.control import Control
 from darts_core.training.defaults import default_device
+from darts_core.training.init_from import Source
 from darts_core.training.loop import TrainingLoop
 from darts_core.training.memory import check_fits, holds_graph
 from darts_core.training.metrics import Measured, measure
@@ -32,7 +34,7 @@ from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.step_graphs import StepGraphs
 
-Config = TypeVar("Config", SearchConfig, EvaluationConfig)
+Config = TypeVar("Config", SearchConfig, PerturbationConfig, EvaluationConfig)
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,23 @@ def run_on_images(
     control: Control,
     gpus: int,
     group: Group = ALONE,
+    source: Source | None = None,
 ) -> Iterator[EpochReport]:
     """Run the loop for a resolved spec. The arguments and errors are those of `run_search`."""
     device = device or default_device()
     check_shares(config.batch_size, max(gpus, group.size))
     check_decoder(config.decoder, device.type)
     if gpus > 1:
-        return launch(kind, config, gpus, data_root=data_root, device=device, resume_from=resume_from, control=control)
+        return launch(
+            kind,
+            config,
+            gpus,
+            data_root=data_root,
+            device=device,
+            resume_from=resume_from,
+            control=control,
+            source=source,
+        )
     data = DeviceData.read(config, data_root, device, group)
     config = config.model_copy(update={"stem": stem_of(config, data)})
     if isinstance(config, SearchConfig):
@@ -130,7 +142,7 @@ def run_on_images(
     if resume_from is None:
         # A resumed run fitted before, and the memory of its dead worker may not be free yet.
         check_memory(config, data)
-    return loop(config, data, control, resume_from).run()
+    return loop(config, data, control, resume_from).run(source)
 
 
 def stem_of(config: TrainingConfig, data: DeviceData) -> Stem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from abc import ABC, abstractmethod
@@ -14,16 +15,20 @@ from torch import nn
 
 from darts_core.configs import AnyConfig
 from darts_core.configs.common import RunConfig
+from darts_core.configs.init_from import InitFrom
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import Group
 from darts_core.errors import CheckpointError, Diverged, Stopped
 from darts_core.files.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind, check_resumable, on_cpu
 from darts_core.training.control import Control, Progress
 from darts_core.training.determinism import is_deterministic, repeatable
+from darts_core.training.init_from import Source, check_source
 from darts_core.training.memory import explained
 from darts_core.training.metrics import RunningSums
 from darts_core.training.precision import computing, precision_of, uses_tf32
 from darts_core.training.reports import EpochReport
+
+logger = logging.getLogger(__name__)
 
 
 class RunData(Protocol):
@@ -103,6 +108,13 @@ class TrainingLoop(ABC):
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         """Load what `fill` saved. state: a copy of `resume`, which the loop may keep and change."""
 
+    def take(self, source: Source, start: InitFrom) -> str:
+        """Load what `start` names of another job's state, before the first epoch. Returns what it was, for the log.
+
+        Raises CheckpointError if it does not fit.
+        """
+        raise NotImplementedError
+
     def later_steps(self) -> int | None:
         """The number of steps of all later epochs; None where each epoch has the same number."""
         return None
@@ -112,8 +124,10 @@ class TrainingLoop(ABC):
         """Why the last epoch is the run's last, although the spec has more."""
         return None
 
-    def run(self) -> Iterator[EpochReport]:
-        """Resume at once; then train each epoch when its report is asked for."""
+    def run(self, source: Source | None = None) -> Iterator[EpochReport]:
+        """Resume at once, or start from `source`, which a resumed run does not need; then train each epoch when its
+        report is asked for.
+        """
         if self._resume_from is not None:
             # Copied: optimisers keep the tensors they load, and the run must not write into the caller's checkpoint.
             state = on_cpu(self._resume_from["resume"])
@@ -121,7 +135,19 @@ class TrainingLoop(ABC):
             self.partial = PartialEpoch(**state["open"]) if "open" in state else None
             self.restore(self._resume_from, state)
             self._resume_from = None
+        else:
+            self.start_from(source)
         return self._reports()
+
+    def start_from(self, source: Source | None) -> None:
+        """Begin with the state that the spec's `init_from` names. Raises CheckpointError for another one, or none."""
+        start = self.config.init_from
+        check_source(start, source)
+        if start is None or source is None:
+            return
+        taken = self.take(source, start)
+        if self.group.leads:
+            logger.info("starts with %s of epoch %s of job %s; all else begins anew", taken, start.epoch, start.job)
 
     def train(self) -> None:
         """Do the steps that are left of the epoch. Raises Stopped between two steps when the control asks for it.

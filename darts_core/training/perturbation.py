@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.image_search import ImageSearch
 from darts_core.training.images import DeviceData, run_on_images
+from darts_core.training.init_from import Source
 from darts_core.training.metrics import Measured
 from darts_core.training.reports import EpochReport
 
@@ -49,11 +49,9 @@ def run_perturbation(
     """
     config = config.resolved()
     if resume_from is None:
-        if source is None:
-            raise CheckpointError("the search's checkpoint is gone: queue a new selection")
         _check(source, config)
     return run_on_images(
-        partial(PerturbationSelection, source=source),
+        PerturbationSelection,
         "search",
         config,
         data_root=data_root,
@@ -61,6 +59,7 @@ def run_perturbation(
         resume_from=resume_from,
         control=control,
         gpus=1,
+        source=source,
     )
 
 
@@ -87,8 +86,6 @@ class PerturbationSelection(ImageSearch):
         data: DeviceData,
         control: Control,
         resume_from: Checkpoint | None = None,
-        *,
-        source: Checkpoint | None = None,
     ) -> None:
         super().__init__(config, data, control, resume_from)
         assert config.primitives is not None
@@ -106,9 +103,6 @@ class PerturbationSelection(ImageSearch):
         self._nodes = {kind: _shuffled(config.thinned, config.seed, "nodes", kind) for kind in self._kinds}
         self._projections = {epoch: number for number, epoch in enumerate(config.projection_epochs)}
         """By epoch, the number of the projection that it begins with, from 0."""
-        if resume_from is None:
-            assert source is not None
-            self._start_from(source)
 
     def begin_epoch(self) -> int:
         return super().begin_epoch() + self._measurements(self.epoch)
@@ -141,7 +135,8 @@ class PerturbationSelection(ImageSearch):
         """The number of the epoch's first training step, counted on from the search's steps."""
         return (self.config.search_epoch + self.epoch - 1) * self.weight_feed.steps
 
-    def _start_from(self, source: Checkpoint) -> None:
+    def start_from(self, source: Source | None) -> None:
+        assert source is not None
         state = on_cpu(source["resume"])
         self.network.load_state_dict(source["weights"])
         self.network.load_alphas(source["alphas"])
@@ -257,8 +252,10 @@ def measured_in_training_mode(
     return Measured(loss / len(part), 100 * correct / len(part), len(part))
 
 
-def _check(source: Checkpoint, config: PerturbationConfig) -> None:
+def _check(source: Checkpoint | None, config: PerturbationConfig) -> None:
     """Raises CheckpointError unless the source is the checkpoint that the spec's search left."""
+    if source is None:
+        raise CheckpointError("the search's checkpoint is gone: queue a new selection")
     theirs, ours = source["spec"], config.search().model_dump(mode="json")
     names = ("dataset", "dataset_checksum", "method", "channels", "layers", "nodes", "primitives", "seed", "epochs")
     different = sorted(name for name in names if theirs.get(name) != ours[name])

@@ -24,6 +24,7 @@ from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
 from darts_core.training.graphed_rnn import GraphedRnnStep
+from darts_core.training.init_from import Source
 from darts_core.training.loop import TrainingLoop, check_finite
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_step import PartResult, TextPart, rnn_step
@@ -57,6 +58,7 @@ def run_rnn_evaluation(
     device: torch.device | None = None,
     resume_from: Checkpoint | None = None,
     control: Control = UNCONTROLLED,
+    source: Source | None = None,
     build: BuildNetwork = genotype_network,
 ) -> Iterator[EpochReport]:
     """Train one recurrent genotype from scratch, and report after every epoch. Arguments and errors as of `run_search`.
@@ -79,7 +81,7 @@ def run_rnn_evaluation(
     data = DeviceText.read(config, data_root, device or default_device())
     if resume_from is None and build is genotype_network:
         check_text(config, data)
-    return RnnEvaluation(with_checksum(config, data), data, control, resume_from, build).run()
+    return RnnEvaluation(with_checksum(config, data), data, control, resume_from, build).run(source)
 
 
 class RnnEvaluation(TrainingLoop):

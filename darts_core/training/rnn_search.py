@@ -33,6 +33,7 @@ from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
+from darts_core.training.init_from import Source
 from darts_core.training.kernel_guard import KernelGuard
 from darts_core.training.kernel_use import KernelUse
 from darts_core.training.reports import EpochReport
@@ -61,6 +62,7 @@ def run_rnn_search(
     device: torch.device | None = None,
     resume_from: Checkpoint | None = None,
     control: Control = UNCONTROLLED,
+    source: Source | None = None,
 ) -> Iterator[EpochReport]:
     """Search a recurrent cell, and report after every epoch. The arguments and errors are those of `run_search`.
 
@@ -74,7 +76,7 @@ def run_rnn_search(
     if resume_from is None:
         check_text(config, data)
     enable_recurrent_kernels(config, data.device)
-    return RnnSearch(with_checksum(config, data), data, control, resume_from).run()
+    return RnnSearch(with_checksum(config, data), data, control, resume_from).run(source)
 
 
 class _Hidden(NamedTuple):

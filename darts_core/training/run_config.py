@@ -14,6 +14,7 @@ from darts_core.families import FAMILIES
 from darts_core.files.checkpoints import Checkpoint
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
+from darts_core.training.init_from import Source
 from darts_core.training.reports import EpochReport
 
 
@@ -25,11 +26,12 @@ def run_config(
     resume_from: Checkpoint | None = None,
     control: Control = UNCONTROLLED,
     gpus: int = 1,
-    source: Checkpoint | None = None,
+    source: Source | None = None,
 ) -> Iterator[EpochReport]:
     """Run the loop of the spec's kind and family; arguments, reports and errors are those of `run_search`.
 
-    source: of a selection, the checkpoint of its search. Recurrent cells train on one GPU: ConfigError for more.
+    source: the state that `init_from` names; of a selection, the checkpoint of its search. Recurrent
+    cells train on one GPU: ConfigError for more.
     """
     family = FAMILIES[config.family]
     kind = "evaluation" if isinstance(config, family.evaluation) else "search"
@@ -37,6 +39,8 @@ def run_config(
     if gpus > 1:
         config.resolved().check_gpus(gpus)
         options["gpus"] = gpus
+    if source is not None:
+        options["source"] = source
     if isinstance(config, PerturbationConfig):
-        kind, options["source"] = f"select-{config.select}", source
+        kind = f"select-{config.select}"
     return family.run(kind, config, **options)

@@ -15,6 +15,7 @@ from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.image_search import ImageSearch
 from darts_core.training.images import run_on_images
+from darts_core.training.init_from import Source
 from darts_core.training.reports import EpochReport
 from darts_core.training.weight_sharing import WeightSharingSearch
 
@@ -28,13 +29,15 @@ def run_search(
     control: Control = UNCONTROLLED,
     gpus: int = 1,
     group: Group = ALONE,
+    source: Source | None = None,
 ) -> Iterator[EpochReport]:
     """Search, and report after every epoch. The next epoch starts when the next report is asked for.
 
     data_root: where data sets lie. device: by default a GPU if there is one. resume_from: go on behind that epoch, or
     in the middle of the next, to the same bits as an undisturbed run (same hardware and threads, `deterministic`);
     nothing is reported behind the last epoch. gpus: compute on that many, a process each, which share every batch; on
-    a CPU that many processes. group: the processes that this one already computes with.
+    a CPU that many processes. group: the processes that this one already computes with. source: the state that the
+    spec's `init_from` names, unless the run resumes.
 
     The training images are cut in two by the seed: one part trains the weights, the other the alphas; validation
     images that the data set brings are left alone, so that cells can be chosen by them. Metrics:
@@ -49,8 +52,8 @@ def run_search(
     with its next epoch. On GPUs a search with fused cells has gpu_kernels, 1 if the kernels compute and 0 if torch's
     operations do; a warning has the cause.
 
-    Raises at once ConfigError, DataError, CheckpointError (resume_from is of another spec); while running Stopped
-    (when the control asks, between two steps) and Diverged.
+    Raises at once ConfigError, DataError, CheckpointError (resume_from is of another spec, source does not fit); while
+    running Stopped (when the control asks, between two steps) and Diverged.
     """
     config = config.resolved()
     check_hessian(config.hessian_every, max(gpus, group.size))
@@ -64,4 +67,5 @@ def run_search(
         control=control,
         gpus=gpus,
         group=group,
+        source=source,
     )

@@ -10,6 +10,7 @@ import torch
 from darts_core.bilevel.architect import Architect
 from darts_core.bilevel.recurrent import RecurrentArchitect
 from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.configs.init_from import InitFrom
 from darts_core.errors import Diverged, GenotypeError
 from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
 from darts_core.genotypes import AnyGenotype, cell_diagnostics, to_json
@@ -19,6 +20,7 @@ from darts_core.training.adaptive_decay import growth_rule
 from darts_core.training.control import Control
 from darts_core.training.early_stopping import AUTHORS, PAPERS
 from darts_core.training.epoch_history import EarlyStopping
+from darts_core.training.init_from import Source, start_search
 from darts_core.training.loop import RunData, TrainingLoop
 from darts_core.training.reports import EpochReport
 
@@ -48,6 +50,9 @@ class SearchLoop(TrainingLoop):
     @property
     def stopped_early(self) -> str | None:
         return self.early_stopping.stopped
+
+    def take(self, source: Source, start: InitFrom) -> str:
+        return start_search(self.network, source, start)
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         self.network.load_state_dict(checkpoint["weights"])

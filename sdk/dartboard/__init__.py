@@ -43,6 +43,7 @@ from darts_core.configs import (
     RnnSearchConfig,
     SearchConfig,
 )
+from darts_core.configs.init_from import InitFrom
 
 if TYPE_CHECKING:
     from darts_core.files.loading import load
@@ -60,6 +61,7 @@ __all__ = [
     "EpochOut",
     "EvaluationConfig",
     "Event",
+    "InitFrom",
     "JobKind",
     "JobOut",
     "LogEvent",

@@ -59,6 +59,10 @@ test("lists of objects have rows and objects have fields", () => {
   assert.deepEqual([rows.row.fields[0].name, rows.row.fields[0].type], ["epoch", "integer"]);
   const part = field({ $ref: "#/components/schemas/Part" });
   assert.ok(part.type === "group");
+  assert.equal(part.nullable, false);
+  const optional = field({ anyOf: [{ $ref: "#/components/schemas/Part" }, { type: "null" }] });
+  assert.ok(optional.type === "group");
+  assert.equal(optional.nullable, true);
   assert.deepEqual(part.fields.map(({ name }) => name), ["seed", "dataset", "alpha_lr"]); // biome-ignore format: one line
 });
 

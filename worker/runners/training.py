@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from darts_core.configs.selection import SOURCE
+from darts_core.configs.init_from import ALPHAS, SOURCE
 from darts_core.families import family_in
 from darts_core.files import checkpoints
 from darts_core.training.control import Control
+from darts_core.training.init_from import Source
 from darts_core.training.run_config import run_config
 from worker.runners.runner import Report
 
@@ -24,11 +25,11 @@ def train(
     control: Control,
     gpus: int = 1,
 ) -> Iterator[Report]:
-    """The epochs that are still to do. inputs: of a selection, the checkpoint of its search."""
+    """The epochs that are still to do. inputs: the state that the job starts from, if it does; no resume needs it."""
     family = family_in(spec)
     saved = None if resume_from is None else checkpoints.read(resume_from)
     config = family.config(kind, spec)(**spec)
-    source = checkpoints.read(inputs[SOURCE]) if saved is None and SOURCE in inputs else None
+    source = _source(inputs) if saved is None else None
     for report in run_config(config, data_root=data_root, resume_from=saved, control=control, gpus=gpus, source=source):
         yield Report(
             report.epoch,
@@ -44,3 +45,9 @@ def train(
             },
             ends=report.stopped_early is not None,
         )
+
+
+def _source(inputs: Mapping[str, Path]) -> Source | None:
+    if ALPHAS in inputs:
+        return {"alphas": checkpoints.read_alphas(inputs[ALPHAS])}
+    return checkpoints.read(inputs[SOURCE]) if SOURCE in inputs else None

@@ -158,7 +158,7 @@ declare global {
       | { type: "integer" | "number"; whole: boolean; min?: number; max?: number }
       | { type: "list" | "boolean" | "object" | "array" }
     );
-  type Field = LeafField | (Named & GroupField) | (Named & { type: "rows"; row: GroupField; least: number });
+  type Field = LeafField | (Named & GroupField & { nullable?: boolean }) | (Named & { type: "rows"; row: GroupField; least: number });
 
   // plotly, as far as the charts call it.
   type Trace = Record<string, unknown>;

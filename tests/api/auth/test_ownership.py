@@ -46,6 +46,13 @@ def test_another_collection_is_no_way_around_the_owner(person: Person) -> None:
     assert person("user").post(f"/evaluations/{job.id}/cancel").status_code == 403
 
 
+def test_another_users_search_is_a_state_to_start_from_as_it_can_be_read(person: Person) -> None:
+    job = submitted(person("user"))
+    body = {"dataset": "digits", "pool": "nobody", "init_from": {"job": str(job.id)}}
+    refused = person("user").post("/searches", json=body)
+    assert (refused.status_code, "has no checkpoint yet" in refused.text) == (409, True)
+
+
 def test_a_job_shows_its_owner(person: Person) -> None:
     owner = f"ada-{uuid4().hex[:8]}"
     ada = person("user", owner)

@@ -17,23 +17,24 @@ function inputOf(about, lists) {
 
 /** The inputs of one object: `leaves` are its own values, `parts` are objects within it. */
 export class Group {
-  /** @param {GroupField & { required?: boolean }} about @param {Lists} lists */
+  /** @param {GroupField & { required?: boolean, nullable?: boolean }} about @param {Lists} lists */
   constructor(about, lists) {
     this.name = about.name;
     this.required = about.required ?? false;
+    this.nullable = about.nullable ?? false;
     /** @type {AnyInput[]} */
     this.inputs = about.fields.map((field) => inputOf(field, lists));
     this.leaves = this.inputs.filter((input) => input instanceof Input);
     this.parts = this.inputs.filter((input) => input instanceof Part);
     this.first = about.first.map((name) => this.input(name)).filter((input) => input !== undefined);
     const others = this.inputs.filter((input) => !this.first.includes(input));
-    this.rest = others.filter((input) => input instanceof Input);
+    this.rest = others.filter((input) => input instanceof Input || input.nullable);
     /** @type {AnyInput[]} */
-    const nested = [...this.first, ...others].filter((input) => !(input instanceof Input));
+    const nested = [...this.first, ...others].filter((input) => !(input instanceof Input || this.rest.includes(input)));
     this.grid = gridOf(this.first.filter((input) => input instanceof Input));
     /** @type {HTMLElement[]} */
     this.below = nested.map(({ node }) => node);
-    this.more = this.rest.length ? el("details", {}, el("summary", {}, "All settings"), gridOf(this.rest)) : null;
+    this.more = this.rest.length ? moreOf(this.rest) : null;
   }
 
   /** @param {string} name */
@@ -90,9 +91,16 @@ function gridOf(inputs) {
   return el("div", { class: "form-grid" }, ...inputs.map(({ node }) => node));
 }
 
+/** The inputs that a form shows on demand: values, then objects. @param {AnyInput[]} inputs */
+function moreOf(inputs) {
+  const leaves = inputs.filter((input) => input instanceof Input);
+  const parts = inputs.filter((input) => !(input instanceof Input));
+  return el("details", {}, el("summary", {}, "All settings"), gridOf(leaves), ...parts.map(({ node }) => node));
+}
+
 /** An object within another, with its name as a heading. */
 export class Part extends Group {
-  /** @param {GroupField & { required?: boolean, about?: string }} about @param {Lists} lists */
+  /** @param {GroupField & { required?: boolean, nullable?: boolean, about?: string }} about @param {Lists} lists */
   constructor(about, lists, label = about.name) {
     super(about, lists);
     this.problem = el("p", { class: "problem" });
@@ -130,6 +138,7 @@ class Rows {
   /** @param {Extract<Field, { type: "rows" }>} about @param {Lists} lists */
   constructor(about, lists) {
     this.name = about.name;
+    this.nullable = false;
     this.about = about;
     this.lists = lists;
     /** @type {Part[]} */

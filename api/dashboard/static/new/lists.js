@@ -6,6 +6,7 @@ import { title } from "../lib/jobs.js";
 const MOST = 50;
 /** @type {Record<string, { path: Collection | "/checkpoints", status?: string }>} */
 const SOURCES = {
+  job: { path: "/jobs" },
   search_id: { path: "/searches" },
   evaluation_id: { path: "/evaluations", status: "succeeded" },
   score_id: { path: "/scores", status: "succeeded" },

@@ -2,7 +2,7 @@
 import { get } from "../lib/http.js";
 
 /** Fields that the form has elsewhere or the service fills in. */
-const LEFT_OUT = new Set(["family", "unrolled", "dataset_checksum", "text_checksum", "text_version", "extensions"]);
+const LEFT_OUT = new Set(["family", "unrolled", "dataset_checksum", "text_checksum", "text_version", "extensions", "checksum"]);
 
 /**
  * The forms of all kinds of job, by kind, and the schemas that they refer to.
@@ -65,7 +65,8 @@ function describe(name, schema, schemas, required, place, of) {
   const form = forms.find(({ type }) => type !== "null") ?? {};
   const about = { name, required, about: schema.description ?? "", default: schema.default };
   if (forms.some(({ type }) => type === "string") && !form.enum) return { ...about, type: "text", long: name === "genotype" };
-  if (form.properties) return { ...about, ...group(name, form, schemas, place, of) };
+  const nullable = forms.some(({ type }) => type === "null");
+  if (form.properties) return { ...about, nullable, ...group(name, form, schemas, place, of) };
   const item = form.items && resolved(form.items);
   if (item?.properties) return { ...about, type: "rows", row: group(name, item, schemas, place, of), least: form.minItems ?? 0 };
   if (item?.enum) return { ...about, type: "choices", values: item.enum };
