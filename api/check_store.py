@@ -20,13 +20,13 @@ from api.artifacts.store import Found
 from api.artifacts.verify import flaw
 from api.backup.manifest import BackedUp, files_named
 from api.backup.postgres import plain_url
+from api.checkpoints.converter import SUFFIXES
 from api.http.problems import ProblemError
 from api.program import run_program
 from api.settings import get_settings
 
 # No request can still create a row for a file this old.
 _ABANDONED_SECONDS: Final = 24 * 3600.0
-_SUFFIX: Final = ".safetensors"
 _ADVICE: Final = """\
 A job resumes from its newest intact checkpoint by itself. Uploading the same file again repairs an uploaded checkpoint
 or data set. Restore anything else from a backup, or run the job again."""
@@ -113,12 +113,8 @@ async def _repair(store: Artifacts, named: Iterable[BackedUp], damaged: list[Dam
 
 def _unnamed(files: dict[str, Found], named: Iterable[BackedUp]) -> list[Unnamed]:
     """The orphans, except files derived from another file, which are deleted together with it."""
-    known = {file.key for file in named}
-    return [
-        Unnamed(key=key, size=found.size)
-        for key, found in sorted(files.items())
-        if key not in known and (not key.endswith(_SUFFIX) or key.removesuffix(_SUFFIX) not in files)
-    ]
+    spared = {file.key for file in named} | {f"{key}{suffix}" for key in files for suffix in SUFFIXES.values()}
+    return [Unnamed(key=key, size=found.size) for key, found in sorted(files.items()) if key not in spared]
 
 
 def _print(report: StoreReport) -> None:

@@ -318,7 +318,8 @@ class Dartboard:
         (under the service's name for it) or a file.
 
         epoch: "best", "last" or a number; by default an evaluation's best, a search's last. format_: "safetensors" for
-        the weights alone. Resumes a partial download and verifies the checksum. Raises DownloadError.
+        the weights alone, "pytorch" for a module that needs only torch and reads these beside it. Resumes a partial
+        download and verifies the checksum. Raises DownloadError.
         """
         wanted = {} if epoch is None else {"epoch": epoch}
         if format_ != "torch":

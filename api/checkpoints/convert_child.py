@@ -1,4 +1,4 @@
-"""Converts a stored checkpoint to safetensors, as the child process of `api.checkpoints.converter`.
+"""Converts a stored checkpoint, as the child process of `api.checkpoints.converter`.
 
 Nothing is unpickled: `darts_core.files.torch_files` only follows instructions that build plain values.
 """
@@ -18,13 +18,19 @@ _LONGEST_MESSAGE: Final = 1000
 
 
 def answer(order: dict[str, Any]) -> dict[str, Any]:
-    """Convert one file. order: the paths `checkpoint` and `to`, and the `name` for messages.
+    """Convert one file. order: the paths `checkpoint` and `to`, the `format`, and the `name` for messages.
 
     Returns an empty object, the `error` that prevents the conversion, or the disk's `errno` and `strerror`.
     """
     try:
-        with Path(order["to"]).open("wb") as file:
-            convert(Path(order["checkpoint"]), file)
+        checkpoint, to = Path(order["checkpoint"]), Path(order["to"])
+        if order["format"] == "pytorch":
+            from darts_core.plain_pytorch.source import pytorch_source  # with the specs, which weights do without
+
+            to.write_text(pytorch_source(checkpoint), encoding="utf-8")
+            return {}
+        with to.open("wb") as file:
+            convert(checkpoint, file)
     except CheckpointError as error:
         # Text from a pickle may be long and contain lone surrogates, which a response cannot carry.
         message = str(error).replace(Path(order["checkpoint"]).name, order["name"])

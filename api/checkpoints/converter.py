@@ -1,4 +1,4 @@
-"""Converts stored checkpoints to safetensors on the first request, in a child process, and keeps the result."""
+"""Converts stored checkpoints on the first request, in a child process, and keeps the result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from weakref import WeakValueDictionary
 
 import structlog
@@ -25,6 +25,9 @@ _REMEMBERED: Final = 1000
 _REMEMBERED_SECONDS: Final = 3600.0
 _log = structlog.get_logger(__name__)
 
+Format = Literal["safetensors", "pytorch"]
+SUFFIXES: Final[dict[Format, str]] = {"safetensors": ".safetensors", "pytorch": ".py"}
+
 
 class Converter:
     """Runs one conversion per file and few in total. A file that failed is refused for an hour."""
@@ -33,29 +36,32 @@ class Converter:
         self._store, self._within = store, within_seconds
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._files: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._refused: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._refused: OrderedDict[tuple[str, Format], tuple[str, float]] = OrderedDict()
 
-    async def safetensors(self, stored: Stored) -> Stored:
-        """The weights as safetensors. Raises ProblemError 409 if the file has no weights or takes too long."""
+    async def converted(self, stored: Stored, to: Format) -> Stored:
+        """The weights as safetensors, or the network as a module of plain PyTorch.
+
+        Raises ProblemError 409 if the file has no weights, or no network of one cell, or takes too long.
+        """
         lock = self._files.setdefault(stored.key, asyncio.Lock())
         async with lock:
-            why, until = self._refused.get(stored.sha256, ("", 0.0))
+            why, until = self._refused.get((stored.sha256, to), ("", 0.0))
             if time.monotonic() < until:
                 raise conflict(why)
             try:
-                return await self._store.derived(stored.key, ".safetensors", partial(self._make, _name(stored)))
+                return await self._store.derived(stored.key, SUFFIXES[to], partial(self._make, _name(stored), to))
             except CheckpointError as error:
-                why = f"the checkpoint cannot be converted to safetensors: {error}"
-                self._remember(stored.sha256, why)
+                why = f"the checkpoint cannot be converted to {to}: {error}"
+                self._remember((stored.sha256, to), why)
                 raise conflict(why) from error
 
-    def _remember(self, sha256: str, why: str) -> None:
-        self._refused[sha256] = why, time.monotonic() + _REMEMBERED_SECONDS
+    def _remember(self, refused: tuple[str, Format], why: str) -> None:
+        self._refused[refused] = why, time.monotonic() + _REMEMBERED_SECONDS
         while len(self._refused) > _REMEMBERED:
             self._refused.popitem(last=False)
 
-    async def _make(self, name: str, checkpoint: Path, to: Path) -> None:
-        order = _order(checkpoint, to) | {"name": name}
+    async def _make(self, name: str, format_: Format, checkpoint: Path, to: Path) -> None:
+        order = _order(checkpoint, to) | {"name": name, "format": format_}
         try:
             async with self._turns:
                 result = await ask(

@@ -13,13 +13,18 @@ from starlette.datastructures import Headers
 
 from api.artifacts import Artifacts, Remote, Stored
 from api.artifacts.verify import flaw
-from api.checkpoints.converter import Converter
+from api.checkpoints.converter import SUFFIXES, Converter
 from api.db.models import Checkpoint
 from api.http.problems import ProblemError, documented
 
-FileFormat = Literal["torch", "safetensors"]
+FileFormat = Literal["torch", "safetensors", "pytorch"]
 WantedFile = Annotated[
-    FileFormat, Query(alias="format", description="safetensors: the weights alone, converted on the first request")
+    FileFormat,
+    Query(
+        alias="format",
+        description="safetensors: the weights alone. pytorch: the network as a module that needs only torch and reads "
+        "the weights of `format=safetensors` beside it. Both are converted on the first request",
+    ),
 ]
 
 _MEDIA_TYPE = "application/octet-stream"
@@ -49,11 +54,11 @@ class DownloadService:
     async def stored(
         self, request: Request, stored: Stored, stem: str, wanted: FileFormat = "torch", ending: str = ".pt"
     ) -> Response:
-        """A stored checkpoint in the wanted format. 409 for safetensors if the file holds no weights."""
-        if wanted == "torch" or ending == f".{wanted}":
+        """A stored checkpoint in the wanted format. 409 if the file cannot be converted."""
+        if wanted == "torch" or ending == SUFFIXES[wanted]:
             return await self.file(request, stored, f"{stem}{ending}")
         await self._check(stored, digest=False)
-        return await self.file(request, await self._converter.safetensors(stored), f"{stem}.safetensors")
+        return await self.file(request, await self._converter.converted(stored, wanted), f"{stem}{SUFFIXES[wanted]}")
 
     async def file(self, request: Request, stored: Stored, filename: str) -> Response:
         """A file of the store, or 304 if the client has it. The ETag is the file's sha256."""

@@ -19,7 +19,7 @@ async def download_ensemble(
 ) -> Response:
     """All chosen members and their weights in one file, which `darts_core.load` runs as one model.
 
-    409 until the ensemble has succeeded, and for safetensors, which cannot hold several networks.
+    409 until the ensemble has succeeded, and for the other formats, which cannot hold several networks.
     """
     job = await jobs.get(job_id, JobKind.ENSEMBLE)
     row = await reading.file(job, "ensemble.pt")

@@ -23,7 +23,8 @@ def download(
         str | None, typer.Option(help="best, last or a number; by default an evaluation's best, a search's last.")
     ] = None,
     format_: Annotated[
-        Literal["torch", "safetensors"], typer.Option("--format", help="safetensors: only the weights.")
+        Literal["torch", "safetensors", "pytorch"],
+        typer.Option("--format", help="safetensors: only the weights. pytorch: a module that reads those beside it."),
     ] = "torch",
     json: Json = False,
     url: Url = DEFAULT_URL,

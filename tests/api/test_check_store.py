@@ -133,7 +133,7 @@ def test_old_orphans_are_removed_with_their_derived_files_and_no_others(running:
 
     root = running.data / "artifacts"
     kept = {path for path in root.rglob("*") if path.is_file()}
-    for name in ("left.pt", "left.pt.safetensors"):
+    for name in ("left.pt", "left.pt.safetensors", "left.pt.py"):
         (root / "uploads" / name).write_bytes(b"left over")
     url = running_url(running.data, stored_secrets(running.data))
     assert url is not None

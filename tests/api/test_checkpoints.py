@@ -1,4 +1,4 @@
-"""Uploaded checkpoints, and checkpoints as safetensors."""
+"""Uploaded checkpoints, and checkpoints in other formats."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import json
+import runpy
 import socket
 import subprocess
 import sys
@@ -24,7 +25,9 @@ from api.artifacts.local import LocalArtifacts
 from api.checkpoints.inspector import Examiner
 from api.http.problems import ProblemError
 from client.sdk import Dartboard
+from darts_core.configs import EvaluationConfig
 from darts_core.genotypes import FORMATS, KNOWN, to_json
+from darts_core.models.build import build_evaluation_network
 from tests.support.archives import picture, tar_of
 from tests.support.authors import authors_state
 from tests.support.checkpoint_files import ours, saved
@@ -287,6 +290,32 @@ def test_an_evaluations_checkpoint_comes_as_safetensors_and_goes_with_it(
     training.report(2, ours(), validation_accuracy=2.0)
     left = [p.name[65:] for p in (service.data / "artifacts" / str(job.id)).rglob("*") if p.is_file()]
     assert left == ["epoch-2.pt"]
+
+
+def test_a_checkpoint_comes_as_a_module_that_reads_the_weights_of_its_name(http: httpx.Client, tmp_path: Path) -> None:
+    config = EvaluationConfig(
+        dataset="digits", genotype="DARTS_V1", layers=3, channels=2, auxiliary=False, stem="cifar"
+    )
+    network = build_evaluation_network(config, classes=10, image_channels=1, stem="cifar").eval()
+    image = {"channels": 1, "size": [8, 8]}
+    said = {"spec": config.model_dump(mode="json"), "image": image, "normalisation": {"mean": [0.5], "std": [0.2]}}
+    path = upload(http, ours(weights=network.state_dict(), metrics={}, **said)).json()["download"]
+    answers = [http.get(path, params={"format": wanted}) for wanted in ("pytorch", "safetensors")]
+    source, weights = (answer.headers["Content-Disposition"].partition("filename=")[2].strip('"') for answer in answers)
+    assert (Path(source).stem, Path(source).suffix, Path(weights).suffix) == (Path(weights).stem, ".py", ".safetensors")
+    for name, answer in zip((source, weights), answers, strict=True):
+        (tmp_path / name).write_bytes(answer.content)
+    images = torch.randn(2, 1, 8, 8)
+    found = runpy.run_path(str(tmp_path / source))["load"]()(images)
+    torch.testing.assert_close(found, network(images), rtol=0, atol=1e-6)
+
+
+def test_a_checkpoint_without_the_network_of_one_cell_cannot_be_had_as_a_module(http: httpx.Client) -> None:
+    path = upload(http, ours(kind="search")).json()["download"]
+    answer = http.get(f"{path}?format=pytorch")
+    assert answer.status_code == 409
+    assert "is a search's supernet, not the network of one cell: retrain its cell" in answer.json()["detail"]
+    assert http.get(f"{path}?format=safetensors").status_code == 200
 
 
 def test_a_file_without_weights_cannot_be_had_as_safetensors(bench: Bench, http: httpx.Client) -> None:

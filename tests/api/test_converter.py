@@ -77,7 +77,7 @@ def test_a_file_that_cannot_be_converted_is_tried_once(tmp_path: Path, monkeypat
         found = []
         for _ in range(3):
             with pytest.raises(ProblemError) as caught:
-                await converter.safetensors(stored)
+                await converter.converted(stored, "safetensors")
             assert caught.value.status == 409
             found.append(caught.value.detail)
         return found

@@ -48,6 +48,7 @@ export class Checkpoints {
         el("span", { class: "muted small" }, about.filter(Boolean).join(" · ")),
         el("a", { class: "button", href: download, download: "" }, "Download", el("span", { class: "unseen" }, ` epoch ${epoch}`)),
         el("a", { class: "button", href: `${download}?format=safetensors`, download: "" }, "safetensors"),
+        el("a", { class: "button", href: `${download}?format=pytorch`, download: "" }, "PyTorch module"),
       ),
       curl(download),
       el("p", { class: "hint mono" }, `sha256 ${sha256}`),
