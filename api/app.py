@@ -38,6 +38,7 @@ from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.fencing import Fence
 from api.jobs.heartbeats import HeartbeatService
+from api.jobs.preemption import Preemption
 from api.jobs.queries import Reader
 from api.jobs.service import JobService
 from api.jobs.sweeper import Sweeper
@@ -140,7 +141,14 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     artifacts.prepare()
     for_workers = artifacts.apart("workers")
     hub = EventHub(database)
-    waker = Waker(database, wakeups, pause_seconds=settings.wake_seconds, presence_seconds=settings.presence_seconds)
+    presence = settings.presence_seconds
+    preemption = Preemption(
+        database,
+        presence_seconds=presence,
+        remaining_seconds=settings.preempt_remaining_seconds,
+        again_seconds=settings.preempt_again_seconds,
+    )
+    waker = Waker(database, wakeups, preemption, pause_seconds=settings.wake_seconds, presence_seconds=presence)
     sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
     state = app.state
     state.database, state.wakeups, state.artifacts, state.hub = database, wakeups, artifacts, hub
@@ -160,13 +168,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.downloads = DownloadService(artifacts, converter)
     state.worker_downloads = DownloadService(for_workers, converter)
     state.claims = ClaimService(database, for_workers, waker, settings.lease_seconds)
-    state.workers = WorkerService(database, waker, settings.presence_seconds)
+    state.workers = WorkerService(database, waker, presence)
     state.advising = Adviser(database, state.datasets, state.workers)
     fence = Fence(database, settings.lease_seconds)
     state.heartbeats = HeartbeatService(database, fence, hub, settings.step_event_seconds)
     state.keys, state.audit = KeyService(database), AuditLog(database)
     state.sessions = SessionService(database, settings.session_seconds)
-    state.metrics = Scraper(database, hub, waker, artifacts, settings.presence_seconds)
+    state.metrics = Scraper(database, hub, waker, artifacts, presence)
     state.attempt_files = AttemptFiles(database, for_workers, fence)
     state.attempts = AttemptService(for_workers, state.attempt_files, waker, fence)
     retention = AuditRetention(database, settings.audit_days)

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.http.request_timeouts import ArrivalLimits
+from api.schemas.jobs import URGENT
 from api.schemas.keys import KeyLimits
 from api.schemas.secret import SecretUrl, StrongSecret
 from darts_core.validation import field_errors
@@ -47,12 +48,17 @@ class Settings(BaseSettings):
     limit_upload_bytes_per_day: int = Field(200 * 2**30, ge=0, lt=2**63)
     limit_requests_per_second: float = Field(100.0, gt=0)
     limit_dataset_bytes: int = Field(200 * 2**30, ge=0, lt=2**63)
+    limit_priority: int = Field(URGENT, ge=0, le=9)
     # Heartbeats are long polls of up to 5 s: a lease must outlast several, and a short network failure.
     lease_seconds: float = Field(20.0, gt=0)
     # The interval of checks for expired leases; small compared with a lease, since nothing else detects them.
     sweep_seconds: float = Field(4.0, gt=0)
     # The interval of repeated wake-ups while no worker claims a queued job.
     wake_seconds: float = Field(1.0, gt=0)
+    # A job keeps its slot although an urgent one waits if it ends within `remaining`, or if it was preempted before and
+    # its attempt has not run for `again`.
+    preempt_remaining_seconds: float = Field(120.0, ge=0)
+    preempt_again_seconds: float = Field(600.0, ge=0)
     # A worker is shown as live until this long after its last request.
     presence_seconds: float = Field(15.0, gt=0)
     # Step events are only a view, so one per interval is enough and keeps the log small.
@@ -83,6 +89,7 @@ class Settings(BaseSettings):
             upload_bytes_per_day=self.limit_upload_bytes_per_day,
             requests_per_second=self.limit_requests_per_second,
             dataset_bytes=self.limit_dataset_bytes,
+            priority=self.limit_priority,
         )
 
 

@@ -118,6 +118,19 @@ class CheckpointEvent(Event):
         return int(self.data["epoch"])
 
 
+class PreemptedEvent(Event):
+    """The job saves its state and makes room for an urgent one."""
+
+    @property
+    def by(self) -> UUID:
+        """The urgent job's id."""
+        return UUID(self.data["by"])
+
+    @property
+    def reason(self) -> str:
+        return str(self.data["reason"])
+
+
 class ChildEvent(Event):
     """The status of a child of a study or a committee has changed."""
 
@@ -152,6 +165,7 @@ _CLASSES: Final[dict[str, type[Event]]] = {
     "epoch": EpochEvent,
     "log": LogEvent,
     "checkpoint": CheckpointEvent,
+    "preempted": PreemptedEvent,
     "child": ChildEvent,
     "end": EndEvent,
 }

@@ -32,6 +32,8 @@ def watch(dartboard: Dartboard, job: JobOut, *, json: bool = False) -> JobOut:
                 match event.kind:
                     case "status":
                         screen.status(event.data)
+                    case "preempted":
+                        screen.status({"status": "running", "reason": event.data["reason"]})
                     case "step":
                         screen.step(event.data)
                     case "epoch":
@@ -63,6 +65,8 @@ def _print_event(job: JobOut, event: Event) -> None:
         case "status":
             reason = f" ({event.data['reason']})" if event.data["reason"] else ""
             remarks.print(f"{job.kind} {event.data['status']}{reason}")
+        case "preempted":
+            remarks.print(f"{job.kind} {event.data['reason']}")
         case "log" if event.data["level"] == "warning":
             warn(event.data["message"])
         case "epoch":

@@ -134,11 +134,12 @@ class Attempt:
             gpus=self._settings.gpus,
         ):
             self._report_epoch(report)
-            if self._control.pause_after_epoch and not (report.ends or report.epoch >= int(claimed.spec["epochs"])):
+            is_last = report.ends or report.epoch >= int(claimed.spec["epochs"])
+            if self._control.pause_after_epoch and not is_last:
                 self._saver.settle()
                 self._release("pause")
                 return
-            if self._control.should_stop():
+            if self._control.should_stop() and not (is_last and self._control.reason is StopReason.PREEMPTED):
                 raise Stopped
         self._saver.settle()
         self._ending()
@@ -195,6 +196,8 @@ class Attempt:
         self._saver.settle()
         if self._control.reason is StopReason.DRAIN:
             self._release("shutdown")
+        elif self._control.reason is StopReason.PREEMPTED:
+            self._release("pause")
 
     def _failed(self, error: Exception) -> None:
         if self._control.reason is StopReason.SUPERSEDED:

@@ -22,6 +22,7 @@ class StopReason(StrEnum):
 
     SUPERSEDED = "superseded"
     DRAIN = "drain"
+    PREEMPTED = "preempted"
     UNDELIVERABLE = "undeliverable"
     UNSAVED = "unsaved"
 
@@ -54,8 +55,8 @@ class AttemptControl:
         self.stage = name
 
     def stop(self, reason: StopReason) -> None:
-        """Stop the loop before its next step. The first reason is kept."""
-        if not self.stopping.is_set():
+        """Stop the loop before its next step. The first reason is kept; a preemption gives way to any other."""
+        if self.reason in (None, StopReason.PREEMPTED):
             self.reason = reason
             self.stopping.set()
 
@@ -73,7 +74,7 @@ class AttemptControl:
     def keep(self, checkpoint: Checkpoint) -> None:
         """Save a checkpoint. The loop calls it within a long epoch, and when it stops within any."""
         # An attempt that is over or has no room to save keeps no more checkpoints.
-        if self.on_checkpoint is not None and self.reason in (None, StopReason.DRAIN):
+        if self.on_checkpoint is not None and self.reason in (None, StopReason.DRAIN, StopReason.PREEMPTED):
             self.on_checkpoint(checkpoint)
 
     def snapshot(self) -> ProgressOut | None:

@@ -72,7 +72,9 @@ class HeartbeatThread(SupervisedThread):
                 metrics().heartbeats_failed.inc()
                 _log.warning("heartbeat_failed", error=f"{type(error).__name__}: {error}")
                 continue
-            if answer.directive == "pause":
+            if answer.at_once:
+                self._control.stop(StopReason.PREEMPTED)
+            elif answer.directive == "pause":
                 self._control.pause_after_epoch = True
 
     def _beat(self, hold: float, joules: float | None) -> Heartbeat:

@@ -1,4 +1,6 @@
-"""Enforces the quotas of a key: token buckets in this process for requests and uploads, a row count for queued jobs."""
+"""Enforces the quotas of a key: token buckets in this process for requests and uploads, a row count for queued jobs,
+and the highest priority of a job.
+"""
 
 from __future__ import annotations
 
@@ -76,6 +78,16 @@ class Meters:
         if bucket is None or (bucket.capacity, bucket.rate) != (capacity, rate):
             bucket = self._buckets[key_id, kind] = Bucket(capacity, rate, self._clock)
         return bucket
+
+
+def check_priority(priority: int) -> None:
+    """Raise ProblemError 403 if the current key may not give a job this priority. Admins may any."""
+    principal = current()
+    if principal is None or principal.role is Role.ADMIN or principal.limits.priority is None:
+        return
+    most = principal.limits.priority
+    if priority > most:
+        raise ProblemError(403, f"priority {priority}: this key may give at most {most}; an admin can give more")
 
 
 async def check_queue(session: AsyncSession, adding: int = 1) -> None:

@@ -59,9 +59,9 @@ async def retry_children(session: AsyncSession, tree: Job) -> None:
 
 
 async def patch_children(session: AsyncSession, tree: Job, patch: JobPatch) -> None:
-    """Apply the priority and run-time limit to the active children."""
+    """Apply the priority, run-time limit and `preemptible` to the active children."""
     for child in await locked_children(session, tree):
-        for field in patch.model_fields_set & {"priority", "max_runtime"}:
+        for field in patch.model_fields_set & {"priority", "max_runtime", "preemptible"}:
             if not child.status.ended:
                 setattr(child, field, getattr(patch, field))
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     func,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import Dialect
@@ -107,6 +108,7 @@ class Job(Base):
     name: Mapped[str | None]
     labels: Mapped[JsonObject]
     priority: Mapped[int]
+    preemptible: Mapped[bool] = mapped_column(server_default=true())
     pool: Mapped[str]
     gpus: Mapped[int]
     max_attempts: Mapped[int]
@@ -122,6 +124,9 @@ class Job(Base):
     lost_attempts: Mapped[int] = mapped_column(default=0)
     threads: Mapped[int | None]
     worker: Mapped[str | None]
+    # Of a running job that saves its state for an urgent one.
+    preempted_by: Mapped[UUID | None]
+    preemptions: Mapped[int] = mapped_column(default=0, server_default="0")
     progress: Mapped[JsonObject | None]
     metrics: Mapped[JsonObject | None]
     best: Mapped[JsonObject | None]
@@ -378,6 +383,7 @@ class Key(Base):
     upload_bytes_per_day: Mapped[int | None] = mapped_column(BigInteger)
     requests_per_second: Mapped[float | None]
     dataset_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    priority: Mapped[int | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

@@ -79,7 +79,7 @@ class AttemptService:
                 dropped += [c for c in partials if c.epoch < report.epoch]
                 await _delete_rows(session, dropped)
                 is_stored = True
-            directive, kind = Directive.at(job.status), job.kind
+            directive, kind = _directive(job), job.kind
         if is_stored:
             EPOCH_SECONDS.labels(kind).observe(report.seconds)
             if report.waited is not None:
@@ -104,7 +104,7 @@ class AttemptService:
                 dropped = await partials_of(session, job)
                 await _delete_rows(session, dropped)
                 session.add(_row(attempt, report, stored, step=report.step))
-            directive = Directive.at(job.status)
+            directive = _directive(job)
         await self._artifacts.discard([c.key for c in dropped])
         return directive
 
@@ -114,7 +114,7 @@ class AttemptService:
             if _is_new(attempt, report.n):
                 for line in report.lines:
                     await append(session, job, "log", line.model_dump(mode="json"))
-            return Directive.at(job.status)
+            return _directive(job)
 
     async def finish(self, attempt_id: UUID, token: str, report: Finish) -> None:
         """Mark the job as succeeded. Raises ProblemError 409 while an epoch is missing."""
@@ -152,11 +152,14 @@ class AttemptService:
             if attempt.status != AttemptStatus.RUNNING:
                 return
             attempt.last_report = report.n or attempt.last_report
-            await end_attempt(session, job, AttemptStatus.RELEASED, report.reason)
+            by = job.preempted_by if report.reason == "pause" else None
+            await end_attempt(session, job, AttemptStatus.RELEASED, report.reason if by is None else "preempted")
             if report.reason == "disk_full":
                 await move(session, job, Status.PAUSED, f"the worker's disk is full: {report.detail}"[:500])
             elif job.status == Status.PAUSING:
                 await move(session, job, Status.PAUSED, job.status_reason)
+            elif by is not None:
+                await move(session, job, Status.QUEUED, f"made room for the urgent job {by}; resumes where it stopped")
             else:
                 await move(session, job, Status.QUEUED, f"released by its worker ({report.reason})")
             requeued = job.status == Status.QUEUED
@@ -227,6 +230,10 @@ class AttemptService:
                 "size": checkpoint.size,
             },
         )
+
+
+def _directive(job: Job) -> Directive:
+    return Directive.at(job.status, preempted=job.preempted_by is not None)
 
 
 def _retained(job: Job, epochs: list[int]) -> set[int]:

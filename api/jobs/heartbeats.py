@@ -16,7 +16,7 @@ from api.events.hub import EventHub
 from api.events.log import CHANNEL, STEP_ONLY
 from api.jobs.claims import hash_of
 from api.jobs.fencing import Fence, deleted, foreign, over
-from api.schemas.jobs import AttemptStatus, Status
+from api.schemas.jobs import AttemptStatus
 from api.schemas.worker import Directive, Heartbeat
 
 _CACHED: Final = 10_000
@@ -51,12 +51,12 @@ with job as (
 ), noted as (
     update jobs set progress = coalesce(:progress, jobs.progress), last_sequence = jobs.last_sequence + stepped::int
     from renewed where jobs.id = renewed.job_id
-    returning jobs.id, jobs.status, jobs.last_sequence, stepped
+    returning jobs.id, jobs.status, jobs.preempted_by is not null as preempted, jobs.last_sequence, stepped
 ), logged as (
     insert into events (job_id, sequence, kind, data)
     select id, last_sequence, 'step', :progress from noted where stepped
 )
-select status, case when stepped then pg_notify(:channel, id || :step_only)::text end from noted
+select status, preempted, case when stepped then pg_notify(:channel, id || :step_only)::text end from noted
 """).bindparams(
     bindparam("attempt", type_=Uuid()),
     bindparam("lease", type_=Interval()),
@@ -68,8 +68,8 @@ select status, case when stepped then pg_notify(:channel, id || :step_only)::tex
     bindparam("step_only", STEP_ONLY, type_=Text()),
 )
 _JOB_OF: Final = select(Attempt.job_id).where(Attempt.id == bindparam("attempt"))
-_STATUS_OF: Final = (
-    select(Job.status, Attempt.status, Attempt.number)
+_STATE_OF: Final = (
+    select(Job.status, Job.preempted_by.is_not(None), Attempt.status, Attempt.number)
     .join(Attempt, Attempt.job_id == Job.id)
     .where(Attempt.id == bindparam("attempt"))
 )
@@ -92,11 +92,11 @@ class HeartbeatService:
         deadline = asyncio.get_running_loop().time() + beat.hold
         with self._hub.watch(await self._job_of(attempt_id)) as changed:
             # Later commits set `changed`.
-            status = await self._beat(attempt_id, token, beat)
-            while beat.hold and status == Status.RUNNING and await _set_before(changed, deadline):
+            directive = await self._beat(attempt_id, token, beat)
+            while beat.hold and directive.directive == "continue" and await _set_before(changed, deadline):
                 changed.clear()
-                status = await self._status_of(attempt_id)
-        return Directive.at(status)
+                directive = await self._directive(attempt_id)
+        return directive
 
     async def _job_of(self, attempt_id: UUID) -> UUID:
         """The id of the attempt's job. It never changes, so it is cached."""
@@ -111,8 +111,8 @@ class HeartbeatService:
         self._jobs[attempt_id] = found
         return found
 
-    async def _beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> str:
-        """Apply the heartbeat; returns the job's status."""
+    async def _beat(self, attempt_id: UUID, token: str, beat: Heartbeat) -> Directive:
+        """Apply the heartbeat."""
         given = {
             "attempt": attempt_id,
             "token_hash": hash_of(token),
@@ -125,20 +125,20 @@ class HeartbeatService:
         async with self._database.single_statements() as session:
             taken = (await session.execute(_BEAT, given)).one_or_none()
         if taken is not None:
-            return str(taken.status)
-        async with self._fence.passed(attempt_id, token) as (_, job, _attempt):
-            return job.status  # raises if the attempt has ended
+            return Directive.at(taken.status, preempted=taken.preempted)
+        async with self._fence.passed(attempt_id, token) as (_, job, _attempt):  # raises if the attempt has ended
+            return Directive.at(job.status, preempted=job.preempted_by is not None)
 
-    async def _status_of(self, attempt_id: UUID) -> str:
-        """The job's status. Raises ProblemError 409 if the attempt has ended."""
+    async def _directive(self, attempt_id: UUID) -> Directive:
+        """Raises ProblemError 409 if the attempt has ended."""
         async with self._database.single_statements() as session:
-            found = (await session.execute(_STATUS_OF, {"attempt": attempt_id})).one_or_none()
+            found = (await session.execute(_STATE_OF, {"attempt": attempt_id})).one_or_none()
         if found is None:
             raise deleted()
-        status, attempt_status, number = found
+        status, preempted, attempt_status, number = found
         if attempt_status != AttemptStatus.RUNNING:
             raise over(number, attempt_status)
-        return status
+        return Directive.at(status, preempted=preempted)
 
 
 async def _set_before(event: asyncio.Event, deadline: float) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 
 from api.artifacts import Artifacts
-from api.auth.quotas import check_queue
+from api.auth.quotas import check_priority, check_queue
 from api.composite import control
 from api.composite.driver import TreeDriver
 from api.datasets.references import hold
@@ -65,9 +65,10 @@ class JobService:
     ) -> Submitted:
         """Store a job and wake a worker.
 
-        Raises ProblemError 409 if the Idempotency-Key was used with another body or the data set is deleted, 429 if the
-        owner has reached the key's quota of queued jobs.
+        Raises ProblemError 403 if the key may not give the priority, 409 if the Idempotency-Key was used with another
+        body or the data set is deleted, 429 if the owner has reached the key's quota of queued jobs.
         """
+        check_priority(frame.priority)
         job = new_job(kind.name, frame, resolved.spec.model_dump(mode="json"), resolved.source)
         body_hash = _hash_of(kind.name, frame)
         try:
@@ -189,7 +190,9 @@ class JobService:
         return self._with_queue_reason(job)
 
     async def patch(self, job_id: UUID, kind: JobKind, patch: JobPatch) -> Job:
-        """Change the given fields: name, labels, priority or max_runtime."""
+        """Change the given fields. Raises ProblemError 403 if the key may not give the priority."""
+        if "priority" in patch.model_fields_set:
+            check_priority(patch.priority)
         async with self._database.transaction() as session:
             job = await self._lock(session, job_id, kind)
             for field in patch.model_fields_set:
@@ -198,6 +201,7 @@ class JobService:
             if _is_composite(job):
                 await control.patch_children(session, job, patch)
             await _refreshed(session, job)
+        self._waker.nudge()  # the job may be urgent now
         return self._with_queue_reason(job)
 
     async def delete(self, job_id: UUID, kind: JobKind) -> None:
@@ -224,7 +228,7 @@ class JobService:
     def _with_queue_reason(self, job: Job) -> Job:
         """The job, detached, with the reason why it waits in the queue."""
         if job.status == Status.QUEUED:
-            reason = self._waker.waiting.also(job.status_reason, job.pool, job.gpus)
+            reason = self._waker.waiting.also(job.status_reason, job.id, job.pool, job.gpus)
             set_committed_value(job, "status_reason", reason)
         return job
 

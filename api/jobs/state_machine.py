@@ -17,7 +17,7 @@ S = Status
 
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     S.QUEUED: frozenset({S.RUNNING, S.PAUSED, S.CANCELLED}),
-    # Back to queued after a lost or released attempt; straight to paused if a disk is full.
+    # Back to queued after a lost or released attempt, or for an urgent job; straight to paused if a disk is full.
     S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED, S.PAUSING, S.PAUSED, S.QUEUED}),
     S.PAUSING: frozenset({S.PAUSED, S.SUCCEEDED, S.FAILED, S.CANCELLED}),
     S.PAUSED: frozenset({S.QUEUED, S.CANCELLED}),
@@ -47,7 +47,7 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     # The clock may have been set back since the job started.
     job.finished_at = func.greatest(func.now(), Job.started_at) if to.ended else None
     if to is not S.RUNNING and to is not S.PAUSING:
-        job.worker = None
+        job.worker = job.preempted_by = None
     await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})
     if job.parent_id is not None:
         await notify(session, job.parent_id)  # api/composite/driver.py then advances the parent

@@ -1,4 +1,7 @@
-"""Wakes idle workers while jobs are queued: at once after a change, then repeatedly until they claim."""
+"""Wakes idle workers while jobs are queued: at once after a change, then repeatedly until they claim.
+
+Each pass also frees slots for urgent jobs.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from api.background_tasks import Passed
 from api.db.engine import Database
 from api.db.models import Attempt, Job, Worker
 from api.jobs.index_conditions import QUEUED, RUNNING
+from api.jobs.preemption import Preemption
 from api.jobs.queue_reasons import Waiting
 from api.jobs.wakeups import Wakeups
 
@@ -34,8 +38,16 @@ class Waker:
     broker.
     """
 
-    def __init__(self, database: Database, wakeups: Wakeups, *, pause_seconds: float, presence_seconds: float) -> None:
-        self._database, self._wakeups = database, wakeups
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        preemption: Preemption,
+        *,
+        pause_seconds: float,
+        presence_seconds: float,
+    ) -> None:
+        self._database, self._wakeups, self._preemption = database, wakeups, preemption
         self._pause, self._presence = pause_seconds, timedelta(seconds=presence_seconds)
         self._nudged = asyncio.Event()
         self._underway: dict[Serving, list[float]] = defaultdict(list)
@@ -54,6 +66,7 @@ class Waker:
         """Wake workers until cancelled."""
         while True:
             jobs_wait = await self.wake()
+            jobs_wait = await self._preemption.make_room(self.waiting) or jobs_wait
             passed()
             try:
                 # Queueing a job calls `nudge`, so passes without waiting jobs only cover failures.

@@ -118,6 +118,11 @@ class Kind:
         return any(name.endswith(".pt") for name in self.leaves[:1])
 
     @property
+    def trains(self) -> bool:
+        """Whether its jobs are trainings, whose workers save their state between two steps."""
+        return "extend" in self.actions
+
+    @property
     def body(self) -> Any:
         if "" in self.requests:
             return self.requests[""]

@@ -35,6 +35,12 @@ LEASES_EXPIRED: Final = Counter(
     ["pool"],
     registry=REGISTRY,
 )
+PREEMPTIONS: Final = Counter(
+    "dartboard_preemptions",
+    "Running jobs that were asked to make room for an urgent one.",
+    ["pool"],
+    registry=REGISTRY,
+)
 CLOCK_STEPS: Final = Counter(
     "dartboard_database_clock_steps",
     "Steps of the database's clock, forward or back, that this process observed.",

@@ -107,7 +107,7 @@ def job_router(described: Kind) -> APIRouter:
 
     @router.patch("/{job_id}", operation_id=f"patch_{kind}", responses=documented(404))
     async def patch_job(job_id: JobId, patch: JobPatch, jobs: Jobs) -> JobOut:
-        """Change name, labels, priority or max_runtime."""
+        """Change name, labels, priority, preemptible or max_runtime."""
         return job_out(await jobs.patch(job_id, kind, patch))
 
     @router.delete("/{job_id}", status_code=204, operation_id=f"delete_{kind}", responses=documented(404, 409))
@@ -185,8 +185,8 @@ def job_router(described: Kind) -> APIRouter:
         after: Annotated[Sequence, Query(description="the last sequence already known")] = 0,
         last_event_id: Annotated[int | None, Header(ge=0, lt=2**63)] = None,
     ) -> EventStream:
-        """Stream the job's events: `status`, `epoch`, `step`, `log`, `checkpoint`, for a composite job `child`, and
-        `end` when it has ended.
+        """Stream the job's events: `status`, `epoch`, `step`, `log`, `checkpoint`, `preempted`, for a composite job
+        `child`, and `end` when it has ended.
         """
         return job_stream(hub, job, after if last_event_id is None else last_event_id)
 

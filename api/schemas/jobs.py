@@ -162,6 +162,9 @@ def _shortened(most: int) -> AfterValidator:
     return AfterValidator(lambda text: shortened(text, most))
 
 
+# The priority of jobs that take slots of others: api/jobs/preemption.py.
+URGENT: Final = 9
+
 # The reason for the status of a job or an attempt: one line in every list.
 LONGEST_REASON: Final = 1_000
 Reason = Annotated[str, _shortened(LONGEST_REASON)]
@@ -179,7 +182,12 @@ class JobFrame(BaseModel):
     name: Line | None = None
     labels: Labels = Field(default_factory=dict, description="key-value pairs to filter jobs by")
     project: ProjectName | None = Field(None, description="to which `GET /usage` accounts the job")
-    priority: int = Field(5, ge=0, le=9, description="9 is claimed first")
+    priority: int = Field(
+        5, ge=0, le=9, description="9 is urgent: claimed first, and if no worker is idle, in a less urgent job's slot"
+    )
+    preemptible: bool = Field(
+        True, description="whether an urgent job may take the slot of this one, which goes on later"
+    )
     pool: PoolName = Field("default", description="the workers that may claim the job")
     gpus: int = Field(
         1, ge=1, le=64, description="GPUs of one worker, which share every batch: `batch_size` must be a multiple"
@@ -197,8 +205,9 @@ class JobPatch(BaseModel):
 
     name: Line | None = None
     labels: Labels | None = None
-    # No default that clients could mistake for the effect of omitting the field; null is rejected.
+    # No defaults that clients could mistake for the effect of omitting a field; null is rejected.
     priority: int = Field(default_factory=int, ge=0, le=9)
+    preemptible: bool = Field(default_factory=bool)
     max_runtime: RunSeconds | None = None
 
 
@@ -263,6 +272,9 @@ class JobOut(BaseModel):
     name: str | None
     labels: dict[str, str]
     priority: int
+    preemptible: bool = True
+    preempted_by: UUID | None = Field(None, description="the urgent job for which this one saves its state and stops")
+    preemptions: int = Field(0, description="how often an urgent job has taken its slot")
     pool: str
     gpus: int
     max_attempts: int

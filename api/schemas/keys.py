@@ -31,6 +31,7 @@ class KeyLimits(BaseModel):
         None, gt=0, le=1e6, allow_inf_nan=False, description="on average; bursts of up to five seconds' worth"
     )
     dataset_bytes: int | None = Field(None, ge=0, lt=2**63, description="total size of the owner's packed data sets")
+    priority: int | None = Field(None, ge=0, le=9, description="the highest that it may give to a job; admins may any")
 
 
 class KeyCreate(BaseModel):

@@ -155,14 +155,18 @@ class Heartbeat(_Message):
 
 
 class Directive(BaseModel):
-    """The directive to a worker. A cancelled or superseded attempt gets 409 instead."""
+    """The directive to a worker. A cancelled or superseded attempt gets 409 instead.
+
+    at_once: pause before the next step, for an urgent job; otherwise after the epoch.
+    """
 
     directive: Literal["continue", "pause"]
+    at_once: bool = False
 
     @classmethod
-    def at(cls, status: str) -> Directive:
-        """The directive for a job with this status."""
-        return cls(directive="pause" if status == Status.PAUSING else "continue")
+    def at(cls, status: str, *, preempted: bool) -> Directive:
+        """The directive for a job with this status. preempted: whether it saves its state for an urgent job."""
+        return cls(directive="pause" if preempted or status == Status.PAUSING else "continue", at_once=preempted)
 
 
 class StoredFile(BaseModel):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from client.commands.submit import BatchSize, Detach, Name, Priority
+from client.commands.submit import BatchSize, Detach, Name, Preemptible, Priority
 from client.options import DEFAULT_URL, Json, Key, Set, Url, fields
 from client.submit import submit_and_watch
 
@@ -34,6 +34,7 @@ def ensemble(
     batch_size: BatchSize = None,
     name: Name = None,
     priority: Priority = None,
+    preemptible: Preemptible = None,
     set_: Set = None,
     detach: Detach = False,
     json: Json = False,
@@ -43,7 +44,8 @@ def ensemble(
     """Measure trained networks one by one and as an ensemble."""
     from client.sdk import Dartboard
 
-    given = fields(set_, combine=combine, dataset=dataset, batch_size=batch_size, name=name, priority=priority)
+    frame = {"name": name, "priority": priority, "preemptible": preemptible}
+    given = fields(set_, combine=combine, dataset=dataset, batch_size=batch_size, **frame)
     if best is not None:
         given["select"] = {"best": best}
     if curve:

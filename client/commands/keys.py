@@ -49,6 +49,9 @@ def create_key(
     ] = None,
     requests_per_second: Annotated[float | None, typer.Option(min=0.001, help="Average limit of requests.")] = None,
     dataset_bytes: Annotated[int | None, typer.Option(min=0, help="Limit for packed data sets in the store.")] = None,
+    priority: Annotated[
+        int | None, typer.Option(min=0, max=9, help="Highest priority of its jobs; below 9 none is urgent.")
+    ] = None,
     json: Json = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
@@ -63,6 +66,7 @@ def create_key(
         upload_bytes_per_day=upload_bytes_per_day,
         requests_per_second=requests_per_second,
         dataset_bytes=dataset_bytes,
+        priority=priority,
     )
     with Dartboard(url, key) as dartboard:
         created = dartboard.create_key(role, owner, limits)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from client.commands.submit import Detach, Priority
+from client.commands.submit import Detach, Preemptible, Priority
 from client.options import DEFAULT_URL, Json, Key, Url
 from client.submit import submit_and_watch
 
@@ -38,6 +38,7 @@ def study(
     ] = None,
     name: Name = None,
     priority: Priority = None,
+    preemptible: Preemptible = None,
     set_: Set = None,
     detach: Detach = False,
     json: Json = False,
@@ -55,6 +56,7 @@ def study(
         "final_runs": final_runs,
         "name": name,
         "priority": priority,
+        "preemptible": preemptible,
     }
     given |= {f"grid.{axis}": _values(values) for axis, values in map(_pair, grid or [])}
     body = _body(spec, given, set_)
@@ -77,6 +79,7 @@ def committee(
     best: Annotated[int | None, typer.Option(help="Select at most this many members on validation data.")] = None,
     name: Name = None,
     priority: Priority = None,
+    preemptible: Preemptible = None,
     set_: Set = None,
     detach: Detach = False,
     json: Json = False,
@@ -95,6 +98,7 @@ def committee(
         "ensemble.select.best": best,
         "name": name,
         "priority": priority,
+        "preemptible": preemptible,
     }
     body = _body(spec, given, set_)
     _default(body, family)

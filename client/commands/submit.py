@@ -18,7 +18,13 @@ Channels = Annotated[int | None, typer.Option(help="Channels of the first cells.
 Layers = Annotated[int | None, typer.Option(help="Number of cells.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of all random draws.")]
 Name = Annotated[str | None, typer.Option(help="Name of the job.")]
-Priority = Annotated[int | None, typer.Option(help="Priority from 0 to 9; 9 is served first.")]
+Priority = Annotated[
+    int | None, typer.Option(help="Priority from 0 to 9; 9 is urgent and takes the slot of a running job below it.")
+]
+Preemptible = Annotated[
+    bool | None,
+    typer.Option("--preemptible/--not-preemptible", help="Whether an urgent job may take this one's slot; it may."),
+]
 InitFrom = Annotated[
     str | None,
     typer.Option(metavar="JOB[@EPOCH]", help="Job whose state it starts from: its last epoch, an evaluation's best."),
@@ -44,6 +50,7 @@ def search(
     seed: Seed = None,
     name: Name = None,
     priority: Priority = None,
+    preemptible: Preemptible = None,
     select: Annotated[
         Literal["perturbation"] | None, typer.Option(help="Select a cell of the supernet of --search-id.")
     ] = None,
@@ -82,6 +89,7 @@ def search(
         seed=seed,
         name=name,
         priority=priority,
+        preemptible=preemptible,
     )
     submit_and_watch("search", body, url, key, detach=detach, json=json)
 
@@ -98,6 +106,7 @@ def evaluate(
     seed: Seed = None,
     name: Name = None,
     priority: Priority = None,
+    preemptible: Preemptible = None,
     set_: Set = None,
     detach: Detach = False,
     json: Json = False,
@@ -118,6 +127,7 @@ def evaluate(
         seed=seed,
         name=name,
         priority=priority,
+        preemptible=preemptible,
     )
     submit_and_watch("evaluation", body, url, key, detach=detach, json=json)
 
@@ -140,6 +150,7 @@ def score(
     batch_size: BatchSize = None,
     name: Name = None,
     priority: Priority = None,
+    preemptible: Preemptible = None,
     set_: Set = None,
     detach: Detach = False,
     json: Json = False,
@@ -148,7 +159,14 @@ def score(
 ) -> None:
     """Measure a checkpoint on a data set's test images or test text."""
     given = fields(
-        set_, family=family, dataset=dataset, epoch=epoch, batch_size=batch_size, name=name, priority=priority
+        set_,
+        family=family,
+        dataset=dataset,
+        epoch=epoch,
+        batch_size=batch_size,
+        name=name,
+        priority=priority,
+        preemptible=preemptible,
     )
     text = dataset if family == "rnn" and genotype is not None else None
     submit_and_watch(

@@ -32,6 +32,7 @@ from client.events import (
     Event,
     LogEvent,
     Metrics,
+    PreemptedEvent,
     StatusEvent,
     StepEvent,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "LogEvent",
     "Metrics",
     "NotDartboardError",
+    "PreemptedEvent",
     "ProblemError",
     "Progress",
     "RnnEvaluationConfig",

@@ -31,7 +31,9 @@ from api.jobs.fencing import Fence
 from api.jobs.heartbeats import HeartbeatService
 from api.jobs.listing import Filters
 from api.jobs.max_runtime import RuntimeLimits
+from api.jobs.preemption import Preemption
 from api.jobs.queries import Reader
+from api.jobs.queue_reasons import Waiting
 from api.jobs.service import JobService
 from api.jobs.sweeper import Sweeper
 from api.jobs.waker import Waker
@@ -106,7 +108,8 @@ class Services:
 
     def __init__(self, database: Database, wakeups: Wakeups, artifacts: LocalArtifacts) -> None:
         self.database = database
-        self.waker = Waker(database, wakeups, pause_seconds=1, presence_seconds=3600)
+        self.preemption = Preemption(database, presence_seconds=3600, remaining_seconds=0, again_seconds=0)
+        self.waker = Waker(database, wakeups, self.preemption, pause_seconds=1, presence_seconds=3600)
         self.hub, self.artifacts = EventHub(database), artifacts
         self.reader = Reader(database)
         named = references_of(database, artifacts, artifacts.root)
@@ -291,3 +294,11 @@ def test_a_scrape_counts_jobs_and_workers_and_reads_no_job_but_the_oldest(crowd:
     states = {state: value for (*_, state), value in found["dartboard_workers"].items()}
     assert sum(states.values()) == WORKERS
     assert states["busy"] >= WORKERS // 2  # other tests claim jobs, too
+
+
+def test_a_pass_over_urgent_jobs_reads_no_more_of_them_than_there_are_workers(crowd: Crowd) -> None:
+    with psycopg.connect(plain(crowd.url)) as connection:
+        connection.execute("update jobs set priority = 9 where status = 'queued'")
+    waiting = Waiting()
+    assert crowd.cost(lambda s: s.preemption.make_room(waiting)) <= 5 * WORKERS
+    assert len(waiting.urgent) == WORKERS

@@ -92,4 +92,4 @@ def test_a_reason_of_its_own_is_kept_before_it(bench: Bench) -> None:
 def test_no_unknown_reason_is_given(served: set[tuple[str, int]] | None, broker_away: bool, reason: str | None) -> None:
     waiting = Waiting()
     waiting.served, waiting.broker_away = served, broker_away
-    assert waiting.also(None, "default", 1) == reason
+    assert waiting.also(None, uuid4(), "default", 1) == reason

@@ -10,6 +10,7 @@ from client.events import (
     EpochEvent,
     Event,
     LogEvent,
+    PreemptedEvent,
     StatusEvent,
     StepEvent,
     event_of,
@@ -42,6 +43,9 @@ def test_every_kind_of_event_has_typed_fields() -> None:
     checkpoint = event_of(5, "checkpoint", {"id": ID, "epoch": 1})
     assert isinstance(checkpoint, CheckpointEvent)
     assert (checkpoint.id, checkpoint.epoch) == (UUID(ID), 1)
+    preempted = event_of(6, "preempted", {"by": ID, "reason": "makes room"})
+    assert isinstance(preempted, PreemptedEvent)
+    assert (preempted.by, preempted.reason) == (UUID(ID), "makes room")
     child = event_of(6, "child", {"stage": "search/seed-0", "id": ID, "kind": "search", "status": "running"})
     assert isinstance(child, ChildEvent)
     assert (child.id, child.child_kind, child.stage, child.status) == (

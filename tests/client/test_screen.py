@@ -27,7 +27,16 @@ GENOTYPE = {"normal": [["sep_conv_3x3", 1], ["sep_conv_3x3", 0], ["sep_conv_3x3"
 def job(spec: dict[str, Any]) -> JobOut:
     fields: dict[str, Any] = dict.fromkeys(JobOut.model_fields)
     fields |= {"id": UUID(int=7), "kind": JobKind.SEARCH, "status": Status.RUNNING, "spec": spec}
-    fields |= {"labels": {}, "priority": 5, "pool": "default", "gpus": 1, "max_attempts": 3, "attempt": 1}
+    fields |= {
+        "labels": {},
+        "priority": 5,
+        "preemptible": True,
+        "preemptions": 0,
+        "pool": "default",
+        "gpus": 1,
+        "max_attempts": 3,
+        "attempt": 1,
+    }
     fields |= {"created_at": datetime.now(UTC), "last_sequence": 1, "links": {}, "actions": []}
     return JobOut(**fields)
 

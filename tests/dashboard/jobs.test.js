@@ -46,6 +46,12 @@ test("an epoch updates progress, metrics and the time remaining", () => {
   assert.deepEqual(changed.best, { epoch: 2, validation_accuracy: 50 });
 });
 
+test("a preempted job says for which job it makes room, and is fetched again", () => {
+  const changed = job();
+  assert.equal(apply(changed, event("preempted", { by: "1", reason: "makes room" })), true);
+  assert.deepEqual([changed.status, changed.status_reason], ["running", "makes room"]);
+});
+
 test("the best epoch has the highest or the lowest value of the objective", () => {
   const images = job({ best: { epoch: 1, validation_accuracy: 50 } });
   apply(images, event("epoch", epoch(2, { validation_accuracy: 49 })));

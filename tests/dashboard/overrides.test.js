@@ -65,6 +65,8 @@ test("an older version of a preset is named", () => {
 test("the frame's defaults are left out", () => {
   const given = overrides(job({ spec: SPEC, priority: 9, labels: { by: "me" }, pool: "default" }), USUAL, FORM);
   assert.deepEqual([given.priority, given.labels, "pool" in given, "name" in given], [9, { by: "me" }, false, false]);
+  assert.equal("preemptible" in given, false);
+  assert.equal(overrides(job({ spec: SPEC, preemptible: false }), USUAL, FORM).preemptible, false);
   assert.equal("labels" in repeated({}), false);
 });
 

@@ -102,6 +102,7 @@ declare global {
     epoch: Epoch;
     log: Omit<LogLine, "sequence">;
     checkpoint: unknown;
+    preempted: { by: string; reason: string };
     child: { stage: string; status: Status };
     end: { status: Status };
   };

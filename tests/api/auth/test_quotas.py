@@ -173,3 +173,21 @@ def test_workers_are_not_slowed(person: Person) -> None:
     http = person("worker", requests_per_second=0.1)
     body = {"worker": "w", "pool": "nobody-else", "threads": 1}
     assert [http.post("/worker/claim", json=body).status_code for _ in range(5)] == [204] * 5
+
+
+def test_a_key_gives_no_higher_priority_than_its_own(person: Person) -> None:
+    http = person("user", priority=8)
+    job = submitted(http, priority=8)
+    refused = http.post("/searches", json={"dataset": "digits", "pool": "nobody", "priority": 9})
+    assert (refused.status_code, refused.json()["detail"]) == (
+        403,
+        "priority 9: this key may give at most 8; an admin can give more",
+    )
+    assert http.patch(f"/searches/{job.id}", json={"priority": 9}).status_code == 403
+    assert http.patch(f"/searches/{job.id}", json={"priority": 0}).json()["priority"] == 0
+
+
+def test_an_admin_gives_any_priority(person: Person, admin: httpx.Client) -> None:
+    job = submitted(person("user", priority=8))
+    assert admin.patch(f"/searches/{job.id}", json={"priority": 9}).json()["priority"] == 9
+    assert submitted(person("admin", priority=0), priority=9).priority == 9

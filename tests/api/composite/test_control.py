@@ -11,6 +11,7 @@ from api.artifacts.local import LocalArtifacts
 from api.composite.driver import TreeDriver
 from api.db.engine import Database
 from api.events.hub import EventHub
+from api.jobs.preemption import Preemption
 from api.jobs.waker import Waker
 from api.jobs.wakeups import Wakeups
 from api.schemas.jobs import JobOut
@@ -137,7 +138,8 @@ def test_a_patched_priority_reaches_the_children_that_have_not_ended(
 async def stepped_by_many(service: Service, study: JobOut, drivers: int) -> None:
     """As many steps of one tree at the same moment, beside those of the API's own driver."""
     database, wakeups = Database(service.database_url), Wakeups("redis://127.0.0.1:1/0")
-    waker = Waker(database, wakeups, pause_seconds=60, presence_seconds=60)
+    preemption = Preemption(database, presence_seconds=60, remaining_seconds=0, again_seconds=0)
+    waker = Waker(database, wakeups, preemption, pause_seconds=60, presence_seconds=60)
     artifacts = LocalArtifacts(service.data / "artifacts", 2**30)
     driver = TreeDriver(
         database, EventHub(database), waker, artifacts, references_of(database, artifacts, service.data), 60

@@ -89,6 +89,7 @@ export class Header {
     if (job.worker) facts.push(["Worker", el("span", { class: "mono" }, job.worker)]);
     facts.push(["Created", el("span", { class: "small" }, clock(job.created_at))]);
     if (job.started_at) facts.push(["Started", el("span", { class: "small" }, clock(job.started_at))]);
+    if (job.preemptions) facts.push(["Preempted", job.preemptions === 1 ? "once" : `${job.preemptions} times`]);
     if (job.owner) facts.push(["Owner", job.owner]);
     return facts;
   }

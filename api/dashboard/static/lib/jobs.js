@@ -57,6 +57,9 @@ export function apply(job, { kind, data }) {
     job.status_reason = data.reason;
     job.attempt = data.attempt;
     return true;
+  } else if (kind === "preempted") {
+    job.status_reason = data.reason;
+    return true;
   } else if (kind === "epoch") {
     const steps = job.progress?.steps ?? 0;
     const epochs = job.spec.epochs ?? 1;

@@ -3,7 +3,7 @@ import { byId } from "./dom.js";
 import { get } from "./http.js";
 
 /** @type {EventKind[]} */
-const KINDS = ["ready", "status", "step", "epoch", "log", "checkpoint", "child", "end"];
+const KINDS = ["ready", "status", "step", "epoch", "log", "checkpoint", "preempted", "child", "end"];
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
 // A browser allows six connections to a host for all its tabs: a hidden tab gives up its own.
