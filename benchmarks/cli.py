@@ -18,6 +18,7 @@ from benchmarks.commands.ledger import ledger
 from benchmarks.commands.memory import memory
 from benchmarks.commands.oracle import oracle
 from benchmarks.commands.overhead import overhead
+from benchmarks.commands.preemption import preemption
 from benchmarks.commands.random_cells import random_cells
 from benchmarks.commands.ranking import ranking
 from benchmarks.commands.regret import regret
@@ -44,6 +45,7 @@ _COMMANDS = (
     chaos,
     study,
     fleet,
+    preemption,
     first_step,
     rnn_step,
     search_step,

@@ -1,5 +1,6 @@
-"""Measures claims, lists and passes with many jobs and many workers."""
+"""Measures claims, lists, passes and preemptions with many jobs and many workers."""
 
 from benchmarks.fleet.run import growth, measure
+from benchmarks.fleet.urgent import measure_urgent
 
-__all__ = ["growth", "measure"]
+__all__ = ["growth", "measure", "measure_urgent"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 import sys
 import time
 from collections import Counter
@@ -15,19 +14,16 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import httpx
 import psutil
 
 from benchmarks.fleet.filling import Middles, fill
 from benchmarks.fleet.people import browse_lists, submit
-from benchmarks.fleet.timing import Timed
+from benchmarks.fleet.timing import Timed, client_of
 from benchmarks.fleet.workers import SimulatedWorker
 from client.local.stack import CODE, LocalStack
 from client.sdk import Dartboard
 from darts_core.runtime.process import Process
 
-# Loading the certificates is the slowest part of creating a client.
-_NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _POOL: Final = "bench-fleet"
 # A single task would not keep up with the fleet.
 _SUBMITTERS: Final = 8
@@ -92,8 +88,8 @@ async def _drive(
 
     async with AsyncExitStack() as open_clients:
         # One client per worker, as in production: a pool searches hundreds of connections on each request.
-        clients = [await open_clients.enter_async_context(_client(stack.url, key)) for _ in range(workers)]
-        people = Timed(await open_clients.enter_async_context(_client(stack.url)))
+        clients = [await open_clients.enter_async_context(client_of(stack.url, key)) for _ in range(workers)]
+        people = Timed(await open_clients.enter_async_context(client_of(stack.url)))
         timed = Timed(clients[0])
         fleet = [
             SimulatedWorker(Timed(client, beside=timed), number, _POOL, job_seconds, another)
@@ -134,13 +130,6 @@ async def _run(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
     done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     for task in done:
         task.result()
-
-
-def _client(url: str, key: str | None = None) -> httpx.AsyncClient:
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    # Close a connection before the service would.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2.0)
-    return httpx.AsyncClient(base_url=url, headers=headers, limits=limits, timeout=60, trust_env=False, verify=_NO_TLS)
 
 
 async def _passes(api: Process) -> dict[str, dict[str, float]]:

@@ -46,6 +46,7 @@ STARTS_AT_ONCE: Final = {
     "bench chaos": "takes a folder alone",
     "bench study": "takes numbers alone",
     "bench fleet": "takes folders alone",
+    "bench preemption": "takes numbers alone",
     "bench watchers": "takes a folder alone",
     "bench memory": "takes no text",
     "bench first-step": "takes numbers alone",
