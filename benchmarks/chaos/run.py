@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
+from api.schemas.jobs import URGENT
 from benchmarks.chaos.caretaker import Caretaker
 from benchmarks.chaos.faults import Fault, FullDisk, Target, all_faults, small_disks
 from benchmarks.chaos.files import wrong_files
@@ -28,6 +29,8 @@ T = TypeVar("T")
 _ENVIRONMENT: Final = {
     "DARTBOARD_LEASE_SECONDS": "4",
     "DARTBOARD_STEP_EVENT_SECONDS": "0.2",
+    "DARTBOARD_PREEMPT_REMAINING_SECONDS": "0",
+    "DARTBOARD_PREEMPT_AGAIN_SECONDS": "0",
     "OMP_NUM_THREADS": "1",
 }
 _PROJECT: Final = "chaos"
@@ -136,12 +139,19 @@ def run(
         say(f"{searches} searches of {epochs} epochs, undisturbed")
         undisturbed = _undisturbed(stack, dartboard, specs)
         say(f"the same under faults, drawn from seed {seed}")
-        target = Target(stack, folder)
+        jobs: dict[UUID, int] = {}
+        watchers: list[Watcher] = []
+
+        def submit(number: int, **fields: Any) -> Watcher:
+            watcher = _submit(dartboard, {**specs[number], "project": _PROJECT, **fields})
+            jobs[watcher.job_id] = number
+            watchers.append(watcher)
+            return watcher
+
+        target = Target(stack, folder, lambda draw: submit(draw.randrange(searches), priority=URGENT).job_id)
         for fault in chosen:
             fault.prepare(target)
         began = time.monotonic()
-        jobs: dict[UUID, int] = {}
-        watchers: list[Watcher] = []
         caretaker = Caretaker(stack.url)
         open_things.callback(caretaker.leave)
         caretaker.start()
@@ -151,12 +161,12 @@ def run(
 
         with Injector(target, chosen, seed, shortest=shortest, longest=longest, say=tell) as injector:
             for number in count(1):
-                batch = _round(dartboard, [{**spec, "project": _PROJECT} for spec in specs], patience)
-                jobs |= {watcher.job_id: i for i, watcher in enumerate(batch)}
-                watchers += batch
+                batch = [submit(i) for i in range(searches)]
+                _await(batch, patience)
                 tell(f"round {number} is over")
                 if time.monotonic() - began >= 60 * minutes or not all(w.ended for w in batch):
                     break
+        _await(watchers, patience)  # an urgent search may go on
         outcome.seconds = round(time.monotonic() - began, 1)
         outcome.faults = {fault.name: injector.struck[fault.name] for fault in chosen}
         outcome.passed_over = {fault.name: injector.passed_over[fault.name] for fault in chosen}
@@ -182,20 +192,21 @@ def _undisturbed(stack: LocalStack, dartboard: Dartboard, specs: list[dict[str, 
     return [ledger.alphas(job.id) for job in jobs]
 
 
-def _round(dartboard: Dartboard, specs: list[dict[str, Any]], patience: float) -> list[Watcher]:
-    """Submit all searches and watch each to its end."""
-    watchers = []
-    for spec in specs:
-        key = str(uuid4())
-        job = _until_answered(lambda spec=spec, key=key: dartboard.submit("search", spec, idempotency_key=key))  # type: ignore[misc]
-        watchers.append(Watcher(dartboard.url, job.id))
-        watchers[-1].start()
+def _submit(dartboard: Dartboard, spec: dict[str, Any]) -> Watcher:
+    key = str(uuid4())
+    job = _until_answered(lambda: dartboard.submit("search", spec, idempotency_key=key))
+    watcher = Watcher(dartboard.url, job.id)
+    watcher.start()
+    return watcher
+
+
+def _await(watchers: Sequence[Watcher], patience: float) -> None:
+    """Wait for the ends of the jobs."""
     deadline = time.monotonic() + patience
     for watcher in watchers:
         watcher.join(max(0.0, deadline - time.monotonic()))
     for watcher in watchers:
         watcher.give_up()
-    return watchers
 
 
 def _until_answered(ask: Callable[[], T]) -> T:

@@ -24,7 +24,7 @@ def chaos(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Kill, suspend, fill disks, step clocks and damage files during searches. Exit code 1 after any loss.
+    """Kill, suspend, preempt, fill disks, step clocks and damage files during searches. Exit code 1 after any loss.
 
     Starts its own service. Full disks need root, clock steps the library faketime; unsupported faults are left out and
     listed.

@@ -22,7 +22,7 @@ from benchmarks.chaos.injector import Injector
 
 end_as_ctrl_c_does()
 stack = SimpleNamespace(processes={"api": SimpleNamespace(pid=int(sys.argv[1]))})
-target = Target(stack, Path("."))
+target = Target(stack, Path("."), lambda draw: None)
 with Injector(target, [Stop("api")], 1, shortest=0, longest=0, say=print):
     print("striking", flush=True)
     threading.Event().wait()

@@ -5,6 +5,7 @@ from benchmarks.chaos.faults.clocks import ClockStep
 from benchmarks.chaos.faults.disks import FullDisk, small_disks
 from benchmarks.chaos.faults.fault import Fault, Target
 from benchmarks.chaos.faults.kills import Kill, KillWorkerChild
+from benchmarks.chaos.faults.preemption import Preempt
 from benchmarks.chaos.faults.stops import Stop
 
 
@@ -18,6 +19,7 @@ def all_faults() -> list[Fault]:
         ClockStep(),
         LateUpload(),
         DamagedCheckpoint(),
+        Preempt(),
     ]
 
 

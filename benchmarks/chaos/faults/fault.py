@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 from client.local.stack import LocalStack
 from darts_core.runtime.process import Process
@@ -14,10 +16,14 @@ from darts_core.runtime.process import Process
 
 @dataclass
 class Target:
-    """A running service, its data directory, and a record of the faults so far."""
+    """A running service, its data directory, and a record of the faults so far.
+
+    submit_urgent: submits an urgent search, waits for the service's answer, returns the job's id.
+    """
 
     stack: LocalStack
     data: Path
+    submit_urgent: Callable[[random.Random], UUID]
     over: threading.Event = field(default_factory=threading.Event)
     damaged: set[str] = field(default_factory=set)
     """Keys of the checkpoints that a fault has damaged."""
