@@ -132,17 +132,17 @@ class Preemption:
     async def _slots(self, session: AsyncSession) -> list[Slot]:
         """The live workers with their latest attempts."""
         query = (
-            select(
-                *(Worker.pools, Worker.gpus),
-                *(Job.id, Job.attempt, Job.priority, self._yields(), Job.preempted_by),
-            )
+            select(Worker.pools, Worker.gpus, Job.id, Job.attempt, Job.priority, self._yields(), Job.preempted_by)
             .outerjoin(Attempt, and_(Attempt.worker == Worker.name, RUNNING))
             .outerjoin(Job, Job.id == Attempt.job_id)
             .where(Worker.last_seen > func.now() - self._presence)
             .order_by(Worker.name, Attempt.id.desc())
         )
         rows = await session.execute(query.ext(distinct_on(Worker.name)))
-        return [Slot(*row) for row in rows]
+        return [
+            Slot(pools, gpus, job_id, attempt, priority, yields, freed_for)
+            for pools, gpus, job_id, attempt, priority, yields, freed_for in rows
+        ]
 
     def _yields(self) -> ColumnElement[bool]:
         """The condition that a running job may be preempted."""

@@ -67,6 +67,20 @@ def test_a_pause_is_passed_on(settings: WorkerSettings) -> None:
     thread.end()
 
 
+def test_a_pause_at_once_stops_the_training_and_gives_way_to_a_drain(settings: WorkerSettings) -> None:
+    control = AttemptControl()
+    thread = HeartbeatThread(
+        cast(AttemptApi, Answers(Directive(directive="pause", at_once=True))), control, settings, 20.0
+    )
+    thread.start()
+    assert control.stopping.wait(60)
+    reasons = [control.reason]
+    assert not control.pause_after_epoch
+    control.stop(StopReason.DRAIN)
+    assert [*reasons, control.reason] == [StopReason.PREEMPTED, StopReason.DRAIN]
+    thread.end()
+
+
 def test_a_superseded_attempt_stops_and_a_step_that_does_not_end_is_left(settings: WorkerSettings) -> None:
     control, left = AttemptControl(), threading.Event()
     thread = HeartbeatThread(cast(AttemptApi, Answers(SupersededError("over"))), control, settings, 20.0, left.set)

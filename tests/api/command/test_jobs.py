@@ -119,6 +119,13 @@ def test_a_search_of_image_files_takes_a_decoder(at_service: Caller, bench: Benc
     assert "allowed: pillow, torchvision, nvjpeg" in refused.err
 
 
+def test_a_search_is_urgent_or_keeps_its_slot_by_its_options(at_service: Caller, bench: Bench) -> None:
+    line = ("search", "--set", f"pool={bench.pool}-urgent", "--detach")
+    urgent, kept = (at_service(*line, *more).out.strip() for more in (("--priority", "9"), ("--not-preemptible",)))
+    jobs = [bench.dartboard.cancel(job_id) for job_id in (urgent, kept)]
+    assert [(job.priority, job.preemptible) for job in jobs] == [(9, True), (5, False)]
+
+
 def test_a_search_ends_with_the_next_steps(bench: Bench, searched: JobOut, capsys: pytest.CaptureFixture[str]) -> None:
     show_result(bench.dartboard, bench.dartboard.job(searched.id))
     out, err = capsys.readouterr()
