@@ -3,7 +3,17 @@ import { fieldOf, isForeign } from "./methods.js";
 
 /** Values that the API fills in. */
 const RESOLVED = new Set(["dataset_checksum", "text_checksum", "text_version", "unrolled", "stem"]);
-const FRAME = /** @type {const} */ (["name", "labels", "project", "priority", "preemptible", "pool", "gpus", "max_attempts", "max_runtime"]);
+const FRAME = /** @type {const} */ ([
+  "name",
+  "labels",
+  "project",
+  "priority",
+  "preemptible",
+  "pool",
+  "gpus",
+  "max_attempts",
+  "max_runtime",
+]);
 /** @type {Record<string, unknown>} */
 const DEFAULTS = { priority: 5, preemptible: true, pool: "default", gpus: 1, max_attempts: 3 };
 
