@@ -71,10 +71,15 @@ from api.routes import (
     session,
     spaces,
     usage,
+    webhooks,
     worker,
 )
 from api.routes.collection import job_router
 from api.settings import Settings, get_settings
+from api.webhooks.addresses import Addresses
+from api.webhooks.sealing import Sealer
+from api.webhooks.sender import Sender
+from api.webhooks.service import WebhookService
 from darts_core.runtime.version import VERSION
 
 
@@ -115,6 +120,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         spaces,
         advice,
         usage,
+        webhooks,
         service,
         metrics,
         session,
@@ -177,6 +183,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.metrics = Scraper(database, hub, waker, artifacts, presence)
     state.attempt_files = AttemptFiles(database, for_workers, fence)
     state.attempts = AttemptService(for_workers, state.attempt_files, waker, fence)
+    sealer = Sealer(settings.webhook_key.get_secret_value()) if settings.webhook_key else None
+    addresses = Addresses([host for each in settings.webhook_hosts.split(",") if (host := each.strip())])
+    state.webhooks = WebhookService(database, addresses, sealer)
+    sender = Sender(database, addresses, sealer, settings.webhook_retry_seconds)
     retention = AuditRetention(database, settings.audit_days)
     background = state.background = Background(
         {
@@ -187,6 +197,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             "data set checker": checker.run,
             "tree driver": trees.run,
             "audit retention": retention.run,
+            "webhook sender": sender.run,
         }
     )
     background.start()

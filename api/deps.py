@@ -34,6 +34,7 @@ from api.jobs.workers import WorkerService
 from api.kinds import References
 from api.metrics.scrape import Scraper
 from api.settings import Settings
+from api.webhooks.service import WebhookService
 
 
 def _service(name: str) -> Any:
@@ -65,6 +66,7 @@ Files = Annotated[AttemptFiles, _service("attempt_files")]
 Advising = Annotated[Adviser, _service("advising")]
 Comparing = Annotated[Gatherer, _service("comparing")]
 Uploads = Annotated[UploadService, _service("uploads")]
+Hooks = Annotated[WebhookService, _service("webhooks")]
 Workers = Annotated[WorkerService, _service("workers")]
 Datasets = Annotated[DatasetService, _service("datasets")]
 Genotypes = Annotated[GenotypeRegistry, _service("genotypes")]

@@ -21,6 +21,7 @@ _SECRETS: Final = {
     "api/admin_key": lambda: new_secret().text,
     "api/metrics_key": lambda: new_secret().text,
     "api/DARTBOARD_WORKER_KEY": lambda: secrets.token_urlsafe(32),
+    "api/DARTBOARD_WEBHOOK_KEY": lambda: secrets.token_urlsafe(32),
     "postgres/password": lambda: secrets.token_hex(24),
     "valkey/password": lambda: secrets.token_hex(24),
     "monitoring/grafana_password": lambda: secrets.token_urlsafe(18),

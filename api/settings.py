@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     # The folder below which a new data set's `path` lies; the workers' data root if they share the machine.
     data_root: Path = Path(".dartboard/datasets")
     worker_key: StrongSecret | None = None
+    # Encrypts webhooks (api/webhooks/sealing.py); without it there are none.
+    webhook_key: StrongSecret | None = None
+    # Hosts, with commas between them, that webhooks may reach at private addresses.
+    webhook_hosts: str = ""
+    # The pause after a first failed try, which grows fourfold from try to try.
+    webhook_retry_seconds: float = Field(5.0, gt=0)
     # A service beyond loopback always requires keys; set this on loopback behind a proxy.
     require_keys: bool = False
     session_seconds: float = Field(12 * 3600.0, gt=0)

@@ -25,6 +25,7 @@ from client.commands import (
     submit,
     testing,
     watch,
+    webhooks,
 )
 from client.commands.advise import advise
 from client.commands.check import check
@@ -100,6 +101,7 @@ _add(_FILES, {"predict": predict})
 _add(_SERVICE, {"up": local.up, "workers": jobs.list_workers, "backup": backups.backup, "restore": backups.restore})
 _add(_SERVICE, {"check-store": backups.check_store, "usage": usage})
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_SERVICE)
 _add(
     _DEVELOPMENT,
     {"test": testing.run_tests},

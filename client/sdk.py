@@ -35,6 +35,7 @@ from api.schemas.operation import WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from api.schemas.spaces import SpaceList, SpaceOut
 from api.schemas.usage import UsageKey, UsageOut
+from api.schemas.webhooks import BodyForm, DeliveryList, DeliveryOut, WebhookCreated, WebhookList, WebhookOut
 from client.connection import Connection
 from client.download import download, job_with_file
 from client.errors import DartboardError, ProblemError
@@ -49,7 +50,7 @@ from darts_core.runtime.backoff import Backoff
 # A string may be the beginning of an id.
 Id = UUID | str
 StrPath = str | PathLike[str]
-Page = TypeVar("Page", JobList, UploadList, KeyList)
+Page = TypeVar("Page", JobList, UploadList, KeyList, DeliveryList)
 # For a name in place of an id.
 _NAMES_READ: Final = 1_000
 _IDS_SHOWN: Final = 5
@@ -430,6 +431,42 @@ class Dartboard:
         """Revoke an API key."""
         self._connection.send("DELETE", f"/keys/{self.full_id(key_id, 'keys')}")
 
+    def webhooks(self) -> list[WebhookOut]:
+        """Your webhooks, newest first; everybody's for an admin."""
+        return self._connection.read(WebhookList, "GET", "/webhooks").items
+
+    def add_webhook(
+        self,
+        url: str,
+        *,
+        events: Sequence[str] | None = None,
+        job: Id | None = None,
+        name: str | None = None,
+        body: BodyForm = "standard",
+    ) -> WebhookCreated:
+        """Post events of your jobs, or of one, to a URL. Only this answer contains the secret of the signatures."""
+        job_id = None if job is None else str(self.full_id(job))
+        asked = {"url": url, "events": events, "job": job_id, "name": name, "body": body}
+        return self._connection.read(WebhookCreated, "POST", "/webhooks", json=asked)
+
+    def ping_webhook(self, webhook_id: Id) -> DeliveryOut:
+        """Send a message that tells of nothing."""
+        return self._connection.read(DeliveryOut, "POST", f"/webhooks/{_uuid(webhook_id)}/ping")
+
+    def deliveries(self, webhook_id: Id) -> Iterator[DeliveryOut]:
+        """What was sent to a webhook and what is waiting, newest first."""
+        for page in self._pages(f"/webhooks/{_uuid(webhook_id)}/deliveries", DeliveryList):
+            yield from page.items
+
+    def retry_delivery(self, webhook_id: Id, delivery_id: Id) -> DeliveryOut:
+        """Send a message again."""
+        path = f"/webhooks/{_uuid(webhook_id)}/deliveries/{_uuid(delivery_id)}/retry"
+        return self._connection.read(DeliveryOut, "POST", path)
+
+    def remove_webhook(self, webhook_id: Id) -> None:
+        """Delete a webhook with its deliveries."""
+        self._connection.send("DELETE", f"/webhooks/{_uuid(webhook_id)}")
+
     def _act(self, job_id: Id, verb: str) -> JobOut:
         return self._connection.read(JobOut, "POST", f"{self._path(job_id)}/{verb}")
 
@@ -468,6 +505,13 @@ def _kind(name: str) -> JobKind:
         return JobKind(name)
     except ValueError:
         raise ProblemError(422, f"{name!r} is not a kind of job: {', '.join(JobKind.all())}") from None
+
+
+def _uuid(given: Id) -> UUID:
+    try:
+        return UUID(str(given))
+    except ValueError:
+        raise ProblemError(422, f"{str(given)[:120]!r} is not a whole id") from None
 
 
 def _plain(name: str) -> str:

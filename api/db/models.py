@@ -31,6 +31,7 @@ from api.auth.principal import current_owner
 from api.schemas.datasets import DatasetState
 from api.schemas.jobs import AttemptStatus, Status
 from api.schemas.keys import Role
+from api.schemas.webhooks import DeliveryState
 from darts_core.genotypes.derive import Strengths, strengths_of
 
 JsonObject = dict[str, Any]
@@ -70,6 +71,7 @@ class Base(DeclarativeBase):
         Status: Member(Status),
         AttemptStatus: Member(AttemptStatus),
         DatasetState: Member(DatasetState),
+        DeliveryState: Member(DeliveryState),
         Role: Member(Role),
     }
     metadata = MetaData(
@@ -334,6 +336,51 @@ class IdempotencyKey(Base):
     body_hash: Mapped[str]
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Webhook(Base):
+    """Where an owner's events go. sealed: its URL and the secret of its signatures, encrypted."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = (Index("ix_webhooks_owner", "owner"), Index("ix_webhooks_job", "job_id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner: Mapped[str | None] = mapped_column(default=current_owner)
+    name: Mapped[str | None]
+    host: Mapped[str]
+    sealed: Mapped[bytes]
+    events: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    body: Mapped[str]
+    disabled: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Delivery(Base):
+    """A message to a webhook, stored by the transaction of what it tells of, and its tries.
+
+    `next_at` of a pending one is its next try; a try in progress has it a minute ahead, in case its process dies.
+    """
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        _members_only("state", DeliveryState),
+        Index("ix_webhook_deliveries_webhook", "webhook_id", text("id desc")),
+        Index("ix_webhook_deliveries_due", "next_at", postgresql_where=text("state = 'pending'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    webhook_id: Mapped[UUID] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
+    type: Mapped[str]
+    job_id: Mapped[UUID | None]
+    body: Mapped[str]
+    state: Mapped[DeliveryState] = mapped_column(default=DeliveryState.PENDING)
+    tries: Mapped[int] = mapped_column(default=0)
+    status: Mapped[int | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    next_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    delivered_at: Mapped[datetime | None]
 
 
 class Dataset(Base):

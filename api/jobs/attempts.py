@@ -39,6 +39,7 @@ from api.schemas.worker import (
     Release,
     ReportedFile,
 )
+from api.webhooks.outbox import tell
 
 
 class AttemptService:
@@ -68,6 +69,7 @@ class AttemptService:
                     job.result = result_of(job, report.result)
                 if report.stopped_early is not None:
                     job.result = stopped(report.epoch, report.stopped_early)
+                    await tell(session, job, "job.stopped_early", report.stopped_early)
                 if kind_of(job).is_better(job.spec, report.metrics, job.best):
                     job.best = {"epoch": report.epoch, **report.metrics}
                 if job.progress is None or job.progress["epoch"] <= report.epoch:
@@ -155,7 +157,9 @@ class AttemptService:
             by = job.preempted_by if report.reason == "pause" else None
             await end_attempt(session, job, AttemptStatus.RELEASED, report.reason if by is None else "preempted")
             if report.reason == "disk_full":
-                await move(session, job, Status.PAUSED, f"the worker's disk is full: {report.detail}"[:500])
+                full = f"the worker's disk is full: {report.detail}"[:500]
+                await move(session, job, Status.PAUSED, full)
+                await tell(session, job, "job.disk_full", full)
             elif job.status == Status.PAUSING:
                 await move(session, job, Status.PAUSED, job.status_reason)
             elif by is not None:

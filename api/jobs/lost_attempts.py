@@ -8,6 +8,7 @@ from api.db.models import Job
 from api.jobs.locking import end_attempt
 from api.jobs.state_machine import move
 from api.schemas.jobs import AttemptStatus, Status
+from api.webhooks.outbox import tell
 
 
 async def lose(session: AsyncSession, job: Job, why: str) -> None:
@@ -17,6 +18,7 @@ async def lose(session: AsyncSession, job: Job, why: str) -> None:
     never failed here, while a job that kills its worker each time is.
     """
     await end_attempt(session, job, AttemptStatus.LOST, why)
+    await tell(session, job, "job.worker_lost", why)
     if job.status == Status.PAUSING:
         await move(session, job, Status.PAUSED, f"paused; its worker was lost before it paused ({why})")
         return

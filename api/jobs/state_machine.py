@@ -12,9 +12,16 @@ from api.events.log import append, notify
 from api.http.problems import conflict
 from api.kinds import kind_of
 from api.schemas.jobs import LONGEST_REASON, Status, shortened
+from api.schemas.webhooks import EventType
+from api.webhooks.outbox import tell
 
 S = Status
 
+_ENDS: Final[dict[Status, EventType]] = {
+    S.SUCCEEDED: "job.succeeded",
+    S.FAILED: "job.failed",
+    S.CANCELLED: "job.cancelled",
+}
 TRANSITIONS: dict[Status, frozenset[Status]] = {
     S.QUEUED: frozenset({S.RUNNING, S.PAUSED, S.CANCELLED}),
     # Back to queued after a lost or released attempt, or for an urgent job; straight to paused if a disk is full.
@@ -49,6 +56,8 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     if to is not S.RUNNING and to is not S.PAUSING:
         job.worker = job.preempted_by = None
     await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})
+    if to.ended:
+        await tell(session, job, _ENDS[to], reason)
     if job.parent_id is not None:
         await notify(session, job.parent_id)  # api/composite/driver.py then advances the parent
 

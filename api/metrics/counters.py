@@ -41,6 +41,12 @@ PREEMPTIONS: Final = Counter(
     ["pool"],
     registry=REGISTRY,
 )
+WEBHOOK_TRIES: Final = Counter(
+    "dartboard_webhook_tries",
+    "Tries to deliver a message to a webhook, by outcome.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 CLOCK_STEPS: Final = Counter(
     "dartboard_database_clock_steps",
     "Steps of the database's clock, forward or back, that this process observed.",

@@ -7,18 +7,24 @@ import os
 import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Final
 
 from api.schemas.secret import weakness
 from darts_core.runtime.errors import StackError
 
+_BYTES: Final = 24
+
 
 @dataclass(frozen=True)
 class Secrets:
-    """Passwords of the local servers and the workers' key, generated once per directory."""
+    """Passwords of the local servers, the workers' key and the one that encrypts webhooks, generated once per
+    directory.
+    """
 
     postgres_password: str = field(repr=False)
     broker_password: str = field(repr=False)
     worker_key: str = field(repr=False)
+    webhook_key: str = field(default_factory=lambda: secrets.token_hex(_BYTES), repr=False)
 
     def redact(self, text: str) -> str:
         """Replace every secret in a text, for messages that quote a log."""
@@ -127,9 +133,12 @@ class DataDirectory:
     def _secrets(self) -> Secrets:
         path = self.path / "secrets.json"
         try:
-            found = Secrets(**json.loads(path.read_text()))
+            stored = json.loads(path.read_text())
+            found = Secrets(**stored)
             if weak := [name for name, secret in asdict(found).items() if weakness(secret)]:
                 raise ValueError(weak)
+            if stored != asdict(found):  # of a version without webhooks
+                _write(path, found)
             return found
         except FileNotFoundError:
             pass
@@ -139,13 +148,17 @@ class DataDirectory:
                 "choose another directory with --data: "
                 "the database in this one opens only with the password in that file."
             ) from None
-        made = Secrets(*(secrets.token_hex(24) for _ in range(3)))
-        # Written aside and renamed: a kill leaves either no file or a complete one.
-        aside = path.with_suffix(".new")
-        aside.unlink(missing_ok=True)
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(made), file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
+        made = Secrets(*(secrets.token_hex(_BYTES) for _ in range(3)))
+        _write(path, made)
         return made
+
+
+def _write(path: Path, made: Secrets) -> None:
+    """Write aside and rename: a kill leaves either the previous file or a complete one."""
+    aside = path.with_suffix(".new")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(asdict(made), file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

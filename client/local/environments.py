@@ -8,6 +8,7 @@ from pathlib import Path
 
 from darts_core.runtime.gpu_groups import GpuGroup
 
+_OF_THE_API = ("DATABASE_URL", "DARTBOARD_API_KEY", "DARTBOARD_WEBHOOK_KEY")
 _LOOPBACK = "127.0.0.1,localhost,::1"
 
 
@@ -21,6 +22,7 @@ class Surroundings:
     database_url: str = field(repr=False)
     broker_url: str = field(repr=False)
     worker_key: str = field(repr=False)
+    webhook_key: str = field(repr=False)
     own_database: bool
 
     def for_api(self) -> dict[str, str]:
@@ -30,13 +32,14 @@ class Surroundings:
         return {
             **self._shared(hidden),
             "DATABASE_URL": self.database_url,
+            "DARTBOARD_WEBHOOK_KEY": self.base.get("DARTBOARD_WEBHOOK_KEY") or self.webhook_key,
             "DARTBOARD_ARTIFACTS": self.base.get("DARTBOARD_ARTIFACTS") or str(self.data / "artifacts"),
         }
 
     def for_worker(self, number: int, group: GpuGroup) -> dict[str, str]:
         """For worker `number` (from 1) on its GPUs."""
         # A worker has a key and a URL, and no access to a database, neither ours nor the user's.
-        hidden = [name for name in self.base if name in ("DATABASE_URL", "DARTBOARD_API_KEY") or name.startswith("PG")]
+        hidden = [name for name in self.base if name in _OF_THE_API or name.startswith("PG")]
         return self._shared(hidden) | {
             "DARTBOARD_URL": self.url,
             "DARTBOARD_WORKER_NAME": f"{socket.gethostname()}-{number}",

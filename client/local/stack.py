@@ -192,8 +192,10 @@ class LocalStack:
             # A list: both are submitted before the first result is awaited.
             for started in [both.submit(server.start) for server in servers]:
                 started.result()
-        key, own = data.secrets.worker_key, "postgres" in self.processes
-        return Surroundings(self._environment, data.path, self.url, database, broker, key, own)
+        keys, own = data.secrets, "postgres" in self.processes
+        return Surroundings(
+            self._environment, data.path, self.url, database, broker, keys.worker_key, keys.webhook_key, own
+        )
 
     def _migrate(self, data: DataDirectory, spawner: Spawner, surroundings: Surroundings) -> None:
         self._stage("bringing the database's tables up to date")

@@ -27,6 +27,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "DARTBOARD_SWEEP_SECONDS": "0.25",
         "DARTBOARD_WAKE_SECONDS": "0.25",
         "DARTBOARD_MAX_UPLOAD_BYTES": str(8 * 2**30),
+        # Not localhost, so that this is refused.
+        "DARTBOARD_WEBHOOK_HOSTS": "127.0.0.1",
+        "DARTBOARD_WEBHOOK_RETRY_SECONDS": "0.1",
     }
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:
         key = json.loads((data / "secrets.json").read_text())["worker_key"]

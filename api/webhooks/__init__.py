@@ -1,0 +1,1 @@
+"""Tells other programs what happened to jobs: signed requests, at least once."""

@@ -1,0 +1,28 @@
+"""Stores messages in the transaction of what they tell of: none is lost with a process, none tells of a rollback."""
+
+from __future__ import annotations
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.db.models import Delivery, Job, Webhook
+from api.schemas.webhooks import EventType
+from api.webhooks.bodies import body_of
+
+
+async def tell(session: AsyncSession, job: Job, event: EventType, reason: str | None = None) -> None:
+    """Queue the event for its owner's webhooks and those of this job. The end of a study's or a committee's child is
+    told to webhooks of that child alone.
+    """
+    of_job = Webhook.job_id == job.id
+    of_owner = (Webhook.job_id.is_(None)) & Webhook.owner.is_not_distinct_from(job.owner)
+    hidden = job.parent_id is not None and event in ("job.succeeded", "job.failed", "job.cancelled")
+    wanted = of_job if hidden else or_(of_job, of_owner)
+    query = select(Webhook.id, Webhook.body).where(wanted, Webhook.events.contains([event]), Webhook.disabled.is_(None))
+    for webhook_id, form in await session.execute(query):
+        session.add(
+            Delivery(
+                id=uuid7(), webhook_id=webhook_id, type=event, job_id=job.id, body=body_of(form, event, job, reason)
+            )
+        )

@@ -1,0 +1,137 @@
+"""Creates, lists and deletes webhooks, and lists and repeats their deliveries."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+from uuid import UUID
+
+import httpx
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api.auth.principal import LOCAL, current
+from api.db.engine import Database
+from api.db.models import Delivery, Job, Webhook
+from api.http.problems import conflict, invalid, not_found
+from api.schemas.keys import Role
+from api.schemas.webhooks import DeliveryState, EventType, WebhookCreate, WebhookCreated, WebhookOut
+from api.webhooks.addresses import Addresses, RefusedAddressError
+from api.webhooks.bodies import body_of
+from api.webhooks.sealing import Sealed, Sealer
+from api.webhooks.signing import new_secret
+
+_MOST: Final = 20
+PORTS: Final = {"https": 443, "http": 80}
+
+
+class WebhookService:
+    """Every method sees the caller's webhooks alone, or everybody's for an admin."""
+
+    def __init__(self, database: Database, addresses: Addresses, sealer: Sealer | None) -> None:
+        self._database, self._addresses, self._sealer = database, addresses, sealer
+
+    async def create(self, body: WebhookCreate) -> WebhookCreated:
+        """Raises ProblemError 422 for a URL that cannot be reached from here or is private, 404 for an unknown job, 409
+        without a key to encrypt it with and for too many webhooks.
+        """
+        if self._sealer is None:
+            raise conflict("this service keeps no webhooks: an admin must set DARTBOARD_WEBHOOK_KEY")
+        url = await self._checked(body.url)
+        secret = new_secret()
+        webhook = Webhook(
+            id=uuid7(),
+            name=body.name,
+            host=url.host,
+            sealed=self._sealer.seal(Sealed(str(url), secret)),
+            events=list(body.events or get_args(EventType)),
+            job_id=body.job,
+            body=body.body,
+        )
+        async with self._database.transaction() as session:
+            if body.job is not None and await session.get(Job, body.job) is None:
+                raise not_found("job", body.job)
+            owner = (current() or LOCAL).owner
+            count = select(func.count()).where(Webhook.owner.is_not_distinct_from(owner))
+            if (await session.scalar(count) or 0) >= _MOST:
+                raise conflict(f"you have {_MOST} webhooks, which is the most: delete one first")
+            session.add(webhook)
+            await session.flush()
+            await session.refresh(webhook)
+        return WebhookCreated(**dict(webhook_out(webhook)), secret=secret)
+
+    async def delete(self, webhook_id: UUID) -> None:
+        """Delete it with its deliveries. Raises ProblemError 404."""
+        async with self._database.transaction() as session:
+            await session.delete(await _get(session, webhook_id))
+
+    async def ping(self, webhook_id: UUID) -> Delivery:
+        """Queue a message that tells of nothing. Raises ProblemError 404."""
+        async with self._database.transaction() as session:
+            webhook = await _get(session, webhook_id)
+            text = body_of(webhook.body, "ping", None, None)
+            delivery = Delivery(id=uuid7(), webhook_id=webhook.id, type="ping", job_id=None, body=text)
+            session.add(delivery)
+            await session.flush()
+            await session.refresh(delivery)
+            return delivery
+
+    async def deliveries(self, webhook_id: UUID, *, limit: int, cursor: UUID | None) -> list[Delivery]:
+        """Deliveries before the cursor, newest first. Raises ProblemError 404."""
+        async with self._database.transaction() as session:
+            await _get(session, webhook_id)
+            query = select(Delivery).where(Delivery.webhook_id == webhook_id).order_by(Delivery.id.desc()).limit(limit)
+            return [*await session.scalars(query if cursor is None else query.where(Delivery.id < cursor))]
+
+    async def retry(self, webhook_id: UUID, delivery_id: UUID) -> Delivery:
+        """Send a message again, with as many tries as a new one. Raises ProblemError 404."""
+        async with self._database.transaction() as session:
+            webhook = await _get(session, webhook_id)
+            delivery = await session.get(Delivery, delivery_id, with_for_update=True)
+            if delivery is None or delivery.webhook_id != webhook_id:
+                raise not_found("delivery", f"{delivery_id} of this webhook")
+            webhook.disabled = None
+            delivery.state, delivery.tries, delivery.next_at = DeliveryState.PENDING, 0, func.now()
+            await session.flush()
+            await session.refresh(delivery)
+            return delivery
+
+    async def list(self) -> list[Webhook]:
+        """Newest first."""
+        async with self._database.single_statements() as session:
+            return [*await session.scalars(_own().order_by(Webhook.id.desc()))]
+
+    async def _checked(self, given: str) -> httpx.URL:
+        try:
+            url = httpx.URL(given)
+        except httpx.InvalidURL as error:
+            raise invalid("url", f"this is not a URL: {error}") from error
+        if url.scheme not in PORTS or not url.host:
+            raise invalid("url", "give a whole URL that begins with https:// or http://")
+        if url.port is not None and not 0 < url.port < 2**16:
+            raise invalid("url", f"{url.port} is not a port: give one from 1 to 65535")
+        if url.userinfo:
+            raise invalid("url", "leave out the name and password: every message is signed instead")
+        try:
+            await self._addresses.resolve(url.host, url.port or PORTS[url.scheme])
+        except RefusedAddressError as error:
+            raise invalid("url", str(error)) from error
+        return url
+
+
+def webhook_out(webhook: Webhook) -> WebhookOut:
+    names = WebhookOut.model_fields.keys() - {"job"}
+    return WebhookOut(**{name: getattr(webhook, name) for name in names}, job=webhook.job_id)
+
+
+def _own() -> Select[Webhook]:
+    caller = current() or LOCAL
+    query = select(Webhook)
+    return query if caller.role is Role.ADMIN else query.where(Webhook.owner.is_not_distinct_from(caller.owner))
+
+
+async def _get(session: AsyncSession, webhook_id: UUID) -> Webhook:
+    webhook = await session.scalar(_own().where(Webhook.id == webhook_id))
+    if webhook is None:
+        raise not_found("webhook", webhook_id)
+    return webhook
