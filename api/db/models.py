@@ -359,7 +359,7 @@ class Webhook(Base):
 class Delivery(Base):
     """A message to a webhook, stored by the transaction of what it tells of, and its tries.
 
-    `next_at` of a pending one is its next try; a try in progress has it a minute ahead, in case its process dies.
+    `next_at` of a pending one is its next try; a try in progress has it ahead of its end, in case its process dies.
     """
 
     __tablename__ = "webhook_deliveries"

@@ -29,7 +29,7 @@ _MOST_TRIES: Final = 10
 _GROWTH: Final = 4
 _TRY_SECONDS: Final = 20.0
 # A try whose process died is repeated after this; longer than a try takes.
-_TRY_LEASE: Final = timedelta(seconds=60)
+_TRY_LEASE: Final = timedelta(seconds=30)
 _KEPT: Final = timedelta(days=30)
 _CLEAR_SECONDS: Final = 3600.0
 _GONE: Final = 410

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Iterator
@@ -31,7 +28,7 @@ from api.webhooks.signing import headers_of, new_secret
 from client.cli import app
 from client.errors import ProblemError
 from tests.support.databases import plain
-from tests.support.receiver import Received, Receiver, receiving
+from tests.support.receiver import Receiver, is_signed, receiving
 from tests.support.service import Bench, EndLease, Service
 
 
@@ -55,16 +52,6 @@ def settled(bench: Bench, created: WebhookCreated) -> list[DeliveryOut]:
             return found
         assert time.monotonic() < deadline, found
         time.sleep(0.05)
-
-
-def is_signed(request: Received, secret: str) -> bool:
-    """By the standard's own description, not by the code that signs."""
-    key = base64.b64decode(secret.split("_", 1)[1])
-    stamp = request.headers["webhook-timestamp"]
-    assert abs(int(stamp) - time.time()) < 60
-    signed = b".".join([request.id.encode(), stamp.encode(), request.body])
-    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    return request.headers["webhook-signature"] == f"v1,{expected}"
 
 
 def test_the_end_of_a_job_is_told_and_signed(bench: Bench, receiver: Receiver) -> None:
