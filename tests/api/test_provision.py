@@ -18,7 +18,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_existing_secrets_stay_at_the_next_start(tmp_path: Path) -> None:
-    assert len(provision(tmp_path)) == 6
+    assert len(provision(tmp_path)) == 7
     before = contents(tmp_path)
     assert provision(tmp_path) == []
     assert contents(tmp_path) == before

@@ -14,7 +14,11 @@ from tests.support.keys import Guarded, Person, made_on_the_server
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     data = tmp_path_factory.mktemp("guarded")
-    environment = {"DARTBOARD_REQUIRE_KEYS": "true", "DARTBOARD_SWEEP_SECONDS": "0.5"}
+    environment = {
+        "DARTBOARD_REQUIRE_KEYS": "true",
+        "DARTBOARD_SWEEP_SECONDS": "0.5",
+        "DARTBOARD_WEBHOOK_HOSTS": "127.0.0.1",
+    }
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:
         api = stack.processes["api"]
         assert api.log is not None

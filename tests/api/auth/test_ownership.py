@@ -116,6 +116,31 @@ def test_a_file_that_two_users_upload_goes_with_neither_alone(person: Person) ->
     assert bob.get(f"/checkpoints/{of_bob['id']}").content == content
 
 
+def test_another_users_webhook_is_neither_shown_nor_changed(person: Person, admin: httpx.Client) -> None:
+    mine, others = person("user"), person("user")
+    created = mine.post("/webhooks", json={"url": "http://127.0.0.1:9/", "name": "mine"}).json()
+    path = f"/webhooks/{created['id']}"
+    assert others.get("/webhooks").json() == {"items": []}
+    assert others.get(f"{path}/deliveries").status_code == 404
+    assert [others.post(f"{path}/ping").status_code, others.delete(path).status_code] == [403, 403]
+    assert created["id"] in {each["id"] for each in admin.get("/webhooks").json()["items"]}
+    assert mine.delete(path).status_code == 204
+
+
+def test_events_of_a_job_go_to_its_owners_webhooks_alone(person: Person) -> None:
+    mine, others = person("user"), person("user")
+    hooks = [each.post("/webhooks", json={"url": "http://127.0.0.1:9/"}).json()["id"] for each in (mine, others)]
+    job = submitted(mine)
+    assert mine.post(f"/searches/{job.id}/cancel").status_code == 200
+    told = [
+        each.get(f"/webhooks/{hook}/deliveries").json()["items"]
+        for each, hook in zip((mine, others), hooks, strict=True)
+    ]
+    assert [[delivery["job"] for delivery in deliveries] for deliveries in told] == [[str(job.id)], []]
+    for each, hook in zip((mine, others), hooks, strict=True):
+        assert each.delete(f"/webhooks/{hook}").status_code == 204
+
+
 def test_two_users_who_choose_the_same_idempotency_key_do_not_meet(person: Person) -> None:
     ada, bob = person("user"), person("user")
     headers, body = {"Idempotency-Key": uuid4().hex}, {"dataset": "digits", "pool": "nobody"}

@@ -76,6 +76,7 @@ class Things:
             "checkpoints": self._checkpoint,
             "datasets": self._dataset,
             "genotypes": self._genotype,
+            "webhooks": self._webhook,
             "keys": self._key,
         }
         if "{" not in template:
@@ -120,6 +121,9 @@ class Things:
         answer = self._http.post("/genotypes", json={"name": name, "genotype": text})
         assert answer.status_code == 201, answer.text
         return name
+
+    def _webhook(self) -> str:
+        return self._made("/webhooks", {"url": "http://127.0.0.1:9/"})
 
     def _key(self) -> str:
         return self._made("/keys", {"role": "viewer", "owner": "somebody"}, self._admin)

@@ -1,5 +1,6 @@
 """The data directory is private, has one supervisor at a time, and its secrets are created once."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -44,8 +45,20 @@ def test_released_directory_can_be_taken_again_with_the_same_secrets(data: DataD
 def test_every_directory_has_secrets_of_its_own(data: DataDirectory, tmp_path: Path) -> None:
     other = DataDirectory(tmp_path / "other")
     mine, others = vars(data.secrets).values(), vars(other.secrets).values()
-    assert len({*mine, *others}) == 6
+    assert len({*mine, *others}) == 8
     other.release()
+
+
+def test_a_directory_of_an_earlier_version_gets_the_secret_that_it_lacks(data: DataDirectory) -> None:
+    data.release()
+    path = data.path / "secrets.json"
+    before = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in before.items() if name != "webhook_key"}))
+    again = DataDirectory(data.path)
+    after = json.loads(path.read_text())
+    assert after == vars(again.secrets)
+    assert {**after, "webhook_key": ""} == {**before, "webhook_key": ""}
+    again.release()
 
 
 def test_secrets_are_not_shown_when_printed(data: DataDirectory) -> None:
