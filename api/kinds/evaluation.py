@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from api.http.problems import invalid, invalid_fields
+from api.kinds.init_from import started
 from api.kinds.kind import ACTIONS, Form, Kind, References, Resolved, Retention
 from api.schemas.evaluations import EvaluationCreate, RnnEvaluationCreate
 from api.schemas.jobs import JobKind
@@ -22,7 +23,8 @@ AnyEvaluation = EvaluationCreate | RnnEvaluationCreate
 async def _resolve(body: AnyEvaluation, references: References) -> Resolved:
     """Queue a training from scratch. 409 if the search has no finished epoch; 422 for an invalid value.
 
-    The cell is copied now, so later epochs of the search have no effect.
+    The cell is copied now, so later epochs of the search have no effect. With `init_from`, so is the state of another
+    evaluation, or of a search whose supernet has the cell; 404 for an unknown job, 409 for one that has none yet.
     """
     if (body.search_id is None) == (body.genotype is None):
         raise invalid("genotype", "give either a search_id or a genotype")
@@ -55,7 +57,7 @@ async def _resolve(body: AnyEvaluation, references: References) -> Resolved:
     except ValidationError as error:
         raise invalid_fields(error, type(body)) from error
     spec.check_gpus(body.gpus)
-    return Resolved(spec, source=body.search_id)
+    return await started(spec, references, source=body.search_id)
 
 
 def _spec(family: NetworkFamily, given: Mapping[str, Any], info: Any) -> RunConfig:
@@ -71,6 +73,7 @@ EVALUATION: Final = Kind(
     objective=lambda spec: family_in(spec).selection,
     retention=Retention.BEST_AND_LAST,
     leaves=("epoch-N.pt",),
+    resumes=True,
     links={"checkpoint": "checkpoint", "checkpoints": "checkpoints"},
     form=Form(
         submit="Train a cell",

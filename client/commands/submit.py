@@ -107,6 +107,7 @@ def evaluate(
     name: Name = None,
     priority: Priority = None,
     preemptible: Preemptible = None,
+    init_from: InitFrom = None,
     set_: Set = None,
     detach: Detach = False,
     json: Json = False,
@@ -128,6 +129,7 @@ def evaluate(
         name=name,
         priority=priority,
         preemptible=preemptible,
+        init_from=_start(init_from, None, url, key),
     )
     submit_and_watch("evaluation", body, url, key, detach=detach, json=json)
 

@@ -10,8 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from darts_core.configs.methods import METHODS, Method
 from darts_core.errors import Problem
+from darts_core.genotypes import AnyGenotype, Genotype, NasBench201Genotype, RecurrentGenotype, parse_any
+from darts_core.genotypes.places import places_of
 from darts_core.models.layout import reduction_layers
 from darts_core.spaces import SPACES, Space, space_of
+from darts_core.spaces.nasbench201 import NAME as NASBENCH201
 
 Spec = Mapping[str, Any]
 
@@ -53,8 +56,6 @@ def fill_start(values: dict[str, Any]) -> list[Problem]:
     start: InitFrom | None = values.get("init_from")
     if start is None:
         return []
-    if "genotype" in values:
-        return [Problem(("init_from",), "is for searches: leave it out")]
     method = None if "genotype" in values else METHODS[values.get("method", "darts")]
     what = start.what or ("weights" if method is None else "all")
     values["init_from"] = start.model_copy(update={"what": what})
@@ -77,6 +78,8 @@ def start_problems(spec: Spec, kind: str, source: Spec) -> list[Problem]:
     """
     if spec["family"] != source["family"]:
         return [_job(f"is of family {source['family']!r}, not {spec['family']!r}")]
+    if "genotype" in spec:
+        return _training_problems(spec, kind, source)
     if kind != "search":
         return [_job(f"is of kind {kind}: a search starts from a search")]
     if source.get("select") is not None:
@@ -90,16 +93,59 @@ def _search_problems(spec: Spec, source: Spec) -> list[Problem]:
         return [_job(f"is of method {theirs.name}, which trains nothing")]
     if "stage_operations" in theirs.fields:
         return [_job(f"is of method {theirs.name}, whose network differs from stage to stage")]
-    if what == "alphas":
-        problems = [*_differing(_tables(spec), _tables(source), spec, source)]
-    else:
-        problems = [*_differing(_weights(spec), _weights(source), spec, source, "; `what`: alphas fits")]
+    problems = [*_differing(_tables(spec), _tables(source), spec, source)]
+    if what != "alphas":
+        way_out = "" if problems else "; `what`: alphas fits"
+        problems += _differing(_modules(spec), _modules(source), spec, source, way_out)
     if what != "weights" and not theirs.trains_alphas:
         problems.append(_what(f"the search is of method {theirs.name}, which trains no alphas: give weights"))
     elif what != "weights" and _meaning(method) != _meaning(theirs):
         message = f"{method.name} makes other weights of alphas than {theirs.name}: give that, or `what`: weights"
         problems.append(Problem(("method",), message))
     return problems
+
+
+def _training_problems(spec: Spec, kind: str, source: Spec) -> list[Problem]:
+    """Of an evaluation: it takes a network of its own shape, or from a supernet what its cell has of it."""
+    if kind == "evaluation":
+        problems = [*_differing(_sizes(spec) | _skips(spec), _sizes(source) | _skips(source), spec, source)]
+        if spec["genotype"] != source["genotype"]:
+            message = "is not the cell of init_from's job: give that one, as its spec has it"
+            problems.append(Problem(("genotype",), message))
+        return problems
+    if not METHODS[source["method"]].trains:
+        return [_job(f"is of method {source['method']}, which trains nothing")]
+    names = ("channels", "hidden_size", "text_checksum")
+    ours, theirs = ({name: each.get(name) for name in names} for each in (spec, source))
+    problems = [*_differing(ours, theirs, spec, source)]
+    if foreign := _foreign(parse_any(spec["genotype"]), source):
+        problems.append(Problem(("genotype",), f"{foreign}: give a cell of that search's space"))
+    return problems
+
+
+def _skips(spec: Spec) -> dict[str, Any]:
+    return {"edge_skips": spec.get("edge_skips", False)}
+
+
+def _foreign(cell: AnyGenotype, search: Spec) -> str | None:
+    """Why a cell is not one of a search's supernet; None if it is."""
+    if isinstance(cell, RecurrentGenotype):
+        nodes, theirs = len(cell.recurrent), search["nodes"]
+        return None if nodes == theirs else f"has {nodes} nodes, the supernet of init_from's job {theirs}"
+    if isinstance(cell, NasBench201Genotype) != (search.get("space") == NASBENCH201):
+        return f"is a cell of another kind than those of space {search.get('space')!r} of init_from's job"
+    if isinstance(cell, Genotype):
+        last = range(2, 2 + search["nodes"])[-(_space(search).outputs or search["nodes"]) :]
+        if not {cell.normal_concat, cell.reduce_concat} <= {tuple(last)}:
+            return f"does not concatenate nodes {last[0]} to {last[-1]}, as the supernet of init_from's job does"
+    for kind, places in places_of(cell).items():
+        lists = (search.get("edges") or {}).get(kind)
+        for op, edge in places:
+            offered = lists[edge] if lists else search["primitives"]
+            if op not in offered:
+                there = f"the supernet of init_from's job has {', '.join(offered)}"
+                return f"has {op} on edge {edge} ({kind}), where {there}"
+    return None
 
 
 def _tables(spec: Spec) -> dict[str, Any]:
@@ -110,13 +156,12 @@ def _tables(spec: Spec) -> dict[str, Any]:
     }
 
 
-def _weights(spec: Spec) -> dict[str, Any]:
-    """The values that the modules of a supernet depend on, by field."""
+def _modules(spec: Spec) -> dict[str, Any]:
+    """The values that the modules of a supernet depend on besides, by field."""
     space = _space(spec)
     return {
-        **_tables(spec),
         **_sizes(spec),
-        "space": (space.cells, space.edge_skips, space.outputs),
+        "space": (space.edge_skips, space.outputs),
         "partial_channels": spec.get("partial_channels") or 1,
         "method": "branch_scale" in METHODS[spec["method"]].fields,
     }

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from darts_core.configs import EvaluationConfig
 from darts_core.configs.evaluation import auxiliary_problems
+from darts_core.configs.init_from import InitFrom
 from darts_core.data.batches import Batch
 from darts_core.data.order import generator
 from darts_core.data.splits import part_indices
@@ -20,6 +21,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import ConfigError
 from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
 from darts_core.models.build import build_evaluation_network
+from darts_core.models.inheritance import supernet_names
 from darts_core.models.retrained import RetrainedNetwork
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
@@ -28,7 +30,7 @@ from darts_core.training.evaluation_step import evaluation_step, restore_optimiz
 from darts_core.training.fused_sgd import FusedSGD
 from darts_core.training.graphed_evaluation import GraphedEvaluation
 from darts_core.training.images import DeviceData, room_for_graph, run_on_images, stem_of
-from darts_core.training.init_from import Source
+from darts_core.training.init_from import Source, start_evaluation
 from darts_core.training.loop import TrainingLoop
 from darts_core.training.metrics import RunningMetrics
 from darts_core.training.precision import type_of
@@ -116,6 +118,15 @@ class ImageEvaluation(TrainingLoop):
             if reason is None:
                 return GraphedEvaluation(network, optimizer, config, self.group)
         return lambda batch: evaluation_step(network, optimizer, batch, config, self.group)
+
+    def take(self, source: Source, start: InitFrom) -> str:
+        own = self.network.state_dict()
+        if source["kind"] == "evaluation":
+            return start_evaluation(own, {name: name for name in own}, source["weights"])
+        # Running statistics are those of the mixed operations: they begin anew.
+        parameters = {name: own[name] for name, _ in self.network.named_parameters()}
+        names = supernet_names(parameters, self.config, source["spec"], source["weights"].keys())
+        return start_evaluation(parameters, names, source["weights"])
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         self.network.load_state_dict(checkpoint["weights"])

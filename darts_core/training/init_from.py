@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from darts_core.configs.init_from import InitFrom
@@ -50,6 +52,33 @@ def start_search(network: AlphaNetwork | RecurrentSearchNetwork, source: Source,
     if start.what != "weights":
         network.load_alphas(source["alphas"])
     return " and ".join(taken)
+
+
+@torch.no_grad()
+def start_evaluation(own: Mapping[str, Tensor], names: Mapping[str, str], weights: Mapping[str, Tensor]) -> str:
+    """Copy tensors of the same shape into a network's. Returns what was taken, for the log.
+
+    own: the network's parameters, or its whole state_dict. names: those of the other network's tensors, by the own
+    ones. Raises CheckpointError if nothing fits.
+    """
+    taken = {
+        name: source
+        for name, tensor in own.items()
+        if (source := weights.get(names.get(name, ""))) is not None and source.shape == tensor.shape
+    }
+    if not taken:
+        raise CheckpointError("no weights of init_from's job fit this network: give its channels or hidden_size")
+    for name, source in taken.items():
+        own[name].copy_(source)
+    new = Counter(name.partition(".")[0] for name in own.keys() - taken.keys())
+    left = ", ".join(f"{count} of {part}" for part, count in sorted(new.items())) or "none"
+    return f"the weights ({counted(list(taken.values()))} of {counted(list(own.values()))}; new tensors: {left})"
+
+
+def check_vocabulary(source: Source, words: Sequence[str]) -> None:
+    """Raise CheckpointError if a language model's weights are of another vocabulary."""
+    if list(source["vocabulary"]) != list(words):
+        raise CheckpointError("the weights of init_from's job are of another text's vocabulary: give its data set")
 
 
 def counted(tensors: Sequence[Tensor]) -> str:

@@ -108,12 +108,12 @@ class TrainingLoop(ABC):
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         """Load what `fill` saved. state: a copy of `resume`, which the loop may keep and change."""
 
+    @abstractmethod
     def take(self, source: Source, start: InitFrom) -> str:
         """Load what `start` names of another job's state, before the first epoch. Returns what it was, for the log.
 
         Raises CheckpointError if it does not fit.
         """
-        raise NotImplementedError
 
     def later_steps(self) -> int | None:
         """The number of steps of all later epochs; None where each epoch has the same number."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from darts_core.bilevel.recurrent import Penalties
 from darts_core.configs import RnnEvaluationConfig
+from darts_core.configs.init_from import InitFrom
 from darts_core.data.text.windows import evaluation_spans, window
 from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
 from darts_core.models.recurrent.language_model import LanguageModel, RecurrentNetwork
@@ -24,7 +25,7 @@ from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
 from darts_core.training.graphed_rnn import GraphedRnnStep
-from darts_core.training.init_from import Source
+from darts_core.training.init_from import Source, check_vocabulary, start_evaluation
 from darts_core.training.loop import TrainingLoop, check_finite
 from darts_core.training.reports import EpochReport
 from darts_core.training.rnn_step import PartResult, TextPart, rnn_step
@@ -119,6 +120,11 @@ class RnnEvaluation(TrainingLoop):
         """The state after the best validated epoch, with its number and loss; empty before there is one."""
         self.rollbacks = 0
         """How many epochs in a row were taken back."""
+
+    def take(self, source: Source, start: InitFrom) -> str:
+        check_vocabulary(source, self.data.source.vocabulary)
+        own = self.network.state_dict()
+        return start_evaluation(own, {name: name for name in own}, source["weights"])
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         self._put_back(state["training"])

@@ -23,6 +23,7 @@ from darts_core.bilevel.recurrent import (
     recurrent_search_step,
 )
 from darts_core.configs import RnnSearchConfig
+from darts_core.configs.init_from import InitFrom
 from darts_core.data.text.windows import search_spans, window
 from darts_core.files.checkpoints import Checkpoint, on_cpu
 from darts_core.kernels.gpu import recurrent
@@ -33,7 +34,7 @@ from darts_core.models.recurrent.language_model import RecurrentSearchNetwork
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT, default_device
 from darts_core.training.determinism import seeded
-from darts_core.training.init_from import Source
+from darts_core.training.init_from import Source, check_vocabulary
 from darts_core.training.kernel_guard import KernelGuard
 from darts_core.training.kernel_use import KernelUse
 from darts_core.training.reports import EpochReport
@@ -151,6 +152,11 @@ class RnnSearch(SearchLoop):
         if not on_gpu or not self.config.cuda_graph or draws:
             return None
         return graphed_windows(self.network, held=recurrent.available)
+
+    def take(self, source: Source, start: InitFrom) -> str:
+        if start.what != "alphas":
+            check_vocabulary(source, self.data.source.vocabulary)
+        return super().take(source, start)
 
     def restore(self, checkpoint: Checkpoint, state: dict[str, Any]) -> None:
         super().restore(checkpoint, state)

@@ -1,4 +1,4 @@
-"""A search that starts from another one's state: its spec, its files and resumes, and what the door refuses."""
+"""Searches and evaluations that start from another job's state: specs, files, resumes, and what the door refuses."""
 
 from __future__ import annotations
 
@@ -154,6 +154,83 @@ def test_jobs_of_other_kinds_and_unknown_ones_are_no_sources(bench: Bench, searc
     with pytest.raises(ProblemError, match="no job") as unknown:
         start(bench, search, {"job": str(uuid4())})
     assert unknown.value.status == 404
+
+
+@pytest.fixture
+def evaluation(bench: Bench) -> JobOut:
+    """With 3 epochs, the second of which is the best."""
+    job = evaluate(bench, epochs=3)
+    training = bench.claim()
+    training.report(1)
+    training.report(2, b"the best", validation_accuracy=90.0)
+    training.report(3)
+    training.finish()
+    return bench.dartboard.wait(job)
+
+
+def evaluate(bench: Bench, **fields: Any) -> JobOut:
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "pool": bench.pool, "channels": 8, "layers": 3, **fields}
+    return bench.dartboard.submit("evaluation", body)
+
+
+def test_an_evaluation_starts_from_the_best_checkpoint_of_another_one_and_resumes_from_its_own(
+    bench: Bench, evaluation: JobOut
+) -> None:
+    job = evaluate(bench, epochs=2, init_from={"job": str(evaluation.id)})
+    checksum = hashlib.sha256(b"the best").hexdigest()
+    start = {"job": str(evaluation.id), "epoch": 2, "what": "weights", "checksum": checksum}
+    assert job.spec["init_from"] == start
+    bench.dartboard.delete(evaluation.id)
+    first = bench.claim()
+    assert (first.claimed.resume, given_to(first)) == (None, (SOURCE, b"the best"))
+    first.report(1)
+    first.attempt.release(Release(n=first.number(), reason="shutdown"))
+    second = bench.claim()
+    assert second.resume.epoch == 1
+    second.report(2)
+    second.finish()
+    assert bench.dartboard.wait(job).status == "succeeded"
+
+
+def test_an_evaluation_inherits_the_last_checkpoint_of_a_search(bench: Bench) -> None:
+    search = bench.submit(**{**SMALL, "nodes": 4})
+    training = bench.claim()
+    for epoch in (1, 2, 3):
+        training.report(epoch)
+    training.finish()
+    start = {"job": str(search.id)}
+    job = evaluate(bench, init_from=start, layers=9)
+    assert (job.spec["init_from"]["epoch"], job.spec["init_from"]["what"]) == (3, "weights")
+    assert job.links["search"] == f"/searches/{search.id}"
+    found = evaluate(bench, genotype=None, search_id=str(search.id), epoch=1, init_from=start)
+    assert found.spec["init_from"]["epoch"] == 3
+    for fields, message in (
+        ({"channels": 16}, "channels: is 16, in init_from's job 8: give the same"),
+        (
+            {"init_from": {**start, "epoch": 1}},
+            "init_from.epoch: no checkpoint of epoch 1 is kept",
+        ),
+        ({"genotype": "NASNet"}, "genotype: "),
+        ({"init_from": {**start, "what": "all"}}, "init_from.what: 'all' is for searches"),
+    ):
+        with pytest.raises(ProblemError, match=message) as refused:
+            evaluate(bench, **{"init_from": start, **fields})
+        assert refused.value.status == 422
+
+
+def test_an_evaluation_of_another_cell_and_a_search_start_from_no_evaluation(bench: Bench, evaluation: JobOut) -> None:
+    start = {"job": str(evaluation.id)}
+    with pytest.raises(ProblemError, match="genotype: is not the cell of init_from's job"):
+        evaluate(bench, genotype="DARTS_V1", init_from=start)
+    with pytest.raises(ProblemError, match=r"init_from.job: is of kind evaluation: a search starts from a search"):
+        bench.submit(**SMALL, init_from=start)
+
+
+def test_the_command_starts_an_evaluation(bench: Bench, http: httpx.Client, evaluation: JobOut) -> None:
+    fields = [f"--set=pool={bench.pool}", "--dataset=digits", "--channels=8", "--layers=3", "--detach", "--json"]
+    command = ["evaluate", "DARTS_V2", "--init-from", f"{evaluation.id}@3", *fields, "--url", str(http.base_url)]
+    job = json.loads(CliRunner().invoke(app, command).stdout)
+    assert job["spec"]["init_from"]["epoch"] == 3
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from darts_core.configs import RnnSearchConfig, SearchConfig
+from darts_core.configs import EvaluationConfig, RnnEvaluationConfig, RnnSearchConfig, SearchConfig
 from darts_core.configs.common import RunConfig
 from darts_core.configs.init_from import start_problems
 from darts_core.configs.selection import perturbation_of
 from darts_core.errors import ConfigError
+from darts_core.genotypes import random_nasbench201, to_json
 
 pytestmark = pytest.mark.light
 JOB = "018f0000-0000-7000-8000-000000000000"
+SIZES = {"channels": 16, "layers": 6}
 
 
 def search(**values: Any) -> SearchConfig:
-    return SearchConfig(**{"dataset": "digits", **values}).resolved()
+    return SearchConfig(**{"dataset": "digits", **SIZES, **values}).resolved()
 
 
 def started(what: str, **values: Any) -> SearchConfig:
@@ -26,6 +29,14 @@ def started(what: str, **values: Any) -> SearchConfig:
 
 def recurrent(**values: Any) -> RnnSearchConfig:
     return RnnSearchConfig(**{"dataset": "python-docs", **values}).resolved()
+
+
+def evaluation(**values: Any) -> EvaluationConfig:
+    return EvaluationConfig(**{"dataset": "digits", "genotype": "DARTS_V2", **SIZES, **values}).resolved()
+
+
+def retrained(**values: Any) -> EvaluationConfig:
+    return evaluation(init_from={"job": JOB}, **values)
 
 
 def problems(spec: RunConfig, source: RunConfig, kind: str = "search") -> list[str]:
@@ -95,6 +106,7 @@ def test_weights_need_the_same_network_and_alphas_do_not(values: dict[str, Any],
 def test_another_space_is_refused_field_by_field(what: str, values: dict[str, Any], fields: set[str]) -> None:
     found = problems(started(what, **values), search())
     assert fields <= {problem.partition(":")[0] for problem in found}
+    assert "alphas fits" not in "".join(found)
 
 
 def test_alphas_of_another_meaning_are_refused_and_weights_are_not() -> None:
@@ -138,3 +150,64 @@ def test_a_selection_of_a_search_that_started_from_a_job_has_no_such_field() -> 
     assert selection.init_from is None
     with pytest.raises(ConfigError, match="init_from: follows from the search in a selection: leave it out"):
         perturbation_of(search(), 3, {"select": "perturbation", "init_from": {"job": JOB}})
+
+
+def test_an_evaluation_takes_weights_by_default_and_nothing_else() -> None:
+    start = retrained().init_from
+    assert start is not None
+    assert start.what == "weights"
+    for what in ("all", "alphas"):
+        with pytest.raises(ConfigError, match=f"init_from.what: '{what}' is for searches: an evaluation has no alphas"):
+            evaluation(init_from={"job": JOB, "what": what})
+
+
+def test_an_evaluation_starts_from_one_of_the_same_network_whatever_its_data() -> None:
+    assert problems(retrained(dataset="cifar10", auxiliary=True, epochs=3), evaluation(seed=4), "evaluation") == []
+    for values, field in (
+        ({"layers": 8}, "layers"),
+        ({"channels": 8}, "channels"),
+        ({"edge_skips": True}, "edge_skips"),
+    ):
+        [problem] = problems(retrained(**values), evaluation(), "evaluation")
+        assert problem.startswith(f"{field}: is ")
+    [problem] = problems(retrained(genotype="DARTS_V1"), evaluation(), "evaluation")
+    assert problem == "genotype: is not the cell of init_from's job: give that one, as its spec has it"
+
+
+def test_an_evaluation_starts_from_a_search_in_whose_space_its_cell_is() -> None:
+    assert problems(retrained(layers=20), search(layers=8)) == []
+    assert problems(retrained(), search(method="p-darts", epochs=6)) == []
+    assert problems(retrained(), search(method="rsps")) == []
+    assert problems(retrained(), search(method="random"))[0].startswith("init_from.job: is of method random")
+    [narrow] = problems(retrained(channels=36), search())
+    assert narrow == "channels: is 36, in init_from's job 16: give the same"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"space": "s2"}, "has .* on edge .*, where the supernet of init_from's job has skip_connect, sep_conv_3x3"),
+        (
+            {"space": "space3"},
+            "has sep_conv_3x3 on edge 0 .normal., where the supernet of init_from's job has none, max",
+        ),
+        ({"nodes": 5}, "does not concatenate nodes 2 to 6, as the supernet"),
+        ({"space": "nasbench201"}, "is a cell of another kind than those of space 'nasbench201'"),
+    ],
+)
+def test_a_cell_that_the_supernet_lacks_is_refused(values: dict[str, Any], message: str) -> None:
+    [problem] = problems(retrained(), search(**values))
+    assert re.match(f"genotype: {message}", problem), problem
+
+
+def test_cells_of_nasbench201_and_recurrent_ones_start_from_their_supernets() -> None:
+    cell = to_json(random_nasbench201(3))
+    assert problems(retrained(genotype=cell), search(space="nasbench201")) == []
+    assert "is a cell of another kind than those of space 'darts'" in problems(retrained(genotype=cell), search())[0]
+    values = {"dataset": "python-docs", "genotype": "DARTS_V2", "hidden_size": 20, "init_from": {"job": JOB}}
+    spec = RnnEvaluationConfig(**values).resolved()
+    assert problems(spec, recurrent(hidden_size=20)) == []
+    assert problems(spec, recurrent(hidden_size=20, nodes=4)) == [
+        "genotype: has 8 nodes, the supernet of init_from's job 4: give a cell of that search's space"
+    ]
+    assert problems(spec, recurrent(hidden_size=30)) == ["hidden_size: is 20, in init_from's job 30: give the same"]
