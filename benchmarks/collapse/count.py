@@ -1,4 +1,4 @@
-"""Runs the searches of a collapse protocol, each with a guard and without, and counts the cells that have collapsed."""
+"""Counts the cells of a collapse protocol that have collapsed, of searches with a guard and without."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from scipy.stats import binomtest
 
 from benchmarks.collapse.protocol import GUARDS, CollapseProtocol
 from benchmarks.ledger.intervals import LEVEL, Interval, paired_difference
-from benchmarks.ledger.runs import run_missing
-from benchmarks.ledger.store import Run, Store
-from benchmarks.oracle.data import checksum
+from benchmarks.ledger.sources import RunsOf
+from benchmarks.ledger.store import Run
 from benchmarks.oracle.searches import CALIBRATED_EPOCHS, epoch_seconds
 from benchmarks.oracle.table import OracleTable, load_table
 from darts_core.configs import SearchConfig
@@ -48,32 +47,14 @@ class Row:
     seconds: float
 
 
-def count_collapses(
-    protocol: CollapseProtocol,
-    store: Store,
-    *,
-    dataset: str,
-    data_root: Path,
-    processes: int,
-    say: Callable[[str], None],
-) -> list[Row]:
-    """Run what the store lacks; a row for each space and guard. Raises ProtocolError, TableError, ConfigError,
-    DataError.
-    """
+def count_collapses(protocol: CollapseProtocol, dataset: str, runs_of: RunsOf) -> list[Row]:
+    """A row for each space and guard. Raises what `runs_of` raises, ProtocolError, TableError and ConfigError."""
     table = load_table(protocol.table) if NASBENCH201 in protocol.spaces else None
     wanted = [(space, guard) for space in protocol.spaces for guard in GUARDS]
     configs = [
         protocol.search(space, guard, seed, dataset) for seed in range(protocol.seeds) for space, guard in wanted
     ]
-    runs = run_missing(
-        configs,
-        store=store,
-        images=checksum(dataset, data_root),
-        data_root=data_root,
-        device=protocol.device,
-        processes=processes,
-        say=say,
-    )
+    runs = runs_of(configs)
     found: dict[tuple[CnnSpace, Guard], Row] = {}
     for place, (space, guard) in enumerate(wanted):
         of_space = table if space == NASBENCH201 else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.commands.options import Calibrate, Markdown, Processes, ProtocolFile, ProtocolImages, Results
+import typer
+
+from benchmarks.commands.options import Calibrate, LedgerImages, Markdown, Processes, ProtocolFile, Results
 from client.options import Json
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 def collapse(
     protocol: ProtocolFile,
-    dataset: ProtocolImages,
+    dataset: LedgerImages = None,
     results: Results = None,
     processes: Processes = 1,
     calibrate: Calibrate = False,
@@ -27,18 +29,18 @@ def collapse(
     from benchmarks.collapse import report
     from benchmarks.collapse.count import count_collapses
     from benchmarks.collapse.protocol import CollapseProtocol
+    from benchmarks.commands.sources import source_of
     from benchmarks.ledger.protocol import read
-    from benchmarks.ledger.store import RUNS, Store
-    from benchmarks.oracle.data import opened
-    from client.output import print_json, print_listing, print_text, remarks
+    from client.output import print_json, print_listing, print_text
 
     chosen = read(CollapseProtocol, protocol)
-    with opened(dataset) as (name, root):
-        if calibrate:
-            _calibrate(chosen, protocol, name, root)
-            return
-        store = Store(results or RUNS)
-        found = count_collapses(chosen, store, dataset=name, data_root=root, processes=processes, say=remarks.print)
+    if calibrate:
+        if dataset is None:
+            raise typer.BadParameter("is missing: give the images of the protocol", param_hint="--dataset")
+        _calibrate(chosen, protocol, dataset)
+        return
+    with source_of(chosen, dataset, results, processes) as (name, runs_of):
+        found = count_collapses(chosen, name, runs_of)
     if json:
         print_json([asdict(row) for row in found])
     elif markdown:
@@ -49,11 +51,13 @@ def collapse(
             print_text(sentence)
 
 
-def _calibrate(protocol: CollapseProtocol, file: Path, dataset: str, root: Path) -> None:
+def _calibrate(protocol: CollapseProtocol, file: Path, dataset: str) -> None:
     from benchmarks.collapse.count import calibrate
     from benchmarks.ledger.provenance import processor
+    from benchmarks.oracle.data import opened
     from client.output import print_text, remarks
 
-    seconds = calibrate(protocol, dataset=dataset, data_root=root, say=remarks.print)
+    with opened(dataset) as (name, root):
+        seconds = calibrate(protocol, dataset=name, data_root=root, say=remarks.print)
     protocol.calibrated(seconds, processor()).save(file)
     print_text(str(file))

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmarks.ledger.protocol import Protocol
-    from benchmarks.ledger.sources import Source
+    from benchmarks.ledger.sources import Searches, Source
 
 
 def source_of(
-    protocol: Protocol, dataset: str | None, results: Path | None, processes: int
+    protocol: Searches, dataset: str | None, results: Path | None, processes: int
 ) -> AbstractContextManager[Source]:
     """A source of runs that are done on these images where they are not stored; of stored ones alone for None."""
     from benchmarks.ledger.sources import running, stored

@@ -111,6 +111,10 @@ class Protocol(Budget):
         given = {**self.spec, "space": self.space, "method": method, "seed": seed, "dataset": dataset}
         return SearchConfig(**given, epochs=epochs or self.epochs.get(method, 1)).resolved()
 
+    def first(self, dataset: str) -> SearchConfig:
+        """The resolved spec of the first search."""
+        return self.search(BASELINE, 0, dataset)
+
     def evaluation(self, cell: Genotype, seed: int, dataset: str) -> EvaluationConfig:
         """The resolved spec of the retraining of a cell. Raises ConfigError."""
         assert self.retraining is not None

@@ -5,16 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from benchmarks.ledger.protocol import BASELINE, Protocol, ProtocolError
+from benchmarks.ledger.protocol import ProtocolError
 from benchmarks.ledger.runs import run_missing
 from benchmarks.ledger.store import Run, Store, key_of, spec_of
 from benchmarks.oracle.data import checksum, opened
-from darts_core.configs import AnyConfig
+from darts_core.configs import AnyConfig, SearchConfig
 
 RunsOf = Callable[[Sequence[AnyConfig]], Sequence[Run]]
 """Gives the runs of resolved specs, in their order."""
+
+
+class Searches(Protocol):
+    """A protocol of searches."""
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """The one that searches."""
+
+    def first(self, dataset: str) -> SearchConfig:
+        """The resolved spec of its first search."""
 
 
 class Source(NamedTuple):
@@ -26,7 +37,7 @@ class Source(NamedTuple):
 
 @contextmanager
 def running(
-    protocol: Protocol, store: Store, dataset: str, *, processes: int, say: Callable[[str], None]
+    protocol: Searches, store: Store, dataset: str, *, processes: int, say: Callable[[str], None]
 ) -> Iterator[Source]:
     """Yield a source that does the runs that the store lacks. Raises DartboardError for unknown images."""
     with opened(dataset) as (name, root):
@@ -34,11 +45,10 @@ def running(
         yield Source(name, partial(run, processes=processes, say=say))
 
 
-def stored(protocol: Protocol, store: Store) -> Source:
+def stored(protocol: Searches, store: Store) -> Source:
     """A source of stored runs, which raises ProtocolError where the store lacks one."""
     for dataset, images in store.images():
-        first = protocol.search(BASELINE, 0, dataset)
-        if store.get(key_of(spec_of(first), images)) is not None:
+        if store.get(key_of(spec_of(protocol.first(dataset)), images)) is not None:
             return Source(dataset, partial(_stored, store, images))
     raise ProtocolError(f"{store.path} has no run of the protocol: give its images with --dataset to run them")
 

@@ -12,6 +12,8 @@ from benchmarks.collapse.count import Row, count_collapses
 from benchmarks.collapse.protocol import CPU, GUARDS, CollapseProtocol
 from benchmarks.collapse.report import markdown, remarks_on
 from benchmarks.ledger.protocol import ProtocolError, read
+from benchmarks.ledger.sources import running
+from benchmarks.ledger.sources import stored as stored_runs
 from benchmarks.ledger.store import Run, Store, key_of, spec_of
 from benchmarks.oracle.data import checksum
 from benchmarks.oracle.table import OracleTable
@@ -39,8 +41,8 @@ def protocol(**fields: Any) -> CollapseProtocol:
 
 def counted(chosen: CollapseProtocol, store: Store) -> tuple[dict[Guard, Row], list[str]]:
     said: list[str] = []
-    options: dict[str, Any] = {"dataset": "digits", "data_root": DATA_ROOT, "processes": 2, "say": said.append}
-    return {row.guard: row for row in count_collapses(chosen, store, **options)}, said
+    with running(chosen, store, "digits", processes=2, say=said.append) as source:
+        return {row.guard: row for row in count_collapses(chosen, *source)}, said
 
 
 def stored(store: Store, chosen: CollapseProtocol, guard: Guard, seed: int, index: str, **metrics: float) -> None:
@@ -148,3 +150,15 @@ def test_the_committed_protocol_has_epochs_for_its_spaces_and_costs_less_than_fo
             assert chosen.search(space, guard, 0, "digits").epochs >= 5
             cost += chosen.seeds * chosen.epochs[space] * chosen.seconds_per_epoch[space]
     assert cost < 4 * 3600
+
+
+@pytest.mark.usefixtures("table")
+def test_stored_runs_need_no_images_and_a_missing_one_is_told(tmp_path: Path) -> None:
+    chosen, store = protocol(spaces=["nasbench201"], seeds=1), Store(tmp_path / "runs.jsonl")
+    with pytest.raises(ProtocolError, match="has no run of the protocol"):
+        stored_runs(chosen, store)
+    stored(store, chosen, "off", 0, SKIPS)
+    with pytest.raises(ProtocolError, match="lacks 1 of the protocol's 2 runs"):
+        count_collapses(chosen, *stored_runs(chosen, store))
+    stored(store, chosen, "auto", 0, CONVOLUTIONS)
+    assert [row.collapsed for row in count_collapses(chosen, *stored_runs(chosen, store))] == [1, 0]
