@@ -50,6 +50,16 @@ _ENDED: Final = (
 insert into attempts (id, job_id, number, worker, token_hash, status, last_report, lease_expires_at, ended_at)
 select uuidv7(), id, 1, 'gone', md5(id::text), status, 2, now(), now() from jobs where labels ? 'fleet' and attempt = 1
 """,
+    # One that has ended in each hour of the past.
+    """
+insert into usage (attempt_id, job_id, kind, device, gpus, seconds, lost_seconds, started_at, ended_at)
+select attempt, job, kind, 'cpu', gpus, 60, 0, ended - interval '1 minute', ended
+from (
+    select attempts.id as attempt, jobs.id as job, kind, gpus,
+        now() - make_interval(hours => row_number() over (order by attempts.id)::int) as ended
+    from attempts join jobs on jobs.id = job_id where labels ? 'fleet' and jobs.attempt = 1
+) as spread
+""",
     """
 insert into epochs (job_id, epoch, attempt, metrics, seconds)
 select id, 1, 1, metrics, 1 from jobs where labels ? 'fleet' and attempt = 1
