@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import ssl
 import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import certifi
 import httpcore
-import httpx
 import structlog
 from sqlalchemy import delete, func, select, update
 
@@ -22,6 +24,7 @@ from api.schemas.webhooks import DeliveryState
 from api.webhooks.addresses import Addresses, CheckedBackend, RefusedAddressError
 from api.webhooks.sealing import Sealer, UnsealableError
 from api.webhooks.signing import headers_of
+from api.webhooks.urls import authority_of, parse, target_of
 
 _PAUSE_SECONDS: Final = 1.0
 _BATCH: Final = 20
@@ -65,7 +68,7 @@ class Sender:
     async def run(self, passed: Passed) -> None:
         """Send what is due, every second, until cancelled."""
         backend = CheckedBackend(self._addresses)
-        context = httpx.create_ssl_context()
+        context = ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
         async with httpcore.AsyncConnectionPool(
             context, max_connections=_BATCH, max_keepalive_connections=0, network_backend=backend
         ) as pool:
@@ -133,20 +136,19 @@ class Sender:
             if self._sealer is None:
                 raise UnsealableError("the service has no DARTBOARD_WEBHOOK_KEY any more")
             sealed = self._sealer.unseal(message.sealed)
-            url = httpx.URL(sealed.url)
+            url = parse(sealed.url)
             signature = headers_of(sealed.secret, str(message.id), int(time.time()), message.body)
             headers = {
-                "Host": url.netloc.decode(),
+                "Host": authority_of(url),
                 "Content-Type": "application/json",
                 "Content-Length": str(len(message.body)),
                 "User-Agent": "Dartboard",
                 **signature,
             }
-            target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
             async with (
                 asyncio.timeout(_TRY_SECONDS),
                 pool.stream(
-                    "POST", target, headers=list(headers.items()), content=message.body, extensions=_TIMEOUTS
+                    "POST", target_of(url), headers=list(headers.items()), content=message.body, extensions=_TIMEOUTS
                 ) as response,
             ):
                 status = response.status

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, get_args
 from uuid import UUID
 
-import httpx
+from pydantic_core import Url
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
@@ -20,9 +20,9 @@ from api.webhooks.addresses import Addresses, RefusedAddressError
 from api.webhooks.bodies import body_of
 from api.webhooks.sealing import Sealed, Sealer
 from api.webhooks.signing import new_secret
+from api.webhooks.urls import host_of, parse, port_of
 
 _MOST: Final = 20
-PORTS: Final = {"https": 443, "http": 80}
 
 
 class WebhookService:
@@ -42,7 +42,7 @@ class WebhookService:
         webhook = Webhook(
             id=uuid7(),
             name=body.name,
-            host=url.host,
+            host=host_of(url),
             sealed=self._sealer.seal(Sealed(str(url), secret)),
             events=list(body.events or get_args(EventType)),
             job_id=body.job,
@@ -101,20 +101,11 @@ class WebhookService:
         async with self._database.single_statements() as session:
             return [*await session.scalars(_own().order_by(Webhook.id.desc()))]
 
-    async def _checked(self, given: str) -> httpx.URL:
+    async def _checked(self, given: str) -> Url:
         try:
-            url = httpx.URL(given)
-        except httpx.InvalidURL as error:
-            raise invalid("url", f"this is not a URL: {error}") from error
-        if url.scheme not in PORTS or not url.host:
-            raise invalid("url", "give a whole URL that begins with https:// or http://")
-        if url.port is not None and not 0 < url.port < 2**16:
-            raise invalid("url", f"{url.port} is not a port: give one from 1 to 65535")
-        if url.userinfo:
-            raise invalid("url", "leave out the name and password: every message is signed instead")
-        try:
-            await self._addresses.resolve(url.host, url.port or PORTS[url.scheme])
-        except RefusedAddressError as error:
+            url = parse(given)
+            await self._addresses.resolve(host_of(url), port_of(url))
+        except (ValueError, RefusedAddressError) as error:
             raise invalid("url", str(error)) from error
         return url
 
