@@ -13,7 +13,8 @@ from api.schemas.jobs import LONGEST_REASON, shortened
 from darts_core.genotypes.derive import softmax
 
 _ID = "00000000-0000-4000-8000-000000000000"
-_PATH_VALUES = {"job_id": _ID, "checkpoint_id": _ID, "attempt_id": _ID, "key_id": _ID, "cell": "normal", "name": "x"}
+_IDS = ("job_id", "checkpoint_id", "attempt_id", "key_id", "webhook_id", "delivery_id")
+_PATH_VALUES = {**dict.fromkeys(_IDS, _ID), "cell": "normal", "name": "x"}
 _NOT_ASKED = {"/healthz", "/readyz"}
 
 
