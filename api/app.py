@@ -38,11 +38,9 @@ from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.fencing import Fence
 from api.jobs.heartbeats import HeartbeatService
-from api.jobs.preemption import Preemption
 from api.jobs.queries import Reader
 from api.jobs.service import JobService
-from api.jobs.sweeper import Sweeper
-from api.jobs.waker import Waker
+from api.jobs.sweeper import waker_and_sweeper
 from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
 from api.kinds import KINDS, References
@@ -147,15 +145,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     artifacts.prepare()
     for_workers = artifacts.apart("workers")
     hub = EventHub(database)
-    presence = settings.presence_seconds
-    preemption = Preemption(
-        database,
-        presence_seconds=presence,
-        remaining_seconds=settings.preempt_remaining_seconds,
-        again_seconds=settings.preempt_again_seconds,
-    )
-    waker = Waker(database, wakeups, preemption, pause_seconds=settings.wake_seconds, presence_seconds=presence)
-    sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
+    waker, sweeper = waker_and_sweeper(database, wakeups, settings)
     state = app.state
     state.database, state.wakeups, state.artifacts, state.hub = database, wakeups, artifacts, hub
     limits = Limits(unpacked_bytes=settings.dataset_max_unpacked_bytes, entries=settings.dataset_max_entries)
@@ -174,13 +164,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.downloads = DownloadService(artifacts, converter)
     state.worker_downloads = DownloadService(for_workers, converter)
     state.claims = ClaimService(database, for_workers, waker, settings.lease_seconds)
-    state.workers = WorkerService(database, waker, presence)
+    state.workers = WorkerService(database, waker, settings.presence_seconds)
     state.advising = Adviser(database, state.datasets, state.workers)
     fence = Fence(database, settings.lease_seconds)
     state.heartbeats = HeartbeatService(database, fence, hub, settings.step_event_seconds)
     state.keys, state.audit = KeyService(database), AuditLog(database)
     state.sessions = SessionService(database, settings.session_seconds)
-    state.metrics = Scraper(database, hub, waker, artifacts, presence)
+    state.metrics = Scraper(database, hub, waker, artifacts, settings.presence_seconds)
     state.attempt_files = AttemptFiles(database, for_workers, fence)
     state.attempts = AttemptService(for_workers, state.attempt_files, waker, fence)
     sealer = Sealer(settings.webhook_key.get_secret_value()) if settings.webhook_key else None

@@ -339,7 +339,10 @@ class IdempotencyKey(Base):
 
 
 class Webhook(Base):
-    """Where an owner's events go. sealed: its URL and the secret of its signatures, encrypted."""
+    """Where an owner's events go, or one job's. It outlives the job, whose last messages may still be due.
+
+    sealed: its URL and the secret of its signatures, encrypted.
+    """
 
     __tablename__ = "webhooks"
     __table_args__ = (Index("ix_webhooks_owner", "owner"), Index("ix_webhooks_job", "job_id"))
@@ -350,7 +353,7 @@ class Webhook(Base):
     host: Mapped[str]
     sealed: Mapped[bytes]
     events: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    job_id: Mapped[UUID | None]
     body: Mapped[str]
     disabled: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

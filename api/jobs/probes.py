@@ -13,9 +13,7 @@ from collections.abc import Awaitable, Callable
 
 from api.db.engine import Database
 from api.jobs.max_runtime import RuntimeLimits
-from api.jobs.preemption import Preemption
-from api.jobs.sweeper import Sweeper
-from api.jobs.waker import Waker
+from api.jobs.sweeper import waker_and_sweeper
 from api.jobs.wakeups import Wakeups
 from api.settings import Settings
 
@@ -24,15 +22,7 @@ async def measure(settings: Settings, times: int) -> dict[str, list[float]]:
     """Milliseconds of each pass, by task."""
     database = Database(settings.database_url.get_secret_value())
     wakeups = Wakeups(settings.redis_url.get_secret_value())
-    presence = settings.presence_seconds
-    preemption = Preemption(
-        database,
-        presence_seconds=presence,
-        remaining_seconds=settings.preempt_remaining_seconds,
-        again_seconds=settings.preempt_again_seconds,
-    )
-    waker = Waker(database, wakeups, preemption, pause_seconds=settings.wake_seconds, presence_seconds=presence)
-    sweeper = Sweeper(database, waker, lease_seconds=settings.lease_seconds, sweep_seconds=settings.sweep_seconds)
+    waker, sweeper = waker_and_sweeper(database, wakeups, settings)
     passes: dict[str, Callable[[], Awaitable[object]]] = {
         "sweeper": sweeper.expired,
         "run_times": RuntimeLimits(database).over,

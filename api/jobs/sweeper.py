@@ -17,11 +17,28 @@ from api.jobs.index_conditions import RUNNING
 from api.jobs.locking import lock_job
 from api.jobs.lost_attempts import lose
 from api.jobs.max_runtime import RuntimeLimits
+from api.jobs.preemption import Preemption
 from api.jobs.waker import Waker
+from api.jobs.wakeups import Wakeups
 from api.metrics.counters import CLOCK_STEPS, LEASES_EXPIRED
 from api.schemas.jobs import AttemptStatus
+from api.settings import Settings
 
 _log = structlog.get_logger(__name__)
+
+
+def waker_and_sweeper(database: Database, wakeups: Wakeups, settings: Settings) -> tuple[Waker, Sweeper]:
+    """The waker, with preemption, and the sweeper that nudges it."""
+    presence = settings.presence_seconds
+    preemption = Preemption(
+        database,
+        presence_seconds=presence,
+        remaining_seconds=settings.preempt_remaining_seconds,
+        again_seconds=settings.preempt_again_seconds,
+    )
+    waker = Waker(database, wakeups, preemption, pause_seconds=settings.wake_seconds, presence_seconds=presence)
+    lease, pause = settings.lease_seconds, settings.sweep_seconds
+    return waker, Sweeper(database, waker, lease_seconds=lease, sweep_seconds=pause)
 
 
 class Sweeper:

@@ -14,11 +14,11 @@ from uuid import UUID
 import certifi
 import httpcore
 import structlog
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 
 from api.background_tasks import Passed
 from api.db.engine import Database
-from api.db.models import Delivery, Webhook
+from api.db.models import Delivery, Job, Webhook
 from api.metrics.counters import WEBHOOK_TRIES
 from api.schemas.webhooks import DeliveryState
 from api.webhooks.addresses import Addresses, CheckedBackend, RefusedAddressError
@@ -76,7 +76,7 @@ class Sender:
                 due = await self._claim()
                 await asyncio.gather(*(self._deliver(pool, message) for message in due))
                 if time.monotonic() - self._cleared > _CLEAR_SECONDS:
-                    await self._clear()
+                    await self.clear()
                 passed()
                 if len(due) < _BATCH:
                     await asyncio.sleep(_PAUSE_SECONDS)
@@ -160,9 +160,12 @@ class Sender:
             return _Answer(None, f"{type(error).__name__}: {error}"[:500])
         return _Answer(status, None if 200 <= status < 300 else f"it answered {status}")
 
-    async def _clear(self) -> None:
-        """Delete messages that were settled long ago."""
+    async def clear(self) -> None:
+        """Delete messages that were settled long ago, then the webhooks of deleted jobs that have none left."""
         old = (Delivery.created_at < func.now() - _KEPT) & (Delivery.state != DeliveryState.PENDING)
         async with self._database.transaction() as session:
             await session.execute(delete(Delivery).where(old))
+            job = exists().where(Job.id == Webhook.job_id)
+            listed = exists().where(Delivery.webhook_id == Webhook.id)
+            await session.execute(delete(Webhook).where(Webhook.job_id.is_not(None), ~job, ~listed))
         self._cleared = time.monotonic()

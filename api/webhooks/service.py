@@ -51,10 +51,7 @@ class WebhookService:
         async with self._database.transaction() as session:
             if body.job is not None and await session.get(Job, body.job) is None:
                 raise not_found("job", body.job)
-            owner = (current() or LOCAL).owner
-            count = select(func.count()).where(Webhook.owner.is_not_distinct_from(owner))
-            if (await session.scalar(count) or 0) >= _MOST:
-                raise conflict(f"you have {_MOST} webhooks, which is the most: delete one first")
+            await _check_number(session, body.job)
             session.add(webhook)
             await session.flush()
             await session.refresh(webhook)
@@ -113,6 +110,16 @@ class WebhookService:
 def webhook_out(webhook: Webhook) -> WebhookOut:
     names = WebhookOut.model_fields.keys() - {"job"}
     return WebhookOut(**{name: getattr(webhook, name) for name in names}, job=webhook.job_id)
+
+
+async def _check_number(session: AsyncSession, job: UUID | None) -> None:
+    """Raises ProblemError 409. An advisory lock serialises the requests of one owner."""
+    owner = (current() or LOCAL).owner
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"webhooks of {owner}", 0))))
+    same = Webhook.owner.is_not_distinct_from(owner), Webhook.job_id.is_not_distinct_from(job)
+    if (await session.scalar(select(func.count()).where(*same)) or 0) >= _MOST:
+        whose = "you have" if job is None else f"job {job} has"
+        raise conflict(f"{whose} {_MOST} webhooks, which is the most: delete one first")
 
 
 def _own() -> Select[Webhook]:

@@ -8,6 +8,11 @@ find plotly/package_data -mindepth 1 -maxdepth 1 ! -name plotly.min.js -exec rm 
 rm fastapi_offline/static/redoc.standalone.js
 find . -type d -name tests -prune -exec rm -r {} +
 rm -r narwhals numpy/f2py numpy/distutils sqlalchemy/testing
+# What only building and testing extensions needs, other databases, and Pillow's fonts and AVIF, which no data set has.
+rm -r cffi pycparser numpy/_core/include numpy/_core/_simd.* numpy/_core/_multiarray_tests.* numpy/testing numpy/polynomial
+rm -r sqlalchemy/dialects/mssql sqlalchemy/dialects/mysql sqlalchemy/dialects/oracle
+rm PIL/_avif.* PIL/_imagingft.* pillow.libs/libavif-* pillow.libs/libfreetype-* pillow.libs/libharfbuzz-*
+find . -name '*.py[xd]' -delete
 # Celery's shell; colours for languages other than a traceback's.
 rm -r click_repl prompt_toolkit wcwidth
 find pygments/lexers -type f ! -name '__init__.*' ! -name '_mapping.*' ! -name 'python.*' -delete

@@ -24,7 +24,7 @@ from darts_core.runtime.backoff import Backoff
 from tests.support.receiver import Received, is_signed
 
 T = TypeVar("T")
-# 200 of them: DARTBOARD_WEBHOOK_KILLS=200 pytest tests/e2e/test_webhook_kills.py, ten minutes
+# 200 of them: DARTBOARD_WEBHOOK_KILLS=200 pytest tests/e2e/test_webhook_kills.py, 20 minutes
 KILLS = int(os.environ.get("DARTBOARD_WEBHOOK_KILLS", "8"))
 SECONDS = 120 + 5 * KILLS
 
