@@ -43,9 +43,9 @@ class CollapseProtocol(Budget):
         }
         return SearchConfig(**given, epochs=epochs or self.epochs[space]).resolved()
 
-    def first(self, dataset: str) -> SearchConfig:
-        """The resolved spec of the first search."""
-        return self.search(self.spaces[0], GUARDS[0], 0, dataset)
+    def firsts(self, dataset: str) -> list[SearchConfig]:
+        """The resolved spec of the first search, of the one method."""
+        return [self.search(self.spaces[0], GUARDS[0], 0, dataset)]
 
     def calibrated(self, seconds: Mapping[CnnSpace, float], machine: str) -> CollapseProtocol:
         """The protocol with the epochs that fit the budget at these processor seconds an epoch."""

@@ -111,9 +111,9 @@ class Protocol(Budget):
         given = {**self.spec, "space": self.space, "method": method, "seed": seed, "dataset": dataset}
         return SearchConfig(**given, epochs=epochs or self.epochs.get(method, 1)).resolved()
 
-    def first(self, dataset: str) -> SearchConfig:
-        """The resolved spec of the first search."""
-        return self.search(BASELINE, 0, dataset)
+    def firsts(self, dataset: str) -> list[SearchConfig]:
+        """The resolved specs of the first search of each method."""
+        return [self.search(method, 0, dataset) for method in self.methods]
 
     def evaluation(self, cell: Genotype, seed: int, dataset: str) -> EvaluationConfig:
         """The resolved spec of the retraining of a cell. Raises ConfigError."""

@@ -24,8 +24,8 @@ class Searches(Protocol):
     def device(self) -> Literal["cpu", "cuda"]:
         """The one that searches."""
 
-    def first(self, dataset: str) -> SearchConfig:
-        """The resolved spec of its first search."""
+    def firsts(self, dataset: str) -> Sequence[SearchConfig]:
+        """The resolved specs of the first search of each of its methods."""
 
 
 class Source(NamedTuple):
@@ -48,7 +48,7 @@ def running(
 def stored(protocol: Searches, store: Store) -> Source:
     """A source of stored runs, which raises ProtocolError where the store lacks one."""
     for dataset, images in store.images():
-        if store.get(key_of(spec_of(protocol.first(dataset)), images)) is not None:
+        if any(store.get(key_of(spec_of(search), images)) is not None for search in protocol.firsts(dataset)):
             return Source(dataset, partial(_stored, store, images))
     raise ProtocolError(f"{store.path} has no run of the protocol: give its images with --dataset to run them")
 
