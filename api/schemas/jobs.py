@@ -332,6 +332,7 @@ class EpochOut(BaseModel):
     attempt: int
     metrics: dict[str, float]
     seconds: float
+    created_at: datetime = Field(description="when its report was stored")
     genotype: dict[str, Any] | None = None
     alphas: dict[str, Table] | None = Field(None, description="raw alphas, one row per edge, one column per primitive")
     strengths: dict[str, Table] | None = Field(

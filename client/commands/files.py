@@ -1,4 +1,4 @@
-"""`dartboard download` and `export`: a job's files, in the desired format."""
+"""`dartboard download`: a job's file, in the desired format."""
 
 from __future__ import annotations
 
@@ -42,36 +42,3 @@ def download(
     print_json({"file": str(path)}) if json else print_text(str(path))
     if isinstance(found, JobOut) and found.kind == JobKind.SEARCH:
         remarks.print(f"this is the search's own network; retrain its cell: {COMMAND} evaluate {found.id}", style="dim")
-
-
-def export(
-    file: Annotated[Path, typer.Argument(help="A checkpoint.")],
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="x.onnx, x.safetensors or x.py (PyTorch): the suffix selects the format."),
-    ],
-    to: Annotated[
-        Literal["onnx", "safetensors", "pytorch"] | None,
-        typer.Option("--to", help="The format. pytorch: a module that needs only torch, and its weights beside it."),
-    ] = None,
-    raw_images: Annotated[
-        bool,
-        typer.Option(
-            "--raw-images", help="ONNX: normalise uint8 images in the graph; by default it expects normalised ones."
-        ),
-    ] = False,
-    json: Json = False,
-) -> None:
-    """Export a checkpoint's network as ONNX or plain PyTorch, or its weights as safetensors. Needs no service."""
-    from client.output import print_json, print_text
-    from darts_core.errors import CheckpointError
-    from darts_core.files.exports import export as write
-
-    try:
-        written = write(file, output, to, raw_images=raw_images)
-    except CheckpointError as error:
-        raise typer.BadParameter(str(error)) from error
-    if json:
-        print_json(dict(zip(("file", "weights"), map(str, written), strict=False)))
-    else:
-        print_text("\n".join(map(str, written)))

@@ -40,7 +40,8 @@ export function job(fields = {}) {
 
 /** @param {number} number @param {Metrics} metrics @returns {Epoch} */
 export function epoch(number, metrics) {
-  return { epoch: number, attempt: 1, metrics, seconds: 3, genotype: null, alphas: null, strengths: null };
+  const created_at = "2026-01-01T00:00:03Z";
+  return { epoch: number, attempt: 1, metrics, seconds: 3, created_at, genotype: null, alphas: null, strengths: null };
 }
 
 /** @param {string} name @param {Record<string, number | string | null>} defaults @param {Family[]} families @returns {Method} */

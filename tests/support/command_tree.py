@@ -42,6 +42,7 @@ STARTS_AT_ONCE: Final = {
     "demo": "takes folders and a URL alone",
     "up": "starts a service; its one text, the host, has a test below",
     "bench advice": "takes no text",
+    "bench asha": "takes numbers alone",
     "bench overhead": "takes a folder alone",
     "bench chaos": "takes a folder alone",
     "bench study": "takes numbers alone",
@@ -77,6 +78,8 @@ def filled(command: str, value: Callable[[Any], str], *, optional: bool = False)
     """The command's line with every argument and required option, or every one that takes text, as `value` gives it."""
     # What is queued here is waited for by no test.
     options = ["--detach"] if any(p.name == "detach" for p in COMMANDS[command].params) else []
+    if command == "export":  # by default it takes a file and needs no service
+        options.append("--to=tensorboard")
     arguments: list[str] = []
     for parameter in COMMANDS[command].params:
         is_argument = parameter.param_type_name == "argument"

@@ -53,6 +53,7 @@ def test_a_command_that_needs_torch_names_it_and_the_way_out(tmp_path: Path, rai
     (tmp_path / "spec.json").write_text('{"dataset": "digits", "epochs": 1}')
     lines = [filled(command, sensible(tmp_path, str(uuid4()))) for command in CALLED]
     lines[CALLED.index("run")] = ["run", str(tmp_path / "spec.json")]
+    lines[CALLED.index("export")] = ["export", str(tmp_path / "file"), "-o", str(tmp_path / "out.onnx")]
     lines[CALLED.index("import")] = filled("import", sensible(tmp_path, "DARTS"))
     environment = {
         **os.environ,

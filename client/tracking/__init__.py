@@ -1,0 +1,1 @@
+"""Exports the epochs of jobs to experiment trackers: TensorBoard, MLflow and Weights & Biases."""
