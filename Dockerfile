@@ -112,6 +112,7 @@ ENV HOME=/var/lib/dartboard \
     DARTBOARD_WORKER_STATE=/var/lib/dartboard/state \
     DARTBOARD_METRICS_PORT=9101 \
     TRITON_CACHE_DIR=/var/lib/dartboard/triton \
+    TORCHINDUCTOR_CACHE_DIR=/var/lib/dartboard/inductor \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 HEALTHCHECK --interval=15s --timeout=10s --start-period=120s --start-interval=2s CMD ["python", "-m", "worker.health"]
 CMD ["python", "-m", "worker"]

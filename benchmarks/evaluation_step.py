@@ -40,7 +40,7 @@ _PASSES: Final = 3
 
 @dataclass(frozen=True)
 class Shape:
-    """Network, batch and image size."""
+    """Network, batch and image size. compile_cells: in the fast versions."""
 
     batch: int
     channels: int
@@ -49,6 +49,7 @@ class Shape:
     genotype: str
     auxiliary: bool
     device: Device = "cpu"
+    compile_cells: bool = False
 
     @property
     def machine(self) -> Machine:
@@ -95,6 +96,8 @@ class _Run:
             self._optimizer = plain_optimizer(self._network, self._config)
         else:
             self._network.to(memory_format=torch.channels_last)
+            if shape.compile_cells:
+                self._network.compile_cells(shape.batch)
             self._optimizer = weight_optimizer(self._network.parameters(), self._config, self._device)
             source = self._source
             data = DeviceData(

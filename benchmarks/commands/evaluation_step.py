@@ -18,6 +18,7 @@ def evaluation_step(
     image: Image = 32,
     genotype: Annotated[str, typer.Option(help="Name of a known cell.")] = "DARTS_V2",
     auxiliary: Annotated[bool, typer.Option(help="With the auxiliary head.")] = True,
+    compile_cells: Annotated[bool, typer.Option("--compile-cells", help="In the fast step.")] = False,
     device: StepDevice = "cpu",
     pairs: Pairs = 5,
     plain: Plain = False,
@@ -30,7 +31,7 @@ def evaluation_step(
 
     if auxiliary and image < least_auxiliary_image("cifar"):
         raise typer.BadParameter(f"{image} pixels are too few for the auxiliary head: give more, or --no-auxiliary")
-    shape = Shape(batch, channels, layers, image, genotype, auxiliary, device)
+    shape = Shape(batch, channels, layers, image, genotype, auxiliary, device, compile_cells)
     show_steps(
         measure, shape, pairs=pairs, plain=plain, fused=fused, json=json, device=device, graphed=device == "cuda"
     )

@@ -50,6 +50,7 @@ def profile(
     precision: Annotated[
         Literal["float32", "bf16", "float64"] | None, typer.Option(help="Of the timed step; by default a run's.")
     ] = None,
+    compile_cells: Annotated[bool, typer.Option("--compile-cells", help="In the timed step of images.")] = False,
     json: Json = False,
 ) -> None:
     """Print the cost of a cell's evaluation network: parameters, multiply-adds, and for images activation memory.
@@ -70,6 +71,7 @@ def profile(
         "stem": stem,
         "reductions": reductions,
         "precision": precision,
+        "compile_cells": compile_cells or None,
     }
     of_text = {"hidden_size": hidden_size, "words": words}
     genotype = read_genotype(source, family)
@@ -92,7 +94,7 @@ def profile(
             return
         _refuse_of_other_family(of_text, "cnn")
         if device is None:
-            _refuse_without_device(batch=batch, precision=precision)
+            _refuse_without_device(batch=batch, precision=precision, compile_cells=compile_cells or None)
         preset_name = profiling.preset_of_cell(genotype, preset)
         shape = profiling.shape_of(
             preset_name,
@@ -105,7 +107,7 @@ def profile(
         )
         found = profiling.profile(genotype, shape)
         if device is not None:
-            timed = _time_images(genotype, preset_name, shape, device, batch, precision)
+            timed = _time_images(genotype, preset_name, shape, device, batch, precision, compile_cells)
     except ConfigError as error:
         raise typer.BadParameter(str(error)) from error
     if json:
@@ -122,13 +124,14 @@ def _time_images(
     device: str,
     batch: int | None,
     precision: Precision | None,
+    compile_cells: bool,
 ) -> StepTime:
     import torch
 
     from darts_core.profile.image_step import image_config, image_step
     from darts_core.profile.step_time import step_time
 
-    config = image_config(genotype, preset, shape, batch_size=batch, precision=precision)
+    config = image_config(genotype, preset, shape, batch_size=batch, precision=precision, compile_cells=compile_cells)
     there = torch.device(device)
     return step_time(config, lambda: image_step(config, shape, there), there)
 
@@ -165,7 +168,7 @@ def _refuse_of_other_family(options: Mapping[str, object], family: str) -> None:
 def _refuse_without_device(**options: object) -> None:
     for name, value in options.items():
         if value is not None:
-            raise typer.BadParameter(f"--{name} is of the timed step: give --device, too")
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is of the timed step: give --device, too")
 
 
 def _show_language_model(found: LanguageProfile, shape: LanguageShape) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import reduce
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from darts_core.distributed.group import ALONE, Group
 from darts_core.genotypes import BuiltCell, Genotype
+from darts_core.models.compiled_cells import CompiledCells
 from darts_core.models.device_scalar import DeviceScalar
 from darts_core.models.drop_path import Paths, draw_paths
 from darts_core.models.layout import AUXILIARY_CHANNELS, Stem, auxiliary_layer, auxiliary_stride, reduction_layers
@@ -77,6 +78,19 @@ class Cell(nn.Module):
         elif isinstance(op, Identity):
             return out
         return out if paths is None else paths.drop(out)
+
+
+CellPass = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""Runs a cell on the outputs of the two preceding ones."""
+
+
+def _called(cell: nn.Module, older: Tensor, newer: Tensor, paths: Paths | None = None) -> Tensor:
+    return cell(older, newer, paths)  # type: ignore[no-any-return]
+
+
+def _dropping(cell: nn.Module, older: Tensor, newer: Tensor, drawn: Tensor | None, keep: Tensor) -> Tensor:
+    """drawn: the numbers of the cell's own paths."""
+    return _called(cell, older, newer, None if drawn is None else Paths(drawn, keep))
 
 
 class AuxiliaryHead(nn.Module):
@@ -165,6 +179,7 @@ class EvaluationNetwork(RetrainedNetwork, StemNetwork):
         self._noises = drawing_in(self)
         self._paths = sum(cell.paths for cell in self.cells)  # type: ignore[misc]
         self._keep = DeviceScalar()
+        self._compiled: CompiledCells | None = None
         self.set_drop_path(0.0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -176,20 +191,37 @@ class EvaluationNetwork(RetrainedNetwork, StemNetwork):
 
         drawn: (paths, N), of `draw_paths`, which training mode calls if they are not given.
         """
-        auxiliary, paths = None, None
+        auxiliary: Tensor | None = None
+        run: CellPass = _called
         if self.training:
-            drawn = self.draw_paths(len(x)) if drawn is None else drawn
-            paths = None if drawn is None else Paths(drawn, self._kept(drawn.device))
+            run = self._training_pass(len(x), self.draw_paths(len(x)) if drawn is None else drawn)
         older, newer = self.first_inputs(x)
         for layer, cell in enumerate(self.cells):
-            older, newer = newer, cell(older, newer, paths)
+            older, newer = newer, run(cell, older, newer)
             if layer == self.auxiliary_layer and self.auxiliary_head is not None and self.training:
                 auxiliary = self.auxiliary_head(newer)
         return self.classifier(self.global_pooling(newer).flatten(1)), auxiliary
 
+    def _training_pass(self, images: int, drawn: Tensor | None) -> CellPass:
+        """What runs one cell after the other, which drops the drawn paths; None drops none."""
+        keep, compiled = self._kept(self.classifier.weight.device), self._compiled
+        if compiled is None or images != compiled.images:
+            paths = None if drawn is None else Paths(drawn, keep)
+            return lambda cell, older, newer: _called(cell, older, newer, paths)
+        counts: list[int] = [cell.paths for cell in self.cells]  # type: ignore[misc]
+        shares = itertools.repeat(None) if drawn is None else iter(torch.split(drawn, counts))
+        return lambda cell, older, newer: compiled(cell, older, newer, next(shares), keep)
+
+    def compile_cells(self, images: int) -> None:
+        self._compiled = CompiledCells(images, _dropping)
+
     def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
         """Drop each path with this probability, in training mode; 0 draws nothing."""
         self._drop_path = (probability, generator, group)
+
+    @property
+    def drops_paths(self) -> bool:
+        return self._drop_path[0] > 0
 
     def draw_paths(self, images: int) -> Tensor | None:
         """Draw the numbers (paths, images) by which a pass of so many drops paths; None where it drops none."""

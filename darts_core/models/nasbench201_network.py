@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from darts_core.genotypes import NasBench201Genotype
+from darts_core.models.compiled_cells import CompiledCells
 from darts_core.models.nasbench201_skeleton import NasBench201Skeleton, nasbench201_operation
 from darts_core.models.retrained import RetrainedNetwork
 from darts_core.models.supernet import sum_of
@@ -35,6 +36,7 @@ class NasBench201Network(RetrainedNetwork, NasBench201Skeleton):
     ) -> None:
         """channels: of the first stage. layers: number of cells, a multiple of 3."""
         super().__init__()
+        self._compiled: CompiledCells | None = None
         self.build(
             lambda width: NasBench201Cell(genotype, width),
             channels=channels,
@@ -45,4 +47,12 @@ class NasBench201Network(RetrainedNetwork, NasBench201Skeleton):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, channels, H, W) to logits (N, classes)."""
-        return self.logits(x, lambda cell, state: cell(state))
+        compiled = self._compiled if self.training else None
+        return self.logits(x, _called if compiled is None or compiled.images != len(x) else compiled)
+
+    def compile_cells(self, images: int) -> None:
+        self._compiled = CompiledCells(images, _called)
+
+
+def _called(cell: nn.Module, x: Tensor) -> Tensor:
+    return cell(x)  # type: ignore[no-any-return]

@@ -18,6 +18,10 @@ class RetrainedNetwork(nn.Module):
         """
         return self(x), None
 
+    def compile_cells(self, images: int) -> None:
+        """Compile the cells' training passes on batches of so many images, each when it first comes up."""
+        raise NotImplementedError
+
     def set_noise(self, source: torch.Generator) -> None:
         """Set the generator of every `noise` operation. source: on the network's device."""
 
@@ -28,6 +32,11 @@ class RetrainedNetwork(nn.Module):
 
     def set_drop_path(self, probability: float, generator: torch.Generator | None = None, group: Group = ALONE) -> None:
         """Set probability, generator and group of drop-path. Networks without paths to drop have none."""
+
+    @property
+    def drops_paths(self) -> bool:
+        """Whether drop-path has a probability above 0."""
+        return False
 
     def draw_paths(self, images: int) -> Tensor | None:
         """Draw the numbers (paths, images) by which a pass drops paths; None where it drops none."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 import torch
 
 from darts_core.configs import EvaluationConfig
@@ -26,6 +28,7 @@ def image_config(
     *,
     batch_size: int | None = None,
     precision: Precision | None = None,
+    compile_cells: bool = False,
 ) -> EvaluationConfig:
     """The spec of a retraining of this shape, otherwise with the preset's values. Raises ConfigError."""
     given = {"batch_size": batch_size, "precision": precision, "reductions": shape.reductions}
@@ -37,6 +40,7 @@ def image_config(
         layers=shape.layers,
         stem=shape.stem,
         edge_skips=shape.edge_skips,
+        compile_cells=compile_cells,
         **{name: value for name, value in given.items() if value is not None},
     ).resolved()
 
@@ -52,6 +56,8 @@ def image_step(config: EvaluationConfig, shape: Shape, device: torch.device) -> 
     )
     network.to(device, type_of(config), memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.train().set_drop_path(config.drop_path / 2, generator(config.seed, "drop-path", device=device))
+    if config.compile_cells:
+        network.compile_cells(ceil(config.batch_size / config.accumulate))
     optimizer = weight_optimizer(network.parameters(), config, device)
     images = torch.randn(config.batch_size, shape.image_channels, *size, dtype=type_of(config)).to(device)
     batch = Batch(images, torch.randint(shape.classes, (config.batch_size,)).to(device))

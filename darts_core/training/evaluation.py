@@ -23,6 +23,7 @@ from darts_core.files.checkpoints import Checkpoint, Kind, on_cpu
 from darts_core.models.build import build_evaluation_network
 from darts_core.models.inheritance import supernet_names
 from darts_core.models.retrained import RetrainedNetwork
+from darts_core.training.compiled_step import compiling
 from darts_core.training.control import UNCONTROLLED, Control
 from darts_core.training.defaults import DATA_ROOT
 from darts_core.training.determinism import captured, restored, seeded
@@ -105,7 +106,7 @@ class ImageEvaluation(TrainingLoop):
         synchronise(self.network, self.group)
         self.optimizer = weight_optimizer(self.network.parameters(), config, data.device)
         self.drop_path_source = generator(config.seed, "drop-path", device=data.device)
-        self.move = self._step()
+        self.move = compiling(self.network, config, self._step()) if config.compile_cells else self._step()
         self.best: dict[str, Any] = {}
 
     def _step(self) -> Callable[[Batch], tuple[Tensor, Tensor]]:

@@ -18,6 +18,7 @@ LOADING: Final = "loading data"
 KERNELS: Final = "preparing: kernels"
 COMPILING: Final = "compiling CPU kernels"
 GRAPHS: Final = "preparing: CUDA graphs"
+CELLS: Final = "preparing: compiling cells"
 PROCESSES: Final = "preparing: processes"
 MEASURING: Final = "measuring"
 
