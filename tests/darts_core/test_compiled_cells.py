@@ -25,7 +25,10 @@ pytestmark = pytest.mark.timeout(900)
 
 MakeEvaluation = Callable[..., EvaluationConfig]
 
-_EDGES: Final = [[["sep_conv_3x3", 1], ["skip_connect", 0]], [["max_pool_3x3", 0], ["dil_conv_3x3", 2]]]
+_EDGES: Final[list[list[list[Any]]]] = [
+    [["sep_conv_3x3", 1], ["skip_connect", 0]],
+    [["max_pool_3x3", 0], ["dil_conv_3x3", 2]],
+]
 CELL: Final = {
     "normal": [edge for node in _EDGES for edge in node],
     "normal_concat": [2, 3],
