@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
@@ -139,7 +140,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Create the services, run the background tasks and close everything at the end."""
     settings: Settings = app.state.settings
-    database = Database(settings.database_url.get_secret_value())
+    database = Database(settings.database_url.get_secret_value(), timedelta(hours=settings.share_half_life_hours))
     wakeups = Wakeups(settings.redis_url.get_secret_value())
     artifacts = open_store(settings.artifacts_url, settings.artifacts, settings.max_upload_bytes)
     artifacts.prepare()

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     # its attempt has not run for `again`.
     preempt_remaining_seconds: float = Field(120.0, ge=0)
     preempt_again_seconds: float = Field(600.0, ge=0)
+    # The time after which GPU-seconds count half in the order of the queue.
+    share_half_life_hours: float = Field(24.0, gt=0, le=10_000)
     # A worker is shown as live until this long after its last request.
     presence_seconds: float = Field(15.0, gt=0)
     # Step events are only a view, so one per interval is enough and keeps the log small.

@@ -9,6 +9,7 @@ from benchmarks.commands.chaos import chaos
 from benchmarks.commands.collapse import collapse
 from benchmarks.commands.decode import decode
 from benchmarks.commands.evaluation_step import evaluation_step
+from benchmarks.commands.fairness import fairness
 from benchmarks.commands.first_step import first_step
 from benchmarks.commands.fleet import fleet
 from benchmarks.commands.gpu_kernels import gpu_kernels
@@ -46,6 +47,7 @@ _COMMANDS = (
     study,
     fleet,
     preemption,
+    fairness,
     first_step,
     rnn_step,
     search_step,

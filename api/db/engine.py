@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from select import POLLIN, poll
 from typing import Any
 
@@ -47,7 +48,8 @@ def _replace_closed(connection: Any, *_: object) -> None:
 class Database:
     """Opens transactions, each of which an error inside rolls back."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, share_half_life: timedelta = timedelta(days=1)) -> None:
+        """share_half_life: see api/usage/shares.py, which reads it from the sessions' `info`."""
         self.engine = create_async_engine(
             url,
             # No overflow: its connections would be opened, with a login, for every use under load.
@@ -57,9 +59,10 @@ class Database:
             connect_args={"connect_timeout": 5},
         )
         event.listen(self.engine.sync_engine, "checkout", _replace_closed)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        info = {"share_half_life": share_half_life}
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=info)
         alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._single_statements = async_sessionmaker(alone, expire_on_commit=False)
+        self._single_statements = async_sessionmaker(alone, expire_on_commit=False, info=info)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:

@@ -94,8 +94,17 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         _members_only("status", Status),
-        # The order of claims: matching jobs by priority, then age (UUIDv7 ids sort by time).
-        Index("ix_jobs_queue", "pool", "gpus", text("priority desc"), "id", postgresql_where=text("status = 'queued'")),
+        # The order of claims (api/jobs/queue_order.py). UUIDv7 ids sort by time.
+        Index(
+            "ix_jobs_queue",
+            "pool",
+            "gpus",
+            "priority",
+            text("coalesce(owner, '')"),
+            text("coalesce(project, '')"),
+            "id",
+            postgresql_where=text("status = 'queued'"),
+        ),
         Index("ix_jobs_list", "kind", "status", text(_NEWEST.format("id"))),
         UniqueConstraint("parent_id", "stage"),
         Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
@@ -213,6 +222,17 @@ class Usage(Base):
     joules: Mapped[float | None] = mapped_column(Double)
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime]
+
+
+class Share(Base):
+    """The GPU-seconds that an owner's jobs of a project have had, decayed to `counted_at`. Empty names are none."""
+
+    __tablename__ = "shares"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    project: Mapped[str] = mapped_column(primary_key=True)
+    gpu_seconds: Mapped[float] = mapped_column(Double)
+    counted_at: Mapped[datetime]
 
 
 class Epoch(Base):

@@ -1,4 +1,4 @@
-"""Lets a worker claim the first matching job of its pools, with an attempt number, a fencing token and a lease."""
+"""Lets a worker claim the first job of its pools, with an attempt number, a fencing token and a lease."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Select, func, select, union_all
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.contextvars import bind_contextvars
@@ -18,8 +18,8 @@ from api.artifacts import Artifacts
 from api.db.engine import Database
 from api.db.models import Attempt, Checkpoint, Job
 from api.http.problems import ProblemError, conflict
-from api.jobs.index_conditions import QUEUED
 from api.jobs.locking import end_attempt, files_of, lock_job
+from api.jobs.queue_order import take_next
 from api.jobs.resume_checkpoint import Resuming, file_of
 from api.jobs.run_time import renew
 from api.jobs.state_machine import move
@@ -28,9 +28,6 @@ from api.schemas.jobs import AttemptStatus, JobKind, Status
 from api.schemas.worker import Claim, Claimed, Input
 
 _log = structlog.get_logger(__name__)
-# Candidates per pool for a worker with several pools; more than this process claims at one moment. If other processes
-# lock them all, the worker is woken again.
-_HEADS = 25
 
 
 class ClaimService:
@@ -118,9 +115,8 @@ class ClaimService:
         return job, known
 
     async def _next(self, session: AsyncSession, claim: Claim, token: str) -> tuple[Job, Attempt] | None:
-        """The first job that fits. A locked row belongs to a claim in progress and is skipped."""
-        first = _in_order(claim).limit(1).with_for_update(of=Job, skip_locked=True)
-        job = await session.scalar(first)
+        """The first job that fits."""
+        job = await take_next(session, claim.pools, claim.gpus)
         if job is None:
             return None
         job.attempt += 1
@@ -140,26 +136,6 @@ class ClaimService:
         session.add(attempt)
         await move(session, job, Status.RUNNING, f"attempt {job.attempt} on {claim.worker}")
         return job, attempt
-
-
-def _in_order(claim: Claim) -> Select[Job]:
-    """The queued jobs that fit the worker, in claim order, reading no more rows than needed."""
-    pool, *others = claim.pools
-    if not others:
-        return select(Job).where(*_fits(claim, pool)).order_by(Job.priority.desc(), Job.id)
-    # The index is ordered within each pool; the first jobs of several pools are sorted here.
-    first = (
-        select(Job.id, Job.priority).where(*_fits(claim, pool)).order_by(Job.priority.desc(), Job.id).limit(_HEADS)
-        for pool in claim.pools
-    )
-    heads = union_all(*first).subquery()
-    # Rechecked under the lock, which covers only the job's own row.
-    query = select(Job).join(heads, heads.c.id == Job.id).where(QUEUED)
-    return query.order_by(heads.c.priority.desc(), heads.c.id)
-
-
-def _fits(claim: Claim, pool: str) -> list[ColumnElement[bool]]:
-    return [QUEUED, Job.pool == pool, Job.gpus == claim.gpus]
 
 
 def hash_of(token: str) -> str:

@@ -11,14 +11,15 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Double, Integer, and_, case, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Double, Integer, and_, case, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db.engine import Database
 from api.db.models import Attempt, Epoch, Job, Worker
 from api.events.log import append
-from api.jobs.index_conditions import QUEUED, RUNNING
+from api.jobs.index_conditions import RUNNING
+from api.jobs.queue_order import Urgent, urgent_jobs
 from api.jobs.queue_reasons import Waiting
 from api.jobs.run_time import run_seconds
 from api.kinds import KINDS
@@ -26,15 +27,6 @@ from api.metrics.counters import PREEMPTIONS
 from api.schemas.jobs import URGENT, Status
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Urgent:
-    """A queued job that may take a running job's slot."""
-
-    id: UUID
-    pool: str
-    gpus: int
 
 
 @dataclass(frozen=True)
@@ -99,12 +91,12 @@ class Preemption:
     async def make_room(self, waiting: Waiting) -> bool:
         """Run one pass; returns whether any urgent job waits. waiting: gets the reasons why they do."""
         async with self._database.single_statements() as session:
-            if not await self.urgent(session):
+            if not await urgent_jobs(session, self._presence):
                 waiting.urgent = {}
                 return False
         async with self._database.transaction() as session:
             await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended("preemption", 0))))
-            urgent = await self.urgent(session)
+            urgent = await urgent_jobs(session, self._presence)
             assigned = assign(urgent, await self._slots(session))
             preempted = await _ask(session, assigned)
             waiting.urgent = {job_id: _reason(slot) for job_id, slot in assigned.items()}
@@ -112,22 +104,6 @@ class Preemption:
             PREEMPTIONS.labels(job.pool).inc()
             _log.info("job_preempted", job=str(job.id), priority=job.priority, by=str(job.preempted_by))
         return bool(urgent)
-
-    async def urgent(self, session: AsyncSession) -> list[Urgent]:
-        """The queued urgent jobs that live workers serve, in claim order: of a pool no more than it has workers."""
-        seen = Worker.last_seen > func.now() - self._presence
-        serving = select(func.unnest(Worker.pools).label("pool"), Worker.gpus).where(seen).subquery()
-        count = func.count().label("workers")
-        there = select(serving.c.pool, serving.c.gpus, count).group_by(serving.c.pool, serving.c.gpus).subquery()
-        first = (
-            select(Job.id, Job.pool, Job.gpus)
-            .where(QUEUED, Job.pool == there.c.pool, Job.gpus == there.c.gpus, Job.priority == URGENT)
-            .order_by(Job.id)
-            .limit(there.c.workers)
-            .lateral()
-        )
-        query = select(first.c.id, first.c.pool, first.c.gpus).select_from(there).join(first, true())
-        return [Urgent(*row) for row in await session.execute(query.order_by(first.c.id))]
 
     async def _slots(self, session: AsyncSession) -> list[Slot]:
         """The live workers with their latest attempts."""

@@ -53,11 +53,11 @@ from tests.support.query_plans import Plan, explained
 from tests.support.references import references_of
 from tests.support.service import Service
 
-JOBS, WORKERS, PAGE = 4000, 8, 5
+JOBS, WORKERS, PAGE, PRIORITIES = 4000, 8, 5, 10
 # A page of each kind and status, and their number twice: to choose from, and as rows.
 PAGES = len(JobKind.all()) * len(Status) + 2
 # These do not grow with the jobs.
-_SMALL = {"workers", "webhooks"}
+_SMALL = {"workers", "webhooks", "shares"}
 _FRAME = JobFrame(max_runtime=1000)
 _SPEC = SearchConfig(dataset="digits", epochs=1).resolved()
 
@@ -182,8 +182,8 @@ def crowd(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Crowd:
     return crowd
 
 
-def test_a_claim_reads_the_job_that_it_takes_and_no_other(crowd: Crowd) -> None:
-    assert crowd.cost(lambda s: s.claim(WORKERS - 1)) <= 2
+def test_a_claim_reads_the_first_job_of_each_priority_and_the_running_ones(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.claim(WORKERS - 1)) <= PRIORITIES + 2 * WORKERS + 2
 
 
 def test_a_claim_of_several_pools_reads_the_first_jobs_of_each(crowd: Crowd) -> None:
@@ -192,11 +192,11 @@ def test_a_claim_of_several_pools_reads_the_first_jobs_of_each(crowd: Crowd) -> 
 
 
 def test_a_workers_report_reads_no_other_job(crowd: Crowd) -> None:
-    assert crowd.cost(lambda s: s.see_through(WORKERS - 2)) <= 10
+    assert crowd.cost(lambda s: s.see_through(WORKERS - 2)) <= PRIORITIES + 2 * WORKERS + 2
 
 
-def test_a_claim_that_finds_nothing_reads_nothing(crowd: Crowd) -> None:
-    assert crowd.cost(lambda s: s.claims.claim(Claim(worker="big", gpus=8, threads=1))) == 0
+def test_a_claim_that_finds_nothing_reads_no_queued_job(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.claims.claim(Claim(worker="big", gpus=8, threads=1))) <= 2 * WORKERS
 
 
 @pytest.mark.parametrize("page", ["first", "deep"])
@@ -304,3 +304,12 @@ def test_a_pass_over_urgent_jobs_reads_no_more_of_them_than_there_are_workers(cr
     waiting = Waiting()
     assert crowd.cost(lambda s: s.preemption.make_room(waiting)) <= 5 * WORKERS
     assert len(waiting.urgent) == WORKERS
+
+
+def test_a_claim_reads_one_job_of_each_owner_and_project(crowd: Crowd) -> None:
+    with psycopg.connect(plain(crowd.url)) as connection:
+        connection.execute("update jobs set owner = 'owner ' || mod(hashtext(id::text), 10), project = '' || priority")
+        [[groups]] = connection.execute(
+            "select count(distinct (priority, owner, project)) from jobs where status = 'queued' and gpus = 1"
+        )
+    assert crowd.cost(lambda s: s.claim(WORKERS - 3)) <= PRIORITIES + groups + 2 * WORKERS + 2

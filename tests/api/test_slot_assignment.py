@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.jobs.preemption import Slot, Urgent, assign
+from api.jobs.preemption import Slot, assign
+from api.jobs.queue_order import Urgent
 
 pytestmark = pytest.mark.light
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.fleet import growth, measure, measure_urgent
+from benchmarks.fleet import growth, measure, measure_fairness, measure_urgent
+from benchmarks.fleet.fairness import error, max_min
 
 pytestmark = pytest.mark.slow
 
@@ -35,3 +36,14 @@ def test_urgent_jobs_on_a_full_fleet_are_claimed_after_a_step_of_the_jobs_that_m
     rows = measure_urgent(workers=2, jobs=4, step_seconds=0.1, say=lambda line: None)
     assert [(row["at_once"], row["jobs"]) for row in rows] == [(1, 4), (2, 4)]
     assert all(row["median_seconds"] >= 0.1 for row in rows)
+
+
+def test_the_queue_is_nearer_to_a_fair_division_than_one_by_age() -> None:
+    fair, by_age = measure_fairness(owners=4, jobs=80, slots=3, seed=1, say=lambda line: None)
+    assert fair["jobs"] == by_age["jobs"] == 80
+    assert fair["mean_percent"] < 10 < by_age["mean_percent"]
+
+
+def test_a_fair_division_gives_no_owner_more_than_its_demand() -> None:
+    assert max_min(100, {1: 10, 2: 80, 3: 80}) == {1: 10, 2: 45, 3: 45}
+    assert error({1: 10, 2: 90}, {1: 10, 2: 80, 3: 80}) == 0.45

@@ -48,6 +48,7 @@ STARTS_AT_ONCE: Final = {
     "bench study": "takes numbers alone",
     "bench fleet": "takes folders alone",
     "bench preemption": "takes numbers alone",
+    "bench fairness": "takes numbers alone",
     "bench watchers": "takes a folder alone",
     "bench memory": "takes no text",
     "bench first-step": "takes numbers alone",

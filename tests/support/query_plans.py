@@ -60,7 +60,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _read(node: dict[str, Any]) -> int:
-    if "Scan" not in node["Node Type"]:
+    if not {"Relation Name", "Index Name"} & node.keys():  # a scan of what other nodes have read
         return 0
     dropped = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
     return int((node["Actual Rows"] + dropped) * node["Actual Loops"])
