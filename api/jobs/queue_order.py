@@ -100,7 +100,8 @@ class Urgent:
 async def take_next(session: AsyncSession, pools: list[str], gpus: int) -> Job | None:
     """Lock the first queued job of these pools and this number of GPUs."""
     given = {"pools": pools, "gpus": gpus, "half_life": half_life(session)}
-    return await session.scalar(select(Job).from_statement(_NEXT), given)
+    found: Job | None = await session.scalar(select(Job).from_statement(_NEXT), given)
+    return found
 
 
 async def urgent_jobs(session: AsyncSession, presence: timedelta) -> list[Urgent]:
