@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 
@@ -18,6 +19,7 @@ from worker.logs import configure
 from worker.metrics import serve_metrics
 from worker.serving import serve
 from worker.settings import WorkerSettings, get_settings
+from worker.until_idle import IdleWatch
 
 
 def main() -> int:
@@ -26,8 +28,15 @@ def main() -> int:
     parser.add_argument(
         "--pool", action="append", metavar="NAME", help="take this pool's jobs; may be repeated (DARTBOARD_POOLS)"
     )
-    if pools := parser.parse_args().pool:
-        os.environ["DARTBOARD_POOLS"] = ",".join(pools)  # the child process reads it too
+    parser.add_argument(
+        "--until-idle",
+        type=minutes,
+        metavar="MINUTES",
+        help="end after so long without a job, as on a host of a batch system",
+    )
+    given = parser.parse_args()
+    if given.pool:
+        os.environ["DARTBOARD_POOLS"] = ",".join(given.pool)  # the child process reads it too
     try:
         configure()
         groups = groups_of(os.environ)
@@ -65,12 +74,22 @@ def main() -> int:
                 where = f"{address[0]}:{address[1]}"
                 print(f"metrics cannot be served on {where} ({error}): set DARTBOARD_METRICS_PORT", file=sys.stderr)
                 return 2
+        if given.until_idle is not None:
+            IdleWatch(states.values(), given.until_idle).start()
         with kernels_compiled_beside():
             if several:
                 several.run()
             else:
                 serve(settings)
     return 0
+
+
+def minutes(text: str) -> float:
+    """Raises ValueError, which argparse shows with the text."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError(text)
+    return number
 
 
 def _variable(setting: str) -> str:

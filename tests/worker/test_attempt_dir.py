@@ -2,36 +2,19 @@ import errno
 import json
 import stat
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import torch
 
-from api.schemas.jobs import JobKind
-from api.schemas.worker import Claimed
 from darts_core.training.control import Progress
+from tests.support.claimed import an_attempt
 from worker.attempt_dir import AttemptFolder
 from worker.control import AttemptControl, StopReason
 from worker.failures import failure_of, is_disk_full
 
 
-def _claimed() -> Claimed:
-    return Claimed(
-        job_id=uuid4(),
-        kind=JobKind.SEARCH,
-        name=None,
-        spec={},
-        attempt_id=uuid4(),
-        attempt=1,
-        token="secret-token",
-        lease_seconds=10,
-        threads=1,
-        resume=None,
-    )
-
-
 def test_the_trace_of_a_dead_attempt_is_found_until_it_is_cleared(tmp_path: Path) -> None:
-    claimed = _claimed()
+    claimed = an_attempt()
     AttemptFolder(tmp_path).open(claimed)
     leftover = AttemptFolder(tmp_path).leftover()
     assert leftover is not None
@@ -41,14 +24,14 @@ def test_the_trace_of_a_dead_attempt_is_found_until_it_is_cleared(tmp_path: Path
 
 
 def test_the_token_on_disk_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    AttemptFolder(tmp_path).open(_claimed())
+    AttemptFolder(tmp_path).open(an_attempt())
     [trace] = tmp_path.rglob("attempt.json")
     assert stat.S_IMODE(trace.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", json.dumps({"attempt_id": "x"})])
 def test_a_damaged_trace_is_no_trace(tmp_path: Path, content: str) -> None:
-    AttemptFolder(tmp_path).open(_claimed())
+    AttemptFolder(tmp_path).open(an_attempt())
     [trace] = tmp_path.rglob("attempt.json")
     trace.write_text(content)
     assert AttemptFolder(tmp_path).leftover() is None
