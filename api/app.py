@@ -76,6 +76,7 @@ from api.routes import (
 from api.routes.collection import job_router
 from api.settings import Settings, get_settings
 from api.webhooks.addresses import Addresses
+from api.webhooks.mail import Mailer
 from api.webhooks.sealing import Sealer
 from api.webhooks.sender import Sender
 from api.webhooks.service import WebhookService
@@ -176,8 +177,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.attempts = AttemptService(for_workers, state.attempt_files, waker, fence)
     sealer = Sealer(settings.webhook_key.get_secret_value()) if settings.webhook_key else None
     addresses = Addresses([host for each in settings.webhook_hosts.split(",") if (host := each.strip())])
-    state.webhooks = WebhookService(database, addresses, sealer)
-    sender = Sender(database, addresses, sealer, settings.webhook_retry_seconds)
+    mailer = Mailer(mail) if (mail := settings.mail) else None
+    state.webhooks = WebhookService(database, addresses, sealer, mailer)
+    sender = Sender(database, addresses, sealer, mailer, retry_seconds=settings.webhook_retry_seconds)
     retention = AuditRetention(database, settings.audit_days)
     background = state.background = Background(
         {

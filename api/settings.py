@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from api.http.request_timeouts import ArrivalLimits
 from api.schemas.jobs import URGENT
 from api.schemas.keys import KeyLimits
 from api.schemas.secret import SecretUrl, StrongSecret
+from api.webhooks.mail import MailSettings
 from darts_core.validation import field_errors
 
 
@@ -44,6 +46,11 @@ class Settings(BaseSettings):
     webhook_hosts: str = ""
     # The pause after a first failed try, which grows fourfold from try to try.
     webhook_retry_seconds: float = Field(5.0, gt=0)
+    # smtp://[user:password@]host[:port] or smtps://...: how webhooks to mailto: addresses are sent, and from whom.
+    smtp_url: SecretUrl | None = None
+    smtp_from: str = ""
+    # The domains, with commas between them, to which mail may go; any without them.
+    smtp_domains: str = ""
     # A service beyond loopback always requires keys; set this on loopback behind a proxy.
     require_keys: bool = False
     session_seconds: float = Field(12 * 3600.0, gt=0)
@@ -79,6 +86,22 @@ class Settings(BaseSettings):
     dataset_max_unpacked_bytes: int = Field(64 * 2**30, gt=0)
     dataset_max_entries: int = Field(2_000_000, gt=0)
     dataset_check_seconds: float = Field(3600.0, gt=0)
+
+    @model_validator(mode="after")
+    def _check_mail(self) -> Self:
+        try:
+            _ = self.mail
+        except ValueError as error:
+            raise ValueError(f"DARTBOARD_SMTP_URL, DARTBOARD_SMTP_FROM: {error}") from None
+        return self
+
+    @property
+    def mail(self) -> MailSettings | None:
+        """None if no mail is sent."""
+        if self.smtp_url is None:
+            return None
+        domains = frozenset(name for each in self.smtp_domains.split(",") if (name := each.strip().lower()))
+        return MailSettings(self.smtp_url.get_secret_value(), self.smtp_from, domains)
 
     @property
     def arrival_limits(self) -> ArrivalLimits:

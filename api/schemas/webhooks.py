@@ -15,6 +15,7 @@ EventType = Literal[
     "job.succeeded", "job.failed", "job.cancelled", "job.stopped_early", "job.worker_lost", "job.disk_full"
 ]
 BodyForm = Literal["standard", "slack"]
+StoredForm = Literal["standard", "slack", "email"]
 
 
 class DeliveryState(StrEnum):
@@ -30,7 +31,11 @@ class WebhookCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(min_length=1, max_length=2_000, description="https:// or http://, at a public address")
+    url: str = Field(
+        min_length=1,
+        max_length=2_000,
+        description="https:// or http://, at a public address, or mailto:name@example.org",
+    )
     name: Line | None = None
     events: list[EventType] | None = Field(None, min_length=1, max_length=20, description="all of them by default")
     job: UUID | None = Field(None, description="of this job alone")
@@ -43,10 +48,10 @@ class WebhookOut(BaseModel):
     id: UUID
     owner: str | None
     name: str | None
-    host: str = Field(description="of its URL, which may hold a token and is not shown again")
+    host: str = Field(description="of its URL or address, which may hold a token and is not shown again")
     events: list[EventType]
     job: UUID | None
-    body: BodyForm
+    body: StoredForm
     disabled: str | None = Field(description="why nothing is sent any more")
     created_at: datetime
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from api.db.models import Job
 from api.kinds import kind_of
+from api.webhooks.mail import email_body
 
 _SLACK_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -16,6 +17,8 @@ def body_of(form: str, type_: str, job: Job | None, reason: str | None) -> str:
     """The body of one event. form: a BodyForm. job: None for a ping."""
     if form == "slack":
         return json.dumps({"text": _sentence(type_, job, reason).translate(_SLACK_ESCAPES)})
+    if form == "email":
+        return email_body(_sentence(type_, job, reason), [] if job is None else _lines(job))
     data: dict[str, Any] = {} if job is None else {"job": _brief(job), "reason": reason}
     return json.dumps({"type": type_, "timestamp": datetime.now(UTC).isoformat(), "data": data})
 
@@ -24,6 +27,12 @@ def _brief(job: Job) -> dict[str, Any]:
     names = ("kind", "name", "owner", "project", "labels", "status", "attempt", "worker", "best", "metrics")
     error = job.error and {name: job.error.get(name) for name in ("type", "message")}
     return {"id": str(job.id), **{name: getattr(job, name) for name in names}, "error": error}
+
+
+def _lines(job: Job) -> list[str]:
+    brief = {"id": str(job.id), **{name: getattr(job, name) for name in ("status", "owner", "project", "worker")}}
+    lines = [f"{name}: {value}" for name, value in brief.items() if value is not None]
+    return [*lines, f"error: {job.error.get('message')}"] if job.error else lines
 
 
 def _sentence(type_: str, job: Job | None, reason: str | None) -> str:

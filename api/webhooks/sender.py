@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import smtplib
 import ssl
 import time
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from api.db.models import Delivery, Job, Webhook
 from api.metrics.counters import WEBHOOK_TRIES
 from api.schemas.webhooks import DeliveryState
 from api.webhooks.addresses import Addresses, CheckedBackend, RefusedAddressError
+from api.webhooks.mail import PREFIX, Mailer, recipient
 from api.webhooks.sealing import Sealer, UnsealableError
 from api.webhooks.signing import headers_of
 from api.webhooks.urls import authority_of, parse, target_of
@@ -60,8 +62,16 @@ class _Answer:
 class Sender:
     """Tries a message at once and up to nine times more, over a day and a half. Redirects are not followed."""
 
-    def __init__(self, database: Database, addresses: Addresses, sealer: Sealer | None, retry_seconds: float) -> None:
-        self._database, self._addresses, self._sealer = database, addresses, sealer
+    def __init__(
+        self,
+        database: Database,
+        addresses: Addresses,
+        sealer: Sealer | None,
+        mailer: Mailer | None = None,
+        *,
+        retry_seconds: float,
+    ) -> None:
+        self._database, self._addresses, self._sealer, self._mailer = database, addresses, sealer, mailer
         self._retry = timedelta(seconds=retry_seconds)
         self._cleared = 0.0
 
@@ -136,6 +146,8 @@ class Sender:
             if self._sealer is None:
                 raise UnsealableError("the service has no DARTBOARD_WEBHOOK_KEY any more")
             sealed = self._sealer.unseal(message.sealed)
+            if sealed.url.startswith(PREFIX):
+                return await self._mail(sealed.url, message)
             url = parse(sealed.url)
             signature = headers_of(sealed.secret, str(message.id), int(time.time()), message.body)
             headers = {
@@ -160,6 +172,21 @@ class Sender:
             return _Answer(None, f"{type(error).__name__}: {error}"[:500])
         return _Answer(status, None if 200 <= status < 300 else f"it answered {status}")
 
+    async def _mail(self, url: str, message: _Message) -> _Answer:
+        if self._mailer is None:
+            return _Answer(None, "the service sends no e-mail any more: DARTBOARD_SMTP_URL is not set")
+        to = recipient(url).addr_spec
+        try:
+            code = await asyncio.to_thread(self._mailer.send, str(message.id), to, message.body.decode())
+        except smtplib.SMTPResponseException as error:
+            return _Answer(error.smtp_code, _text_of(error.smtp_error))
+        except smtplib.SMTPRecipientsRefused as error:
+            code, why = error.recipients[to]
+            return _Answer(code, _text_of(why))
+        except OSError as error:  # SMTP's other errors are of this class
+            return _Answer(None, f"{type(error).__name__}: {error}"[:500])
+        return _Answer(code, None)
+
     async def clear(self) -> None:
         """Delete messages that were settled long ago, then the webhooks of deleted jobs that have none left."""
         old = (Delivery.created_at < func.now() - _KEPT) & (Delivery.state != DeliveryState.PENDING)
@@ -169,3 +196,7 @@ class Sender:
             listed = exists().where(Delivery.webhook_id == Webhook.id)
             await session.execute(delete(Webhook).where(Webhook.job_id.is_not(None), ~job, ~listed))
         self._cleared = time.monotonic()
+
+
+def _text_of(said: bytes | str) -> str:
+    return (said.decode(errors="replace") if isinstance(said, bytes) else said)[:500]

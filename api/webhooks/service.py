@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, get_args
 from uuid import UUID
 
-from pydantic_core import Url
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
@@ -18,6 +17,7 @@ from api.schemas.keys import Role
 from api.schemas.webhooks import DeliveryState, EventType, WebhookCreate, WebhookCreated, WebhookOut
 from api.webhooks.addresses import Addresses, RefusedAddressError
 from api.webhooks.bodies import body_of
+from api.webhooks.mail import PREFIX, Mailer, recipient
 from api.webhooks.sealing import Sealed, Sealer
 from api.webhooks.signing import new_secret
 from api.webhooks.urls import host_of, parse, port_of
@@ -28,8 +28,8 @@ _MOST: Final = 20
 class WebhookService:
     """Every method sees the caller's webhooks alone, or everybody's for an admin."""
 
-    def __init__(self, database: Database, addresses: Addresses, sealer: Sealer | None) -> None:
-        self._database, self._addresses, self._sealer = database, addresses, sealer
+    def __init__(self, database: Database, addresses: Addresses, sealer: Sealer | None, mailer: Mailer | None) -> None:
+        self._database, self._addresses, self._sealer, self._mailer = database, addresses, sealer, mailer
 
     async def create(self, body: WebhookCreate) -> WebhookCreated:
         """Raises ProblemError 422 for a URL that cannot be reached from here or is private, 404 for an unknown job, 409
@@ -37,16 +37,16 @@ class WebhookService:
         """
         if self._sealer is None:
             raise conflict("this service keeps no webhooks: an admin must set DARTBOARD_WEBHOOK_KEY")
-        url = await self._checked(body.url)
+        url, host = await self._checked(body)
         secret = new_secret()
         webhook = Webhook(
             id=uuid7(),
             name=body.name,
-            host=host_of(url),
-            sealed=self._sealer.seal(Sealed(str(url), secret)),
+            host=host,
+            sealed=self._sealer.seal(Sealed(url, secret)),
             events=list(body.events or get_args(EventType)),
             job_id=body.job,
-            body=body.body,
+            body="email" if url.startswith(PREFIX) else body.body,
         )
         async with self._database.transaction() as session:
             if body.job is not None and await session.get(Job, body.job) is None:
@@ -98,13 +98,25 @@ class WebhookService:
         async with self._database.single_statements() as session:
             return [*await session.scalars(_own().order_by(Webhook.id.desc()))]
 
-    async def _checked(self, given: str) -> Url:
+    async def _checked(self, body: WebhookCreate) -> tuple[str, str]:
+        """The URL in one spelling, and its host."""
         try:
-            url = parse(given)
+            if body.url.lower().startswith(PREFIX):
+                return self._checked_address(body)
+            url = parse(body.url)
             await self._addresses.resolve(host_of(url), port_of(url))
         except (ValueError, RefusedAddressError) as error:
             raise invalid("url", str(error)) from error
-        return url
+        return str(url), host_of(url)
+
+    def _checked_address(self, body: WebhookCreate) -> tuple[str, str]:
+        if self._mailer is None:
+            raise conflict("this service sends no e-mail: an admin must set DARTBOARD_SMTP_URL and DARTBOARD_SMTP_FROM")
+        if body.body != "standard":
+            raise invalid("body", "e-mail has a form of its own: leave it out")
+        address = recipient(body.url[len(PREFIX) :])
+        self._mailer.check(address)
+        return PREFIX + address.addr_spec, address.domain
 
 
 def webhook_out(webhook: Webhook) -> WebhookOut:

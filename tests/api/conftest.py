@@ -14,12 +14,20 @@ import pytest
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from tests.support.databases import plain
+from tests.support.mailbox import Mailbox, mailbox
 from tests.support.service import Bench, EndLease, Service, SimulatedAttempt
 from worker.api_client import WorkerApi
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def mail() -> Iterator[Mailbox]:
+    """Where the service's e-mail arrives."""
+    with mailbox() as box:
+        yield box
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory, mail: Mailbox) -> Iterator[Service]:
     data = tmp_path_factory.mktemp("service")
     environment = {
         # Longer than a busy machine keeps a test or the API waiting; `end_lease` ends one at once.
@@ -30,6 +38,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         # Not localhost, so that this is refused.
         "DARTBOARD_WEBHOOK_HOSTS": "127.0.0.1",
         "DARTBOARD_WEBHOOK_RETRY_SECONDS": "0.1",
+        "DARTBOARD_SMTP_URL": f"smtp://127.0.0.1:{mail.port}",
+        "DARTBOARD_SMTP_FROM": "dartboard@example.org",
+        "DARTBOARD_SMTP_DOMAINS": "example.org",
     }
     with LocalStack(data, port=0, workers=0, environment=environment) as stack:
         key = json.loads((data / "secrets.json").read_text())["worker_key"]

@@ -21,7 +21,7 @@ from api.db.models import Delivery
 from api.jobs.locking import lock_job
 from api.jobs.state_machine import move
 from api.schemas.jobs import Failure, Status
-from api.schemas.webhooks import DeliveryOut, WebhookCreated
+from api.schemas.webhooks import WebhookCreated
 from api.schemas.worker import Fail, Release
 from api.webhooks.addresses import Addresses, is_public
 from api.webhooks.sealing import Sealed, Sealer, UnsealableError
@@ -30,6 +30,7 @@ from api.webhooks.signing import headers_of, new_secret
 from client.cli import app
 from client.errors import ProblemError
 from tests.support.databases import plain
+from tests.support.deliveries import settled
 from tests.support.receiver import Receiver, is_signed, receiving
 from tests.support.service import Bench, EndLease, Service
 
@@ -43,17 +44,6 @@ def receiver() -> Iterator[Receiver]:
 def hook(bench: Bench, receiver: Receiver, job: Any, **fields: Any) -> WebhookCreated:
     """A webhook for one job: the other tests' jobs have the same owner."""
     return bench.dartboard.add_webhook(receiver.url, job=job.id, **fields)
-
-
-def settled(bench: Bench, created: WebhookCreated) -> list[DeliveryOut]:
-    """The deliveries, newest first, once none is waited for: the receiver knows of an answer before the service."""
-    deadline = time.monotonic() + 30
-    while True:
-        found = list(bench.dartboard.deliveries(created.id))
-        if all(each.state != "pending" for each in found):
-            return found
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
 
 
 def test_the_end_of_a_job_is_told_and_signed(bench: Bench, receiver: Receiver) -> None:
