@@ -17,6 +17,7 @@ from api.auth.retention import AuditRetention
 from api.auth.service import KeyService
 from api.auth.sessions import SessionService
 from api.background_tasks import Background
+from api.budgets.service import BudgetService
 from api.checkpoints.converter import Converter
 from api.checkpoints.uploads import UploadService
 from api.compare.load import Gatherer
@@ -49,6 +50,7 @@ from api.metrics.scrape import Scraper
 from api.pictures.drawer import Drawer
 from api.routes import (
     advice,
+    budgets,
     checkpoints,
     compare,
     dashboard,
@@ -120,6 +122,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         spaces,
         advice,
         usage,
+        budgets,
         webhooks,
         service,
         metrics,
@@ -177,6 +180,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.attempts = AttemptService(for_workers, state.attempt_files, waker, fence)
     sealer = Sealer(settings.webhook_key.get_secret_value()) if settings.webhook_key else None
     addresses = Addresses([host for each in settings.webhook_hosts.split(",") if (host := each.strip())])
+    state.budgets = BudgetService(database, waker)
     mailer = Mailer(mail) if (mail := settings.mail) else None
     state.webhooks = WebhookService(database, addresses, sealer, mailer)
     sender = Sender(database, addresses, sealer, mailer, retry_seconds=settings.webhook_retry_seconds)

@@ -14,6 +14,7 @@ from api.auth.principal import LOCAL, Principal, current
 from api.auth.service import KeyService
 from api.auth.sessions import SessionService
 from api.background_tasks import Background
+from api.budgets.service import BudgetService
 from api.checkpoints.uploads import UploadService
 from api.compare.load import Gatherer
 from api.dashboard.assets import Assets
@@ -66,6 +67,7 @@ Files = Annotated[AttemptFiles, _service("attempt_files")]
 Advising = Annotated[Adviser, _service("advising")]
 Comparing = Annotated[Gatherer, _service("comparing")]
 Uploads = Annotated[UploadService, _service("uploads")]
+Budgets = Annotated[BudgetService, _service("budgets")]
 Hooks = Annotated[WebhookService, _service("webhooks")]
 Workers = Annotated[WorkerService, _service("workers")]
 Datasets = Annotated[DatasetService, _service("datasets")]

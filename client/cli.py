@@ -14,6 +14,7 @@ from client import distribution
 from client.command_group import CommandGroup
 from client.commands import (
     backups,
+    budgets,
     checkpoints,
     datasets,
     demo,
@@ -102,6 +103,7 @@ _add(_FILES, {"predict": predict})
 _add(_SERVICE, {"up": local.up, "workers": jobs.list_workers, "backup": backups.backup, "restore": backups.restore})
 _add(_SERVICE, {"check-store": backups.check_store, "usage": usage})
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
+app.add_typer(budgets.app, name="budgets", rich_help_panel=_SERVICE)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_SERVICE)
 _add(
     _DEVELOPMENT,

@@ -18,12 +18,14 @@ from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeVar, cast
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from api.schemas.advice import AdviceOut
+from api.schemas.budgets import BudgetList, BudgetOut
 from api.schemas.checkpoints import UploadList, UploadOut
 from api.schemas.compare import Comparison, TableName
 from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
@@ -416,6 +418,19 @@ class Dartboard:
     def remove_dataset(self, name: str) -> None:
         """Delete an uploaded data set."""
         self._connection.send("DELETE", f"/datasets/{_plain(name)}")
+
+    def budgets(self) -> list[BudgetOut]:
+        """All budgets, by owner, with what is used of them."""
+        return self._connection.read(BudgetList, "GET", "/budgets").items
+
+    def set_budget(self, owner: str, gpu_hours: float) -> BudgetOut:
+        """Give an owner so many GPU-hours a month, as an admin."""
+        body = {"gpu_hours": gpu_hours}
+        return self._connection.read(BudgetOut, "PUT", f"/budgets/{quote(owner, safe='')}", json=body)
+
+    def remove_budget(self, owner: str) -> None:
+        """Remove an owner's budget, as an admin."""
+        self._connection.send("DELETE", f"/budgets/{quote(owner, safe='')}")
 
     def create_key(self, role: Role | str, owner: str, limits: KeyLimits | None = None) -> KeyCreated:
         """Create an API key, as an admin. Only this answer contains its text."""

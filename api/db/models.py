@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -103,8 +103,10 @@ class Job(Base):
             text("coalesce(owner, '')"),
             text("coalesce(project, '')"),
             "id",
-            postgresql_where=text("status = 'queued'"),
+            postgresql_where=text("status = 'queued' and hold is null"),
         ),
+        Index("ix_jobs_owner_claimable", "owner", "id", postgresql_where=text("status = 'queued' and hold is null")),
+        Index("ix_jobs_held", "owner", postgresql_where=text("hold is not null")),
         Index("ix_jobs_list", "kind", "status", text(_NEWEST.format("id"))),
         UniqueConstraint("parent_id", "stage"),
         Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
@@ -135,6 +137,8 @@ class Job(Base):
     lost_attempts: Mapped[int] = mapped_column(default=0)
     threads: Mapped[int | None]
     worker: Mapped[str | None]
+    # Why it may not run now: a queued job is not claimed, a running one saves its state and returns to the queue.
+    hold: Mapped[str | None]
     # Of a running job that saves its state for an urgent one.
     preempted_by: Mapped[UUID | None]
     preemptions: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -148,6 +152,11 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+
+    @property
+    def makes_room(self) -> bool:
+        """Whether it saves its state between two steps and returns to the queue, if it runs."""
+        return self.preempted_by is not None or self.hold is not None
 
 
 class JobLabel(Base):
@@ -233,6 +242,27 @@ class Share(Base):
     project: Mapped[str] = mapped_column(primary_key=True)
     gpu_seconds: Mapped[float] = mapped_column(Double)
     counted_at: Mapped[datetime]
+
+
+class Budget(Base):
+    """The GPU-hours that an owner's jobs may have in a calendar month (UTC), and the months in which it was told so."""
+
+    __tablename__ = "budgets"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    gpu_hours: Mapped[float] = mapped_column(Double)
+    warned_month: Mapped[date | None]
+    exhausted_month: Mapped[date | None]
+
+
+class OwnerMonth(Base):
+    """The GPU-seconds that an owner's ended attempts have had in a calendar month (UTC), whose first day is `month`."""
+
+    __tablename__ = "owner_months"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True)
+    gpu_seconds: Mapped[float] = mapped_column(Double)
 
 
 class Epoch(Base):

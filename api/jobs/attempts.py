@@ -155,7 +155,9 @@ class AttemptService:
                 return
             attempt.last_report = report.n or attempt.last_report
             by = job.preempted_by if report.reason == "pause" else None
-            await end_attempt(session, job, AttemptStatus.RELEASED, report.reason if by is None else "preempted")
+            held = job.hold is not None and report.reason == "pause"
+            why = "preempted" if by else f"held: {job.hold}" if held else report.reason
+            await end_attempt(session, job, AttemptStatus.RELEASED, why)
             if report.reason == "disk_full":
                 full = f"the worker's disk is full: {report.detail}"[:500]
                 await move(session, job, Status.PAUSED, full)
@@ -164,6 +166,8 @@ class AttemptService:
                 await move(session, job, Status.PAUSED, job.status_reason)
             elif by is not None:
                 await move(session, job, Status.QUEUED, f"made room for the urgent job {by}; resumes where it stopped")
+            elif held:
+                await move(session, job, Status.QUEUED, job.status_reason)
             else:
                 await move(session, job, Status.QUEUED, f"released by its worker ({report.reason})")
             requeued = job.status == Status.QUEUED
@@ -237,7 +241,7 @@ class AttemptService:
 
 
 def _directive(job: Job) -> Directive:
-    return Directive.at(job.status, preempted=job.preempted_by is not None)
+    return Directive.at(job.status, makes_room=job.makes_room)
 
 
 def _retained(job: Job, epochs: list[int]) -> set[int]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Double, Interval, Text, Uuid, bindparam, select, text
+from sqlalchemy import Double, Interval, Text, Uuid, bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from api.db.engine import Database
@@ -51,12 +51,13 @@ with job as (
 ), noted as (
     update jobs set progress = coalesce(:progress, jobs.progress), last_sequence = jobs.last_sequence + stepped::int
     from renewed where jobs.id = renewed.job_id
-    returning jobs.id, jobs.status, jobs.preempted_by is not null as preempted, jobs.last_sequence, stepped
+    returning jobs.id, jobs.status, num_nonnulls(jobs.preempted_by, jobs.hold) > 0 as makes_room, jobs.last_sequence,
+        stepped
 ), logged as (
     insert into events (job_id, sequence, kind, data)
     select id, last_sequence, 'step', :progress from noted where stepped
 )
-select status, preempted, case when stepped then pg_notify(:channel, id || :step_only)::text end from noted
+select status, makes_room, case when stepped then pg_notify(:channel, id || :step_only)::text end from noted
 """).bindparams(
     bindparam("attempt", type_=Uuid()),
     bindparam("lease", type_=Interval()),
@@ -69,7 +70,7 @@ select status, preempted, case when stepped then pg_notify(:channel, id || :step
 )
 _JOB_OF: Final = select(Attempt.job_id).where(Attempt.id == bindparam("attempt"))
 _STATE_OF: Final = (
-    select(Job.status, Job.preempted_by.is_not(None), Attempt.status, Attempt.number)
+    select(Job.status, func.num_nonnulls(Job.preempted_by, Job.hold) > 0, Attempt.status, Attempt.number)
     .join(Attempt, Attempt.job_id == Job.id)
     .where(Attempt.id == bindparam("attempt"))
 )
@@ -125,9 +126,9 @@ class HeartbeatService:
         async with self._database.single_statements() as session:
             taken = (await session.execute(_BEAT, given)).one_or_none()
         if taken is not None:
-            return Directive.at(taken.status, preempted=taken.preempted)
+            return Directive.at(taken.status, makes_room=taken.makes_room)
         async with self._fence.passed(attempt_id, token) as (_, job, _attempt):  # raises if the attempt has ended
-            return Directive.at(job.status, preempted=job.preempted_by is not None)
+            return Directive.at(job.status, makes_room=job.makes_room)
 
     async def _directive(self, attempt_id: UUID) -> Directive:
         """Raises ProblemError 409 if the attempt has ended."""
@@ -135,10 +136,10 @@ class HeartbeatService:
             found = (await session.execute(_STATE_OF, {"attempt": attempt_id})).one_or_none()
         if found is None:
             raise deleted()
-        status, preempted, attempt_status, number = found
+        status, makes_room, attempt_status, number = found
         if attempt_status != AttemptStatus.RUNNING:
             raise over(number, attempt_status)
-        return Directive.at(status, preempted=preempted)
+        return Directive.at(status, makes_room=makes_room)
 
 
 async def _set_before(event: asyncio.Event, deadline: float) -> bool:

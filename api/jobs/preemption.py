@@ -129,7 +129,8 @@ class Preemption:
 
 
 def _may_yield() -> ColumnElement[bool]:
-    return and_(Job.status == Status.RUNNING, Job.priority < URGENT, Job.preemptible, Job.preempted_by.is_(None))
+    asked = or_(Job.preempted_by.is_not(None), Job.hold.is_not(None))
+    return and_(Job.status == Status.RUNNING, Job.priority < URGENT, Job.preemptible, ~asked)
 
 
 def _remaining_seconds() -> ColumnElement[float]:

@@ -27,9 +27,9 @@ _SAME: Final = f"{_OWNER} = ranked.owner and {_PROJECT} = ranked.project"
 
 
 def _queued(like: str) -> str:
-    """The queued jobs with the pool, GPUs and priority of a row of this table."""
+    """The claimable jobs with the pool, GPUs and priority of a row of this table."""
     same = " and ".join(f"jobs.{name} = {like}.{name}" for name in ("pool", "gpus", "priority"))
-    return f"from jobs where status = 'queued' and {same}"
+    return f"from jobs where status = 'queued' and hold is null and {same}"
 
 
 def _first(jobs: str) -> str:

@@ -55,6 +55,8 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
     job.finished_at = func.greatest(func.now(), Job.started_at) if to.ended else None
     if to is not S.RUNNING and to is not S.PAUSING:
         job.worker = job.preempted_by = None
+    if to is not S.RUNNING and to is not S.QUEUED:
+        job.hold = None
     await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})
     if to.ended:
         await tell(session, job, _ENDS[to], reason)

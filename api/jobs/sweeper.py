@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import func, select, update
 
 from api.background_tasks import Passed
+from api.budgets.enforce import BudgetKeeper
 from api.db.clock_steps import DatabaseClock, clock
 from api.db.engine import Database
 from api.db.models import Attempt, Worker
@@ -28,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 def waker_and_sweeper(database: Database, wakeups: Wakeups, settings: Settings) -> tuple[Waker, Sweeper]:
-    """The waker, with preemption, and the sweeper that nudges it."""
+    """The waker, with preemption and budgets, and the sweeper that nudges it."""
     presence = settings.presence_seconds
     preemption = Preemption(
         database,
@@ -36,7 +37,8 @@ def waker_and_sweeper(database: Database, wakeups: Wakeups, settings: Settings) 
         remaining_seconds=settings.preempt_remaining_seconds,
         again_seconds=settings.preempt_again_seconds,
     )
-    waker = Waker(database, wakeups, preemption, pause_seconds=settings.wake_seconds, presence_seconds=presence)
+    budgets, pause = BudgetKeeper(database), settings.wake_seconds
+    waker = Waker(database, wakeups, preemption, budgets, pause_seconds=pause, presence_seconds=presence)
     lease, pause = settings.lease_seconds, settings.sweep_seconds
     return waker, Sweeper(database, waker, lease_seconds=lease, sweep_seconds=pause)
 

@@ -1,6 +1,6 @@
 """Wakes idle workers while jobs are queued: at once after a change, then repeatedly until they claim.
 
-Each pass also frees slots for urgent jobs.
+Each pass also enforces budgets and frees slots for urgent jobs.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import structlog
 from sqlalchemy import any_, exists, func, select
 
 from api.background_tasks import Passed
+from api.budgets.enforce import BudgetKeeper
 from api.db.engine import Database
 from api.db.models import Attempt, Job, Worker
-from api.jobs.index_conditions import QUEUED, RUNNING
+from api.jobs.index_conditions import CLAIMABLE, RUNNING
 from api.jobs.preemption import Preemption
 from api.jobs.queue_reasons import Waiting
 from api.jobs.wakeups import Wakeups
@@ -43,11 +44,12 @@ class Waker:
         database: Database,
         wakeups: Wakeups,
         preemption: Preemption,
+        budgets: BudgetKeeper,
         *,
         pause_seconds: float,
         presence_seconds: float,
     ) -> None:
-        self._database, self._wakeups, self._preemption = database, wakeups, preemption
+        self._database, self._wakeups, self._preemption, self._budgets = database, wakeups, preemption, budgets
         self._pause, self._presence = pause_seconds, timedelta(seconds=presence_seconds)
         self._nudged = asyncio.Event()
         self._underway: dict[Serving, list[float]] = defaultdict(list)
@@ -65,6 +67,7 @@ class Waker:
     async def run(self, passed: Passed) -> None:
         """Wake workers until cancelled."""
         while True:
+            await self._budgets.enforce()  # first, so that no worker is woken for a held job
             jobs_wait = await self.wake()
             jobs_wait = await self._preemption.make_room(self.waiting) or jobs_wait
             passed()
@@ -110,7 +113,7 @@ class Waker:
         idle = func.count().filter(~busy).label("idle")
         seen = Worker.last_seen > func.now() - self._presence
         there = select(Worker.pools, Worker.gpus, idle).where(seen).group_by(Worker.pools, Worker.gpus).cte("there")
-        fits = select(Job.id).where(QUEUED, Job.pool == any_(there.c.pools), Job.gpus == there.c.gpus)
+        fits = select(Job.id).where(CLAIMABLE, Job.pool == any_(there.c.pools), Job.gpus == there.c.gpus)
         some = fits.limit(there.c.idle).correlate(there).subquery()
         wanted = select(func.count()).select_from(some).scalar_subquery()
         async with self._database.single_statements() as session:

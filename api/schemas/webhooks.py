@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.schemas.jobs import Line
 
 EventType = Literal[
-    "job.succeeded", "job.failed", "job.cancelled", "job.stopped_early", "job.worker_lost", "job.disk_full"
+    "job.succeeded",
+    "job.failed",
+    "job.cancelled",
+    "job.stopped_early",
+    "job.worker_lost",
+    "job.disk_full",
+    "budget.warned",
+    "budget.exhausted",
 ]
 BodyForm = Literal["standard", "slack"]
 StoredForm = Literal["standard", "slack", "email"]

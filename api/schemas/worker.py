@@ -157,16 +157,16 @@ class Heartbeat(_Message):
 class Directive(BaseModel):
     """The directive to a worker. A cancelled or superseded attempt gets 409 instead.
 
-    at_once: pause before the next step, for an urgent job; otherwise after the epoch.
+    at_once: pause before the next step, to make room; otherwise after the epoch.
     """
 
     directive: Literal["continue", "pause"]
     at_once: bool = False
 
     @classmethod
-    def at(cls, status: str, *, preempted: bool) -> Directive:
-        """The directive for a job with this status. preempted: whether it saves its state for an urgent job."""
-        return cls(directive="pause" if preempted or status == Status.PAUSING else "continue", at_once=preempted)
+    def at(cls, status: str, *, makes_room: bool) -> Directive:
+        """The directive for a job with this status. makes_room: whether it is to return to the queue."""
+        return cls(directive="pause" if makes_room or status == Status.PAUSING else "continue", at_once=makes_room)
 
 
 class StoredFile(BaseModel):

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db.models import Attempt, Checkpoint, Epoch, Job, Usage, Worker
 from api.schemas.jobs import AttemptStatus
+from api.usage.months import add_to_months
 from api.usage.shares import add_to_share
 
 
@@ -32,6 +33,7 @@ async def record(session: AsyncSession, job: Job, attempt_id: UUID) -> None:
     taken = select(*values.values()).outerjoin(Worker, Worker.name == Attempt.worker).where(Attempt.id == attempt_id)
     await session.execute(insert(Usage).from_select(list(values), taken))
     await add_to_share(session, attempt_id)
+    await add_to_months(session, attempt_id)
 
 
 def _lost(job: Job) -> ColumnElement[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,13 +14,17 @@ from api.webhooks.mail import email_body
 _SLACK_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
-def body_of(form: str, type_: str, job: Job | None, reason: str | None) -> str:
-    """The body of one event. form: a BodyForm. job: None for a ping."""
+def body_of(form: str, type_: str, job: Job | None, reason: str | None, about: Mapping[str, Any] | None = None) -> str:
+    """The body of one event. form: a BodyForm. job: None for a ping and for what concerns no single job, which `about`
+    describes.
+    """
     if form == "slack":
         return json.dumps({"text": _sentence(type_, job, reason).translate(_SLACK_ESCAPES)})
     if form == "email":
         return email_body(_sentence(type_, job, reason), [] if job is None else _lines(job))
-    data: dict[str, Any] = {} if job is None else {"job": _brief(job), "reason": reason}
+    data = {} if job is None else {"job": _brief(job), "reason": reason}
+    if about is not None:
+        data = {**about, "reason": reason}
     return json.dumps({"type": type_, "timestamp": datetime.now(UTC).isoformat(), "data": data})
 
 
@@ -37,7 +42,7 @@ def _lines(job: Job) -> list[str]:
 
 def _sentence(type_: str, job: Job | None, reason: str | None) -> str:
     if job is None:
-        return "Dartboard can reach this webhook."
+        return reason or "Dartboard can reach this webhook."
     what = type_.removeprefix("job.").replace("_", " ")
     best = ""
     objective = kind_of(job).objective(job.spec)

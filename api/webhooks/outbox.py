@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
@@ -28,3 +31,14 @@ async def tell(session: AsyncSession, job: Job, event: EventType, reason: str | 
                 id=uuid7(), webhook_id=webhook_id, type=event, job_id=job.id, body=body_of(form, event, job, reason)
             )
         )
+
+
+async def tell_owner(
+    session: AsyncSession, owner: str, event: EventType, about: Mapping[str, Any], reason: str
+) -> None:
+    """Queue an event that concerns no single job for the owner's webhooks. about: its data besides the reason."""
+    own = (Webhook.owner == owner) & Webhook.job_id.is_(None)
+    query = select(Webhook.id, Webhook.body).where(own, Webhook.events.contains([event]), Webhook.disabled.is_(None))
+    for webhook_id, form in await session.execute(query):
+        body = body_of(form, event, None, reason, about)
+        session.add(Delivery(id=uuid7(), webhook_id=webhook_id, type=event, body=body))

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.artifacts.local import LocalArtifacts
 from api.auth.principal import Principal, acting
+from api.budgets.enforce import BudgetKeeper
 from api.composite.driver import TreeDriver
 from api.db.engine import Database
 from api.db.models import Job
@@ -57,7 +58,7 @@ JOBS, WORKERS, PAGE, PRIORITIES = 4000, 8, 5, 10
 # A page of each kind and status, and their number twice: to choose from, and as rows.
 PAGES = len(JobKind.all()) * len(Status) + 2
 # These do not grow with the jobs.
-_SMALL = {"workers", "webhooks", "shares"}
+_SMALL = {"workers", "webhooks", "shares", "budgets", "owner_months"}
 _FRAME = JobFrame(max_runtime=1000)
 _SPEC = SearchConfig(dataset="digits", epochs=1).resolved()
 
@@ -111,7 +112,8 @@ class Services:
     def __init__(self, database: Database, wakeups: Wakeups, artifacts: LocalArtifacts) -> None:
         self.database = database
         self.preemption = Preemption(database, presence_seconds=3600, remaining_seconds=0, again_seconds=0)
-        self.waker = Waker(database, wakeups, self.preemption, pause_seconds=1, presence_seconds=3600)
+        self.budgets = BudgetKeeper(database)
+        self.waker = Waker(database, wakeups, self.preemption, self.budgets, pause_seconds=1, presence_seconds=3600)
         self.hub, self.artifacts = EventHub(database), artifacts
         self.reader = Reader(database)
         named = references_of(database, artifacts, artifacts.root)
@@ -313,3 +315,15 @@ def test_a_claim_reads_one_job_of_each_owner_and_project(crowd: Crowd) -> None:
             "select count(distinct (priority, owner, project)) from jobs where status = 'queued' and gpus = 1"
         )
     assert crowd.cost(lambda s: s.claim(WORKERS - 3)) <= PRIORITIES + groups + 2 * WORKERS + 2
+
+
+def test_a_pass_over_budgets_reads_no_job_that_is_held_already(crowd: Crowd) -> None:
+    with psycopg.connect(plain(crowd.url)) as connection:
+        connection.execute("update jobs set owner = 'ada'")
+        connection.execute("insert into budgets (owner, gpu_hours) values ('ada', 0)")
+    crowd.plans(lambda s: s.budgets.enforce())
+    with psycopg.connect(plain(crowd.url), autocommit=True) as connection:
+        assert connection.execute("select count(*) from jobs where hold = 'budget'").fetchone() > (JOBS // 3,)
+        connection.execute("vacuum analyze jobs")
+    assert crowd.cost(lambda s: s.budgets.enforce()) <= 6 * WORKERS
+    assert crowd.cost(lambda s: s.claim(WORKERS - 4)) <= 2 * WORKERS

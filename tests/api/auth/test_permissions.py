@@ -32,6 +32,8 @@ def expected(method: str, path: str, caller: str) -> int | None:
         return None
     if caller == "viewer":
         return 403
+    if path.startswith("/budgets"):
+        return None if caller == "admin" else 403
     return 403 if caller == "another user" and "{" in path else None
 
 
@@ -77,12 +79,17 @@ class Things:
             "datasets": self._dataset,
             "genotypes": self._genotype,
             "webhooks": self._webhook,
+            "budgets": self._budget,
             "keys": self._key,
         }
         if "{" not in template:
             return template, {}
         before, _, after = template.partition("{")
         return f"{before}{make[collection]()}{after.partition('}')[2]}", {}
+
+    def _budget(self) -> str:
+        self._admin.put("/budgets/ada", json={"gpu_hours": 1}).raise_for_status()
+        return "ada"
 
     def _search(self) -> str:
         return str(submitted(self._http).id)
