@@ -15,7 +15,7 @@ def fairness(
     owners: Annotated[int, typer.Option(min=1, help="The k-th of them has k parts of the jobs.")] = 10,
     jobs: Annotated[int, typer.Option(min=1, help="Jobs, from 6 s to 2 hours long.")] = 1000,
     slots: Annotated[int, typer.Option(min=1, help="Workers, of one GPU each.")] = 8,
-    seed: Annotated[int, typer.Option(help="Of the lengths of jobs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the lengths of jobs.")] = 0,
     json: Json = False,
 ) -> None:
     """Compare what owners get with a max-min fair division. Exit code 1 if more than 5 % is with the wrong owners.

@@ -323,7 +323,8 @@ def test_a_pass_over_budgets_reads_no_job_that_is_held_already(crowd: Crowd) -> 
         connection.execute("insert into budgets (owner, gpu_hours) values ('ada', 0)")
     crowd.plans(lambda s: s.budgets.enforce())
     with psycopg.connect(plain(crowd.url), autocommit=True) as connection:
-        assert connection.execute("select count(*) from jobs where hold = 'budget'").fetchone() > (JOBS // 3,)
+        [[held]] = connection.execute("select count(*) from jobs where hold = 'budget'")
+        assert held > JOBS // 3
         connection.execute("vacuum analyze jobs")
     assert crowd.cost(lambda s: s.budgets.enforce()) <= 6 * WORKERS
     assert crowd.cost(lambda s: s.claim(WORKERS - 4)) <= 2 * WORKERS
