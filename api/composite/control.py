@@ -15,6 +15,7 @@ from api.db.models import Job
 from api.http.problems import conflict
 from api.jobs.locking import end_attempt
 from api.jobs.state_machine import move
+from api.jobs.times import times_changed
 from api.kinds import kind_of
 from api.schemas.jobs import AttemptStatus, JobPatch, Status
 
@@ -59,11 +60,19 @@ async def retry_children(session: AsyncSession, tree: Job) -> None:
 
 
 async def patch_children(session: AsyncSession, tree: Job, patch: JobPatch) -> None:
-    """Apply the priority, run-time limit and `preemptible` to the active children."""
+    """Apply the priority, run-time limit, `preemptible` and times to the active children."""
     for child in await locked_children(session, tree):
-        for field in patch.model_fields_set & {"priority", "max_runtime", "preemptible"}:
+        for field in patch.model_fields_set & {
+            "priority",
+            "max_runtime",
+            "preemptible",
+            "not_before",
+            "window",
+            "time_zone",
+        }:
             if not child.status.ended:
                 setattr(child, field, getattr(patch, field))
+        times_changed(child)
 
 
 async def ended_children(session: AsyncSession, tree: Job) -> list[Job]:

@@ -107,6 +107,13 @@ class Job(Base):
         ),
         Index("ix_jobs_owner_claimable", "owner", "id", postgresql_where=text("status = 'queued' and hold is null")),
         Index("ix_jobs_held", "owner", postgresql_where=text("hold is not null")),
+        Index(
+            "ix_jobs_timed",
+            "id",
+            postgresql_where=text(
+                "(not_before is not null or time_window is not null) and status in ('queued', 'running')"
+            ),
+        ),
         Index("ix_jobs_list", "kind", "status", text(_NEWEST.format("id"))),
         UniqueConstraint("parent_id", "stage"),
         Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
@@ -126,6 +133,9 @@ class Job(Base):
     gpus: Mapped[int]
     max_attempts: Mapped[int]
     max_runtime: Mapped[int | None]
+    not_before: Mapped[datetime | None]
+    window: Mapped[str | None] = mapped_column("time_window")
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
     spec: Mapped[JsonObject]
     source_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))

@@ -15,7 +15,7 @@ from api.artifacts import Artifacts, Stored
 from api.db.engine import Database, lock_content
 from api.db.models import Checkpoint, Job
 from api.events.log import append
-from api.schemas.jobs import JobFrame, JobKind, Status
+from api.schemas.jobs import HELD_FOR_TIME, JobFrame, JobKind, Status
 
 _log = structlog.get_logger(__name__)
 
@@ -29,6 +29,7 @@ def new_job(kind: JobKind, frame: JobFrame, spec: Mapping[str, Any], source: UUI
         spec=dict(spec),
         source_id=source,
         status=Status.QUEUED,
+        hold=HELD_FOR_TIME if frame.not_before or frame.window else None,
         attempt=0,
         lost_attempts=0,
         last_sequence=0,

@@ -28,6 +28,7 @@ from api.jobs.listing import Filters, newest
 from api.jobs.locking import end_attempt, lock_job
 from api.jobs.max_runtime import check_runtime
 from api.jobs.state_machine import actions_of, check_action, move
+from api.jobs.times import check_time_zone, times_changed
 from api.jobs.waker import Waker
 from api.kinds import Kind, References, Resolved, kind_of
 from api.schemas.jobs import AttemptStatus, JobFrame, JobKind, JobPatch, Status
@@ -92,6 +93,8 @@ class JobService:
                     await self._artifacts.delete_job(job.id)
                     return Submitted(earlier, replayed=True)
                 await check_queue(session, _queued_by(job))
+                if job.window is not None:
+                    await check_time_zone(session, job.time_zone)
                 await hold(session, job.spec)
                 session.add(job)
                 await session.flush()
@@ -194,10 +197,13 @@ class JobService:
         if "priority" in patch.model_fields_set:
             check_priority(patch.priority)
         async with self._database.transaction() as session:
+            if "time_zone" in patch.model_fields_set:
+                await check_time_zone(session, patch.time_zone)
             job = await self._lock(session, job_id, kind)
             for field in patch.model_fields_set:
                 value = getattr(patch, field)
                 setattr(job, field, {} if field == "labels" and value is None else value)
+            times_changed(job)
             if _is_composite(job):
                 await control.patch_children(session, job, patch)
             await _refreshed(session, job)

@@ -11,7 +11,7 @@ from api.db.models import Job
 from api.events.log import append, notify
 from api.http.problems import conflict
 from api.kinds import kind_of
-from api.schemas.jobs import LONGEST_REASON, Status, shortened
+from api.schemas.jobs import HELD_FOR_TIME, LONGEST_REASON, Status, shortened
 from api.schemas.webhooks import EventType
 from api.webhooks.outbox import tell
 
@@ -57,6 +57,8 @@ async def move(session: AsyncSession, job: Job, to: Status, reason: str | None =
         job.worker = job.preempted_by = None
     if to is not S.RUNNING and to is not S.QUEUED:
         job.hold = None
+    if to is S.QUEUED and (job.not_before or job.window):
+        job.hold = job.hold or HELD_FOR_TIME  # until api/jobs/times.py finds it open
     await append(session, job, "status", {"status": to, "reason": reason, "attempt": job.attempt})
     if to.ended:
         await tell(session, job, _ENDS[to], reason)

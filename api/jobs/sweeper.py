@@ -19,6 +19,7 @@ from api.jobs.locking import lock_job
 from api.jobs.lost_attempts import lose
 from api.jobs.max_runtime import RuntimeLimits
 from api.jobs.preemption import Preemption
+from api.jobs.times import TimeKeeper
 from api.jobs.waker import Waker
 from api.jobs.wakeups import Wakeups
 from api.metrics.counters import CLOCK_STEPS, LEASES_EXPIRED
@@ -37,8 +38,9 @@ def waker_and_sweeper(database: Database, wakeups: Wakeups, settings: Settings) 
         remaining_seconds=settings.preempt_remaining_seconds,
         again_seconds=settings.preempt_again_seconds,
     )
-    budgets, pause = BudgetKeeper(database), settings.wake_seconds
-    waker = Waker(database, wakeups, preemption, budgets, pause_seconds=pause, presence_seconds=presence)
+    keepers = BudgetKeeper(database), TimeKeeper(database)
+    pause = settings.wake_seconds
+    waker = Waker(database, wakeups, preemption, *keepers, pause_seconds=pause, presence_seconds=presence)
     lease, pause = settings.lease_seconds, settings.sweep_seconds
     return waker, Sweeper(database, waker, lease_seconds=lease, sweep_seconds=pause)
 

@@ -1,6 +1,6 @@
 """Wakes idle workers while jobs are queued: at once after a change, then repeatedly until they claim.
 
-Each pass also enforces budgets and frees slots for urgent jobs.
+Each pass also enforces budgets and jobs' times, and frees slots for urgent jobs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from api.db.models import Attempt, Job, Worker
 from api.jobs.index_conditions import CLAIMABLE, RUNNING
 from api.jobs.preemption import Preemption
 from api.jobs.queue_reasons import Waiting
+from api.jobs.times import TimeKeeper
 from api.jobs.wakeups import Wakeups
 
 _log = structlog.get_logger(__name__)
@@ -45,11 +46,13 @@ class Waker:
         wakeups: Wakeups,
         preemption: Preemption,
         budgets: BudgetKeeper,
+        times: TimeKeeper,
         *,
         pause_seconds: float,
         presence_seconds: float,
     ) -> None:
-        self._database, self._wakeups, self._preemption, self._budgets = database, wakeups, preemption, budgets
+        self._database, self._wakeups, self._preemption = database, wakeups, preemption
+        self._budgets, self._times = budgets, times
         self._pause, self._presence = pause_seconds, timedelta(seconds=presence_seconds)
         self._nudged = asyncio.Event()
         self._underway: dict[Serving, list[float]] = defaultdict(list)
@@ -67,7 +70,9 @@ class Waker:
     async def run(self, passed: Passed) -> None:
         """Wake workers until cancelled."""
         while True:
-            await self._budgets.enforce()  # first, so that no worker is woken for a held job
+            # First, so that no worker is woken for a held job.
+            await self._budgets.enforce()
+            await self._times.enforce()
             jobs_wait = await self.wake()
             jobs_wait = await self._preemption.make_room(self.waiting) or jobs_wait
             passed()

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -131,6 +132,14 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 RunSeconds = Annotated[
     int, Field(ge=1, lt=2**31, description="seconds of run time of all attempts after which the job fails")
 ]
+TimeWindow = Annotated[
+    str,
+    StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"),
+    AfterValidator(lambda window: _of_some_length(window)),
+]
+ZoneName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+/-]{0,63}$")]
+HELD_FOR_TIME: Final = "time"
+"""`hold` of a job that is outside its times."""
 Labels = Annotated[dict[Line, Line], Field(max_length=32)]
 
 
@@ -141,6 +150,13 @@ def _without_control(text: str) -> str:
     if found := re.search(f"[{_CONTROL}]", text):
         raise ValueError(f"control characters and bidirectional marks (here U+{ord(found[0]):04X}) are not allowed")
     return text
+
+
+def _of_some_length(window: str) -> str:
+    begin, _, end = window.partition("-")
+    if begin == end:
+        raise ValueError("begins when it ends: give two times of day, or no window for the whole day")
+    return window
 
 
 def _storable(text: str) -> str:
@@ -196,6 +212,9 @@ class JobFrame(BaseModel):
         3, ge=1, le=100, description="lost attempts in a row without a new epoch after which the job fails"
     )
     max_runtime: RunSeconds | None = None
+    not_before: AwareDatetime | None = Field(None, description="it does not start earlier; with a time zone")
+    window: TimeWindow | None = Field(None, description="the time of day at which it runs, such as 22:00-07:00")
+    time_zone: ZoneName = Field("UTC", description="of the window, such as Europe/Berlin")
 
 
 class JobPatch(BaseModel):
@@ -209,6 +228,9 @@ class JobPatch(BaseModel):
     priority: int = Field(default_factory=int, ge=0, le=9)
     preemptible: bool = Field(default_factory=bool)
     max_runtime: RunSeconds | None = None
+    not_before: AwareDatetime | None = None
+    window: TimeWindow | None = None
+    time_zone: ZoneName = Field(default_factory=str)
 
 
 class JobExtension(BaseModel):
@@ -279,6 +301,9 @@ class JobOut(BaseModel):
     gpus: int
     max_attempts: int
     max_runtime: int | None
+    not_before: datetime | None = None
+    window: str | None = None
+    time_zone: str = "UTC"
     status: Status
     status_reason: Reason | None
     progress: Progress | None

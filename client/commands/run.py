@@ -36,7 +36,18 @@ def run(
 
     body = read_object(spec, "SPEC")
     try:
-        for unused in ("name", "labels", "priority", "preemptible", "pool", "max_attempts", "max_runtime"):
+        for unused in (
+            "name",
+            "labels",
+            "priority",
+            "preemptible",
+            "pool",
+            "max_attempts",
+            "max_runtime",
+            "not_before",
+            "window",
+            "time_zone",
+        ):
             body.pop(unused, None)  # meaningful to a service only
         gpus = body.pop("gpus", 1)
         if not isinstance(gpus, int) or gpus < 1:

@@ -37,6 +37,7 @@ from api.jobs.queries import Reader
 from api.jobs.queue_reasons import Waiting
 from api.jobs.service import JobService
 from api.jobs.sweeper import Sweeper
+from api.jobs.times import TimeKeeper
 from api.jobs.waker import Waker
 from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
@@ -112,8 +113,10 @@ class Services:
     def __init__(self, database: Database, wakeups: Wakeups, artifacts: LocalArtifacts) -> None:
         self.database = database
         self.preemption = Preemption(database, presence_seconds=3600, remaining_seconds=0, again_seconds=0)
-        self.budgets = BudgetKeeper(database)
-        self.waker = Waker(database, wakeups, self.preemption, self.budgets, pause_seconds=1, presence_seconds=3600)
+        self.budgets, self.times = BudgetKeeper(database), TimeKeeper(database)
+        self.waker = Waker(
+            database, wakeups, self.preemption, self.budgets, self.times, pause_seconds=1, presence_seconds=3600
+        )
         self.hub, self.artifacts = EventHub(database), artifacts
         self.reader = Reader(database)
         named = references_of(database, artifacts, artifacts.root)
@@ -315,6 +318,10 @@ def test_a_claim_reads_one_job_of_each_owner_and_project(crowd: Crowd) -> None:
             "select count(distinct (priority, owner, project)) from jobs where status = 'queued' and gpus = 1"
         )
     assert crowd.cost(lambda s: s.claim(WORKERS - 3)) <= PRIORITIES + groups + 2 * WORKERS + 2
+
+
+def test_a_pass_over_times_reads_no_job_without_them(crowd: Crowd) -> None:
+    assert crowd.cost(lambda s: s.times.enforce()) <= 2
 
 
 def test_a_pass_over_budgets_reads_no_job_that_is_held_already(crowd: Crowd) -> None:

@@ -31,6 +31,7 @@ def job(spec: dict[str, Any]) -> JobOut:
         "labels": {},
         "priority": 5,
         "preemptible": True,
+        "time_zone": "UTC",
         "preemptions": 0,
         "pool": "default",
         "gpus": 1,

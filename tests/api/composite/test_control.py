@@ -13,6 +13,7 @@ from api.composite.driver import TreeDriver
 from api.db.engine import Database
 from api.events.hub import EventHub
 from api.jobs.preemption import Preemption
+from api.jobs.times import TimeKeeper
 from api.jobs.waker import Waker
 from api.jobs.wakeups import Wakeups
 from api.schemas.jobs import JobOut
@@ -140,7 +141,15 @@ async def stepped_by_many(service: Service, study: JobOut, drivers: int) -> None
     """As many steps of one tree at the same moment, beside those of the API's own driver."""
     database, wakeups = Database(service.database_url), Wakeups("redis://127.0.0.1:1/0")
     preemption = Preemption(database, presence_seconds=60, remaining_seconds=0, again_seconds=0)
-    waker = Waker(database, wakeups, preemption, BudgetKeeper(database), pause_seconds=60, presence_seconds=60)
+    waker = Waker(
+        database,
+        wakeups,
+        preemption,
+        BudgetKeeper(database),
+        TimeKeeper(database),
+        pause_seconds=60,
+        presence_seconds=60,
+    )
     artifacts = LocalArtifacts(service.data / "artifacts", 2**30)
     driver = TreeDriver(
         database, EventHub(database), waker, artifacts, references_of(database, artifacts, service.data), 60

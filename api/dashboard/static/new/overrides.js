@@ -13,9 +13,11 @@ const FRAME = /** @type {const} */ ([
   "gpus",
   "max_attempts",
   "max_runtime",
+  "window",
+  "time_zone",
 ]);
 /** @type {Record<string, unknown>} */
-const DEFAULTS = { priority: 5, preemptible: true, pool: "default", gpus: 1, max_attempts: 3 };
+const DEFAULTS = { priority: 5, preemptible: true, pool: "default", gpus: 1, max_attempts: 3, time_zone: "UTC" };
 
 /**
  * @typedef {Record<string, unknown>} Values
