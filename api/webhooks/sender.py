@@ -35,6 +35,8 @@ _GROWTH: Final = 4
 _TRY_SECONDS: Final = 20.0
 # A try whose process died is repeated after this; longer than a try takes.
 _TRY_LEASE: Final = timedelta(seconds=30)
+# Between two looks for messages that a clock set back has left in the future.
+_LATE_SECONDS: Final = 10.0
 _KEPT: Final = timedelta(days=30)
 _CLEAR_SECONDS: Final = 3600.0
 _GONE: Final = 410
@@ -73,7 +75,7 @@ class Sender:
     ) -> None:
         self._database, self._addresses, self._sealer, self._mailer = database, addresses, sealer, mailer
         self._retry = timedelta(seconds=retry_seconds)
-        self._cleared = 0.0
+        self._cleared = self._looked = 0.0
 
     async def run(self, passed: Passed) -> None:
         """Send what is due, every second, until cancelled."""
@@ -83,6 +85,8 @@ class Sender:
             context, max_connections=_BATCH, max_keepalive_connections=0, network_backend=backend
         ) as pool:
             while True:
+                if time.monotonic() - self._looked > _LATE_SECONDS:
+                    await self._hasten()
                 due = await self._claim()
                 await asyncio.gather(*(self._deliver(pool, message) for message in due))
                 if time.monotonic() - self._cleared > _CLEAR_SECONDS:
@@ -90,6 +94,16 @@ class Sender:
                 passed()
                 if len(due) < _BATCH:
                     await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _hasten(self) -> None:
+        """Make messages due whose next try is later than it can be, as after the database's clock was set back."""
+        pause = self._retry * func.power(_GROWTH, func.greatest(Delivery.tries, 1) - 1)
+        late = (Delivery.state == DeliveryState.PENDING) & (
+            Delivery.next_at > func.now() + func.greatest(pause, _TRY_LEASE)
+        )
+        async with self._database.transaction() as session:
+            await session.execute(update(Delivery).where(late).values(next_at=func.now()))
+        self._looked = time.monotonic()
 
     async def _claim(self) -> list[_Message]:
         """Take the due messages, for a lease: no other process tries them meanwhile."""

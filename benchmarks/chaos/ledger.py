@@ -26,6 +26,8 @@ class Ledger:
     all_jobs: int = 0
     lost_attempts: int = 0
     compute_seconds: float = 0.0
+    messages: dict[UUID, str] = field(default_factory=dict)
+    """Types of the messages to webhooks."""
 
     def alphas(self, job_id: UUID) -> Alphas:
         return dict(self.epochs[job_id])
@@ -49,6 +51,7 @@ def read(database_url: str, job_ids: Collection[UUID]) -> Ledger:
             "where job_id = any(%s)",
             [ids],
         ).fetchone() or (0, 0.0)
+        ledger.messages.update(connection.execute("select id, type from webhook_deliveries"))
         ledger.statuses.update(connection.execute("select id, status from jobs where id = any(%s)", [ids]))
         for job_id, epoch, alphas in connection.execute(
             "select job_id, epoch, alphas from epochs where job_id = any(%s) order by job_id, epoch", [ids]
@@ -58,7 +61,18 @@ def read(database_url: str, job_ids: Collection[UUID]) -> Ledger:
             "select job_id, sequence, kind, data from events where job_id = any(%s) order by job_id, sequence", [ids]
         ):
             ledger.events[job_id].append(Seen(*event))
-    return Ledger(ledger.statuses, ledger.epochs, ledger.events, count, lost, seconds)
+    return Ledger(ledger.statuses, ledger.epochs, ledger.events, count, lost, seconds, ledger.messages)
+
+
+def undelivered(database_url: str) -> int:
+    """How many messages to webhooks are waiting."""
+    import psycopg
+
+    with psycopg.connect(database_url.replace("postgresql+psycopg:", "postgresql:")) as connection:
+        [count] = connection.execute("select count(*) from webhook_deliveries where state = 'pending'").fetchone() or [
+            0
+        ]
+        return int(count)
 
 
 @dataclass

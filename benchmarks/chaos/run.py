@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,8 @@ from benchmarks.chaos.caretaker import Caretaker
 from benchmarks.chaos.faults import Fault, FullDisk, Target, all_faults, small_disks
 from benchmarks.chaos.files import wrong_files
 from benchmarks.chaos.injector import Injector
-from benchmarks.chaos.ledger import Alphas, Ledger, Watched, read
+from benchmarks.chaos.ledger import Alphas, Ledger, Watched, read, undelivered
+from benchmarks.chaos.receiver import Receiver, receiving
 from benchmarks.chaos.watching import Watcher
 from client.errors import ServiceUnreachableError
 from client.local.stack import LocalStack
@@ -31,8 +32,13 @@ _ENVIRONMENT: Final = {
     "DARTBOARD_STEP_EVENT_SECONDS": "0.2",
     "DARTBOARD_PREEMPT_REMAINING_SECONDS": "0",
     "DARTBOARD_PREEMPT_AGAIN_SECONDS": "0",
+    "DARTBOARD_WEBHOOK_HOSTS": "127.0.0.1",
+    "DARTBOARD_WEBHOOK_RETRY_SECONDS": "0.2",
     "OMP_NUM_THREADS": "1",
 }
+# Longer than any pause between two tries of a message.
+_MESSAGES_SECONDS: Final = 120.0
+_UNDISTURBED_SECONDS: Final = 900.0
 _PROJECT: Final = "chaos"
 _USAGE_ERROR: Final = 1e-3
 # Small, but with both cells and every primitive. No number of kills makes a job give up.
@@ -72,6 +78,12 @@ class Outcome:
     events_out_of_order: int = 0
     events_unknown: int = 0
     watchers_connected: int = 0
+    extended: int = 0
+    messages_stored: int = 0
+    ends_untold: int = 0
+    messages_missed: int = 0
+    messages_unknown: int = 0
+    messages_unsigned: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -82,6 +94,10 @@ class Outcome:
             self.wrong_files,
             self.events_missed,
             self.events_doubled,
+            self.ends_untold,
+            self.messages_missed,
+            self.messages_unknown,
+            self.messages_unsigned,
         )
         return (
             (self.succeeded, self.epochs_stored) == (self.jobs, self.epochs_expected)
@@ -116,6 +132,8 @@ def run(
 ) -> Outcome:
     """Run the searches undisturbed, then repeatedly under faults until `minutes` are over, at least once.
 
+    Every second search is submitted with fewer epochs and extended when it has ended. A webhook is told of all ends.
+
     seed: of the order of faults; the searches' own seeds are 0, 1, 2, ... faults: by default all kinds that this
     machine supports. shortest, longest: seconds between two faults. patience: seconds per round before an unfinished
     job counts as lost. data: an empty folder, kept afterwards with its logs; excludes full disks, whose mounts end with
@@ -138,12 +156,14 @@ def run(
         specs = [{**_SPEC, "epochs": epochs, "seed": i} for i in range(searches)]
         say(f"{searches} searches of {epochs} epochs, undisturbed")
         undisturbed = _undisturbed(stack, dartboard, specs)
+        receiver = open_things.enter_context(receiving())
+        receiver.secret = dartboard.add_webhook(receiver.url).secret
         say(f"the same under faults, drawn from seed {seed}")
         jobs: dict[UUID, int] = {}
         watchers: list[Watcher] = []
 
         def submit(number: int, **fields: Any) -> Watcher:
-            watcher = _submit(dartboard, {**specs[number], "project": _PROJECT, **fields})
+            watcher = _submit(dartboard, number, {**specs[number], "project": _PROJECT, **fields})
             jobs[watcher.job_id] = number
             watchers.append(watcher)
             return watcher
@@ -175,29 +195,44 @@ def run(
         # Until tomorrow, since a clock that was set back leaves attempts in the future.
         used = dartboard.usage("project", until=datetime.now(UTC) + timedelta(days=1)).rows
         outcome.usage_seconds = sum(row.compute_seconds for row in used if row.project == _PROJECT)
-        _count(outcome, read(_database(stack), jobs), jobs, undisturbed, epochs, watchers)
+        ledger = _settled(_database(stack), jobs)
+        _count(outcome, ledger, jobs, undisturbed, epochs, watchers)
+        _count_messages(outcome, ledger, receiver)
         outcome.wrong_files = len(wrong_files(target, jobs))
     return outcome
 
 
 def _undisturbed(stack: LocalStack, dartboard: Dartboard, specs: list[dict[str, Any]]) -> list[Alphas]:
-    jobs = [dartboard.submit("search", spec) for spec in specs]
-    for job in jobs:
-        ended = dartboard.wait(job)
-        if (ended.status, ended.attempt) != ("succeeded", 1):
+    watchers = [_submit(dartboard, number, spec) for number, spec in enumerate(specs)]
+    _await(watchers, _UNDISTURBED_SECONDS)
+    for watcher in watchers:
+        ended = dartboard.job(watcher.job_id)
+        wanted = ("succeeded", 1 + watcher.extended, watcher.extend_to is not None)
+        if (ended.status, ended.attempt, watcher.extended) != wanted:
             raise RuntimeError(f"an undisturbed search is {ended.status} after attempt {ended.attempt}: {ended.error}")
-    ledger = read(_database(stack), [job.id for job in jobs])
-    for job in jobs:
-        dartboard.delete(job.id)
-    return [ledger.alphas(job.id) for job in jobs]
+    ledger = read(_database(stack), [watcher.job_id for watcher in watchers])
+    for watcher in watchers:
+        dartboard.delete(watcher.job_id)
+    return [ledger.alphas(watcher.job_id) for watcher in watchers]
 
 
-def _submit(dartboard: Dartboard, spec: dict[str, Any]) -> Watcher:
-    key = str(uuid4())
-    job = _until_answered(lambda: dartboard.submit("search", spec, idempotency_key=key))
-    watcher = Watcher(dartboard.url, job.id)
+def _submit(dartboard: Dartboard, number: int, spec: dict[str, Any]) -> Watcher:
+    """spec: with all epochs; a search of an odd number begins with half of them."""
+    key, epochs = str(uuid4()), spec["epochs"]
+    extended = number % 2 == 1 and epochs > 1
+    asked = {**spec, "epochs": epochs // 2} if extended else spec
+    job = _until_answered(lambda: dartboard.submit("search", asked, idempotency_key=key))
+    watcher = Watcher(dartboard.url, job.id, epochs if extended else None)
     watcher.start()
     return watcher
+
+
+def _settled(database_url: str, jobs: Collection[UUID]) -> Ledger:
+    """The final state, once no message is waiting or the time is over."""
+    deadline = time.monotonic() + _MESSAGES_SECONDS
+    while undelivered(database_url) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return read(database_url, jobs)
 
 
 def _await(watchers: Sequence[Watcher], patience: float) -> None:
@@ -254,3 +289,13 @@ def _count(
     outcome.events_missed, outcome.events_doubled = watched.missed, watched.doubled
     outcome.events_out_of_order, outcome.events_unknown = watched.out_of_order, watched.unknown
     outcome.watchers_connected = sum(watcher.connections for watcher in watchers)
+    outcome.extended = sum(watcher.extended for watcher in watchers)
+
+
+def _count_messages(outcome: Outcome, ledger: Ledger, receiver: Receiver) -> None:
+    outcome.messages_stored = len(ledger.messages)
+    told = sum(type_ == "job.succeeded" for type_ in ledger.messages.values())
+    outcome.ends_untold = abs(outcome.succeeded + outcome.extended - told)
+    outcome.messages_missed = len(ledger.messages.keys() - receiver.received)
+    outcome.messages_unknown = len(receiver.received - ledger.messages.keys())
+    outcome.messages_unsigned = receiver.unsigned

@@ -205,6 +205,21 @@ async def cleared(service: Service) -> None:
         await database.close()
 
 
+def test_a_message_is_not_held_up_by_a_clock_that_was_set_back(
+    bench: Bench, service: Service, receiver: Receiver
+) -> None:
+    created = hook(bench, receiver, job := bench.submit())
+    bench.dartboard.cancel(job.id)
+    receiver.next()
+    settled(bench, created)
+    with psycopg.connect(plain(service.database_url)) as connection:
+        connection.execute(
+            "update webhook_deliveries set state = 'pending', next_at = now() + interval '1 h' where webhook_id = %s",
+            (created.id,),
+        )
+    receiver.next()
+
+
 def test_a_ping_tells_of_nothing(bench: Bench, receiver: Receiver) -> None:
     created = bench.dartboard.add_webhook(receiver.url, events=["job.failed"])
     assert bench.dartboard.ping_webhook(created.id).type == "ping"

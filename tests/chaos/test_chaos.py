@@ -56,3 +56,13 @@ def test_watchers_that_come_back_by_id_saw_every_event_once_and_in_order(outcome
     lost = (outcome.events_missed, outcome.events_doubled, outcome.events_out_of_order, outcome.events_unknown)
     assert lost == (0, 0, 0, 0), outcome
     assert outcome.watchers_connected > outcome.jobs, "no watcher ever had to come back"
+
+
+def test_every_second_search_was_extended(outcome: Outcome) -> None:
+    assert outcome.extended >= SEARCHES // 2, outcome
+
+
+def test_a_webhook_is_told_of_every_end_and_of_nothing_else(outcome: Outcome) -> None:
+    assert outcome.messages_stored >= outcome.succeeded + outcome.extended
+    wrong = (outcome.ends_untold, outcome.messages_missed, outcome.messages_unknown, outcome.messages_unsigned)
+    assert wrong == (0, 0, 0, 0), outcome
