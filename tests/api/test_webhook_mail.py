@@ -1,4 +1,4 @@
-"""Webhooks by e-mail: what is sent, to whom, how often, and that no password goes in clear."""
+"""Webhooks by e-mail: what is sent, to which addresses, how often, and that no password goes in clear."""
 
 from __future__ import annotations
 

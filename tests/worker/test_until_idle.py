@@ -12,7 +12,7 @@ import pytest
 from tests.support.claimed import an_attempt
 from worker.attempt_dir import AttemptFolder
 
-# A process that watches the two folders it is given, and says so before it waits.
+# A process that watches the two folders it is given, and prints a line before it waits.
 _WATCHING = """
 import signal, sys, threading
 from pathlib import Path
