@@ -141,8 +141,9 @@ class Sequence:
         pid = self._stack.processes["worker-1"].pid
         assert pid is not None
         for child in psutil.Process(pid).children():
-            if any("spawn_main" in part for part in child.cmdline()):
-                child.kill()
+            with suppress(psutil.Error):  # it has just ended
+                if any("spawn_main" in part for part in child.cmdline()):
+                    child.kill()
 
     def _any(self) -> JobOut:
         return self._dartboard.job(self._draw.choice(self.jobs))
