@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from benchmarks.commands.advice import advice
+from benchmarks.commands.asha import asha
 from benchmarks.commands.chaos import chaos
 from benchmarks.commands.collapse import collapse
 from benchmarks.commands.decode import decode
@@ -38,6 +39,7 @@ _COMMANDS = (
     advice,
     ranking,
     regret,
+    asha,
     collapse,
     overhead,
     random_cells,

@@ -31,6 +31,7 @@ class ExitCode(IntEnum):
 _EXTRAS: Final = {
     **dict.fromkeys(("torch", "torchvision", "numpy", "sklearn"), "worker"),
     **dict.fromkeys(("onnx", "onnxscript"), "onnx"),
+    "optuna": "dev",
     "tensorboardX": "tensorboard",
     "mlflow": "mlflow",
     "wandb": "wandb",

@@ -14,6 +14,9 @@ def tables(job: JobOut) -> Iterator[str | Listing]:
     """Tables of a successful job."""
     result = job.result or {}
     if job.kind is JobKind.STUDY:
+        if (race := result.get("asha")) is not None:
+            yield f"{race['epochs']} epochs of searching, {race['epochs_of_all']} if none had been stopped"
+            yield _race(race)
         for point in result["points"]:
             yield _title(point)
             yield _candidates(point)
@@ -25,6 +28,16 @@ def tables(job: JobOut) -> Iterator[str | Listing]:
         yield f"the last two rows: measured on what {result['ensemble']} names as test and validation"
         yield f"the ensemble's file: {COMMAND} download {job.id}"
     yield f"{result['compute_seconds']:.0f} s of computing in all"
+
+
+def _race(race: dict[str, Any]) -> Listing:
+    """Each trial's metric at the rungs that it reached."""
+    rungs = (Column(f"epoch {rung}", number=True) for rung in race["rungs"])
+    table = Listing(*(Column(head, number=True) for head in ("point", "seed")), *rungs, Column("search", 1))
+    for row in race["trials"]:
+        values = (_number(row["values"].get(str(rung))) for rung in race["rungs"])
+        table.add(str(row["point"]), str(row["seed"]), *values, _id(row["search"]))
+    return table
 
 
 def _candidates(point: dict[str, Any]) -> Listing:

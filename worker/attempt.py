@@ -123,6 +123,9 @@ class Attempt:
         if resume and resume.step:
             start += f" and {resume.step} steps"
         _log.info("attempt %d on %s%s", claimed.attempt, self._settings.worker_name, start)
+        if claimed.pause_after and resume and resume.epoch >= claimed.pause_after:
+            self._release("pause")  # the attempt that reached the epoch was lost before it could
+            return
         self._control.on_checkpoint = self._report_partial
         runner = runner_of(claimed.kind)
         for report in runner(
@@ -135,7 +138,8 @@ class Attempt:
         ):
             self._report_epoch(report)
             is_last = report.ends or report.epoch >= int(claimed.spec["epochs"])
-            if self._control.pause_after_epoch and not is_last:
+            pausing = self._control.pause_after_epoch or report.epoch == claimed.pause_after
+            if pausing and not is_last:
                 self._saver.settle()
                 self._release("pause")
                 return

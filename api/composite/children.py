@@ -34,6 +34,7 @@ async def load_children(session: AsyncSession, tree: Job) -> dict[str, Child]:
     rows = await children_of(session, tree.id)
     genotypes = await _genotypes(session, [j.id for j in rows if j.kind == JobKind.SEARCH and j.status == "succeeded"])
     seconds = await _seconds(session, tree.id)
+    history = await _history(session, tree.id) if tree.spec.get("strategy") else {}
     return {
         str(row.stage): Child(
             id=row.id,
@@ -48,6 +49,8 @@ async def load_children(session: AsyncSession, tree: Job) -> dict[str, Child]:
             result=row.result,
             genotype=genotypes.get(row.id),
             seconds=seconds.get(row.id, 0.0),
+            pause_after=row.pause_after,
+            history=history.get(row.id, {}),
         )
         for row in rows
     }
@@ -57,6 +60,16 @@ async def _genotypes(session: AsyncSession, searches: list[UUID]) -> dict[UUID, 
     query = select(Epoch.job_id, Epoch.genotype).where(Epoch.job_id.in_(searches))
     latest = query.ext(distinct_on(Epoch.job_id)).order_by(Epoch.job_id, Epoch.epoch.desc())
     return {row.job_id: row.genotype for row in await session.execute(latest)} if searches else {}
+
+
+async def _history(session: AsyncSession, tree_id: UUID) -> dict[UUID, dict[int, dict[str, float]]]:
+    """The metrics of all epochs of each search."""
+    searches = select(Job.id).where(Job.parent_id == tree_id, Job.kind == JobKind.SEARCH)
+    query = select(Epoch.job_id, Epoch.epoch, Epoch.metrics).where(Epoch.job_id.in_(searches))
+    found: dict[UUID, dict[int, dict[str, float]]] = {}
+    for row in await session.execute(query):
+        found.setdefault(row.job_id, {})[row.epoch] = row.metrics
+    return found
 
 
 async def _seconds(session: AsyncSession, tree_id: UUID) -> dict[UUID, float]:

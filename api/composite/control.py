@@ -4,7 +4,7 @@ lock.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -46,6 +46,14 @@ async def resume_children(session: AsyncSession, tree: Job) -> None:
     for child in await locked_children(session, tree):
         if child.status == Status.PAUSED:
             await _queue(session, child, f"its {tree.kind} was resumed")
+
+
+async def promote_children(session: AsyncSession, tree: Job, promoted: Mapping[UUID, int | None]) -> None:
+    """Queue paused children, to pause again after the given epoch or not at all."""
+    for child in await locked_children(session, tree):
+        if child.id in promoted and child.status == Status.PAUSED:
+            child.pause_after = promoted[child.id]
+            await _queue(session, child, f"promoted to epoch {child.pause_after or child.spec['epochs']}")
 
 
 async def retry_children(session: AsyncSession, tree: Job) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api.artifacts import Artifacts
 from api.background_tasks import Passed
 from api.composite.children import load_children
-from api.composite.control import cancel_children
+from api.composite.control import cancel_children, promote_children
 from api.composite.steps import Children, NewChild, Step
 from api.datasets.references import hold
 from api.db.engine import Database, lock_content
@@ -133,13 +133,15 @@ class TreeDriver:
                 if not new.is_request:
                     await _create(session, tree, new)
             _progress(tree, children, protocol.planned(tree.spec))
+            if step.promote:
+                await promote_children(session, tree, step.promote)
             if step.cancel:
                 await cancel_children(session, tree, step.cancel)
             await _end(session, tree, step)
         for new in step.create:
             if new.is_request:
                 await self._create_requested(tree_id, new)
-        if step.create:
+        if step.create or step.promote:
             self._waker.nudge()
 
     async def _create_requested(self, tree_id: UUID, new: NewChild) -> None:
@@ -188,7 +190,7 @@ async def _create(session: AsyncSession, tree: Job, new: NewChild) -> Job:
     frame = JobFrame(**{field: getattr(tree, field) for field in JobFrame.model_fields})
     job = new_job(new.kind, frame, new.spec, new.source)
     job.name = f"{tree.name or tree.kind} {new.stage}"[:200]
-    job.owner, job.parent_id, job.stage = tree.owner, tree.id, new.stage
+    job.owner, job.parent_id, job.stage, job.pause_after = tree.owner, tree.id, new.stage, new.pause_after
     await hold(session, job.spec)
     session.add(job)
     await session.flush()

@@ -16,7 +16,10 @@ from api.schemas.jobs import JobKind, Status
 
 @dataclass(frozen=True)
 class Child:
-    """A child of the composite job. genotype: of a search's last epoch. seconds: GPU seconds of all attempts."""
+    """A child of the composite job. genotype: of a search's last epoch. seconds: GPU seconds of all attempts.
+
+    pause_after: the epoch after which it pauses by itself. history: metrics by epoch, for a study with a strategy.
+    """
 
     id: UUID
     kind: JobKind
@@ -30,6 +33,8 @@ class Child:
     result: Mapping[str, Any] | None = None
     genotype: Mapping[str, Any] | None = None
     seconds: float = 0.0
+    pause_after: int | None = None
+    history: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:
@@ -57,7 +62,8 @@ class Child:
 class NewChild:
     """A job to queue. Its stage is its unique name within the composite job.
 
-    is_request: whether the spec is the body of a creating request, which is resolved first.
+    is_request: whether the spec is the body of a creating request, which is resolved first. pause_after: the epoch
+    after which it pauses by itself.
     """
 
     kind: JobKind
@@ -65,6 +71,7 @@ class NewChild:
     spec: dict[str, Any]
     source: UUID | None = None
     is_request: bool = False
+    pause_after: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,8 @@ class Step:
     result: dict[str, Any] | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     failure: str | None = None
+    # Paused children that go on, with the epoch after which they pause again; None for the last one.
+    promote: Mapping[UUID, int | None] = field(default_factory=dict)
 
 
 Children = Mapping[str, Child]

@@ -1,25 +1,24 @@
 """Implements the protocol of DARTS (arXiv:1806.09055), section 3.
 
 Search with several seeds, retrain each cell briefly, choose the best on validation data, retrain it from scratch
-several times and report on test data. With a grid, every point does this.
+several times and report on test data. With a grid, every point does this. With a strategy, only the searches that it
+lets finish are retrained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import mean, stdev
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
+from api.composite.halving import Halving
+from api.composite.stages import FINAL, SEARCH, SHORT, stage_of
 from api.composite.steps import Child, Children, NewChild, Step, active_ids
 from api.schemas.jobs import JobKind
 from darts_core.families import NetworkFamily, family_in
-
-SEARCH: Final = "search"
-SHORT: Final = "short-retrain"
-FINAL: Final = "final"
 
 
 def planned(spec: Mapping[str, Any]) -> int:
@@ -33,6 +32,20 @@ def at_once(spec: Mapping[str, Any]) -> int:
 
 
 def next_step(spec: Mapping[str, Any], children: Children) -> Step:
+    """Advance the searches by the strategy, if there is one, then all points."""
+    if spec.get("strategy") is None:
+        return _next_step(spec, children)
+    halving = Halving(spec, children)
+    if halving.step is not None:
+        return halving.step
+    if halving.failure is not None:
+        return Step(cancel=halving.stopped, failure=halving.failure)
+    step = _next_step(halving.narrowed(), children)
+    result = step.result and {**step.result, "asha": halving.report()}
+    return replace(step, cancel=(*step.cancel, *halving.stopped), result=result)
+
+
+def _next_step(spec: Mapping[str, Any], children: Children) -> Step:
     """Advance every point of the grid independently; the study fails if all points fail."""
     points = [_Point(spec, number, children) for number in range(len(spec["points"]))]
     moves = [point.move() for point in points]
@@ -47,7 +60,14 @@ def next_step(spec: Mapping[str, Any], children: Children) -> Step:
 
 
 def worth_retrying(spec: Mapping[str, Any], children: Children) -> list[Child]:
-    """The lost children that still affect the outcome: after a point's choice, only its final runs."""
+    """The lost children that still affect the outcome: after a point's choice, only its final runs; after a strategy's
+    race, none of the searches that it stopped.
+    """
+    if spec.get("strategy") is not None:
+        halving = Halving(spec, children)
+        if halving.step is not None or not halving.finished:
+            return [child for child in children.values() if child.lost]
+        spec = halving.narrowed()
     found: list[Child] = []
     for number in range(len(spec["points"])):
         point = _Point(spec, number, children)
@@ -100,13 +120,17 @@ class _Point:
         return f"{values}: " if values else ""
 
     def stage(self, name: str, what: str, number: int) -> str:
-        """A child's stage; with a grid, prefixed with its point."""
-        prefix = f"point-{self.number}/" if len(self.spec["points"]) > 1 else ""
-        return f"{prefix}{name}/{what}-{number}"
+        return stage_of(self.spec, self.number, name, what, number)
+
+    @property
+    def seeds(self) -> list[int]:
+        """Those of the candidates; a strategy leaves a point its own."""
+        own: list[int] = self.part.get("seeds", self.spec["seeds"])
+        return own
 
     @cached_property
     def children(self) -> dict[str, Child]:
-        seeds = self.spec["seeds"]
+        seeds = self.seeds
         stages = [self.stage(SEARCH, "seed", s) for s in seeds] + [self.stage(SHORT, "seed", s) for s in seeds]
         return {stage: self.of_study[stage] for stage in stages if stage in self.of_study} | self.finals
 
@@ -117,7 +141,7 @@ class _Point:
 
     @cached_property
     def candidates(self) -> list[_Candidate]:
-        return [self._candidate(seed) for seed in self.spec["seeds"]]
+        return [self._candidate(seed) for seed in self.seeds]
 
     def _candidate(self, seed: int) -> _Candidate:
         search = self.of_study.get(self.stage(SEARCH, "seed", seed))
@@ -149,6 +173,8 @@ class _Point:
 
     def _choose(self) -> _Move:
         """Search, retrain briefly, then queue the final runs of the best candidate."""
+        if not self.candidates:
+            return _Move(ended=True, failure="no search of it was promoted to the last epoch")
         failed, enough = [c for c in self.candidates if c.failure is not None], self.spec["enough"]
         if len(self.candidates) - len(failed) < enough:
             why = "; ".join(str(c.failure) for c in failed)

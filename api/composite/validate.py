@@ -37,7 +37,7 @@ class ChildValidator:
         if taken := sorted({"seed", *values} & given.keys()):
             message = "is given for several searches at once: leave it out here"
             raise ConfigError([Problem(("search", name), message) for name in taken])
-        with _at("search", axes, values):
+        with _at("search", axes, values, self._family.search):
             given |= values
             if given.get("dataset") is None:
                 raise ConfigError([Problem(("dataset",), "is required")])
@@ -123,8 +123,11 @@ def _without(spec: Spec, name: str) -> Spec:
 
 
 @contextmanager
-def _at(place: str, axes: str = "", values: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Prefix the location of every invalid field with its place in the composite job's body."""
+def _at(place: str, axes: str = "", values: Mapping[str, Any] | None = None, model: Any = None) -> Iterator[None]:
+    """Prefix the location of every invalid field with its place in the composite job's body.
+
+    model: whose fields an error about an unknown one lists.
+    """
 
     def moved(loc: Loc) -> Loc:
         own = values is not None and bool(loc) and loc[0] in values
@@ -135,7 +138,7 @@ def _at(place: str, axes: str = "", values: Mapping[str, Any] | None = None) -> 
     except ConfigError as error:
         raise ConfigError([Problem(moved(p.loc), p.msg) for p in error.problems]) from error
     except ValidationError as error:
-        raise invalid_fields(error, None, moved) from error
+        raise invalid_fields(error, model, moved) from error
     except ProblemError as error:
         fields = [f.model_copy(update={"loc": ["body", *moved(tuple(f.loc[1:]))]}) for f in error.errors or []]
         raise ProblemError(error.status, error.detail, errors=fields or None, headers=error.headers) from error

@@ -152,6 +152,8 @@ class Job(Base):
     # Of a running job that saves its state for an urgent one.
     preempted_by: Mapped[UUID | None]
     preemptions: Mapped[int] = mapped_column(default=0, server_default="0")
+    # Of a study's trial: the epoch after which its study decides whether it goes on.
+    pause_after: Mapped[int | None]
     progress: Mapped[JsonObject | None]
     metrics: Mapped[JsonObject | None]
     best: Mapped[JsonObject | None]

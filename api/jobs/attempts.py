@@ -164,6 +164,8 @@ class AttemptService:
                 await tell(session, job, "job.disk_full", full)
             elif job.status == Status.PAUSING:
                 await move(session, job, Status.PAUSED, job.status_reason)
+            elif report.reason == "pause" and await _at_its_pause(session, job):
+                await move(session, job, Status.PAUSED, f"waits after epoch {job.pause_after} for its study's decision")
             elif by is not None:
                 await move(session, job, Status.QUEUED, f"made room for the urgent job {by}; resumes where it stopped")
             elif held:
@@ -238,6 +240,13 @@ class AttemptService:
                 "size": checkpoint.size,
             },
         )
+
+
+async def _at_its_pause(session: AsyncSession, job: Job) -> bool:
+    if job.pause_after is None:
+        return False
+    last = await session.scalar(select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id)) or 0
+    return last >= job.pause_after
 
 
 def _directive(job: Job) -> Directive:

@@ -74,6 +74,7 @@ class ClaimService:
             token=token,
             lease_seconds=self._lease.total_seconds(),
             threads=job.threads,
+            pause_after=job.pause_after,
             resume=resume,
             inputs=[_input(c) for c in stored if c.epoch == 0 and c.step is None],
         )

@@ -24,10 +24,16 @@ async def _resolve(body: StudyCreate | RnnStudyCreate, references: References) -
     grid = list(body.grid.points())
     if (searches := len(grid) * len(body.seeds)) > MOST_SEARCHES:
         raise invalid("seeds", f"{searches} searches in total exceed the limit of {MOST_SEARCHES}: split the study")
+    asha = None if body.strategy is None else body.strategy.asha
+    if asha is not None and body.grid.dataset is not None:
+        raise invalid("grid.dataset", "figures of different data sets do not compare: a strategy takes one")
+    if asha is not None and any("epochs" in values for values in grid):
+        raise invalid("grid.epochs", "the strategy has `max_epochs` for all searches: leave it out")
     validator, points = ChildValidator(references.datasets, body.family, body.gpus), []
     for values in grid:
         await asyncio.sleep(0)  # lets other requests run during the validation of a large grid
-        search = await validator.search(body.search, values, axes="grid")
+        epochs = {} if asha is None else {"epochs": asha.max_epochs}
+        search = await validator.search(body.search, {**values, **epochs}, axes="grid")
         short = await validator.short_training("short_retrain", body.short_retrain, search)
         final = await validator.training("final", body.final, search, runs=body.final_runs)
         points.append(StudyPoint(values=values, search=search, short_retrain=short, final=final))
@@ -40,6 +46,7 @@ async def _resolve(body: StudyCreate | RnnStudyCreate, references: References) -
             enough=body.enough or -(-len(body.seeds) // 2),
             enough_final=body.enough_final or -(-body.final_runs // 2),
             points=points,
+            strategy=body.strategy,
         )
     )
 

@@ -48,9 +48,10 @@ class RnnPartialRetraining(RnnRetrainingConfig):
 
 
 class _Grid(BaseModel):
-    """Values to combine with each other. Omitted fields keep the search's value."""
+    """Values to combine with each other, of these and any other fields of a search. Omitted ones keep its value."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Annotated[list[Any], Field(min_length=1, max_length=16)]]
 
     order: list[Literal[1, 2]] | None = Field(None, min_length=1, max_length=2)
     method: list[_Name] | None = Field(None, min_length=1, max_length=16)
@@ -59,6 +60,8 @@ class _Grid(BaseModel):
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         for name, values in self._axes().items():
+            if name == "seed":
+                raise ValueError("seed: `seeds` has those of every point")
             if any(value in values[:place] for place, value in enumerate(values)):
                 raise ValueError(f"{name}: each value may be given once")
         return self
@@ -88,6 +91,30 @@ class RnnGrid(_Grid):
     space: list[RnnSpace] | None = Field(None, min_length=1, max_length=16)
 
 
+class Asha(BaseModel):
+    """Asynchronous successive halving: Li et al. 2020 (arXiv:1810.05934), section 3.2."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    eta: int = Field(3, ge=2, le=64, description="the best 1/eta of each rung go on")
+    min_epochs: int = Field(1, ge=1, le=100_000, description="the first rung; each further one has eta times as many")
+    max_epochs: int = Field(ge=1, le=100_000, description="epochs of a search that is promoted to the end")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_epochs > self.max_epochs:
+            raise ValueError(f"min_epochs: {self.min_epochs} is more than max_epochs, {self.max_epochs}")
+        return self
+
+
+class Strategy(BaseModel):
+    """Which searches of a study go on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    asha: Asha
+
+
 class _Study(JobFrame):
     """The fields of both families' studies. Every child inherits the JobFrame."""
 
@@ -102,8 +129,14 @@ class _Study(JobFrame):
         None, ge=1, description="final runs that must succeed at each point; default: half of them"
     )
 
+    strategy: Strategy | None = Field(
+        None, description="searches of all points and seeds pause at rungs, and the best go on; default: all train on"
+    )
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.strategy is not None and self.enough is not None:
+            raise ValueError("enough: a strategy decides how many searches end; leave it out")
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds: each seed may be given once")
         for name, most in (("enough", len(self.seeds)), ("enough_final", self.final_runs)):
@@ -157,3 +190,4 @@ class StudySpec(BaseModel):
     enough: int
     enough_final: int
     points: list[StudyPoint]
+    strategy: Strategy | None = None

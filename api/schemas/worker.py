@@ -137,6 +137,7 @@ class Claimed(BaseModel):
     token: str
     lease_seconds: float
     threads: int
+    pause_after: int | None = Field(None, description="the epoch after which the attempt ends, with a pause")
     resume: Resume | None
     inputs: list[Input] = Field(default_factory=list)
 

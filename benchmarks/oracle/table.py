@@ -53,7 +53,8 @@ class OracleTable:
     """The true validation accuracy of all cells of the space, on one data set."""
 
     def __init__(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """rows: by index, each with `val_acc` and `model_size` of the benchmark's seeds."""
+        """rows: by index, each with `val_acc`, `model_size` and `train_time` of the benchmark's seeds."""
+        self._rows = rows
         self._accuracies = {index: fmean(row["val_acc"]) for index, row in rows.items()}
         self._sizes: dict[str, tuple[int, ...]] = {
             index: tuple(round(1e6 * size) for size in row["model_size"]) for index, row in rows.items()
@@ -67,6 +68,10 @@ class OracleTable:
     def sizes(self, cell: NasBench201Genotype) -> tuple[int, ...]:
         """Parameters of the cell's network as the table has them, one entry for each of the benchmark's seeds."""
         return self._sizes[cell.index]
+
+    def train_seconds(self, cell: NasBench201Genotype) -> float:
+        """Seconds of the cell's training, the mean over the benchmark's seeds."""
+        return fmean(self._rows[cell.index]["train_time"])
 
     def truth(self, cell: NasBench201Genotype) -> Truth:
         """The cell's entry."""

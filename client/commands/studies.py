@@ -34,7 +34,10 @@ def study(
     final_runs: Annotated[int | None, typer.Option(help="Final runs of the chosen cell.")] = None,
     grid: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=A,B", help="Vary order, space, dataset or method; may be repeated."),
+        typer.Option(
+            metavar="NAME=A,B",
+            help="Vary order, space, dataset, method or any other field of the search; may be repeated.",
+        ),
     ] = None,
     name: Name = None,
     priority: Priority = None,

@@ -127,6 +127,7 @@ declare global {
     $ref?: string;
     anyOf?: Schema[];
     properties?: Record<string, Schema>;
+    additionalProperties?: unknown;
     required?: string[];
     items?: Schema;
     enum?: unknown[];
@@ -159,7 +160,10 @@ declare global {
       | { type: "integer" | "number"; whole: boolean; min?: number; max?: number }
       | { type: "list" | "boolean" | "object" | "array" }
     );
-  type Field = LeafField | (Named & GroupField & { nullable?: boolean }) | (Named & { type: "rows"; row: GroupField; least: number });
+  type Field =
+    | LeafField
+    | (Named & GroupField & { nullable?: boolean; open?: boolean })
+    | (Named & { type: "rows"; row: GroupField; least: number });
 
   // plotly, as far as the charts call it.
   type Trace = Record<string, unknown>;

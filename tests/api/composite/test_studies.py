@@ -11,6 +11,11 @@ import pytest
 from client.sdk import Dartboard
 from tests.support.simulated_worker import STUDY, SimulatedWorker, printed
 
+RACE: dict[str, Any] = {
+    "search": {"dataset": "digits"},
+    "strategy": {"asha": {"eta": 2, "min_epochs": 1, "max_epochs": 3}},
+}
+
 
 def test_a_study_answers_201_with_the_specs_of_all_children_filled_in(http: httpx.Client, pool: str) -> None:
     answer = http.post("/studies", json={**STUDY, "pool": pool})
@@ -148,8 +153,27 @@ def test_the_same_idempotency_key_answers_the_first_study(http: httpx.Client, po
         ({"grid": {"method": ["newton"]}}, "grid.method", "darts"),
         ({"grid": {"dataset": ["digits"]}}, "search.dataset", "leave it out"),
         ({"grid": {"colour": ["red"]}}, "grid.colour", "unknown field"),
+        ({"grid": {"weight_lr": [-1]}}, "grid.weight_lr", "greater than"),
+        ({"grid": {"weight_lr": 0.1}}, "grid.weight_lr", "list"),
+        ({"grid": {"weight_lr": []}}, "grid.weight_lr", "at least 1"),
+        ({"grid": {"seed": [1]}}, "grid", "`seeds` has those of every point"),
+        ({**RACE, "grid": {"epochs": [1, 2]}}, "grid.epochs", "leave it out"),
         ({"seeds": [1, 1]}, "", "each seed may be given once"),
         ({"enough": 3}, "", "there are 2"),
+        ({"strategy": {"asha": {"max_epochs": 9}}}, "search.epochs", "leave it out"),
+        (
+            {**RACE, "strategy": {"asha": {"max_epochs": 2, "min_epochs": 3}}},
+            "strategy.asha",
+            "more than max_epochs, 2",
+        ),
+        (
+            {**RACE, "strategy": {"asha": {"max_epochs": 9, "eta": 1}}},
+            "strategy.asha.eta",
+            "greater than or equal to 2",
+        ),
+        ({**RACE, "strategy": {"hyperband": {}}}, "strategy.hyperband", "unknown field"),
+        ({**RACE, "enough": 1}, "", "a strategy decides how many searches end"),
+        ({**RACE, "search": {}, "grid": {"dataset": ["digits"]}}, "grid.dataset", "a strategy takes one"),
         ({"gpus": 7}, "search.batch_size", "shared by 7 GPUs"),
     ],
 )
@@ -178,4 +202,12 @@ def test_a_study_of_recurrent_cells_has_their_family(dartboard: Dartboard) -> No
     [point] = study.spec["points"]
     assert point["short_retrain"]["hidden_size"] == 96
     assert point["final"]["text_checksum"] == point["search"]["text_checksum"]
+    dartboard.cancel(study.id)
+
+
+def test_a_grid_varies_any_field_of_a_search(dartboard: Dartboard, pool: str) -> None:
+    study = dartboard.submit("study", {**STUDY, "pool": pool, "grid": {"weight_lr": [0.025, 0.1], "channels": [4]}})
+    found = [(point["search"]["weight_lr"], point["search"]["channels"]) for point in study.spec["points"]]
+    assert found == [(0.025, 4), (0.1, 4)]
+    assert study.spec["points"][1]["values"] == {"weight_lr": 0.1, "channels": 4}
     dartboard.cancel(study.id)

@@ -17,10 +17,13 @@ function inputOf(about, lists) {
 
 /** The inputs of one object: `leaves` are its own values, `parts` are objects within it. */
 export class Group {
-  /** @param {GroupField & { required?: boolean, nullable?: boolean }} about @param {Lists} lists */
+  /** @param {GroupField & { required?: boolean, nullable?: boolean, open?: boolean }} about @param {Lists} lists */
   constructor(about, lists) {
     this.name = about.name;
     this.required = about.required ?? false;
+    this.open = about.open ?? false;
+    /** Values of an open object that have no input here. @type {Record<string, unknown>} */
+    this.others = {};
     this.nullable = about.nullable ?? false;
     /** @type {AnyInput[]} */
     this.inputs = about.fields.map((field) => inputOf(field, lists));
@@ -47,19 +50,25 @@ export class Group {
     return this.leaves.find((input) => input.name === name);
   }
 
-  /** The values of the filled and visible inputs; undefined if there are none and the object is optional. @returns {Record<string, unknown> | undefined} */
+  /**
+   * The values of the filled and visible inputs; undefined if there are none and the object is optional, or null without.
+   * @returns {Record<string, unknown> | undefined}
+   */
   read() {
     const given = this.inputs
       .filter(({ node }) => !node.hidden)
       .map((input) => [input.name, input.read()])
+      .concat(Object.entries(this.others))
       .filter(([, value]) => value !== undefined);
-    return given.length || this.required ? Object.fromEntries(given) : undefined;
+    const isFilled = this.nullable ? given.some(([, value]) => !isEmpty(value)) : given.length > 0;
+    return isFilled || this.required ? Object.fromEntries(given) : undefined;
   }
 
   /** @param {unknown} values an object, or undefined */
   write(values) {
     const given = new Map(Object.entries(values ?? {}));
     for (const input of this.inputs) if (given.get(input.name) !== undefined) input.write(given.get(input.name));
+    if (this.open) this.others = Object.fromEntries([...given].filter(([name]) => !this.input(name)));
     if (this.more) this.more.open = this.rest.some((input) => input.read() !== undefined);
   }
 
@@ -86,6 +95,11 @@ export class Group {
   }
 }
 
+/** Whether this is an object without fields, as a required part is left unfilled. @param {unknown} value */
+function isEmpty(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !Object.keys(value).length;
+}
+
 /** @param {Input[]} inputs */
 function gridOf(inputs) {
   return el("div", { class: "form-grid" }, ...inputs.map(({ node }) => node));
@@ -100,12 +114,13 @@ function moreOf(inputs) {
 
 /** An object within another, with its name as a heading. */
 export class Part extends Group {
-  /** @param {GroupField & { required?: boolean, nullable?: boolean, about?: string }} about @param {Lists} lists */
+  /** @param {GroupField & { required?: boolean, nullable?: boolean, open?: boolean, about?: string }} about @param {Lists} lists */
   constructor(about, lists, label = about.name) {
     super(about, lists);
     this.problem = el("p", { class: "problem" });
     const title = el("h2", { id: `part-${++parts}` }, el("code", {}, label));
     const hint = about.about ? el("p", { class: "hint" }, prose(about.about)) : null;
+    this.also = el("p", { class: "hint" });
     this.header = el("header", {}, title);
     /** @type {HTMLElement} */
     this.node = el(
@@ -114,6 +129,7 @@ export class Part extends Group {
       el("div", {}, this.header, hint),
       this.problem,
       this.grid,
+      this.also,
       ...this.below,
       this.more,
     );
@@ -122,6 +138,13 @@ export class Part extends Group {
   /** @param {string | null} [message] */
   fail(message) {
     this.problem.textContent = message ?? "";
+  }
+
+  /** @override @param {unknown} values */
+  write(values) {
+    super.write(values);
+    const others = Object.entries(this.others).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+    this.also.textContent = others.length ? `and ${others.join(", ")}` : "";
   }
 
   /** @override */

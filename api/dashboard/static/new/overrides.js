@@ -101,11 +101,13 @@ function ensembleOf({ members, dataset, combine, select, curve, batch_size: batc
 }
 
 /** @param {StudySpec} spec @param {Defaults} defaults @param {Form} form */
-function studyOf({ points, seeds, final_runs, enough, enough_final }, defaults, form) {
+function studyOf({ points, seeds, final_runs, enough, enough_final, strategy }, defaults, form) {
   const [{ search, short_retrain, final }] = points;
   const grid = axes(points);
   const parts = partsOf({ search, short_retrain, final }, grid, defaults, form);
-  return { seeds, final_runs, enough, enough_final, ...parts, grid };
+  if (!strategy) return { seeds, final_runs, enough, enough_final, ...parts, grid };
+  delete parts.search.epochs; // the strategy has them
+  return { seeds, final_runs, enough_final, strategy, ...parts, grid };
 }
 
 /** @param {CommitteeSpec} spec @param {Defaults} defaults @param {Form} form */

@@ -66,7 +66,8 @@ function describe(name, schema, schemas, required, place, of) {
   const about = { name, required, about: schema.description ?? "", default: schema.default };
   if (forms.some(({ type }) => type === "string") && !form.enum) return { ...about, type: "text", long: name === "genotype" };
   const nullable = forms.some(({ type }) => type === "null");
-  if (form.properties) return { ...about, nullable, ...group(name, form, schemas, place, of) };
+  const open = typeof form.additionalProperties === "object";
+  if (form.properties) return { ...about, nullable, open, ...group(name, form, schemas, place, of) };
   const item = form.items && resolved(form.items);
   if (item?.properties) return { ...about, type: "rows", row: group(name, item, schemas, place, of), least: form.minItems ?? 0 };
   if (item?.enum) return { ...about, type: "choices", values: item.enum };
