@@ -29,6 +29,7 @@ from client.commands import (
     webhooks,
 )
 from client.commands.advise import advise
+from client.commands.capsules import capsule, verify
 from client.commands.check import check
 from client.commands.compare import compare
 from client.commands.docs import docs
@@ -91,7 +92,7 @@ _add(_TRAIN, {"demo": demo.demo, "search": submit.search, "evaluate": submit.eva
 _add(_TRAIN, {"ensemble": ensemble, "study": studies.study, "committee": studies.committee, "run": run.run})
 _add(_TRAIN, {"advise": advise, "methods": list_methods, "spaces": list_spaces})
 _add(_JOBS, {"jobs": jobs.list_jobs, "show": jobs.show_job, "watch": watch.watch_job, "logs": jobs.show_logs})
-_add(_JOBS, {"epochs": epochs})
+_add(_JOBS, {"epochs": epochs, "capsule": capsule, "verify": verify})
 _add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "resume": jobs.resume})
 _add(_JOBS, {"retry": jobs.retry, "extend": jobs.extend, "rename": jobs.rename, "delete": jobs.delete})
 _add(_CELLS, {"genotype": genotype, "genotypes": list_genotypes, "register": register, "draw": draw})

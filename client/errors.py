@@ -27,3 +27,7 @@ class ProblemError(DartboardError):
 
 class DownloadError(DartboardError):
     """A downloaded file differs from the service's."""
+
+
+class CapsuleError(DartboardError):
+    """A file that is no capsule, or a damaged one; or a job that can have none."""

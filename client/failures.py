@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from typer.exceptions import TyperException
 
 from client.distribution import advice
-from client.errors import DartboardError, ProblemError, ServiceUnreachableError
+from client.errors import CapsuleError, DartboardError, ProblemError, ServiceUnreachableError
 from darts_core.validation import field_errors
 
 
@@ -69,7 +69,7 @@ def _told(error: Exception) -> tuple[str, ExitCode]:
             return str(error), ExitCode.UNREACHABLE
         case ProblemError():
             return _problem(error), ExitCode.FAILED if error.status >= 500 else ExitCode.USAGE
-        case BadSettingError() | ConfigError() | GenotypeError() | CheckpointError():
+        case BadSettingError() | ConfigError() | GenotypeError() | CheckpointError() | CapsuleError():
             return str(error), ExitCode.USAGE
         case DartboardError() | StackError() | DartsError():
             return str(error), ExitCode.FAILED

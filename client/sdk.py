@@ -30,10 +30,22 @@ from api.schemas.checkpoints import UploadList, UploadOut
 from api.schemas.compare import Comparison, TableName
 from api.schemas.datasets import DatasetDetail, DatasetList, DatasetOut, DatasetState
 from api.schemas.genotypes import AnyGenotypeOut, GenotypeList
-from api.schemas.jobs import EpochList, EpochOut, JobKind, JobList, JobOut, LogLine, LogList
+from api.schemas.jobs import (
+    AttemptList,
+    AttemptOut,
+    CheckpointList,
+    CheckpointOut,
+    EpochList,
+    EpochOut,
+    JobKind,
+    JobList,
+    JobOut,
+    LogLine,
+    LogList,
+)
 from api.schemas.keys import KeyCreated, KeyLimits, KeyList, KeyOut, Role
 from api.schemas.methods import MethodList, MethodOut
-from api.schemas.operation import WorkerList, WorkerOut
+from api.schemas.operation import Version, WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from api.schemas.spaces import SpaceList, SpaceOut
 from api.schemas.usage import UsageKey, UsageOut
@@ -190,6 +202,14 @@ class Dartboard:
             if not page:
                 return found
             after = page[-1].epoch
+
+    def attempts(self, job_id: Id) -> list[AttemptOut]:
+        """The job's attempts with their workers, latest first."""
+        return self._connection.read(AttemptList, "GET", f"{self._path(job_id)}/attempts").items
+
+    def checkpoints(self, job_id: Id) -> list[CheckpointOut]:
+        """The stored checkpoints of a search or an evaluation, latest epoch first."""
+        return self._connection.read(CheckpointList, "GET", f"{self._path(job_id)}/checkpoints").items
 
     def logs(self, job_id: Id, tail: int = 200) -> list[LogLine]:
         """The last log lines of the job's workers."""
@@ -369,6 +389,10 @@ class Dartboard:
     def delete_checkpoint(self, checkpoint_id: Id) -> None:
         """Delete an uploaded checkpoint."""
         self._connection.send("DELETE", f"/checkpoints/{self.full_id(checkpoint_id, 'checkpoints')}")
+
+    def version(self) -> str:
+        """The version of the service."""
+        return self._connection.read(Version, "GET", "/version").version
 
     def workers(self) -> list[WorkerOut]:
         """All workers ever registered."""

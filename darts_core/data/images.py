@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,19 @@ class ImageData:
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.train_images.shape[2], self.train_images.shape[3]
+
+    def checksum(self) -> str | None:
+        """SHA-256 of the types, shapes and bytes of all parts; None of images that are files."""
+        digest = hashlib.sha256()
+        trained_on = self.train_images, self.train_labels, self.valid_images, self.valid_labels
+        for part in (*trained_on, self.test_images, self.test_labels):
+            if part is None:
+                continue
+            if not isinstance(part, Tensor):
+                return None
+            digest.update(f"{part.dtype} {tuple(part.shape)}\n".encode())
+            digest.update(part.contiguous().numpy().data)
+        return digest.hexdigest()
 
 
 def statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -11,7 +11,7 @@ import pickle
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, cast
+from typing import Any, Final, Literal, NotRequired, TypedDict, cast
 
 import torch
 from torch import Tensor
@@ -45,7 +45,11 @@ class ImageShape(TypedDict):
 
 
 class Environment(TypedDict):
-    """The environment that results depend on besides the spec; with equal hardware, equal means the same bits."""
+    """The environment that results depend on besides the spec; with equal hardware, equal means the same bits.
+
+    dartboard, sources: its version, and a digest of its code. kernels: processor level of the CPU kernels in use, or
+    `none`. data: checksum of the data set, or `unknown`.
+    """
 
     torch: str
     device: str
@@ -54,6 +58,14 @@ class Environment(TypedDict):
     precision: str
     tf32: bool
     ranks: int
+    # Not in older files.
+    dartboard: NotRequired[str]
+    sources: NotRequired[str]
+    python: NotRequired[str]
+    numpy: NotRequired[str]
+    processor: NotRequired[str]
+    kernels: NotRequired[str]
+    data: NotRequired[str]
 
 
 UNKNOWN_ENVIRONMENT: Final[Environment] = {

@@ -7,6 +7,7 @@ the pickle imports are compared with an allow list and never imported.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import pickletools
 import struct
@@ -117,6 +118,29 @@ class TorchFile:
         with zipfile.ZipFile(self.path) as archive:
             for tensor in tensors:
                 _copy(archive, f"{self._prefix}data/{tensor.member}", tensor, to, self.path.name)
+
+    def digests(self, tensors: Iterable[StoredTensor]) -> list[str]:
+        """The SHA-256 of each tensor: of a line with its type and shape, and its bytes. Raises as `copy` does."""
+        found = []
+        with zipfile.ZipFile(self.path) as archive:
+            for tensor in tensors:
+                digest = _Digest()
+                digest.write(f"{tensor.dtype} {tensor.shape}\n".encode())
+                _copy(archive, f"{self._prefix}data/{tensor.member}", tensor, digest, self.path.name)
+                found.append(digest.sha256.hexdigest())
+        return found
+
+
+class _Digest(io.BytesIO):
+    """Hashes what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sha256 = hashlib.sha256()
+
+    def write(self, data: Any, /) -> int:
+        self.sha256.update(data)
+        return len(data)
 
 
 def is_legacy(path: Path) -> bool:

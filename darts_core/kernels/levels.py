@@ -52,6 +52,11 @@ def processor() -> str:
     return _line("model name") + _line("flags") or platform.processor()
 
 
+def model() -> str:
+    """Return the processor's name."""
+    return _line("model name").partition(":")[2].strip() or platform.processor() or platform.machine()
+
+
 def _line(start: str) -> str:
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()

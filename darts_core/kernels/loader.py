@@ -15,6 +15,7 @@ from darts_core.kernels.library import SWITCH, shipped, wanted
 
 logger = logging.getLogger(__name__)
 
+_loaded: dict[str, str] = {}  # level by type of numbers
 _NUMBERS: Final = {torch.float32: "float32", torch.float64: "float64"}
 
 
@@ -41,6 +42,11 @@ def _usable(number: str) -> bool:
     return True
 
 
+def level_in_use() -> str:
+    """The processor level of the kernels that this process has loaded; `none` if it computes without them."""
+    return ", ".join(sorted(set(_loaded.values()))) or "none"
+
+
 def operators(dtype: torch.dtype) -> Any:
     """The kernels for numbers of a type, where they are available."""
     return getattr(torch.ops, f"dartboard_{_NUMBERS[dtype]}")
@@ -55,8 +61,10 @@ def _load(number: str) -> None:
             except OSError as error:
                 logger.warning("the image's kernels for %s cannot be loaded: %s", brought.level, error)
             else:
+                _loaded[number] = brought.level
                 return
         logger.info("compiling the CPU kernels for %s, once for this machine", number)
         compile_for_run(library)
     library.check_owner()
     torch.ops.load_library(library.path)  # type: ignore[no-untyped-call]
+    _loaded[number] = library.level

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,7 +40,10 @@ Config = TypeVar("Config", SearchConfig, PerturbationConfig, EvaluationConfig)
 
 @dataclass(frozen=True)
 class DeviceData:
-    """A data set on the device, as bytes, and the normalisation that makes the network's input of them."""
+    """A data set on the device, as bytes, and the normalisation that makes the network's input of them.
+
+    uploaded: the checksum of an uploaded set.
+    """
 
     source: ImageData
     train_images: Images
@@ -47,6 +51,7 @@ class DeviceData:
     normalise: Normaliser
     device: torch.device
     group: Group
+    uploaded: str | None = None
 
     @classmethod
     def read(cls, config: TrainingConfig, data_root: Path, device: torch.device, group: Group = ALONE) -> DeviceData:
@@ -63,7 +68,13 @@ class DeviceData:
             Normaliser(source.mean, source.std, device, type_of(config)),
             device,
             group,
+            config.dataset_checksum,
         )
+
+    @cached_property
+    def checksum(self) -> str | None:
+        """Of the uploaded set, or of all images and labels in memory."""
+        return self.uploaded or self.source.checksum()
 
     def describe_in(self, checkpoint: Checkpoint) -> None:
         """Add classes, normalisation and the images' shape."""

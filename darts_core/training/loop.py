@@ -14,18 +14,18 @@ import torch
 from torch import nn
 
 from darts_core.configs import AnyConfig
-from darts_core.configs.common import RunConfig
 from darts_core.configs.init_from import InitFrom
 from darts_core.distributed.control import shared
 from darts_core.distributed.group import Group
 from darts_core.errors import CheckpointError, Diverged, Stopped
-from darts_core.files.checkpoints import FORMAT, VERSION, Checkpoint, Environment, Kind, check_resumable, on_cpu
+from darts_core.files.checkpoints import FORMAT, VERSION, Checkpoint, Kind, check_resumable, on_cpu
 from darts_core.training.control import Control, Progress
-from darts_core.training.determinism import is_deterministic, repeatable
+from darts_core.training.determinism import repeatable
+from darts_core.training.environment import environment_of
 from darts_core.training.init_from import Source, check_source
 from darts_core.training.memory import explained
 from darts_core.training.metrics import RunningSums
-from darts_core.training.precision import computing, precision_of, uses_tf32
+from darts_core.training.precision import computing
 from darts_core.training.reports import EpochReport
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,10 @@ class RunData(Protocol):
 
     @property
     def group(self) -> Group: ...
+
+    @property
+    def checksum(self) -> str | None:
+        """SHA-256 of what is trained on; None of files that are read one by one."""
 
     def describe_in(self, checkpoint: Checkpoint) -> None:
         """Add the properties of the data that the network's users need."""
@@ -220,7 +224,7 @@ class TrainingLoop(ABC):
             "genotype": {},
             "spec": self.config.model_dump(mode="json"),
             "metrics": dict(metrics),
-            "environment": _environment(self.config, self.data.device, self.group.size),
+            "environment": environment_of(self.config, self.data.device, self.group.size, self.data.checksum),
             "resume": {"step": self.steps_done} | ({} if partial is None else {"open": asdict(partial)}),
         }
         self.data.describe_in(checkpoint)
@@ -236,18 +240,6 @@ def check_finite(epoch: int, metrics: Mapping[str, float]) -> None:
                 f"epoch {epoch}: {name} is {value}: the training has diverged; lower weight_lr or grad_clip, or start "
                 "with another seed"
             )
-
-
-def _environment(config: RunConfig, device: torch.device, ranks: int) -> Environment:
-    return {
-        "torch": str(torch.__version__),  # a class of its own, which weights_only refuses
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "threads": torch.get_num_threads(),
-        "deterministic": is_deterministic(config.deterministic, device),
-        "precision": precision_of(config, device),
-        "tf32": uses_tf32(config, device),
-        "ranks": ranks,
-    }
 
 
 def _check_ranks(checkpoint: Checkpoint, ranks: int) -> None:

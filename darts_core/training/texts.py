@@ -41,6 +41,11 @@ class DeviceText:
         """The text of a spec. Raises DataError."""
         return cls(load_text(config.dataset, data_root, config.text_checksum), device)
 
+    @property
+    def checksum(self) -> str:
+        """Of the text."""
+        return self.source.checksum
+
     def describe_in(self, checkpoint: Checkpoint) -> None:
         """Add the vocabulary."""
         checkpoint["vocabulary"] = list(self.source.vocabulary)

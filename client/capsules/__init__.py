@@ -1,0 +1,1 @@
+"""Keeps what a training was and what it gave in one file, and repeats it."""
