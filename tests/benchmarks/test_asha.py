@@ -9,8 +9,6 @@ import pytest
 from benchmarks.asha import Asha, Hyperband, Scheduler, Work, run
 from benchmarks.oracle.table import OracleTable
 
-pytestmark = pytest.mark.light
-
 ALL = ["".join(digits) for digits in product("01234", repeat=6)]
 HOUR = 3600.0
 
