@@ -39,8 +39,8 @@ def made(**environment: Any) -> Capsule:
         genotype={},
         best=None,
         result=None,
-        service="0.2.0",
-        workers={"w": "0.2.0"},
+        service="0.1.9",
+        workers={"w": "0.1.9"},
     )
     epochs = [
         EpochOut(
