@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     webhook_hosts: str = ""
     # The pause after a first failed try, which grows fourfold from try to try.
     webhook_retry_seconds: float = Field(5.0, gt=0)
-    # smtp://[user:password@]host[:port] or smtps://...: how webhooks to mailto: addresses are sent, and its sender.
+    # The server that sends e-mail, smtp://[user:password@]host[:port] or smtps://..., and the sender's address.
     smtp_url: SecretUrl | None = None
     smtp_from: str = ""
     # The domains, with commas between them, to which mail may go; any without them.
