@@ -29,6 +29,7 @@ from darts_core.training.fused_sgd import FusedSGD
 from darts_core.training.graphed_evaluation import GraphedEvaluation
 from darts_core.training.images import DeviceData
 from darts_core.training.metrics import RunningMetrics
+from darts_core.training.step_graphs import memory_pool
 
 _CLASSES: Final = 10
 _DROP_PATH: Final = 0.1  # half of the preset's epochs
@@ -112,7 +113,9 @@ class _Run:
             self._tally = RunningMetrics(self._device)
             if version == "graphed":
                 assert isinstance(self._optimizer, FusedSGD)
-                self._graphed = GraphedEvaluation(self._network, self._optimizer, self._config)
+                self._graphed = GraphedEvaluation(
+                    self._network, self._optimizer, self._config, pool=memory_pool(self._device)
+                )
         self._steps = 0
 
     def step(self) -> float | None:

@@ -19,6 +19,7 @@ from darts_core.training.evaluation_step import evaluation_step, weight_optimize
 from darts_core.training.fused_sgd import FusedSGD
 from darts_core.training.graphed_evaluation import GraphedEvaluation
 from darts_core.training.precision import Precision, type_of
+from darts_core.training.step_graphs import memory_pool
 
 
 def image_config(
@@ -64,7 +65,7 @@ def image_step(config: EvaluationConfig, shape: Shape, device: torch.device) -> 
     found = profile(config.cell(), shape)
     costs = found.multiply_adds * config.batch_size, found.training_bytes * config.batch_size
     if device.type == "cuda" and config.cuda_graph and not network.has_noise and isinstance(optimizer, FusedSGD):
-        graphed = GraphedEvaluation(network, optimizer, config)
+        graphed = GraphedEvaluation(network, optimizer, config, pool=memory_pool(device))
         return TrainingStep(lambda: graphed(batch), lambda: graphed.recorded, *costs)
     if network.has_noise:
         network.set_noise(generator(config.seed, "noise", device=device))

@@ -33,10 +33,11 @@ from darts_core.training.graphed_evaluation import GraphedEvaluation
 from darts_core.training.images import DeviceData, room_for_graph, run_on_images, stem_of
 from darts_core.training.init_from import Source, start_evaluation
 from darts_core.training.loop import TrainingLoop
-from darts_core.training.metrics import RunningMetrics
+from darts_core.training.metrics import RunningMetrics, graphed_batches
 from darts_core.training.precision import type_of
 from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import linear, weight_lr
+from darts_core.training.step_graphs import StepGraphs, memory_pool
 
 logger = logging.getLogger(__name__)
 
@@ -106,18 +107,21 @@ class ImageEvaluation(TrainingLoop):
         synchronise(self.network, self.group)
         self.optimizer = weight_optimizer(self.network.parameters(), config, data.device)
         self.drop_path_source = generator(config.seed, "drop-path", device=data.device)
+        self.measuring_graphs: StepGraphs | None = None
         self.move = compiling(self.network, config, self._step()) if config.compile_cells else self._step()
         self.best: dict[str, Any] = {}
 
     def _step(self) -> Callable[[Batch], tuple[Tensor, Tensor]]:
-        """What moves the weights on a batch; on a GPU also a line of the log about it."""
+        """What moves the weights on a batch; on a GPU also the graphs of the measuring, and a line of the log."""
         config, data, network, optimizer = self.config, self.data, self.network, self.optimizer
         if data.device.type == "cuda" and isinstance(optimizer, FusedSGD):
             reason = no_graph(config, noise=network.has_noise, room=room_for_graph(config, data))
             if self.group.leads:
-                logger.info("trains %s", "in a CUDA graph" if reason is None else f"without a CUDA graph: {reason}")
+                logger.info("trains %s", "in CUDA graphs" if reason is None else f"without a CUDA graph: {reason}")
             if reason is None:
-                return GraphedEvaluation(network, optimizer, config, self.group)
+                pool = memory_pool(data.device)
+                self.measuring_graphs = graphed_batches(network, pool)
+                return GraphedEvaluation(network, optimizer, config, self.group, pool=pool)
         return lambda batch: evaluation_step(network, optimizer, batch, config, self.group)
 
     def take(self, source: Source, start: InitFrom) -> str:
@@ -169,13 +173,13 @@ class ImageEvaluation(TrainingLoop):
         metrics = {"train_loss": trained.loss, "train_accuracy": trained.accuracy}
         images, labels = data.validation(self.held_out)
         if len(images):
-            validated = data.measure(self.network, images, labels, self.control)
+            validated = data.measure(self.network, images, labels, self.control, self.measuring_graphs)
             metrics |= {"validation_loss": validated.loss, "validation_accuracy": validated.accuracy}
             if validated.accuracy > self.best.get("validation_accuracy", -1.0):
                 self.best = {"epoch": self.epoch, "validation_accuracy": validated.accuracy}
         if self.epoch == self.config.epochs_in(self.epoch):
             images, labels = data.source.test_images.to(data.device), data.source.test_labels.to(data.device)
-            tested = data.measure(self.network, images, labels, self.control)
+            tested = data.measure(self.network, images, labels, self.control, self.measuring_graphs)
             metrics |= {"test_loss": tested.loss, "test_accuracy": tested.accuracy}
         return metrics | {"weight_lr": self.lr, "drop_path": self.drop_path}
 

@@ -1,8 +1,10 @@
-"""Runs the retraining step as one CUDA graph: both passes, clipping and SGD."""
+"""Runs the retraining step as CUDA graphs: both passes, clipping and SGD, one graph for each size of batch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -12,22 +14,15 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.models.retrained import RetrainedNetwork
 from darts_core.training.evaluation_step import draw_paths, evaluation_step
 from darts_core.training.fused_sgd import FusedSGD
-from darts_core.training.step_graph import Replay, StepGraph, captured
-
-StepResult = tuple[Tensor, Tensor]
-Capture = Callable[[Callable[[], StepResult]], tuple[Callable[[], None], StepResult]]
-"""Records a call; returns its replay and its result: see `captured`."""
+from darts_core.training.step_graphs import StepGraphs, Tensors
 
 
-class GraphedEvaluation(StepGraph[StepResult]):
-    """Runs `evaluation_step` as a CUDA graph for batches of one size, and eagerly for others, to the same bits.
+class GraphedEvaluation:
+    """Runs `evaluation_step` as CUDA graphs, to the same bits: one for each size of batch, with drop-path and without.
 
-    Learning rate and drop-path's probability are tensors that the graph reads. The numbers by which paths are dropped
-    are drawn before the replay: a recording that fails leaves the generator as it was. Without drop-path, in the first
-    epoch, the graph is another one. For a network without noise.
+    Learning rate and drop-path's probability are tensors that the graphs read. The numbers by which paths are dropped
+    are drawn before the replay: a recording that fails leaves the generator as it was. For a network without noise.
     """
-
-    name = "the training step"
 
     def __init__(
         self,
@@ -36,30 +31,31 @@ class GraphedEvaluation(StepGraph[StepResult]):
         config: EvaluationConfig,
         group: Group = ALONE,
         *,
-        capture: Capture = captured,
+        pool: Any,
+        **options: Any,
     ) -> None:
-        super().__init__()
-        self._network, self._optimizer, self._config, self._group = network, optimizer, config, group
-        self._capture = capture
+        """pool: of `memory_pool`. options: of `StepGraphs`."""
+        self._network, self._optimizer, self._config = network, optimizer, config
+        self._called: Callable[..., tuple[Tensor, Tensor]] = partial(
+            evaluation_step, network, optimizer, config=config, group=group
+        )
+        self._graphs = StepGraphs("the training step", partial(_step, self._called), pool, **options)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether there is a graph for any size of batch."""
+        return self._graphs.recorded
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Run one step; returns like `evaluation_step`. The next call overwrites loss and logits."""
         if not self._optimizer.recordable:
-            return evaluation_step(self._network, self._optimizer, batch, self._config, self._group)
-        self._optimizer.rate()  # updates the tensor that the graph reads
+            return self._called(batch)
+        self._optimizer.rate()  # updates the tensor that the graphs read
         drawn = draw_paths(self._network, batch, self._config)
-        return self.run([*batch, *([] if drawn is None else [drawn])])
+        loss, logits = self._graphs.run([*batch, *([] if drawn is None else [drawn])])
+        return loss, logits
 
-    def _step(self, inputs: Sequence[Tensor]) -> StepResult:
-        images, labels, *drawn = inputs
-        batch = Batch(images, labels)
-        return evaluation_step(self._network, self._optimizer, batch, self._config, self._group, *drawn)
 
-    def _record(self, inputs: Sequence[Tensor]) -> Replay[StepResult]:
-        replay, result = self._capture(lambda: self._step(inputs))
-
-        def replayed() -> StepResult:
-            replay()
-            return result
-
-        return replayed
+def _step(called: Callable[..., tuple[Tensor, Tensor]], inputs: Sequence[Tensor]) -> Tensors:
+    images, labels, *drawn = inputs
+    return called(Batch(images, labels), drawn=drawn[0] if drawn else None)

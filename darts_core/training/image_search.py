@@ -46,7 +46,7 @@ from darts_core.training.reports import EpochReport
 from darts_core.training.schedules import weight_lr
 from darts_core.training.search_loop import SearchLoop
 from darts_core.training.search_target import expected_costs, target_of, target_state
-from darts_core.training.step_graphs import StepGraphs
+from darts_core.training.step_graphs import StepGraphs, memory_pool
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class ImageSearch(SearchLoop):
         network, weights = self.network, optimizer.weights
         return graphed_batches(
             network,
-            self.data.device,
+            memory_pool(self.data.device),
             held=lambda: (network.method.schedule, weights.values.data_ptr(), gpu.available()),
         )
 

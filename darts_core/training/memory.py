@@ -150,15 +150,15 @@ def holds_graph(
     ranks: int = 1,
     free: int | None = None,
 ) -> bool:
-    """Whether the memory of a recorded step, which nothing else can use, fits beside that of a called one.
+    """Whether the memory of the graphs, which nothing else can use, fits beside that of a called step.
 
-    A pass's last, smaller batch is called. ranks: devices that share each batch. The other arguments are those of
-    `check_fits`. For trainings of which `need_of` counts no graph.
+    The graphs of steps and evaluation passes share it. Steps are called before they are recorded. ranks: devices that
+    share each batch. The other arguments are those of `check_fits`. For trainings of which `need_of` counts no graph.
     """
     free = free_memory(device) if free is None else free
     need = need_of(config, _shape(config, size, image_channels, classes, stem), device)
     part = _part(config, ranks, config.batch_size)
-    return free is None or need.of(part) + part * need.per_image <= free
+    return free is None or need.of(part) + max(part * need.per_image, need.measuring) <= free
 
 
 def _shape(

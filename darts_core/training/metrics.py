@@ -18,7 +18,7 @@ from darts_core.distributed.group import ALONE, Group
 from darts_core.errors import Stopped
 from darts_core.training.control import Control
 from darts_core.training.stages import MEASURING, stage
-from darts_core.training.step_graphs import StepGraphs, Tensors, memory_pool
+from darts_core.training.step_graphs import StepGraphs, Tensors
 
 MEASURING_BATCH = 256
 
@@ -84,9 +84,9 @@ def _logits(network: nn.Module, inputs: Sequence[Tensor]) -> Tensors:
     return (network(images),)
 
 
-def graphed_batches(network: nn.Module, device: torch.device, **options: Any) -> StepGraphs:
-    """The network's logits as CUDA graphs, for `measure`. options: of `StepGraphs`."""
-    return StepGraphs("the measuring", partial(_logits, network), memory_pool(device), **options)
+def graphed_batches(network: nn.Module, pool: Any, **options: Any) -> StepGraphs:
+    """The network's logits as CUDA graphs, for `measure`. pool: of `memory_pool`. options: of `StepGraphs`."""
+    return StepGraphs("the measuring", partial(_logits, network), pool, **options)
 
 
 @stage(MEASURING)

@@ -181,6 +181,15 @@ def test_free_memory_is_read_from_the_machine() -> None:
     assert free is None or free > 0
 
 
+def test_graphs_of_evaluation_passes_need_theirs_where_the_steps_are_smaller() -> None:
+    config = _evaluation(batch_size=2)
+    sizes: dict[str, Any] = {"size": (32, 32), "image_channels": 3, "classes": 10, "stem": "cifar"}
+    need = need_of(config, Shape(config.channels, config.layers, 10, 32), CPU)
+    assert need.measuring > 2 * need.per_image
+    assert not holds_graph(config, CPU, **sizes, free=need.of(2) + need.measuring - 1)
+    assert holds_graph(config, CPU, **sizes, free=need.of(2) + need.measuring)
+
+
 @pytest.mark.parametrize("make", [_evaluation, _search])
 def test_a_recorded_step_wants_the_memory_of_another_beside_it(
     make: Callable[..., EvaluationConfig | SearchConfig],
