@@ -61,8 +61,10 @@ from api.routes import (
     genotypes,
     jobs,
     keys,
+    lineage,
     methods,
     metrics,
+    models,
     pictures,
     presets,
     reference,
@@ -123,6 +125,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         advice,
         usage,
         budgets,
+        lineage,
+        models,
         webhooks,
         service,
         metrics,
@@ -162,7 +166,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.genotypes = GenotypeRegistry(database)
     state.drawer = Drawer(artifacts)
     state.uploads = UploadService(database, artifacts)
-    state.references = References(state.reader, state.uploads, state.datasets, state.genotypes)
+    state.references = References(database, state.reader, state.uploads, state.datasets, state.genotypes)
+    state.models = state.references.models
     trees = TreeDriver(database, hub, waker, artifacts, state.references, settings.sweep_seconds)
     state.jobs = JobService(database, waker, artifacts, trees)
     converter = Converter(artifacts)

@@ -34,6 +34,7 @@ from api.jobs.wakeups import Wakeups
 from api.jobs.workers import WorkerService
 from api.kinds import References
 from api.metrics.scrape import Scraper
+from api.models.registry import ModelRegistry
 from api.settings import Settings
 from api.webhooks.service import WebhookService
 
@@ -71,6 +72,7 @@ Budgets = Annotated[BudgetService, _service("budgets")]
 Hooks = Annotated[WebhookService, _service("webhooks")]
 Workers = Annotated[WorkerService, _service("workers")]
 Datasets = Annotated[DatasetService, _service("datasets")]
+Models = Annotated[ModelRegistry, _service("models")]
 Genotypes = Annotated[GenotypeRegistry, _service("genotypes")]
 Hub = Annotated[EventHub, _service("hub")]
 Db = Annotated[Database, _service("database")]

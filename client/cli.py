@@ -21,6 +21,7 @@ from client.commands import (
     jobs,
     keys,
     local,
+    models,
     run,
     studies,
     submit,
@@ -40,6 +41,7 @@ from client.commands.export import export
 from client.commands.files import download
 from client.commands.genotype import genotype, list_genotypes, register
 from client.commands.importing import import_
+from client.commands.lineage import lineage
 from client.commands.methods import list_methods
 from client.commands.predict import predict
 from client.commands.profile import profile
@@ -92,13 +94,14 @@ _add(_TRAIN, {"demo": demo.demo, "search": submit.search, "evaluate": submit.eva
 _add(_TRAIN, {"ensemble": ensemble, "study": studies.study, "committee": studies.committee, "run": run.run})
 _add(_TRAIN, {"advise": advise, "methods": list_methods, "spaces": list_spaces})
 _add(_JOBS, {"jobs": jobs.list_jobs, "show": jobs.show_job, "watch": watch.watch_job, "logs": jobs.show_logs})
-_add(_JOBS, {"epochs": epochs, "capsule": capsule, "verify": verify})
+_add(_JOBS, {"epochs": epochs, "capsule": capsule, "verify": verify, "lineage": lineage})
 _add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "resume": jobs.resume})
 _add(_JOBS, {"retry": jobs.retry, "extend": jobs.extend, "rename": jobs.rename, "delete": jobs.delete})
 _add(_CELLS, {"genotype": genotype, "genotypes": list_genotypes, "register": register, "draw": draw})
 _add(_CELLS, {"profile": profile, "random-cell": random_cell})
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_FILES)
 app.add_typer(checkpoints.app, name="checkpoints", rich_help_panel=_FILES)
+app.add_typer(models.app, name="models", rich_help_panel=_FILES)
 _add(_FILES, {"download": download, "export": export, "import": import_})
 _add(_FILES, {"predict": predict})
 _add(_SERVICE, {"up": local.up, "workers": jobs.list_workers, "backup": backups.backup, "restore": backups.restore})

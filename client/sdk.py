@@ -9,6 +9,7 @@ with Dartboard("http://127.0.0.1:8000") as dartboard:
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import time
@@ -44,7 +45,9 @@ from api.schemas.jobs import (
     LogList,
 )
 from api.schemas.keys import KeyCreated, KeyLimits, KeyList, KeyOut, Role
+from api.schemas.lineage import LineageOut
 from api.schemas.methods import MethodList, MethodOut
+from api.schemas.models import ModelDetail, ModelList, ModelOut, ModelVersionOut
 from api.schemas.operation import Version, WorkerList, WorkerOut
 from api.schemas.searches import AnyAlphasOut
 from api.schemas.spaces import SpaceList, SpaceOut
@@ -470,6 +473,70 @@ class Dartboard:
         """Revoke an API key."""
         self._connection.send("DELETE", f"/keys/{self.full_id(key_id, 'keys')}")
 
+    def lineage(self, start: Id) -> LineageOut:
+        """What a job, a checkpoint or a data set (also by name) was made of, and what was made of it."""
+        try:
+            start = self.full_id(start)
+        except ProblemError as error:
+            if error.status == 409:
+                raise
+        return self._connection.read(LineageOut, "GET", f"/lineage/{quote(str(start), safe='')}")
+
+    def models(self) -> list[ModelOut]:
+        """All models by name, with the version of each stage."""
+        return self._connection.read(ModelList, "GET", "/models").items
+
+    def model(self, name: str) -> ModelDetail:
+        """A model with its versions, newest first."""
+        return self._connection.read(ModelDetail, "GET", f"/models/{_plain(name)}")
+
+    def model_version(self, name: str, which: int | str = "latest") -> ModelVersionOut:
+        """A version by its number or its stage, or the `latest`."""
+        return self._connection.read(ModelVersionOut, "GET", _version_path(name, which))
+
+    def add_model(
+        self,
+        name: str,
+        any_id: Id,
+        *,
+        epoch: int | str | None = None,
+        stage: str | None = None,
+        note: str | None = None,
+    ) -> ModelVersionOut:
+        """Make a checkpoint the next version of a model: an evaluation's best, a search's last, or one by its own id.
+
+        epoch: "best", "last" or a number. stage: a label, which leaves the version that had it.
+        """
+        found = self.job_or_checkpoint(any_id)
+        source = {"checkpoint_id": found} if isinstance(found, UUID) else {f"{found.kind}_id": found.id}
+        about = {"epoch": None if epoch is None else str(epoch), "stage": stage, "note": note}
+        return self._connection.read(ModelVersionOut, "POST", "/models", json={"name": name, **source, **about})
+
+    def predict(
+        self,
+        name: str,
+        *,
+        image: StrPath | None = None,
+        text: str | None = None,
+        version: int | str = "latest",
+        **options: Any,
+    ) -> JobOut:
+        """Try a model on an image file or a text: a job, whose `result` has classes or next words once it has ended.
+
+        options: `top`, `words`, and the fields of every job.
+        """
+        given = {"text": text} if image is None else {"image": base64.b64encode(Path(image).read_bytes()).decode()}
+        return self.submit("prediction", {"model": name, "version": str(version), **given, **options})
+
+    def update_model(self, name: str, which: int | str, **changes: str | None) -> ModelVersionOut:
+        """Change a version's stage or note; None takes them away."""
+        return self._connection.read(ModelVersionOut, "PATCH", _version_path(name, which), json=changes)
+
+    def remove_model(self, name: str, which: int | str | None = None) -> None:
+        """Delete a version, or the model with all versions; checkpoints stay."""
+        path = f"/models/{_plain(name)}" if which is None else _version_path(name, which)
+        self._connection.send("DELETE", path)
+
     def webhooks(self) -> list[WebhookOut]:
         """Your webhooks, newest first; everybody's for an admin."""
         return self._connection.read(WebhookList, "GET", "/webhooks").items
@@ -553,10 +620,14 @@ def _uuid(given: Id) -> UUID:
         raise ProblemError(422, f"{str(given)[:120]!r} is not a whole id") from None
 
 
+def _version_path(name: str, which: int | str) -> str:
+    return f"/models/{_plain(name)}/{_plain(str(which))}"
+
+
 def _plain(name: str) -> str:
-    """Check the name of a data set or genotype for use in a path."""
+    """Check the name of a data set, genotype or model for use in a path."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise ProblemError(
-            422, f"{name[:120]!r} is not a name: `dartboard datasets` and `dartboard genotypes` list them"
+            422, f"{name[:120]!r} is not a name: `dartboard datasets`, `genotypes` and `models` list them"
         )
     return name

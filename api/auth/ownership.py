@@ -1,4 +1,4 @@
-"""Checks the ownership of the job, checkpoint, data set, genotype or webhook that a path names."""
+"""Checks the ownership of the job, checkpoint, data set, genotype, model or webhook that a path names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Select, select
 from api.auth.permissions import Member, holds_jobs
 from api.auth.principal import Principal
 from api.db.engine import Database
-from api.db.models import Dataset, Job, RegisteredGenotype, Upload, Webhook
+from api.db.models import Dataset, Job, RegisteredGenotype, RegisteredModel, Upload, Webhook
 from api.http.problems import ProblemError
 from api.schemas.keys import Role
 
@@ -45,6 +45,8 @@ def _query(member: Member) -> Select[Any] | None:
         return select(Dataset.owner).where(Dataset.name == member.name)
     if member.collection == "genotypes":
         return select(RegisteredGenotype.owner).where(RegisteredGenotype.name == member.name)
+    if member.collection == "models":
+        return select(RegisteredModel.owner).where(RegisteredModel.name == member.name)
     member_id = _as_id(member.name)
     if member_id is None:
         return None

@@ -13,6 +13,7 @@ from api.db.models import Checkpoint, Job, Upload
 from api.http.problems import conflict, invalid
 from api.jobs.queries import Reader
 from api.schemas.jobs import JobKind
+from api.schemas.models import NamedCheckpoint
 from api.schemas.scores import ScoreCreate
 from darts_core.configs.score import CheckpointSource, ScoredCheckpoint
 from darts_core.data.catalogue import BUILT_IN
@@ -41,7 +42,7 @@ class Sources:
     def __init__(self, reading: Reader, uploads: UploadService, datasets: DatasetService) -> None:
         self._reading, self._uploads, self._datasets = reading, uploads, datasets
 
-    async def find(self, body: ScoreCreate) -> Found:
+    async def find(self, body: ScoreCreate | NamedCheckpoint) -> Found:
         """Raises ProblemError 404 for an unknown id, 409 for a job without a checkpoint, 422 unless exactly one source
         is named.
         """

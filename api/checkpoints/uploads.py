@@ -17,6 +17,7 @@ from api.db.engine import Database, lock_content
 from api.db.models import Upload
 from api.http.problems import not_found
 from api.jobs.id_prefix import newest
+from api.models.pins import check_unpinned
 
 _LONGEST_NAME = 200
 
@@ -77,6 +78,7 @@ class UploadService:
             upload = await session.get(Upload, upload_id)
             if upload is None:
                 raise not_found("uploaded checkpoint", upload_id)
+            await check_unpinned(session, uploads=[upload_id])
             await session.delete(upload)
         async with self._database.transaction() as session:
             await lock_content(session, upload.sha256)

@@ -119,6 +119,24 @@ class Job(Base):
         Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
         # Speeds up the deletion of referenced jobs.
         Index("ix_jobs_source", "source_id", postgresql_where=text("source_id is not null")),
+        # Of lineages (api/lineage/graph.py).
+        Index("ix_jobs_dataset", text("(spec ->> 'dataset')"), text(_NEWEST.format("id"))),
+        Index(
+            "ix_jobs_started_from",
+            text("(spec #>> '{init_from,job}')"),
+            postgresql_where=text("(spec #>> '{init_from,job}') is not null"),
+        ),
+        Index(
+            "ix_jobs_scored",
+            text("(spec #>> '{checkpoint,id}')"),
+            postgresql_where=text("(spec #>> '{checkpoint,id}') is not null"),
+        ),
+        Index(
+            "ix_jobs_members",
+            text("(spec -> 'members') jsonb_path_ops"),
+            postgresql_using="gin",
+            postgresql_where=text("kind = 'ensemble'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -345,6 +363,41 @@ class Upload(Base):
     sha256: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
     about: Mapped[JsonObject]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class RegisteredModel(Base):
+    """A name for checkpoints of one family. newest: the number given last, also to a version that was deleted."""
+
+    __tablename__ = "models"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str | None] = mapped_column(default=current_owner)
+    family: Mapped[str]
+    newest: Mapped[int] = mapped_column(default=0, server_default="0")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ModelVersion(Base):
+    """A checkpoint of a job, or an uploaded one, as a version of a model. Its file cannot be deleted."""
+
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        UniqueConstraint("model", "number"),
+        UniqueConstraint("model", "stage"),
+        CheckConstraint("(checkpoint_id is null) <> (upload_id is null)", name="one_file"),
+        Index("ix_model_versions_checkpoint", "checkpoint_id"),
+        Index("ix_model_versions_upload", "upload_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(ForeignKey("models.name", ondelete="CASCADE"))
+    number: Mapped[int]
+    checkpoint_id: Mapped[UUID | None] = mapped_column(ForeignKey("checkpoints.id"))
+    upload_id: Mapped[UUID | None] = mapped_column(ForeignKey("uploads.id"))
+    stage: Mapped[str | None]
+    note: Mapped[str | None]
+    owner: Mapped[str | None] = mapped_column(default=current_owner)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

@@ -27,6 +27,7 @@ from api.jobs.state_machine import move
 from api.jobs.waker import Waker
 from api.kinds import kind_of
 from api.metrics.counters import EPOCH_SECONDS, REPORT_LAG
+from api.models.pins import pinned
 from api.schemas.jobs import AttemptStatus, Status
 from api.schemas.worker import (
     Directive,
@@ -79,7 +80,7 @@ class AttemptService:
                 kept = _retained(job, [c.epoch for c in whole])
                 dropped = [c for c in whole if c.epoch not in kept]
                 dropped += [c for c in partials if c.epoch < report.epoch]
-                await _delete_rows(session, dropped)
+                dropped = await _delete_rows(session, dropped)
                 is_stored = True
             directive, kind = _directive(job), job.kind
         if is_stored:
@@ -201,8 +202,7 @@ class AttemptService:
         dropped = [c for c in intact if c.epoch not in kept]
         dropped += [c for c in damaged if c.epoch == report.epoch]
         dropped += [c for c in partials if c.epoch < report.epoch]
-        await _delete_rows(session, dropped)
-        return dropped
+        return await _delete_rows(session, dropped)
 
     @staticmethod
     async def _insert_epoch(session: AsyncSession, job: Job, report: EpochReport) -> bool:
@@ -257,9 +257,13 @@ def _retained(job: Job, epochs: list[int]) -> set[int]:
     return kind_of(job).retained(epochs, job.best, job.spec.get("checkpoint_every"))
 
 
-async def _delete_rows(session: AsyncSession, checkpoints: list[Checkpoint]) -> None:
-    for checkpoint in checkpoints:
+async def _delete_rows(session: AsyncSession, checkpoints: list[Checkpoint]) -> list[Checkpoint]:
+    """Delete all but those that a model's version keeps; returns the deleted ones."""
+    kept = await pinned(session, [checkpoint.id for checkpoint in checkpoints])
+    dropped = [checkpoint for checkpoint in checkpoints if checkpoint.id not in kept]
+    for checkpoint in dropped:
         await session.delete(checkpoint)
+    return dropped
 
 
 def _row(

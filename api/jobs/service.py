@@ -31,6 +31,7 @@ from api.jobs.state_machine import actions_of, check_action, move
 from api.jobs.times import check_time_zone, times_changed
 from api.jobs.waker import Waker
 from api.kinds import Kind, References, Resolved, kind_of
+from api.models.pins import check_unpinned
 from api.schemas.jobs import AttemptStatus, JobFrame, JobKind, JobPatch, Status
 
 
@@ -219,6 +220,7 @@ class JobService:
                 raise conflict(f"the job is {job.status}; only ended jobs can be deleted: cancel it first")
             children = await control.ended_children(session, job) if _is_composite(job) else []
             jobs = (*children, job)
+            await check_unpinned(session, jobs=[each.id for each in jobs])
             for each in jobs:
                 await session.delete(each)
                 await notify(session, each.id)

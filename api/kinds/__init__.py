@@ -12,6 +12,7 @@ from api.kinds.committee import COMMITTEE
 from api.kinds.ensemble import ENSEMBLE
 from api.kinds.evaluation import EVALUATION
 from api.kinds.kind import Kind, References, Resolved
+from api.kinds.prediction import PREDICTION
 from api.kinds.score import SCORE
 from api.kinds.search import SEARCH
 from api.kinds.study import STUDY
@@ -31,5 +32,5 @@ def kind_of(job: Job) -> Kind:
     return KINDS[job.kind]
 
 
-for _kind in (SEARCH, EVALUATION, SCORE, ENSEMBLE, STUDY, COMMITTEE):
+for _kind in (SEARCH, EVALUATION, SCORE, ENSEMBLE, STUDY, COMMITTEE, PREDICTION):
     register(_kind)

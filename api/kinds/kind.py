@@ -17,9 +17,11 @@ from api.checkpoints.members import Members
 from api.checkpoints.uploads import UploadService
 from api.composite.steps import Protocol
 from api.datasets.service import DatasetService
+from api.db.engine import Database
 from api.genotypes.registry import GenotypeRegistry
 from api.http.problems import invalid
 from api.jobs.queries import Reader
+from api.models.registry import ModelRegistry
 from api.schemas.families import family_of_body
 from api.schemas.jobs import JobFrame, JobKind
 from darts_core.data.catalogue import DatasetInfo
@@ -30,13 +32,19 @@ ACTIONS: Final = ("cancel", "pause", "resume", "retry", "delete")
 
 
 class References:
-    """Finds the objects that a request names: jobs, checkpoints, data sets and genotypes."""
+    """Finds the objects that a request names: jobs, checkpoints, models, data sets and genotypes."""
 
     def __init__(
-        self, reading: Reader, uploads: UploadService, datasets: DatasetService, genotypes: GenotypeRegistry
+        self,
+        database: Database,
+        reading: Reader,
+        uploads: UploadService,
+        datasets: DatasetService,
+        genotypes: GenotypeRegistry,
     ) -> None:
         self.reading, self.datasets, self.genotypes = reading, datasets, genotypes
         self.checkpoints = Sources(reading, uploads, datasets)
+        self.models = ModelRegistry(database, self.checkpoints)
         self.members = Members(self.checkpoints, reading)
 
 

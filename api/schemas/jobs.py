@@ -36,6 +36,7 @@ class JobKind(str):
     ENSEMBLE: ClassVar[JobKind]
     STUDY: ClassVar[JobKind]
     COMMITTEE: ClassVar[JobKind]
+    PREDICTION: ClassVar[JobKind]
     _declared: ClassVar[dict[str, JobKind]] = {}
 
     def __new__(cls, name: str) -> Self:
@@ -86,6 +87,7 @@ JobKind.SCORE = JobKind.declare("score")
 JobKind.ENSEMBLE = JobKind.declare("ensemble")
 JobKind.STUDY = JobKind.declare("study")
 JobKind.COMMITTEE = JobKind.declare("committee")
+JobKind.PREDICTION = JobKind.declare("prediction")
 
 
 class Status(StrEnum):

@@ -18,4 +18,6 @@ from api.kinds import References
 def references_of(database: Database, artifacts: Artifacts, data_root: Path) -> References:
     checker = DatasetChecker(database, artifacts, data_root, Limits(unpacked_bytes=2**30, entries=1000), 60)
     datasets = DatasetService(database, artifacts, checker, data_root)
-    return References(Reader(database), UploadService(database, artifacts), datasets, GenotypeRegistry(database))
+    return References(
+        database, Reader(database), UploadService(database, artifacts), datasets, GenotypeRegistry(database)
+    )

@@ -78,8 +78,11 @@ class Things:
             "checkpoints": self._checkpoint,
             "datasets": self._dataset,
             "genotypes": self._genotype,
+            "predictions": self._prediction,
             "webhooks": self._webhook,
             "budgets": self._budget,
+            "models": self._model,
+            "lineage": self._search,
             "keys": self._key,
         }
         if "{" not in template:
@@ -93,6 +96,11 @@ class Things:
 
     def _search(self) -> str:
         return str(submitted(self._http).id)
+
+    def _model(self) -> str:
+        name = f"model-{uuid4().hex[:8]}"
+        self._made("/models", {"name": name, "checkpoint_id": self._checkpoint()})
+        return name
 
     def _evaluation(self) -> str:
         return self._made("/evaluations", {"genotype": "DARTS_V2", "dataset": "digits", "pool": "nobody"})
@@ -110,6 +118,9 @@ class Things:
 
     def _committee(self) -> str:
         return self._made("/committees", {"search": {"dataset": "digits"}, "pool": "nobody"})
+
+    def _prediction(self) -> str:
+        return self._made("/predictions", {"model": self._model(), "image": "eA==", "pool": "nobody"})
 
     def _checkpoint(self) -> str:
         answer = self._http.post("/checkpoints", files={"file": ("my.pt", ours())})

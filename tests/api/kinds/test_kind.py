@@ -73,7 +73,7 @@ def test_every_declared_name_has_a_kind() -> None:
 
 def test_collections_are_the_plurals() -> None:
     collections = {kind.collection for kind in JobKind.all()}
-    assert collections == {"searches", "evaluations", "scores", "ensembles", "studies", "committees"}
+    assert collections == {"searches", "evaluations", "scores", "ensembles", "studies", "committees", "predictions"}
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:

@@ -1,0 +1,1 @@
+"""Names checkpoints as versions of models, and keeps these from deletion."""
