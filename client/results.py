@@ -1,12 +1,13 @@
-"""Prints the result of a successful job: a cell, a table, or the command that downloads its file."""
+"""Prints the result of a successful job: a cell, a table, predictions, or the command that downloads its file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from api.schemas.jobs import JobKind, JobOut
+from api.schemas.predictions import PredictionResult
 from client.distribution import COMMAND
-from client.output import console, print_listing, print_text, remarks
+from client.output import console, print_listing, print_text, remarks, warn
 from client.sdk import Dartboard
 from client.tables import Listing
 
@@ -38,6 +39,13 @@ def show_result(dartboard: Dartboard, job: JobOut) -> None:
 
             for shown in tables(job):
                 print_listing(shown) if isinstance(shown, Listing) else console.print(shown)
+        case JobKind.PREDICTION:
+            result = PredictionResult.model_validate(job.result)
+            print_text(", ".join(f"{each.label} {100 * each.probability:.2f} %" for each in result.candidates))
+            if result.continuation is not None:
+                print_text(result.continuation)
+            if result.unknown:
+                warn(f"not in the vocabulary: {', '.join(result.unknown)}")
 
 
 def figures(metrics: Mapping[str, float]) -> str:

@@ -75,7 +75,7 @@ class UploadService:
     async def delete(self, upload_id: UUID) -> None:
         """Delete the row, and the file with its last row. Scores keep copies of their own. Raises ProblemError 404."""
         async with self._database.transaction() as session:
-            upload = await session.get(Upload, upload_id)
+            upload = await session.get(Upload, upload_id, with_for_update=True)
             if upload is None:
                 raise not_found("uploaded checkpoint", upload_id)
             await check_unpinned(session, uploads=[upload_id])

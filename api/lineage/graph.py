@@ -84,8 +84,7 @@ class Lineage:
         query = select(Job).where(_DATASET.in_([name])).order_by(Job.id.desc().nulls_last()).limit(MOST_JOBS + 1)
         newest = list(await self._session.scalars(query))
         jobs = [job for job in newest[:MOST_JOBS] if checksum in (None, _checksum_of_data(job))]
-        known = name in PUBLISHED or select(Dataset.id).where(Dataset.name == name)
-        if not jobs and known is not True and await self._session.scalar(known) is None:
+        if not jobs and name not in PUBLISHED and not await self._is_uploaded(name):
             raise ProblemError(404, f"there is no data set {name[:120]!r}: `GET /datasets` lists them")
         self._truncated = len(newest) > MOST_JOBS
         start = _dataset_id(name, checksum)
@@ -94,6 +93,9 @@ class Lineage:
             if edition != start:
                 self._link(start, edition)
         return start, jobs, []
+
+    async def _is_uploaded(self, dataset: str) -> bool:
+        return await self._session.scalar(select(Dataset.id).where(Dataset.name == dataset)) is not None
 
     async def _up(self, jobs: Iterable[Job]) -> None:
         """Add the jobs and everything that they were made of."""

@@ -6,17 +6,25 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from api.schemas.jobs import Line
 from api.schemas.scores import WhichEpoch
 from darts_core.primitives import Family
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$")]
-StageLabel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 # A version's number, its stage, or `latest`.
 WhichVersion = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,8}|[a-z][a-z0-9_-]{0,39})$")]
 LATEST = "latest"
+
+
+def _is_label(stage: str) -> str:
+    if stage == LATEST:
+        raise ValueError(f"{LATEST} names the newest version: choose another label")
+    return stage
+
+
+StageLabel = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$"), AfterValidator(_is_label)]
 
 
 class NamedCheckpoint(BaseModel):

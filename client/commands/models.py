@@ -122,28 +122,20 @@ def predict(
     """Try a model in a worker: classify an image, or continue a text."""
     from pathlib import Path
 
-    from api.schemas.predictions import PredictionResult
-    from client.output import print_json, print_text, warn
+    from client.output import print_json
     from client.sdk import Dartboard
-    from client.submit import end
+    from client.submit import end, watch_to_end
 
     with Dartboard(url, key) as dartboard:
         is_text = dartboard.model(name).family == "rnn"
         if not is_text and not Path(given).is_file():
             raise typer.BadParameter(f"there is no file {given}; {name} is a model of images", param_hint="IMAGE|TEXT")
         source = {"text": given} if is_text else {"image": given}
-        job = dartboard.wait(dartboard.predict(name, **source, version=version, top=top, words=words, pool=pool))
-        if job.status != "succeeded":
-            raise typer.Exit(end(dartboard, job, show=False))
-    if json:
-        print_json(job)
-        return
-    result = PredictionResult.model_validate(job.result)
-    print_text(", ".join(f"{each.label} {100 * each.probability:.2f} %" for each in result.candidates))
-    if result.continuation is not None:
-        print_text(f"{given} {result.continuation}")
-    if result.unknown:
-        warn(f"not in the vocabulary: {', '.join(result.unknown)}")
+        job = dartboard.predict(name, **source, version=version, top=top, words=words, pool=pool)
+        job = watch_to_end(dartboard, job)
+        if json:
+            print_json(job)
+        raise typer.Exit(end(dartboard, job, show=not json))
 
 
 @app.command("remove")

@@ -132,6 +132,7 @@ def test_a_model_is_of_one_family(bench: Bench, evaluation: JobOut, name: str) -
         ({"checkpoint_id": str(uuid4())}, 404, "checkpoint"),
         ({"checkpoint_id": str(uuid4()), "name": "../x"}, 422, "name"),
         ({"checkpoint_id": str(uuid4()), "stage": "Two words"}, 422, "stage"),
+        ({"checkpoint_id": str(uuid4()), "stage": "latest"}, 422, "names the newest version"),
         ({"checkpoint_id": str(uuid4()), "stages": "x"}, 422, "did you mean 'stage'"),
     ],
 )
