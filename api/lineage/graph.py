@@ -27,6 +27,8 @@ _DATASET: Final = literal_column("(jobs.spec ->> 'dataset')", Text)
 _STARTED_FROM: Final = literal_column("(jobs.spec #>> '{init_from,job}')", Text)
 _SCORED: Final = literal_column("(jobs.spec #>> '{checkpoint,id}')", Text)
 _MEMBERS: Final = literal_column("(jobs.spec -> 'members')", JSONB)
+# Predictions only try a model.
+_BUILDS: Final = Job.kind != JobKind.PREDICTION
 
 
 class Lineage:
@@ -81,7 +83,8 @@ class Lineage:
 
     async def _start_at_dataset(self, name: str, checksum: str | None) -> tuple[str, list[Job], list[Job]]:
         """Without a checksum, the jobs of all editions."""
-        query = select(Job).where(_DATASET.in_([name])).order_by(Job.id.desc().nulls_last()).limit(MOST_JOBS + 1)
+        own = select(Job).where(_DATASET.in_([name]), _BUILDS)
+        query = own.order_by(Job.id.desc().nulls_last()).limit(MOST_JOBS + 1)
         newest = list(await self._session.scalars(query))
         jobs = [job for job in newest[:MOST_JOBS] if checksum in (None, _checksum_of_data(job))]
         if not jobs and name not in PUBLISHED and not await self._is_uploaded(name):
@@ -195,10 +198,9 @@ class Lineage:
         ]
         jobs: dict[UUID, Job] = {}
         for query in queries:
-            for job in await self._read(query):
+            for job in await self._read(query & _BUILDS):
                 jobs[job.id] = job
-        # Predictions only try a model.
-        return [job for job in jobs.values() if job.kind != JobKind.PREDICTION]
+        return list(jobs.values())
 
     async def _read(self, where: ColumnElement[bool]) -> list[Job]:
         found = list(await self._session.scalars(select(Job).where(where).order_by(Job.id).limit(MOST_JOBS + 1)))

@@ -84,5 +84,5 @@ def test_a_bad_request_names_its_field(
 def test_a_prediction_is_no_part_of_a_lineage(bench: Bench, model: str, tmp_path: Path) -> None:
     (tmp_path / "image.png").write_bytes(b"an image")
     job = bench.dartboard.predict(model, image=tmp_path / "image.png", pool=bench.pool)
-    found = bench.dartboard.lineage(bench.dartboard.model_version(model).id)
-    assert str(job.id) not in {node.id for node in found.nodes}
+    for start in (bench.dartboard.model_version(model).id, job.spec["dataset"]):
+        assert str(job.id) not in {node.id for node in bench.dartboard.lineage(start).nodes}
