@@ -40,6 +40,7 @@ from api.jobs.attempts import AttemptService
 from api.jobs.claims import ClaimService
 from api.jobs.fencing import Fence
 from api.jobs.heartbeats import HeartbeatService
+from api.jobs.network_costs import CostKeeper
 from api.jobs.queries import Reader
 from api.jobs.service import JobService
 from api.jobs.sweeper import waker_and_sweeper
@@ -198,6 +199,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             "waker": waker.run,
             "data set checker": checker.run,
             "tree driver": trees.run,
+            "network costs": CostKeeper(database, state.datasets).run,
             "audit retention": retention.run,
             "webhook sender": sender.run,
         }

@@ -19,7 +19,7 @@ from darts_core.data.text.lines import vocabulary_of
 from darts_core.presets.rnn import RNN_SEARCH_PRESETS
 
 _LINKS: Final = {"events": "events", "epochs": "epochs", "logs": "logs"}
-_MADE_HERE: Final = {"links", "parent", "actions", "objective"}
+_MADE_HERE: Final = {"links", "parent", "actions", "objective", "parameters", "multiply_adds"}
 
 
 def job_out(job: Job, *, whole: bool = True) -> JobOut:
@@ -44,6 +44,7 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
         **fields,
         parent=job.parent_id,
         actions=actions_of(job),
+        **(job.costs or {}),
         objective=None if objective is None else ObjectiveOut(metric=objective.metric, direction=objective.direction),
         links=links,
     )

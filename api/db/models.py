@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     func,
     text,
     true,
@@ -115,6 +116,11 @@ class Job(Base):
             ),
         ),
         Index("ix_jobs_list", "kind", "status", text(_NEWEST.format("id"))),
+        Index("ix_jobs_owner_list", "owner", "kind", "status", text(_NEWEST.format("id"))),
+        Index(
+            "ix_jobs_roots", "kind", "status", text(_NEWEST.format("id")), postgresql_where=text("parent_id is null")
+        ),
+        Index("ix_jobs_costs_due", "id", postgresql_where=text("costs_due")),
         UniqueConstraint("parent_id", "stage"),
         Index("ix_jobs_owner_queued", "owner", postgresql_where=text("status = 'queued'")),
         # Speeds up the deletion of referenced jobs.
@@ -175,6 +181,9 @@ class Job(Base):
     progress: Mapped[JsonObject | None]
     metrics: Mapped[JsonObject | None]
     best: Mapped[JsonObject | None]
+    # Of the network that it trains, or that its cell would be retrained in: `parameters` and `multiply_adds`.
+    costs: Mapped[JsonObject | None]
+    costs_due: Mapped[bool] = mapped_column(default=False, server_default=false())
     result: Mapped[JsonObject | None]
     error: Mapped[JsonObject | None]
     last_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -207,6 +216,37 @@ class JobLabel(Base):
     value: Mapped[str]
     kind: Mapped[str]
     status: Mapped[Status]
+
+
+class JobMetric(Base):
+    """Indexes a job's costs and metrics: those of its best epoch, otherwise of its latest. Triggers keep it in step."""
+
+    __tablename__ = "job_metrics"
+    __table_args__ = (
+        _members_only("status", Status),
+        Index("ix_job_metrics_value", "metric", "value", "job_id"),
+        Index("ix_job_metrics_list", "metric", "kind", "status", "value", "job_id"),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    metric: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[float] = mapped_column(Double)
+    kind: Mapped[str]
+    status: Mapped[Status]
+
+
+class JobText(Base):
+    """What a search for jobs reads, in lower case: names, ids, labels, data sets, owners. Triggers keep it in step."""
+
+    __tablename__ = "job_texts"
+    __table_args__ = (
+        Index("ix_job_texts_name", "name", "job_id", postgresql_where=text("name is not null")),
+        Index("ix_job_texts_text", "text", postgresql_using="gin", postgresql_ops={"text": "gin_trgm_ops"}),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[str | None]
+    text: Mapped[str]
 
 
 class Attempt(Base):

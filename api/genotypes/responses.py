@@ -61,7 +61,7 @@ def genotype_answer(
     """
     if wanted == "json":
         model = genotype_model(genotype)
-        return model(**to_json(genotype), epoch=epoch, primitives=primitives, **_costs(genotype, shape))
+        return model(**to_json(genotype), epoch=epoch, primitives=primitives, **costs_of(genotype, shape))
     try:
         text = FORMATS[wanted](genotype)
     except GenotypeError as error:
@@ -69,7 +69,8 @@ def genotype_answer(
     return PlainTextResponse(text.rstrip("\n") + "\n", media_type=_MEDIA_TYPES[wanted])
 
 
-def _costs(genotype: AnyGenotype, shape: Shape | LanguageShape | None) -> dict[str, Any]:
+def costs_of(genotype: AnyGenotype, shape: Shape | LanguageShape | None) -> dict[str, Any]:
+    """What the cell's network of this shape costs; empty without a shape of its family."""
     match genotype, shape:
         case Genotype() | NasBench201Genotype(), Shape():
             found = profile(genotype, shape)

@@ -66,6 +66,7 @@ class AttemptService:
                 session.add_all([checkpoint, *others])
                 await session.flush()
                 job.metrics, job.lost_attempts = report.metrics, 0
+                job.costs_due |= report.genotype is not None
                 if report.result is not None:
                     job.result = result_of(job, report.result)
                 if report.stopped_early is not None:

@@ -33,6 +33,7 @@ def new_job(kind: JobKind, frame: JobFrame, spec: Mapping[str, Any], source: UUI
         attempt=0,
         lost_attempts=0,
         last_sequence=0,
+        costs_due="genotype" in spec,
     )
 
 

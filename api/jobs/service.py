@@ -24,9 +24,10 @@ from api.events.log import notify
 from api.http.problems import conflict, not_found
 from api.jobs.create import announce_queued, discard, given_file, new_job
 from api.jobs.extend import extend
-from api.jobs.listing import Filters, newest
+from api.jobs.listing import MOST_COUNTED, Filters, by_age, by_value, counts
 from api.jobs.locking import end_attempt, lock_job
 from api.jobs.max_runtime import check_runtime
+from api.jobs.sort_order import CREATED_AT, NEWEST, Cursor, SortOrder, check_metric
 from api.jobs.state_machine import actions_of, check_action, move
 from api.jobs.times import check_time_zone, times_changed
 from api.jobs.waker import Waker
@@ -41,6 +42,15 @@ class Submitted:
 
     job: Job
     replayed: bool
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of jobs. exact: whether `total` is; they are counted to `MOST_COUNTED`."""
+
+    by_status: dict[Status, int]
+    total: int
+    exact: bool
 
 
 class JobService:
@@ -124,11 +134,26 @@ class JobService:
             raise not_found(kind or "job", job_id)
         return self._with_queue_reason(job)
 
-    async def list(self, filters: Filters, *, limit: int, cursor: UUID | None) -> list[Job]:
-        """Jobs before the cursor, newest first."""
+    async def list(
+        self, filters: Filters, order: SortOrder = NEWEST, *, limit: int, cursor: Cursor | None = None
+    ) -> list[Job]:
+        """Jobs behind the cursor, in this order. Raises ProblemError 422 for a metric that no job has."""
         async with self._database.single_statements() as session:
-            found = list(await session.scalars(newest(filters, limit=limit, cursor=cursor)))
+            if order.key == CREATED_AT:
+                last = cursor and cursor.id
+                query = by_age(filters, limit=limit, cursor=last, descending=order.descending)
+                found = list(await session.scalars(query))
+            else:
+                await check_metric(session, order)
+                found = await _by_value(session, filters, order, limit, cursor)
         return [self._with_queue_reason(job) for job in found]
+
+    async def counts(self, filters: Filters) -> Counts:
+        """How many jobs there are by status; `filters.status` limits `total` alone."""
+        async with self._database.single_statements() as session:
+            found = {Status(status): number for status, number in await session.execute(counts(filters))}
+        total = sum(found.values()) if filters.status is None else found.get(filters.status, 0)
+        return Counts(found, min(total, MOST_COUNTED), total <= MOST_COUNTED)
 
     async def cancel(self, job_id: UUID, kind: JobKind) -> Job:
         """Cancel the job at once, which invalidates its attempt's token."""
@@ -270,6 +295,21 @@ def _queued_by(job: Job) -> int:
     """The largest number of jobs that this one queues at a time; a composite job queues its children in stages."""
     protocol = kind_of(job).protocol
     return 1 if protocol is None else protocol.at_once(job.spec)
+
+
+async def _by_value(
+    session: AsyncSession, filters: Filters, order: SortOrder, limit: int, cursor: Cursor | None
+) -> list[Job]:
+    """A page, whose jobs without the order's value come last."""
+    found: list[Job] = []
+    last = None
+    if cursor is None or cursor.value is not None:
+        found += await session.scalars(by_value(filters, order, limit=limit, cursor=cursor))
+    else:
+        last = cursor.id
+    if left := limit - len(found):
+        found += await session.scalars(by_age(filters, limit=left, cursor=last, without=order))
+    return found
 
 
 async def _submitted_with(session: AsyncSession, key: str, body_hash: str) -> Job | None:

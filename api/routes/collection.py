@@ -17,6 +17,8 @@ from api.events.sse_response import STREAM_ANSWERS, EventStream
 from api.http.problems import documented
 from api.jobs.listing import Filters
 from api.jobs.service import JobService
+from api.jobs.sort_order import Cursor as PageEnd
+from api.jobs.sort_order import SortOrder
 from api.kinds import Kind
 from api.schemas.epoch_csv import epochs_csv
 from api.schemas.jobs import AttemptList, EpochList, JobExtension, JobKind, JobList, JobOut, JobPatch, LogList, Status
@@ -40,7 +42,26 @@ IdempotencyKeyHeader = Annotated[str | None, Depends(_scoped_key)]
 Sequence = Annotated[int, Query(ge=0, lt=2**63)]
 
 Label = Annotated[str | None, Query(max_length=401, pattern=r"^[^\x00]*$", description="`key=value` or `key`")]
+Words = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="all of these words in name, id, kind, data set, family, method, owner, project or labels",
+    ),
+]
+Sort = Annotated[
+    str,
+    Query(
+        max_length=100,
+        description="`created_at`, `name`, `parameters`, `multiply_adds`, or a metric of the best epoch, otherwise of "
+        "the latest: `test_accuracy`, of one kind's jobs `search.validation_accuracy`. `-` is descending. Jobs without "
+        "it come last.",
+    ),
+]
+Owner = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="only this owner's")]
 Limit = Annotated[int, Query(ge=1, le=200)]
+JobCursor = Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the previous page")]
 Cursor = Annotated[UUID | None, Query(description="`next_cursor` of the previous page")]
 
 
@@ -49,10 +70,19 @@ def cut(found: list[Row], limit: int) -> tuple[list[Row], str | None]:
     return found[:limit], str(found[limit - 1].id) if len(found) > limit else None
 
 
-async def page_of(jobs: JobService, filters: Filters, limit: int, cursor: UUID | None) -> JobList:
+async def page_of(jobs: JobService, filters: Filters, sort: str, limit: int, cursor: str | None) -> JobList:
     """One page of jobs with the cursor of the next."""
-    page, more = cut(await jobs.list(filters, limit=limit + 1, cursor=cursor), limit)
-    return JobList(items=[job_out(j, whole=False) for j in page], next_cursor=more)
+    order = SortOrder.read(sort)
+    last = None if cursor is None else PageEnd.read(cursor, order)
+    found = await jobs.list(filters, order, limit=limit + 1, cursor=last)
+    counts = await jobs.counts(filters)
+    return JobList(
+        items=[job_out(j, whole=False) for j in found[:limit]],
+        next_cursor=order.cursor_at(found[limit - 1]) if len(found) > limit else None,
+        total=counts.total,
+        total_exact=counts.exact,
+        counts=counts.by_status,
+    )
 
 
 def routes_of(name: JobKind) -> APIRouter:
@@ -95,10 +125,17 @@ def job_router(described: Kind) -> APIRouter:
 
     @router.get("", operation_id=f"list_{kind.collection}")
     async def list_jobs(
-        jobs: Jobs, status: Status | None = None, label: Label = None, limit: Limit = 50, cursor: Cursor = None
+        jobs: Jobs,
+        status: Status | None = None,
+        label: Label = None,
+        owner: Owner = None,
+        q: Words = None,
+        sort: Sort = "-created_at",
+        limit: Limit = 50,
+        cursor: JobCursor = None,
     ) -> JobList:
-        """Jobs of this kind, newest first."""
-        return await page_of(jobs, Filters(kind, status, label), limit, cursor)
+        """Jobs of this kind, by default newest first. 422 for a metric that no job has."""
+        return await page_of(jobs, Filters(kind, status, label, owner=owner, q=q), sort, limit, cursor)
 
     @router.get("/{job_id}", operation_id=f"get_{kind}", responses=documented(404))
     async def get_job(job: Found) -> JobOut:

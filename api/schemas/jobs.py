@@ -318,6 +318,10 @@ class JobOut(BaseModel):
     finished_at: datetime | None
     metrics: dict[str, float] | None = Field(description="metrics of the latest epoch")
     best: dict[str, float] | None = Field(description="the best epoch and its metrics")
+    parameters: int | None = Field(
+        None, description="of the evaluation's network; of a search's latest cell in its data set's preset"
+    )
+    multiply_adds: int | None = Field(None, description="of the same network, for one image or word")
     result: dict[str, Any] | None = Field(
         None,
         description="structured results of a score, ensemble, study or committee; for a search, `stopped_early` "
@@ -343,10 +347,17 @@ class JobOut(BaseModel):
 
 
 class JobList(BaseModel):
-    """One page, newest first; `next_cursor` leads to the next page and is null on the last."""
+    """One page; `next_cursor` leads to the next page in the same order and is null on the last.
+
+    `total` jobs are on all pages; `counts` also has those of other statuses. They are counted to 10,000: if there are
+    more, `total_exact` is false.
+    """
 
     items: list[JobOut]
     next_cursor: str | None
+    total: int | None = None
+    total_exact: bool = True
+    counts: dict[Status, int] | None = None
 
 
 Table = list[list[Number]]

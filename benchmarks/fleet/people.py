@@ -23,6 +23,13 @@ async def browse_lists(timed: Timed, middles: Middles) -> None:
         "common label, deep": ("/jobs", {"label": COMMON, "cursor": middles.ended}),
         "common label, failed": ("/searches", {"label": COMMON, "status": "failed", "limit": 2}),
         "rare label": ("/jobs", {"label": RARE}),
+        "by accuracy": ("/jobs", {"sort": "-validation_accuracy", "limit": 100}),
+        "by accuracy, succeeded": ("/jobs", {"sort": "validation_accuracy", "status": "succeeded"}),
+        "by name": ("/jobs", {"sort": "name"}),
+        "common word": ("/jobs", {"q": COMMON}),
+        "common word, by accuracy": ("/jobs", {"q": COMMON, "sort": "-validation_accuracy"}),
+        "rare word": ("/jobs", {"q": RARE}),
+        "rare word, by accuracy": ("/jobs", {"q": RARE, "sort": "-validation_accuracy"}),
     }
     while True:
         for name, (path, params) in pages.items():

@@ -29,8 +29,8 @@ from tests.support.compose import (
     Engine,
     Project,
     checkpoint_hash,
-    eventually,
 )
+from tests.support.eventually import eventually
 from tests.support.small_search import SEARCH, until
 
 pytestmark = pytest.mark.timeout(1200)

@@ -7,16 +7,11 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
-
-import httpx
-
-from client.errors import ServiceUnreachableError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 MAIN: Final = "docker-compose.yml"
@@ -122,19 +117,6 @@ class Project:
     def remove(self) -> None:
         """Everything of it, what it stored as well."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "1")
-
-
-def eventually(ready: Callable[[], Any], seconds: float = 90.0) -> Any:
-    """What `ready` gives once it gives something, for what has no stream of its own."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if found := ready():
-                return found
-        except (ServiceUnreachableError, httpx.TransportError):
-            pass
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.2)
 
 
 def checkpoint_hash(stack: Project, url: str, key: str, job: UUID, folder: Path) -> str:
