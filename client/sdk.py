@@ -153,7 +153,10 @@ class Dartboard:
         return f"{name!r} is a job's name, not an id: its id is {ids[0]}" if ids else ""
 
     def jobs(self, **filters: Any) -> Iterator[JobOut]:
-        """All jobs, newest first; filters: kind, status, label, parent."""
+        """All jobs, newest first or as `sort="-test_accuracy"` says.
+
+        filters: kind, status, label, owner, parent, and words to search for as `q`.
+        """
         for page in self._pages("/jobs", JobList, **filters):
             yield from page.items
 

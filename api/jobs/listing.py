@@ -100,7 +100,8 @@ def by_value(filters: Filters, order: SortOrder, *, limit: int, cursor: Cursor |
         filters = replace(filters, kind=order.kind)
     row: type[JobMetric | JobText] = JobText if order.key == NAME else JobMetric
     value: ColumnElement[Any] = JobText.name if order.key == NAME else JobMetric.value  # type: ignore[assignment]
-    has = [JobText.name.is_not(None)] if order.key == NAME else [JobMetric.metric == order.key]
+    has: list[ColumnElement[bool]] = []
+    has.append(JobText.name.is_not(None) if order.key == NAME else JobMetric.metric == order.key)
     place = tuple_(value, row.job_id)
     if cursor is not None:
         last = tuple_(literal(cursor.value, value.type), literal(cursor.id))
@@ -122,7 +123,7 @@ def by_value(filters: Filters, order: SortOrder, *, limit: int, cursor: Cursor |
     return found.order_by(*(each.desc() if order.descending else each for each in places)).limit(limit)
 
 
-def counts(filters: Filters) -> Select[tuple[str, int]]:
+def counts(filters: Filters) -> Select[str, int]:
     """The query for the numbers of jobs by status, of whichever one `filters` has.
 
     They are counted to one more than `MOST_COUNTED`: of each status, or in a `scan` of all.
@@ -130,7 +131,7 @@ def counts(filters: Filters) -> Select[tuple[str, int]]:
     most, filters = MOST_COUNTED + 1, replace(filters, status=None)
     if filters.scan:
         found = select(Job.status).where(*_conditions(filters)).limit(most).subquery()
-        return select(found.c.status, func.count()).group_by(found.c.status)  # type: ignore[return-value]
+        return select(found.c.status, func.count()).group_by(found.c.status)
     row, _, chosen = _grouped(filters)
     pairs = _pairs_of(filters)
     of_pair = select(literal(1).label("one")).where(row.kind == pairs.c.kind, row.status == pairs.c.status, *chosen)

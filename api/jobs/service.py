@@ -140,7 +140,7 @@ class JobService:
         """Jobs behind the cursor, in this order. Raises ProblemError 422 for a metric that no job has."""
         async with self._database.single_statements() as session:
             if order.key == CREATED_AT:
-                last = cursor and cursor.id
+                last = None if cursor is None else cursor.id
                 query = by_age(filters, limit=limit, cursor=last, descending=order.descending)
                 found = list(await session.scalars(query))
             else:

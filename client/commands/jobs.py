@@ -16,13 +16,18 @@ def list_jobs(
     status: Annotated[str | None, typer.Option(help="List jobs of this status only.")] = None,
     kind: Annotated[str | None, typer.Option(help="search, evaluation, score, ensemble or study.")] = None,
     label: Annotated[str | None, typer.Option(help="Label: KEY=VALUE or KEY.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Number of jobs, newest first.")] = 20,
+    owner: Annotated[str | None, typer.Option(help="List this owner's jobs only.")] = None,
+    search: Annotated[str | None, typer.Option(help="Words in name, id, data set, labels and more.")] = None,
+    sort: Annotated[
+        str, typer.Option(help="created_at, name, parameters, multiply_adds or a metric; - is descending.")
+    ] = "-created_at",
+    limit: Annotated[int, typer.Option(min=1, help="Number of jobs.")] = 20,
     json: Json = False,
     wide: Wide = False,
     url: Url = DEFAULT_URL,
     key: Key = None,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, by default newest first."""
     from itertools import islice
 
     from client.job_stage import finished_epochs
@@ -31,7 +36,8 @@ def list_jobs(
     from client.tables import Column, Listing
 
     with Dartboard(url, key) as dartboard:
-        jobs = list(islice(dartboard.jobs(status=status, kind=kind, label=label), limit))
+        filters = {"status": status, "kind": kind, "label": label, "owner": owner, "q": search}
+        jobs = list(islice(dartboard.jobs(**filters, sort=sort), limit))
     if json:
         print_json(list(jobs))
         return

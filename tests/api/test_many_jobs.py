@@ -265,7 +265,8 @@ def test_a_search_for_a_rare_word_reads_the_jobs_that_have_it(crowd: Crowd) -> N
     scans = "".join(f"-c enable_{scan}=off " for scan in ("seqscan", "indexscan", "indexonlyscan"))
     larger = replace(crowd, url=f"{crowd.url}?options={quote(scans)}")
     for rare in (str(crowd.middle)[-12:], "no-such-word"):
-        assert larger.cost(lambda s, q=rare: s.jobs.list(Filters(q=q), limit=PAGE)) <= 2 * PAGE
+        filters = Filters(q=rare)
+        assert larger.cost(lambda s, f=filters: s.jobs.list(f, limit=PAGE)) <= 2 * PAGE  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

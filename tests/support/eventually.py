@@ -14,7 +14,7 @@ Found = TypeVar("Found")
 
 
 def eventually(ready: Callable[[], Found | None], seconds: float = 90.0) -> Found:
-    """What `ready` gives once it gives something, also from a service that is away at first."""
+    """What `ready` gives once it gives something, also from a service that is not up yet."""
     deadline = time.monotonic() + seconds
     while True:
         try:
