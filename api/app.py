@@ -69,6 +69,7 @@ from api.routes import (
     pictures,
     presets,
     reference,
+    schedules,
     scores,
     searches,
     service,
@@ -79,6 +80,8 @@ from api.routes import (
     worker,
 )
 from api.routes.collection import job_router
+from api.schedules.scheduler import Scheduler
+from api.schedules.service import ScheduleService
 from api.settings import Settings, get_settings
 from api.webhooks.addresses import Addresses
 from api.webhooks.mail import Mailer
@@ -128,6 +131,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         budgets,
         lineage,
         models,
+        schedules,
         webhooks,
         service,
         metrics,
@@ -171,6 +175,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.models = state.references.models
     trees = TreeDriver(database, hub, waker, artifacts, state.references, settings.sweep_seconds)
     state.jobs = JobService(database, waker, artifacts, trees)
+    scheduler = Scheduler(database, state.jobs, state.references, settings.key_limits)
+    state.schedules = ScheduleService(database, state.references, scheduler)
     converter = Converter(artifacts)
     state.downloads = DownloadService(artifacts, converter)
     state.worker_downloads = DownloadService(for_workers, converter)
@@ -202,6 +208,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             "network costs": CostKeeper(database, state.datasets).run,
             "audit retention": retention.run,
             "webhook sender": sender.run,
+            "scheduler": scheduler.run,
         }
     )
     background.start()

@@ -35,6 +35,7 @@ from api.jobs.workers import WorkerService
 from api.kinds import References
 from api.metrics.scrape import Scraper
 from api.models.registry import ModelRegistry
+from api.schedules.service import ScheduleService
 from api.settings import Settings
 from api.webhooks.service import WebhookService
 
@@ -70,6 +71,7 @@ Comparing = Annotated[Gatherer, _service("comparing")]
 Uploads = Annotated[UploadService, _service("uploads")]
 Budgets = Annotated[BudgetService, _service("budgets")]
 Hooks = Annotated[WebhookService, _service("webhooks")]
+Schedules = Annotated[ScheduleService, _service("schedules")]
 Workers = Annotated[WorkerService, _service("workers")]
 Datasets = Annotated[DatasetService, _service("datasets")]
 Models = Annotated[ModelRegistry, _service("models")]

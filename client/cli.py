@@ -23,6 +23,7 @@ from client.commands import (
     local,
     models,
     run,
+    schedules,
     studies,
     submit,
     testing,
@@ -99,6 +100,7 @@ _add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "re
 _add(_JOBS, {"retry": jobs.retry, "extend": jobs.extend, "rename": jobs.rename, "delete": jobs.delete})
 _add(_CELLS, {"genotype": genotype, "genotypes": list_genotypes, "register": register, "draw": draw})
 _add(_CELLS, {"profile": profile, "random-cell": random_cell})
+app.add_typer(schedules.app, name="schedules", rich_help_panel=_JOBS)
 app.add_typer(datasets.app, name="datasets", rich_help_panel=_FILES)
 app.add_typer(checkpoints.app, name="checkpoints", rich_help_panel=_FILES)
 app.add_typer(models.app, name="models", rich_help_panel=_FILES)

@@ -13,7 +13,7 @@ import base64
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from os import PathLike
@@ -49,6 +49,7 @@ from api.schemas.lineage import LineageOut
 from api.schemas.methods import MethodList, MethodOut
 from api.schemas.models import ModelDetail, ModelList, ModelOut, ModelVersionOut
 from api.schemas.operation import Version, WorkerList, WorkerOut
+from api.schemas.schedules import RunList, RunOut, ScheduleList, ScheduleOut
 from api.schemas.searches import AnyAlphasOut
 from api.schemas.spaces import SpaceList, SpaceOut
 from api.schemas.usage import UsageKey, UsageOut
@@ -67,7 +68,7 @@ from darts_core.runtime.backoff import Backoff
 # A string may be the beginning of an id.
 Id = UUID | str
 StrPath = str | PathLike[str]
-Page = TypeVar("Page", JobList, UploadList, KeyList, DeliveryList)
+Page = TypeVar("Page", JobList, UploadList, KeyList, DeliveryList, RunList)
 # For a name in place of an id.
 _NAMES_READ: Final = 1_000
 _IDS_SHOWN: Final = 5
@@ -540,6 +541,37 @@ class Dartboard:
         path = f"/models/{_plain(name)}" if which is None else _version_path(name, which)
         self._connection.send("DELETE", path)
 
+    def schedules(self) -> list[ScheduleOut]:
+        """All schedules, newest first."""
+        return self._connection.read(ScheduleList, "GET", "/schedules").items
+
+    def schedule(self, schedule_id: Id) -> ScheduleOut:
+        """One schedule, with its next time and the error of its last one."""
+        return self._connection.read(ScheduleOut, "GET", _schedule_path(schedule_id))
+
+    def add_schedule(
+        self, kind: str, request: Mapping[str, Any], *, cron: str, time_zone: str = "UTC", **options: Any
+    ) -> ScheduleOut:
+        """Submit a job at each time of a cron expression. request: as of `submit`.
+
+        options: `name`, `overlap` ("skip" or "queue"), `until` and `runs`.
+        """
+        asked = {"kind": kind, "request": dict(request), "cron": cron, "time_zone": time_zone, **options}
+        return self._connection.read(ScheduleOut, "POST", "/schedules", json=asked)
+
+    def update_schedule(self, schedule_id: Id, **changes: Any) -> ScheduleOut:
+        """Change `paused`, or any field but the kind."""
+        return self._connection.read(ScheduleOut, "PATCH", _schedule_path(schedule_id), json=changes)
+
+    def remove_schedule(self, schedule_id: Id) -> None:
+        """Delete a schedule; its jobs stay."""
+        self._connection.send("DELETE", _schedule_path(schedule_id))
+
+    def schedule_runs(self, schedule_id: Id) -> Iterator[RunOut]:
+        """The jobs that a schedule has submitted, and the times that it left out, newest first."""
+        for page in self._pages(f"{_schedule_path(schedule_id)}/runs", RunList):
+            yield from page.items
+
     def webhooks(self) -> list[WebhookOut]:
         """Your webhooks, newest first; everybody's for an admin."""
         return self._connection.read(WebhookList, "GET", "/webhooks").items
@@ -621,6 +653,10 @@ def _uuid(given: Id) -> UUID:
         return UUID(str(given))
     except ValueError:
         raise ProblemError(422, f"{str(given)[:120]!r} is not a whole id") from None
+
+
+def _schedule_path(schedule_id: Id) -> str:
+    return f"/schedules/{_uuid(schedule_id)}"
 
 
 def _version_path(name: str, which: int | str) -> str:

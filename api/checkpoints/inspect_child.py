@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
+from api.checkpoints.inspection import Examined, Text, Told
 from api.sandbox import serve
-from darts_core.configs.score import CheckpointFormat, TrainedOn
+from darts_core.configs.score import TrainedOn
 from darts_core.errors import CheckpointError, GenotypeError
 from darts_core.families import NetworkFamily, family_in
 from darts_core.files.safetensors import Entry, is_safetensors, read_header
@@ -28,50 +29,6 @@ _LONGEST_MESSAGE: Final = 1000
 # The name of a data set, or a folder below the workers' data root.
 _DATASET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}|folder:[A-Za-z0-9._/ -]{1,200}")
 _CHECKSUM: Final = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Examined:
-    """The contents of a checkpoint. Fields are None if the file does not state them.
-
-    dataset_checksum: of the data set's content. classes, words: counts; words are those of a language model's
-    vocabulary. genotype: JSON. For a state_dict of images: normalisation {mean, std}, trained_on (as stated by the
-    owner) and remarks (assumptions about fields that the owner did not state).
-    """
-
-    format: CheckpointFormat
-    family: str
-    dataset: str | None
-    dataset_checksum: str | None
-    classes: int | None
-    words: int | None
-    genotype: dict[str, Any] | None
-    normalisation: dict[str, list[float]] | None = None
-    trained_on: dict[str, Any] | None = None
-    remarks: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Text:
-    """The text whose vocabulary a language model's state_dict has. checksum, words: None if only a worker knows
-    them.
-    """
-
-    dataset: str
-    checksum: str | None
-    words: int | None
-
-
-@dataclass(frozen=True)
-class Told:
-    """The owner's statements about the data of a state_dict. dataset: its name, which may be of a text or of images.
-
-    images: the fields of darts_core's TrainedOn.
-    """
-
-    dataset: str | None = None
-    text: Text | None = None
-    images: dict[str, Any] | None = None
 
 
 class UnfitError(Exception):

@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 
 from api.artifacts import Artifacts
-from api.checkpoints.inspect_child import Examined, Told
+from api.checkpoints.inspection import Examined, Told
 from api.http.problems import invalid
 from api.sandbox import ChildDiedError, ask
 

@@ -8,7 +8,7 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from api.artifacts import Artifacts, Stored, StoreFullError
-from api.checkpoints.inspect_child import Text, Told
+from api.checkpoints.inspection import Text, Told
 from api.checkpoints.uploads import UploadService
 from api.datasets.service import DatasetService
 from api.db.models import Upload

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from api.artifacts import Artifacts, Stored
 from api.auth.principal import current_owner
-from api.checkpoints.inspect_child import Told
+from api.checkpoints.inspection import Told
 from api.checkpoints.inspector import Examiner
 from api.db.engine import Database, lock_content
 from api.db.models import Upload

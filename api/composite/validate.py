@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from api.datasets.service import DatasetService
-from api.http.problems import Loc, ProblemError, invalid_fields
+from api.http.problems import Loc, relocated
 from api.schemas.ensembles import Ensembling
 from darts_core.configs.common import RunConfig, known_info
 from darts_core.data.catalogue import DatasetInfo
@@ -122,8 +122,9 @@ def _without(spec: Spec, name: str) -> Spec:
     return {key: value for key, value in spec.items() if key != name}
 
 
-@contextmanager
-def _at(place: str, axes: str = "", values: Mapping[str, Any] | None = None, model: Any = None) -> Iterator[None]:
+def _at(
+    place: str, axes: str = "", values: Mapping[str, Any] | None = None, model: Any = None
+) -> AbstractContextManager[None]:
     """Prefix the location of every invalid field with its place in the composite job's body.
 
     model: whose fields an error about an unknown one lists.
@@ -133,12 +134,4 @@ def _at(place: str, axes: str = "", values: Mapping[str, Any] | None = None, mod
         own = values is not None and bool(loc) and loc[0] in values
         return (*((axes,) if own and axes else () if own else (place,)), *loc)
 
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError([Problem(moved(p.loc), p.msg) for p in error.problems]) from error
-    except ValidationError as error:
-        raise invalid_fields(error, model, moved) from error
-    except ProblemError as error:
-        fields = [f.model_copy(update={"loc": ["body", *moved(tuple(f.loc[1:]))]}) for f in error.errors or []]
-        raise ProblemError(error.status, error.detail, errors=fields or None, headers=error.headers) from error
+    return relocated(moved, model)

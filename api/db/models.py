@@ -32,6 +32,7 @@ from api.auth.principal import current_owner
 from api.schemas.datasets import DatasetState
 from api.schemas.jobs import AttemptStatus, Status
 from api.schemas.keys import Role
+from api.schemas.schedules import Outcome
 from api.schemas.webhooks import DeliveryState
 from darts_core.genotypes.derive import Strengths, strengths_of
 
@@ -73,6 +74,7 @@ class Base(DeclarativeBase):
         AttemptStatus: Member(AttemptStatus),
         DatasetState: Member(DatasetState),
         DeliveryState: Member(DeliveryState),
+        Outcome: Member(Outcome),
         Role: Member(Role),
     }
     metadata = MetaData(
@@ -403,6 +405,54 @@ class Upload(Base):
     sha256: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
     about: Mapped[JsonObject]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Schedule(Base):
+    """When to submit which job. next_at: when it is due; null while it is paused, and once it has ended.
+
+    key_id: the key of its creator, whose quotas its jobs count against. error: why its last time brought no job.
+    """
+
+    __tablename__ = "schedules"
+    __table_args__ = (Index("ix_schedules_due", "next_at", postgresql_where=text("next_at is not null")),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    owner: Mapped[str | None] = mapped_column(default=current_owner)
+    key_id: Mapped[UUID | None] = mapped_column(ForeignKey("keys.id"))
+    name: Mapped[str | None]
+    cron: Mapped[str]
+    time_zone: Mapped[str]
+    kind: Mapped[str]
+    request: Mapped[JsonObject]
+    overlap: Mapped[str]
+    until: Mapped[datetime | None]
+    runs: Mapped[int | None]
+    made: Mapped[int] = mapped_column(default=0, server_default="0")
+    paused: Mapped[bool] = mapped_column(server_default=false())
+    next_at: Mapped[datetime | None]
+    error: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ScheduledRun(Base):
+    """What a schedule did at one of its times. The key prevents two jobs for one time."""
+
+    __tablename__ = "schedule_runs"
+    __table_args__ = (
+        _members_only("outcome", Outcome),
+        UniqueConstraint("schedule_id", "planned_at"),
+        Index("ix_schedule_runs_list", "schedule_id", text("id desc")),
+        # Speeds up the deletion of referenced jobs.
+        Index("ix_schedule_runs_job", "job_id", postgresql_where=text("job_id is not null")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    schedule_id: Mapped[UUID] = mapped_column(ForeignKey("schedules.id", ondelete="CASCADE"))
+    planned_at: Mapped[datetime]
+    outcome: Mapped[Outcome]
+    reason: Mapped[str | None]
+    job_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 

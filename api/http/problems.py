@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from api.schemas.families import without_family
+from darts_core import errors
 from darts_core.errors import ConfigError
 from darts_core.validation import MOST_ERRORS, FieldError, field_errors, plain
 
@@ -101,6 +103,23 @@ def invalid_fields(error: ValidationError, model: Any, at: Callable[[Loc], Loc] 
     errors = error.errors(include_url=False)
     fields = [FieldProblem.of(told, "body", at=at) for told in field_errors(errors, model)]
     return _invalid(fields, len(errors))
+
+
+@contextmanager
+def relocated(at: Callable[[Loc], Loc], model: Any = None) -> Iterator[None]:
+    """Raise the errors of a part of the body with their fields' places in the body. at: maps a field's location.
+
+    model: whose fields an error about an unknown one lists.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError([errors.Problem(at(p.loc), p.msg) for p in error.problems]) from error
+    except ValidationError as error:
+        raise invalid_fields(error, model, at) from error
+    except ProblemError as error:
+        fields = [f.model_copy(update={"loc": ["body", *at(tuple(f.loc[1:]))]}) for f in error.errors or []]
+        raise ProblemError(error.status, error.detail, errors=fields or None, headers=error.headers) from error
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -34,6 +35,8 @@ from api.jobs.waker import Waker
 from api.kinds import Kind, References, Resolved, kind_of
 from api.models.pins import check_unpinned
 from api.schemas.jobs import AttemptStatus, JobFrame, JobKind, JobPatch, Status
+
+Also = Callable[[AsyncSession, Job], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,15 @@ class JobService:
         return await self.queue(kind, body, resolved, idempotency_key=idempotency_key)
 
     async def queue(
-        self, kind: Kind, frame: JobFrame, resolved: Resolved, *, idempotency_key: str | None = None
+        self,
+        kind: Kind,
+        frame: JobFrame,
+        resolved: Resolved,
+        *,
+        idempotency_key: str | None = None,
+        also: Also | None = None,
     ) -> Submitted:
-        """Store a job and wake a worker.
+        """Store a job and wake a worker. also: is done in the same transaction, once the row exists.
 
         Raises ProblemError 403 if the key may not give the priority, 409 if the Idempotency-Key was used with another
         body or the data set is deleted, 429 if the owner has reached the key's quota of queued jobs.
@@ -85,7 +94,7 @@ class JobService:
         body_hash = _hash_of(kind.name, frame)
         try:
             own = [await given_file(self._artifacts, job, name, stored) for name, stored in resolved.files.items()]
-            submitted = await self._enter(job, own, body_hash, resolved.source, idempotency_key)
+            submitted = await self._enter(job, own, body_hash, resolved.source, idempotency_key, also)
         except BaseException:
             if resolved.files:
                 await discard(self._database, self._artifacts, job.id)
@@ -93,7 +102,13 @@ class JobService:
         return Submitted(self._with_queue_reason(submitted.job), submitted.replayed)
 
     async def _enter(
-        self, job: Job, own: list[Checkpoint], body_hash: str, source: UUID | None, idempotency_key: str | None
+        self,
+        job: Job,
+        own: list[Checkpoint],
+        body_hash: str,
+        source: UUID | None,
+        idempotency_key: str | None,
+        also: Also | None,
     ) -> Submitted:
         """Store the rows. For a known Idempotency-Key, delete the copied files and return the earlier job."""
         try:
@@ -113,6 +128,8 @@ class JobService:
                 await announce_queued(session, job)
                 if _is_composite(job):
                     await move(session, job, Status.RUNNING)
+                if also is not None:
+                    await also(session, job)
                 if idempotency_key:
                     session.add(IdempotencyKey(key=idempotency_key, body_hash=body_hash, job_id=job.id))
                 await _refreshed(session, job)

@@ -20,6 +20,7 @@ EventType = Literal[
     "job.disk_full",
     "budget.warned",
     "budget.exhausted",
+    "schedule.refused",
 ]
 BodyForm = Literal["standard", "slack"]
 StoredForm = Literal["standard", "slack", "email"]

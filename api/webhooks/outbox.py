@@ -34,7 +34,7 @@ async def tell(session: AsyncSession, job: Job, event: EventType, reason: str | 
 
 
 async def tell_owner(
-    session: AsyncSession, owner: str, event: EventType, about: Mapping[str, Any], reason: str
+    session: AsyncSession, owner: str | None, event: EventType, about: Mapping[str, Any], reason: str
 ) -> None:
     """Queue an event that concerns no single job for the owner's webhooks. about: its data besides the reason."""
     own = (Webhook.owner == owner) & Webhook.job_id.is_(None)

@@ -59,7 +59,7 @@ def test_loopback_is_recognised() -> None:
     assert not any(is_loopback(h) for h in ("0.0.0.0", "10.0.0.1", "example.org", "", "localhost.example"))
 
 
-def test_the_api_stays_under_150_mb_of_resident_memory(tmp_path: Path) -> None:
+def test_the_api_stays_under_160_mb_of_resident_memory(tmp_path: Path) -> None:
     """A service of its own: what other tests send to theirs leaves its marks in the process."""
     with LocalStack(tmp_path, port=0, workers=0) as stack:
         with httpx.Client(base_url=stack.url) as http:
@@ -67,4 +67,4 @@ def test_the_api_stays_under_150_mb_of_resident_memory(tmp_path: Path) -> None:
                 http.get("/searches")
         port = str(httpx.URL(stack.url).port)
         [process] = [p for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[-2:] == ["--port", port]]
-        assert process.memory_info().rss < 150e6
+        assert process.memory_info().rss < 160e6

@@ -13,7 +13,7 @@ from api.schemas.jobs import LONGEST_REASON, shortened
 from darts_core.genotypes.derive import softmax
 
 _ID = "00000000-0000-4000-8000-000000000000"
-_IDS = ("job_id", "checkpoint_id", "attempt_id", "key_id", "webhook_id", "delivery_id", "start")
+_IDS = ("job_id", "checkpoint_id", "attempt_id", "key_id", "webhook_id", "delivery_id", "schedule_id", "start")
 _PATH_VALUES = {**dict.fromkeys(_IDS, _ID), "cell": "normal", "name": "x", "owner": "x", "which": "1"}
 _NOT_ASKED = {"/healthz", "/readyz"}
 

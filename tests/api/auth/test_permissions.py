@@ -79,6 +79,7 @@ class Things:
             "datasets": self._dataset,
             "genotypes": self._genotype,
             "predictions": self._prediction,
+            "schedules": self._schedule,
             "webhooks": self._webhook,
             "budgets": self._budget,
             "models": self._model,
@@ -121,6 +122,10 @@ class Things:
 
     def _prediction(self) -> str:
         return self._made("/predictions", {"model": self._model(), "image": "eA==", "pool": "nobody"})
+
+    def _schedule(self) -> str:
+        request = {"dataset": "digits", "pool": "nobody"}
+        return self._made("/schedules", {"cron": "0 0 1 1 *", "kind": "search", "request": request})
 
     def _checkpoint(self) -> str:
         answer = self._http.post("/checkpoints", files={"file": ("my.pt", ours())})

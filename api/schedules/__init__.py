@@ -1,0 +1,1 @@
+"""Submits jobs again and again, at the times of a cron expression."""
