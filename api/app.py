@@ -32,6 +32,7 @@ from api.genotypes.registry import GenotypeRegistry
 from api.http import openapi, problems
 from api.http.access_log import AccessLog
 from api.http.body_limit import BodyLimit
+from api.http.compression import Compression
 from api.http.downloads import DownloadService
 from api.http.query_parameters import refuse_unknown_query
 from api.http.security import CurlJson, LocalOnly
@@ -104,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     settings = app.state.settings = settings or get_settings()
     problems.install(app)
+    app.add_middleware(Compression)
     app.add_middleware(CurlJson)
     app.add_middleware(BodyLimit, settings.max_upload_bytes)
     app.add_middleware(AuthMiddleware, settings)

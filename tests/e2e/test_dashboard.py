@@ -167,30 +167,11 @@ def test_a_new_job_appears_in_the_list_and_is_updated(page: Page, dartboard: Dar
     expect(row).to_contain_text("cancelled")
 
 
-def test_the_list_is_searched_sorted_and_filtered(page: Page, search: JobOut, evaluation: JobOut) -> None:
-    go(page, "jobs", "table.jobs tbody tr")
-    rows = page.locator("table.jobs tbody tr")
-    # The stack may have jobs of other files' tests.
-    page.get_by_label("Search", exact=True).fill("trained")
-    page.get_by_label("Kind").select_option("search")
-    expect(rows.get_by_text("trained", exact=True)).to_have_count(0)
-    page.get_by_label("Kind").select_option("evaluation")
-    expect(rows.get_by_text("trained", exact=True)).to_have_count(1)
-    page.get_by_label("Kind").select_option("")
-    page.get_by_label("Search", exact=True).fill("finished")
-    expect(rows).to_have_count(1)
-    page.get_by_label("Search", exact=True).fill("")
-    page.get_by_role("button", name="Job").click()
-    expect(page.get_by_role("columnheader", name="Job")).to_have_attribute("aria-sort", "ascending")
-    names = [name.lower() for name in page.locator("table.jobs td.name a").all_text_contents()]
-    assert names == sorted(names)
-
-
 def test_two_jobs_are_compared(page: Page, search: JobOut, evaluation: JobOut) -> None:
     go(page, "jobs", "table.jobs tbody tr")
-    page.get_by_label("Compare finished").check()
-    page.get_by_label("Compare trained").check()
-    page.get_by_role("link", name="Compare 2 jobs").click()
+    page.get_by_label("Choose finished").check()
+    page.get_by_label("Choose trained").check()
+    page.get_by_role("link", name="Compare", exact=True).click()
     figures = page.get_by_role("region", name="Figures")
     expect(figures.get_by_role("link")).to_have_text(["finished", "trained"])
     expect(figures.get_by_role("row", name="epochs")).to_contain_text("3 of 3")

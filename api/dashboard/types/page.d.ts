@@ -87,7 +87,7 @@ declare global {
                           : Path extends `${string}/checkpoints`
                             ? Api.CheckpointList
                             : Path extends `${Collection}?${string}` | `${string}/children`
-                              ? { items: Job[]; next_cursor: string | null }
+                              ? Omit<Api.JobList, "items"> & { items: Job[] }
                               : Path extends `/checkpoints?${string}`
                                 ? Api.UploadList
                                 : Path extends JobPath
@@ -115,6 +115,18 @@ declare global {
   type View = (main: HTMLElement, place: Place, signal: AbortSignal) => void | Promise<void>;
   type Child = Node | string | false | null | undefined;
   type Props = Record<string, unknown> & { on?: Record<string, (event: Event) => void> };
+
+  /**
+   * A column of the list of jobs. sort: the order that the service knows, of the first click on its head. raw: for CSV,
+   * where it is not the text.
+   */
+  type Column = {
+    label: string;
+    sort?: string;
+    number?: boolean;
+    text(job: Job): string;
+    raw?(job: Job): number | string | null | undefined;
+  };
 
   /** The data of a job's view. `at` is the selected epoch, null for the latest. */
   type JobState = { job: Job; epochs: Epoch[]; logs: LogLine[]; at: number | null };

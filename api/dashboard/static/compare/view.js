@@ -38,7 +38,12 @@ export async function compareView(main, { query }, signal) {
       "div",
       { class: "head" },
       el("div", {}, el("h1", {}, `Compare ${sides.length} jobs`), el("p", { class: "muted" }, "Lines and columns are in the same order.")),
-      el("div", { class: "row" }, ensembleLink(sides), el("a", { class: "button", href: "#/jobs" }, "Choose others")),
+      el(
+        "div",
+        { class: "row" },
+        ensembleLink(sides),
+        el("a", { class: "button", href: `#/jobs?chosen=${ids.join(",")}` }, "Choose others"),
+      ),
     ),
     el("div", { class: "stack" }, scrolling("Figures", figures), grid, pictures, scrolling("Where the specs differ", specs)),
   );

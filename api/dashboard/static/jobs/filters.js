@@ -1,23 +1,35 @@
 /** Makes the row of filters above the list of jobs. */
 import { el, field } from "../lib/dom.js";
 
-const KINDS = ["search", "evaluation", "score", "ensemble", "study", "committee"];
+const KINDS = ["search", "evaluation", "score", "ensemble", "study", "committee", "prediction"];
+/** @type {Status[]} */
 const STATUSES = ["queued", "running", "pausing", "paused", "succeeded", "failed", "cancelled"];
 
 /**
- * onChange is called once typing pauses.
+ * onChange is called once typing pauses. `count` sets the numbers of jobs by status.
  * @param {URLSearchParams} query
  * @param {(name: string, value: string) => void} onChange
  */
 export function filters(query, onChange) {
-  return el(
+  const statuses = choice("status", STATUSES);
+  const node = el(
     "div",
     { class: "filters", role: "search" },
-    field("Search", typed("search", "search", "name, id, data set, label…")),
+    field("Search", typed("q", "search", "name, id, data set, label…")),
     field("Kind", choice("kind", KINDS)),
-    field("Status", choice("status", STATUSES)),
+    field("Status", statuses),
     field("Label", typed("label", "text", "key=value")),
+    field("Owner", typed("owner", "text", "anyone")),
   );
+  return { node, count };
+
+  /** @param {Partial<Record<Status, number>>} counts */
+  function count(counts) {
+    for (const option of statuses.options) {
+      const number = counts[/** @type {Status} */ (option.value)];
+      if (option.value) option.textContent = number ? `${option.value} (${number})` : option.value;
+    }
+  }
 
   /** @param {string} name @param {string[]} values */
   function choice(name, values) {

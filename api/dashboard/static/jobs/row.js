@@ -1,57 +1,84 @@
 /** Shows one job of the list. The row is created once, then changed in place. */
 import { el, text } from "../lib/dom.js";
-import { ago, clock, duration, metric, words } from "../lib/format.js";
-import { bestOf, share, title } from "../lib/jobs.js";
+import { ago, clock, duration } from "../lib/format.js";
+import { isComposite, share, title } from "../lib/jobs.js";
+import { COLUMNS } from "./columns.js";
 
 export class Row {
-  /** @param {Job} job @param {(id: string, selected: boolean) => void} onSelect */
-  constructor(job, onSelect) {
+  /**
+   * @param {Job} job
+   * @param {string[]} columns
+   * @param {{ selected: boolean, child?: boolean, onSelect: (id: string, selected: boolean) => void,
+   *   onUnfold?: (job: Job, open: boolean) => void }} options
+   */
+  constructor(job, columns, { selected, child = false, onSelect, onUnfold }) {
     this.job = job;
-    this.box = el("input", { type: "checkbox", on: { change: () => onSelect(job.id, this.box.checked) } });
+    this.box = el("input", { type: "checkbox", checked: selected, on: { change: () => onSelect(job.id, this.box.checked) } });
     this.status = el("span");
     this.name = el("a", { href: `#/jobs/${job.id}` });
-    this.tags = el("div", { class: "muted small" });
+    this.tags = el("span", { class: "muted small" });
     this.at = el("span");
-    this.eta = el("span", { class: "muted" });
     this.bar = el("progress", { max: 1 });
-    this.best = el("span");
     this.created = el("time", { datetime: job.created_at, title: clock(job.created_at) });
-    this.node = el(
-      "tr",
-      {},
-      el("td", {}, this.status),
-      el("td", { class: "name" }, this.name, this.tags),
-      el("td", { class: "progress" }, el("div", { class: "bar-text" }, this.at, this.eta), this.bar),
-      el("td", { "data-label": "Best" }, this.best),
-      el("td", { "data-label": "Created", class: "muted" }, this.created),
-      el("td", { class: "select" }, this.box),
-    );
+    this.unfold = el("button", { type: "button", class: "plain unfold", "aria-expanded": "false" });
+    this.unfold.hidden = !onUnfold || !isComposite(job);
+    this.unfold.addEventListener("click", () => {
+      const open = this.unfold.getAttribute("aria-expanded") === "false";
+      this.unfold.setAttribute("aria-expanded", String(open));
+      onUnfold?.(job, open);
+    });
+    /** @type {Map<string, HTMLElement>} */
+    this.cells = new Map(columns.map((name) => [name, this.cell(name)]));
+    this.node = el("tr", { class: child ? "child" : null }, el("td", { class: "select" }, this.box), ...this.cells.values());
     this.update();
+  }
+
+  /** @param {string} name */
+  cell(name) {
+    const { label, number } = COLUMNS[name];
+    if (name === "status") return el("td", {}, this.status);
+    if (name === "name") return el("td", { class: "name" }, el("div", {}, this.unfold, this.name, this.tags));
+    if (name === "progress") return el("td", { class: "progress" }, el("div", {}, this.bar, this.at));
+    if (name === "created") return el("td", { "data-label": label, class: "muted" }, this.created);
+    return el("td", { "data-label": label, class: number ? "number" : null });
   }
 
   update() {
     const { job } = this;
     const name = title(job);
     text(this.name, name);
-    this.box.setAttribute("aria-label", `Compare ${name}`);
+    this.name.title = name;
+    this.box.setAttribute("aria-label", `Choose ${name}`);
+    this.unfold.setAttribute("aria-label", `Children of ${name}`);
     text(this.status, job.status);
     this.status.className = `status ${job.status}`;
+    this.status.title = job.status_reason ?? "";
     const labels = Object.entries(job.labels).map(([key, value]) => `${key}=${value}`);
     text(this.tags, [job.kind, job.spec.family, job.spec.dataset, ...labels].filter(Boolean).join(" · "));
-    const at = job.progress;
-    text(this.at, at ? `${at.epoch} / ${at.epochs}` : `– / ${job.spec.epochs ?? 1}`);
-    const eta = job.status === "running" ? at?.eta_seconds : null;
-    text(this.eta, typeof eta === "number" ? `${duration(eta)} remaining` : "");
+    const waits = job.status === "queued" && job.status_reason;
+    this.bar.hidden = Boolean(waits);
+    text(this.at, waits || this.position());
+    this.at.title = waits || "";
     this.bar.value = share(job);
     this.bar.setAttribute("aria-label", `progress of ${name}`);
-    const best = bestOf(job);
-    text(this.best, best ? metric(best.name, best.value) : "–");
-    this.best.title = best ? `${words(best.name)}, epoch ${best.epoch}` : "";
+    for (const [column, cell] of this.cells) {
+      if (!["status", "name", "progress", "created"].includes(column)) text(cell, COLUMNS[column].text(job));
+    }
     this.tick();
+  }
+
+  position() {
+    const { progress: at, status, spec } = this.job;
+    const eta = status === "running" ? at?.eta_seconds : null;
+    const epochs = at ? `${at.epoch} / ${at.epochs}` : `– / ${spec.epochs ?? 1}`;
+    return typeof eta === "number" ? `${epochs} · ${duration(eta)} left` : epochs;
   }
 
   /** Update the texts that change with time alone. */
   tick() {
     text(this.created, ago(this.job.created_at));
+    if (this.job.status === "running" && this.cells.has("duration")) {
+      text(/** @type {HTMLElement} */ (this.cells.get("duration")), COLUMNS.duration.text(this.job));
+    }
   }
 }

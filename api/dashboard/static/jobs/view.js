@@ -1,42 +1,49 @@
-/** Lists all jobs. One event stream keeps the rows current and brings new jobs. */
+/** Lists jobs. The service searches, sorts and counts all of them; one event stream keeps the rows current. */
 import { batched, el, fill, scrolling, text } from "../lib/dom.js";
+import { whole } from "../lib/format.js";
 import { get, page, wordsFor } from "../lib/http.js";
 import { apply } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
+import { menu } from "../lib/menu.js";
 import { remember } from "../lib/router.js";
+import { bulkBar } from "./bulk.js";
+import { asColumns, COLUMNS, chosenColumns, csvOf, direction, nextOrder } from "./columns.js";
 import { filters } from "./filters.js";
-import { found, sorted, wanted } from "./order.js";
 import { Row } from "./row.js";
+import { viewsMenu } from "./saved_views.js";
 
-const COLUMNS = { status: "Status", name: "Job", progress: "Progress", best: "Best", created: "Created" };
-const DESCENDING_FIRST = new Set(["progress", "best", "created"]);
-const MOST_COMPARED = 6;
+const NEWEST = "-created_at";
+// A phone shows a job as a card.
+const PAGE = matchMedia("(max-width: 48rem)").matches ? 25 : 100;
+// Many events in a row are one request.
+const RELOAD_MS = 2000;
 
 /** @type {View} */
 export function jobsView(main, { query }, signal) {
   /** @type {Map<string, Row>} */
   const rows = new Map();
-  /** @type {Set<string>} */
-  const fetching = new Set();
-  /** @type {Set<string>} */
-  const selected = new Set();
+  /** The rows' order, as the service gave it. @type {string[]} */
+  let order = [];
+  /** The children of unfolded jobs. @type {Map<string, Row[]>} */
+  const unfolded = new Map();
+  const chosen = new Set((query.get("chosen") ?? "").split(",").filter(Boolean));
+  let columns = chosenColumns(query);
   /** @type {string | null} */
   let cursor = null;
   let loads = 0;
+  let reloaded = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
 
   const summary = el("p", { class: "muted" }, "Loading…");
+  const head = el("tr");
   const body = el("tbody");
-  const heads = Object.entries(COLUMNS).map(([by, label]) => head(by, label));
-  const table = el(
-    "table",
-    { class: "jobs cards" },
-    el("caption", { class: "unseen" }, "Jobs"),
-    el("thead", {}, el("tr", {}, ...heads, el("th", { class: "select" }, el("span", { class: "unseen" }, "Compare")))),
-    body,
-  );
-  const more = el("button", { type: "button", hidden: true, on: { click: () => load(cursor) } }, "Load older jobs");
-  const compare = el("a", { class: "button primary" });
-  const bar = el("div", { class: "floating row", hidden: true }, compare);
+  const caption = el("caption", { class: "unseen" }, "Jobs");
+  const table = el("table", { class: "jobs cards" }, caption, el("thead", {}, head), body);
+  const more = el("button", { type: "button", hidden: true, on: { click: () => load(cursor) } }, "Load more");
+  const csv = el("button", { type: "button", on: { click: download } }, "CSV");
+  const bar = bulkBar(chosen, { done: () => load(), clear });
+  const above = filters(query, change);
   const paint = batched(show, signal);
 
   fill(
@@ -45,145 +52,211 @@ export function jobsView(main, { query }, signal) {
       "div",
       { class: "head" },
       el("div", {}, el("h1", {}, "Jobs"), summary),
-      el("a", { class: "button primary", href: "#/new" }, "New job"),
+      el(
+        "div",
+        { class: "row" },
+        viewsMenu(() => query),
+        menu("Columns", columnChoice()),
+        csv,
+        el("a", { class: "button primary", href: "#/new" }, "New job"),
+      ),
     ),
-    filters(query, change),
+    above.node,
     scrolling("All jobs", table),
     el("div", { class: "row" }, more),
-    bar,
+    bar.node,
   );
+  drawHead();
+  bar.update();
   const clock = setInterval(() => {
-    for (const row of rows.values()) row.tick();
+    for (const row of allRows()) row.tick();
   }, 30_000);
-  signal.addEventListener("abort", () => clearInterval(clock));
+  signal.addEventListener("abort", () => {
+    clearInterval(clock);
+    clearTimeout(timer);
+  });
+  // The stream's first event asks for the list, which then has all that happened before it.
   follow("/events?active=true", { onEvent: take, signal });
-  load();
 
-  /** @param {string | null} from a cursor; null for the newest jobs */
+  /** @param {string | null} from a cursor; null for the pages from the first on that are shown by now */
   async function load(from = null) {
     const mine = ++loads;
+    clearTimeout(timer);
+    timer = undefined;
+    reloaded = Date.now();
     try {
-      const { items, next_cursor } = await page("/jobs", serverFilters(), { cursor: from, signal });
+      /** @type {Job[]} */
+      const jobs = [];
+      let next = from;
+      let answer;
+      do {
+        answer = await page("/jobs", serverFilters(), { cursor: next, limit: PAGE, signal });
+        jobs.push(...answer.items);
+        next = answer.next_cursor;
+      } while (from === null && next !== null && jobs.length < order.length);
       if (mine !== loads) return;
-      if (from === null) drop((job) => !items.some(({ id }) => id === job.id) && job.id > (items.at(-1)?.id ?? ""));
-      items.forEach(put);
-      if (from !== null || cursor === null || rows.size <= items.length) cursor = next_cursor;
+      const ids = jobs.map(({ id }) => id);
+      order = from === null ? ids : [...order, ...ids.filter((id) => !rows.has(id))];
+      cursor = next;
+      for (const id of rows.keys()) if (!order.includes(id)) rows.delete(id);
+      jobs.forEach(put);
+      count(answer);
       paint();
     } catch (error) {
       if (!signal.aborted) text(summary, wordsFor(error));
     }
   }
 
+  /** Load the list again soon, since an event may have changed the order. */
+  function reload() {
+    timer ??= setTimeout(() => load(), Math.max(0, reloaded + RELOAD_MS - Date.now()));
+  }
+
   /**
-   * Apply an event. `ready` means that the stream has started: the list as of now holds all changes before it.
+   * Apply an event. `ready` means that the stream has started.
    * @param {JobEvent} event
    */
   function take(event) {
     const { kind, job_id: id, sequence } = event;
     if (kind === "ready") return void load();
-    const row = rows.get(id);
-    if (!row) return void (kind === "status" && refresh(id));
+    const row = rows.get(id) ?? allRows().find(({ job }) => job.id === id);
+    if (!row) return void (kind === "status" && reload());
     if (kind === "end" || sequence <= row.job.last_sequence) return;
     row.job.last_sequence = sequence;
-    if (apply(row.job, event)) refresh(id);
+    if (apply(row.job, event) || (kind === "epoch" && sorting() !== NEWEST)) reload();
     row.update();
-    paint();
-  }
-
-  /**
-   * Fetch a job; further calls while the request is under way do nothing.
-   * @param {string} id
-   */
-  async function refresh(id) {
-    if (fetching.has(id)) return;
-    fetching.add(id);
-    try {
-      const job = await get(`/jobs/${id}`, { signal });
-      if (wanted(job, serverFilters())) put(job);
-      else drop((each) => each.id === id);
-      paint();
-    } catch {
-      // The job was deleted, or the service is away: the list is loaded again when the stream is back.
-    } finally {
-      fetching.delete(id);
-    }
   }
 
   /** @param {Job} job */
   function put(job) {
     const row = rows.get(job.id);
-    if (!row) rows.set(job.id, new Row(job, select));
+    if (!row) rows.set(job.id, new Row(job, columns, { selected: chosen.has(job.id), onSelect: select, onUnfold: unfold }));
     else if (job.last_sequence >= row.job.last_sequence) {
       row.job = job;
       row.update();
     }
   }
 
-  /** @param {(job: Job) => boolean} which */
-  function drop(which) {
-    for (const [id, row] of rows) if (which(row.job)) rows.delete(id);
+  /**
+   * Show the children of a study or a committee below it, or hide them.
+   * @param {Job} job @param {boolean} open
+   */
+  async function unfold(job, open) {
+    unfolded.delete(job.id);
+    if (open && job.links.children) {
+      try {
+        const { items } = await get(job.links.children, { signal });
+        const options = { child: true, onSelect: select };
+        unfolded.set(
+          job.id,
+          items.map((each) => new Row(each, columns, { ...options, selected: chosen.has(each.id) })),
+        );
+      } catch (error) {
+        if (!signal.aborted) text(summary, wordsFor(error));
+      }
+    }
+    paint();
+  }
+
+  function allRows() {
+    return [...rows.values(), ...[...unfolded.values()].flat()];
   }
 
   function show() {
-    const by = query.get("sort") ?? "created";
-    const descending = query.get("order") !== "ascending";
-    const search = query.get("search") ?? "";
-    const jobs = [...rows.values()].map(({ job }) => job);
-    const shown = sorted(search ? jobs.filter((job) => found(job, search)) : jobs, by, descending);
-    const nodes = shown.flatMap(({ id }) => rows.get(id)?.node ?? []);
+    const nodes = order.flatMap((id) => [rows.get(id)?.node ?? [], (unfolded.get(id) ?? []).map(({ node }) => node)].flat());
     if (nodes.length !== body.childElementCount || nodes.some((node, at) => body.children[at] !== node)) {
       body.replaceChildren(...nodes);
     }
-    for (const column of heads) {
-      if (column.dataset.by === by) column.setAttribute("aria-sort", descending ? "descending" : "ascending");
-      else column.removeAttribute("aria-sort");
-    }
     more.hidden = cursor === null;
-    const running = jobs.filter(({ status }) => status === "running").length;
-    const queued = jobs.filter(({ status }) => status === "queued").length;
-    const hidden = jobs.length - shown.length;
-    const parts = [`${running} running`, `${queued} queued`, `${shown.length} shown`];
-    if (hidden) parts.push(`${hidden} hidden by the search`);
-    if (cursor) parts.push("older jobs are not loaded");
-    text(summary, jobs.length || cursor ? parts.join(" · ") : "No jobs yet. Create one here, or POST one to /searches.");
   }
 
-  /** @param {string} by @param {string} label */
-  function head(by, label) {
-    const button = el("button", { type: "button", class: "plain" }, label);
-    button.addEventListener("click", () => {
-      const same = (query.get("sort") ?? "created") === by;
-      const descending = same ? query.get("order") === "ascending" : DESCENDING_FIRST.has(by);
-      query.set("sort", by);
-      query.set("order", descending ? "descending" : "ascending");
-      remember(query);
-      show();
+  /** @param {{ total?: number | null, total_exact?: boolean, counts?: Partial<Record<Status, number>> | null }} answer */
+  function count({ total, total_exact, counts }) {
+    above.count(counts ?? {});
+    const all = `${whole(total)}${total_exact === false ? " or more" : ""} ${total === 1 ? "job" : "jobs"}`;
+    const { running = 0, queued = 0 } = counts ?? {};
+    const filtered = ["q", "kind", "status", "label", "owner"].some((name) => query.get(name));
+    const none = filtered ? "No job matches these filters." : "No jobs yet. Create one here, or POST one to /searches.";
+    text(summary, total ? [all, `${running} running`, `${queued} queued`].join(" · ") : none);
+  }
+
+  function drawHead() {
+    const heads = columns.map((name) => {
+      const column = COLUMNS[name];
+      const by = direction(column, sorting());
+      const attributes = { scope: "col", class: column.number ? "number" : null, "aria-sort": by };
+      const { sort } = column;
+      if (!sort) return el("th", attributes, column.label);
+      const button = el("button", { type: "button", class: "plain" }, column.label);
+      button.addEventListener("click", () => change("sort", nextOrder(sort, sorting())));
+      return el("th", attributes, button);
     });
-    return el("th", { scope: "col", "data-by": by }, button);
+    fill(head, el("th", { class: "select" }, el("span", { class: "unseen" }, "Choose")), ...heads);
+  }
+
+  function columnChoice() {
+    const boxes = Object.entries(COLUMNS).map(([name, { label }]) => {
+      const box = el("input", { type: "checkbox", value: name, checked: columns.includes(name), disabled: name === "name" });
+      return el("label", {}, box, label);
+    });
+    const choice = el("fieldset", { class: "options column" }, el("legend", { class: "unseen" }, "Columns"), ...boxes);
+    choice.addEventListener("change", () => {
+      const names = [...choice.querySelectorAll("input")].filter(({ checked }) => checked).map(({ value }) => value);
+      query.set("columns", asColumns(names));
+      remember(query);
+      columns = chosenColumns(query);
+      drawHead();
+      const jobs = [...rows.values()].map(({ job }) => job);
+      rows.clear();
+      unfolded.clear();
+      jobs.forEach(put);
+      paint();
+    });
+    return choice;
   }
 
   /** @param {string} name @param {string} value */
   function change(name, value) {
-    query.set(name, value);
+    query.set(name, name === "sort" && value === NEWEST ? "" : value);
     remember(query);
-    if (name === "search") return show();
-    rows.clear();
-    cursor = null;
+    drawHead();
+    order = [];
+    unfolded.clear();
     load();
   }
 
+  function sorting() {
+    return query.get("sort") || NEWEST;
+  }
+
   function serverFilters() {
-    return { kind: query.get("kind"), status: query.get("status"), label: query.get("label") };
+    const named = Object.fromEntries(["q", "kind", "status", "label", "owner"].map((name) => [name, query.get(name)]));
+    // A search, a filter and an order by value are for the children, too.
+    const folded = sorting() === NEWEST && !Object.values(named).some(Boolean);
+    return { ...named, sort: sorting(), parent: folded ? "none" : null };
   }
 
   /** @param {string} id @param {boolean} on */
   function select(id, on) {
-    if (on) selected.add(id);
-    else selected.delete(id);
-    bar.hidden = selected.size < 2;
-    const many = selected.size > MOST_COMPARED;
-    text(compare, many ? `Compare at most ${MOST_COMPARED} jobs` : `Compare ${selected.size} jobs`);
-    if (many) compare.removeAttribute("href");
-    else compare.href = `#/compare?ids=${[...selected].join(",")}`;
+    if (on) chosen.add(id);
+    else chosen.delete(id);
+    query.set("chosen", [...chosen].join(","));
+    remember(query);
+    bar.update();
+  }
+
+  function clear() {
+    for (const row of allRows()) row.box.checked = false;
+    chosen.clear();
+    query.delete("chosen");
+    remember(query);
+    bar.update();
+  }
+
+  function download() {
+    const jobs = order.flatMap((id) => rows.get(id)?.job ?? []);
+    const link = URL.createObjectURL(new Blob([csvOf(jobs, columns)], { type: "text/csv" }));
+    el("a", { href: link, download: "jobs.csv" }).click();
+    URL.revokeObjectURL(link);
   }
 }

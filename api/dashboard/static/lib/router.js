@@ -19,9 +19,10 @@ export function viewOf({ parts }) {
  * @param {URLSearchParams} query
  */
 export function remember(query) {
-  const [path] = location.hash.split("?");
+  // Without a hash the address is that of the first view.
+  const [path] = (location.hash || "#/jobs").split("?");
   const kept = new URLSearchParams([...query].filter(([, value]) => value));
-  history.replaceState(null, "", kept.size ? `${path}?${kept}` : path || "#/jobs");
+  history.replaceState(null, "", kept.size ? `${path}?${kept}` : path);
 }
 
 /**
