@@ -144,6 +144,43 @@ def test_a_page_that_outlives_the_api_catches_up_without_a_gap(
     troubles[:] = [trouble for trouble in troubles if "net::ERR" not in trouble]
 
 
+def test_a_retraining_of_a_search_shows_the_values_that_it_would_run_with(
+    page: Page, search: JobOut, dartboard: Dartboard
+) -> None:
+    go(page, f"jobs/{search.id}", ".pictures[data-epoch='3']")
+    expect(page.get_by_role("slider")).to_be_enabled()
+    page.get_by_role("slider").press("Home")
+    expect(shown_epoch(page, 1)).to_be_visible()
+    page.get_by_role("link", name="Train this cell").click()
+    expect(page.get_by_role("spinbutton", name="epoch", exact=True).first).to_have_value("1")
+    expect(page.get_by_label("dataset", exact=True)).to_have_attribute("placeholder", "digits")
+    page.get_by_text("All settings").click()
+    fields = ("epochs", "channels", "layers", "batch_size")
+    shown = {name: page.get_by_label(name, exact=True).get_attribute("placeholder") for name in fields}
+    page.get_by_role("button", name="Train a cell").click()
+    page.wait_for_url("**/#/jobs/*")
+    job = dartboard.job(page.url.rsplit("/", 1)[-1])
+    assert {name: str(job.spec[name]) for name in fields} == shown
+    dartboard.cancel(job.id)
+
+
+def test_a_page_that_is_opened_without_the_service_tries_again(page: Page, search: JobOut) -> None:
+    go(page, "workers")
+    page.route("**/jobs/*", lambda route: route.abort())
+    page.evaluate(f"location.hash = '#/jobs/{search.id}'")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    page.unroute("**/jobs/*")
+    expect(page.get_by_role("heading", level=1)).to_have_text("finished")
+    troubles: list[str] = page.troubles  # type: ignore[attr-defined]
+    troubles[:] = [trouble for trouble in troubles if "net::ERR" not in trouble]
+
+
+def test_an_evaluations_test_accuracy_is_among_its_first_figures(page: Page, evaluation: JobOut) -> None:
+    go(page, f"jobs/{evaluation.id}", ".figures")
+    accuracy = (evaluation.metrics or {})["test_accuracy"]
+    expect(page.locator(".figures").first).to_contain_text(f"Test accuracy{accuracy:.2f} %")
+
+
 def test_a_job_is_cancelled_and_its_attempt_shows_the_reason(page: Page, dartboard: Dartboard) -> None:
     job = dartboard.submit("search", HOURS)
     go(page, f"jobs/{job.id}")

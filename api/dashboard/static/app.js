@@ -1,6 +1,6 @@
 /** Starts the page: shows the view of each place, the session and the login. */
 import { byId, el, fill } from "./lib/dom.js";
-import { get, onExpired, Problem, send, wordsFor } from "./lib/http.js";
+import { get, isAway, onExpired, Problem, send, wordsFor } from "./lib/http.js";
 import { route, viewOf } from "./lib/router.js";
 import { preload, preloadAll } from "./preload.js";
 
@@ -16,6 +16,8 @@ const VIEWS = {
   datasets: { title: "Data sets", load: async () => (await import("./datasets.js")).datasetsView },
 };
 
+const FIRST_PAUSE = 1000;
+const LONGEST_PAUSE = 10_000;
 const main = byId("main");
 let locked = false;
 let first = true;
@@ -32,10 +34,7 @@ const { again, leave } = route((place, signal) => {
   clearConnection();
   fill(main);
   preload(name);
-  show(load, place, signal).catch((error) => {
-    if (signal.aborted || locked) return;
-    fill(main, el("h1", {}, title), el("p", { class: "problem" }, wordsFor(error)));
-  });
+  open(title, load, place, signal);
   // A new view starts at its top; the first view keeps the browser's position.
   if (!first) {
     scrollTo(0, 0);
@@ -57,6 +56,28 @@ function clearConnection() {
   const connection = byId("connection");
   connection.textContent = "";
   delete connection.dataset.state;
+}
+
+/**
+ * Show a view; while the service is away, try again and again.
+ * @param {string} title @param {() => Promise<View>} load @param {Place} place @param {AbortSignal} signal
+ */
+async function open(title, load, place, signal) {
+  for (let pause = FIRST_PAUSE; !signal.aborted && !locked; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      return await show(load, place, signal);
+    } catch (error) {
+      if (signal.aborted || locked) return;
+      const away = isAway(error);
+      const again = el("button", { type: "button" }, "Try again");
+      fill(main, el("h1", {}, title), el("p", { class: "problem" }, wordsFor(error)), away ? el("p", { class: "row" }, again) : null);
+      if (!away) return;
+      await new Promise((resolve) => {
+        again.addEventListener("click", resolve);
+        setTimeout(resolve, pause);
+      });
+    }
+  }
 }
 
 /** @param {() => Promise<View>} load @param {Place} place @param {AbortSignal} signal */

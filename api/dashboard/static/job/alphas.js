@@ -98,7 +98,9 @@ export class Alphas {
           z,
           text: names.map((each) => Array(epochs.length).fill(each)),
           hovertemplate: "%{text}<br>epoch %{x}: %{z:.3f}<extra></extra>",
+          // Plotly ignores the one without the other.
           zmin: 0,
+          zmax: Math.max(...z.flat()),
           colorscale: [
             [0, token("surface")],
             [0.25, token("accent-soft")],

@@ -6,6 +6,17 @@ import { allowed, bestOf, isComposite, share, title } from "../lib/jobs.js";
 
 const ACTIONS = { pause: "Pause", resume: "Resume", retry: "Retry", cancel: "Cancel" };
 
+// What a job has of them is shown, the most telling first.
+const FIGURES = [
+  "test_accuracy",
+  "test_perplexity",
+  "test_accuracy_mean",
+  "test_accuracy_std",
+  "test_perplexity_mean",
+  "test_loss",
+  "train_loss",
+];
+
 export class Header {
   /**
    * @param {JobState} state
@@ -27,9 +38,8 @@ export class Header {
     );
     this.more = el("button", { type: "button", on: { click: () => this.extend() } }, "Extend");
     this.remove = el("button", { type: "button", class: "danger", on: { click: () => this.delete() } }, "Delete");
-    const { id, kind, spec } = state.job;
-    const family = spec.family === "rnn" ? "&family=rnn" : "";
-    this.train = el("a", { class: "button", href: `#/new?kind=evaluation&search_id=${id}${family}` }, "Train this cell");
+    const { id, kind } = state.job;
+    this.train = el("a", { class: "button" }, "Train this cell");
     this.node = el(
       "section",
       { class: "stack" },
@@ -53,7 +63,7 @@ export class Header {
   }
 
   /** @param {JobState} state */
-  update({ job }) {
+  update({ job, at }) {
     this.job = job;
     text(this.title, title(job));
     text(this.status, job.status);
@@ -67,8 +77,20 @@ export class Header {
     this.more.hidden = !allowed("extend", job);
     this.remove.hidden = !allowed("delete", job);
     this.train.hidden = !job.metrics;
-    fill(this.figures, ...this.facts(job).flatMap(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    const of = {
+      kind: "evaluation",
+      search_id: job.id,
+      ...(at && { epoch: String(at) }),
+      ...(job.spec.family === "rnn" && { family: "rnn" }),
+    };
+    this.train.href = `#/new?${new URLSearchParams(of)}`;
+    this.tick();
     this.fail(job.error);
+  }
+
+  /** Update the figures, of which some change with time alone. */
+  tick() {
+    fill(this.figures, ...this.facts(this.job).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   }
 
   /** @param {Job} job */
@@ -79,10 +101,10 @@ export class Header {
     const facts = [[isComposite(job) ? "Children ended" : "Epoch", at ? `${at.epoch} of ${at.epochs}` : `– of ${epochs}`]];
     if (at?.steps && job.status === "running") facts.push(["Step", `${at.step} of ${at.steps}`]);
     if (at?.stage && job.status === "running") facts.push(["Stage", at.stage]);
-    if (job.status === "running") facts.push(["Remaining", duration(at?.eta_seconds)]);
+    if (job.status === "running" && typeof at?.eta_seconds === "number") facts.push(["Remaining", duration(at.eta_seconds)]);
     const best = bestOf(job);
     if (best) facts.push([`Best ${words(best.name)}`, `${metric(best.name, best.value)} (${best.epoch})`]);
-    for (const name of ["train_loss", "test_loss", "test_accuracy_mean", "test_accuracy_std", "test_perplexity_mean"]) {
+    for (const name of FIGURES) {
       if (job.metrics && name in job.metrics) facts.push([capital(words(name)), metric(name, job.metrics[name])]);
     }
     if (job.started_at) facts.push(["Duration", duration(secondsBetween(job.started_at, job.finished_at))]);

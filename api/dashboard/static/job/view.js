@@ -2,7 +2,7 @@
 import { startAfter } from "../lib/charts.js";
 import { announce, batched, el, fill } from "../lib/dom.js";
 import { get } from "../lib/http.js";
-import { apply, isComposite, title } from "../lib/jobs.js";
+import { apply, ENDED, isComposite, title } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
 import { Alphas } from "./alphas.js";
 import { Attempts } from "./attempts.js";
@@ -66,6 +66,8 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const logs = single ? new Logs() : null;
   const all = [header, cell, curves, diagnostics, alphas, ...others, attempts, logs, new Spec()];
   sections.push(...all.filter((section) => section !== null));
+  const clock = setInterval(() => state.job.status === "running" && header.tick(), 1000);
+  signal.addEventListener("abort", () => clearInterval(clock));
   fill(main, el("div", { class: "stack" }, ...sections.map(({ node }) => node)));
   paint();
 
@@ -101,6 +103,8 @@ export async function jobView(main, { parts: [, id] }, signal) {
       announce(`${title(state.job)} is ${state.job.status}`);
       refresh();
     }
+    // A composite job's progress is the number of its children that have ended.
+    if (kind === "child" && ENDED.has(data.status)) refresh();
     for (const section of others) section.take?.(event);
     paint();
     return true;

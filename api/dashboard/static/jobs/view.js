@@ -123,7 +123,7 @@ export function jobsView(main, { query }, signal) {
     if (!row) return void (kind === "status" && reload());
     if (kind === "end" || sequence <= row.job.last_sequence) return;
     row.job.last_sequence = sequence;
-    if (apply(row.job, event) || (kind === "epoch" && sorting() !== NEWEST)) reload();
+    if (apply(row.job, event) || kind === "child" || (kind === "epoch" && sorting() !== NEWEST)) reload();
     row.update();
   }
 

@@ -169,7 +169,17 @@ export function axis(title, extra = {}) {
  * @param {number} last
  */
 export function epochAxis(last) {
-  return axis("epoch", { tickformat: "d", rangemode: "tozero", range: [0.5, Math.max(last, 2) + 0.5], nticks: 8 });
+  return axis("epoch", { tickformat: "d", rangemode: "tozero", range: [0.5, Math.max(last, 2) + 0.5], tick0: 0, dtick: epochStep(last) });
+}
+
+/**
+ * The epochs from one tick to the next, a round number: there are at most eight ticks.
+ * @param {number} last
+ */
+export function epochStep(last) {
+  const least = last / 8;
+  const power = 10 ** Math.floor(Math.log10(Math.max(least, 1)));
+  return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= least) ?? 1;
 }
 
 /**

@@ -112,6 +112,14 @@ export function page(path, filters, { cursor = null, limit = 100, signal } = {})
 }
 
 /**
+ * Whether a request failed since the service, or the database behind it, cannot be reached.
+ * @param {unknown} error
+ */
+export function isAway(error) {
+  return error instanceof TypeError || (error instanceof Problem && [502, 503, 504].includes(error.status));
+}
+
+/**
  * An error's message for people.
  * @param {unknown} error
  */

@@ -28,6 +28,8 @@ export async function newView(main, { query }, signal) {
   /** @type {Group} */
   let root;
 
+  /** @type {Map<string, Promise<Job | null>>} */
+  const searched = new Map();
   const node = el("form", { class: "stack", novalidate: true });
   const summary = el("p", { class: "problem", role: "alert" });
   const submitButton = el("button", { class: "primary" });
@@ -95,8 +97,24 @@ export async function newView(main, { query }, signal) {
     build(() => ({ name, ...body }));
   }
 
-  function showDefaults() {
-    suggest(root, { form, family: frame.family, datasets, presets, methods });
+  async function showDefaults() {
+    const present = root;
+    const dataset = await datasetOfSearch(root.leaf("search_id")?.read());
+    if (present === root) suggest(root, { form, family: frame.family, datasets, presets, methods }, dataset);
+  }
+
+  /**
+   * The data set of the search whose cell is to be trained, which is the training's if it names none.
+   * @param {unknown} id
+   */
+  async function datasetOfSearch(id) {
+    if (typeof id !== "string" || !id) return undefined;
+    if (!searched.has(id))
+      searched.set(
+        id,
+        get(`/jobs/${encodeURIComponent(id)}`, { signal }).catch(() => null),
+      );
+    return (await searched.get(id))?.spec.dataset;
   }
 
   /** @param {Event} event */
