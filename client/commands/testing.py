@@ -1,4 +1,4 @@
-"""`dartboard test`: runs the project's tests in lanes: unit and end to end, or with `--full` all."""
+"""`dartboard test`: runs the project's tests in lanes: unit and end to end, with `--full` all others too."""
 
 from __future__ import annotations
 
@@ -44,14 +44,15 @@ class _Result(NamedTuple):
 
 def run_tests(
     context: typer.Context,
-    full: Annotated[bool, typer.Option(help="Include slow tests, faults, containers and all kernel levels.")] = False,
+    full: Annotated[bool, typer.Option(help="Include faults, containers and all kernel levels.")] = False,
+    slow: Annotated[bool, typer.Option(help="Include tests of ten seconds and more.")] = False,
 ) -> None:
     """Run the tests. Further arguments go to pytest, which then runs alone (`dartboard test tests/api -k lease`)."""
     require("pytest")
     if context.args:
         command = _command(Lane("", tuple(context.args)))
         raise typer.Exit(subprocess.run(command, cwd=_ROOT, env=_environment(), check=False).returncode)
-    raise typer.Exit(run_lanes(list(lanes(full=full))))
+    raise typer.Exit(run_lanes(list(lanes(full=full, slow=slow))))
 
 
 def require(*modules: str) -> None:
@@ -86,15 +87,15 @@ def _run_track(lanes: list[Lane]) -> list[_Result]:
     return [_pytest(lane) for lane in lanes]
 
 
-def lanes(*, full: bool = False) -> Iterator[Lane]:
+def lanes(*, full: bool = False, slow: bool = False) -> Iterator[Lane]:
     """The lanes of this machine.
 
-    full: with the tests marked `slow`, those with faults and containers, and the kernels of every level that this
-    processor supports, not only its own.
+    full: with faults, containers, and the kernels of every level that this processor supports, not only its own. slow:
+    with the tests marked so.
     """
     cores = max(2, len(os.sched_getaffinity(0)))
     unit, stacks = str(min(cores, _MOST_PROCESSES)), str(min(cores, _MOST_STACKS))
-    chosen = () if full else ("-m", "not slow")
+    chosen = () if slow else ("-m", "not slow")
     others = [f"--ignore=tests/{name}" for name in ("e2e", "chaos", "compose")]
     yield Lane("unit", ("tests", *others, *chosen, "-n", unit, "-q", *_SLOWEST), "unit")
     if full:

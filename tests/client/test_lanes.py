@@ -60,9 +60,10 @@ def test_every_level_that_the_processor_runs_has_a_lane() -> None:
     assert {lane.name for lane in lanes(full=True) if lane.name.startswith("kernels ")} == wanted
 
 
-def test_slow_tests_run_in_the_full_lanes_alone() -> None:
-    short, full = list(lanes()), list(lanes(full=True))
+def test_slow_tests_run_where_they_are_asked_for() -> None:
+    short, full, slow = list(lanes()), list(lanes(full=True)), list(lanes(full=True, slow=True))
     assert [lane.name for lane in short] == ["unit", "end to end"]
-    assert all("not slow" in lane.arguments for lane in short)
-    assert not any("not slow" in lane.arguments for lane in full)
     assert {"unit", "end to end", "chaos", "containers"} <= {lane.name for lane in full}
+    for lane in (*short, *full):
+        assert ("not slow" in lane.arguments) == (lane.name in ("unit", "end to end"))
+    assert not any("not slow" in lane.arguments for lane in slow)
