@@ -10,7 +10,7 @@ from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
 from api.advice.adviser import Adviser
-from api.artifacts import open_store
+from api.artifacts import StoreFullError, open_store
 from api.auth.audit import AuditLog
 from api.auth.middleware import AuthMiddleware
 from api.auth.retention import AuditRetention
@@ -50,6 +50,9 @@ from api.jobs.workers import WorkerService
 from api.kinds import KINDS, References
 from api.metrics.scrape import Scraper
 from api.pictures.drawer import Drawer
+from api.retention.advice import store_full
+from api.retention.rules import RetentionService
+from api.retention.sweep import RetentionSweeper
 from api.routes import (
     advice,
     budgets,
@@ -70,12 +73,14 @@ from api.routes import (
     pictures,
     presets,
     reference,
+    retention,
     schedules,
     scores,
     searches,
     service,
     session,
     spaces,
+    storage,
     usage,
     webhooks,
     worker,
@@ -105,6 +110,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     settings = app.state.settings = settings or get_settings()
     problems.install(app)
+    app.add_exception_handler(StoreFullError, store_full)
     app.add_middleware(Compression)
     app.add_middleware(CurlJson)
     app.add_middleware(BodyLimit, settings.max_upload_bytes)
@@ -133,6 +139,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         budgets,
         lineage,
         models,
+        retention,
+        storage,
         schedules,
         webhooks,
         service,
@@ -198,7 +206,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     mailer = Mailer(mail) if (mail := settings.mail) else None
     state.webhooks = WebhookService(database, addresses, sealer, mailer)
     sender = Sender(database, addresses, sealer, mailer, retry_seconds=settings.webhook_retry_seconds)
-    retention = AuditRetention(database, settings.audit_days)
+    audit_retention = AuditRetention(database, settings.audit_days)
+    state.retaining = RetentionService(database)
+    state.sweeping = RetentionSweeper(database, artifacts.apart("retention"))
     background = state.background = Background(
         {
             "event listener": hub.listen,
@@ -208,7 +218,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             "data set checker": checker.run,
             "tree driver": trees.run,
             "network costs": CostKeeper(database, state.datasets).run,
-            "audit retention": retention.run,
+            "audit retention": audit_retention.run,
+            "checkpoint retention": state.sweeping.run,
             "webhook sender": sender.run,
             "scheduler": scheduler.run,
         }

@@ -8,12 +8,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import psycopg
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 
 from api.artifacts import Artifacts, Stored, open_store
 from api.artifacts.store import Found
@@ -21,12 +21,12 @@ from api.artifacts.verify import flaw
 from api.backup.manifest import BackedUp, files_named
 from api.backup.postgres import plain_url
 from api.checkpoints.converter import SUFFIXES
+from api.db.engine import Database
 from api.http.problems import ProblemError
 from api.program import run_program
+from api.retention.orphans import clear_orphans
 from api.settings import get_settings
 
-# No request can still create a row for a file this old.
-_ABANDONED_SECONDS: Final = 24 * 3600.0
 _ADVICE: Final = """\
 A job resumes from its newest intact checkpoint by itself. Uploading the same file again repairs an uploaded checkpoint
 or data set. Restore anything else from a backup, or run the job again."""
@@ -68,7 +68,8 @@ class StoreReport(BaseModel):
 async def check_store(
     database_url: str, store: Artifacts, *, repair: bool = False, remove_unnamed: bool = False
 ) -> StoreReport:
-    """Read every file afresh. Raises ProblemError if the store is unavailable, psycopg.Error for the database.
+    """Read every file afresh. Raises ProblemError if the store is unavailable, psycopg.Error and SQLAlchemyError for
+    the database.
 
     repair: replace a damaged file with an intact one of the same checksum.
     """
@@ -82,12 +83,19 @@ async def check_store(
         await _repair(store, named, damaged)
     unnamed = _unnamed(files, named)
     if remove_unnamed:
+        cleared = await _clear_orphans(database_url, store)
         for file in unnamed:
-            if files[file.key].changed < time.time() - _ABANDONED_SECONDS:
-                await store.delete([file.key])
-                file.removed = True
+            file.removed = file.key in cleared
     total = sum(file.size or 0 for file in named)
     return StoreReport(files=len(named), bytes=total, damaged=damaged, unnamed=unnamed)
+
+
+async def _clear_orphans(database_url: str, store: Artifacts) -> Collection[str]:
+    database = Database(database_url)
+    try:
+        return await clear_orphans(database, store)
+    finally:
+        await database.close()
 
 
 def _named(database_url: str) -> list[BackedUp]:
@@ -153,7 +161,7 @@ def main() -> int:
                 remove_unnamed=arguments.remove_unnamed,
             )
         )
-    except (ProblemError, psycopg.Error) as error:
+    except (ProblemError, psycopg.Error, SQLAlchemyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
     print(report.model_dump_json(indent=2)) if arguments.json else _print(report)

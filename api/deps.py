@@ -35,6 +35,8 @@ from api.jobs.workers import WorkerService
 from api.kinds import References
 from api.metrics.scrape import Scraper
 from api.models.registry import ModelRegistry
+from api.retention.rules import RetentionService
+from api.retention.sweep import RetentionSweeper
 from api.schedules.service import ScheduleService
 from api.settings import Settings
 from api.webhooks.service import WebhookService
@@ -70,6 +72,8 @@ Advising = Annotated[Adviser, _service("advising")]
 Comparing = Annotated[Gatherer, _service("comparing")]
 Uploads = Annotated[UploadService, _service("uploads")]
 Budgets = Annotated[BudgetService, _service("budgets")]
+Retaining = Annotated[RetentionService, _service("retaining")]
+Sweeping = Annotated[RetentionSweeper, _service("sweeping")]
 Hooks = Annotated[WebhookService, _service("webhooks")]
 Schedules = Annotated[ScheduleService, _service("schedules")]
 Workers = Annotated[WorkerService, _service("workers")]

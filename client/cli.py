@@ -22,6 +22,7 @@ from client.commands import (
     keys,
     local,
     models,
+    retention,
     run,
     schedules,
     studies,
@@ -48,6 +49,7 @@ from client.commands.predict import predict
 from client.commands.profile import profile
 from client.commands.random_cell import random_cell
 from client.commands.spaces import list_spaces
+from client.commands.storage import storage
 from client.commands.usage import usage
 from client.commands.verify_docs import verify_docs
 from client.failures import ExitCode, explain
@@ -98,6 +100,7 @@ _add(_JOBS, {"jobs": jobs.list_jobs, "show": jobs.show_job, "watch": watch.watch
 _add(_JOBS, {"epochs": epochs, "capsule": capsule, "verify": verify, "lineage": lineage})
 _add(_JOBS, {"compare": compare, "cancel": jobs.cancel, "pause": jobs.pause, "resume": jobs.resume})
 _add(_JOBS, {"retry": jobs.retry, "extend": jobs.extend, "rename": jobs.rename, "delete": jobs.delete})
+_add(_JOBS, {"pin": retention.pin, "unpin": retention.unpin})
 _add(_CELLS, {"genotype": genotype, "genotypes": list_genotypes, "register": register, "draw": draw})
 _add(_CELLS, {"profile": profile, "random-cell": random_cell})
 app.add_typer(schedules.app, name="schedules", rich_help_panel=_JOBS)
@@ -107,9 +110,10 @@ app.add_typer(models.app, name="models", rich_help_panel=_FILES)
 _add(_FILES, {"download": download, "export": export, "import": import_})
 _add(_FILES, {"predict": predict})
 _add(_SERVICE, {"up": local.up, "workers": jobs.list_workers, "backup": backups.backup, "restore": backups.restore})
-_add(_SERVICE, {"check-store": backups.check_store, "usage": usage})
+_add(_SERVICE, {"check-store": backups.check_store, "usage": usage, "storage": storage})
 app.add_typer(keys.app, name="keys", rich_help_panel=_SERVICE)
 app.add_typer(budgets.app, name="budgets", rich_help_panel=_SERVICE)
+app.add_typer(retention.app, name="retention", rich_help_panel=_SERVICE)
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_SERVICE)
 _add(
     _DEVELOPMENT,

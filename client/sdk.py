@@ -49,9 +49,11 @@ from api.schemas.lineage import LineageOut
 from api.schemas.methods import MethodList, MethodOut
 from api.schemas.models import ModelDetail, ModelList, ModelOut, ModelVersionOut
 from api.schemas.operation import Version, WorkerList, WorkerOut
+from api.schemas.retention import Cleared, RetentionList, RetentionOut, RetentionPreview
 from api.schemas.schedules import RunList, RunOut, ScheduleList, ScheduleOut
 from api.schemas.searches import AnyAlphasOut
 from api.schemas.spaces import SpaceList, SpaceOut
+from api.schemas.storage import StorageOut
 from api.schemas.usage import UsageKey, UsageOut
 from api.schemas.webhooks import BodyForm, DeliveryList, DeliveryOut, WebhookCreated, WebhookList, WebhookOut
 from client.connection import Connection
@@ -192,7 +194,7 @@ class Dartboard:
         return self._connection.read(JobOut, "POST", f"{self._path(job_id)}/extend", json={"epochs": epochs})
 
     def update(self, job_id: Id, **changes: Any) -> JobOut:
-        """Change a job's name, labels, priority, preemptible, max_runtime or times."""
+        """Change a job's name, labels, priority, preemptible, pinned, max_runtime or times."""
         return self._connection.read(JobOut, "PATCH", self._path(job_id), json=changes)
 
     def delete(self, job_id: Id) -> None:
@@ -463,6 +465,60 @@ class Dartboard:
         """Remove an owner's budget, as an admin."""
         self._connection.send("DELETE", f"/budgets/{quote(owner, safe='')}")
 
+    def retention(self) -> list[RetentionOut]:
+        """All rules of retention, the admins' first."""
+        return self._connection.read(RetentionList, "GET", "/retention").items
+
+    def set_retention(
+        self,
+        *,
+        days: int,
+        last: int = 1,
+        best: bool = True,
+        every: int | None = None,
+        owner: str | None = None,
+        kind: JobKind | str | None = None,
+        own: bool = False,
+    ) -> RetentionOut:
+        """Set which checkpoints ended jobs keep, or replace that rule.
+
+        days: from a job's end. owner: by default the caller's jobs, for admins those of all owners. kind: by default
+        all that train. own: for admins, the rule that the owner has set.
+        """
+        body = {"days": days, "last": last, "best": best, "every": every}
+        params = _given(owner=owner, kind=kind, own=own)
+        return self._connection.read(RetentionOut, "PUT", "/retention", params=params, json=body)
+
+    def remove_retention(
+        self, *, owner: str | None = None, kind: JobKind | str | None = None, own: bool = False
+    ) -> None:
+        """Remove a rule of retention."""
+        self._connection.send("DELETE", "/retention", params=_given(owner=owner, kind=kind, own=own))
+
+    def preview_retention(self, **tried: Any) -> RetentionPreview:
+        """What would be cleared now. tried: a rule that is not set, as `set_retention` takes it; limit: of the jobs."""
+        return self._connection.read(RetentionPreview, "GET", "/retention/preview", params=_given(**tried))
+
+    def sweep_retention(self) -> Cleared:
+        """Clear now what the rules of retention do not keep."""
+        return self._connection.read(Cleared, "POST", "/retention/sweep")
+
+    def pin(self, job_id: Id, epoch: int | None = None, *, pinned: bool = True) -> JobOut | CheckpointOut:
+        """Keep a job's checkpoints from all rules of retention, or that of one epoch until the job is deleted.
+
+        pinned: False undoes it. Raises ProblemError 404 for an epoch without a checkpoint.
+        """
+        if epoch is None:
+            return self.update(job_id, pinned=pinned)
+        found = [checkpoint.id for checkpoint in self.checkpoints(job_id) if checkpoint.epoch == epoch]
+        if not found:
+            raise ProblemError(404, f"no checkpoint of epoch {epoch} is kept")
+        return self._connection.read(CheckpointOut, "PATCH", f"/checkpoints/{found[0]}", json={"pinned": pinned})
+
+    def storage(self) -> StorageOut:
+        """What files take of the disk by owner, and what can be deleted."""
+        return self._connection.read(StorageOut, "GET", "/storage")
+
     def create_key(self, role: Role | str, owner: str, limits: KeyLimits | None = None) -> KeyCreated:
         """Create an API key, as an admin. Only this answer contains its text."""
         body = {"role": role, "owner": owner, "limits": (limits or KeyLimits()).model_dump(exclude_none=True)}
@@ -639,6 +695,11 @@ class _WithId(BaseModel):
 
 class _IdList(BaseModel):
     items: list[_WithId]
+
+
+def _given(**params: Any) -> dict[str, Any]:
+    """The parameters that are not None."""
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _kind(name: str) -> JobKind:

@@ -21,13 +21,14 @@ from api.schemas.worker import (
     PartialReport,
     Release,
     ReportedFile,
+    Resume,
 )
 from darts_core.errors import RankLost, Stopped
 from darts_core.families import family_in
 from darts_core.files import checkpoints
 from darts_core.training.control import Progress, controlled_by
 from darts_core.training.stages import listening, stage
-from worker import datasets
+from worker import dataset_copies, datasets
 from worker.api_client import AttemptApi, RefusedError, WorkerApi, WorkerApiError
 from worker.attempt_dir import AttemptFolder
 from worker.attempt_log import AttemptLog
@@ -116,9 +117,27 @@ class Attempt:
             resume = fetcher.checkpoint(claimed.resume, resume_from)
             files = {given.name: self._folder.file(f"input-{given.name}") for given in claimed.inputs}
             inputs = {given.name: fetcher.file(given, files[given.name]) for given in claimed.inputs}
-        if checksum := family_in(claimed.spec).uploaded_checksum(claimed.spec):
+        with self._dataset():
+            self._compute(resume, resume_from, inputs)
+
+    @contextmanager
+    def _dataset(self) -> Iterator[None]:
+        """Fetch the uploaded data set, if the job has one, and keep it within the context."""
+        checksum = family_in(self._claimed.spec).uploaded_checksum(self._claimed.spec)
+        if checksum is None:
+            yield
+            return
+        settings = self._settings
+        with dataset_copies.in_use(settings.data_root, checksum):
             with stage("downloading: data set"):
-                datasets.fetch(self._api, checksum, self._settings.data_root, self._control)
+                datasets.fetch(self._api, checksum, settings.data_root, self._control)
+            dataset_copies.clear(
+                settings.data_root, days=settings.dataset_copy_days, most_bytes=settings.dataset_copy_bytes
+            )
+            yield
+
+    def _compute(self, resume: Resume | None, resume_from: Path, inputs: dict[str, Path]) -> None:
+        claimed = self._claimed
         start = f" from epoch {resume.epoch}" if resume else ""
         if resume and resume.step:
             start += f" and {resume.step} steps"

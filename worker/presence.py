@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import Final
 
@@ -10,6 +11,7 @@ import structlog
 from api.schemas.worker import DeviceLoad, Presence
 from darts_core.data.available_sets import held_sets
 from darts_core.runtime.version import VERSION
+from worker import dataset_copies
 from worker.api_client import WorkerApi
 from worker.device import device_name
 from worker.device_load import DeviceLoads
@@ -18,7 +20,7 @@ from worker.settings import WorkerSettings
 from worker.threads import SupervisedThread
 
 _log = structlog.get_logger(__name__)
-# Between two listings of the data root.
+# Between two looks at the data root.
 _HELD_SECONDS: Final = 30.0
 
 
@@ -48,7 +50,8 @@ class PresenceThread(SupervisedThread):
                 pause = settings.presence_seconds
                 if time.monotonic() - looked >= _HELD_SECONDS:
                     looked = time.monotonic()
-                    presence = presence.model_copy(update={"datasets": held_sets(settings.data_root)})
+                    held = {"datasets": held_sets(settings.data_root), **_disk(settings)}
+                    presence = presence.model_copy(update=held)
                 load = _read(loads)
                 metrics().show(load, time.time())
                 try:
@@ -56,6 +59,18 @@ class PresenceThread(SupervisedThread):
                 except Exception as error:  # a worker that is not registered is never woken
                     _log.warning("presence_not_shown", error=f"{type(error).__name__}: {error}")
                     pause = 1.0
+
+
+def _disk(settings: WorkerSettings) -> dict[str, int]:
+    """Clear copies of data sets; returns what the others take, and what is free. Empty if the disk does not tell."""
+    root = settings.data_root
+    try:
+        dataset_copies.clear(root, days=settings.dataset_copy_days, most_bytes=settings.dataset_copy_bytes)
+        taken = sum(copy.size for copy in dataset_copies.copies(root))
+        return {"dataset_bytes": taken, "free_bytes": shutil.disk_usage(root).free}
+    except OSError as error:  # the worker registers without it
+        _log.warning("disk_unknown", error=f"{type(error).__name__}: {error}")
+        return {}
 
 
 def _read(loads: DeviceLoads) -> list[DeviceLoad]:

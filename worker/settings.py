@@ -34,6 +34,9 @@ class WorkerSettings(BaseSettings):
     # Files of the running attempt: one directory for each worker process, never shared.
     worker_state: Path = Path(".dartboard/worker")
     data_root: Path = Path(".dartboard/datasets")
+    # Copies of uploaded data sets are cleared after so many days without use, and above so many bytes in all.
+    dataset_copy_days: float | None = Field(None, ge=0, le=36_500, allow_inf_nan=False)
+    dataset_copy_bytes: int | None = Field(None, ge=0, lt=2**63)
     # Separated by commas.
     pools: Annotated[Pools, NoDecode] = Field(
         ["default"], validation_alias=AliasChoices("DARTBOARD_POOLS", "DARTBOARD_POOL")

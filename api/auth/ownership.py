@@ -6,12 +6,12 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, union_all
 
 from api.auth.permissions import Member, holds_jobs
 from api.auth.principal import Principal
 from api.db.engine import Database
-from api.db.models import Dataset, Job, RegisteredGenotype, RegisteredModel, Schedule, Upload, Webhook
+from api.db.models import Checkpoint, Dataset, Job, RegisteredGenotype, RegisteredModel, Schedule, Upload, Webhook
 from api.http.problems import ProblemError
 from api.schemas.keys import Role
 
@@ -51,7 +51,8 @@ def _query(member: Member) -> Select[Any] | None:
     if member_id is None:
         return None
     if member.collection == "checkpoints":
-        return select(Upload.owner).where(Upload.id == member_id)
+        of_job = select(Job.owner).join(Checkpoint, Checkpoint.job_id == Job.id).where(Checkpoint.id == member_id)
+        return select(union_all(select(Upload.owner).where(Upload.id == member_id), of_job).subquery().c.owner)
     if member.collection == "schedules":
         return select(Schedule.owner).where(Schedule.id == member_id)
     if member.collection == "webhooks":

@@ -17,7 +17,8 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 PUBLIC: Final = frozenset({"/", "/healthz", "/readyz", "/version", "/openapi.json"})
 _PUBLIC_FILES: Final = frozenset({"static", "docs"})
 # Collections, besides those of jobs, whose members belong to their creator; api/auth/ownership.py finds the owner.
-_OWNED: Final = frozenset({"checkpoints", "datasets", "genotypes", "models", "schedules", "webhooks"})
+# A rule of retention names its owner in the query, which api/retention/rules.py checks.
+_OWNED: Final = frozenset({"checkpoints", "datasets", "genotypes", "models", "retention", "schedules", "webhooks"})
 _RANKS: Final = (Role.VIEWER, Role.USER, Role.ADMIN)
 
 

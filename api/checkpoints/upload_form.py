@@ -7,13 +7,13 @@ from typing import Any, Final
 from fastapi import Request
 from pydantic import ValidationError
 
-from api.artifacts import Artifacts, Stored, StoreFullError
+from api.artifacts import Artifacts, Stored
 from api.checkpoints.inspection import Text, Told
 from api.checkpoints.uploads import UploadService
 from api.datasets.service import DatasetService
 from api.db.models import Upload
 from api.genotypes.registry import GenotypeRegistry
-from api.http.multipart import Part, parts
+from api.http.multipart import parts
 from api.http.problems import ProblemError, invalid, invalid_fields
 from darts_core.configs.score import TrainedOn
 from darts_core.data.catalogue import BUILT_IN, FOLDER_PREFIX
@@ -46,7 +46,7 @@ async def take(
             if part.name == "file":
                 if arrived is not None:
                     raise invalid("file", "is given twice: upload one file at a time")
-                arrived = await _stored(part, store, key), part.filename or ""
+                arrived = await store.put(key, part.content, None), part.filename or ""
             elif part.name in _FIELDS:
                 fields[part.name] = await part.text()
             else:
@@ -105,10 +105,3 @@ async def _text(name: str, datasets: DatasetService) -> Text:
     except DataError as error:
         raise invalid("dataset", str(error)) from error
     return Text(name, None, TEXT_SETS[name].all_words if name in TEXT_SETS else None)
-
-
-async def _stored(part: Part, store: Artifacts, key: str) -> Stored:
-    try:
-        return await store.put(key, part.content, None)
-    except StoreFullError as error:
-        raise StoreFullError(f"{error}; free some space there and try again") from error

@@ -155,5 +155,5 @@ class DatasetChecker:
 def _cause_of(error: Exception) -> str:
     """The cause in the owner's terms."""
     if isinstance(error, StoreFullError):
-        return f"{error}: free some space and upload again"
+        return f"{error}: free some space (`dartboard storage` names the largest) and upload again"
     return f"the check could not be completed ({printable(f'{type(error).__name__}: {error}')}): upload the set again"

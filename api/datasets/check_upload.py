@@ -61,7 +61,8 @@ def check(order: dict[str, Any]) -> dict[str, Any]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return {"error": f"the artifact store is full ({error.strerror}): free some space and upload again"}
+        way_out = "free some space (`dartboard storage` names the largest) and upload again"
+        return {"error": f"the artifact store is full ({error.strerror}): {way_out}"}
     except MemoryError:
         return {
             "error": "checking the upload needs too much memory: split the set, or scale the images down",

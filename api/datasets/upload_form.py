@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import Request
 from pydantic import ValidationError
 
-from api.artifacts import Artifacts, Stored, StoreFullError
+from api.artifacts import Artifacts, Stored
 from api.datasets.archives import HEAD_BYTES, is_archive
 from api.datasets.service import Brought, DatasetService, new_id
 from api.datasets.storage import upload_key
@@ -82,10 +82,7 @@ async def _from_form(
 async def _store(part: Part, store: Artifacts, dataset_id: UUID, length: str) -> Stored:
     # The length of the whole form, slightly more than the file's.
     declared = int(length) if length.isdecimal() else None
-    try:
-        return await store.put(upload_key(dataset_id), _archive(part), declared)
-    except StoreFullError as error:
-        raise StoreFullError(f"{error}: free some space and upload again") from error
+    return await store.put(upload_key(dataset_id), _archive(part), declared)
 
 
 async def _archive(part: Part) -> AsyncIterator[bytes]:

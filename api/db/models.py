@@ -162,6 +162,8 @@ class Job(Base):
     not_before: Mapped[datetime | None]
     window: Mapped[str | None] = mapped_column("time_window")
     time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    # No rule of retention clears its checkpoints or those of its children.
+    pinned: Mapped[bool] = mapped_column(default=False, server_default=false())
     spec: Mapped[JsonObject]
     source_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="SET NULL"))
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
@@ -366,7 +368,10 @@ class Checkpoint(Base):
     """
 
     __tablename__ = "checkpoints"
-    __table_args__ = (Index("ix_checkpoints_job", "job_id", "epoch"),)
+    __table_args__ = (
+        Index("ix_checkpoints_job", "job_id", "epoch"),
+        Index("ix_checkpoints_given", "sha256", postgresql_where=text("epoch = 0")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
@@ -377,6 +382,8 @@ class Checkpoint(Base):
     sha256: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
     metrics: Mapped[JsonObject]
+    # Stays until its job is deleted.
+    pinned: Mapped[bool] = mapped_column(default=False, server_default=false())
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     @property
@@ -387,6 +394,23 @@ class Checkpoint(Base):
     def name(self) -> str:
         """The name given by the worker, without the checksum in the key."""
         return self.key.rpartition("/")[2].removeprefix(f"{self.sha256}-")
+
+
+class RetentionRule(Base):
+    """The checkpoints that ended jobs of an owner and a kind keep; an empty name stands for all.
+
+    own: set by that owner, not by an admin.
+    """
+
+    __tablename__ = "retention_rules"
+
+    own: Mapped[bool] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    last: Mapped[int]
+    best: Mapped[bool]
+    every: Mapped[int | None]
+    days: Mapped[int]
 
 
 class Upload(Base):
@@ -515,6 +539,8 @@ class Worker(Base):
     version: Mapped[str]
     load: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
     datasets: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    dataset_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    free_bytes: Mapped[int | None] = mapped_column(BigInteger)
     first_seen: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen: Mapped[datetime]
 

@@ -12,15 +12,17 @@ from api.jobs.fencing import Fence
 from api.jobs.locking import end_attempt, files_of
 from api.jobs.resume_checkpoint import Resuming, file_of
 from api.jobs.state_machine import move
+from api.retention.advice import what_frees_most
 from api.schemas.jobs import AttemptStatus, Status
 from api.schemas.worker import DamagedFile, Offer, ReportedFile, StoredFile
+from api.webhooks.outbox import tell
 
 
 class AttemptFiles:
     """Each method requires the attempt's token and raises ProblemError 409 once the token is invalid."""
 
     def __init__(self, database: Database, artifacts: Artifacts, fence: Fence) -> None:
-        self._artifacts, self._fence = artifacts, fence
+        self._database, self._artifacts, self._fence = database, artifacts, fence
         self._resuming = Resuming(database, artifacts)
 
     async def store_file(
@@ -38,11 +40,12 @@ class AttemptFiles:
             async with self._fence.passed(attempt_id, token) as (_, job, attempt):
                 await self._artifacts.move(arriving, self._artifacts.key(job.id, attempt.number, name, stored.sha256))
         except StoreFullError as error:
-            reason = f"{error}; free some space and resume the job"
+            reason = f"{error}; {await what_frees_most(self._database)}; then resume the job"
             async with self._fence.passed(attempt_id, token) as (session, job, _):
                 await end_attempt(session, job, AttemptStatus.RELEASED, str(error))
                 await move(session, job, Status.PAUSED, reason)
-            raise StoreFullError(reason) from error
+                await tell(session, job, "job.disk_full", reason)
+            raise ProblemError(507, reason) from error
         finally:
             await self._artifacts.discard([arriving])
         return StoredFile(name=name, sha256=stored.sha256, size=stored.size)

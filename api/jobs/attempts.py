@@ -259,7 +259,7 @@ def _retained(job: Job, epochs: list[int]) -> set[int]:
 
 
 async def _delete_rows(session: AsyncSession, checkpoints: list[Checkpoint]) -> list[Checkpoint]:
-    """Delete all but those that a model's version keeps; returns the deleted ones."""
+    """Delete all but pinned ones; returns the deleted ones."""
     kept = await pinned(session, [checkpoint.id for checkpoint in checkpoints])
     dropped = [checkpoint for checkpoint in checkpoints if checkpoint.id not in kept]
     for checkpoint in dropped:

@@ -11,7 +11,7 @@ from api.db.engine import Database
 from api.db.models import Attempt, Checkpoint, Epoch, Event, Job
 from api.http.problems import ProblemError, conflict, not_found
 from api.jobs.locking import checkpoints_of
-from api.schemas.jobs import JobKind
+from api.schemas.jobs import JobKind, Status
 from darts_core.drawing.frames import evenly
 
 
@@ -86,10 +86,12 @@ class Reader:
             return await checkpoints_of(session, job)
 
     async def checkpoint(self, job: Job, which: str) -> Checkpoint:
-        """The checkpoint `best`, `last` or of an epoch's number. Raises ProblemError 409 while there is none, 404 for
-        one that is not kept.
+        """The checkpoint `best`, `last` or of an epoch's number. Raises ProblemError 409 while there is none and after
+        all were cleared, 404 for one that is not kept.
         """
         stored = [c for c in await self.checkpoints(job) if c.epoch > 0]
+        if not stored and job.status == Status.SUCCEEDED:
+            raise conflict(f"the checkpoints of this {job.kind} have been cleared; its epochs and metrics remain")
         if not stored:
             raise conflict(f"this {job.kind} has no checkpoint yet (it is {job.status}): try again later")
         if which == "last":

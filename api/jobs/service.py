@@ -253,6 +253,18 @@ class JobService:
         self._waker.nudge()  # the job may be urgent now
         return self._with_queue_reason(job)
 
+    async def pin_checkpoint(self, checkpoint_id: UUID, *, pinned: bool) -> Checkpoint:
+        """Pin or unpin the checkpoint of a whole epoch. Raises ProblemError 404."""
+        async with self._database.transaction() as session:
+            found = await session.get(Checkpoint, checkpoint_id)
+            if found is not None:
+                await lock_job(session, found.job_id)
+                found = await session.get(Checkpoint, checkpoint_id, populate_existing=True)
+            if found is None or found.step is not None or found.epoch == 0:
+                raise not_found("checkpoint", checkpoint_id)
+            found.pinned = pinned
+        return found
+
     async def delete(self, job_id: UUID, kind: JobKind) -> None:
         """Delete an ended job and its children. Rows are deleted before files, so no row names a missing file."""
         async with self._database.transaction() as session:

@@ -72,6 +72,8 @@ class WorkerService:
                 first_seen=worker.first_seen,
                 last_seen=worker.last_seen,
                 alive=now - worker.last_seen < self._presence,
+                dataset_bytes=worker.dataset_bytes,
+                free_bytes=worker.free_bytes,
                 load=worker.load,
                 job_id=job_id,
             )

@@ -1,11 +1,11 @@
-"""Finds the checkpoints that versions of models keep from deletion."""
+"""Finds the checkpoints that their owners and versions of models keep from deletion."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db.models import Checkpoint, ModelVersion
@@ -13,9 +13,10 @@ from api.http.problems import conflict
 
 
 async def pinned(session: AsyncSession, checkpoints: Collection[UUID]) -> set[UUID]:
-    """Those of the checkpoints that a version keeps."""
-    query = select(ModelVersion.checkpoint_id).where(ModelVersion.checkpoint_id.in_(checkpoints))
-    return {each for each in await session.scalars(query) if each is not None} if checkpoints else set()
+    """Those of the checkpoints that are pinned, or that a version keeps."""
+    kept = or_(Checkpoint.pinned, exists().where(ModelVersion.checkpoint_id == Checkpoint.id))
+    query = select(Checkpoint.id).where(Checkpoint.id.in_(checkpoints), kept)
+    return set(await session.scalars(query)) if checkpoints else set()
 
 
 async def check_unpinned(session: AsyncSession, *, jobs: Collection[UUID] = (), uploads: Collection[UUID] = ()) -> None:

@@ -16,7 +16,8 @@ from api.http.problems import conflict, documented
 from api.jobs.id_prefix import IdPrefix
 from api.routes.collection import Cursor, Limit, cut
 from api.schemas.checkpoints import UploadList, UploadOut
-from api.serializers import upload_out
+from api.schemas.jobs import CheckpointOut, CheckpointPatch
+from api.serializers import checkpoint_out, upload_out
 
 router = APIRouter(prefix="/checkpoints", tags=["checkpoints"], responses=documented(422, 503))
 _FORM = {
@@ -76,6 +77,16 @@ async def list_uploaded_checkpoints(
     """The uploaded checkpoints, newest first; `GET /evaluations/{id}/checkpoints` lists an evaluation's."""
     page, more = cut(await uploads.list(limit=limit + 1, cursor=cursor, id_prefix=id_prefix), limit)
     return UploadList(items=[upload_out(u) for u in page], next_cursor=more)
+
+
+@router.patch("/{checkpoint_id}", responses=documented(404, 409))
+async def patch_checkpoint(checkpoint_id: UUID, patch: CheckpointPatch, jobs: Jobs, uploads: Uploads) -> CheckpointOut:
+    """Pin a job's checkpoint, which then stays until its job is deleted, or unpin it. 409 for an uploaded one, which
+    stays until it is deleted.
+    """
+    if await uploads.find(checkpoint_id) is not None:
+        raise conflict("an uploaded checkpoint stays until it is deleted: it needs no pin")
+    return checkpoint_out(await jobs.pin_checkpoint(checkpoint_id, pinned=patch.pinned))
 
 
 @router.delete("/{checkpoint_id}", status_code=204, responses=documented(404, 409))

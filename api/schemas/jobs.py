@@ -229,6 +229,7 @@ class JobPatch(BaseModel):
     # No defaults that clients could mistake for the effect of omitting a field; null is rejected.
     priority: int = Field(default_factory=int, ge=0, le=9)
     preemptible: bool = Field(default_factory=bool)
+    pinned: bool = Field(default_factory=bool)
     max_runtime: RunSeconds | None = None
     not_before: AwareDatetime | None = None
     window: TimeWindow | None = None
@@ -295,6 +296,7 @@ class JobOut(BaseModel):
     project: str | None
     name: str | None
     labels: dict[str, str]
+    pinned: bool = Field(False, description="whether no rule of retention clears its or its children's checkpoints")
     priority: int
     preemptible: bool = True
     preempted_by: UUID | None = Field(None, description="the urgent job for which this one saves its state and stops")
@@ -425,8 +427,17 @@ class CheckpointOut(BaseModel):
     sha256: str
     size: int
     metrics: dict[str, float]
+    pinned: bool = Field(False, description="whether it stays until its job is deleted")
     created_at: datetime
     download: str
+
+
+class CheckpointPatch(BaseModel):
+    """The field of a checkpoint that can change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pinned: bool
 
 
 class CheckpointList(BaseModel):

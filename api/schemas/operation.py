@@ -43,6 +43,8 @@ class WorkerOut(BaseModel):
     first_seen: datetime
     last_seen: datetime
     alive: bool
+    dataset_bytes: int | None = Field(None, description="of its copies of uploaded data sets")
+    free_bytes: int | None = Field(None, description="of the disk of its data sets")
     load: list[DeviceLoad] = Field(description="of each of its devices, at its last report")
     job_id: UUID | None
 

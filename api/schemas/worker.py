@@ -86,6 +86,8 @@ class Presence(_Serving):
     datasets: list[Line] | None = Field(
         None, max_length=64, description="published data sets readable without a download; null: not reported"
     )
+    dataset_bytes: int | None = Field(None, ge=0, lt=2**63, description="of its copies of uploaded data sets")
+    free_bytes: int | None = Field(None, ge=0, lt=2**63, description="of the disk of its data sets")
 
 
 class Claim(_Serving):

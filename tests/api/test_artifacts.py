@@ -16,12 +16,12 @@ from uuid import uuid4
 import httpx
 import obstore
 import pytest
-from moto.server import ThreadedMotoServer
 
 from api.artifacts import Artifacts, Remote, StoreFullError, open_store
 from api.artifacts.bucket import BucketArtifacts
 from api.artifacts.local import LocalArtifacts
 from api.http.problems import ProblemError
+from tests.support.s3 import new_bucket, serving_s3
 
 LARGEST = 20_000_000
 
@@ -56,12 +56,8 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """A server that speaks S3, on loopback."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with serving_s3() as url:
+        yield url
 
 
 @pytest.fixture
@@ -73,11 +69,9 @@ def directory(tmp_path: Path) -> Kept:
 
 @pytest.fixture
 def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Kept:
-    name = f"bucket-{uuid4().hex[:8]}"
-    httpx.put(f"{s3}/{name}", timeout=60).raise_for_status()
-    settings = {"ENDPOINT_URL": s3, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b", "REGION": "us-east-1"}
-    for variable, value in settings.items():
-        monkeypatch.setenv(f"AWS_{variable}", value)
+    name, environment = new_bucket(s3)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
     store = open_store(f"s3://{name}/below", Path("unused"), LARGEST)
     assert isinstance(store, BucketArtifacts)
     store.prepare()

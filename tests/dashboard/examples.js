@@ -9,6 +9,7 @@ export function job(fields = {}) {
     project: null,
     name: null,
     labels: {},
+    pinned: false,
     priority: 5,
     preemptible: true,
     preempted_by: null,
