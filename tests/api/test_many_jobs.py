@@ -47,8 +47,10 @@ from api.jobs.workers import WorkerService
 from api.kinds import Resolved
 from api.kinds.search import SEARCH
 from api.metrics.scrape import Scraper
+from api.retention.clearable import Clearable, clearable
 from api.schemas.jobs import JobFrame, JobKind, Progress, Status
 from api.schemas.keys import KeyLimits, Role
+from api.schemas.retention import RetentionOut
 from api.schemas.worker import Claim, EpochReport, Finish, Heartbeat, Presence
 from benchmarks.fleet.filling import COMMON, RARE, fill
 from darts_core.configs import SearchConfig
@@ -62,7 +64,7 @@ JOBS, WORKERS, PAGE, PRIORITIES = 4000, 8, 5, 10
 # A page of each kind and status, and their number twice: to choose from, and as rows.
 PAGES = len(JobKind.all()) * len(Status) + 2
 # These do not grow with the jobs.
-_SMALL = {"workers", "webhooks", "shares", "budgets", "owner_months"}
+_SMALL = {"workers", "webhooks", "shares", "budgets", "owner_months", "model_versions"}
 _FRAME = JobFrame(max_runtime=1000)
 _SPEC = SearchConfig(dataset="digits", epochs=1).resolved()
 
@@ -319,6 +321,21 @@ def test_a_key_with_a_limit_counts_no_further_than_that(crowd: Crowd) -> None:
 
 def test_a_submitted_job_costs_as_much_as_the_first_one(crowd: Crowd) -> None:
     assert crowd.cost(lambda s: s.submit(idempotency_key=str(uuid4()))) <= 1
+
+
+def test_the_checkpoints_of_one_job_that_rules_clear_are_found_by_indexes(crowd: Crowd) -> None:
+    with psycopg.connect(plain(crowd.url)) as connection:
+        [job_id] = connection.execute("select id from jobs where status = 'succeeded' order by id limit 1").fetchone()
+    found: list[Clearable] = []
+
+    async def look(services: Services) -> None:
+        rules = [RetentionOut(own=False, days=0, last=0, best=False)]
+        async with services.database.transaction() as session:
+            for _ in range(10):  # so often that the statement is prepared
+                found.extend(await clearable(session, rules, job_id))
+
+    assert crowd.cost(look) <= 5
+    assert [each.job_id for each in found] == [job_id] * 10
 
 
 def test_rows_that_refer_to_a_deleted_job_are_found_by_an_index(crowd: Crowd) -> None:
