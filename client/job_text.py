@@ -34,7 +34,8 @@ def lines(job: JobOut) -> Iterator[str]:
     for title, moment in (("created", job.created_at), ("started", job.started_at), ("ended", job.finished_at)):
         if moment is not None:
             yield f"  {title}: {_local(moment)}"
-    for title, value in (("worker", job.worker), ("owner", job.owner), ("labels", _pairs(job.labels))):
+    about = (("worker", job.worker), ("owner", job.owner), ("labels", _pairs(job.labels)))
+    for title, value in (*about, ("pinned", "yes" if job.pinned else "")):
         if value:
             yield f"  {title}: {value}"
     for title, figures in (("metrics", job.metrics), ("best", job.best)):

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -49,11 +49,13 @@ def copies(data_root: Path) -> list[Copy]:
     found: dict[str, list[os.stat_result]] = {}
     for path in (data_root / "uploads").glob("*"):
         if path.suffix in _SUFFIXES:
-            found.setdefault(path.stem, []).append(path.stat())
+            with suppress(FileNotFoundError):  # another worker has cleared it
+                found.setdefault(path.stem, []).append(path.stat())
     listed = []
     for checksum, files in found.items():
-        mark = _mark(data_root, checksum)
-        used_at = mark.stat().st_mtime if mark.exists() else max(file.st_mtime for file in files)
+        used_at = max(file.st_mtime for file in files)
+        with suppress(FileNotFoundError):  # fetched by an earlier version
+            used_at = _mark(data_root, checksum).stat().st_mtime
         listed.append(Copy(checksum, sum(file.st_size for file in files), used_at))
     return sorted(listed, key=lambda copy: copy.used_at)
 

@@ -18,8 +18,9 @@ def storage(json: Json = False, wide: Wide = False, url: Url = DEFAULT_URL, key:
         print_json(found)
         return
     kinds = sorted({kind for each in found.owners for kind in each.jobs})
-    titles = ("in all", *(Column(kind, 2, number=True) for kind in kinds), "uploads", "data sets")
-    listing = Listing("owner", *(c if isinstance(c, Column) else Column(c, number=True) for c in titles))
+    jobs = [Column(kind, 2, number=True) for kind in kinds]
+    others = Column("uploads", 1, number=True), Column("data sets", 1, number=True)
+    listing = Listing("owner", Column("in all", number=True), *jobs, *others)
     for each in found.owners:
         sizes = (each.bytes, *(each.jobs.get(kind, 0) for kind in kinds), each.uploads, each.datasets)
         listing.add(each.owner or "–", *map(size, sizes))

@@ -325,7 +325,8 @@ def test_a_submitted_job_costs_as_much_as_the_first_one(crowd: Crowd) -> None:
 
 def test_the_checkpoints_of_one_job_that_rules_clear_are_found_by_indexes(crowd: Crowd) -> None:
     with psycopg.connect(plain(crowd.url)) as connection:
-        [job_id] = connection.execute("select id from jobs where status = 'succeeded' order by id limit 1").fetchone()
+        query = "select id from jobs where status = 'succeeded' order by id limit 1"
+        [job_id] = connection.execute(query).fetchone() or [None]
     found: list[Clearable] = []
 
     async def look(services: Services) -> None:
