@@ -64,7 +64,7 @@ JOBS, WORKERS, PAGE, PRIORITIES = 4000, 8, 5, 10
 # A page of each kind and status, and their number twice: to choose from, and as rows.
 PAGES = len(JobKind.all()) * len(Status) + 2
 # These do not grow with the jobs.
-_SMALL = {"workers", "webhooks", "shares", "budgets", "owner_months", "model_versions"}
+_SMALL = {"workers", "webhooks", "shares", "budgets", "owner_months", "model_versions", "schedules"}
 _FRAME = JobFrame(max_runtime=1000)
 _SPEC = SearchConfig(dataset="digits", epochs=1).resolved()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import httpx
 
@@ -95,6 +95,7 @@ class SimulatedAttempt:
         self.attempt.finish(Finish(n=self.number()))
 
 
+_CLAIMS: Final = 100
 EndLease: TypeAlias = Callable[[SimulatedAttempt], None]
 
 
@@ -111,7 +112,9 @@ class Bench:
         return self.dartboard.submit("search", {"dataset": "digits", "epochs": 3, "pool": self.pool, **fields})
 
     def claim(self, worker: str = "worker-a", threads: int = 2) -> SimulatedAttempt:
-        claimed = self.api.claim(Claim(worker=worker, pools=[self.pool], threads=threads))
+        """Claim the next job. A claim passes over a locked row, such as a new job's may be for a moment."""
+        claim = Claim(worker=worker, pools=[self.pool], threads=threads)
+        claimed = next(filter(None, (self.api.claim(claim) for _ in range(_CLAIMS))), None)
         assert claimed is not None
         return SimulatedAttempt(self.api, claimed, self.folder)
 
