@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
@@ -12,6 +13,7 @@ from fastapi.routing import APIRoute
 from api.advice.adviser import Adviser
 from api.artifacts import StoreFullError, open_store
 from api.auth.audit import AuditLog
+from api.auth.identities import Identities
 from api.auth.middleware import AuthMiddleware
 from api.auth.retention import AuditRetention
 from api.auth.service import KeyService
@@ -67,6 +69,7 @@ from api.routes import (
     jobs,
     keys,
     lineage,
+    login,
     methods,
     metrics,
     models,
@@ -95,6 +98,9 @@ from api.webhooks.sealing import Sealer
 from api.webhooks.sender import Sender
 from api.webhooks.service import WebhookService
 from darts_core.runtime.version import VERSION
+
+if TYPE_CHECKING:
+    from api.auth.identity_provider import IdentityProvider
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -146,14 +152,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         service,
         metrics,
         session,
+        login,
         keys,
         reference,
         dashboard,
     )
     # Routes are matched in this order: the workers' first, which get the most requests.
     for router in (worker.router, *kinds, *(module.router for module in modules)):
-        # Browsers and proxies may add a query to bypass caches, so the page's files accept any.
-        checks = [] if router in (dashboard.router, reference.router) else [Depends(refuse_unknown_query)]
+        # Browsers and proxies may add a query to bypass caches, so the page's files accept any. Identity providers
+        # add parameters of their own.
+        checks = [] if router in (dashboard.router, reference.router, login.router) else [Depends(refuse_unknown_query)]
         app.include_router(router, dependencies=checks)
     openapi.install(app)
     return app
@@ -177,7 +185,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.datasets = DatasetService(database, artifacts, checker, settings.data_root)
     state.reader = Reader(database)
     state.comparing = Gatherer(database, state.datasets)
-    state.assets = Assets()
+    provider = settings.identity_provider
+    state.assets = Assets(provider.label if provider else "")
     state.genotypes = GenotypeRegistry(database)
     state.drawer = Drawer(artifacts)
     state.uploads = UploadService(database, artifacts)
@@ -197,6 +206,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.heartbeats = HeartbeatService(database, fence, hub, settings.step_event_seconds)
     state.keys, state.audit = KeyService(database), AuditLog(database)
     state.sessions = SessionService(database, settings.session_seconds)
+    state.identities, state.identity_provider = Identities(database), _identity_provider(settings)
     state.metrics = Scraper(database, hub, waker, artifacts, settings.presence_seconds)
     state.attempt_files = AttemptFiles(database, for_workers, fence)
     state.attempts = AttemptService(for_workers, state.attempt_files, waker, fence)
@@ -231,6 +241,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await background.stop()
         await wakeups.close()
         await database.close()
+
+
+def _identity_provider(settings: Settings) -> IdentityProvider | None:
+    if (provider := settings.identity_provider) is None:
+        return None
+    # authlib is imported only where it is used.
+    from api.auth.identity_provider import IdentityProvider
+
+    return IdentityProvider(provider)
 
 
 def _operation_id(route: APIRoute) -> str:

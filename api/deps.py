@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Request
 from api.advice.adviser import Adviser
 from api.artifacts import Artifacts
 from api.auth.audit import AuditLog
+from api.auth.identities import Identities
 from api.auth.principal import LOCAL, Principal, current
 from api.auth.service import KeyService
 from api.auth.sessions import SessionService
@@ -86,6 +87,7 @@ BackgroundTasks = Annotated[Background, _service("background")]
 Broker = Annotated[Wakeups, _service("wakeups")]
 Store = Annotated[Artifacts, _service("artifacts")]
 Keys = Annotated[KeyService, _service("keys")]
+People = Annotated[Identities, _service("identities")]
 Sessions = Annotated[SessionService, _service("sessions")]
 Metrics = Annotated[Scraper, _service("metrics")]
 Audit = Annotated[AuditLog, _service("audit")]

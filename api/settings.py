@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from api.auth.provider_settings import ProviderSettings
 from api.http.request_timeouts import ArrivalLimits
 from api.schemas.jobs import URGENT
-from api.schemas.keys import KeyLimits
+from api.schemas.keys import KeyLimits, Role
 from api.schemas.secret import SecretUrl, StrongSecret
 from api.webhooks.mail import MailSettings
 from darts_core.validation import field_errors
+
+
+def _json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('give the groups of each role as JSON, as in {"admin": ["lab-admins"]}') from None
 
 
 class Settings(BaseSettings):
@@ -54,6 +65,18 @@ class Settings(BaseSettings):
     # A service beyond loopback always requires keys; set this on loopback behind a proxy.
     require_keys: bool = False
     session_seconds: float = Field(12 * 3600.0, gt=0)
+    # The identity provider where people log in besides keys (docs/oidc.md), and this service's URL for browsers.
+    oidc_issuer: str | None = None
+    oidc_client_id: str = ""
+    oidc_client_secret: StrongSecret | None = None
+    oidc_name: str = ""
+    oidc_scopes: str = "openid profile"
+    oidc_groups_claim: str = "groups"
+    oidc_roles: Annotated[dict[Role, list[str]], NoDecode, BeforeValidator(_json)] = {}
+    oidc_default_role: Role | None = None
+    public_url: str = ""
+    # The keys of a person of the provider rest after so many days without a login.
+    oidc_key_days: float = Field(30.0, gt=0)
     # Retention of audit entries; 0 keeps them forever.
     audit_days: int = Field(365, ge=0, le=36_500)
     # Quotas of a key without limits of its own.
@@ -95,6 +118,29 @@ class Settings(BaseSettings):
             raise ValueError(f"DARTBOARD_SMTP_URL, DARTBOARD_SMTP_FROM: {error}") from None
         return self
 
+    @model_validator(mode="after")
+    def _check_provider(self) -> Self:
+        _ = self.identity_provider
+        return self
+
+    @property
+    def identity_provider(self) -> ProviderSettings | None:
+        """None if people log in with keys alone."""
+        if not self.oidc_issuer:
+            return None
+        secret = self.oidc_client_secret
+        return ProviderSettings(
+            self.oidc_issuer,
+            self.oidc_client_id,
+            self.public_url,
+            client_secret=secret.get_secret_value() if secret else None,
+            name=self.oidc_name,
+            scopes=self.oidc_scopes,
+            groups_claim=self.oidc_groups_claim,
+            roles=self.oidc_roles,
+            default_role=self.oidc_default_role,
+        )
+
     @property
     def mail(self) -> MailSettings | None:
         """None if no mail is sent."""
@@ -135,10 +181,15 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = field_errors(error.errors(include_input=False))  # an input may be a secret
-        raise SettingsError("\n".join(f"{_variable(e.loc)}: {e.msg}" for e in problems)) from None
+        raise SettingsError("\n".join(f"{_variable(e.loc)}{e.msg}" for e in problems)) from None
 
 
 def _variable(loc: tuple[int | str, ...]) -> str:
-    """The environment variable of a setting; some settings are known by that name only."""
+    """The environment variable of a setting, before its message; some settings are known by that name only.
+
+    Messages about several settings name them themselves.
+    """
+    if not loc:
+        return ""
     name = str(loc[0])
-    return name if name.isupper() else f"DARTBOARD_{name}".upper()
+    return f"{name}: " if name.isupper() else f"DARTBOARD_{name.upper()}: "

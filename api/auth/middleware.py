@@ -12,13 +12,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars
 
+from api.auth.identities import Holder
 from api.auth.ownership import check_owner, job_id_of
 from api.auth.permissions import SAFE_METHODS, Rule, holds_jobs, rule_for
 from api.auth.principal import LOCAL, Principal, acting
 from api.auth.quotas import Meters, with_defaults
 from api.auth.service import limits_of
 from api.auth.sessions import COOKIE
-from api.db.models import Key
 from api.http import problems
 from api.http.body_limit import brings_a_file
 from api.http.problems import ProblemError
@@ -90,8 +90,8 @@ class AuthMiddleware:
             return await self._key_principal(request, given)
         cookie = request.cookies.get(COOKIE)
         if cookie is not None and (found := await request.app.state.sessions.find(cookie)) is not None:
-            session, key = found
-            return self._principal(key, session_id=session.id, expires_at=session.expires_at)
+            session, holder = found
+            return self._principal(holder, session_id=session.id, expires_at=session.expires_at, person=holder.person)
         if rule.role is Role.WORKER:
             raise _denied("workers only: send the worker key as `Authorization: Bearer <key>`")
         if not self._settings.require_keys:
@@ -102,19 +102,26 @@ class AuthMiddleware:
         shared = self._settings.worker_key
         if shared is not None and hmac.compare_digest(given.encode(), shared.get_secret_value().encode()):
             return Principal(Role.WORKER)
-        key = await request.app.state.keys.find(given)
-        if key is None:
+        holder = await request.app.state.keys.find(given)
+        if holder is None:
             extra = "" if self._settings.require_keys else "; this service requires no key: leave it out"
             raise _denied(f"no such key{extra}")
+        key = holder.key
         if key.revoked_at is not None:
             _log.warning("revoked_key", key=str(key.id), owner=key.owner, path=request.url.path)
             revoked = f"{key.revoked_at:%Y-%m-%d %H:%M:%S} UTC"
             raise _denied(f"this key was revoked at {revoked}: ask an admin for another")
-        return self._principal(key)
+        days = self._settings.oidc_key_days
+        if holder.rests(days):
+            raise _denied(
+                f"{key.owner} has not signed in for {days:g} days: sign in at the dashboard, then the key works"
+            )
+        return self._principal(holder)
 
-    def _principal(self, key: Key, **session: object) -> Principal:
+    def _principal(self, holder: Holder, **session: object) -> Principal:
+        key = holder.key
         limits = with_defaults(limits_of(key), self._defaults)
-        return Principal(key.role, key.owner, key.id, limits, **session)  # type: ignore[arg-type]
+        return Principal(holder.role, key.owner, key.id, limits, **session)  # type: ignore[arg-type]
 
     def _metered(self, request: Request, principal: Principal, receive: Receive) -> Receive:
         """Count the body against the daily upload quota: up front if its length is announced, else chunk by chunk."""

@@ -1,4 +1,4 @@
-"""Checks the ownership of the job, checkpoint, data set, genotype, model, schedule or webhook that a path names."""
+"""Checks the ownership of the job, checkpoint, data set, genotype, model, schedule, webhook or key that a path names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import Select, select, union_all
 from api.auth.permissions import Member, holds_jobs
 from api.auth.principal import Principal
 from api.db.engine import Database
-from api.db.models import Checkpoint, Dataset, Job, RegisteredGenotype, RegisteredModel, Schedule, Upload, Webhook
+from api.db.models import Checkpoint, Dataset, Job, Key, RegisteredGenotype, RegisteredModel, Schedule, Upload, Webhook
 from api.http.problems import ProblemError
 from api.schemas.keys import Role
 
@@ -57,6 +57,8 @@ def _query(member: Member) -> Select[Any] | None:
         return select(Schedule.owner).where(Schedule.id == member_id)
     if member.collection == "webhooks":
         return select(Webhook.owner).where(Webhook.id == member_id)
+    if member.collection == "keys":
+        return select(Key.owner).where(Key.id == member_id)
     return select(Job.owner).where(Job.id == member_id)
 
 

@@ -14,12 +14,25 @@ from api.schemas.keys import Role
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Reveal nothing about users' work; probes and browsers need them before they have a key.
-PUBLIC: Final = frozenset({"/", "/healthz", "/readyz", "/version", "/openapi.json"})
+PUBLIC: Final = frozenset(
+    {
+        "/",
+        "/healthz",
+        "/readyz",
+        "/version",
+        "/openapi.json",
+        # Where a browser comes and goes that logs in at the identity provider.
+        "/session/login",
+        "/session/callback",
+        "/session/logout",
+    }
+)
 _PUBLIC_FILES: Final = frozenset({"static", "docs"})
 # Collections, besides those of jobs, whose members belong to their creator; api/auth/ownership.py finds the owner.
 # A rule of retention names its owner in the query, which api/retention/rules.py checks.
 _OWNED: Final = frozenset({"checkpoints", "datasets", "genotypes", "models", "retention", "schedules", "webhooks"})
-_RANKS: Final = (Role.VIEWER, Role.USER, Role.ADMIN)
+# From the lowest.
+RANKS: Final = (Role.VIEWER, Role.USER, Role.ADMIN)
 
 
 @dataclass(frozen=True)
@@ -41,7 +54,12 @@ class Rule:
         """Whether a key with this role may make the request, apart from ownership."""
         if self.role is None or role is self.role:
             return True
-        return role in _RANKS and self.role in _RANKS and _RANKS.index(role) > _RANKS.index(self.role)
+        return role in RANKS and self.role in RANKS and RANKS.index(role) > RANKS.index(self.role)
+
+
+def lower(one: Role, other: Role) -> Role:
+    """The lower of two roles; a worker's is apart from them."""
+    return min(one, other, key=RANKS.index) if one in RANKS and other in RANKS else one
 
 
 def holds_jobs(collection: str) -> bool:
@@ -56,8 +74,11 @@ def rule_for(method: str, path: str) -> Rule:
         return Rule(None)
     if collection == "worker":
         return Rule(Role.WORKER)
-    if collection in ("keys", "audit"):
+    if collection == "audit":
         return Rule(Role.ADMIN)
+    if collection == "keys":
+        # api/routes/keys.py tells which keys others than admins create.
+        return Rule(Role.VIEWER, Member(collection, rest[0]) if rest[0] else None)
     if method in SAFE_METHODS or path == "/session":
         return Rule(Role.VIEWER)
     if collection not in _OWNED and not holds_jobs(collection):

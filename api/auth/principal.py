@@ -16,7 +16,8 @@ from api.schemas.keys import KeyLimits, Role
 class Principal:
     """The holder of a key; without an owner, a local user of a service that requires no keys.
 
-    expires_at: when the request's browser session ends; None for a request with a key.
+    expires_at: when the request's browser session ends; None for a request with a key. person: the name of one who
+    logged in at the identity provider.
     """
 
     role: Role
@@ -25,6 +26,7 @@ class Principal:
     limits: KeyLimits = field(default_factory=KeyLimits)
     session_id: UUID | None = None
     expires_at: datetime | None = None
+    person: str | None = None
 
 
 LOCAL = Principal(Role.ADMIN)

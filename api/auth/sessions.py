@@ -1,4 +1,4 @@
-"""Exchanges a key for a browser session's cookie, since EventSource cannot send headers."""
+"""Keeps browser sessions: a cookie stands for a key, since EventSource cannot send headers, or for a login."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func
 from uuid_utils.compat import uuid7
 
 from api.auth.hashing import hash_of
+from api.auth.identities import Holder
 from api.db.engine import Database
 from api.db.models import BrowserSession, Key
 from api.events.log import notify_ended
@@ -46,16 +47,17 @@ class SessionService:
             await session.refresh(row)
         return NewSession(token, row.expires_at)
 
-    async def find(self, token: str) -> tuple[BrowserSession, Key] | None:
+    async def find(self, token: str) -> tuple[BrowserSession, Holder] | None:
         """The cookie's session and its key; None if the session has ended or the key is revoked."""
         query = (
-            select(BrowserSession, Key)
-            .join(Key, Key.id == BrowserSession.key_id)
+            Holder.query(BrowserSession)
+            .join(BrowserSession, BrowserSession.key_id == Key.id)
             .where(BrowserSession.token_hash == hash_of(token), BrowserSession.expires_at > func.now())
             .where(Key.revoked_at.is_(None))
         )
         async with self._database.single_statements() as session:
-            return (await session.execute(query)).one_or_none()
+            found = (await session.execute(query)).one_or_none()
+        return None if found is None else (found[-1], Holder.of(found))
 
     async def close(self, session_id: UUID) -> None:
         """End the session and its streams."""

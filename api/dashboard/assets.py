@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import html
 import importlib.util
 import mimetypes
 import re
@@ -35,9 +36,12 @@ class Asset:
 
 
 class Assets:
-    """All files by URL. Modules import each other by relative paths, so the URLs share one digest of all files."""
+    """All files by URL. Modules import each other by relative paths, so the URLs share one digest of all files.
 
-    def __init__(self) -> None:
+    provider: the name of the identity provider that the page offers; empty for none.
+    """
+
+    def __init__(self, provider: str = "") -> None:
         files = {path.relative_to(_HERE).as_posix(): _without_comments(path) for path in sorted(_HERE.rglob("*.*"))}
         page = files.pop("index.html").decode()
         styles = [name for name in files if name.startswith("styles/") and name not in _BASE_STYLES]
@@ -53,7 +57,8 @@ class Assets:
         preloads = "\n".join(f'    <link rel="modulepreload" href="{base}/{name}">' for name in common)
         later = " ".join(name for name in modules if name not in common and name != "preload.js")
         page = page.replace("{{base}}", base).replace("{{charts}}", self._charts.url).replace("{{preloads}}", preloads)
-        page = page.replace("{{modules}}", later)
+        page = page.replace("{{modules}}", later).replace("{{provider}}", html.escape(provider))
+        self.styles = f"{base}/styles.css"
         self.page = Asset.of(page.encode(), "text/html; charset=utf-8")
         self.page_tag = f'"{hashlib.sha256(page.encode()).hexdigest()}"'
 

@@ -670,8 +670,28 @@ class Key(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class Identity(Base):
+    """A person of the identity provider, known there as `subject`. `key_id`: the key that stands for their sessions.
+
+    All keys of `owner` have at most the role of that key.
+    """
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    issuer: Mapped[str]
+    subject: Mapped[str]
+    label: Mapped[str]
+    key_id: Mapped[UUID] = mapped_column(ForeignKey("keys.id"))
+    logged_in_at: Mapped[datetime]
+
+
 class BrowserSession(Base):
-    """A browser's session, opened with a key. Stores only the hash of the cookie."""
+    """A browser's session, opened with a key or by a login at the identity provider.
+
+    Stores only the hash of the cookie.
+    """
 
     __tablename__ = "sessions"
     __table_args__ = (Index("ix_sessions_expires", "expires_at"),)

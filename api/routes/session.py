@@ -7,7 +7,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from api.auth.principal import Principal
-from api.auth.sessions import COOKIE
+from api.auth.sessions import COOKIE, NewSession
 from api.deps import Caller, Config, Sessions
 from api.http.problems import ProblemError
 from api.schemas.keys import SessionOut
@@ -24,16 +24,8 @@ async def open_session(
     if caller.key_id is None or caller.session_id is not None:
         raise ProblemError(401, "send the key, as `Authorization: Bearer <key>` or `X-API-Key: <key>`")
     opened = await sessions.open(caller.key_id)
-    response.set_cookie(
-        COOKIE,
-        opened.token,
-        max_age=int(settings.session_seconds),
-        httponly=True,
-        samesite="strict",
-        # Without TLS, as on loopback, browsers do not return a secure cookie.
-        secure=request.url.scheme == "https",
-    )
-    response.headers["Cache-Control"] = "no-store"
+    # Without TLS, as on loopback, browsers do not return a secure cookie.
+    set_session_cookie(response, opened, settings, secure=request.url.scheme == "https")
     return _session_out(caller, settings).model_copy(update={"expires_at": opened.expires_at})
 
 
@@ -51,10 +43,18 @@ async def close_session(caller: Caller, sessions: Sessions, response: Response) 
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
 
 
+def set_session_cookie(response: Response, opened: NewSession, settings: Settings, *, secure: bool) -> None:
+    response.set_cookie(
+        COOKIE, opened.token, max_age=int(settings.session_seconds), httponly=True, samesite="strict", secure=secure
+    )
+    response.headers["Cache-Control"] = "no-store"
+
+
 def _session_out(caller: Principal, settings: Settings) -> SessionOut:
     return SessionOut(
         role=caller.role,
         owner=caller.owner,
+        person=caller.person,
         key_id=caller.key_id,
         expires_at=caller.expires_at,
         keys_required=settings.require_keys,

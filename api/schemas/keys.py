@@ -40,7 +40,7 @@ class KeyCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Role
-    owner: OwnerName
+    owner: OwnerName | None = Field(None, description="by default the caller")
     limits: KeyLimits = Field(default_factory=KeyLimits)
 
 
@@ -51,6 +51,7 @@ class KeyOut(BaseModel):
     role: Role
     owner: str
     limits: KeyLimits
+    person: str | None = Field(None, description="whose logins at the identity provider it stands for; null for others")
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
@@ -74,6 +75,7 @@ class SessionOut(BaseModel):
 
     role: Role
     owner: str | None = Field(description="null for a local user without a key")
+    person: str | None = Field(None, description="name of one who signed in at the identity provider")
     key_id: UUID | None
     expires_at: datetime | None = Field(description="end of the browser's session")
     keys_required: bool

@@ -8,7 +8,13 @@ from pathlib import Path
 
 from darts_core.runtime.gpu_groups import GpuGroup
 
-_OF_THE_API = ("DATABASE_URL", "DARTBOARD_API_KEY", "DARTBOARD_WEBHOOK_KEY", "DARTBOARD_SMTP_URL")
+_OF_THE_API = (
+    "DATABASE_URL",
+    "DARTBOARD_API_KEY",
+    "DARTBOARD_WEBHOOK_KEY",
+    "DARTBOARD_SMTP_URL",
+    "DARTBOARD_OIDC_CLIENT_SECRET",
+)
 _LOOPBACK = "127.0.0.1,localhost,::1"
 
 

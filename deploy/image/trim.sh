@@ -12,6 +12,9 @@ rm -r narwhals numpy/f2py numpy/distutils sqlalchemy/testing
 rm -r cffi pycparser numpy/_core/include numpy/_core/_simd.* numpy/_core/_multiarray_tests.* numpy/testing numpy/polynomial
 rm -r sqlalchemy/dialects/mssql sqlalchemy/dialects/mysql sqlalchemy/dialects/oracle
 rm PIL/_avif.* PIL/_imagingft.* pillow.libs/libavif-* pillow.libs/libfreetype-* pillow.libs/libharfbuzz-*
+# Of authlib only the client of httpx is used.
+rm -r authlib/jose authlib/integrations/django_* authlib/integrations/flask_* \
+    authlib/integrations/requests_client authlib/integrations/sqla_oauth2 authlib/integrations/starlette_client
 find . -name '*.py[xd]' -delete
 # Celery's shell; colours for languages other than a traceback's.
 rm -r click_repl prompt_toolkit wcwidth

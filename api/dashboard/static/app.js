@@ -14,6 +14,7 @@ const VIEWS = {
   workers: { title: "Workers", load: async () => (await import("./workers.js")).workersView },
   usage: { title: "Usage", load: async () => (await import("./usage.js")).usageView },
   datasets: { title: "Data sets", load: async () => (await import("./datasets.js")).datasetsView },
+  keys: { title: "Keys", load: async () => (await import("./keys.js")).keysView },
 };
 
 const FIRST_PAUSE = 1000;
@@ -86,7 +87,7 @@ async function show(load, place, signal) {
   if (!signal.aborted) await view(main, place, signal);
 }
 
-/** Show the owner of the key and a button to log out. A service without keys has no session. */
+/** Show who is logged in and a button to log out. A service without keys has no session. */
 async function showSession() {
   try {
     const session = await get("/session");
@@ -96,9 +97,12 @@ async function showSession() {
       // The service closes the streams of an ended session.
       leave();
       await send("DELETE", "/session").catch(() => {});
-      lock();
+      // Who signed in at the identity provider leaves it, too.
+      if (session.person !== null) location.assign("/session/logout");
+      else lock();
     });
-    fill(byId("session"), `${session.owner} (${session.role})`, logOut);
+    const keys = session.person !== null && el("a", { href: "#/keys" }, "Keys");
+    fill(byId("session"), `${session.person ?? session.owner} (${session.role})`, keys, logOut);
   } catch (error) {
     if (error instanceof Problem && error.status === 401) lock();
   }

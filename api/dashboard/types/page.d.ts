@@ -17,6 +17,7 @@ declare global {
   type Method = Api.MethodOut;
   type Preset = Api.PresetOut;
   type UsageRow = Api.UsageRow;
+  type ApiKey = Api.KeyOut;
   type WorkerInfo = Api.WorkerOut;
   type Comparison = Api.Comparison;
   type FieldProblem = Api.FieldProblem;
@@ -72,27 +73,29 @@ declare global {
             ? Api.MethodList
             : Path extends "/workers"
               ? Api.WorkerList
-              : Path extends `/advice?${string}`
-                ? Advice
-                : Path extends `/usage?${string}`
-                  ? Api.UsageOut
-                  : Path extends `/compare?${string}`
-                    ? Comparison
-                    : Path extends `${string}/epochs`
-                      ? { items: Epoch[] }
-                      : Path extends `${string}/attempts`
-                        ? Api.AttemptList
-                        : Path extends `${string}/logs?${string}`
-                          ? Api.LogList
-                          : Path extends `${string}/checkpoints`
-                            ? Api.CheckpointList
-                            : Path extends `${Collection}?${string}` | `${string}/children`
-                              ? Omit<Api.JobList, "items"> & { items: Job[] }
-                              : Path extends `/checkpoints?${string}`
-                                ? Api.UploadList
-                                : Path extends JobPath
-                                  ? Job
-                                  : unknown;
+              : Path extends `/keys?${string}`
+                ? Api.KeyList
+                : Path extends `/advice?${string}`
+                  ? Advice
+                  : Path extends `/usage?${string}`
+                    ? Api.UsageOut
+                    : Path extends `/compare?${string}`
+                      ? Comparison
+                      : Path extends `${string}/epochs`
+                        ? { items: Epoch[] }
+                        : Path extends `${string}/attempts`
+                          ? Api.AttemptList
+                          : Path extends `${string}/logs?${string}`
+                            ? Api.LogList
+                            : Path extends `${string}/checkpoints`
+                              ? Api.CheckpointList
+                              : Path extends `${Collection}?${string}` | `${string}/children`
+                                ? Omit<Api.JobList, "items"> & { items: Job[] }
+                                : Path extends `/checkpoints?${string}`
+                                  ? Api.UploadList
+                                  : Path extends JobPath
+                                    ? Job
+                                    : unknown;
 
   /** An event of a job, by its kind. */
   type EventData = {
