@@ -1,6 +1,6 @@
 # Two images: `docker build --target api .` and `docker build --target worker .`
 # Every package is pinned and checked by its hash (requirements/), but for builds of torch that come from elsewhere.
-# Build arguments: API_EXTRAS=api,telemetry adds OpenTelemetry's exporter to the API;
+# Build arguments: API_EXTRAS=api,telemetry adds OpenTelemetry's exporter to the API, api,optuna samplers of studies;
 # TORCH=cuda (as the package index has it), cpu, or wheels (what is handed in, whichever version);
 # TORCH_INDEX is where the builds for CPUs come from. Wheels are handed in by `--build-context wheels=FOLDER` and are
 # taken instead of downloads.

@@ -174,6 +174,8 @@ def _denied(detail: str) -> ProblemError:
 def _check_role(rule: Rule, principal: Principal) -> None:
     if rule.role is not None and not rule.allows(principal.role):
         raise ProblemError(403, f"this requires a key with the role {rule.role}; this key's role is {principal.role}")
+    if rule.signed_in and principal.person is None and principal.role is not Role.ADMIN:
+        raise ProblemError(403, "only admins create keys; people who sign in at the dashboard create their own there")
 
 
 def _check_origin(headers: Headers) -> None:

@@ -45,10 +45,14 @@ class Member:
 
 @dataclass(frozen=True)
 class Rule:
-    """The permission that a request requires. role: None if public. owned: restricted to its owner and admins."""
+    """The permission that a request requires. role: None if public. owned: restricted to its owner and admins.
+
+    signed_in: restricted to people of the identity provider and admins.
+    """
 
     role: Role | None
     owned: Member | None = None
+    signed_in: bool = False
 
     def allows(self, role: Role) -> bool:
         """Whether a key with this role may make the request, apart from ownership."""
@@ -77,8 +81,9 @@ def rule_for(method: str, path: str) -> Rule:
     if collection == "audit":
         return Rule(Role.ADMIN)
     if collection == "keys":
-        # api/routes/keys.py tells which keys others than admins create.
-        return Rule(Role.VIEWER, Member(collection, rest[0]) if rest[0] else None)
+        # api/routes/keys.py tells which keys people create.
+        member = Member(collection, rest[0]) if rest[0] else None
+        return Rule(Role.VIEWER, member, signed_in=method not in SAFE_METHODS and member is None)
     if method in SAFE_METHODS or path == "/session":
         return Rule(Role.VIEWER)
     if collection not in _OWNED and not holds_jobs(collection):

@@ -1,4 +1,4 @@
-"""Describes the identity provider that the admin names, and whom it lets in with which role."""
+"""Describes the identity provider that the admin names, and which roles its groups have."""
 
 from __future__ import annotations
 

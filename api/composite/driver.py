@@ -128,6 +128,9 @@ class TreeDriver:
                 return
             protocol = kind_of(tree).protocol
             assert protocol is not None
+            if protocol.grow is not None:
+                grown = await protocol.grow(tree.spec, children, self._references.datasets, tree.gpus)
+                tree.spec = grown or tree.spec
             step = protocol.next_step(tree.spec, children)
             for new in step.create:
                 if not new.is_request:

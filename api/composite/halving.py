@@ -8,13 +8,14 @@ highest rung goes on, so that one reaches the last epoch.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+from api.composite.outcome import Outcome
 from api.composite.stages import SEARCH, SHORT, stage_of
 from api.composite.steps import Child, Children, NewChild, Step
 from api.schemas.jobs import JobKind, Status
@@ -50,6 +51,12 @@ class _Trial:
         return child.pause_after is not None and child.pause_after in child.history
 
 
+def _by_rung(trials: list[_Trial]) -> Iterator[list[float]]:
+    """The trials' values at each rung that one has reached."""
+    for rung in range(max((len(trial.values) for trial in trials), default=0)):
+        yield [trial.values[rung] for trial in trials if len(trial.values) > rung]
+
+
 class Halving:
     """The searches of a study with the strategy `asha`."""
 
@@ -80,14 +87,17 @@ class Halving:
         if any(child.stage.split("/")[-2] == SHORT for child in self._children.values()):
             return None
         missing = [trial for trial in self._trials if trial.child is None]
-        promoted = self._promoted() or ({} if missing or self._is_busy else self._last_resort())
-        if not missing and not promoted and not self._is_busy:
+        promoted = self._promoted() or ({} if missing or self._is_open else self._last_resort())
+        if not missing and not promoted and not self._is_open:
             return None
         return Step(create=tuple(self._new(trial) for trial in missing), promote=promoted)
 
     @property
-    def _is_busy(self) -> bool:
-        return any(trial.is_active for trial in self._trials)
+    def _is_open(self) -> bool:
+        """Whether trials are at work or still to be drawn."""
+        sample = self._spec.get("sample")
+        undrawn = sample is not None and len(self._spec["points"]) < sample["trials"]
+        return undrawn or any(trial.is_active for trial in self._trials)
 
     def _new(self, trial: _Trial) -> NewChild:
         spec = {**self._spec["points"][trial.point]["search"], "seed": trial.seed}
@@ -126,6 +136,19 @@ class Halving:
         child = waiting[stage].child
         assert child is not None
         return {child.id: self._pause(top)}
+
+    def outcomes(self) -> list[Outcome]:
+        """Of each point the best values of its trials, and whether none is at work or about to be."""
+        going_on = {} if self.step is None else self.step.promote
+        found = []
+        for point in range(len(self._spec["points"])):
+            mine = [trial for trial in self._trials if trial.point == point]
+            values = dict(zip(self.rungs, map(max, _by_rung(mine)), strict=False))
+            done = self.rungs[-1] in values or any(trial in self.finished for trial in mine)
+            busy = any(t.child is None or t.is_active or t.child.id in going_on for t in mine)
+            last = values[max(values)] if values and done else None
+            found.append(Outcome(last, by_epoch=values, ended=not busy))
+        return found
 
     @cached_property
     def finished(self) -> list[_Trial]:

@@ -11,6 +11,6 @@ FINAL: Final = "final"
 
 
 def stage_of(spec: Mapping[str, Any], point: int, name: str, what: str, number: int) -> str:
-    """A child's stage; with a grid, prefixed with its point."""
-    prefix = f"point-{point}/" if len(spec["points"]) > 1 else ""
+    """A child's stage; with several points, prefixed with its own."""
+    prefix = f"point-{point}/" if len(spec["points"]) > 1 or spec.get("sample") else ""
     return f"{prefix}{name}/{what}-{number}"

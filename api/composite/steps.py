@@ -1,16 +1,17 @@
 """Defines the input and output of a composite job's protocol: its children's states and the next step.
 
-Protocols (`study.py`, `committee.py`) are pure functions of the spec and the children, so a step that is repeated after
-a crash is the same.
+Protocols (`study.py`, `committee.py`) are functions of the spec and the children alone, so a step that is repeated
+after a crash is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from api.datasets.service import DatasetService
 from api.schemas.jobs import JobKind, Status
 
 
@@ -93,18 +94,24 @@ Children = Mapping[str, Child]
 Spec = Mapping[str, Any]
 
 
+Grow = Callable[[Spec, Children, DatasetService, int], Awaitable[dict[str, Any] | None]]
+"""Of the spec, the children, the data sets and the job's GPUs."""
+
+
 @dataclass(frozen=True)
 class Protocol:
     """The functions of a composite kind.
 
-    next_step: the next step. worth_retrying: the lost children that affect the outcome. planned: the number of
-    children. at_once: the largest number of children queued at the same time.
+    grow: before each step, the spec with what is decided now, or None. next_step: the next step. worth_retrying: the
+    lost children that affect the outcome. planned: the number of children. at_once: the largest number of children
+    queued at the same time.
     """
 
     next_step: Callable[[Spec, Children], Step]
     worth_retrying: Callable[[Spec, Children], list[Child]]
     planned: Callable[[Spec], int]
     at_once: Callable[[Spec], int]
+    grow: Grow | None = None
 
 
 def active_ids(children: Mapping[str, Child]) -> tuple[UUID, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from api.composite.halving import Halving
+from api.composite.outcome import Outcome
 from api.composite.stages import FINAL, SEARCH, SHORT, stage_of
 from api.composite.steps import Child, Children, NewChild, Step, active_ids
 from api.schemas.jobs import JobKind
@@ -23,12 +24,14 @@ from darts_core.families import NetworkFamily, family_in
 
 def planned(spec: Mapping[str, Any]) -> int:
     """The number of children if none fails."""
-    return len(spec["points"]) * (2 * len(spec["seeds"]) + int(spec["final_runs"]))
+    points = spec["sample"]["trials"] if spec.get("sample") else len(spec["points"])
+    return int(points) * (2 * len(spec["seeds"]) + int(spec["final_runs"]))
 
 
 def at_once(spec: Mapping[str, Any]) -> int:
     """The largest number of children queued at the same time."""
-    return len(spec["points"]) * max(len(spec["seeds"]), int(spec["final_runs"]))
+    points = spec["sample"]["at_once"] if spec.get("sample") else len(spec["points"])
+    return int(points) * max(len(spec["seeds"]), int(spec["final_runs"]))
 
 
 def next_step(spec: Mapping[str, Any], children: Children) -> Step:
@@ -57,6 +60,13 @@ def _next_step(spec: Mapping[str, Any], children: Children) -> Step:
         reasons = [f"{point.title}{move.failure}" for point, move in zip(points, moves, strict=True)]
         return Step(cancel=cancel, failure="; ".join(reasons))
     return _result(spec, points, moves, children, cancel)
+
+
+def outcomes(spec: Mapping[str, Any], children: Children) -> list[Outcome]:
+    """What a sampler is told of each point."""
+    if spec.get("strategy") is not None:
+        return Halving(spec, children).outcomes()
+    return [_Point(spec, number, children).outcome() for number in range(len(spec["points"]))]
 
 
 def worth_retrying(spec: Mapping[str, Any], children: Children) -> list[Child]:
@@ -168,6 +178,11 @@ class _Point:
         done = [c for c in self.candidates if c.value is not None and c.failure is None]
         return sorted(done, key=lambda c: c.value or 0.0, reverse=self.family.selection.direction == "max")
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether all candidates have come through or failed."""
+        return bool(self.finals) or all(c.failure is not None or c.value is not None for c in self.candidates)
+
     def move(self) -> _Move:
         return self._retrain() if self.finals else self._choose()
 
@@ -180,11 +195,18 @@ class _Point:
             why = "; ".join(str(c.failure) for c in failed)
             count = f"{len(failed)} of {len(self.candidates)} candidates failed, and {enough} are needed"
             return _Move(cancel=active_ids(self.children), ended=True, failure=f"{count} ({why})")
-        if len(failed) + len(self.ranked) == len(self.candidates):
+        if self.is_decided:
             assert self.chosen is not None
             assert self.chosen.search is not None
             return _Move(create=tuple(self._final(run, self.chosen.search) for run in range(self.spec["final_runs"])))
         return _Move(create=tuple(new for c in self.candidates if (new := self._next(c)) is not None))
+
+    def outcome(self) -> Outcome:
+        """The chosen candidate's value, once it is chosen."""
+        value = self.chosen.value if self.is_decided and self.chosen is not None else None
+        if value is not None:
+            return Outcome(value if self.family.selection.direction == "max" else -value)
+        return Outcome(ended=self.move().failure is not None)
 
     def _next(self, candidate: _Candidate) -> NewChild | None:
         """The candidate's next job, or None while it waits."""

@@ -32,7 +32,9 @@ class ChildValidator:
         self._infos: dict[str, DatasetInfo | TextInfo | None] = {}
 
     async def search(self, part: RunConfig, values: Mapping[str, Any], *, axes: str) -> Spec:
-        """A search without its seed. values: the composite job's own fields, which are under `axes` in the body."""
+        """A search without its seed. values: the composite job's own fields, which are under `axes` in the body,
+        with dots between the parts of that place.
+        """
         given = _given(part)
         if taken := sorted({"seed", *values} & given.keys()):
             message = "is given for several searches at once: leave it out here"
@@ -132,6 +134,6 @@ def _at(
 
     def moved(loc: Loc) -> Loc:
         own = values is not None and bool(loc) and loc[0] in values
-        return (*((axes,) if own and axes else () if own else (place,)), *loc)
+        return (*(filter(None, axes.split(".")) if own else (place,)), *loc)
 
     return relocated(moved, model)

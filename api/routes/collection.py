@@ -10,7 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 
 from api.auth.principal import scoped
-from api.db.models import Audit, Delivery, Job, Key, ScheduledRun, Upload
+from api.db.models import Audit, Delivery, Job, ScheduledRun, Upload
 from api.deps import Hub, Jobs, Named, Reading
 from api.events.job_events import job_stream
 from api.events.sse_response import STREAM_ANSWERS, EventStream
@@ -22,9 +22,10 @@ from api.jobs.sort_order import SortOrder
 from api.kinds import Kind
 from api.schemas.epoch_csv import epochs_csv
 from api.schemas.jobs import AttemptList, EpochList, JobExtension, JobKind, JobList, JobOut, JobPatch, LogList, Status
+from api.schemas.keys import KeyOut
 from api.serializers import attempt_out, epoch_out, job_out, log_line
 
-Row = TypeVar("Row", Job, Upload, Key, Audit, Delivery, ScheduledRun)
+Row = TypeVar("Row", Job, Upload, KeyOut, Audit, Delivery, ScheduledRun)
 JobId = Annotated[UUID, Path(description="the job's id")]
 _IdempotencyKey = Annotated[
     str | None,

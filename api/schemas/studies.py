@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import product
 from typing import Annotated, Any, Literal, Self
@@ -18,6 +19,8 @@ from darts_core.spaces import CnnSpace
 
 MOST_SEARCHES = 256
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Bound = Annotated[float, Field(allow_inf_nan=False)]
+Whole = Annotated[int, Field(gt=-(2**53), lt=2**53)]
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=64)]
 _Optional = Annotated[str | None, Field(max_length=120)]
 _Name = Annotated[str, Field(max_length=120)]
@@ -91,6 +94,70 @@ class RnnGrid(_Grid):
     space: list[RnnSpace] | None = Field(None, min_length=1, max_length=16)
 
 
+class Distribution(BaseModel):
+    """Where a sampled value comes from: one of these."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    uniform: tuple[Bound, Bound] | None = Field(None, description="the least and the largest real number")
+    log_uniform: tuple[Bound, Bound] | None = Field(None, description="of which the logarithm is uniform")
+    integer: Annotated[list[Whole], Field(min_length=2, max_length=3)] | None = Field(
+        None, description="the least, the largest and, if not 1, the distance of two neighbours"
+    )
+    choice: Annotated[list[Any], Field(min_length=1, max_length=64)] | None = Field(None, description="any values")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        given = self.model_dump(exclude_none=True)
+        if len(given) != 1:
+            raise ValueError("give one of uniform, log_uniform, integer and choice")
+        [(name, of)] = given.items()
+        if name == "choice":
+            texts = [json.dumps(value, sort_keys=True) for value in of]
+            if len(set(texts)) != len(texts):
+                raise ValueError("choice: each value may be given once")
+            return self
+        least, largest, *step = of
+        if least >= largest:
+            raise ValueError(f"{name}: the least value, {least}, is not below the largest, {largest}")
+        if name == "log_uniform" and least <= 0:
+            raise ValueError(f"log_uniform: the least value, {least}, is not above 0")
+        if step and (step[0] < 1 or (largest - least) % step[0]):
+            raise ValueError(f"integer: no steps of {step[0]} lead from {least} to {largest}")
+        return self
+
+    @property
+    def edges(self) -> list[Any]:
+        """The outermost values; all of a choice."""
+        return self.choice or list((self.uniform or self.log_uniform or self.integer or [])[:2])
+
+
+class Sample(BaseModel):
+    """Points whose values are drawn, each once the values of earlier ones are known."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    over: dict[_Name, Distribution] = Field(
+        min_length=1,
+        max_length=16,
+        description="fields of the search but `seed` and `dataset`, with their distributions",
+    )
+    trials: int = Field(ge=1, le=MOST_SEARCHES, description="points in all")
+    sampler: Literal["tpe", "random"] = Field(
+        "tpe", description="`tpe`: the tree-structured Parzen estimator, which learns from the points before"
+    )
+    at_once: int = Field(4, ge=1, le=64, description="points whose value is awaited at the same time")
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        if "seed" in self.over:
+            raise ValueError("over.seed: `seeds` has those of every point")
+        if "dataset" in self.over:
+            raise ValueError("over.dataset: figures of different data sets do not compare")
+        return self
+
+
 class Asha(BaseModel):
     """Asynchronous successive halving: Li et al. 2020 (arXiv:1810.05934), section 3.2."""
 
@@ -132,6 +199,8 @@ class _Study(JobFrame):
     strategy: Strategy | None = Field(
         None, description="searches of all points and seeds pause at rungs, and the best go on; default: all train on"
     )
+
+    sample: Sample | None = Field(None, description="draws the values of points, in place of a grid; needs Optuna")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -180,8 +249,14 @@ class StudyPoint(BaseModel):
     final: dict[str, Any]
 
 
+class SampleSpec(Sample):
+    """A sample with the parts of the request from which its points are made."""
+
+    parts: dict[str, Any]
+
+
 class StudySpec(BaseModel):
-    """A study with all values of every child resolved."""
+    """A study with all values of every child resolved; of a sampled one, of the points drawn so far."""
 
     family: Family
     dataset: str = Field(description="the searches' data set; several for a grid")
@@ -190,4 +265,5 @@ class StudySpec(BaseModel):
     enough: int
     enough_final: int
     points: list[StudyPoint]
+    sample: SampleSpec | None = None
     strategy: Strategy | None = None

@@ -9,7 +9,8 @@ rm fastapi_offline/static/redoc.standalone.js
 find . -type d -name tests -prune -exec rm -r {} +
 rm -r narwhals numpy/f2py numpy/distutils sqlalchemy/testing
 # What only building and testing extensions needs, other databases, and Pillow's fonts and AVIF, which no data set has.
-rm -r cffi pycparser numpy/_core/include numpy/_core/_simd.* numpy/_core/_multiarray_tests.* numpy/testing numpy/polynomial
+rm -r cffi pycparser numpy/_core/include numpy/_core/_simd.* numpy/_core/_multiarray_tests.* numpy/testing
+[ -d optuna ] || rm -r numpy/polynomial
 rm -r sqlalchemy/dialects/mssql sqlalchemy/dialects/mysql sqlalchemy/dialects/oracle
 rm PIL/_avif.* PIL/_imagingft.* pillow.libs/libavif-* pillow.libs/libfreetype-* pillow.libs/libharfbuzz-*
 # Of authlib only the client of httpx is used.

@@ -26,7 +26,7 @@ def adopt(guarded: Guarded, file: Path, role: str = "viewer") -> None:
 def test_an_adopted_key_works_in_its_role(guarded: Guarded, file: Path) -> None:
     adopt(guarded, file)
     with guarded.http(file.read_text().strip()) as http:
-        assert [http.get("/jobs").status_code, http.get("/keys").status_code] == [200, 403]
+        assert [http.get("/jobs").status_code, http.get("/audit").status_code] == [200, 403]
 
 
 def test_a_key_that_was_revoked_is_not_brought_back(guarded: Guarded, file: Path, admin: httpx.Client) -> None:

@@ -17,6 +17,7 @@ EXTRAS = {
     "dev": ("api", "worker", "local", "onnx", "dev"),
     "api": ("api",),
     "api-telemetry": ("api", "telemetry"),
+    "api-optuna": ("api", "optuna"),
     "worker": ("worker",),
 }
 
