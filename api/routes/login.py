@@ -24,7 +24,7 @@ router = APIRouter(prefix="/session", include_in_schema=False)
 
 _LONGEST_CODE: Final = 4096
 # Each return makes the service ask the provider, and anyone can fake one.
-_returns = Bucket(capacity=50, rate=5)
+_returns = Bucket(capacity=200, rate=20)
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'",
