@@ -194,7 +194,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     state.models = state.references.models
     trees = TreeDriver(database, hub, waker, artifacts, state.references, settings.sweep_seconds)
     state.jobs = JobService(database, waker, artifacts, trees)
-    scheduler = Scheduler(database, state.jobs, state.references, settings.key_limits)
+    scheduler = Scheduler(database, state.jobs, state.references, settings.key_limits, settings.oidc_key_days)
     state.schedules = ScheduleService(database, state.references, scheduler)
     converter = Converter(artifacts)
     state.downloads = DownloadService(artifacts, converter)

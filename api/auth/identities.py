@@ -67,7 +67,7 @@ class Holder:
 
     def rests(self, days: float) -> bool:
         """Whether the key waits for its owner's next login. A worker's does not."""
-        if self.identity is None or self.person is not None or self.key.role is Role.WORKER:
+        if self.identity is None or self.key.role is Role.WORKER:
             return False
         seen = self.identity.logged_in_at
         return seen < datetime.now(seen.tzinfo) - timedelta(days=days)

@@ -1,4 +1,4 @@
-"""Checks the ownership of the job, checkpoint, data set, genotype, model, schedule, webhook or key that a path names."""
+"""Checks the ownership of the job, checkpoint, data set, genotype, model, schedule, webhook or key in a path."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from api.auth.identities import Holder
 from api.auth.principal import LOCAL, Principal, acting
 from api.auth.quotas import with_defaults
 from api.auth.service import limits_of
@@ -57,9 +58,12 @@ class Scheduler:
     has one outcome, however many processes act and whenever one dies.
     """
 
-    def __init__(self, database: Database, jobs: JobService, references: References, limits: KeyLimits) -> None:
-        """limits: those of keys that have none of their own."""
+    def __init__(
+        self, database: Database, jobs: JobService, references: References, limits: KeyLimits, key_days: float
+    ) -> None:
+        """limits: those of keys that have none of their own. key_days: after which a person has to sign in again."""
         self._database, self._jobs, self._references, self._limits = database, jobs, references, limits
+        self._key_days = key_days
         self._nudged = asyncio.Event()
 
     def nudge(self) -> None:
@@ -121,13 +125,18 @@ class Scheduler:
             await _advance(session, due, outcome, reason=reason)
 
     async def _principal(self, session: AsyncSession, schedule: Schedule) -> Principal:
-        """The creator, with the present limits of the key. Raises ProblemError 403 if it was revoked."""
+        """The creator, with the present role and limits of the key. Raises ProblemError 403 if it submits no more."""
         if schedule.key_id is None:
             return LOCAL if schedule.owner is None else Principal(Role.USER, schedule.owner, limits=self._limits)
-        key = await session.get_one(Key, schedule.key_id)
+        holder = Holder.of((await session.execute(Holder.query().where(Key.id == schedule.key_id))).one())
+        key = holder.key
         if key.revoked_at is not None:
             raise ProblemError(403, "the key that created this schedule was revoked: create it again with another key")
-        return Principal(key.role, key.owner, key.id, with_defaults(limits_of(key), self._limits))
+        if holder.rests(self._key_days):
+            raise ProblemError(403, f"{key.owner} has not signed in for {self._key_days:g} days: sign in again")
+        if holder.role is Role.VIEWER:
+            raise ProblemError(403, f"{key.owner} is a viewer since the latest login: viewers submit no jobs")
+        return Principal(holder.role, key.owner, key.id, with_defaults(limits_of(key), self._limits))
 
 
 def next_time(schedule: Schedule, moment: datetime) -> datetime | None:

@@ -31,7 +31,9 @@ async def _scheduler(database_url: str, redis_url: str, root: Path) -> AsyncIter
         settings, named = get_settings(), references_of(database, artifacts, root)
         waker, _ = waker_and_sweeper(database, wakeups, settings)
         trees = TreeDriver(database, EventHub(database), waker, artifacts, named, sweep_seconds=1)
-        yield Scheduler(database, JobService(database, waker, artifacts, trees), named, settings.key_limits)
+        yield Scheduler(
+            database, JobService(database, waker, artifacts, trees), named, settings.key_limits, settings.oidc_key_days
+        )
     finally:
         await wakeups.close()
         await database.close()

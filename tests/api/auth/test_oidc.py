@@ -368,6 +368,33 @@ def test_a_key_rests_when_its_person_has_not_logged_in_for_long(oidc: OidcServic
         assert http.get("/jobs").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("groups", "days", "why"), [(["guests"], 0, "is a viewer"), (["lab"], 31, "has not signed in")]
+)
+def test_a_schedule_submits_no_job_for_a_person_who_may_not(
+    oidc: OidcService, browser: httpx.Client, groups: list[str], days: int, why: str
+) -> None:
+    oidc.log_in(browser)
+    owner = browser.get("/session").json()["owner"]
+    body = {"kind": "search", "request": {"dataset": "digits", "pool": "nobody"}, "cron": "0 0 1 1 *"}
+    made = browser.post("/schedules", json=body, headers=own(oidc))
+    assert made.status_code == 201, made.text
+    oidc.provider.account.groups = groups
+    oidc.log_in(browser)
+    with psycopg.connect(plain(oidc.guarded.database_url)) as connection:
+        connection.execute(
+            "update identities set logged_in_at = now() - %s * interval '1 day' where owner = %s", (days, owner)
+        )
+        connection.execute("update schedules set next_at = now() where id = %s", (made.json()["id"],))
+    with oidc.guarded.http(oidc.guarded.admin) as admin:
+        deadline = time.monotonic() + 30
+        while not (runs := admin.get(f"/schedules/{made.json()['id']}/runs").json()["items"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert (runs[0]["outcome"], runs[0]["job"]) == ("refused", None)
+    assert why in runs[0]["reason"]
+
+
 def test_an_admin_ends_a_persons_sessions_and_keys_at_once(oidc: OidcService, browser: httpx.Client) -> None:
     oidc.log_in(browser)
     made, session = personal(oidc, browser), browser.get("/session").json()
