@@ -325,6 +325,18 @@ def test_a_pinned_checkpoint_of_a_running_job_outlasts_the_next_epochs(local: Re
     assert local.epochs(job) == [4]
 
 
+def test_a_pinned_job_keeps_all_until_it_is_unpinned(local: Retained) -> None:
+    owner, sdk = owner_of(local)
+    job = local.job(3, sdk=sdk)
+    sdk.pin(job.id)
+    local.admin.set_retention(days=0, best=False, owner=owner)
+    local.sweep()
+    assert local.epochs(job) == [1, 2, 3]
+    sdk.pin(job.id, pinned=False)
+    local.sweep()
+    assert local.epochs(job) == [3]
+
+
 def test_a_version_of_a_model_stays(local: Retained) -> None:
     owner, sdk = owner_of(local)
     job = local.job(4, sdk=sdk)
