@@ -54,7 +54,7 @@ from api.schemas.schedules import RunList, RunOut, ScheduleList, ScheduleOut
 from api.schemas.searches import AnyAlphasOut
 from api.schemas.spaces import SpaceList, SpaceOut
 from api.schemas.storage import StorageOut
-from api.schemas.usage import UsageKey, UsageOut
+from api.schemas.usage import ShareList, UsageKey, UsageOut
 from api.schemas.webhooks import BodyForm, DeliveryList, DeliveryOut, WebhookCreated, WebhookList, WebhookOut
 from client.connection import Connection
 from client.download import download, job_with_file
@@ -451,6 +451,10 @@ class Dartboard:
     def remove_dataset(self, name: str) -> None:
         """Delete an uploaded data set."""
         self._connection.send("DELETE", f"/datasets/{_plain(name)}")
+
+    def shares(self) -> ShareList:
+        """What each owner has had of the fleet lately, as the order of the queue counts it."""
+        return self._connection.read(ShareList, "GET", "/usage/shares")
 
     def budgets(self) -> list[BudgetOut]:
         """All budgets, by owner, with what is used of them."""

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api.db.models import Job
 from api.schemas.jobs import URGENT
-from api.usage.shares import DECAYED, FIRST_SECONDS, half_life
+from api.usage.shares import FIRST_SECONDS, HAD, half_life
 
 _OWNER: Final = "coalesce(jobs.owner, '')"
 _PROJECT: Final = "coalesce(jobs.project, '')"
@@ -49,12 +49,7 @@ waiting as (
     _first(f"{_queued('waiting')} and ({_OWNER}, {_PROJECT}) > (waiting.owner, waiting.project)")
 }
 ), had as (
-    select owner, project, {DECAYED} as seconds from shares
-    union all
-    -- run time as in api/jobs/run_time.py
-    select {_OWNER}, {_PROJECT}, gpus * greatest({FIRST_SECONDS},
-        seconds + extract(epoch from least(now(), lease_expires_at) - renewed_at))
-    from attempts join jobs on jobs.id = job_id where attempts.status = 'running'
+    {HAD}
 ), owners as (
     select owner, sum(seconds) as seconds from had group by owner
 ), projects as (

@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 
 from api.deps import Db
 from api.http.problems import ProblemError, documented
-from api.schemas.usage import UsageKey, UsageOut, usage_csv
+from api.schemas.usage import ShareList, UsageKey, UsageOut, usage_csv
 from api.usage.report import usage
+from api.usage.shares import half_life, shares
 
 router = APIRouter(prefix="/usage", tags=["operation"])
 _CSV_ANSWER: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
@@ -33,6 +34,14 @@ async def get_usage(
         start, end = _span(since, until, await session.scalar(select(func.now())) or datetime.now(UTC))
         found = await usage(session, by or ["owner"], start, end)
     return found if wanted == "json" else Response(usage_csv(found), media_type="text/csv")
+
+
+@router.get("/shares", responses=documented(422, 503))
+async def get_shares(database: Db) -> ShareList:
+    """What each owner has had of the fleet lately, as the order of the queue counts it, and the owner's held jobs."""
+    async with database.single_statements() as session:
+        hours = half_life(session) / timedelta(hours=1)
+        return ShareList(half_life_hours=hours, items=await shares(session))
 
 
 def _span(since: datetime | None, until: datetime | None, now: datetime) -> tuple[datetime, datetime]:

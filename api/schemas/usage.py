@@ -48,6 +48,22 @@ class UsageOut(BaseModel):
     total: UsageSums
 
 
+class ShareOut(BaseModel):
+    """What an owner has had of the fleet by the order of the queue: the fewest GPU-hours come first."""
+
+    owner: str | None = Field(description="null for jobs created without keys")
+    gpu_hours: float = Field(description="decayed since the end of each attempt, running ones included; CPUs count")
+    share: float = Field(ge=0, le=1, description="the part of all owners' sum")
+    held: int = Field(description="jobs outside their times, or of a budget that is used up")
+
+
+class ShareList(BaseModel):
+    """The share of each owner, the largest first. half_life_hours: the time after which GPU-hours count half."""
+
+    half_life_hours: float
+    items: list[ShareOut]
+
+
 _SUMS: Final = tuple(UsageSums.model_fields)
 
 

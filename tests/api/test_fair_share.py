@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -110,3 +111,18 @@ def test_seconds_count_half_after_a_half_life(bench: Bench, submit: Submit, serv
     with psycopg.connect(plain(service.database_url)) as connection:
         connection.execute(later, ["24 hours", bench.pool])
     assert order(bench, jobs) == [1, 0]
+
+
+def test_shares_tell_what_each_owner_has_had_and_what_is_held(bench: Bench, submit: Submit) -> None:
+    had(bench, submit, "ada", 3000)
+    had(bench, submit, "bob", 1000)
+    submit("cleo", not_before=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    found = bench.dartboard.shares()
+    assert found.half_life_hours == 24
+    assert sum(each.share for each in found.items) == pytest.approx(1)
+    of = {(each.owner or "").removesuffix(f".{bench.pool}"): each for each in found.items}
+    assert of["ada"].gpu_hours == pytest.approx(3000 / 3600, rel=0.05)
+    assert of["ada"].share / of["bob"].share == pytest.approx(3, rel=0.05)
+    assert [of[name].held for name in ("ada", "bob", "cleo")] == [0, 0, 1]
+    assert (of["cleo"].gpu_hours, of["cleo"].share) == (0, 0)
+    assert found.items == sorted(found.items, key=lambda each: -each.gpu_hours)

@@ -326,6 +326,20 @@ def test_usage_is_divided_by_what_is_chosen_and_the_address_says_so(page: Page, 
     assert download.value.path().read_text().startswith("kind,jobs,attempts,")
 
 
+def test_usage_shows_shares_and_budgets(page: Page, search: JobOut, dartboard: Dartboard) -> None:
+    dartboard.set_budget("ada", 200)
+    go(page, "usage", "section tbody tr")
+    shares = page.get_by_role("region", name="Shares and budgets")
+    expect(shares.get_by_role("row", name=re.compile("^without a key "))).to_contain_text(
+        re.compile(r"100\.0 %, \d\.\d GPU-hours")
+    )
+    ada = shares.get_by_role("row", name=re.compile("^ada "))
+    expect(ada).to_contain_text("0.0 of 200 GPU-hours, 0 %")
+    expect(ada.get_by_role("progressbar", name="used part of the budget")).to_be_visible()
+    check_everywhere(page)
+    dartboard.remove_budget("ada")
+
+
 @pytest.mark.parametrize(
     ("place", "seen"),
     [

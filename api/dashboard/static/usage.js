@@ -1,8 +1,9 @@
-/** Shows what jobs took of the workers, by owner, project, kind, device or day. */
+/** Shows what jobs took of the workers, by owner, project, kind, device or day, and the owners' shares and budgets. */
 import { el, field, fill, scrolling, table } from "./lib/dom.js";
 import { capital, duration, whole } from "./lib/format.js";
 import { get, wordsFor } from "./lib/http.js";
 import { remember } from "./lib/router.js";
+import { ownersTable, standings } from "./owners.js";
 
 const KEYS = /** @type {const} */ (["owner", "project", "kind", "device", "day"]);
 const SPANS = [1, 7, 30, 90, 365];
@@ -21,14 +22,26 @@ export function usageView(main, { query }, signal) {
   );
   const about = el("p", { class: "muted", role: "status" }, "Loading…");
   const found = el("div");
+  const owners = el("section");
   const csv = el("a", { class: "button", download: "usage.csv" }, "CSV");
   fill(
     main,
     el("div", { class: "head" }, el("div", {}, el("h1", {}, "Usage"), about), csv),
-    el("div", { class: "stack" }, el("div", { class: "filters" }, field("Divided by", by), field("Of the last", days)), found),
+    el("div", { class: "stack" }, el("div", { class: "filters" }, field("Divided by", by), field("Of the last", days)), found, owners),
   );
   for (const input of [by, days]) input.addEventListener("change", load, { signal });
   load();
+  showOwners();
+
+  async function showOwners() {
+    try {
+      const [shares, budgets] = await Promise.all([get("/usage/shares", { signal }), get("/budgets", { signal })]);
+      const found = standings(shares.items, budgets.items);
+      fill(owners, found.length ? ownersTable(found, shares.half_life_hours) : null);
+    } catch (error) {
+      if (!signal.aborted) fill(owners, el("p", { class: "muted" }, wordsFor(error)));
+    }
+  }
 
   async function load() {
     remember(new URLSearchParams({ by: by.value, days: days.value }));

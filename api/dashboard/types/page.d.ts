@@ -17,6 +17,9 @@ declare global {
   type Method = Api.MethodOut;
   type Preset = Api.PresetOut;
   type UsageRow = Api.UsageRow;
+  type Share = Api.ShareOut;
+  type Budget = Api.BudgetOut;
+  type Owner = Share & { budget: Budget | null };
   type ApiKey = Api.KeyOut;
   type WorkerInfo = Api.WorkerOut;
   type Comparison = Api.Comparison;
@@ -67,35 +70,39 @@ declare global {
       ? { components: { schemas: Schemas }; paths: Record<string, { post?: { "x-form"?: Form } }> }
       : Path extends "/datasets"
         ? Api.DatasetList
-        : Path extends "/presets"
-          ? Api.PresetList
-          : Path extends "/methods"
-            ? Api.MethodList
-            : Path extends "/workers"
-              ? Api.WorkerList
-              : Path extends `/keys?${string}`
-                ? Api.KeyList
-                : Path extends `/advice?${string}`
-                  ? Advice
-                  : Path extends `/usage?${string}`
-                    ? Api.UsageOut
-                    : Path extends `/compare?${string}`
-                      ? Comparison
-                      : Path extends `${string}/epochs`
-                        ? { items: Epoch[] }
-                        : Path extends `${string}/attempts`
-                          ? Api.AttemptList
-                          : Path extends `${string}/logs?${string}`
-                            ? Api.LogList
-                            : Path extends `${string}/checkpoints`
-                              ? Api.CheckpointList
-                              : Path extends `${Collection}?${string}` | `${string}/children`
-                                ? Omit<Api.JobList, "items"> & { items: Job[] }
-                                : Path extends `/checkpoints?${string}`
-                                  ? Api.UploadList
-                                  : Path extends JobPath
-                                    ? Job
-                                    : unknown;
+        : Path extends "/budgets"
+          ? Api.BudgetList
+          : Path extends "/usage/shares"
+            ? Api.ShareList
+            : Path extends "/presets"
+              ? Api.PresetList
+              : Path extends "/methods"
+                ? Api.MethodList
+                : Path extends "/workers"
+                  ? Api.WorkerList
+                  : Path extends `/keys?${string}`
+                    ? Api.KeyList
+                    : Path extends `/advice?${string}`
+                      ? Advice
+                      : Path extends `/usage?${string}`
+                        ? Api.UsageOut
+                        : Path extends `/compare?${string}`
+                          ? Comparison
+                          : Path extends `${string}/epochs`
+                            ? { items: Epoch[] }
+                            : Path extends `${string}/attempts`
+                              ? Api.AttemptList
+                              : Path extends `${string}/logs?${string}`
+                                ? Api.LogList
+                                : Path extends `${string}/checkpoints`
+                                  ? Api.CheckpointList
+                                  : Path extends `${Collection}?${string}` | `${string}/children`
+                                    ? Omit<Api.JobList, "items"> & { items: Job[] }
+                                    : Path extends `/checkpoints?${string}`
+                                      ? Api.UploadList
+                                      : Path extends JobPath
+                                        ? Job
+                                        : unknown;
 
   /** An event of a job, by its kind. */
   type EventData = {
