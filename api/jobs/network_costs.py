@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+import structlog
+from sqlalchemy import func, select, update
 
 from api.background_tasks import Passed
 from api.datasets.service import DatasetService
@@ -18,6 +18,7 @@ from api.jobs.sort_order import COSTS
 from darts_core.genotypes.formats import parse_any
 
 _PAUSE_SECONDS: Final = 2
+_log = structlog.get_logger(__name__)
 
 
 class CostKeeper:
@@ -35,23 +36,34 @@ class CostKeeper:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def compute(self) -> bool:
-        """Compute the costs of the first job that lacks them, whose row is locked meanwhile; False if there is none."""
-        async with self._database.transaction() as session:
-            due = select(Job).where(Job.costs_due).order_by(Job.id).limit(1)
-            job = await session.scalar(due.with_for_update(skip_locked=True))
-            if job is not None:
-                job.costs, job.costs_due = await self._costs(session, job), False
-        return job is not None
+        """Compute the costs of the first job that lacks them; False if there is none.
 
-    async def _costs(self, session: AsyncSession, job: Job) -> dict[str, Any] | None:
+        Its row is not locked meanwhile, since claims pass over locked rows. After an epoch reported meanwhile
+        the costs stay due.
+        """
+        async with self._database.transaction() as session:
+            job = await session.scalar(select(Job).where(Job.costs_due).order_by(Job.id).limit(1))
+            if job is None:
+                return False
+            latest = select(Epoch).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
+            epoch = await session.scalar(latest)
+        costs = await self._costs(job, job.spec.get("genotype") or (epoch and epoch.genotype))
+        last = select(func.max(Epoch.epoch)).where(Epoch.job_id == job.id).scalar_subquery()
+        unchanged = last.is_not_distinct_from(None if epoch is None else epoch.epoch)
+        async with self._database.transaction() as session:
+            found = update(Job).where(Job.id == job.id, unchanged)
+            await session.execute(found.values(costs=costs, costs_due=False))
+        return True
+
+    async def _costs(self, job: Job, genotype: Any) -> dict[str, Any] | None:
         """None for a job without a cell, or on data of a size that only a worker knows."""
-        genotype = job.spec.get("genotype")
-        if genotype is None:
-            latest = select(Epoch.genotype).where(Epoch.job_id == job.id).order_by(Epoch.epoch.desc()).limit(1)
-            genotype = await session.scalar(latest)
         if genotype is None:
             return None
         shape = await shape_of_job(job, self._datasets)
-        # Counting takes 10 ms.
-        found = await asyncio.to_thread(lambda: costs_of(parse_any(genotype), shape))
+        try:
+            # Counting takes 10 ms.
+            found = await asyncio.to_thread(lambda: costs_of(parse_any(genotype), shape))
+        except Exception as error:  # one network that cannot be counted holds up no other job's
+            _log.warning("costs_not_counted", job=str(job.id), error=f"{type(error).__name__}: {error}"[:300])
+            return None
         return {name: found[name] for name in COSTS} if found else None

@@ -38,7 +38,9 @@ def configure(*first: Processor) -> None:
     if _format() == "json":
         render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        render = [structlog.dev.ConsoleRenderer(colors=_at_terminal())]
+        # The default formatter prints local variables, secrets among them.
+        plain = structlog.dev.plain_traceback
+        render = [structlog.dev.ConsoleRenderer(colors=_at_terminal(), exception_formatter=plain)]
     stream = _Unfailing(sys.stderr or open(os.devnull, "w"))  # noqa: SIM115 - open as long as the process lives
     structlog.configure(
         processors=[_unfailing([*add, *render])],

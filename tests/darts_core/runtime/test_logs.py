@@ -61,3 +61,22 @@ def test_a_closed_standard_error_raises_nothing() -> None:
         ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, SPEAKING], capture_output=True, text=True, check=False
     )
     assert "lives" in lines.stdout, lines
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_holds_no_local_variables(form: str) -> None:
+    code = """
+import structlog
+from darts_core.runtime.logs import configure
+configure()
+def fail(password):
+    raise ValueError("refused")
+try:
+    fail("hunter" + "2")
+except ValueError:
+    structlog.get_logger("ours").exception("failed")
+"""
+    environment = os.environ | {"DARTBOARD_LOG_FORMAT": form}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "ValueError: refused" in ended.stderr
+    assert "hunter2" not in ended.stderr
