@@ -25,14 +25,11 @@ GENOTYPE = {"normal": [["sep_conv_3x3", 1], ["sep_conv_3x3", 0], ["sep_conv_3x3"
 
 
 def job(spec: dict[str, Any]) -> JobOut:
-    fields: dict[str, Any] = dict.fromkeys(JobOut.model_fields)
+    fields: dict[str, Any] = {name: None for name, field in JobOut.model_fields.items() if field.is_required()}
     fields |= {"id": UUID(int=7), "kind": JobKind.SEARCH, "status": Status.RUNNING, "spec": spec}
     fields |= {
         "labels": {},
         "priority": 5,
-        "preemptible": True,
-        "time_zone": "UTC",
-        "preemptions": 0,
         "pool": "default",
         "gpus": 1,
         "max_attempts": 3,
