@@ -17,6 +17,8 @@ rm PIL/_avif.* PIL/_imagingft.* pillow.libs/libavif-* pillow.libs/libfreetype-* 
 rm -r authlib/jose authlib/integrations/django_* authlib/integrations/flask_* \
     authlib/integrations/requests_client authlib/integrations/sqla_oauth2 authlib/integrations/starlette_client
 find . -name '*.py[xd]' -delete
+# The image has Debian's time zones, which Python prefers.
+rm -r tzdata/zoneinfo
 # Celery's shell; colours for languages other than a traceback's.
 rm -r click_repl prompt_toolkit wcwidth
 find pygments/lexers -type f ! -name '__init__.*' ! -name '_mapping.*' ! -name 'python.*' -delete

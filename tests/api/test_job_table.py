@@ -109,7 +109,7 @@ def test_without_a_filter_jobs_are_sorted_among_all(http: httpx.Client, team: st
         items = http.get("/jobs", params={"sort": "-test_accuracy", "limit": 200, **filters}).json()["items"]
         found = [job["metrics"]["test_accuracy"] for job in items if (job["metrics"] or {}).get("test_accuracy")]
         assert found == sorted(found, reverse=True)
-        assert {70.0, 60.0, 50.0} <= set(found)
+        assert len(found) >= sum(accuracy is not None for accuracy in ACCURACIES)
         assert not any((job["metrics"] or {}).get("test_accuracy") for job in items[len(found) :])
 
 

@@ -37,6 +37,19 @@ from worker.api_client import WorkerApi
 _OWNERS = count()
 
 
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One of its own: other tests' services have files that their tests have damaged or deleted."""
+    data = tmp_path_factory.mktemp("directory")
+    environment = {
+        f"DARTBOARD_{name}_SECONDS": value for name, value in (("LEASE", "10"), ("SWEEP", "0.25"), ("WAKE", "0.25"))
+    }
+    with LocalStack(data, port=0, workers=0, environment=environment) as stack:
+        key = json.loads((data / "secrets.json").read_text())["worker_key"]
+        told = stack.processes["api"].command.environment
+        yield Service(stack.url, key, data, told["DATABASE_URL"], told["REDIS_URL"])
+
+
 @pytest.fixture
 def directory(service: Service, bench: Bench) -> Retained:
     return Retained(bench, service.database_url, service.data / "artifacts")
