@@ -21,7 +21,7 @@ from client.sdk import Dartboard
 from tests.support.command import Caller, Outcome
 from tests.support.small_search import SEARCH
 
-# 20 of them: DARTBOARD_CAPSULES=20 pytest tests/e2e/test_capsules.py, 5 minutes
+# 20 of them: DARTBOARD_CAPSULES=20 pytest tests/e2e/test_capsules.py, 7 to 12 minutes
 CAPSULES: Final = int(os.environ.get("DARTBOARD_CAPSULES", "4"))
 _WORDS: Final[dict[str, Any]] = {"family": "rnn", "dataset": "python-docs", "epochs": 2, "hidden_size": 8}
 _TRAINING: Final[dict[str, Any]] = {"dataset": "digits", "channels": 4, "layers": 3, "batch_size": 128, "epochs": 3}
