@@ -34,16 +34,19 @@ _SPARED: Final = re.compile(
 )
 _GAP: Final = r"[\s#*/]+"  # between two words: a comment's next line, too
 _EXPRESSION: Final = re.compile(
-    r"(?<![\w\"'`/@])(?:"
+    r"(?<![\w`/@])(?:"
     + "|".join(f"[{phrase[0].upper()}{phrase[0]}]{phrase[1:].replace(' ', _GAP, 1)}" for phrase in BANNED)
-    + r")(?![\w\"'`@:])"
+    + r")(?![\w`@:])"
 )
+_QUOTES: Final = ('"', "'")
 _CONFLICT: Final = re.compile(r"^(?:<{7}|>{7}) .*", re.MULTILINE)
 
 
 def findings(text: str) -> Iterator[tuple[int, str]]:
     """Each banned expression or conflict marker of a text: its line, counted from 1, and how it is written there."""
     for found in chain(_EXPRESSION.finditer(text), _CONFLICT.finditer(text)):
+        if text[found.start() - 1 : found.start()] in _QUOTES and text[found.end() : found.end() + 1] in _QUOTES:
+            continue  # a name, not a sentence that begins or ends with it
         yield text.count("\n", 0, found.start()) + 1, " ".join(found.group().split())
 
 

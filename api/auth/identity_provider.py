@@ -214,7 +214,7 @@ class IdentityProvider:
         return ProblemError(403, f"{self.settings.label} has not confirmed the login: {why}; sign in again")
 
     def _broken(self, why: str) -> ProblemError:
-        return ProblemError(502, f"nobody can sign in at {self.settings.label}: {why}; keys still work")
+        return ProblemError(502, f"signing in at {self.settings.label} does not work: {why}; use a key")
 
     def _unreachable(self, error: httpx.HTTPError) -> ProblemError:
         _log.warning(

@@ -48,7 +48,7 @@ def test_another_host_name_is_refused(http: httpx.Client, host: str) -> None:
 
 
 def test_a_web_page_elsewhere_cannot_post_through_the_browser(http: httpx.Client) -> None:
-    body = {"dataset": "digits", "pool": "nobody"}
+    body = {"dataset": "digits", "pool": "unserved"}
     foreign = http.post("/searches", json=body, headers={"Origin": "http://evil.example"})
     own = http.post("/searches", json=body, headers={"Origin": str(http.base_url).rstrip("/")})
     assert (foreign.status_code, own.status_code) == (403, 201)

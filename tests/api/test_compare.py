@@ -158,7 +158,7 @@ def test_an_evaluation_stands_with_its_own_network_beside_a_search(
 
 
 def test_jobs_of_different_families_have_no_edge_in_common(pair: tuple[str, str], dartboard: Dartboard) -> None:
-    body = {"family": "rnn", "dataset": "python-docs", "genotype": "DARTS_V1", "pool": "nobody"}
+    body = {"family": "rnn", "dataset": "python-docs", "genotype": "DARTS_V1", "pool": "unserved"}
     recurrent = dartboard.submit("evaluation", body)
     compared = dartboard.compare([recurrent.id, pair[0]])
     of_recurrent = [row for row in compared.cells if row.cell == "recurrent"]

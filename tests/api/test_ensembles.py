@@ -280,7 +280,7 @@ def test_a_scores_logits_of_other_data_are_refused(bench: Bench, http: httpx.Cli
 
 def test_a_score_that_has_not_ended_is_409(bench: Bench, http: httpx.Client) -> None:
     first = evaluated(bench)
-    score = bench.dartboard.submit("score", {"evaluation_id": str(first.id), "pool": "nobody"})
+    score = bench.dartboard.submit("score", {"evaluation_id": str(first.id), "pool": "unserved"})
     answer = http.post("/ensembles", json={"members": [*of(first), {"score_id": str(score.id)}]})
     assert (answer.status_code, "members.1: the score" in answer.json()["detail"]) == (409, True)
 

@@ -12,7 +12,7 @@ from darts_core.primitives import Family
 def test_a_genotype_is_taken_in_every_form_and_stored_as_json(http: httpx.Client, form: str) -> None:
     genotype = KNOWN["DARTS_V2"]
     given: Any = {"name": "DARTS_V2", "python": to_python(genotype), "json": to_json(genotype)}[form]
-    answer = http.post("/evaluations", json={"dataset": "digits", "genotype": given, "pool": "nobody"})
+    answer = http.post("/evaluations", json={"dataset": "digits", "genotype": given, "pool": "unserved"})
     assert answer.status_code == 201, answer.text
     assert answer.json()["spec"]["genotype"] == to_json(genotype)
 
@@ -46,14 +46,14 @@ def test_a_bad_evaluation_is_refused_by_name(http: httpx.Client, body: dict[str,
 
 def test_an_evaluation_of_an_unknown_search_is_404_and_of_a_young_one_409(http: httpx.Client) -> None:
     assert http.post("/evaluations", json={"search_id": str(uuid4())}).status_code == 404
-    search = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    search = http.post("/searches", json={"dataset": "digits", "pool": "unserved"}).json()
     young = http.post("/evaluations", json={"search_id": search["id"]})
     assert young.status_code == 409
     assert "no finished epoch" in young.json()["detail"]
 
 
 def test_a_checkpoint_is_409_before_there_is_one(http: httpx.Client) -> None:
-    body = {"dataset": "digits", "genotype": "DARTS_V2", "pool": "nobody"}
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "pool": "unserved"}
     job = http.post("/evaluations", json=body).json()
     assert http.get(f"/evaluations/{job['id']}/checkpoint").status_code == 409
     assert http.get(f"/evaluations/{job['id']}/checkpoint?epoch=worst").status_code == 422

@@ -135,7 +135,7 @@ def test_a_cell_of_the_other_family_is_404_with_those_there_are(
 def test_pictures_are_409_while_no_epoch_has_ended_and_404_for_one_that_is_not_there(
     search: str, http: httpx.Client
 ) -> None:
-    fresh = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()["id"]
+    fresh = http.post("/searches", json={"dataset": "digits", "pool": "unserved"}).json()["id"]
     for path in ("genotype?format=svg", "cells/normal.svg", "progress.gif"):
         assert http.get(f"/searches/{fresh}/{path}").status_code == 409, path
         assert http.get(f"/searches/{uuid4()}/{path}").status_code == 404, path
@@ -210,7 +210,7 @@ def test_the_command_draws_a_search_at_an_epoch_and_its_progress(
 
 
 def test_the_command_draws_the_cell_of_an_evaluation(bench: Bench, http: httpx.Client, tmp_path: Path) -> None:
-    body = {"dataset": "digits", "genotype": "PC_DARTS", "name": "retrained", "pool": "nobody"}
+    body = {"dataset": "digits", "genotype": "PC_DARTS", "name": "retrained", "pool": "unserved"}
     job = http.post("/evaluations", json=body).json()["id"]
     file = tmp_path / "cell.svg"
     assert CliRunner().invoke(app, ["draw", job, "--url", str(http.base_url), "-o", str(file)]).exit_code == 0

@@ -44,7 +44,7 @@ def searched(bench: Bench) -> str:
 
 
 def test_search_of_a_recurrent_cell_is_resolved_with_the_text_it_is_made_for(http: httpx.Client) -> None:
-    answer = http.post("/searches", json={"family": "rnn", "dataset": "python-docs", "pool": "nobody", "nodes": 3})
+    answer = http.post("/searches", json={"family": "rnn", "dataset": "python-docs", "pool": "unserved", "nodes": 3})
     spec = answer.json()["spec"]
     assert answer.status_code == 201
     assert (spec["family"], spec["preset"], spec["nodes"]) == ("rnn", "python-docs", 3)
@@ -100,7 +100,7 @@ def test_epochs_carry_one_alpha_table_and_the_lowest_perplexity_is_the_best(http
 
 
 def test_evaluation_takes_cell_and_text_of_a_search(http: httpx.Client, searched: str) -> None:
-    body = {"family": "rnn", "search_id": searched, "pool": "nobody", "epochs": 1}
+    body = {"family": "rnn", "search_id": searched, "pool": "unserved", "epochs": 1}
     spec = http.post("/evaluations", json=body).json()["spec"]
     assert spec["genotype"]["recurrent"] == [list(e) for e in KNOWN_RECURRENT["DARTS_V1"].recurrent]
     search = http.get(f"/searches/{searched}").json()["spec"]
@@ -114,7 +114,7 @@ def test_evaluation_of_another_family_than_its_search_is_refused(http: httpx.Cli
 
 
 def test_evaluation_of_a_known_recurrent_cell(http: httpx.Client) -> None:
-    body = {"family": "rnn", "dataset": "ptb", "genotype": "ENAS", "pool": "nobody"}
+    body = {"family": "rnn", "dataset": "ptb", "genotype": "ENAS", "pool": "unserved"}
     answer = http.post("/evaluations", json=body)
     assert answer.status_code == 201
     assert len(answer.json()["spec"]["genotype"]["recurrent"]) == 11

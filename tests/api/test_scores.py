@@ -143,7 +143,7 @@ def test_a_bad_score_is_refused_by_name(http: httpx.Client, body: dict[str, Any]
 
 
 def test_a_score_of_an_evaluation_without_a_checkpoint_is_409(bench: Bench, http: httpx.Client) -> None:
-    body = {"dataset": "digits", "genotype": "DARTS_V2", "pool": "nobody"}
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "pool": "unserved"}
     job = bench.dartboard.submit("evaluation", body)
     assert http.post("/scores", json={"evaluation_id": str(job.id)}).status_code == 409
 

@@ -150,7 +150,7 @@ def test_patch_changes_the_named_fields_alone(http: httpx.Client) -> None:
 
 
 def test_a_priority_of_null_is_refused_as_the_schema_says(http: httpx.Client) -> None:
-    job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    job = http.post("/searches", json={"dataset": "digits", "pool": "unserved"}).json()
     refused = http.patch(f"/searches/{job['id']}", json={"priority": None})
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["loc"] == ["body", "priority"]
@@ -159,7 +159,7 @@ def test_a_priority_of_null_is_refused_as_the_schema_says(http: httpx.Client) ->
 
 
 def test_cancel_ends_a_queued_job_and_a_second_cancel_is_409(http: httpx.Client) -> None:
-    job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    job = http.post("/searches", json={"dataset": "digits", "pool": "unserved"}).json()
     cancelled = http.post(f"/searches/{job['id']}/cancel")
     assert cancelled.json()["status"] == "cancelled"
     assert cancelled.json()["finished_at"] is not None
@@ -169,7 +169,7 @@ def test_cancel_ends_a_queued_job_and_a_second_cancel_is_409(http: httpx.Client)
 
 
 def test_delete_takes_only_ended_jobs(http: httpx.Client) -> None:
-    job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    job = http.post("/searches", json={"dataset": "digits", "pool": "unserved"}).json()
     assert http.delete(f"/searches/{job['id']}").status_code == 409
     http.post(f"/searches/{job['id']}/cancel")
     assert http.delete(f"/searches/{job['id']}").status_code == 204
@@ -177,7 +177,7 @@ def test_delete_takes_only_ended_jobs(http: httpx.Client) -> None:
 
 
 def test_pause_and_resume_a_queued_job(http: httpx.Client) -> None:
-    job = http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).json()
+    job = http.post("/searches", json={"dataset": "digits", "pool": "unserved"}).json()
     assert http.post(f"/searches/{job['id']}/resume").status_code == 409
     assert http.post(f"/searches/{job['id']}/pause").json()["status"] == "paused"
     assert http.post(f"/searches/{job['id']}/resume").json()["status"] == "queued"
@@ -189,7 +189,7 @@ def test_a_null_byte_is_refused_at_the_door(http: httpx.Client) -> None:
 
 
 def test_the_sdk_lists_submitted_jobs(dartboard: Dartboard) -> None:
-    job = dartboard.submit("search", {"dataset": "digits", "labels": {"only": "this"}, "pool": "nobody"})
+    job = dartboard.submit("search", {"dataset": "digits", "labels": {"only": "this"}, "pool": "unserved"})
     assert job.id in [j.id for j in dartboard.jobs(label="only=this")]
 
 

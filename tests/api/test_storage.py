@@ -51,8 +51,8 @@ def test_files_count_for_their_owner_by_kind_and_shared_ones_once(local: Retaine
     path = local.bench.folder / "own.pt"
     path.write_bytes(ours())
     upload = ada.upload_checkpoint(path)
-    ada.submit("score", {"checkpoint_id": str(upload.id), "dataset": "digits", "pool": "nobody"})
-    fork = {"dataset": "digits", "init_from": {"job": str(search.id), "what": "all"}, "pool": "nobody"}
+    ada.submit("score", {"checkpoint_id": str(upload.id), "dataset": "digits", "pool": "unserved"})
+    fork = {"dataset": "digits", "init_from": {"job": str(search.id), "what": "all"}, "pool": "unserved"}
     ada.submit("search", fork)
     found = owned(local, search.owner)
     assert found.jobs["search"] == 2000
@@ -86,7 +86,7 @@ def test_what_is_pinned_or_at_work_is_not_named(local: Retained, ada: Dartboard)
 def test_a_file_that_another_job_needs_does_not_count_as_free(local: Retained, ada: Dartboard) -> None:
     job = local.job(2, sdk=ada, size=2_000_000)
     start = {"job": str(job.id), "epoch": 1, "what": "all"}
-    ada.submit("search", {"dataset": "digits", "init_from": start, "pool": "nobody"})
+    ada.submit("search", {"dataset": "digits", "init_from": start, "pool": "unserved"})
     assert [each.bytes for each in freeable(local, job.id)] == [2_000_000]
     ada.delete(job.id)
 

@@ -72,7 +72,7 @@ def test_the_packed_text_is_there_for_workers(bench: Bench, text: DatasetDetail)
 
 
 def test_a_text_that_an_unfinished_job_uses_stays(bench: Bench, http: httpx.Client, text: DatasetDetail) -> None:
-    body = {"family": "rnn", "dataset": text.name, "pool": "nobody", "batch_size": 8}
+    body = {"family": "rnn", "dataset": text.name, "pool": "unserved", "batch_size": 8}
     job = bench.dartboard.submit("search", body)
     assert http.delete(f"/datasets/{text.name}").status_code == 409
     bench.dartboard.cancel(job.id)

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.light
         "# it is gone for\n# good",
         "   * the cells, at\n   * first",
         "(unless said)",
+        'f"nobody can sign in at {label}"',
         "they come by and by,",
         "one\n<<<<<<< HEAD\ntwo",
         "one\n>>>>>>> 7c801ea (a change)\n",

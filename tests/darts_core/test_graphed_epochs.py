@@ -25,7 +25,7 @@ from tests.support.same_bits import assert_same_bits
 # The penalty begins in the second epoch; the alphas move from the second on; a weight falls.
 SEARCHES: dict[str, dict[str, Any]] = {
     "beta-darts": {"method": "beta-darts", "beta_regularisation": 5.0},
-    "weights alone at first": {"weights_only_epochs": 1},
+    "weights alone to begin with": {"weights_only_epochs": 1},
     "darts-minus": {"method": "darts-minus"},
 }
 
@@ -75,7 +75,7 @@ def test_a_run_of_replayed_steps_has_the_bits_of_one_of_called_steps(
 
 @pytest.mark.parametrize(
     ("name", "owner"),
-    [("weights alone at first", SearchMethod), ("darts-minus", DartsMinus), ("beta-darts", BetaDarts)],
+    [("weights alone to begin with", SearchMethod), ("darts-minus", DartsMinus), ("beta-darts", BetaDarts)],
 )
 def test_what_the_recording_holds_would_be_noticed(
     name: str, owner: type, run: Callable[..., EpochReport], monkeypatch: pytest.MonkeyPatch

@@ -43,7 +43,7 @@ def test_a_request_without_the_database_is_503_with_retry_after_and_works_again_
 ) -> None:
     api = service.processes["api"].pid
     headers = {"Authorization": f"Bearer {service.processes['api'].command.environment['DARTBOARD_WORKER_KEY']}"}
-    body = {"worker": "test", "pool": "nobody", "threads": 1} if path == "/worker/claim" else {**SEARCH, "pool": "x"}
+    body = {"worker": "test", "pool": "unserved", "threads": 1} if path == "/worker/claim" else {**SEARCH, "pool": "x"}
     with httpx.Client(base_url=service.url, timeout=30, headers=headers if "claim" in path else {}) as http:
 
         def ask() -> httpx.Response:

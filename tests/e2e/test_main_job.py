@@ -95,7 +95,7 @@ def test_the_command_does_it_all(
     evaluation_id = evaluated.stdout.split()[-1]
     assert (tmp_path / dartboard("download", evaluation_id).stdout.strip()).stat().st_size > 10_000
     assert dartboard("watch", evaluation_id).returncode == 0
-    waiting = dartboard("search", "--detach", *small, "--set", "pool=nobody").stdout.strip()
+    waiting = dartboard("search", "--detach", *small, "--set", "pool=unserved").stdout.strip()
     assert "cancelled" in dartboard("cancel", waiting).stdout
     assert dartboard("cancel", waiting).returncode == 2
     assert dartboard("watch", waiting).returncode == 1

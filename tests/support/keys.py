@@ -57,7 +57,7 @@ Person = Callable[..., httpx.Client]
 
 def submitted(http: httpx.Client, **fields: Any) -> JobOut:
     """A search that no worker runs."""
-    answer = http.post("/searches", json={"dataset": "digits", "pool": "nobody", **fields})
+    answer = http.post("/searches", json={"dataset": "digits", "pool": "unserved", **fields})
     assert answer.status_code == 201, answer.text
     return JobOut.model_validate_json(answer.content)
 

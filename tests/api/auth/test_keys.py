@@ -171,7 +171,7 @@ def test_a_stored_worker_key_does_a_workers_work(guarded: Guarded, person: Perso
 
 def test_the_shared_worker_key_does_a_workers_work_and_nothing_else(guarded: Guarded) -> None:
     with WorkerApi(guarded.url, guarded.worker_key) as api:
-        assert api.claim(Claim(worker="w", pools=["nobody-else"], threads=1)) is None
+        assert api.claim(Claim(worker="w", pools=["unserved-else"], threads=1)) is None
     with guarded.http(guarded.worker_key) as http:
         assert http.get("/jobs").status_code == 403
         assert http.post("/searches", json={"dataset": "digits"}).status_code == 403
@@ -181,7 +181,7 @@ def test_a_revoked_worker_key_stops_its_worker(guarded: Guarded, admin: httpx.Cl
     made = guarded.make("worker")
     admin.delete(f"/keys/{made.id}")
     with WorkerApi(guarded.url, made.key) as api, pytest.raises(RefusedError, match="401"):
-        api.claim(Claim(worker="w", pools=["nobody"], threads=1))
+        api.claim(Claim(worker="w", pools=["unserved"], threads=1))
 
 
 def test_the_first_key_is_made_beside_the_service(guarded: Guarded) -> None:
@@ -242,5 +242,5 @@ def test_a_key_that_is_sent_counts_on_loopback_too(service: Service, http: httpx
 
 
 def test_workers_need_their_key_on_loopback_too(http: httpx.Client) -> None:
-    refused = http.post("/worker/claim", json={"worker": "w", "pool": "nobody", "threads": 1})
+    refused = http.post("/worker/claim", json={"worker": "w", "pool": "unserved", "threads": 1})
     assert refused.status_code == 401

@@ -62,7 +62,7 @@ def test_a_login_opens_a_session_with_the_groups_role_and_an_owner_of_its_own(
     session = browser.get("/session").json()
     assert (session["role"], session["person"]) == ("user", "Ada Lovelace")
     assert session["owner"].startswith("ada-l-")
-    body = {"dataset": "digits", "pool": "nobody"}
+    body = {"dataset": "digits", "pool": "unserved"}
     assert browser.post("/searches", json=body).status_code == 403  # from no page of the service
     job = browser.post("/searches", json=body, headers=own(oidc))
     assert job.json()["owner"] == session["owner"]
@@ -288,7 +288,7 @@ def test_a_person_makes_uses_lists_and_revokes_a_key_for_the_command(oidc: OidcS
     session = browser.get("/session").json()
     made = personal(oidc, browser)
     with Dartboard(oidc.guarded.url, made.key) as dartboard:
-        job = dartboard.submit("search", {"dataset": "digits", "pool": "nobody"})
+        job = dartboard.submit("search", {"dataset": "digits", "pool": "unserved"})
         assert job.owner == session["owner"]
         listed = list(dartboard.keys())
         assert {str(key.id) for key in listed} == {str(made.id), session["key_id"]}
@@ -376,7 +376,7 @@ def test_a_schedule_submits_no_job_for_a_person_who_may_not(
 ) -> None:
     oidc.log_in(browser)
     owner = browser.get("/session").json()["owner"]
-    body = {"kind": "search", "request": {"dataset": "digits", "pool": "nobody"}, "cron": "0 0 1 1 *"}
+    body = {"kind": "search", "request": {"dataset": "digits", "pool": "unserved"}, "cron": "0 0 1 1 *"}
     made = browser.post("/schedules", json=body, headers=own(oidc))
     assert made.status_code == 201, made.text
     oidc.provider.account.groups = groups

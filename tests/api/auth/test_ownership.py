@@ -48,7 +48,7 @@ def test_another_collection_is_no_way_around_the_owner(person: Person) -> None:
 
 def test_another_users_search_is_a_state_to_start_from_as_it_can_be_read(person: Person) -> None:
     job = submitted(person("user"))
-    body = {"dataset": "digits", "pool": "nobody", "init_from": {"job": str(job.id)}}
+    body = {"dataset": "digits", "pool": "unserved", "init_from": {"job": str(job.id)}}
     refused = person("user").post("/searches", json=body)
     assert (refused.status_code, "has no checkpoint yet" in refused.text) == (409, True)
 
@@ -143,7 +143,7 @@ def test_events_of_a_job_go_to_its_owners_webhooks_alone(person: Person) -> None
 
 def test_two_users_who_choose_the_same_idempotency_key_do_not_meet(person: Person) -> None:
     ada, bob = person("user"), person("user")
-    headers, body = {"Idempotency-Key": uuid4().hex}, {"dataset": "digits", "pool": "nobody"}
+    headers, body = {"Idempotency-Key": uuid4().hex}, {"dataset": "digits", "pool": "unserved"}
     first, again, of_bob = (h.post("/searches", json=body, headers=headers).json()["id"] for h in (ada, ada, bob))
     assert first == again != of_bob
 

@@ -105,27 +105,27 @@ class Things:
         return name
 
     def _evaluation(self) -> str:
-        return self._made("/evaluations", {"genotype": "DARTS_V2", "dataset": "digits", "pool": "nobody"})
+        return self._made("/evaluations", {"genotype": "DARTS_V2", "dataset": "digits", "pool": "unserved"})
 
     def _score(self) -> str:
-        return self._made("/scores", {"checkpoint_id": self._checkpoint(), "pool": "nobody"})
+        return self._made("/scores", {"checkpoint_id": self._checkpoint(), "pool": "unserved"})
 
     def _study(self) -> str:
-        body = {"search": {"dataset": "digits"}, "seeds": [0], "pool": "nobody"}
+        body = {"search": {"dataset": "digits"}, "seeds": [0], "pool": "unserved"}
         return self._made("/studies", body)
 
     def _ensemble(self) -> str:
         members = [{"checkpoint_id": self._checkpoint()}, {"checkpoint_id": self._checkpoint()}]
-        return self._made("/ensembles", {"members": members, "pool": "nobody"})
+        return self._made("/ensembles", {"members": members, "pool": "unserved"})
 
     def _committee(self) -> str:
-        return self._made("/committees", {"search": {"dataset": "digits"}, "pool": "nobody"})
+        return self._made("/committees", {"search": {"dataset": "digits"}, "pool": "unserved"})
 
     def _prediction(self) -> str:
-        return self._made("/predictions", {"model": self._model(), "image": "eA==", "pool": "nobody"})
+        return self._made("/predictions", {"model": self._model(), "image": "eA==", "pool": "unserved"})
 
     def _schedule(self) -> str:
-        request = {"dataset": "digits", "pool": "nobody"}
+        request = {"dataset": "digits", "pool": "unserved"}
         return self._made("/schedules", {"cron": "0 0 1 1 *", "kind": "search", "request": request})
 
     def _checkpoint(self) -> str:

@@ -74,7 +74,7 @@ def test_more_queued_jobs_than_the_key_allows_are_429(person: Person) -> None:
     http = person("user", queued_jobs=2)
     first = submitted(http)
     submitted(http)
-    refused = http.post("/searches", json={"dataset": "digits", "pool": "nobody"})
+    refused = http.post("/searches", json={"dataset": "digits", "pool": "unserved"})
     assert refused.status_code == 429
     assert int(refused.headers["Retry-After"]) > 0
     http.post(f"/searches/{first.id}/cancel")
@@ -91,7 +91,7 @@ def test_a_retry_counts_as_a_queued_job(person: Person) -> None:
 
 def test_a_repeated_request_is_answered_past_the_limit(person: Person) -> None:
     http = person("user", queued_jobs=1)
-    body, headers = {"dataset": "digits", "pool": "nobody"}, {"Idempotency-Key": uuid4().hex}
+    body, headers = {"dataset": "digits", "pool": "unserved"}, {"Idempotency-Key": uuid4().hex}
     first, again = (http.post("/searches", json=body, headers=headers) for _ in range(2))
     assert (first.status_code, again.status_code) == (201, 201)
 
@@ -100,7 +100,7 @@ def test_requests_at_the_same_moment_do_not_pass_the_limit_together(person: Pers
     http = person("user", queued_jobs=3)
 
     def submit(_: int) -> int:
-        return http.post("/searches", json={"dataset": "digits", "pool": "nobody"}).status_code
+        return http.post("/searches", json={"dataset": "digits", "pool": "unserved"}).status_code
 
     with ThreadPoolExecutor(8) as threads:
         answers = sorted(threads.map(submit, range(8)))
@@ -171,14 +171,14 @@ def test_an_owner_without_room_is_refused_before_the_upload_is_read(person: Pers
 
 def test_workers_are_not_slowed(person: Person) -> None:
     http = person("worker", requests_per_second=0.1)
-    body = {"worker": "w", "pool": "nobody-else", "threads": 1}
+    body = {"worker": "w", "pool": "unserved-else", "threads": 1}
     assert [http.post("/worker/claim", json=body).status_code for _ in range(5)] == [204] * 5
 
 
 def test_a_key_gives_no_higher_priority_than_its_own(person: Person) -> None:
     http = person("user", priority=8)
     job = submitted(http, priority=8)
-    refused = http.post("/searches", json={"dataset": "digits", "pool": "nobody", "priority": 9})
+    refused = http.post("/searches", json={"dataset": "digits", "pool": "unserved", "priority": 9})
     assert (refused.status_code, refused.json()["detail"]) == (
         403,
         "priority 9: this key may give at most 8; an admin can give more",

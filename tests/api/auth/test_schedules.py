@@ -20,7 +20,7 @@ Act = Callable[[str], dict[str, Any]]
 
 def added(http: httpx.Client, **fields: Any) -> str:
     """A schedule's id."""
-    request = {"dataset": "digits", "pool": "nobody", **fields}
+    request = {"dataset": "digits", "pool": "unserved", **fields}
     answer = http.post("/schedules", json={"cron": "0 0 1 1 *", "kind": "search", "request": request})
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
@@ -63,7 +63,7 @@ def test_the_priority_of_the_key_holds(guarded: Guarded, act: Act) -> None:
         body = {"cron": "0 0 1 1 *", "kind": "search", "request": {"dataset": "digits", "priority": 6}}
         assert http.post("/schedules", json=body).status_code == 403
         schedule = added(http)
-        urgent = {"request": {"dataset": "digits", "priority": 6, "pool": "nobody"}}
+        urgent = {"request": {"dataset": "digits", "priority": 6, "pool": "unserved"}}
         assert admin.patch(f"/schedules/{schedule}", json=urgent).status_code == 200
         assert "this key may give at most 5" in act(schedule)["reason"]
 

@@ -46,7 +46,7 @@ def test_an_event_stream_takes_the_cookie(guarded: Guarded, person: Person) -> N
 
 
 def test_a_change_by_cookie_has_to_come_from_the_services_own_page(guarded: Guarded) -> None:
-    body = {"dataset": "digits", "pool": "nobody"}
+    body = {"dataset": "digits", "pool": "unserved"}
     with logged_in(guarded) as http:
         own = http.post("/searches", json=body, headers={"Origin": guarded.url})
         foreign = http.post("/searches", json=body, headers={"Origin": "http://evil.example"})
@@ -55,7 +55,7 @@ def test_a_change_by_cookie_has_to_come_from_the_services_own_page(guarded: Guar
 
 
 def test_a_key_in_a_header_needs_no_origin(person: Person) -> None:
-    body = {"dataset": "digits", "pool": "nobody"}
+    body = {"dataset": "digits", "pool": "unserved"}
     answer = person("user").post("/searches", json=body, headers={"Origin": "http://elsewhere.example"})
     assert answer.status_code == 201
 

@@ -109,7 +109,7 @@ def test_the_ensemble_is_given_its_members_files_and_the_spec_of_an_ordinary_one
     ended = worker.work_until_ended(worker.committee())
     children = worker.children(ended)
     trained = [children[f"evaluation/{space}-seed-0"] for space in SPACES]
-    body = {**COMMITTEE["ensemble"], "members": [{"evaluation_id": str(job.id)} for job in trained], "pool": "nobody"}
+    body = {**COMMITTEE["ensemble"], "members": [{"evaluation_id": str(job.id)} for job in trained], "pool": "unserved"}
     ordinary = worker.dartboard.submit("ensemble", body)
     assert children["ensemble"].spec == ordinary.spec
     assert children["ensemble"].parent == ended.id

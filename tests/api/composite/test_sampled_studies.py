@@ -103,7 +103,7 @@ def test_draws_that_fit_nothing_together_are_drawn_again(worker: SimulatedWorker
 def test_a_sample_that_cannot_be_drawn_is_422_and_names_the_place(
     http: httpx.Client, sample: dict[str, Any], place: str, says: str
 ) -> None:
-    answer = http.post("/studies", json={**STUDY, "sample": {**SAMPLE, **sample}, "pool": "nobody"})
+    answer = http.post("/studies", json={**STUDY, "sample": {**SAMPLE, **sample}, "pool": "unserved"})
     assert answer.status_code == 422, answer.json()
     found = [e["msg"] for e in answer.json()["errors"] if ".".join(map(str, e["loc"][1:])).startswith(place)]
     assert says in " ".join(found), answer.json()
@@ -119,7 +119,7 @@ def test_a_sample_that_cannot_be_drawn_is_422_and_names_the_place(
     ],
 )
 def test_what_contradicts_a_sample_is_422(http: httpx.Client, change: dict[str, Any], place: str) -> None:
-    answer = http.post("/studies", json={**STUDY, "sample": SAMPLE, "pool": "nobody", **change})
+    answer = http.post("/studies", json={**STUDY, "sample": SAMPLE, "pool": "unserved", **change})
     assert answer.status_code == 422, answer.json()
     assert place in [".".join(map(str, e["loc"][1:])) for e in answer.json()["errors"]]
 
@@ -202,7 +202,7 @@ def test_without_optuna_a_sample_is_refused_and_other_studies_are_not(service: S
         LocalStack(tmp_path / "data", port=0, workers=0, environment=environment) as stack,
         httpx.Client(base_url=stack.url, timeout=20) as http,
     ):
-        refused = http.post("/studies", json={**STUDY, "sample": SAMPLE, "pool": "nobody"})
+        refused = http.post("/studies", json={**STUDY, "sample": SAMPLE, "pool": "unserved"})
         assert refused.status_code == 422
         assert "pip install optuna" in refused.json()["detail"]
-        assert http.post("/studies", json={**STUDY, "pool": "nobody"}).status_code == 201
+        assert http.post("/studies", json={**STUDY, "pool": "unserved"}).status_code == 201

@@ -65,8 +65,8 @@ def test_a_child_has_the_spec_that_the_same_body_would_have_as_an_ordinary_job(
     study = worker.study()
     worker.work_until_ended(study)
     children = worker.children(study)
-    search = worker.dartboard.submit("search", {**STUDY["search"], "seed": 1, "pool": "nobody"})
-    body = {**STUDY["final"], "search_id": str(children["search/seed-1"].id), "pool": "nobody"}
+    search = worker.dartboard.submit("search", {**STUDY["search"], "seed": 1, "pool": "unserved"})
+    body = {**STUDY["final"], "search_id": str(children["search/seed-1"].id), "pool": "unserved"}
     evaluation = worker.dartboard.submit("evaluation", body)
     assert children["search/seed-1"].spec == search.spec
     assert children["final/run-0"].spec == evaluation.spec
@@ -188,7 +188,7 @@ def test_a_study_with_an_impossible_child_is_refused_at_the_door(
 
 
 def test_a_short_retrain_of_cifar10_takes_the_preset_that_holds_images_out(http: httpx.Client) -> None:
-    body = {**STUDY, "pool": "nobody", "search": {"dataset": "cifar10"}, "short_retrain": {}, "final": {}}
+    body = {**STUDY, "pool": "unserved", "search": {"dataset": "cifar10"}, "short_retrain": {}, "final": {}}
     answer = http.post("/studies", json=body)
     [point] = answer.json()["spec"]["points"]
     assert point["short_retrain"]["preset"] == "cifar10-short"
@@ -197,7 +197,7 @@ def test_a_short_retrain_of_cifar10_takes_the_preset_that_holds_images_out(http:
 
 
 def test_a_study_of_recurrent_cells_has_their_family(dartboard: Dartboard) -> None:
-    body = {"family": "rnn", "search": {"dataset": "python-docs"}, "pool": "nobody"}
+    body = {"family": "rnn", "search": {"dataset": "python-docs"}, "pool": "unserved"}
     study = dartboard.submit("study", body)
     [point] = study.spec["points"]
     assert point["short_retrain"]["hidden_size"] == 96

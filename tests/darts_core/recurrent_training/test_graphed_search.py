@@ -48,7 +48,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "gdas": {"method": "gdas", "temperature_start": 5.0},
     "sdarts-rs": {"method": "sdarts-rs"},
     "sdarts-rs, second order": {"method": "sdarts-rs", "order": 2},
-    "weights alone at first": {"weights_only_epochs": 1},
+    "weights alone to begin with": {"weights_only_epochs": 1},
 }
 LENGTHS = {"batch_size": 2, "bptt": 4, "slowness_penalty": 0.1, "weight_decay": 1e-3, "grad_clip": 0.5}
 
