@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request, Response
 
 from api.db.models import Epoch, Job
+from api.http.problems import ProblemError
 from api.pictures.drawer import Drawer
 from darts_core.drawing import CellKind, ThemeName, epoch_title
 from darts_core.genotypes import AnyGenotype, family_of, parse
@@ -34,6 +36,13 @@ _HEADERS: Final = {
 }
 
 
+def check_cell(cell: CellKind, cells: Iterable[str], where: str) -> None:
+    """Raise ProblemError 404 for a cell that is not there."""
+    there = list(cells)
+    if cell not in there:
+        raise ProblemError(404, f"{where} has no {cell} cell; it has {' and '.join(f'{name}.svg' for name in there)}")
+
+
 class PictureAnswers:
     """Draws the pictures of one request; responds 304 if `If-None-Match` names the picture."""
 
@@ -41,9 +50,9 @@ class PictureAnswers:
         self._drawer: Drawer = request.app.state.drawer
         self._known = request.headers.get("if-none-match", "")
 
-    async def genotype(self, genotype: AnyGenotype, title: str) -> Response:
-        """The SVG of a genotype."""
-        return self._svg(await self._drawer.svg(genotype, title))
+    async def genotype(self, genotype: AnyGenotype, title: str, cell: CellKind | None = None) -> Response:
+        """The SVG of a genotype: all cells, or one."""
+        return self._svg(await self._drawer.svg(genotype, title, cell))
 
     async def epoch(self, job: Job, epoch: Epoch, cell: CellKind | None = None) -> Response:
         """The SVG of a search's genotype and operation strengths after an epoch: all cells, or one."""

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.deps import Jobs, Reading
-from api.http.problems import ProblemError, documented
-from api.pictures.responses import GIF_ANSWERS, SVG_ANSWERS, Pictures
+from api.http.problems import documented
+from api.pictures.responses import GIF_ANSWERS, SVG_ANSWERS, Pictures, check_cell
 from api.routes.collection import JobId
 from api.routes.searches import AtEpoch
 from api.schemas.jobs import JobKind
@@ -28,10 +28,7 @@ async def get_cell_picture(
     """
     job = await jobs.get(job_id, JobKind.SEARCH)
     family = family_in(job.spec)
-    cells = family.cells_of(job.spec)
-    if cell not in cells:
-        there = " and ".join(f"{name}.svg" for name in cells)
-        raise ProblemError(404, f"a search of family {family.name!r} has no {cell} cell; it has {there}")
+    check_cell(cell, family.cells_of(job.spec), f"a search of family {family.name!r}")
     return await pictures.epoch(job, await reading.epoch(job, epoch), cell)
 
 

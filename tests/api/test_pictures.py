@@ -132,6 +132,19 @@ def test_a_cell_of_the_other_family_is_404_with_those_there_are(
     assert http.get(f"/searches/{search}/cells/middle.svg").status_code == 422
 
 
+def test_each_cell_that_an_evaluation_trains_is_a_picture(http: httpx.Client) -> None:
+    body = {"dataset": "digits", "genotype": "DARTS_V2", "name": "trained", "pool": "unserved"}
+    evaluation = http.post("/evaluations", json=body).json()["id"]
+    texts = _texts(http.get(f"/evaluations/{evaluation}/cells/reduce.svg"))
+    assert [text for text in texts if text.endswith(" cell")] == ["Reduction cell"]
+    assert "trained" in texts
+    refused = http.get(f"/evaluations/{evaluation}/cells/recurrent.svg")
+    assert refused.status_code == 404
+    assert "normal.svg and reduce.svg" in refused.json()["detail"]
+    search = http.post("/searches", json={"dataset": "digits", "pool": "unserved"}).json()["id"]
+    assert http.get(f"/evaluations/{search}/cells/normal.svg").status_code == 404
+
+
 def test_pictures_are_409_while_no_epoch_has_ended_and_404_for_one_that_is_not_there(
     search: str, http: httpx.Client
 ) -> None:

@@ -211,10 +211,14 @@ def test_two_jobs_are_compared(page: Page, search: JobOut, evaluation: JobOut) -
     page.get_by_role("link", name="Compare", exact=True).click()
     figures = page.get_by_role("region", name="Figures")
     expect(figures.get_by_role("link")).to_have_text(["finished", "trained"])
-    expect(figures.get_by_role("row", name="epochs")).to_contain_text("3 of 3")
-    expect(page.locator(".main-svg").first).to_be_visible()
+    expect(figures.get_by_role("row", name="Epochs")).to_contain_text("3 of 3")
+    expect(figures.locator(".best").first).to_contain_text("best of the row")
+    drawn(page)
     specs = page.get_by_role("region", name="Where the specs differ")
-    expect(specs.get_by_role("row", name="batch_size")).to_contain_text("128")
+    expect(specs.get_by_role("row", name="Batch size")).to_contain_text("128")
+    cells = page.get_by_role("region", name="The cells, edge by edge")
+    expect(cells.get_by_role("row").first).to_contain_text("trained")
+    expect(cells.locator("mark").first).to_be_visible()
 
 
 def test_a_checkpoint_is_downloaded_bit_for_bit(

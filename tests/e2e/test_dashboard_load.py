@@ -1,4 +1,4 @@
-"""Measures the first view of the dashboard, and checks that a page that stays open does not grow.
+"""Measures the first views of a search and of 100,000 jobs, and checks that a page that stays open does not grow.
 
 `DARTBOARD_WATCH_MINUTES=10 pytest tests/e2e/test_dashboard_load.py -s` watches for longer and prints the measurements.
 """
@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, CDPSession, Page
+from playwright.sync_api import Browser, CDPSession, Page, Request
 
+from benchmarks.fleet.filling import COMMON, RARE, fill
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from tests.support.browser import drawn, go, opened
@@ -23,6 +27,7 @@ from worker.api_client import WorkerApi
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800), pytest.mark.slow]
 MINUTES = float(os.environ.get("DARTBOARD_WATCH_MINUTES", "0.3"))
 RUNNING = 20
+JOBS = 100_000
 # Time for late work of a first view.
 _CALM_MS = 2000
 # Times in ms since the navigation: first words, the cell on the screen,
@@ -110,6 +115,37 @@ def test_the_first_view_of_fifty_epochs_needs_few_requests(
     assert len(sizes) < 65
 
 
+def test_the_first_view_of_the_list_is_one_page_of_many_jobs(browser: Browser, tmp_path: Path) -> None:
+    with (
+        LocalStack(tmp_path, port=0, workers=0) as stack,
+        Dartboard(stack.url) as dartboard,
+        httpx.Client(base_url=stack.url, timeout=60) as http,
+    ):
+        url = stack.processes["api"].command.environment["DATABASE_URL"]
+        fill(url, [dartboard.submit("search", {"dataset": "digits"}).id], queued=JOBS // 10, ended=JOBS)
+        shown: list[float] = []
+        for _ in range(5):
+            with opened(browser, stack.url) as page:
+                asked: list[str] = []
+                page.on("request", partial(_note, asked))
+                page.goto("/#/jobs", wait_until="commit")
+                page.wait_for_selector("table.jobs tbody tr:nth-child(100)")
+                painted = "new Promise((done) => requestAnimationFrame(() => done(performance.now())))"
+                shown.append(round(page.evaluate(painted) / 1000, 2))
+                assert len([each for each in asked if "/jobs?" in each]) == 1
+        print(f"\nfirst view of {JOBS:,} ended and {JOBS // 10:,} queued jobs, in seconds: {shown}")
+        orders = ("-created_at", "-search.validation_accuracy", "name")
+        for params in [{"sort": sort, "q": q} for sort in orders for q in ("", COMMON, RARE)]:
+            times = []
+            for _ in range(40):
+                began = time.perf_counter()
+                found = http.get("/jobs", params={**params, "limit": 100})
+                times.append(1000 * (time.perf_counter() - began))
+                assert found.json()["total"]
+            p95 = statistics.quantiles(times, n=20)[-1]
+            print(f"{params}: median {statistics.median(times):.0f} ms, p95 {p95:.0f} ms")
+
+
 def test_a_page_with_twenty_running_jobs_does_not_grow(
     quiet: tuple[LocalStack, Dartboard, WorkerApi], browser: Browser, tmp_path: Path
 ) -> None:
@@ -144,6 +180,10 @@ def _move(page: Page, searches: list[SimulatedSearch], seconds: float) -> int:
         # Playwright handles the browser's events only while it waits.
         page.wait_for_timeout(1000)
     return rounds
+
+
+def _note(asked: list[str], request: Request) -> None:
+    asked.append(request.url)
 
 
 def _size(session: CDPSession) -> dict[str, int]:

@@ -102,6 +102,7 @@ SHOTS = (
     Shot("new", "new", "form", 1500, act=refused),
     Shot("new-study", "new?kind=study", ".part", 1500, act=wrong_part),
     Shot("compare", "compare?ids={digits-cell},{second-order}", ".chart", 1700),
+    Shot("leaderboard", "leaderboard?quality=search_validation", "svg.plot a", 1100),
     Shot("study", "jobs/{first-and-second-order}", ".children tbody tr", 1700),
     Shot("committee", "jobs/{two-spaces}", ".children tbody tr", 1100),
     Shot("ensemble", "jobs/{three-together}", "[aria-label=Members]", 760),

@@ -11,6 +11,7 @@ const VIEWS = {
   job: { title: "Job", load: async () => (await import("./job/view.js")).jobView },
   new: { title: "New job", load: async () => (await import("./new/view.js")).newView },
   compare: { title: "Compare", load: async () => (await import("./compare/view.js")).compareView },
+  leaderboard: { title: "Leaderboard", load: async () => (await import("./leaderboard/view.js")).leaderboardView },
   workers: { title: "Workers", load: async () => (await import("./workers.js")).workersView },
   usage: { title: "Usage", load: async () => (await import("./usage.js")).usageView },
   datasets: { title: "Data sets", load: async () => (await import("./datasets.js")).datasetsView },

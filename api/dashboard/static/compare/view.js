@@ -2,21 +2,18 @@
 import { cellsOf, entropy, inWords, layoutOf, named } from "../lib/cells.js";
 import { Chart, lines } from "../lib/charts.js";
 import { batched, el, fill, scrolling, text } from "../lib/dom.js";
-import { capital, duration, metric, value, whole, words } from "../lib/format.js";
+import { capital, words } from "../lib/format.js";
 import { get, page } from "../lib/http.js";
-import { apply, bestOf, title } from "../lib/jobs.js";
+import { apply, title } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
 import { remember } from "../lib/router.js";
+import { cellRows, figureRows, specRows, tabulate } from "./tables.js";
 
 const METRICS = ["validation_accuracy", "validation_perplexity", "train_loss", "validation_loss"];
 const DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"];
 const MOST = 6;
 
-/**
- * A compared job. `drawn` is the epoch of its cell's picture.
- * @typedef {{ job: Job, epochs: Epoch[], ended: boolean, drawn?: number, picture?: HTMLElement }} Side
- * @typedef {[string, (side: Side, at: number) => Child]} Row name and content, for a side and its place
- */
+/** @typedef {import("./tables.js").Side} Side */
 
 /** @param {HTMLElement} main @param {Place} place @param {AbortSignal} signal */
 export async function compareView(main, { query }, signal) {
@@ -27,6 +24,7 @@ export async function compareView(main, { query }, signal) {
   /** @type {Map<string, Chart>} */
   const charts = new Map();
   const figures = el("table", { class: "small" });
+  const cells = el("table", { class: "small" });
   const specs = el("table", { class: "small" });
   const pictures = el("div", { class: "columns" });
   const paint = batched(show, signal);
@@ -45,7 +43,15 @@ export async function compareView(main, { query }, signal) {
         el("a", { class: "button", href: `#/jobs?chosen=${ids.join(",")}` }, "Choose others"),
       ),
     ),
-    el("div", { class: "stack" }, scrolling("Figures", figures), grid, pictures, scrolling("Where the specs differ", specs)),
+    el(
+      "div",
+      { class: "stack" },
+      scrolling("Figures", figures),
+      scrolling("Where the specs differ", specs),
+      grid,
+      pictures,
+      scrolling("The cells, edge by edge", cells),
+    ),
   );
   const places = sides.map(({ job }) => `job=${job.id}@${job.last_sequence}`);
   follow(`/events?${places.join("&")}`, { onEvent: take, signal });
@@ -85,8 +91,9 @@ export async function compareView(main, { query }, signal) {
   }
 
   function show() {
-    tabulate(figures, sides, rowsOf(sides, compared));
-    tabulate(specs, sides, differences(compared), "The specs are the same.");
+    tabulate(figures, sides, figureRows(sides, compared));
+    tabulate(specs, sides, specRows(compared), "The specs are the same.");
+    tabulate(cells, sides, cellRows(sides, compared), "No cell yet.");
     const last = Math.max(1, ...sides.flatMap(({ epochs }) => epochs.map(({ epoch }) => epoch)));
     for (const name of METRICS) curve(words(name), name, last, ({ metrics }) => metrics[name]);
     curve("alpha entropy", "nats", last, ({ strengths }) => (strengths ? mean(Object.values(strengths).map(entropy)) : undefined));
@@ -161,65 +168,6 @@ async function side(id, signal) {
   const job = await get(`/jobs/${encodeURIComponent(id)}`, { signal });
   const { items: epochs } = await get(`${job.links.self}/epochs`, { signal });
   return { job, epochs, ended: false };
-}
-
-/**
- * The rows of figures: first those that events update, then those that the service computes.
- * @param {Side[]} sides
- * @param {Comparison} comparison
- * @returns {Row[]}
- */
-function rowsOf(sides, { jobs }) {
-  /** @type {Row[]} */
-  const rows = [
-    ["status", ({ job }) => el("span", { class: `status ${job.status}` }, job.status)],
-    ["epochs", ({ epochs }, at) => `${epochs.length} of ${jobs[at].planned_epochs ?? "–"}`],
-    ["best", ({ job }) => bestIn(job)],
-    ["compute time", (_, at) => duration(jobs[at].compute_seconds)],
-    ["parameters", (_, at) => whole(jobs[at].parameters)],
-    ["multiply-adds", (_, at) => whole(jobs[at].multiply_adds)],
-    ["skip connections", (_, at) => counted(jobs[at].cells, "skip_connects")],
-    ["without parameters", (_, at) => counted(jobs[at].cells, "parameter_free")],
-  ];
-  const names = new Set(sides.flatMap(({ job }) => Object.keys(job.metrics ?? {})));
-  for (const name of names) rows.push([words(name), ({ job }) => metric(name, job.metrics?.[name])]);
-  return rows;
-}
-
-/** @param {Job} job */
-function bestIn(job) {
-  const best = bestOf(job);
-  return best ? `${metric(best.name, best.value)} (epoch ${best.epoch})` : "–";
-}
-
-/** @param {Comparison["jobs"][0]["cells"]} cells @param {"skip_connects" | "parameter_free"} name */
-function counted(cells, name) {
-  const each = Object.entries(cells).map(([cell, figures]) => `${figures[name]} of ${figures.edges}${cell === "cell" ? "" : ` ${cell}`}`);
-  return each.join(", ") || "–";
-}
-
-/**
- * The values of the specs that differ.
- * @param {Comparison} comparison
- * @returns {Row[]}
- */
-function differences({ spec }) {
-  return Object.entries(spec).map(([name, values]) => [name, (_, at) => value(values[at])]);
-}
-
-/** @param {HTMLElement} table @param {Side[]} sides @param {Row[]} rows @param {string} otherwise */
-function tabulate(table, sides, rows, otherwise = "") {
-  const heads = sides.map(({ job }) => el("th", { scope: "col" }, el("a", { href: `#/jobs/${job.id}` }, title(job))));
-  fill(
-    table,
-    el("thead", {}, el("tr", {}, el("td"), ...heads)),
-    el(
-      "tbody",
-      {},
-      ...rows.map(([name, of]) => el("tr", {}, el("th", { scope: "row" }, name), ...sides.map((one, at) => el("td", {}, of(one, at))))),
-    ),
-  );
-  if (!rows.length && otherwise) fill(table, el("tbody", {}, el("tr", {}, el("td", {}, otherwise))));
 }
 
 /** @param {number[]} values */

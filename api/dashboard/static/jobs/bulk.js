@@ -1,4 +1,4 @@
-/** Acts on the chosen jobs of the list: compare, cancel, pause, resume, retry, delete and label them. */
+/** Acts on the chosen jobs of the list: compare, rank, cancel, pause, resume, retry, delete and label them. */
 import { el, notice, text } from "../lib/dom.js";
 import { get, post, send, wordsFor } from "../lib/http.js";
 import { allowed } from "../lib/jobs.js";
@@ -16,19 +16,21 @@ const DONE = { pause: "paused", resume: "resumed", retry: "retried", cancel: "ca
 export function bulkBar(chosen, { done, clear }) {
   const count = el("strong");
   const compare = el("a", { class: "button primary" }, "Compare");
+  const rank = el("a", { class: "button" }, "Leaderboard");
   const buttons = Object.entries(ACTIONS).map(([action, label]) => {
     const style = ["cancel", "delete"].includes(action) ? "danger" : null;
     return el("button", { type: "button", class: style, on: { click: () => act(action) } }, label);
   });
   const labelled = el("button", { type: "button", on: { click: label } }, "Label");
   const none = el("button", { type: "button", class: "plain", on: { click: clear } }, "Clear");
-  const node = el("div", { class: "floating row", hidden: true }, count, compare, ...buttons, labelled, none);
+  const node = el("div", { class: "floating row", hidden: true }, count, compare, rank, ...buttons, labelled, none);
   return { node, update };
 
   function update() {
     const many = chosen.size;
     node.hidden = many === 0;
     text(count, `${many} chosen`);
+    rank.href = `#/leaderboard?chosen=${[...chosen].join(",")}`;
     const comparable = many >= 2 && many <= MOST_COMPARED;
     if (comparable) compare.href = `#/compare?ids=${[...chosen].join(",")}`;
     else compare.removeAttribute("href");

@@ -41,7 +41,7 @@ export function jobsView(main, { query }, signal) {
   const caption = el("caption", { class: "unseen" }, "Jobs");
   const table = el("table", { class: "jobs cards" }, caption, el("thead", {}, head), body);
   const more = el("button", { type: "button", hidden: true, on: { click: () => load(cursor) } }, "Load more");
-  const csv = el("button", { type: "button", on: { click: download } }, "CSV");
+  const csv = el("button", { type: "button", disabled: true, on: { click: download } }, "CSV");
   const bar = bulkBar(chosen, { done: () => load(), clear });
   const above = filters(query, change);
   const paint = batched(show, signal);
@@ -100,6 +100,7 @@ export function jobsView(main, { query }, signal) {
       cursor = next;
       for (const id of rows.keys()) if (!order.includes(id)) rows.delete(id);
       jobs.forEach(put);
+      csv.disabled = !order.length;
       count(answer);
       paint();
     } catch (error) {

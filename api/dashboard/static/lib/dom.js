@@ -8,7 +8,25 @@
  * @param {(Child | Child[])[]} children
  */
 export function el(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
+  return furnished(document.createElement(tag), props, children);
+}
+
+/**
+ * As `el`, for a part of a drawing.
+ * @template {keyof SVGElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Props} [props]
+ * @param {(Child | Child[])[]} children
+ */
+export function svg(tag, props = {}, ...children) {
+  return furnished(document.createElementNS("http://www.w3.org/2000/svg", tag), props, children);
+}
+
+/**
+ * @template {Element} Node
+ * @param {Node} node @param {Props} props @param {(Child | Child[])[]} children
+ */
+function furnished(node, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (name === "on") {
       for (const [event, listener] of Object.entries(props.on ?? {})) node.addEventListener(event, listener);

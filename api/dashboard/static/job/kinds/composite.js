@@ -1,7 +1,8 @@
 /** Shows the result of a study (candidates, choice, final runs) or of a committee (members, ensemble). */
 import { el, fill, scrolling, table } from "../../lib/dom.js";
-import { capital, duration, metric, shortId, words } from "../../lib/format.js";
+import { capital, duration, metric, shortId, value, words } from "../../lib/format.js";
 import { curl } from "./curl.js";
+import { outcome } from "./outcome.js";
 
 export class Composite {
   constructor() {
@@ -16,14 +17,25 @@ export class Composite {
     if (!job.result || this.shown === job.finished_at) return;
     this.shown = job.finished_at;
     const result = /** @type {(StudyResult | CommitteeResult) & { compute_seconds: number }} */ (job.result);
-    const parts = "points" in result ? result.points.flatMap(point) : committee(result);
+    const parts = "points" in result ? [pictured(result.points), ...result.points.flatMap(point)] : committee(result);
     fill(this.content, ...parts, el("p", { class: "muted" }, `${duration(result.compute_seconds)} of compute time in all`));
   }
 }
 
-/** @param {StudyPoint} point @returns {Child[]} */
-function point({ values, dataset, failure, chosen_by: measure, candidates, chosen, final }) {
-  const title = Object.entries({ dataset, ...values }).map(([name, of]) => `${name} ${of}`);
+/** @param {StudyPoint} point */
+function named({ dataset, values }) {
+  return [dataset, ...Object.entries(values).map(([name, of]) => `${words(name)} ${value(of)}`)].join(", ");
+}
+
+/** @param {StudyPoint[]} points */
+function pictured(points) {
+  const picture = outcome(points, named);
+  return picture && scrolling("Outcome", picture);
+}
+
+/** @param {StudyPoint} studied @returns {Child[]} */
+function point(studied) {
+  const { failure, chosen_by: measure, candidates, chosen, final } = studied;
   const rows = candidates.map((row) => [
     String(row.seed),
     metric(measure, row[measure]),
@@ -40,7 +52,7 @@ function point({ values, dataset, failure, chosen_by: measure, candidates, chose
     link(run.evaluation),
   ]);
   return [
-    el("h3", {}, title.join(", ")),
+    el("h3", {}, named(studied)),
     rowsTable("Candidates", ["Seed", capital(words(measure)), "", "Search", "Short retraining"], rows),
     el("p", {}, failure ?? (chosen && `Seed ${chosen.seed}: ${chosen.why}.`)),
     failure ? null : el("p", {}, el("strong", {}, `${name} ${metric(final.metric, final.mean)}${spread}`), ` over ${final.n} final runs`),
