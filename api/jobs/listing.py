@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Exists,
     Select,
     Text,
     and_,
@@ -153,9 +154,9 @@ def _missing(without: SortOrder | None, row: Any, job_id: Any) -> Iterable[Colum
     if without is None:
         return
     if without.key == NAME:
-        has = exists().where(JobText.job_id == job_id, JobText.name.is_not(None))
+        has = _has(JobText, job_id, JobText.name.is_not(None))
     else:
-        has = exists().where(JobMetric.job_id == job_id, JobMetric.metric == without.key)
+        has = _has(JobMetric, job_id, JobMetric.metric == without.key)
     yield ~has if without.kind is None else ~and_(row.kind == without.kind, has)
 
 
@@ -179,8 +180,11 @@ def _conditions(filters: Filters) -> Iterable[ColumnElement[bool]]:
         yield Job.owner == filters.owner
     if filters.label is not None:
         key, equals, value = filters.label.partition("=")
-        named = exists().where(JobLabel.job_id == Job.id, JobLabel.key == key)
-        yield named.where(JobLabel.value == value) if equals else named
+        yield _has(JobLabel, Job.id, JobLabel.key == key, *([JobLabel.value == value] if equals else []))
     if words := (filters.q or "").lower().split():
-        found = [JobText.text.contains(word, autoescape=True) for word in words]
-        yield exists().where(JobText.job_id == Job.id, *found)
+        yield _has(JobText, Job.id, *(JobText.text.contains(word, autoescape=True) for word in words))
+
+
+def _has(row: type[JobLabel | JobMetric | JobText], job_id: Any, *conditions: ColumnElement[bool]) -> Exists:
+    """Whether the table has such a row of the job. The query around it may join the same table."""
+    return exists().where(row.job_id == job_id, *conditions).correlate_except(row)

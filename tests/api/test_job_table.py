@@ -20,7 +20,8 @@ ACCURACIES = [50.0, None, 70.0, 60.0, None, 70.0]
 def team(http: httpx.Client, service: Service) -> str:
     """The owner of evaluations with these accuracies, oldest first, of which one is cancelled."""
     owner = uuid4().hex
-    ids = [evaluation(http, name=f"net-{number}") for number in range(len(ACCURACIES))]
+    sides = ("even", "odd")
+    ids = [evaluation(http, name=f"net-{n}", labels={"side": sides[n % 2]}) for n in range(len(ACCURACIES))]
     with psycopg.connect(plain(service.database_url)) as connection:
         for job_id, accuracy in zip(ids, ACCURACIES, strict=True):
             connection.execute("update jobs set owner = %s where id = %s", [owner, job_id])
@@ -88,13 +89,16 @@ def test_pages_have_all_jobs_in_order_those_without_the_value_last(
         ({"q": "net_4"}, []),  # no wildcard
         ({"q": "100%"}, []),
         ({"parent": "none"}, [5, 2, 3, 0, 4, 1]),
+        ({"label": "side=even"}, [2, 0, 4]),
+        ({"label": "side", "q": "net-4"}, [4]),
     ],
 )
 def test_filters_hold_in_every_order(
     http: httpx.Client, team: str, filters: dict[str, str], expected: list[int]
 ) -> None:
     assert names(pages(http, owner=team, sort="-test_accuracy", **filters)) == expected
-    assert sorted(names(pages(http, owner=team, sort="created_at", **filters))) == sorted(expected)
+    for sort in ("created_at", "-created_at", "name", "-name", "parameters", "-search.test_accuracy"):
+        assert sorted(names(pages(http, owner=team, sort=sort, **filters))) == sorted(expected), sort
 
 
 def test_counts_are_of_all_pages_and_statuses(http: httpx.Client, team: str) -> None:
