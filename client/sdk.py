@@ -49,6 +49,7 @@ from api.schemas.lineage import LineageOut
 from api.schemas.methods import MethodList, MethodOut
 from api.schemas.models import ModelDetail, ModelList, ModelOut, ModelVersionOut
 from api.schemas.operation import Version, WorkerList, WorkerOut
+from api.schemas.queue import QueueOut
 from api.schemas.retention import Cleared, RetentionList, RetentionOut, RetentionPreview
 from api.schemas.schedules import RunList, RunOut, ScheduleList, ScheduleOut
 from api.schemas.searches import AnyAlphasOut
@@ -402,6 +403,11 @@ class Dartboard:
     def version(self) -> str:
         """The version of the service."""
         return self._connection.read(Version, "GET", "/version").version
+
+    def queue(self, *, pool: str = "default", gpus: int = 1, limit: int = 100) -> QueueOut:
+        """The first queued jobs of a pool in the order in which workers take them, and the running ones."""
+        params = {"pool": pool, "gpus": gpus, "limit": limit}
+        return self._connection.read(QueueOut, "GET", "/queue", params=params)
 
     def workers(self) -> list[WorkerOut]:
         """All workers ever registered."""

@@ -70,17 +70,30 @@ select taken.* from ranked cross join lateral (
     select jobs.* {_queued("ranked")} and {_SAME} order by jobs.id limit 1 for update skip locked
 ) as taken order by ranked.priority desc, owner_seconds, project_seconds, ranked.id limit 1
 """)  # noqa: S608
+_FIRST_OF_EACH: Final = f"""
+select job.id, job.kind, job.name, ranked.pool, ranked.gpus, ranked.priority, owner, project, owner_seconds,
+    project_seconds, most
+from ranked join wanted using (pool, gpus, priority) cross join lateral (
+    select jobs.id, jobs.kind, jobs.name {_queued("ranked")} and {_SAME} order by jobs.id limit most
+) as job order by job.id"""  # noqa: S608
 _URGENT: Final = text(f"""
 with recursive serving as (
     select unnest(pools) as pool, gpus from workers where last_seen > now() - cast(:presence as interval)
 ), wanted as (
-    select pool, gpus, {URGENT} as priority, count(*) as workers from serving group by pool, gpus
-), {_RANKED}
-select job.id, ranked.pool, ranked.gpus, owner, project, owner_seconds, project_seconds, workers
-from ranked join wanted using (pool, gpus) cross join lateral (
-    select jobs.id {_queued("ranked")} and {_SAME} order by jobs.id limit workers
-) as job order by job.id
+    select pool, gpus, {URGENT} as priority, count(*) as most from serving group by pool, gpus
+), {_RANKED} {_FIRST_OF_EACH}
 """)  # noqa: S608
+_QUEUE: Final = text(f"""
+with recursive wanted as (
+    select cast(:pool as text) as pool, cast(:gpus as integer) as gpus, priority, cast(:most as bigint) as most
+    from generate_series(0, {URGENT}) as priorities (priority)
+), {_RANKED} {_FIRST_OF_EACH}
+""")  # noqa: S608
+_RUNNING: Final = text("""
+select jobs.id, kind, name, coalesce(owner, '') as owner, coalesce(project, '') as project, priority, progress
+from attempts join jobs on jobs.id = job_id
+where attempts.status = 'running' and pool = :pool and gpus = :gpus order by jobs.id limit :most
+""")
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,14 @@ class Urgent:
     id: UUID
     pool: str
     gpus: int
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The first queued jobs of a slot in claim order, and those that its workers run."""
+
+    queued: list[Any]
+    running: list[Any]
 
 
 async def take_next(session: AsyncSession, pools: list[str], gpus: int) -> Job | None:
@@ -105,30 +126,37 @@ async def urgent_jobs(session: AsyncSession, presence: timedelta) -> list[Urgent
     presence: a worker is live until this long after its last report.
     """
     given = {"presence": presence, "half_life": half_life(session)}
-    return in_turn((await session.execute(_URGENT, given)).all())
+    rows = in_turn((await session.execute(_URGENT, given)).all())
+    return [Urgent(row.id, row.pool, row.gpus) for row in rows]
 
 
-def in_turn(rows: Iterable[Any]) -> list[Urgent]:
-    """The jobs as one claim after another takes them: each adds to what its owner and project have had.
+async def queue_of(session: AsyncSession, pool: str, gpus: int, most: int) -> Queue:
+    """The queue of a slot: no more than `most` jobs that wait and that run."""
+    given = {"pool": pool, "gpus": gpus, "most": most}
+    waiting = await session.execute(_QUEUE, {**given, "half_life": half_life(session)})
+    running = await session.execute(_RUNNING, given)
+    return Queue(in_turn(waiting.all()), list(running.all()))
 
-    rows: by age within an owner's project, with `id`, `pool`, `gpus`, `owner`, `project`, what these have had
-    (`owner_seconds`, `project_seconds`), and `workers` of the pool.
+
+def in_turn(rows: Iterable[Any]) -> list[Any]:
+    """The rows as one claim after another takes them: each adds to what its owner and project have had.
+
+    rows: by age within an owner's project, with `id`, `pool`, `gpus`, `priority`, `owner`, `project`, what these have
+    had (`owner_seconds`, `project_seconds`), and `most`, how many of its pool and GPUs are taken.
     """
-    queues: dict[tuple[str, int, str, str], list[Any]] = defaultdict(list)
+    queues: dict[tuple[str, int, int, str, str], list[Any]] = defaultdict(list)
     owners, projects, left = {}, {}, {}
     for row in rows:
-        queues[row.pool, row.gpus, row.owner, row.project].append(row)
+        queues[row.pool, row.gpus, row.priority, row.owner, row.project].append(row)
         owners[row.owner], projects[row.owner, row.project] = row.owner_seconds, row.project_seconds
-        left[row.pool, row.gpus] = row.workers
+        left[row.pool, row.gpus] = row.most
     jobs = []
     while queues:
-        key = min(queues, key=lambda k: (owners[k[2]], projects[k[2:]], queues[k][0].id))
+        key = min(queues, key=lambda k: (-k[2], owners[k[3]], projects[k[3:]], queues[k][0].id))
         row = queues[key].pop(0)
-        if not queues[key]:
-            del queues[key]
-        if left[key[:2]]:
-            left[key[:2]] -= 1
-            owners[row.owner] += row.gpus * FIRST_SECONDS
-            projects[key[2:]] += row.gpus * FIRST_SECONDS
-            jobs.append(Urgent(row.id, row.pool, row.gpus))
+        jobs.append(row)
+        owners[row.owner] += row.gpus * FIRST_SECONDS
+        projects[key[3:]] += row.gpus * FIRST_SECONDS
+        left[key[:2]] -= 1
+        queues = {k: rest for k, rest in queues.items() if rest and left[k[:2]]}
     return jobs

@@ -52,8 +52,10 @@ def had(bench: Bench, submit: Submit, owner: str, seconds: float, **fields: Any)
 
 
 def order(bench: Bench, jobs: list[JobOut]) -> list[int]:
-    """The places in this list of the jobs that are claimed one after another."""
+    """The places in this list of the jobs that are claimed one after another, as the queue foresees them."""
+    foreseen = [job.id for job in bench.dartboard.queue(pool=bench.pool).queued]
     claimed = [bench.claim(worker=f"worker {uuid4()}").claimed.job_id for _ in jobs]
+    assert claimed == foreseen
     return [[job.id for job in jobs].index(job_id) for job_id in claimed]
 
 

@@ -36,6 +36,7 @@ from api.jobs.listing import Filters
 from api.jobs.max_runtime import RuntimeLimits
 from api.jobs.preemption import Preemption
 from api.jobs.queries import Reader
+from api.jobs.queue_order import queue_of
 from api.jobs.queue_reasons import Waiting
 from api.jobs.service import JobService
 from api.jobs.sort_order import Cursor, SortOrder
@@ -304,6 +305,15 @@ def test_a_presence_report_causes_no_search_for_jobs(crowd: Crowd, monkeypatch: 
 
     crowd.plans(show_again_and_again)
     assert looks == ["look"] * 3  # when it came, and each time that it had other GPUs
+
+
+def test_the_queue_reads_no_more_than_the_first_jobs_of_each_priority(crowd: Crowd) -> None:
+    async def look(services: Services) -> None:
+        async with services.database.transaction() as session:
+            found = await queue_of(session, "default", 1, PAGE)
+        assert len(found.queued) == PAGE
+
+    assert crowd.cost(look) <= PRIORITIES * (PAGE + 1) + 2 * WORKERS
 
 
 def test_the_list_of_workers_reads_no_more_than_they_are(crowd: Crowd) -> None:

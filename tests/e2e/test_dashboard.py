@@ -193,6 +193,18 @@ def test_a_job_is_cancelled_and_its_attempt_shows_the_reason(page: Page, dartboa
     assert dartboard.job(job.id).status == "cancelled"
 
 
+def test_queued_jobs_show_their_places(page: Page, dartboard: Dartboard) -> None:
+    running, second, third = (dartboard.submit("search", {**HOURS, "name": f"turn {n}"}) for n in (1, 2, 3))
+    go(page, "jobs", "#connection[data-state=live]")
+    expect(page.get_by_role("row", name="turn 2")).to_contain_text("next in the queue")
+    expect(page.get_by_role("row", name="turn 3")).to_contain_text("place 2 in the queue")
+    expect(page.get_by_text("place 2 in the queue")).to_have_attribute("title", "after turn 2")
+    dartboard.cancel(second.id)
+    expect(page.get_by_role("row", name="turn 3")).to_contain_text("next in the queue")
+    for job in (third, running):
+        dartboard.cancel(job.id)
+
+
 def test_a_new_job_appears_in_the_list_and_is_updated(page: Page, dartboard: Dartboard) -> None:
     go(page, "jobs", "#connection[data-state=live]")
     job = dartboard.submit("search", {**SEARCH, "epochs": 2, "name": "newcomer", "labels": {"by": "sdk"}})

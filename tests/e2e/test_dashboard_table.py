@@ -156,6 +156,25 @@ def test_the_children_of_a_study_are_folded_under_it(page: Page, dartboard: Dart
     dartboard.cancel(study.id)
 
 
+def test_a_queued_job_has_a_place_and_its_page_says_what_runs_before_it(page: Page, dartboard: Dartboard) -> None:
+    pool = {"dataset": "digits", "pool": "tonight"}
+    last = dartboard.submit("search", {**pool, "name": "can wait", "priority": 2})
+    first = dartboard.submit("search", {**pool, "name": "comes first", "priority": 7})
+    go(page, "jobs?q=can wait", ROWS)
+    # No worker serves the pool, which is the more urgent thing to say.
+    expect(page.locator(ROWS).first).to_contain_text("no worker")
+    go(page, f"jobs/{last.id}", "section[aria-label=Queue] h2")
+    queue = page.get_by_role("region", name="Queue")
+    expect(queue.get_by_role("heading", level=2)).to_have_text("Place 2 in the queue of pool tonight")
+    expect(queue).to_contain_text("no worker")
+    expect(queue.get_by_role("link", name="comes first")).to_be_visible()
+    assert violations(page) == []
+    dartboard.cancel(first.id)
+    expect(queue.get_by_role("heading", level=2)).to_have_text("Place 1 in the queue of pool tonight")
+    dartboard.cancel(last.id)
+    expect(queue).to_be_hidden()
+
+
 def test_chosen_jobs_are_kept_and_acted_on_together(page: Page, dartboard: Dartboard) -> None:
     jobs = [dartboard.submit("search", {"dataset": "digits", "name": f"one of {n}"}) for n in range(3)]
     ended = next(dartboard.jobs(status="succeeded"))

@@ -11,6 +11,7 @@ import { Curves } from "./curves.js";
 import { Diagnostics } from "./diagnostics.js";
 import { Header } from "./header.js";
 import { Logs } from "./logs.js";
+import { QueuePlace } from "./queue.js";
 import { Spec } from "./spec.js";
 
 /**
@@ -62,9 +63,10 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const curves = search || job.kind === "evaluation" ? new Curves(signal, select) : null;
   const diagnostics = search ? new Diagnostics(signal, select) : null;
   const alphas = search ? new Alphas(state, signal, select) : null;
+  const queue = single ? new QueuePlace(state, signal) : null;
   const attempts = single ? new Attempts(state, signal) : null;
   const logs = single ? new Logs() : null;
-  const all = [header, cell, curves, diagnostics, alphas, ...others, attempts, logs, new Spec()];
+  const all = [header, queue, cell, curves, diagnostics, alphas, ...others, attempts, logs, new Spec()];
   sections.push(...all.filter((section) => section !== null));
   const clock = setInterval(() => state.job.status === "running" && header.tick(), 1000);
   signal.addEventListener("abort", () => clearInterval(clock));

@@ -2,6 +2,7 @@
 import { el, text } from "../lib/dom.js";
 import { ago, clock, duration } from "../lib/format.js";
 import { isComposite, share, title } from "../lib/jobs.js";
+import { nameOf, placeIn } from "../lib/queue.js";
 import { COLUMNS } from "./columns.js";
 
 export class Row {
@@ -13,6 +14,8 @@ export class Row {
    */
   constructor(job, columns, { selected, child = false, onSelect, onUnfold }) {
     this.job = job;
+    /** The job's turn among the queued ones; null until it is known. @type {ReturnType<typeof placeIn>} */
+    this.turn = null;
     this.box = el("input", { type: "checkbox", checked: selected, on: { change: () => onSelect(job.id, this.box.checked) } });
     this.status = el("span");
     this.name = el("a", { href: `#/jobs/${job.id}` });
@@ -55,16 +58,27 @@ export class Row {
     this.status.title = job.status_reason ?? "";
     const labels = Object.entries(job.labels).map(([key, value]) => `${key}=${value}`);
     text(this.tags, [job.kind, job.spec.family, job.spec.dataset, ...labels].filter(Boolean).join(" · "));
-    const waits = job.status === "queued" && job.status_reason;
-    this.bar.hidden = Boolean(waits);
-    text(this.at, waits || this.position());
-    this.at.title = waits || "";
+    const queued = job.status === "queued";
+    this.bar.hidden = queued && Boolean(job.status_reason || this.turn);
+    text(this.at, (queued && this.waits()) || this.position());
+    this.at.title = queued ? (job.status_reason ?? this.before()) : "";
     this.bar.value = share(job);
     this.bar.setAttribute("aria-label", `progress of ${name}`);
     for (const [column, cell] of this.cells) {
       if (!["status", "name", "progress", "created"].includes(column)) text(cell, COLUMNS[column].text(job));
     }
     this.tick();
+  }
+
+  /** Why a queued job waits, as far as that is known. */
+  waits() {
+    return this.job.status_reason ?? (this.turn && (this.turn.place === 1 ? "next in the queue" : `place ${this.turn.place} in the queue`));
+  }
+
+  /** The jobs whose turn comes first. */
+  before() {
+    const names = (this.turn?.before ?? []).slice(-3).map(nameOf);
+    return names.length ? `after ${names.join(", ")}` : "";
   }
 
   position() {

@@ -2,9 +2,10 @@
 import { batched, el, fill, scrolling, text } from "../lib/dom.js";
 import { whole } from "../lib/format.js";
 import { get, page, wordsFor } from "../lib/http.js";
-import { apply } from "../lib/jobs.js";
+import { apply, isComposite } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
 import { menu } from "../lib/menu.js";
+import { placeIn, queueOf, slotOf } from "../lib/queue.js";
 import { remember } from "../lib/router.js";
 import { bulkBar } from "./bulk.js";
 import { asColumns, COLUMNS, chosenColumns, csvOf, direction, nextOrder } from "./columns.js";
@@ -103,8 +104,21 @@ export function jobsView(main, { query }, signal) {
       csv.disabled = !order.length;
       count(answer);
       paint();
+      await placed();
     } catch (error) {
       if (!signal.aborted) text(summary, wordsFor(error));
+    }
+  }
+
+  /** Show the places of the queued jobs: one request for each pool and number of GPUs. */
+  async function placed() {
+    const waiting = [...rows.values()].filter(({ job }) => job.status === "queued" && !isComposite(job));
+    for (const [slot, of] of Map.groupBy(waiting, ({ job }) => slotOf(job))) {
+      const queue = await queueOf(slot, signal);
+      for (const row of of) {
+        row.turn = placeIn(queue, row.job.id);
+        row.update();
+      }
     }
   }
 
