@@ -11,6 +11,7 @@ from api.kinds import kind_of
 from api.schemas.checkpoints import UploadOut
 from api.schemas.datasets import Availability, CheckReport, DatasetDetail, DatasetOut, DatasetState, ImageSize, Sizes
 from api.schemas.jobs import AttemptOut, CheckpointOut, EpochOut, Failure, JobOut, LogLine, ObjectiveOut, Status
+from darts_core.data.available_sets import files_of
 from darts_core.data.catalogue import FOLDER_PRESET, DatasetInfo
 from darts_core.data.text import python_docs
 from darts_core.data.text.catalogue import FOLDER_PRESET as TEXT_FOLDER_PRESET
@@ -88,6 +89,7 @@ def built_in_out(info: DatasetInfo, holdings: Holdings) -> DatasetOut:
         preset=info.preset,
         availability=availability,
         held_by=held_by,
+        files=files_of(info.name),
     )
 
 
@@ -103,6 +105,7 @@ def built_in_text(name: str, holdings: Holdings) -> DatasetOut:
         preset=text_preset_of(name, RNN_SEARCH_PRESETS),
         availability=availability,
         held_by=held_by,
+        files=files_of(name),
     )
 
 

@@ -105,6 +105,9 @@ class DatasetOut(BaseModel):
     held_by: list[str] | None = Field(
         None, description="live workers that hold a published set's files; null if none are needed"
     )
+    files: list[str] | None = Field(
+        None, description="paths of a published set's files under a worker's data root; null if none are needed"
+    )
     error: str | None = Field(None, description="why the check failed, with the remedy")
     created_at: datetime | None = None
     checked_at: datetime | None = None

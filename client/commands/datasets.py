@@ -108,6 +108,9 @@ def _print(dataset: DatasetDetail) -> None:
     from client.output import console
 
     console.print(f"{dataset.name}: {_state(dataset)}" + (f", {dataset.error}" if dataset.error else ""))
+    if dataset.files and dataset.availability != "ready":
+        console.print(f"  files under the data root of every worker: {', '.join(dataset.files)}")
+        console.print(f"  workers that have them: {', '.join(dataset.held_by or []) or 'none'}")
     if dataset.sizes and dataset.image:
         sizes = dataset.sizes
         console.print(

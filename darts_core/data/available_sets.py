@@ -24,6 +24,11 @@ DOWNLOADED: Final = frozenset({"cifar10", "cifar100", "fashion-mnist"})
 PUBLISHED: Final = (*BUILT_IN, PYTHON_DOCS, *TEXT_SETS)
 
 
+def files_of(name: str) -> list[str] | None:
+    """List the files or folders of a published set by their paths under a data root; None for a set that needs none."""
+    return _FILES.get(name)
+
+
 def held_sets(data_root: Path) -> list[str]:
     """List, in alphabetical order, the published sets that can be read from this data root without a download."""
     found = {name for name, files in _FILES.items() if all((data_root / file).exists() for file in files)}

@@ -1,11 +1,14 @@
 /** Lists the data sets and uploads new ones. */
+
+import { caveatOf, stateOf } from "./lib/datasets.js";
 import { el, field, fill, notice, scrolling, table } from "./lib/dom.js";
 import { bytes, whole } from "./lib/format.js";
 import { get, problemOf, send, wordsFor } from "./lib/http.js";
 
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 4000;
-const MARKS = { ready: "succeeded", failed: "failed", checking: "running" };
+/** The mark of each state. @type {Record<string, string>} */
+const MARKS = { ready: "succeeded", failed: "failed", checking: "running", "downloads on first use": "queued", "needs files": "paused" };
 
 /** @type {View} */
 export function datasetsView(main, _, signal) {
@@ -40,10 +43,11 @@ export function datasetsView(main, _, signal) {
 
 /** @param {Dataset} set @param {() => void} changed */
 function row(set, changed) {
-  const { name, state, kind, sizes, classes, words, bytes: size, source, error, image, availability } = set;
+  const { name, kind, sizes, classes, words, bytes: size, source, error, image } = set;
   const parts = sizes ? [sizes.train, sizes.valid, sizes.test].map(whole).join(" / ") : "–";
   const shape = image ? ` ${image.width}×${image.height}${image.channels === 1 ? " grey" : ""}` : "";
-  const away = availability && availability !== "ready";
+  const state = stateOf(set);
+  const about = error ?? caveatOf(set);
   const remove = el("button", { type: "button", class: "danger" }, "Delete", el("span", { class: "unseen" }, ` ${name}`));
   remove.addEventListener("click", async () => {
     if (!confirm(`Delete ${name}?`)) return;
@@ -56,8 +60,8 @@ function row(set, changed) {
   });
   /** @type {[string | null, Child][]} */
   const cells = [
-    [null, el("div", {}, el("strong", {}, name), error ? el("div", { class: "problem" }, error) : null)],
-    [null, away ? el("span", { class: "muted" }, availability) : el("span", { class: `status ${MARKS[state]}` }, state)],
+    [null, el("div", {}, el("strong", {}, name), about && el("div", { class: error ? "problem" : "hint" }, about))],
+    [null, el("span", { class: `status ${MARKS[state]}` }, state)],
     ["Kind", `${kind}${shape}`],
     ["Train / valid / test", parts],
     ["Classes or words", classes ? `${whole(classes)} classes` : words ? `${whole(words)} words` : "–"],

@@ -32,7 +32,9 @@ def test_a_set_is_ready_where_all_workers_that_tell_hold_it(
 def test_lists_say_which_living_workers_hold_a_set(dartboard: Dartboard, worker_api: WorkerApi) -> None:
     before = {dataset.name: dataset for dataset in dartboard.datasets()}
     assert before["imagenet"].availability == "needs files"
-    assert before["python-docs"].availability == "ready"
+    assert before["imagenet"].files == ["imagenet/train", "imagenet/val"]
+    assert (before["python-docs"].availability, before["python-docs"].files) == ("ready", None)
+    assert before["ptb"].files == ["ptb"]
     worker = f"with-imagenet-{uuid4().hex[:8]}"
     worker_api.show(Presence(name=worker, pools=["none"], device="cpu", version="1", datasets=["imagenet"]))
     assert (dartboard.dataset("imagenet").availability, dartboard.dataset("imagenet").held_by) == ("ready", [worker])

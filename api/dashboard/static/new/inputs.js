@@ -19,7 +19,8 @@ export class Input {
   constructor(about, lists) {
     this.name = about.name;
     this.about = about;
-    const hint = about.about ? el("span", { class: "hint" }, prose(about.about)) : null;
+    this.added = el("span");
+    this.hint = el("span", { class: "hint", hidden: !about.about }, prose(about.about), " ", this.added);
     this.problem = el("span", { class: "problem" });
     const { node, first = node, read, write, suggest } = make(about, lists);
     this.first = first;
@@ -29,8 +30,8 @@ export class Input {
     const label = el("code", {}, about.name);
     this.node =
       about.type === "choices"
-        ? el("fieldset", { class: "field wide" }, el("legend", { class: "label" }, label), node, hint, this.problem)
-        : field(label, node, { hint, problem: this.problem, wide: about.type === "text" && about.long });
+        ? el("fieldset", { class: "field wide" }, el("legend", { class: "label" }, label), node, this.hint, this.problem)
+        : field(label, node, { hint: this.hint, problem: this.problem, wide: about.type === "text" && about.long });
   }
 
   /** @param {string | null} [message] */
@@ -38,6 +39,15 @@ export class Input {
     this.problem.textContent = message ?? "";
     if (message) this.first.setAttribute("aria-invalid", "true");
     else this.first.removeAttribute("aria-invalid");
+  }
+
+  /**
+   * Add a sentence about the present value to the hint, or remove it.
+   * @param {string | null} sentence
+   */
+  add(sentence) {
+    this.added.textContent = sentence;
+    this.hint.hidden = !this.about.about && !sentence;
   }
 
   focus() {

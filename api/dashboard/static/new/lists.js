@@ -1,4 +1,5 @@
 /** Offers names and ids for fields that refer to something: data sets, jobs and uploaded checkpoints. */
+import { stateOf } from "../lib/datasets.js";
 import { el, fill } from "../lib/dom.js";
 import { page } from "../lib/http.js";
 import { title } from "../lib/jobs.js";
@@ -26,7 +27,7 @@ export class Lists {
     }
     this.show(
       "dataset",
-      datasets.map(({ name }) => el("option", { value: name })),
+      datasets.map((set) => el("option", { value: set.name }, stateOf(set))),
     );
   }
 

@@ -1,4 +1,5 @@
 /** Shows in the form's empty fields the values that the API would fill in, and hides the fields of other methods. */
+import { caveatOf } from "../lib/datasets.js";
 import { fieldOf, isForeign, startOf } from "./methods.js";
 
 /**
@@ -29,6 +30,7 @@ export function suggest(group, context, dataset = undefined, place = "") {
   }
   group.leaf("preset")?.suggest(named ?? names.join(", "));
   if (dataset) group.leaf("dataset")?.suggest(dataset);
+  group.leaf("dataset")?.add(of ? caveatOf(of) : null);
   const search = group.parts.find(({ name }) => name === "search");
   for (const part of group.parts) {
     const inherited = part.name in form.presets && part !== search ? search?.input("dataset")?.read() : undefined;

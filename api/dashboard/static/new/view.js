@@ -1,4 +1,5 @@
 /** Shows the form that creates a job. Empty fields take the values of the preset, shown in grey. */
+import { isOffered } from "../lib/datasets.js";
 import { el, fill, notice } from "../lib/dom.js";
 import { get, Problem, post, wordsFor } from "../lib/http.js";
 import { remember } from "../lib/router.js";
@@ -63,8 +64,9 @@ export async function newView(main, { query }, signal) {
     form = /** @type {Form} */ (forms.get(frame.kind));
     const withoutFamily = hasNoFamily(form);
     const fields = fitting(fieldsOf(form, frame.family, schemas), methods, frame.family);
-    const usable = datasets.filter(({ kind, state }) => state === "ready" && (kind === "text") === (frame.family === "rnn"));
-    const lists = new Lists(withoutFamily ? datasets : usable, signal);
+    const offered = datasets.filter(isOffered);
+    const ofFamily = offered.filter(({ kind }) => (kind === "text") === (frame.family === "rnn"));
+    const lists = new Lists(withoutFamily ? offered : ofFamily, signal);
     root = new Group({ ...fields, required: true }, lists);
     root.write(valuesOf(fields));
     root.more?.classList.add("panel");

@@ -1,0 +1,88 @@
+"""The dashboard of a new service without workers: data sets whose files are not there yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from client.local.stack import LocalStack
+from client.sdk import Dartboard
+from tests.support.archives import pets, tar_of
+from tests.support.browser import check_everywhere, go, opened
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with LocalStack(tmp_path_factory.mktemp("new"), port=0, workers=0) as stack:
+        yield stack
+
+
+@pytest.fixture
+def page(new: LocalStack, browser: Browser) -> Iterator[Page]:
+    with opened(browser, new.url) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def uploads(new: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A usable upload, `pets`, and a failed one, `one-class`."""
+    folder = tmp_path_factory.mktemp("uploads")
+    images = pets()
+    one_class = {name: content for name, content in images.items() if name.startswith("cat/")}
+    with Dartboard(new.url) as dartboard:
+        for name, files, state in (("pets", images, "ready"), ("one-class", one_class, "failed")):
+            archive = folder / f"{name}.tar"
+            archive.write_bytes(tar_of(files))
+            dartboard.add_dataset(name, archive)
+            assert dartboard.wait_for_dataset(name).state == state
+
+
+def row(page: Page, name: str) -> list[str]:
+    return page.get_by_role("row", name=re.compile(f"^{name}\\b")).locator("td").all_text_contents()
+
+
+@pytest.mark.usefixtures("uploads")
+def test_the_list_of_data_sets_tells_which_are_not_there(page: Page) -> None:
+    go(page, "datasets", "tbody tr")
+    states = {name: row(page, name)[1] for name in ("digits", "cifar10", "imagenet", "pets", "one-class")}
+    assert states == {
+        "digits": "ready",
+        "cifar10": "downloads on first use",
+        "imagenet": "needs files",
+        "pets": "ready",
+        "one-class": "failed",
+    }
+    assert "Put imagenet/train and imagenet/val under the data root of every worker." in row(page, "imagenet")[0]
+    check_everywhere(page)
+
+
+@pytest.mark.usefixtures("uploads")
+@pytest.mark.parametrize("kind", ["search", "ensemble"])
+def test_a_form_offers_usable_data_sets_with_their_state(page: Page, kind: str) -> None:
+    go(page, f"new?kind={kind}", "form:not([hidden])")
+    options = page.locator("#list-dataset option")
+    offered = {each.get_attribute("value"): each.text_content() for each in options.all()}
+    assert offered["cifar10"] == "downloads on first use"
+    assert offered["imagenet"] == "needs files"
+    assert offered["digits"] == offered["pets"] == "ready"
+    assert "one-class" not in offered
+
+
+@pytest.mark.usefixtures("uploads")
+def test_the_form_tells_what_the_named_data_set_lacks(page: Page) -> None:
+    go(page, "new", "form")
+    dataset = page.get_by_label("dataset", exact=True)
+    dataset.fill("imagenet")
+    expect(dataset).to_have_accessible_description(
+        re.compile("Put imagenet/train and imagenet/val under the data root")
+    )
+    check_everywhere(page)
+    dataset.fill("one-class")
+    expect(dataset).to_have_accessible_description(re.compile("Its check failed: .+"))
+    dataset.fill("digits")
+    expect(page.get_by_text("Its check failed")).to_have_count(0)
