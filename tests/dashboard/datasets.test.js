@@ -24,7 +24,8 @@ test("uploads that failed or are checked are not offered", () => {
 
 test("a sentence says what a set that is not ready lacks", () => {
   assert.match(caveatOf(CIFAR10) ?? "", /^Of the connected workers, a and b have its files\. .* needs a network\.$/);
-  assert.match(caveatOf({ ...CIFAR10, held_by: ["a"] }) ?? "", /, a has its files\./);
+  assert.match(caveatOf({ ...CIFAR10, held_by: ["a"] }) ?? "", /, a has its files\. The first job on each other worker /);
+  assert.match(caveatOf({ ...CIFAR10, held_by: [] }) ?? "", /^No worker has its files\. The first job on a worker /);
   assert.equal(caveatOf(IMAGENET), "No worker has its files. Put imagenet/train and imagenet/val under the data root of every worker.");
   assert.equal(caveatOf(FAILED), "Its check failed: one class only");
   assert.equal(caveatOf(READY), null);

@@ -1,4 +1,4 @@
-"""The dashboard of a new service without workers: data sets whose files are not there yet."""
+"""The dashboard of a new service without workers: its first steps, and data sets whose files are not there yet."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from api.schemas.worker import Presence
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from tests.support.archives import pets, tar_of
 from tests.support.browser import check_everywhere, go, opened
+from worker.api_client import WorkerApi
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -40,6 +42,32 @@ def uploads(new: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> None:
             archive.write_bytes(tar_of(files))
             dartboard.add_dataset(name, archive)
             assert dartboard.wait_for_dataset(name).state == state
+
+
+def test_an_empty_service_tells_that_no_worker_is_there_and_starts_the_first_search(
+    page: Page, new: LocalStack
+) -> None:
+    go(page, "jobs", ".first-steps")
+    steps = page.get_by_role("region", name="First steps")
+    expect(steps.get_by_role("status")).to_have_text("No worker has connected yet.")
+    expect(steps.get_by_role("list", name="Commands that start a worker")).to_contain_text("./dartboard up")
+    expect(page.get_by_role("table")).to_be_hidden()
+    expect(steps.get_by_role("link", name="The API, request by request")).to_have_attribute("href", "/docs")
+    check_everywhere(page)
+    key = new.processes["api"].command.environment["DARTBOARD_WORKER_KEY"]
+    with Dartboard(new.url) as dartboard, WorkerApi(new.url, key) as worker:
+        worker.show(Presence(name="gpu-1", pools=["default"], device="cpu", version="1"))
+        expect(steps.get_by_role("status")).to_have_text("gpu-1 is ready.")
+        expect(steps.get_by_role("list", name="Commands that start a worker")).to_be_hidden()
+        steps.get_by_role("button", name="Search a cell on digits").click()
+        page.wait_for_url("**/#/jobs/*")
+        [job] = dartboard.jobs()
+        assert page.url.endswith(str(job.id))
+        assert (job.kind, job.spec["dataset"], job.spec["preset"]) == ("search", "digits", "digits")
+        page.go_back()
+        expect(page.locator("table.jobs tbody tr")).to_have_count(1)
+        expect(steps).to_be_hidden()
+        dartboard.cancel(job.id)
 
 
 def row(page: Page, name: str) -> list[str]:

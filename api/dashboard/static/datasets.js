@@ -66,7 +66,7 @@ function row(set, changed) {
     ["Train / valid / test", parts],
     ["Classes or words", classes ? `${whole(classes)} classes` : words ? `${whole(words)} words` : "–"],
     ["Size", bytes(size)],
-    [null, source === "built-in" ? el("span", { class: "muted" }, "built in") : remove],
+    [null, source === "built-in" ? el("span", { class: "muted" }, "built\u00a0in") : remove],
   ];
   return el("tr", {}, ...cells.map(([label, content]) => el("td", { "data-label": label }, content)));
 }

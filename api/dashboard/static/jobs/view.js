@@ -9,6 +9,7 @@ import { placeIn, queueOf, slotOf } from "../lib/queue.js";
 import { remember } from "../lib/router.js";
 import { bulkBar } from "./bulk.js";
 import { asColumns, COLUMNS, chosenColumns, csvOf, direction, nextOrder } from "./columns.js";
+import { FirstSteps } from "./empty.js";
 import { filters } from "./filters.js";
 import { Row } from "./row.js";
 import { viewsMenu } from "./saved_views.js";
@@ -45,6 +46,15 @@ export function jobsView(main, { query }, signal) {
   const csv = el("button", { type: "button", disabled: true, on: { click: download } }, "CSV");
   const bar = bulkBar(chosen, { done: () => load(), clear });
   const above = filters(query, change);
+  const tools = el(
+    "div",
+    { class: "row" },
+    viewsMenu(() => query),
+    menu("Columns", columnChoice()),
+    csv,
+  );
+  const steps = new FirstSteps(signal);
+  const list = scrolling("All jobs", table);
   const paint = batched(show, signal);
 
   fill(
@@ -53,17 +63,11 @@ export function jobsView(main, { query }, signal) {
       "div",
       { class: "head" },
       el("div", {}, el("h1", {}, "Jobs"), summary),
-      el(
-        "div",
-        { class: "row" },
-        viewsMenu(() => query),
-        menu("Columns", columnChoice()),
-        csv,
-        el("a", { class: "button primary", href: "#/new" }, "New job"),
-      ),
+      el("div", { class: "row" }, tools, el("a", { class: "button primary", href: "#/new" }, "New job")),
     ),
     above.node,
-    scrolling("All jobs", table),
+    steps.node,
+    list,
     el("div", { class: "row" }, more),
     bar.node,
   );
@@ -191,7 +195,10 @@ export function jobsView(main, { query }, signal) {
     const all = `${whole(total)}${total_exact === false ? " or more" : ""} ${total === 1 ? "job" : "jobs"}`;
     const { running = 0, queued = 0 } = counts ?? {};
     const filtered = ["q", "kind", "status", "label", "owner"].some((name) => query.get(name));
-    const none = filtered ? "No job matches these filters." : "No jobs yet. Create one here, or POST one to /searches.";
+    const none = filtered ? "No job matches these filters." : "No jobs yet.";
+    const empty = !total && !filtered;
+    steps.show(empty);
+    tools.hidden = above.node.hidden = list.hidden = empty;
     text(summary, total ? [all, `${running} running`, `${queued} queued`].join(" · ") : none);
   }
 

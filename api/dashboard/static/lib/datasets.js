@@ -24,7 +24,7 @@ export function caveatOf(set) {
   const { held_by, files, error } = set;
   switch (stateOf(set)) {
     case "downloads on first use":
-      return `${holders(held_by)} The first job on each other worker downloads them, which needs a network.`;
+      return `${holders(held_by)} The first job on ${held_by?.length ? "each other" : "a"} worker downloads them, which needs a network.`;
     case "needs files":
       return `${holders(held_by)} Put ${list(files ?? [])} under the data root of every worker.`;
     case "checking":

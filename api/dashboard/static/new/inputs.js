@@ -19,8 +19,8 @@ export class Input {
   constructor(about, lists) {
     this.name = about.name;
     this.about = about;
-    this.added = el("span");
-    this.hint = el("span", { class: "hint", hidden: !about.about }, prose(about.about), " ", this.added);
+    this.added = el("span", { class: "added" });
+    this.hint = el("span", { class: "hint", hidden: !about.about }, prose(about.about), this.added);
     this.problem = el("span", { class: "problem" });
     const { node, first = node, read, write, suggest } = make(about, lists);
     this.first = first;
