@@ -1,6 +1,7 @@
 /** Starts the page: shows the view of each place, the session and the login. */
 import { byId, el, fill } from "./lib/dom.js";
 import { get, isAway, onExpired, Problem, send, wordsFor } from "./lib/http.js";
+import { listen } from "./lib/keyboard.js";
 import { route, viewOf } from "./lib/router.js";
 import { preload, preloadAll } from "./preload.js";
 
@@ -50,6 +51,7 @@ byId("skip").addEventListener("click", (event) => {
   main.focus();
 });
 
+listen();
 onExpired(lock);
 showSession();
 preloadAll();
