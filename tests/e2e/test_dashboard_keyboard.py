@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -11,6 +15,7 @@ from api.schemas.jobs import JobOut
 from client.local.stack import LocalStack
 from client.sdk import Dartboard
 from tests.support.browser import check_everywhere, go, opened
+from tests.support.databases import plain
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -76,3 +81,43 @@ def test_the_keys_are_listed_and_can_be_turned_off(page: Page) -> None:
     dialog.get_by_role("button", name="Close").click()
     page.keyboard.press("n")
     expect(page.get_by_role("heading", level=1)).to_have_text("New job")
+
+
+def test_the_tab_shows_a_jobs_status(page: Page, service: LocalStack) -> None:
+    icon = page.locator("link[rel=icon]")
+    go(page, "jobs")
+    brand = icon.get_attribute("href") or ""
+    with Dartboard(service.url) as dartboard:
+        job = dartboard.submit("search", {"dataset": "digits", "name": "second"})
+        page.goto(f"/#/jobs/{job.id}")
+        expect(page).to_have_title("○ second · Dartboard")
+        queued = icon.get_attribute("href")
+        dartboard.pause(job.id)
+        expect(page).to_have_title("⏸ second · Dartboard")
+        paused = icon.get_attribute("href")
+        dartboard.cancel(job.id)
+        expect(page).to_have_title("– second · Dartboard")
+    assert len({brand, queued, paused}) == 3
+    page.get_by_role("link", name="Workers").click()
+    expect(page).to_have_title("Workers · Dartboard")
+    expect(icon).to_have_attribute("href", re.compile(f"{re.escape(brand)}$"))
+
+
+def test_a_log_is_searched_and_saved(page: Page, service: LocalStack, job: JobOut, tmp_path: Path) -> None:
+    lines = [f"epoch {number} ended" for number in range(1, 12)]
+    with psycopg.connect(plain(service.processes["api"].command.environment["DATABASE_URL"])) as connection:
+        for number, line in enumerate(lines, 100):
+            data = {"time": "2026-01-01T12:00:00Z", "level": "info", "message": line}
+            row = (job.id, number, json.dumps(data))
+            connection.execute("insert into events (job_id, sequence, kind, data) values (%s, %s, 'log', %s)", row)
+    go(page, f"jobs/{job.id}", ".logs div")
+    page.get_by_label("Search the log").fill("EPOCH 1")
+    expect(page.get_by_text("3 of 11 lines")).to_be_visible()
+    expect(page.locator(".logs div:visible")).to_contain_text(["epoch 1 ended", "epoch 10 ended", "epoch 11 ended"])
+    check_everywhere(page)
+    with page.expect_download() as told:
+        page.get_by_role("button", name="Download").click()
+    told.value.save_as(tmp_path / "log")
+    assert (tmp_path / "log").read_text().splitlines() == [f"2026-01-01T12:00:00Z info {line}" for line in lines]
+    page.get_by_label("Search the log").fill("")
+    expect(page.locator(".logs div:visible")).to_have_count(11)

@@ -3,6 +3,7 @@ import { byId, el, fill } from "./lib/dom.js";
 import { get, isAway, onExpired, Problem, send, wordsFor } from "./lib/http.js";
 import { listen } from "./lib/keyboard.js";
 import { route, viewOf } from "./lib/router.js";
+import { showInTab } from "./lib/tab.js";
 import { preload, preloadAll } from "./preload.js";
 
 // A view's modules are imported when the view is first shown.
@@ -29,7 +30,7 @@ const { again, leave } = route((place, signal) => {
   if (locked) return;
   const name = Object.hasOwn(VIEWS, viewOf(place)) ? viewOf(place) : "jobs";
   const { title, load } = VIEWS[name];
-  document.title = `${title} · Dartboard`;
+  showInTab(title);
   for (const link of document.querySelectorAll(".top nav a")) {
     if (link.getAttribute("href") === `#/${name === "job" ? "jobs" : name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -118,7 +119,7 @@ async function lock() {
   leave();
   clearConnection();
   fill(byId("session"));
-  document.title = "Log in · Dartboard";
+  showInTab("Log in");
   const { loginView } = await import("./login.js");
   loginView(main, () => {
     locked = false;

@@ -4,6 +4,7 @@ import { announce, batched, el, fill } from "../lib/dom.js";
 import { get } from "../lib/http.js";
 import { apply, ENDED, isComposite, title } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
+import { showInTab } from "../lib/tab.js";
 import { Alphas } from "./alphas.js";
 import { Attempts } from "./attempts.js";
 import { Cell } from "./cell.js";
@@ -44,7 +45,7 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const sections = [];
   let streaming = false;
   const paint = batched(() => {
-    document.title = `${title(state.job)} · Dartboard`;
+    showInTab(title(state.job), state.job.status);
     for (const section of sections) section.update(state);
   }, signal);
   /** @type {SelectEpoch} */
@@ -65,7 +66,7 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const alphas = search ? new Alphas(state, signal, select) : null;
   const queue = single ? new QueuePlace(state, signal) : null;
   const attempts = single ? new Attempts(state, signal) : null;
-  const logs = single ? new Logs() : null;
+  const logs = single ? new Logs(state) : null;
   const all = [header, queue, cell, curves, diagnostics, alphas, ...others, attempts, logs, new Spec()];
   sections.push(...all.filter((section) => section !== null));
   const clock = setInterval(() => state.job.status === "running" && header.tick(), 1000);

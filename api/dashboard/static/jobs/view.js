@@ -1,5 +1,5 @@
 /** Lists jobs. The service searches, sorts and counts all of them; one event stream keeps the rows current. */
-import { batched, el, fill, scrolling, text } from "../lib/dom.js";
+import { batched, el, fill, save, scrolling, text } from "../lib/dom.js";
 import { whole } from "../lib/format.js";
 import { get, page, wordsFor } from "../lib/http.js";
 import { apply, isComposite } from "../lib/jobs.js";
@@ -277,8 +277,6 @@ export function jobsView(main, { query }, signal) {
 
   function download() {
     const jobs = order.flatMap((id) => rows.get(id)?.job ?? []);
-    const link = URL.createObjectURL(new Blob([csvOf(jobs, columns)], { type: "text/csv" }));
-    el("a", { href: link, download: "jobs.csv" }).click();
-    URL.revokeObjectURL(link);
+    save("jobs.csv", "text/csv", csvOf(jobs, columns));
   }
 }

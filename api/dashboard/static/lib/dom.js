@@ -159,6 +159,16 @@ export function table(heads, body, { class: style = "small" } = {}) {
   return el("table", { class: style }, el("thead", {}, el("tr", {}, ...heads.map((head) => el("th", { scope: "col" }, head)))), body);
 }
 
+/**
+ * Have the browser save a text as a file.
+ * @param {string} name @param {string} type its media type @param {string} content
+ */
+export function save(name, type, content) {
+  const link = URL.createObjectURL(new Blob([content], { type }));
+  el("a", { href: link, download: name }).click();
+  URL.revokeObjectURL(link);
+}
+
 let fields = 0;
 
 /** @param {(Child | Child[])[]} children */
