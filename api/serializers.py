@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from api.datasets.availability import Holdings, availability_of
 from api.db.models import Attempt, Checkpoint, Dataset, Epoch, Event, Job, Upload
+from api.jobs.divergence import divergence
 from api.jobs.state_machine import actions_of
 from api.kinds import kind_of
 from api.schemas.checkpoints import UploadOut
@@ -20,7 +21,7 @@ from darts_core.data.text.lines import vocabulary_of
 from darts_core.presets.rnn import RNN_SEARCH_PRESETS
 
 _LINKS: Final = {"events": "events", "epochs": "epochs", "logs": "logs"}
-_MADE_HERE: Final = {"links", "parent", "actions", "objective", "parameters", "multiply_adds"}
+_MADE_HERE: Final = {"links", "parent", "actions", "objective", "parameters", "multiply_adds", "warning"}
 
 
 def job_out(job: Job, *, whole: bool = True) -> JobOut:
@@ -35,7 +36,7 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
         links["parent"] = f"/jobs/{job.parent_id}"
     fields = {name: getattr(job, name) for name in JobOut.model_fields if name not in _MADE_HERE}
     if not whole:
-        fields["result"] = None
+        fields["result"] = fields["notes"] = None
         if job.error is not None:
             fields["error"] = Failure.model_validate(job.error).brief()
     if job.parent_id is None and job.status == Status.RUNNING and job.progress:
@@ -46,6 +47,7 @@ def job_out(job: Job, *, whole: bool = True) -> JobOut:
         parent=job.parent_id,
         actions=actions_of(job),
         **(job.costs or {}),
+        warning=divergence(job.metrics),
         objective=None if objective is None else ObjectiveOut(metric=objective.metric, direction=objective.direction),
         links=links,
     )

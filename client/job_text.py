@@ -27,6 +27,8 @@ def lines(job: JobOut) -> Iterator[str]:
     yield f"  status: {job.status}" + (f" ({job.status_reason})" if job.status_reason else "")
     if job.error is not None:
         yield f"  error: {job.error.type}: {job.error.message}"
+    if job.warning is not None:
+        yield f"  warning: {job.warning}"
     if epochs := finished_epochs(job):
         yield f"  {'jobs' if job.is_composite else 'epochs'} finished: {epochs}"
     if job.status == "running" and job.progress is not None and job.progress.eta_seconds:
@@ -38,6 +40,9 @@ def lines(job: JobOut) -> Iterator[str]:
     for title, value in (*about, ("pinned", "yes" if job.pinned else "")):
         if value:
             yield f"  {title}: {value}"
+    if job.notes is not None:
+        yield "  notes:"
+        yield from (f"    {line}" for line in job.notes.splitlines())
     for title, figures in (("metrics", job.metrics), ("best", job.best)):
         if figures:
             yield f"  {title}:"

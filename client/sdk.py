@@ -195,7 +195,7 @@ class Dartboard:
         return self._connection.read(JobOut, "POST", f"{self._path(job_id)}/extend", json={"epochs": epochs})
 
     def update(self, job_id: Id, **changes: Any) -> JobOut:
-        """Change a job's name, labels, priority, preemptible, pinned, max_runtime or times."""
+        """Change a job's name, labels, notes, priority, preemptible, pinned, max_runtime or times."""
         return self._connection.read(JobOut, "PATCH", self._path(job_id), json=changes)
 
     def delete(self, job_id: Id) -> None:

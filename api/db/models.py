@@ -153,6 +153,7 @@ class Job(Base):
     project: Mapped[str | None]
     name: Mapped[str | None]
     labels: Mapped[JsonObject]
+    notes: Mapped[str | None]
     priority: Mapped[int]
     preemptible: Mapped[bool] = mapped_column(server_default=true())
     pool: Mapped[str]

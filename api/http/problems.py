@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from psycopg import OperationalError as DriverError
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
@@ -27,6 +27,24 @@ MEDIA_TYPE = "application/problem+json"
 _IN_DETAIL: Final = 5
 _LONGEST_NAME, _LONGEST_MESSAGE, _LONGEST_DETAIL = 100, 1000, 4000
 _log = structlog.get_logger(__name__)
+# For a browser at an address without a route.
+_NO_SUCH_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">
+<title>Page not found · Dartboard</title>
+<style>html { background: Canvas }</style>
+</head>
+<body>
+<main>
+<h1>Page not found</h1>
+<p>Dartboard has no page at this address: it may be mistyped or cut off.</p>
+<p><a href="/">Open the dashboard</a> or <a href="/docs">read about the API</a>.</p>
+</main>
+</body>
+</html>
+"""
 
 
 Loc = tuple[str | int, ...]
@@ -157,7 +175,9 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(cause, _handle)
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == HTTPStatus.NOT_FOUND and "text/html" in request.headers.get("accept", ""):
+            return HTMLResponse(_NO_SUCH_PAGE, status_code=404)
         return _response(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
     @app.exception_handler(ConfigError)

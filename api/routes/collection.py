@@ -145,7 +145,7 @@ def job_router(described: Kind) -> APIRouter:
 
     @router.patch("/{job_id}", operation_id=f"patch_{kind}", responses=documented(404))
     async def patch_job(job_id: JobId, patch: JobPatch, jobs: Jobs) -> JobOut:
-        """Change name, labels, priority, preemptible, pinned, max_runtime or times."""
+        """Change name, labels, notes, priority, preemptible, pinned, max_runtime or times."""
         return job_out(await jobs.patch(job_id, kind, patch))
 
     @router.delete("/{job_id}", status_code=204, operation_id=f"delete_{kind}", responses=documented(404, 409))

@@ -226,6 +226,7 @@ class JobPatch(BaseModel):
 
     name: Line | None = None
     labels: Labels | None = None
+    notes: Annotated[Text, StringConstraints(max_length=20_000)] | None = None
     # No defaults that clients could mistake for the effect of omitting a field; null is rejected.
     priority: int = Field(default_factory=int, ge=0, le=9)
     preemptible: bool = Field(default_factory=bool)
@@ -296,6 +297,7 @@ class JobOut(BaseModel):
     project: str | None
     name: str | None
     labels: dict[str, str]
+    notes: str | None = Field(None, description="Markdown; omitted in lists")
     pinned: bool = Field(False, description="whether no rule of retention clears its or its children's checkpoints")
     priority: int
     preemptible: bool = True
@@ -324,6 +326,9 @@ class JobOut(BaseModel):
         None, description="of the evaluation's network; of a search's latest cell in its data set's preset"
     )
     multiply_adds: int | None = Field(None, description="of the same network, for one image or word")
+    warning: str | None = Field(
+        None, description="what makes the metrics useless although the job runs or has succeeded: it has diverged"
+    )
     result: dict[str, Any] | None = Field(
         None,
         description="structured results of a score, ensemble, study or committee; for a search, `stopped_early` "

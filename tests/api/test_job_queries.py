@@ -37,3 +37,24 @@ def test_a_preset_has_the_values_that_a_spec_is_filled_with(bench: Bench, http: 
     [digits] = [p for p in presets if (p["kind"], p["name"], p["latest"]) == ("search", "digits", True)]
     spec = bench.submit(epochs=digits["values"]["epochs"]).spec
     assert {name: spec[name] for name in digits["values"]} == digits["values"]
+
+
+def test_notes_are_in_a_job_and_left_out_of_lists(bench: Bench) -> None:
+    job = bench.submit(labels={"noted": bench.pool})
+    bench.dartboard.update(job.id, notes="# Why\n\nto see")
+    assert bench.dartboard.job(job.id).notes == "# Why\n\nto see"
+    assert [each.notes for each in bench.dartboard.jobs(label=f"noted={bench.pool}")] == [None]
+    bench.dartboard.update(job.id, notes=None)
+    assert bench.dartboard.job(job.id).notes is None
+
+
+def test_a_job_with_a_loss_above_that_of_any_guess_has_a_warning(bench: Bench) -> None:
+    job = bench.submit(epochs=2)
+    training = bench.claim()
+    training.report(1, validation_loss=2.5)
+    assert bench.dartboard.job(job.id).warning is None
+    training.report(2, validation_loss=1e7)
+    training.finish()
+    ended = bench.wait_for_status(job, "succeeded")
+    assert ended.warning is not None
+    assert ended.warning.startswith("the run has diverged: its validation loss is 1e+07 nats")

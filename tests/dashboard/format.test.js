@@ -6,6 +6,7 @@ import {
   capital,
   duration,
   metric,
+  plural,
   secondsBetween,
   shortId,
   value,
@@ -66,4 +67,8 @@ test("names become words", () => {
 test("numbers have thousands and values one line", () => {
   assert.deepEqual([whole(1234567), whole(null)], ["1,234,567", "–"]);
   assert.deepEqual([value([1, 2]), value(false), value(null)], ["[1,2]", "false", "–"]);
+});
+
+test("one thing is named without an s", () => {
+  assert.deepEqual([plural(1, "final run"), plural(0, "job"), plural(1200, "job")], ["1 final run", "0 jobs", "1,200 jobs"]);
 });

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from pathlib import Path
@@ -244,7 +245,13 @@ def test_a_checkpoint_is_downloaded_bit_for_bit(
     digest = hashlib.sha256((tmp_path / "page.pt").read_bytes()).hexdigest()
     assert digest == hashlib.sha256(other.read_bytes()).hexdigest()
     expect(page.get_by_text(f"sha256 {digest}")).to_be_visible()
-    expect(page.locator(".command pre")).to_contain_text("curl -OJ")
+    expect(page.locator(".command pre").first).to_contain_text("curl -OJ")
+    page.get_by_text("In Python").click()
+    snippet = page.locator("details .command pre").text_content() or ""
+    found: dict[str, Any] = {}
+    with contextlib.chdir(tmp_path):
+        exec(snippet, found)
+    assert found["network"].classes == tuple(str(digit) for digit in range(10))
 
 
 def test_the_form_has_the_fields_of_the_chosen_method(page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,10 +38,10 @@ def test_a_studys_children_appear_live_and_its_tables_at_the_end(page: Page, wor
     expect(page.locator(".figures")).to_contain_text("Children ended6 of 6")
     expect(page.locator(".children tbody tr")).to_have_count(6)
     expect(page.locator(".children .status.succeeded")).to_have_count(6)
-    expect(page.get_by_text("Test accuracy 90.50 %")).to_be_visible()
+    expect(page.locator("strong", has_text="Test accuracy 90.50 %")).to_be_visible()
     expect(page.get_by_text("the highest validation accuracy of 2 candidates")).to_be_visible()
     check_everywhere(page)
-    page.get_by_role("link", name="final/run-1").click()
+    page.get_by_role("link", name="final/run-1", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("my study final/run-1")
 
 
@@ -49,6 +50,7 @@ def test_a_committee_shows_its_members_and_its_file(page: Page, worker: Simulate
     go(page, f"jobs/{committee.id}", ".children")
     expect(page.get_by_role("region", name="Members").locator("tbody tr")).to_have_count(3)
     expect(page.get_by_text("/checkpoint")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^-?\d+\.\d\d points of accuracy$"))).to_be_visible()
     check_everywhere(page)
     page.get_by_role("row", name="ensemble").get_by_role("link").click()
     expect(page.get_by_role("region", name="Members").locator("tbody tr")).to_have_count(5)

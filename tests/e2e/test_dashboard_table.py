@@ -46,7 +46,7 @@ def dartboard(full: tuple[LocalStack, Dartboard]) -> Dartboard:
 
 
 def names(page: Page) -> list[str]:
-    return page.locator("table.jobs td.name a").all_text_contents()
+    return page.locator("table.jobs td.name > div > a").all_text_contents()
 
 
 def test_the_best_job_of_all_comes_first_and_the_address_keeps_the_order(page: Page, dartboard: Dartboard) -> None:

@@ -20,6 +20,14 @@ const VIEWS = {
   keys: { title: "Keys", load: async () => (await import("./keys.js")).keysView },
 };
 
+/** @type {{ title: string, load: () => Promise<View> }} */
+const NO_PAGE = {
+  title: "Page not found",
+  load: async () => () => {
+    throw new Problem(404, `The dashboard has no page at ${location.hash}: its address may be mistyped.`);
+  },
+};
+
 const FIRST_PAUSE = 1000;
 const LONGEST_PAUSE = 10_000;
 const main = byId("main");
@@ -28,8 +36,8 @@ let first = true;
 
 const { again, leave } = route((place, signal) => {
   if (locked) return;
-  const name = Object.hasOwn(VIEWS, viewOf(place)) ? viewOf(place) : "jobs";
-  const { title, load } = VIEWS[name];
+  const name = viewOf(place);
+  const { title, load } = Object.hasOwn(VIEWS, name) ? VIEWS[name] : NO_PAGE;
   showInTab(title);
   for (const link of document.querySelectorAll(".top nav a")) {
     if (link.getAttribute("href") === `#/${name === "job" ? "jobs" : name}`) link.setAttribute("aria-current", "page");
@@ -73,6 +81,7 @@ async function open(title, load, place, signal) {
       return await show(load, place, signal);
     } catch (error) {
       if (signal.aborted || locked) return;
+      if (error instanceof Problem && error.status === 404) return notFound(error.message);
       const away = isAway(error);
       const again = el("button", { type: "button" }, "Try again");
       fill(main, el("h1", {}, title), el("p", { class: "problem" }, wordsFor(error)), away ? el("p", { class: "row" }, again) : null);
@@ -83,6 +92,16 @@ async function open(title, load, place, signal) {
       });
     }
   }
+}
+
+/** @param {string} why */
+function notFound(why) {
+  showInTab("Not found");
+  const ways = el("p", { class: "row" }, el("a", { class: "button primary", href: "#/jobs" }, "All jobs"));
+  fill(
+    main,
+    el("div", { class: "panel stack" }, el("h1", {}, "Not found"), el("p", {}, `${why.charAt(0).toUpperCase()}${why.slice(1)}`), ways),
+  );
 }
 
 /** @param {() => Promise<View>} load @param {Place} place @param {AbortSignal} signal */

@@ -1,14 +1,14 @@
 /** Fetches the modules of views before they are imported. index.html starts it for the view of the page's address. */
 import { meta } from "./lib/dom.js";
 import { prefetch } from "./lib/http.js";
-import { currentPlace, viewOf } from "./lib/router.js";
+import { currentPlace, isId, viewOf } from "./lib/router.js";
 
 const base = new URL(".", import.meta.url).href;
 const all = meta("modules").split(" ");
 const added = new Set();
 
 const first = currentPlace();
-if (viewOf(first) === "job") prefetch(`/jobs/${encodeURIComponent(first.parts[1])}`);
+if (viewOf(first) === "job" && isId(first.parts[1])) prefetch(`/jobs/${encodeURIComponent(first.parts[1])}`);
 preload(viewOf(first));
 
 /**

@@ -1,6 +1,6 @@
 /** Shows what jobs took of the workers, by owner, project, kind, device or day, and the owners' shares and budgets. */
 import { el, field, fill, scrolling, table } from "./lib/dom.js";
-import { capital, duration, whole } from "./lib/format.js";
+import { capital, duration, plural, whole } from "./lib/format.js";
 import { get, wordsFor } from "./lib/http.js";
 import { remember } from "./lib/router.js";
 import { ownersTable, standings } from "./owners.js";
@@ -51,7 +51,7 @@ export function usageView(main, { query }, signal) {
     try {
       const { rows, total } = await get(path, { signal });
       about.textContent = total.attempts
-        ? `${sum(total.compute_seconds)} by ${whole(total.jobs)} ${total.jobs === 1 ? "job" : "jobs"}, ${sum(total.gpu_seconds)} of it on GPUs`
+        ? `${sum(total.compute_seconds)} by ${plural(total.jobs, "job")}, ${sum(total.gpu_seconds)} of it on GPUs`
         : "No job has run in this time.";
       fill(found, rows.length ? list(by.value, rows) : null);
     } catch (error) {

@@ -26,6 +26,8 @@ declare global {
   type FieldProblem = Api.FieldProblem;
   type Queue = Api.QueueOut;
   type JobOfQueue = Api.JobOfQueue;
+  type LineageNode = Api.LineageNode;
+  type LineageEdge = Api.LineageEdge;
 
   type Collection = "/jobs" | "/searches" | "/evaluations" | "/scores" | "/ensembles" | "/studies" | "/committees";
   type JobPath = `${Collection}/${string}`;
@@ -90,23 +92,25 @@ declare global {
                         ? Api.UsageOut
                         : Path extends `/queue?${string}`
                           ? Api.QueueOut
-                          : Path extends `/compare?${string}`
-                            ? Comparison
-                            : Path extends `${string}/epochs`
-                              ? { items: Epoch[] }
-                              : Path extends `${string}/attempts`
-                                ? Api.AttemptList
-                                : Path extends `${string}/logs?${string}`
-                                  ? Api.LogList
-                                  : Path extends `${string}/checkpoints`
-                                    ? Api.CheckpointList
-                                    : Path extends `${Collection}?${string}` | `${string}/children`
-                                      ? Omit<Api.JobList, "items"> & { items: Job[] }
-                                      : Path extends `/checkpoints?${string}`
-                                        ? Api.UploadList
-                                        : Path extends JobPath
-                                          ? Job
-                                          : unknown;
+                          : Path extends `/lineage/${string}`
+                            ? Api.LineageOut
+                            : Path extends `/compare?${string}`
+                              ? Comparison
+                              : Path extends `${string}/epochs`
+                                ? { items: Epoch[] }
+                                : Path extends `${string}/attempts`
+                                  ? Api.AttemptList
+                                  : Path extends `${string}/logs?${string}`
+                                    ? Api.LogList
+                                    : Path extends `${string}/checkpoints`
+                                      ? Api.CheckpointList
+                                      : Path extends `${Collection}?${string}` | `${string}/children`
+                                        ? Omit<Api.JobList, "items"> & { items: Job[] }
+                                        : Path extends `/checkpoints?${string}`
+                                          ? Api.UploadList
+                                          : Path extends JobPath
+                                            ? Job
+                                            : unknown;
 
   /** An event of a job, by its kind. */
   type EventData = {

@@ -7,6 +7,7 @@ export class Attempts {
   /** @param {JobState} state @param {AbortSignal} signal */
   constructor({ job }, signal) {
     this.base = job.links.self;
+    this.error = job.error;
     this.signal = signal;
     this.body = el("tbody");
     this.empty = el("p", { class: "muted", hidden: true }, "No worker has claimed the job yet.");
@@ -15,20 +16,25 @@ export class Attempts {
     this.node = el("section", { class: "panel" }, el("header", {}, el("h2", {}, "Attempts")), this.empty, this.list);
   }
 
-  update() {}
+  /** @param {JobState} state */
+  update({ job }) {
+    this.error = job.error;
+  }
 
   async refresh() {
     const answer = await get(`${this.base}/attempts`, { signal: this.signal }).catch(() => null);
     if (answer === null) return; // the list stays as it is
     this.empty.hidden = answer.items.length > 0;
     this.list.hidden = !answer.items.length;
-    fill(this.body, ...answer.items.map(row));
+    fill(this.body, ...answer.items.map((attempt) => row(attempt, this.error)));
   }
 }
 
-/** @param {Attempt} attempt */
-function row({ number, worker, status, end_reason: reason, started_at: start, ended_at: end }) {
-  const why = status === "running" ? "still running" : [status, reason].filter(Boolean).join(": ");
+/** @param {Attempt} attempt @param {Job["error"]} error */
+function row({ number, worker, status, end_reason: reason, started_at: start, ended_at: end }, error) {
+  // The page's head has the cause of the failure.
+  const told = error && reason?.includes(error.message.slice(0, 100)) ? "as shown above" : reason;
+  const why = status === "running" ? "still running" : [status, told].filter(Boolean).join(": ");
   const cells = [String(number), worker, clock(start), duration(secondsBetween(start, end)), why];
   return el("tr", {}, ...cells.map((cell) => el("td", {}, cell)));
 }

@@ -11,11 +11,12 @@ export class Spec {
 
   /** @param {JobState} state */
   update({ job }) {
-    const frame = { id: job.id, priority: job.priority, pool: job.pool, gpus: job.gpus, labels: job.labels, threads: job.threads };
-    const shown = JSON.stringify([frame, job.spec]);
+    const frame = { id: job.id, priority: job.priority, pool: job.pool, gpus: job.gpus, labels: job.labels };
+    const shown = JSON.stringify([frame, job.spec, job.threads]);
     if (this.shown === shown) return;
     this.shown = shown;
-    const pairs = [...Object.entries(frame), ...Object.entries(job.spec)];
+    // The attempts' threads are those of the spec, if it names any.
+    const pairs = Object.entries({ ...frame, ...job.spec, threads: job.threads ?? job.spec.threads });
     fill(this.list, ...pairs.flatMap(([name, of]) => [el("dt", {}, name), el("dd", { class: "mono" }, value(of))]));
   }
 }

@@ -1,18 +1,22 @@
 /** Shows one job, live: stored data is read once, then each event after it updates the page. */
 import { startAfter } from "../lib/charts.js";
 import { announce, batched, el, fill } from "../lib/dom.js";
-import { get } from "../lib/http.js";
+import { get, Problem } from "../lib/http.js";
 import { apply, ENDED, isComposite, title } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
+import { isId } from "../lib/router.js";
 import { showInTab } from "../lib/tab.js";
+import { About } from "./about.js";
 import { Alphas } from "./alphas.js";
 import { Attempts } from "./attempts.js";
 import { Cell } from "./cell.js";
 import { Curves } from "./curves.js";
 import { Diagnostics } from "./diagnostics.js";
 import { Header } from "./header.js";
+import { Lineage } from "./lineage.js";
 import { Logs } from "./logs.js";
 import { QueuePlace } from "./queue.js";
+import { Rail } from "./rail.js";
 import { Spec } from "./spec.js";
 
 /**
@@ -36,7 +40,8 @@ async function composite(...of) {
 
 /** @param {HTMLElement} main @param {Place} place @param {AbortSignal} signal */
 export async function jobView(main, { parts: [, id] }, signal) {
-  const job = await get(`/jobs/${encodeURIComponent(id)}`, { signal });
+  if (!isId(id)) throw new Problem(404, `${id} is not the id of a job: the link may be cut off or mistyped.`);
+  const job = await get(`/jobs/${id}`, { signal });
   const base = job.links.self;
   /** @type {JobState} */
   const state = { job, epochs: [], logs: [], at: null };
@@ -47,6 +52,9 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const paint = batched(() => {
     showInTab(title(state.job), state.job.status);
     for (const section of sections) section.update(state);
+    // A job that ended without an epoch has no cell and no curves.
+    results.hidden = ENDED.has(state.job.status) && !state.job.metrics && !state.epochs.length;
+    rail.update();
   }, signal);
   /** @type {SelectEpoch} */
   const select = (epoch) => {
@@ -59,6 +67,7 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const others = (await OTHERS[job.kind]?.(state, signal)) ?? [];
   if (signal.aborted) return;
   const header = new Header(state, { changed: replaced, follow: live });
+  const about = new About(state, replaced);
   const cell = search ? new Cell(state, signal, select) : null;
   if (cell && job.metrics) startAfter(cell.first.promise);
   const curves = search || job.kind === "evaluation" ? new Curves(signal, select) : null;
@@ -67,11 +76,31 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const queue = single ? new QueuePlace(state, signal) : null;
   const attempts = single ? new Attempts(state, signal) : null;
   const logs = single ? new Logs(state) : null;
-  const all = [header, queue, cell, curves, diagnostics, alphas, ...others, attempts, logs, new Spec()];
+  const [lineage, spec] = [new Lineage(state, signal), new Spec()];
+  const all = [header, about, queue, cell, curves, diagnostics, alphas, ...others, lineage, attempts, logs, spec];
   sections.push(...all.filter((section) => section !== null));
+  const pictures = [cell, curves, diagnostics, alphas].flatMap((section) => section?.node ?? []);
+  const results = el("div", { class: "stack" }, ...pictures);
+  /** @type {[string, Section | null][]} */
+  const named = [
+    ["Cell", cell],
+    ["Curves", curves],
+    ["Diagnostics", diagnostics],
+    ["Alphas", alphas],
+    ...others.map((section) => /** @type {[string, Section]} */ ([section.node.querySelector("h2")?.textContent ?? "Result", section])),
+    ["Lineage", lineage],
+    ["Attempts", attempts],
+    ["Log", logs],
+    ["Spec", spec],
+  ];
+  const rail = new Rail(named.flatMap(([name, section]) => (section ? [[name, section.node]] : [])));
   const clock = setInterval(() => state.job.status === "running" && header.tick(), 1000);
   signal.addEventListener("abort", () => clearInterval(clock));
-  fill(main, el("div", { class: "stack" }, ...sections.map(({ node }) => node)));
+  const below = [...others, lineage, attempts, logs, spec].flatMap((section) => section?.node ?? []);
+  fill(
+    main,
+    el("div", { class: "stack job" }, header.node, about.node, queue?.node ?? null, rail.node, pictures.length ? results : null, ...below),
+  );
   paint();
 
   (await get(`${base}/epochs`, { signal })).items.forEach(add);

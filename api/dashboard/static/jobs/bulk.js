@@ -1,5 +1,6 @@
 /** Acts on the chosen jobs of the list: compare, rank, cancel, pause, resume, retry, delete and label them. */
 import { el, notice, text } from "../lib/dom.js";
+import { plural } from "../lib/format.js";
 import { get, post, send, wordsFor } from "../lib/http.js";
 import { allowed } from "../lib/jobs.js";
 
@@ -42,7 +43,7 @@ export function bulkBar(chosen, { done, clear }) {
     const jobs = await present();
     const possible = jobs.filter((job) => allowed(action, job));
     if (!possible.length) return notice(`None of the chosen jobs can be ${DONE[action]} now.`);
-    const question = `${ACTIONS[/** @type {keyof typeof ACTIONS} */ (action)]} ${counted(possible.length)}?`;
+    const question = `${ACTIONS[/** @type {keyof typeof ACTIONS} */ (action)]} ${plural(possible.length, "job")}?`;
     const warning = action === "delete" ? " Their epochs and files go with them; this cannot be undone." : "";
     if (["cancel", "delete"].includes(action) && !confirm(question + warning)) return;
     await each(action, possible, jobs.length - possible.length, ({ links }) =>
@@ -83,15 +84,10 @@ export function bulkBar(chosen, { done, clear }) {
         refused.push(wordsFor(error));
       }
     }
-    const parts = [`${counted(jobs.length - refused.length)} ${DONE[action]}`];
+    const parts = [`${plural(jobs.length - refused.length, "job")} ${DONE[action]}`];
     if (left) parts.push(`${left} left as they are`);
     if (refused.length) parts.push(`${refused.length} refused: ${refused[0]}`);
     notice(parts.join(", "), { good: !refused.length });
     done();
   }
-}
-
-/** @param {number} jobs */
-function counted(jobs) {
-  return jobs === 1 ? "1 job" : `${jobs} jobs`;
 }

@@ -1,7 +1,8 @@
 /** Shows one job of the list. The row is created once, then changed in place. */
-import { el, text } from "../lib/dom.js";
+import { el, fill, text } from "../lib/dom.js";
 import { ago, clock, duration } from "../lib/format.js";
 import { isComposite, share, title } from "../lib/jobs.js";
+import { labelLinks } from "../lib/labels.js";
 import { nameOf, placeIn } from "../lib/queue.js";
 import { COLUMNS } from "./columns.js";
 
@@ -56,8 +57,7 @@ export class Row {
     text(this.status, job.status);
     this.status.className = `status ${job.status}`;
     this.status.title = job.status_reason ?? "";
-    const labels = Object.entries(job.labels).map(([key, value]) => `${key}=${value}`);
-    text(this.tags, [job.kind, job.spec.family, job.spec.dataset, ...labels].filter(Boolean).join(" · "));
+    this.describe();
     const queued = job.status === "queued";
     this.bar.hidden = queued && Boolean(job.status_reason || this.turn);
     text(this.at, (queued && this.waits()) || this.position());
@@ -68,6 +68,17 @@ export class Row {
       if (!["status", "name", "progress", "created"].includes(column)) text(cell, COLUMNS[column].text(job));
     }
     this.tick();
+  }
+
+  /** Show kind, family, data set and labels; a label leads to the jobs that have it. */
+  describe() {
+    const { kind, labels, spec, warning } = this.job;
+    const about = [kind, spec.family, spec.dataset, warning && "diverged"].filter(Boolean).join(" · ");
+    const shown = JSON.stringify([about, labels]);
+    if (this.tags.dataset.shown === shown) return;
+    this.tags.dataset.shown = shown;
+    fill(this.tags, about, ...labelLinks(labels).flatMap((link) => [" · ", link]));
+    this.tags.title = warning ?? "";
   }
 
   /** Why a queued job waits, as far as that is known. */
@@ -85,6 +96,7 @@ export class Row {
     const { progress: at, status, spec } = this.job;
     const eta = status === "running" ? at?.eta_seconds : null;
     const epochs = at ? `${at.epoch} / ${at.epochs}` : `– / ${spec.epochs ?? 1}`;
+    if (status === "running" && at?.stage) return `${epochs} · ${at.stage}`;
     return typeof eta === "number" ? `${epochs} · ${duration(eta)} left` : epochs;
   }
 

@@ -1,6 +1,6 @@
 /** Lists jobs. The service searches, sorts and counts all of them; one event stream keeps the rows current. */
 import { batched, el, fill, save, scrolling, text } from "../lib/dom.js";
-import { whole } from "../lib/format.js";
+import { plural, whole } from "../lib/format.js";
 import { get, page, wordsFor } from "../lib/http.js";
 import { apply, isComposite } from "../lib/jobs.js";
 import { follow } from "../lib/live.js";
@@ -192,7 +192,7 @@ export function jobsView(main, { query }, signal) {
   /** @param {{ total?: number | null, total_exact?: boolean, counts?: Partial<Record<Status, number>> | null }} answer */
   function count({ total, total_exact, counts }) {
     above.count(counts ?? {});
-    const all = `${whole(total)}${total_exact === false ? " or more" : ""} ${total === 1 ? "job" : "jobs"}`;
+    const all = total_exact === false ? `${whole(total)} or more jobs` : plural(total ?? 0, "job");
     const { running = 0, queued = 0 } = counts ?? {};
     const filtered = ["q", "kind", "status", "label", "owner"].some((name) => query.get(name));
     const none = filtered ? "No job matches these filters." : "No jobs yet.";

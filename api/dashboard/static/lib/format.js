@@ -51,6 +51,15 @@ export function whole(count) {
 }
 
 /**
+ * "1 job", "2 jobs".
+ * @param {number} count
+ * @param {string} one
+ */
+export function plural(count, one) {
+  return `${whole(count)} ${one}${count === 1 ? "" : "s"}`;
+}
+
+/**
  * A metric with its unit: accuracies in percent, losses in nats.
  * @param {string} name
  * @param {unknown} value

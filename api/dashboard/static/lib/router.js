@@ -1,9 +1,26 @@
 /** Maps the address to views: `#/jobs/ID?epoch=3` is a place with parts ["jobs", ID] and a query. */
 
+/** The form of a job's id. */
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** @param {string} text */
+export function isId(text) {
+  return ID.test(text);
+}
+
 /** @returns {Place} */
 export function currentPlace() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  return { parts: path.split("/").filter(Boolean).map(decodeURIComponent), query: new URLSearchParams(query ?? "") };
+  return { parts: path.split("/").filter(Boolean).map(decoded), query: new URLSearchParams(query ?? "") };
+}
+
+/** @param {string} part */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part; // a lone % of a mistyped address
+  }
 }
 
 /**

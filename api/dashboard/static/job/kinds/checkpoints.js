@@ -2,7 +2,7 @@
 import { el, fill } from "../../lib/dom.js";
 import { bytes, clock, metric, words } from "../../lib/format.js";
 import { get } from "../../lib/http.js";
-import { curl } from "./curl.js";
+import { command, curl } from "./curl.js";
 
 export class Checkpoints {
   /** @param {JobState} state @param {AbortSignal} signal */
@@ -51,7 +51,24 @@ export class Checkpoints {
         el("a", { class: "button", href: `${download}?format=pytorch`, download: "" }, "PyTorch module"),
       ),
       curl(download),
+      latest ? inPython(this.base.split("/").at(-1), epoch) : null,
       el("p", { class: "hint mono" }, `sha256 ${sha256}`),
     );
   }
+}
+
+/**
+ * How to load the checkpoint of an epoch in Python.
+ * @param {string | undefined} job its id
+ * @param {number} epoch
+ */
+function inPython(job, epoch) {
+  const lines = [
+    "import dartboard",
+    "",
+    `with dartboard.Dartboard("${location.origin}") as db:`,
+    `    file = db.download_checkpoint("${job}", ".", epoch="${epoch}")`,
+    "network = dartboard.load(file)",
+  ];
+  return el("details", {}, el("summary", {}, "In Python"), command(lines.join("\n"), "the Python lines"));
 }

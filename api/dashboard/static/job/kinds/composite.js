@@ -1,6 +1,6 @@
 /** Shows the result of a study (candidates, choice, final runs) or of a committee (members, ensemble). */
 import { el, fill, scrolling, table } from "../../lib/dom.js";
-import { capital, duration, metric, shortId, value, words } from "../../lib/format.js";
+import { capital, duration, metric, plural, shortId, value, words } from "../../lib/format.js";
 import { curl } from "./curl.js";
 import { outcome } from "./outcome.js";
 
@@ -55,7 +55,9 @@ function point(studied) {
     el("h3", {}, named(studied)),
     rowsTable("Candidates", ["Seed", capital(words(measure)), "", "Search", "Short retraining"], rows),
     el("p", {}, failure ?? (chosen && `Seed ${chosen.seed}: ${chosen.why}.`)),
-    failure ? null : el("p", {}, el("strong", {}, `${name} ${metric(final.metric, final.mean)}${spread}`), ` over ${final.n} final runs`),
+    failure
+      ? null
+      : el("p", {}, el("strong", {}, `${name} ${metric(final.metric, final.mean)}${spread}`), ` over ${plural(final.n, "final run")}`),
     runs.length ? rowsTable("Final runs", ["Seed", name, "", "Evaluation"], runs) : null,
   ];
 }
@@ -71,7 +73,7 @@ function committee({ members, ensemble, committee: together, plain, gain }) {
   const pairs = [
     ["Committee", figures(together).join(" · ")],
     ["All members, equal weights", figures(plain).join(" · ")],
-    ["Gain over the best member", gain.toFixed(3)],
+    ["Gain over the best member", `${gain.toFixed(2)} ${"accuracy" in together.test ? "points of accuracy" : "points of perplexity"}`],
   ];
   return [
     rowsTable("Members", ["Space", "Seed", "Test", "", "Search", "Evaluation"], rows),

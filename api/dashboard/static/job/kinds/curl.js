@@ -1,18 +1,25 @@
-/** Shows the curl command that downloads a file, with a button that copies it. */
+/** Shows commands with a button that copies them. */
 import { byId, el } from "../../lib/dom.js";
 
-/** @param {string | undefined} path */
+/**
+ * The curl command that downloads a file.
+ * @param {string | undefined} path
+ */
 export function curl(path) {
   const key = byId("session").textContent ? ' -H "Authorization: Bearer $DARTBOARD_API_KEY"' : "";
-  const line = `curl -OJ${key} '${location.origin}${path}'`;
-  const copy = el("button", { type: "button" }, "Copy");
+  return command(`curl -OJ${key} '${location.origin}${path}'`);
+}
+
+/** @param {string} lines @param {string} what is copied, where there are several */
+export function command(lines, what = "") {
+  const copy = el("button", { type: "button", "aria-label": what ? `Copy ${what}` : null }, "Copy");
   copy.addEventListener("click", async () => {
     // Browsers have no clipboard on pages without HTTPS.
-    await navigator.clipboard?.writeText(line).catch(() => {});
+    await navigator.clipboard?.writeText(lines).catch(() => {});
     copy.textContent = "Copied";
     setTimeout(() => {
       copy.textContent = "Copy";
     }, 1500);
   });
-  return el("div", { class: "command" }, el("pre", {}, line), copy);
+  return el("div", { class: "command" }, el("pre", {}, lines), copy);
 }

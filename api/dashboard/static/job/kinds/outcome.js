@@ -2,7 +2,7 @@
 
 import { short } from "../../leaderboard/measures.js";
 import { svg } from "../../lib/dom.js";
-import { capital, metric, words } from "../../lib/format.js";
+import { capital, metric, plural, words } from "../../lib/format.js";
 import { scaleOf } from "../../lib/scale.js";
 
 const [WIDTH, ROW, TOP] = [760, 48, 24];
@@ -70,7 +70,7 @@ export function outcome(points, named) {
     if (mean === null) return [];
     const [x, y] = [at(mean), middle(row)];
     const reach = std === null ? [] : [svg("path", { class: "spread", d: `M${at(mean - std)},${y}H${at(mean + std)}` })];
-    const words = `${capital(name.replaceAll("_", " "))} ${metric(name, mean)}${std === null ? "" : ` ± ${std.toFixed(2)}`}, ${n} runs`;
+    const words = `${capital(name.replaceAll("_", " "))} ${metric(name, mean)}${std === null ? "" : ` ± ${std.toFixed(2)}`}, ${plural(n, "run")}`;
     return [...reach, svg("path", { class: "mean", d: `M${x},${y - 10}V${y + 10}` }, svg("title", {}, words))];
   }
 }
