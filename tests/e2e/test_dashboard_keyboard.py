@@ -92,6 +92,8 @@ def test_the_tab_shows_a_jobs_status(page: Page, service: LocalStack) -> None:
         page.goto(f"/#/jobs/{job.id}")
         expect(page).to_have_title("○ second · Dartboard")
         queued = icon.get_attribute("href")
+        # As in a hidden tab, which gets no frames.
+        page.evaluate("window.requestAnimationFrame = () => 0")
         dartboard.pause(job.id)
         expect(page).to_have_title("⏸ second · Dartboard")
         paused = icon.get_attribute("href")

@@ -17,7 +17,8 @@ export class Notifier {
     this.set(false);
     const headline = `${title(job)}: ${job.status}`;
     try {
-      new Notification(headline, { body: job.error?.message ?? job.status_reason ?? "", tag: job.id });
+      const shown = new Notification(headline, { body: job.error?.message ?? job.status_reason ?? "", tag: job.id });
+      shown.onclick = () => window.focus();
     } catch {
       notice(headline); // Android allows them to service workers alone.
     }

@@ -50,7 +50,7 @@ export async function jobView(main, { parts: [, id] }, signal) {
   const sections = [];
   let streaming = false;
   const paint = batched(() => {
-    showInTab(title(state.job), state.job.status);
+    showStatus();
     for (const section of sections) section.update(state);
     // A job that ended without an epoch has no cell and no curves.
     results.hidden = ENDED.has(state.job.status) && !state.job.metrics && !state.epochs.length;
@@ -111,6 +111,10 @@ export async function jobView(main, { parts: [, id] }, signal) {
   paint();
   live();
 
+  function showStatus() {
+    showInTab(title(state.job), state.job.status);
+  }
+
   function live() {
     if (streaming) return;
     streaming = true;
@@ -132,6 +136,9 @@ export async function jobView(main, { parts: [, id] }, signal) {
       if (state.logs.length > 1000) state.logs.splice(0, 500);
     }
     if (apply(state.job, event)) {
+      // A hidden page is not painted; its tab and the notification tell the status.
+      showStatus();
+      header.update(state);
       announce(`${title(state.job)} is ${state.job.status}`);
       refresh();
     }
