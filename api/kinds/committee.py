@@ -49,6 +49,7 @@ COMMITTEE: Final = Kind(
     protocol=Protocol(next_step, worth_retrying, planned, at_once),
     form=Form(
         submit="Start the committee",
+        about="Searches and trains a cell in each of several spaces, and joins the networks in an ensemble.",
         first={
             "": ("name", "spaces", "seeds", "enough", "search", "evaluation", "ensemble"),
             "search": ("dataset", "preset", "epochs", "method", "order"),

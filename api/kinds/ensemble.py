@@ -161,6 +161,7 @@ ENSEMBLE: Final = Kind(
     result=EnsembleResult,
     form=Form(
         submit="Create the ensemble",
+        about="Measures several trained networks together, their predictions combined.",
         first={"": ("name", "dataset", "combine", "curve", "members", "select")},
     ),
 )

@@ -77,6 +77,7 @@ EVALUATION: Final = Kind(
     links={"checkpoint": "checkpoint", "checkpoints": "checkpoints"},
     form=Form(
         submit="Train a cell",
+        about="Trains a found or given cell from scratch, as a network of its own, and tests it.",
         first={"": ("name", "search_id", "epoch", "genotype", "dataset", "preset", "epochs", "seed")},
         presets={"": "evaluation"},
     ),

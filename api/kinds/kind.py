@@ -79,12 +79,14 @@ class Retention(StrEnum):
 class Form:
     """Hints for the dashboard's form, in addition to the request's schema.
 
-    submit: the button's label. first: the fields above "All settings", by the part of the body; "" is the body itself.
+    submit: the button's label. about: what the job does, in a line. first: the fields above "All settings", by the
+    part of the body; "" is the body itself.
     hidden: fields set elsewhere in the form, likewise. presets: by part, the kind of job whose presets it starts from;
     with `short` for the `-short` ones.
     """
 
     submit: str
+    about: str = ""
     first: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     hidden: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     presets: Mapping[str, str] = field(default_factory=dict)

@@ -55,5 +55,10 @@ PREDICTION: Final = Kind(
     leaves=("prediction.json",),
     source=lambda spec: JobKind(spec["checkpoint"]["source"]),
     result=PredictionResult,
-    form=Form(submit="Predict", first={"": ("model", "version", "text", "top", "words")}, hidden={"": ("image",)}),
+    form=Form(
+        submit="Predict",
+        about="Tries a registered model on one image, or lets it continue a text.",
+        first={"": ("model", "version", "text", "top", "words")},
+        hidden={"": ("image",)},
+    ),
 )

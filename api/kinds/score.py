@@ -64,6 +64,7 @@ SCORE: Final = Kind(
     result=AnyScoreResult,
     form=Form(
         submit="Score a checkpoint",
+        about="Measures a checkpoint on the test part of a data set.",
         first={"": ("name", "evaluation_id", "search_id", "checkpoint_id", "epoch", "dataset")},
     ),
 )

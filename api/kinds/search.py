@@ -66,6 +66,7 @@ SEARCH: Final = Kind(
     resumes=True,
     form=Form(
         submit="Search a cell",
+        about="Finds a cell: trains a supernet and learns which operation each edge keeps.",
         first={"": ("name", "dataset", "preset", "epochs", "seed", "space", "method", "order")},
         presets={"": "search"},
     ),

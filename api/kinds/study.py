@@ -64,6 +64,7 @@ STUDY: Final = Kind(
     protocol=Protocol(next_step, worth_retrying, planned, at_once, grow),
     form=Form(
         submit="Start the study",
+        about="Repeats a search over seeds and settings, chooses the best cell and trains it to the end.",
         first={
             "": ("name", "seeds", "final_runs", "enough", "enough_final"),
             "search": ("dataset", "preset", "epochs", "space", "method", "order"),

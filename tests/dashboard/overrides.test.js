@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { overrides } from "../../api/dashboard/static/new/overrides.js";
+import { copyOf, overrides } from "../../api/dashboard/static/new/overrides.js";
 import { job, method } from "./examples.js";
 
 /** @type {Preset[]} */
@@ -117,4 +117,9 @@ test("a study's grid holds each value once and its parts repeat neither grid nor
   assert.deepEqual([given.search.order, given.search.epochs], [undefined, 7]);
   assert.deepEqual([given.short_retrain.dataset, given.final.dataset], [undefined, "cifar10"]);
   assert.deepEqual(given.seeds, [0, 1]);
+});
+
+test("a copy has a name of its own", () => {
+  assert.deepEqual(["X", "X (copy)", "X (copy 2)"].map(copyOf), ["X (copy)", "X (copy 2)", "X (copy 3)"]);
+  assert.equal(copyOf("x".repeat(200)).length, 200);
 });

@@ -15,6 +15,7 @@ const FORM = {
   collection: "/studies",
   models: { cnn: "StudyCreate", rnn: "RnnStudyCreate" },
   submit: "Start the study",
+  about: "",
   first: { search: ["dataset", "preset"] },
   hidden: { search: ["seed"] },
   presets: {},

@@ -289,6 +289,27 @@ def test_an_invalid_value_is_refused_at_its_field(page: Page) -> None:
     page.troubles.clear()  # type: ignore[attr-defined]
 
 
+def test_the_form_keeps_what_was_typed(page: Page) -> None:
+    go(page, "new", "form.stack:not([aria-label])")
+    page.get_by_label("epochs", exact=True).fill("7")
+    page.get_by_label("score", exact=True).check()
+    expect(page.get_by_label("epochs", exact=True)).to_have_count(0)
+    page.get_by_label("search", exact=True).check()
+    expect(page.get_by_label("epochs", exact=True)).to_have_value("7")
+    page.get_by_role("link", name="Workers").click()
+    page.wait_for_url("**/#/workers")
+    page.go_back()
+    expect(page.get_by_label("epochs", exact=True)).to_have_value("7")
+
+
+def test_every_kind_is_explained(page: Page) -> None:
+    go(page, "new", "form.stack:not([aria-label])")
+    expect(page.get_by_text("Finds a cell: trains a supernet")).to_be_visible()
+    page.get_by_label("study", exact=True).check()
+    expect(page.get_by_text("Repeats a search over seeds")).to_be_visible()
+    check_everywhere(page)
+
+
 def test_a_clone_asks_for_the_values_that_differ_from_the_preset(
     page: Page, search: JobOut, dartboard: Dartboard
 ) -> None:

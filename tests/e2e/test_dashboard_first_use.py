@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -114,3 +115,25 @@ def test_the_form_tells_what_the_named_data_set_lacks(page: Page) -> None:
     expect(dataset).to_have_accessible_description(re.compile("Its check failed: .+"))
     dataset.fill("digits")
     expect(page.get_by_text("Its check failed")).to_have_count(0)
+
+
+def test_a_failed_upload_names_its_files_and_no_object(page: Page, new: LocalStack, tmp_path: Path) -> None:
+    broken = {f"{label}/{at}.png": b"no image" for label in ("cat", "dog") for at in range(3)}
+    archive = tmp_path / "broken.tar"
+    archive.write_bytes(tar_of(broken))
+    with Dartboard(new.url) as dartboard:
+        dartboard.add_dataset("broken", archive)
+        assert dartboard.wait_for_dataset("broken").state == "failed"
+    go(page, "datasets", "tbody tr")
+    told = row(page, "broken")[0]
+    assert "cat/0.png" in told
+    assert "0x" not in told
+
+
+def test_an_invalid_name_is_refused_in_words(page: Page) -> None:
+    go(page, "datasets", "tbody tr")
+    name = page.get_by_label("Name", exact=True)
+    name.fill("my pets")
+    assert name.evaluate("input => input.validationMessage").startswith("Up to 100 letters, digits")
+    name.fill("pets2")
+    assert name.evaluate("input => input.validity.valid")

@@ -7,6 +7,7 @@ import { get, problemOf, send, wordsFor } from "./lib/http.js";
 
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 4000;
+const NAME_RULE = "Up to 100 letters, digits, '.', '_' or '-', the first one a letter or digit.";
 /** The mark of each state. @type {Record<string, string>} */
 const MARKS = { ready: "succeeded", failed: "failed", checking: "running", "downloads on first use": "queued", "needs files": "paused" };
 
@@ -74,6 +75,7 @@ function row(set, changed) {
 /** @param {() => void} changed @param {AbortSignal} signal */
 function upload(changed, signal) {
   const name = el("input", { type: "text", required: true, pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,99}", autocomplete: "off" });
+  name.addEventListener("input", () => name.setCustomValidity(name.validity.patternMismatch ? NAME_RULE : ""));
   const file = el("input", { type: "file", required: true, accept: ".zip,.tar,.gz,.tgz,.xz,.bz2,.npz" });
   const size = el("input", { type: "number", min: 4, max: 1024, placeholder: "as they are" });
   const problem = el("p", { class: "problem", role: "alert" });

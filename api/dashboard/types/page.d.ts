@@ -176,6 +176,7 @@ declare global {
     collection: Collection;
     models: Record<string, string>;
     submit: string;
+    about: string;
     first: Record<string, string[]>;
     hidden: Record<string, string[]>;
     presets: Record<string, string>;

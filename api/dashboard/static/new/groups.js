@@ -133,6 +133,7 @@ export class Part extends Group {
       ...this.below,
       this.more,
     );
+    this.node.addEventListener("input", () => this.fail(null));
   }
 
   /** @param {string | null} [message] */
@@ -176,6 +177,7 @@ class Rows {
       this.list,
       el("div", { class: "row" }, this.more),
     );
+    this.node.addEventListener("input", () => this.fail(null));
     this.write([]);
   }
 

@@ -1,6 +1,7 @@
 /** Computes the request that repeats a job: only the values that its presets and the API's defaults do not give. */
 import { fieldOf, isForeign } from "./methods.js";
 
+const LONGEST_NAME = 200;
 /** Values that the API fills in. */
 const RESOLVED = new Set(["dataset_checksum", "text_checksum", "text_version", "unrolled", "stem"]);
 const FRAME = /** @type {const} */ ([
@@ -40,12 +41,23 @@ export function overrides(job, defaults, form) {
     const value = job[name];
     if (value !== null && value !== DEFAULTS[name] && (name !== "labels" || Object.keys(job.labels).length)) given[name] = value;
   }
+  if (job.name) given.name = copyOf(job.name);
   const { spec, kind } = job;
   if (kind === "score") return { ...given, ...scoreOf(job) };
   if (kind === "ensemble") return { ...given, ...ensembleOf(/** @type {EnsembleSpec} */ (spec)) };
   if (kind === "study") return { ...given, ...studyOf(/** @type {StudySpec} */ (spec), defaults, form) };
   if (kind === "committee") return { ...given, ...committeeOf(/** @type {CommitteeSpec} */ (spec), defaults, form) };
   return { ...given, ...ownValues(spec, kind, defaults, form) };
+}
+
+/**
+ * The name of a copy: "X (copy)", then "X (copy 2)".
+ * @param {string} name
+ */
+export function copyOf(name) {
+  const [, own, count] = /^(.*?)(?: \(copy(?: (\d+))?\))?$/s.exec(name) ?? [];
+  const suffix = own === name ? " (copy)" : ` (copy ${Number(count ?? 1) + 1})`;
+  return own.slice(0, LONGEST_NAME - suffix.length) + suffix;
 }
 
 /**

@@ -4,12 +4,15 @@ import { el, fill, notice } from "../lib/dom.js";
 import { get, Problem, post, wordsFor } from "../lib/http.js";
 import { remember } from "../lib/router.js";
 import { advicePanel } from "./advice.js";
+import { Drafts } from "./drafts.js";
 import { Group } from "./groups.js";
 import { Lists } from "./lists.js";
 import { fitting } from "./methods.js";
 import { overrides } from "./overrides.js";
 import { fieldsOf, formsOf, hasNoFamily } from "./schema.js";
 import { suggest } from "./suggest.js";
+
+/** @typedef {Exclude<ReturnType<Group["find"]>, Group> | import("./groups.js").Part} Failing */
 
 /** @param {HTMLElement} main @param {Place} place @param {AbortSignal} signal */
 export async function newView(main, { query }, signal) {
@@ -29,10 +32,12 @@ export async function newView(main, { query }, signal) {
   /** @type {Group} */
   let root;
 
+  const drafts = new Drafts(query);
   /** @type {Map<string, Promise<Job | null>>} */
   const searched = new Map();
   const node = el("form", { class: "stack", novalidate: true });
   const summary = el("p", { class: "problem", role: "alert" });
+  const about = el("p");
   const submitButton = el("button", { class: "primary" });
   const kinds = choice("kind", [...forms.keys()]);
   const families = choice("family", ["cnn", "rnn"]);
@@ -46,6 +51,7 @@ export async function newView(main, { query }, signal) {
         "div",
         {},
         el("h1", {}, from ? `Clone of ${from.name ?? from.id}` : "New job"),
+        about,
         el("p", { class: "muted" }, "Empty fields take the values of the preset."),
       ),
       el("div", { class: "row" }, kinds, families),
@@ -53,8 +59,16 @@ export async function newView(main, { query }, signal) {
     el("div", { class: "stack" }, advice, node),
   );
   node.addEventListener("submit", submit);
-  node.addEventListener("input", showDefaults);
-  build((fields) => (from ? overrides(from, { presets, methods }, fields) : given(query)));
+  node.addEventListener("input", () => {
+    if (!node.querySelector("[aria-invalid]")) summary.textContent = "";
+    keep();
+    showDefaults();
+  });
+  build((fields) => drafts.read(frame) ?? (from ? overrides(from, { presets, methods }, fields) : given(query)));
+
+  function keep() {
+    drafts.write(frame, root.read() ?? {});
+  }
 
   /**
    * Build the form of the chosen kind and family.
@@ -74,6 +88,7 @@ export async function newView(main, { query }, signal) {
     // The ledger has searches of convolutional cells.
     advice.hidden = frame.family !== "cnn" || !["search", "study"].includes(frame.kind);
     submitButton.textContent = form.submit;
+    about.textContent = form.about;
     fill(
       node,
       el("div", { class: "panel" }, root.grid),
@@ -97,6 +112,7 @@ export async function newView(main, { query }, signal) {
     remember(query);
     for (const input of kinds.querySelectorAll("input")) input.checked = input.value === kind;
     build(() => ({ name, ...body }));
+    keep();
   }
 
   async function showDefaults() {
@@ -131,6 +147,7 @@ export async function newView(main, { query }, signal) {
       // A second click or a repeated request creates no second job.
       const headers = { "Idempotency-Key": keyOf(body) };
       const job = await post(form.collection, body, { headers });
+      drafts.remove(frame);
       notice(`The ${frame.kind} is queued.`, { good: true });
       location.hash = `#/jobs/${job.id}`;
     } catch (error) {
@@ -147,23 +164,22 @@ export async function newView(main, { query }, signal) {
   function refuse(error) {
     /** @type {string[]} */
     const left = [];
-    const failed = [];
+    /** @type {Map<Failing, string[]>} */
+    const failed = new Map();
     for (const { loc, msg } of error instanceof Problem ? error.errors : []) {
       // A problem of several fields together is at their group, and its message begins with the name of one of them.
       const [, named, rest] = /^(\w+): (.*)$/s.exec(msg) ?? [];
       const group = root.find(loc);
       const input = (group instanceof Group && group.input(named)) || group;
       if (!("fail" in input)) left.push([loc.slice(1).join("."), msg].filter(Boolean).join(": "));
-      else {
-        input.fail(input === group ? msg : rest);
-        failed.push(input);
-      }
+      else failed.set(input, [...(failed.get(input) ?? []), input === group ? msg : rest]);
     }
-    summary.textContent = left.join("; ") || (failed.length ? "Some values are not valid: see above." : wordsFor(error));
-    for (const { node } of failed) {
+    for (const [input, messages] of failed) input.fail(messages.join("; "));
+    summary.textContent = left.join("; ") || (failed.size ? "Some values are not valid: see above." : wordsFor(error));
+    for (const { node } of failed.keys()) {
       for (let hidden = node.closest("details"); hidden; hidden = hidden.parentElement?.closest("details") ?? null) hidden.open = true;
     }
-    failed[0]?.focus();
+    [...failed.keys()].sort(inOrder)[0]?.focus();
   }
 
   /** @param {"kind" | "family"} name @param {string[]} values */
@@ -175,15 +191,21 @@ export async function newView(main, { query }, signal) {
         const input = el("input", { type: "radio", name, value, checked: frame[name] === value });
         input.addEventListener("change", () => {
           const kept = root.read();
+          keep();
           Object.assign(frame, { [name]: value });
           query.set(name, value);
           remember(query);
-          build(() => kept ?? {});
+          build(() => drafts.read(frame) ?? kept ?? {});
         });
         return el("label", {}, input, value);
       }),
     );
   }
+}
+
+/** In the order of the page. @param {Failing} a @param {Failing} b */
+function inOrder(a, b) {
+  return a.node.compareDocumentPosition(b.node) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1;
 }
 
 /**
