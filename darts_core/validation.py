@@ -27,6 +27,14 @@ _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict, _SHORT.maxstring, _SHORT.maxother = 2, 4, 4, 40, 40
 _SUBJECT = re.compile(r"^(?:Input|String|List|Tuple|Set|Dictionary|Data|Value|URL) should ")
 _LONGER = re.compile(r"(?P<rest>.*) after validation, not (?P<found>\d+)$")
+_WORDS: Final = {
+    **dict.fromkeys(("list_type", "tuple_type", "set_type", "frozen_set_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be an object with named fields"),
+    **dict.fromkeys(("uuid_parsing", "uuid_type"), "must be an id, as 01a204dd-203c-7526-803f-c3ac98d05626"),
+    "bool_parsing": "must be true or false",
+}
+_NAME_PATTERN = re.compile(r"\^\[(?P<first>[^\]]+)\]\[(?P<rest>[^\]]+)\]\{0,(?P<most>\d+)\}\$")
+_DIGEST_PATTERN = re.compile(r"\^\[0-9a-f\]\{(?P<length>\d+)\}\$")
 
 
 @dataclass(frozen=True)
@@ -127,12 +135,35 @@ def _field_error(error: Mapping[str, Any], model: Any) -> FieldError:
     if kind in ("value_error", "assertion_error"):
         message = str(error["msg"]).partition(", ")[2] or str(error["msg"])
         return FieldError(loc, plain(message, _MESSAGE), shown(value) if _is_scalar(value) else None)
-    message = _SUBJECT.sub("must ", str(error["msg"]), count=1).partition(", unable to parse")[0]
+    message = _WORDS.get(kind) or _SUBJECT.sub("must ", str(error["msg"]), count=1).partition(", unable to parse")[0]
+    if kind == "string_pattern_mismatch":
+        message = _form(context["pattern"])
     if "input" not in error:
         return FieldError(loc, plain(message, _MESSAGE))
     if longer := _LONGER.fullmatch(message):
         return FieldError(loc, f"{longer['rest']}, not {int(longer['found']):,}", shown(value))
     return FieldError(loc, plain(f"{message}; got {shown(value)}", _MESSAGE), shown(value))
+
+
+def _form(pattern: str) -> str:
+    """A pattern in words: those of names and of digests; any other as it is."""
+    if name := _NAME_PATTERN.fullmatch(pattern):
+        most, first = int(name["most"]) + 1, _characters(name["first"])
+        return f"must be up to {most} characters: {_characters(name['rest'])}; the first from: {first}"
+    if digest := _DIGEST_PATTERN.fullmatch(pattern):
+        return f"must be {digest['length']} hexadecimal digits"
+    return f"must match the pattern {pattern}"
+
+
+def _characters(allowed: str) -> str:
+    """The characters between a pattern's brackets, as `lower-case letters, digits, _, -`."""
+    letters = {"A-Za-z": "letters", "a-z": "lower-case letters", "0-9": "digits"}
+    words = []
+    for characters, word in letters.items():
+        if characters in allowed:
+            allowed = allowed.replace(characters, "")
+            words.append(word)
+    return ", ".join([*words, *allowed.replace("\\", "")])
 
 
 def _of_choices(loc: tuple[str | int, ...], error: Mapping[str, Any], choices: tuple[str, ...]) -> FieldError:

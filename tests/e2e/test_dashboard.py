@@ -289,6 +289,27 @@ def test_an_invalid_value_is_refused_at_its_field(page: Page) -> None:
     page.troubles.clear()  # type: ignore[attr-defined]
 
 
+def test_every_refused_value_has_its_message_until_it_is_mended(page: Page) -> None:
+    go(page, "new", "form.stack:not([aria-label])")
+    page.get_by_label("dataset", exact=True).fill("digits")
+    page.get_by_text("All settings").click()
+    page.get_by_label("pool", exact=True).fill("a b")
+    page.get_by_label("epochs", exact=True).fill("0")
+    page.get_by_role("button", name="Search a cell").click()
+    epochs, pool = page.get_by_label("epochs", exact=True), page.get_by_label("pool", exact=True)
+    expect(epochs).to_be_focused()
+    expect(epochs).to_have_accessible_description(re.compile("must be greater than or equal to 1"))
+    expect(pool).to_have_accessible_description(re.compile("lower-case letters, digits, _, -"))
+    epochs.fill("1")
+    expect(epochs).not_to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_text("greater than or equal to 1")).to_have_count(0)
+    expect(pool).to_have_attribute("aria-invalid", "true")
+    pool.fill("idle")
+    expect(page.get_by_text("Some values are not valid")).to_have_count(0)
+    # The browser reports the refused request.
+    page.troubles.clear()  # type: ignore[attr-defined]
+
+
 def test_the_form_keeps_what_was_typed(page: Page) -> None:
     go(page, "new", "form.stack:not([aria-label])")
     page.get_by_label("epochs", exact=True).fill("7")
@@ -308,6 +329,24 @@ def test_every_kind_is_explained(page: Page) -> None:
     page.get_by_label("study", exact=True).check()
     expect(page.get_by_text("Repeats a search over seeds")).to_be_visible()
     check_everywhere(page)
+
+
+def test_a_clone_of_a_retraining_names_its_search_and_epoch(page: Page, search: JobOut, dartboard: Dartboard) -> None:
+    body = {"search_id": str(search.id), "epoch": 2, "epochs": 1, "pool": "idle", "name": "again"}
+    first = dartboard.submit("evaluation", body)
+    genotypes = {each.epoch: each.genotype for each in dartboard.epochs(search.id)}
+    same = max(epoch for epoch, genotype in genotypes.items() if genotype == genotypes[2])
+    go(page, f"new?from={first.id}", "form:not([hidden])")
+    expect(page.get_by_label("search_id", exact=True)).to_have_value(str(search.id))
+    expect(page.get_by_role("spinbutton", name="epoch", exact=True).first).to_have_value(str(same))
+    expect(page.get_by_label("genotype", exact=True)).to_have_value("")
+    expect(page.get_by_label("name", exact=True)).to_have_value("again (copy)")
+    page.get_by_role("button", name="Train a cell").click()
+    page.wait_for_url("**/#/jobs/*")
+    clone = dartboard.job(page.url.rpartition("/")[2])
+    assert clone.spec == first.spec
+    for job in (first, clone):
+        dartboard.cancel(job.id)
 
 
 def test_a_clone_asks_for_the_values_that_differ_from_the_preset(

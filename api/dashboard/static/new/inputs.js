@@ -32,6 +32,8 @@ export class Input {
       about.type === "choices"
         ? el("fieldset", { class: "field wide" }, el("legend", { class: "label" }, label), node, this.hint, this.problem)
         : field(label, node, { hint: this.hint, problem: this.problem, wide: about.type === "text" && about.long });
+    this.node.classList.toggle("required", about.required);
+    this.node.addEventListener("input", () => this.fail(null));
   }
 
   /** @param {string | null} [message] */

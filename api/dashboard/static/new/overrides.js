@@ -1,4 +1,5 @@
 /** Computes the request that repeats a job: only the values that its presets and the API's defaults do not give. */
+import { get } from "../lib/http.js";
 import { fieldOf, isForeign } from "./methods.js";
 
 const LONGEST_NAME = 200;
@@ -58,6 +59,19 @@ export function copyOf(name) {
   const [, own, count] = /^(.*?)(?: \(copy(?: (\d+))?\))?$/s.exec(name) ?? [];
   const suffix = own === name ? " (copy)" : ` (copy ${Number(count ?? 1) + 1})`;
   return own.slice(0, LONGEST_NAME - suffix.length) + suffix;
+}
+
+/**
+ * Where an evaluation's cell is from: its search and the epoch that found it, in place of the genotype. Null where the
+ * search is gone or no epoch of it has that cell.
+ * @param {Job} job
+ * @param {AbortSignal} signal
+ */
+export async function cellOf({ kind, spec, links }, signal) {
+  if (kind !== "evaluation" || !links.search) return null;
+  const answer = await get(`${/** @type {"/jobs/"} */ (links.search)}/epochs`, { signal }).catch(() => null);
+  const found = /** @type {SearchEpoch[]} */ (answer?.items ?? []).findLast(({ genotype }) => same(genotype, spec.genotype));
+  return found ? { genotype: undefined, search_id: links.search.split("/").at(-1), epoch: found.epoch } : null;
 }
 
 /**

@@ -8,7 +8,7 @@ import { Drafts } from "./drafts.js";
 import { Group } from "./groups.js";
 import { Lists } from "./lists.js";
 import { fitting } from "./methods.js";
-import { overrides } from "./overrides.js";
+import { cellOf, overrides } from "./overrides.js";
 import { fieldsOf, formsOf, hasNoFamily } from "./schema.js";
 import { suggest } from "./suggest.js";
 
@@ -52,7 +52,7 @@ export async function newView(main, { query }, signal) {
         {},
         el("h1", {}, from ? `Clone of ${from.name ?? from.id}` : "New job"),
         about,
-        el("p", { class: "muted" }, "Empty fields take the values of the preset."),
+        el("p", { class: "muted" }, "Empty fields take the values of the preset; those with * must be filled."),
       ),
       el("div", { class: "row" }, kinds, families),
     ),
@@ -64,7 +64,8 @@ export async function newView(main, { query }, signal) {
     keep();
     showDefaults();
   });
-  build((fields) => drafts.read(frame) ?? (from ? overrides(from, { presets, methods }, fields) : given(query)));
+  const cell = from ? await cellOf(from, signal) : null;
+  build((fields) => drafts.read(frame) ?? (from ? { ...overrides(from, { presets, methods }, fields), ...cell } : given(query)));
 
   function keep() {
     drafts.write(frame, root.read() ?? {});
