@@ -104,15 +104,13 @@ function counted(cells, name) {
 }
 
 /**
- * The values of the specs that differ.
+ * The values of the specs that differ, but for genotypes, whose edges have a table of their own.
  * @param {Comparison} comparison
  * @returns {Row[]}
  */
 export function specRows({ spec }) {
-  return Object.entries(spec).map(([name, values]) => ({
-    name: el("span", { title: name }, capital(words(name))),
-    contents: values.map(value),
-  }));
+  const fields = Object.entries(spec).filter(([name]) => name !== "genotype");
+  return fields.map(([name, values]) => ({ name: el("span", { title: name }, capital(words(name))), contents: values.map(value) }));
 }
 
 /**

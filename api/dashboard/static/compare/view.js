@@ -129,19 +129,23 @@ export async function compareView(main, { query }, signal) {
     chart.draw(() => lines({ series, y: words(y), last }));
   }
 
-  /** Show the latest cell of each search. */
+  /** Show the latest cell of each search, and the cell that each evaluation trains. */
   function draw() {
     for (const one of sides) {
-      const latest = one.epochs.at(-1);
-      if (one.job.kind !== "search" || !latest || one.drawn === latest.epoch) continue;
-      one.drawn = latest.epoch;
+      const { job, epochs } = one;
+      const latest = job.kind === "search" ? epochs.at(-1) : null;
+      const epoch = latest?.epoch ?? 0;
+      if (one.drawn === epoch || !(latest || job.kind === "evaluation")) continue;
+      one.drawn = epoch;
       one.picture ??= pictures.appendChild(el("section", { class: "panel cell" }));
-      const layout = layoutOf(one.job.spec);
+      const layout = layoutOf(job.spec);
+      const genotype = latest?.genotype ?? /** @type {Genotype} */ (job.spec.genotype);
       const images = cellsOf(layout).map((cell) => {
-        const described = `${named(cell)} of ${title(one.job)} after epoch ${latest.epoch}: ${inWords(latest.genotype, cell, layout)}`;
-        return el("img", { src: `${one.job.links.self}/cells/${cell}.svg?epoch=${latest.epoch}`, alt: described });
+        const after = latest ? ` after epoch ${epoch}` : "";
+        const described = `${named(cell)} of ${title(job)}${after}: ${inWords(genotype, cell, layout)}`;
+        return el("img", { src: `${job.links.self}/cells/${cell}.svg${latest ? `?epoch=${epoch}` : ""}`, alt: described });
       });
-      fill(one.picture, el("h2", {}, title(one.job)), ...images);
+      fill(one.picture, el("h2", {}, title(job)), ...images);
     }
   }
 }
