@@ -55,13 +55,13 @@ def test_without_a_session_the_page_asks_for_a_key_and_sends_no_other_request(pa
 
 def test_a_wrong_key_is_refused_at_its_field_and_the_right_one_opens_the_view(page: Page, key: str) -> None:
     go(page, "jobs", "input[type=password]")
-    page.get_by_label("Key").fill("dbk_wrong")
+    page.get_by_label("Key", exact=True).fill("dbk_wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert").filter(has_text="key")).to_be_visible()
-    page.get_by_label("Key").fill(key)
+    page.get_by_label("Key", exact=True).fill(key)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
     expect(page.locator("#connection")).to_have_text("Live")
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_label("Key")).to_be_visible()
+    expect(page.get_by_label("Key", exact=True)).to_be_visible()
     expect(page.locator("#connection")).to_have_text("")
