@@ -29,7 +29,7 @@ from tests.support.small_search import QUICK_SIGNS, SEARCH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-# DARTBOARD_SEQUENCES=300 pytest tests/e2e/test_sequences.py, half an hour
+# DARTBOARD_SEQUENCES=300 pytest tests/e2e/test_sequences.py, an hour
 SEQUENCES: Final = int(os.environ.get("DARTBOARD_SEQUENCES", "30"))
 _STEPS: Final = 6
 # Every job ends well, however often its worker is killed.
