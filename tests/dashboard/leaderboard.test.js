@@ -44,6 +44,7 @@ test("a scale has round ticks, and is logarithmic over a wide range", () => {
   assert.equal(wide.at(10), 50);
   assert.deepEqual(wide.ticks, [1, 3, 10, 30, 100]);
   assert.equal(scaleOf([7, 7], 0, 100).at(7), 50);
+  assert.deepEqual(scaleOf([2, 4], 0, 100).ticks, [2, 3, 4]);
 });
 
 test("the axes are the fields that differ, words by their names", () => {

@@ -134,7 +134,7 @@ export class Header {
       if (job.metrics && name in job.metrics) facts.push([capital(words(name)), metric(name, job.metrics[name])]);
     }
     // A figure of the test part tells more than one of the validation.
-    if (facts[1]?.[0].startsWith("Test")) facts.push(...facts.splice(0, 1));
+    if (best && facts[1]?.[0].startsWith("Test")) facts.push(...facts.splice(0, 1));
     facts.push([isComposite(job) ? "Children ended" : "Epoch", at ? `${at.epoch} of ${at.epochs}` : `– of ${epochs}`]);
     if (at?.steps && job.status === "running") facts.push(["Step", `${at.step} of ${at.steps}`]);
     if (job.status === "running" && typeof at?.eta_seconds === "number") facts.push(["Remaining", duration(at.eta_seconds)]);

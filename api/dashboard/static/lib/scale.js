@@ -20,6 +20,7 @@ export function scaleOf(values, from, to, count = 5) {
   /** @param {number} value */
   const at = (value) => from + ((bent(value) - low) / (high - low)) * (to - from);
   const ticks = log ? powers(least, most) : rounds(least - margin, most + margin, count);
+  if (values.every(Number.isInteger)) return { at, ticks: ticks.filter(Number.isInteger) };
   return { at, ticks };
 }
 

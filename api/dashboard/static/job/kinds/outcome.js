@@ -46,6 +46,12 @@ export function outcome(points, named) {
   function panel(side, rows, name) {
     const known = rows.flat().flatMap(({ at }) => (typeof at === "number" ? [at] : []));
     if (!known.length) return null;
+    if (side === "final") {
+      for (const {
+        final: { mean, std },
+      } of points)
+        if (mean !== null) known.push(mean - (std ?? 0), mean + (std ?? 0));
+    }
     const [left, right] = SIDES[side];
     const scale = scaleOf(known, left + 10, right - 10, 4);
     const spread = side === "final" ? points.flatMap(({ final }, row) => band(final, row, scale.at)) : [];
