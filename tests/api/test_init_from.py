@@ -119,7 +119,7 @@ def test_a_search_that_goes_on_can_be_the_source(bench: Bench) -> None:
         ({"epoch": 0}, {}, "init_from.epoch", "greater than or equal to 1"),
         ({"what": "optimiser"}, {}, "init_from.what", "allowed: weights, alphas, all"),
         ({"checksum": "a" * 64}, {}, "init_from.checksum", "the state of epoch 3 is now .*: leave it out"),
-        ({"job": "latest"}, {}, "init_from.job", "UUID"),
+        ({"job": "latest"}, {}, "init_from.job", "must be an id"),
         ({"path": "x.pt"}, {}, "init_from.path", "unknown field"),
         ({}, {"channels": 4}, "channels", "is 4, in init_from's job 8: give the same"),
         ({"what": "alphas"}, {"nodes": 3}, "nodes", "is 3, in init_from's job 2"),

@@ -115,7 +115,7 @@ def test_the_search_stays_as_it_is(bench: Bench, http: httpx.Client, search: Job
         ({"family": "rnn"}, "family", "'cnn'"),
         ({"gpus": 2}, "gpus", "1 GPU"),
         ({"genotype": "DARTS_V2"}, "genotype", "unknown field"),
-        ({"search_id": None}, "search_id", "UUID"),
+        ({"search_id": None}, "search_id", "must be an id"),
     ],
 )
 def test_a_field_that_cannot_be_is_refused_by_name(
