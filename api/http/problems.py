@@ -1,4 +1,4 @@
-"""Turns every error into RFC 9457 problem details."""
+"""Turns every error into RFC 9457 problem details; a browser at an address without a route gets a page."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from api.http.not_found_page import NOT_FOUND
 from api.schemas.families import without_family
 from darts_core import errors
 from darts_core.errors import ConfigError
@@ -27,24 +28,6 @@ MEDIA_TYPE = "application/problem+json"
 _IN_DETAIL: Final = 5
 _LONGEST_NAME, _LONGEST_MESSAGE, _LONGEST_DETAIL = 100, 1000, 4000
 _log = structlog.get_logger(__name__)
-# For a browser at an address without a route.
-_NO_SUCH_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">
-<title>Page not found · Dartboard</title>
-<style>html { background: Canvas }</style>
-</head>
-<body>
-<main>
-<h1>Page not found</h1>
-<p>Dartboard has no page at this address: it may be mistyped or cut off.</p>
-<p><a href="/">Open the dashboard</a> or <a href="/docs">read about the API</a>.</p>
-</main>
-</body>
-</html>
-"""
 
 
 Loc = tuple[str | int, ...]
@@ -177,7 +160,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         if error.status_code == HTTPStatus.NOT_FOUND and "text/html" in request.headers.get("accept", ""):
-            return HTMLResponse(_NO_SUCH_PAGE, status_code=404)
+            return HTMLResponse(NOT_FOUND, status_code=404)
         return _response(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
     @app.exception_handler(ConfigError)

@@ -24,8 +24,7 @@ async def get_queue(
 ) -> QueueOut:
     """The first queued jobs of a pool in the order in which workers take them, and the running ones.
 
-    An owner's turn depends on what all owners have had, so a new job may come before an older one: see
-    [sharing](sharing.md#who-gets-the-next-slot).
+    An owner's turn depends on what all owners have had, so a new job may come before an older one.
     """
     async with database.transaction() as session:
         found = await queue_of(session, pool, gpus, limit)

@@ -33,7 +33,7 @@ def test_a_queue_is_of_one_pool_and_number_of_gpus(bench: Bench) -> None:
     one, two = bench.submit(), bench.submit(gpus=2)
     assert [job.id for job in bench.dartboard.queue(pool=bench.pool).queued] == [one.id]
     assert [job.id for job in bench.dartboard.queue(pool=bench.pool, gpus=2).queued] == [two.id]
-    assert bench.dartboard.queue(pool="nobody").queued == []
+    assert bench.dartboard.queue(pool="empty").queued == []
 
 
 def test_as_many_as_asked_for_are_told(bench: Bench) -> None:

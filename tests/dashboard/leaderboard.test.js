@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { bestPlace } from "../../api/dashboard/static/compare/tables.js";
-import { limitOf, QUALITIES, short } from "../../api/dashboard/static/leaderboard/measures.js";
+import { limitOf, QUALITIES } from "../../api/dashboard/static/leaderboard/measures.js";
 import { specAxes } from "../../api/dashboard/static/leaderboard/parallel.js";
 import { front, ranked } from "../../api/dashboard/static/leaderboard/pareto.js";
+import { short } from "../../api/dashboard/static/lib/format.js";
 import { scaleOf } from "../../api/dashboard/static/lib/scale.js";
 import { job } from "./examples.js";
 

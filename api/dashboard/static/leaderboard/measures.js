@@ -50,18 +50,3 @@ export function limitOf(text) {
   const value = Number(digits?.replaceAll(",", "")) * ({ k: 1e3, m: 1e6, g: 1e9 }[unit?.toLowerCase() ?? ""] ?? 1);
   return Number.isFinite(value) ? value : null;
 }
-
-/**
- * A count in few characters: 3250000 -> "3.25 M".
- * @param {number} value
- */
-export function short(value) {
-  for (const [unit, size] of /** @type {[string, number][]} */ ([
-    ["G", 1e9],
-    ["M", 1e6],
-    ["k", 1e3],
-  ])) {
-    if (value >= size) return `${Number((value / size).toPrecision(3))} ${unit}`;
-  }
-  return String(Number(value.toPrecision(3)));
-}

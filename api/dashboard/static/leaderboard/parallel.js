@@ -1,9 +1,8 @@
 /** Draws jobs as lines over parallel axes, one of each field. Dragging along an axis keeps the lines that cross there. */
 import { svg } from "../lib/dom.js";
-import { capital, value, words } from "../lib/format.js";
+import { capital, short, value, words } from "../lib/format.js";
 import { title } from "../lib/jobs.js";
 import { scaleOf } from "../lib/scale.js";
-import { short } from "./measures.js";
 
 const [HEIGHT, TOP, BOTTOM, SIDE] = [300, 34, 282, 70];
 const MOST_VALUES = 12;

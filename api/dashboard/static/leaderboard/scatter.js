@@ -1,8 +1,8 @@
 /** Draws jobs by quality and cost, with their Pareto front; a point links to its job and shows it on hover. */
 import { el, fill, svg } from "../lib/dom.js";
+import { short } from "../lib/format.js";
 import { title } from "../lib/jobs.js";
 import { scaleOf } from "../lib/scale.js";
-import { short } from "./measures.js";
 
 /** @typedef {import("./pareto.js").Point} Point */
 

@@ -98,3 +98,18 @@ export function value(of) {
   if (of === null || of === undefined) return "–";
   return typeof of === "object" ? JSON.stringify(of) : String(of);
 }
+
+/**
+ * A count in few characters: 3250000 -> "3.25 M".
+ * @param {number} value
+ */
+export function short(value) {
+  for (const [unit, size] of /** @type {[string, number][]} */ ([
+    ["G", 1e9],
+    ["M", 1e6],
+    ["k", 1e3],
+  ])) {
+    if (value >= size) return `${Number((value / size).toPrecision(3))} ${unit}`;
+  }
+  return String(Number(value.toPrecision(3)));
+}

@@ -1,8 +1,7 @@
 /** Draws a study's outcome: per point its candidates with the chosen one, and the final runs with mean and spread. */
 
-import { short } from "../../leaderboard/measures.js";
 import { svg } from "../../lib/dom.js";
-import { capital, metric, plural, words } from "../../lib/format.js";
+import { capital, metric, plural, short, words } from "../../lib/format.js";
 import { scaleOf } from "../../lib/scale.js";
 
 const [WIDTH, ROW, TOP] = [760, 48, 24];
@@ -46,14 +45,9 @@ export function outcome(points, named) {
   function panel(side, rows, name) {
     const known = rows.flat().flatMap(({ at }) => (typeof at === "number" ? [at] : []));
     if (!known.length) return null;
-    if (side === "final") {
-      for (const {
-        final: { mean, std },
-      } of points)
-        if (mean !== null) known.push(mean - (std ?? 0), mean + (std ?? 0));
-    }
+    const reached = points.flatMap(({ final: { mean, std } }) => (mean === null ? [] : [mean - (std ?? 0), mean + (std ?? 0)]));
     const [left, right] = SIDES[side];
-    const scale = scaleOf(known, left + 10, right - 10, 4);
+    const scale = scaleOf(side === "final" ? [...known, ...reached] : known, left + 10, right - 10, 4);
     const spread = side === "final" ? points.flatMap(({ final }, row) => band(final, row, scale.at)) : [];
     const dots = rows.flatMap((runs, row) =>
       runs.flatMap(({ run, at, marked }) => {
@@ -76,7 +70,7 @@ export function outcome(points, named) {
     if (mean === null) return [];
     const [x, y] = [at(mean), middle(row)];
     const reach = std === null ? [] : [svg("path", { class: "spread", d: `M${at(mean - std)},${y}H${at(mean + std)}` })];
-    const words = `${capital(name.replaceAll("_", " "))} ${metric(name, mean)}${std === null ? "" : ` ± ${std.toFixed(2)}`}, ${plural(n, "run")}`;
-    return [...reach, svg("path", { class: "mean", d: `M${x},${y - 10}V${y + 10}` }, svg("title", {}, words))];
+    const title = `${capital(words(name))} ${metric(name, mean)}${std === null ? "" : ` ± ${std.toFixed(2)}`}, ${plural(n, "run")}`;
+    return [...reach, svg("path", { class: "mean", d: `M${x},${y - 10}V${y + 10}` }, svg("title", {}, title))];
   }
 }
